@@ -1,0 +1,184 @@
+"""The catalogue: every variable Osteon knows, by name and by code.
+
+To add a biomarker, add one entry to the file of its pathway in `data_schema/catalogue/`.
+Validation, training, HTTP, page and tests derive from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
+
+from data_schema.catalogue import (
+    bone_mass,
+    care,
+    drivers,
+    estrogen_endocrine,
+    fgf23_mineral,
+    formation,
+    opg_rankl,
+    organ_function,
+    osteopontin_immune,
+    person,
+    resorption,
+    severity,
+    wnt,
+)
+from data_schema.errors import UsageError
+from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Reference, Variable
+
+__all__ = ["VARIABLES", "by_code", "reference_interval", "variable"]
+
+_PATHWAY_FILES = (
+    resorption,
+    formation,
+    opg_rankl,
+    wnt,
+    estrogen_endocrine,
+    fgf23_mineral,
+    osteopontin_immune,
+    bone_mass,
+    severity,
+    organ_function,
+    drivers,
+    care,
+    person,
+)
+
+
+def _entries() -> Iterator[Variable]:
+    """Yield every entry; one without a verified LOINC code gets its name as local code."""
+    for pathway_file in _PATHWAY_FILES:
+        for entry in pathway_file.ENTRIES:
+            local = Code(entry.name, entry.label, system=LOCAL_SYSTEM)
+            yield entry if entry.codes else replace(entry, codes=(local,))
+
+
+def _by_code() -> Mapping[tuple[str, str], tuple[tuple[Variable, Code], ...]]:
+    found: dict[tuple[str, str], list[tuple[Variable, Code]]] = defaultdict(list)
+    for entry in VARIABLES.values():
+        for code in entry.codes:
+            found[code.system, code.code].append((entry, code))
+    return {key: tuple(pairs) for key, pairs in found.items()}
+
+
+VARIABLES: Mapping[str, Variable] = MappingProxyType({entry.name: entry for entry in _entries()})
+"""Every variable by name, in the order of the pathways."""
+
+_BY_CODE = _by_code()
+
+
+def variable(name: str) -> Variable:
+    """Return the catalogue's entry of the given name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a variable, without a feature suffix.
+
+    Returns
+    -------
+    Variable
+        Its record.
+
+    Raises
+    ------
+    UsageError
+        If the catalogue has no such variable; the message names the closest ones.
+
+    Examples
+    --------
+    >>> variable("ctx_s").unit
+    'pg/mL'
+    """
+    if name in VARIABLES:
+        return VARIABLES[name]
+    close = difflib.get_close_matches(name, VARIABLES, n=3, cutoff=0.6)
+    advice = f"Did you mean {', '.join(close)}?" if close else "List them with GET /v1/variables."
+    raise UsageError(f"variable must be in the catalogue; {name!r} is not. {advice}")
+
+
+def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]:
+    """Return the variables that a code stands for, each with its record of the code.
+
+    Parameters
+    ----------
+    code : str
+        Code within the system.
+    system : str
+        URI of the code system; LOINC by default.
+
+    Returns
+    -------
+    tuple of (Variable, Code)
+        Empty if the catalogue does not know the code.
+
+    Examples
+    --------
+    >>> [(entry.name, code.units) for entry, code in by_code("14715-7")]
+    [('estradiol', ('pmol/L', 'nmol/L'))]
+    """
+    return _BY_CODE.get((system, code), ())
+
+
+def reference_interval(
+    entry: Variable,
+    *,
+    sex: Literal["female", "male"] | None = None,
+    menopause: str | None = None,
+    age: float | None = None,
+) -> Reference | None:
+    """Return the reference interval for a person, or None if none fits what is known.
+
+    An interval fits when everything it demands is known and met; among those that fit, the one that
+    demands most is returned. Unknown sex therefore never gets an interval of one sex.
+
+    Parameters
+    ----------
+    entry : Variable
+        The variable.
+    sex : {"female", "male"} or None
+        None when other or unknown.
+    menopause : str or None
+        A category of `menopausal_status`, or None.
+    age : float or None
+        Age in years.
+
+    Returns
+    -------
+    Reference or None
+        In the variable's canonical unit.
+
+    Examples
+    --------
+    >>> reference_interval(variable("ctx_s"), sex="female", menopause="post").high
+    1018.0
+    >>> reference_interval(variable("ctx_s")) is None
+    True
+    """
+    fitting = [ref for ref in entry.references if _fits(ref, sex, menopause, age)]
+    return max(fitting, key=_demands, default=None)
+
+
+def _fits(ref: Reference, sex: str | None, menopause: str | None, age: float | None) -> bool:
+    if ref.sex is not None and ref.sex != sex:
+        return False
+    if ref.menopause is not None and ref.menopause != menopause:
+        return False
+    if ref.age_from is None and ref.age_to is None:
+        return True
+    if age is None:
+        return False
+    # Ages are in completed years: 89.5 is still 89.
+    return (ref.age_from is None or age >= ref.age_from) and (
+        ref.age_to is None or age < ref.age_to + 1
+    )
+
+
+def _demands(ref: Reference) -> int:
+    """Count what an interval demands to be known of the person."""
+    return sum(item is not None for item in (ref.sex, ref.menopause, ref.age_from, ref.age_to))

@@ -1,0 +1,134 @@
+"""Bone mass: DXA, CT attenuation, prior fracture and known osteoporosis."""
+
+from __future__ import annotations
+
+from data_schema.catalogue.unit_tables import T_SCORE
+from data_schema.variables import Code, Reference, Variable
+
+__all__ = ["ENTRIES"]
+
+_AREA_DENSITY = {"g/cm2": 1.0, "mg/cm2": 0.001, "kg/m2": 0.1}
+_FALLS_WITH_DENSITY = {"fracture": -1}
+_WHO = "WHO: normal above -1, osteoporosis at or below -2.5; background, unverified"
+_DEVICE = "Hologic and Lunar devices differ by several per cent: state the device."
+_SCAN = "last scan in the 2 years before time zero"
+
+ENTRIES: tuple[Variable, ...] = (
+    Variable(
+        name="bmd_fn",
+        label="BMD, femoral neck (DXA)",
+        pathway="bone_mass",
+        unit="g/cm2",
+        units=_AREA_DENSITY,
+        codes=(Code("24701-5", "DXA Femur [Mass/Area] Bone density"),),
+        low=0.1,
+        high=3.0,
+        direction=_FALLS_WITH_DENSITY,
+        window=_SCAN,
+        note=f"{_DEVICE} LOINC says femur: the body site must be the femoral neck.",
+    ),
+    Variable(
+        name="t_fn",
+        label="T-score, femoral neck (DXA)",
+        pathway="bone_mass",
+        unit="{T-score}",
+        units=T_SCORE,
+        codes=(Code("38263-0", "DXA Femur [T-score] Bone density"),),
+        low=-10.0,
+        high=10.0,
+        references=(Reference(-1.0, None, _WHO),),
+        direction=_FALLS_WITH_DENSITY,
+        window=_SCAN,
+        note="LOINC says femur: the body site must be the femoral neck. Code 38265-5, which some "
+        "sources call a DXA T-score, is of the radius and ulna.",
+    ),
+    Variable(
+        name="bmd_hip",
+        label="BMD, total hip (DXA)",
+        pathway="bone_mass",
+        unit="g/cm2",
+        units=_AREA_DENSITY,
+        codes=(Code("38261-4", "DXA Hip [Mass/Area] Bone density", units=("g/cm2",)),),
+        low=0.1,
+        high=3.0,
+        direction=_FALLS_WITH_DENSITY,
+        window=_SCAN,
+        note=_DEVICE,
+    ),
+    Variable(
+        name="t_hip",
+        label="T-score, total hip (DXA)",
+        pathway="bone_mass",
+        unit="{T-score}",
+        units=T_SCORE,
+        codes=(Code("38264-8", "DXA Hip [T-score] Bone density"),),
+        low=-10.0,
+        high=10.0,
+        references=(Reference(-1.0, None, _WHO),),
+        direction=_FALLS_WITH_DENSITY,
+        window=_SCAN,
+    ),
+    Variable(
+        name="bmd_ls",
+        label="BMD, lumbar spine (DXA)",
+        pathway="bone_mass",
+        unit="g/cm2",
+        units=_AREA_DENSITY,
+        codes=(Code("24966-4", "DXA Lumbar spine [Mass/Area] Bone density"),),
+        low=0.1,
+        high=3.0,
+        direction=_FALLS_WITH_DENSITY,
+        window=_SCAN,
+        note=_DEVICE,
+    ),
+    Variable(
+        name="t_ls",
+        label="T-score, lumbar spine (DXA)",
+        pathway="bone_mass",
+        unit="{T-score}",
+        units=T_SCORE,
+        codes=(Code("38267-1", "DXA Lumbar spine [T-score] Bone density"),),
+        low=-10.0,
+        high=10.0,
+        references=(Reference(-1.0, None, _WHO),),
+        direction=_FALLS_WITH_DENSITY,
+        window=_SCAN,
+    ),
+    Variable(
+        name="l1_hu",
+        label="CT attenuation of L1",
+        pathway="bone_mass",
+        unit="[hnsf'U]",
+        units={"[hnsf'U]": 1.0},
+        low=-200.0,
+        high=800.0,
+        references=(Reference(135.0, None, "below 135: risk of osteoporosis, Anderson, review"),),
+        direction=_FALLS_WITH_DENSITY,
+        window="last CT in the 90 days before time zero",
+        note="About 226 at 25 years and 89 at 92 (Jang, Radiology 2019); contrast adds about 7.5.",
+    ),
+    Variable(
+        name="l1_hu_contrast",
+        label="CT of L1 with contrast",
+        pathway="bone_mass",
+        kind="flag",
+        window="at the CT of L1",
+    ),
+    Variable(
+        name="prior_fracture",
+        label="Prior fracture",
+        pathway="bone_mass",
+        kind="flag",
+        direction={"fracture": 1},
+        window="before time zero",
+    ),
+    Variable(
+        name="osteoporosis",
+        label="Known osteoporosis",
+        pathway="bone_mass",
+        kind="flag",
+        window="diagnosed before time zero",
+        note="The review says bone loss was larger in patients without osteoporosis; one CT series "
+        "supports it (n = 52), another does not (n = 38).",
+    ),
+)

@@ -1,0 +1,112 @@
+"""A checked cohort: features in canonical units, one outcome, identifiers and its origin."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.variables import Variable
+
+__all__ = ["Cohort", "OutcomeData"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeData:
+    """What happened, and when, counted in days from time zero.
+
+    Parameters
+    ----------
+    name : str
+        `mortality`, `fracture`, or the name a data set gives an outcome of its own.
+    time_days : ndarray of float64, shape (n_stays,)
+        Time to the first event or to censoring, > 0.
+    event : ndarray of int64, shape (n_stays,)
+        0 censored, 1 the outcome, 2 the competing event (death before fracture).
+    horizon_days : float or None
+        Set when the outcome is only known at one horizon (`time_days` equals it everywhere).
+    """
+
+    name: str
+    time_days: NDArray[np.float64]
+    event: NDArray[np.int64]
+    horizon_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """One row per ICU stay, checked at the door and trusted inside.
+
+    Parameters
+    ----------
+    features : DataFrame, shape (n_stays, n_features)
+        RangeIndex. Numbers and flags are float64 with NaN for "not measured"; categories are object
+        columns of str or None; `<variable>__below` columns are float64 0/1.
+    variables : mapping of str to Variable
+        The record of every base variable in `features`, from the catalogue or declared by the site.
+    patient_id, stay_id : ndarray of object, shape (n_stays,)
+    outcome : OutcomeData or None
+        None when the cohort is only to be scored.
+    site, time_zero : ndarray of object or None, shape (n_stays,)
+    name : str
+        Data set name, part of the registered model's name (`support2`); "" for a user's own cohort.
+    population : str
+        Who these patients are, in one sentence; shown wherever a risk is shown.
+    simulated : bool
+    dropped : mapping of str to str
+        Columns left out on purpose -> reason.
+    """
+
+    features: pd.DataFrame
+    variables: Mapping[str, Variable]
+    patient_id: NDArray[np.object_]
+    stay_id: NDArray[np.object_]
+    outcome: OutcomeData | None = None
+    site: NDArray[np.object_] | None = None
+    time_zero: NDArray[np.object_] | None = None
+    name: str = ""
+    population: str = ""
+    simulated: bool = False
+    dropped: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: NDArray[Any]) -> Cohort:
+        """Return the cohort of the given rows (integer positions or a boolean mask)."""
+        index = np.arange(len(self))[rows]
+        outcome = self.outcome
+        if outcome is not None:
+            outcome = OutcomeData(
+                outcome.name, outcome.time_days[index], outcome.event[index], outcome.horizon_days
+            )
+        return Cohort(
+            features=self.features.iloc[index].reset_index(drop=True),
+            variables=self.variables,
+            patient_id=self.patient_id[index],
+            stay_id=self.stay_id[index],
+            outcome=outcome,
+            site=None if self.site is None else self.site[index],
+            time_zero=None if self.time_zero is None else self.time_zero[index],
+            name=self.name,
+            population=self.population,
+            simulated=self.simulated,
+            dropped=self.dropped,
+        )
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 of features, identifiers and outcome; it reveals no value."""
+        digest = hashlib.sha256()
+        digest.update("|".join(self.features.columns).encode())
+        digest.update(pd.util.hash_pandas_object(self.features, index=False).to_numpy().tobytes())
+        digest.update(pd.util.hash_array(self.patient_id.astype(str).astype(object)).tobytes())
+        if self.outcome is not None:
+            digest.update(self.outcome.name.encode())
+            digest.update(np.ascontiguousarray(self.outcome.time_days).tobytes())
+            digest.update(np.ascontiguousarray(self.outcome.event).tobytes())
+        return digest.hexdigest()

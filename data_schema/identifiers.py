@@ -1,0 +1,166 @@
+"""Who each row is: patient, stay, site and time zero; and whether a stay occurs twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.errors import Finding
+from data_schema.feature_columns import cell_texts
+from data_schema.mapping import IdMapping
+
+__all__ = ["Identifiers", "read_dates", "read_identifiers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """Identifiers of every row.
+
+    Parameters
+    ----------
+    patient_id, stay_id : ndarray of str
+    site : ndarray of object or None
+        None in a row without a site.
+    time_zero : Series of Timestamp in UTC, or None
+        A time without an offset is taken as UTC, which matters to differences only.
+    findings : tuple of Finding
+    """
+
+    patient_id: NDArray[np.object_]
+    stay_id: NDArray[np.object_]
+    site: NDArray[np.object_] | None
+    time_zero: pd.Series | None
+    findings: tuple[Finding, ...]
+
+
+def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
+    """Return who each row of a table is.
+
+    Without a patient's column every row is a patient of its own, which is warned of; without a
+    stay's column, stays are numbered.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As it was read from the file.
+    ids : IdMapping
+        Columns that the table has.
+
+    Returns
+    -------
+    Identifiers
+    """
+    numbers = np.arange(1, len(table) + 1).astype(str).astype(object)
+    findings: list[Finding] = []
+    if ids.patient_id is None:
+        message = (
+            "patient_id must be a column, or [ids] of a mapping file must name it; neither is so. "
+            "Every row is taken as a patient of its own."
+        )
+        findings.append(Finding("no_patient_id", "patient_id", len(table), message))
+    columns = {key: getattr(ids, key) for key in ("patient_id", "stay_id", "site")}
+    texts = {key: cell_texts(table[name]) for key, name in columns.items() if name is not None}
+    for key, cells in texts.items():
+        missing = int(cells.isna().sum())
+        if missing and key != "site":
+            message = f"{key} must be stated; {missing} of {len(table)} rows are without."
+            findings.append(Finding("missing_id", key, missing, message))
+    findings += _repeated_stays(table, ids, texts)
+    time_zero = None
+    if ids.time_zero is not None:
+        time_zero, problems = read_dates(table[ids.time_zero], "time_zero", ids.date_format)
+        findings += problems
+    return Identifiers(
+        patient_id=_array(texts.get("patient_id"), numbers),
+        stay_id=_array(texts.get("stay_id"), numbers),
+        site=_array(texts["site"], numbers) if "site" in texts else None,
+        time_zero=time_zero,
+        findings=tuple(findings),
+    )
+
+
+def _array(texts: pd.Series | None, otherwise: NDArray[np.object_]) -> NDArray[np.object_]:
+    if texts is None:
+        return otherwise
+    array: NDArray[np.object_] = texts.where(texts.notna(), None).to_numpy(dtype=object)
+    return array
+
+
+def _repeated_stays(
+    table: pd.DataFrame, ids: IdMapping, texts: dict[str, pd.Series]
+) -> Iterator[Finding]:
+    """Yield stays that occur more than once, and patients with several stays."""
+    if "stay_id" in texts:
+        keys = pd.DataFrame({k: texts[k] for k in ("patient_id", "stay_id") if k in texts})
+        repeated = keys.duplicated() & keys["stay_id"].notna()
+    elif "patient_id" in texts and ids.time_zero is not None:
+        repeated = table.duplicated(subset=[ids.patient_id, ids.time_zero])
+    elif "patient_id" in texts:
+        # Without a stay's name or time, only the very same row can be told to be the same stay.
+        again = texts["patient_id"].duplicated(keep=False)
+        repeated = table[again].duplicated().reindex(table.index, fill_value=False)
+    else:
+        return
+    count = int(repeated.sum())
+    if count:
+        yield Finding(
+            "duplicate_stays",
+            "stay_id",
+            count,
+            f"stays must occur once; {count} of {len(table)} rows repeat one. Remove them.",
+        )
+    if "patient_id" in texts:
+        several = int(texts["patient_id"][~repeated.to_numpy()].dropna().duplicated().sum())
+        if several:
+            yield Finding(
+                "several_stays",
+                "patient_id",
+                several,
+                f"patients should have one stay; {several} of {len(table)} rows are further "
+                "stays of a patient. They are kept together when the cohort is split.",
+            )
+
+
+def read_dates(
+    cells: pd.Series, name: str, date_format: str | None
+) -> tuple[pd.Series, list[Finding]]:
+    """Return dates or times of day in UTC; missing where a cell is empty or cannot be read.
+
+    Parameters
+    ----------
+    cells : Series
+        Timestamps, or text.
+    name : str
+        What messages call the column.
+    date_format : str or None
+        `strptime` format; ISO 8601 if None, since 03/04/2024 has two meanings.
+
+    Returns
+    -------
+    tuple of (Series of Timestamp, list of Finding)
+        Rule `not_a_date`.
+    """
+    texts: pd.Series[Any] = cell_texts(cells)
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        dates = pd.to_datetime(cells, utc=True).reset_index(drop=True)
+    else:
+        how = "ISO8601" if date_format is None else date_format
+        dates = pd.to_datetime(texts, format=how, errors="coerce", utc=True)
+    unread = int((dates.isna() & texts.notna()).sum())
+    if not unread:
+        return dates, []
+    form = "such as 2024-03-31" if date_format is None else "in the stated date_format"
+    return dates, [
+        Finding(
+            "not_a_date",
+            name,
+            unread,
+            f"{name} must be a date {form}; {unread} of {len(cells)} rows are not. Correct them, "
+            "or state date_format.",
+        )
+    ]

@@ -1,0 +1,281 @@
+"""Units: an allow-list per variable, and the factor to its canonical unit.
+
+There is no dimensional fallback. A unit converts because the catalogue says so for that variable,
+or it does not convert: RU/mL and pg/mL of FGF23, or U/L and ug/L of bone alkaline phosphatase,
+share a shape and not a meaning.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data_schema.errors import Finding, RulesBroken
+from data_schema.variables import Variable
+
+__all__ = [
+    "canonical_unit_spelling",
+    "factor",
+    "in_range",
+    "plausible_units",
+    "range_text",
+    "to_canonical",
+]
+
+_MAY_BE_UNSAID = frozenset(
+    {"", "1", "{score}", "{T-score}", "{Tscore}", "{ratio}", "{count}", "{stage}", "[pH]"}
+)
+
+_PRINTED: Mapping[str, tuple[str, ...]] = {
+    "U/L": ("IU/L",),
+    "[iU]/d": ("IU/d", "IU/24h"),
+    "mm[Hg]": ("mmHg",),
+    "cm[Hg]": ("cmHg",),
+    "/min": ("1/min", "bpm", "beats/min", "breaths/min"),
+    "Cel": ("°C", "degC", "C", "Celsius"),
+    "[hnsf'U]": ("HU",),
+    "mL/min/{1.73_m2}": ("mL/min/1.73m2", "mL/min/(1.73m2)"),
+    "mg/(24.h)": ("mg/24h", "mg/24hr", "mg/d"),
+    "mL/d": ("mL/24h", "mL/24hr"),
+    "mg/d": ("mg/24h", "mg/24hr"),
+    "10*3/uL": ("10³/uL", "K/uL", "thou/uL", "1000/uL", "10^3/mm3", "K/mm3"),
+    "10*9/L": ("10⁹/L", "G/L", "giga/L"),
+    "/uL": ("1/uL", "cells/uL", "/mm3", "cells/mm3"),
+    "%": ("percent",),
+    "1": ("fraction", "ratio", "count"),
+    "{score}": ("score", "points"),
+    "{T-score}": ("T-score", "SD"),
+    "{stage}": ("stage",),
+    "[pH]": ("pH",),
+    "a": ("y", "yr", "yrs", "year", "years"),
+    "mo": ("month", "months"),
+    "wk": ("week", "weeks"),
+    "d": ("day", "days"),
+    "h": ("hr", "hrs", "hour", "hours"),
+    "[in_i]": ("in", "inch", "inches"),
+    "[lb_av]": ("lb", "lbs", "pounds"),
+}
+"""UCUM unit -> what laboratories and spreadsheets print for it."""
+
+_FOLDS: tuple[tuple[str, str], ...] = (
+    (r"[µμ]", "u"),
+    (r"[·⋅]", "."),
+    (r"[×]", "x"),
+    (r"\s", ""),
+    (r"\^", "*"),
+    (r"^x(?=10)", ""),
+    (r"^10e(?=\d)", "10*"),
+    (r"(?<=[a-z])\*(?=\d)", ""),
+    (r"mc(?=g|l|mol)", "u"),
+    (r"/day$", "/d"),
+    (r"\{?(creatinine|creat|crea|cr)\}?$", ""),
+)
+"""Differences of spelling that never change a meaning, in the order they are taken away."""
+
+
+def _fold(text: str) -> str:
+    """Reduce a unit's spelling to what the accepted units of one variable are compared by."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    for pattern, replacement in _FOLDS:
+        folded = re.sub(pattern, replacement, folded)
+    return folded
+
+
+@cache
+def _folded_spellings(unit: str) -> frozenset[str]:
+    """Return the ways to write one UCUM unit, folded."""
+    return frozenset(map(_fold, (unit, *_PRINTED.get(unit, ()))))
+
+
+def canonical_unit_spelling(variable: Variable, text: str) -> str | None:
+    """Return the UCUM spelling of a unit, if the variable accepts that unit.
+
+    Case, spaces, the micro sign and the ways to print a power are forgiven: no variable accepts
+    two units that differ only in them. Left blank, the unit is the canonical one for scores, ratios
+    and the like, and unknown for everything else.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose unit it is.
+    text : str
+        What was written.
+
+    Returns
+    -------
+    str or None
+        A key of `variable.units`, or None: the unit is refused.
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> canonical_unit_spelling(variable("fgf23_c"), "RU/mL")
+    "[arb'U]/mL"
+    >>> canonical_unit_spelling(variable("fgf23_i"), "RU/mL") is None
+    True
+    """
+    stripped = text.strip()
+    if not stripped:
+        return variable.unit if variable.unit in _MAY_BE_UNSAID else None
+    if stripped in variable.units:
+        return stripped
+    folded = _fold(stripped)
+    for unit in variable.units:
+        if folded in _folded_spellings(unit):
+            return unit
+    aliases = {_fold(alias): unit for alias, unit in variable.aliases.items()}
+    return aliases.get(folded)
+
+
+def factor(variable: Variable, unit: str) -> float:
+    """Return what a value in the given unit is multiplied by to be in the canonical unit.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose unit it is.
+    unit : str
+        UCUM unit, or a spelling that laboratories print.
+
+    Returns
+    -------
+    float
+        The factor; 1 for the canonical unit.
+
+    Raises
+    ------
+    RulesBroken
+        Rule `unit`, if the variable does not accept the unit.
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> factor(variable("ctx_s"), "ng/mL")
+    1000.0
+    """
+    spelling = canonical_unit_spelling(variable, unit)
+    if spelling is None:
+        # The text is not repeated: a free-text unit may hold a value.
+        accepted = ", ".join(variable.units) or "no unit"
+        found = "the stated one is not among them" if unit.strip() else "none is stated"
+        message = (
+            f"{variable.name} must be in an accepted unit ({accepted}); {found}. "
+            "State the unit that the laboratory reports, or convert the values."
+        )
+        raise RulesBroken([Finding("unit", variable.name, 1, message)])
+    return variable.units.get(spelling, 1.0)
+
+
+def to_canonical(variable: Variable, values: ArrayLike, unit: str) -> NDArray[np.float64]:
+    """Return values in the variable's canonical unit.
+
+    Parameters
+    ----------
+    variable : Variable
+        What was measured.
+    values : array-like of float
+        Values in `unit`; NaN stays NaN.
+    unit : str
+        UCUM unit, or a spelling that laboratories print.
+
+    Returns
+    -------
+    ndarray of float64
+        The values times the unit's factor.
+
+    Raises
+    ------
+    RulesBroken
+        Rule `unit`, if the variable does not accept the unit.
+    """
+    with np.errstate(over="ignore"):  # infinity is outside every plausible range
+        return np.asarray(values, dtype=np.float64) * factor(variable, unit)
+
+
+def in_range(
+    variable: Variable, values: ArrayLike, *, below: ArrayLike | None = None
+) -> NDArray[np.bool_]:
+    """Return which canonical values lie in the plausible range; NaN does.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose range it is.
+    values : array-like of float
+        Values in the canonical unit.
+    below : array-like of bool or None
+        Which values are limits of detection: a limit may lie under the range, above zero.
+
+    Returns
+    -------
+    ndarray of bool
+        True where the value may stand.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    low = -np.inf if variable.low is None else variable.low
+    high = np.inf if variable.high is None else variable.high
+    inside = np.isnan(numbers) | ((numbers >= low) & (numbers <= high))
+    if below is not None:
+        inside |= np.asarray(below, dtype=np.bool_) & (numbers > 0) & (numbers <= high)
+    return np.asarray(inside, dtype=np.bool_)
+
+
+def range_text(variable: Variable) -> str:
+    """Return the plausible range in words, as messages print it.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose range it is.
+
+    Returns
+    -------
+    str
+        Ends and unit.
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> range_text(variable("lactate"))
+    '0.05 to 60 mmol/L'
+    """
+    low = "any" if variable.low is None else f"{variable.low:.10g}"
+    high = "any" if variable.high is None else f"{variable.high:.10g}"
+    return f"{low} to {high} {variable.unit}".rstrip()
+
+
+def plausible_units(variable: Variable, values: ArrayLike) -> tuple[str, ...]:
+    """Return the accepted units in which every value would be plausible.
+
+    More than one is common: the range alone does not tell 60 ng/mL of vitamin D from 60 nmol/L.
+
+    Parameters
+    ----------
+    variable : Variable
+        What was measured.
+    values : array-like of float
+        Values in one unknown unit.
+
+    Returns
+    -------
+    tuple of str
+        The first unit of each factor, in the order of `variable.units`.
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> plausible_units(variable("fio2"), [0.21, 0.5, 1.0])
+    ('1',)
+    """
+    first_of = {scale: unit for unit, scale in reversed(list(variable.units.items()))}
+    return tuple(
+        unit
+        for unit, scale in variable.units.items()
+        if first_of[scale] == unit
+        and in_range(variable, to_canonical(variable, values, unit)).all()
+    )

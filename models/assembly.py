@@ -1,0 +1,227 @@
+"""From fitted parts to a risk model: its contract, its guard and the summaries that both need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
+
+from data_schema.variables import BELOW, Variable, base_name
+from models.encoding import outer_share
+from models.fitting import Choices, Part, TrainingCohort
+from models.inference import BUNDLE_FORMAT, RiskModel
+from models.matrices import expit
+from models.novelty import fit_novelty
+from models.prediction import Prediction
+from models.special_cases import SPECIAL_CASES
+
+__all__ = ["assemble"]
+
+GRID_POINTS = 24
+EXPLAINED_PATIENTS = 300
+SUMMARISED_PATIENTS = 2_000
+MIN_INFORMATION = 0.5
+POOREST_SHARE = 0.01
+"""Too little is measured below both: half of what the model uses, the poorest 1 % it saw."""
+
+MOVED_POINTS = 0.1
+LEVEL = 0.95
+
+
+def assemble(cohort: TrainingCohort, choices: Choices, main: Part, folds: list[Part]) -> RiskModel:
+    """Return the risk model of the fitted parts.
+
+    Nothing of a single patient goes in: quantiles, a correlation and means only.
+
+    Parameters
+    ----------
+    cohort : TrainingCohort
+    choices : Choices
+    main : Part
+        Fitted on everybody.
+    folds : list of Part
+        Fitted without one group each; none gives no interval.
+
+    Returns
+    -------
+    RiskModel
+        Its contract lacks what a run knows: name, labels, population.
+    """
+    model = {
+        "encoding": cohort.encoding,
+        "main": main.spec,
+        "folds": [part.spec for part in folds],
+    }
+    boosters = [bytes(part.booster.save_raw("ubj")) for part in (main, *folds)]
+    threads = cohort.settings.n_jobs
+    draft = RiskModel(_contract(cohort, choices, len(folds)), model, boosters, threads=threads)
+    sample = _sample(cohort, SUMMARISED_PATIENTS)
+    answered = draft.predict(sample, interval=False)
+    moved = _moved_by_running_maximum(answered)
+    return draft.with_contract(
+        cohort_risk=draft.risk(sample, draft.contract["grid_days"]).mean(0).tolist(),
+        guard=_guard(draft, cohort, answered.measured),
+        training={**draft.contract["training"], "moved_by_running_maximum": moved},
+    )
+
+
+def _contract(cohort: TrainingCohort, choices: Choices, n_folds: int) -> dict[str, Any]:
+    """Return the contract without what only the assembled model can tell."""
+    s = cohort.settings
+    grid = _grid(cohort)
+    features = [_feature(cohort, str(name)) for name in cohort.frame.columns]
+    event = cohort.target["event"]
+    return {
+        "bundle_format": BUNDLE_FORMAT,
+        "outcome": s.outcome,
+        "competing": "death" if (event == 2).any() else None,
+        "default_horizons_days": list(s.horizons_days),
+        "min_horizon_days": float(grid[0]),
+        "max_horizon_days": float(grid[-1]),
+        "grid_days": grid.tolist(),
+        "fixed_horizon": s.fixed_horizon,
+        "features": features,
+        "interval": _interval(n_folds),
+        "training": {
+            "patients": len(np.unique(cohort.groups)),
+            "stays": len(event),
+            "events": int((event == 1).sum()),
+            "competing_events": int((event == 2).sum()),
+            "linear_weight": choices.linear_weight,
+            "trees": choices.trees,
+            "out_of_fold_log_loss": choices.losses,
+            "recalibration_slope": choices.calibration.slope,
+            "smallest_probability_uncensored": cohort.censoring(
+                np.arange(len(event))
+            ).lowest_before(cohort.upto_days),
+            "seed": s.random_state,
+        },
+        "example": _example(cohort),
+        "cohort_risk": [0.0] * len(grid),
+        "guard": {
+            "information": {f["variable"]: 1.0 for f in features},
+            "min_information": 0.0,
+            "special": [],
+            "novelty": {"columns": []},
+        },
+    }
+
+
+def _grid(cohort: TrainingCohort) -> NDArray[np.float64]:
+    """Return the horizons of the running maximum: default ones and shares of the event times.
+
+    Its ends are the first and last event time to two digits, which tell of no single patient.
+    """
+    defaults = np.asarray(cohort.settings.horizons_days)
+    if cohort.settings.fixed_horizon:
+        return defaults
+    times = cohort.event_times()
+    outer = outer_share(len(times))
+    shares = np.quantile(times, np.linspace(outer, 1 - outer, GRID_POINTS))
+    ends = [_two_digits_down(times[0]), _two_digits_down(times[-1])]
+    grid: NDArray[np.float64] = np.unique(np.concatenate([ends, shares.round(3), defaults]))
+    return grid
+
+
+def _two_digits_down(days: float) -> float:
+    """Return a positive number rounded down to two significant digits."""
+    unit = 10.0 ** (np.floor(np.log10(days)) - 1)
+    return float(f"{np.floor(days / unit) * unit:.2g}")
+
+
+def _feature(cohort: TrainingCohort, name: str) -> dict[str, Any]:
+    """Return the contract's entry of one feature column."""
+    base = base_name(name)
+    variable = cohort.settings.variables.get(base) or Variable(base, base, "person")
+    is_number = name in cohort.encoding["numbers"]
+    own = name == base
+    is_flag = own and variable.kind == "flag"
+    entry: dict[str, Any] = {
+        "name": name,
+        "variable": base,
+        "label": variable.label,
+        "pathway": variable.pathway,
+        "kind": "category" if not is_number else "flag" if is_flag else "number",
+        "unit": variable.unit if not name.endswith(f"__{BELOW}") else "",
+        "low": variable.low if own else None,
+        "high": variable.high if own else None,
+        "categories": dict(cohort.encoding["levels"]).get(name, []),
+        "direction": variable.direction.get(cohort.settings.outcome, 0) if own else 0,
+    }
+    if is_number and own and cohort.frame[name].notna().any():
+        values = cohort.frame[name].dropna().to_numpy(dtype=float)
+        outer = outer_share(len(values))
+        entry["seen"] = np.quantile(values, [outer, 1 - outer]).tolist()
+    return entry
+
+
+def _interval(n_folds: int) -> dict[str, Any]:
+    """Return how the interval is made and what it promises."""
+    return {
+        "level": LEVEL,
+        "t": float(student_t.ppf((1 + LEVEL) / 2, max(n_folds - 1, 1))),
+        "kind": "delete-group jackknife on the logit scale" if n_folds else "none",
+        "guarantee": "Averaged over patients and training cohorts of a simulated population, it "
+        "covers the best attainable risk at its level; it is no promise for one patient.",
+    }
+
+
+def _example(cohort: TrainingCohort) -> dict[str, Any]:
+    """Return a made-up patient: medians to two digits, most frequent categories."""
+    example: dict[str, Any] = {}
+    for name in cohort.frame.columns:
+        column = cohort.frame[name]
+        if name in cohort.encoding["numbers"]:
+            values = column.dropna()
+            example[str(name)] = float(f"{np.median(values):.2g}") if len(values) else None
+        else:
+            counts = column.value_counts()
+            example[str(name)] = str(counts.index[0]) if len(counts) else None
+    return example
+
+
+def _sample(cohort: TrainingCohort, patients: int) -> pd.DataFrame:
+    """Return at most so many rows of the cohort, drawn at random."""
+    rng = np.random.default_rng(cohort.settings.random_state)
+    return cohort.frame.iloc[rng.permutation(len(cohort.frame))[:patients]]
+
+
+def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64]:
+    """Return each variable's share of the absolute contributions at the middle horizon."""
+    sample = _sample(cohort, EXPLAINED_PATIENTS)
+    middle = cohort.settings.horizons_days[len(cohort.settings.horizons_days) // 2]
+    prediction = draft.predict(sample, [middle], interval=False, explain=True)
+    contributions = np.asarray(prediction.log_odds)
+    answered = np.array([status == "ok" for status in prediction.status])
+    size: NDArray[np.float64] = np.abs(contributions[answered]).sum((0, 1))
+    return size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size))
+
+
+def _moved_by_running_maximum(answered: Prediction) -> dict[str, float]:
+    """Return the share of patients whose risk it raises by `MOVED_POINTS`, and by how much at most.
+
+    At the default horizons, in points of risk.
+    """
+    adjustment = answered.monotone_adjustment
+    log_odds = np.log(answered.risk / (1 - answered.risk))
+    points = 100 * (answered.risk - expit(log_odds - adjustment))
+    return {
+        "share": float(np.nanmean((points >= MOVED_POINTS).any(axis=1))),
+        "largest_points": float(np.nanmax(points)),
+    }
+
+
+def _guard(draft: RiskModel, cohort: TrainingCohort, measured: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return what decides whom the model must not answer, and what it says beside an answer."""
+    share = _information(draft, cohort)
+    return {
+        "information": dict(zip(draft.variables, share.tolist(), strict=True)),
+        "min_information": min(
+            MIN_INFORMATION, float(np.quantile(measured @ share, POOREST_SHARE))
+        ),
+        "special": [case.as_json() for case in SPECIAL_CASES],
+        "novelty": fit_novelty(cohort.raw, cohort.encoding["numbers"]),
+    }

@@ -1,0 +1,167 @@
+"""The boosted part: gradient-boosted trees on variables and log horizon, monotone in the latter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from models.targets import Pairs
+
+__all__ = ["BoostingSettings", "boosted_log_odds", "fit_booster", "fit_booster_watched"]
+
+PATIENCE_ROUNDS = 25
+MIN_COLUMNS = 4
+"""A tree sees at least so many columns, so that it can combine two of them with the horizon."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoostingSettings:
+    """What every boosted fit of one model shares; `directions` has one entry per raw column."""
+
+    learning_rate: float
+    max_depth: int
+    min_patients: float
+    column_share: float
+    row_share: float
+    penalty: float
+    directions: tuple[int, ...]
+    seed: int
+    threads: int
+
+    def parameters(self, weight_per_patient: float) -> dict[str, object]:
+        """Return XGBoost's parameters; `min_patients` is turned into its sum of Hessians."""
+        columns = len(self.directions) + 1
+        return {
+            "objective": "binary:logistic",
+            "eval_metric": "logloss",
+            "tree_method": "hist",
+            "max_bin": 128,
+            "eta": self.learning_rate,
+            "max_depth": self.max_depth,
+            "min_child_weight": self.min_patients * weight_per_patient / 4,
+            "colsample_bytree": min(1.0, max(self.column_share, MIN_COLUMNS / columns)),
+            "subsample": self.row_share,
+            "lambda": self.penalty,
+            "monotone_constraints": (*self.directions, 1),
+            "seed": self.seed,
+            "nthread": self.threads,
+        }
+
+
+def _matrix(
+    raw: NDArray[np.float64], pairs: Pairs, *, threads: int, like: xgb.DMatrix | None = None
+) -> xgb.QuantileDMatrix:
+    """Return pairs whose outcome is known, one row each, with log horizon as the last column."""
+    patient, place = np.nonzero(pairs.weight)
+    columns = np.column_stack([raw[patient], np.log(pairs.horizon_days[patient, place])])
+    return xgb.QuantileDMatrix(
+        columns.astype(np.float32),
+        label=pairs.outcome[patient, place],
+        weight=pairs.weight[patient, place],
+        max_bin=128,
+        ref=like,
+        nthread=threads,
+    )
+
+
+def _weight_per_patient(pairs: Pairs) -> float:
+    """Return the mean weight that one patient's pairs carry together."""
+    return float(pairs.weight.sum() / len(pairs.weight))
+
+
+def fit_booster(
+    raw: NDArray[np.float64], pairs: Pairs, *, settings: BoostingSettings, trees: int
+) -> xgb.Booster:
+    """Fit a stated number of trees.
+
+    Parameters
+    ----------
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`.
+    pairs : Pairs
+        Of the same patients.
+    settings : BoostingSettings
+    trees : int
+
+    Returns
+    -------
+    Booster
+        Its last column is log horizon, in which it never decreases.
+    """
+    matrix = _matrix(raw, pairs, threads=settings.threads)
+    return xgb.train(settings.parameters(_weight_per_patient(pairs)), matrix, trees)
+
+
+def fit_booster_watched(
+    raw: NDArray[np.float64],
+    pairs: Pairs,
+    held_out_raw: NDArray[np.float64],
+    held_out_pairs: Pairs,
+    *,
+    settings: BoostingSettings,
+    max_trees: int,
+) -> tuple[xgb.Booster, NDArray[np.float64]]:
+    """Fit until the held-out loss stops falling.
+
+    Parameters
+    ----------
+    raw, held_out_raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`.
+    pairs, held_out_pairs : Pairs
+        Of the same patients.
+    settings : BoostingSettings
+    max_trees : int
+
+    Returns
+    -------
+    tuple of Booster and ndarray of float, shape (n_trees,)
+        The booster, and the held-out log-loss after each of its trees.
+    """
+    matrix = _matrix(raw, pairs, threads=settings.threads)
+    watched = _matrix(held_out_raw, held_out_pairs, threads=settings.threads, like=matrix)
+    history: dict[str, dict[str, list[float]]] = {}
+    booster = xgb.train(
+        settings.parameters(_weight_per_patient(pairs)),
+        matrix,
+        max_trees,
+        evals=[(watched, "held_out")],
+        evals_result=history,
+        early_stopping_rounds=PATIENCE_ROUNDS,
+        verbose_eval=False,
+    )
+    return booster, np.asarray(history["held_out"]["logloss"])
+
+
+def boosted_log_odds(
+    booster: xgb.Booster,
+    raw: NDArray[np.float64],
+    horizon_days: NDArray[np.float64],
+    *,
+    trees: int,
+) -> NDArray[np.float64]:
+    """Return log-odds of patients at their own horizons.
+
+    Parameters
+    ----------
+    booster : Booster
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`.
+    horizon_days : ndarray of float, shape (n_patients, n_horizons)
+    trees : int
+        How many of its trees count.
+
+    Returns
+    -------
+    ndarray of float, shape (n_patients, n_horizons)
+    """
+    per_patient = horizon_days.shape[1]
+    rows = np.column_stack(
+        [np.repeat(raw, per_patient, axis=0), np.log(horizon_days).ravel()]
+    ).astype(np.float32)
+    margin = booster.inplace_predict(
+        rows, iteration_range=(0, trees), predict_type="margin", missing=np.nan
+    )
+    return np.asarray(margin, dtype=np.float64).reshape(horizon_days.shape)

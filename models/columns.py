@@ -1,0 +1,48 @@
+"""Which columns a model reads of a frame, and what each of them holds.
+
+Part of every bundle's `model.py`: it imports only the standard library.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["columns_read", "guard_columns"]
+
+
+def guard_columns(contract: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns that decide whom a model does not answer, and what it warns of.
+
+    Parameters
+    ----------
+    contract : mapping
+        The bundle's contract.
+
+    Returns
+    -------
+    tuple of str
+        All of them numbers, none of them required.
+    """
+    special = [column for rule in contract["guard"]["special"] for column, *_ in rule["when"]]
+    return tuple(dict.fromkeys(("age", "pregnant", *special)))
+
+
+def columns_read(contract: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a model reads of a frame: column -> "numbers", "text" or "identifiers".
+
+    Parameters
+    ----------
+    contract : mapping
+        The bundle's contract.
+
+    Returns
+    -------
+    dict of str to str
+        Identifiers, then the guard's columns, then the features; only the features are required.
+    """
+    identifiers = dict.fromkeys(("patient_id", "stay_id", "time_zero"), "identifiers")
+    guard = dict.fromkeys(guard_columns(contract), "numbers")
+    features = {
+        feature["name"]: "text" if feature["kind"] == "category" else "numbers"
+        for feature in contract["features"]
+    }
+    return identifiers | guard | features

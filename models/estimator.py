@@ -1,0 +1,272 @@
+"""The estimator: one monotone cumulative incidence curve per patient, two parts on one scale."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from data_schema.variables import Variable
+from models.assembly import assemble
+from models.fitting import (
+    FitSettings,
+    Progress,
+    TrainingCohort,
+    choose,
+    fit_interval_parts,
+    fit_part,
+)
+from models.targets import survival_target
+
+__all__ = ["CumulativeIncidenceModel"]
+
+
+class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    r"""Cumulative incidence of one event by any horizon, with death or another event competing.
+
+    Estimates :math:`F(h \mid x) = P(T \le h, \text{event} = 1 \mid x)` by direct binomial
+    regression [1]_ on patient-horizon pairs: a penalised logistic regression and a gradient-boosted
+    one, both in the log-odds of F, mixed by a weight chosen out of fold, recalibrated, and held
+    non-decreasing in h by a running maximum. Higher is riskier.
+
+    Parameters
+    ----------
+    horizons_days : sequence of float
+        Default horizons; every patient is paired with one of them.
+    outcome : str
+        Name of the event in the contract, and the key into `Variable.direction`.
+    variables : mapping of str to Variable, optional
+        The record of each base variable: label, pathway, plausible range, settled direction.
+    fixed_horizon : bool
+        The outcome is only known at the one horizon given.
+    learning_rate : float
+        Shrinkage of each tree of the boosted part.
+    max_depth : int
+        Depth of a tree.
+    max_trees : int
+        Most trees of the boosted part; their number is chosen out of fold.
+    min_patients : float
+        Patients of middling risk that a leaf must hold.
+    column_share : float
+        Share of the columns that a tree may use.
+    row_share : float
+        Share of the pairs that a tree learns from.
+    boosting_penalty : float
+        L2 penalty of the leaves.
+    horizons_per_patient : int
+        Pairs per patient (at most 3 million in all).
+    tuning_folds : int, optional
+        Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
+        that is affordable and steadier, and 3 for more.
+    interval_folds : int
+        Fold models of the delete-group jackknife; 0 fits none and gives no interval.
+    random_state : int
+        Same seed, same model, whatever the number of threads.
+    n_jobs : int, optional
+        Threads; all cores by default.
+    progress : callable, optional
+        Told of every step done.
+
+    Attributes
+    ----------
+    risk_model_ : RiskModel
+        What predicts and explains; the same code as in the bundle.
+    linear_weight_ : float
+        Share of the linear part, 0 to 1.
+    n_trees_ : int
+        Trees of the boosted part.
+    out_of_fold_loss_ : dict of str to float
+        Weighted log-loss per pair of `linear`, `boosted`, `mixture` and `recalibrated`; lower is
+        better.
+    core_fit_seconds_ : float
+        What choosing, the main fit and its summaries took.
+    fold_fit_seconds_ : float
+        What the fold models of the interval took.
+    n_features_in_ : int
+        Columns of `X` in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, if it was a frame.
+
+    References
+    ----------
+    .. [1] Scheike, Zhang & Gerds. Biometrika 95 (2008) 205-220. doi:10.1093/biomet/asm096
+    """
+
+    def __init__(
+        self,
+        *,
+        horizons_days: Sequence[float] = (28.0, 90.0, 365.0),
+        outcome: str = "mortality",
+        variables: Mapping[str, Variable] | None = None,
+        fixed_horizon: bool = False,
+        learning_rate: float = 0.1,
+        max_depth: int = 5,
+        max_trees: int = 250,
+        min_patients: float = 12.0,
+        column_share: float = 0.5,
+        row_share: float = 0.7,
+        boosting_penalty: float = 5.0,
+        horizons_per_patient: int = 6,
+        tuning_folds: int | None = None,
+        interval_folds: int = 10,
+        random_state: int = 0,
+        n_jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.horizons_days = horizons_days
+        self.outcome = outcome
+        self.variables = variables
+        self.fixed_horizon = fixed_horizon
+        self.learning_rate = learning_rate
+        self.max_depth = max_depth
+        self.max_trees = max_trees
+        self.min_patients = min_patients
+        self.column_share = column_share
+        self.row_share = row_share
+        self.boosting_penalty = boosting_penalty
+        self.horizons_per_patient = horizons_per_patient
+        self.tuning_folds = tuning_folds
+        self.interval_folds = interval_folds
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.progress = progress
+
+    def fit(
+        self,
+        X: pd.DataFrame | ArrayLike,
+        y: NDArray[np.void],
+        groups: ArrayLike | None = None,
+        sites: ArrayLike | None = None,
+    ) -> Self:
+        """Fit on patients known at time zero.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n_patients, n_features)
+            Numbers as numeric columns (NaN: not measured), categories as text. The columns of an
+            array, which holds only numbers, are called x0, x1, ...
+        y : structured ndarray, shape (n_patients,)
+            From `targets.survival_target`.
+        groups : array-like, shape (n_patients,), optional
+            Patient of each row: no patient is on both sides of a fold. Each row its own without it.
+        sites : array-like, shape (n_patients,), optional
+            Site of each row: censoring is estimated by site where there are enough.
+
+        Returns
+        -------
+        CumulativeIncidenceModel
+            The model itself.
+
+        Raises
+        ------
+        DataError
+            If a number is infinite, a default horizon is one that under 5 % would have been
+            observed for, or there are too few events to fit.
+        ValueError
+            If `X` is not such a table, `y` is not a survival target, or lengths differ.
+        """
+        started = time.perf_counter()
+        frame = _table(X)
+        validate_data(self, X, y, skip_check_array=True)
+        target = _target(y)
+        check_consistent_length(frame, target, groups, sites)
+        cohort = TrainingCohort.prepare(
+            frame, target, groups=groups, sites=sites, settings=self._settings()
+        )
+        choices = choose(cohort)
+        main = fit_part(cohort, choices, np.arange(len(frame)))
+        folds_started = time.perf_counter()
+        folds = fit_interval_parts(cohort, choices)
+        self.fold_fit_seconds_ = time.perf_counter() - folds_started
+        self.linear_weight_ = choices.linear_weight
+        self.n_trees_ = choices.trees
+        self.out_of_fold_loss_ = choices.losses
+        self.risk_model_ = assemble(cohort, choices, main, folds)
+        self.core_fit_seconds_ = time.perf_counter() - started - self.fold_fit_seconds_
+        return self
+
+    def _settings(self) -> FitSettings:
+        """Return the parameters as the frozen record that fitting reads."""
+        parameters = self.get_params(deep=False)
+        parameters["horizons_days"] = tuple(map(float, self.horizons_days))
+        parameters["variables"] = dict(self.variables or {})
+        parameters["n_jobs"] = self.n_jobs or os.cpu_count() or 1
+        return FitSettings(**parameters)
+
+    def predict_risk(
+        self, X: pd.DataFrame | ArrayLike, horizons_days: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return the cumulative incidence at each horizon; refused patients are answered too.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n_patients, n_features)
+            The columns of `fit`, in the same order; NaN where not measured.
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            Days from time zero; default horizons without it.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons)
+            In [0, 1], higher is riskier; non-decreasing along ascending horizons.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        InferenceError
+            If a number is infinite or a horizon lies outside the model's range.
+        ValueError
+            If the columns are not those of `fit`.
+        """
+        check_is_fitted(self)
+        frame = _table(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        named = frame.set_axis(list(self.risk_model_.features), axis=1)
+        return self.risk_model_.risk(named, horizons_days)
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy that shares the catalogue, which is read-only and uncopyable."""
+        return type(self)(**self.get_params(deep=False))
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that NaN means "not measured" and that `y` is needed."""
+        tags: Tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _table(X: pd.DataFrame | ArrayLike) -> pd.DataFrame:
+    """Return a frame with text for column names."""
+    if not isinstance(X, pd.DataFrame):
+        numbers = check_array(X, ensure_all_finite=False)
+        return pd.DataFrame(numbers, columns=[f"x{j}" for j in range(numbers.shape[1])])
+    if X.empty:
+        raise ValueError("X must have rows and columns; got an empty frame.")
+    if not X.columns.is_unique:
+        raise ValueError("X must name every column once; it does not.")
+    return X.set_axis(X.columns.astype(str), axis=1)
+
+
+def _target(y: NDArray[np.void]) -> NDArray[np.void]:
+    """Return `y` once it proves to be a survival target."""
+    fields = getattr(getattr(y, "dtype", None), "names", None) or ()
+    if not {"time_days", "event"} <= set(fields):
+        raise ValueError(
+            "y must have the fields time_days and event. Make it with targets.survival_target."
+        )
+    return survival_target(y["time_days"], y["event"])

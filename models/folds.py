@@ -1,0 +1,55 @@
+"""Folds that keep a patient's rows together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["patient_folds"]
+
+
+def patient_folds(
+    groups: NDArray[Any], happened: NDArray[np.bool_], *, count: int, rng: np.random.Generator
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield rows to learn from and rows held out, patient by patient.
+
+    Patients are shuffled and dealt out like cards, those with the event last, so that folds differ
+    by at most one patient and by at most one patient with the event. Scikit-learn's grouped folds
+    loop over patients in Python, and warn where an event is rarer than folds.
+
+    Parameters
+    ----------
+    groups : ndarray, shape (n_rows,)
+        Patient of each row.
+    happened : ndarray of bool, shape (n_rows,)
+        Whether the row has the event.
+    count : int
+        Number of folds, at most the number of patients.
+    rng : numpy Generator
+        Shuffles the patients.
+
+    Yields
+    ------
+    tuple of ndarray of int
+        Rows to learn from, rows held out; every row is held out once.
+
+    Examples
+    --------
+    >>> groups, happened = np.array([7, 7, 8, 9]), np.array([False, True, False, True])
+    >>> folds = patient_folds(groups, happened, count=3, rng=np.random.default_rng(0))
+    >>> sorted(held_out.tolist() for _, held_out in folds)
+    [[0, 1], [2], [3]]
+    """
+    patients, patient_of = np.unique(groups, return_inverse=True)
+    with_event = np.zeros(len(patients), dtype=bool)
+    with_event[patient_of[happened]] = True
+    order = rng.permutation(len(patients))
+    order = order[np.argsort(with_event[order], kind="stable")]
+    fold = np.empty(len(patients), dtype=np.int64)
+    fold[order] = np.arange(len(patients)) % count
+    for k in range(count):
+        held_out = fold[patient_of] == k
+        yield np.flatnonzero(~held_out), np.flatnonzero(held_out)

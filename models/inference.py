@@ -1,0 +1,392 @@
+"""Predict, explain and refuse from a bundle of UBJSON and JSON: the code that every door runs.
+
+Evaluation, the service and the MLflow model all run this file together with `matrices`, `parts`,
+`guarding` and `prediction`; every bundle carries the five as its `model.py`. They therefore import
+only the standard library, numpy, pandas and xgboost.
+
+What is predicted is the cumulative incidence F(h) of one event by horizon h (days from time zero):
+`logit F(h) = running maximum over horizons up to h of a(h) + b * (w * linear + (1 - w) * boosted)`.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from models.guarding import guard
+from models.matrices import expit, level_columns, linear_column_features, raw_matrix
+from models.parts import FittedPart, load_booster
+from models.prediction import Prediction, points_per_log_odds
+
+__all__ = ["BUNDLE_FORMAT", "InferenceError", "Prediction", "RiskModel"]
+
+BUNDLE_FORMAT = 1
+CHUNK_ROWS = 2_000
+
+
+class InferenceError(ValueError):
+    """The request cannot be answered; the message names columns and rules, never a value."""
+
+
+class RiskModel:
+    """A fitted model ready to answer: one main part, fold parts for the interval, and its contract.
+
+    Immutable once built, so that requests can share it.
+
+    Parameters
+    ----------
+    contract : dict
+        What the model is, what it reads and what it refuses; shown to whoever asks.
+    model : dict
+        `encoding`, the `main` part and the `folds`, as plain numbers.
+    boosters : sequence of bytes
+        UBJSON of the main part's booster and of each fold's.
+    threads : int
+        Threads to answer with; the numbers do not depend on it.
+
+    Attributes
+    ----------
+    contract : dict
+        As given.
+    features : tuple of str
+        Columns that a frame must have.
+    variables : tuple of str
+        What contributions are told of: a variable and its other features are one.
+    pathways : tuple of str
+        Pathway of each variable.
+
+    Raises
+    ------
+    InferenceError
+        If the contract is of another format.
+    """
+
+    def __init__(
+        self,
+        contract: dict[str, Any],
+        model: dict[str, Any],
+        boosters: Sequence[bytes],
+        *,
+        threads: int = 1,
+    ) -> None:
+        if contract.get("bundle_format") != BUNDLE_FORMAT:
+            raise InferenceError(
+                f"bundle_format must be {BUNDLE_FORMAT}. Load it with the version that wrote it."
+            )
+        self.contract = contract
+        self._model = model
+        self._boosters = [bytes(b) for b in boosters]
+        self._encoding = {**model["encoding"], "threads": threads}
+        specs = [model["main"], *model["folds"]]
+        parts = [
+            FittedPart(spec, self._encoding, load_booster(booster, threads))
+            for spec, booster in zip(specs, self._boosters, strict=True)
+        ]
+        self._main, self._folds = parts[0], parts[1:]
+        self.features: tuple[str, ...] = tuple(f["name"] for f in contract["features"])
+        variable_of = {f["name"]: f["variable"] for f in contract["features"]}
+        pathway_of = {f["variable"]: f["pathway"] for f in contract["features"]}
+        self.variables: tuple[str, ...] = tuple(dict.fromkeys(variable_of.values()))
+        self.pathways: tuple[str, ...] = tuple(pathway_of[v] for v in self.variables)
+        self._variable_of = variable_of
+        self._groups = self._indicator(
+            [variable_of[f] for f in linear_column_features(self._encoding)]
+        )
+        self._raw_features = [
+            *self._encoding["numbers"],
+            *(f for f, _ in level_columns(self._encoding)),
+        ]
+        self._booster_groups = np.vstack(
+            [
+                self._indicator([variable_of[f] for f in self._raw_features]),
+                np.zeros(len(self.variables)),
+            ]
+        )
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], *, threads: int = 1) -> "RiskModel":
+        """Build from the content of the files.
+
+        Parameters
+        ----------
+        files : mapping of str to bytes
+            File name -> content, as written by `files`; further files are ignored.
+        threads : int
+            Threads to answer with.
+
+        Returns
+        -------
+        RiskModel
+            The model that wrote them.
+
+        Raises
+        ------
+        KeyError
+            If a file is missing.
+        InferenceError
+            If the files are of another format.
+        """
+        model = json.loads(files["model.json"])
+        names = ["booster.ubj", *(f"fold_{k:02d}.ubj" for k in range(len(model["folds"])))]
+        return cls(
+            json.loads(files["contract.json"]), model, [files[n] for n in names], threads=threads
+        )
+
+    @classmethod
+    def from_directory(cls, directory: str | Path, *, threads: int = 1) -> "RiskModel":
+        """Build from a bundle's directory; otherwise as `from_files`."""
+        wanted = [p for p in Path(directory).iterdir() if p.suffix in {".json", ".ubj"}]
+        return cls.from_files({p.name: p.read_bytes() for p in wanted}, threads=threads)
+
+    def files(self) -> dict[str, bytes]:
+        """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient."""
+        out = {
+            "contract.json": _canonical(self.contract),
+            "model.json": _canonical(self._model),
+            "booster.ubj": self._boosters[0],
+        }
+        return out | {f"fold_{k:02d}.ubj": b for k, b in enumerate(self._boosters[1:])}
+
+    def with_contract(self, **changes: Any) -> "RiskModel":
+        """Return the same model under a contract with the given entries replaced."""
+        return RiskModel(
+            {**self.contract, **changes},
+            self._model,
+            self._boosters,
+            threads=self._encoding["threads"],
+        )
+
+    def with_threads(self, threads: int) -> "RiskModel":
+        """Return the same model answering with so many threads; numbers do not change."""
+        return RiskModel(self.contract, self._model, self._boosters, threads=threads)
+
+    def part(self, linear_weight: float) -> "RiskModel":
+        """Return the model with only its linear (1) or boosted (0) part, without an interval."""
+        main = {**self._model["main"], "linear_weight": linear_weight}
+        return RiskModel(
+            self.contract,
+            {**self._model, "main": main, "folds": []},
+            self._boosters[:1],
+            threads=self._encoding["threads"],
+        )
+
+    def _indicator(self, names: Sequence[str]) -> np.ndarray:
+        """Return the 0/1 matrix that sums columns into variables."""
+        return np.array([[float(name == v) for v in self.variables] for name in names])
+
+    def horizons(self, horizons_days: ArrayLike | None) -> np.ndarray:
+        """Return the horizons asked for, or the default ones.
+
+        Parameters
+        ----------
+        horizons_days : array-like of float, shape (n_horizons,), or None
+            Days from time zero.
+
+        Returns
+        -------
+        ndarray of float, shape (n_horizons,)
+            In the order asked.
+
+        Raises
+        ------
+        InferenceError
+            If there is none, or one lies outside the model's range.
+        """
+        c = self.contract
+        asked = c["default_horizons_days"] if horizons_days is None else horizons_days
+        days = np.asarray(asked, dtype=float).ravel()
+        if not len(days):
+            raise InferenceError("horizons_days must name at least one horizon.")
+        inside = (days >= c["min_horizon_days"]) & (days <= c["max_horizon_days"])
+        if not inside.all():
+            raise InferenceError(
+                f"horizons_days must lie in {c['min_horizon_days']:g}-{c['max_horizon_days']:g} "
+                f"days; {int((~inside).sum())} of {len(days)} do not."
+            )
+        return days
+
+    def predict(
+        self,
+        frame: pd.DataFrame,
+        horizons_days: ArrayLike | None = None,
+        *,
+        explain: bool = False,
+        interval: bool = True,
+    ) -> Prediction:
+        """Return risks, intervals, refusals and, if asked, contributions.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...)
+            The model's feature columns in canonical units, NaN or None where not measured; further
+            columns are read only to guard (`age`, `pregnant`, ...) or to identify (`patient_id`).
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            Days from time zero; the model's default horizons if not given.
+        explain : bool
+            Whether to compute contributions.
+        interval : bool
+            Whether to compute the interval.
+
+        Returns
+        -------
+        Prediction
+            Refused patients hold NaN.
+
+        Raises
+        ------
+        InferenceError
+            If a feature column is missing, a number is infinite, or a horizon lies outside the
+            model's range.
+        """
+        days, raw = self.horizons(horizons_days), self._raw(frame)
+        measured = self._measured(raw)
+        verdicts = guard(self.contract, frame, raw, measured, self.variables)
+        refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
+        eta, adjustment, low, high = self._risks(raw, days, interval)
+        base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
+        log_odds = points = adjustment_points = None
+        if explain:
+            log_odds, points, adjustment_points = self._explain(raw, days, eta, adjustment, base)
+            log_odds[refused] = points[refused] = adjustment_points[refused] = np.nan
+        for values in (eta, adjustment, low, high):
+            values[refused] = np.nan
+        return Prediction(
+            horizons_days=days,
+            risk=expit(eta),
+            risk_low=expit(low),
+            risk_high=expit(high),
+            baseline_risk=expit(base),
+            cohort_risk=self._cohort_risk(days),
+            base_log_odds=base,
+            monotone_adjustment=adjustment,
+            outcome=self.contract["outcome"],
+            variables=self.variables,
+            pathways=self.pathways,
+            measured=measured,
+            log_odds=log_odds,
+            points=points,
+            adjustment_points=adjustment_points,
+            status=verdicts.status,
+            refusals=verdicts.refusals,
+            warnings=verdicts.warnings,
+        )
+
+    def risk(self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None) -> np.ndarray:
+        """Return the risk alone, of every patient, refused or not: for evaluation.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...)
+            As for `predict`.
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons)
+            In [0, 1], higher is riskier.
+
+        Raises
+        ------
+        InferenceError
+            As `predict`.
+        """
+        return expit(self._risks(self._raw(frame), self.horizons(horizons_days), False)[0])
+
+    def curve(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return the whole curve of each patient.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...)
+            As for `predict`.
+
+        Returns
+        -------
+        tuple of ndarray
+            The contract's grid of days, (n_days,), and the risk at each, (n_patients, n_days),
+            non-decreasing; NaN where refused.
+        """
+        days = np.asarray(self.contract["grid_days"], dtype=float)
+        return days, self.predict(frame, days, interval=False).risk
+
+    def _raw(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the matrix that both parts read, once the frame proves to hold it."""
+        missing = [name for name in self.features if name not in frame]
+        if missing:
+            raise InferenceError(
+                f"frame must have every feature column; missing: {', '.join(missing)}."
+            )
+        raw = raw_matrix(frame, self._encoding)
+        if np.isinf(raw).any():
+            raise InferenceError("numbers must be finite; make what was not measured NaN.")
+        return raw
+
+    def _risks(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> tuple[np.ndarray, ...]:
+        """Return log-odds, adjustment and the ends of the interval in log-odds, each (n, h)."""
+        grid = np.asarray(self.contract["grid_days"], dtype=float)
+        all_days, place = np.unique(np.concatenate([grid, days]), return_inverse=True)
+        asked = place[len(grid) :]
+        on_grid = np.isin(all_days, grid)
+        shape = (len(raw), len(days))
+        eta, adjustment, low, high = (np.full(shape, np.nan) for _ in range(4))
+        for start in range(0, len(raw), CHUNK_ROWS):
+            rows = slice(start, start + CHUNK_ROWS)
+            before, eta[rows] = self._main.monotone(raw[rows], all_days, on_grid, asked)
+            adjustment[rows] = eta[rows] - before
+            if interval and self._folds:
+                folds = np.stack(
+                    [f.monotone(raw[rows], all_days, on_grid, asked)[1] for f in self._folds]
+                )
+                k = len(folds)
+                error = np.sqrt((k - 1) / k * ((folds - folds.mean(0)) ** 2).sum(0))
+                low[rows] = eta[rows] - self.contract["interval"]["t"] * error
+                high[rows] = eta[rows] + self.contract["interval"]["t"] * error
+        return eta, adjustment, low, high
+
+    def _explain(
+        self,
+        raw: np.ndarray,
+        days: np.ndarray,
+        eta: np.ndarray,
+        adjustment: np.ndarray,
+        base: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return contributions in log-odds and points, (n, h, v), and the adjustment's points."""
+        log_odds = np.empty((len(raw), len(days), len(self.variables)))
+        for j, h in enumerate(days):
+            phi = self._main.contributions(raw, math.log(h), self._groups, self._booster_groups)
+            # XGBoost explains in float32: what rounding left over (below 1e-5) goes back to the
+            # variables by size, so that sums are exact and explaining never changes a risk.
+            gap = eta[:, j] - adjustment[:, j] - base[j] - phi.sum(1)
+            size = np.abs(phi)
+            total = size.sum(1, keepdims=True)
+            share = np.where(
+                total > 0, size / np.where(total > 0, total, 1.0), 1 / len(self.variables)
+            )
+            log_odds[:, j] = phi + share * gap[:, None]
+        gain = points_per_log_odds(eta, base)
+        return log_odds, log_odds * gain[..., None], adjustment * gain
+
+    def _cohort_risk(self, days: np.ndarray) -> np.ndarray:
+        """Return the training cohort's mean risk at each horizon, interpolated in log days."""
+        grid = np.log(np.asarray(self.contract["grid_days"], dtype=float))
+        return np.asarray(np.interp(np.log(days), grid, self.contract["cohort_risk"]))
+
+    def _measured(self, raw: np.ndarray) -> np.ndarray:
+        """Return whether each variable has a value, (n, v); a limit flag alone is none."""
+        counts = np.array(
+            [not name.endswith("__below") for name in self._raw_features], dtype=float
+        )
+        present = ~np.isnan(raw) * counts
+        return np.asarray(present @ self._booster_groups[:-1] > 0)
+
+
+def _canonical(value: Any) -> bytes:
+    """Return JSON that is the same for the same content."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,172 @@
+"""From a frame of patients to the matrices that both parts read.
+
+Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "expit",
+    "horizon_basis",
+    "level_columns",
+    "linear_column_features",
+    "linear_matrix",
+    "numbers_of",
+    "raw_matrix",
+    "spline_basis",
+    "texts_of",
+]
+
+
+def raw_matrix(frame: pd.DataFrame, encoding: Mapping[str, Any]) -> np.ndarray:
+    """Return numbers and flags, then one column per category level; not measured is NaN.
+
+    The levels of a category are NaN together when it is not measured or was never seen in training.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n_patients, ...)
+        With every column that the encoding names.
+    encoding : mapping
+        `numbers` and `levels`, from `encoding.fit_encoding`.
+
+    Returns
+    -------
+    ndarray of float, shape (n_patients, n_columns)
+    """
+    numbers: list[str] = encoding["numbers"]
+    levels: list[tuple[str, list[str]]] = encoding["levels"]
+    out = np.empty((len(frame), len(numbers) + sum(len(known) for _, known in levels)))
+    for j, name in enumerate(numbers):
+        out[:, j] = numbers_of(frame, name)
+    j = len(numbers)
+    for name, known in levels:
+        text = texts_of(frame, name)
+        shown = known[1:] if len(known) == 2 else known
+        unseen = ~np.isin(text, known)
+        for level in shown:
+            out[:, j] = np.where(unseen, np.nan, text == level)
+            j += 1
+    return out[:, :j]
+
+
+def level_columns(encoding: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (feature, level) of the one-hot columns, in order; two levels need one column."""
+    return [
+        (name, level)
+        for name, known in encoding["levels"]
+        for level in (known[1:] if len(known) == 2 else known)
+    ]
+
+
+def spline_basis(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Return the two curved terms of a restricted cubic spline with four knots [1]_.
+
+    Parameters
+    ----------
+    x : ndarray of float
+    knots : ndarray of float, shape (*x.shape, 4), or one that broadcasts to it
+        Ascending; where all four coincide both terms are 0, a straight line.
+
+    Returns
+    -------
+    ndarray of float, shape (*x.shape, 2)
+        Linear beyond the outer knots.
+
+    References
+    ----------
+    .. [1] Harrell. Regression Modeling Strategies, 2nd ed. Springer (2015), section 2.4.5.
+    """
+
+    def cube(knot: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(x - knot, 0.0) ** 3)
+
+    k0, k1, k2, k3 = np.moveaxis(knots, -1, 0)
+    curved = k3 > k2
+    span = np.where(curved, k3 - k0, 1.0)
+    tail = np.where(curved, k3 - k2, 1.0)
+    terms = [
+        (cube(k) - cube(k2) * (k3 - k) / tail + cube(k3) * (k2 - k) / tail) / span**2
+        for k in (k0, k1)
+    ]
+    return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)
+
+
+def linear_matrix(raw: np.ndarray, scaling: Mapping[str, np.ndarray], n_numbers: int) -> np.ndarray:
+    """Return the columns of the linear part.
+
+    Parameters
+    ----------
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `raw_matrix`.
+    scaling : mapping of str to ndarray
+        From `encoding.fit_scaling`.
+    n_numbers : int
+        How many leading columns of `raw` are numbers.
+
+    Returns
+    -------
+    ndarray of float, shape (n_patients, n_linear_columns)
+        Standardised values, their splines (twice), levels, then one flag per column of `raw` for
+        "not measured"; what was not measured is 0 elsewhere, the mean.
+    """
+    x = raw[:, :n_numbers]
+    missing = np.isnan(raw)
+    with np.errstate(invalid="ignore"):
+        x = np.where(scaling["log"], np.log1p(np.maximum(x, 0.0)), x)
+        z = (np.clip(x, scaling["low"], scaling["high"]) - scaling["center"]) / scaling["scale"]
+    z = np.where(missing[:, :n_numbers], 0.0, z)
+    splines = spline_basis(z, scaling["knots"])
+    splines[missing[:, :n_numbers]] = 0.0
+    levels = np.where(missing[:, n_numbers:], 0.0, raw[:, n_numbers:])
+    return np.hstack([z, splines[..., 0], splines[..., 1], levels, missing.astype(float)])
+
+
+def linear_column_features(encoding: Mapping[str, Any]) -> list[str]:
+    """Return the feature that each column of `linear_matrix` belongs to."""
+    numbers = list(encoding["numbers"])
+    levels = [feature for feature, _ in level_columns(encoding)]
+    return numbers * 3 + levels + numbers + levels
+
+
+def horizon_basis(log_h: np.ndarray, horizon: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the standardised spline of log horizon.
+
+    Parameters
+    ----------
+    log_h : ndarray of float, shape (n,)
+    horizon : mapping
+        From `linear.fit_horizon_basis`.
+
+    Returns
+    -------
+    tuple of ndarray of float, shapes (n, 3) and (n,)
+        All three terms, and the linear one alone.
+    """
+    knots = np.asarray(horizon["knots"])
+    basis = np.column_stack([log_h, spline_basis(log_h, np.broadcast_to(knots, (*log_h.shape, 4)))])
+    basis = (basis - np.asarray(horizon["mean"])) / np.asarray(horizon["scale"])
+    return basis, basis[:, 0]
+
+
+def numbers_of(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a column as float, NaN where absent or not a number."""
+    if column not in frame:
+        return np.full(len(frame), np.nan)
+    return pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+
+
+def texts_of(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a column as text, None where not measured."""
+    texts = frame[column].map(str).to_numpy(dtype=object, copy=True)
+    texts[frame[column].isna().to_numpy()] = None
+    return texts
+
+
+def expit(x: np.ndarray) -> np.ndarray:
+    """Return the inverse logit without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, dtype=float)))

@@ -1,0 +1,71 @@
+"""Patients whose numbers need a word of warning, and the variables it concerns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from data_schema.biomarkers import VARIABLES
+
+__all__ = ["SPECIAL_CASES", "SpecialCase"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialCase:
+    """A warning given when any of the conditions (column, lowest, highest) holds.
+
+    With variables named, it is given only where the model reads one of them and names those.
+    """
+
+    code: str
+    message: str
+    when: tuple[tuple[str, float, float], ...]
+    variables: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the case as the bundle holds it."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "when": [list(condition) for condition in self.when],
+            "variables": list(self.variables),
+        }
+
+
+_RETAINED = tuple(name for name, v in VARIABLES.items() if v.renal_retention)
+_HORMONES = ("estradiol", "testosterone", "shbg")
+_BONE_MARKERS = tuple(
+    name for name, v in VARIABLES.items() if v.pathway in {"resorption", "formation"} and v.codes
+)
+
+SPECIAL_CASES = (
+    SpecialCase(
+        "renal_replacement",
+        "Renal replacement or acute kidney injury: the model may fit such a patient less well.",
+        (("rrt", 1, 1), ("aki_stage", 1, 3)),
+    ),
+    SpecialCase(
+        "renal_retention",
+        "The kidney retains these markers: high values may mean kidney failure, not bone turnover.",
+        (("rrt", 1, 1), ("aki_stage", 1, 3)),
+        _RETAINED,
+    ),
+    SpecialCase(
+        "exogenous_hormones",
+        "Hormone treatment changes these values.",
+        (("exogenous_hormones", 1, 1),),
+        _HORMONES,
+    ),
+    SpecialCase(
+        "biotin",
+        "Biotin disturbs many immunoassays of these markers.",
+        (("biotin", 1, 1),),
+        tuple(dict.fromkeys((*_RETAINED, *_HORMONES, *_BONE_MARKERS, "pth"))),
+    ),
+    SpecialCase(
+        "ctx_not_fasting_morning",
+        "CTX was not sampled fasting in the morning: it reads lower.",
+        (("fasting", 0, 0), ("sampling_hour", 12, 24)),
+        ("ctx_s",),
+    ),
+)

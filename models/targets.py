@@ -1,0 +1,146 @@
+"""Survival outcomes as the estimator takes them, and the patient-horizon pairs it learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.censoring import CensoringDistribution, is_known
+
+__all__ = ["MIN_G", "Pairs", "sample_pairs", "survival_target"]
+
+MAX_PAIRS = 3_000_000
+
+MIN_G = 0.05
+"""Smallest probability G of still being observed that a horizon may have; no weight exceeds 1 / it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Every patient at several horizons; arrays have shape (n_patients, n_horizons).
+
+    `outcome` is 1 where the event happened by the horizon. `weight` is the inverse probability of
+    having been observed that long, and 0 where the outcome at the horizon is not known.
+    """
+
+    horizon_days: NDArray[np.float64]
+    outcome: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.int64]) -> Pairs:
+        """Return the pairs of the given rows."""
+        return Pairs(self.horizon_days[rows], self.outcome[rows], self.weight[rows])
+
+
+def survival_target(time_days: ArrayLike, event: ArrayLike) -> NDArray[np.void]:
+    """Return the structured array that `CumulativeIncidenceModel.fit` takes as `y`.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_patients,)
+        Days from time zero to the first event or to censoring, finite and > 0.
+    event : array-like of int, shape (n_patients,)
+        0 censored, 1 the outcome, 2 a competing event.
+
+    Returns
+    -------
+    structured ndarray, shape (n_patients,)
+        Fields `event` and `time_days`.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a time is not finite and positive, or an event is not 0, 1 or 2.
+
+    Examples
+    --------
+    >>> survival_target([3.0, 10.0], [1, 0])["event"]
+    array([1, 0])
+    """
+    time = np.asarray(time_days, dtype=float)
+    kind = np.asarray(event)
+    if time.shape != kind.shape or time.ndim != 1:
+        raise ValueError("time_days and event must be one-dimensional and of the same length.")
+    wrong = int((~np.isfinite(time) | (time <= 0)).sum())
+    if wrong:
+        raise ValueError(f"time_days must be finite and > 0; {wrong} of {len(time)} are not.")
+    strange = int((~np.isin(kind, (0, 1, 2))).sum())
+    if strange:
+        raise ValueError(f"event must be 0, 1 or 2; {strange} of {len(kind)} are not.")
+    target = np.empty(len(time), dtype=[("event", np.int64), ("time_days", np.float64)])
+    target["event"], target["time_days"] = kind, time
+    return target
+
+
+def sample_pairs(
+    target: NDArray[np.void],
+    *,
+    horizons_days: NDArray[np.float64],
+    event_times: NDArray[np.float64],
+    per_patient: int,
+    censoring: CensoringDistribution,
+    sites: NDArray[np.object_] | None,
+    rng: np.random.Generator,
+) -> Pairs:
+    """Pair every patient with horizons spread over the event times, one of them a default horizon.
+
+    The horizons of a patient fall one into each of `per_patient` equal shares of the event times; a
+    default horizon replaces one of them, drawn at random. Sampling horizons this way is
+    that of SurvivalBoost [1]_; regressing the event indicator with inverse-probability-of-censoring
+    weights is direct binomial regression [2]_.
+
+    Parameters
+    ----------
+    target : structured ndarray, shape (n_patients,)
+        From `survival_target`.
+    horizons_days : ndarray of float
+        Default horizons.
+    event_times : ndarray of float
+        Ascending times of events up to the longest horizon.
+    per_patient : int
+        Horizons per patient; fewer in a cohort so large that pairs would exceed `MAX_PAIRS`.
+    censoring : CensoringDistribution
+        Fitted on the patients that may be learned from.
+    sites : ndarray of object, shape (n_patients,), optional
+        Site of each patient, where censoring is told apart by site.
+    rng : numpy Generator
+        Draws the horizons.
+
+    Returns
+    -------
+    Pairs
+        A pair whose outcome is not known weighs 0.
+
+    References
+    ----------
+    .. [1] Alberge et al. Survival models: proper scoring rule and stochastic optimization with
+       competing risks. AISTATS 2025.
+    .. [2] Scheike, Zhang & Gerds. Biometrika 95 (2008) 205-220. doi:10.1093/biomet/asm096
+    """
+    n = len(target)
+    time, event = target["time_days"], target["event"]
+    per_patient = max(1, min(per_patient, MAX_PAIRS // n))
+    shares = (np.arange(per_patient) + rng.random((n, per_patient))) / per_patient
+    horizon = np.quantile(event_times, shares)
+    horizon[np.arange(n), rng.integers(per_patient, size=n)] = rng.choice(horizons_days, size=n)
+    outcome = ((time[:, None] <= horizon) & (event[:, None] == 1)).astype(float)
+    return Pairs(horizon, outcome, _weights(target, horizon, censoring, sites))
+
+
+def _weights(
+    target: NDArray[np.void],
+    horizon: NDArray[np.float64],
+    censoring: CensoringDistribution,
+    sites: NDArray[np.object_] | None,
+) -> NDArray[np.float64]:
+    """Return 1 / G of known outcomes, 0 of others."""
+    time, event = target["time_days"][:, None], target["event"][:, None]
+    observed = np.column_stack(
+        [censoring.survival_before(at, sites=sites) for at in np.minimum(time, horizon).T]
+    )
+    # Horizons are chosen such that all patients together have at least MIN_G. Those of one fold may
+    # have less in the tail, even 0: noise, and no reason to weigh a patient without bound.
+    return np.where(is_known(time, event, horizon), 1.0 / np.maximum(observed, MIN_G), 0.0)

@@ -1,0 +1,108 @@
+"""The way to MLflow: where it keeps its records, and what its failures mean to a caller.
+
+MLflow is imported inside the functions, because that takes more than a second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from data_schema.errors import OutsideError, UsageError
+
+__all__ = ["connect", "outside_errors"]
+
+_DEFAULT_URI = "sqlite:///mlflow.db"
+
+_SETTINGS = {
+    # Both would go to the network, which a hospital does not have.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # MLflow's own seven take four minutes to say that a server is down.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+
+_NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+
+
+def connect() -> ModuleType:
+    """Return the `mlflow` module, set to the tracking URI that the user chose.
+
+    The user chooses with `MLFLOW_TRACKING_URI`; without it the records go to `mlflow.db` in the
+    working directory. What the user set among MLflow's other settings stays as it is.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    OutsideError
+        If the database or the server does not answer.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
+    with outside_errors():
+        _knock(uri)
+        mlflow.set_tracking_uri(uri)
+        mlflow.MlflowClient()  # opens the store, so that a caller's client cannot fail to
+    module: ModuleType = mlflow
+    return module
+
+
+@contextmanager
+def outside_errors(*, missing: str = "") -> Iterator[None]:
+    """Raise the failures of MLflow, its database and its files as ours.
+
+    Parameters
+    ----------
+    missing : str
+        Message of the `UsageError` raised if the registry answers that what was asked for is not
+        there; without one that is a failure like any other.
+
+    Raises
+    ------
+    UsageError
+        If what was asked for is not there.
+    OutsideError
+        If anything else failed. MLflow's own text may hold a password or a path: it is left out.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        reason = getattr(error, "error_code", type(error).__name__)
+        if missing and reason in _NOT_THERE:
+            raise UsageError(missing) from error
+        raise OutsideError(
+            f"The MLflow registry must answer; it failed with {reason}. Check MLFLOW_TRACKING_URI "
+            "and run `osteon doctor`."
+        ) from error
+
+
+@lru_cache
+def _knock(uri: str) -> None:
+    """Fail at once on a database that does not answer; MLflow tries for a minute and a half."""
+    import sqlalchemy
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    if uri.split(":")[0].split("+")[0] not in DATABASE_ENGINES:
+        return
+    url = sqlalchemy.make_url(uri)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return  # MLflow will make it
+    engine = sqlalchemy.create_engine(url)
+    try:
+        sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()

@@ -1,0 +1,51 @@
+"""The application: routes, problems and the models, put together once for one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from serving import problems
+from serving.door import Door
+from serving.openapi import PROBLEM_RESPONSES, describe
+from serving.routes import health, predict, variables
+from serving.routes import models as served_models
+from serving.served import Served, ServedModel
+from serving.settings import Settings
+
+__all__ = ["ROUTERS", "create_app"]
+
+ROUTERS = (predict.router, variables.router, served_models.router, health.router)
+
+
+def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
+    """Return the service.
+
+    Parameters
+    ----------
+    settings : Settings
+    models : iterable of ServedModel
+        What it serves; without any, predictions are answered with 503.
+
+    Returns
+    -------
+    FastAPI
+    """
+    # The framework's documentation pages load scripts from other hosts, so they are off; a slash
+    # too many is a 404, not a redirect made from the Host header.
+    app = FastAPI(
+        title="Osteon",
+        version=version("osteon"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.served = Served(models)
+    for router in ROUTERS:
+        app.include_router(router, responses=PROBLEM_RESPONSES)
+    problems.install(app)
+    app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
+    describe(app)
+    return app

@@ -1,0 +1,90 @@
+"""What moved one risk: contributions by variable and by pathway, with what was sent beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from data_schema.biomarkers import VARIABLES, reference_interval
+from data_schema.measurements import CanonicalMeasurement
+from data_schema.variables import PATHWAYS
+from models.inference import Prediction
+from serving.patient import Patient
+from serving.schemas import Contribution, PathwayPoints
+
+__all__ = ["NOT_MEASURED", "contributions", "pathway_points"]
+
+NOT_MEASURED = "not_measured"
+"""Stands for the pathway of all that was not measured: it gets no share under any real one."""
+
+
+def contributions(patient: Patient, raw: Prediction, horizon: int) -> list[Contribution]:
+    """Return each variable's contribution at one horizon: measured first, the largest first.
+
+    Parameters
+    ----------
+    patient : Patient
+    raw : Prediction
+        Of this one patient, explained.
+    horizon : int
+        Position in `raw.horizons_days`.
+
+    Returns
+    -------
+    list of Contribution
+    """
+    assert raw.log_odds is not None  # it was asked to explain
+    assert raw.points is not None
+    log_odds, points = raw.log_odds[0, horizon], raw.points[0, horizon]
+    listed = [
+        Contribution(
+            variable=name,
+            pathway=raw.pathways[number],
+            measured=bool(raw.measured[0, number]),
+            log_odds=float(log_odds[number]),
+            points=float(points[number]),
+            **(_as_sent(patient, name) if raw.measured[0, number] else {}),
+        )
+        for number, name in enumerate(raw.variables)
+    ]
+    return sorted(listed, key=lambda one: (not one.measured, -abs(one.points), one.variable))
+
+
+def pathway_points(listed: Sequence[Contribution]) -> list[PathwayPoints]:
+    """Return the sums of contributions by pathway; what was not measured is one sum apart."""
+    sums: dict[str, float] = {}
+    for one in listed:
+        pathway = one.pathway if one.measured else NOT_MEASURED
+        sums[pathway] = sums.get(pathway, 0.0) + one.points
+    order = [*PATHWAYS, NOT_MEASURED]
+    return [PathwayPoints(pathway=name, points=sums[name]) for name in order if name in sums]
+
+
+def _as_sent(patient: Patient, name: str) -> Mapping[str, Any]:
+    """Return the value behind a contribution; nothing when only a `<name>__max` or the like is."""
+    found = patient.values.get(name)
+    if found is None:
+        return {}
+    if found.variable.kind == "flag":
+        return {"value": bool(found.value)}
+    if found.variable.kind == "category":
+        return {"value": found.value}
+    shown: dict[str, Any] = {"value": found.value, "unit": found.variable.unit}
+    if found.below or found.above:
+        return shown | {"comparator": "<" if found.below else ">"}
+    multiple = _multiple_of_reference(patient, found)
+    return shown if multiple is None else shown | {"multiple_of_reference": multiple}
+
+
+def _multiple_of_reference(patient: Patient, found: CanonicalMeasurement) -> float | None:
+    """Return the value over this patient's upper reference limit, or None if none is known."""
+    if found.variable.name not in VARIABLES or not isinstance(found.value, float):
+        return None
+    sex = patient.word("sex")
+    reference = reference_interval(
+        found.variable,
+        sex="female" if sex == "female" else "male" if sex == "male" else None,
+        menopause=patient.word("menopausal_status"),
+        age=patient.number("age"),
+    )
+    return found.value / reference.high if reference and reference.high else None

@@ -1,0 +1,112 @@
+"""The OpenAPI document: problems as they are sent, and examples that this very service answers."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+
+from data_schema.variables import BELOW
+from models.wording import NOTICE
+from serving import predictor
+from serving.problems import MEDIA_TYPE, Problem
+from serving.schemas import PredictRequest
+from serving.served import Served, ServedModel
+
+__all__ = ["PROBLEM_RESPONSES", "describe", "example_request"]
+
+_SCHEMAS = "#/components/schemas/"
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem; no field of it repeats what was sent.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+    }
+}
+"""What every route may answer instead of a success."""
+
+_TIME_ZERO = "2026-11-01T08:00:00+01:00"
+_MEASURED = "2026-11-01T06:10:00+01:00"
+
+_WITHOUT_MODEL: dict[str, Any] = {
+    "patient_id": "opaque",
+    "time_zero": _TIME_ZERO,
+    "sex": "female",
+    "birth_date": "1958-03-02",
+    "outcomes": ["mortality"],
+    "horizons_days": [28, 90, 365],
+    "measurements": [
+        {"variable": "fgf23_c", "value": 1471, "unit": "[arb'U]/mL", "time": _MEASURED},
+        {
+            "loinc": "2243-4",
+            "value": 9.99,
+            "comparator": "<",
+            "unit": "pg/mL",
+            "assay": "LC-MS/MS",
+        },
+    ],
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Make `app` serve this document at its `/openapi.json`; it is made when first asked for."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to change it
+
+
+def example_request(served: Served) -> dict[str, Any]:
+    """Return a request that this service answers: the synthetic patient of its first model."""
+    return _example_of(served.models[0]) if served.models else _WITHOUT_MODEL
+
+
+def _example_of(model: ServedModel) -> dict[str, Any]:
+    contract = model.contract
+    example = dict(contract["example"])
+    request = {"patient_id": "opaque", "encounter_id": "opaque", "time_zero": _TIME_ZERO}
+    if example.get("sex"):
+        request["sex"] = example.pop("sex")
+    if example.get("age"):
+        age = timedelta(days=365.25 * example.pop("age"))
+        request["birth_date"] = str(date.fromisoformat(_TIME_ZERO[:10]) - age)
+    measurements = []
+    for feature in contract["features"]:
+        value = example.get(feature["name"])
+        if value is None or feature["name"].endswith(f"__{BELOW}"):
+            continue
+        unit = {"unit": feature["unit"]} if feature["unit"] else {}
+        sent = {"variable": feature["name"], "value": value, **unit, "time": _MEASURED}
+        measurements.append(sent)
+    return request | {
+        "outcomes": [model.asked_as],
+        "horizons_days": contract["default_horizons_days"],
+        "measurements": measurements,
+    }
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=NOTICE, routes=app.routes
+    )
+    problem = TypeAdapter(Problem).json_schema(ref_template=_SCHEMAS + "{model}")
+    schemas = document["components"]["schemas"]
+    schemas.update(problem.pop("$defs"))
+    schemas["Problem"] = problem
+    served: Served = app.state.served
+    request = example_request(served)
+    operation = document["paths"]["/v1/predict"]["post"]
+    operation["requestBody"]["content"]["application/json"]["example"] = request
+    if served.models:
+        answer = predictor.predict(PredictRequest.model_validate(request), served)
+        operation["responses"]["200"]["content"]["application/json"]["example"] = json.loads(
+            answer.model_dump_json(exclude_unset=True)
+        )
+    return document

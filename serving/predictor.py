@@ -1,0 +1,280 @@
+"""From a request to the answer: the one way to a prediction, whichever door it is asked at.
+
+Nothing here remembers a request: models are read only, and all else is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+from ulid import ULID
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.variables import BELOW
+from models import wording
+from models.inference import Prediction as RawPrediction
+from models.wording import NOTICE
+from serving.explaining import NOT_MEASURED, contributions, pathway_points
+from serving.patient import Patient, not_used, read_patient
+from serving.problems import FieldProblem, RequestBroken
+from serving.schemas import (
+    CurvePoint,
+    Ignored,
+    Interval,
+    Prediction,
+    PredictRequest,
+    PredictResponse,
+    Remark,
+    Risk,
+)
+from serving.served import Served, ServedModel
+
+__all__ = ["predict"]
+
+_MOVERS = 3
+
+_NOT_PROMOTED = Remark(
+    code="not_promoted",
+    message="This model has no valid gate record here; nobody has approved it.",
+    variables=[],
+)
+_SIMULATED = Remark(
+    code="simulated",
+    message="This model learned from simulated patients; it says nothing about real ones.",
+    variables=[],
+)
+_AT_LIMIT = Remark(
+    code="beyond_assay_limit",
+    message="The value lies beyond a limit of its assay, and the limit itself was used.",
+    variables=[],
+)
+
+
+def predict(request: PredictRequest, served: Served) -> PredictResponse:
+    """Answer one request.
+
+    Parameters
+    ----------
+    request : PredictRequest
+    served : Served
+
+    Returns
+    -------
+    PredictResponse
+
+    Raises
+    ------
+    RequestBroken
+        With every rule of the contract that the request breaks.
+    NoChampion
+        If no model is served for an outcome that was asked for.
+    """
+    models = served.find(request.outcomes)
+    patients = _read(request, models)
+    return PredictResponse(
+        prediction_id=str(ULID()),
+        created_at=datetime.now(UTC),
+        time_zero=request.time_zero,
+        predictions=[
+            _prediction(model, patient, request.horizons_days)
+            for model, patient in zip(models, patients, strict=True)
+        ],
+        notice=NOTICE,
+    )
+
+
+def _read(request: PredictRequest, models: Sequence[ServedModel]) -> list[Patient]:
+    """Read the patient for each model, or raise with all that is broken for any of them."""
+    own = set().union(*(model.own_variables for model in models))
+    broken: dict[tuple[str, str], FieldProblem] = {}
+    patients = []
+    for model in models:
+        for problem in _horizon_problems(request.horizons_days or (), model):
+            broken[problem.field, problem.rule] = problem
+        try:
+            elsewhere = own - set(model.own_variables)
+            patients.append(read_patient(request, own=model.own_variables, elsewhere=elsewhere))
+        except RequestBroken as error:
+            broken |= {(problem.field, problem.rule): problem for problem in error.problems}
+    if broken:
+        raise RequestBroken(list(broken.values()))
+    return patients
+
+
+def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> list[FieldProblem]:
+    low, high = model.contract["min_horizon_days"], model.contract["max_horizon_days"]
+    return [
+        FieldProblem(
+            field=f"horizons_days[{number}]",
+            rule="horizon",
+            message=f"horizons_days must lie between {low:g} and {high:g} days for "
+            f"{model.loaded.name}; one does not.",
+        )
+        for number, days in enumerate(horizons_days)
+        if not low <= days <= high
+    ]
+
+
+def _prediction(
+    model: ServedModel, patient: Patient, horizons_days: Sequence[float] | None
+) -> Prediction:
+    frame = _frame(model, patient)
+    raw = model.loaded.risk_model.predict(frame, horizons_days, explain=True)
+    refusals = [Remark.model_validate(refusal) for refusal in raw.refusals[0]]
+    missing = [
+        name for name, measured in zip(raw.variables, raw.measured[0], strict=True) if not measured
+    ]
+    refused = raw.status[0] == "refused"
+    risks = [] if refused else _risks(model, patient, raw)
+    return Prediction(
+        outcome=model.contract["outcome"],
+        status="refused" if refused else "ok",
+        model=model.identity,
+        risks=risks,
+        next_best=[],
+        curve=[] if refused else _curve(model, frame),
+        summary=_summary(model, risks, refusals),
+        missing=missing,
+        ignored=[*patient.ignored, *_unused(model, patient)],
+        warnings=_warnings(model, patient, raw),
+        refusals=refusals,
+    )
+
+
+def _frame(model: ServedModel, patient: Patient) -> pd.DataFrame:
+    """Return the one row that the model reads, with the columns that only its guard reads."""
+    row: dict[str, list[float | str | None]] = {}
+    for feature in model.contract["features"]:
+        column, kind = feature["name"], feature["kind"]
+        base = column.removesuffix(f"__{BELOW}")
+        found = patient.values.get(base)
+        if base != column:
+            row[column] = [float(found is not None and found.below)]
+        elif found is not None:
+            row[column] = [found.value]
+        else:
+            row[column] = [None if kind == "category" else np.nan]
+    for column in model.guard_columns.intersection(patient.values) - set(row):
+        row[column] = [patient.values[column].value]
+    return pd.DataFrame(row)
+
+
+def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Risk]:
+    interval = model.contract["interval"]
+    assert raw.adjustment_points is not None  # it was asked to explain
+    risks = []
+    for horizon, days in enumerate(raw.horizons_days):
+        listed = contributions(patient, raw, horizon)
+        risks.append(
+            Risk(
+                horizon_days=_days(days),
+                risk=float(raw.risk[0, horizon]),
+                interval=Interval(
+                    low=float(raw.risk_low[0, horizon]),
+                    high=float(raw.risk_high[0, horizon]),
+                    level=interval["level"],
+                    kind=interval["kind"],
+                ),
+                baseline_risk=float(raw.baseline_risk[horizon]),
+                cohort_risk=float(raw.cohort_risk[horizon]),
+                competing_risk=None,
+                monotone_adjustment=float(raw.monotone_adjustment[0, horizon]),
+                monotone_adjustment_points=float(raw.adjustment_points[0, horizon]),
+                contributions=listed,
+                pathways=pathway_points(listed),
+            )
+        )
+    return risks
+
+
+def _curve(model: ServedModel, frame: pd.DataFrame) -> list[CurvePoint]:
+    # The same numbers as `RiskModel.curve`, which guards the patient once more.
+    days = model.contract["grid_days"]
+    risk = model.loaded.risk_model.risk(frame, days)
+    return [
+        CurvePoint(day=_days(day), risk=float(value))
+        for day, value in zip(days, risk[0], strict=True)
+    ]
+
+
+def _days(days: float) -> int | float:
+    """Return whole days as the whole number they are."""
+    return int(days) if float(days).is_integer() else float(days)
+
+
+def _unused(model: ServedModel, patient: Patient) -> list[Ignored]:
+    """Return the measurements that neither the model nor its guard reads."""
+    read = {feature["name"] for feature in model.contract["features"]}
+    read |= model.guard_columns
+    return [
+        not_used(field, column, "not_in_model")
+        for column, field in patient.fields.items()
+        if column not in read
+    ]
+
+
+def _warnings(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Remark]:
+    """Return what must be known beside the number, of the model, the request and the patient."""
+    warnings = []
+    if not model.promoted:
+        warnings.append(_NOT_PROMOTED)
+    if model.contract["simulated"]:
+        warnings.append(_SIMULATED)
+    used = {feature["variable"] for feature in model.contract["features"]}
+    warnings += [w for w in patient.warnings if used.issuperset(w.variables)]
+    columns = {feature["name"] for feature in model.contract["features"]}
+    at_limit = [
+        name
+        for name, found in patient.values.items()
+        if name in columns and (found.above or (found.below and f"{name}__{BELOW}" not in columns))
+    ]
+    if at_limit:
+        warnings.append(_AT_LIMIT.model_copy(update={"variables": at_limit}))
+    return warnings + [Remark.model_validate(warning) for warning in raw.warnings[0]]
+
+
+def _summary(model: ServedModel, risks: Sequence[Risk], refusals: Sequence[Remark]) -> str:
+    """Say the answer in plain sentences; what moved it is said for the first horizon asked."""
+    contract = model.contract
+    learned_from = f"The model learned from: {contract['population'].rstrip('.')}."
+    if not risks:
+        reasons = [refusal.message for refusal in refusals]
+        return " ".join([wording.refusal_sentence(reasons), learned_from, NOTICE])
+    sentences = [
+        wording.estimate_sentence(
+            risk=risk.risk,
+            low=risk.interval.low,
+            high=risk.interval.high,
+            level=risk.interval.level,
+            horizon_days=risk.horizon_days,
+            events=contract["event_label"],
+        )
+        for risk in risks
+    ]
+    sentences += wording.mover_sentences(
+        _movers(model, risks[0]), horizon_days=risks[0].horizon_days
+    )
+    return " ".join([*sentences, learned_from, NOTICE])
+
+
+def _movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:
+    """Return the measured variables that moved a risk most, and all that was not measured."""
+    labels = {feature["variable"]: feature["label"] for feature in model.contract["features"]}
+    movers = [
+        wording.Mover(
+            label=labels[one.variable],
+            points=one.points,
+            treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
+            estradiol=one.variable == "estradiol",
+        )
+        for one in risk.contributions[:_MOVERS]
+        if one.measured
+    ]
+    return movers + [
+        wording.Mover(label=wording.NOT_MEASURED, points=one.points)
+        for one in risk.pathways
+        if one.pathway == NOT_MEASURED
+    ]

@@ -1,0 +1,98 @@
+"""`GET /v1/models`: what is served, how good it was on patients it had not seen, for whom it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from serving.served import ServedModel, served_by
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["models"])
+
+
+class Metric(BaseModel):
+    """One figure on patients the model had not seen, with its interval."""
+
+    metric: str
+    horizon_days: int | float | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+class Evaluation(BaseModel):
+    """Whom the metrics are of: patients the model did not learn from."""
+
+    split: str
+    stays: int
+    patients: int
+    events: int
+    refused: int
+
+
+class IntervalFacts(BaseModel):
+    """How the interval of a risk is made, and what it promises."""
+
+    level: float
+    kind: str
+    guarantee: str
+
+
+class Model(BaseModel):
+    """One served model."""
+
+    name: str
+    version: str | None
+    alias: str | None
+    asked_as: str
+    outcome: str
+    outcome_label: str
+    time_zero: str
+    competing: str | None
+    population: str
+    simulated: bool
+    default_horizons_days: list[int | float]
+    min_horizon_days: int | float
+    max_horizon_days: int | float
+    variables: list[str]
+    interval: IntervalFacts
+    training: dict[str, Any]
+    evaluation: Evaluation | None
+    metrics: list[Metric]
+    model_card: str | None
+    sha256: str
+    run_id: str | None
+
+
+class Models(BaseModel):
+    """Every served model."""
+
+    models: list[Model]
+
+
+@router.get("/models", summary="The served models")
+def models(request: Request) -> Models:
+    """Called by whoever wants to know what answers; it holds no patient, and nothing is audited."""
+    return Models(models=[_described(model) for model in served_by(request).models])
+
+
+def _described(model: ServedModel) -> Model:
+    contract = model.contract
+    evaluation = contract.get("evaluation")
+    return Model.model_validate(
+        {
+            **{name: contract[name] for name in Model.model_fields if name in contract},
+            **model.identity.model_dump(),
+            "asked_as": model.asked_as,
+            "variables": list(dict.fromkeys(f["variable"] for f in contract["features"])),
+            "evaluation": evaluation,
+            "metrics": evaluation["metrics"] if evaluation else [],
+            "model_card": model.model_card,
+            "sha256": model.loaded.sha256,
+            "run_id": model.loaded.run_id,
+        }
+    )

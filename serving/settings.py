@@ -1,0 +1,85 @@
+"""How the service is set: one frozen record read from `OSTEON_*` environment variables."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from data_schema.errors import UsageError
+
+__all__ = ["Settings", "read_settings"]
+
+_PREFIX = "OSTEON_"
+
+# Read by other parts under the same prefix, so not a slip here.
+_KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY"})
+
+
+class Settings(BaseSettings):
+    """Where the service listens, and which models it serves.
+
+    Parameters
+    ----------
+    host : str
+        Address to listen on.
+    port : int
+        Port to listen on; 0 takes any free one.
+    model : str or None
+        Serve this one model URI whatever the gate says, on loopback only.
+    names : tuple of str
+        Registered models whose champions are served (comma-separated in the environment); empty
+        means every `osteon-*` that has one.
+    max_body_bytes : int
+        The longest request body that is read.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    model: str | None = None
+    names: Annotated[tuple[str, ...], NoDecode] = ()
+    max_body_bytes: int = Field(default=1_048_576, ge=1)
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        if not isinstance(names, str):
+            return names
+        return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def read_settings(**stated: Any) -> Settings:
+    """Return the settings of the environment, after what is stated.
+
+    Parameters
+    ----------
+    **stated
+        Settings by name that come before the environment's.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    UsageError
+        If an `OSTEON_*` variable is unknown or breaks a rule. The message names it and never shows
+        its value, which may be a secret.
+    """
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _KNOWN_ELSEWHERE
+    # pydantic-settings ignores an unknown environment variable; a slip must not pass in silence.
+    unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
+    if unknown:
+        raise UsageError(
+            f"environment must hold only known {_PREFIX}* variables; got {', '.join(unknown)}. "
+            f"Known are {', '.join(sorted(known))}."
+        )
+    try:
+        return Settings(**stated)
+    except ValidationError as error:
+        broken = [f"{_PREFIX}{str(e['loc'][0]).upper()} ({e['type']})" for e in error.errors()]
+    raise UsageError(f"settings must be valid; these are not: {', '.join(broken)}.")

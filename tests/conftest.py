@@ -1,0 +1,167 @@
+"""What tests of several kinds share: small trained models, and the service running.
+
+Imports stand inside the functions, so that a test that needs neither does not pay for them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+if TYPE_CHECKING:
+    import httpx
+    from fastapi import FastAPI
+
+    from models.inference import RiskModel
+    from serving.served import ServedModel
+
+DISEASE_GROUPS = ("ARF/MOSF w/Sepsis", "Cirrhosis", "COPD")
+
+
+def _patients(n: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return made-up patients and their log-odds, which no linear model follows all the way."""
+    rng = np.random.default_rng(7)
+    fgf23_c = np.exp(rng.normal(6, 1, n)).clip(80, 10_000).round(0)
+    frame = pd.DataFrame(
+        {
+            "age": rng.normal(62, 14, n).clip(18.5, 99).round(1),
+            "lactate": np.exp(rng.normal(0.5, 0.7, n)).clip(0.2, 25).round(2),
+            "albumin": rng.normal(3, 0.7, n).clip(1, 5.5).round(1),
+            "fgf23_c": fgf23_c,
+            "fgf23_c__below": (fgf23_c <= 80).astype(float),
+            "ctx_s": np.exp(rng.normal(6.2, 0.6, n)).clip(50, 5_000).round(0),
+            "diabetes": rng.integers(0, 2, n).astype(float),
+            "aps": rng.normal(40, 15, n).clip(0, 120).round(0),
+            "sex": rng.choice(np.array(["female", "male"], dtype=object), n),
+            "dzgroup": rng.choice(np.array(DISEASE_GROUPS, dtype=object), n),
+        }
+    )
+    for column in ("lactate", "albumin", "fgf23_c", "ctx_s"):
+        frame.loc[rng.random(n) < 0.15, column] = np.nan
+    high_lactate = frame["lactate"].fillna(1.6) > 1.6
+    low_albumin = frame["albumin"].fillna(3.0) < 3.0
+    log_odds = 0.03 * (frame["age"] - 62) + 4.0 * (high_lactate ^ low_albumin) - 2.0
+    return frame, log_odds.to_numpy()
+
+
+def _fit(outcome: str, horizons_days: tuple[float, ...], competing_share: float) -> RiskModel:
+    from data_schema.biomarkers import VARIABLES
+    from data_schema.variables import Variable
+    from models.estimator import CumulativeIncidenceModel
+    from models.targets import survival_target
+
+    frame, log_odds = _patients(300)
+    rng = np.random.default_rng(8)
+    times = rng.exponential(200 * np.exp(-log_odds))
+    event = 1 + (rng.random(len(frame)) < competing_share)
+    censored = rng.uniform(60, 800, len(frame))
+    target = survival_target(
+        np.minimum(times, censored).clip(0.5), np.where(times <= censored, event, 0)
+    )
+    own = {
+        "aps": Variable("aps", "APS", "severity", unit="{score}", units={"{score}": 1.0}),
+        "dzgroup": Variable(
+            "dzgroup", "Disease group", "person", kind="category", categories=DISEASE_GROUPS
+        ),
+    }
+    model = CumulativeIncidenceModel(
+        horizons_days=horizons_days,
+        outcome=outcome,
+        variables={**VARIABLES, **own},
+        # Large steps on all columns, so that ten trees have a say beside the linear part.
+        max_trees=10,
+        max_depth=3,
+        learning_rate=0.3,
+        column_share=1.0,
+        tuning_folds=3,
+        interval_folds=3,
+        n_jobs=1,
+    )
+    return model.fit(frame, target).risk_model_
+
+
+def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
+    from models.registry import LoadedModel
+    from serving.served import ServedModel
+
+    described = risk_model.with_contract(
+        name=name,
+        outcome_label=f"Some {events}",
+        event_label=events,
+        time_zero="24 h after ICU admission, alive",
+        population="Made-up patients of a test.",
+        simulated=True,
+        evaluation={
+            "split": "patient",
+            "stays": 90,
+            "patients": 90,
+            "events": 30,
+            "refused": 2,
+            "metrics": [
+                {
+                    "metric": "auroc",
+                    "horizon_days": 28.0,
+                    "estimate": 0.8,
+                    "low": 0.7,
+                    "high": 0.9,
+                },
+            ],
+        },
+    )
+    loaded = LoadedModel(
+        described, sha256="0" * 64, name=name, version="3", alias="champion", run_id="a-run"
+    )
+    return ServedModel(loaded, promoted=True)
+
+
+@pytest.fixture(scope="session")
+def patients() -> pd.DataFrame:
+    """The patients that both models learned from."""
+    return _patients(300)[0]
+
+
+@pytest.fixture(scope="session")
+def mortality() -> ServedModel:
+    """A small model of death, with two variables of its own."""
+    risk_model = _fit("mortality", (28.0, 90.0), competing_share=0.0)
+    return _served(risk_model, "osteon-mortality-simulated", "deaths")
+
+
+@pytest.fixture(scope="session")
+def fracture() -> ServedModel:
+    """A small model of fracture, with death competing."""
+    risk_model = _fit("fracture", (90.0, 180.0), competing_share=0.3)
+    return _served(risk_model, "osteon-fracture-simulated", "fractures")
+
+
+@contextmanager
+def _running(app: FastAPI) -> Iterator[httpx.Client]:
+    import httpx
+    import uvicorn
+
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    # One request to a cold model may take seconds on a busy machine.
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[FastAPI], httpx.Client]]:
+    """Return a function that runs an application on a free port and returns a client of it."""
+    with ExitStack() as running:
+        yield lambda app: running.enter_context(_running(app))

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from data_schema.errors import OutsideError, UsageError
+from models.bundle import write_bundle
+from serving.cli import serve as serve_command
+
+if TYPE_CHECKING:
+    from serving.served import ServedModel
+
+# What `osteon serve` is, without the other commands.
+COMMAND = "import typer; from serving.cli import serve; typer.run(serve)"
+
+
+def serve(**options: Any) -> None:
+    """Call the command with the options that are not given left out."""
+    left_out = {"host": None, "port": 0, "model": None, "name": None, "as_json": False}
+    serve_command(**(left_out | options))
+
+
+@contextmanager
+def serving(*options: str, cwd: Path) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    """Run the command and give what it printed once it could be reached."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "--port", "0", "--json", *options],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        printed = process.stdout.readline()
+        assert printed, process.communicate()[1]
+        yield json.loads(printed), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def client_of(printed: dict[str, Any]) -> httpx.Client:
+    """Return a client of a service that can be reached."""
+    return httpx.Client(base_url=printed["url"], timeout=60)
+
+
+@pytest.fixture(scope="module")
+def bundle(mortality: ServedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("bundle")
+    write_bundle(mortality.loaded.risk_model, directory)
+    return directory
+
+
+def test_a_model_without_a_record_is_served_with_a_banner_and_without_an_alias(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with (
+        serving("--model", str(bundle), cwd=tmp_path) as (printed, process),
+        client_of(printed) as client,
+    ):
+        example = client.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]
+        request = example["requestBody"]["content"]["application/json"]["example"]
+        answer = client.post("/v1/predict?patient=Sentinel4711", json=request)
+        assert answer.status_code == 200
+        assert answer.json()["predictions"][0]["model"]["alias"] is None
+        assert client.get("/v1/models").json()["models"][0]["alias"] is None
+        assert "server" not in answer.headers
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    assert printed["url"].startswith("http://127.0.0.1:")
+    assert "NOT PROMOTED: osteon-mortality-simulated" in log
+    assert "POST /v1/predict 200" in log
+    assert "Sentinel4711" not in log
+    assert "Traceback" not in log
+
+
+def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) -> None:
+    with serving(cwd=tmp_path) as (printed, process), client_of(printed) as client:
+        assert printed["models"] == []
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 503
+        process.send_signal(signal.SIGTERM)
+        assert "NO MODEL" in process.communicate(timeout=30)[1]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_address_beyond_this_machine_is_refused_and_says_why(host: str) -> None:
+    with pytest.raises(UsageError, match=r"loopback.*authentication.*gate record"):
+        serve(host=host)
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="must be an address of this machine"):
+        serve(host="not an address")
+
+
+def test_a_port_that_is_taken_is_a_failure_outside(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OutsideError, match="port must be free"):
+            serve(port=port)
+
+
+def test_a_model_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="bundle"):
+        serve(model=str(tmp_path / "nothing"))
+
+
+def test_a_model_and_names_at_once_are_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="must not both be set"):
+        serve(model="models:/osteon-mortality/1", name=["osteon-mortality"])
+
+
+def test_the_server_imports_nothing_that_only_training_needs(bundle: Path, tmp_path: Path) -> None:
+    program = f"""
+import sys
+from models.registry import load
+from serving.app import create_app
+from serving.predictor import predict
+from serving.openapi import example_request
+from serving.schemas import PredictRequest
+from serving.served import Served, ServedModel
+from serving.settings import Settings
+model = ServedModel(load({str(bundle)!r}), promoted=False)
+create_app(Settings(), models=[model])
+served = Served([model])
+predict(PredictRequest.model_validate(example_request(served)), served)
+heavy = {{"shap", "matplotlib", "optuna", "pandera", "mlflow", "training"}}
+print(sorted(heavy.intersection(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

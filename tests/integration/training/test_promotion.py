@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+# MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
+pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
+
+MODEL = "osteon-mortality-simulated"
+
+
+def with_c(contract: dict[str, Any], c_harrell: float, fingerprint: str) -> dict[str, Any]:
+    """Return the evaluation of a contract with another C, on the patients of a fingerprint."""
+    metrics = [
+        metric | ({"estimate": c_harrell} if metric["metric"] == "c_harrell" else {})
+        for metric in contract["evaluation"]["metrics"]
+    ]
+    return contract["evaluation"] | {"metrics": metrics, "cohort_fingerprint": fingerprint}
+
+
+@pytest.fixture
+def registered(trained: Any, workplace: Any) -> Any:
+    """A registry with a champion of C 0.75, a much worse challenger, and a slightly worse one."""
+    place, told = trained
+    with place.entered():
+        from models.registry import load
+
+        risk_model = load(told["model_uri"]).risk_model
+    with workplace.entered():
+        from models.registry import register
+        from training.mlflow_run import tracked_run
+
+        for c_harrell in (0.75, 0.73, 0.745):
+            evaluation = with_c(risk_model.contract, c_harrell, fingerprint="f" * 64)
+            with tracked_run(MODEL) as run:
+                register(risk_model.with_contract(evaluation=evaluation), run_id=run.run_id)
+    assert workplace.run("promote", MODEL, "1").code == 0
+    return workplace
+
+
+def champion(place: Any) -> str:
+    listed = place.run("registry", MODEL, "--json").json["versions"]
+    (version,) = [one["version"] for one in listed if "champion" in one["aliases"]]
+    return str(version)
+
+
+def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(registered: Any) -> None:
+    worse = registered.run("promote", MODEL, "2", "--json")
+    assert worse.code == 1
+    (reason,) = worse.json["reasons"]
+    assert reason.startswith("c_harrell must not be worse than the champion's on the same patients")
+    assert champion(registered) == "1"
+    assert registered.run("promote", MODEL, "3", "--json").code == 0
+    assert champion(registered) == "3"
+    # Version 2 was never approved, so it is passed over.
+    back = registered.run("rollback", MODEL, "--json")
+    assert back.json == {"name": MODEL, "version": "1", "alias": "champion"}
+    assert champion(registered) == "1"
+
+
+def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) -> None:
+    place, told = trained
+    with place.entered():
+        from models.registry import load
+
+        risk_model = load(told["model_uri"]).risk_model
+    with workplace.entered():
+        from models.registry import register
+        from training.mlflow_run import tracked_run
+
+        with tracked_run(MODEL) as run:
+            register(risk_model.with_contract(evaluation=None), run_id=run.run_id)
+    answer = workplace.run("promote", MODEL, "1", "--json")
+    assert answer.code == 2
+    assert "Give a cohort to judge it on (--cohort)." in answer.json["error"]["message"]
+    judged = workplace.run(
+        *("promote", MODEL, "1", "--cohort", str(place.folder / "others.csv"), "--json")
+    )
+    assert judged.code == 0
+    assert judged.json["judged_on"] == "the cohort that was given"
+    assert judged.json["alias"] == "champion"

@@ -1,0 +1,63 @@
+"""Outcomes state their estimand."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_schema.errors import UsageError
+from data_schema.outcomes import OUTCOMES, RESERVED_MODEL_NAMES, outcome
+
+
+def test_each_outcome_states_its_time_zero_horizons_and_competing_event() -> None:
+    stated = {
+        name: (
+            entry.landmark,
+            entry.horizons_days,
+            entry.competing_label,
+            entry.reserved_model,
+        )
+        for name, entry in OUTCOMES.items()
+    }
+    assert stated == {
+        "mortality": ("24h", (28, 90, 365), None, "osteon-mortality"),
+        "mortality-72h": ("72h", (28, 90, 365), None, "osteon-mortality-72h"),
+        "fracture": (
+            "discharge",
+            (365, 730, 1826),
+            "death without fracture",
+            "osteon-fracture",
+        ),
+    }
+    assert all("alive" in entry.time_zero for entry in OUTCOMES.values())
+
+
+def test_reserved_names_are_those_of_the_outcomes() -> None:
+    reserved = {"osteon-mortality", "osteon-mortality-72h", "osteon-fracture"}
+    assert reserved == RESERVED_MODEL_NAMES
+
+
+def test_only_an_outcome_with_a_competing_event_may_hold_a_two() -> None:
+    assert outcome("mortality").events == (0, 1)
+    assert outcome("fracture").events == (0, 1, 2)
+
+
+def test_two_landmarks_of_one_endpoint_share_its_columns() -> None:
+    late = outcome("mortality", "72h")
+    assert late is outcome("mortality-72h")
+    assert (late.days_column, late.event_column) == (
+        "mortality_days",
+        "mortality_event",
+    )
+    assert (late.days_column, late.event_column) == (
+        outcome("mortality").days_column,
+        outcome("mortality").event_column,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "landmark"),
+    [("falls", ""), ("mortality", "48h"), ("mortality-72h", "72h"), ("", "")],
+)
+def test_an_unknown_outcome_is_refused_with_the_known_ones(name: str, landmark: str) -> None:
+    with pytest.raises(UsageError, match="must be one of mortality at 24h"):
+        outcome(name, landmark)

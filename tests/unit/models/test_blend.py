@@ -1,0 +1,121 @@
+"""What is chosen on out-of-fold predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from models.blend import (
+    best_round,
+    choose_linear_weight,
+    log_loss,
+    recalibration,
+    simplest_within_one_error,
+)
+from models.targets import Pairs
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Return the true log-odds of 1,900 patients at two horizons, and pairs drawn from them."""
+    rng = np.random.default_rng(0)
+    horizon = rng.uniform(10, 300, (1_900, 2))
+    log_odds = rng.normal(size=(1_900, 1)) + 0.7 * np.log(horizon / 60)
+    outcome = (rng.random(horizon.shape) < expit(log_odds)).astype(float)
+    return log_odds, Pairs(horizon, outcome, rng.uniform(1, 2, horizon.shape))
+
+
+def test_loss_is_the_weighted_mean_of_the_log_loss() -> None:
+    pairs = Pairs(np.ones((2, 1)), np.array([[1.0], [0.0]]), np.array([[3.0], [1.0]]))
+
+    # Both risks are 1/2 and 4/5: -(3 log 1/2 + 1 log 1/5) / 4.
+    loss = log_loss(np.array([[0.0], [np.log(4)]]), pairs)
+
+    assert loss == pytest.approx((3 * np.log(2) + np.log(5)) / 4)
+
+
+def test_an_unknown_outcome_costs_nothing() -> None:
+    pairs = Pairs(np.ones((2, 1)), np.array([[1.0], [0.0]]), np.array([[1.0], [0.0]]))
+
+    assert log_loss(np.array([[0.0], [50.0]]), pairs) == pytest.approx(np.log(2))
+
+
+def test_the_number_of_trees_has_the_lowest_loss_of_all_folds_together() -> None:
+    falling_late = np.array([0.9, 0.8, 0.7, 0.6])
+    stopped = np.array([0.5, 0.4])  # keeps 0.4
+
+    assert best_round([falling_late, stopped], [1.0, 1.0]) == 4
+    assert best_round([np.array([0.5, 0.6]), falling_late], [9.0, 1.0]) == 1
+    assert best_round([np.array([0.7])], [1.0]) == 1
+
+
+def test_the_better_part_gets_the_weight(truth) -> None:
+    log_odds, pairs = truth
+    noise = 2 * np.random.default_rng(1).normal(size=log_odds.shape)
+
+    assert choose_linear_weight(log_odds, noise, pairs) >= 0.95
+    assert choose_linear_weight(noise, log_odds, pairs) <= 0.05
+
+
+def test_two_parts_with_errors_of_their_own_are_mixed(truth) -> None:
+    log_odds, pairs = truth
+    rng = np.random.default_rng(2)
+    one, other = (log_odds + rng.normal(size=log_odds.shape) for _ in range(2))
+
+    assert 0.3 < choose_linear_weight(one, other, pairs) < 0.8
+
+
+def test_where_the_boosted_part_is_no_better_the_linear_one_stands_alone(truth) -> None:
+    log_odds, pairs = truth
+
+    assert choose_linear_weight(log_odds, log_odds, pairs) == 1.0
+
+
+def test_the_simplest_of_equals_is_chosen_and_a_worse_one_is_not(truth) -> None:
+    log_odds, pairs = truth
+    nothing = np.zeros_like(log_odds)
+
+    assert simplest_within_one_error([log_odds, log_odds + 1e-6], pairs) == 0
+    assert simplest_within_one_error([nothing, log_odds], pairs) == 1
+
+
+def test_recalibration_undoes_a_distortion(truth) -> None:
+    log_odds, pairs = truth
+    distorted = (log_odds - 0.4 - 0.3 * np.log(pairs.horizon_days)) / 2
+
+    calibration = recalibration(distorted, pairs)
+
+    again = calibration.log_odds(distorted, pairs.horizon_days)
+    assert calibration.slope == pytest.approx(2.0, abs=0.2)  # standard error about 0.1
+    assert np.abs(again - log_odds).mean() < 0.1
+    assert log_loss(again, pairs) <= log_loss(log_odds, pairs)
+
+
+def test_recalibrated_risks_sum_to_the_events(truth) -> None:
+    log_odds, pairs = truth
+
+    calibration = recalibration(0.5 * log_odds - 1, pairs)
+
+    expected = expit(calibration.log_odds(0.5 * log_odds - 1, pairs.horizon_days))
+    assert (pairs.weight * expected).sum() == pytest.approx((pairs.weight * pairs.outcome).sum())
+
+
+def test_predictions_against_the_truth_keep_a_positive_slope(truth) -> None:
+    log_odds, pairs = truth
+
+    calibration = recalibration(-log_odds, pairs)
+
+    assert calibration.slope == 0.05
+    expected = expit(calibration.log_odds(-log_odds, pairs.horizon_days))
+    assert (pairs.weight * expected).sum() == pytest.approx((pairs.weight * pairs.outcome).sum())
+
+
+def test_beyond_the_horizons_it_was_fitted_on_the_shift_stands_still(truth) -> None:
+    log_odds, pairs = truth
+    calibration = recalibration(log_odds, pairs)
+
+    shift = calibration.log_odds(np.zeros(4), np.array([1.0, 5.0, 400.0, 4_000.0]))
+
+    assert shift[0] == shift[1]
+    assert shift[2] == shift[3]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+
+from models.wording import NOT_MEASURED, Mover, estimate_sentence, mover_sentences
+
+# "because" and its kin would make a marker, or a drug, the reason of a death.
+CAUSAL = re.compile(r"because|due to|protect|cause|lead to|leads to|reduce|increase", re.IGNORECASE)
+
+
+def test_a_risk_is_said_to_the_letter_of_the_product_page() -> None:
+    assert estimate_sentence(
+        risk=0.23, low=0.18, high=0.29, level=0.95, horizon_days=28, events="deaths"
+    ) == (
+        "Among 100 patients with these recorded values, the model expects about 23 deaths within "
+        "28 days of time zero (95 % interval 18 to 29)."
+    )
+
+
+def test_one_event_is_singular() -> None:
+    sentence = estimate_sentence(
+        risk=0.011, low=0.0, high=0.02, level=0.95, horizon_days=365, events="fractures"
+    )
+    assert "about 1 fracture within 365 days" in sentence
+
+
+def test_a_variable_raised_or_lowered_the_estimate() -> None:
+    movers = [Mover("Lactate", 4.21), Mover("Albumin", -1.96), Mover(NOT_MEASURED, 0.6)]
+    assert mover_sentences(movers, horizon_days=28) == [
+        "At 28 days, compared with the model's reference: Lactate raised the estimate by 4.2 "
+        "points; Albumin lowered the estimate by 2.0 points; what was not measured (together) "
+        "raised the estimate by 0.6 points."
+    ]
+
+
+def test_what_would_be_printed_as_no_points_is_not_said() -> None:
+    assert mover_sentences([Mover("Lactate", 0.04)], horizon_days=28) == []
+
+
+def test_a_treatment_marks_the_patient() -> None:
+    sentences = mover_sentences([Mover("Denosumab", -3.0, treatment=True)], horizon_days=28)
+    assert sentences[-1] == "Denosumab marks the patient; this is not the drug's effect."
+
+
+def test_estradiol_is_never_said_without_its_two_directions() -> None:
+    sentences = mover_sentences([Mover("Estradiol", 3.0, estradiol=True)], horizon_days=28)
+    assert sentences[-1] == (
+        "For estradiol, higher values accompany death in acute illness, "
+        "lower values accompany bone loss over years."
+    )
+
+
+def test_no_sentence_is_causal() -> None:
+    movers = [
+        Mover("Lactate", 4.0),
+        Mover("Denosumab", -3.0, treatment=True),
+        Mover("Estradiol", 3.0, estradiol=True),
+        Mover(NOT_MEASURED, -1.0),
+    ]
+    assert not CAUSAL.search(" ".join(mover_sentences(movers, horizon_days=28)))

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from data_schema.errors import UsageError
+from serving.settings import Settings, read_settings
+
+
+def test_the_default_listens_on_loopback_only() -> None:
+    assert read_settings().host == "127.0.0.1"
+
+
+def test_settings_come_from_prefixed_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_PORT", "8123")
+    monkeypatch.setenv("OSTEON_NAMES", "osteon-mortality, osteon-fracture")
+    settings = read_settings()
+    assert settings.port == 8123
+    assert settings.names == ("osteon-mortality", "osteon-fracture")
+
+
+def test_what_is_stated_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_PORT", "8123")
+    assert read_settings(port=0).port == 0
+
+
+def test_an_unknown_prefixed_variable_fails_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_PROT", "8123")
+    with pytest.raises(UsageError, match="OSTEON_PROT") as raised:
+        read_settings()
+    assert "8123" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["OSTEON_GATE_KEY", "OSTEON_DATA_DIR"])
+def test_a_variable_that_another_part_reads_is_no_slip(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "anything")
+    read_settings()
+
+
+@pytest.mark.parametrize("port", ["not-a-port-4711", "65536", "-1"])
+def test_a_setting_that_breaks_its_rule_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    monkeypatch.setenv("OSTEON_PORT", port)
+    with pytest.raises(UsageError, match="OSTEON_PORT") as raised:
+        read_settings()
+    assert port not in str(raised.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1

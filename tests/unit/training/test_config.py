@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data_schema.errors import UsageError
+from training.config import RunConfig, parse_config, read_config
+
+
+def test_what_a_file_does_not_state_keeps_its_default() -> None:
+    config = parse_config('seed = 7\nsplit = "site"\nhorizons_days = [28, 90]\nexclude = ["sps"]')
+    assert config == RunConfig(seed=7, split="site", horizons_days=(28.0, 90.0), exclude=("sps",))
+
+
+def test_every_setting_can_be_stated_and_is_kept_as_json() -> None:
+    stated = RunConfig(threads=2, population="Adults of two ICUs").as_json()
+    lines = [
+        f"{name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}"
+        for name, value in stated.items()
+    ]
+    assert parse_config("\n".join(lines)).as_json() == stated
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sead = 1", "config must hold known keys only; it has sead. Known: "),
+        ("seed = 1.5", "seed must be a whole number; it is not."),
+        ("seed = true", "seed must be a whole number; it is not."),
+        ("seed = -1", "seed must be 0 or more; got -1."),
+        ('seed = "1"', "seed must be a whole number"),
+        ("simulated = 1", "simulated must be true or false"),
+        ("horizons_days = 28", "horizons_days must be a list of numbers"),
+        ('horizons_days = ["28"]', "horizons_days must be a list of numbers"),
+        ("horizons_days = [90, 28]", "horizons_days must be days above 0 in ascending order"),
+        ("horizons_days = [0, 28]", "horizons_days must be days above 0 in ascending order"),
+        ("test_fraction = 1.0", "test_fraction must lie strictly between 0 and 1; got 1.0."),
+        ('split = "ward"', "split must be one of patient, site, time; got 'ward'."),
+        ("interval_folds = 2", "interval_folds must be 3 or more; got 2."),
+        ("bootstrap_resamples = 10", "bootstrap_resamples must be 50 or more"),
+        ("max_trees = 0", "max_trees must be 1 or more"),
+        ("threads = 0", "threads must be 1 or more"),
+        ("seed = ", "config must be TOML; it is not"),
+    ],
+)
+def test_what_breaks_a_rule_is_wrong_usage(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_config(text)
+    assert str(raised.value).startswith(message.split(" Known")[0])
+
+
+def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="config must be a TOML file in UTF-8"):
+        read_config(tmp_path / "none.toml")

@@ -1,0 +1,103 @@
+"""What every adapter hands over: a public data set, how to read it and what it may be used for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from data_schema.cohort import Cohort
+from data_schema.errors import OutsideError
+
+__all__ = ["Dataset", "Purpose", "Raw", "read_folder", "read_survset"]
+
+Raw = pd.DataFrame
+Purpose = Literal["training", "checks only"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One public data set.
+
+    Parameters
+    ----------
+    name : str
+        How the command line calls it, and the last part of the registered model's name.
+    read : callable
+        Reads the raw table; takes the data folder, or None for a data set that comes in a package.
+    adapt : callable
+        Turns the raw table into a cohort; every raw column is either used or dropped with a reason.
+    outcome : str
+        Name of the outcome; nothing but these two is ever called `mortality` or `fracture`.
+    time_zero : str
+        The moment that days are counted from and after which nothing may be known.
+    source : str
+        Where the table comes from.
+    purpose : {"training", "checks only"}
+        A data set for checks never becomes a registered model: its outcome only resembles one.
+    needs_folder : bool
+        Whether it is read from the data folder and not from a package.
+    shares_patients_with : tuple of str
+        Data sets with some of the same patients: never mixed, and neither is a test of the other.
+    scores : tuple of str
+        Raw columns, one value per row of the cohort, that are risk scores of their own: kept out of
+        the features and ranked beside the model.
+    notes : tuple of str
+        What a reader of its figures must know.
+    """
+
+    name: str
+    read: Callable[[Path | None], Raw]
+    adapt: Callable[[Raw], Cohort]
+    outcome: str
+    time_zero: str
+    source: str
+    purpose: Purpose = "training"
+    needs_folder: bool = False
+    shares_patients_with: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_survset(name: str) -> Raw:
+    """Return a table of the SurvSet package, which holds the data itself and needs no network.
+
+    Raises
+    ------
+    OutsideError
+        If the package is not installed.
+    """
+    try:
+        from SurvSet.data import SurvLoader
+    except ImportError as missing:
+        raise OutsideError(
+            f"{name} comes with the SurvSet package, which is not installed. "
+            "Install the benchmark extra: pip install 'osteon[benchmark]'."
+        ) from missing
+    with warnings.catch_warnings():
+        # The package's tables were pickled by numpy 1 and name one of its old modules.
+        warnings.filterwarnings("ignore", "numpy.core", DeprecationWarning)
+        table: Raw = SurvLoader().load_dataset(name)["df"]
+    return table
+
+
+def read_folder(data_dir: Path | None, file: str) -> Raw:
+    """Return a CSV file of the data folder.
+
+    Raises
+    ------
+    OutsideError
+        If there is no data folder, or it does not hold the file.
+    """
+    if data_dir is None:
+        raise OutsideError(
+            f"{file} is read from the data folder, and none was found. Set OSTEON_DATA_DIR."
+        )
+    path = data_dir / file
+    if not path.is_file():
+        raise OutsideError(f"the data folder must hold {file}; it does not. Check OSTEON_DATA_DIR.")
+    return pd.read_csv(path)

@@ -1,0 +1,128 @@
+"""`osteon benchmark`: Osteon and its peers side by side on a public data set, with the protocol."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_schema.errors import UsageError
+from training.compare_auroc import compare_at_fixed_horizon, compare_with_physicians
+from training.compare_curves import Progress, compare_curves
+from training.datasets import data_folder, dataset, load_dataset
+
+__all__ = ["COMPARATORS", "machine", "run_benchmark"]
+
+COMPARATORS = "support2-comparators"
+"""Name of the benchmark against the SUPPORT model and the physicians."""
+
+DEFAULT_REPEATS = 5
+
+
+def run_benchmark(
+    name: str,
+    *,
+    repeats: int | None = None,
+    random_state: int = 0,
+    data_dir: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Return what Osteon and its peers reach on the same patients.
+
+    Parameters
+    ----------
+    name : str
+        A data set, or `support2-comparators`.
+    repeats : int, optional
+        Random splits (or, for an outcome known at one horizon, times that five folds are drawn);
+        5 without it. The comparators have one partition and take none.
+    random_state : int
+        Seed of the splits and of Osteon.
+    data_dir : Path, optional
+        Folder of the data sets that come as files.
+    progress : callable, optional
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `dataset`, `protocol`, `repeats`, `machine`, `rows` (one per model) and `differences`
+        (Osteon minus each other model).
+
+    Raises
+    ------
+    UsageError
+        If there is no such data set, or repeats are not at least 1.
+    OutsideError
+        If a package or a file is absent.
+    """
+    if repeats is not None and repeats < 1:
+        raise UsageError(f"repeats must be at least 1; got {repeats}.")
+    if name == COMPARATORS:
+        repeats = 1
+        found = compare_with_physicians(
+            data_folder(data_dir), random_state=random_state, progress=progress
+        )
+    else:
+        repeats = repeats or DEFAULT_REPEATS
+        found = _compare(name, repeats, random_state, data_dir, progress)
+    return {
+        "dataset": name,
+        "protocol": found["protocol"],
+        "repeats": repeats,
+        "machine": machine(),
+        "rows": found["rows"],
+        "differences": found["differences"],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on: processor, cores, versions; no name of a host."""
+    packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in packages},
+    }
+
+
+def _compare(
+    name: str, repeats: int, random_state: int, data_dir: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Compare curves where times are known, and areas at the horizon where they are not."""
+    known = dataset(name)
+    cohort = load_dataset(name, data_dir)
+    if cohort.outcome is None or cohort.outcome.horizon_days is None:
+        return compare_curves(cohort, repeats=repeats, random_state=random_state, progress=progress)
+    raw = known.read(data_folder(data_dir)) if known.scores else None
+    return compare_at_fixed_horizon(
+        cohort,
+        scores={
+            score: raw[score].to_numpy(dtype=np.float64)
+            for score in known.scores
+            if raw is not None
+        },
+        repeats=repeats,
+        random_state=random_state,
+        progress=progress,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Return the processor's model name, which `platform` does not know on Linux."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,211 @@
+"""Risk curves of Osteon and its peers, judged on the same random splits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort, OutcomeData
+from models.inference import RiskModel
+from training.evaluation.concordance import harrell_c
+from training.evaluation.discrimination import auroc
+from training.evaluation.known_outcome import known_outcome
+from training.evaluation.overall import integrated_brier
+from training.osteon_fit import fit_osteon, outcome_of
+from training.peers import PEERS, Predict
+from training.repeated_differences import corrected_difference
+from training.splits import repeated_splits
+
+__all__ = ["OSTEON", "PARTS", "Grid", "Progress", "compare_curves", "evaluation_grid"]
+
+OSTEON = "osteon"
+PARTS = {1.0: "osteon (linear part)", 0.0: "osteon (boosted part)"}
+TEST_FRACTION = 0.3
+GRID_DAYS = 50
+GRID_QUANTILES = (0.05, 0.9)
+QUARTILES = (0.25, 0.5, 0.75)
+EXPLAINED_ROWS = 500
+
+PROTOCOL = (
+    "{repeats} random splits, 70 % of the patients for training and 30 % for testing, the same for "
+    "every model; nothing is learned from a test patient. Means over the splits. c: Harrell's C of "
+    "the mean risk over {grid} days, the event times' quantiles from the 5th to the 90th "
+    "percentile ({first:.0f} to {last:.0f} days). ibs: Brier score with inverse probability of "
+    "censoring weights, averaged over the time between them; lower is better. auc: "
+    "cumulative/dynamic area under the curve at the quartiles of the event times. fit_seconds: "
+    "fitting once, with its choice of settings (the parts of osteon are one fit with it); "
+    "fold_fit_seconds: the fold models that intervals need. explain_rows_per_second: patients "
+    "explained at one horizon. Differences are osteon minus the other model, with corrected t "
+    "intervals over the splits (Nadeau & Bengio 2003)."
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where curves are judged: the same days for every model and every split."""
+
+    days: NDArray[np.float64]
+    quartiles: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A model with what it cost."""
+
+    predict: Predict
+    fit_seconds: float
+    fold_fit_seconds: float | None = None
+    explain_rows_per_second: float | None = None
+
+
+_Metrics = dict[str, float]
+
+
+def compare_curves(
+    cohort: Cohort, *, repeats: int, random_state: int, progress: Progress
+) -> dict[str, Any]:
+    """Fit Osteon, its two parts and every peer on the same splits and return what they reach.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With times to the event.
+    repeats : int
+        Number of random splits, at least 1.
+    random_state : int
+        Seed of the splits and of Osteon.
+    progress : callable
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` (one per model) and `differences`.
+    """
+    grid = evaluation_grid(outcome_of(cohort))
+    models: dict[str, list[tuple[_Fitted, _Metrics]]] = {}
+    splits = repeated_splits(
+        cohort, repeats=repeats, test_fraction=TEST_FRACTION, random_state=random_state
+    )
+    for number, split in enumerate(splits, start=1):
+        train, test = cohort.take(split.train), cohort.take(split.test)
+        osteon = partial(_fit_osteon_and_parts, test=test, grid=grid, random_state=random_state)
+        fits = {OSTEON: osteon} | {name: partial(_fit_peer, name=name) for name in PEERS}
+        for name, fit in fits.items():
+            progress(f"split {number} of {repeats}: {name}")
+            for label, fitted in fit(train).items():
+                found = _metrics(test, fitted.predict, grid)
+                models.setdefault(label, []).append((fitted, found))
+    return {
+        "protocol": PROTOCOL.format(
+            repeats=repeats, grid=len(grid.days), first=grid.days[0], last=grid.days[-1]
+        ),
+        "rows": [_row(label, runs, grid) for label, runs in models.items()],
+        "differences": _differences({k: [m for _, m in runs] for k, runs in models.items()}),
+    }
+
+
+def evaluation_grid(outcome: OutcomeData) -> Grid:
+    """Return the days at which curves are judged, from the event times of the whole data set."""
+    times = outcome.time_days[outcome.event == 1]
+    days = np.unique(np.quantile(times, np.linspace(*GRID_QUANTILES, GRID_DAYS)))
+    return Grid(days, np.quantile(times, QUARTILES))
+
+
+def _fit_osteon_and_parts(
+    train: Cohort, *, test: Cohort, grid: Grid, random_state: int
+) -> dict[str, _Fitted]:
+    """Fit Osteon once; its parts are the same fit with the weight moved to one side."""
+    model = fit_osteon(train, horizons_days=grid.quartiles.tolist(), random_state=random_state)
+    whole = model.risk_model_
+    rows = test.features.head(EXPLAINED_ROWS)
+    start = time.perf_counter()
+    whole.predict(rows, grid.quartiles[1:2].tolist(), explain=True, interval=False)
+    fitted = {
+        OSTEON: _Fitted(
+            _predict_with(whole),
+            model.core_fit_seconds_,
+            model.fold_fit_seconds_,
+            len(rows) / (time.perf_counter() - start),
+        )
+    }
+    for weight, label in PARTS.items():
+        fitted[label] = _Fitted(_predict_with(whole.part(weight)), model.core_fit_seconds_)
+    return fitted
+
+
+def _fit_peer(train: Cohort, *, name: str) -> dict[str, _Fitted]:
+    """Fit one peer and time it."""
+    start = time.perf_counter()
+    predict = PEERS[name](train)
+    return {name: _Fitted(predict, time.perf_counter() - start)}
+
+
+def _predict_with(risk_model: RiskModel) -> Predict:
+    return lambda cohort, days: risk_model.risk(cohort.features, days)
+
+
+def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
+    """Return c, ibs and the areas under the curve on the test patients."""
+    outcome = outcome_of(test)
+    time_days, event = outcome.time_days, outcome.event
+    curve = predict(test, grid.days)
+    at_quartiles = predict(test, grid.quartiles)
+    found = {
+        "c": float(harrell_c(time_days, event, curve.mean(axis=1))),
+        "ibs": float(integrated_brier(time_days, event, curve, grid.days)),
+    }
+    for column, day in enumerate(grid.quartiles):
+        known = known_outcome(time_days, event, day)
+        found[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
+    return found
+
+
+def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[str, Any]:
+    """Return one line of the table: means over the splits."""
+    found = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
+    return {
+        "model": label,
+        "c": found["c"],
+        "ibs": found["ibs"],
+        "auc": {f"{day:g}": found[f"auc_{day:g}"] for day in grid.quartiles},
+        "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
+        "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
+        "explain_rows_per_second": _mean([f.explain_rows_per_second for f, _ in runs]),
+    }
+
+
+def _differences(metrics: Mapping[str, list[_Metrics]]) -> list[dict[str, Any]]:
+    """Return Osteon minus every other model, per metric, with corrected intervals."""
+    rows = []
+    for label, theirs in metrics.items():
+        if label == OSTEON:
+            continue
+        for metric in theirs[0]:
+            found = corrected_difference(
+                [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)],
+                test_to_train=TEST_FRACTION / (1 - TEST_FRACTION),
+            )
+            rows.append(
+                {
+                    "model": label,
+                    "metric": metric,
+                    "estimate": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                }
+            )
+    return rows
+
+
+def _mean(seconds: list[float | None]) -> float | None:
+    known = [s for s in seconds if s is not None]
+    return float(np.mean(known)) if known else None

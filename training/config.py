@@ -1,0 +1,195 @@
+"""The settings of one training run: one frozen record, from one TOML file.
+
+seed = 0
+test_fraction = 0.3
+split = "patient"                  # or "site", "time": hold out the last ones
+horizons_days = [28, 90, 365]      # without it, those of the outcome
+exclude = ["ward_score"]           # columns left out, by the cohort's or the catalogue's name
+population = "Adults of two ICUs"  # who they are, shown wherever a risk is shown
+simulated = false
+bootstrap_resamples = 1000
+interval_folds = 10
+max_trees = 250
+threads = 2                        # without it, all cores; the model is the same
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from data_schema.errors import UsageError
+
+__all__ = ["RunConfig", "SplitBy", "parse_config", "read_config"]
+
+SplitBy = Literal["patient", "site", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """What a user decides about a training run; it is kept in the bundle and in MLflow.
+
+    Parameters
+    ----------
+    seed : int
+        Of the split, the fit and the resamples: the same seed gives the same model.
+    test_fraction : float
+        Share of the patients held out for the evaluation.
+    split : {"patient", "site", "time"}
+        Whom to hold out: patients at random, the last sites, or the last patients in time.
+    horizons_days : tuple of float
+        Default horizons; empty for those of the outcome.
+    exclude : tuple of str
+        Columns left out of the predictors, by the cohort's name or by the variable's.
+    population : str
+        Who the patients are, in one sentence; empty for a public data set, which states it itself.
+    simulated : bool
+        Whether the patients are simulated; the model's name then says so.
+    bootstrap_resamples : int
+        Resamples of the held-out patients for the intervals of the metrics.
+    interval_folds : int
+        Fold models for the interval of a risk, at least 3: no risk is given without one.
+    max_trees : int
+        Most trees of the boosted part.
+    threads : int or None
+        None takes all cores.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+
+    seed: int = 0
+    test_fraction: float = 0.3
+    split: SplitBy = "patient"
+    horizons_days: tuple[float, ...] = ()
+    exclude: tuple[str, ...] = ()
+    population: str = ""
+    simulated: bool = False
+    bootstrap_resamples: int = 1000
+    interval_folds: int = 10
+    max_trees: int = 250
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, by name and rule."""
+        ascending = list(self.horizons_days) == sorted(set(self.horizons_days))
+        rules = {
+            "seed": (self.seed >= 0, "be 0 or more"),
+            "test_fraction": (0 < self.test_fraction < 1, "lie strictly between 0 and 1"),
+            "split": (self.split in get_args(SplitBy), f"be one of {_words(SplitBy)}"),
+            "horizons_days": (
+                ascending and all(days > 0 for days in self.horizons_days),
+                "be days above 0 in ascending order",
+            ),
+            "bootstrap_resamples": (self.bootstrap_resamples >= 50, "be 50 or more"),
+            "interval_folds": (self.interval_folds >= 3, "be 3 or more"),
+            "max_trees": (self.max_trees >= 1, "be 1 or more"),
+            "threads": (self.threads is None or self.threads >= 1, "be 1 or more"),
+        }
+        for name, (kept, rule) in rules.items():
+            if not kept:
+                raise UsageError(f"{name} must {rule}; got {getattr(self, name)!r}.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as the bundle and MLflow keep them."""
+        return asdict(self)
+
+
+def read_config(path: str | Path) -> RunConfig:
+    """Return the settings in a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        UTF-8 text.
+
+    Returns
+    -------
+    RunConfig
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or as `parse_config` does.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"config must be a TOML file in UTF-8; {path} is not.") from None
+    return parse_config(text)
+
+
+def parse_config(text: str) -> RunConfig:
+    """Return the settings that a TOML text states.
+
+    Parameters
+    ----------
+    text : str
+        Keys as in `RunConfig`.
+
+    Returns
+    -------
+    RunConfig
+
+    Raises
+    ------
+    UsageError
+        If the text is not TOML, a key is unknown, or a value is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> parse_config('seed = 7\\nhorizons_days = [28, 90]').horizons_days
+    (28.0, 90.0)
+    """
+    try:
+        stated = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"config must be TOML; it is not: {error}.") from None
+    known = {field.name for field in fields(RunConfig)}
+    unknown = sorted(set(stated) - known)
+    if unknown:
+        raise UsageError(
+            f"config must hold known keys only; it has {', '.join(unknown)}. "
+            f"Known: {', '.join(sorted(known))}."
+        )
+    return RunConfig(**{name: _typed(name, value) for name, value in stated.items()})
+
+
+_NUMBER = (int, float)
+_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "seed": (int, "a whole number"),
+    "test_fraction": (_NUMBER, "a number"),
+    "split": (str, "a text"),
+    "horizons_days": (_NUMBER, "a list of numbers"),
+    "exclude": (str, "a list of texts"),
+    "population": (str, "a text"),
+    "simulated": (bool, "true or false"),
+    "bootstrap_resamples": (int, "a whole number"),
+    "interval_folds": (int, "a whole number"),
+    "max_trees": (int, "a whole number"),
+    "threads": (int, "a whole number"),
+}
+_LISTS = ("horizons_days", "exclude")
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return one value of the file as its field takes it; true and false are not numbers."""
+    allowed, words = _TYPES[name]
+    parts = value if name in _LISTS and isinstance(value, list) else [value]
+    fits = isinstance(value, list) == (name in _LISTS) and all(
+        isinstance(part, allowed) and (allowed is bool or not isinstance(part, bool))
+        for part in parts
+    )
+    if not fits:
+        raise UsageError(f"{name} must be {words}; it is not.")
+    if name == "horizons_days":
+        return tuple(float(days) for days in value)
+    return tuple(value) if name in _LISTS else value
+
+
+def _words(choices: Any) -> str:
+    return ", ".join(get_args(choices))

@@ -1,0 +1,75 @@
+"""What a run adds to a model's contract: its estimand, its patients, its figures and its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from data_schema.cohort import Cohort
+from training.answers import Answers
+from training.cohorts import Study
+from training.config import RunConfig
+from training.evaluation.summary import Metric
+from training.provenance import git_revision, versions
+
+__all__ = ["contract_facts"]
+
+
+def contract_facts(
+    study: Study,
+    config: RunConfig,
+    *,
+    learned_from: Cohort,
+    held_out: Answers,
+    metrics: Sequence[Metric],
+) -> dict[str, Any]:
+    """Return the entries of a contract that only the run can tell.
+
+    The figures of the evaluation travel in the bundle, under its hash, so that the gate judges the
+    very figures of the very model.
+
+    Parameters
+    ----------
+    study : Study
+    config : RunConfig
+    learned_from : Cohort
+        The training rows.
+    held_out : Answers
+        What the model answered for the patients it did not learn from.
+    metrics : sequence of Metric
+        Of those answers.
+
+    Returns
+    -------
+    dict
+        For `RiskModel.with_contract`.
+    """
+    return {
+        "name": study.model_name,
+        "outcome": study.outcome.name,
+        "outcome_label": study.outcome.label,
+        "event_label": study.outcome.event_label,
+        "time_zero": study.time_zero,
+        "population": study.cohort.population,
+        "simulated": study.cohort.simulated,
+        "dropped": dict(study.cohort.dropped),
+        "run": config.as_json(),
+        "evaluation": {
+            "split": config.split,
+            "stays": held_out.rows,
+            "patients": len(np.unique(held_out.patient_id.astype(str))),
+            "events": int((held_out.event == 1).sum()),
+            "refused": held_out.refused,
+            "bootstrap_resamples": config.bootstrap_resamples,
+            "cohort_fingerprint": held_out.cohort_fingerprint,
+            "metrics": [metric.as_json() for metric in metrics],
+        },
+        "provenance": {
+            "git_revision": git_revision(),
+            "versions": versions(),
+            "data_fingerprint": study.cohort.fingerprint(),
+            "training_fingerprint": learned_from.fingerprint(),
+        },
+    }

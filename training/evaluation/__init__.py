@@ -1,0 +1,1 @@
+"""Metrics of risk predictions, each with direction, formula and source; no plotting."""

@@ -1,0 +1,181 @@
+"""How well a score ranks patients by when the event happens, over the whole follow-up."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.censoring import CensoringDistribution
+
+__all__ = ["harrell_c", "uno_c"]
+
+
+def harrell_c(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    score: ArrayLike,
+    *,
+    counts: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    r"""Return Harrell's concordance index; with competing events, its form by Wolbers.
+
+    Higher is better; 0.5 is chance, 1 perfect. Of two patients of whom one is known to have had the
+    event first, the probability that this one has the higher score. Equal scores count one half;
+    two events at the same time are not compared. A patient with a competing event never has the
+    event, so is compared as if followed for ever. It depends on the censoring; `uno_c` does not.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_patients,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_patients,)
+        0 censored, 1 the outcome, 2 the competing event.
+    score : array-like of float, shape (n_patients,)
+        Higher for an earlier event.
+    counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
+        How often each patient occurs in each bootstrap resample; once each without it.
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        NaN where no two patients can be compared.
+
+    Notes
+    -----
+    :math:`\frac{\sum_{i,j} A_{ij} (1\{s_i > s_j\} + \frac12 1\{s_i = s_j\})}{\sum_{i,j} A_{ij}}`,
+    :math:`A_{ij} = 1\{\text{event}_i = 1, (T_i < T_j \text{ or event}_j = 2)\}` [1]_ [2]_, where a
+    patient censored at T counts as living longer than one with the event at T. Takes
+    O(n log(n)^2) by splitting the order of times bit by bit.
+
+    References
+    ----------
+    .. [1] Harrell, Lee & Mark. Stat Med 15 (1996) 361-387.
+       doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4
+    .. [2] Wolbers et al. Epidemiology 20 (2009) 555-561. doi:10.1097/EDE.0b013e3181a39056
+
+    Examples
+    --------
+    >>> harrell_c([5, 8, 20, 30], [1, 1, 0, 0], [0.6, 0.3, 0.4, 0.1])
+    np.float64(0.8)
+    """
+    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
+    count = np.ones(len(time)) if counts is None else counts
+    had_event = kind == 1
+    rank = _rank(np.where(kind == 2, time.max() + 1, time), ~had_event)
+    below, later = _later_patients(rank, score, count, had_event)
+    own = count[had_event]
+    with np.errstate(invalid="ignore"):
+        index: NDArray[np.float64] = (own * below).sum(axis=0) / (own * later).sum(axis=0)
+    return index
+
+
+def uno_c(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    score: ArrayLike,
+    *,
+    up_to_days: float,
+    counts: NDArray[np.float64] | None = None,
+    censoring: CensoringDistribution | None = None,
+) -> NDArray[np.float64]:
+    r"""Return Uno's concordance index for events up to a day, free of the censoring distribution.
+
+    Higher is better; 0.5 is chance, 1 perfect. Pairs as in `harrell_c`, each weighted by one over
+    the probability that it could be observed, so the limit does not depend on who was censored.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_patients,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_patients,)
+        0 censored, 1 the outcome, 2 the competing event.
+    score : array-like of float, shape (n_patients,)
+        Higher for an earlier event.
+    up_to_days : float
+        The earlier event of a pair lies at or before this day; choose it where a good share of the
+        patients is still under observation, since weights grow without bound beyond.
+    counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
+        How often each patient occurs in each bootstrap resample; once each without it.
+    censoring : CensoringDistribution, optional
+        Fitted on these patients with these counts; fitted here without it.
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        NaN where no two patients can be compared.
+
+    Notes
+    -----
+    A pair with :math:`T_i < T_j` weighs :math:`G(T_i-)^{-2}` [1]_; a pair whose j had the competing
+    event at :math:`T_j \le T_i` weighs :math:`G(T_i-)^{-1} G(T_j-)^{-1}` [2]_.
+
+    References
+    ----------
+    .. [1] Uno et al. Stat Med 30 (2011) 1105-1117. doi:10.1002/sim.4154
+    .. [2] Wolbers et al. Biostatistics 15 (2014) 526-539. doi:10.1093/biostatistics/kxt059
+
+    Examples
+    --------
+    >>> uno_c([5, 8, 20, 30], [1, 1, 0, 0], [0.6, 0.3, 0.4, 0.1], up_to_days=10)
+    np.float64(0.8)
+    """
+    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
+    count = np.ones(len(time)) if counts is None else counts
+    if censoring is None:
+        censoring = CensoringDistribution.fit(time, kind, counts=counts)
+    survival = censoring.survival_before(time)
+    inverse = np.divide(1.0, survival, out=np.zeros_like(survival), where=survival > 0)
+    had_event = (kind == 1) & (time <= up_to_days)
+    below, later = _later_patients(_rank(time, kind == 0), score, count, had_event)
+    own = (count * inverse)[had_event]
+    below, later = below * inverse[had_event], later * inverse[had_event]
+    if (kind == 2).any():
+        competing = ((count * inverse).T * (kind == 2)).T
+        more = _later_patients(_rank(-time, kind == 2), score, competing, had_event)
+        below, later = below + more[0], later + more[1]
+    with np.errstate(invalid="ignore"):
+        index: NDArray[np.float64] = (own * below).sum(axis=0) / (own * later).sum(axis=0)
+    return index
+
+
+def _rank(time: NDArray[np.float64], last_among_ties: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the dense rank of (time, last_among_ties)."""
+    order = np.lexsort((last_among_ties, time))
+    new = np.diff(time[order], prepend=-np.inf) != 0
+    new |= np.diff(last_among_ties[order], prepend=False)
+    rank = np.empty(len(time), dtype=np.int64)
+    rank[order] = np.cumsum(new) - 1
+    return rank
+
+
+def _later_patients(
+    rank: NDArray[np.int64],
+    score: ArrayLike,
+    count: NDArray[np.float64],
+    rows: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, for each chosen row, how many rank later with a lower score, and how many in all.
+
+    Equal scores count one half. Two ranks a < b first differ at one bit, which is 0 in a and 1 in
+    b, so every ordered pair is met exactly once: at that bit, within the block of ranks that agree
+    above it. There, sums over scores are differences of one cumulative sum.
+    """
+    _, level = np.unique(np.asarray(score, dtype=np.float64), return_inverse=True)
+    by_score = np.argsort(level, kind="stable")
+    below = np.zeros_like(count)
+    for bit in range(int(rank.max()).bit_length()):
+        order = by_score[np.argsort(rank[by_score] >> (bit + 1), kind="stable")]
+        block, upper = rank[order] >> (bit + 1), (rank[order] >> bit & 1).astype(bool)
+        passed = np.concatenate([[0], np.cumsum(upper)])
+        key = block * (level.max() + 1) + level[order]
+        at = np.flatnonzero(~upper & rows[order])
+        first_of_block = passed[np.searchsorted(block, block[at], side="left")]
+        first_tie = passed[np.searchsorted(key, key[at], side="left")]
+        after_ties = passed[np.searchsorted(key, key[at], side="right")]
+        total = np.cumsum(count[order[upper]], axis=0)
+        total = np.concatenate([np.zeros_like(count[:1]), total])
+        below[order[at]] += 0.5 * (total[first_tie] + total[after_ties]) - total[first_of_block]
+    by_rank = np.argsort(rank, kind="stable")
+    total = np.concatenate([np.zeros_like(count[:1]), np.cumsum(count[by_rank], axis=0)])
+    later = total[-1] - total[np.searchsorted(rank[by_rank], rank[rows], side="right")]
+    return below[rows], later

@@ -1,0 +1,141 @@
+"""What is known of each patient at one horizon, and what it counts for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.censoring import CensoringDistribution, ipcw_weights, is_known
+
+__all__ = [
+    "LOWEST_OBSERVED_SHARE",
+    "MIN_OUTCOMES",
+    "KnownOutcome",
+    "known_outcome",
+    "why_not_evaluable",
+]
+
+MIN_OUTCOMES = 10
+"""Patients known to have had the event, and known not to, that a metric needs."""
+
+LOWEST_OBSERVED_SHARE = 0.05
+"""Where G(h-) is lower the weights of a few patients decide, and a horizon is not evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOutcome:
+    """Who had the event by a horizon, with weights that make up for who was lost before it.
+
+    Every metric at a horizon is a metric of this weighted yes/no outcome, so censoring and
+    competing events are dealt with here and nowhere else. An outcome known of everybody needs no
+    times: `KnownOutcome(happened, np.ones(n), np.ones(n))`.
+
+    Parameters
+    ----------
+    happened : ndarray of bool, shape (n_patients,)
+        Whether the event of interest happened by the horizon; a competing event first is a "no".
+    weight : ndarray of float, shape (n_patients,) or (n_patients, n_resamples)
+        What a known outcome counts for; 0 where it is unknown.
+    count : ndarray of float, shape of `weight`
+        How often each patient occurs: 1, or the number of draws in each bootstrap resample.
+    """
+
+    happened: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    count: NDArray[np.float64]
+
+    @property
+    def event_rate(self) -> NDArray[np.float64]:
+        """Observed risk: the Aalen-Johansen estimate (Kaplan-Meier without competing events)."""
+        with np.errstate(invalid="ignore"):
+            rate: NDArray[np.float64] = (self.happened @ self.weight) / self.weight.sum(axis=0)
+        return rate
+
+
+def known_outcome(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    horizon_days: float,
+    *,
+    counts: NDArray[np.float64] | None = None,
+    censoring: CensoringDistribution | None = None,
+) -> KnownOutcome:
+    """Return who had the event by the horizon, weighted for censoring.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_patients,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_patients,)
+        0 censored, 1 the outcome, 2 the competing event.
+    horizon_days : float
+        Days from time zero.
+    counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
+        How often each patient occurs in each bootstrap resample; once each without it.
+    censoring : CensoringDistribution, optional
+        Fitted on these patients with these counts; fitted here without it.
+
+    Returns
+    -------
+    KnownOutcome
+        One row per patient, one column per resample.
+
+    Raises
+    ------
+    DataError
+        If nobody was under observation any more where an outcome lies.
+
+    Examples
+    --------
+    >>> outcome = known_outcome([1.0, 2.0, 2.0, 3.0], [0, 1, 0, 1], 2.0)
+    >>> outcome.happened, outcome.weight.round(3), outcome.event_rate.round(3)
+    (array([False,  True, False, False]), array([0.   , 1.333, 1.333, 1.333]), np.float64(0.333))
+    """
+    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
+    count = np.ones(len(time)) if counts is None else counts
+    if censoring is None:
+        censoring = CensoringDistribution.fit(time, kind, counts=counts)
+    weight = count * ipcw_weights(time, kind, horizon_days, censoring)
+    return KnownOutcome((kind == 1) & (time <= horizon_days), weight, count)
+
+
+def why_not_evaluable(
+    time_days: ArrayLike, event: ArrayLike, horizon_days: float, censoring: CensoringDistribution
+) -> str:
+    """Return why no metric can be had at a horizon, in words; "" where it can.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_patients,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_patients,)
+        0 censored, 1 the outcome, 2 the competing event.
+    horizon_days : float
+        Days from time zero.
+    censoring : CensoringDistribution
+        Fitted on these patients.
+
+    Returns
+    -------
+    str
+        A reason that holds no count and no value.
+
+    Examples
+    --------
+    >>> time, event = [1.0, 2.0, 2.0, 3.0], [0, 1, 0, 1]
+    >>> why_not_evaluable(time, event, 2.0, CensoringDistribution.fit(time, event))
+    'needs 10 patients with and 10 without the event; one or both are fewer'
+    """
+    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
+    happened = (kind == 1) & (time <= horizon_days)
+    n_without = (is_known(time, kind, horizon_days) & ~happened).sum()
+    if min(happened.sum(), n_without) < MIN_OUTCOMES:
+        return (
+            f"needs {MIN_OUTCOMES} patients with and {MIN_OUTCOMES} without the event; "
+            "one or both are fewer"
+        )
+    if censoring.lowest_before(horizon_days) < LOWEST_OBSERVED_SHARE:
+        return f"under {LOWEST_OBSERVED_SHARE:.0%} are still observed at this horizon"
+    return ""

@@ -1,0 +1,120 @@
+"""How every figure looks: size, colours, and the lines under it that say whom it shows."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from models.wording import NOTICE
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "DASHED",
+    "GREEN",
+    "GREY",
+    "LIGHT_GREY",
+    "ORANGE",
+    "SKY",
+    "SMALLEST_CELL",
+    "VERMILLION",
+    "journal_figure",
+    "percent",
+    "shade",
+]
+
+SMALLEST_CELL = 10
+"""Groups of fewer patients are not drawn."""
+
+# Okabe & Ito: distinct with any colour vision.
+BLUE, VERMILLION, GREEN, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9"
+BLACK, GREY, LIGHT_GREY = "#000000", "#666666", "#BBBBBB"
+DASHED = (0, (4, 3))
+
+_FOOTNOTE_SIZE = 6
+_FOOTNOTE_CHARACTERS_PER_INCH = 23
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.dpi": 200,
+    "savefig.dpi": 200,
+}
+
+
+@contextmanager
+def journal_figure(width: float, height: float, *, title: str, population: str) -> Iterator[Figure]:
+    """Yield a figure to draw on in the common style.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+    title : str
+        What the figure shows.
+    population : str
+        Who the patients are; printed under the figure with the notice.
+
+    Yields
+    ------
+    Figure
+        Bound to no window and no global state; `savefig` writes it.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        columns = int(width * _FOOTNOTE_CHARACTERS_PER_INCH)
+        footnote = "\n".join(textwrap.fill(text, columns) for text in (population, NOTICE))
+        figure.supxlabel(footnote, x=0.01, ha="left", fontsize=_FOOTNOTE_SIZE, color=GREY)
+        yield figure
+
+
+def percent(whole: float = 1.0) -> PercentFormatter:
+    """Return the tick labels of an axis in percent.
+
+    Parameters
+    ----------
+    whole : float
+        The number that is 100 %.
+
+    Returns
+    -------
+    PercentFormatter
+        Without decimals, a space before the sign.
+    """
+    return PercentFormatter(whole, decimals=0, symbol=" %")
+
+
+def shade(
+    axes: Axes, at: NDArray[Any], low: NDArray[Any], high: NDArray[Any], *, colour: str
+) -> None:
+    """Shade a pointwise interval.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    at, low, high : ndarray of float, shape (n_points,)
+        Places and the ends of the interval there.
+    colour : str
+        Of the line that the interval belongs to.
+    """
+    axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)

@@ -1,0 +1,252 @@
+"""The models Osteon is compared with, each as `fit(train) -> predict(cohort, days) -> risk`.
+
+Everything that is learned, the preparation of the columns included, is learned from the training
+cohort alone. A competing event ends the observation of a peer: none of them knows of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+from numpy.typing import ArrayLike, NDArray
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from data_schema.cohort import Cohort, OutcomeData
+from data_schema.errors import DataError, OutsideError
+from training.splits import folds_by_patient
+
+__all__ = [
+    "PEERS",
+    "Predict",
+    "breslow",
+    "fit_cox",
+    "fit_forest",
+    "fit_logistic",
+    "fit_xgboost_cox",
+]
+
+SEED = 0
+SKEWED = 1.0
+WINSORISED = 5.0
+
+XGBOOST = {
+    "objective": "survival:cox",
+    "eval_metric": "cox-nloglik",
+    "eta": 0.03,
+    "max_depth": 3,
+    "subsample": 0.7,
+    "colsample_bytree": 0.7,
+    "min_child_weight": 5,
+    "lambda": 5,
+    "nthread": 1,
+    "seed": SEED,
+}
+MAX_TREES = 2000
+PATIENCE = 50
+COX_PENALTY = 100.0
+LOGISTIC_INVERSE_PENALTY = 0.1
+FOREST = {
+    "n_estimators": 100,
+    "min_samples_leaf": 30,
+    "max_features": "sqrt",
+    "n_jobs": 2,
+}
+
+
+class Predict(Protocol):
+    """A fitted peer."""
+
+    def __call__(self, cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        """Return risk, shape (n_stays, n_days)."""
+        ...
+
+
+def fit_xgboost_cox(train: Cohort) -> Predict:
+    """Fit XGBoost `survival:cox` with Breslow's baseline; five folds of patients choose trees."""
+    outcome = _outcome(train)
+    table = _as_measured(train.features)
+    matrix = xgb.DMatrix(
+        table.transform(train.features),
+        # survival:cox reads a negative time as censored.
+        label=np.where(outcome.event == 1, outcome.time_days, -outcome.time_days),
+    )
+    history = xgb.cv(
+        XGBOOST,
+        matrix,
+        num_boost_round=MAX_TREES,
+        folds=[(s.train, s.test) for s in folds_by_patient(train, folds=5, random_state=SEED)],
+        early_stopping_rounds=PATIENCE,
+    )
+    booster = xgb.train(XGBOOST, matrix, num_boost_round=len(history))
+    baseline = breslow(outcome, booster.predict(matrix, output_margin=True))
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        rows = xgb.DMatrix(table.transform(cohort.features))
+        return _proportional_risk(baseline(days), booster.predict(rows, output_margin=True))
+
+    return predict
+
+
+def fit_cox(train: Cohort) -> Predict:
+    """Fit a Cox model with a ridge penalty on imputed, scaled columns (scikit-survival)."""
+    try:
+        from sksurv.linear_model import CoxPHSurvivalAnalysis
+    except ImportError as missing:
+        raise _not_installed() from missing
+    outcome = _outcome(train)
+    table = _filled_and_scaled(train.features)
+    x = table.transform(train.features)
+    cox = CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron").fit(x, _structured(outcome))
+    baseline = breslow(outcome, cox.predict(x))
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        return _proportional_risk(baseline(days), cox.predict(table.transform(cohort.features)))
+
+    return predict
+
+
+def fit_forest(train: Cohort) -> Predict:
+    """Fit a random survival forest; it takes missing values as they are (scikit-survival)."""
+    try:
+        from sksurv.ensemble import RandomSurvivalForest
+    except ImportError as missing:
+        raise _not_installed() from missing
+    table = _as_measured(train.features)
+    forest = RandomSurvivalForest(**FOREST, random_state=SEED)
+    forest.fit(table.transform(train.features), _structured(_outcome(train)))
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        survival = forest.predict_survival_function(
+            table.transform(cohort.features), return_array=True
+        )
+        return 1 - _step(forest.unique_times_, survival, days, before=1.0)
+
+    return predict
+
+
+def fit_logistic(train: Cohort) -> Predict:
+    """Fit a logistic regression with a ridge penalty, for an outcome known at one horizon."""
+    table = _filled_and_scaled(train.features)
+    model = LogisticRegression(C=LOGISTIC_INVERSE_PENALTY, max_iter=1000)
+    model.fit(table.transform(train.features), _outcome(train).event == 1)
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        risk = model.predict_proba(table.transform(cohort.features))[:, 1]
+        return np.repeat(risk[:, None], np.size(days), axis=1)
+
+    return predict
+
+
+PEERS: Mapping[str, Callable[[Cohort], Predict]] = {
+    "XGBoost survival:cox + Breslow": fit_xgboost_cox,
+    "Cox": fit_cox,
+    "random survival forest": fit_forest,
+}
+
+
+def breslow(
+    outcome: OutcomeData, log_hazard_ratio: ArrayLike
+) -> Callable[[ArrayLike], NDArray[np.float64]]:
+    r"""Return the cumulative baseline hazard as a function of days.
+
+    Parameters
+    ----------
+    outcome : OutcomeData
+        Of the training cohort.
+    log_hazard_ratio : array-like of float, shape (n_stays,)
+        Prediction of the model for the same stays.
+
+    Returns
+    -------
+    callable
+        Days -> :math:`H_0(t) = \sum_{u \le t} d(u) / \sum_{T_j \ge u} \exp(\eta_j)`.
+    """
+    hazard_ratio = np.exp(np.asarray(log_hazard_ratio, dtype=np.float64))
+    times, position = np.unique(outcome.time_days, return_inverse=True)
+    events = np.bincount(position, weights=outcome.event == 1)
+    left = np.bincount(position, weights=hazard_ratio)
+    at_risk = np.cumsum(left[::-1])[::-1]
+    cumulative = np.cumsum(events / at_risk)
+    return lambda days: _step(times, cumulative[None, :], days, before=0.0)[0]
+
+
+def _step(
+    times: NDArray[np.float64],
+    values: NDArray[np.float64],
+    days: ArrayLike,
+    *,
+    before: float,
+) -> NDArray[np.float64]:
+    """Read right-continuous step functions, one per row, at the given days."""
+    padded = np.column_stack([np.full(len(values), before), values])
+    at = np.searchsorted(times, np.asarray(days, dtype=np.float64), side="right")
+    read: NDArray[np.float64] = padded[:, at]
+    return read
+
+
+def _proportional_risk(
+    baseline: NDArray[np.float64], log_hazard_ratio: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return 1 - exp(-H0(t) exp(eta))."""
+    hazard = np.outer(np.exp(log_hazard_ratio.astype(np.float64)), baseline)
+    risk: NDArray[np.float64] = -np.expm1(-hazard)
+    return risk
+
+
+def _categories(features: pd.DataFrame) -> tuple[OneHotEncoder, pd.Index]:
+    """Return the columns that hold categories, with what makes them columns of 0 and 1."""
+    columns = features.select_dtypes(exclude="number").columns
+    return OneHotEncoder(handle_unknown="ignore", sparse_output=False), columns
+
+
+def _as_measured(features: pd.DataFrame) -> ColumnTransformer:
+    """Return categories as columns of 0 and 1, and numbers untouched, missing ones included."""
+    table = make_column_transformer(_categories(features), remainder="passthrough")
+    return table.fit(features)
+
+
+def _filled_and_scaled(features: pd.DataFrame) -> Pipeline:
+    """Return columns for a linear model: gaps filled and flagged, skewed ones in logs."""
+    numbers = features.select_dtypes("number")
+    skewed = numbers.columns[(numbers.skew() > SKEWED) & (numbers.min() >= 0)]
+    others = numbers.columns.difference(skewed, sort=False)
+    fill = SimpleImputer(strategy="median", add_indicator=True)
+    table = make_pipeline(
+        make_column_transformer(
+            (make_pipeline(FunctionTransformer(np.log1p), fill), skewed),
+            (fill, others),
+            _categories(features),
+        ),
+        StandardScaler(),
+        # An indicator that is set in one patient lies 80 deviations out and breaks Newton's steps.
+        FunctionTransformer(np.clip, kw_args={"a_min": -WINSORISED, "a_max": WINSORISED}),
+    )
+    return table.fit(features)
+
+
+def _outcome(cohort: Cohort) -> OutcomeData:
+    if cohort.outcome is None or not (cohort.outcome.event == 1).any():
+        raise DataError("a training cohort must hold at least one event; this one holds none.")
+    return cohort.outcome
+
+
+def _structured(outcome: OutcomeData) -> NDArray[np.void]:
+    """Return the outcome in scikit-survival's form."""
+    rows = np.empty(len(outcome.event), dtype=[("event", bool), ("time", float)])
+    rows["event"], rows["time"] = outcome.event == 1, outcome.time_days
+    return rows
+
+
+def _not_installed() -> OutsideError:
+    return OutsideError(
+        "scikit-survival is not installed. Install the benchmark extra: "
+        "pip install 'osteon[benchmark]'."
+    )

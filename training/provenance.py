@@ -1,0 +1,68 @@
+"""Where a model comes from: the revision of the code and the versions it ran with."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["git_revision", "versions"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+_PACKAGES = ("osteon", "numpy", "pandas", "scikit-learn", "xgboost", "mlflow")
+
+
+def git_revision(root: Path = _ROOT) -> str | None:
+    """Return the commit that the code was run from, or None outside a checkout of its own.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the code.
+
+    Returns
+    -------
+    str or None
+        The hash, with `+changes` where tracked files differ from it.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel")
+    # An installation inside the checkout of something else must not borrow that one's revision.
+    if top is None or Path(top).resolve() != root:
+        return None
+    revision = _git(root, "rev-parse", "HEAD")
+    if revision is None:
+        return None
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{revision}+changes" if changed else revision
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what fits and stores a model; absent ones are left out.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git prints, or None where it is absent or fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

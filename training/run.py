@@ -1,0 +1,174 @@
+"""One training run, in the order it happens: from a checked cohort to a registered challenger."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from data_schema.cohort import Cohort
+from models.estimator import CumulativeIncidenceModel
+from models.fitting import Progress
+from models.inference import RiskModel
+from models.registry import Version, register
+from training.answers import answers, require_evaluable
+from training.cohorts import Study
+from training.config import RunConfig
+from training.contract_facts import contract_facts
+from training.evaluation.summary import Metric
+from training.explaining import importance
+from training.mlflow_run import TrackedRun, tracked_run
+from training.osteon_fit import fit_osteon, outcome_of
+from training.run_record import REPORT, keep_record
+from training.splits import split_by_patient
+
+__all__ = ["Trained", "train"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run made.
+
+    Parameters
+    ----------
+    outcome, model_name, version, model_uri, run_id : str
+        The registered challenger, and the MLflow run that holds all about it.
+    n_train, n_test, events : int
+        Stays learned from, stays held out, and events among both.
+    linear_weight : float
+        Share of the linear part.
+    trees : int
+        Of the boosted part.
+    metrics : tuple of Metric
+        On the held-out patients.
+    report : str
+        Path or URI of the report.
+    """
+
+    outcome: str
+    model_name: str
+    version: str
+    model_uri: str
+    run_id: str
+    n_train: int
+    n_test: int
+    events: int
+    linear_weight: float
+    trees: int
+    metrics: tuple[Metric, ...]
+    report: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `osteon train --json` prints."""
+        return {
+            "outcome": self.outcome,
+            "model_name": self.model_name,
+            "version": self.version,
+            "model_uri": self.model_uri,
+            "run_id": self.run_id,
+            "n_train": self.n_train,
+            "n_test": self.n_test,
+            "events": self.events,
+            "linear_weight": self.linear_weight,
+            "trees": self.trees,
+            "metrics": [metric.as_json() for metric in self.metrics],
+            "report": self.report,
+        }
+
+
+def train(study: Study, config: RunConfig, *, progress: Progress | None = None) -> Trained:
+    """Split, fit, evaluate, explain, keep and register; the checks were made on the way here.
+
+    Parameters
+    ----------
+    study : Study
+        From `training.cohorts`: checked, and free of leaks that the linter knows.
+    config : RunConfig
+    progress : callable, optional
+        Told of every step of the fit.
+
+    Returns
+    -------
+    Trained
+        The registered model is the one that was evaluated; it is not fitted again on all patients.
+
+    Raises
+    ------
+    UsageError
+        If a split by site or time is asked for and the cohort has none.
+    DataError
+        If there is too little to learn from or to evaluate on, or a horizon cannot be observed.
+    OutsideError
+        If MLflow fails.
+    """
+    split = split_by_patient(
+        study.cohort,
+        test_fraction=config.test_fraction,
+        random_state=config.seed,
+        by=None if config.split == "patient" else config.split,
+    )
+    learned_from, held_out = study.cohort.take(split.train), study.cohort.take(split.test)
+    require_evaluable(held_out, study.horizons_days)
+    with tracked_run(study.model_name) as run:
+        fitted = _fit(study, config, learned_from, progress)
+        told = answers(fitted.risk_model_, held_out)
+        metrics = told.metrics(n_bootstrap=config.bootstrap_resamples, random_state=config.seed)
+        moved = importance(fitted.risk_model_, held_out.features)
+        _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
+        facts = contract_facts(
+            study, config, learned_from=learned_from, held_out=told, metrics=metrics
+        )
+        risk_model = fitted.risk_model_.with_contract(**facts)
+        keep_record(run, risk_model, told, moved, seconds=_seconds(fitted))
+        version = _register(risk_model, run, dataset=study.cohort.name)
+    return Trained(
+        outcome=study.outcome.name,
+        model_name=version.name,
+        version=version.version,
+        model_uri=version.model_uri,
+        run_id=run.run_id,
+        n_train=len(learned_from),
+        n_test=len(held_out),
+        events=int((outcome_of(study.cohort).event == 1).sum()),
+        linear_weight=fitted.linear_weight_,
+        trees=fitted.n_trees_,
+        metrics=metrics,
+        report=run.location(REPORT),
+    )
+
+
+def _fit(
+    study: Study, config: RunConfig, learned_from: Cohort, progress: Progress | None
+) -> CumulativeIncidenceModel:
+    """Fit on the training rows, with every choice made out of fold among them."""
+    fitted = fit_osteon(
+        learned_from,
+        horizons_days=study.horizons_days,
+        random_state=config.seed,
+        interval_folds=config.interval_folds,
+        max_trees=config.max_trees,
+        threads=config.threads,
+        progress=progress,
+    )
+    _LOG.info(
+        "fitted on %d rows in %.1f s, and %d fold models for intervals in %.1f s",
+        len(learned_from),
+        fitted.core_fit_seconds_,
+        config.interval_folds,
+        fitted.fold_fit_seconds_,
+    )
+    return fitted
+
+
+def _register(risk_model: RiskModel, run: TrackedRun, *, dataset: str) -> Version:
+    """Register the model as a challenger; data sets for checks only never come this far."""
+    version = register(risk_model, run_id=run.run_id, dataset=dataset)
+    _LOG.info("registered %s version %s as challenger", version.name, version.version)
+    return version
+
+
+def _seconds(fitted: CumulativeIncidenceModel) -> dict[str, float]:
+    """Return how long the fit took."""
+    return {"core": fitted.core_fit_seconds_, "fold": fitted.fold_fit_seconds_}

@@ -1,0 +1,118 @@
+"""Results as tables and sentences for a reader: metrics, one patient's explanation, a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from training.console import print_lines, print_rows
+
+if TYPE_CHECKING:
+    from training.one_patient import Moved, PatientExplanation, RiskAtHorizon
+
+__all__ = ["show_benchmark", "show_explanation", "show_metrics"]
+
+
+def show_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Print metrics as rows and horizons as columns, then those of the whole follow-up."""
+    at_horizons = [metric for metric in metrics if metric["horizon_days"] is not None]
+    overall = [metric for metric in metrics if metric["horizon_days"] is None]
+    horizons = list(dict.fromkeys(metric["horizon_days"] for metric in at_horizons))
+    names = list(dict.fromkeys(metric["metric"] for metric in at_horizons))
+    cells = {(metric["metric"], metric["horizon_days"]): _cell(metric) for metric in at_horizons}
+    print_rows(
+        ["", *(f"{days:g} days" for days in horizons)],
+        [[name, *(cells[name, days] for days in horizons)] for name in names],
+    )
+    print_rows(["", "whole follow-up"], [[metric["metric"], _cell(metric)] for metric in overall])
+    notes = dict.fromkeys(metric["note"] for metric in metrics if metric.get("note"))
+    print_lines([f"- {note}" for note in notes])
+
+
+def show_explanation(told: PatientExplanation) -> None:
+    """Print one patient's risks in sentences, then what moved the first, by pathway."""
+    print_lines([told.summary, ""])
+    if told.risks:
+        risk = told.risks[0]
+        print_lines([f"What moved the estimate at {risk.horizon_days:g} days, in points of risk:"])
+        print_rows(["", "value", "points"], _explanation_rows(risk), numbers=("value", "points"))
+        print_lines(
+            [
+                "",
+                f"The reference is not the average patient: the mean risk of the training cohort "
+                f"is {100 * risk.cohort_risk:.1f}.",
+            ]
+        )
+    print_lines([f"Warning: {warning['message']}" for warning in told.warnings])
+
+
+def show_benchmark(result: Mapping[str, Any]) -> None:
+    """Print what each model reached, then how far Osteon is from it."""
+    print_lines([f"{result['dataset']}: {result['protocol']}", ""])
+    heads = list(dict.fromkeys(key for row in result["rows"] for key in row if key != "auc"))
+    days = list(dict.fromkeys(day for row in result["rows"] for day in row.get("auc") or {}))
+    rows = [
+        [
+            *(_number(row.get(key)) for key in heads),
+            *(_number((row.get("auc") or {}).get(day)) for day in days),
+        ]
+        for row in result["rows"]
+    ]
+    columns = [*(head.replace("_", " ") for head in heads), *(f"auc {day} d" for day in days)]
+    print_rows(columns, rows, numbers=columns[1:])
+    print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+    print_rows(
+        ["model", "metric", "difference"],
+        [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+    )
+    print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
+
+
+def _cell(metric: Mapping[str, Any]) -> str:
+    if metric["estimate"] is None:
+        return "-"
+    if metric["low"] is None:
+        return f"{metric['estimate']:.3f} (no interval)"
+    return f"{metric['estimate']:.3f} ({metric['low']:.3f}, {metric['high']:.3f})"
+
+
+def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:
+    """Return the way from the reference to the risk: pathways by size, each with its variables."""
+    from training.explaining import NOT_MEASURED, pathway_label
+
+    rows = [["Reference", "", f"{100 * risk.baseline_risk:.1f}"]]
+    by_size = sorted(risk.pathways.items(), key=lambda one: (one[0] == NOT_MEASURED, -abs(one[1])))
+    for pathway, points in by_size:
+        rows.append([pathway_label(pathway), "", f"{points:+.1f}"])
+        rows += [
+            [f"    {one.label}", _value(one), f"{one.points:+.1f}"]
+            for one in risk.contributions
+            if one.measured and one.pathway == pathway
+        ]
+    if risk.monotone_adjustment:
+        adjustment = f"{risk.monotone_adjustment_points:+.1f}"
+        rows.append(["Held non-decreasing over time", "", adjustment])
+    ends = f"{100 * risk.risk_low:.1f} to {100 * risk.risk_high:.1f}"
+    rows.append([f"This patient (95 % interval {ends})", "", f"{100 * risk.risk:.1f}"])
+    return rows
+
+
+def _value(moved: Moved) -> str:
+    if isinstance(moved.value, bool):
+        return "yes" if moved.value else "no"
+    if moved.value is None or isinstance(moved.value, str):
+        return moved.value or ""
+    unit = "" if moved.unit == "1" or moved.unit.startswith("{") else moved.unit
+    return f"{moved.value:g} {unit}".strip()
+
+
+def _difference(one: Mapping[str, Any]) -> str:
+    if one["low"] is None:
+        return _number(one["estimate"])
+    return f"{one['estimate']:+.4f} ({one['low']:+.4f} to {one['high']:+.4f})"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 10 else f"{value:,.0f}"
+    return "" if value is None else str(value)
