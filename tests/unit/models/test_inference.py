@@ -351,7 +351,8 @@ def test_a_refused_patient_holds_no_number_and_leaves_the_others_alone(
     ):  # fmt: skip
         assert np.isnan(getattr(prediction, name)[1]).all(), name
         assert np.isfinite(getattr(prediction, name)[0]).all(), name
-    np.testing.assert_array_equal(prediction.risk[:1], risk_model.predict(ordinary).risk)
+    # BLAS adds up one row in another order than two on some processors.
+    np.testing.assert_allclose(prediction.risk[:1], risk_model.predict(ordinary).risk, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -223,8 +224,18 @@ def test_the_access_log_has_the_route_and_never_the_address(
     with caplog.at_level("INFO", logger="serving.access"):
         client.get("/health/live", params={"patient": SENTINEL})
         client.get(f"/patients/{SENTINEL}")
-    lines = [record.getMessage() for record in caplog.records if record.name == "serving.access"]
+        lines = _access_lines(caplog, 2)
     assert [line.rsplit(" ", 2)[0] for line in lines] == [
         "GET /health/live 200",
         "GET (no route) 404",
     ]
+
+
+def _access_lines(caplog: pytest.LogCaptureFixture, count: int) -> list[str]:
+    """Wait for `count` lines: the server writes one after the client has the whole answer."""
+    deadline = time.monotonic() + 10
+    while True:
+        lines = [r.getMessage() for r in caplog.records if r.name == "serving.access"]
+        if len(lines) >= count or time.monotonic() > deadline:
+            return lines
+        time.sleep(0.01)
