@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from data_schema.variables import BELOW, Variable, base_name
+from models.competing import CompetingCurve
 from models.encoding import outer_share
 from models.fitting import Choices, Part, TrainingCohort
 from models.inference import BUNDLE_FORMAT, RiskModel
@@ -31,7 +32,13 @@ MOVED_POINTS = 0.1
 LEVEL = 0.95
 
 
-def assemble(cohort: TrainingCohort, choices: Choices, main: Part, folds: list[Part]) -> RiskModel:
+def assemble(
+    cohort: TrainingCohort,
+    choices: Choices,
+    main: Part,
+    folds: list[Part],
+    competing: CompetingCurve | None,
+) -> RiskModel:
     """Return the risk model of the fitted parts.
 
     Nothing of a single patient goes in: quantiles, a correlation and means only.
@@ -44,6 +51,8 @@ def assemble(cohort: TrainingCohort, choices: Choices, main: Part, folds: list[P
         Fitted on everybody.
     folds : list of Part
         Fitted without one group each; none gives no interval.
+    competing : CompetingCurve or None
+        What `competing_risk` is read from.
 
     Returns
     -------
@@ -54,10 +63,13 @@ def assemble(cohort: TrainingCohort, choices: Choices, main: Part, folds: list[P
         "encoding": cohort.encoding,
         "main": main.spec,
         "folds": [part.spec for part in folds],
+        "competing": None if competing is None else competing.part.spec,
     }
-    boosters = [bytes(part.booster.save_raw("ubj")) for part in (main, *folds)]
+    parts = [main, *folds] if competing is None else [main, *folds, competing.part]
+    boosters = [bytes(part.booster.save_raw("ubj")) for part in parts]
     threads = cohort.settings.n_jobs
-    draft = RiskModel(_contract(cohort, choices, len(folds)), model, boosters, threads=threads)
+    contract = _contract(cohort, choices, len(folds), competing)
+    draft = RiskModel(contract, model, boosters, threads=threads)
     sample = _sample(cohort, SUMMARISED_PATIENTS)
     answered = draft.predict(sample, interval=False)
     moved = _moved_by_running_maximum(answered)
@@ -68,7 +80,9 @@ def assemble(cohort: TrainingCohort, choices: Choices, main: Part, folds: list[P
     )
 
 
-def _contract(cohort: TrainingCohort, choices: Choices, n_folds: int) -> dict[str, Any]:
+def _contract(
+    cohort: TrainingCohort, choices: Choices, n_folds: int, competing: CompetingCurve | None
+) -> dict[str, Any]:
     """Return the contract without what only the assembled model can tell."""
     s = cohort.settings
     grid = _grid(cohort)
@@ -78,6 +92,7 @@ def _contract(cohort: TrainingCohort, choices: Choices, n_folds: int) -> dict[st
         "bundle_format": BUNDLE_FORMAT,
         "outcome": s.outcome,
         "competing": "death" if (event == 2).any() else None,
+        "competing_curve": None if competing is None else _chosen(competing.choices),
         "default_horizons_days": list(s.horizons_days),
         "min_horizon_days": float(grid[0]),
         "max_horizon_days": float(grid[-1]),
@@ -90,10 +105,7 @@ def _contract(cohort: TrainingCohort, choices: Choices, n_folds: int) -> dict[st
             "stays": len(event),
             "events": int((event == 1).sum()),
             "competing_events": int((event == 2).sum()),
-            "linear_weight": choices.linear_weight,
-            "trees": choices.trees,
-            "out_of_fold_log_loss": choices.losses,
-            "recalibration_slope": choices.calibration.slope,
+            **_chosen(choices),
             "smallest_probability_uncensored": cohort.censoring(
                 np.arange(len(event))
             ).lowest_before(cohort.upto_days),
@@ -107,6 +119,16 @@ def _contract(cohort: TrainingCohort, choices: Choices, n_folds: int) -> dict[st
             "special": [],
             "novelty": {"columns": []},
         },
+    }
+
+
+def _chosen(choices: Choices) -> dict[str, Any]:
+    """Return what out-of-fold predictions decided."""
+    return {
+        "linear_weight": choices.linear_weight,
+        "trees": choices.trees,
+        "out_of_fold_log_loss": choices.losses,
+        "recalibration_slope": choices.calibration.slope,
     }
 
 

@@ -36,6 +36,8 @@ _MANIFEST = "manifest.json"
 _CODE = (
     "matrices.py",
     "parts.py",
+    "contributions.py",
+    "curves.py",
     "guarding.py",
     "prediction.py",
     "inference.py",

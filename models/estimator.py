@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 
 from data_schema.variables import Variable
 from models.assembly import assemble
+from models.competing import fit_competing
 from models.fitting import (
     FitSettings,
     Progress,
@@ -188,13 +189,14 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         )
         choices = choose(cohort)
         main = fit_part(cohort, choices, np.arange(len(frame)))
+        competing = fit_competing(cohort)
         folds_started = time.perf_counter()
         folds = fit_interval_parts(cohort, choices)
         self.fold_fit_seconds_ = time.perf_counter() - folds_started
         self.linear_weight_ = choices.linear_weight
         self.n_trees_ = choices.trees
         self.out_of_fold_loss_ = choices.losses
-        self.risk_model_ = assemble(cohort, choices, main, folds)
+        self.risk_model_ = assemble(cohort, choices, main, folds, competing)
         self.core_fit_seconds_ = time.perf_counter() - started - self.fold_fit_seconds_
         return self
 

@@ -1,8 +1,8 @@
 """Predict, explain and refuse from a bundle of UBJSON and JSON: the code that every door runs.
 
 Evaluation, the service and the MLflow model all run this file together with `matrices`, `parts`,
-`guarding` and `prediction`; every bundle carries the five as its `model.py`. They therefore import
-only the standard library, numpy, pandas and xgboost.
+`contributions`, `curves`, `guarding` and `prediction`; every bundle carries them all in its
+`model.py`. They therefore import only the standard library, numpy, pandas and xgboost.
 
 What is predicted is the cumulative incidence F(h) of one event by horizon h (days from time zero):
 `logit F(h) = running maximum over horizons up to h of a(h) + b * (w * linear + (1 - w) * boosted)`.
@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from models.contributions import contributions
+from models.curves import competing_risk, grid_days, log_odds_with_interval
 from models.guarding import guard
 from models.matrices import expit, level_columns, linear_column_features, raw_matrix
 from models.parts import FittedPart, load_booster
@@ -26,7 +28,6 @@ from models.prediction import Prediction, points_per_log_odds
 __all__ = ["BUNDLE_FORMAT", "InferenceError", "Prediction", "RiskModel"]
 
 BUNDLE_FORMAT = 1
-CHUNK_ROWS = 2_000
 
 
 class InferenceError(ValueError):
@@ -34,7 +35,7 @@ class InferenceError(ValueError):
 
 
 class RiskModel:
-    """A fitted model ready to answer: one main part, fold parts for the interval, and its contract.
+    """A fitted model ready to answer: its parts, and the contract that says what it is.
 
     Immutable once built, so that requests can share it.
 
@@ -43,9 +44,9 @@ class RiskModel:
     contract : dict
         What the model is, what it reads and what it refuses; shown to whoever asks.
     model : dict
-        `encoding`, the `main` part and the `folds`, as plain numbers.
+        `encoding`, the `main` part, the `folds` and the `competing` part or None, as plain numbers.
     boosters : sequence of bytes
-        UBJSON of the main part's booster and of each fold's.
+        UBJSON of the booster of each part, in that order.
     threads : int
         Threads to answer with; the numbers do not depend on it.
 
@@ -83,11 +84,14 @@ class RiskModel:
         self._boosters = [bytes(b) for b in boosters]
         self._encoding = {**model["encoding"], "threads": threads}
         specs = [model["main"], *model["folds"]]
+        if model["competing"] is not None:
+            specs.append(model["competing"])
         parts = [
             FittedPart(spec, self._encoding, load_booster(booster, threads))
             for spec, booster in zip(specs, self._boosters, strict=True)
         ]
-        self._main, self._folds = parts[0], parts[1:]
+        self._main, self._folds = parts[0], parts[1 : 1 + len(model["folds"])]
+        self._competing_part = None if model["competing"] is None else parts[-1]
         self.features: tuple[str, ...] = tuple(f["name"] for f in contract["features"])
         variable_of = {f["name"]: f["variable"] for f in contract["features"]}
         pathway_of = {f["variable"]: f["pathway"] for f in contract["features"]}
@@ -132,10 +136,8 @@ class RiskModel:
             If the files are of another format.
         """
         model = json.loads(files["model.json"])
-        names = ["booster.ubj", *(f"fold_{k:02d}.ubj" for k in range(len(model["folds"])))]
-        return cls(
-            json.loads(files["contract.json"]), model, [files[n] for n in names], threads=threads
-        )
+        boosters = [files[name] for name in _booster_files(model)]
+        return cls(json.loads(files["contract.json"]), model, boosters, threads=threads)
 
     @classmethod
     def from_directory(cls, directory: str | Path, *, threads: int = 1) -> "RiskModel":
@@ -145,12 +147,8 @@ class RiskModel:
 
     def files(self) -> dict[str, bytes]:
         """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient."""
-        out = {
-            "contract.json": _canonical(self.contract),
-            "model.json": _canonical(self._model),
-            "booster.ubj": self._boosters[0],
-        }
-        return out | {f"fold_{k:02d}.ubj": b for k, b in enumerate(self._boosters[1:])}
+        out = {"contract.json": _canonical(self.contract), "model.json": _canonical(self._model)}
+        return out | dict(zip(_booster_files(self._model), self._boosters, strict=True))
 
     def with_contract(self, **changes: Any) -> "RiskModel":
         """Return the same model under a contract with the given entries replaced."""
@@ -170,7 +168,7 @@ class RiskModel:
         main = {**self._model["main"], "linear_weight": linear_weight}
         return RiskModel(
             self.contract,
-            {**self._model, "main": main, "folds": []},
+            {**self._model, "main": main, "folds": [], "competing": None},
             self._boosters[:1],
             threads=self._encoding["threads"],
         )
@@ -251,10 +249,21 @@ class RiskModel:
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
         log_odds = points = adjustment_points = None
         if explain:
-            log_odds, points, adjustment_points = self._explain(raw, days, eta, adjustment, base)
+            log_odds = contributions(
+                self._main,
+                raw,
+                days,
+                eta - adjustment - base,
+                groups=self._groups,
+                booster_groups=self._booster_groups,
+            )
+            gain = points_per_log_odds(eta, base)
+            points, adjustment_points = log_odds * gain[..., None], adjustment * gain
             log_odds[refused] = points[refused] = adjustment_points[refused] = np.nan
-        for values in (eta, adjustment, low, high):
-            values[refused] = np.nan
+        beside = self._competing(raw, days, eta)
+        for values in (eta, adjustment, low, high, beside):
+            if values is not None:
+                values[refused] = np.nan
         return Prediction(
             horizons_days=days,
             risk=expit(eta),
@@ -262,6 +271,7 @@ class RiskModel:
             risk_high=expit(high),
             baseline_risk=expit(base),
             cohort_risk=self._cohort_risk(days),
+            competing_risk=beside,
             base_log_odds=base,
             monotone_adjustment=adjustment,
             outcome=self.contract["outcome"],
@@ -298,6 +308,32 @@ class RiskModel:
         """
         return expit(self._risks(self._raw(frame), self.horizons(horizons_days), False)[0])
 
+    def competing_risk(
+        self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
+    ) -> np.ndarray | None:
+        """Return the risk that the competing event comes first, of every patient, refused or not.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...)
+            As for `predict`.
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons), or None
+            In [0, 1], at most one minus the risk, which it never alters; None where nothing
+            competes or too few patients had it to learn from.
+
+        Raises
+        ------
+        InferenceError
+            As `predict`.
+        """
+        raw, days = self._raw(frame), self.horizons(horizons_days)
+        return self._competing(raw, days, self._risks(raw, days, False)[0])
+
     def curve(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the whole curve of each patient.
 
@@ -329,49 +365,16 @@ class RiskModel:
 
     def _risks(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> tuple[np.ndarray, ...]:
         """Return log-odds, adjustment and the ends of the interval in log-odds, each (n, h)."""
-        grid = np.asarray(self.contract["grid_days"], dtype=float)
-        all_days, place = np.unique(np.concatenate([grid, days]), return_inverse=True)
-        asked = place[len(grid) :]
-        on_grid = np.isin(all_days, grid)
-        shape = (len(raw), len(days))
-        eta, adjustment, low, high = (np.full(shape, np.nan) for _ in range(4))
-        for start in range(0, len(raw), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            before, eta[rows] = self._main.monotone(raw[rows], all_days, on_grid, asked)
-            adjustment[rows] = eta[rows] - before
-            if interval and self._folds:
-                folds = np.stack(
-                    [f.monotone(raw[rows], all_days, on_grid, asked)[1] for f in self._folds]
-                )
-                k = len(folds)
-                error = np.sqrt((k - 1) / k * ((folds - folds.mean(0)) ** 2).sum(0))
-                low[rows] = eta[rows] - self.contract["interval"]["t"] * error
-                high[rows] = eta[rows] + self.contract["interval"]["t"] * error
-        return eta, adjustment, low, high
+        folds = self._folds if interval else []
+        at = grid_days(self.contract["grid_days"], days)
+        return log_odds_with_interval(self._main, folds, raw, at, t=self.contract["interval"]["t"])
 
-    def _explain(
-        self,
-        raw: np.ndarray,
-        days: np.ndarray,
-        eta: np.ndarray,
-        adjustment: np.ndarray,
-        base: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return contributions in log-odds and points, (n, h, v), and the adjustment's points."""
-        log_odds = np.empty((len(raw), len(days), len(self.variables)))
-        for j, h in enumerate(days):
-            phi = self._main.contributions(raw, math.log(h), self._groups, self._booster_groups)
-            # XGBoost explains in float32: what rounding left over (below 1e-5) goes back to the
-            # variables by size, so that sums are exact and explaining never changes a risk.
-            gap = eta[:, j] - adjustment[:, j] - base[j] - phi.sum(1)
-            size = np.abs(phi)
-            total = size.sum(1, keepdims=True)
-            share = np.where(
-                total > 0, size / np.where(total > 0, total, 1.0), 1 / len(self.variables)
-            )
-            log_odds[:, j] = phi + share * gap[:, None]
-        gain = points_per_log_odds(eta, base)
-        return log_odds, log_odds * gain[..., None], adjustment * gain
+    def _competing(self, raw: np.ndarray, days: np.ndarray, eta: np.ndarray) -> np.ndarray | None:
+        """Return the competing event's risk, (n, h), beside the log-odds of the outcome."""
+        if self._competing_part is None:
+            return None
+        at = grid_days(self.contract["grid_days"], days)
+        return competing_risk(self._competing_part, raw, at, eta)
 
     def _cohort_risk(self, days: np.ndarray) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""
@@ -385,6 +388,12 @@ class RiskModel:
         )
         present = ~np.isnan(raw) * counts
         return np.asarray(present @ self._booster_groups[:-1] > 0)
+
+
+def _booster_files(model: Mapping[str, Any]) -> list[str]:
+    """Return the file of each part's booster: the main part, the folds, the competing event."""
+    folds = [f"fold_{k:02d}.ubj" for k in range(len(model["folds"]))]
+    return ["booster.ubj", *folds, *([] if model["competing"] is None else ["competing.ubj"])]
 
 
 def _canonical(value: Any) -> bytes:

@@ -32,6 +32,8 @@ class Prediction(NamedTuple):
         Inverse logit of `base_log_odds`: a reference, not the average patient.
     cohort_risk : ndarray of float, shape (h,)
         Mean risk of the training cohort.
+    competing_risk : ndarray of float, shape (n, h), or None
+        Risk that the competing event comes first, at most `1 - risk`; None without such a curve.
     base_log_odds : ndarray of float, shape (h,)
         What contributions start from.
     monotone_adjustment : ndarray of float, shape (n, h)
@@ -58,6 +60,7 @@ class Prediction(NamedTuple):
     risk_high: np.ndarray
     baseline_risk: np.ndarray
     cohort_risk: np.ndarray
+    competing_risk: np.ndarray | None
     base_log_odds: np.ndarray
     monotone_adjustment: np.ndarray
     outcome: str
@@ -82,8 +85,9 @@ class Prediction(NamedTuple):
         Returns
         -------
         DataFrame, shape (n * h, ...)
-            Refusal codes are joined by ";"; where explained, one `contribution__<variable>`
-            (log-odds) and one `points__<variable>` each.
+            Refusal codes are joined by ";"; where an event competes, there is `competing_risk`;
+            where explained, one `contribution__<variable>` (log-odds) and one `points__<variable>`
+            each.
         """
         n, h = self.risk.shape
 
@@ -108,6 +112,8 @@ class Prediction(NamedTuple):
             "base_log_odds": np.tile(self.base_log_odds, n),
             "monotone_adjustment": self.monotone_adjustment.ravel(),
         }
+        if self.competing_risk is not None:
+            columns["competing_risk"] = self.competing_risk.ravel()
         if self.log_odds is not None and self.points is not None:
             for j, name in enumerate(self.variables):
                 columns[f"contribution__{name}"] = self.log_odds[:, :, j].ravel()

@@ -45,9 +45,16 @@ class Mover:
 
 
 def estimate_sentence(
-    *, risk: float, low: float, high: float, level: float, horizon_days: float, events: str
+    *,
+    risk: float,
+    low: float,
+    high: float,
+    level: float,
+    horizon_days: float,
+    events: str,
+    competing_risk: float | None,
 ) -> str:
-    """Say one risk in natural frequencies.
+    """Say one risk in natural frequencies, and beside it that of dying first.
 
     Parameters
     ----------
@@ -58,6 +65,8 @@ def estimate_sentence(
     horizon_days : float
     events : str
         The event's name in the plural, as `deaths`.
+    competing_risk : float or None
+        Risk of dying before the event, by the same horizon; None where nothing competes.
 
     Returns
     -------
@@ -65,21 +74,31 @@ def estimate_sentence(
 
     Examples
     --------
+    >>> import textwrap
     >>> sentence = estimate_sentence(
-    ...     risk=0.23, low=0.18, high=0.29, level=0.95, horizon_days=28, events="deaths"
+    ...     risk=0.09,
+    ...     low=0.06,
+    ...     high=0.13,
+    ...     level=0.95,
+    ...     horizon_days=365,
+    ...     events="fractures",
+    ...     competing_risk=0.29,
     ... )
-    >>> print(sentence[:73])
-    Among 100 patients with these recorded values, the model expects about 23
-    >>> print(sentence[74:])
-    deaths within 28 days of time zero (95 % interval 18 to 29).
+    >>> print(textwrap.fill(sentence, 80))
+    Among 100 patients with these recorded values, the model expects about 9
+    fractures within 365 days of time zero (95 % interval 6 to 13). Of 100 such
+    patients about 9 would fracture, 29 die first, 62 neither.
     """
     expected = _of_100(risk)
-    return (
+    sentence = (
         f"Among 100 patients with these recorded values, the model expects about {expected} "
         f"{events.removesuffix('s') if expected == 1 else events} within {horizon_days:g} "
         f"{'day' if horizon_days == 1 else 'days'} of time zero "
         f"({100 * level:g} % interval {_of_100(low)} to {_of_100(high)})."
     )
+    if competing_risk is None:
+        return sentence
+    return f"{sentence} {_beside_dying_first(risk, competing_risk, events)}"
 
 
 def mover_sentences(movers: Sequence[Mover], *, horizon_days: float) -> list[str]:
@@ -106,6 +125,18 @@ def mover_sentences(movers: Sequence[Mover], *, horizon_days: float) -> list[str
 def refusal_sentence(messages: Sequence[str]) -> str:
     """Say that no risk is given, and why."""
     return " ".join(["No risk is given.", *messages])
+
+
+def _beside_dying_first(risk: float, competing_risk: float, events: str) -> str:
+    """Say who has the event, who dies first and who neither, in numbers that add up to 100."""
+    happen = _of_100(risk)
+    die = min(_of_100(competing_risk), 100 - happen)
+    # A fracture is what one does, too; any other event is had.
+    doing = "fracture" if events == "fractures" else f"have such an event ({events})"
+    return (
+        f"Of 100 such patients about {happen} would {doing}, {die} die first, "
+        f"{100 - happen - die} neither."
+    )
 
 
 def _of_100(risk: float) -> int:

@@ -180,7 +180,9 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
                 ),
                 baseline_risk=float(raw.baseline_risk[horizon]),
                 cohort_risk=float(raw.cohort_risk[horizon]),
-                competing_risk=None,
+                competing_risk=(
+                    None if raw.competing_risk is None else float(raw.competing_risk[0, horizon])
+                ),
                 monotone_adjustment=float(raw.monotone_adjustment[0, horizon]),
                 monotone_adjustment_points=float(raw.adjustment_points[0, horizon]),
                 contributions=listed,
@@ -193,10 +195,12 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
 def _curve(model: ServedModel, frame: pd.DataFrame) -> list[CurvePoint]:
     # The same numbers as `RiskModel.curve`, which guards the patient once more.
     days = model.contract["grid_days"]
-    risk = model.loaded.risk_model.risk(frame, days)
+    risk = model.loaded.risk_model.risk(frame, days)[0]
+    competing = model.loaded.risk_model.competing_risk(frame, days)
+    beside = [None] * len(days) if competing is None else map(float, competing[0])
     return [
-        CurvePoint(day=_days(day), risk=float(value))
-        for day, value in zip(days, risk[0], strict=True)
+        CurvePoint(day=_days(day), risk=float(value), competing_risk=other)
+        for day, value, other in zip(days, risk, beside, strict=True)
     ]
 
 
@@ -251,6 +255,7 @@ def _summary(model: ServedModel, risks: Sequence[Risk], refusals: Sequence[Remar
             level=risk.interval.level,
             horizon_days=risk.horizon_days,
             events=contract["event_label"],
+            competing_risk=risk.competing_risk,
         )
         for risk in risks
     ]

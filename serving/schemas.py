@@ -200,7 +200,9 @@ class Risk(_Given):
     interval: Interval
     baseline_risk: float = Field(description="Risk of the model's reference patient.")
     cohort_risk: float = Field(description="Mean risk of the training cohort.")
-    competing_risk: float | None
+    competing_risk: float | None = Field(
+        description="Risk of dying before the event; null where nothing competes."
+    )
     monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
     monotone_adjustment_points: float
     contributions: list[Contribution]
@@ -212,6 +214,7 @@ class CurvePoint(_Given):
 
     day: int | float
     risk: float
+    competing_risk: float | None = Field(description="As at the horizons.")
 
 
 class Remark(_Given):

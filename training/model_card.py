@@ -138,11 +138,15 @@ _HOW_SPLIT = {
 
 
 def _estimand(contract: Mapping[str, Any]) -> Section:
-    competing = (
-        f"{contract['competing'].capitalize()} competes: it is a known end without the event."
-        if contract["competing"]
-        else "Nothing competes with the event, or it was not recorded."
-    )
+    competing = "Nothing competes with the event, or it was not recorded."
+    if contract["competing"]:
+        shown = (
+            "Its own curve is shown beside the risk and never alters it."
+            if contract["competing_curve"]
+            else "Too few patients had it for a curve of its own."
+        )
+        end = "competes: it is a known end without the event."
+        competing = f"{contract['competing'].capitalize()} {end} {shown}"
     span = f"{contract['min_horizon_days']:g} to {contract['max_horizon_days']:g} days"
     if contract["fixed_horizon"]:
         span = "The outcome is known at this one horizon only"

@@ -63,6 +63,7 @@ class RiskAtHorizon:
     risk_high: float
     baseline_risk: float
     cohort_risk: float
+    competing_risk: float | None
     monotone_adjustment: float
     monotone_adjustment_points: float
     contributions: tuple[Moved, ...]
@@ -161,6 +162,11 @@ def _risks(
                 risk_high=float(prediction.risk_high[0, at]),
                 baseline_risk=float(prediction.baseline_risk[at]),
                 cohort_risk=float(prediction.cohort_risk[at]),
+                competing_risk=(
+                    None
+                    if prediction.competing_risk is None
+                    else float(prediction.competing_risk[0, at])
+                ),
                 monotone_adjustment=float(prediction.monotone_adjustment[0, at]),
                 monotone_adjustment_points=float(prediction.adjustment_points[0, at]),
                 contributions=_contributions(contract, frame, prediction, at),
@@ -222,6 +228,7 @@ def _summary(
             level=contract["interval"]["level"],
             horizon_days=risk.horizon_days,
             events=contract["event_label"],
+            competing_risk=risk.competing_risk,
         )
         for risk in risks
     ]

@@ -370,6 +370,21 @@ def test_outcomes_are_answered_in_the_order_asked_each_by_its_own_model(
     assert_is_the_models_answer(mortality, second, frame_of(mortality, VALUES))
 
 
+def test_the_risk_of_dying_first_stands_beside_that_of_fracture(
+    client: httpx.Client, fracture: ServedModel
+) -> None:
+    prediction = answered(client, request_of(VALUES, outcomes=["fracture"], horizons_days=[90]))
+    raw = fracture.loaded.risk_model.predict(frame_of(fracture, VALUES), [90])
+    (risk,) = prediction["risks"]
+    assert risk["competing_risk"] == pytest.approx(raw.competing_risk[0, 0], abs=1e-9)
+    assert risk["risk"] + risk["competing_risk"] <= 1
+    at_90 = next(point for point in prediction["curve"] if point["day"] == 90)
+    assert at_90["competing_risk"] == pytest.approx(risk["competing_risk"], abs=1e-9)
+    said = re.search(r"would fracture, (\d+) die first, (\d+) neither", prediction["summary"])
+    assert said is not None
+    assert int(said[1]) == round(100 * risk["competing_risk"])
+
+
 def test_an_outcome_without_a_champion_fails_the_request(
     serve: Any, mortality: ServedModel
 ) -> None:

@@ -43,7 +43,7 @@ def rebuilt(risk_model: RiskModel, **main: object) -> RiskModel:
     """Return the model with entries of its main part replaced, and without its folds."""
     files = risk_model.files()
     model = json.loads(files["model.json"])
-    changed = {**model, "main": {**model["main"], **main}, "folds": []}
+    changed = {**model, "main": {**model["main"], **main}, "folds": [], "competing": None}
     return RiskModel.from_files({**files, "model.json": json.dumps(changed).encode()})
 
 
@@ -133,7 +133,7 @@ def test_the_interval_is_the_delete_group_jackknife_of_the_fold_models(
     model = json.loads(files["model.json"])
     folds = []
     for k, spec in enumerate(model["folds"]):
-        alone = {**model, "main": spec, "folds": []}
+        alone = {**model, "main": spec, "folds": [], "competing": None}
         content = {"model.json": json.dumps(alone).encode()}
         content |= {"booster.ubj": files[f"fold_{k:02d}.ubj"]}
         folds.append(logit(RiskModel.from_files({**files, **content}).risk(patients)))

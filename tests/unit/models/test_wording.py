@@ -10,7 +10,13 @@ CAUSAL = re.compile(r"because|due to|protect|cause|lead to|leads to|reduce|incre
 
 def test_a_risk_is_said_to_the_letter_of_the_product_page() -> None:
     assert estimate_sentence(
-        risk=0.23, low=0.18, high=0.29, level=0.95, horizon_days=28, events="deaths"
+        risk=0.23,
+        low=0.18,
+        high=0.29,
+        level=0.95,
+        horizon_days=28,
+        events="deaths",
+        competing_risk=None,
     ) == (
         "Among 100 patients with these recorded values, the model expects about 23 deaths within "
         "28 days of time zero (95 % interval 18 to 29)."
@@ -19,9 +25,18 @@ def test_a_risk_is_said_to_the_letter_of_the_product_page() -> None:
 
 def test_one_event_is_singular() -> None:
     sentence = estimate_sentence(
-        risk=0.011, low=0.0, high=0.02, level=0.95, horizon_days=365, events="fractures"
+        risk=0.011,
+        low=0.0,
+        high=0.02,
+        level=0.95,
+        horizon_days=365,
+        events="fractures",
+        competing_risk=0.992,
     )
     assert "about 1 fracture within 365 days" in sentence
+    assert sentence.endswith(
+        "Of 100 such patients about 1 would fracture, 99 die first, 0 neither."
+    )
 
 
 def test_a_variable_raised_or_lowered_the_estimate() -> None:

@@ -1,0 +1,52 @@
+"""What each variable contributes to a risk, in log-odds that add up exactly.
+
+Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
+"""
+
+import math
+
+import numpy as np
+
+from models.parts import FittedPart
+
+__all__ = ["contributions"]
+
+
+def contributions(
+    main: FittedPart,
+    raw: np.ndarray,
+    days: np.ndarray,
+    total: np.ndarray,
+    *,
+    groups: np.ndarray,
+    booster_groups: np.ndarray,
+) -> np.ndarray:
+    """Return the contributions of every variable at every horizon.
+
+    Parameters
+    ----------
+    main : FittedPart
+    raw : ndarray of float, shape (n, n_columns)
+        From `matrices.raw_matrix`.
+    days : ndarray of float, shape (h,)
+        Horizons.
+    total : ndarray of float, shape (n, h)
+        What they must sum to: log-odds before the running maximum, over the base.
+    groups, booster_groups : ndarray of float
+        As for `FittedPart.contributions`.
+
+    Returns
+    -------
+    ndarray of float, shape (n, h, v)
+    """
+    out = np.empty((*total.shape, groups.shape[1]))
+    for j, day in enumerate(days):
+        phi = main.contributions(raw, math.log(day), groups, booster_groups)
+        # XGBoost explains in float32: what rounding left over (below 1e-5) goes back to the
+        # variables by size, so that sums are exact and explaining never changes a risk.
+        gap = total[:, j] - phi.sum(1)
+        size = np.abs(phi)
+        whole = size.sum(1, keepdims=True)
+        share = np.where(whole > 0, size / np.where(whole > 0, whole, 1.0), 1 / phi.shape[1])
+        out[:, j] = phi + share * gap[:, None]
+    return out
