@@ -12,16 +12,17 @@ from scipy.stats import t as student_t
 from data_schema.variables import BELOW, Variable, base_name
 from models.competing import CompetingCurve
 from models.encoding import outer_share
-from models.fitting import Choices, Part, TrainingCohort
+from models.fitting import Choices, Part
 from models.inference import BUNDLE_FORMAT, RiskModel
 from models.matrices import expit
 from models.novelty import fit_novelty
 from models.prediction import Prediction
 from models.special_cases import SPECIAL_CASES
+from models.targets import MIN_G
+from models.training_cohort import TrainingCohort
 
 __all__ = ["assemble"]
 
-GRID_POINTS = 24
 EXPLAINED_PATIENTS = 300
 SUMMARISED_PATIENTS = 2_000
 MIN_INFORMATION = 0.5
@@ -85,7 +86,7 @@ def _contract(
 ) -> dict[str, Any]:
     """Return the contract without what only the assembled model can tell."""
     s = cohort.settings
-    grid = _grid(cohort)
+    grid = cohort.grid_days()
     features = [_feature(cohort, str(name)) for name in cohort.frame.columns]
     event = cohort.target["event"]
     return {
@@ -106,9 +107,7 @@ def _contract(
             "events": int((event == 1).sum()),
             "competing_events": int((event == 2).sum()),
             **_chosen(choices),
-            "smallest_probability_uncensored": cohort.censoring(
-                np.arange(len(event))
-            ).lowest_before(cohort.upto_days),
+            "follow_up": _follow_up(cohort),
             "seed": s.random_state,
         },
         "example": _example(cohort),
@@ -122,6 +121,21 @@ def _contract(
     }
 
 
+def _follow_up(cohort: TrainingCohort) -> dict[str, Any]:
+    """Return how censoring was told apart, and for whom a default horizon is read off others."""
+    censoring = cohort.censoring(np.arange(len(cohort.target)))
+    defaults = cohort.settings.horizons_days
+    return {
+        "strata": len(np.unique(censoring.strata)),
+        "smallest_probability_uncensored": float(
+            censoring.distribution.survival_before(np.array([cohort.upto_days]))[0]
+        ),
+        "not_observed_so_long": [
+            float((censoring.left_at(days) < MIN_G).mean()) for days in defaults
+        ],
+    }
+
+
 def _chosen(choices: Choices) -> dict[str, Any]:
     """Return what out-of-fold predictions decided."""
     return {
@@ -130,28 +144,6 @@ def _chosen(choices: Choices) -> dict[str, Any]:
         "out_of_fold_log_loss": choices.losses,
         "recalibration_slope": choices.calibration.slope,
     }
-
-
-def _grid(cohort: TrainingCohort) -> NDArray[np.float64]:
-    """Return the horizons of the running maximum: default ones and shares of the event times.
-
-    Its ends are the first and last event time to two digits, which tell of no single patient.
-    """
-    defaults = np.asarray(cohort.settings.horizons_days)
-    if cohort.settings.fixed_horizon:
-        return defaults
-    times = cohort.event_times()
-    outer = outer_share(len(times))
-    shares = np.quantile(times, np.linspace(outer, 1 - outer, GRID_POINTS))
-    ends = [_two_digits_down(times[0]), _two_digits_down(times[-1])]
-    grid: NDArray[np.float64] = np.unique(np.concatenate([ends, shares.round(3), defaults]))
-    return grid
-
-
-def _two_digits_down(days: float) -> float:
-    """Return a positive number rounded down to two significant digits."""
-    unit = 10.0 ** (np.floor(np.log10(days)) - 1)
-    return float(f"{np.floor(days / unit) * unit:.2g}")
 
 
 def _feature(cohort: TrainingCohort, name: str) -> dict[str, Any]:

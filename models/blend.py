@@ -27,6 +27,9 @@ SMALL_COHORT = 2_000
 WEIGHT_STEPS = 21
 MIN_SLOPE = 0.05
 
+STEP_PENALTY_PATIENTS = 0.1
+"""Penalty of a step of 1 in log-odds between two knots, in units of one patient's log-loss."""
+
 
 def log_loss(log_odds: NDArray[np.float64], pairs: Pairs) -> float:
     """Return the weighted log-loss per unit of weight; lower is better.
@@ -127,27 +130,35 @@ def _loss_by_patient(log_odds: NDArray[np.float64], pairs: Pairs) -> NDArray[np.
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Affine in the log-odds: `intercept + per_log_day * (log h - center) + slope * log-odds`.
+    """Affine in the log-odds: `shift at the horizon + slope * log-odds`.
 
-    The horizon is held at `low` and `high`, the log horizons it was fitted between.
+    The shift is a line in log horizon between knots, and flat beyond the outer ones.
+
+    Parameters
+    ----------
+    log_h : tuple of float
+        Logarithms of the knots, ascending.
+    shift : tuple of float
+        Log-odds at each knot.
+    slope : float
+        Positive.
     """
 
-    intercept: float
-    per_log_day: float
+    log_h: tuple[float, ...]
+    shift: tuple[float, ...]
     slope: float
-    center: float
-    low: float
-    high: float
 
     def log_odds(
         self, mixed: NDArray[np.float64], horizon_days: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return recalibrated log-odds."""
-        log_h = np.clip(np.log(horizon_days), self.low, self.high)
-        return self.intercept + self.per_log_day * (log_h - self.center) + self.slope * mixed
+        shift: NDArray[np.float64] = np.interp(np.log(horizon_days), self.log_h, self.shift)
+        return shift + self.slope * mixed
 
 
-def recalibration(mixed: NDArray[np.float64], pairs: Pairs) -> Calibration:
+def recalibration(
+    mixed: NDArray[np.float64], pairs: Pairs, *, knots_days: NDArray[np.float64]
+) -> Calibration:
     """Return a(h) and b fitted on out-of-fold log-odds, with b held positive.
 
     Parameters
@@ -155,6 +166,8 @@ def recalibration(mixed: NDArray[np.float64], pairs: Pairs) -> Calibration:
     mixed : ndarray of float, shape (n_patients, n_horizons)
         Out-of-fold log-odds of the mixture.
     pairs : Pairs
+    knots_days : ndarray of float
+        Where a(h) may bend, ascending.
 
     Returns
     -------
@@ -162,27 +175,30 @@ def recalibration(mixed: NDArray[np.float64], pairs: Pairs) -> Calibration:
 
     Notes
     -----
-    Logistic recalibration [1]_ with a line in log horizon, by Newton's method. Where the fitted
-    slope is not at least `MIN_SLOPE` (nothing was learned), it is held there and a(h) is fitted
-    again.
+    Logistic recalibration [1]_ with a broken line in log horizon, by Newton's method: expected and
+    observed events agree around each knot. The squared steps between knots are penalised, lightly,
+    so that a knot with hardly an event leans on its neighbours. Where the
+    fitted slope is not at least `MIN_SLOPE` (nothing was learned), it is held there and a(h) is
+    fitted again.
 
     References
     ----------
     .. [1] Cox. Biometrika 45 (1958) 562-565. doi:10.1093/biomet/45.3-4.562
     """
+    knots = np.log(knots_days)
     log_h = np.log(pairs.horizon_days)
-    center = float(log_h.mean())
-    columns = np.stack([np.ones_like(mixed), log_h - center, mixed], axis=-1)
+    near = [np.interp(log_h, knots, one) for one in np.eye(len(knots))]
+    columns = np.stack([*near, mixed], axis=-1)
     weight = pairs.weight / pairs.weight.sum()
-    theta = _newton(columns, np.zeros_like(mixed), pairs.outcome, weight)
-    if theta[2] < MIN_SLOPE:
-        theta = np.append(
-            _newton(columns[..., :2], MIN_SLOPE * mixed, pairs.outcome, weight), MIN_SLOPE
-        )
-    intercept, per_log_day, slope = map(float, theta)
-    return Calibration(
-        intercept, per_log_day, slope, center, low=float(log_h.min()), high=float(log_h.max())
-    )
+    steps = np.diff(np.eye(len(knots)), axis=0)
+    penalty = np.zeros((len(knots) + 1, len(knots) + 1))
+    penalty[:-1, :-1] = STEP_PENALTY_PATIENTS * steps.T @ steps / len(mixed)
+    theta = _newton(columns, np.zeros_like(mixed), pairs.outcome, weight, penalty)
+    if theta[-1] < MIN_SLOPE:
+        held = MIN_SLOPE * mixed
+        alone = _newton(columns[..., :-1], held, pairs.outcome, weight, penalty[:-1, :-1])
+        theta = np.append(alone, MIN_SLOPE)
+    return Calibration(tuple(knots.tolist()), tuple(theta[:-1].tolist()), float(theta[-1]))
 
 
 def _newton(
@@ -190,15 +206,16 @@ def _newton(
     offset: NDArray[np.float64],
     outcome: NDArray[np.float64],
     weight: NDArray[np.float64],
+    penalty: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the coefficients of a small weighted logistic regression."""
+    """Return the coefficients of a small weighted logistic regression with a quadratic penalty."""
     theta = np.zeros(columns.shape[-1])
     for _ in range(50):
         p = expit(offset + columns @ theta)
-        gradient = np.einsum("np,npk->k", weight * (p - outcome), columns)
+        gradient = np.einsum("np,npk->k", weight * (p - outcome), columns) + penalty @ theta
         curvature = weight * p * (1 - p)
         hessian = np.einsum("np,npk,npl->kl", curvature, columns, columns, optimize=True)
-        step = np.linalg.solve(hessian + 1e-10 * np.eye(len(theta)), gradient)
+        step = np.linalg.solve(hessian + penalty + 1e-10 * np.eye(len(theta)), gradient)
         theta = theta - np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < 1e-10:
             break

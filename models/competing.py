@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data_schema.outcomes import COMPETING, EVENT
-from models.fitting import MIN_EVENTS, Choices, Part, TrainingCohort, choose, fit_part
+from models.fitting import Choices, Part, choose, fit_part
+from models.training_cohort import MIN_EVENTS, TrainingCohort
 
 __all__ = ["CompetingCurve", "fit_competing"]
 

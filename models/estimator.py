@@ -22,15 +22,9 @@ from sklearn.utils.validation import (
 from data_schema.variables import Variable
 from models.assembly import assemble
 from models.competing import fit_competing
-from models.fitting import (
-    FitSettings,
-    Progress,
-    TrainingCohort,
-    choose,
-    fit_interval_parts,
-    fit_part,
-)
+from models.fitting import choose, fit_interval_parts, fit_part
 from models.targets import survival_target
+from models.training_cohort import FitSettings, Progress, TrainingCohort
 
 __all__ = ["CumulativeIncidenceModel"]
 

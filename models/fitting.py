@@ -1,18 +1,14 @@
-"""The steps of one fit: prepare pairs, choose on out-of-fold predictions, fit main and folds."""
+"""The steps of one fit: choose on out-of-fold predictions, fit the main part and the folds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import xgboost as xgb
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from data_schema.errors import DataError
-from data_schema.variables import Variable
 from models.blend import (
     SMALL_COHORT,
     Calibration,
@@ -22,154 +18,23 @@ from models.blend import (
     recalibration,
     simplest_within_one_error,
 )
-from models.boosted import BoostingSettings, boosted_log_odds, fit_booster, fit_booster_watched
-from models.censoring import CensoringDistribution
-from models.encoding import fit_encoding, fit_scaling
-from models.folds import patient_folds
+from models.boosted import boosted_log_odds, fit_booster, fit_booster_watched
+from models.encoding import fit_scaling
 from models.linear import fit_linear_path
-from models.matrices import level_columns, raw_matrix
-from models.targets import MIN_G, Pairs, sample_pairs
+from models.targets import MAX_PAIRS, Pairs
+from models.training_cohort import TrainingCohort
 
-__all__ = [
-    "MIN_EVENTS",
-    "Choices",
-    "FitSettings",
-    "Part",
-    "Progress",
-    "TrainingCohort",
-    "choose",
-    "fit_interval_parts",
-    "fit_part",
-]
-
-MIN_EVENTS = 10
-"""Fewer patients than this, with the event or without, cannot be split into folds."""
+__all__ = ["Choices", "Part", "choose", "fit_interval_parts", "fit_part"]
 
 SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 3
 
-LONGEST_SHARE = 0.99
 PENALTY_PATIENTS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Candidate penalties of the linear part, in units of one patient's log-loss."""
 
-Progress = Callable[[str, int, int], None]
-"""Called with what was done, how many steps are done, and how many there are."""
+EVENTS_PER_KNOT, MOST_KNOTS = 100, 8
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """The parameters of `CumulativeIncidenceModel`, under the same names."""
-
-    horizons_days: tuple[float, ...]
-    outcome: str
-    variables: Mapping[str, Variable]
-    fixed_horizon: bool
-    learning_rate: float
-    max_depth: int
-    max_trees: int
-    min_patients: float
-    column_share: float
-    row_share: float
-    boosting_penalty: float
-    horizons_per_patient: int
-    tuning_folds: int | None
-    interval_folds: int
-    random_state: int
-    n_jobs: int
-    progress: Progress | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingCohort:
-    """Encoded patients, who they are, and how far ahead they can be looked at."""
-
-    frame: pd.DataFrame
-    target: NDArray[np.void]
-    groups: NDArray[Any]
-    sites: NDArray[np.object_] | None
-    encoding: dict[str, Any]
-    raw: Floats
-    upto_days: float
-    boosting: BoostingSettings
-    settings: FitSettings
-
-    @classmethod
-    def prepare(
-        cls,
-        frame: pd.DataFrame,
-        target: NDArray[np.void],
-        *,
-        groups: ArrayLike | None,
-        sites: ArrayLike | None,
-        settings: FitSettings,
-    ) -> Self:
-        """Encode the cohort and find the longest horizon; `DataError` where none can be learned."""
-        patient = np.arange(len(target)) if groups is None else np.asarray(groups)
-        _check_events(target, patient, settings)
-        site = None if sites is None else np.asarray(sites, dtype=object)
-        encoding = fit_encoding(frame)
-        raw = raw_matrix(frame, encoding)
-        infinite = int(np.isinf(raw).any(axis=1).sum())
-        if infinite:
-            raise DataError(
-                f"features must be finite; {infinite} of {len(raw)} rows are not. "
-                "Make what was not measured NaN."
-            )
-        return cls(
-            frame=frame,
-            target=target,
-            groups=patient,
-            sites=site,
-            encoding=encoding,
-            raw=raw,
-            upto_days=_longest_horizon(target, site, settings),
-            boosting=_boosting_settings(encoding, settings),
-            settings=settings,
-        )
-
-    @property
-    def n_numbers(self) -> int:
-        """How many leading columns of `raw` are numbers."""
-        return len(self.encoding["numbers"])
-
-    def censoring(self, rows: Rows) -> CensoringDistribution:
-        """Return the censoring distribution of the given patients."""
-        sites = None if self.sites is None else self.sites[rows]
-        return CensoringDistribution.fit(
-            self.target["time_days"][rows], self.target["event"][rows], sites=sites
-        )
-
-    def pairs(self, rows: Rows, censoring: CensoringDistribution, seed: int) -> Pairs:
-        """Return pairs of the given patients under a censoring distribution fitted elsewhere."""
-        s = self.settings
-        return sample_pairs(
-            self.target[rows],
-            horizons_days=np.asarray(s.horizons_days),
-            event_times=self.event_times(),
-            per_patient=1 if s.fixed_horizon else s.horizons_per_patient,
-            censoring=censoring,
-            sites=None if self.sites is None else self.sites[rows],
-            rng=np.random.default_rng((s.random_state, seed)),
-        )
-
-    def event_times(self) -> Floats:
-        """Return the event times that horizons are spread over."""
-        if self.settings.fixed_horizon:
-            return np.asarray(self.settings.horizons_days)
-        time, event = self.target["time_days"], self.target["event"]
-        happened: Floats = np.sort(time[(event == 1) & (time <= self.upto_days)])
-        return happened
-
-    def folds(self, count: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
-        """Yield rows to learn from and rows held out: by patient, stratified by event."""
-        return patient_folds(
-            self.groups,
-            self.target["event"] == 1,
-            count=count,
-            rng=np.random.default_rng((self.settings.random_state, seed)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +59,9 @@ class Part:
 def choose(cohort: TrainingCohort) -> Choices:
     """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
 
-    Scaling, imputation, censoring and both parts are fitted without the held-out patients.
+    Scaling, imputation, censoring and both parts are fitted without the held-out patients, who are
+    judged at every day of the grid: at horizons drawn at random, mean risk and events would differ
+    by the draw, and recalibration would pass that on.
 
     Parameters
     ----------
@@ -209,7 +76,7 @@ def choose(cohort: TrainingCohort) -> Choices:
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
     folds = []
     for k, (learn, out) in enumerate(cohort.folds(count, seed=0)):
-        folds.append(_tune(cohort, learn, out, seed=k))
+        folds.append(_tune(cohort, learn, out, folds=count, seed=k))
         _tell(cohort, "choosing out of fold", k + 1, count)
     pairs = Pairs(
         *(
@@ -217,13 +84,13 @@ def choose(cohort: TrainingCohort) -> Choices:
             for name in ("horizon_days", "outcome", "weight")
         )
     )
-    trees = best_round([f.history for f in folds], [f.pairs.weight.sum() for f in folds])
+    trees = best_round([f.history for f in folds], [len(f.raw) for f in folds])
     boosted = np.concatenate([f.boosted(trees) for f in folds])
     paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
     best = simplest_within_one_error(paths, pairs)
     weight = choose_linear_weight(paths[best], boosted, pairs)
     mixed = weight * paths[best] + (1 - weight) * boosted
-    calibration = recalibration(mixed, pairs)
+    calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
     losses = {
         "linear": log_loss(paths[best], pairs),
         "boosted": log_loss(boosted, pairs),
@@ -296,7 +163,7 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
 
 @dataclass(frozen=True, slots=True)
 class _TunedFold:
-    """What one tuning fold says of its held-out patients."""
+    """What one tuning fold says of its held-out patients, at every day of the grid."""
 
     pairs: Pairs
     linear: list[Floats]
@@ -310,11 +177,10 @@ class _TunedFold:
         return boosted_log_odds(self.booster, self.raw, self.pairs.horizon_days, trees=trees)
 
 
-def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, seed: int) -> _TunedFold:
+def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: int) -> _TunedFold:
     """Fit every candidate without the held-out patients and predict those."""
     censoring = cohort.censoring(learn)
     pairs = cohort.pairs(learn, censoring, 2 * seed)
-    held_out = cohort.pairs(out, censoring, 2 * seed + 1)
     raw, raw_out = cohort.raw[learn], cohort.raw[out]
     path = fit_linear_path(
         raw,
@@ -326,69 +192,24 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, seed: int) -> _Tune
         raw,
         pairs,
         raw_out,
-        held_out,
+        cohort.pairs(out, censoring, 2 * seed + 1),
         settings=cohort.boosting,
         max_trees=cohort.settings.max_trees,
     )
-    linear = [part.log_odds(raw_out, held_out.horizon_days) for part in path]
-    return _TunedFold(held_out, linear, history, booster, raw_out)
+    most = MAX_PAIRS // (folds * len(cohort.grid_days()))
+    judged = np.random.default_rng(seed).permutation(len(out))[:most]
+    on_grid = cohort.pairs_on_grid(out[judged], censoring)
+    linear = [part.log_odds(raw_out[judged], on_grid.horizon_days) for part in path]
+    return _TunedFold(on_grid, linear, history, booster, raw_out[judged])
 
 
-def _check_events(target: NDArray[np.void], groups: NDArray[Any], settings: FitSettings) -> None:
-    """Refuse a cohort that cannot be split into folds with and without the event."""
-    happened = target["event"] == 1
-    first = min(settings.horizons_days)
-    by_first = happened & (target["time_days"] <= first)
-    counts = [len(np.unique(groups[rows])) for rows in (happened, ~by_first)]
-    if min(counts) < MIN_EVENTS:
-        raise DataError(
-            f"outcome must have at least {MIN_EVENTS} patients with the event and {MIN_EVENTS} "
-            f"without it within {first:g} days; got {counts[0]} and {counts[1]}."
-        )
-
-
-def _boosting_settings(encoding: Mapping[str, Any], settings: FitSettings) -> BoostingSettings:
-    """Return what every boosted fit shares."""
-    return BoostingSettings(
-        learning_rate=settings.learning_rate,
-        max_depth=settings.max_depth,
-        min_patients=settings.min_patients,
-        column_share=settings.column_share,
-        row_share=settings.row_share,
-        penalty=settings.boosting_penalty,
-        directions=_directions(encoding, settings),
-        seed=settings.random_state,
-        threads=settings.n_jobs,
-    )
-
-
-def _directions(encoding: Mapping[str, Any], settings: FitSettings) -> tuple[int, ...]:
-    """Return the constraint of each raw column: only where the direction of risk is settled."""
-    known = settings.variables
-    numbers = [
-        known[name].direction.get(settings.outcome, 0) if name in known else 0
-        for name in encoding["numbers"]
-    ]
-    return (*numbers, *[0] * len(level_columns(encoding)))
-
-
-def _longest_horizon(
-    target: NDArray[np.void], sites: NDArray[np.object_] | None, settings: FitSettings
-) -> float:
-    """Return the longest horizon that can be learned; refuse default horizons beyond it."""
-    time, event = target["time_days"], target["event"]
-    censoring = CensoringDistribution.fit(time, event, sites=sites)
-    refused = [
-        h for h in settings.horizons_days if h > time.max() or censoring.lowest_before(h) < MIN_G
-    ]
-    if refused:
-        raise DataError(
-            f"horizons_days must be observable for at least {MIN_G:.0%} of patients; "
-            f"{', '.join(f'{h:g}' for h in refused)} days are not. Choose shorter horizons."
-        )
-    candidates = np.quantile(time[event == 1], np.linspace(0.5, LONGEST_SHARE, 50))
-    usable = [t for t in candidates if censoring.lowest_before(t) >= MIN_G]
-    return float(max([*usable, *settings.horizons_days]))
+def _calibration_knots(cohort: TrainingCohort) -> Floats:
+    """Return days of the grid that recalibration bends at: more of them where events allow."""
+    grid = cohort.grid_days()
+    events = int((cohort.target["event"] == 1).sum())
+    count = min(max(events // EVENTS_PER_KNOT, 2), MOST_KNOTS, len(grid))
+    knots: Floats = grid[np.linspace(0, len(grid) - 1, count).round().astype(int)]
+    return knots
 
 
 def _tell(cohort: TrainingCohort, what: str, done: int, steps: int) -> None:

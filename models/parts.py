@@ -146,10 +146,8 @@ class FittedPart:
         return np.asarray(self.shift(log_h) + self.calibration["slope"] * mixed)
 
     def shift(self, log_h: np.ndarray) -> np.ndarray:
-        """Return a(h): a line in log horizon, flat outside the horizons it was fitted on."""
-        c = self.calibration
-        past_center = np.clip(log_h, c["low"], c["high"]) - c["center"]
-        return np.asarray(c["intercept"] + c["per_log_day"] * past_center)
+        """Return a(h): a broken line in log horizon, flat beyond its outer knots."""
+        return np.asarray(np.interp(log_h, self.calibration["log_h"], self.calibration["shift"]))
 
     def log_odds(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the recalibrated log-odds, shape (n, h), before the running maximum."""

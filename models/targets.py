@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution, is_known
 
-__all__ = ["MIN_G", "Pairs", "sample_pairs", "survival_target"]
+__all__ = ["MAX_PAIRS", "MIN_G", "Pairs", "pairs_at", "sample_pairs", "survival_target"]
 
 MAX_PAIRS = 3_000_000
+"""Most patient-horizon pairs that one fit looks at."""
 
 MIN_G = 0.05
 """Smallest probability G of still being observed that a horizon may have; no weight exceeds 1 / it.
@@ -82,7 +83,7 @@ def sample_pairs(
     event_times: NDArray[np.float64],
     per_patient: int,
     censoring: CensoringDistribution,
-    sites: NDArray[np.object_] | None,
+    strata: NDArray[np.object_] | None,
     rng: np.random.Generator,
 ) -> Pairs:
     """Pair every patient with horizons spread over the event times, one of them a default horizon.
@@ -104,8 +105,8 @@ def sample_pairs(
         Horizons per patient; fewer in a cohort so large that pairs would exceed `MAX_PAIRS`.
     censoring : CensoringDistribution
         Fitted on the patients that may be learned from.
-    sites : ndarray of object, shape (n_patients,), optional
-        Site of each patient, where censoring is told apart by site.
+    strata : ndarray of object, shape (n_patients,), optional
+        Whose curve of censoring counts for each patient.
     rng : numpy Generator
         Draws the horizons.
 
@@ -121,26 +122,52 @@ def sample_pairs(
     .. [2] Scheike, Zhang & Gerds. Biometrika 95 (2008) 205-220. doi:10.1093/biomet/asm096
     """
     n = len(target)
-    time, event = target["time_days"], target["event"]
     per_patient = max(1, min(per_patient, MAX_PAIRS // n))
     shares = (np.arange(per_patient) + rng.random((n, per_patient))) / per_patient
     horizon = np.quantile(event_times, shares)
     horizon[np.arange(n), rng.integers(per_patient, size=n)] = rng.choice(horizons_days, size=n)
-    outcome = ((time[:, None] <= horizon) & (event[:, None] == 1)).astype(float)
-    return Pairs(horizon, outcome, _weights(target, horizon, censoring, sites))
+    return _pairs(target, horizon, censoring, strata)
 
 
-def _weights(
+def pairs_at(
+    target: NDArray[np.void],
+    days: NDArray[np.float64],
+    *,
+    censoring: CensoringDistribution,
+    strata: NDArray[np.object_] | None,
+) -> Pairs:
+    """Pair every patient with the same horizons.
+
+    Parameters
+    ----------
+    target : structured ndarray, shape (n_patients,)
+        From `survival_target`.
+    days : ndarray of float, shape (n_horizons,)
+    censoring, strata
+        As for `sample_pairs`.
+
+    Returns
+    -------
+    Pairs
+    """
+    return _pairs(target, np.tile(days, (len(target), 1)), censoring, strata)
+
+
+def _pairs(
     target: NDArray[np.void],
     horizon: NDArray[np.float64],
     censoring: CensoringDistribution,
-    sites: NDArray[np.object_] | None,
-) -> NDArray[np.float64]:
-    """Return 1 / G of known outcomes, 0 of others."""
+    strata: NDArray[np.object_] | None,
+) -> Pairs:
+    """Return what happened by each horizon, and 1 / G where that is known, 0 elsewhere."""
     time, event = target["time_days"][:, None], target["event"][:, None]
-    observed = np.column_stack(
-        [censoring.survival_before(at, sites=sites) for at in np.minimum(time, horizon).T]
+    outcome = ((time <= horizon) & (event == 1)).astype(float)
+    observed, left = (
+        np.column_stack([censoring.survival_before(at, sites=strata) for at in days.T])
+        for days in (np.minimum(time, horizon), horizon)
     )
-    # Horizons are chosen such that all patients together have at least MIN_G. Those of one fold may
-    # have less in the tail, even 0: noise, and no reason to weigh a patient without bound.
-    return np.where(is_known(time, event, horizon), 1.0 / np.maximum(observed, MIN_G), 0.0)
+    # Where hardly anyone of a stratum is observed so long, only its events are known: to learn from
+    # them alone would teach that all of it have the event. Others tell of such a horizon.
+    known = is_known(time, event, horizon) & (left >= MIN_G)
+    weight = np.divide(1.0, observed, out=np.zeros_like(observed), where=known)
+    return Pairs(horizon, outcome, weight)

@@ -206,12 +206,37 @@ def _fit(contract: Mapping[str, Any]) -> Section:
             f"The linear part has the weight {weight:.2f}, the boosted part {1 - weight:.2f} with "
             f"{training['trees']} trees: both chosen out of fold, by patient. "
             + ("The cohort is best described by the linear part. " if weight > 0.5 else ""),
+            _follow_up(contract),
             "Out-of-fold log-loss per pair, lower is better: "
             + ", ".join(f"{part} {loss:.4f}" for part, loss in losses.items())
             + ".",
             "The model that was evaluated is the one that is registered: it learned from the "
             "training patients alone and was not fitted again on all.",
         ),
+    )
+
+
+def _follow_up(contract: Mapping[str, Any]) -> str:
+    """Say whether patients were followed up alike, and where the model extrapolates."""
+    follow_up = contract["training"]["follow_up"]
+    if follow_up["strata"] == 1:
+        return "Nothing known at time zero told apart how long patients were followed up."
+    extrapolated = [
+        f"{share:.0%} at {days:g} days"
+        for days, share in zip(
+            contract["default_horizons_days"], follow_up["not_observed_so_long"], strict=True
+        )
+        if share
+    ]
+    return (
+        f"Censoring was weighed in {follow_up['strata']} strata of follow-up, told apart by what "
+        "is known at time zero. "
+        + (
+            f"Patients whose stratum was not observed so long: {', '.join(extrapolated)}; what is "
+            "said of them there is read off the others."
+            if extrapolated
+            else "Each was observed up to every default horizon."
+        )
     )
 
 

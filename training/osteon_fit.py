@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import UsageError
 from models.estimator import CumulativeIncidenceModel
-from models.fitting import Progress
 from models.targets import survival_target
+from models.training_cohort import Progress
 
 __all__ = ["fit_osteon", "outcome_of"]
 

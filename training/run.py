@@ -8,9 +8,9 @@ from typing import Any
 
 from data_schema.cohort import Cohort
 from models.estimator import CumulativeIncidenceModel
-from models.fitting import Progress
 from models.inference import RiskModel
 from models.registry import Version, register
+from models.training_cohort import Progress
 from training.answers import answers, require_evaluable
 from training.cohorts import Study
 from training.config import RunConfig

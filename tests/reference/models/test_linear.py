@@ -81,7 +81,7 @@ def intercept_only(time: NDArray[np.float64], event: NDArray[np.int64], horizon:
         event_times=np.array([horizon]),
         per_patient=1,
         censoring=CensoringDistribution.fit(time, event),
-        sites=None,
+        strata=None,
         rng=np.random.default_rng(0),
     )
     assert pairs.weight.sum() == pytest.approx(len(time))

@@ -15,6 +15,8 @@ from models.blend import (
 )
 from models.targets import Pairs
 
+KNOTS = np.array([10.0, 60.0, 300.0])
+
 
 @pytest.fixture(scope="module")
 def truth():
@@ -84,7 +86,7 @@ def test_recalibration_undoes_a_distortion(truth) -> None:
     log_odds, pairs = truth
     distorted = (log_odds - 0.4 - 0.3 * np.log(pairs.horizon_days)) / 2
 
-    calibration = recalibration(distorted, pairs)
+    calibration = recalibration(distorted, pairs, knots_days=KNOTS)
 
     again = calibration.log_odds(distorted, pairs.horizon_days)
     assert calibration.slope == pytest.approx(2.0, abs=0.2)  # standard error about 0.1
@@ -95,7 +97,7 @@ def test_recalibration_undoes_a_distortion(truth) -> None:
 def test_recalibrated_risks_sum_to_the_events(truth) -> None:
     log_odds, pairs = truth
 
-    calibration = recalibration(0.5 * log_odds - 1, pairs)
+    calibration = recalibration(0.5 * log_odds - 1, pairs, knots_days=KNOTS)
 
     expected = expit(calibration.log_odds(0.5 * log_odds - 1, pairs.horizon_days))
     assert (pairs.weight * expected).sum() == pytest.approx((pairs.weight * pairs.outcome).sum())
@@ -104,16 +106,44 @@ def test_recalibrated_risks_sum_to_the_events(truth) -> None:
 def test_predictions_against_the_truth_keep_a_positive_slope(truth) -> None:
     log_odds, pairs = truth
 
-    calibration = recalibration(-log_odds, pairs)
+    calibration = recalibration(-log_odds, pairs, knots_days=KNOTS)
 
     assert calibration.slope == 0.05
     expected = expit(calibration.log_odds(-log_odds, pairs.horizon_days))
     assert (pairs.weight * expected).sum() == pytest.approx((pairs.weight * pairs.outcome).sum())
 
 
+def test_a_shift_that_no_line_follows_is_undone_at_each_knot(truth) -> None:
+    log_odds, pairs = truth
+    bent = log_odds - 0.6 * (np.abs(np.log(pairs.horizon_days / 60)) < 0.7)
+
+    calibration = recalibration(bent, pairs, knots_days=np.array([10.0, 30.0, 60.0, 120.0, 300.0]))
+
+    risk = expit(calibration.log_odds(bent, pairs.horizon_days))
+    for low, high in ((10, 45), (45, 90), (90, 300)):
+        there = pairs.weight * ((pairs.horizon_days >= low) & (pairs.horizon_days < high))
+        # A broken line is no step: within two standard errors of some 700 pairs.
+        assert (there * (risk - pairs.outcome)).sum() / there.sum() == pytest.approx(0, abs=0.03)
+
+
+def test_a_knot_without_an_event_leans_on_its_neighbour() -> None:
+    rng = np.random.default_rng(3)
+    horizon = np.repeat([[1.0, 30.0]], 200, axis=0)
+    outcome = np.column_stack([np.zeros(200), rng.random(200) < 0.3]).astype(float)
+    pairs = Pairs(horizon, outcome, np.ones_like(horizon))
+
+    calibration = recalibration(np.zeros_like(horizon), pairs, knots_days=np.array([1.0, 30.0]))
+
+    # Without the penalty the first shift would run away to minus infinity.
+    assert -8 < calibration.shift[0] < -3
+    assert calibration.shift[1] == pytest.approx(
+        np.log(outcome[:, 1].mean() / (1 - outcome[:, 1].mean())), abs=0.1
+    )
+
+
 def test_beyond_the_horizons_it_was_fitted_on_the_shift_stands_still(truth) -> None:
     log_odds, pairs = truth
-    calibration = recalibration(log_odds, pairs)
+    calibration = recalibration(log_odds, pairs, knots_days=KNOTS)
 
     shift = calibration.log_odds(np.zeros(4), np.array([1.0, 5.0, 400.0, 4_000.0]))
 

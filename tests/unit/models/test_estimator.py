@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import (
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import DataError
 from data_schema.variables import Variable
-from models import fitting
+from models import censoring_strata, training_cohort
 from models.estimator import CumulativeIncidenceModel
 from models.folds import patient_folds
 from models.inference import InferenceError
@@ -406,7 +406,7 @@ def test_every_fold_of_a_fit_is_made_by_patient(monkeypatch) -> None:
         asked.append(of)
         return patient_folds(of, *rest, **named)
 
-    monkeypatch.setattr(fitting, "patient_folds", recorded)
+    monkeypatch.setattr(training_cohort, "patient_folds", recorded)
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
     model.fit(frame, y, groups=groups)
 
@@ -417,23 +417,60 @@ def test_every_fold_of_a_fit_is_made_by_patient(monkeypatch) -> None:
     assert (training["patients"], training["stays"]) == (60, 120)
 
 
-def test_follow_up_that_differs_by_site_is_weighed_by_site() -> None:
+def late_comers() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Return two groups, of which that of higher risk was followed up for less time."""
     rng = np.random.default_rng(100)
     early = np.repeat([True, False], 400)
-    # Site and risk go together, so that one curve of censoring for both would be wrong.
     eta = np.where(early, 0.5, -1.0)
     time = times_of_linear_truth(eta, 101)
     censored = rng.uniform(1, np.where(early, 120, 1_500))
     y = survival_target(np.minimum(time, censored), (time <= censored).astype(int))
-    frame = pd.DataFrame({"early": early.astype(float)})
-    model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL)
+    return pd.DataFrame({"early": early.astype(float)}), y, true_risk(eta, (90.0,))
 
-    by_site = model.fit(frame, y, sites=np.where(early, "a", "b")).predict_risk(frame)
+
+def test_follow_up_that_differs_by_site_is_weighed_by_site(monkeypatch) -> None:
+    frame, y, truth = late_comers()
+    model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL)
+    sites = np.where(frame["early"] == 1, "a", "b")
+    monkeypatch.setattr(censoring_strata, "MIN_CHI_SQUARE", 1e9)
+
+    by_site = model.fit(frame, y, sites=sites).predict_risk(frame)
     pooled = clone(model).fit(frame, y).predict_risk(frame)
 
-    truth = true_risk(eta, (90.0,))
     assert np.abs(by_site - truth).mean() < 0.05  # 400 patients a site, standard error .03
     assert np.abs(pooled - truth).mean() > 0.1
+
+
+def test_follow_up_that_differs_by_what_is_known_is_found_and_weighed() -> None:
+    frame, y, truth = late_comers()
+
+    model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL).fit(frame, y)
+
+    assert np.abs(model.predict_risk(frame) - truth).mean() < 0.05  # as by site
+    assert model.risk_model_.contract["training"]["follow_up"]["strata"] == 2
+
+
+def test_patients_who_could_not_be_observed_so_long_do_not_get_the_risk_of_those_who_died() -> None:
+    rng = np.random.default_rng(110)
+    n = 1_500
+    late = rng.random(n) < 0.5
+    sick = rng.normal(size=n)
+    time = rng.exponential(300 * np.exp(-0.5 * sick))
+    # The study ended on one day: late comers were seen for at most 100 days, the others for 400.
+    end = rng.uniform(np.where(late, 50, 350), np.where(late, 100, 400))
+    y = survival_target(np.minimum(time, end), (time <= end).astype(int))
+    frame = pd.DataFrame({"late": late.astype(float), "sick": sick})
+
+    model = CumulativeIncidenceModel(horizons_days=(90.0, 300.0), **SMALL).fit(frame, y)
+
+    truth = 1 - np.exp(-300 * np.exp(0.5 * sick) / 300)
+    risk = model.predict_risk(frame, [300.0])[:, 0]
+    # Of late comers only deaths are known at 300 days, which alone would give them a risk of .97.
+    # It is read off the others instead; how they differ is known up to day 100 only.
+    assert risk[late].mean() == pytest.approx(truth[late].mean(), abs=0.1)
+    assert risk[~late].mean() == pytest.approx(truth[~late].mean(), abs=0.05)
+    follow_up = model.risk_model_.contract["training"]["follow_up"]
+    assert follow_up["not_observed_so_long"][1] == pytest.approx(late.mean(), abs=0.01)
 
 
 def test_without_interval_folds_there_is_no_interval(fitted) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from models import targets
 from models.censoring import CensoringDistribution
-from models.targets import MIN_G, Pairs, sample_pairs, survival_target
+from models.targets import MIN_G, Pairs, pairs_at, sample_pairs, survival_target
 
 
 def draw(target, *, event_times, per_patient=5, horizons=(30.0, 90.0), censoring=None, seed=0):
@@ -19,7 +19,7 @@ def draw(target, *, event_times, per_patient=5, horizons=(30.0, 90.0), censoring
         event_times=np.asarray(event_times),
         per_patient=per_patient,
         censoring=censoring or own,
-        sites=None,
+        strata=None,
         rng=np.random.default_rng(seed),
     )
 
@@ -89,13 +89,29 @@ def test_at_one_horizon_for_all_weights_sum_to_the_patients(target) -> None:
     assert pairs.weight.sum() == pytest.approx(100)
 
 
-def test_where_nobody_of_a_fold_was_left_a_weight_stays_bounded(target) -> None:
-    # All the others were censored by day 5, so that G is 0 from then on.
-    others = CensoringDistribution.fit([4.0, 5.0], [0, 0])
+def test_a_horizon_at_which_hardly_anyone_is_left_teaches_nothing(target) -> None:
+    # Nearly all the others were censored on day 60: from then on only their events are known.
+    time = np.concatenate([np.full(97, 60.0), [200.0, 200.0, 200.0]])
+    others = CensoringDistribution.fit(time, np.zeros(100, dtype=int))
 
     pairs = draw(target, event_times=np.linspace(10, 120, 50), censoring=others)
 
-    assert pairs.weight.max() == pytest.approx(1 / MIN_G)
+    late = pairs.horizon_days > 60
+    assert (pairs.weight[late] == 0).all()
+    assert (pairs.weight[~late] > 0).any()
+    assert pairs.weight.max() <= 1 / MIN_G
+
+
+def test_each_stratum_is_weighed_by_its_own_curve() -> None:
+    target = survival_target(np.full(4, 50.0), [1, 1, 0, 0])
+    strata = np.array(["a", "b", "a", "b"], dtype=object)
+    curve = (np.array([20.0]), np.array([0.5]))
+    gone = (np.array([20.0]), np.array([0.0]))
+    censoring = CensoringDistribution(curve, {"a": curve, "b": gone})
+
+    pairs = pairs_at(target, np.array([10.0, 50.0]), censoring=censoring, strata=strata)
+
+    assert pairs.weight.tolist() == [[1.0, 2.0], [1.0, 0.0], [1.0, 2.0], [1.0, 0.0]]
 
 
 def test_a_cohort_too_large_gets_fewer_horizons_for_each(target, monkeypatch) -> None:

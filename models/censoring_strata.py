@@ -1,0 +1,118 @@
+"""Groups of patients who were followed up differently, found from what is known at time zero.
+
+One curve of censoring for all is right only where censoring has nothing to do with the patients. In
+a study that ended on one day, those who came late were followed up for less time; if they also
+differ in what was measured, a model would learn from the few of them whose outcome is known, who
+are those who died.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.tree import DecisionTreeRegressor
+
+from models.censoring import MIN_CENSORED_PER_SITE, CensoringDistribution
+
+__all__ = ["censoring_strata"]
+
+MOST_STRATA = 8
+
+MIN_CHI_SQUARE = 30.0
+"""A split must tell follow-up apart by at least this, one degree of freedom: far beyond what the
+best of thousands of splits reaches by chance."""
+
+MOST_PATIENTS = 10_000
+"""Patients that are enough to find strata this clear."""
+
+_Rows = NDArray[np.int64]
+
+
+def censoring_strata(
+    raw: NDArray[np.float64],
+    target: NDArray[np.void],
+    learn: _Rows,
+    *,
+    sites: NDArray[np.object_] | None,
+    random_state: int,
+) -> NDArray[np.object_]:
+    """Return the stratum of every patient, found on some of them.
+
+    A survival tree for censoring: each group is split in two where the squared error of its
+    martingale residuals [1]_ falls most, which is the log-rank statistic of the split [2]_, until
+    no split tells follow-up apart. Where none ever does there is one stratum.
+
+    Parameters
+    ----------
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`; that a value was not measured can tell strata apart, too.
+    target : structured ndarray, shape (n_patients,)
+        From `targets.survival_target`.
+    learn : ndarray of int
+        Rows to find strata on; the others are only assigned to one.
+    sites : ndarray of object, shape (n_patients,), optional
+        Site of each patient: strata lie within sites.
+    random_state : int
+
+    Returns
+    -------
+    ndarray of object, shape (n_patients,)
+        For `CensoringDistribution`, which pools strata with too few censored patients.
+
+    References
+    ----------
+    .. [1] Therneau, Grambsch & Fleming. Biometrika 77 (1990) 147-160. doi:10.1093/biomet/77.1.147
+    .. [2] LeBlanc & Crowley. Biometrics 48 (1992) 411-425. doi:10.2307/2532300
+    """
+    columns = _columns(raw)
+    rng = np.random.default_rng(random_state)
+    sample = np.sort(rng.permutation(learn)[:MOST_PATIENTS])
+    stratum = np.zeros(len(raw), dtype=np.int64)
+    strata, waiting = 1, [0]
+    while waiting and strata < MOST_STRATA:
+        group = waiting.pop(0)
+        stump = _split(columns, target, sample[stratum[sample] == group])
+        if stump is None:
+            continue
+        inside = np.flatnonzero(stratum == group)
+        # Of a stump's three nodes, the second is the right-hand leaf.
+        stratum[inside[stump.apply(columns[inside]) == 2]] = strata
+        waiting += [group, strata]
+        strata += 1
+    if sites is None:
+        return stratum.astype(str).astype(object)
+    return np.array([f"{site}/{k}" for site, k in zip(sites, stratum, strict=True)], dtype=object)
+
+
+def _split(
+    columns: NDArray[np.float32], target: NDArray[np.void], rows: _Rows
+) -> DecisionTreeRegressor | None:
+    """Return the one split that tells the follow-up of some patients apart, if any does."""
+    if (target["event"][rows] == 0).sum() < 2 * MIN_CENSORED_PER_SITE:
+        return None
+    residual = _martingale_residual(target[rows])
+    stump: Any = DecisionTreeRegressor(
+        max_depth=1,
+        min_samples_leaf=2 * MIN_CENSORED_PER_SITE,
+        min_impurity_decrease=MIN_CHI_SQUARE * residual.var() / len(rows),
+        random_state=0,
+    ).fit(columns[rows], residual)
+    return stump if stump.tree_.node_count > 1 else None
+
+
+def _columns(raw: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return values, and what was not measured."""
+    missing = np.isnan(raw)
+    return np.hstack([np.where(missing, 0.0, raw), missing]).astype(np.float32)
+
+
+def _martingale_residual(target: NDArray[np.void]) -> NDArray[np.float64]:
+    """Return censored (0 or 1) minus the cumulative hazard of censoring up to each time."""
+    time, event = target["time_days"], target["event"]
+    times, survival = CensoringDistribution.fit(time, event).pooled
+    before = np.concatenate([[1.0], survival[:-1]])
+    hazard = 1 - np.divide(survival, before, out=np.ones_like(survival), where=before > 0)
+    residual: NDArray[np.float64] = (event == 0) - np.cumsum(hazard)[np.searchsorted(times, time)]
+    return residual
