@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from data_schema.errors import Finding
 from data_schema.feature_columns import cell_texts
 from data_schema.mapping import IdMapping
+from data_schema.mapping_rules import SIMULATED
+from data_schema.values import MISSING_WORDS
 
 __all__ = ["Identifiers", "read_dates", "read_identifiers"]
+
+_REAL = frozenset({*MISSING_WORDS, "no", "false", "0", "0.0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Identifiers:
     time_zero : Series of Timestamp in UTC, or None
         A time without an offset is taken as UTC, which matters to differences only.
     findings : tuple of Finding
+    simulated : str
+        What the column `simulated` says; empty where there is none or it says no.
     """
 
     patient_id: NDArray[np.object_]
@@ -36,6 +42,7 @@ class Identifiers:
     site: NDArray[np.object_] | None
     time_zero: pd.Series | None
     findings: tuple[Finding, ...]
+    simulated: str = ""
 
 
 def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
@@ -81,7 +88,16 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
         site=_array(texts["site"], numbers) if "site" in texts else None,
         time_zero=time_zero,
         findings=tuple(findings),
+        simulated=_simulated(table),
     )
+
+
+def _simulated(table: pd.DataFrame) -> str:
+    """Return what patients were simulated as; one such row is enough to call all of them so."""
+    if SIMULATED not in table:
+        return ""
+    words = cell_texts(table[SIMULATED]).dropna().str.casefold().unique()
+    return ", ".join(sorted(set(map(str, words)) - _REAL))
 
 
 def _array(texts: pd.Series | None, otherwise: NDArray[np.object_]) -> NDArray[np.object_]:

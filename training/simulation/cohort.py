@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
+from data_schema.mapping_rules import SIMULATED
+from data_schema.variables import base_name
 from training.simulation.extras import extra_columns, known_columns
 from training.simulation.samples import observation_table
 from training.simulation.scenarios import scenario as known_scenario
@@ -18,12 +20,9 @@ from training.simulation.sites import CENSORED, SITES
 from training.simulation.truth import recorded_risk, truth_table
 from training.simulation.world import World, draw_world
 
-__all__ = ["DEFAULT_PATIENTS", "SIMULATED", "SimulatedCohort", "simulate"]
+__all__ = ["DEFAULT_PATIENTS", "SimulatedCohort", "simulate"]
 
 DEFAULT_PATIENTS = 20_000
-
-SIMULATED = "simulated"
-"""Column that says in every row that nobody real is meant, and from which scenario it is."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,11 @@ def _cohort_table(world: World) -> pd.DataFrame:
         "time_zero": pd.to_datetime(world.time_zero, utc=True),
         SIMULATED: world.scenario.name,
     }
-    return pd.DataFrame({**ids, **columns, **_outcomes(world)})
+    table = pd.DataFrame({**ids, **columns, **_outcomes(world)})
+    # Whole numbers, since a CSV would otherwise say 1.0, which is no flag.
+    whole = [name for name in columns if VARIABLES[base_name(name)].kind == "flag"]
+    whole += [*below, "mortality_event", "fracture_event"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _outcomes(world: World) -> dict[str, NDArray[np.float64]]:

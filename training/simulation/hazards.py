@@ -77,7 +77,7 @@ HAZARDS: Mapping[str, Hazard] = {
             "vitamin_d": -0.05,
             "setback": 1.00,
         },
-        {"age10": 0.22, "metastatic": 0.40, "emergency": 0.10, "sepsis": 0.30},
+        {"age10": 0.22, "metastatic": 0.40, "emergency": 0.10, "sepsis": 0.40},
         assumed("19: hospital mortality, cFGF23, estradiol, OPN on day 3"),
     ),
     "chronic": Hazard(

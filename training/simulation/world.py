@@ -145,15 +145,22 @@ class World:
         """Return whether each marker belongs to one of some pathways, (n_markers,)."""
         return np.array([VARIABLES[name].pathway in pathways for name in self.table.names])
 
-    @cached_property
-    def usual_values(self) -> NDArray[np.float64]:
-        """Mean of each marker where it is recorded, less its location and what kits add, (n,).
+    def usual_values(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the mean of each marker where it is recorded, less what location and kits add.
 
-        In units of spread; 0 for a marker that is recorded in nobody.
+        Parameters
+        ----------
+        among : ndarray of bool, shape (n_patients,)
+
+        Returns
+        -------
+        ndarray of float, shape (n_markers,)
+            In units of spread; 0 for a marker that is recorded in nobody.
         """
         value = self.measured().residual + self.facts @ self.table.effects(list(FACTS)).T
-        count = np.maximum(self.recorded.sum(axis=0), 1)
-        return np.asarray((value * self.recorded).sum(axis=0) / count)
+        recorded = self.recorded[among]
+        count = np.maximum(recorded.sum(axis=0), 1)
+        return np.asarray((value[among] * recorded).sum(axis=0) / count)
 
     @cached_property
     def ordered(self) -> NDArray[np.bool_]:
