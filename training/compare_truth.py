@@ -37,16 +37,20 @@ class Bound:
 
     figure: str
     outcome: str
-    low: float
+    low: float | None
     high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within; one that is undefined does not."""
+        return (self.low is None or value >= self.low) and value <= self.high
 
 
 BOUNDS: tuple[Bound, ...] = (
-    Bound("AUC below the best attainable by", "mortality", -np.inf, 0.015),
+    Bound("AUC below the best attainable by", "mortality", None, 0.015),
     Bound("mean predicted over mean true risk", "mortality", 0.95, 1.05),
     Bound("ICI against the true risk", "mortality", 0.0, 0.010),
     Bound("pathway shares, Spearman with the truth", "mortality", 0.9, 1.0),
-    Bound("AUC below the best attainable by", "fracture", -np.inf, 0.025),
+    Bound("AUC below the best attainable by", "fracture", None, 0.025),
     Bound("mean predicted over mean true risk", "fracture", 0.90, 1.10),
     Bound("ICI against the true risk", "fracture", 0.0, 0.010),
     Bound("pathway shares, Spearman with the truth", "fracture", 0.9, 1.0),
@@ -227,7 +231,7 @@ def _figures(
                     "value": value,
                     "low": bound.low,
                     "high": bound.high,
-                    "passed": bool(bound.low <= value <= bound.high),
+                    "passed": bound.holds(value),
                 }
 
 

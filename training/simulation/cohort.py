@@ -13,12 +13,13 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
 from data_schema.mapping_rules import SIMULATED
 from data_schema.variables import base_name
+from training.simulation.drawing import draw_world
 from training.simulation.extras import extra_columns, known_columns
 from training.simulation.samples import observation_table
 from training.simulation.scenarios import scenario as known_scenario
 from training.simulation.sites import CENSORED, SITES
 from training.simulation.truth import recorded_risk, truth_table
-from training.simulation.world import World, draw_world
+from training.simulation.world import World
 
 __all__ = ["DEFAULT_PATIENTS", "SimulatedCohort", "simulate"]
 

@@ -8,6 +8,7 @@ from scipy.special import logit, ndtr
 
 from data_schema.variables import PATHWAYS
 from training.simulation.cohort import SimulatedCohort, simulate
+from training.simulation.drawing import draw_world
 from training.simulation.hazards import (
     ACUTE_DAYS,
     BENDS,
@@ -20,7 +21,7 @@ from training.simulation.scenarios import SCENARIOS
 from training.simulation.sites import CENSORED
 from training.simulation.states import STATES, correlation
 from training.simulation.truth import full_risk, horizons, recorded_risk
-from training.simulation.world import PANEL_PATHWAYS, draw_world
+from training.simulation.world import PANEL_PATHWAYS
 
 N = 6000
 WORLDS = ["published", "no-added-value", "shifted-site", "drift", "informative-testing"]
