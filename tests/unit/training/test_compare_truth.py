@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.compare_truth import BOUNDS, compare_with_truth, expected_outcome, true_shares
+from training.compare_truth import expected_outcome, true_shares
 from training.evaluation.calibration import calibration_error
 from training.evaluation.discrimination import auroc
 from training.evaluation.known_outcome import KnownOutcome
@@ -49,23 +49,3 @@ def test_points_of_a_pathway_are_the_way_from_reference_to_risk() -> None:
     # From a reference of 20 % to 50 %: 30 points in one of two patients.
     assert true_shares(told)["severity"] == pytest.approx(15.0)
     assert true_shares(told)["person"] == 0.0
-
-
-def test_every_bound_is_judged_at_every_horizon() -> None:
-    said: list[str] = []
-    found = compare_with_truth(
-        patients=800, random_state=3, outcomes=("mortality",), progress=said.append
-    )
-    judged = [(one["figure"], one["horizon_days"]) for one in found["figures"]]
-    wanted = [bound.figure for bound in BOUNDS if bound.outcome == "mortality"]
-    assert judged == [(figure, days) for days in (28.0, 90.0, 365.0) for figure in wanted]
-    rows = {row["model"]: row["auc"] for row in found["rows"]}
-    for days in ("28", "90", "365"):
-        # Nobody who knows only the record does better than the best, nor better than all-knowing.
-        assert rows["osteon"][days] < rows["best attainable"][days] < rows["everything known"][days]
-        assert rows["osteon"][days] > 0.7
-    assert said == [
-        "computing the true risks of 800 patients",
-        "fitting mortality",
-        "judging mortality",
-    ]
