@@ -32,6 +32,9 @@ def simulate(
         Path | None, typer.Option(help="Samples of days 1 to 28 to write, in long form.")
     ] = None,
     scenario: Annotated[str, typer.Option(help="World to draw from.")] = "published",
+    landmark: Annotated[
+        str, typer.Option(help="When they are seen: 24h; or 72h, alive in the ICU.")
+    ] = "24h",
     check: Annotated[
         bool, typer.Option("--check", help="Print simulated beside published figures instead.")
     ] = False,
@@ -42,18 +45,13 @@ def simulate(
     The cohort says in its column `simulated` that nobody real is in it, and every model of it does.
     """
     if check:
-        _check(
-            [option for option in (out, truth, observations) if option],
-            scenario,
-            patients,
-            seed,
-            as_json=as_json,
-        )
+        files = [option for option in (out, truth, observations) if option]
+        _check(files, scenario, landmark, patients, seed, as_json=as_json)
         return
     if out is None:
         raise UsageError("simulate must be given --out or --check; it has neither.")
     with working() as progress:
-        result = _written(patients, seed, scenario, out, truth, observations, progress)
+        result = _written(patients, seed, scenario, landmark, out, truth, observations, progress)
     if as_json:
         print_json(result)
         return
@@ -64,7 +62,7 @@ def simulate(
             f"alive: {out}",
             *(f"True risks: {truth}" for _ in [truth] if truth),
             *(f"Observations: {observations}" for _ in [observations] if observations),
-            f"Next: osteon train {out} --outcome mortality",
+            f"Next: osteon train {out} --outcome mortality --landmark {landmark}",
         ]
     )
 
@@ -73,6 +71,7 @@ def _written(
     patients: int | None,
     seed: int,
     scenario: str,
+    landmark: str,
     out: Path,
     truth: Path | None,
     observations: Path | None,
@@ -87,7 +86,8 @@ def _written(
     for path in filter(None, (out, truth, observations)):
         require_table_path(path)
     usual = known(scenario).patients or DEFAULT_PATIENTS
-    drawn = simulate(usual if patients is None else patients, seed=seed, scenario=scenario)
+    number = usual if patients is None else patients
+    drawn = simulate(number, seed=seed, scenario=scenario, landmark=landmark)
     cohort = drawn.cohort
     write_table(cohort, out)
     if truth is not None:
@@ -97,14 +97,16 @@ def _written(
         write_table(told, truth)
     if observations is not None:
         write_table(drawn.observations, observations)
-    at_risk = int(cohort["fracture_event"].notna().sum())
+    # The cohort of 72 h tells no fracture.
+    fracture = cohort.get("fracture_event", cohort["mortality_event"].iloc[:0])
     return {
         "patients": len(cohort),
         "scenario": scenario,
+        "landmark": landmark,
         "seed": seed,
         "deaths": int(cohort["mortality_event"].sum()),
-        "at_risk_of_fracture": at_risk,
-        "fractures": int((cohort["fracture_event"] == 1).sum()),
+        "at_risk_of_fracture": int(fracture.notna().sum()),
+        "fractures": int((fracture == 1).sum()),
         "out": str(out),
         "truth": None if truth is None else str(truth),
         "observations": None if observations is None else str(observations),
@@ -112,11 +114,17 @@ def _written(
 
 
 def _check(
-    files: Sequence[Path], scenario: str, patients: int | None, seed: int, *, as_json: bool
+    files: Sequence[Path],
+    scenario: str,
+    landmark: str,
+    patients: int | None,
+    seed: int,
+    *,
+    as_json: bool,
 ) -> None:
     """Print simulated beside published; exit 1 if a figure is not accepted."""
-    if files or scenario != "published":
-        raise UsageError("--check must stand without files and scenario; it does not.")
+    if files or (scenario, landmark) != ("published", "24h"):
+        raise UsageError("--check must stand without files, scenario and landmark; it does not.")
     number = _CHECKED_PATIENTS if patients is None else patients
     if number < _FEWEST_CHECKED:
         raise UsageError(

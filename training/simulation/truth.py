@@ -18,7 +18,13 @@ from scipy.special import log_ndtr, logit
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import PATHWAYS
 from training.simulation.contributions import Recorded, moved_log_hazards
-from training.simulation.hazards import BENDS, HAZARDS, fracture_incidence, mortality_risk
+from training.simulation.hazards import (
+    BENDS,
+    HAZARDS,
+    fracture_incidence,
+    mortality_in_icu,
+    mortality_risk,
+)
 from training.simulation.posterior import Evidence, condition, standard_draws
 from training.simulation.sites import CENSORED
 from training.simulation.states import STATES, correlation
@@ -30,7 +36,6 @@ DRAWS = 128
 """Draws per patient; with four times as many, risks change by 0.001 on average."""
 
 _CHUNK = 1000
-_OUTCOMES = ("mortality", "fracture")
 _STEP = 0.01
 _LEAST_RISK = 1e-12
 Told = Callable[[float], object]
@@ -39,6 +44,11 @@ Told = Callable[[float], object]
 def horizons(outcome: str) -> tuple[float, ...]:
     """Return the default horizons of an outcome, in days."""
     return tuple(map(float, OUTCOMES[outcome].horizons_days))
+
+
+def _outcomes(world: World) -> tuple[str, ...]:
+    """Return the outcomes that the cohort tells; at 72 h fracture is not one of them."""
+    return ("mortality", "fracture") if world.landmark == "24h" else ("mortality",)
 
 
 def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
@@ -54,7 +64,7 @@ def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
     -------
     ndarray of float
     """
-    return _at_horizons(outcome, {name: world.log_hazard(name) for name in HAZARDS}, None)
+    return _at_horizons(world, outcome, {name: world.log_hazard(name) for name in HAZARDS}, None)
 
 
 def recorded_risk(
@@ -80,10 +90,10 @@ def recorded_risk(
     -------
     dict of str to ndarray of float, shape (n_patients, n_horizons)
     """
-    found: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _OUTCOMES}
+    found: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
     for log, weight in _each_portion(world, without, draws, progress):
         for outcome, risks in found.items():
-            risks.append(_at_horizons(outcome, log, weight))
+            risks.append(_at_horizons(world, outcome, log, weight))
     return {outcome: np.vstack(risks) for outcome, risks in found.items()}
 
 
@@ -103,11 +113,11 @@ def truth_table(world: World, progress: Told = lambda _: None) -> pd.DataFrame:
         `contribution__<pathway>` each in log-odds, as `contributions`
         defines it; `base_log_odds` is what they leave, on average.
     """
-    moved = {outcome: _moved(world, outcome) for outcome in _OUTCOMES}
+    moved = {outcome: _moved(world, outcome) for outcome in _outcomes(world)}
     risks, slopes = _risks_and_slopes(world, moved, progress)
     blocks = []
-    for outcome in _OUTCOMES:
-        at_risk = _at_risk(world, outcome)
+    for outcome in _outcomes(world):
+        at_risk = world.at_risk(outcome)
         full, best = full_risk(world, outcome), risks[outcome]
         for place, days in enumerate(horizons(outcome)):
             by_pathway = np.zeros((len(world), len(PATHWAYS)))
@@ -134,17 +144,10 @@ def truth_table(world: World, progress: Told = lambda _: None) -> pd.DataFrame:
     return pd.concat(blocks, ignore_index=True)
 
 
-def _at_risk(world: World, outcome: str) -> NDArray[np.bool_]:
-    """Return who is at risk: for fracture, those who leave the ICU alive."""
-    if outcome == "mortality":
-        return np.ones(len(world), dtype=bool)
-    return ~np.isnan(world.courses.icu_discharge)
-
-
 def _moved(world: World, outcome: str) -> dict[str, NDArray[np.float64]]:
     """Return how far each pathway moves each expected log-hazard, (n_patients, n_pathways)."""
     records = _records(world, world.measured(), frozenset())
-    return moved_log_hazards(world, records, among=_at_risk(world, outcome))
+    return moved_log_hazards(world, records, among=world.at_risk(outcome))
 
 
 def _risks_and_slopes(
@@ -155,16 +158,16 @@ def _risks_and_slopes(
     The slope is the mean over the way from the reference to the patient (three Gauss-Legendre
     nodes), so that contributions add up to the difference between the two.
     """
-    risks: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _OUTCOMES}
-    slopes: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _OUTCOMES}
+    risks: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    slopes: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
     start = 0
     for log, weight in _each_portion(world, frozenset(), DRAWS, progress):
         rows = slice(start, start + len(weight))
         start = rows.stop
-        for outcome in _OUTCOMES:
-            risks[outcome].append(_at_horizons(outcome, log, weight))
+        for outcome in _outcomes(world):
+            risks[outcome].append(_at_horizons(world, outcome, log, weight))
             way = {name: by.sum(axis=1)[rows, None] for name, by in moved[outcome].items()}
-            slopes[outcome].append(_mean_slopes(outcome, log, way, weight))
+            slopes[outcome].append(_mean_slopes(world, outcome, log, way, weight))
     return (
         {outcome: np.vstack(parts) for outcome, parts in risks.items()},
         {outcome: np.concatenate(parts) for outcome, parts in slopes.items()},
@@ -172,6 +175,7 @@ def _risks_and_slopes(
 
 
 def _mean_slopes(
+    world: World,
     outcome: str,
     log: Mapping[str, NDArray[np.float64]],
     way: Mapping[str, NDArray[np.float64]],
@@ -182,9 +186,9 @@ def _mean_slopes(
     found = np.zeros((len(weight), len(horizons(outcome)), len(HAZARDS)))
     for node, share in zip(nodes, shares, strict=True):
         here = {name: log[name] - (1 - node) / 2 * way[name] for name in HAZARDS}
-        odds = _log_odds(_at_horizons(outcome, here, weight))
+        odds = _log_odds(_at_horizons(world, outcome, here, weight))
         higher = [
-            _log_odds(_at_horizons(outcome, {**here, name: here[name] + _STEP}, weight))
+            _log_odds(_at_horizons(world, outcome, {**here, name: here[name] + _STEP}, weight))
             for name in HAZARDS
         ]
         found += share / 2 * np.stack([up - odds for up in higher], axis=2) / _STEP
@@ -207,27 +211,35 @@ def _each_portion(
 
 
 def _at_horizons(
-    outcome: str, log: Mapping[str, NDArray[np.float64]], weight: NDArray[np.float64] | None
+    world: World,
+    outcome: str,
+    log: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Return risks at the default horizons; with weights (n, draws), their means over draws."""
-    return np.column_stack([_risk(outcome, log, days, weight) for days in horizons(outcome)])
+    return np.column_stack([_risk(world, outcome, log, days, weight) for days in horizons(outcome)])
 
 
 def _risk(
+    world: World,
     outcome: str,
     log: Mapping[str, NDArray[np.float64]],
     days: float,
     weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Return a risk, or with weights (n, draws) its mean over draws."""
-    if outcome == "mortality":
-        died = mortality_risk(log["acute"], log["chronic"], days)
-        return died if weight is None else np.einsum("im,im->i", weight, died)
-    leaves, breaks = fracture_incidence(log["acute"], log["chronic"], log["fracture"], days)
+    acute, chronic = log["acute"], log["chronic"]
+    if outcome == "fracture":
+        at_risk, happens = fracture_incidence(acute, chronic, log["fracture"], days)
+    elif world.landmark == "24h":
+        happens = mortality_risk(acute, chronic, days)
+        at_risk = np.ones_like(happens)
+    else:
+        at_risk, happens = mortality_in_icu(acute, chronic, days, landmark_days=world.day - 1.0)
     if weight is None:
-        return np.asarray(breaks / leaves)
-    # Being at risk, which is to leave the ICU alive, tells of the states as well.
-    return np.asarray((weight * breaks).sum(1) / (weight * leaves).sum(1))
+        return np.asarray(happens / at_risk)
+    # Being at risk tells of the states as well.
+    return np.asarray((weight * happens).sum(1) / (weight * at_risk).sum(1))
 
 
 def _records(world: World, measured: Measured, without: frozenset[str]) -> Iterator[Recorded]:

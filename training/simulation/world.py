@@ -23,6 +23,7 @@ from training.simulation.posterior import Evidence, condition
 from training.simulation.scenarios import Scenario
 from training.simulation.sites import (
     CENSORED,
+    ONCE,
     PANELS,
     ROUTINE,
     SITES,
@@ -120,6 +121,8 @@ class World:
     courses : Courses
     last_seen : ndarray of float, shape (n_patients,)
         Days from time zero to the end of observation.
+    landmark : {"24h", "72h"}
+        When the cohort is seen. Time zero and all days of the world are those of 24 h.
     """
 
     scenario: Scenario
@@ -131,6 +134,7 @@ class World:
     states: NDArray[np.float64]
     courses: Courses
     last_seen: NDArray[np.float64]
+    landmark: str = "24h"
 
     def __len__(self) -> int:
         return len(self.people)
@@ -139,6 +143,21 @@ class World:
         """Return the generator of one purpose, so that no draw depends on another's being made."""
         number = STREAMS[stream] if not day else _FIRST_SAMPLE + day
         return np.random.default_rng([self.seed, number])
+
+    @property
+    def day(self) -> int:
+        """Day of the stay on which the cohort is seen."""
+        return {"24h": 1, "72h": 3}[self.landmark]
+
+    def at_risk(self, outcome: str) -> NDArray[np.bool_]:
+        """Return who is at risk: for fracture who leaves the ICU alive, at 72 h who is in it."""
+        courses = self.courses
+        if outcome == "fracture":
+            return ~np.isnan(courses.icu_discharge)
+        if self.landmark == "24h":
+            return np.ones(len(self), dtype=bool)
+        left = np.where(np.isnan(courses.icu_discharge), np.inf, courses.icu_discharge)
+        return np.asarray(np.minimum(left, courses.death) > self.day - 1)
 
     @cached_property
     def table(self) -> MarkerTable:
@@ -203,7 +222,7 @@ class World:
 
     @cached_property
     def recorded(self) -> NDArray[np.bool_]:
-        """Whether each marker is in the record of the first day, (n_patients, n_markers)."""
+        """Whether each marker is in the record of a day, (n_patients, n_markers)."""
         panels = list(PANELS)
         of_marker = [panels.index(marker.panel) for marker in self.table.markers]
         returned = self.rng("extras").random((len(self), len(of_marker))) < WITHIN_PANEL
@@ -294,25 +313,26 @@ class World:
         left_out = _left_out_of_decoys()
         pathways = np.array([VARIABLES[name].pathway for name in self.table.names])
         told = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
-        first = self._measure(1, self.states, left_out)
+        first = self._measure(self.day, self.states, left_out)
         evidence = Evidence(np.where(told, first.residual, np.nan), first.loads, self.table.noise)
         posterior = condition(self.prior_mean(left_out), correlation(), evidence)
         root = np.linalg.cholesky(posterior.covariance)
         noise = self.rng("decoys").standard_normal(self.states.shape)
         return np.asarray(posterior.mean + np.einsum("ikl,il->ik", root, noise))
 
-    def measured(self, day: int = 1) -> Measured:
+    def measured(self, day: int | None = None) -> Measured:
         """Return every marker on a day of the stay.
 
         Parameters
         ----------
-        day : int
-            One of `states.DAYS`.
+        day : int, optional
+            One of `states.DAYS`; the day of the cohort without it.
 
         Returns
         -------
         Measured
         """
+        day = day or self.day
         own = self._measure(day, self.states, frozenset())
         if self.scenario.panel_informs:
             return own
@@ -329,6 +349,8 @@ class World:
         shift, loads = table.on_day(day)
         lasting = self.rng("sampling").standard_normal(shape)
         fresh = self.rng("sampling", day).standard_normal(shape)
+        once = [marker.panel in ONCE for marker in table.markers]
+        fresh[:, once] = self.rng("sampling", 1).standard_normal(shape)[:, once]
         noise = np.sqrt(LASTING_NOISE) * lasting + np.sqrt(1 - LASTING_NOISE) * fresh
         effects = table.effects(list(FACTS)) * [float(fact not in left_out) for fact in FACTS]
         known = self.facts @ effects.T + self.offsets + shift

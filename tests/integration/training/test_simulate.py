@@ -61,6 +61,17 @@ def test_what_is_written_is_a_cohort_its_truth_and_its_samples(workplace: Any) -
     assert never["not_at_risk"] == 400 - at_risk
 
 
+def test_a_cohort_of_72_h_tells_of_those_in_the_icu(workplace: Any) -> None:
+    answer = workplace.run(
+        *("simulate", "--patients", "1500", "--landmark", "72h", "--out", "c.parquet", "--json")
+    )
+    assert answer.code == 0, answer.err
+    assert 0.3 < answer.json["patients"] / 1500 < 0.8
+    assert answer.json["at_risk_of_fracture"] == 0
+    check = workplace.run("check", "c.parquet", "--outcome", "mortality-72h", "--strict", "--json")
+    assert (check.code, check.json["fatal"]) == (0, [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -69,7 +80,8 @@ def test_what_is_written_is_a_cohort_its_truth_and_its_samples(workplace: Any) -
         (("--out", "c.csv", "--scenario", "nowhere"), "scenario must be one of"),
         (("--out", "c.csv", "--scenario", "small", "--patients", "5"), "must be 300"),
         (("--out", "c.csv", "--patients", "0"), "at least 1"),
-        (("--check", "--out", "c.csv"), "without files and scenario"),
+        (("--out", "c.csv", "--landmark", "noon"), "landmark must be one of 24h, 72h"),
+        (("--check", "--out", "c.csv"), "without files, scenario and landmark"),
         (("--check", "--patients", "50"), "at least 2000"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logit, ndtr
 
@@ -15,6 +16,7 @@ from training.simulation.hazards import (
     chronic_by,
     draw_courses,
     fracture_incidence,
+    mortality_in_icu,
     mortality_risk,
 )
 from training.simulation.scenarios import SCENARIOS
@@ -50,6 +52,20 @@ def test_incidences_agree_with_the_fates_that_are_drawn() -> None:
         margin = 4 * np.sqrt(found * (1 - found) / left.sum()) + 0.001
         assert found == pytest.approx(breaks[0] / leaves[0], abs=margin)
     assert left.mean() == pytest.approx(leaves[0], abs=0.01)
+
+
+def test_risk_in_the_icu_agrees_with_the_fates_that_are_drawn() -> None:
+    n = 200_000
+    log = (np.full(n, 0.3), np.full(n, np.log(0.8)), np.full(n, np.log(0.2)))
+    courses = draw_courses(*log, np.random.default_rng(4))
+    left = np.where(np.isnan(courses.icu_discharge), np.inf, courses.icu_discharge)
+    there = np.minimum(left, courses.death) > 2
+    for days in (28.0, 365.0):
+        present, dies = mortality_in_icu(log[0][:1], log[1][:1], days, landmark_days=2.0)
+        dead = (courses.death[there] <= 2 + days).mean()
+        margin = 4 * np.sqrt(dead * (1 - dead) / there.sum())
+        assert dies[0] / present[0] == pytest.approx(dead, abs=margin)
+    assert present[0] == pytest.approx(there.mean(), abs=0.005)
 
 
 def test_mortality_is_the_integral_of_its_hazards() -> None:
@@ -110,6 +126,23 @@ def test_the_recorded_risk_is_the_mean_of_the_full_risk_given_the_record(name: s
                 here = off[tenth == group]
                 # 5 standard errors: about 150 comparisons in all.
                 assert abs(here.mean()) < 5 * here.std() / np.sqrt(len(here))
+
+
+def test_the_risk_at_72_h_is_the_mean_given_the_record_of_day_3_among_those_in_the_icu() -> None:
+    drawn = simulate(12_000, seed=5, landmark="72h")
+    world, told = drawn.world, drawn.truth
+    there = world.at_risk("mortality")
+    assert set(told["outcome"]) == {"mortality"}
+    assert len(told) == 3 * there.sum() == 3 * len(drawn.cohort)
+    for days, rows in told.groupby("horizon_days"):
+        off = (rows["risk_full"] - rows["risk_recorded"]).to_numpy()
+        tenth = pd.qcut(rows["risk_recorded"], 10, labels=False).to_numpy()
+        for group in range(10):
+            here = off[tenth == group]
+            assert abs(here.mean()) < 4 * here.std() / np.sqrt(len(here))
+        dead = (world.courses.death[there] <= 2 + days).sum()
+        risk = rows["risk_recorded"]
+        assert abs(dead - risk.sum()) < 4 * np.sqrt((risk * (1 - risk)).sum())
 
 
 def test_what_happens_follows_the_recorded_risk(simulated: SimulatedCohort) -> None:
