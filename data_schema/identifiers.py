@@ -13,8 +13,12 @@ from data_schema.dates import Dates, read_dates
 from data_schema.errors import Finding
 from data_schema.feature_columns import cell_texts
 from data_schema.mapping import IdMapping
+from data_schema.mapping_rules import SIMULATED
+from data_schema.values import MISSING_WORDS
 
 __all__ = ["Identifiers", "read_identifiers"]
+
+_REAL = frozenset({*MISSING_WORDS, "no", "false", "0", "0.0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Identifiers:
         None in a row without a site.
     time_zero : Dates or None
     findings : tuple of Finding
+    simulated : str
+        What the column `simulated` says; empty where there is none or it says no.
     """
 
     patient_id: NDArray[np.object_]
@@ -35,6 +41,7 @@ class Identifiers:
     site: NDArray[np.object_] | None
     time_zero: Dates | None
     findings: tuple[Finding, ...]
+    simulated: str = ""
 
 
 def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
@@ -80,7 +87,16 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
         site=_array(texts["site"], numbers) if "site" in texts else None,
         time_zero=time_zero,
         findings=tuple(findings),
+        simulated=_simulated(table),
     )
+
+
+def _simulated(table: pd.DataFrame) -> str:
+    """Return what patients were simulated as; one such row is enough to call all of them so."""
+    if SIMULATED not in table:
+        return ""
+    words = cell_texts(table[SIMULATED]).dropna().str.casefold().unique()
+    return ", ".join(sorted(set(map(str, words)) - _REAL))
 
 
 def _array(texts: pd.Series | None, otherwise: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -15,10 +15,10 @@ from data_schema.dates import Dates, read_dates
 from data_schema.errors import Finding
 from data_schema.feature_columns import cell_texts
 from data_schema.mapping import OutcomeMapping
-from data_schema.outcomes import CENSORED, COMPETING, EVENT, Outcome
+from data_schema.outcomes import CENSORED, COMPETING, EVENT, OUTCOMES, Outcome
 from data_schema.values import MISSING_WORDS, parse_numbers
 
-__all__ = ["read_outcome"]
+__all__ = ["never_at_risk", "read_outcome"]
 
 # No follow-up is longer than a life.
 _LONGEST_DAYS = 45_000.0
@@ -82,6 +82,42 @@ def read_outcome(
         return None, findings
     fixed = None if told.horizon_days is None else float(told.horizon_days)
     return OutcomeData(outcome.endpoint, time.values, event.values.astype(np.int64), fixed), []
+
+
+def never_at_risk(
+    table: pd.DataFrame,
+    told: OutcomeMapping,
+    outcome: Outcome,
+    others: Sequence[tuple[Outcome, OutcomeMapping]],
+) -> NDArray[np.bool_]:
+    """Return who died before an outcome's clock started: no days, no event of it, and a death.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Has every column that `told` and `others` name.
+    told : OutcomeMapping
+    outcome : Outcome
+    others : sequence of (Outcome, OutcomeMapping)
+        What else the table tells; who lives and has no outcome remains a broken rule.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_stays,)
+        All false unless death competes with the outcome and the table tells of all deaths.
+    """
+    deaths = [mapped for other, mapped in others if other.endpoint == "mortality"]
+    nobody = np.zeros(len(table), dtype=bool)
+    if outcome.competing_label is None or not deaths or told.days is None or told.event is None:
+        return nobody
+    died = nobody
+    if deaths[0].event is not None:
+        died = _events(table[deaths[0].event], deaths[0], OUTCOMES["mortality"]).values == EVENT
+    for name in (told.days, told.event):
+        texts = cell_texts(table[name])
+        empty = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+        died = died & empty.to_numpy(dtype=bool)
+    return np.asarray(died)
 
 
 def _events(cells: pd.Series, told: OutcomeMapping, outcome: Outcome) -> _Read:

@@ -13,12 +13,16 @@ import numpy as np
 from data_schema.errors import UsageError
 from training.compare_auroc import compare_at_fixed_horizon, compare_with_physicians
 from training.compare_curves import Progress, compare_curves
+from training.compare_truth import compare_with_truth
 from training.datasets import data_folder, dataset, load_dataset
 
-__all__ = ["COMPARATORS", "machine", "run_benchmark"]
+__all__ = ["COMPARATORS", "SIMULATED", "machine", "run_benchmark"]
 
 COMPARATORS = "support2-comparators"
 """Name of the benchmark against the SUPPORT model and the physicians."""
+
+SIMULATED, SIMULATED_PATIENTS = "simulated", 20_000
+"""Name of the benchmark against true risks, and how many patients are learned from and judged."""
 
 DEFAULT_REPEATS = 5
 
@@ -36,7 +40,7 @@ def run_benchmark(
     Parameters
     ----------
     name : str
-        A data set, or `support2-comparators`.
+        A data set, `support2-comparators`, or `simulated`.
     repeats : int, optional
         Random splits (or, for an outcome known at one horizon, times that five folds are drawn);
         5 without it. The comparators have one partition and take none.
@@ -51,7 +55,7 @@ def run_benchmark(
     -------
     dict
         `dataset`, `protocol`, `repeats`, `machine`, `rows` (one per model) and `differences`
-        (Osteon minus each other model).
+        (Osteon minus each other model); against true risks also `figures`, each with its bounds.
 
     Raises
     ------
@@ -67,6 +71,11 @@ def run_benchmark(
         found = compare_with_physicians(
             data_folder(data_dir), random_state=random_state, progress=progress
         )
+    elif name == SIMULATED:
+        repeats = 1
+        found = compare_with_truth(
+            patients=SIMULATED_PATIENTS, random_state=random_state, progress=progress
+        )
     else:
         repeats = repeats or DEFAULT_REPEATS
         found = _compare(name, repeats, random_state, data_dir, progress)
@@ -77,6 +86,7 @@ def run_benchmark(
         "machine": machine(),
         "rows": found["rows"],
         "differences": found["differences"],
+        **({"figures": found["figures"]} if "figures" in found else {}),
     }
 
 

@@ -12,7 +12,7 @@ import typer
 from data_schema.errors import UsageError
 from training.cli_cohorts import MappingOption, StrictOption, stated_mapping
 from training.console import JsonOption, print_json, print_lines, working
-from training.shown import show_benchmark, show_metrics
+from training.shown import show_benchmark, show_figures, show_metrics
 
 if TYPE_CHECKING:
     from training.cohorts import Study
@@ -79,7 +79,7 @@ def train(
 
 
 def benchmark(
-    dataset: Annotated[str, typer.Option(help="A public data set, or support2-comparators.")],
+    dataset: Annotated[str, typer.Option(help="A data set, support2-comparators or simulated.")],
     repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
     as_json: JsonOption = False,
@@ -93,6 +93,7 @@ def benchmark(
         print_json(result)
     else:
         show_benchmark(result)
+        show_figures(result.get("figures", []))
 
 
 def _settings(config: Path | None, seed: int | None, exclude: Sequence[str]) -> RunConfig:

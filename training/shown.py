@@ -10,7 +10,7 @@ from training.console import print_lines, print_rows
 if TYPE_CHECKING:
     from training.one_patient import Moved, PatientExplanation, RiskAtHorizon
 
-__all__ = ["show_benchmark", "show_explanation", "show_metrics"]
+__all__ = ["show_benchmark", "show_explanation", "show_figures", "show_metrics"]
 
 
 def show_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
@@ -60,12 +60,39 @@ def show_benchmark(result: Mapping[str, Any]) -> None:
     ]
     columns = [*(head.replace("_", " ") for head in heads), *(f"auc {day} d" for day in days)]
     print_rows(columns, rows, numbers=columns[1:])
-    print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
-    print_rows(
-        ["model", "metric", "difference"],
-        [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
-    )
+    if result["differences"]:
+        print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+        print_rows(
+            ["model", "metric", "difference"],
+            [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+        )
     print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
+
+
+def show_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Print figures beside what they must lie within."""
+    if figures:
+        print_lines(["", "Against the true risks:"])
+        print_rows(
+            ["", "outcome", "days", "figure", "found", "to reach"],
+            [
+                [
+                    "ok" if one["passed"] else "NO",
+                    one["outcome"],
+                    f"{one['horizon_days']:g}",
+                    one["figure"],
+                    f"{one['value']:.4f}",
+                    _bounds(one["low"], one["high"]),
+                ]
+                for one in figures
+            ],
+            numbers=("days", "found"),
+        )
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """Return bounds in words; there may be only one."""
+    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
 def _cell(metric: Mapping[str, Any]) -> str:

@@ -735,6 +735,45 @@ def test_a_fracture_after_the_follow_up_for_death_ended_is_none() -> None:
     assert only(check(lost, outcome="fracture")).rule == "event_after_censoring"
 
 
+def _never_at_risk(*, died: bool) -> pd.DataFrame:
+    """Return a cohort in which three patients have no fracture outcome, and whether they died."""
+    table = clean()
+    first = np.flatnonzero(table["mortality_event"] == ("1" if died else "0"))[:3]
+    table["fracture_days"] = "0.5"
+    table["fracture_event"] = np.where(np.arange(N) % 4 == 0, "1", "0")
+    table.loc[first, ["fracture_days", "fracture_event"]] = ""
+    return table
+
+
+def test_who_died_before_the_clock_of_fracture_started_is_left_out_with_a_count() -> None:
+    checked = check(_never_at_risk(died=True), outcome="fracture")
+    assert [(f.rule, f.count) for f in checked.report.warnings] == [("not_at_risk", 3)]
+    assert checked.report.rows == N
+    assert checked.cohort is not None
+    assert len(checked.cohort) == N - 3
+    assert len(check(_never_at_risk(died=True)).cohort or []) == N
+
+
+def test_who_lives_and_has_no_fracture_outcome_is_still_refused() -> None:
+    finding = only(check(_never_at_risk(died=False), outcome="fracture"))
+    assert (finding.rule, finding.count) == ("missing_outcome", 3)
+
+
+def test_half_a_fracture_outcome_is_refused_of_the_dead_as_well() -> None:
+    table = _never_at_risk(died=True)
+    table["fracture_event"] = table["fracture_event"].replace("", "0")
+    assert "missing_outcome" in {f.rule for f in check(table, outcome="fracture").report.fatal}
+
+
+def test_a_cohort_that_calls_itself_simulated_is_taken_at_its_word() -> None:
+    cohort = check(clean().assign(simulated="published")).cohort
+    assert cohort is not None
+    assert (cohort.simulated, "simulated" in cohort.features) == (True, False)
+    real = check(clean().assign(simulated="no")).cohort
+    assert real is not None
+    assert (real.simulated, real.population) == (False, "")
+
+
 def test_outcome_columns_are_never_features() -> None:
     table = clean().assign(fracture_days="1", fracture_event="0")
     checked = check(table)
