@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,11 @@ from training.evaluation.clinical_use import TestTradeOff, test_trade_off
 from training.evaluation.decision_comparison import DecisionComparison, decision_comparison
 from training.evaluation.known_outcome import known_outcome, why_not_evaluable
 from training.evaluation.likelihood_ratio import LikelihoodRatio, likelihood_ratio
-from training.osteon_fit import fit_osteon, outcome_of
+from training.osteon_fit import outcome_of
 from training.panel import Panel
-from training.splits import folds_by_patient
+from training.refits import FOLDS, out_of_fold_risks
 
-__all__ = ["FOLDS", "PanelValue", "PathwayValue", "out_of_fold_risks", "panel_value"]
-
-FOLDS = 5
+__all__ = ["WITH", "WITHOUT", "PanelValue", "PathwayValue", "panel_value"]
 
 WITHOUT, WITH = "without the panel", "with the panel"
 
@@ -220,9 +218,12 @@ def panel_value(
         primary=first,
         verdict=verdict(first.low, first.high),
         changes=tuple(changes),
-        pathways=_pathways(panel, paired_changes_of_parts(told, panel, at_primary, at, resampled)),
+        pathways=_pathways(panel, _changes_of_parts(told, panel, at_primary, at, resampled)),
         likelihood_ratio=_likelihood_ratio(cohort, panel, primary),
-        trade_off=tuple(test_trade_off(c.threshold, c.change, c.low, c.high) for c in gains),
+        trade_off=tuple(
+            test_trade_off(threshold, c.change, c.low, c.high)
+            for threshold, c in zip(at, gains, strict=True)
+        ),
         decision=decision_comparison(
             *told,
             at_primary.risk[WITHOUT][:, 0],
@@ -231,61 +232,6 @@ def panel_value(
             **resampled,
         ),
         not_judged=not_judged,
-    )
-
-
-def out_of_fold_risks(
-    cohort: Cohort,
-    columns: Mapping[str, Sequence[str]],
-    horizons_days: Sequence[float],
-    config: RunConfig,
-    *,
-    progress: Progress | None = None,
-) -> OutOfFold:
-    """Return each patient's risks by models of some columns that were fitted without that patient.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        With an outcome.
-    columns : mapping of str to sequence of str
-        Model -> columns of the cohort that it reads; equal sets are fitted once.
-    horizons_days : sequence of float
-    config : RunConfig
-        Its seed, trees and threads are used.
-    progress : callable, optional
-        Told of every fit.
-
-    Returns
-    -------
-    OutOfFold
-        Everything that a fit chooses is chosen anew within each fold.
-    """
-    sets = {name: frozenset(members) for name, members in columns.items()}
-    distinct = list(dict.fromkeys(sets.values()))
-    fold = np.empty(len(cohort), dtype=np.int64)
-    risk = {members: np.empty((len(cohort), len(horizons_days))) for members in distinct}
-    splits = folds_by_patient(cohort, folds=FOLDS, random_state=config.seed)
-    done = 0
-    for k, split in enumerate(splits):
-        fold[split.test] = k
-        for members in distinct:
-            kept = [name for name in cohort.features.columns if name in members]
-            part = replace(cohort, features=cohort.features[kept])
-            model = fit_osteon(
-                part.take(split.train),
-                horizons_days=horizons_days,
-                random_state=config.seed,
-                interval_folds=0,
-                max_trees=config.max_trees,
-                threads=config.threads,
-            )
-            risk[members][split.test] = model.predict_risk(part.features.iloc[split.test])
-            done += 1
-            if progress is not None:
-                progress("fitting with and without", done, len(splits) * len(distinct))
-    return OutOfFold(
-        {name: risk[members] for name, members in sets.items()}, fold, tuple(horizons_days)
     )
 
 
@@ -307,7 +253,7 @@ def _alone(name: str) -> str:
     return f"{name} alone"
 
 
-def paired_changes_of_parts(
+def _changes_of_parts(
     told: tuple[NDArray[np.float64], NDArray[np.int64]],
     panel: Panel,
     risks: OutOfFold,
@@ -318,9 +264,7 @@ def paired_changes_of_parts(
     if len(panel.added) < 2:
         return []
     pairs = [
-        pair
-        for name in panel.added
-        for pair in ((_left_out(name), WITH), (WITHOUT, _alone(name)))
+        pair for name in panel.added for pair in ((_left_out(name), WITH), (WITHOUT, _alone(name)))
     ]
     return paired_changes(*told, risks, pairs, thresholds=thresholds, **resampled)
 

@@ -44,7 +44,8 @@ class OutOfFold:
     risk : mapping of str to ndarray of float, shape (n_stays, n_horizons)
         Model -> risk by each horizon.
     fold : ndarray of int, shape (n_stays,)
-        Fold in which a stay was held out; the same for every model.
+        Fold in which a stay was held out; the same for every model. One fold for all says that the
+        models learned from other patients.
     horizons_days : tuple of float
     """
 
@@ -182,7 +183,7 @@ def paired_changes(
     random_state: int = 0,
     groups: ArrayLike | None = None,
 ) -> list[list[Change]]:
-    """Return every change between two models, all on the same resamples of patients.
+    r"""Return every change between two models, all on the same resamples of patients.
 
     Parameters
     ----------
@@ -211,10 +212,18 @@ def paired_changes(
 
     Notes
     -----
-    Fitted models are held fixed: patients are resampled, each with the out-of-fold risks of both models, so what the models share cancels. The interval is
-    therefore one for the mean true change of the pairs fitted in the folds, each learned from a
-    share (K - 1)/K of the patients; that the pair fitted on all differs from them is not in it.
-    `tests/benchmark/added_value_study.py` measures what that costs.
+    Fitted models are held fixed: patients are resampled, each with the out-of-fold risks of both
+    models, so what the models share cancels. The interval is therefore one for the mean true
+    change of the pairs fitted in the folds. To hold that of the pair fitted on all patients as
+    well, which learned from K/(K - 1) as many, its ends are moved away from the estimate by
+    :math:`\sqrt{K/(K-1)}`, as if only those were there that each pair learned from. To first order
+    the folds' deviations from the whole cancel [1]_, so this pays for what is left in a small
+    cohort. `tests/benchmark/added_value_study.py` measures the coverage.
+
+    References
+    ----------
+    .. [1] Bayle et al. Cross-validation confidence intervals for test error. NeurIPS 33 (2020).
+       doi:10.48550/arXiv.2007.12671
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     models = list(dict.fromkeys(name for pair in pairs for name in pair))
@@ -230,7 +239,17 @@ def paired_changes(
     found = bootstrap_interval(
         statistic, len(time), n_resamples=n_bootstrap, random_state=random_state, groups=groups
     )
-    return _as_changes(found, out_of_fold.horizons_days, models, pairs, thresholds)
+    wider = _widened(found, len(np.unique(out_of_fold.fold)))
+    return _as_changes(wider, out_of_fold.horizons_days, models, pairs, thresholds)
+
+
+def _widened(found: Interval, folds: int) -> Interval:
+    """Move the ends away from the estimates, for models that learned from all but one fold."""
+    factor = np.sqrt(folds / (folds - 1)) if folds > 1 else 1.0
+    low, high = (
+        found.estimate + factor * (end - found.estimate) for end in (found.low, found.high)
+    )
+    return Interval(found.estimate, low, high)
 
 
 def _at_horizon(
@@ -281,9 +300,7 @@ def _as_changes(
         first_change = start + width * len(models)
         first_secondary = first_change + width * len(pairs)
         for p, pair in enumerate(pairs):
-            levels = [
-                found.estimate[start + width * models.index(name) :][:width] for name in pair
-            ]
+            levels = [found.estimate[start + width * models.index(name) :][:width] for name in pair]
             for row, (metric, threshold) in enumerate(keys):
                 at = first_change + width * p + row
                 changes[p].append(

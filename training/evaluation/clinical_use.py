@@ -29,9 +29,7 @@ class TestTradeOff:
 
     def as_json(self) -> dict[str, Any]:
         """Return the trade-off as a mapping; null stands for "no number of tests is enough"."""
-        return {
-            name: None if np.isinf(value) else value for name, value in asdict(self).items()
-        }
+        return {name: None if np.isinf(value) else value for name, value in asdict(self).items()}
 
 
 def net_benefit(

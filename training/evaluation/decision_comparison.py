@@ -107,6 +107,8 @@ def decision_comparison(
         random_state=random_state,
         groups=groups,
     )
-    lines = [Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)]
+    first, second, gain = (
+        Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)
+    )
     treat_all = net_benefit_of_all(known_outcome(time_days, event, horizon_days), thresholds)
-    return DecisionComparison(float(horizon_days), thresholds, *lines, treat_all)
+    return DecisionComparison(float(horizon_days), thresholds, first, second, gain, treat_all)

@@ -83,8 +83,8 @@ def likelihood_ratio(
 
     Notes
     -----
-    :math:`2(\ell_1 - \ell_0) \sim \chi^2` with as many degrees of freedom as independent columns were
-    added; Cox's partial likelihood with Efron's ties [1]_.
+    :math:`2(\ell_1 - \ell_0) \sim \chi^2` with as many degrees of freedom as independent columns
+    were added; Cox's partial likelihood with Efron's ties [1]_.
 
     References
     ----------
@@ -158,8 +158,8 @@ def cox_log_likelihood(time_days: ArrayLike, happened: ArrayLike, columns: Array
 
     Notes
     -----
-    :math:`\ell = \sum_t \sum_{i \in D_t} x_i\beta - \sum_{l=0}^{d_t-1} \log\left(\sum_{R_t} e^{x\beta}
-    - \frac{l}{d_t} \sum_{D_t} e^{x\beta}\right)` [1]_, by Newton's method.
+    :math:`\ell = \sum_t \sum_{i \in D_t} x_i\beta - \sum_{l=0}^{d_t-1} \log\left(\sum_{R_t}
+    e^{x\beta} - \frac{l}{d_t} \sum_{D_t} e^{x\beta}\right)` [1]_, by Newton's method.
 
     References
     ----------
@@ -255,10 +255,10 @@ def _maximum(terms: Any, n_terms: int) -> float:
         if np.abs(beta).max() > _SEPARATED:
             break
         if gain < _TOLERANCE * (1 + abs(value)):
-            return value
+            return float(value)
     if n_terms:
         raise DataError("a likelihood must have a maximum; this one has none. Use fewer columns.")
-    return value
+    return float(value)
 
 
 def _independent(columns: _Floats) -> _Floats:
@@ -273,4 +273,5 @@ def _independent(columns: _Floats) -> _Floats:
         if np.linalg.norm(rest) > 1e-6:
             kept.append(j)
             basis = np.column_stack([basis, qr(np.column_stack([rest]), mode="economic")[0]])
-    return x[:, kept]
+    independent: _Floats = x[:, kept]
+    return independent

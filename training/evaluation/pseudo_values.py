@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["pseudo_values"]
 
 
-def pseudo_values(time_days: ArrayLike, event: ArrayLike, horizon_days: float) -> NDArray[np.float64]:
+def pseudo_values(
+    time_days: ArrayLike, event: ArrayLike, horizon_days: float
+) -> NDArray[np.float64]:
     r"""Return each patient's pseudo-value of the Aalen-Johansen estimate at a horizon.
 
     It stands for the outcome "had the event by the horizon", known or not, and may lie outside
@@ -35,9 +37,9 @@ def pseudo_values(time_days: ArrayLike, event: ArrayLike, horizon_days: float) -
 
     Notes
     -----
-    :math:`\hat\theta_i = n \hat F(h) - (n - 1) \hat F^{(-i)}(h)` [1]_. Leaving a patient out changes
-    only the numbers at risk up to that patient's time, so all n estimates come from one pass forward
-    (one fewer at risk) and one backward (as observed), in O(n log n).
+    :math:`\hat\theta_i = n \hat F(h) - (n - 1) \hat F^{(-i)}(h)` [1]_. Leaving a patient out
+    changes only the numbers at risk up to that patient's time, so all n estimates come from one
+    pass forward (one fewer at risk) and one backward (as observed), in O(n log n).
 
     References
     ----------
@@ -60,7 +62,7 @@ def pseudo_values(time_days: ArrayLike, event: ArrayLike, horizon_days: float) -
     leaving = np.bincount(position).astype(np.float64)
     at_risk = np.cumsum(leaving[::-1])[::-1]
     of_outcome, of_any = (
-        np.bincount(position, weights=within & chosen, minlength=len(times))
+        np.bincount(position, weights=within & chosen, minlength=len(times)).astype(np.float64)
         for chosen in (kind == 1, kind != 0)
     )
     later = _risk_from_here(of_outcome / at_risk, of_any / at_risk)
@@ -75,7 +77,8 @@ def pseudo_values(time_days: ArrayLike, event: ArrayLike, horizon_days: float) -
     survived = 1 - _ratio(of_any[position] - own_any, left)
     without = incidence_before[position] + before[position] * (here + survived * later[position])
     whole = of_outcome[0] / at_risk[0] + (1 - of_any[0] / at_risk[0]) * later[0]
-    return n * whole - (n - 1) * without
+    pseudo: NDArray[np.float64] = n * whole - (n - 1) * without
+    return pseudo
 
 
 def _risk_from_here(
