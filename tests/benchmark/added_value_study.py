@@ -4,9 +4,11 @@
     python tests/benchmark/added_value_study.py published --out published.jsonl
 
 Each repeat draws a cohort, fits Osteon with and without the panel out of fold, and writes one line.
-A run that was stopped goes on where it was. `no-added-value` also fits the pair on the whole cohort
-and takes its true change from 100,000 new patients; `published` also asks how often the best
-attainable risks themselves, on the same patients, show the change (the oracle's power).
+A run that was stopped goes on where it was. The outcome is death by day 28, which is known of
+everybody: a fit then takes a third of the time that whole curves take. `no-added-value` also fits
+the pair on the whole cohort and takes its true change from 100,000 new patients; `published` also
+asks how often the best attainable risks themselves, on the same patients, show the change (the
+oracle's power).
 """
 
 from __future__ import annotations
@@ -16,18 +18,22 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort
-from models.censoring import CensoringDistribution
+from data_schema.cohort import Cohort, OutcomeData
+from models.censoring import is_known
+from models.estimator import CumulativeIncidenceModel
 from training.cohorts import study_of_table
 from training.config import RunConfig
 from training.evaluation.added_value import Change, OutOfFold, paired_changes
 from training.evaluation.discrimination import auroc
-from training.evaluation.known_outcome import known_outcome
+from training.evaluation.known_outcome import KnownOutcome
 from training.osteon_fit import outcome_of
 from training.panel import Panel, panel_of
 from training.panel_value import WITH, WITHOUT
@@ -37,15 +43,15 @@ from training.subgroups import MARKER_PATHWAYS
 
 PANEL = MARKER_PATHWAYS
 OVER = ("severity", "person")
-HORIZONS = (28.0, 90.0, 365.0)
-PRIMARY = 28.0
-PATIENTS = {"no-added-value": 2_500, "published": 6_000}
+HORIZON = 28.0
+PATIENTS = {"no-added-value": 2_500, "published": 5_000}
 NEW_PATIENTS = 100_000
 NEW_SEED = 1_000_000
-SMALLEST_SHARE = 0.1
+AT_A_TIME = 20_000
+SMALLEST_SHARE = 0.4
 """Columns recorded in fewer patients are left out of both models, which saves half of the time."""
 
-CONFIG = RunConfig(simulated=True, threads=1, horizons_days=HORIZONS)
+CONFIG = RunConfig(simulated=True, threads=1)
 
 
 def main() -> None:
@@ -63,7 +69,7 @@ def main() -> None:
         if number in done:
             continue
         if new is None and stated.scenario == "no-added-value":
-            new = _cohort(NEW_PATIENTS, NEW_SEED, stated.scenario)
+            new = _read(simulate(NEW_PATIENTS, seed=NEW_SEED, scenario=stated.scenario).cohort)[0]
         started = time.perf_counter()
         row = _repeat(stated.scenario, patients, number, new)
         row["seconds"] = round(time.perf_counter() - started, 1)
@@ -81,10 +87,10 @@ def main() -> None:
 def _repeat(scenario: str, patients: int, seed: int, new: Cohort | None) -> dict[str, Any]:
     """Draw one cohort and judge the panel on it."""
     simulated = simulate(patients, seed=seed, scenario=scenario)
-    cohort = _read(simulated.cohort)
+    cohort, known = _read(simulated.cohort)
     panel = _often_recorded(cohort)
     columns = {WITHOUT: panel.over, WITH: (*panel.over, *panel.columns)}
-    change = _change(cohort, out_of_fold_risks(cohort, columns, HORIZONS, CONFIG))
+    change = _change(cohort, out_of_fold_risks(cohort, columns, (HORIZON,), CONFIG))
     row = {
         "scenario": scenario,
         "patients": patients,
@@ -96,15 +102,15 @@ def _repeat(scenario: str, patients: int, seed: int, new: Cohort | None) -> dict
     }
     if new is not None:
         areas = [
-            _area(new, refit(with_columns(cohort, names), HORIZONS, CONFIG), names)
+            _area(new, refit(with_columns(cohort, names), (HORIZON,), CONFIG), names)
             for names in columns.values()
         ]
         return row | {"true_change": areas[1] - areas[0], "true_without": areas[0]}
     best = {
-        WITHOUT: simulated.best_risk(without=frozenset(PANEL))["mortality"],
-        WITH: simulated.best_risk(without=frozenset())["mortality"],
+        WITHOUT: simulated.best_risk(without=frozenset(PANEL))["mortality"][known, :1],
+        WITH: simulated.best_risk(without=frozenset())["mortality"][known, :1],
     }
-    oracle = _change(cohort, OutOfFold(best, np.zeros(len(cohort), dtype=np.int64), HORIZONS))
+    oracle = _change(cohort, OutOfFold(best, np.zeros(len(cohort), dtype=np.int64), (HORIZON,)))
     return row | {
         "oracle_change": oracle.change,
         "oracle_low": oracle.low,
@@ -113,35 +119,42 @@ def _repeat(scenario: str, patients: int, seed: int, new: Cohort | None) -> dict
 
 
 def _change(cohort: Cohort, risks: OutOfFold) -> Change:
-    """Return the change in the area under the curve at the primary horizon."""
+    """Return the change in the area under the curve."""
     outcome = outcome_of(cohort)
-    column = risks.horizons_days.index(PRIMARY)
-    at = OutOfFold({k: v[:, [column]] for k, v in risks.risk.items()}, risks.fold, (PRIMARY,))
     return paired_changes(
         outcome.time_days,
         outcome.event,
-        at,
+        risks,
         [(WITHOUT, WITH)],
         thresholds=(0.2,),
         n_bootstrap=CONFIG.bootstrap_resamples,
     )[0][0]
 
 
-def _area(new: Cohort, model: Any, names: tuple[str, ...]) -> float:
+def _area(new: Cohort, model: CumulativeIncidenceModel, names: tuple[str, ...]) -> float:
     """Return the area under the curve of a model on patients that nothing learned from."""
-    outcome = outcome_of(new)
-    risk = model.predict_risk(with_columns(new, names).features, [PRIMARY])[:, 0]
-    censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
-    known = known_outcome(outcome.time_days, outcome.event, PRIMARY, censoring=censoring)
-    return float(auroc(known, risk))
+    features = with_columns(new, names).features
+    risk = np.concatenate(
+        [
+            model.predict_risk(features.iloc[first : first + AT_A_TIME])[:, 0]
+            for first in range(0, len(features), AT_A_TIME)
+        ]
+    )
+    ones = np.ones(len(risk))
+    return float(auroc(KnownOutcome(outcome_of(new).event == 1, ones, ones), risk))
 
 
-def _cohort(patients: int, seed: int, scenario: str) -> Cohort:
-    return _read(simulate(patients, seed=seed, scenario=scenario).cohort)
-
-
-def _read(table: Any) -> Cohort:
-    return study_of_table(table, outcome="mortality", config=CONFIG).cohort
+def _read(table: pd.DataFrame) -> tuple[Cohort, NDArray[np.bool_]]:
+    """Return the cohort with death by the horizon as its outcome, without who was lost before."""
+    cohort = study_of_table(table, outcome="mortality", config=CONFIG).cohort
+    outcome = outcome_of(cohort)
+    known = is_known(outcome.time_days, outcome.event, HORIZON)
+    kept = cohort.take(known)
+    died = (outcome.event == 1) & (outcome.time_days <= HORIZON)
+    at_horizon = OutcomeData(
+        outcome.name, np.full(len(kept), HORIZON), died[known].astype(np.int64), HORIZON
+    )
+    return replace(kept, outcome=at_horizon), known
 
 
 def _often_recorded(cohort: Cohort) -> Panel:

@@ -184,8 +184,8 @@ def integrated_ipa(
     r"""Return the index of prediction accuracy over a grid of days: the scaled integrated Brier.
 
     Higher is better; 1 is perfect, 0 no better than the observed cumulative incidence given to
-    everybody, and it can be negative. Depends less on the grid than `integrated_brier`, and compares
-    cohorts of different event rates.
+    everybody, and it can be negative. Depends less on the grid than `integrated_brier`, and
+    compares cohorts of different event rates.
 
     Parameters
     ----------
