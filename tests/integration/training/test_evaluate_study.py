@@ -58,15 +58,29 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     assert kept["added_value"]["primary"] == primary
 
 
-def test_added_value_is_printed_with_its_verdict(workplace: Any, simulated: Any) -> None:
-    written(workplace, simulated)
+def test_added_value_is_printed_and_the_notebook_gives_the_same(
+    workplace: Any, simulated: Any
+) -> None:
+    import osteon
+    from training.config import parse_config
+
+    written(workplace, simulated, n=100)
 
     answer = asked(
         workplace, "--added-value", "lactate", "--horizon", "90", "--thresholds", "0.1,0.2"
     )
+    found = osteon.added_value(
+        pd.read_csv(workplace.folder / "cohort.csv"),
+        outcome="mortality",
+        added=["lactate"],
+        config=parse_config(SETTINGS),
+        horizon_days=90,
+        thresholds=[0.1, 0.2],
+    )
 
     assert answer.code == 0, answer.err
-    assert "Verdict at 90 days: " in answer.out
+    assert f"Verdict at 90 days: {found.verdict}. AUROC" in answer.out
+    assert f"change {found.primary.change:+.4f} ({found.primary.low:+.4f} to" in answer.out
     assert "net_benefit at 0.1" in answer.out
     assert "Secondary, no proof of added value:" in answer.out
     assert "Acting at a risk of 0.2:" in answer.out

@@ -60,6 +60,15 @@ def test_observed_over_expected_in_a_group_is_its_aalen_johansen_estimate() -> N
     assert ratio == pytest.approx(observed / risk[here].mean(), abs=2e-3)
 
 
+def test_levels_are_in_the_order_of_their_numbers() -> None:
+    time, event, risk = told(5)
+    levels = np.array(["10 or more", "0", "5 to 9", "unknown"] * (N // 4), dtype=object)
+
+    found = evaluate_subgroups(time, event, risk, [90.0], {"markers": levels}, n_bootstrap=5)
+
+    assert [group.level for group in found] == ["0", "5 to 9", "10 or more", "unknown"]
+
+
 def test_small_groups_are_named_and_not_judged() -> None:
     time, event, risk = told(2)
     level = np.full(N, "many", dtype=object)
@@ -108,10 +117,10 @@ def test_patients_are_grouped_by_what_is_recorded_of_them() -> None:
 
     assert groups == {
         "sex": ["female", "male", "unknown", "male", "male"],
-        "age": ["under 50", "50 to 64", "65 to 74", "75 and over", "unknown"],
+        "age": ["18 to 49", "50 to 64", "65 to 74", "75 and over", "unknown"],
         "egfr": ["under 60", "60 and over", "unknown", "60 and over", "under 60"],
         "sepsis": ["yes", "no", "unknown", "no", "no"],
-        "markers measured": ["1 to 4", "1 to 4", "none", "1 to 4", "1 to 4"],
+        "markers measured": ["1 to 4", "1 to 4", "0", "1 to 4", "1 to 4"],
     }
 
 
