@@ -15,8 +15,8 @@ from data_schema.cohort import Cohort
 from models.registry import LoadedModel
 from models.wording import NOTICE
 from training.answers import Answers, answers
-from training.evaluation.summary import Metric
 from training.figures import as_png, evaluation_figures
+from training.judging import Judgement, judge
 from training.model_card import Section, performance_table
 from training.output_files import whole_folder
 from training.report import report_page
@@ -33,7 +33,7 @@ class Evaluation:
 
     loaded: LoadedModel
     told: Answers
-    metrics: tuple[Metric, ...]
+    judgement: Judgement
 
     def as_json(self) -> dict[str, Any]:
         """Return what `osteon evaluate --json` prints, but for the folder."""
@@ -46,7 +46,7 @@ class Evaluation:
             "events": int((told.event == 1).sum()),
             "refused": told.refused,
             "cohort_fingerprint": told.cohort_fingerprint,
-            "metrics": [metric.as_json() for metric in self.metrics],
+            **self.judgement.as_json(),
         }
 
     def write(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Evaluation:
                 Path(draft, "plots", f"{name}.png").write_bytes(png)
 
     def _figures(self) -> dict[str, bytes]:
-        judged = {m.horizon_days for m in self.metrics if not np.isnan(m.estimate)}
+        judged = {m.horizon_days for m in self.judgement.metrics if not np.isnan(m.estimate)}
         drawn = evaluation_figures(
             self.told,
             [days for days in self.told.horizons_days if days in judged],
@@ -115,7 +115,8 @@ def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
         If every stay is refused, or no horizon has enough outcomes.
     """
     told = answers(loaded.risk_model, cohort)
-    return Evaluation(loaded, told, told.metrics(n_bootstrap=RESAMPLES, random_state=0))
+    judgement = judge(told, cohort, n_bootstrap=RESAMPLES, random_state=0)
+    return Evaluation(loaded, told, judgement)
 
 
 def _csv(metrics: list[dict[str, Any]]) -> str:

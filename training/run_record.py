@@ -8,8 +8,10 @@ from typing import Any
 
 from models.inference import RiskModel
 from training.answers import Answers
+from training.evaluation.sample_size import SampleSize
 from training.explaining import Importance
 from training.figures import as_png, evaluation_figures, explanation_figures
+from training.judging import Judgement
 from training.mlflow_run import TrackedRun
 from training.model_card import as_markdown, model_card
 from training.report import report_page
@@ -25,6 +27,8 @@ def keep_record(
     risk_model: RiskModel,
     told: Answers,
     moved: Sequence[Importance],
+    judgement: Judgement,
+    needed: Sequence[SampleSize],
     *,
     seconds: Mapping[str, float],
 ) -> None:
@@ -39,6 +43,10 @@ def keep_record(
         For the held-out patients.
     moved : sequence of Importance
         Of the same patients, one for each horizon.
+    judgement : Judgement
+        Of the same patients.
+    needed : sequence of SampleSize
+        What a model of so many columns needs to learn from, at each horizon.
     seconds : mapping of str to float
         How long each part of the fit took.
 
@@ -75,6 +83,9 @@ def keep_record(
         },
         files={
             "metrics.json": json.dumps(evaluation["metrics"], indent=2),
+            "evaluation.json": json.dumps(
+                judgement.as_json() | {"sample_size": [one.as_json() for one in needed]}, indent=2
+            ),
             "contract.json": json.dumps(contract, indent=2, ensure_ascii=False),
             "importance.json": json.dumps([one.as_json() for one in moved], indent=2),
             "model_card.md": as_markdown(contract["name"], card),
