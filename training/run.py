@@ -15,11 +15,11 @@ from training.answers import answers, require_evaluable
 from training.cohorts import Study
 from training.config import RunConfig
 from training.contract_facts import contract_facts
+from training.describing import describe
 from training.evaluation.summary import Metric
-from training.explaining import importance
 from training.mlflow_run import TrackedRun, tracked_run
 from training.osteon_fit import fit_osteon, outcome_of
-from training.run_record import REPORT, keep_record
+from training.run_record import REPORT, RunPatients, keep_record
 from training.splits import split_by_patient
 
 __all__ = ["Trained", "train"]
@@ -115,13 +115,18 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         fitted = _fit(study, config, learned_from, progress)
         told = answers(fitted.risk_model_, held_out)
         metrics = told.metrics(n_bootstrap=config.bootstrap_resamples, random_state=config.seed)
-        moved = importance(fitted.risk_model_, held_out.features)
         _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
         facts = contract_facts(
-            study, config, learned_from=learned_from, held_out=told, metrics=metrics
+            study,
+            config,
+            learned_from=learned_from,
+            held_out=told,
+            metrics=metrics,
+            described=describe(learned_from, whole="learned from"),
         )
         risk_model = fitted.risk_model_.with_contract(**facts)
-        keep_record(run, risk_model, told, moved, seconds=_seconds(fitted))
+        patients = RunPatients(study.cohort, learned_from, held_out)
+        keep_record(run, risk_model, told, patients, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)
     return Trained(
         outcome=study.outcome.name,
