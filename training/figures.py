@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from data_schema.printed_units import printed_unit
 from models.inference import RiskModel
+from models.wording import estimate_sentence
 from training.answers import Answers
 from training.describing import Description, recorded_share
 from training.evaluation.curves import (
@@ -55,7 +56,16 @@ MOST_RESAMPLES = 200
 """Pointwise bands need no more; the intervals of the metrics have their own number."""
 
 Place = Literal[
-    "performance", "calibration", "decision", "patients", "explanation", "examples", "files"
+    "performance",
+    "calibration",
+    "decision",
+    "patients",
+    "subgroups",
+    "added value",
+    "validation",
+    "explanation",
+    "examples",
+    "files",
 ]
 """Section of a report; `files` is none of them: such a figure is a file of its own only."""
 
@@ -295,12 +305,25 @@ def example_figures(
             yield Drawn(
                 name,
                 "examples",
-                f"{who[name]} Nobody in the cohort is this patient. {told.summary}",
+                f"{who[name]} Nobody in the cohort is this patient. "
+                f"{_estimate(contract, told.risks[0])}",
                 "Bars that lead from the model's reference to this patient's risk.",
                 plot_waterfall(
                     _as_drawn(told.risks[0]), event_label=words.event, population=words.population
                 ),
             )
+
+
+def _estimate(contract: Mapping[str, Any], risk: RiskAtHorizon) -> str:
+    return estimate_sentence(
+        risk=risk.risk,
+        low=risk.risk_low,
+        high=risk.risk_high,
+        level=contract["interval"]["level"],
+        horizon_days=risk.horizon_days,
+        events=contract["event_label"],
+        competing_risk=risk.competing_risk,
+    )
 
 
 def _as_drawn(risk: RiskAtHorizon) -> PatientEstimate:

@@ -9,6 +9,7 @@ from typing import Any
 from data_schema.cohort import Cohort
 from models.inference import RiskModel
 from training.answers import Answers
+from training.comparison_figures import risk_distribution_figure, subgroup_figure
 from training.describing import by_outcome, describe
 from training.explained_cohort import ExplainedCohort, explain_cohort
 from training.figures import (
@@ -26,6 +27,7 @@ from training.osteon_fit import outcome_of
 from training.report.assembling import Told, primary_horizon, report_sections
 from training.report.content import Picture, Section
 from training.report.page import report_page
+from training.report.performance import metric_at
 
 __all__ = ["WrittenReport", "step_of", "write_report"]
 
@@ -102,7 +104,16 @@ def write_report(
             n_bootstrap=resamples,
             random_state=random_state,
         ),
+        *risk_distribution_figure(
+            evaluated.get("risk_distribution", ()), horizon_days=days, words=words
+        ),
         *recorded_figure(described, words=words),
+        *subgroup_figure(
+            evaluated.get("subgroups", ()),
+            overall=metric_at(evaluated["metrics"], "auroc", days),
+            horizon_days=days,
+            words=words,
+        ),
         *explanation_figures(explained, words=words),
         *example_figures(
             risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state

@@ -27,6 +27,12 @@ from training.report.model_sections import (
 from training.report.patients import comparison_table, flow_section, missing_table, table_one
 from training.report.performance import estimate_text, metric_at, performance_section
 from training.report.probast import probast_section
+from training.report.study_sections import (
+    instability_section,
+    sample_size_section,
+    subgroups_section,
+    validation_section,
+)
 from training.report.tripod import tripod_section
 
 __all__ = ["Told", "primary_horizon", "report_sections"]
@@ -44,7 +50,7 @@ class Told:
         Whether the patients evaluated are others than the training run's.
     evaluated : mapping
         `patients`, `stays`, `events`, `refused`, `metrics` and `cohort_fingerprint` of those
-        evaluated.
+        evaluated; `subgroups` and `sample_size` where they were looked at.
     resamples : int
         Of the intervals.
     primary_horizon_days : float
@@ -58,8 +64,6 @@ class Told:
     explained : ExplainedCohort
     pictures : mapping of str to sequence of Picture
         By the place where they belong.
-    added_value : mapping or None
-        As `added_value_section` takes it.
     """
 
     contract: Mapping[str, Any]
@@ -72,12 +76,12 @@ class Told:
     compared: tuple[Description, Description] | None
     explained: ExplainedCohort
     pictures: Mapping[str, Sequence[Picture]]
-    added_value: Mapping[str, Any] | None = None
 
     @property
     def done(self) -> tuple[str, ...]:
-        """What was done beyond what every run does."""
-        return ("added value",) if self.added_value else ()
+        """What was done beyond what every evaluation does."""
+        found = {"subgroups": "subgroups", "sample size": "sample_size"}
+        return tuple(name for name, key in found.items() if self.evaluated.get(key))
 
 
 def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Mapping[str, Any]]) -> float:
@@ -113,9 +117,8 @@ def report_sections(told: Told) -> tuple[Section, ...]:
             how_it_was_fitted(contract),
             parts=(
                 interval_of_a_risk(contract),
-                Section(
-                    "Sample size",
-                    not_done="No sample size was calculated; the counts are under Patients.",
+                sample_size_section(
+                    told.evaluated.get("sample_size"), patients=contract["training"]["patients"]
                 ),
             ),
         ),
@@ -137,17 +140,14 @@ def report_sections(told: Told) -> tuple[Section, ...]:
             ),
             pictures=_pictures(told, "decision"),
         ),
-        added_value_section(told.added_value, _pictures(told, "added value")),
-        Section(
-            "Subgroups",
-            not_done="Performance was not looked at by sex, age, menopause, kidney function, "
-            "sepsis, site or number of markers measured.",
+        added_value_section(None),
+        subgroups_section(
+            told.evaluated.get("subgroups"),
+            horizon_days=told.primary_horizon_days,
+            pictures=_pictures(told, "subgroups"),
         ),
-        Section(
-            "Instability of single risks",
-            not_done="The model was not refitted on resampled patients to see how far a single "
-            "risk moves; the interval of a risk is that of the fold models.",
-        ),
+        validation_section(None, horizon_days=told.primary_horizon_days),
+        instability_section(None),
         _explanation(told),
         limits(contract, external=told.external),
         tripod_section(contract, told.done, external=told.external),
@@ -180,17 +180,17 @@ def _at_a_glance(told: Told) -> Section:
         if told.external
         else "patients of the same source that were held out"
     )
-    verdict = (
-        f"Added value of the panel: {told.added_value['verdict']}."
-        if told.added_value
-        else "Added value of the panel: not done."
-    )
     return Section(
         "At a glance",
         (
             f"Risk of {told.contract['event_label'].removesuffix('s')}, counted from time zero: "
             f"{told.contract['time_zero']}. Judged on {whom}, with 95 % intervals.",
-            verdict,
+            *(
+                ()
+                if "subgroups" in told.done
+                else ("Whether it does as well in every group of patients: not done.",)
+            ),
+            "What the panel adds to the other variables is told by: osteon evaluate --added-value.",
         ),
         (Table("The metrics to look at first", ("", *(f"{d:g} days" for d in horizons)), rows),),
     )
