@@ -37,6 +37,8 @@ class Answers:
     curve_risk, curve_days : ndarray of float or None
         The whole curve, shapes (n_answered, n_days) and (n_days,); None where the outcome is only
         known at one horizon.
+    answered : ndarray of bool, shape (n_stays,)
+        Which of the stays asked about got an answer.
     rows, refused : int
         Stays asked about, and those that got no answer.
     cohort_fingerprint : str
@@ -52,6 +54,7 @@ class Answers:
     horizons_days: tuple[float, ...]
     curve_risk: NDArray[np.float64] | None
     curve_days: NDArray[np.float64] | None
+    answered: NDArray[np.bool_]
     rows: int
     refused: int
     cohort_fingerprint: str
@@ -124,6 +127,7 @@ def answers(
         horizons_days=tuple(map(float, prediction.horizons_days)),
         curve_risk=curve_risk,
         curve_days=curve_days,
+        answered=answered,
         rows=len(cohort),
         refused=int((~answered).sum()),
         cohort_fingerprint=cohort.fingerprint(),

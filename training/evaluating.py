@@ -14,7 +14,7 @@ import numpy as np
 from data_schema.cohort import Cohort
 from models.registry import LoadedModel
 from training.answers import Answers, answers
-from training.evaluation.summary import Metric
+from training.judging import Judgement, judge
 from training.output_files import whole_folder
 from training.report.content import as_markdown
 from training.written_report import write_report
@@ -31,7 +31,7 @@ class Evaluation:
 
     loaded: LoadedModel
     told: Answers
-    metrics: tuple[Metric, ...]
+    judgement: Judgement
     cohort: Cohort
 
     def as_json(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Evaluation:
             "events": int((told.event == 1).sum()),
             "refused": told.refused,
             "cohort_fingerprint": told.cohort_fingerprint,
-            "metrics": [metric.as_json() for metric in self.metrics],
+            **self.judgement.as_json(),
         }
 
     def write(self, folder: Path) -> None:
@@ -100,7 +100,8 @@ def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
         If every stay is refused, or no horizon has enough outcomes.
     """
     told = answers(loaded.risk_model, cohort)
-    return Evaluation(loaded, told, told.metrics(n_bootstrap=RESAMPLES, random_state=0), cohort)
+    judgement = judge(told, cohort, n_bootstrap=RESAMPLES, random_state=0)
+    return Evaluation(loaded, told, judgement, cohort)
 
 
 def _csv(metrics: list[dict[str, Any]]) -> str:

@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from data_schema.cohort import Cohort
 from models.estimator import CumulativeIncidenceModel
 from models.inference import RiskModel
@@ -16,9 +18,10 @@ from training.cohorts import Study
 from training.config import RunConfig
 from training.contract_facts import contract_facts
 from training.describing import describe
-from training.evaluation.summary import Metric
+from training.judging import Judgement, judge
 from training.mlflow_run import TrackedRun, tracked_run
 from training.osteon_fit import fit_osteon, outcome_of
+from training.patients_needed import patients_needed, too_few_patients
 from training.run_record import REPORT, RunPatients, keep_record
 from training.splits import split_by_patient
 
@@ -41,8 +44,8 @@ class Trained:
         Share of the linear part.
     trees : int
         Of the boosted part.
-    metrics : tuple of Metric
-        On the held-out patients.
+    judgement : Judgement
+        Of the held-out patients: metrics, subgroups, spread of the risks.
     report : str
         Path or URI of the report.
     """
@@ -57,7 +60,7 @@ class Trained:
     events: int
     linear_weight: float
     trees: int
-    metrics: tuple[Metric, ...]
+    judgement: Judgement
     report: str
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class Trained:
             "events": self.events,
             "linear_weight": self.linear_weight,
             "trees": self.trees,
-            "metrics": [metric.as_json() for metric in self.metrics],
+            "metrics": [metric.as_json() for metric in self.judgement.metrics],
             "report": self.report,
         }
 
@@ -111,22 +114,28 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
     )
     learned_from, held_out = study.cohort.take(split.train), study.cohort.take(split.test)
     require_evaluable(held_out, study.horizons_days)
+    needed = patients_needed(learned_from, study.horizons_days)
+    for finding in too_few_patients(len(np.unique(learned_from.patient_id.astype(str))), needed):
+        _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
     with tracked_run(study.model_name) as run:
         fitted = _fit(study, config, learned_from, progress)
         told = answers(fitted.risk_model_, held_out)
-        metrics = told.metrics(n_bootstrap=config.bootstrap_resamples, random_state=config.seed)
+        judgement = judge(
+            told, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
+        )
         _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
         facts = contract_facts(
             study,
             config,
             learned_from=learned_from,
             held_out=told,
-            metrics=metrics,
+            metrics=judgement.metrics,
             described=describe(learned_from, whole="learned from"),
         )
         risk_model = fitted.risk_model_.with_contract(**facts)
         patients = RunPatients(study.cohort, learned_from, held_out)
-        keep_record(run, risk_model, told, patients, seconds=_seconds(fitted))
+        judged = judgement.as_json() | {"sample_size": [one.as_json() for one in needed]}
+        keep_record(run, risk_model, told, patients, judged, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)
     return Trained(
         outcome=study.outcome.name,
@@ -139,7 +148,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         events=int((outcome_of(study.cohort).event == 1).sum()),
         linear_weight=fitted.linear_weight_,
         trees=fitted.n_trees_,
-        metrics=metrics,
+        judgement=judgement,
         report=run.location(REPORT),
     )
 

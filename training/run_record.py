@@ -35,6 +35,7 @@ def keep_record(
     risk_model: RiskModel,
     told: Answers,
     patients: RunPatients,
+    judged: Mapping[str, Any],
     *,
     seconds: Mapping[str, float],
 ) -> None:
@@ -48,6 +49,8 @@ def keep_record(
     told : Answers
         For the held-out patients.
     patients : RunPatients
+    judged : mapping
+        `metrics`, `subgroups`, `risk_distribution` and `sample_size`, as they are printed.
     seconds : mapping of str to float
         How long each part of the fit took.
 
@@ -64,7 +67,7 @@ def keep_record(
         told,
         patients.held_out,
         title=contract["name"],
-        evaluated=evaluation,
+        evaluated={**evaluation, **judged},
         resamples=evaluation["bootstrap_resamples"],
         random_state=contract["run"]["seed"],
         whole=patients.all,
@@ -94,6 +97,7 @@ def keep_record(
         },
         files={
             "metrics.json": json.dumps(evaluation["metrics"], indent=2),
+            "evaluation.json": json.dumps(judged, indent=2),
             "contract.json": json.dumps(contract, indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
                 [one.as_json() for one in report.explained.importance], indent=2

@@ -123,7 +123,8 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
         for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
             name = f"{group}/{metric['metric']}{suffix}"
             assert run.data.metrics[name] == pytest.approx(metric[end])
-    assert {"metrics.json", "model_card.md", "contract.json", "report.html"} <= files
+    assert {"metrics.json", "evaluation.json", "model_card.md", "contract.json"} <= files
+    assert "report.html" in files
     assert {"plots/calibration_90d.png", "plots/example_patient.png"} <= plots
     used = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(used) == {"training", "evaluation"}
