@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -23,26 +23,28 @@ __all__ = [
     "VariableInGroups",
     "by_outcome",
     "describe",
+    "only",
     "recorded_share",
     "standardised_difference",
 ]
 
 NOT_RECORDED = "not recorded"
 _MOST_LEVELS = 12
+_OWN_COLUMN = 50
 _OTHER = "other"
 
 
 class Group(TypedDict):
-    """Who a column of a table holds; `patients` is None where the number must stay hidden."""
+    """Who a column of a table holds; `stays` is None where the number must stay hidden."""
 
     label: str
-    patients: int | None
+    stays: int | None
 
 
 class VariableInGroup(TypedDict):
     """One variable in one group; None where fewer than `SMALLEST_CELL` patients stand behind it.
 
-    `levels` are patients by level, `NOT_RECORDED` last; quartiles, mean and deviation are those of
+    `levels` are stays by level, `NOT_RECORDED` last; quartiles, mean and deviation are those of
     a number that was recorded.
     """
 
@@ -96,16 +98,22 @@ def by_outcome(
     Returns
     -------
     Grouping
-        Without a group that nobody can be in.
+        Without a group that nobody is in. Those lost, or with another event, count to those of
+        whom no event is known where they are fewer than `_OWN_COLUMN` stays: so small a group would
+        make many counts of the others untellable.
     """
     time, event = outcome.time_days, outcome.event
     within = time <= horizon_days
     lost = ~is_known(time, event, horizon_days)
     group = np.select([lost, within & (event == 1), within & (event == 2)], [3, 0, 1], default=2)
+    few = [number for number in (1, 3) if 0 < (group == number).sum() < _OWN_COLUMN]
+    group[np.isin(group, few)] = 2
     labels = {
         0: f"{event_label} by day {horizon_days:g}",
         1: f"{competing or 'another event'} first",
-        2: "neither by then" if competing else f"no {event_label} by then",
+        2: f"no {event_label} {'known ' if few else ''}by then"
+        if few or not competing
+        else "neither by then",
         3: "lost before then",
     }
     present = [number for number in labels if (group == number).any()]
@@ -116,7 +124,7 @@ def by_outcome(
 
 def describe(
     cohort: Cohort,
-    grouping: Grouping | None = None,
+    groupings: Sequence[Grouping] = (),
     *,
     whole: str = "all",
     like: Description | None = None,
@@ -126,8 +134,9 @@ def describe(
     Parameters
     ----------
     cohort : Cohort
-    grouping : Grouping, optional
-        Groups that make it up; without it, only all patients are described.
+    groupings : sequence of Grouping, optional
+        Ways of dividing it, each into groups that make it up; nobody may be told apart by what is
+        told of all of them together.
     whole : str
         Label of all patients.
     like : Description, optional
@@ -136,23 +145,40 @@ def describe(
     Returns
     -------
     Description
-        Of stays, where a patient has several; a number is told if `SMALLEST_CELL` patients stand
-        behind it and no smaller one follows from it (`training.small_cells`).
+        Of stays; a number is told if `SMALLEST_CELL` patients stand behind it and no smaller one
+        follows from it (`training.small_cells`).
     """
-    empty = Grouping(labels=[], group=np.zeros(len(cohort), dtype=np.int64))
-    counted = _Counted(cohort.patient_id, grouping or empty)
-    sizes = counted.table(np.zeros(len(cohort), dtype=np.int64), 1)[0]
-    # As two levels, nobody in the second, so that one hidden group hides another.
-    hidden = hidden_cells(sizes[None, :])[0]
-    stays = counted.stays(np.zeros(len(cohort), dtype=np.int64), 1)[0]
+    counted = _Counted(cohort.patient_id, groupings)
+    everybody = np.zeros(len(cohort), dtype=np.int64)
+    labels = [whole, *(label for grouping in groupings for label in grouping["labels"])]
     groups = [
-        Group(label=label, patients=None if hide else int(number))
+        Group(label=label, stays=None if hide else int(number))
         for label, number, hide in zip(
-            [whole, *counted.grouping["labels"]], stays, hidden, strict=True
+            labels, counted.stays(everybody, 1)[0], counted.hidden(everybody, 1)[0], strict=True
         )
     ]
     named = {v["name"]: v["levels"] for v in like["variables"]} if like else {}
     return Description(groups=groups, variables=list(_variables(cohort, counted, named)))
+
+
+def only(description: Description, labels: Sequence[str]) -> Description:
+    """Return a description with the groups of the given labels, in their order."""
+    places = [[g["label"] for g in description["groups"]].index(label) for label in labels]
+    return Description(
+        groups=[description["groups"][place] for place in places],
+        variables=[
+            {**variable, "groups": [variable["groups"][place] for place in places]}
+            for variable in description["variables"]
+        ],
+    )
+
+
+def recorded_share(values: VariableInGroup) -> float | None:
+    """Return the share of stays in which a variable was recorded; None where it is hidden."""
+    if None in values["levels"]:
+        return None
+    counts = [count or 0 for count in values["levels"]]
+    return 1 - counts[-1] / max(sum(counts), 1)
 
 
 def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> float | None:
@@ -194,11 +220,17 @@ def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> flo
 
 
 class _Counted:
-    """Counts stays and patients by level and group."""
+    """Counts stays and patients by level, of all and by group."""
 
-    def __init__(self, patient_id: NDArray[np.object_], grouping: Grouping) -> None:
-        self.grouping = grouping
-        self.n_groups = len(grouping["labels"])
+    def __init__(self, patient_id: NDArray[np.object_], groupings: Sequence[Grouping]) -> None:
+        everybody = Grouping(labels=[""], group=np.zeros(len(patient_id), dtype=np.int64))
+        self.partitions = [len(grouping["labels"]) for grouping in groupings]
+        starts = np.cumsum([0, 1, *self.partitions])
+        self.column_of = [
+            start + grouping["group"]
+            for start, grouping in zip(starts, [everybody, *groupings], strict=False)
+        ]
+        self.n_columns = int(starts[-1])
         self._patient = np.unique(patient_id.astype(str), return_inverse=True)[1]
         self._once = len(np.unique(self._patient)) == len(self._patient)
 
@@ -206,17 +238,24 @@ class _Counted:
         """Return stays by level (rows), of all and by group (columns)."""
         return self._by(level, n_levels, np.arange(len(level)))
 
-    def table(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
-        """Return patients, each once in a cell, as `hidden_cells` takes them."""
+    def patients(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
+        """Return patients, each once in a cell."""
         return self._by(level, n_levels, np.arange(len(level)) if self._once else self._patient)
+
+    def hidden(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.bool_]:
+        """Return which cells must not be told."""
+        return hidden_cells(self.patients(level, n_levels), self.partitions)
+
+    def rows(self, column: int) -> NDArray[np.bool_]:
+        """Return who is in a column."""
+        return next(of == column for of in self.column_of if (of == column).any())
 
     def _by(
         self, level: NDArray[np.int64], n_levels: int, whom: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        columns = [np.zeros(len(level), dtype=np.int64), self.grouping["group"] + 1]
-        found = np.zeros((n_levels, 1 + self.n_groups), dtype=np.int64)
-        for column in columns[: 1 + bool(self.n_groups)]:
-            cell = level * (1 + self.n_groups) + column
+        found = np.zeros((n_levels, self.n_columns), dtype=np.int64)
+        for column in self.column_of:
+            cell = level * self.n_columns + column
             once = np.unique(whom * found.size + cell) % found.size
             found += np.bincount(once, minlength=found.size).reshape(found.shape)
         return found
@@ -274,8 +313,8 @@ def _in_groups(
     n_levels: int,
     counted: _Counted,
 ) -> list[VariableInGroup]:
-    patients, stays = counted.table(level, n_levels), counted.stays(level, n_levels)
-    hidden = hidden_cells(patients)
+    patients, stays = counted.patients(level, n_levels), counted.stays(level, n_levels)
+    hidden = counted.hidden(level, n_levels)
     values = column.to_numpy(dtype=float) if kind == "number" else None
     described = []
     for at in range(stays.shape[1]):
@@ -289,17 +328,8 @@ def _in_groups(
             deviation=None,
         )
         if values is not None and patients[0, at] >= SMALLEST_CELL:
-            rows = level == 0 if at == 0 else (level == 0) & (counted.grouping["group"] == at - 1)
-            seen = values[rows]
+            seen = values[(level == 0) & counted.rows(at)]
             told["quartiles"] = np.quantile(seen, [0.25, 0.5, 0.75]).tolist()
             told["mean"], told["deviation"] = float(seen.mean()), float(seen.std(ddof=1))
         described.append(told)
     return described
-
-
-def recorded_share(values: VariableInGroup) -> float | None:
-    """Return the share of stays in which a variable was recorded; None where it is hidden."""
-    if None in values["levels"]:
-        return None
-    counts = [count or 0 for count in values["levels"]]
-    return 1 - counts[-1] / max(sum(counts), 1)

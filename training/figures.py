@@ -69,6 +69,8 @@ Place = Literal[
 ]
 """Section of a report; `files` is none of them: such a figure is a file of its own only."""
 
+_MOST_RECORDED = 30
+
 _EXAMPLES = {"example_low_risk": ("low", 0.1), "example_high_risk": ("high", 0.9)}
 
 
@@ -180,7 +182,7 @@ def evaluation_figures(
 def recorded_figure(described: Description, *, words: Words) -> Iterator[Drawn]:
     """Yield what was recorded by outcome, of variables that somebody lacks, if there are such."""
     labels = [group["label"] for group in described["groups"][1:]]
-    shown = [
+    varying = [
         RecordedShare(variable["label"], shares)
         for variable in described["variables"]
         if not variable["name"].endswith("__below")
@@ -188,17 +190,24 @@ def recorded_figure(described: Description, *, words: Words) -> Iterator[Drawn]:
         if any(share is not None for share in shares)
         and any(share is None or share < 1 for share in shares)
     ]
+    apart = sorted(varying, key=lambda variable: -_widest_gap(variable.shares))[:_MOST_RECORDED]
+    shown = [variable for variable in varying if variable in apart]
     if shown and labels:
         yield Drawn(
             "recorded",
             "patients",
-            "Share of patients in whom a variable was recorded, by outcome. Variables recorded in "
-            "everybody, and counts that must be withheld, are not drawn. Where the groups lie "
-            "apart, that it was measured tells of the outcome.",
+            f"Share in whom a variable was recorded, by outcome: the {len(shown)} variables in "
+            "which the groups lie furthest apart. Where they do, that it was measured tells of the "
+            "outcome. Shares that must be withheld are not drawn.",
             f"Share recorded of {len(shown)} variables in each of the groups: {', '.join(labels)}; "
             "the numbers are in the table of what was not recorded.",
             plot_recorded(shown, labels, population=words.population),
         )
+
+
+def _widest_gap(shares: Sequence[float | None]) -> float:
+    known = [share for share in shares if share is not None]
+    return max(known) - min(known)
 
 
 def explanation_figures(explained: ExplainedCohort, *, words: Words) -> Iterator[Drawn]:

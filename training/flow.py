@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data_schema.cohort import OutcomeData
 from models.censoring import is_known
-from training.small_cells import hidden_cells
+from training.small_cells import SMALLEST_CELL, hidden_cells
 
 __all__ = ["AtHorizon", "FlowStep", "flow_step"]
 
@@ -99,11 +99,25 @@ def _at_horizon(outcome: OutcomeData, days: float) -> AtHorizon:
         ]
     )
     counts[2] = len(time) - counts.sum()
-    hidden = hidden_cells(np.array([[len(time), *counts]]))[0, 1:]
+    hidden = _hidden(counts)
     return AtHorizon(
         float(days),
         *(None if hide else int(count) for count, hide in zip(counts, hidden, strict=True)),
     )
+
+
+def _hidden(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which fates to hide: beside a small one first those with neither, whom none asks for.
+
+    The number of those with the event is told elsewhere, too.
+    """
+    whole = np.array([[counts.sum(), *counts]])
+    hidden = hidden_cells(whole)[0, 1:]
+    if not hidden.any() or counts[0] < SMALLEST_CELL:
+        return hidden
+    small = (counts > 0) & (counts < SMALLEST_CELL)
+    small[2] = True
+    return small if counts[small].sum() >= SMALLEST_CELL else hidden
 
 
 def _median_follow_up(time_days: NDArray[np.float64], event: NDArray[np.int64]) -> float:

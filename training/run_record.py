@@ -10,12 +10,15 @@ from typing import Any
 from data_schema.cohort import Cohort
 from models.inference import RiskModel
 from training.answers import Answers
+from training.describing import Description, only
 from training.mlflow_run import TrackedRun
 from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.written_report import step_of, write_report
 
-__all__ = ["REPORT", "RunPatients", "keep_record"]
+__all__ = ["HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
+
+LEARNED_FROM, HELD_OUT = "learned from", "held out"
 
 REPORT = "report.html"
 """The artifact that holds everything on one page."""
@@ -23,11 +26,14 @@ REPORT = "report.html"
 
 @dataclass(frozen=True, slots=True)
 class RunPatients:
-    """All patients of a run, and the two groups that they were split into."""
+    """The two groups that the patients of a run were split into.
 
-    all: Cohort
+    `described` tells of all of them by outcome, then of `LEARNED_FROM` and `HELD_OUT`.
+    """
+
     learned_from: Cohort
     held_out: Cohort
+    described: Description
 
 
 def keep_record(
@@ -62,6 +68,7 @@ def keep_record(
     contract = risk_model.contract
     evaluation, provenance = contract["evaluation"], contract["provenance"]
     card = model_card(contract)
+    labels = [group["label"] for group in patients.described["groups"]]
     report = write_report(
         risk_model,
         told,
@@ -70,7 +77,8 @@ def keep_record(
         evaluated={**evaluation, **judged},
         resamples=evaluation["bootstrap_resamples"],
         random_state=contract["run"]["seed"],
-        whole=patients.all,
+        described=only(patients.described, labels[:-2]),
+        compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
         steps={"Learned from": step_of(patients.learned_from, told.horizons_days)},
     )
     run.log_dataset(contract["name"], provenance["training_fingerprint"], context="training")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise, product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +16,7 @@ SMALLEST_CELL = SMALL_CELL
 """Groups of fewer patients are neither told nor drawn."""
 
 
-def hidden_cells(table: NDArray[np.int64]) -> NDArray[np.bool_]:
+def hidden_cells(table: NDArray[np.int64], partitions: Sequence[int] = ()) -> NDArray[np.bool_]:
     """Return which cells of a table of counts to hide, those that give others away among them.
 
     A cell of 1 to `SMALLEST_CELL - 1` patients is hidden. So is the smallest other one of its row
@@ -23,8 +26,11 @@ def hidden_cells(table: NDArray[np.int64]) -> NDArray[np.bool_]:
     Parameters
     ----------
     table : ndarray of int, shape (n_levels, 1 + n_groups)
-        Patients. The first column holds all of them, the others are groups that make them up; the
-        levels make up each column.
+        Patients. The first column holds all of them, the others are groups; the levels make up
+        each column.
+    partitions : sequence of int, optional
+        How many groups make up all patients, for each way of dividing them, in their order; without
+        it, all groups together do.
 
     Returns
     -------
@@ -38,23 +44,34 @@ def hidden_cells(table: NDArray[np.int64]) -> NDArray[np.bool_]:
            [False, False, False]])
     """
     hidden: NDArray[np.bool_] = (table > 0) & (table < SMALLEST_CELL)
+    ends = np.cumsum([1, *(partitions or [table.shape[1] - 1])])
     before = -1
     while hidden.sum() != before:
         before = int(hidden.sum())
         for column in range(table.shape[1]):
             _protect(table[:, column], hidden[:, column])
-        for row in np.flatnonzero(~hidden[:, 0]):
-            _protect(table[row, 1:], hidden[row, 1:])
+        for row, (start, end) in product(range(len(table)), pairwise(ends)):
+            groups, masked = table[row, start:end], hidden[row, start:end]
+            if not hidden[row, 0]:
+                _protect(groups, masked)
+            elif not masked.any():
+                _hide_smallest(groups, masked)
     return hidden
 
 
 def _protect(counts: NDArray[np.int64], hidden: NDArray[np.bool_]) -> None:
     """Hide more of a line whose total is known, until no small number follows from the others."""
     while hidden.any() and (hidden.sum() == 1 or counts[hidden].sum() < SMALLEST_CELL):
-        others = np.flatnonzero(~hidden & (counts > 0))
-        if not len(others):
+        if not _hide_smallest(counts, hidden):
             return
+
+
+def _hide_smallest(counts: NDArray[np.int64], hidden: NDArray[np.bool_]) -> bool:
+    """Hide the smallest cell that holds anybody; return whether there was one."""
+    others = np.flatnonzero(~hidden & (counts > 0))
+    if len(others):
         hidden[others[np.argmin(counts[others])]] = True
+    return bool(len(others))
 
 
 def shown_count(number: int | None) -> str:

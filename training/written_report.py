@@ -10,7 +10,7 @@ from data_schema.cohort import Cohort
 from models.inference import RiskModel
 from training.answers import Answers
 from training.comparison_figures import risk_distribution_figure, subgroup_figure
-from training.describing import by_outcome, describe
+from training.describing import Description, by_outcome, describe
 from training.explained_cohort import ExplainedCohort, explain_cohort
 from training.figures import (
     Drawn,
@@ -53,7 +53,8 @@ def write_report(
     evaluated: Mapping[str, Any],
     resamples: int,
     random_state: int,
-    whole: Cohort | None = None,
+    described: Description | None = None,
+    compared: tuple[Description, ...] = (),
     steps: Mapping[str, FlowStep] | None = None,
 ) -> WrittenReport:
     """Describe the patients, explain and draw, and put everything on one page.
@@ -71,8 +72,10 @@ def write_report(
         As `training.report.assembling.Told` takes it.
     resamples, random_state : int
         Of the intervals.
-    whole : Cohort, optional
-        All patients of a training run, these among them; without it they are other patients.
+    described : Description, optional
+        All patients of a training run by outcome; without it, those evaluated are other patients.
+    compared : tuple of Description, optional
+        Whom the training run learned from and whom it held out.
     steps : mapping of str to FlowStep, optional
         Other groups of the flow, before those evaluated.
 
@@ -81,21 +84,21 @@ def write_report(
     WrittenReport
     """
     contract = risk_model.contract
-    external = whole is None
+    external = described is None
     days = primary_horizon(judged.horizons_days, evaluated["metrics"])
     explained = explain_cohort(
         risk_model, cohort, judged.horizons_days, horizon_days=days, random_state=random_state
     )
-    shown = cohort if whole is None else whole
     words = Words.of(
         contract, "The cohort that was given to be evaluated on." if external else None
     )
-    described = describe(
-        shown,
-        by_outcome(
-            outcome_of(shown), days, event_label=words.event, competing=contract["competing"]
-        ),
-    )
+    if described is None:
+        outcome = outcome_of(cohort)
+        groups = by_outcome(outcome, days, event_label=words.event, competing=contract["competing"])
+        described = describe(cohort, [groups])
+        learned_from = contract["described"]
+        evaluated_on = describe(cohort, whole="evaluated on", like=learned_from)
+        compared = (learned_from, evaluated_on)
     drawn = [
         *evaluation_figures(
             judged,
@@ -119,7 +122,6 @@ def write_report(
             risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
         ),
     ]
-    learned_from = contract.get("described")
     told = Told(
         contract=contract,
         external=external,
@@ -133,9 +135,7 @@ def write_report(
             ),
         },
         by_outcome=described,
-        compared=None
-        if learned_from is None
-        else (learned_from, describe(cohort, whole="evaluated on", like=learned_from)),
+        compared=compared,
         explained=explained,
         pictures=_by_place(drawn),
     )

@@ -59,7 +59,7 @@ class Told:
         What is done with a group of patients -> the group.
     by_outcome : Description
         All patients, and by what had become of them.
-    compared : tuple of (Description, Description) or None
+    compared : tuple of (Description, Description)
         Whom the model learned from, and whom it was evaluated on.
     explained : ExplainedCohort
     pictures : mapping of str to sequence of Picture
@@ -73,7 +73,7 @@ class Told:
     primary_horizon_days: float
     steps: Mapping[str, FlowStep]
     by_outcome: Description
-    compared: tuple[Description, Description] | None
+    compared: tuple[Description, ...]
     explained: ExplainedCohort
     pictures: Mapping[str, Sequence[Picture]]
 
@@ -232,10 +232,8 @@ def _patients(told: Told) -> Section:
             _pictures(told, "patients"),
         ),
     ]
-    if told.compared is not None:
-        one, other = told.compared
-        table = comparison_table(one, other, caption="Learned from and evaluated on, side by side")
-        parts.append(Section("Development and evaluation compared", tables=(table,)))
+    table = comparison_table(*told.compared, caption="Learned from and evaluated on, side by side")
+    parts.append(Section("Development and evaluation compared", tables=(table,)))
     return Section("Patients", who, parts=tuple(parts))
 
 

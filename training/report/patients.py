@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from data_schema.printed_units import with_unit
+from data_schema.printed_units import printed_unit, with_unit
 from data_schema.variables import PATHWAYS
 from training.describing import (
     Description,
@@ -23,7 +23,7 @@ __all__ = ["comparison_table", "flow_section", "missing_table", "percent_text", 
 
 WITHHELD = "*"
 
-_NOTE_NUMBERS = "Numbers: median (first to third quartile). Others: patients (% of those recorded)."
+_NOTE_NUMBERS = "Numbers: median (first to third quartile). Others: stays (% of those recorded)."
 _NOTE_WITHHELD = (
     f"{WITHHELD} Withheld: fewer than {SMALLEST_CELL} patients, or a count from which such a "
     "number would follow."
@@ -78,7 +78,7 @@ def table_one(description: Description, *, caption: str) -> Table:
     """
     rows: list[tuple[str, ...]] = []
     groups = description["groups"]
-    rows.append(("Patients", "", *(_count(group["patients"]) for group in groups)))
+    rows.append(("Stays", "", *(_count(group["stays"]) for group in groups)))
     for heading, variables in _by_pathway(description):
         rows.append((heading,))
         for variable in variables:
@@ -107,8 +107,8 @@ def comparison_table(one: Description, other: Description, *, caption: str) -> T
     """
     others = {variable["name"]: variable for variable in other["variables"]}
     rows: list[tuple[str, ...]] = []
-    sizes = (_count(description["groups"][0]["patients"]) for description in (one, other))
-    rows.append(("Patients", *sizes, ""))
+    sizes = (_count(description["groups"][0]["stays"]) for description in (one, other))
+    rows.append(("Stays", *sizes, ""))
     for heading, variables in _by_pathway(one):
         shared = [v for v in variables if v["name"] in others]
         rows += [(heading,)] if shared else []
@@ -239,7 +239,7 @@ def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
     groups = variable["groups"]
     share = recorded_share(groups[0])
     recorded = WITHHELD if share is None else percent_text(share)
-    label = with_unit(variable["label"], variable["unit"])
+    label = _label(variable)
     if variable["kind"] == "number":
         yield (label, recorded, *map(_quartiles, groups))
     elif variable["kind"] == "flag":
@@ -247,14 +247,26 @@ def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
     else:
         yield (label, recorded, *("" for _ in groups))
         for place, level in enumerate(variable["levels"][:-1]):
-            yield (f"\N{EM DASH} {level}", "", *(_level(values, place) for values in groups))
+            yield (_indented(level), "", *(_level(values, place) for values in groups))
+
+
+def _label(variable: VariableInGroups) -> str:
+    """Return a label with its unit, where the label does not end with it."""
+    label = variable["label"]
+    unit = printed_unit(variable["unit"])
+    named = {label.split(" ")[0].casefold(), label.rsplit(" ")[-1].casefold()}
+    return label if unit.casefold() in named else with_unit(label, variable["unit"])
+
+
+def _indented(level: str) -> str:
+    return f"\N{EM DASH} {level.replace('_', ' ')}"
 
 
 def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[str, ...]]:
     first, second = one["groups"][0], _relevelled(other, one["levels"])
     apart = None if second is None else standardised_difference(first, second)
     difference = "" if apart is None else f"{apart:.2f}"
-    label = with_unit(one["label"], one["unit"])
+    label = _label(one)
     if one["kind"] == "number":
         yield (label, _quartiles(first), _quartiles(other["groups"][0]), difference)
     elif one["kind"] == "flag":
@@ -263,7 +275,7 @@ def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[
         yield (label, "", "", difference)
         for place, level in enumerate(one["levels"][:-1]):
             beside = "" if second is None else _level(second, place)
-            yield (f"\N{EM DASH} {level}", _level(first, place), beside, "")
+            yield (_indented(level), _level(first, place), beside, "")
 
 
 def _relevelled(variable: VariableInGroups, levels: Sequence[str]) -> VariableInGroup | None:
@@ -283,8 +295,13 @@ def _relevelled(variable: VariableInGroups, levels: Sequence[str]) -> VariableIn
 def _quartiles(values: VariableInGroup) -> str:
     if values["quartiles"] is None:
         return WITHHELD
-    low, middle, high = (f"{float(f'{value:.3g}'):,g}" for value in values["quartiles"])
+    low, middle, high = map(_number, values["quartiles"])
     return f"{middle} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    """Return a value with three digits."""
+    return f"{float(f'{value:.3g}') or 0.0:,g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _level(values: VariableInGroup, place: int) -> str:

@@ -6,7 +6,13 @@ import pytest
 
 from data_schema.cohort import Cohort, OutcomeData
 from data_schema.variables import Variable
-from training.describing import by_outcome, describe, recorded_share, standardised_difference
+from training.describing import (
+    Grouping,
+    by_outcome,
+    describe,
+    recorded_share,
+    standardised_difference,
+)
 from training.report.patients import comparison_table, missing_table, table_one
 
 VARIABLES = {
@@ -45,12 +51,12 @@ def test_a_number_is_told_by_its_quartiles_of_all_and_of_each_group() -> None:
     whole = cohort()
     groups = by_outcome(whole.outcome, 50, event_label="death", competing=None)
 
-    told = describe(whole, groups)
+    told = describe(whole, [groups])
 
     assert [group["label"] for group in told["groups"]] == [
         *("all", "death by day 50", "no death by then")
     ]
-    assert [group["patients"] for group in told["groups"]] == [200, 40, 160]
+    assert [group["stays"] for group in told["groups"]] == [200, 40, 160]
     age = named(told, "age")["groups"]
     assert age[0]["quartiles"] == pytest.approx([49.75, 99.5, 149.25])
     assert age[1]["quartiles"][1] == pytest.approx(97.5)
@@ -61,12 +67,12 @@ def test_a_flag_that_a_few_have_is_withheld_with_those_who_have_it_not() -> None
     whole = cohort()
     groups = by_outcome(whole.outcome, 50, event_label="death", competing=None)
 
-    row = named(describe(whole, groups), "dialysis")["groups"]
+    row = named(describe(whole, [groups]), "dialysis")["groups"]
 
     assert row[0]["levels"] == [None, None, 0]
     assert "*" in " ".join(
         cell
-        for cells in table_one(describe(whole, groups), caption="").rows
+        for cells in table_one(describe(whole, [groups]), caption="").rows
         if cells[0] == "Dialysis"
         for cell in cells
     )
@@ -83,17 +89,43 @@ def test_stays_of_a_few_patients_are_not_many_patients() -> None:
     assert told["quartiles"] is None
 
 
-def test_competing_and_lost_patients_are_groups_of_their_own() -> None:
-    time, event = np.array([5.0, 6.0, 7.0, 30.0]), np.array([1, 2, 0, 0])
+def fates(*counts: int) -> OutcomeData:
+    """Return so many fractures, deaths first, survivors and lost ones, by day 20."""
+    time, event = np.repeat([5.0, 6.0, 30.0, 7.0], counts), np.repeat([1, 2, 0, 0], counts)
+    return OutcomeData("fracture", time, event)
 
-    groups = by_outcome(
-        OutcomeData("fracture", time, event), 20, event_label="fracture", competing="death"
-    )
+
+def test_competing_and_lost_patients_are_groups_of_their_own() -> None:
+    groups = by_outcome(fates(60, 70, 80, 90), 20, event_label="fracture", competing="death")
 
     assert groups["labels"] == [
         *("fracture by day 20", "death first", "neither by then", "lost before then")
     ]
-    assert groups["group"].tolist() == [0, 1, 3, 2]
+    assert np.bincount(groups["group"]).tolist() == [60, 70, 80, 90]
+
+
+def test_a_few_lost_ones_are_counted_with_those_of_whom_no_event_is_known() -> None:
+    groups = by_outcome(fates(60, 0, 80, 9), 20, event_label="fracture", competing=None)
+
+    assert groups["labels"] == ["fracture by day 20", "no fracture known by then"]
+    assert np.bincount(groups["group"]).tolist() == [60, 89]
+
+
+def test_two_ways_of_dividing_do_not_tell_together_what_each_withholds() -> None:
+    whole = cohort(600)
+    # 14 on dialysis, of them 12 among the first 300: the other 2 follow from the first and all.
+    whole.features["dialysis"] = (np.isin(np.arange(600), [*range(12), 400, 401])).astype(float)
+    parts = Grouping(labels=["one", "other"], group=(np.arange(600) >= 300).astype(int))
+    outcome = by_outcome(whole.outcome, 50, event_label="death", competing=None)
+
+    told = named(describe(whole, [outcome, parts]), "dialysis")
+
+    yes = {
+        g["label"]: v["levels"][0]
+        for g, v in zip(describe(whole, [outcome, parts])["groups"], told["groups"], strict=True)
+    }
+    assert yes["all"] == 14
+    assert (yes["one"], yes["other"]) == (None, None)
 
 
 def test_standardised_difference_of_numbers_is_in_standard_deviations() -> None:

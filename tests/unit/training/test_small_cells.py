@@ -34,6 +34,17 @@ def test_nothing_is_hidden_where_no_cell_is_small() -> None:
     assert not hidden_cells(whole_and_groups(np.array([[10, 0], [500, 30]]))).any()
 
 
+def test_a_hidden_total_is_not_the_sum_of_a_second_division() -> None:
+    # The first level is small; the second is hidden with it, and must stay so in both divisions.
+    counts = np.array([[7, 4, 3, 7, 0], [40, 20, 20, 20, 20], [500, 250, 250, 250, 250]])
+
+    hidden = hidden_cells(counts, [2, 2])
+
+    for row in np.flatnonzero(hidden[:, 0]):
+        assert hidden[row, 1:3].any()
+        assert hidden[row, 3:].any()
+
+
 @given(arrays(np.int64, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=COUNTS))
 def test_no_line_tells_of_fewer_than_ten_patients(counts: np.ndarray) -> None:
     table = whole_and_groups(counts)
