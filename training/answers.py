@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,8 @@ class Answers:
         Stays asked about, and those that got no answer.
     cohort_fingerprint : str
         Of the patients asked about.
+    refused_by_rule : mapping of str to int
+        Stays that got no answer, by the code of the rule; one may break several.
     """
 
     time_days: NDArray[np.float64]
@@ -55,6 +58,7 @@ class Answers:
     rows: int
     refused: int
     cohort_fingerprint: str
+    refused_by_rule: Mapping[str, int]
 
     def metrics(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
         """Return every metric with its interval, as `training.evaluation.summary.evaluate` does."""
@@ -127,6 +131,11 @@ def answers(
         rows=len(cohort),
         refused=int((~answered).sum()),
         cohort_fingerprint=cohort.fingerprint(),
+        refused_by_rule=Counter(
+            code
+            for refusals in prediction.refusals
+            for code in dict.fromkeys(refusal["code"] for refusal in refusals)
+        ),
     )
 
 
