@@ -15,6 +15,7 @@ from training.adapters import (
     framingham,
     glow,
     hipstudy,
+    mgus2,
     nhanes,
     physionet2012,
     rhc,
@@ -34,6 +35,7 @@ ADAPTERS: Mapping[str, Dataset] = {
     "nhanes_2017_2020": nhanes.DATASET,
     "hipstudy": hipstudy.DATASET,
     "ciim_breda": ciim_breda.DATASET,
+    "mgus2": mgus2.DATASET,
 }
 
 _BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[1].parent / "shared" / "data"

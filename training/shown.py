@@ -49,23 +49,36 @@ def show_explanation(told: PatientExplanation) -> None:
 def show_benchmark(result: Mapping[str, Any]) -> None:
     """Print what each model reached, then how far Osteon is from it."""
     print_lines([f"{result['dataset']}: {result['protocol']}", ""])
-    heads = list(dict.fromkeys(key for row in result["rows"] for key in row if key != "auc"))
-    days = list(dict.fromkeys(day for row in result["rows"] for day in row.get("auc") or {}))
-    rows = [
-        [
-            *(_number(row.get(key)) for key in heads),
-            *(_number((row.get("auc") or {}).get(day)) for day in days),
-        ]
-        for row in result["rows"]
-    ]
-    columns = [*(head.replace("_", " ") for head in heads), *(f"auc {day} d" for day in days)]
-    print_rows(columns, rows, numbers=columns[1:])
-    print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+    rows = [_flat(row) for row in result["rows"]]
+    found = dict.fromkeys(head for row in rows for head in row)
+    columns = [head for head in found if sum(row.get(head) is not None for row in rows) > 1]
     print_rows(
-        ["model", "metric", "difference"],
-        [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+        columns,
+        [[_number(row.get(head)) for head in columns] for row in rows],
+        numbers=[head for head in columns if head not in ("model", "source")],
     )
+    alone = [head for head in found if head not in columns]
+    for row in rows:
+        of_it = [f"{head} {_number(row[head])}" for head in alone if row.get(head) is not None]
+        print_lines([f"{row['model']}: {', '.join(of_it)}"] if of_it else [])
+    if result["differences"]:
+        print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+        print_rows(
+            ["model", "metric", "difference"],
+            [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+        )
     print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one row with a column for each day of what it holds by day."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key} {day}\N{NO-BREAK SPACE}d": at_day for day, at_day in value.items()}
+        else:
+            flat[key.replace("_", " ")] = value
+    return flat
 
 
 def _cell(metric: Mapping[str, Any]) -> str:
