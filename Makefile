@@ -50,6 +50,6 @@ lint: install
 	$(BIN)/lint-imports
 
 benchmark: install
-	for name in support2 rhc flchain framingham glow support2-comparators; do \
+	for name in support2 rhc flchain framingham glow support2-comparators mgus2 flchain-xgbse support2-dsm; do \
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
 	done

@@ -14,6 +14,7 @@ from data_schema.errors import UsageError
 from training.compare_auroc import compare_at_fixed_horizon, compare_with_physicians
 from training.compare_curves import Progress, compare_curves
 from training.datasets import data_folder, dataset, load_dataset
+from training.published_protocols import PROTOCOLS
 
 __all__ = ["COMPARATORS", "machine", "run_benchmark"]
 
@@ -67,6 +68,9 @@ def run_benchmark(
         found = compare_with_physicians(
             data_folder(data_dir), random_state=random_state, progress=progress
         )
+    elif name in PROTOCOLS:
+        repeats = 1
+        found = PROTOCOLS[name](random_state=random_state, progress=progress)
     else:
         repeats = repeats or DEFAULT_REPEATS
         found = _compare(name, repeats, random_state, data_dir, progress)

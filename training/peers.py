@@ -34,6 +34,8 @@ __all__ = [
     "fit_xgboost_cox",
     "proportional_risk",
     "read_steps",
+    "scikit_survival_absent",
+    "structured",
     "training_outcome",
 ]
 
@@ -104,11 +106,11 @@ def fit_cox(train: Cohort) -> Predict:
     try:
         from sksurv.linear_model import CoxPHSurvivalAnalysis
     except ImportError as missing:
-        raise _not_installed() from missing
+        raise scikit_survival_absent() from missing
     outcome = training_outcome(train)
     table = filled_and_scaled(train.features)
     x = table.transform(train.features)
-    cox = CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron").fit(x, _structured(outcome))
+    cox = CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron").fit(x, structured(outcome))
     baseline = breslow(outcome, cox.predict(x))
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
@@ -122,10 +124,10 @@ def fit_forest(train: Cohort) -> Predict:
     try:
         from sksurv.ensemble import RandomSurvivalForest
     except ImportError as missing:
-        raise _not_installed() from missing
+        raise scikit_survival_absent() from missing
     table = as_measured(train.features)
     forest = RandomSurvivalForest(**FOREST, random_state=SEED)
-    forest.fit(table.transform(train.features), _structured(training_outcome(train)))
+    forest.fit(table.transform(train.features), structured(training_outcome(train)))
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
         survival = forest.predict_survival_function(
@@ -141,12 +143,12 @@ def fit_boosting(train: Cohort) -> Predict:
     try:
         from sksurv.ensemble import GradientBoostingSurvivalAnalysis
     except ImportError as missing:
-        raise _not_installed() from missing
+        raise scikit_survival_absent() from missing
     outcome = training_outcome(train)
     table = filled_and_scaled(train.features)
     x = table.transform(train.features)
     boosting = GradientBoostingSurvivalAnalysis(**BOOSTING, random_state=SEED)
-    boosting.fit(x, _structured(outcome))
+    boosting.fit(x, structured(outcome))
     baseline = breslow(outcome, boosting.predict(x))
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
@@ -232,14 +234,15 @@ def training_outcome(cohort: Cohort) -> OutcomeData:
     return cohort.outcome
 
 
-def _structured(outcome: OutcomeData) -> NDArray[np.void]:
+def structured(outcome: OutcomeData) -> NDArray[np.void]:
     """Return the outcome in scikit-survival's form."""
     rows = np.empty(len(outcome.event), dtype=[("event", bool), ("time", float)])
     rows["event"], rows["time"] = outcome.event == 1, outcome.time_days
     return rows
 
 
-def _not_installed() -> OutsideError:
+def scikit_survival_absent() -> OutsideError:
+    """Return the error to raise where scikit-survival is not installed."""
     return OutsideError(
         "scikit-survival is not installed. Install the benchmark extra: "
         "pip install 'osteon[benchmark]'."

@@ -61,7 +61,10 @@ def show_benchmark(result: Mapping[str, Any]) -> None:
     for row in rows:
         of_it = [f"{head} {_number(row[head])}" for head in alone if row.get(head) is not None]
         print_lines([f"{row['model']}: {', '.join(of_it)}"] if of_it else [])
-    if result["differences"]:
+    if all(one["low"] is None for one in result["differences"]):
+        print_lines(["", "Osteon minus the other model, on one split:"])
+        _show_by_metric(result["differences"])
+    else:
         print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
         print_rows(
             ["model", "metric", "difference"],
@@ -79,6 +82,19 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key.replace("_", " ")] = value
     return flat
+
+
+def _show_by_metric(differences: Sequence[Mapping[str, Any]]) -> None:
+    """Print differences that have no interval as models in rows and metrics in columns."""
+    found = {(one["model"], one["metric"]): f"{one['estimate']:+.4f}" for one in differences}
+    models, metrics = (
+        list(dict.fromkeys(one[key] for one in differences)) for key in ("model", "metric")
+    )
+    print_rows(
+        ["model", *(metric.replace("_", " ") for metric in metrics)],
+        [[model, *(found.get((model, metric), "") for metric in metrics)] for model in models],
+        numbers=[metric.replace("_", " ") for metric in metrics],
+    )
 
 
 def _cell(metric: Mapping[str, Any]) -> str:
