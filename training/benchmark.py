@@ -13,8 +13,10 @@ import numpy as np
 from data_schema.errors import UsageError
 from training.compare_auroc import compare_at_fixed_horizon, compare_with_physicians
 from training.compare_curves import Progress, compare_curves
+from training.compare_scores import compare_scores
 from training.datasets import data_folder, dataset, load_dataset
 from training.published_protocols import PROTOCOLS
+from training.score_questions import SCORE_QUESTIONS
 
 __all__ = ["COMPARATORS", "machine", "run_benchmark"]
 
@@ -71,6 +73,14 @@ def run_benchmark(
     elif name in PROTOCOLS:
         repeats = 1
         found = PROTOCOLS[name](random_state=random_state, progress=progress)
+    elif name in SCORE_QUESTIONS:
+        repeats = repeats or DEFAULT_REPEATS
+        found = compare_scores(
+            SCORE_QUESTIONS[name](data_folder(data_dir)),
+            repeats=repeats,
+            random_state=random_state,
+            progress=progress,
+        )
     else:
         repeats = repeats or DEFAULT_REPEATS
         found = _compare(name, repeats, random_state, data_dir, progress)

@@ -79,7 +79,7 @@ def train(
 
 
 def benchmark(
-    dataset: Annotated[str, typer.Option(help="A public data set, or support2-comparators.")],
+    dataset: Annotated[str, typer.Option(help="A public data set, or a comparison by name: osteon datasets.")],
     repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
     as_json: JsonOption = False,

@@ -70,6 +70,8 @@ def show_benchmark(result: Mapping[str, Any]) -> None:
             ["model", "metric", "difference"],
             [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
         )
+    verdicts = [one for one in result["differences"] if "verdict" in one]
+    print_lines([f"osteon beside {one['model']}: {one['verdict']}" for one in verdicts])
     print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
 
 
