@@ -158,3 +158,8 @@ def test_an_outcome_at_one_horizon_is_compared_by_area_with_scores_beside(monkey
     assert 0 <= found["rows"][0]["linear_weight"] <= 1
     # A fracture that is drawn by lot is not predictable: nothing leaks from train to test.
     assert all(0.3 < row["auroc"] < 0.7 for row in found["rows"])
+
+
+def test_a_slip_in_a_name_is_answered_with_every_name():
+    with pytest.raises(UsageError, match=r"flchain-xgbse.*Did you mean support2-dsm"):
+        run_benchmark("suport2-dsm")
