@@ -74,7 +74,14 @@ def train(
 
 
 def benchmark(
-    dataset: Annotated[str, typer.Option(help="A data set, support2-comparators or simulated.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A public data set (osteon datasets), support2-comparators, simulated; by a published "
+            "protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, rhc-score, "
+            "glow-score."
+        ),
+    ],
     repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
     as_json: JsonOption = False,
