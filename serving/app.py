@@ -10,14 +10,15 @@ from fastapi import FastAPI
 from serving import problems
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import health, predict, variables
+from serving.routes import health, page, predict, variables
 from serving.routes import models as served_models
+from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
 from serving.settings import Settings
 
 __all__ = ["ROUTERS", "create_app"]
 
-ROUTERS = (predict.router, variables.router, served_models.router, health.router)
+ROUTERS = (predict.router, variables.router, served_models.router, health.router, page.router)
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
@@ -47,5 +48,6 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
     app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(SecurityHeaders)
     describe(app)
     return app

@@ -77,8 +77,8 @@ def benchmark(
     dataset: Annotated[
         str,
         typer.Option(
-            help="A public data set (osteon datasets), support2-comparators, simulated; by a published "
-            "protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, rhc-score, "
+            help="A public data set (osteon datasets), support2-comparators or simulated; by a "
+            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, rhc-score, "
             "glow-score."
         ),
     ],
