@@ -10,14 +10,14 @@ from fastapi import FastAPI
 from serving import problems
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import health, predict, variables
+from serving.routes import fhir, health, predict, variables
 from serving.routes import models as served_models
 from serving.served import Served, ServedModel
 from serving.settings import Settings
 
 __all__ = ["ROUTERS", "create_app"]
 
-ROUTERS = (predict.router, variables.router, served_models.router, health.router)
+ROUTERS = (predict.router, variables.router, served_models.router, fhir.router, health.router)
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:

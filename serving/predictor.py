@@ -32,7 +32,7 @@ from serving.schemas import (
 )
 from serving.served import Served, ServedModel
 
-__all__ = ["predict"]
+__all__ = ["movers", "predict"]
 
 _MOVERS = 3
 
@@ -260,15 +260,28 @@ def _summary(model: ServedModel, risks: Sequence[Risk], refusals: Sequence[Remar
         for risk in risks
     ]
     sentences += wording.mover_sentences(
-        _movers(model, risks[0]), horizon_days=risks[0].horizon_days
+        movers(model, risks[0]), horizon_days=risks[0].horizon_days
     )
     return " ".join([*sentences, learned_from, NOTICE])
 
 
-def _movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:
-    """Return the measured variables that moved a risk most, and all that was not measured."""
+def movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:
+    """Return the measured variables that moved a risk most, and all that was not measured.
+
+    Parameters
+    ----------
+    model : ServedModel
+        The model that answered.
+    risk : Risk
+        Of an answer of this model.
+
+    Returns
+    -------
+    list of Mover
+        The largest first.
+    """
     labels = {feature["variable"]: feature["label"] for feature in model.contract["features"]}
-    movers = [
+    moved = [
         wording.Mover(
             label=labels[one.variable],
             points=one.points,
@@ -278,7 +291,7 @@ def _movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:
         for one in risk.contributions[:_MOVERS]
         if one.measured
     ]
-    return movers + [
+    return moved + [
         wording.Mover(label=wording.NOT_MEASURED, points=one.points)
         for one in risk.pathways
         if one.pathway == NOT_MEASURED
