@@ -17,7 +17,6 @@ from data_schema.fhir_observations import NOT_COUNTED, UCUM, FhirRecord
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, base_name
 from models import wording
-from serving.predictor import movers
 from serving.schemas import Prediction, Risk
 from serving.served import ServedModel
 
@@ -109,7 +108,7 @@ def _predictions(risk: Risk, model: ServedModel, time_zero: datetime) -> Iterato
         "outcome": _outcome(model, f"{label} {by}"),
         "probabilityDecimal": _percent(risk.risk),
         **when,
-        "rationale": _rationale(risk, model),
+        "rationale": " ".join(risk.sentences),
     }
     level = f"{100 * risk.interval.level:g} % interval"
     yield {
@@ -126,20 +125,6 @@ def _predictions(risk: Risk, model: ServedModel, time_zero: datetime) -> Iterato
             "probabilityDecimal": _percent(risk.competing_risk),
             **when,
         }
-
-
-def _rationale(risk: Risk, model: ServedModel) -> str:
-    estimate = wording.estimate_sentence(
-        risk=risk.risk,
-        low=risk.interval.low,
-        high=risk.interval.high,
-        level=risk.interval.level,
-        horizon_days=risk.horizon_days,
-        events=model.contract["event_label"],
-        competing_risk=risk.competing_risk,
-    )
-    moved = wording.mover_sentences(movers(model, risk), horizon_days=risk.horizon_days)
-    return " ".join([estimate, *moved])
 
 
 def _percent(risk: float) -> float:

@@ -277,7 +277,7 @@ def test_an_outcome_known_at_one_horizon_gives_that_horizon_alone() -> None:
     model.fit(frame, y)
 
     risk = model.predict_risk(frame)
-    assert model.risk_model_.curve(frame)[0].tolist() == [180.0]
+    assert model.risk_model_.contract["grid_days"] == [180.0]
     assert np.abs(risk[:, 0] - expit(eta)).mean() < 0.06  # 300 known outcomes, standard error .03
     with pytest.raises(InferenceError, match="must lie in 180-180 days"):
         model.predict_risk(frame, [90.0])
