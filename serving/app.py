@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from serving import problems
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import health, page, predict, variables
+from serving.routes import fhir, health, page, predict, variables
 from serving.routes import models as served_models
 from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
@@ -18,7 +18,14 @@ from serving.settings import Settings
 
 __all__ = ["ROUTERS", "create_app"]
 
-ROUTERS = (predict.router, variables.router, served_models.router, health.router, page.router)
+ROUTERS = (
+    predict.router,
+    variables.router,
+    served_models.router,
+    fhir.router,
+    health.router,
+    page.router,
+)
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
