@@ -22,6 +22,7 @@ __all__ = [
     "MEDIA_TYPE",
     "RULE_PREFIX",
     "BodyTooLarge",
+    "Conflict",
     "FieldProblem",
     "NoChampion",
     "Problem",
@@ -70,6 +71,10 @@ class NoChampion(GateError):
         super().__init__("; ".join(f"{p.field}: {p.message}" for p in self.problems))
 
 
+class Conflict(RequestBroken):
+    """A request that was right once no longer fits what the service has become."""
+
+
 class BodyTooLarge(HTTPException):
     """A request body is longer than the settings allow."""
 
@@ -81,6 +86,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
     400: ("malformed-request", "The request could not be read."),
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not answer that method."),
+    409: ("conflict", "The request no longer fits the state of the service."),
     413: ("too-large", "The request is larger than the service reads."),
     422: ("invalid-request", "The request breaks rules of the contract."),
     500: ("internal-error", "The service failed; the answer was not computed."),
@@ -90,6 +96,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
 _STATUS: tuple[tuple[type[OsteonError], int], ...] = (
     (GateError, 503),
     (OutsideError, 503),
+    (Conflict, 409),
     (DataError, 422),
     (UsageError, 422),
 )
@@ -111,7 +118,7 @@ _PYDANTIC_RULES: Mapping[str, tuple[str, str]] = {
 }
 
 # A key that a client made up is shown only if it looks like a field name.
-_PLAIN_KEY = re.compile(r"[A-Za-z_]{1,40}")
+_PLAIN_KEY = re.compile(r"[A-Za-z_-]{1,40}")
 
 
 def problem_response(
