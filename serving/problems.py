@@ -24,6 +24,7 @@ __all__ = [
     "MEDIA_TYPE",
     "RULE_PREFIX",
     "BodyTooLarge",
+    "Conflict",
     "FieldProblem",
     "NoChampion",
     "Problem",
@@ -65,6 +66,10 @@ class NoChampion(GateError):
         super().__init__("; ".join(f"{p.field}: {p.message}" for p in self.problems))
 
 
+class Conflict(RequestBroken):
+    """A request that was right once no longer fits what the service has become."""
+
+
 class BodyTooLarge(HTTPException):
     """A request body is longer than the settings allow."""
 
@@ -77,6 +82,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
     401: ("unauthorized", "The caller could not be told from a stranger."),
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not answer that method."),
+    409: ("conflict", "The request no longer fits the state of the service."),
     412: ("precondition-failed", "The FHIR data that this needs could not be had."),
     413: ("too-large", "The request is larger than the service reads."),
     415: ("unsupported-media-type", "The service reads JSON only."),
@@ -88,6 +94,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
 _STATUS: tuple[tuple[type[OsteonError], int], ...] = (
     (GateError, 503),
     (OutsideError, 503),
+    (Conflict, 409),
     (DataError, 422),
     (UsageError, 422),
 )
@@ -109,7 +116,7 @@ _PYDANTIC_RULES: Mapping[str, tuple[str, str]] = {
 }
 
 # A key that a client made up is shown only if it looks like a field name.
-_PLAIN_KEY = re.compile(r"[A-Za-z_]{1,40}")
+_PLAIN_KEY = re.compile(r"[A-Za-z_-]{1,40}")
 
 
 def problem_response(

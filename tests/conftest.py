@@ -121,6 +121,14 @@ def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
     return ServedModel(loaded, promoted=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the state of every service that a test starts out of the working directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTEON_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def patients() -> pd.DataFrame:
     """The patients that both models learned from."""
