@@ -11,11 +11,11 @@ __all__ = ["show_study_evaluation", "show_subgroups"]
 
 _Json = Mapping[str, Any]
 
-_SHOWN = ("auroc", "ipa", "oe_ratio", "calibration_slope")
+_SHOWN = ("auroc", "oe_ratio")
 
 
 def show_subgroups(subgroups: Sequence[_Json]) -> None:
-    """Print each group at the last horizon that can be judged in it."""
+    """Print each group at the last horizon that can be judged in it; the report has all metrics."""
     rows = [row for group in subgroups if (row := _group_row(group))]
     if not rows:
         return
