@@ -78,8 +78,8 @@ def benchmark(
         str,
         typer.Option(
             help="A public data set (osteon datasets), support2-comparators or simulated; by a "
-            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, rhc-score, "
-            "glow-score."
+            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, "
+            "rhc-score, glow-score."
         ),
     ],
     repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
