@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from serving.cli import serve
+from serving.cli_audit import audit
 from training.cli import add_commands, run_command
 
 # Idle OpenMP threads spin by default: beside another busy process a fit took 40 times as long.
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 add_commands(app)
 app.command()(serve)
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:

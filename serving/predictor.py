@@ -17,6 +17,7 @@ from data_schema.variables import BELOW
 from models import wording
 from models.inference import Prediction as RawPrediction
 from models.wording import NOTICE
+from serving.asked import Identity
 from serving.explaining import NOT_MEASURED, contributions, pathway_points
 from serving.patient import Patient, not_used, read_patient
 from serving.problems import FieldProblem, RequestBroken
@@ -61,6 +62,8 @@ def predict(request: PredictRequest, served: Served) -> PredictResponse:
     request : PredictRequest
     served : Served
 
+        What `served_by` gives: then the answer is on record before this returns it.
+
     Returns
     -------
     PredictResponse
@@ -71,17 +74,25 @@ def predict(request: PredictRequest, served: Served) -> PredictResponse:
         With every rule of the contract that the request breaks.
     NoChampion
         If no model is served for an outcome that was asked for.
+    OutsideError
+        If the answer cannot be recorded.
     """
     models = served.find(request.outcomes)
     patients = _read(request, models)
+    predictions = [
+        _prediction(model, patient, request.horizons_days)
+        for model, patient in zip(models, patients, strict=True)
+    ]
+    identity = (
+        Identity(str(ULID()), datetime.now(UTC))
+        if served.asked is None
+        else served.asked.record(request, models, predictions)
+    )
     return PredictResponse(
-        prediction_id=str(ULID()),
-        created_at=datetime.now(UTC),
+        prediction_id=identity.prediction_id,
+        created_at=identity.created_at,
         time_zero=request.time_zero,
-        predictions=[
-            _prediction(model, patient, request.horizons_days)
-            for model, patient in zip(models, patients, strict=True)
-        ],
+        predictions=predictions,
         notice=NOTICE,
     )
 

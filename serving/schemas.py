@@ -19,9 +19,11 @@ from serving.problems import RULE_PREFIX
 __all__ = [
     "Contribution",
     "CurvePoint",
+    "HorizonDays",
     "Ignored",
     "Interval",
     "ModelName",
+    "Name",
     "PathwayPoints",
     "PredictRequest",
     "PredictResponse",
