@@ -161,7 +161,8 @@ def _group_row(group: _Json) -> list[str]:
     if group["stays"] is None:
         return []
     judged = [m for m in group["metrics"] if m["estimate"] is not None]
-    head = [group["grouping"], group["level"], str(group["stays"]), str(group["events"])]
+    events = "withheld" if group["events"] is None else str(group["events"])
+    head = [group["grouping"], group["level"], str(group["stays"]), events]
     if not judged:
         return [*head, "", group.get("note") or "too few outcomes", *[""] * (len(_SHOWN) - 1)]
     days = judged[-1]["horizon_days"]
