@@ -11,7 +11,14 @@ from typing import Any
 import typer
 
 from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
-from training import cli_asking, cli_cohorts, cli_evaluating, cli_registry, cli_training
+from training import (
+    cli_asking,
+    cli_cohorts,
+    cli_evaluating,
+    cli_registry,
+    cli_simulation,
+    cli_training,
+)
 from training.console import print_json
 
 __all__ = ["EXIT_CODES", "add_commands", "run_command"]
@@ -30,6 +37,7 @@ def add_commands(app: typer.Typer) -> None:
     for command in (
         cli_cohorts.map_columns,
         cli_cohorts.check,
+        cli_simulation.simulate,
         cli_training.train,
         cli_asking.score,
         cli_evaluating.evaluate,

@@ -129,9 +129,12 @@ def cohort_for(
 
 def _days(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        days = [float(part) for part in text.split(",")]
     except ValueError:
         raise UsageError(f"--horizons must be days, as 28,90,365; got {text!r}.") from None
+    if len(set(days)) < len(days):
+        raise UsageError(f"--horizons must differ; got {text!r}.")
+    return days
 
 
 def _identity(loaded: LoadedModel) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from training.cli_cohorts import MappingOption, StrictOption
 from training.cli_study import run_settings, study_asked
 from training.console import JsonOption, print_json, print_lines, working
-from training.shown import show_benchmark, show_metrics
+from training.shown import show_benchmark, show_figures, show_metrics
 from training.shown_evaluation import show_subgroups
 
 __all__ = ["benchmark", "train"]
@@ -74,7 +74,14 @@ def train(
 
 
 def benchmark(
-    dataset: Annotated[str, typer.Option(help="A public data set, or support2-comparators.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A public data set (osteon datasets), support2-comparators or simulated; by a "
+            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, "
+            "rhc-score, glow-score."
+        ),
+    ],
     repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
     as_json: JsonOption = False,
@@ -88,3 +95,4 @@ def benchmark(
         print_json(result)
     else:
         show_benchmark(result)
+        show_figures(result.get("figures", []))

@@ -107,7 +107,7 @@ def _likelihood_line(test: _Json) -> str:
         return f"No likelihood-ratio test: {test['note']}."
     return (
         f"Likelihood ratio ({test['model']}): {test['statistic']:.1f} on "
-        f"{test['degrees_of_freedom']} degrees of freedom, p {_p_value(test['p_value'])}; "
+        f"{test['degrees_of_freedom']} df, p {_p_value(test['p_value'])}; "
         f"{100 * test['adequacy']:.0f} % of the whole is there without the panel."
     )
 
@@ -118,12 +118,13 @@ def _p_value(p: float) -> str:
 
 def _trade_off_lines(told: _Json) -> Iterator[str]:
     for one in told["test_trade_off"]:
-        tests = "never worth its cost" if one["tests"] is None else f"{one['tests']:,.0f} tests"
-        most = "no number" if one["high"] is None else f"{one['high']:,.0f}"
-        least = "no number" if one["low"] is None else f"{one['low']:,.0f}"
+        tests, least, most = (
+            "no number" if one[end] is None else f"{one[end]:,.0f}"
+            for end in ("tests", "low", "high")
+        )
         yield (
-            f"Acting at a risk of {one['threshold']:g}: {tests} for one more net true positive "
-            f"({least} to {most})."
+            f"Acting at a risk of {one['threshold']:g}: tests for one more net true "
+            f"positive: {tests} ({least} to {most})."
         )
 
 

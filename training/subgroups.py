@@ -23,8 +23,8 @@ MARKER_PATHWAYS = (
 """Pathways whose variables count as markers measured."""
 
 _UNKNOWN = "unknown"
-_AGES = ((50, "under 50"), (65, "50 to 64"), (75, "65 to 74"), (np.inf, "75 and over"))
-_MARKERS = ((0, "none"), (4, "1 to 4"), (9, "5 to 9"), (np.inf, "10 or more"))
+_AGES = ((50, "18 to 49"), (65, "50 to 64"), (75, "65 to 74"), (np.inf, "75 and over"))
+_MARKERS = ((0, "0"), (4, "1 to 4"), (9, "5 to 9"), (np.inf, "10 or more"))
 _MOST_SITES = 30
 
 _Levels = NDArray[np.object_]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,7 @@ def evaluate_subgroups(
     Returns
     -------
     tuple of Subgroup
-        In the order of the groupings and of their sorted levels.
+        In the order of the groupings and of their levels, numbers in them by size.
 
     Notes
     -----
@@ -150,9 +151,14 @@ def evaluate_subgroups(
             patients=patient[rows],
         )
         for grouping, levels in groupings.items()
-        for level in sorted(set(levels))
+        for level in sorted(set(levels), key=_by_number)
         for rows in [levels == level]
     )
+
+
+def _by_number(level: str) -> list[str | int]:
+    """Return a key that puts "5 to 9" before "10 or more"; text and numbers alternate in it."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(level))]
 
 
 def _event_rates(

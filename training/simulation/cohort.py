@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
+from data_schema.mapping_rules import SIMULATED
+from data_schema.variables import base_name
+from training.simulation.drawing import draw_world
 from training.simulation.extras import extra_columns, known_columns
 from training.simulation.samples import observation_table
 from training.simulation.scenarios import scenario as known_scenario
 from training.simulation.sites import CENSORED, SITES
 from training.simulation.truth import recorded_risk, truth_table
-from training.simulation.world import World, draw_world
+from training.simulation.world import World
 
-__all__ = ["DEFAULT_PATIENTS", "SIMULATED", "SimulatedCohort", "simulate"]
+__all__ = ["DEFAULT_PATIENTS", "LANDMARKS", "SimulatedCohort", "simulate"]
 
 DEFAULT_PATIENTS = 20_000
-
-SIMULATED = "simulated"
-"""Column that says in every row that nobody real is meant, and from which scenario it is."""
+LANDMARKS = ("24h", "72h")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class SimulatedCohort:
         return recorded_risk(self.world, without=without)
 
 
-def simulate(patients: int, *, seed: int, scenario: str = "published") -> SimulatedCohort:
+def simulate(
+    patients: int, *, seed: int, scenario: str = "published", landmark: str = "24h"
+) -> SimulatedCohort:
     """Draw critically ill patients from the causal model.
 
     Parameters
@@ -85,6 +88,8 @@ def simulate(patients: int, *, seed: int, scenario: str = "published") -> Simula
         0 or more: same patients, scenario and seed, same cohort.
     scenario : str
         A key of `training.simulation.scenarios.SCENARIOS`.
+    landmark : {"24h", "72h"}
+        When they are seen; at 72 h those are kept who are alive and in the ICU.
 
     Returns
     -------
@@ -104,7 +109,9 @@ def simulate(patients: int, *, seed: int, scenario: str = "published") -> Simula
         raise UsageError(
             f"patients of the scenario {scenario} must be {world_of.patients}; got {patients}."
         )
-    return SimulatedCohort(draw_world(patients, seed, world_of))
+    if landmark not in LANDMARKS:
+        raise UsageError(f"landmark must be one of {', '.join(LANDMARKS)}; got {landmark!r}.")
+    return SimulatedCohort(replace(draw_world(patients, seed, world_of), landmark=landmark))
 
 
 def _cohort_table(world: World) -> pd.DataFrame:
@@ -118,7 +125,11 @@ def _cohort_table(world: World) -> pd.DataFrame:
         for j, name in enumerate(world.table.names)
         if name in CENSORED
     }
-    found = {**recorded, **known_columns(world), **extra_columns(world, recorded, days=1.0)}
+    found = {
+        **recorded,
+        **known_columns(world),
+        **extra_columns(world, recorded, days=float(world.day)),
+    }
     columns = {}
     for name in VARIABLES:
         columns[name] = found[name]
@@ -128,23 +139,36 @@ def _cohort_table(world: World) -> pd.DataFrame:
         "patient_id": world.patient_id,
         "stay_id": world.patient_id,
         "site": np.array([site.name for site in SITES])[world.site],
-        "time_zero": pd.to_datetime(world.time_zero, utc=True),
+        "time_zero": pd.to_datetime(world.time_zero, utc=True) + pd.Timedelta(days=world.day - 1),
         SIMULATED: world.scenario.name,
     }
-    return pd.DataFrame({**ids, **columns, **_outcomes(world)})
+    outcomes = _outcomes(world)
+    table = pd.DataFrame({**ids, **columns, **outcomes})
+    # Whole numbers, since a CSV would otherwise say 1.0, which is no flag.
+    whole = [name for name in columns if VARIABLES[base_name(name)].kind == "flag"]
+    whole += [*below, *(name for name in outcomes if name.endswith("_event"))]
+    table = table.astype(dict.fromkeys(whole, "Int64"))
+    return table[world.at_risk("mortality")].reset_index(drop=True)
 
 
 def _outcomes(world: World) -> dict[str, NDArray[np.float64]]:
-    """Return days and event of both outcomes; those of fracture count from ICU discharge."""
+    """Return days and event of both outcomes; those of fracture count from ICU discharge.
+
+    The cohort of 72 h has death only: its patients have yet to leave the ICU.
+    """
     courses, last_seen = world.courses, world.last_seen
-    died = courses.death <= last_seen
+    death = {
+        "mortality_days": _days(np.minimum(courses.death, last_seen) - (world.day - 1)),
+        "mortality_event": (courses.death <= last_seen).astype(np.float64),
+    }
+    if world.landmark != "24h":
+        return death
     left = courses.icu_discharge
     first = np.minimum(np.minimum(courses.fracture, courses.death), last_seen)
     event = np.where(first == courses.fracture, 1.0, np.where(first == courses.death, 2.0, 0.0))
-    at_risk = ~np.isnan(left)
+    at_risk = world.at_risk("fracture")
     return {
-        "mortality_days": _days(np.minimum(courses.death, last_seen)),
-        "mortality_event": died.astype(np.int64),
+        **death,
         "fracture_days": np.where(at_risk, _days(first - left), np.nan),
         "fracture_event": np.where(at_risk, event, np.nan),
     }

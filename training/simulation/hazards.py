@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from training.simulation.parameter import Basis, assumed
 from training.simulation.person import FACTS
@@ -30,6 +31,7 @@ __all__ = [
     "chronic_by",
     "draw_courses",
     "fracture_incidence",
+    "mortality_in_icu",
     "mortality_risk",
 ]
 
@@ -77,7 +79,7 @@ HAZARDS: Mapping[str, Hazard] = {
             "vitamin_d": -0.05,
             "setback": 1.00,
         },
-        {"age10": 0.22, "metastatic": 0.40, "emergency": 0.10, "sepsis": 0.30},
+        {"age10": 0.22, "metastatic": 0.40, "emergency": 0.10, "sepsis": 0.40},
         assumed("19: hospital mortality, cFGF23, estradiol, OPN on day 3"),
     ),
     "chronic": Hazard(
@@ -152,6 +154,9 @@ CHRONIC_BASIS = assumed("10: 30 d 2.2, 6 months 7.2, 1 year 11.1 %")
 ICU_DEATH_SHARE, ICU_DEATH_BASIS = 0.72, Basis("10: ICU 16.2 of hospital 22.4 %", "seen")
 ICU_STAY_DAYS, ICU_STAY_LN_SD = 2.6, 1.0
 WARD_STAY_DAYS, WARD_STAY_LN_SD = 6.0, 0.8
+LEFT_BEFORE_WARD_DEATH = (0.3, 0.9)
+"""Part of the way to death at which who dies on the ward left the ICU: evenly between these."""
+
 STAY_BASIS = Basis("10: ICU median 3 d, hospital 10-12 d", "background")
 
 
@@ -201,7 +206,7 @@ def draw_courses(
     ward = np.exp(np.log(WARD_STAY_DAYS) + WARD_STAY_LN_SD * rng.standard_normal(n))
     acutely = acute < np.inf
     in_icu = acutely & (rng.random(n) < ICU_DEATH_SHARE)
-    before = acute * rng.uniform(0.3, 0.9, n)
+    before = acute * rng.uniform(*LEFT_BEFORE_WARD_DEATH, n)
     left = np.where(acutely, np.where(acutely, before, 0.0), stay)
     death = np.minimum(acute, chronic)
     icu_discharge = np.where(in_icu | (left >= death), np.nan, left)
@@ -250,6 +255,53 @@ def mortality_risk(
     cumulative = np.exp(log_acute) * -np.expm1(-days / ACUTE_DAYS)
     cumulative += np.exp(log_chronic) * chronic_by(days)
     return np.asarray(-np.expm1(-cumulative))
+
+
+def mortality_in_icu(
+    log_acute: NDArray[np.float64],
+    log_chronic: NDArray[np.float64],
+    days: float,
+    *,
+    landmark_days: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probability of being alive in the ICU at a landmark, and of dying by a day after.
+
+    Parameters
+    ----------
+    log_acute, log_chronic : ndarray of float
+        Of one shape, levels included.
+    days : float
+        From the landmark.
+    landmark_days : float
+        From the first time zero, more than 0.
+
+    Returns
+    -------
+    tuple of ndarray of float
+        Their ratio is the risk among those in the ICU at the landmark.
+    """
+    burden, end = np.exp(log_acute), landmark_days + days
+    stays = ndtr((np.log(ICU_STAY_DAYS) - np.log(landmark_days)) / ICU_STAY_LN_SD)
+    nodes, shares = np.polynomial.legendre.leggauss(5)
+    low, high = LEFT_BEFORE_WARD_DEATH
+    parts = (low + high) / 2 + (high - low) / 2 * nodes
+
+    def alive_at(day: float) -> NDArray[np.float64]:
+        """Alive on a day, and in the ICU at the landmark, were the acute illness all there is."""
+        doomed = ICU_DEATH_SHARE * _dies_acutely_after(burden, day)
+        for part, share in zip(parts, shares, strict=True):
+            after = max(day, landmark_days / part)
+            doomed += (1 - ICU_DEATH_SHARE) * share / 2 * _dies_acutely_after(burden, after)
+        return np.asarray(np.exp(-burden) * stays + doomed)
+
+    chronic = np.exp(log_chronic)
+    present = alive_at(landmark_days) * np.exp(-chronic * chronic_by(landmark_days))
+    return present, present - alive_at(end) * np.exp(-chronic * chronic_by(end))
+
+
+def _dies_acutely_after(burden: NDArray[np.float64], day: float) -> NDArray[np.float64]:
+    """Return the probability of an acute death later than a day."""
+    return np.asarray(np.exp(burden * np.expm1(-day / ACUTE_DAYS)) - np.exp(-burden))
 
 
 def fracture_incidence(

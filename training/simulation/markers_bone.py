@@ -287,7 +287,7 @@ MARKERS: tuple[Marker, ...] = (
         {"bone_mass": 0.70},
         "ct_l1",
         Basis("11: 226 +- 44 below 30 y, 89 +- 38 from 90 y", "seen"),
-        {"age10": -18.0, "premenopausal": 8.0},
+        {"age10": -17.0, "premenopausal": 8.0},
         0,
     ),
 )

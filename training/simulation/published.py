@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from training.simulation.complete import YEAR, Complete
+from training.simulation.drawing import draw_world
 from training.simulation.parameter import Mark
 from training.simulation.scenarios import SCENARIOS
 from training.simulation.sites import SITES
@@ -20,12 +20,8 @@ from training.simulation.statistics import (
     odds_ratio,
     top_to_bottom_quarter,
 )
-from training.simulation.world import World, draw_world
 
 __all__ = ["Compared", "compare_with_published"]
-
-YEAR = 365.25
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,50 +63,6 @@ class Compared:
         return {**asdict(self), "passed": self.passed}
 
 
-class _Seen:
-    """Complete markers and fates of one world: nothing is left out for not having been ordered."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.people, self.courses = world.people, world.courses
-        self.age = world.people["age"].to_numpy()
-        self.female = world.people["female"].to_numpy() == 1
-        self.age10 = (self.age - 61.0) / 10
-        self.stage = world.people["aki_stage"].to_numpy()
-        self.dies_in_hospital = np.isnan(world.courses.hospital_discharge)
-        self.dies_in_icu = np.isnan(world.courses.icu_discharge)
-        self._by_day: dict[int, Values] = {}
-
-    def of(self, name: str, day: int = 1) -> Values:
-        """Return a marker of everyone on a day; limits stand for what is below them."""
-        if day not in self._by_day:
-            self._by_day[day] = self.world.measured(day).value
-        return self._by_day[day][:, self.world.table.names.index(name)]
-
-    def in_hospital(self, day: int) -> NDArray[np.bool_]:
-        """Return who is alive and in hospital on a day of the stay."""
-        home = np.where(self.dies_in_hospital, np.inf, self.courses.hospital_discharge)
-        return np.asarray(np.minimum(home, self.courses.death) > day - 1)
-
-    def dead_by(self, days: float) -> NDArray[np.bool_]:
-        """Return who is dead by a day from time zero."""
-        return np.asarray(self.courses.death <= days)
-
-    @cached_property
-    def by_severity(self) -> tuple[Values, Values, Values]:
-        """What adjusted odds ratios are adjusted for."""
-        return self.age10, self.female.astype(float), self.of("apache2") / 7
-
-    @cached_property
-    def fractures(self) -> tuple[NDArray[np.bool_], Values, NDArray[np.bool_]]:
-        """Who is at risk, years from ICU discharge to fracture, death or 5 years, and fractures."""
-        at_risk = ~self.dies_in_icu
-        first = np.minimum(self.courses.fracture, self.courses.death) - self.courses.icu_discharge
-        years = np.minimum(first, 5 * YEAR) / YEAR
-        broke = (self.courses.fracture < self.courses.death) & (first <= 5 * YEAR)
-        return at_risk, years, broke
-
-
 def compare_with_published(patients: int, *, seed: int) -> list[Compared]:
     """Return every figure of section 19, simulated beside published.
 
@@ -124,8 +76,8 @@ def compare_with_published(patients: int, *, seed: int) -> list[Compared]:
     -------
     list of Compared
     """
-    seen = _Seen(draw_world(patients, seed, SCENARIOS["published"]))
-    parts: tuple[Callable[[_Seen], Iterator[Compared]], ...] = (
+    seen = Complete(draw_world(patients, seed, SCENARIOS["published"]))
+    parts: tuple[Callable[[Complete], Iterator[Compared]], ...] = (
         _patients,
         _mortality,
         _fgf23,
@@ -151,7 +103,7 @@ def _tolerated(
     return Compared(item, float(value), published, low, high, True, row, mark)
 
 
-def _patients(seen: _Seen) -> Iterator[Compared]:
+def _patients(seen: Complete) -> Iterator[Compared]:
     apache = seen.of("apache2")
     yield _tolerated("age, mean (years)", seen.age.mean(), "61", 60, 62, "19")
     yield _tolerated("age, SD", seen.age.std(), "16", 15, 17, "19")
@@ -168,7 +120,7 @@ def _patients(seen: _Seen) -> Iterator[Compared]:
     yield _tolerated("AKI, share", (seen.stage > 0).mean(), "0.573", 0.54, 0.60, "7")
 
 
-def _mortality(seen: _Seen) -> Iterator[Compared]:
+def _mortality(seen: Complete) -> Iterator[Compared]:
     dies, septic = seen.dies_in_hospital, seen.people["sepsis"].to_numpy() == 1
     yield _seen_figure("hospital mortality", dies.mean(), "0.16-0.22", 0.16, 0.22, "19")
     yield _tolerated("hospital mortality, sepsis", dies[septic].mean(), "0.353", 0.30, 0.40, "10")
@@ -195,7 +147,7 @@ def _mortality(seen: _Seen) -> Iterator[Compared]:
         )
 
 
-def _fgf23(seen: _Seen) -> Iterator[Compared]:
+def _fgf23(seen: Complete) -> Iterator[Compared]:
     c_terminal, intact = np.log(seen.of("fgf23_c")), np.log(seen.of("fgf23_i"))
     injured = seen.stage > 0
     for label, group, mean, sd in (
@@ -252,7 +204,7 @@ def _fgf23(seen: _Seen) -> Iterator[Compared]:
     )
 
 
-def _osteopontin(seen: _Seen) -> Iterator[Compared]:
+def _osteopontin(seen: Complete) -> Iterator[Compared]:
     yield _tolerated(
         "OPN at admission, AUROC of ICU death",
         auroc_of(seen.of("osteopontin_serum"), seen.dies_in_icu),
@@ -276,7 +228,7 @@ def _osteopontin(seen: _Seen) -> Iterator[Compared]:
     yield _tolerated("OPN, r with creatinine", related, "0.401", 0.25, 0.50, "2")
 
 
-def _estradiol(seen: _Seen) -> Iterator[Compared]:
+def _estradiol(seen: Complete) -> Iterator[Compared]:
     value, dead = seen.of("estradiol"), seen.dead_by(28)
     immunoassay = np.array([not site.limits for site in SITES])[seen.world.site]
     yield _seen_figure(
@@ -299,7 +251,7 @@ def _estradiol(seen: _Seen) -> Iterator[Compared]:
     )
 
 
-def _turnover(seen: _Seen) -> Iterator[Compared]:
+def _turnover(seen: Complete) -> Iterator[Compared]:
     medians = {
         name: {day: float(np.median(seen.of(name, day)[seen.in_hospital(day)])) for day in DAYS}
         for name in ("ctx_s", "p1np")
@@ -326,7 +278,7 @@ def _turnover(seen: _Seen) -> Iterator[Compared]:
     )
 
 
-def _mineral(seen: _Seen) -> Iterator[Compared]:
+def _mineral(seen: Complete) -> Iterator[Compared]:
     vitamin_d, dies = seen.of("vitd25"), seen.dies_in_hospital
     yield _seen_figure("25-OH D, mean (ng/mL)", vitamin_d.mean(), "14-20", 14, 20, "7")
     yield _seen_figure("25-OH D, SD (ng/mL)", vitamin_d.std(), "7-11", 7, 11.2, "7")
@@ -378,7 +330,7 @@ def _mineral(seen: _Seen) -> Iterator[Compared]:
     )
 
 
-def _bone(seen: _Seen) -> Iterator[Compared]:
+def _bone(seen: Complete) -> Iterator[Compared]:
     attenuation = seen.of("l1_hu")
     young, old = seen.age < 30, seen.age >= 90
     yield _tolerated("L1 HU below 30 y", attenuation[young].mean(), "226", 206, 246, "11")
@@ -387,7 +339,7 @@ def _bone(seen: _Seen) -> Iterator[Compared]:
     yield _tolerated("L1 HU, SD from 90 y", attenuation[old].std(), "38", 30, 50, "11")
 
 
-def _fracture(seen: _Seen) -> Iterator[Compared]:
+def _fracture(seen: Complete) -> Iterator[Compared]:
     at_risk, years, broke = seen.fractures
     for label, sex, rate, rate_ci, incidence, ci in (
         ("women", seen.female, "3.84", (2.58, 5.09), "0.145", (0.100, 0.186)),

@@ -7,13 +7,11 @@ import pandas as pd
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import LOINC, Variable
+from training.simulation.sites import ONCE
 from training.simulation.states import DAYS
 from training.simulation.world import World
 
 __all__ = ["observation_code", "observation_table"]
-
-_ONCE = frozenset({"dxa", "ct_l1"})
-"""Panels that are not repeated during a stay."""
 
 
 def observation_code(variable: Variable) -> str:
@@ -45,7 +43,7 @@ def observation_table(world: World) -> pd.DataFrame:
         time; `comparator` is `<` where the value is a detection limit, else missing.
     """
     hours = world.rng("extras", 1).uniform(0, 6, len(world))
-    once = np.array([marker.panel in _ONCE for marker in world.table.markers])
+    once = np.array([marker.panel in ONCE for marker in world.table.markers])
     variables = [VARIABLES[name] for name in world.table.names]
     blocks = []
     for day in DAYS:

@@ -14,6 +14,7 @@ from training.simulation.parameter import Basis, assumed
 
 __all__ = [
     "CENSORED",
+    "ONCE",
     "PANELS",
     "ROUTINE",
     "SITES",
@@ -114,6 +115,9 @@ PANELS: Mapping[str, float] = {
 markers, and routine laboratory values are there in almost all."""
 
 PANELS_BASIS = assumed("21: exposure prevalences were not seen")
+
+ONCE = frozenset({"dxa", "ct_l1"})
+"""Panels that are not repeated during a stay."""
 
 WITHIN_PANEL = 0.96
 """Share of an ordered panel's markers that the laboratory returns."""

@@ -9,16 +9,22 @@ spread draws. What is no column but known wherever a model is used counts too: s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, logit
 
 from data_schema.outcomes import OUTCOMES
-from training.simulation.contributions import Recorded, contributions, expected_log_hazards
-from training.simulation.hazards import BENDS, fracture_incidence, mortality_risk
+from data_schema.variables import PATHWAYS
+from training.simulation.contributions import Recorded, moved_log_hazards
+from training.simulation.hazards import (
+    BENDS,
+    HAZARDS,
+    fracture_incidence,
+    mortality_in_icu,
+    mortality_risk,
+)
 from training.simulation.posterior import Evidence, condition, standard_draws
 from training.simulation.sites import CENSORED
 from training.simulation.states import STATES, correlation
@@ -30,13 +36,19 @@ DRAWS = 128
 """Draws per patient; with four times as many, risks change by 0.001 on average."""
 
 _CHUNK = 1000
-_HAZARDS = ("acute", "chronic", "fracture")
+_STEP = 0.01
+_LEAST_RISK = 1e-12
 Told = Callable[[float], object]
 
 
 def horizons(outcome: str) -> tuple[float, ...]:
     """Return the default horizons of an outcome, in days."""
     return tuple(map(float, OUTCOMES[outcome].horizons_days))
+
+
+def _outcomes(world: World) -> tuple[str, ...]:
+    """Return the outcomes that the cohort tells; at 72 h fracture is not one of them."""
+    return ("mortality", "fracture") if world.landmark == "24h" else ("mortality",)
 
 
 def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
@@ -52,12 +64,15 @@ def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
     -------
     ndarray of float
     """
-    log = {name: world.log_hazard(name) for name in _HAZARDS}
-    return np.column_stack([_risk(outcome, log, days, None) for days in horizons(outcome)])
+    return _at_horizons(world, outcome, {name: world.log_hazard(name) for name in HAZARDS}, None)
 
 
 def recorded_risk(
-    world: World, *, without: frozenset[str] = frozenset(), draws: int = DRAWS, progress: Told = id
+    world: World,
+    *,
+    without: frozenset[str] = frozenset(),
+    draws: int = DRAWS,
+    progress: Told = lambda _: None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return the best attainable risk of each outcome.
 
@@ -75,20 +90,14 @@ def recorded_risk(
     -------
     dict of str to ndarray of float, shape (n_patients, n_horizons)
     """
-    measured = world.measured()
-    standard = standard_draws(draws, 3 + len(BENDS) + len(CENSORED) + 1)
-    found: dict[str, list[NDArray[np.float64]]] = {"mortality": [], "fracture": []}
-    for part in _parts(world, measured, without):
-        log, weight = _drawn(world, part, standard)
+    found: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    for log, weight in _each_portion(world, without, draws, progress):
         for outcome, risks in found.items():
-            risks.append(
-                np.column_stack([_risk(outcome, log, days, weight) for days in horizons(outcome)])
-            )
-        progress(part.rows.stop / len(world))
+            risks.append(_at_horizons(world, outcome, log, weight))
     return {outcome: np.vstack(risks) for outcome, risks in found.items()}
 
 
-def truth_table(world: World, progress: Told = id) -> pd.DataFrame:
+def truth_table(world: World, progress: Told = lambda _: None) -> pd.DataFrame:
     """Return the truth about every patient at risk, one row per outcome and horizon.
 
     Parameters
@@ -101,58 +110,139 @@ def truth_table(world: World, progress: Told = id) -> pd.DataFrame:
     -------
     DataFrame
         `patient_id, outcome, horizon_days, risk_full, risk_recorded, base_log_odds` and one
-        `contribution__<pathway>` each (`contributions.contributions` says of what).
+        `contribution__<pathway>` each in log-odds, as `contributions`
+        defines it; `base_log_odds` is what they leave, on average.
     """
-    recorded = recorded_risk(world, progress=progress)
-    measured = world.measured()
-    expected = expected_log_hazards(world, _parts(world, measured, frozenset()))
+    moved = {outcome: _moved(world, outcome) for outcome in _outcomes(world)}
+    risks, slopes = _risks_and_slopes(world, moved, progress)
     blocks = []
-    for outcome, risk in recorded.items():
-        at_risk = np.ones(len(world), dtype=bool)
-        if outcome == "fracture":
-            at_risk = ~np.isnan(world.courses.icu_discharge)
-        full = full_risk(world, outcome)
+    for outcome in _outcomes(world):
+        at_risk = world.at_risk(outcome)
+        full, best = full_risk(world, outcome), risks[outcome]
         for place, days in enumerate(horizons(outcome)):
-            base, by_pathway = contributions(expected, partial(_risk_given, outcome, days))
-            block = pd.DataFrame(
-                {
-                    "patient_id": world.patient_id,
-                    "outcome": outcome,
-                    "horizon_days": days,
-                    "risk_full": full[:, place],
-                    "risk_recorded": risk[:, place],
-                    "base_log_odds": base,
-                    **{f"contribution__{name}": told for name, told in by_pathway.items()},
-                }
+            by_pathway = np.zeros((len(world), len(PATHWAYS)))
+            for k, name in enumerate(HAZARDS):
+                by_pathway += slopes[outcome][:, place, k, None] * moved[outcome][name]
+            by_pathway = by_pathway[at_risk]
+            unmoved = _log_odds(best[at_risk, place]) - by_pathway.sum(axis=1)
+            blocks.append(
+                pd.DataFrame(
+                    {
+                        "patient_id": world.patient_id[at_risk],
+                        "outcome": outcome,
+                        "horizon_days": days,
+                        "risk_full": full[at_risk, place],
+                        "risk_recorded": best[at_risk, place],
+                        "base_log_odds": unmoved.mean(),
+                        **{
+                            f"contribution__{pathway}": by_pathway[:, k]
+                            for k, pathway in enumerate(PATHWAYS)
+                        },
+                    }
+                )
             )
-            blocks.append(block[at_risk])
     return pd.concat(blocks, ignore_index=True)
 
 
-def _risk_given(
-    outcome: str, days: float, log: Mapping[str, NDArray[np.float64]]
+def _moved(world: World, outcome: str) -> dict[str, NDArray[np.float64]]:
+    """Return how far each pathway moves each expected log-hazard, (n_patients, n_pathways)."""
+    records = _records(world, world.measured(), frozenset())
+    return moved_log_hazards(world, records, among=world.at_risk(outcome))
+
+
+def _risks_and_slopes(
+    world: World, moved: Mapping[str, Mapping[str, NDArray[np.float64]]], progress: Told
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Return recorded risks, and how their log-odds rise with each log-hazard, (n, horizons, 3).
+
+    The slope is the mean over the way from the reference to the patient (three Gauss-Legendre
+    nodes), so that contributions add up to the difference between the two.
+    """
+    risks: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    slopes: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    start = 0
+    for log, weight in _each_portion(world, frozenset(), DRAWS, progress):
+        rows = slice(start, start + len(weight))
+        start = rows.stop
+        for outcome in _outcomes(world):
+            risks[outcome].append(_at_horizons(world, outcome, log, weight))
+            way = {name: by.sum(axis=1)[rows, None] for name, by in moved[outcome].items()}
+            slopes[outcome].append(_mean_slopes(world, outcome, log, way, weight))
+    return (
+        {outcome: np.vstack(parts) for outcome, parts in risks.items()},
+        {outcome: np.concatenate(parts) for outcome, parts in slopes.items()},
+    )
+
+
+def _mean_slopes(
+    world: World,
+    outcome: str,
+    log: Mapping[str, NDArray[np.float64]],
+    way: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    return _risk(outcome, log, days, None)
+    """Return the mean slope of log-odds in each log-hazard along the way, (n, horizons, 3)."""
+    nodes, shares = np.polynomial.legendre.leggauss(3)
+    found = np.zeros((len(weight), len(horizons(outcome)), len(HAZARDS)))
+    for node, share in zip(nodes, shares, strict=True):
+        here = {name: log[name] - (1 - node) / 2 * way[name] for name in HAZARDS}
+        odds = _log_odds(_at_horizons(world, outcome, here, weight))
+        higher = [
+            _log_odds(_at_horizons(world, outcome, {**here, name: here[name] + _STEP}, weight))
+            for name in HAZARDS
+        ]
+        found += share / 2 * np.stack([up - odds for up in higher], axis=2) / _STEP
+    return found
+
+
+def _log_odds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log-odds; a risk that rounds to 1 is as far as they go."""
+    return np.asarray(logit(risk.clip(_LEAST_RISK, 1 - _LEAST_RISK)))
+
+
+def _each_portion(
+    world: World, without: frozenset[str], draws: int, progress: Told
+) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
+    """Yield log-hazards and weights of draws, portion by portion."""
+    standard = standard_draws(draws, len(HAZARDS) + len(BENDS) + 1 + len(CENSORED))
+    for record in _records(world, world.measured(), without):
+        yield _drawn(world, record, standard)
+        progress(record.rows.stop / len(world))
+
+
+def _at_horizons(
+    world: World,
+    outcome: str,
+    log: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Return risks at the default horizons; with weights (n, draws), their means over draws."""
+    return np.column_stack([_risk(world, outcome, log, days, weight) for days in horizons(outcome)])
 
 
 def _risk(
+    world: World,
     outcome: str,
     log: Mapping[str, NDArray[np.float64]],
     days: float,
     weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Return a risk, or with weights (n, draws) its mean over draws."""
-    if outcome == "mortality":
-        died = mortality_risk(log["acute"], log["chronic"], days)
-        return died if weight is None else np.einsum("im,im->i", weight, died)
-    leaves, breaks = fracture_incidence(log["acute"], log["chronic"], log["fracture"], days)
+    acute, chronic = log["acute"], log["chronic"]
+    if outcome == "fracture":
+        at_risk, happens = fracture_incidence(acute, chronic, log["fracture"], days)
+    elif world.landmark == "24h":
+        happens = mortality_risk(acute, chronic, days)
+        at_risk = np.ones_like(happens)
+    else:
+        at_risk, happens = mortality_in_icu(acute, chronic, days, landmark_days=world.day - 1.0)
     if weight is None:
-        return np.asarray(breaks / leaves)
-    # Being at risk, which is to leave the ICU alive, tells of the states as well.
-    return np.asarray((weight * breaks).sum(1) / (weight * leaves).sum(1))
+        return np.asarray(happens / at_risk)
+    # Being at risk tells of the states as well.
+    return np.asarray((weight * happens).sum(1) / (weight * at_risk).sum(1))
 
 
-def _parts(world: World, measured: Measured, without: frozenset[str]) -> Iterator[Recorded]:
+def _records(world: World, measured: Measured, without: frozenset[str]) -> Iterator[Recorded]:
     """Yield patients in portions, with the evidence that their record holds."""
     table = world.table
     counted = world.recorded & world.informing & ~world.in_pathways(without)
@@ -169,31 +259,31 @@ def _parts(world: World, measured: Measured, without: frozenset[str]) -> Iterato
 
 
 def _drawn(
-    world: World, part: Recorded, standard: NDArray[np.float64]
+    world: World, record: Recorded, standard: NDArray[np.float64]
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
     """Return log-hazards of draws, and the weights of the draws, each (n_patients, n_draws)."""
-    rows, names = part.rows, world.table.names
-    posterior = condition(world.prior_mean()[rows], correlation(), part.told)
+    rows, names = record.rows, world.table.names
+    posterior = condition(world.prior_mean()[rows], correlation(), record.told)
     censored = [names.index(name) for name in CENSORED]
     n = rows.stop - rows.start
     states = [np.eye(len(STATES))[STATES.index(name)] for name in (*BENDS, "severity")]
-    shared = np.vstack([*states, part.told.loads[censored]])
+    shared = np.vstack([*states, record.told.loads[censored]])
     directions = np.concatenate(
         [
-            np.stack([world.direction(name)[rows] for name in _HAZARDS], axis=1),
+            np.stack([world.direction(name)[rows] for name in HAZARDS], axis=1),
             np.broadcast_to(shared, (n, *shared.shape)),
         ],
         axis=1,
     )
     drawn = posterior.draws(directions, standard)
-    log = {name: drawn[:, :, k] + world.fixed(name)[rows, None] for k, name in enumerate(_HAZARDS)}
+    log = {name: drawn[:, :, k] + world.fixed(name)[rows, None] for k, name in enumerate(HAZARDS)}
     for k, (curvature, lowest, _) in enumerate(BENDS.values()):
         log["acute"] = log["acute"] + curvature * (drawn[:, :, 3 + k] - lowest) ** 2
     log_weight = np.zeros(drawn.shape[:2])
     for k, j in enumerate(censored):
-        below = part.below[:, j]
+        below = record.below[:, j]
         seen = drawn[below, :, 4 + len(BENDS) + k]
-        log_weight[below] += log_ndtr((part.limit[below, j, None] - seen) / world.table.noise[j])
+        log_weight[below] += log_ndtr((record.limit[below, j, None] - seen) / world.table.noise[j])
     if world.scenario.testing_by_severity:
         log_weight += _of_orders(world, rows, drawn[:, :, 3 + len(BENDS)])
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""One draw of a whole world: people, hidden states, what happens to them, and what is measured."""
+"""A whole world: people, hidden states, what happens to them, and what is measured."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from training.simulation.hazards import (
     FGF23_ON_FRACTURE_IN_CKD,
     HAZARDS,
     Courses,
-    draw_courses,
 )
 from training.simulation.marker import MarkerTable, marker_table
-from training.simulation.person import FACTS, draw_people, facts_matrix
+from training.simulation.person import FACTS
 from training.simulation.posterior import Evidence, condition
 from training.simulation.scenarios import Scenario
 from training.simulation.sites import (
     CENSORED,
+    ONCE,
     PANELS,
     ROUTINE,
     SITES,
@@ -34,11 +34,17 @@ from training.simulation.sites import (
 )
 from training.simulation.states import STATES, correlation, effects_matrix
 
-__all__ = ["Measured", "World", "draw_world"]
+__all__ = [
+    "DAYS_PER_YEAR",
+    "FIRST_DAY",
+    "PANEL_PATHWAYS",
+    "STREAMS",
+    "YEARS",
+    "Measured",
+    "World",
+]
 
 FIRST_DAY, YEARS, DAYS_PER_YEAR = np.datetime64("2012-01-01", "s"), 10, 365.25
-LAST_SEEN = np.datetime64("2024-01-01", "s")
-LOST_PER_YEAR = 0.03
 LASTING_NOISE = 0.5
 """Share of a marker's own variance that stays with the patient from one sample to the next."""
 
@@ -58,7 +64,7 @@ PANEL_PATHWAYS = frozenset(
 )
 """What tells nothing of its own in the scenario without added value."""
 
-_STREAMS = {
+STREAMS = {
     "people": 0,
     "states": 1,
     "courses": 2,
@@ -68,7 +74,12 @@ _STREAMS = {
     "decoys": 6,
     "extras": 7,
 }
+"""Purpose of a random stream -> its number."""
+
 _FIRST_SAMPLE = 100
+
+_USUAL_SEVERITY = 0.9
+"""Mean of hidden severity, so that as many tests are ordered whether or not it drives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,8 @@ class World:
     courses : Courses
     last_seen : ndarray of float, shape (n_patients,)
         Days from time zero to the end of observation.
+    landmark : {"24h", "72h"}
+        When the cohort is seen. Time zero and all days of the world are those of 24 h.
     """
 
     scenario: Scenario
@@ -121,14 +134,30 @@ class World:
     states: NDArray[np.float64]
     courses: Courses
     last_seen: NDArray[np.float64]
+    landmark: str = "24h"
 
     def __len__(self) -> int:
         return len(self.people)
 
     def rng(self, stream: str, day: int = 0) -> np.random.Generator:
         """Return the generator of one purpose, so that no draw depends on another's being made."""
-        number = _STREAMS[stream] if not day else _FIRST_SAMPLE + day
+        number = STREAMS[stream] if not day else _FIRST_SAMPLE + day
         return np.random.default_rng([self.seed, number])
+
+    @property
+    def day(self) -> int:
+        """Day of the stay on which the cohort is seen."""
+        return {"24h": 1, "72h": 3}[self.landmark]
+
+    def at_risk(self, outcome: str) -> NDArray[np.bool_]:
+        """Return who is at risk: for fracture who leaves the ICU alive, at 72 h who is in it."""
+        courses = self.courses
+        if outcome == "fracture":
+            return ~np.isnan(courses.icu_discharge)
+        if self.landmark == "24h":
+            return np.ones(len(self), dtype=bool)
+        left = np.where(np.isnan(courses.icu_discharge), np.inf, courses.icu_discharge)
+        return np.asarray(np.minimum(left, courses.death) > self.day - 1)
 
     @cached_property
     def table(self) -> MarkerTable:
@@ -145,15 +174,22 @@ class World:
         """Return whether each marker belongs to one of some pathways, (n_markers,)."""
         return np.array([VARIABLES[name].pathway in pathways for name in self.table.names])
 
-    @cached_property
-    def usual_values(self) -> NDArray[np.float64]:
-        """Mean of each marker where it is recorded, less its location and what kits add, (n,).
+    def usual_values(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the mean of each marker where it is recorded, less what location and kits add.
 
-        In units of spread; 0 for a marker that is recorded in nobody.
+        Parameters
+        ----------
+        among : ndarray of bool, shape (n_patients,)
+
+        Returns
+        -------
+        ndarray of float, shape (n_markers,)
+            In units of spread; 0 for a marker that is recorded in nobody.
         """
         value = self.measured().residual + self.facts @ self.table.effects(list(FACTS)).T
-        count = np.maximum(self.recorded.sum(axis=0), 1)
-        return np.asarray((value * self.recorded).sum(axis=0) / count)
+        recorded = self.recorded[among]
+        count = np.maximum(recorded.sum(axis=0), 1)
+        return np.asarray((value[among] * recorded).sum(axis=0) / count)
 
     @cached_property
     def ordered(self) -> NDArray[np.bool_]:
@@ -186,7 +222,7 @@ class World:
 
     @cached_property
     def recorded(self) -> NDArray[np.bool_]:
-        """Whether each marker is in the record of the first day, (n_patients, n_markers)."""
+        """Whether each marker is in the record of a day, (n_patients, n_markers)."""
         panels = list(PANELS)
         of_marker = [panels.index(marker.panel) for marker in self.table.markers]
         returned = self.rng("extras").random((len(self), len(of_marker))) < WITHIN_PANEL
@@ -277,25 +313,26 @@ class World:
         left_out = _left_out_of_decoys()
         pathways = np.array([VARIABLES[name].pathway for name in self.table.names])
         told = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
-        first = self._measure(1, self.states, left_out)
+        first = self._measure(self.day, self.states, left_out)
         evidence = Evidence(np.where(told, first.residual, np.nan), first.loads, self.table.noise)
         posterior = condition(self.prior_mean(left_out), correlation(), evidence)
         root = np.linalg.cholesky(posterior.covariance)
         noise = self.rng("decoys").standard_normal(self.states.shape)
         return np.asarray(posterior.mean + np.einsum("ikl,il->ik", root, noise))
 
-    def measured(self, day: int = 1) -> Measured:
+    def measured(self, day: int | None = None) -> Measured:
         """Return every marker on a day of the stay.
 
         Parameters
         ----------
-        day : int
-            One of `states.DAYS`.
+        day : int, optional
+            One of `states.DAYS`; the day of the cohort without it.
 
         Returns
         -------
         Measured
         """
+        day = day or self.day
         own = self._measure(day, self.states, frozenset())
         if self.scenario.panel_informs:
             return own
@@ -312,6 +349,8 @@ class World:
         shift, loads = table.on_day(day)
         lasting = self.rng("sampling").standard_normal(shape)
         fresh = self.rng("sampling", day).standard_normal(shape)
+        once = [marker.panel in ONCE for marker in table.markers]
+        fresh[:, once] = self.rng("sampling", 1).standard_normal(shape)[:, once]
         noise = np.sqrt(LASTING_NOISE) * lasting + np.sqrt(1 - LASTING_NOISE) * fresh
         effects = table.effects(list(FACTS)) * [float(fact not in left_out) for fact in FACTS]
         known = self.facts @ effects.T + self.offsets + shift
@@ -329,81 +368,9 @@ class World:
         return Measured(value, below, (printed - table.location) / table.spread - known, loads)
 
 
-def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
-    """Draw people, states, fates and follow-up.
-
-    Parameters
-    ----------
-    patients : int
-    seed : int
-    scenario : Scenario
-
-    Returns
-    -------
-    World
-        The same for the same arguments.
-    """
-    rngs = {name: np.random.default_rng([seed, number]) for name, number in _STREAMS.items()}
-    rng = rngs["people"]
-    share = np.array([site.share for site in SITES])
-    site = rng.choice(len(SITES), patients, p=share / share.sum())
-    days = np.sort(rng.uniform(0, YEARS * DAYS_PER_YEAR, patients))
-    time_zero = FIRST_DAY + (days * 86_400).astype("timedelta64[s]")
-    older = np.array([site.older for site in SITES])[site]
-    if scenario.shifted_site:
-        older = older + 8.0 * (site == len(SITES) - 1)
-    if scenario.drift:
-        older = older + 0.4 * (_years(time_zero) - (YEARS - 1) / 2)
-    people = draw_people(patients, rng, older=older)
-    people = people.assign(
-        contrast=(rng.random(patients) < 0.6).astype(float),
-        fasting=(rng.random(patients) < 0.85).astype(float),
-        exogenous_hormones=((rng.random(patients) < 0.03) * people["female"]).astype(float),
-    )
-    # Warmest, and richest in vitamin D, in the middle of August.
-    season = np.cos(2 * np.pi * (days % DAYS_PER_YEAR - 227) / DAYS_PER_YEAR)
-    facts = facts_matrix(people, season)
-    noise = rngs["states"].standard_normal((patients, len(STATES)))
-    states = facts @ effects_matrix(tuple(FACTS), left_out=frozenset()).T
-    states = states + noise @ np.linalg.cholesky(correlation()).T
-    nobody = np.full(patients, np.nan)
-    world = World(
-        scenario,
-        seed,
-        people,
-        site,
-        time_zero,
-        facts,
-        states,
-        Courses(nobody, nobody, nobody, nobody),
-        nobody,
-    )
-    acute, chronic, fracture = (world.log_hazard(name) for name in ("acute", "chronic", "fracture"))
-    courses = draw_courses(acute, chronic, fracture, rngs["courses"])
-    last_seen = _follow_up(world, courses, rngs["follow_up"])
-    return World(scenario, seed, people, site, time_zero, facts, states, courses, last_seen)
-
-
-_USUAL_SEVERITY = 0.9
-"""Mean of hidden severity, so that as many tests are ordered whether or not it drives them."""
-
-
 def _years(time_zero: NDArray[np.datetime64]) -> NDArray[np.float64]:
     days = (time_zero - FIRST_DAY) / np.timedelta64(86_400, "s")
     return np.asarray(np.floor(days / DAYS_PER_YEAR))
-
-
-def _follow_up(world: World, courses: Courses, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return days to the end of observation: of the study, or when lost after the hospital."""
-    study = (LAST_SEEN - world.time_zero) / np.timedelta64(86_400, "s")
-    log_rate = np.zeros(len(world))
-    if world.scenario.censoring_by_facts:
-        known = dict(zip(FACTS, world.facts.T, strict=True))
-        log_rate = 1.2 + 0.5 * known["age10"] + 0.6 * known["aki3"] + 0.6 * known["sepsis"]
-    lost = rng.exponential(size=len(world)) / (LOST_PER_YEAR * np.exp(log_rate)) * DAYS_PER_YEAR
-    # Nobody is lost in hospital; who dies there is never seen leaving it.
-    home = np.where(np.isnan(courses.hospital_discharge), np.inf, courses.hospital_discharge)
-    return np.asarray(np.minimum(study, home + lost))
 
 
 def _left_out_of_decoys() -> frozenset[str]:

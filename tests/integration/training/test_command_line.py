@@ -350,6 +350,11 @@ def test_rollback_without_an_earlier_approved_version_says_no(trained: Any) -> N
         (("explain", "--model", f"models:/{MODEL}/9"), 2, "usage"),
         (("explain", "--model", CHAMPION, "--horizon", "100000"), 2, "usage"),
         (("score", "others.csv", "--model", CHAMPION, "--out", "s.xlsx"), 2, "usage"),
+        (
+            ("score", "others.csv", "--model", CHAMPION, "--out", "s.csv", "--horizons", "28,28"),
+            2,
+            "usage",
+        ),
         (("score", "others.csv", "--model", CHAMPION, "--out", "no/s.csv"), 2, "usage"),
         (("score", "nothing.csv", "--model", CHAMPION, "--out", "s.csv"), 2, "usage"),
         (("train", "cohort.csv", "--outcome", "falls"), 2, "usage"),
