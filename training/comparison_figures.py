@@ -14,6 +14,7 @@ from training.comparison_plots import (
 )
 from training.figures import Drawn, Words
 from training.report.performance import metric_at
+from training.report.study_sections import grouping_label, level_label
 
 __all__ = ["panel_figures", "risk_distribution_figure", "subgroup_figure", "validation_figure"]
 
@@ -79,8 +80,10 @@ def _groups(
             continue
         if group["grouping"] != heading:
             heading = group["grouping"]
-            rows.append(Estimate(heading.capitalize(), heading=True))
-        rows.append(Estimate(group["level"], metric["estimate"], metric["low"], metric["high"]))
+            rows.append(Estimate(grouping_label(heading), heading=True))
+        rows.append(
+            Estimate(level_label(group["level"]), metric["estimate"], metric["low"], metric["high"])
+        )
     if not rows:
         return
     known = overall is not None and overall["estimate"] is not None
