@@ -152,7 +152,9 @@ def true_shares(told: pd.DataFrame) -> dict[str, float]:
     dict of str to float
         Pathway -> points.
     """
-    risk, base = told["risk_recorded"].to_numpy(), told["base_log_odds"].to_numpy()
+    # A risk that rounds to 1 has no log-odds.
+    risk = told["risk_recorded"].to_numpy().clip(1e-12, 1 - 1e-12)
+    base = told["base_log_odds"].to_numpy()
     way = logit(risk) - base
     near = np.abs(way) < 1e-6
     gain = np.where(near, risk * (1 - risk), (risk - expit(base)) / np.where(near, 1.0, way))

@@ -190,7 +190,7 @@ def test_contributions_explain_the_recorded_risk(simulated: SimulatedCohort) -> 
     truth = simulated.truth
     names = [f"contribution__{pathway}" for pathway in PATHWAYS]
     for (outcome, _), told in truth.groupby(["outcome", "horizon_days"]):
-        log_odds = logit(told["risk_recorded"])
+        log_odds = logit(told["risk_recorded"].clip(1e-12, 1 - 1e-12))
         explained = told["base_log_odds"] + told[names].sum(axis=1)
         # What is left is the pattern of what was measured, and the curvature of a mean of risks.
         assert np.corrcoef(log_odds, explained)[0, 1] > 0.99, outcome
