@@ -23,9 +23,10 @@ from data_schema.cohort_rules import (
     ignored_columns,
     not_a_table,
     patients_not_treated,
+    thousands_points,
     too_little_to_learn_from,
 )
-from data_schema.errors import Finding
+from data_schema.errors import Finding, UsageError
 from data_schema.feature_columns import FeatureColumn, read_feature
 from data_schema.identifiers import Identifiers, read_identifiers
 from data_schema.leakage import find_leaks
@@ -116,9 +117,13 @@ def check_cohort(
     Raises
     ------
     UsageError
-        If there is no such outcome.
+        If there is no such outcome, or column names have several levels.
     """
     asked = None if outcome is None else known_outcome(outcome)
+    if table.columns.nlevels > 1:
+        raise UsageError(
+            f"a cohort must have one level of column names; it has {table.columns.nlevels}."
+        )
     table = table.reset_index(drop=True).rename(columns=str)
     unusable = tuple(not_a_table(table))
     if unusable:
@@ -128,7 +133,7 @@ def check_cohort(
     table, problems = _at_risk(table, plan, asked)
     findings += problems
     ids = read_identifiers(table, plan.ids)
-    findings += ids.findings
+    findings += [*ids.findings, *thousands_points(table, plan)]
     told, problems = _read_outcome(table, plan, asked, ids)
     findings += problems
     features, variables, problems = _read_features(table, plan, ids)
@@ -251,7 +256,7 @@ def _cohort(
         stay_id=ids.stay_id,
         outcome=told,
         site=ids.site,
-        time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero),
+        time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero.at),
         dropped=dropped,
         population=_population(ids.simulated),
         simulated=bool(ids.simulated),

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from serving import problems
+from serving.audit.opening import open_trail
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import health, predict, variables
+from serving.routes import fhir, health, outcomes, page, predict, variables
 from serving.routes import models as served_models
+from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
 from serving.settings import Settings
 
 __all__ = ["ROUTERS", "create_app"]
 
-ROUTERS = (predict.router, variables.router, served_models.router, health.router)
+ROUTERS = (
+    predict.router,
+    outcomes.router,
+    variables.router,
+    served_models.router,
+    fhir.router,
+    health.router,
+    page.router,
+)
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
@@ -32,7 +43,19 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     Returns
     -------
     FastAPI
+
+    Raises
+    ------
+    OsteonError
+        As `open_trail` does: without its audit trail there is no service.
     """
+    trail = open_trail(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        trail.close()
+
     # The framework's documentation pages load scripts from other hosts, so they are off; a slash
     # too many is a 404, not a redirect made from the Host header.
     app = FastAPI(
@@ -41,11 +64,14 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=lifespan,
     )
     app.state.served = Served(models)
+    app.state.trail = trail
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
     app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(SecurityHeaders)
     describe(app)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,11 @@ from data_schema.outcomes import OUTCOMES
 from data_schema.variables import BELOW, Variable, base_name
 from models.columns import guard_columns
 from models.registry import LoadedModel
+from serving.asked import Asked
 from serving.problems import FieldProblem, NoChampion, RequestBroken
 from serving.schemas import ModelName
 
-__all__ = ["Served", "ServedModel", "served_by"]
+__all__ = ["Served", "ServedModel", "asked_of", "served_by"]
 
 _PREFIX = "osteon-"
 _DESCRIPTION = ("outcome_label", "event_label", "time_zero", "population", "simulated")
@@ -126,9 +128,16 @@ class Served:
 
     def __init__(self, models: Iterable[ServedModel]) -> None:
         self.models = tuple(models)
+        self.asked: Asked | None = None
         self._by_word = {model.asked_as: model for model in self.models}
         if len(self._by_word) < len(self.models):
             raise UsageError("Models must have different names; two have the same. Serve only one.")
+
+    def asked_by(self, asked: Asked) -> Served:
+        """Return the same models, asked by somebody: what `predict` answers is then recorded."""
+        same = copy(self)
+        same.asked = asked
+        return same
 
     def require_any(self) -> None:
         """Raise NoChampion if no model is served."""
@@ -175,10 +184,20 @@ class Served:
         return tuple(model for model in self.models if model.contract["outcome"] == word)
 
 
-def served_by(request: Request) -> Served:
-    """Return the models of the application that a request came to."""
+def served_by(request: Request, *, idempotency_key: str | None = None) -> Served:
+    """Return the models of the application that a request came to, asked by its caller."""
     served: Served = request.app.state.served
-    return served
+    return served.asked_by(asked_of(request, idempotency_key=idempotency_key))
+
+
+def asked_of(request: Request, *, idempotency_key: str | None = None) -> Asked:
+    """Return who sent a request, and to which address."""
+    return Asked(
+        request.app.state.trail,
+        actor="local",
+        route=request.scope["route"].path,
+        idempotency_key=idempotency_key,
+    )
 
 
 def _entry(field: str, rule: str, rest: str) -> FieldProblem:

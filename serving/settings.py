@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from data_schema.errors import UsageError
@@ -34,6 +35,16 @@ class Settings(BaseSettings):
         means every `osteon-*` that has one.
     max_body_bytes : int
         The longest request body that is read.
+    state_dir : Path
+        Folder of what the service keeps on this machine: the signed head of the audit trail and,
+        where nothing else is stated, its key and the database.
+    database_url : str or None
+        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; a file of `state_dir` without
+        it.
+    audit_key : str or None
+        Secret that signs the audit trail; a file of `state_dir` without it.
+    audit_retention_days : int
+        Days after which `osteon audit prune` may delete a record.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -43,6 +54,11 @@ class Settings(BaseSettings):
     model: str | None = None
     names: Annotated[tuple[str, ...], NoDecode] = ()
     max_body_bytes: int = Field(default=1_048_576, ge=1)
+    state_dir: Path = Path(".osteon")
+    database_url: SecretStr | None = None
+    audit_key: SecretStr | None = None
+    # Ten years: medical records are kept no shorter in most places.
+    audit_retention_days: int = Field(default=3_653, ge=1)
 
     @field_validator("names", mode="before")
     @classmethod

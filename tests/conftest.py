@@ -121,6 +121,14 @@ def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
     return ServedModel(loaded, promoted=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the state of every service that a test starts out of the working directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTEON_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def patients() -> pd.DataFrame:
     """The patients that both models learned from."""
@@ -139,6 +147,28 @@ def fracture() -> ServedModel:
     """A small model of fracture, with death competing."""
     risk_model = _fit("fracture", (90.0, 180.0), competing_share=0.3)
     return _served(risk_model, "osteon-fracture-simulated", "fractures")
+
+
+def _of_real_patients(model: ServedModel) -> ServedModel:
+    from dataclasses import replace
+
+    name = model.loaded.name.removesuffix("-simulated")
+    real = model.loaded.risk_model.with_contract(
+        name=name, simulated=False, population="Adults of two hospitals."
+    )
+    return replace(model, loaded=replace(model.loaded, risk_model=real, name=name))
+
+
+@pytest.fixture(scope="session")
+def real_mortality(mortality: ServedModel) -> ServedModel:
+    """The model of death as if it had learned from real patients."""
+    return _of_real_patients(mortality)
+
+
+@pytest.fixture(scope="session")
+def real_fracture(fracture: ServedModel) -> ServedModel:
+    """The model of fracture as if it had learned from real patients."""
+    return _of_real_patients(fracture)
 
 
 @contextmanager

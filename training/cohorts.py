@@ -206,8 +206,8 @@ def _outcome_of(known: Dataset) -> Outcome:
         event_label=f"{words}s",
         landmark="",
         time_zero=known.time_zero,
-        horizons_days=(),
-        competing_label=None,
+        horizons_days=known.horizons_days,
+        competing_label=known.competing_label,
         reserved_model="",
     )
 

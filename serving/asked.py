@@ -1,0 +1,165 @@
+"""Who asks, and where: what turns an answer into an answer that is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, insert
+from ulid import ULID
+
+from serving.audit.record import AuditEvent, canonical
+from serving.audit.trail import AuditTrail, Entry, Recorded
+from serving.problems import Conflict, FieldProblem, RequestBroken
+from serving.schemas import Prediction, PredictRequest
+from serving.tables import RISKS
+
+if TYPE_CHECKING:
+    from serving.served import ServedModel
+
+__all__ = ["Asked", "Identity"]
+
+_FIELD = "Idempotency-Key"
+_INSERT_RISKS = insert(RISKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an answer is known by: its id, and when it was made."""
+
+    prediction_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request's caller and address.
+
+    Parameters
+    ----------
+    trail : AuditTrail
+    actor : str
+        Who asks, as `AuditEvent.actor`.
+    route : str
+        Template of the address.
+    idempotency_key : str or None
+        What the caller sent so that asking again is no second prediction.
+    """
+
+    trail: AuditTrail
+    actor: str
+    route: str
+    idempotency_key: str | None = None
+
+    def record(
+        self,
+        request: PredictRequest,
+        models: Sequence[ServedModel],
+        predictions: Sequence[Prediction],
+    ) -> Identity:
+        """Put an answer on record, durably, before anybody sees it.
+
+        Parameters
+        ----------
+        request : PredictRequest
+        models : sequence of ServedModel
+        predictions : sequence of Prediction
+            One of each model.
+
+        Returns
+        -------
+        Identity
+            That of the first time when the same caller's `Idempotency-Key` is on record already.
+            The answer itself was kept nowhere: the same model gives it again.
+
+        Raises
+        ------
+        RequestBroken
+            If the caller used the key for another request.
+        Conflict
+            If the answer would no longer be that of the first time, since a model has changed.
+        OutsideError
+            If it cannot be recorded; then it must not be answered.
+        """
+        event = self._event(request, models, predictions)
+        entry = Entry(event, beside=_risks_of(event.prediction_id, models, predictions))
+        (recorded,) = self.trail.append_all([entry])
+        if recorded.earlier:
+            _check_same(event, recorded)
+        body = recorded.body
+        return Identity(body["prediction_id"], datetime.fromisoformat(body["at"]))
+
+    def _event(
+        self,
+        request: PredictRequest,
+        models: Sequence[ServedModel],
+        predictions: Sequence[Prediction],
+    ) -> AuditEvent:
+        keys = self.trail.keys
+        answered = [
+            {
+                "name": model.loaded.name,
+                "version": model.loaded.version,
+                "sha256": model.loaded.sha256,
+                "outcome": prediction.outcome,
+                "status": prediction.status,
+            }
+            for model, prediction in zip(models, predictions, strict=True)
+        ]
+        refused = all(prediction.status == "refused" for prediction in predictions)
+        return AuditEvent(
+            action="predict",
+            actor=self.actor,
+            status="refused" if refused else "ok",
+            route=self.route,
+            prediction_id=str(ULID()),
+            patient=keys.patient(request.patient_id),
+            # A warning would say that fields with validators of ours may hold any type.
+            input=keys.input(request.model_dump_json(warnings=False)),
+            outcomes=request.outcomes,
+            models=answered,
+            request_key=(
+                None
+                if self.idempotency_key is None
+                else keys.request(self.actor, self.idempotency_key)
+            ),
+        )
+
+
+def _risks_of(
+    prediction_id: str | None, models: Sequence[ServedModel], predictions: Sequence[Prediction]
+) -> Any:
+    """Return what writes the risks that were answered, for `POST /v1/outcomes` to refer to."""
+    rows = [
+        {
+            "prediction_id": prediction_id,
+            "outcome": prediction.outcome,
+            "model": model.loaded.name,
+            "version": model.loaded.version,
+            "risks": canonical([[risk.horizon_days, risk.risk] for risk in prediction.risks]),
+        }
+        for model, prediction in zip(models, predictions, strict=True)
+    ]
+
+    def write(connection: Connection) -> None:
+        connection.execute(_INSERT_RISKS, rows)
+
+    return write
+
+
+def _check_same(event: AuditEvent, recorded: Recorded) -> None:
+    """Raise unless an earlier record under the same key is of the same request and models."""
+    if recorded.body.get("input") != event.input or recorded.body.get("route") != event.route:
+        raise RequestBroken(
+            [_problem("reused", "must not be used for another request; it was used for one")]
+        )
+    if recorded.body.get("models") != event.models:
+        raise Conflict(
+            [_problem("model_changed", "must be a new one; a model has changed since it was used")]
+        )
+
+
+def _problem(rule: str, rest: str) -> FieldProblem:
+    return FieldProblem(field=_FIELD, rule=rule, message=f"{_FIELD} {rest}.")

@@ -1,0 +1,148 @@
+"""Records as FHIR R4 AuditEvent resources, for a hospital's own audit repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from serving.database import Database
+from serving.tables import RECORDS
+
+__all__ = ["audit_event", "audit_events"]
+
+_AT_ONCE = 2_000
+_SYSTEM = "urn:osteon:audit"
+_EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+_ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+_ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
+_SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
+
+_REST = {"system": _EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
+_SECURITY = {"system": _DICOM, "code": "110113", "display": "Security Alert"}
+_ADMINISTRATION = {"system": _DICOM, "code": "110136", "display": "Security Roles Changed"}
+_APPLICATION = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
+
+# Of each action: what kind of event it is, and create, read, update, delete or execute.
+_KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
+    "predict": (_REST, "E"),
+    "outcome": (_REST, "C"),
+    "denied": (_SECURITY, "E"),
+    "start": (_APPLICATION, "E"),
+    "key_created": (_ADMINISTRATION, "C"),
+    "key_rotated": (_ADMINISTRATION, "U"),
+    "key_revoked": (_ADMINISTRATION, "D"),
+    "pruned": (_APPLICATION, "D"),
+    "adopted": (_APPLICATION, "U"),
+}
+_SUCCESS, _MINOR_FAILURE = "0", "4"
+
+
+def audit_events(database: Database) -> Iterator[dict[str, Any]]:
+    """Give every record as a resource, the oldest first.
+
+    Parameters
+    ----------
+    database : Database
+
+    Yields
+    ------
+    dict
+        A FHIR R4 AuditEvent.
+
+    Raises
+    ------
+    OutsideError
+        If the database fails.
+    """
+    with database.reading() as connection:
+        rows = connection.execution_options(yield_per=_AT_ONCE).execute(
+            select(RECORDS.c.body, RECORDS.c.mac).order_by(RECORDS.c.seq)
+        )
+        for body, mac in rows:
+            yield audit_event(json.loads(body), mac)
+
+
+def audit_event(record: Mapping[str, Any], mac: str) -> dict[str, Any]:
+    """Return one record as a FHIR R4 AuditEvent.
+
+    Parameters
+    ----------
+    record : mapping
+        What the trail holds.
+    mac : str
+        Its link in the chain, so that the resource can be traced back to it.
+
+    Returns
+    -------
+    dict
+    """
+    kind, action = _KINDS[record["action"]]
+    denied = record["action"] == "denied"
+    event: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "id": f"osteon-{record['seq']}",
+        "type": kind,
+        "subtype": [{"system": _SYSTEM, "code": record["action"]}],
+        "action": action,
+        "recorded": record["at"],
+        "outcome": _MINOR_FAILURE if denied else _SUCCESS,
+        "outcomeDesc": record["status"],
+        "agent": [
+            {
+                "who": {"identifier": {"system": f"{_SYSTEM}:actor", "value": record["actor"]}},
+                "requestor": True,
+            }
+        ],
+        "source": {
+            "observer": {"display": "Osteon"},
+            "type": [{"system": _SOURCE_TYPE, "code": "4", "display": "Application Server"}],
+        },
+        "entity": [
+            {
+                "what": {"identifier": {"system": f"{_SYSTEM}:mac", "value": mac}},
+                "type": {"system": _ENTITY_TYPE, "code": "2", "display": "System Object"},
+                "role": {"system": _ENTITY_ROLE, "code": "13", "display": "Security Resource"},
+                "detail": _details(record),
+            }
+        ],
+    }
+    if "prediction_id" in record:
+        event["entity"].append(_prediction(record))
+    if "patient" in record:
+        event["entity"].append(_patient(record))
+    return event
+
+
+def _prediction(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "what": {
+            "identifier": {"system": f"{_SYSTEM}:prediction", "value": record["prediction_id"]}
+        },
+        "type": {"system": _ENTITY_TYPE, "code": "2", "display": "System Object"},
+        "role": {"system": _ENTITY_ROLE, "code": "3", "display": "Report"},
+    }
+
+
+def _patient(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the patient as the keyed hash, which only the holder of the key can find again."""
+    return {
+        "what": {"identifier": {"system": f"{_SYSTEM}:patient", "value": record["patient"]}},
+        "type": {"system": _ENTITY_TYPE, "code": "1", "display": "Person"},
+        "role": {"system": _ENTITY_ROLE, "code": "1", "display": "Patient"},
+    }
+
+
+def _details(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what FHIR has no element for, as text."""
+    told = {"seq": record["seq"]}
+    told |= {name: record[name] for name in ("route", "input", "outcomes") if name in record}
+    told |= {f"model_{n}": model for n, model in enumerate(record.get("models", ()), start=1)}
+    told |= record.get("detail", {})
+    return [
+        {"type": name, "valueString": value if isinstance(value, str) else json.dumps(value)}
+        for name, value in told.items()
+    ]

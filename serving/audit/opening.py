@@ -1,0 +1,127 @@
+"""Where the trail of these settings is, and the key that signs it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack
+from pathlib import Path
+
+from data_schema.errors import OutsideError, UsageError
+from serving.audit.head import HeadFile
+from serving.audit.record import AuditKeys
+from serving.audit.trail import AuditTrail
+from serving.database import Database, open_database
+from serving.settings import Settings
+
+__all__ = ["audit_keys", "database_of", "head_path", "open_trail"]
+
+_SHORTEST_KEY = 16
+_KEY_FILE = "audit.key"
+
+
+def open_trail(settings: Settings) -> AuditTrail:
+    """Open the audit trail that the settings name, making it where there is none.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    AuditTrail
+
+    Raises
+    ------
+    UsageError
+        If the key is too short or the database's URL is wrong.
+    GateError
+        If records of the trail are missing or changed.
+    OutsideError
+        If the database or the folder of the state fails.
+    """
+    keys = audit_keys(settings, make=True)
+    with ExitStack() as opened:
+        database = database_of(settings)
+        opened.callback(database.close)
+        head_file = HeadFile(head_path(settings), keys)
+        opened.callback(head_file.close)
+        trail = AuditTrail(database, keys, head_file)
+        opened.pop_all()  # the trail closes both
+        return trail
+
+
+def database_of(settings: Settings) -> Database:
+    """Open the database that the settings name: by default a file in the folder of the state."""
+    if settings.database_url is None:
+        return open_database(f"sqlite:///{settings.state_dir / 'osteon.db'}")
+    return open_database(settings.database_url.get_secret_value())
+
+
+def head_path(settings: Settings) -> Path:
+    """Return the file of the signed head, which is never in the database."""
+    return settings.state_dir / "audit.head"
+
+
+def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
+    """Return the keys of the trail: from `OSTEON_AUDIT_KEY`, or from a file of the state.
+
+    Parameters
+    ----------
+    settings : Settings
+    make : bool
+        Whether to make that file if there is none.
+
+    Returns
+    -------
+    AuditKeys
+
+    Raises
+    ------
+    UsageError
+        If the key is too short, or there is none and none is to be made.
+    OutsideError
+        If the file cannot be read or made.
+    """
+    if settings.audit_key is not None:
+        return AuditKeys(_long_enough(settings.audit_key.get_secret_value().encode()))
+    path = settings.state_dir / _KEY_FILE
+    try:
+        if make and not path.exists():
+            _make_key(path)
+        return AuditKeys(_long_enough(path.read_bytes().strip()))
+    except FileNotFoundError:
+        raise UsageError(
+            "OSTEON_AUDIT_KEY must hold the key of the audit trail; it is not set, and the folder "
+            "of OSTEON_STATE_DIR holds none."
+        ) from None
+    except OSError as error:
+        raise OutsideError(
+            f"The folder of OSTEON_STATE_DIR must be writable; it is not ({error.strerror})."
+        ) from None
+
+
+def _make_key(path: Path) -> None:
+    """Make the file of the key whole or not at all, though several workers start at once."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    written = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(written, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(written, path)
+    except FileExistsError:  # another worker was first
+        pass
+    finally:
+        written.unlink()
+
+
+def _long_enough(key: bytes) -> bytes:
+    if len(key) < _SHORTEST_KEY:
+        raise UsageError(
+            f"OSTEON_AUDIT_KEY must hold a secret of at least {_SHORTEST_KEY} characters; it holds "
+            f"{len(key)}. Make one with "
+            '`python -c "import secrets; print(secrets.token_hex(32))"`.'
+        )
+    return key

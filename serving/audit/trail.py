@@ -1,0 +1,239 @@
+"""The audit trail: records added in one order, each chained to the one before, durable at once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from data_schema.errors import GateError
+from serving.audit.head import Head, HeadFile
+from serving.audit.record import AuditEvent, AuditKeys, now
+from serving.database import Database
+from serving.tables import CHECKPOINT, HEAD, RECORDS
+
+__all__ = ["AuditTrail", "Entry", "Recorded"]
+
+Beside = Callable[[Connection], None]
+
+_HEAD = select(HEAD.c.seq, HEAD.c.mac).with_for_update()
+_MOVE_HEAD = (
+    update(HEAD).values(seq=bindparam("to_seq"), mac=bindparam("to_mac")).where(HEAD.c.id == 1)
+)
+_INSERT = insert(RECORDS)
+_EARLIER = select(RECORDS.c.body).where(RECORDS.c.request_key == bindparam("key"))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One record as it stands in the trail.
+
+    Parameters
+    ----------
+    body : mapping
+        What `AuditEvent.body` says, as JSON holds it.
+    earlier : bool
+        Whether the same caller's same `Idempotency-Key` had made it before, so nothing was added.
+    """
+
+    body: Mapping[str, Any]
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event, and what else belongs into the same transaction.
+
+    Parameters
+    ----------
+    event : AuditEvent
+    beside : callable or None
+        Takes the connection; not called when the event turns out to be recorded already.
+    """
+
+    event: AuditEvent
+    beside: Beside | None = None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Entries of one caller, and what became of them."""
+
+    entries: Sequence[Entry]
+    recorded: list[Recorded] = field(default_factory=list)
+    failed: BaseException | None = None
+    done: bool = False
+
+
+class AuditTrail:
+    """The trail of one database, open for adding; threads and workers may share it.
+
+    Parameters
+    ----------
+    database : Database
+    keys : AuditKeys
+    head_file : HeadFile
+
+    Raises
+    ------
+    GateError
+        If the database and the signed head contradict each other: records are missing or changed,
+        or one of the two belongs to another trail or key.
+    OutsideError
+        If the database fails.
+    """
+
+    def __init__(self, database: Database, keys: AuditKeys, head_file: HeadFile) -> None:
+        self.database = database
+        self.keys = keys
+        self._head_file = head_file
+        self._queue: deque[_Waiting] = deque()
+        self._committing = threading.Lock()
+        with head_file.held():
+            with database.writing() as connection:
+                head = self._checked_head(connection)
+            # On the disk once, so that a loss of power leaves an older head and never none.
+            head_file.write(head, to_disk=True)
+
+    def append(self, event: AuditEvent) -> Recorded:
+        """Add one record; see `append_all`."""
+        return self.append_all([Entry(event)])[0]
+
+    def append_all(self, entries: Sequence[Entry]) -> list[Recorded]:
+        """Add records; they are on the disk when this returns.
+
+        Callers that come while a transaction is running share the next one.
+
+        Parameters
+        ----------
+        entries : sequence of Entry
+
+        Returns
+        -------
+        list of Recorded
+            In the same order. An entry whose `request_key` is in the trail already adds nothing and
+            gets that earlier record.
+
+        Raises
+        ------
+        OutsideError
+            If the database or the head fails; then nobody may be told that it was recorded.
+        """
+        waiting = _Waiting(entries)
+        self._queue.append(waiting)
+        with self._committing:
+            if not waiting.done:
+                self._commit()
+        if waiting.failed is not None:
+            raise waiting.failed
+        return waiting.recorded
+
+    def close(self) -> None:
+        """Close the database and the head."""
+        with self._committing:
+            self._head_file.close()
+            self.database.close()
+
+    def _commit(self) -> None:
+        """Write all that waits in one transaction."""
+        together = []
+        while self._queue:
+            together.append(self._queue.popleft())
+        entries = [entry for waiting in together for entry in waiting.entries]
+        try:
+            with self._head_file.held():
+                with self.database.writing() as connection:
+                    recorded, head = self._write(connection, entries)
+                self._head_file.write(head)
+            for waiting in together:
+                waiting.recorded = [recorded.popleft() for _ in waiting.entries]
+        except BaseException as error:
+            for waiting in together:
+                waiting.failed = error
+            raise
+        finally:
+            for waiting in together:
+                waiting.done = True
+
+    def _checked_head(self, connection: Connection) -> Head:
+        """Return the newest record, or refuse to add to a trail that was cut or changed.
+
+        Every time, since the next head would hide what is missing; `verify` says where.
+        """
+        seq, mac = connection.execute(_HEAD).one()
+        head, signed = Head(seq, mac), self._head_file.read()
+        if signed == head or (signed is None and seq == 0):
+            return head
+        if signed is None:
+            reason = "the database holds records, and the signed head is missing or of another key"
+        elif signed.seq > seq:
+            reason = "the signed head knows records that the database does not hold"
+        elif not (_holds(connection, head) and _holds(connection, signed)):
+            reason = "the database and the signed head are of different trails"
+        else:  # another machine has added to the same database
+            return head
+        raise GateError(
+            f"The audit trail must be whole before anything is added; {reason}. Look at `osteon "
+            "audit verify`; `osteon audit adopt` goes on from what is there, and leaves a record."
+        )
+
+    def _write(
+        self, connection: Connection, entries: Sequence[Entry]
+    ) -> tuple[deque[Recorded], Head]:
+        head = self._checked_head(connection)
+        seq, mac, at = head.seq, head.mac, now()
+        recorded: deque[Recorded] = deque()
+        rows: list[dict[str, Any]] = []
+        keyed: dict[str, str] = {}
+        for entry in entries:
+            event = entry.event
+            earlier = _earlier(connection, event.request_key, keyed)
+            if earlier is not None:
+                recorded.append(Recorded(json.loads(earlier), earlier=True))
+                continue
+            seq += 1
+            body = event.body(seq=seq, at=at)
+            mac = self.keys.chain(mac, body)
+            if event.request_key is not None:
+                keyed[event.request_key] = body
+            rows.append(
+                {
+                    "seq": seq,
+                    "prediction_id": event.prediction_id,
+                    "request_key": event.request_key,
+                    "body": body,
+                    "mac": mac,
+                }
+            )
+            if entry.beside is not None:
+                entry.beside(connection)
+            recorded.append(Recorded(json.loads(body)))
+        if rows:
+            connection.execute(_INSERT, rows)
+            connection.execute(_MOVE_HEAD, {"to_seq": seq, "to_mac": mac})
+        return recorded, Head(seq, mac)
+
+
+def _earlier(connection: Connection, key: str | None, keyed: Mapping[str, str]) -> str | None:
+    """Return the record that a request key has made, in this transaction or before it."""
+    if key is None:
+        return None
+    found: str | None = keyed.get(key)
+    return found or connection.execute(_EARLIER, {"key": key}).scalar_one_or_none()
+
+
+def _holds(connection: Connection, head: Head) -> bool:
+    """Say whether a head was one of this trail's; what was pruned is taken on trust here."""
+    if head.seq == 0:
+        origin = select(HEAD.c.origin)
+        return bool(connection.execute(origin).scalar_one() == head.mac)
+    pruned = connection.execute(select(CHECKPOINT.c.seq, CHECKPOINT.c.mac)).one_or_none()
+    if pruned is not None and head.seq <= pruned.seq:
+        return bool(head.seq < pruned.seq or head.mac == pruned.mac)
+    mac = connection.execute(select(RECORDS.c.mac).where(RECORDS.c.seq == head.seq))
+    return bool(mac.scalar_one_or_none() == head.mac)

@@ -1,0 +1,194 @@
+"""Whether a trail is whole: every record as it was written, none missing, none cut off the end."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from serving.audit.head import Head
+from serving.audit.record import AuditKeys
+from serving.database import Database
+from serving.tables import CHECKPOINT, HEAD, RECORDS
+
+__all__ = ["Flaw", "Verification", "verify"]
+
+_LISTED = 100
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing that is wrong, and at which record.
+
+    Parameters
+    ----------
+    rule : {"changed", "gap", "truncated", "head", "checkpoint"}
+    seq : int
+        Number of the record; of a gap, the first that is missing.
+    message : str
+    """
+
+    rule: Literal["changed", "gap", "truncated", "head", "checkpoint"]
+    seq: int
+    message: str
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was found.
+
+    Parameters
+    ----------
+    records : int
+        How many were read.
+    first, last : int
+        Numbers of the oldest and the newest; 0 if there is none.
+    head : Head
+        Of the database, to be kept elsewhere.
+    flaw_count : int
+    flaws : list of Flaw
+        The first hundred.
+    """
+
+    records: int = 0
+    first: int = 0
+    last: int = 0
+    head: Head = field(default_factory=lambda: Head(0, ""))
+    flaw_count: int = 0
+    flaws: list[Flaw] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.flaw_count == 0
+
+    def add(self, rule: Any, seq: int, message: str) -> None:
+        """Note one flaw."""
+        self.flaw_count += 1
+        if len(self.flaws) < _LISTED:
+            self.flaws.append(Flaw(rule, seq, message))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the command line prints it."""
+        return {"ok": self.ok} | asdict(self)
+
+
+def verify(
+    database: Database,
+    keys: AuditKeys,
+    signed: Head | None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Verification:
+    """Read the whole trail and check every link of its chain.
+
+    It may run while the service writes. What it cannot see: both the database and every copy of the
+    signed head set back to the same earlier moment.
+
+    Parameters
+    ----------
+    database : Database
+    keys : AuditKeys
+    signed : Head or None
+        The newest head kept outside the database, read before this is called; None if there is none
+        with a valid signature.
+    progress : callable
+        Takes how many records were read, and how many there are.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    OutsideError
+        If the database fails.
+    """
+    found = Verification()
+    with database.reading() as connection:
+        head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one()
+        found.head = Head(head.seq, head.mac)
+        before = _start(connection, keys, found, Head(0, head.origin))
+        seen = {before.seq: before.mac}
+        for number, row in enumerate(_records(connection), start=1):
+            before = _follow(row, before, keys, found)
+            found.first, found.last, found.records = found.first or row.seq, row.seq, number
+            if signed is not None and row.seq == signed.seq:
+                seen[row.seq] = row.mac
+            if number % _AT_ONCE == 0:
+                progress(number, head.seq)
+    _check_end(found, before, signed, seen)
+    return found
+
+
+def _start(connection: Connection, keys: AuditKeys, found: Verification, origin: Head) -> Head:
+    """Return what the oldest record follows on: the trail's origin, or a signed checkpoint."""
+    pruned = connection.execute(
+        select(CHECKPOINT.c.seq, CHECKPOINT.c.mac, CHECKPOINT.c.signature)
+    ).one_or_none()
+    if pruned is None:
+        return origin
+    if not hmac.compare_digest(
+        pruned.signature.encode(), keys.checkpoint(pruned.seq, pruned.mac).encode()
+    ):
+        found.add("checkpoint", pruned.seq, "The checkpoint's signature does not match.")
+    return Head(pruned.seq, pruned.mac)
+
+
+def _records(connection: Connection) -> Iterator[Row[Any]]:
+    columns = (
+        RECORDS.c.seq,
+        RECORDS.c.prediction_id,
+        RECORDS.c.request_key,
+        RECORDS.c.body,
+        RECORDS.c.mac,
+    )
+    return iter(
+        connection.execution_options(yield_per=_AT_ONCE).execute(
+            select(*columns).order_by(RECORDS.c.seq)
+        )
+    )
+
+
+def _follow(row: Row[Any], before: Head, keys: AuditKeys, found: Verification) -> Head:
+    """Check one record against the one before it."""
+    if row.seq <= before.seq:
+        found.add("changed", row.seq, "The record was deleted with those before it, and is back.")
+        return before
+    if row.seq != before.seq + 1:
+        count = row.seq - before.seq - 1
+        found.add("gap", before.seq + 1, f"{count} records are missing.")
+    elif not hmac.compare_digest(row.mac.encode(), keys.chain(before.mac, row.body).encode()):
+        found.add("changed", row.seq, "The record is not the one that was written.")
+    elif not _columns_agree(row):
+        found.add("changed", row.seq, "A column of the record does not say what the record says.")
+    # The stored mac, so that one changed record is not held against those after it.
+    return Head(row.seq, row.mac)
+
+
+def _columns_agree(row: Row[Any]) -> bool:
+    said = json.loads(row.body)
+    named = {"seq": row.seq, "prediction_id": row.prediction_id, "request_key": row.request_key}
+    return all(said.get(name) == value for name, value in named.items())
+
+
+def _check_end(
+    found: Verification, newest: Head, signed: Head | None, seen: dict[int, str]
+) -> None:
+    """Compare the newest record with what the database and the file outside it remember."""
+    if newest != found.head:
+        rule = "truncated" if found.head.seq > newest.seq else "head"
+        found.add(rule, newest.seq + 1, "The newest record is not the one the database remembers.")
+    if signed is None:
+        if found.head.seq > 0:
+            found.add("head", found.head.seq, "No head with a valid signature was given.")
+    elif signed.seq > newest.seq:
+        count = signed.seq - newest.seq
+        found.add("truncated", newest.seq + 1, f"{count} of the newest records are missing.")
+    elif signed.seq in seen and seen[signed.seq] != signed.mac:
+        found.add("head", signed.seq, "The signed head is of another record than the database's.")

@@ -1,0 +1,140 @@
+"""The commands `osteon audit verify`, `export`, `prune` and `adopt`.
+
+What is heavy is imported when a command runs, so that `osteon --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data_schema.errors import OutsideError, UsageError
+
+__all__ = ["audit"]
+
+audit = typer.Typer(
+    help="The audit trail: who asked what, when, and which model answered.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+HeadOption = Annotated[
+    Path | None, typer.Option(help="A copy of the signed head that was kept elsewhere.")
+]
+
+
+@audit.command()
+def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
+    """Check that no record was changed, taken out or cut off. Exit 1 if one was."""
+    from serving.audit.head import read_head
+    from serving.audit.opening import audit_keys, database_of, head_path
+    from serving.audit.verification import verify as check
+    from serving.settings import read_settings
+
+    settings = read_settings()
+    keys = audit_keys(settings)
+    if head is not None and not head.is_file():
+        raise UsageError("--head must name a file; there is none of that name.")
+    signed = read_head(head or head_path(settings), keys)
+    with _progress("records checked") as progress:
+        found = check(database_of(settings), keys, signed, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(found.as_json()))
+    elif found.ok:
+        typer.echo(
+            f"The audit trail is whole: {found.records} records, {found.first} to {found.last}."
+        )
+    else:
+        for flaw in found.flaws:
+            typer.echo(f"[{flaw.rule}] record {flaw.seq}: {flaw.message}")
+        typer.echo(f"The audit trail is NOT whole: {found.flaw_count} flaws.")
+    raise typer.Exit(0 if found.ok else 1)
+
+
+@audit.command()
+def export(
+    out: Annotated[Path, typer.Option(help="File to write, one resource a line.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write every record as a FHIR R4 AuditEvent, the oldest first (NDJSON)."""
+    from serving.audit.export import audit_events
+    from serving.audit.opening import database_of
+    from serving.settings import read_settings
+
+    count = 0
+    database = database_of(read_settings())
+    try:
+        with out.open("w", encoding="utf-8") as file, _progress("records written") as progress:
+            for count, event in enumerate(audit_events(database), start=1):
+                file.write(json.dumps(event) + "\n")
+                progress(count, 0)
+    except OSError as error:
+        raise OutsideError(f"The file must be writable; it is not ({error.strerror}).") from None
+    said = {"records": count, "out": str(out)}
+    typer.echo(json.dumps(said) if as_json else f"{count} AuditEvents are in {out}.")
+
+
+@audit.command()
+def prune(as_json: JsonOption = False) -> None:
+    """Delete records older than OSTEON_AUDIT_RETENTION_DAYS; the rest still verifies."""
+    from serving.audit.opening import open_trail
+    from serving.audit.retention import prune as delete
+    from serving.settings import read_settings
+
+    settings = read_settings()
+    trail = open_trail(settings)
+    days = settings.audit_retention_days
+    deleted = delete(trail, older_than_days=days, actor=_user())
+    trail.close()
+    said = {"deleted": deleted, "older_than_days": days}
+    typer.echo(
+        json.dumps(said) if as_json else f"{deleted} records older than {days} days are deleted."
+    )
+
+
+@audit.command()
+def adopt(as_json: JsonOption = False) -> None:
+    """Go on from the database as it is, after a backup was put back; leaves a record of it."""
+    from serving.audit.adoption import adopt as go_on
+    from serving.audit.head import HeadFile
+    from serving.audit.opening import audit_keys, database_of, head_path
+    from serving.settings import read_settings
+
+    settings = read_settings()
+    keys = audit_keys(settings, make=True)
+    trail = go_on(database_of(settings), keys, HeadFile(head_path(settings), keys), actor=_user())
+    trail.close()
+    typer.echo(
+        json.dumps({"adopted": True})
+        if as_json
+        else "The trail goes on from the database as it is; look at `osteon audit verify`."
+    )
+
+
+def _user() -> str:
+    """Return who runs the command, as the trail names them."""
+    import getpass
+
+    return f"command:{getpass.getuser()}"
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a callback that shows on a terminal, and only there, how far the work is."""
+    if not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of or None)

@@ -1,0 +1,183 @@
+"""The service's database: SQLite in one file by default, PostgreSQL where a hospital has one.
+
+It holds the audit trail, what happened afterwards and the keys of callers; never a measurement.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from data_schema.errors import OsteonError, OutsideError, UsageError
+from serving import tables
+
+__all__ = ["Database", "open_database"]
+
+_SECONDS_TO_WAIT = 10
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+# A commit is on the disk when it returns, whatever the server's own default is, and no statement
+# keeps a request waiting for ever.
+_POSTGRESQL = {
+    "connect_timeout": _SECONDS_TO_WAIT,
+    "options": f"-c synchronous_commit=on -c statement_timeout={_SECONDS_TO_WAIT}s "
+    f"-c lock_timeout={_SECONDS_TO_WAIT}s",
+}
+
+
+class Database:
+    """One database, open: transactions that read and transactions that write.
+
+    Parameters
+    ----------
+    engine : Engine
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(osteon_writes=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is one file on this machine."""
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees the database as it is at its first statement, to the end.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        with _outside_errors(), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection whose changes are durable once the block ends, or never happened.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        with _outside_errors(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection; the next transaction opens new ones."""
+        self._engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open a database, making and migrating its tables where that is needed.
+
+    Parameters
+    ----------
+    url : str
+        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
+
+    Returns
+    -------
+    Database
+
+    Raises
+    ------
+    UsageError
+        If the URL is of no such database, or the database is of a newer version of Osteon.
+    OutsideError
+        If the database cannot be reached or written.
+    """
+    stated = _parsed(url)
+    database = Database(_sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated))
+    try:
+        with database.writing() as connection:
+            tables.migrate(connection)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _parsed(url: str) -> URL:
+    try:
+        stated = make_url(url)
+        return stated.set(drivername=_DRIVERS[stated.drivername])
+    except (ArgumentError, KeyError):
+        # Not shown: it may hold a password.
+        raise UsageError(
+            "OSTEON_DATABASE_URL must be sqlite:///FILE or postgresql://USER@HOST/NAME; it is not."
+        ) from None
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise UsageError(
+            "OSTEON_DATABASE_URL must name a file; it names none, and what is only in memory is "
+            "no audit trail."
+        )
+    path = Path(url.database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise OutsideError(
+            f"The database file must be writable; it is not ({error.strerror})."
+        ) from None
+    engine = create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT})
+    event.listen(engine, "connect", _durable)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _durable(connection: Any, _: Any) -> None:
+    """Make a commit survive a loss of power, and leave transactions to `_begin`."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that first reads and then writes would fail where another wrote in between.
+    writes = connection.get_execution_options().get("osteon_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401 - only to say what is missing
+    except ImportError:
+        raise UsageError(
+            "PostgreSQL must have its driver; it is not installed. "
+            "Install it with `pip install 'osteon[postgres]'`."
+        ) from None
+    return create_engine(url, connect_args=_POSTGRESQL)
+
+
+@contextmanager
+def _outside_errors() -> Iterator[None]:
+    """Say that the database failed without its own words, which hold statements and values."""
+    try:
+        yield
+    except OsteonError:
+        raise
+    except SQLAlchemyError as error:
+        cause = type(getattr(error, "orig", None) or error).__name__
+        raise OutsideError(f"The database must answer; it did not ({cause}).") from None

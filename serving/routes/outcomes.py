@@ -1,0 +1,64 @@
+"""`POST /v1/outcomes`: what happened to a patient after a prediction, for monitoring."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from serving import follow_up
+from serving.schemas import HorizonDays, Name
+from serving.served import asked_of
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["monitoring"])
+
+
+def _no_flag(sent: object) -> object:
+    """Refuse true, which Python takes for 1 and the contract does not."""
+    return None if isinstance(sent, bool) else sent
+
+
+class SentOutcome(BaseModel):
+    """What happened, counted from the prediction's time zero."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prediction_id: Annotated[str, StringConstraints(min_length=26, max_length=26)] = Field(
+        description="Of the answer."
+    )
+    outcome: Name = Field(description="As the prediction states it.", examples=["mortality"])
+    event: Annotated[Literal[0, 1, 2], BeforeValidator(_no_flag)] = Field(
+        description="0 not by then and no longer followed (censored), 1 it happened, 2 the "
+        "competing event came first."
+    )
+    days: HorizonDays = Field(description="Days from time zero to that event or to censoring.")
+
+
+class RecordedOutcome(BaseModel):
+    """What is kept; of several reports of one prediction and outcome the newest counts."""
+
+    prediction_id: str
+    outcome: str
+    recorded_at: datetime
+
+
+@router.post("/outcomes", summary="What happened after a prediction", status_code=201)
+def outcomes(body: SentOutcome, request: Request) -> RecordedOutcome:
+    """Called by whoever follows patients up; audited without what happened.
+
+    The prediction must be on record; the patient is not named again.
+    """
+    recorded_at = follow_up.record(
+        asked_of(request),
+        prediction_id=body.prediction_id,
+        outcome=body.outcome,
+        event=body.event,
+        days=body.days,
+    )
+    return RecordedOutcome(
+        prediction_id=body.prediction_id, outcome=body.outcome, recorded_at=recorded_at
+    )

@@ -1,0 +1,164 @@
+"""The tables of the service's database, and the steps that bring an older database to them.
+
+Records of the audit trail can be added and never changed; they can be deleted only up to a signed
+checkpoint. The database enforces that itself, and the chain shows it when somebody gets round it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+)
+
+from data_schema.errors import UsageError
+
+__all__ = ["API_KEYS", "CHECKPOINT", "HEAD", "OUTCOMES", "RECORDS", "RISKS", "migrate"]
+
+_METADATA = MetaData()
+_MIGRATION_LOCK = 0x05730000
+
+RECORDS = Table(
+    "osteon_audit_records",
+    _METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("prediction_id", String(26), index=True),
+    Column("request_key", String(64), unique=True),
+    Column("body", Text, nullable=False),
+    Column("mac", String(64), nullable=False),
+)
+"""The audit trail: `body` is the record as JSON, `mac` chains it to the one before."""
+
+HEAD = Table(
+    "osteon_audit_head",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("origin", String(64), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("mac", String(64), nullable=False),
+)
+"""One row: the newest record, before the first of them the trail's random `origin`."""
+
+CHECKPOINT = Table(
+    "osteon_audit_checkpoint",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("mac", String(64), nullable=False),
+    Column("signature", String(64), nullable=False),
+)
+"""No row, or one: the last record that was deleted because its time was over."""
+
+RISKS = Table(
+    "osteon_risks",
+    _METADATA,
+    Column("prediction_id", String(26), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("outcome", String(200), nullable=False),
+    Column("version", String(200)),
+    Column("risks", Text, nullable=False),
+)
+"""What was answered, for monitoring: JSON of [days, risk] pairs. Nothing that went in."""
+
+OUTCOMES = Table(
+    "osteon_outcomes",
+    _METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("prediction_id", String(26), nullable=False, index=True),
+    Column("outcome", String(200), nullable=False),
+    Column("event", Integer, nullable=False),
+    Column("days", Float, nullable=False),
+    Column("at", String(40), nullable=False),
+)
+"""What happened; the newest row of a prediction and outcome counts."""
+
+API_KEYS = Table(
+    "osteon_api_keys",
+    _METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Column("expires_at", String(40)),
+    Column("revoked_at", String(40)),
+)
+"""Keys of callers; the secret itself is nowhere."""
+
+_VERSION = Table(
+    "osteon_schema",
+    _METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+
+_APPEND_ONLY = {
+    "sqlite": (
+        "CREATE TRIGGER osteon_audit_no_change BEFORE UPDATE ON osteon_audit_records "
+        "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END",
+        "CREATE TRIGGER osteon_audit_no_deletion BEFORE DELETE ON osteon_audit_records "
+        "WHEN OLD.seq > coalesce((SELECT max(seq) FROM osteon_audit_checkpoint), 0) "
+        "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION osteon_audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF TG_OP = 'DELETE' AND OLD.seq <= "
+        "coalesce((SELECT max(seq) FROM osteon_audit_checkpoint), 0) THEN RETURN OLD; END IF; "
+        "RAISE EXCEPTION 'the audit trail is append-only'; END $$",
+        "CREATE TRIGGER osteon_audit_append_only BEFORE UPDATE OR DELETE ON osteon_audit_records "
+        "FOR EACH ROW EXECUTE FUNCTION osteon_audit_append_only()",
+    ),
+}
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to this version's tables, from none or from an older version's.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction that writes; nothing is half done when it fails.
+
+    Raises
+    ------
+    UsageError
+        If the database is of a newer version of Osteon.
+    """
+    if connection.dialect.name == "postgresql":
+        # Several workers start at once; SQLite's transaction is such a lock already.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    _VERSION.create(connection, checkfirst=True)
+    found = connection.execute(select(func.max(_VERSION.c.version))).scalar_one() or 0
+    if found > len(_STEPS):
+        raise UsageError(
+            f"The database must be of version {len(_STEPS)} or older; it is of version {found}. "
+            "Use the Osteon that made it, or a newer one."
+        )
+    for version, step in enumerate(_STEPS[found:], start=found + 1):
+        step(connection)
+        connection.execute(insert(_VERSION).values(version=version))
+
+
+def _first(connection: Connection) -> None:
+    tables = [RECORDS, HEAD, CHECKPOINT, RISKS, OUTCOMES, API_KEYS]
+    _METADATA.create_all(connection, tables=tables, checkfirst=False)
+    for statement in _APPEND_ONLY[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+    origin = secrets.token_hex(32)
+    connection.execute(insert(HEAD).values(id=1, origin=origin, seq=0, mac=origin))
+
+
+_STEPS: Sequence[Callable[[Connection], None]] = (_first,)
+"""Never change one that was released: add another."""

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from serving.app import create_app
+from serving.audit.opening import audit_keys, database_of, head_path
+from serving.schemas import PredictResponse
+from serving.settings import Settings
+from serving.tables import OUTCOMES, RECORDS, RISKS
+
+if TYPE_CHECKING:
+    import httpx
+
+    from serving.served import ServedModel
+
+VALID: dict[str, Any] = {
+    "patient_id": "PatientSentinel",
+    "encounter_id": "EncounterSentinel",
+    "time_zero": "2026-11-01T08:00:00+01:00",
+    "sex": "female",
+    "birth_date": "1958-03-02",
+    "outcomes": ["mortality"],
+    "horizons_days": [28, 90],
+    "measurements": [
+        {"variable": "lactate", "value": 2.8271, "unit": "mmol/L"},
+        {"variable": "albumin", "value": 2.7391, "unit": "g/dL"},
+    ],
+}
+UNDER_AGE = VALID | {"birth_date": "2020-01-01"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(state_dir=tmp_path / "state", database_url=database_url)
+
+
+@pytest.fixture
+def client(
+    serve: Any, settings: Settings, mortality: ServedModel, fracture: ServedModel
+) -> httpx.Client:
+    return serve(create_app(settings, models=[mortality, fracture]))
+
+
+@pytest.fixture(scope="module")
+def shared(serve: Any, mortality: ServedModel) -> httpx.Client:
+    """A client of one service for every test that does not count its records."""
+    return serve(create_app(Settings(), models=[mortality]))
+
+
+def records(settings: Settings) -> list[dict[str, Any]]:
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        bodies = connection.execute(select(RECORDS.c.body).order_by(RECORDS.c.seq)).scalars()
+        return [json.loads(body) for body in bodies]
+
+
+def rules(answer: httpx.Response) -> set[tuple[str, str]]:
+    return {(entry["field"], entry["rule"]) for entry in answer.json()["errors"]}
+
+
+def test_a_prediction_leaves_one_record_that_says_who_when_and_what(
+    client: httpx.Client, settings: Settings, mortality: ServedModel, fracture: ServedModel
+) -> None:
+    answer = client.post(
+        "/v1/predict", json=VALID | {"outcomes": ["mortality", "fracture"], "horizons_days": [90]}
+    ).json()
+    (record,) = records(settings)
+    keys = audit_keys(settings)
+    assert record.pop("input") != hashlib.sha256(json.dumps(VALID).encode()).hexdigest()
+    assert record == {
+        "seq": 1,
+        "at": record["at"],
+        "action": "predict",
+        "actor": "local",
+        "status": "ok",
+        "route": "/v1/predict",
+        "prediction_id": answer["prediction_id"],
+        "patient": keys.patient("PatientSentinel"),
+        "outcomes": ["mortality", "fracture"],
+        "models": [
+            {
+                "name": model.loaded.name,
+                "version": "3",
+                "sha256": model.loaded.sha256,
+                "outcome": model.contract["outcome"],
+                "status": "ok",
+            }
+            for model in (mortality, fracture)
+        ],
+    }
+    assert record["at"].replace("+00:00", "Z") == answer["created_at"]
+
+
+def test_no_record_holds_what_was_sent(client: httpx.Client, settings: Settings) -> None:
+    client.post("/v1/predict", json=VALID)
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        kept = [str(row) for table in (RECORDS, RISKS) for row in connection.execute(select(table))]
+    assert len(kept) == 2
+    for sent in ("Sentinel", "2.8271", "2.7391", "1958", "female", "lactate"):
+        assert not any(sent in row for row in kept)
+
+
+def test_the_same_request_of_the_same_patient_has_the_same_hashes(
+    client: httpx.Client, settings: Settings
+) -> None:
+    for body in (VALID, VALID, VALID | {"patient_id": "another"}, VALID | {"sex": "male"}):
+        client.post("/v1/predict", json=body)
+    first, same, other_patient, other_values = records(settings)
+    assert first["input"] == same["input"]
+    assert first["patient"] == same["patient"] == other_values["patient"]
+    assert other_patient["patient"] != first["patient"]
+    assert len({first["input"], other_patient["input"], other_values["input"]}) == 3
+
+
+def test_a_refusal_leaves_a_record(client: httpx.Client, settings: Settings) -> None:
+    answer = client.post("/v1/predict", json=UNDER_AGE).json()
+    assert answer["predictions"][0]["status"] == "refused"
+    (record,) = records(settings)
+    assert record["status"] == "refused"
+    assert record["models"][0]["status"] == "refused"
+
+
+def test_what_is_no_prediction_leaves_no_record(client: httpx.Client, settings: Settings) -> None:
+    assert client.post("/v1/predict", json=VALID | {"sex": 1}).status_code == 422
+    assert client.post("/v1/predict", json=VALID | {"outcomes": ["delirium"]}).status_code == 422
+    assert client.get("/openapi.json").status_code == 200
+    assert records(settings) == []
+
+
+def test_what_cannot_be_recorded_is_not_answered(client: httpx.Client, settings: Settings) -> None:
+    client.post("/v1/predict", json=VALID)
+    head_path(settings).write_bytes(b"")
+    answer = client.post("/v1/predict", json=VALID)
+    assert answer.status_code == 503
+    assert "risk" not in answer.text
+    assert len(records(settings)) == 1
+
+
+def test_a_repeated_request_gets_its_first_answer_and_leaves_one_record(
+    client: httpx.Client, settings: Settings
+) -> None:
+    said = {"Idempotency-Key": "0b7e1c9e-a-key"}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: client.post("/v1/predict", json=VALID, headers=said), range(16))
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    PredictResponse.model_validate(answers[0].json())
+    assert len(records(settings)) == 1
+    assert "a-key" not in json.dumps(records(settings))
+    without = client.post("/v1/predict", json=VALID).json()
+    assert without["prediction_id"] != answers[0].json()["prediction_id"]
+
+
+def test_a_repeated_key_with_another_request_is_refused(
+    client: httpx.Client, settings: Settings
+) -> None:
+    said = {"Idempotency-Key": "a-key"}
+    client.post("/v1/predict", json=VALID, headers=said)
+    answer = client.post("/v1/predict", json=VALID | {"sex": "male"}, headers=said)
+    assert answer.status_code == 422
+    assert rules(answer) == {("Idempotency-Key", "reused")}
+    assert len(records(settings)) == 1
+
+
+def test_a_repeated_request_is_not_answered_by_another_model(
+    serve: Any, settings: Settings, mortality: ServedModel
+) -> None:
+    said = {"Idempotency-Key": "a-key"}
+    newer = replace(mortality, loaded=replace(mortality.loaded, version="4", sha256="1" * 64))
+    before, after = (serve(create_app(settings, models=[one])) for one in (mortality, newer))
+    assert before.post("/v1/predict", json=VALID, headers=said).status_code == 200
+    answer = after.post("/v1/predict", json=VALID, headers=said)
+    assert answer.status_code == 409
+    assert rules(answer) == {("Idempotency-Key", "model_changed")}
+
+
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256])
+def test_a_key_that_is_none_is_refused(shared: httpx.Client, key: str) -> None:
+    answer = shared.post("/v1/predict", json=VALID, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422
+    assert {field for field, _ in rules(answer)} == {"header.Idempotency-Key"}
+
+
+def test_what_happened_is_kept_beside_the_risk_and_audited_without_it(
+    client: httpx.Client, settings: Settings
+) -> None:
+    answer = client.post("/v1/predict", json=VALID).json()
+    sent = {"prediction_id": answer["prediction_id"], "outcome": "mortality"}
+    for event, days in ((0, 20.5), (1, 23.25)):
+        kept = client.post("/v1/outcomes", json=sent | {"event": event, "days": days})
+        assert kept.status_code == 201, kept.text
+        assert kept.json()["prediction_id"] == answer["prediction_id"]
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        risks = connection.execute(select(RISKS)).one()
+        happened = connection.execute(select(OUTCOMES).order_by(OUTCOMES.c.id)).all()
+    answered = [[r["horizon_days"], r["risk"]] for r in answer["predictions"][0]["risks"]]
+    assert json.loads(risks.risks) == answered
+    assert [(row.event, row.days) for row in happened] == [(0, 20.5), (1, 23.25)]
+    record = records(settings)[-1]
+    assert record["action"] == "outcome"
+    assert record["prediction_id"] == answer["prediction_id"]
+    assert "23.25" not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"prediction_id": "0" * 26}, ("prediction_id", "unknown")),
+        ({"prediction_id": "short"}, ("prediction_id", "text_length")),
+        ({"outcome": "fracture"}, ("outcome", "not_predicted")),
+        ({"event": 2}, ("event", "not_allowed")),
+        ({"event": 3}, ("event", "not_allowed")),
+        ({"event": True}, ("event", "not_allowed")),
+        ({"days": 0}, ("days", "range")),
+        ({"died": True}, ("died", "unknown_field")),
+    ],
+)
+def test_an_outcome_that_fits_no_prediction_is_refused(
+    shared: httpx.Client, changed: dict[str, Any], problem: tuple[str, str]
+) -> None:
+    answer = shared.post("/v1/predict", json=VALID).json()
+    sent = {"prediction_id": answer["prediction_id"], "outcome": "mortality", "event": 1, "days": 9}
+    refused = shared.post("/v1/outcomes", json=sent | changed)
+    assert refused.status_code == 422
+    assert rules(refused) == {problem}
+
+
+def test_the_file_of_the_database_is_made_durable(
+    serve: Any, tmp_path: Path, mortality: ServedModel
+) -> None:
+    settings = Settings(state_dir=tmp_path)
+    serve(create_app(settings, models=[mortality])).post("/v1/predict", json=VALID)
+    with closing(sqlite3.connect(tmp_path / "osteon.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with closing(database_of(settings)) as database, database.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
