@@ -313,7 +313,8 @@ def fracture_incidence(
     """Return the probability of leaving the ICU alive, and of that and a fracture by a day after.
 
     The chronic hazard is counted from ICU discharge, which is off by the days in the ICU; who dies
-    in hospital after the ICU is taken to do so exponentially. Both errors are below 0.0001.
+    in hospital after the ICU is taken to do so exponentially. Neither error shows among the
+    fates of 60,000 patients.
 
     Parameters
     ----------

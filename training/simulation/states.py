@@ -47,7 +47,7 @@ STATES = (
     "setback",
 )
 """`organs` is liver and coagulation; `osteoclast` the OPG/RANKL signal; `setback` is whether organ
-failure will resolve, which no marker of the first day shows."""
+failure will not resolve, which hardly any marker of the first day shows."""
 
 DAYS = (1, 3, 7, 14, 28)
 """Days of the stay on which blood is drawn."""
