@@ -50,6 +50,7 @@ lint: install
 	$(BIN)/lint-imports
 
 benchmark: install
-	for name in support2 rhc flchain framingham glow support2-comparators; do \
+	for name in support2 rhc flchain framingham glow support2-comparators mgus2 flchain-xgbse support2-dsm \
+		support2-score rhc-score glow-score; do \
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
 	done

@@ -6,6 +6,7 @@
     run = osteon.train(frame, outcome="mortality")      # registered as challenger in MLflow
     osteon.score(frame, model=run.model_uri)            # one row per patient and horizon
     osteon.evaluate(other, model=run.model_uri)         # every metric with its interval
+    osteon.added_value(frame, outcome="mortality", added=["resorption"], over=["severity"])
     osteon.explain(frame, model=run.model_uri)          # shap.Explanation, for shap.plots
 
 Research use only. Not a medical device. Not for triage, nor for limiting or withdrawing treatment.
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 
     from data_schema.cohort import Cohort
     from models.registry import LoadedModel
+    from training.cohorts import Study
     from training.config import RunConfig
+    from training.panel_value import PanelValue
     from training.run import Trained
 
-__all__ = ["check", "evaluate", "explain", "main", "score", "train"]
+__all__ = ["added_value", "check", "evaluate", "explain", "main", "score", "train"]
 
 # Plain help needs no Rich, which takes longer to import than everything else together.
 app = typer.Typer(
@@ -129,22 +132,11 @@ def train(
     OsteonError
         As `training.cohorts` and `training.run.train` do.
     """
-    from training.cli_cohorts import stated_mapping
-    from training.cohorts import public_study, study_of_table
     from training.config import RunConfig
     from training.run import train as run
 
     settings = config or RunConfig()
-    if isinstance(cohort, str):
-        return run(public_study(cohort, outcome=outcome, config=settings), settings)
-    study = study_of_table(
-        cohort,
-        outcome=outcome,
-        landmark=landmark,
-        mapping=stated_mapping(mapping),
-        config=settings,
-    )
-    return run(study, settings)
+    return run(_study(cohort, outcome, landmark, mapping, settings), settings)
 
 
 def score(
@@ -215,6 +207,60 @@ def evaluate(frame: pd.DataFrame, *, model: str, mapping: str | Path | None = No
     return pd.DataFrame(evaluate_on(loaded, cohort).as_json()["metrics"], columns=names)
 
 
+def added_value(
+    cohort: pd.DataFrame | str,
+    *,
+    outcome: str,
+    added: Sequence[str],
+    over: Sequence[str] = (),
+    landmark: str = "",
+    mapping: str | Path | None = None,
+    config: RunConfig | None = None,
+    horizon_days: float | None = None,
+    thresholds: Sequence[float] = (),
+) -> PanelValue:
+    """Return what a panel of markers adds over other variables, fitted out of fold by patient.
+
+    Parameters
+    ----------
+    cohort : DataFrame or str
+        One row per stay; or the name of a public data set.
+    outcome : str
+        `mortality` or `fracture`.
+    added, over : sequence of str
+        Pathways or variables; without `over`, everything else.
+    landmark, mapping, config
+        As in `train`.
+    horizon_days : float, optional
+        That of the verdict; the middle one of the run without it.
+    thresholds : sequence of float, optional
+        Risks at which one would act; around the event rate without it.
+
+    Returns
+    -------
+    training.panel_value.PanelValue
+        Its `verdict`, `primary` change and `changes` with intervals; `as_json()` for all of it.
+
+    Raises
+    ------
+    OsteonError
+        As `training.cohorts` and `training.panel_value` do.
+    """
+    from training.config import RunConfig
+    from training.panel import panel_of
+    from training.panel_value import panel_value
+
+    settings = config or RunConfig()
+    study = _study(cohort, outcome, landmark, mapping, settings)
+    return panel_value(
+        study,
+        panel_of(study.cohort, added, over),
+        settings,
+        primary_horizon_days=horizon_days,
+        thresholds=thresholds,
+    )
+
+
 def explain(
     frame: pd.DataFrame | None = None,
     *,
@@ -258,6 +304,28 @@ def explain(
         loaded, cohort = _asked(frame, model, mapping)
         risk_model, patients = loaded.risk_model, cohort.features
     return explained(risk_model, patients, horizon_days=horizon_days)
+
+
+def _study(
+    cohort: pd.DataFrame | str,
+    outcome: str,
+    landmark: str,
+    mapping: str | Path | None,
+    settings: RunConfig,
+) -> Study:
+    """Return a frame, or a public data set by name, checked."""
+    from training.cli_cohorts import stated_mapping
+    from training.cohorts import public_study, study_of_table
+
+    if isinstance(cohort, str):
+        return public_study(cohort, outcome=outcome, config=settings)
+    return study_of_table(
+        cohort,
+        outcome=outcome,
+        landmark=landmark,
+        mapping=stated_mapping(mapping),
+        config=settings,
+    )
 
 
 def _asked(

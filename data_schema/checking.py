@@ -23,14 +23,15 @@ from data_schema.cohort_rules import (
     ignored_columns,
     not_a_table,
     patients_not_treated,
+    thousands_points,
     too_little_to_learn_from,
 )
-from data_schema.errors import Finding
+from data_schema.errors import Finding, UsageError
 from data_schema.feature_columns import FeatureColumn, read_feature
 from data_schema.identifiers import Identifiers, read_identifiers
 from data_schema.leakage import find_leaks
 from data_schema.mapping import CohortMapping
-from data_schema.outcome_columns import read_outcome
+from data_schema.outcome_columns import never_at_risk, read_outcome
 from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
 from data_schema.variables import BELOW, Variable
@@ -47,6 +48,7 @@ WARNING_RULES = frozenset(
         "ignored_columns",
         "leak_missing",
         "no_patient_id",
+        "not_at_risk",
         "several_stays",
     }
 )
@@ -115,16 +117,23 @@ def check_cohort(
     Raises
     ------
     UsageError
-        If there is no such outcome.
+        If there is no such outcome, or column names have several levels.
     """
     asked = None if outcome is None else known_outcome(outcome)
+    if table.columns.nlevels > 1:
+        raise UsageError(
+            f"a cohort must have one level of column names; it has {table.columns.nlevels}."
+        )
     table = table.reset_index(drop=True).rename(columns=str)
     unusable = tuple(not_a_table(table))
     if unusable:
         return Checked(Report(len(table), unusable, ()), None)
+    n_rows = len(table)
     plan, findings = plan_cohort(table.columns, mapping or CohortMapping(), asked)
+    table, problems = _at_risk(table, plan, asked)
+    findings += problems
     ids = read_identifiers(table, plan.ids)
-    findings += ids.findings
+    findings += [*ids.findings, *thousands_points(table, plan)]
     told, problems = _read_outcome(table, plan, asked, ids)
     findings += problems
     features, variables, problems = _read_features(table, plan, ids)
@@ -137,7 +146,25 @@ def check_cohort(
     if not fatal:
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
         cohort = _cohort(features, variables, ids, told, dropped)
-    return Checked(Report(len(table), fatal, warnings), cohort)
+    return Checked(Report(n_rows, fatal, warnings), cohort)
+
+
+def _at_risk(
+    table: pd.DataFrame, plan: CohortPlan, asked: Outcome | None
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return the table without those who died before the outcome's time zero, who have none."""
+    if asked is None or plan.outcome is None:
+        return table, []
+    never = never_at_risk(table, plan.outcome, asked, plan.other_outcomes)
+    if not never.any() or never.all():
+        return table, []
+    count = int(never.sum())
+    message = (
+        f"{asked.endpoint} counts from {asked.time_zero}; {count} of {len(table)} rows have no "
+        "days and no event of it and died, so they are taken as never at risk and left out."
+    )
+    finding = Finding("not_at_risk", asked.endpoint, count, message)
+    return table[~never].reset_index(drop=True), [finding]
 
 
 def _by_severity(
@@ -229,9 +256,15 @@ def _cohort(
         stay_id=ids.stay_id,
         outcome=told,
         site=ids.site,
-        time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero),
+        time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero.at),
         dropped=dropped,
+        population=_population(ids.simulated),
+        simulated=bool(ids.simulated),
     )
+
+
+def _population(simulated_as: str) -> str:
+    return f"Simulated patients ({simulated_as}): nobody real" if simulated_as else ""
 
 
 def _iso_texts(times: pd.Series[Any]) -> NDArray[np.object_]:

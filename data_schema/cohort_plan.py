@@ -11,6 +11,7 @@ from data_schema.errors import Finding
 from data_schema.mapping import CohortMapping, ColumnMapping, IdMapping, OutcomeMapping
 from data_schema.mapping_rules import (
     ID_COLUMNS,
+    SIMULATED,
     column_problems,
     mapping_problems,
     named_columns,
@@ -120,7 +121,8 @@ def _ids(stated: IdMapping, columns: Collection[str]) -> IdMapping:
 
 
 def _reserved(ids: IdMapping) -> Iterator[str]:
-    """Yield the columns of identifiers, and those that any outcome has by its own name."""
+    """Yield the columns of identifiers, and those that any cohort may have by its own name."""
+    yield SIMULATED
     yield from filter(None, (getattr(ids, key) for key in ID_COLUMNS))
     for entry in OUTCOMES.values():
         yield from (entry.days_column, entry.event_column)

@@ -10,8 +10,10 @@ import pandas as pd
 from data_schema.cohort import OutcomeData
 from data_schema.cohort_plan import CohortPlan
 from data_schema.errors import Finding
+from data_schema.feature_columns import cell_texts
 from data_schema.identifiers import Identifiers
 from data_schema.outcomes import EVENT
+from data_schema.values import GROUPED_BY_POINTS
 from data_schema.variables import BELOW
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "ignored_columns",
     "not_a_table",
     "patients_not_treated",
+    "thousands_points",
     "too_little_to_learn_from",
 ]
 
@@ -100,6 +103,44 @@ def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:
             f"columns must be named by the catalogue or the mapping; {count} are not and are "
             f"ignored: {named}.",
         )
+
+
+def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]:
+    """Yield columns whose points may part thousands, in a table whose decimals have commas.
+
+    Parameters
+    ----------
+    table : DataFrame
+    plan : CohortPlan
+
+    Yields
+    ------
+    Finding
+        Rule `ambiguous_number`, where a column states no decimal mark and another has a comma.
+    """
+    marks = {
+        feature.source.column: feature.source.decimal
+        for feature in plan.features
+        if feature.variable.kind == "number"
+    }
+    if plan.outcome is not None and plan.outcome.days is not None:
+        marks[plan.outcome.days] = plan.outcome.decimal
+    if "," not in marks.values():
+        return
+    for column in [name for name, mark in marks.items() if not mark]:
+        if pd.api.types.is_numeric_dtype(table[column].dtype):
+            continue
+        texts = cell_texts(table[column]).dropna().astype(str)
+        count = int(texts.str.fullmatch(GROUPED_BY_POINTS).sum())
+        if count:
+            yield Finding(
+                "ambiguous_number",
+                column,
+                count,
+                f"{column} must have one decimal mark; {count} of {len(table)} rows are written "
+                "with a point that may part thousands, since other columns have decimal commas. "
+                "State decimal for the column in the mapping file.",
+            )
 
 
 def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:

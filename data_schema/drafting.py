@@ -21,7 +21,7 @@ from data_schema.feature_columns import FLAG_WORDS, NOT_STATED, cell_texts
 from data_schema.header_matching import HeaderMatch, match_header
 from data_schema.stated_units import fitting_units
 from data_schema.units import canonical_unit_spelling
-from data_schema.values import parse_numbers
+from data_schema.values import GROUPED_BY_POINTS, parse_numbers
 from data_schema.variables import Variable
 
 __all__ = ["draft_mapping"]
@@ -141,7 +141,7 @@ def _draft_number(
 ) -> None:
     """Add the unit and, where the text has commas, the decimal mark."""
     decimal = _decimal(texts)
-    if decimal == "" and file_has_commas:
+    if file_has_commas and (decimal == "" or _points_part_thousands(texts)):
         decimal = ","
     if decimal is not None:
         why = "" if decimal else "a comma before three digits may part thousands: . or ,"
@@ -195,6 +195,12 @@ def _decimal(texts: pd.Series) -> Literal[",", ""] | None:
         re.match(r"[<>≤≥=\s]*-?0*,", text) for text in texts
     )
     return "," if surely else ""
+
+
+def _points_part_thousands(texts: pd.Series) -> bool:
+    """Return whether every cell with a point is grouped like 1.471."""
+    pointed = texts[texts.str.contains(".", regex=False)]
+    return len(pointed) > 0 and bool(pointed.str.fullmatch(GROUPED_BY_POINTS).all())
 
 
 def _draft_words(draft: Table, variable: Variable, texts: pd.Series) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from data_schema.errors import Finding
 from data_schema.stated_units import StatedUnits, stated_units, unit_suspect
 from data_schema.values import MISSING_WORDS, parse_numbers
 from data_schema.variables import BELOW
+
+if TYPE_CHECKING:
+    from data_schema.dates import Dates
 
 __all__ = ["FLAG_WORDS", "NOT_STATED", "FeatureColumn", "cell_texts", "read_feature"]
 
@@ -83,7 +86,7 @@ class FeatureColumn:
 
 
 def read_feature(
-    table: pd.DataFrame, feature: FeatureSource, time_zero: pd.Series | None
+    table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
 ) -> FeatureColumn:
     """Return one feature of a table.
 
@@ -93,7 +96,7 @@ def read_feature(
         As it was read from the file.
     feature : FeatureSource
         Which column, and what it is.
-    time_zero : Series of Timestamp or None
+    time_zero : Dates or None
         Tells the periods of a column apart.
 
     Returns
@@ -117,15 +120,15 @@ def cell_texts(cells: pd.Series) -> pd.Series:
 
 
 def _cell_text(cell: object) -> str | None:
-    if isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool):
+    if isinstance(cell, (int, np.integer)) and not isinstance(cell, bool):
+        return str(int(cell))  # as a float, long identifiers of two patients would be one
+    if isinstance(cell, (float, np.floating)):
         number = float(cell)
         return str(int(number)) if number.is_integer() else str(number)
     return str(cell).strip() or None
 
 
-def _number(
-    table: pd.DataFrame, feature: FeatureSource, time_zero: pd.Series | None
-) -> FeatureColumn:
+def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None) -> FeatureColumn:
     source, variable = feature.source, feature.variable
     parsed = parse_numbers(
         table[source.column],

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data_schema.dates import Dates, read_dates
 from data_schema.errors import Finding
 from data_schema.feature_columns import cell_texts
 from data_schema.mapping import IdMapping
+from data_schema.mapping_rules import SIMULATED
+from data_schema.values import MISSING_WORDS
 
-__all__ = ["Identifiers", "read_dates", "read_identifiers"]
+__all__ = ["Identifiers", "read_identifiers"]
+
+_REAL = frozenset({*MISSING_WORDS, "no", "false", "0", "0.0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +30,18 @@ class Identifiers:
     patient_id, stay_id : ndarray of str
     site : ndarray of object or None
         None in a row without a site.
-    time_zero : Series of Timestamp in UTC, or None
-        A time without an offset is taken as UTC, which matters to differences only.
+    time_zero : Dates or None
     findings : tuple of Finding
+    simulated : str
+        What the column `simulated` says; empty where there is none or it says no.
     """
 
     patient_id: NDArray[np.object_]
     stay_id: NDArray[np.object_]
     site: NDArray[np.object_] | None
-    time_zero: pd.Series | None
+    time_zero: Dates | None
     findings: tuple[Finding, ...]
+    simulated: str = ""
 
 
 def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
@@ -81,7 +87,16 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
         site=_array(texts["site"], numbers) if "site" in texts else None,
         time_zero=time_zero,
         findings=tuple(findings),
+        simulated=_simulated(table),
     )
+
+
+def _simulated(table: pd.DataFrame) -> str:
+    """Return what patients were simulated as; one such row is enough to call all of them so."""
+    if SIMULATED not in table:
+        return ""
+    words = cell_texts(table[SIMULATED]).dropna().str.casefold().unique()
+    return ", ".join(sorted(set(map(str, words)) - _REAL))
 
 
 def _array(texts: pd.Series | None, otherwise: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -124,43 +139,3 @@ def _repeated_stays(
                 f"patients should have one stay; {several} of {len(table)} rows are further "
                 "stays of a patient. They are kept together when the cohort is split.",
             )
-
-
-def read_dates(
-    cells: pd.Series, name: str, date_format: str | None
-) -> tuple[pd.Series, list[Finding]]:
-    """Return dates or times of day in UTC; missing where a cell is empty or cannot be read.
-
-    Parameters
-    ----------
-    cells : Series
-        Timestamps, or text.
-    name : str
-        What messages call the column.
-    date_format : str or None
-        `strptime` format; ISO 8601 if None, since 03/04/2024 has two meanings.
-
-    Returns
-    -------
-    tuple of (Series of Timestamp, list of Finding)
-        Rule `not_a_date`.
-    """
-    texts: pd.Series[Any] = cell_texts(cells)
-    if pd.api.types.is_datetime64_any_dtype(cells):
-        dates = pd.to_datetime(cells, utc=True).reset_index(drop=True)
-    else:
-        how = "ISO8601" if date_format is None else date_format
-        dates = pd.to_datetime(texts, format=how, errors="coerce", utc=True)
-    unread = int((dates.isna() & texts.notna()).sum())
-    if not unread:
-        return dates, []
-    form = "such as 2024-03-31" if date_format is None else "in the stated date_format"
-    return dates, [
-        Finding(
-            "not_a_date",
-            name,
-            unread,
-            f"{name} must be a date {form}; {unread} of {len(cells)} rows are not. Correct them, "
-            "or state date_format.",
-        )
-    ]

@@ -16,13 +16,19 @@ from data_schema.mapping import CohortMapping, ColumnMapping
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import PATHWAYS, Kind, Variable, base_name
 
-__all__ = ["ID_COLUMNS", "column_problems", "mapping_problems", "named_columns"]
+__all__ = ["ID_COLUMNS", "SIMULATED", "column_problems", "mapping_problems", "named_columns"]
 
 ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
+
+SIMULATED = "simulated"
+"""Column of a cohort that nobody real is in: what it was simulated as, in every row."""
+
 """Names of the identifiers, in `[ids]` and in a cohort without a mapping."""
 
 _SITE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*(_[A-Za-z0-9.]+)*")
-_RESERVED = frozenset({*ID_COLUMNS, "status", "refusal_code", "risk", "outcome", "horizon_days"})
+_RESERVED = frozenset(
+    {*ID_COLUMNS, SIMULATED, "status", "refusal_code", "risk", "outcome", "horizon_days"}
+)
 _ID_KEYS = (*ID_COLUMNS, "date_format")
 _OUTCOME_COLUMNS = ("days", "event", "event_date", "last_seen_date", "competing_date")
 _OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.cohort import OutcomeData
+from data_schema.dates import Dates, read_dates
 from data_schema.errors import Finding
 from data_schema.feature_columns import cell_texts
-from data_schema.identifiers import read_dates
 from data_schema.mapping import OutcomeMapping
-from data_schema.outcomes import CENSORED, COMPETING, EVENT, Outcome
+from data_schema.outcomes import CENSORED, COMPETING, EVENT, OUTCOMES, Outcome
 from data_schema.values import MISSING_WORDS, parse_numbers
 
-__all__ = ["read_outcome"]
+__all__ = ["never_at_risk", "read_outcome"]
 
 # No follow-up is longer than a life.
 _LONGEST_DAYS = 45_000.0
@@ -37,7 +37,7 @@ def read_outcome(
     table: pd.DataFrame,
     told: OutcomeMapping,
     outcome: Outcome,
-    time_zero: pd.Series | None,
+    time_zero: Dates | None,
 ) -> tuple[OutcomeData | None, list[Finding]]:
     """Return the outcome of every row, or why it cannot be known.
 
@@ -52,7 +52,7 @@ def read_outcome(
         Days and event, dates, or a fixed horizon.
     outcome : Outcome
         Says whether an event competes.
-    time_zero : Series of Timestamp or None
+    time_zero : Dates or None
         Needed for dates.
 
     Returns
@@ -82,6 +82,42 @@ def read_outcome(
         return None, findings
     fixed = None if told.horizon_days is None else float(told.horizon_days)
     return OutcomeData(outcome.endpoint, time.values, event.values.astype(np.int64), fixed), []
+
+
+def never_at_risk(
+    table: pd.DataFrame,
+    told: OutcomeMapping,
+    outcome: Outcome,
+    others: Sequence[tuple[Outcome, OutcomeMapping]],
+) -> NDArray[np.bool_]:
+    """Return who died before an outcome's clock started: no days, no event of it, and a death.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Has every column that `told` and `others` name.
+    told : OutcomeMapping
+    outcome : Outcome
+    others : sequence of (Outcome, OutcomeMapping)
+        What else the table tells; who lives and has no outcome remains a broken rule.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_stays,)
+        All false unless death competes with the outcome and the table tells of all deaths.
+    """
+    deaths = [mapped for other, mapped in others if other.endpoint == "mortality"]
+    nobody = np.zeros(len(table), dtype=bool)
+    if outcome.competing_label is None or not deaths or told.days is None or told.event is None:
+        return nobody
+    died = nobody
+    if deaths[0].event is not None:
+        died = _events(table[deaths[0].event], deaths[0], OUTCOMES["mortality"]).values == EVENT
+    for name in (told.days, told.event):
+        texts = cell_texts(table[name])
+        empty = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+        died = died & empty.to_numpy(dtype=bool)
+    return np.asarray(died)
 
 
 def _events(cells: pd.Series, told: OutcomeMapping, outcome: Outcome) -> _Read:
@@ -120,7 +156,7 @@ def _events(cells: pd.Series, told: OutcomeMapping, outcome: Outcome) -> _Read:
 _UNREADABLE = {
     "not_a_number": "be a number",
     "infinite": "be finite",
-    "ambiguous_number": "have a stated decimal mark",
+    "ambiguous_number": "have its decimal mark stated, as decimal in the [outcome] table",
     "comparator": "be a number",
 }
 
@@ -154,17 +190,17 @@ def _days(table: pd.DataFrame, told: OutcomeMapping) -> _Read:
 
 
 def _by_dates(
-    table: pd.DataFrame, told: OutcomeMapping, outcome: Outcome, time_zero: pd.Series
+    table: pd.DataFrame, told: OutcomeMapping, outcome: Outcome, time_zero: Dates
 ) -> tuple[_Read, _Read]:
     """Read time and event from dates: the first event counts, or the last day under observation."""
     findings: list[Finding] = []
 
     def dates(column: str | None) -> pd.Series:
         if column is None:
-            return pd.Series(pd.NaT, index=time_zero.index, dtype=time_zero.dtype)
+            return pd.Series(pd.NaT, index=time_zero.at.index, dtype=time_zero.at.dtype)
         found, problems = read_dates(table[column], column, told.date_format)
         findings.extend(problems)
-        return found
+        return found.at
 
     happened, competing = dates(told.event_date), dates(told.competing_date)
     last_seen = dates(told.last_seen_date)
@@ -172,11 +208,11 @@ def _by_dates(
     first = happened.where(happened.notna(), competing)
     event = np.where(happened.notna(), EVENT, np.where(competing.notna(), COMPETING, CENSORED))
     end = first.where(first.notna(), last_seen)
-    if (end.dropna() == end.dropna().dt.normalize()).all():
-        # Days alone: an hour of time zero would make an event of the same day come before it.
-        time_zero = time_zero.dt.normalize()
-    time_days = (end - time_zero).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400
-    missing = end.isna().to_numpy() | time_zero.isna().to_numpy()
+    # Days alone: an hour of time zero would make an event of the same day come before it.
+    days_alone = bool((end.dropna() == end.dropna().dt.normalize()).all())
+    start = time_zero.day if days_alone else time_zero.at
+    time_days = (end - start).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400
+    missing = end.isna().to_numpy() | start.isna().to_numpy()
     nowhere = np.zeros(len(table), dtype=bool)
     return (
         _Read(time_days, missing, tuple(findings)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from data_schema.mapping import ColumnMapping, Period
 from data_schema.typical_medians import TYPICAL_MEDIANS
 from data_schema.units import canonical_unit_spelling, in_range, range_text
 from data_schema.variables import Variable
+
+if TYPE_CHECKING:
+    from data_schema.dates import Dates
 
 __all__ = ["StatedUnits", "fitting_units", "stated_units", "unit_suspect"]
 
@@ -50,7 +54,7 @@ class StatedUnits:
 def stated_units(
     table: pd.DataFrame,
     feature: FeatureSource,
-    time_zero: pd.Series | None,
+    time_zero: Dates | None,
     measured: NDArray[np.bool_],
 ) -> StatedUnits:
     """Return the unit and the detection limit of each row, as the mapping states them.
@@ -60,7 +64,7 @@ def stated_units(
     table : DataFrame
         Holds the unit column, where the mapping names one.
     feature : FeatureSource
-    time_zero : Series of Timestamp or None
+    time_zero : Dates or None
         Tells periods apart.
     measured : ndarray of bool
         Rows with a number; only these need a unit.
@@ -111,9 +115,9 @@ def _unit_texts(table: pd.DataFrame, source: ColumnMapping) -> tuple[list[str], 
 
 
 def _rows_of_periods(
-    periods: Iterable[Period], time_zero: pd.Series
+    periods: Iterable[Period], time_zero: Dates
 ) -> Iterator[tuple[Period, NDArray[np.bool_]]]:
-    days = time_zero.dt.tz_localize(None).dt.normalize()
+    days = time_zero.day.dt.tz_localize(None)
     for period in periods:
         rows = days.notna().to_numpy(copy=True)
         if period.start is not None:

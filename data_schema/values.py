@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from data_schema.errors import UsageError
 
-__all__ = ["MISSING_WORDS", "ParsedNumbers", "parse_numbers"]
+__all__ = ["GROUPED_BY_POINTS", "MISSING_WORDS", "ParsedNumbers", "parse_numbers"]
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", ".")
 """Cells that mean "not measured" in every table, whatever their case."""
@@ -35,6 +35,9 @@ _SAME_MEANING: Mapping[str, str] = {
     "\u221e": "inf",
 }
 """Typographic characters -> what they stand for in a number."""
+
+GROUPED_BY_POINTS = r"[<>≤≥=\s]*-?[1-9]\d{0,2}(\.\d{3})+"
+"""Text such as 1.471, whose point parts thousands where a site's decimals have commas."""
 
 _COMPARATOR_AND_REST = r"^(?P<comparator><=|>=|<|>)?\s*(?P<rest>.*)$"
 _INFINITE = r"^[+-]?inf(inity)?$"

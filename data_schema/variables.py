@@ -52,6 +52,8 @@ class Code:
 
     `units` are UCUM strings; empty means every accepted unit of the variable. With `assay_required`
     the code does not say what was measured (fragment, fraction), so an assay must be stated.
+    `body_site` is what the stated body site must say where the code names only a wider one; it is
+    asked where body sites are sent, in FHIR.
     """
 
     code: str
@@ -59,6 +61,7 @@ class Code:
     units: tuple[str, ...] = ()
     system: str = LOINC
     assay_required: bool = False
+    body_site: str = ""
 
 
 @dataclass(frozen=True, slots=True)

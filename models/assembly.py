@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import logit
 from scipy.stats import t as student_t
 
 from data_schema.variables import BELOW, Variable, base_name
@@ -126,7 +127,7 @@ def _follow_up(cohort: TrainingCohort) -> dict[str, Any]:
     censoring = cohort.censoring(np.arange(len(cohort.target)))
     defaults = cohort.settings.horizons_days
     return {
-        "strata": len(np.unique(censoring.strata)),
+        "strata": censoring.curves(),
         "smallest_probability_uncensored": float(
             censoring.distribution.survival_before(np.array([cohort.upto_days]))[0]
         ),
@@ -220,7 +221,7 @@ def _moved_by_running_maximum(answered: Prediction) -> dict[str, float]:
     At the default horizons, in points of risk.
     """
     adjustment = answered.monotone_adjustment
-    log_odds = np.log(answered.risk / (1 - answered.risk))
+    log_odds = logit(answered.risk)
     points = 100 * (answered.risk - expit(log_odds - adjustment))
     return {
         "share": float(np.nanmean((points >= MOVED_POINTS).any(axis=1))),

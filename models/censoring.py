@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
 
-__all__ = ["MIN_CENSORED_PER_SITE", "CensoringDistribution", "ipcw_weights", "is_known"]
+__all__ = ["MIN_PATIENTS_PER_SITE", "CensoringDistribution", "ipcw_weights", "is_known"]
 
-MIN_CENSORED_PER_SITE = 50
-"""Censored patients a site needs for a curve of its own; the others share the pooled curve."""
+MIN_PATIENTS_PER_SITE = 100
+"""Patients a site needs for a curve of its own; the others share the pooled curve.
+
+Not censored patients: that nobody was lost tells G as well as anything."""
 
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -31,7 +33,7 @@ class CensoringDistribution:
         Times at which somebody left, ascending, shape (n_times,), and G just after each of them,
         shape (n_times,), or (n_times, n_resamples) when fitted with the counts of resamples.
     by_site : mapping of str to tuple of ndarray
-        The same for each site with at least `MIN_CENSORED_PER_SITE` censored patients.
+        The same for each site with at least `MIN_PATIENTS_PER_SITE` patients.
 
     Notes
     -----
@@ -87,7 +89,7 @@ class CensoringDistribution:
             site_of = np.asarray(sites).astype(str)
             for site in np.unique(site_of):
                 here = site_of == site
-                if censored[here].sum() >= MIN_CENSORED_PER_SITE:
+                if here.sum() >= MIN_PATIENTS_PER_SITE:
                     by_site[str(site)] = _kaplan_meier(time[here], censored[here], count[here])
         return cls(_kaplan_meier(time, censored, count), by_site)
 

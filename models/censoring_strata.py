@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeRegressor
 
-from models.censoring import MIN_CENSORED_PER_SITE, CensoringDistribution
+from models.censoring import MIN_PATIENTS_PER_SITE, CensoringDistribution
 
 __all__ = ["censoring_strata"]
 
@@ -53,13 +53,14 @@ def censoring_strata(
     learn : ndarray of int
         Rows to find strata on; the others are only assigned to one.
     sites : ndarray of object, shape (n_patients,), optional
-        Site of each patient: strata lie within sites.
+        Site of each patient: strata lie within sites that have enough patients in them, and
+        across the others.
     random_state : int
 
     Returns
     -------
     ndarray of object, shape (n_patients,)
-        For `CensoringDistribution`, which pools strata with too few censored patients.
+        For `CensoringDistribution`.
 
     References
     ----------
@@ -81,21 +82,29 @@ def censoring_strata(
         stratum[inside[stump.apply(columns[inside]) == 2]] = strata
         waiting += [group, strata]
         strata += 1
+    across = stratum.astype(str).astype(object)
     if sites is None:
-        return stratum.astype(str).astype(object)
-    return np.array([f"{site}/{k}" for site, k in zip(sites, stratum, strict=True)], dtype=object)
+        return across
+    within = np.array([f"{site}/{k}" for site, k in zip(sites, stratum, strict=True)], dtype=object)
+    return np.where(_are_many(within, learn), within, across)
+
+
+def _are_many(strata: NDArray[np.object_], learn: _Rows) -> NDArray[np.bool_]:
+    """Return whose stratum has enough of the patients to learn from."""
+    names, counts = np.unique(strata[learn], return_counts=True)
+    return np.isin(strata, names[counts >= MIN_PATIENTS_PER_SITE])
 
 
 def _split(
     columns: NDArray[np.float32], target: NDArray[np.void], rows: _Rows
 ) -> DecisionTreeRegressor | None:
     """Return the one split that tells the follow-up of some patients apart, if any does."""
-    if (target["event"][rows] == 0).sum() < 2 * MIN_CENSORED_PER_SITE:
+    if not (target["event"][rows] == 0).any():
         return None
     residual = _martingale_residual(target[rows])
     stump: Any = DecisionTreeRegressor(
         max_depth=1,
-        min_samples_leaf=2 * MIN_CENSORED_PER_SITE,
+        min_samples_leaf=MIN_PATIENTS_PER_SITE,
         min_impurity_decrease=MIN_CHI_SQUARE * residual.var() / len(rows),
         random_state=0,
     ).fit(columns[rows], residual)
@@ -114,5 +123,8 @@ def _martingale_residual(target: NDArray[np.void]) -> NDArray[np.float64]:
     times, survival = CensoringDistribution.fit(time, event).pooled
     before = np.concatenate([[1.0], survival[:-1]])
     hazard = 1 - np.divide(survival, before, out=np.ones_like(survival), where=before > 0)
-    residual: NDArray[np.float64] = (event == 0) - np.cumsum(hazard)[np.searchsorted(times, time)]
+    # Among ties events come before censoring: who has an event at t was never at risk of it at t.
+    upto = np.concatenate([[0.0], np.cumsum(hazard)])
+    censored = event == 0
+    residual: NDArray[np.float64] = censored - upto[np.searchsorted(times, time) + censored]
     return residual

@@ -44,7 +44,10 @@ def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
     .. [1] Scheike, Zhang & Gerds. Biometrika 95 (2008) 205-220. doi:10.1093/biomet/asm096
     """
     event = cohort.target["event"]
-    patients = [len(np.unique(cohort.groups[event == kind])) for kind in (EVENT, COMPETING)]
+    in_time = cohort.target["time_days"] <= cohort.upto_days
+    patients = [
+        len(np.unique(cohort.groups[in_time & (event == kind)])) for kind in (EVENT, COMPETING)
+    ]
     if min(patients) < MIN_EVENTS:
         return None
     swapped = cohort.target.copy()

@@ -270,7 +270,7 @@ class RiskModel:
             risk_low=expit(low),
             risk_high=expit(high),
             baseline_risk=expit(base),
-            cohort_risk=self._cohort_risk(days),
+            cohort_risk=self.cohort_risk(days),
             competing_risk=beside,
             base_log_odds=base,
             monotone_adjustment=adjustment,
@@ -334,22 +334,26 @@ class RiskModel:
         raw, days = self._raw(frame), self.horizons(horizons_days)
         return self._competing(raw, days, self._risks(raw, days, False)[0])
 
-    def curve(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return the whole curve of each patient.
+    def risk_with_interval(
+        self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the risk and the ends of its interval, of every patient, refused or not.
 
-        Parameters
-        ----------
-        frame : DataFrame, shape (n_patients, ...)
-            As for `predict`.
+        Parameters and errors are those of `predict`; many horizons take hardly longer than one.
 
         Returns
         -------
-        tuple of ndarray
-            The contract's grid of days, (n_days,), and the risk at each, (n_patients, n_days),
-            non-decreasing; NaN where refused.
+        tuple of three ndarray of float, each of shape (n_patients, n_horizons)
+            Risk, lower end, upper end.
         """
-        days = np.asarray(self.contract["grid_days"], dtype=float)
-        return days, self.predict(frame, days, interval=False).risk
+        eta, _, low, high = self._risks(self._raw(frame), self.horizons(horizons_days), True)
+        return expit(eta), expit(low), expit(high)
+
+    def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
+        """Return the training cohort's mean risk at each horizon, interpolated in log days."""
+        grid = np.log(np.asarray(self.contract["grid_days"], dtype=float))
+        days = np.log(self.horizons(horizons_days))
+        return np.asarray(np.interp(days, grid, self.contract["cohort_risk"]))
 
     def _raw(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the matrix that both parts read, once the frame proves to hold it."""
@@ -375,11 +379,6 @@ class RiskModel:
             return None
         at = grid_days(self.contract["grid_days"], days)
         return competing_risk(self._competing_part, raw, at, eta)
-
-    def _cohort_risk(self, days: np.ndarray) -> np.ndarray:
-        """Return the training cohort's mean risk at each horizon, interpolated in log days."""
-        grid = np.log(np.asarray(self.contract["grid_days"], dtype=float))
-        return np.asarray(np.interp(np.log(days), grid, self.contract["cohort_risk"]))
 
     def _measured(self, raw: np.ndarray) -> np.ndarray:
         """Return whether each variable has a value, (n, v); a limit flag alone is none."""

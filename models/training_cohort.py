@@ -64,6 +64,11 @@ class Censoring(NamedTuple):
     distribution: CensoringDistribution
     strata: NDArray[np.object_]
 
+    def curves(self) -> int:
+        """Return how many curves of censoring the patients are weighed with."""
+        own = np.isin(self.strata.astype(str), list(self.distribution.by_site))
+        return len(np.unique(self.strata[own])) + int(not own.all())
+
     def left_at(self, days: float) -> Floats:
         """Return, for every patient, the probability of still being observed just before a day."""
         return self.distribution.survival_before(np.full(len(self.strata), days), sites=self.strata)

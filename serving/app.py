@@ -12,14 +12,23 @@ from serving import problems
 from serving.audit.opening import open_trail
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import health, outcomes, predict, variables
+from serving.routes import fhir, health, outcomes, page, predict, variables
 from serving.routes import models as served_models
+from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
 from serving.settings import Settings
 
 __all__ = ["ROUTERS", "create_app"]
 
-ROUTERS = (predict.router, outcomes.router, variables.router, served_models.router, health.router)
+ROUTERS = (
+    predict.router,
+    outcomes.router,
+    variables.router,
+    served_models.router,
+    fhir.router,
+    health.router,
+    page.router,
+)
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
@@ -63,5 +72,6 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
     app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(SecurityHeaders)
     describe(app)
     return app

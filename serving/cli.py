@@ -42,6 +42,7 @@ def serve(
 
     from serving.app import create_app
     from serving.loading import load_models
+    from serving.page.rendering import front_page
     from serving.settings import read_settings
 
     stated = {"host": host, "port": port, "model": model, "names": tuple(name or ()) or None}
@@ -50,6 +51,7 @@ def serve(
     with _bound(settings.host, settings.port) as listener:
         models = load_models(settings)
         app = create_app(settings, models=models)
+        front_page(app.state.served)  # drawn once, so that the first clinician does not wait
         listener.listen()  # so that whoever reads the next line can connect at once
         _announce(listener, models, as_json=as_json)
         # Our own access log replaces uvicorn's, which prints the address as it was sent.

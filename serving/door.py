@@ -12,7 +12,7 @@ import traceback
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.problems import BodyTooLarge, problem_response
+from serving.problems import BodyTooLarge, respond
 
 __all__ = ["Door"]
 
@@ -42,7 +42,7 @@ class Door:
 
         try:
             if _stated_length(scope) > self._max_body_bytes:
-                await problem_response(413)(scope, receive, noting)
+                await respond(scope["path"], 413)(scope, receive, noting)
             else:
                 await self._app(scope, _limited(receive, self._max_body_bytes), noting)
         except Exception as error:  # noqa: BLE001 - the outermost door; nothing goes on after it
@@ -50,7 +50,7 @@ class Door:
             _LOG.error("%s at %s", type(error).__name__, _places(error))
             if status:
                 raise RuntimeError("failed after the answer had begun") from None
-            await problem_response(500)(scope, receive, noting)
+            await respond(scope["path"], 500)(scope, receive, noting)
         finally:
             seconds = time.perf_counter() - started
             _ACCESS.info(

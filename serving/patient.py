@@ -19,7 +19,7 @@ from data_schema.variables import Variable, base_name
 from serving.problems import FieldProblem, RequestBroken
 from serving.schemas import Ignored, IgnoredReason, PredictRequest, Remark, SentMeasurement
 
-__all__ = ["Patient", "not_used", "read_patient"]
+__all__ = ["Patient", "as_measurement", "not_used", "read_patient"]
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -102,7 +102,7 @@ def read_patient(
         if sent.variable is not None and base_name(sent.variable) in elsewhere:
             ignored.append(not_used(where, sent.variable, "not_in_model"))
             continue
-        checked = canonical_measurement(_as_measurement(sent), variables)
+        checked = canonical_measurement(as_measurement(sent), variables)
         if isinstance(checked, CanonicalMeasurement):
             found.append(_Found(where, sent.time, number, checked))
         elif checked.rule == "category":
@@ -190,7 +190,8 @@ def _age_in_years(birth: date, day: date) -> float:
     return years + (day - birthday).days / 366
 
 
-def _as_measurement(sent: SentMeasurement) -> Measurement:
+def as_measurement(sent: SentMeasurement) -> Measurement:
+    """Return a sent measurement as the catalogue reads it; its time is not part of it."""
     return Measurement(
         value=sent.value,
         variable=sent.variable,

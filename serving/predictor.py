@@ -132,21 +132,24 @@ def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> lis
 def _prediction(
     model: ServedModel, patient: Patient, horizons_days: Sequence[float] | None
 ) -> Prediction:
-    frame = _frame(model, patient)
-    raw = model.loaded.risk_model.predict(frame, horizons_days, explain=True)
+    frame, risk_model = _frame(model, patient), model.loaded.risk_model
+    days = risk_model.horizons(horizons_days)
+    raw = risk_model.predict(frame, days, explain=True, interval=False)
+    # Every fold model answers once, for the horizons and the curve together.
+    curve = _curve(model, frame, [*days, *model.contract["grid_days"]])
     refusals = [Remark.model_validate(refusal) for refusal in raw.refusals[0]]
     missing = [
         name for name, measured in zip(raw.variables, raw.measured[0], strict=True) if not measured
     ]
     refused = raw.status[0] == "refused"
-    risks = [] if refused else _risks(model, patient, raw)
+    risks = [] if refused else [_said(model, risk) for risk in _risks(model, patient, raw, curve)]
     return Prediction(
         outcome=model.contract["outcome"],
         status="refused" if refused else "ok",
         model=model.identity,
         risks=risks,
         next_best=[],
-        curve=[] if refused else _curve(model, frame),
+        curve=[] if refused else curve[len(days) :],
         summary=_summary(model, risks, refusals),
         missing=missing,
         ignored=[*patient.ignored, *_unused(model, patient)],
@@ -173,7 +176,10 @@ def _frame(model: ServedModel, patient: Patient) -> pd.DataFrame:
     return pd.DataFrame(row)
 
 
-def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Risk]:
+def _risks(
+    model: ServedModel, patient: Patient, raw: RawPrediction, curve: Sequence[CurvePoint]
+) -> list[Risk]:
+    """Return the risk by each horizon; `curve` begins with the same ones and has the intervals."""
     interval = model.contract["interval"]
     assert raw.adjustment_points is not None  # it was asked to explain
     risks = []
@@ -184,16 +190,14 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
                 horizon_days=_days(days),
                 risk=float(raw.risk[0, horizon]),
                 interval=Interval(
-                    low=float(raw.risk_low[0, horizon]),
-                    high=float(raw.risk_high[0, horizon]),
+                    low=curve[horizon].low,
+                    high=curve[horizon].high,
                     level=interval["level"],
                     kind=interval["kind"],
                 ),
                 baseline_risk=float(raw.baseline_risk[horizon]),
                 cohort_risk=float(raw.cohort_risk[horizon]),
-                competing_risk=(
-                    None if raw.competing_risk is None else float(raw.competing_risk[0, horizon])
-                ),
+                competing_risk=curve[horizon].competing_risk,
                 monotone_adjustment=float(raw.monotone_adjustment[0, horizon]),
                 monotone_adjustment_points=float(raw.adjustment_points[0, horizon]),
                 contributions=listed,
@@ -203,15 +207,22 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
     return risks
 
 
-def _curve(model: ServedModel, frame: pd.DataFrame) -> list[CurvePoint]:
-    # The same numbers as `RiskModel.curve`, which guards the patient once more.
-    days = model.contract["grid_days"]
-    risk = model.loaded.risk_model.risk(frame, days)[0]
-    competing = model.loaded.risk_model.competing_risk(frame, days)
-    beside = [None] * len(days) if competing is None else map(float, competing[0])
+def _curve(model: ServedModel, frame: pd.DataFrame, days: Sequence[float]) -> list[CurvePoint]:
+    """Return the risk with its interval and what stands beside it, at each of the days."""
+    risk_model = model.loaded.risk_model
+    risk, low, high = risk_model.risk_with_interval(frame, days)
+    cohort_risk = risk_model.cohort_risk(days)
+    competing = risk_model.competing_risk(frame, days)
     return [
-        CurvePoint(day=_days(day), risk=float(value), competing_risk=other)
-        for day, value, other in zip(days, risk, beside, strict=True)
+        CurvePoint(
+            day=_days(day),
+            risk=float(risk[0, at]),
+            low=float(low[0, at]),
+            high=float(high[0, at]),
+            cohort_risk=float(cohort_risk[at]),
+            competing_risk=None if competing is None else float(competing[0, at]),
+        )
+        for at, day in enumerate(days)
     ]
 
 
@@ -258,22 +269,23 @@ def _summary(model: ServedModel, risks: Sequence[Risk], refusals: Sequence[Remar
     if not risks:
         reasons = [refusal.message for refusal in refusals]
         return " ".join([wording.refusal_sentence(reasons), learned_from, NOTICE])
-    sentences = [
-        wording.estimate_sentence(
-            risk=risk.risk,
-            low=risk.interval.low,
-            high=risk.interval.high,
-            level=risk.interval.level,
-            horizon_days=risk.horizon_days,
-            events=contract["event_label"],
-            competing_risk=risk.competing_risk,
-        )
-        for risk in risks
-    ]
-    sentences += wording.mover_sentences(
-        _movers(model, risks[0]), horizon_days=risks[0].horizon_days
+    estimates = [risk.sentences[0] for risk in risks]
+    return " ".join([*estimates, *risks[0].sentences[1:], learned_from, NOTICE])
+
+
+def _said(model: ServedModel, risk: Risk) -> Risk:
+    """Return a risk with the sentences that say it: the estimate, then what moved it."""
+    estimate = wording.estimate_sentence(
+        risk=risk.risk,
+        low=risk.interval.low,
+        high=risk.interval.high,
+        level=risk.interval.level,
+        horizon_days=risk.horizon_days,
+        events=model.contract["event_label"],
+        competing_risk=risk.competing_risk,
     )
-    return " ".join([*sentences, learned_from, NOTICE])
+    moved = wording.mover_sentences(_movers(model, risk), horizon_days=risk.horizon_days)
+    return risk.model_copy(update={"sentences": [estimate, *moved]})
 
 
 def _movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:

@@ -1,4 +1,4 @@
-"""Every answer that is not a success, as RFC 9457 problem details.
+"""Every answer that is not a success, as RFC 9457 problem details; for FHIR, as OperationOutcome.
 
 HTTP status is assigned here and nowhere else. An entry names a field, a rule and a count; nothing
 that a client sent is ever repeated in one, except the path of the field.
@@ -7,7 +7,7 @@ that a client sent is ever repeated in one, except the path of the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,6 +17,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
+from serving.field_problem import FieldProblem
+from serving.operation_outcome import outcome_response, speaks_fhir
 
 __all__ = [
     "MEDIA_TYPE",
@@ -27,23 +29,16 @@ __all__ = [
     "NoChampion",
     "Problem",
     "RequestBroken",
+    "field_problems",
     "install",
     "problem_response",
+    "respond",
 ]
 
 MEDIA_TYPE = "application/problem+json"
 
 RULE_PREFIX = "osteon_"
 """Marks a pydantic error type as a rule of ours, whose message is ours too and holds no value."""
-
-
-class FieldProblem(BaseModel):
-    """One field that breaks one rule."""
-
-    field: str = Field(examples=["measurements[0].unit"])
-    rule: str = Field(examples=["unit"])
-    message: str
-    count: int = Field(default=1, ge=1, description="How many values break the rule.")
 
 
 class Problem(BaseModel):
@@ -84,10 +79,13 @@ class BodyTooLarge(HTTPException):
 
 _TITLES: Mapping[int, tuple[str, str]] = {
     400: ("malformed-request", "The request could not be read."),
+    401: ("unauthorized", "The caller could not be told from a stranger."),
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not answer that method."),
     409: ("conflict", "The request no longer fits the state of the service."),
+    412: ("precondition-failed", "The FHIR data that this needs could not be had."),
     413: ("too-large", "The request is larger than the service reads."),
+    415: ("unsupported-media-type", "The service reads JSON only."),
     422: ("invalid-request", "The request breaks rules of the contract."),
     500: ("internal-error", "The service failed; the answer was not computed."),
     503: ("unavailable", "The service cannot answer this now."),
@@ -136,6 +134,19 @@ def problem_response(
     )
 
 
+def respond(
+    path: str,
+    status: int,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the problem of one status in the words of whoever asks at `path`."""
+    if speaks_fhir(path):
+        _, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
+        return outcome_response(status, title, errors, headers)
+    return problem_response(status, errors, headers)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem."""
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -143,24 +154,30 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OsteonError, _ours)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+def field_problems(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
+    """Return pydantic's errors in our words, without the values that pydantic puts into its own."""
+    return [_entry(error) for error in errors]
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem_response(422, [_entry(e) for e in error.errors()])
+    return respond(request.url.path, 422, field_problems(error.errors()))
 
 
-async def _refused_by_framework(_: Request, error: Exception) -> JSONResponse:
+async def _refused_by_framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     # The framework's word for a body it cannot parse (too deep, not UTF-8): no JSON, as 422 says.
     if error.status_code == 400:
-        return problem_response(422, [_entry({"type": "json_invalid", "loc": ("body",)})])
-    return problem_response(error.status_code, headers=error.headers)
+        errors = [_entry({"type": "json_invalid", "loc": ("body",)})]
+        return respond(request.url.path, 422, errors)
+    return respond(request.url.path, error.status_code, headers=error.headers)
 
 
-async def _ours(_: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     # Only these two were written for a client; another message may name a path or a host.
     listed = error.problems if isinstance(error, RequestBroken | NoChampion) else ()
-    return problem_response(status, listed)
+    return respond(request.url.path, status, listed)
 
 
 def _entry(error: Mapping[str, Any]) -> FieldProblem:

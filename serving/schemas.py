@@ -209,6 +209,9 @@ class Risk(_Given):
     monotone_adjustment_points: float
     contributions: list[Contribution]
     pathways: list[PathwayPoints]
+    sentences: list[str] = Field(
+        default=[], description="The risk and what moved it, in plain words."
+    )
 
 
 class CurvePoint(_Given):
@@ -216,6 +219,9 @@ class CurvePoint(_Given):
 
     day: int | float
     risk: float
+    low: float = Field(description="Lower end of the interval, as at the horizons.")
+    high: float
+    cohort_risk: float = Field(description="As at the horizons.")
     competing_risk: float | None = Field(description="As at the horizons.")
 
 

@@ -149,6 +149,28 @@ def fracture() -> ServedModel:
     return _served(risk_model, "osteon-fracture-simulated", "fractures")
 
 
+def _of_real_patients(model: ServedModel) -> ServedModel:
+    from dataclasses import replace
+
+    name = model.loaded.name.removesuffix("-simulated")
+    real = model.loaded.risk_model.with_contract(
+        name=name, simulated=False, population="Adults of two hospitals."
+    )
+    return replace(model, loaded=replace(model.loaded, risk_model=real, name=name))
+
+
+@pytest.fixture(scope="session")
+def real_mortality(mortality: ServedModel) -> ServedModel:
+    """The model of death as if it had learned from real patients."""
+    return _of_real_patients(mortality)
+
+
+@pytest.fixture(scope="session")
+def real_fracture(fracture: ServedModel) -> ServedModel:
+    """The model of fracture as if it had learned from real patients."""
+    return _of_real_patients(fracture)
+
+
 @contextmanager
 def _running(app: FastAPI) -> Iterator[httpx.Client]:
     import httpx

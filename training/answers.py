@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,10 +37,14 @@ class Answers:
     curve_risk, curve_days : ndarray of float or None
         The whole curve, shapes (n_answered, n_days) and (n_days,); None where the outcome is only
         known at one horizon.
+    answered : ndarray of bool, shape (n_stays,)
+        Which of the stays asked about got an answer.
     rows, refused : int
         Stays asked about, and those that got no answer.
     cohort_fingerprint : str
         Of the patients asked about.
+    refused_by_rule : mapping of str to int
+        Stays that got no answer, by the code of the rule; one may break several.
     """
 
     time_days: NDArray[np.float64]
@@ -49,9 +54,11 @@ class Answers:
     horizons_days: tuple[float, ...]
     curve_risk: NDArray[np.float64] | None
     curve_days: NDArray[np.float64] | None
+    answered: NDArray[np.bool_]
     rows: int
     refused: int
     cohort_fingerprint: str
+    refused_by_rule: Mapping[str, int]
 
     def metrics(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
         """Return every metric with its interval, as `training.evaluation.summary.evaluate` does."""
@@ -120,9 +127,15 @@ def answers(
         horizons_days=tuple(map(float, prediction.horizons_days)),
         curve_risk=curve_risk,
         curve_days=curve_days,
+        answered=answered,
         rows=len(cohort),
         refused=int((~answered).sum()),
         cohort_fingerprint=cohort.fingerprint(),
+        refused_by_rule=Counter(
+            code
+            for refusals in prediction.refusals
+            for code in dict.fromkeys(refusal["code"] for refusal in refusals)
+        ),
     )
 
 

@@ -13,12 +13,19 @@ import numpy as np
 from data_schema.errors import UsageError
 from training.compare_auroc import compare_at_fixed_horizon, compare_with_physicians
 from training.compare_curves import Progress, compare_curves
+from training.compare_scores import compare_scores
+from training.compare_truth import compare_with_truth
 from training.datasets import data_folder, dataset, load_dataset
+from training.published_protocols import PROTOCOLS
+from training.score_questions import SCORE_QUESTIONS
 
-__all__ = ["COMPARATORS", "machine", "run_benchmark"]
+__all__ = ["COMPARATORS", "SIMULATED", "machine", "run_benchmark"]
 
 COMPARATORS = "support2-comparators"
 """Name of the benchmark against the SUPPORT model and the physicians."""
+
+SIMULATED, SIMULATED_PATIENTS = "simulated", 20_000
+"""Name of the benchmark against true risks, and how many patients are learned from and judged."""
 
 DEFAULT_REPEATS = 5
 
@@ -36,10 +43,12 @@ def run_benchmark(
     Parameters
     ----------
     name : str
-        A data set, or `support2-comparators`.
+        A data set, `support2-comparators`, `simulated`, a published protocol (`flchain-xgbse`,
+        `support2-dsm`), or what a score adds (`support2-score`, `rhc-score`, `glow-score`).
     repeats : int, optional
-        Random splits (or, for an outcome known at one horizon, times that five folds are drawn);
-        5 without it. The comparators have one partition and take none.
+        Random splits (or, with a competing event, an outcome known at one horizon or a score, times
+        that five folds are drawn); 5 without it. The comparators and the published protocols have
+        one partition and take none.
     random_state : int
         Seed of the splits and of Osteon.
     data_dir : Path, optional
@@ -51,38 +60,34 @@ def run_benchmark(
     -------
     dict
         `dataset`, `protocol`, `repeats`, `machine`, `rows` (one per model) and `differences`
-        (Osteon minus each other model).
+        (Osteon minus each other model); against true risks also `figures`, each with its bounds.
 
     Raises
     ------
     UsageError
         If there is no such data set, or repeats are not at least 1.
     OutsideError
-        If a package or a file is absent.
+        If a package, R or a file is absent.
     """
     if repeats is not None and repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}.")
-    if name == COMPARATORS:
-        repeats = 1
-        found = compare_with_physicians(
-            data_folder(data_dir), random_state=random_state, progress=progress
-        )
-    else:
-        repeats = repeats or DEFAULT_REPEATS
-        found = _compare(name, repeats, random_state, data_dir, progress)
+    asked = name.lower()
+    drawn = 1 if asked in (COMPARATORS, SIMULATED, *PROTOCOLS) else repeats or DEFAULT_REPEATS
+    found = _compare(asked, drawn, random_state, data_dir, progress)
     return {
-        "dataset": name,
+        "dataset": asked,
         "protocol": found["protocol"],
-        "repeats": repeats,
+        "repeats": drawn,
         "machine": machine(),
         "rows": found["rows"],
         "differences": found["differences"],
+        **({"figures": found["figures"]} if "figures" in found else {}),
     }
 
 
 def machine() -> dict[str, Any]:
     """Return what the figures were measured on: processor, cores, versions; no name of a host."""
-    packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival")
+    packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival", "comprisk")
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -94,12 +99,28 @@ def machine() -> dict[str, Any]:
 def _compare(
     name: str, repeats: int, random_state: int, data_dir: Path | None, progress: Progress
 ) -> dict[str, Any]:
-    """Compare curves where times are known, and areas at the horizon where they are not."""
-    known = dataset(name)
+    """Compare as the name says; a data set by its curves, or by areas at the one known horizon."""
+    folder = data_folder(data_dir)
+    if name == COMPARATORS:
+        return compare_with_physicians(folder, random_state=random_state, progress=progress)
+    if name == SIMULATED:
+        return compare_with_truth(
+            patients=SIMULATED_PATIENTS, random_state=random_state, progress=progress
+        )
+    if name in PROTOCOLS:
+        return PROTOCOLS[name](random_state=random_state, progress=progress)
+    if name in SCORE_QUESTIONS:
+        return compare_scores(
+            SCORE_QUESTIONS[name](folder),
+            repeats=repeats,
+            random_state=random_state,
+            progress=progress,
+        )
+    known = dataset(name, besides=(COMPARATORS, SIMULATED, *PROTOCOLS, *SCORE_QUESTIONS))
     cohort = load_dataset(name, data_dir)
     if cohort.outcome is None or cohort.outcome.horizon_days is None:
         return compare_curves(cohort, repeats=repeats, random_state=random_state, progress=progress)
-    raw = known.read(data_folder(data_dir)) if known.scores else None
+    raw = known.read(folder) if known.scores else None
     return compare_at_fixed_horizon(
         cohort,
         scores={

@@ -11,7 +11,14 @@ from typing import Any
 import typer
 
 from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
-from training import cli_asking, cli_cohorts, cli_registry, cli_training
+from training import (
+    cli_asking,
+    cli_cohorts,
+    cli_evaluating,
+    cli_registry,
+    cli_simulation,
+    cli_training,
+)
 from training.console import print_json
 
 __all__ = ["EXIT_CODES", "add_commands", "run_command"]
@@ -30,9 +37,10 @@ def add_commands(app: typer.Typer) -> None:
     for command in (
         cli_cohorts.map_columns,
         cli_cohorts.check,
+        cli_simulation.simulate,
         cli_training.train,
         cli_asking.score,
-        cli_asking.evaluate,
+        cli_evaluating.evaluate,
         cli_asking.explain,
         cli_training.benchmark,
         cli_registry.promote,

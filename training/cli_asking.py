@@ -1,4 +1,4 @@
-"""The commands that ask a model: score, evaluate and explain."""
+"""The commands that ask a model about patients: score and explain."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from data_schema.errors import UsageError
 from training.cli_cohorts import CohortArgument, MappingOption, stated_mapping
 from training.console import JsonOption, print_json, print_lines, working
-from training.shown import show_explanation, show_metrics
+from training.shown import show_explanation
 
 if TYPE_CHECKING:
     from data_schema.cohort import Cohort
     from models.registry import LoadedModel
 
-__all__ = ["evaluate", "explain", "score"]
+__all__ = ["ModelOption", "cohort_for", "explain", "loaded_model", "named", "score"]
 
 ModelOption = Annotated[
     str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a bundle's folder.")
@@ -46,8 +46,8 @@ def score(
 
         require_table_path(out)
         days = None if horizons is None else _days(horizons)
-        loaded = _loaded(model)
-        patients = _cohort_for(loaded, cohort, mapping, outcome=None)
+        loaded = loaded_model(model)
+        patients = cohort_for(loaded, cohort, mapping, outcome=None)
         frame = scored(loaded.risk_model, patients, horizons_days=days, explain=explain)
         write_table(frame, out)
         refused = frame["status"] != "ok"
@@ -66,42 +66,6 @@ def score(
             f"{result['refused']} refused: their rows say why and hold no risk."
         ]
     )
-
-
-def evaluate(
-    cohort: CohortArgument,
-    model: ModelOption,
-    mapping: MappingOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to make: metrics, plots and report.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Judge a model on other patients, each metric with its interval."""
-    with working():
-        from training.evaluating import evaluate_on
-        from training.output_files import require_new_folder
-
-        if out is not None:
-            require_new_folder(out)
-        loaded = _loaded(model)
-        outcome = loaded.risk_model.contract["outcome"]
-        patients = _cohort_for(loaded, cohort, mapping, outcome=outcome)
-        evaluation = evaluate_on(loaded, patients)
-        if out is not None:
-            evaluation.write(out)
-    result = evaluation.as_json() | {"out": None if out is None else str(out)}
-    if as_json:
-        print_json(result)
-        return
-    print_lines(
-        [
-            f"{_named(loaded)} on {result['patients']} patients with {result['events']} events "
-            f"(refused and left out: {result['refused']} of {result['stays']} stays), with 95 % "
-            "intervals:"
-        ]
-    )
-    show_metrics(result["metrics"])
 
 
 def explain(
@@ -123,12 +87,12 @@ def explain(
     with working():
         from training.one_patient import example_patient, explain_patient
 
-        loaded = _loaded(model)
+        loaded = loaded_model(model)
         if cohort is None:
             patient = "a made-up patient of middle values"
             frame = example_patient(loaded.risk_model.contract)
         else:
-            features = _cohort_for(loaded, cohort, mapping, outcome=None).features
+            features = cohort_for(loaded, cohort, mapping, outcome=None).features
             if not 0 <= row < len(features):
                 raise UsageError(f"--row must lie in 0-{len(features) - 1}; got {row}.")
             patient, frame = f"row {row} of the cohort", features.iloc[[row]]
@@ -137,17 +101,18 @@ def explain(
     if as_json:
         print_json(result)
         return
-    print_lines([f"{_named(loaded)}: {patient}", ""])
+    print_lines([f"{named(loaded)}: {patient}", ""])
     show_explanation(told)
 
 
-def _loaded(uri: str) -> LoadedModel:
+def loaded_model(uri: str) -> LoadedModel:
+    """Return a model by its URI."""
     from models.registry import load
 
     return load(uri)
 
 
-def _cohort_for(
+def cohort_for(
     loaded: LoadedModel, cohort: Path, mapping: Path | None, *, outcome: str | None
 ) -> Cohort:
     """Return a cohort file as the model reads it."""
@@ -164,9 +129,12 @@ def _cohort_for(
 
 def _days(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        days = [float(part) for part in text.split(",")]
     except ValueError:
         raise UsageError(f"--horizons must be days, as 28,90,365; got {text!r}.") from None
+    if len(set(days)) < len(days):
+        raise UsageError(f"--horizons must differ; got {text!r}.")
+    return days
 
 
 def _identity(loaded: LoadedModel) -> dict[str, Any]:
@@ -177,7 +145,7 @@ def _identity(loaded: LoadedModel) -> dict[str, Any]:
     return {"model": model} | {key: contract[key] for key in told}
 
 
-def _named(loaded: LoadedModel) -> str:
+def named(loaded: LoadedModel) -> str:
     """Return name, version and alias, as far as it has them."""
     version = "" if loaded.version is None else f" version {loaded.version}"
     alias = "" if loaded.alias is None else f" ({loaded.alias})"

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from data_schema.errors import UsageError
-from training.cli_cohorts import MappingOption, StrictOption, stated_mapping
+from training.cli_cohorts import MappingOption, StrictOption
+from training.cli_study import run_settings, study_asked
 from training.console import JsonOption, print_json, print_lines, working
-from training.shown import show_benchmark, show_metrics
-
-if TYPE_CHECKING:
-    from training.cohorts import Study
-    from training.config import RunConfig
+from training.shown import show_benchmark, show_figures, show_metrics
+from training.shown_evaluation import show_subgroups
 
 __all__ = ["benchmark", "train"]
 
@@ -51,12 +47,10 @@ def train(
     with working() as progress:
         from training.run import train as run
 
-        settings = _settings(config, seed, exclude or [])
-        if dataset is None:
-            study = _own(cohort, outcome, landmark, mapping, settings, strict=strict)
-        else:
-            own = {"COHORT": cohort, "--mapping": mapping, "--landmark": landmark}
-            study = _public(dataset, outcome, settings, own)
+        settings = run_settings(config, seed, exclude or [])
+        study = study_asked(
+            cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
+        )
         for finding in study.warnings:
             _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
         trained = run(study, settings, progress=progress)
@@ -66,6 +60,7 @@ def train(
         return
     print_lines([f"On {trained.n_test} held-out rows, with 95 % intervals:"])
     show_metrics(result["metrics"])
+    show_subgroups(trained.judgement.as_json()["subgroups"])
     print_lines(
         [
             "",
@@ -79,7 +74,14 @@ def train(
 
 
 def benchmark(
-    dataset: Annotated[str, typer.Option(help="A public data set, or support2-comparators.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A public data set (osteon datasets), support2-comparators or simulated; by a "
+            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, "
+            "rhc-score, glow-score."
+        ),
+    ],
     repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
     as_json: JsonOption = False,
@@ -93,52 +95,4 @@ def benchmark(
         print_json(result)
     else:
         show_benchmark(result)
-
-
-def _settings(config: Path | None, seed: int | None, exclude: Sequence[str]) -> RunConfig:
-    """Return the settings of the file, after what the command line states."""
-    from dataclasses import replace
-
-    from training.config import RunConfig, read_config
-
-    settings = RunConfig() if config is None else read_config(config)
-    return replace(
-        settings,
-        seed=settings.seed if seed is None else seed,
-        exclude=(*settings.exclude, *exclude),
-    )
-
-
-def _public(name: str, outcome: str, settings: RunConfig, own: dict[str, Any]) -> Study:
-    """Return a public data set, which takes nothing that describes a cohort of one's own."""
-    from training.cohorts import public_study
-
-    stated = [option for option, value in own.items() if value]
-    if stated:
-        raise UsageError(f"--dataset must stand without {', '.join(stated)}; it does not.")
-    return public_study(name, outcome=outcome, config=settings)
-
-
-def _own(
-    cohort: Path | None,
-    outcome: str,
-    landmark: str,
-    mapping: Path | None,
-    settings: RunConfig,
-    *,
-    strict: bool,
-) -> Study:
-    """Return the user's own cohort."""
-    from data_schema.reading import read_table
-    from training.cohorts import study_of_table
-
-    if cohort is None:
-        raise UsageError("train must be given a COHORT or --dataset; it has neither.")
-    return study_of_table(
-        read_table(cohort),
-        outcome=outcome,
-        landmark=landmark,
-        mapping=stated_mapping(mapping),
-        strict=strict,
-        config=settings,
-    )
+        show_figures(result.get("figures", []))

@@ -96,15 +96,16 @@ def study_of_table(
         If there is no such outcome, or no such column to exclude.
     """
     asked = known_outcome(outcome, landmark)
-    name = model_name(asked.name, simulated=config.simulated)
     kept, mapped = _without(table, mapping or CohortMapping(), config.exclude)
     checked = check_table(kept, outcome=asked.name, mapping=mapped, strict=strict)
     if checked.cohort is None:
         raise RulesBroken(checked.report.fatal)
+    # What the cohort says of itself cannot be taken back by a setting.
+    simulated = config.simulated or checked.cohort.simulated
     cohort = replace(
         checked.cohort,
-        population=config.population or _NOT_DESCRIBED,
-        simulated=config.simulated,
+        population=config.population or checked.cohort.population or _NOT_DESCRIBED,
+        simulated=simulated,
         dropped={**checked.cohort.dropped, **dict.fromkeys(config.exclude, EXCLUDED)},
     )
     return Study(
@@ -112,7 +113,7 @@ def study_of_table(
         outcome=asked,
         time_zero=asked.time_zero,
         horizons_days=_horizons(cohort, asked, config),
-        model_name=name,
+        model_name=model_name(asked.name, simulated=simulated),
         warnings=checked.report.warnings,
     )
 
@@ -205,8 +206,8 @@ def _outcome_of(known: Dataset) -> Outcome:
         event_label=f"{words}s",
         landmark="",
         time_zero=known.time_zero,
-        horizons_days=(),
-        competing_label=None,
+        horizons_days=known.horizons_days,
+        competing_label=known.competing_label,
         reserved_model="",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,37 +12,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, OutcomeData
+from data_schema.outcomes import COMPETING
 from models.inference import RiskModel
+from training.competing_peers import COMPETING_PEERS
 from training.evaluation.concordance import harrell_c
 from training.evaluation.discrimination import auroc
 from training.evaluation.known_outcome import known_outcome
-from training.evaluation.overall import integrated_brier
+from training.evaluation.overall import integrated_brier, ipa
 from training.osteon_fit import fit_osteon, outcome_of
 from training.peers import PEERS, Predict
 from training.repeated_differences import corrected_difference
-from training.splits import repeated_splits
+from training.splits import Split, repeated_folds, repeated_splits
 
 __all__ = ["OSTEON", "PARTS", "Grid", "Progress", "compare_curves", "evaluation_grid"]
 
 OSTEON = "osteon"
 PARTS = {1.0: "osteon (linear part)", 0.0: "osteon (boosted part)"}
 TEST_FRACTION = 0.3
+FOLDS = 5
 GRID_DAYS = 50
 GRID_QUANTILES = (0.05, 0.9)
 QUARTILES = (0.25, 0.5, 0.75)
 EXPLAINED_ROWS = 500
 
-PROTOCOL = (
+SPLITS_PROTOCOL = (
     "{repeats} random splits, 70 % of the patients for training and 30 % for testing, the same for "
-    "every model; nothing is learned from a test patient. Means over the splits. c: Harrell's C of "
-    "the mean risk over {grid} days, the event times' quantiles from the 5th to the 90th "
-    "percentile ({first:.0f} to {last:.0f} days). ibs: Brier score with inverse probability of "
-    "censoring weights, averaged over the time between them; lower is better. auc: "
-    "cumulative/dynamic area under the curve at the quartiles of the event times. fit_seconds: "
-    "fitting once, with its choice of settings (the parts of osteon are one fit with it); "
-    "fold_fit_seconds: the fold models that intervals need. explain_rows_per_second: patients "
-    "explained at one horizon. Differences are osteon minus the other model, with corrected t "
-    "intervals over the splits (Nadeau & Bengio 2003)."
+    "every model"
+)
+FOLDS_PROTOCOL = (
+    "{repeats} times {folds} folds of patients, the same for every model; a patient with the "
+    "competing event never has the event, and the peers are those that know of it"
+)
+PROTOCOL = (
+    "{splits}; nothing is learned from a test patient. Means over the splits. c: Harrell's C "
+    "(Wolbers's with a competing event) of the mean risk over {grid} days, the event times' "
+    "quantiles from the 5th to the 90th percentile ({first:.0f} to {last:.0f} days). ibs: Brier "
+    "score with inverse probability of censoring weights, averaged over the time between them; "
+    "lower is better. auc: cumulative/dynamic area under the curve, and ipa: index of prediction "
+    "accuracy (one minus the Brier score over that of the event rate), at the quartiles of the "
+    "event times. fit_seconds: fitting once, with its choice of settings (the parts of osteon are "
+    "one fit with it); fold_fit_seconds: the fold models that intervals need. "
+    "explain_rows_per_second: patients explained at one horizon. Differences are osteon minus the "
+    "other model, with corrected t intervals over the splits (Nadeau & Bengio 2003)."
 )
 
 Progress = Callable[[str], None]
@@ -69,6 +80,17 @@ class _Fitted:
 _Metrics = dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which splits a cohort is compared on, and with whom."""
+
+    splits: Iterator[Split]
+    n_splits: int
+    test_to_train: float
+    peers: Mapping[str, Callable[[Cohort], Predict]]
+    words: str
+
+
 def compare_curves(
     cohort: Cohort, *, repeats: int, random_state: int, progress: Progress
 ) -> dict[str, Any]:
@@ -79,7 +101,8 @@ def compare_curves(
     cohort : Cohort
         With times to the event.
     repeats : int
-        Number of random splits, at least 1.
+        Number of random splits, at least 1; with a competing event, of times that five folds are
+        drawn.
     random_state : int
         Seed of the splits and of Osteon.
     progress : callable
@@ -91,26 +114,47 @@ def compare_curves(
         `protocol`, `rows` (one per model) and `differences`.
     """
     grid = evaluation_grid(outcome_of(cohort))
+    plan = _plan(cohort, repeats, random_state)
     models: dict[str, list[tuple[_Fitted, _Metrics]]] = {}
-    splits = repeated_splits(
-        cohort, repeats=repeats, test_fraction=TEST_FRACTION, random_state=random_state
-    )
-    for number, split in enumerate(splits, start=1):
+    for number, split in enumerate(plan.splits, start=1):
         train, test = cohort.take(split.train), cohort.take(split.test)
         osteon = partial(_fit_osteon_and_parts, test=test, grid=grid, random_state=random_state)
-        fits = {OSTEON: osteon} | {name: partial(_fit_peer, name=name) for name in PEERS}
-        for name, fit in fits.items():
-            progress(f"split {number} of {repeats}: {name}")
+        peers = {name: partial(_fit_peer, name=name, fit=fit) for name, fit in plan.peers.items()}
+        for name, fit in ({OSTEON: osteon} | peers).items():
+            progress(f"split {number} of {plan.n_splits}: {name}")
             for label, fitted in fit(train).items():
                 found = _metrics(test, fitted.predict, grid)
                 models.setdefault(label, []).append((fitted, found))
     return {
         "protocol": PROTOCOL.format(
-            repeats=repeats, grid=len(grid.days), first=grid.days[0], last=grid.days[-1]
+            splits=plan.words, grid=len(grid.days), first=grid.days[0], last=grid.days[-1]
         ),
         "rows": [_row(label, runs, grid) for label, runs in models.items()],
-        "differences": _differences({k: [m for _, m in runs] for k, runs in models.items()}),
+        "differences": _differences(
+            {k: [m for _, m in runs] for k, runs in models.items()}, plan.test_to_train
+        ),
     }
+
+
+def _plan(cohort: Cohort, repeats: int, random_state: int) -> _Plan:
+    """Return random splits, or folds where an event competes: it is the rarer for it."""
+    if (outcome_of(cohort).event == COMPETING).any():
+        return _Plan(
+            repeated_folds(cohort, repeats=repeats, folds=FOLDS, random_state=random_state),
+            repeats * FOLDS,
+            1 / (FOLDS - 1),
+            COMPETING_PEERS,
+            FOLDS_PROTOCOL.format(repeats=repeats, folds=FOLDS),
+        )
+    return _Plan(
+        repeated_splits(
+            cohort, repeats=repeats, test_fraction=TEST_FRACTION, random_state=random_state
+        ),
+        repeats,
+        TEST_FRACTION / (1 - TEST_FRACTION),
+        PEERS,
+        SPLITS_PROTOCOL.format(repeats=repeats),
+    )
 
 
 def evaluation_grid(outcome: OutcomeData) -> Grid:
@@ -142,10 +186,10 @@ def _fit_osteon_and_parts(
     return fitted
 
 
-def _fit_peer(train: Cohort, *, name: str) -> dict[str, _Fitted]:
+def _fit_peer(train: Cohort, *, name: str, fit: Callable[[Cohort], Predict]) -> dict[str, _Fitted]:
     """Fit one peer and time it."""
     start = time.perf_counter()
-    predict = PEERS[name](train)
+    predict = fit(train)
     return {name: _Fitted(predict, time.perf_counter() - start)}
 
 
@@ -166,6 +210,7 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
     for column, day in enumerate(grid.quartiles):
         known = known_outcome(time_days, event, day)
         found[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
+        found[f"ipa_{day:g}"] = float(ipa(known, at_quartiles[:, column]))
     return found
 
 
@@ -177,13 +222,16 @@ def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[s
         "c": found["c"],
         "ibs": found["ibs"],
         "auc": {f"{day:g}": found[f"auc_{day:g}"] for day in grid.quartiles},
+        "ipa": {f"{day:g}": found[f"ipa_{day:g}"] for day in grid.quartiles},
         "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
         "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
         "explain_rows_per_second": _mean([f.explain_rows_per_second for f, _ in runs]),
     }
 
 
-def _differences(metrics: Mapping[str, list[_Metrics]]) -> list[dict[str, Any]]:
+def _differences(
+    metrics: Mapping[str, list[_Metrics]], test_to_train: float
+) -> list[dict[str, Any]]:
     """Return Osteon minus every other model, per metric, with corrected intervals."""
     rows = []
     for label, theirs in metrics.items():
@@ -192,7 +240,7 @@ def _differences(metrics: Mapping[str, list[_Metrics]]) -> list[dict[str, Any]]:
         for metric in theirs[0]:
             found = corrected_difference(
                 [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)],
-                test_to_train=TEST_FRACTION / (1 - TEST_FRACTION),
+                test_to_train=test_to_train,
             )
             rows.append(
                 {

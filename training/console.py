@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -95,28 +96,50 @@ def print_lines(lines: Sequence[str]) -> None:
 def print_rows(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
-    """Print a table without a frame on stdout; `numbers` names the columns aligned to the right."""
+    """Print a table without a frame on stdout; `numbers` names the columns aligned to the right.
+
+    The first column, which names the rows, and numbers keep their width: neither is ever broken
+    over two lines. The head of a column of numbers is broken at words, to be about as narrow.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    cells = [list(row) for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in header:
-        justify: Literal["left", "right"] = "right" if name in numbers else "left"
-        table.add_column(Text(name), justify=justify, overflow="fold")
-    for row in rows:
+    for place, name in enumerate(header):
+        is_number = name in numbers
+        shown = _narrow(name, [row[place] for row in cells]) if is_number else name
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        if is_number or place == 0:
+            whole = (shown, *(row[place] for row in cells))
+            width = max(len(line) for text in whole for line in text.split("\n"))
+            table.add_column(Text(shown), justify=justify, min_width=width, no_wrap=True)
+        else:
+            table.add_column(Text(shown), overflow="fold")
+    for row in cells:
         # As text, since a message may hold what looks like markup: [ids].
         table.add_row(*map(Text, row))
     _print(table)
 
 
-def _print(shown: RenderableType) -> None:
-    """Print on stdout, without the spaces that fill up lines where they fill nothing."""
-    from rich.console import Console
+def _narrow(head: str, cells: Sequence[str]) -> str:
+    """Return the head of a column broken at words, about as narrow as what stands below it."""
+    width = max(2 + max(map(len, cells), default=0), *map(len, head.split(" ")), 1)
+    return textwrap.fill(head, width, break_long_words=False, break_on_hyphens=False)
 
-    if sys.stdout.isatty():
-        Console().print(shown)
-        return
-    console = Console(width=_WIDTH_WITHOUT_TERMINAL)
+
+def _print(shown: RenderableType) -> None:
+    """Print on stdout, without the spaces that fill up lines where they fill nothing.
+
+    What does not fit is printed wider than the terminal: a broken number is another number.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    console.width = max(
+        console.width, Measurement.get(console, console.options.update_width(10_000), shown).minimum
+    )
     with console.capture() as captured:
         console.print(shown)
     for line in captured.get().splitlines():

@@ -11,6 +11,7 @@ from data_schema.cohort import Cohort
 from training.answers import Answers
 from training.cohorts import Study
 from training.config import RunConfig
+from training.describing import Description
 from training.evaluation.summary import Metric
 from training.provenance import git_revision, versions
 
@@ -24,6 +25,7 @@ def contract_facts(
     learned_from: Cohort,
     held_out: Answers,
     metrics: Sequence[Metric],
+    described: Description,
 ) -> dict[str, Any]:
     """Return the entries of a contract that only the run can tell.
 
@@ -40,6 +42,8 @@ def contract_facts(
         What the model answered for the patients it did not learn from.
     metrics : sequence of Metric
         Of those answers.
+    described : Description
+        Of the training rows, to be compared with whom the model is asked about later.
 
     Returns
     -------
@@ -55,6 +59,7 @@ def contract_facts(
         "population": study.cohort.population,
         "simulated": study.cohort.simulated,
         "dropped": dict(study.cohort.dropped),
+        "described": described,
         "run": config.as_json(),
         "evaluation": {
             "split": config.split,

@@ -15,6 +15,7 @@ from training.adapters import (
     framingham,
     glow,
     hipstudy,
+    mgus2,
     nhanes,
     physionet2012,
     rhc,
@@ -34,13 +35,25 @@ ADAPTERS: Mapping[str, Dataset] = {
     "nhanes_2017_2020": nhanes.DATASET,
     "hipstudy": hipstudy.DATASET,
     "ciim_breda": ciim_breda.DATASET,
+    "mgus2": mgus2.DATASET,
 }
 
 _BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
-def dataset(name: str) -> Dataset:
+def dataset(name: str, *, besides: tuple[str, ...] = ()) -> Dataset:
     """Return what is known of a data set; upper and lower case are the same.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ADAPTERS`.
+    besides : tuple of str
+        What else the caller understands, for the message of the error.
+
+    Returns
+    -------
+    Dataset
 
     Raises
     ------
@@ -49,9 +62,10 @@ def dataset(name: str) -> Dataset:
     """
     known = ADAPTERS.get(name.lower())
     if known is None:
-        close = difflib.get_close_matches(name.lower(), ADAPTERS, n=3)
+        names = (*ADAPTERS, *besides)
+        close = difflib.get_close_matches(name.lower(), names, n=3)
         raise UsageError(
-            f"dataset must be one of {', '.join(ADAPTERS)}; got {name!r}."
+            f"dataset must be one of {', '.join(names)}; got {name!r}."
             + (f" Did you mean {' or '.join(close)}?" if close else "")
         )
     return known

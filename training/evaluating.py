@@ -13,13 +13,11 @@ import numpy as np
 
 from data_schema.cohort import Cohort
 from models.registry import LoadedModel
-from models.wording import NOTICE
 from training.answers import Answers, answers
-from training.evaluation.summary import Metric
-from training.figures import as_png, evaluation_figures
-from training.model_card import Section, performance_table
+from training.judging import Judgement, judge
 from training.output_files import whole_folder
-from training.report import report_page
+from training.report.content import as_markdown
+from training.written_report import write_report
 
 __all__ = ["Evaluation", "evaluate_on"]
 
@@ -33,7 +31,8 @@ class Evaluation:
 
     loaded: LoadedModel
     told: Answers
-    metrics: tuple[Metric, ...]
+    judgement: Judgement
+    cohort: Cohort
 
     def as_json(self) -> dict[str, Any]:
         """Return what `osteon evaluate --json` prints, but for the folder."""
@@ -46,11 +45,11 @@ class Evaluation:
             "events": int((told.event == 1).sum()),
             "refused": told.refused,
             "cohort_fingerprint": told.cohort_fingerprint,
-            "metrics": [metric.as_json() for metric in self.metrics],
+            **self.judgement.as_json(),
         }
 
     def write(self, folder: Path) -> None:
-        """Make a folder with the metrics, the plots and a report of both, whole or not at all.
+        """Make a folder with metrics, plots, report and model card, whole or not at all.
 
         Raises
         ------
@@ -59,41 +58,27 @@ class Evaluation:
         OutsideError
             If the file system will not take it.
         """
-        figures = self._figures()
         told = self.as_json()
+        model = self.loaded.risk_model
+        report = write_report(
+            model,
+            self.told,
+            self.cohort,
+            title=self.loaded.name,
+            evaluated=told,
+            resamples=RESAMPLES,
+            random_state=0,
+        )
+        title = f"{self.loaded.name} on a cohort of {told['patients']} patients"
         with whole_folder(folder) as draft:
             Path(draft, "metrics.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
             Path(draft, "metrics.csv").write_text(_csv(told["metrics"]), encoding="utf-8")
-            Path(draft, "report.html").write_text(self._report(figures), encoding="utf-8")
+            Path(draft, "report.html").write_text(report.page, encoding="utf-8")
+            card = as_markdown(title, report.sections)
+            Path(draft, "model_card.md").write_text(card, encoding="utf-8")
             Path(draft, "plots").mkdir()
-            for name, png in figures.items():
+            for name, png in report.plots.items():
                 Path(draft, "plots", f"{name}.png").write_bytes(png)
-
-    def _figures(self) -> dict[str, bytes]:
-        judged = {m.horizon_days for m in self.metrics if not np.isnan(m.estimate)}
-        drawn = evaluation_figures(
-            self.told,
-            [days for days in self.told.horizons_days if days in judged],
-            event_label=self.loaded.risk_model.contract["event_label"],
-            population="The cohort that was given to be evaluated on.",
-            n_bootstrap=RESAMPLES,
-            random_state=0,
-        )
-        return {name: as_png(figure) for name, figure in drawn}
-
-    def _report(self, figures: dict[str, bytes]) -> str:
-        told = self.as_json()
-        patients = (
-            f"{told['patients']} patients with {told['events']} events; {told['refused']} of "
-            f"{told['stays']} stays were refused by the model and are left out. "
-            f"Fingerprint: {told['cohort_fingerprint']}."
-        )
-        sections = (
-            Section("Patients", (patients, NOTICE)),
-            performance_table("Performance", told["metrics"], resamples=RESAMPLES),
-        )
-        title = f"{self.loaded.name} on a cohort of {told['patients']} patients"
-        return report_page(title, sections, figures)
 
 
 def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
@@ -115,7 +100,8 @@ def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
         If every stay is refused, or no horizon has enough outcomes.
     """
     told = answers(loaded.risk_model, cohort)
-    return Evaluation(loaded, told, told.metrics(n_bootstrap=RESAMPLES, random_state=0))
+    judgement = judge(told, cohort, n_bootstrap=RESAMPLES, random_state=0)
+    return Evaluation(loaded, told, judgement, cohort)
 
 
 def _csv(metrics: list[dict[str, Any]]) -> str:

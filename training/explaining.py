@@ -23,8 +23,11 @@ __all__ = [
     "VariableImportance",
     "explained",
     "importance",
+    "importance_of",
+    "labels_of",
     "pathway_label",
     "pathway_sums",
+    "recorded_values",
     "shap_by_pathway",
     "shap_by_variable",
 ]
@@ -105,11 +108,15 @@ def importance(
     tuple of Importance
         One for each horizon.
     """
-    prediction = explained(risk_model, frame, horizons_days)
+    return importance_of(risk_model, explained(risk_model, frame, horizons_days))
+
+
+def importance_of(risk_model: RiskModel, prediction: Prediction) -> tuple[Importance, ...]:
+    """Return what moved the estimates of an explained prediction, as `importance` does."""
     answered = np.array([status == "ok" for status in prediction.status])
     assert prediction.points is not None  # it was asked to explain
     points, measured = prediction.points[answered], prediction.measured[answered]
-    labels = _labels(risk_model)
+    labels = labels_of(risk_model)
     found = []
     for horizon, days in enumerate(prediction.horizons_days):
         means = np.abs(points[:, horizon]).mean(axis=0)
@@ -180,8 +187,8 @@ def shap_by_variable(
         `display_data` holds what was recorded.
     """
     prediction, answered, log_odds = _at_one_horizon(risk_model, frame, horizon_days)
-    data, display = _recorded(risk_model, frame[answered])
-    labels = _labels(risk_model)
+    data, display = recorded_values(risk_model, frame[answered])
+    labels = labels_of(risk_model)
     return _shap(
         prediction,
         answered,
@@ -248,7 +255,9 @@ def _at_one_horizon(
     return prediction, answered, prediction.log_odds[answered, 0]
 
 
-def _recorded(risk_model: RiskModel, frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any]]:
+def recorded_values(
+    risk_model: RiskModel, frame: pd.DataFrame
+) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Return, by variable, what was recorded as numbers and as it is shown."""
     own = {f["name"]: f for f in risk_model.contract["features"] if f["name"] == f["variable"]}
     numbers = np.full((len(frame), len(risk_model.variables)), np.nan)
@@ -266,5 +275,6 @@ def _recorded(risk_model: RiskModel, frame: pd.DataFrame) -> tuple[NDArray[Any],
     return numbers, shown
 
 
-def _labels(risk_model: RiskModel) -> dict[str, str]:
+def labels_of(risk_model: RiskModel) -> dict[str, str]:
+    """Return the label of each variable that a model reads."""
     return {feature["variable"]: feature["label"] for feature in risk_model.contract["features"]}

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from training.figure_style import (
@@ -166,6 +167,7 @@ def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: s
         axes.set(xlim=(min(edges) - room / 2, max(edges) + room), ylim=(last + 0.7, -0.7))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(percent(100))
         axes.set_xlabel(f"Risk of {event_label} within {estimate.horizon_days:g} days")
         meanings = {"raised": VERMILLION, "lowered": BLUE, "belongs to no pathway": LIGHT_GREY}

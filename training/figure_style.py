@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from models.wording import NOTICE
@@ -24,15 +24,11 @@ __all__ = [
     "LIGHT_GREY",
     "ORANGE",
     "SKY",
-    "SMALLEST_CELL",
     "VERMILLION",
     "journal_figure",
     "percent",
     "shade",
 ]
-
-SMALLEST_CELL = 10
-"""Groups of fewer patients are not drawn."""
 
 # Okabe & Ito: distinct with any colour vision.
 BLUE, VERMILLION, GREEN, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9"
@@ -87,8 +83,8 @@ def journal_figure(width: float, height: float, *, title: str, population: str) 
         yield figure
 
 
-def percent(whole: float = 1.0) -> PercentFormatter:
-    """Return the tick labels of an axis in percent.
+def percent(whole: float = 1.0) -> FuncFormatter:
+    """Return the tick labels of an axis in percent, with as many decimals as a tick needs.
 
     Parameters
     ----------
@@ -97,10 +93,10 @@ def percent(whole: float = 1.0) -> PercentFormatter:
 
     Returns
     -------
-    PercentFormatter
-        Without decimals, a space before the sign.
+    FuncFormatter
+        A space before the sign.
     """
-    return PercentFormatter(whole, decimals=0, symbol=" %")
+    return FuncFormatter(lambda value, _: f"{round(100 * value / whole, 6):g} %")
 
 
 def shade(

@@ -1,7 +1,8 @@
 """The models Osteon is compared with, each as `fit(train) -> predict(cohort, days) -> risk`.
 
 Everything that is learned, the preparation of the columns included, is learned from the training
-cohort alone. A competing event ends the observation of a peer: none of them knows of it.
+cohort alone. A competing event ends the observation of a peer here: none of them knows of it; those
+of `training.competing_peers` do.
 """
 
 from __future__ import annotations
@@ -10,32 +11,36 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
-from sklearn.compose import ColumnTransformer, make_column_transformer
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import DataError, OutsideError
+from training.peer_columns import as_measured, filled_and_scaled
 from training.splits import folds_by_patient
 
 __all__ = [
+    "BOOSTING",
+    "FOREST",
     "PEERS",
+    "SEED",
     "Predict",
     "breslow",
+    "fit_boosting",
     "fit_cox",
     "fit_forest",
     "fit_logistic",
     "fit_xgboost_cox",
+    "proportional_risk",
+    "read_steps",
+    "scikit_survival_absent",
+    "structured",
+    "training_outcome",
 ]
 
 SEED = 0
-SKEWED = 1.0
-WINSORISED = 5.0
+"""Of every peer that draws by lot."""
 
 XGBOOST = {
     "objective": "survival:cox",
@@ -59,6 +64,7 @@ FOREST = {
     "max_features": "sqrt",
     "n_jobs": 2,
 }
+BOOSTING = {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "subsample": 0.5}
 
 
 class Predict(Protocol):
@@ -71,8 +77,8 @@ class Predict(Protocol):
 
 def fit_xgboost_cox(train: Cohort) -> Predict:
     """Fit XGBoost `survival:cox` with Breslow's baseline; five folds of patients choose trees."""
-    outcome = _outcome(train)
-    table = _as_measured(train.features)
+    outcome = training_outcome(train)
+    table = as_measured(train.features)
     matrix = xgb.DMatrix(
         table.transform(train.features),
         # survival:cox reads a negative time as censored.
@@ -90,7 +96,7 @@ def fit_xgboost_cox(train: Cohort) -> Predict:
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
         rows = xgb.DMatrix(table.transform(cohort.features))
-        return _proportional_risk(baseline(days), booster.predict(rows, output_margin=True))
+        return proportional_risk(baseline(days), booster.predict(rows, output_margin=True))
 
     return predict
 
@@ -100,15 +106,15 @@ def fit_cox(train: Cohort) -> Predict:
     try:
         from sksurv.linear_model import CoxPHSurvivalAnalysis
     except ImportError as missing:
-        raise _not_installed() from missing
-    outcome = _outcome(train)
-    table = _filled_and_scaled(train.features)
+        raise scikit_survival_absent() from missing
+    outcome = training_outcome(train)
+    table = filled_and_scaled(train.features)
     x = table.transform(train.features)
-    cox = CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron").fit(x, _structured(outcome))
+    cox = CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron").fit(x, structured(outcome))
     baseline = breslow(outcome, cox.predict(x))
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
-        return _proportional_risk(baseline(days), cox.predict(table.transform(cohort.features)))
+        return proportional_risk(baseline(days), cox.predict(table.transform(cohort.features)))
 
     return predict
 
@@ -118,25 +124,44 @@ def fit_forest(train: Cohort) -> Predict:
     try:
         from sksurv.ensemble import RandomSurvivalForest
     except ImportError as missing:
-        raise _not_installed() from missing
-    table = _as_measured(train.features)
+        raise scikit_survival_absent() from missing
+    table = as_measured(train.features)
     forest = RandomSurvivalForest(**FOREST, random_state=SEED)
-    forest.fit(table.transform(train.features), _structured(_outcome(train)))
+    forest.fit(table.transform(train.features), structured(training_outcome(train)))
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
         survival = forest.predict_survival_function(
             table.transform(cohort.features), return_array=True
         )
-        return 1 - _step(forest.unique_times_, survival, days, before=1.0)
+        return 1 - read_steps(forest.unique_times_, survival, days, before=1.0)
+
+    return predict
+
+
+def fit_boosting(train: Cohort) -> Predict:
+    """Fit gradient boosting of Cox's partial likelihood (scikit-survival)."""
+    try:
+        from sksurv.ensemble import GradientBoostingSurvivalAnalysis
+    except ImportError as missing:
+        raise scikit_survival_absent() from missing
+    outcome = training_outcome(train)
+    table = filled_and_scaled(train.features)
+    x = table.transform(train.features)
+    boosting = GradientBoostingSurvivalAnalysis(**BOOSTING, random_state=SEED)
+    boosting.fit(x, structured(outcome))
+    baseline = breslow(outcome, boosting.predict(x))
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        return proportional_risk(baseline(days), boosting.predict(table.transform(cohort.features)))
 
     return predict
 
 
 def fit_logistic(train: Cohort) -> Predict:
     """Fit a logistic regression with a ridge penalty, for an outcome known at one horizon."""
-    table = _filled_and_scaled(train.features)
+    table = filled_and_scaled(train.features)
     model = LogisticRegression(C=LOGISTIC_INVERSE_PENALTY, max_iter=1000)
-    model.fit(table.transform(train.features), _outcome(train).event == 1)
+    model.fit(table.transform(train.features), training_outcome(train).event == 1)
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
         risk = model.predict_proba(table.transform(cohort.features))[:, 1]
@@ -149,6 +174,7 @@ PEERS: Mapping[str, Callable[[Cohort], Predict]] = {
     "XGBoost survival:cox + Breslow": fit_xgboost_cox,
     "Cox": fit_cox,
     "random survival forest": fit_forest,
+    "gradient boosting survival": fit_boosting,
 }
 
 
@@ -175,10 +201,10 @@ def breslow(
     left = np.bincount(position, weights=hazard_ratio)
     at_risk = np.cumsum(left[::-1])[::-1]
     cumulative = np.cumsum(events / at_risk)
-    return lambda days: _step(times, cumulative[None, :], days, before=0.0)[0]
+    return lambda days: read_steps(times, cumulative[None, :], days, before=0.0)[0]
 
 
-def _step(
+def read_steps(
     times: NDArray[np.float64],
     values: NDArray[np.float64],
     days: ArrayLike,
@@ -192,7 +218,7 @@ def _step(
     return read
 
 
-def _proportional_risk(
+def proportional_risk(
     baseline: NDArray[np.float64], log_hazard_ratio: NDArray[Any]
 ) -> NDArray[np.float64]:
     """Return 1 - exp(-H0(t) exp(eta))."""
@@ -201,51 +227,22 @@ def _proportional_risk(
     return risk
 
 
-def _categories(features: pd.DataFrame) -> tuple[OneHotEncoder, pd.Index]:
-    """Return the columns that hold categories, with what makes them columns of 0 and 1."""
-    columns = features.select_dtypes(exclude="number").columns
-    return OneHotEncoder(handle_unknown="ignore", sparse_output=False), columns
-
-
-def _as_measured(features: pd.DataFrame) -> ColumnTransformer:
-    """Return categories as columns of 0 and 1, and numbers untouched, missing ones included."""
-    table = make_column_transformer(_categories(features), remainder="passthrough")
-    return table.fit(features)
-
-
-def _filled_and_scaled(features: pd.DataFrame) -> Pipeline:
-    """Return columns for a linear model: gaps filled and flagged, skewed ones in logs."""
-    numbers = features.select_dtypes("number")
-    skewed = numbers.columns[(numbers.skew() > SKEWED) & (numbers.min() >= 0)]
-    others = numbers.columns.difference(skewed, sort=False)
-    fill = SimpleImputer(strategy="median", add_indicator=True)
-    table = make_pipeline(
-        make_column_transformer(
-            (make_pipeline(FunctionTransformer(np.log1p), fill), skewed),
-            (fill, others),
-            _categories(features),
-        ),
-        StandardScaler(),
-        # An indicator that is set in one patient lies 80 deviations out and breaks Newton's steps.
-        FunctionTransformer(np.clip, kw_args={"a_min": -WINSORISED, "a_max": WINSORISED}),
-    )
-    return table.fit(features)
-
-
-def _outcome(cohort: Cohort) -> OutcomeData:
+def training_outcome(cohort: Cohort) -> OutcomeData:
+    """Return the outcome of a training cohort; `DataError` where it holds no event."""
     if cohort.outcome is None or not (cohort.outcome.event == 1).any():
         raise DataError("a training cohort must hold at least one event; this one holds none.")
     return cohort.outcome
 
 
-def _structured(outcome: OutcomeData) -> NDArray[np.void]:
+def structured(outcome: OutcomeData) -> NDArray[np.void]:
     """Return the outcome in scikit-survival's form."""
     rows = np.empty(len(outcome.event), dtype=[("event", bool), ("time", float)])
     rows["event"], rows["time"] = outcome.event == 1, outcome.time_days
     return rows
 
 
-def _not_installed() -> OutsideError:
+def scikit_survival_absent() -> OutsideError:
+    """Return the error to raise where scikit-survival is not installed."""
     return OutsideError(
         "scikit-survival is not installed. Install the benchmark extra: "
         "pip install 'osteon[benchmark]'."

@@ -21,12 +21,12 @@ from training.figure_style import (
     GREY,
     ORANGE,
     SKY,
-    SMALLEST_CELL,
     VERMILLION,
     journal_figure,
     percent,
     shade,
 )
+from training.small_cells import SMALLEST_CELL
 
 __all__ = [
     "plot_auroc_over_time",
@@ -56,7 +56,7 @@ def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: s
         Bins of fewer than `SMALLEST_CELL` patients are left empty.
     """
     title = f"Calibration at {curve.horizon_days:g} days"
-    with journal_figure(3.6, 5.0, title=title, population=population) as figure:
+    with journal_figure(3.6, 4.75, title=title, population=population) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
         drawn = np.concatenate([curve.predicted, curve.observed.high])
         top = min(1.0, np.ceil(20 * float(np.nanmax(drawn))) / 20)
@@ -188,7 +188,8 @@ def plot_incidence_by_risk(
             ends.append((observed[-1], f"group {number + 1}{which}"))
         axes.plot([], [], color=BLACK, label="observed, 95 % interval")
         axes.plot([], [], color=BLACK, linestyle=DASHED, label="predicted, mean")
-        axes.legend(loc="upper left")
+        # Above the panel: the curve of the highest risk may pass anywhere inside it.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         axes.set(xlim=(0, days[-1]), ylim=(0, None))
         axes.yaxis.set_major_formatter(percent())
         axes.set_xlabel("Days from time zero")

@@ -6,21 +6,25 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from data_schema.cohort import Cohort
 from models.estimator import CumulativeIncidenceModel
 from models.inference import RiskModel
 from models.registry import Version, register
 from models.training_cohort import Progress
-from training.answers import answers, require_evaluable
+from training.answers import Answers, answers, require_evaluable
 from training.cohorts import Study
 from training.config import RunConfig
 from training.contract_facts import contract_facts
-from training.evaluation.summary import Metric
-from training.explaining import importance
+from training.describing import Description, Grouping, by_outcome, describe, only
+from training.judging import Judgement, judge
 from training.mlflow_run import TrackedRun, tracked_run
 from training.osteon_fit import fit_osteon, outcome_of
-from training.run_record import REPORT, keep_record
-from training.splits import split_by_patient
+from training.patients_needed import patients_needed, too_few_patients
+from training.report.assembling import primary_horizon
+from training.run_record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.splits import Split, split_by_patient
 
 __all__ = ["Trained", "train"]
 
@@ -41,8 +45,8 @@ class Trained:
         Share of the linear part.
     trees : int
         Of the boosted part.
-    metrics : tuple of Metric
-        On the held-out patients.
+    judgement : Judgement
+        Of the held-out patients: metrics, subgroups, spread of the risks.
     report : str
         Path or URI of the report.
     """
@@ -57,7 +61,7 @@ class Trained:
     events: int
     linear_weight: float
     trees: int
-    metrics: tuple[Metric, ...]
+    judgement: Judgement
     report: str
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +77,7 @@ class Trained:
             "events": self.events,
             "linear_weight": self.linear_weight,
             "trees": self.trees,
-            "metrics": [metric.as_json() for metric in self.metrics],
+            "metrics": [metric.as_json() for metric in self.judgement.metrics],
             "report": self.report,
         }
 
@@ -111,17 +115,29 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
     )
     learned_from, held_out = study.cohort.take(split.train), study.cohort.take(split.test)
     require_evaluable(held_out, study.horizons_days)
+    needed = patients_needed(learned_from, study.horizons_days)
+    for finding in too_few_patients(len(np.unique(learned_from.patient_id.astype(str))), needed):
+        _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
     with tracked_run(study.model_name) as run:
         fitted = _fit(study, config, learned_from, progress)
         told = answers(fitted.risk_model_, held_out)
-        metrics = told.metrics(n_bootstrap=config.bootstrap_resamples, random_state=config.seed)
-        moved = importance(fitted.risk_model_, held_out.features)
+        judgement = judge(
+            told, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
+        )
         _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
+        described = _described(study, split, told, judgement)
         facts = contract_facts(
-            study, config, learned_from=learned_from, held_out=told, metrics=metrics
+            study,
+            config,
+            learned_from=learned_from,
+            held_out=told,
+            metrics=judgement.metrics,
+            described=only(described, [LEARNED_FROM]),
         )
         risk_model = fitted.risk_model_.with_contract(**facts)
-        keep_record(run, risk_model, told, moved, seconds=_seconds(fitted))
+        patients = RunPatients(learned_from, held_out, described)
+        judged = judgement.as_json() | {"sample_size": [one.as_json() for one in needed]}
+        keep_record(run, risk_model, told, patients, judged, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)
     return Trained(
         outcome=study.outcome.name,
@@ -134,7 +150,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         events=int((outcome_of(study.cohort).event == 1).sum()),
         linear_weight=fitted.linear_weight_,
         trees=fitted.n_trees_,
-        metrics=metrics,
+        judgement=judgement,
         report=run.location(REPORT),
     )
 
@@ -160,6 +176,19 @@ def _fit(
         fitted.fold_fit_seconds_,
     )
     return fitted
+
+
+def _described(study: Study, split: Split, told: Answers, judgement: Judgement) -> Description:
+    """Return all patients by outcome, and by which part of the run they were in."""
+    metrics = [metric.as_json() for metric in judgement.metrics]
+    outcome = by_outcome(
+        outcome_of(study.cohort),
+        primary_horizon(told.horizons_days, metrics),
+        event_label=study.outcome.event_label.removesuffix("s"),
+        competing="death" if study.outcome.competing_label else None,
+    )
+    part = np.isin(np.arange(len(study.cohort)), split.test).astype(np.int64)
+    return describe(study.cohort, [outcome, Grouping(labels=[LEARNED_FROM, HELD_OUT], group=part)])
 
 
 def _register(risk_model: RiskModel, run: TrackedRun, *, dataset: str) -> Version:

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from data_schema.cohort import Cohort
 from models.inference import RiskModel
 from training.answers import Answers
-from training.explaining import Importance
-from training.figures import as_png, evaluation_figures, explanation_figures
+from training.describing import Description, only
 from training.mlflow_run import TrackedRun
-from training.model_card import as_markdown, model_card
-from training.report import report_page
+from training.report.content import as_markdown
+from training.report.model_card import model_card
+from training.written_report import step_of, write_report
 
-__all__ = ["REPORT", "keep_record"]
+__all__ = ["HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
+
+LEARNED_FROM, HELD_OUT = "learned from", "held out"
 
 REPORT = "report.html"
 """The artifact that holds everything on one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPatients:
+    """The two groups that the patients of a run were split into.
+
+    `described` tells of all of them by outcome, then of `LEARNED_FROM` and `HELD_OUT`.
+    """
+
+    learned_from: Cohort
+    held_out: Cohort
+    described: Description
 
 
 def keep_record(
     run: TrackedRun,
     risk_model: RiskModel,
     told: Answers,
-    moved: Sequence[Importance],
+    patients: RunPatients,
+    judged: Mapping[str, Any],
     *,
     seconds: Mapping[str, float],
 ) -> None:
@@ -37,8 +54,9 @@ def keep_record(
         With the whole contract.
     told : Answers
         For the held-out patients.
-    moved : sequence of Importance
-        Of the same patients, one for each horizon.
+    patients : RunPatients
+    judged : mapping
+        `metrics`, `subgroups`, `risk_distribution` and `sample_size`, as they are printed.
     seconds : mapping of str to float
         How long each part of the fit took.
 
@@ -50,7 +68,19 @@ def keep_record(
     contract = risk_model.contract
     evaluation, provenance = contract["evaluation"], contract["provenance"]
     card = model_card(contract)
-    figures = _figures(risk_model, told, moved)
+    labels = [group["label"] for group in patients.described["groups"]]
+    report = write_report(
+        risk_model,
+        told,
+        patients.held_out,
+        title=contract["name"],
+        evaluated={**evaluation, **judged},
+        resamples=evaluation["bootstrap_resamples"],
+        random_state=contract["run"]["seed"],
+        described=only(patients.described, labels[:-2]),
+        compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
+        steps={"Learned from": step_of(patients.learned_from, told.horizons_days)},
+    )
     run.log_dataset(contract["name"], provenance["training_fingerprint"], context="training")
     run.log_dataset(contract["name"], evaluation["cohort_fingerprint"], context="evaluation")
     run.log(
@@ -75,38 +105,16 @@ def keep_record(
         },
         files={
             "metrics.json": json.dumps(evaluation["metrics"], indent=2),
+            "evaluation.json": json.dumps(judged, indent=2),
             "contract.json": json.dumps(contract, indent=2, ensure_ascii=False),
-            "importance.json": json.dumps([one.as_json() for one in moved], indent=2),
+            "importance.json": json.dumps(
+                [one.as_json() for one in report.explained.importance], indent=2
+            ),
             "model_card.md": as_markdown(contract["name"], card),
-            REPORT: report_page(contract["name"], card, figures),
-            **{f"plots/{name}.png": png for name, png in figures.items()},
+            REPORT: report.page,
+            **{f"plots/{name}.png": png for name, png in report.plots.items()},
         },
     )
-
-
-def _figures(risk_model: RiskModel, told: Answers, moved: Sequence[Importance]) -> dict[str, bytes]:
-    """Draw the evaluation, where there is one at a horizon, and the explanations."""
-    contract = risk_model.contract
-    judged = [
-        days
-        for days in told.horizons_days
-        if any(
-            metric["horizon_days"] == days and metric["estimate"] is not None
-            for metric in contract["evaluation"]["metrics"]
-        )
-    ]
-    drawn = [
-        *evaluation_figures(
-            told,
-            judged,
-            event_label=contract["event_label"],
-            population=contract["population"],
-            n_bootstrap=contract["run"]["bootstrap_resamples"],
-            random_state=contract["run"]["seed"],
-        ),
-        *explanation_figures(risk_model, moved),
-    ]
-    return {name: as_png(figure) for name, figure in drawn}
 
 
 def _flat(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:

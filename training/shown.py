@@ -10,7 +10,7 @@ from training.console import print_lines, print_rows
 if TYPE_CHECKING:
     from training.one_patient import Moved, PatientExplanation, RiskAtHorizon
 
-__all__ = ["show_benchmark", "show_explanation", "show_metrics"]
+__all__ = ["show_benchmark", "show_explanation", "show_figures", "show_metrics"]
 
 
 def show_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
@@ -49,23 +49,80 @@ def show_explanation(told: PatientExplanation) -> None:
 def show_benchmark(result: Mapping[str, Any]) -> None:
     """Print what each model reached, then how far Osteon is from it."""
     print_lines([f"{result['dataset']}: {result['protocol']}", ""])
-    heads = list(dict.fromkeys(key for row in result["rows"] for key in row if key != "auc"))
-    days = list(dict.fromkeys(day for row in result["rows"] for day in row.get("auc") or {}))
-    rows = [
-        [
-            *(_number(row.get(key)) for key in heads),
-            *(_number((row.get("auc") or {}).get(day)) for day in days),
-        ]
-        for row in result["rows"]
-    ]
-    columns = [*(head.replace("_", " ") for head in heads), *(f"auc {day} d" for day in days)]
-    print_rows(columns, rows, numbers=columns[1:])
-    print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+    rows = [_flat(row) for row in result["rows"]]
+    found = dict.fromkeys(head for row in rows for head in row)
+    columns = [head for head in found if sum(row.get(head) is not None for row in rows) > 1]
     print_rows(
-        ["model", "metric", "difference"],
-        [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+        columns,
+        [[_number(row.get(head)) for head in columns] for row in rows],
+        numbers=[head for head in columns if head not in ("model", "source")],
     )
+    alone = [head for head in found if head not in columns]
+    for row in rows:
+        of_it = [f"{head} {_number(row[head])}" for head in alone if row.get(head) is not None]
+        print_lines([f"{row['model']}: {', '.join(of_it)}"] if of_it else [])
+    if all(one["low"] is None for one in result["differences"]):
+        print_lines(["", "Osteon minus the other model, on one split:"])
+        _show_by_metric(result["differences"])
+    else:
+        print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+        print_rows(
+            ["model", "metric", "difference"],
+            [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+        )
+    verdicts = [one for one in result["differences"] if "verdict" in one]
+    print_lines([f"osteon beside {one['model']}: {one['verdict']}" for one in verdicts])
     print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
+
+
+def show_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Print figures beside what they must lie within."""
+    if figures:
+        print_lines(["", "Against the true risks:"])
+        print_rows(
+            ["", "outcome", "days", "figure", "found", "to reach"],
+            [
+                [
+                    "ok" if one["passed"] else "NO",
+                    one["outcome"],
+                    f"{one['horizon_days']:g}",
+                    one["figure"],
+                    f"{one['value']:.4f}",
+                    _bounds(one["low"], one["high"]),
+                ]
+                for one in figures
+            ],
+            numbers=("days", "found"),
+        )
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """Return bounds in words; there may be only one."""
+    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one row with a column for each day of what it holds by day."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key} {day}\N{NO-BREAK SPACE}d": at_day for day, at_day in value.items()}
+        else:
+            flat[key.replace("_", " ")] = value
+    return flat
+
+
+def _show_by_metric(differences: Sequence[Mapping[str, Any]]) -> None:
+    """Print differences that have no interval as models in rows and metrics in columns."""
+    found = {(one["model"], one["metric"]): f"{one['estimate']:+.4f}" for one in differences}
+    models, metrics = (
+        list(dict.fromkeys(one[key] for one in differences)) for key in ("model", "metric")
+    )
+    print_rows(
+        ["model", *(metric.replace("_", " ") for metric in metrics)],
+        [[model, *(found.get((model, metric), "") for metric in metrics)] for model in models],
+        numbers=[metric.replace("_", " ") for metric in metrics],
+    )
 
 
 def _cell(metric: Mapping[str, Any]) -> str:

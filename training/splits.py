@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data_schema.cohort import Cohort
 from data_schema.errors import DataError, UsageError
 
-__all__ = ["Split", "folds_by_patient", "repeated_splits", "split_by_patient"]
+__all__ = ["Split", "folds_by_patient", "repeated_folds", "repeated_splits", "split_by_patient"]
 
 Rows = NDArray[np.int64]
 
@@ -82,6 +82,14 @@ def repeated_splits(
     """Yield random splits by patient, one after the other, each with a seed of its own."""
     for seed in np.random.SeedSequence(random_state).generate_state(repeats):
         yield split_by_patient(cohort, test_fraction=test_fraction, random_state=int(seed))
+
+
+def repeated_folds(
+    cohort: Cohort, *, repeats: int, folds: int = 5, random_state: int
+) -> Iterator[Split]:
+    """Yield the folds of repeated cross-validation, each repeat with a seed of its own."""
+    for seed in np.random.SeedSequence(random_state).generate_state(repeats):
+        yield from folds_by_patient(cohort, folds=folds, random_state=int(seed))
 
 
 def folds_by_patient(cohort: Cohort, *, folds: int, random_state: int) -> tuple[Split, ...]:

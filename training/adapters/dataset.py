@@ -46,6 +46,10 @@ class Dataset:
     scores : tuple of str
         Raw columns, one value per row of the cohort, that are risk scores of their own: kept out of
         the features and ranked beside the model.
+    horizons_days : tuple of float
+        Default horizons of an outcome that only this data set has, and that has times.
+    competing_label : str, optional
+        What competes with such an outcome.
     notes : tuple of str
         What a reader of its figures must know.
     """
@@ -60,6 +64,8 @@ class Dataset:
     needs_folder: bool = False
     shares_patients_with: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
+    horizons_days: tuple[int, ...] = ()
+    competing_label: str | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.known_outcome import KnownOutcome
 
-__all__ = ["net_benefit", "net_benefit_of_all"]
+__all__ = ["TestTradeOff", "net_benefit", "net_benefit_of_all", "test_trade_off"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestTradeOff:
+    """How many patients have to be tested for one more net true positive; lower is better.
+
+    Infinite where testing gains nothing, also as an end of the interval.
+    """
+
+    __test__ = False
+
+    threshold: float
+    tests: float
+    low: float
+    high: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the trade-off as a mapping; null stands for "no number of tests is enough"."""
+        return {name: None if np.isinf(value) else value for name, value in asdict(self).items()}
 
 
 def net_benefit(
@@ -92,6 +114,44 @@ def net_benefit_of_all(outcome: KnownOutcome, thresholds: ArrayLike) -> NDArray[
     array([ 0.16666667, -0.5       ])
     """
     return net_benefit(outcome, np.ones(len(outcome.happened)), thresholds)
+
+
+def test_trade_off(threshold: float, gain: float, low: float, high: float) -> TestTradeOff:
+    r"""Return what a gain in net benefit means for a marker that costs something.
+
+    A panel is worth its costs where finding one more patient with the event, at no more false
+    positives, is worth testing so many.
+
+    Parameters
+    ----------
+    threshold : float
+        Risk at which treatment starts, strictly between 0 and 1.
+    gain, low, high : float
+        Net benefit with the marker minus that without it, and its interval.
+
+    Returns
+    -------
+    TestTradeOff
+
+    Notes
+    -----
+    :math:`1 / \Delta\mathrm{NB}` [1]_; a gain of 0 or less is never worth a test.
+
+    References
+    ----------
+    .. [1] Baker, Van Calster & Steyerberg. Int J Biostat 8 (2012) 5. doi:10.1515/1557-4679.1395
+
+    Examples
+    --------
+    >>> test_trade_off(0.2, 0.01, -0.002, 0.02)
+    TestTradeOff(threshold=0.2, tests=100.0, low=50.0, high=inf)
+    """
+    tests, most, least = (1 / one if one > 0 else np.inf for one in (gain, low, high))
+    return TestTradeOff(threshold, tests, least, most)
+
+
+# pytest takes every function of this name for a test.
+test_trade_off.__test__ = False  # type: ignore[attr-defined]
 
 
 def _checked(thresholds: ArrayLike) -> NDArray[np.float64]:

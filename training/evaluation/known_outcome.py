@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,7 @@ __all__ = [
     "MIN_OUTCOMES",
     "KnownOutcome",
     "known_outcome",
+    "pseudo_outcome",
     "why_not_evaluable",
 ]
 
@@ -99,6 +101,36 @@ def known_outcome(
         censoring = CensoringDistribution.fit(time, kind, counts=counts)
     weight = count * ipcw_weights(time, kind, horizon_days, censoring)
     return KnownOutcome((kind == 1) & (time <= horizon_days), weight, count)
+
+
+def pseudo_outcome(
+    pseudo_values: ArrayLike, *, counts: NDArray[np.float64] | None = None
+) -> KnownOutcome:
+    """Return pseudo-values as an outcome that is known of everybody.
+
+    For the metrics of calibration, which need only its means. They then need no weights, and rest
+    on nothing but the Aalen-Johansen estimate among these patients.
+
+    Parameters
+    ----------
+    pseudo_values : array-like of float, shape (n_patients,)
+        From `pseudo_values.pseudo_values`, of these patients.
+    counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
+        How often each patient occurs in each bootstrap resample; once each without it.
+
+    Returns
+    -------
+    KnownOutcome
+        `happened` holds the pseudo-values, and `event_rate` is their mean.
+
+    Examples
+    --------
+    >>> pseudo_outcome([1.2, -0.1, 0.4]).event_rate
+    np.float64(0.5)
+    """
+    value: Any = np.asarray(pseudo_values, dtype=np.float64)
+    count = np.ones(len(value)) if counts is None else counts
+    return KnownOutcome(value, count, count)
 
 
 def why_not_evaluable(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from serving.served import ServedModel
 
 TIME_ZERO = "2026-11-01T08:00:00+01:00"
+CURVE = ("day", "risk", "low", "high", "cohort_risk")
 
 # What each variable is sent as; the values are in the catalogue's units, but for ctx_s.
 UNITS = {
@@ -131,15 +132,27 @@ def assert_is_the_models_answer(
             assert one["points"] == pytest.approx(raw.points[0, h, v], abs=1e-9)
 
 
+def assert_the_curve_is_the_models(
+    model: ServedModel, prediction: dict[str, Any], frame: pd.DataFrame
+) -> None:
+    days = model.contract["grid_days"]
+    raw = model.loaded.risk_model.predict(frame, days)
+    curve = {name: [point[name] for point in prediction["curve"]] for name in CURVE}
+    np.testing.assert_allclose(curve["day"], days)
+    for name, values in (
+        ("risk", raw.risk[0]),
+        ("low", raw.risk_low[0]),
+        ("high", raw.risk_high[0]),
+        ("cohort_risk", raw.cohort_risk),
+    ):
+        np.testing.assert_allclose(curve[name], values, rtol=0, atol=1e-9)
+
+
 def test_the_answer_is_the_models(client: httpx.Client, mortality: ServedModel) -> None:
     prediction = answered(client, request_of(VALUES))
     assert prediction["status"] == "ok"
     assert_is_the_models_answer(mortality, prediction, frame_of(mortality, VALUES))
-    days, risk = mortality.loaded.risk_model.curve(frame_of(mortality, VALUES))
-    np.testing.assert_allclose([point["day"] for point in prediction["curve"]], days)
-    np.testing.assert_allclose(
-        [point["risk"] for point in prediction["curve"]], risk[0], rtol=0, atol=1e-9
-    )
+    assert_the_curve_is_the_models(mortality, prediction, frame_of(mortality, VALUES))
 
 
 def test_an_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None:
@@ -406,6 +419,10 @@ def test_the_summary_says_each_risk_and_who_the_model_learned_from(client: httpx
     )
     assert "within 90 days" in summary
     assert "The model learned from: Made-up patients of a test." in summary
+    for risk in answered(client, request_of(VALUES))["risks"]:
+        assert risk["sentences"][0] in summary
+        assert f"within {risk['horizon_days']} days" in risk["sentences"][0]
+        assert risk["sentences"][1].startswith(f"At {risk['horizon_days']} days, compared with")
     assert not CAUSAL.search(summary)
 
 

@@ -44,10 +44,15 @@ def test_without_a_model_the_example_request_is_still_well_formed(serve: Any) ->
 
 def test_every_problem_is_documented_as_it_is_sent(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert operations
-    for operation in operations:
-        assert list(operation["responses"]["default"]["content"]) == [PROBLEM]
+    operations = [
+        (path.startswith("/fhir/"), operation)
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+    ]
+    assert {in_fhir for in_fhir, _ in operations} == {True, False}
+    for in_fhir, operation in operations:
+        sent_as = "application/fhir+json" if in_fhir else PROBLEM
+        assert list(operation["responses"]["default"]["content"]) == [sent_as]
         assert "application/json" not in operation["responses"].get("422", {}).get("content", {})
     schemas = document["components"]["schemas"]
     assert set(schemas["Problem"]["properties"]) == {"type", "title", "status", "errors"}

@@ -1,6 +1,7 @@
 """The benchmark puts every model on the same patients and reports what the contract names."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from data_schema.errors import DataError, UsageError
 from training import benchmark, compare_auroc
 from training.benchmark import COMPARATORS, machine, run_benchmark
 from training.compare_curves import OSTEON, PARTS, evaluation_grid
+from training.competing_peers import COMPETING_FOREST, COMPETING_PEERS
 from training.datasets import load_dataset
 from training.peers import FOREST, PEERS
 
@@ -29,6 +31,7 @@ def one_thread():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 1)
         patch.setitem(FOREST, "n_jobs", 1)
+        patch.setitem(COMPETING_FOREST, "n_jobs", 1)
         yield
 
 
@@ -49,7 +52,7 @@ def test_every_model_has_a_row_with_what_the_contract_names(result):
     for row in found["rows"]:
         assert 0.5 < row["c"] < 1
         assert 0 < row["ibs"] < 0.25
-        assert list(row["auc"]) == [f"{day:g}" for day in quartiles]
+        assert list(row["auc"]) == list(row["ipa"]) == [f"{day:g}" for day in quartiles]
         assert row["fit_seconds"] > 0
     assert found["rows"][0]["fold_fit_seconds"] > 0
     assert found["rows"][0]["explain_rows_per_second"] > 0
@@ -88,6 +91,23 @@ def test_the_machine_is_described_without_the_name_of_a_host(monkeypatch):
 def test_no_split_at_all_is_refused():
     with pytest.raises(UsageError, match="at least 1"):
         run_benchmark("support2", repeats=0)
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
+def test_with_a_competing_event_the_peers_are_those_that_know_of_it(monkeypatch):
+    cohort = load_dataset("mgus2")
+    events = np.flatnonzero(cohort.outcome.event == 1)
+    monkeypatch.setattr(
+        benchmark, "load_dataset", lambda *_: cohort.take(np.union1d(events, np.arange(300)))
+    )
+    monkeypatch.setattr("training.compare_curves.FOLDS", 2)
+    found = run_benchmark("mgus2", repeats=1)
+    assert [r["model"] for r in found["rows"]] == [OSTEON, *PARTS.values(), *COMPETING_PEERS]
+    assert found["protocol"].startswith("1 times 2 folds of patients")
+    for row in found["rows"]:
+        assert 0.5 < row["c"] < 0.8
+        # Better than no model in none of them by much, worse in none of them by much.
+        assert all(-0.2 < ipa < 0.2 for ipa in row["ipa"].values())
 
 
 @pytest.fixture
@@ -138,3 +158,8 @@ def test_an_outcome_at_one_horizon_is_compared_by_area_with_scores_beside(monkey
     assert 0 <= found["rows"][0]["linear_weight"] <= 1
     # A fracture that is drawn by lot is not predictable: nothing leaks from train to test.
     assert all(0.3 < row["auroc"] < 0.7 for row in found["rows"])
+
+
+def test_a_slip_in_a_name_is_answered_with_every_name():
+    with pytest.raises(UsageError, match=r"flchain-xgbse.*Did you mean support2-dsm"):
+        run_benchmark("suport2-dsm")

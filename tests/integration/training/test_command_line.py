@@ -18,6 +18,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 MODEL = "osteon-mortality-simulated"
 CHAMPION = f"models:/{MODEL}@champion"
 HEAVY = {"numpy", "pandas", "xgboost", "mlflow", "sklearn", "scipy", "shap", "matplotlib", "rich"}
+REPORT_SECTIONS = (
+    *("At a glance", "Intended use", "Estimand", "Flow of patients", "Who they are, by outcome"),
+    *("What was not recorded", "Development and evaluation compared", "Predictors"),
+    *("How it was fitted", "Sample size", "Performance", "Calibration", "Decision curves"),
+    *("Added value of the panel", "Subgroups", "Explanation", "Made-up patients", "Limits"),
+    *("TRIPOD+AI checklist", "PROBAST+AI domains", "Provenance"),
+)
 CAUSAL = re.compile(r"because|due to|protect|cause|leads? to", re.IGNORECASE)
 
 
@@ -116,12 +123,25 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
         for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
             name = f"{group}/{metric['metric']}{suffix}"
             assert run.data.metrics[name] == pytest.approx(metric[end])
-    assert {"metrics.json", "model_card.md", "contract.json", "report.html"} <= files
+    assert {"metrics.json", "evaluation.json", "model_card.md", "contract.json"} <= files
+    assert "report.html" in files
     assert {"plots/calibration_90d.png", "plots/example_patient.png"} <= plots
     used = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(used) == {"training", "evaluation"}
     assert used["training"].digest != used["evaluation"].digest
     assert len(run.data.tags["osteon.data_fingerprint"]) == 64
+
+
+def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
+    _, told = trained
+    page = Path(told["report"]).read_text()
+    for title in REPORT_SECTIONS:
+        assert f"{title}" in page, title
+    auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
+    assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in page
+    assert "Simulated patients. Nothing here says anything about real ones." in page
+    assert not re.search(r"(src|href)=\"(?!#|data:)", page)
+    assert len(page) < 4_000_000
 
 
 def test_no_patient_is_in_what_the_run_left(trained: Any) -> None:
@@ -260,6 +280,13 @@ def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any)
     kept = json.loads((place.folder / "judged" / "metrics.json").read_text())
     assert kept["metrics"] == answer.json["metrics"]
     assert (place.folder / "judged" / "plots" / "calibration_90d.png").is_file()
+    page = (place.folder / "judged" / "report.html").read_text()
+    for title in REPORT_SECTIONS:
+        assert title in page, title
+    assert "patients that the training run never saw" in page
+    assert "patient-9-" not in page
+    card = (place.folder / "judged" / "model_card.md").read_text()
+    assert "## TRIPOD+AI checklist" in card
     again = place.run("evaluate", "others.csv", "--model", CHAMPION, "--out", "judged", "--json")
     assert again.code == 2
 
@@ -323,6 +350,11 @@ def test_rollback_without_an_earlier_approved_version_says_no(trained: Any) -> N
         (("explain", "--model", f"models:/{MODEL}/9"), 2, "usage"),
         (("explain", "--model", CHAMPION, "--horizon", "100000"), 2, "usage"),
         (("score", "others.csv", "--model", CHAMPION, "--out", "s.xlsx"), 2, "usage"),
+        (
+            ("score", "others.csv", "--model", CHAMPION, "--out", "s.csv", "--horizons", "28,28"),
+            2,
+            "usage",
+        ),
         (("score", "others.csv", "--model", CHAMPION, "--out", "no/s.csv"), 2, "usage"),
         (("score", "nothing.csv", "--model", CHAMPION, "--out", "s.csv"), 2, "usage"),
         (("train", "cohort.csv", "--outcome", "falls"), 2, "usage"),

@@ -19,7 +19,9 @@ from training.evaluation.clinical_use import net_benefit
 from training.evaluation.concordance import harrell_c, uno_c
 from training.evaluation.discrimination import auprc, auroc
 from training.evaluation.known_outcome import known_outcome
-from training.evaluation.overall import brier, integrated_brier, ipa
+from training.evaluation.overall import brier, integrated_brier, integrated_ipa, ipa
+from training.evaluation.pseudo_values import pseudo_values
+from training.evaluation.reclassification import idi, nri_continuous
 from training.evaluation.survival_curves import cumulative_incidence, event_free_survival
 
 Array = NDArray[np.float64]
@@ -51,6 +53,11 @@ STATISTICS: dict[str, Statistic] = {
     "ibs": lambda time, event, risk, counts: integrated_brier(
         time, event, risk[:, None] * [0.4, 0.7, 1.0], DAYS, counts=counts
     ),
+    "integrated_ipa": lambda time, event, risk, counts: integrated_ipa(
+        time, event, risk[:, None] * [0.4, 0.7, 1.0], DAYS, counts=counts
+    ),
+    "idi": at_horizon(lambda outcome, risk: idi(outcome, risk**2, risk)),
+    "nri_continuous": at_horizon(lambda outcome, risk: nri_continuous(outcome, risk**2, risk / 2)),
     "incidence": lambda time, event, risk, counts: cumulative_incidence(
         time, event, DAYS, counts=counts
     ),
@@ -165,3 +172,18 @@ def test_c_is_the_auroc_where_the_outcome_is_known_at_one_day_only(
 
     assert harrell_c(time, event, risk) == pytest.approx(area)
     assert uno_c(time, event, risk, up_to_days=HORIZON) == pytest.approx(area)
+
+
+@given(cohort=cohorts())
+@settings(max_examples=15, deadline=None)
+def test_pseudo_values_do_not_depend_on_the_order_of_patients(
+    cohort: tuple[Array, Array, Array],
+) -> None:
+    time, event, _ = cohort
+    order = np.random.default_rng(0).permutation(len(time))
+
+    values = pseudo_values(time, event, HORIZON)
+
+    assert values[order] == pytest.approx(
+        pseudo_values(time[order], event[order], HORIZON), abs=1e-9
+    )

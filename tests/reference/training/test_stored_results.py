@@ -13,7 +13,7 @@ SCRIPTS = sorted(
     for script in [*TRAINING.glob("*.R"), *(TRAINING.parent / "models").glob("*.R")]
     if script.name not in {"simulate.R", "reading.R"}
 )
-PACKAGES = ("survival", "prodlim", "riskRegression", "cmprsk", "rms", "pROC")
+PACKAGES = ("survival", "prodlim", "riskRegression", "cmprsk", "rms", "pROC", "Hmisc")
 
 
 def missing_from_r() -> str:

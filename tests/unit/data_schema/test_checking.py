@@ -381,12 +381,48 @@ def test_periods_apply_the_unit_of_their_time() -> None:
     assert cohort.time_zero[0].startswith("2019-12-31T23:00")
 
 
+def test_a_period_is_that_of_the_day_as_the_site_writes_it() -> None:
+    table = clean().rename(columns={"ctx_s": "CTX"})
+    table["t0"] = ["2020-01-01T00:30:00+01:00", "2019-12-31T23:30:00-05:00"] * (N // 2)
+    values = table["CTX"].astype(float)
+    old = table["t0"].str.startswith("2019")
+    table["CTX"] = values.where(~old, values / 1000).astype(str)
+    cohort = check(table, PERIODS).cohort
+    assert cohort is not None
+    assert np.allclose(cohort.features["ctx_s"], values)
+
+
 def test_a_row_outside_every_period_and_periods_without_a_date_are_fatal() -> None:
     table = clean().rename(columns={"ctx_s": "CTX"}).assign(t0="2021-01-01")
     gap = PERIODS.replace("2020-01-01", "2022-01-01")
     assert "period" in {f.rule for f in check(table, gap).report.fatal}
     without = PERIODS.replace('[ids]\ntime_zero = "t0"\n', "")
     assert "period" in {f.rule for f in check(table, without).report.fatal}
+
+
+def test_points_that_may_part_thousands_are_ambiguous_beside_decimal_commas() -> None:
+    table = put("ctx_s", "820.000", "12.000", "<25.500", "820")(clean())
+    table["lactate"] = table["lactate"].str.replace(".", ",")
+    mapping = '[columns.lactate]\nvariable = "lactate"\nunit = "mmol/L"\ndecimal = ","\n'
+    found = only(check(table, mapping))
+    assert (found.rule, found.variable, found.count) == ("ambiguous_number", "ctx_s", 3)
+    ctx = '[columns.ctx_s]\nvariable = "ctx_s"\nunit = "pg/mL"\ndecimal = "."\n'
+    cohort = check(table, mapping + ctx).cohort
+    assert cohort is not None
+    assert cohort.features["ctx_s"].tolist()[:2] == [820.0, 12.0]
+
+
+def test_long_numbers_that_name_patients_stay_apart() -> None:
+    cohort = check(clean().assign(patient_id=np.arange(N) + 2**53)).cohort
+    assert cohort is not None
+    assert len(set(cohort.patient_id)) == N
+
+
+def test_several_levels_of_column_names_are_refused() -> None:
+    table = clean()
+    table.columns = pd.MultiIndex.from_product([["lab"], table.columns])
+    with pytest.raises(UsageError, match="one level of column names; it has 2"):
+        check(table)
 
 
 # --- detection limits -----------------------------------------------------------------------------
@@ -618,6 +654,16 @@ def test_dates_become_days_and_the_first_event_counts() -> None:
     assert cohort.outcome.time_days[[0, 20, 40]].tolist() == [31.0, 60.0, 366.0]
 
 
+@pytest.mark.parametrize("t0", ["2020-01-01T00:30:00+01:00", "2020-01-01 23:30 -0500"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_days_count_from_the_day_that_the_site_writes(t0: str, as_text: bool) -> None:
+    table = _by_dates().assign(t0=t0 if as_text else pd.Timestamp(t0))
+    cohort = check(table, DATES, "fracture").cohort
+    assert cohort is not None
+    assert cohort.outcome is not None
+    assert cohort.outcome.time_days[[0, 20, 40]].tolist() == [31.0, 60.0, 366.0]
+
+
 @pytest.mark.parametrize(
     ("change", "rule", "count"),
     [
@@ -627,6 +673,7 @@ def test_dates_become_days_and_the_first_event_counts() -> None:
         (put("fx", "2020-01-01"), "time_not_positive", 1),
         (put("fx", "03/04/2020"), "not_a_date", 1),
         (put("t0", "yesterday"), "not_a_date", 1),
+        (put("t0", "2020", "2020-01"), "not_a_date", 2),
         (put("seen", None, start=60), "missing_outcome", 1),
     ],
 )
@@ -686,6 +733,45 @@ def test_a_fracture_after_the_follow_up_for_death_ended_is_none() -> None:
     first = int(np.flatnonzero(alive)[0])
     lost = put("mortality_days", "40", start=first)(put("fracture_event", "1", start=first)(table))
     assert only(check(lost, outcome="fracture")).rule == "event_after_censoring"
+
+
+def _never_at_risk(*, died: bool) -> pd.DataFrame:
+    """Return a cohort in which three patients have no fracture outcome, and whether they died."""
+    table = clean()
+    first = np.flatnonzero(table["mortality_event"] == ("1" if died else "0"))[:3]
+    table["fracture_days"] = "0.5"
+    table["fracture_event"] = np.where(np.arange(N) % 4 == 0, "1", "0")
+    table.loc[first, ["fracture_days", "fracture_event"]] = ""
+    return table
+
+
+def test_who_died_before_the_clock_of_fracture_started_is_left_out_with_a_count() -> None:
+    checked = check(_never_at_risk(died=True), outcome="fracture")
+    assert [(f.rule, f.count) for f in checked.report.warnings] == [("not_at_risk", 3)]
+    assert checked.report.rows == N
+    assert checked.cohort is not None
+    assert len(checked.cohort) == N - 3
+    assert len(check(_never_at_risk(died=True)).cohort or []) == N
+
+
+def test_who_lives_and_has_no_fracture_outcome_is_still_refused() -> None:
+    finding = only(check(_never_at_risk(died=False), outcome="fracture"))
+    assert (finding.rule, finding.count) == ("missing_outcome", 3)
+
+
+def test_half_a_fracture_outcome_is_refused_of_the_dead_as_well() -> None:
+    table = _never_at_risk(died=True)
+    table["fracture_event"] = table["fracture_event"].replace("", "0")
+    assert "missing_outcome" in {f.rule for f in check(table, outcome="fracture").report.fatal}
+
+
+def test_a_cohort_that_calls_itself_simulated_is_taken_at_its_word() -> None:
+    cohort = check(clean().assign(simulated="published")).cohort
+    assert cohort is not None
+    assert (cohort.simulated, "simulated" in cohort.features) == (True, False)
+    real = check(clean().assign(simulated="no")).cohort
+    assert real is not None
+    assert (real.simulated, real.population) == (False, "")
 
 
 def test_outcome_columns_are_never_features() -> None:

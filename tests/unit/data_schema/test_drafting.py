@@ -125,6 +125,14 @@ def test_a_comma_before_three_digits_is_blank_unless_another_column_settles_it()
     assert both["CTX [pg/mL]"]["decimal"] == ","
 
 
+def test_points_before_three_digits_part_thousands_beside_decimal_commas() -> None:
+    grouped = draft(**{"CTX [pg/mL]": ["1.471", "820"] * 30, "Lactate": ["2,1"] * 60})["columns"]
+    assert grouped["CTX [pg/mL]"]["decimal"] == ","
+    pointed = draft(**{"CTX [pg/mL]": ["1.47", "820"] * 30, "Lactate": ["2,1"] * 60})["columns"]
+    assert "decimal" not in pointed["CTX [pg/mL]"]
+    assert "decimal" not in column("CTX [pg/mL]", ["1.471", "820"] * 30)
+
+
 def test_identifiers_are_recognised() -> None:
     drafted = draft(**{"Subject ID": ["a"], "Hospital": ["x"], "stay_id": ["1"], "Age": ["50"]})
     assert drafted["ids"] == {"patient_id": "Subject ID", "stay_id": "stay_id", "site": "Hospital"}

@@ -3,7 +3,7 @@ import pytest
 
 from data_schema.errors import DataError
 from models.censoring import (
-    MIN_CENSORED_PER_SITE,
+    MIN_PATIENTS_PER_SITE,
     CensoringDistribution,
     ipcw_weights,
     is_known,
@@ -45,8 +45,8 @@ def test_each_patient_may_have_a_horizon_of_his_own() -> None:
     assert each.tolist() == one_by_one
 
 
-def test_a_site_with_enough_censored_patients_has_its_own_curve() -> None:
-    n = MIN_CENSORED_PER_SITE
+def test_a_site_with_enough_patients_has_its_own_curve() -> None:
+    n = MIN_PATIENTS_PER_SITE
     time = np.concatenate([np.linspace(1, 2, n), np.linspace(50, 60, n), [30.0]])
     event = np.zeros(len(time), dtype=int)
     sites = np.array(["early"] * n + ["late"] * n + ["small"])
@@ -57,6 +57,16 @@ def test_a_site_with_enough_censored_patients_has_its_own_curve() -> None:
     at = censoring.survival_before([40.0] * 3, sites=["early", "late", "small"])
     assert at.tolist() == [0.0, 1.0, pytest.approx(n / (2 * n + 1))]
     assert censoring.lowest_before(40.0) == 0.0
+
+
+def test_a_site_that_lost_nobody_weighs_its_patients_alike() -> None:
+    n = MIN_PATIENTS_PER_SITE
+    time, event = np.tile(np.arange(1.0, n + 1), 2), np.repeat([1, 0], n)
+    sites = np.repeat(["complete", "lost"], n)
+
+    censoring = CensoringDistribution.fit(time, event, sites=sites)
+
+    assert (censoring.survival_before(time[:n], sites=sites[:n]) == 1).all()
 
 
 def test_counts_are_repeated_patients() -> None:

@@ -65,3 +65,27 @@ def test_there_are_never_more_than_a_few_and_they_lie_within_sites() -> None:
 
     assert 3 < len(set(strata(raw, target))) <= MOST_STRATA
     assert {label.split("/")[0] for label in found[:3_000]} == {"a"}
+
+
+@pytest.mark.parametrize(("event_at_end", "n"), [(False, 300), (True, 300), (True, 4_000)])
+def test_one_day_on_which_follow_up_ends_for_all_makes_no_strata(event_at_end, n) -> None:
+    raw, target = cohort(n, 6, ends=np.full(n, 1e9))
+    end = 28.0
+    event = (target["time_days"] <= end).astype(int)
+    event[::7] = np.where(event_at_end, 1, event[::7])
+    target = survival_target(np.minimum(target["time_days"], end), event)
+
+    assert len(set(strata(raw, target))) == 1
+
+
+def test_small_sites_share_the_curves_of_strata_across_them() -> None:
+    late = np.random.default_rng(7).random(3_000) < 0.5
+    raw, target = cohort(3_000, 8, ends=np.where(late, 100.0, 800.0))
+    raw[:, 3] = late
+    sites = (np.arange(3_000) % 60).astype(str).astype(object)
+    sites[:1_000] = "large"
+
+    found = strata(raw, target, sites=sites)
+
+    assert set(found) == {"large/0", "large/1", "0", "1"}
+    assert len(set(found[late])) == len(set(found[~late])) == 2

@@ -78,6 +78,16 @@ def test_too_few_who_died_first_give_no_curve_and_the_contract_says_so() -> None
     assert "competing_risk" not in few.risk_model_.predict(frame).to_frame(frame)
 
 
+def test_deaths_after_the_longest_horizon_give_no_curve() -> None:
+    frame, y, _ = cohort(400, 4)
+    y = y[y["event"] != 2]
+    y["event"][:15], y["time_days"][:15] = 2, np.linspace(5_000, 6_000, 15)
+
+    few = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(frame.iloc[: len(y)], y)
+
+    assert few.risk_model_.contract["competing_curve"] is None
+
+
 def test_it_is_kept_in_the_bundle_and_left_out_for_the_refused(model) -> None:
     frame, _, _ = cohort(3, 3)
     again = RiskModel.from_files(model.files())

@@ -277,7 +277,7 @@ def test_an_outcome_known_at_one_horizon_gives_that_horizon_alone() -> None:
     model.fit(frame, y)
 
     risk = model.predict_risk(frame)
-    assert model.risk_model_.curve(frame)[0].tolist() == [180.0]
+    assert model.risk_model_.contract["grid_days"] == [180.0]
     assert np.abs(risk[:, 0] - expit(eta)).mean() < 0.06  # 300 known outcomes, standard error .03
     with pytest.raises(InferenceError, match="must lie in 180-180 days"):
         model.predict_risk(frame, [90.0])
@@ -441,10 +441,12 @@ def test_follow_up_that_differs_by_site_is_weighed_by_site(monkeypatch) -> None:
     assert np.abs(pooled - truth).mean() > 0.1
 
 
-def test_follow_up_that_differs_by_what_is_known_is_found_and_weighed() -> None:
+@pytest.mark.parametrize("n_sites", [None, 60])
+def test_follow_up_that_differs_by_what_is_known_is_found_and_weighed(n_sites) -> None:
     frame, y, truth = late_comers()
+    sites = None if n_sites is None else (np.arange(len(y)) % n_sites).astype(str)
 
-    model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL).fit(frame, y)
+    model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL).fit(frame, y, sites=sites)
 
     assert np.abs(model.predict_risk(frame) - truth).mean() < 0.05  # as by site
     assert model.risk_model_.contract["training"]["follow_up"]["strata"] == 2

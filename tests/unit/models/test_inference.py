@@ -106,11 +106,19 @@ def test_without_horizons_the_default_ones_are_answered(risk_model, patients) ->
     assert prediction.risk.shape == (len(patients), 2)
 
 
-def test_the_curve_is_the_risk_on_the_grid_of_the_contract(risk_model, patients) -> None:
-    days, risk = risk_model.curve(patients)
+def test_a_curve_with_its_interval_is_what_predict_answers_on_the_same_days(
+    risk_model, patients
+) -> None:
+    days = risk_model.contract["grid_days"]
+    predicted = risk_model.predict(patients, days)
 
-    assert days.tolist() == risk_model.contract["grid_days"]
-    np.testing.assert_array_equal(risk, risk_model.predict(patients, days).risk)
+    risk, low, high = risk_model.risk_with_interval(patients, days)
+
+    answered = [status == "ok" for status in predicted.status]
+    np.testing.assert_array_equal(risk[answered], predicted.risk[answered])
+    np.testing.assert_array_equal(low[answered], predicted.risk_low[answered])
+    np.testing.assert_array_equal(high[answered], predicted.risk_high[answered])
+    np.testing.assert_array_equal(risk_model.cohort_risk(days), predicted.cohort_risk)
 
 
 def test_the_mixture_is_the_weighted_mean_of_its_parts_in_log_odds(risk_model, patients) -> None:

@@ -66,7 +66,8 @@ def test_no_leak_remains_that_its_name_gives_away(name):
 def test_times_are_positive_and_events_are_known(name):
     outcome = adapted(name).outcome
     assert (outcome.time_days > 0).all()
-    assert set(outcome.event) <= {0, 1}
+    competing = {2} if ADAPTERS[name].competing_label else set()
+    assert set(outcome.event) <= {0, 1} | competing
     if outcome.horizon_days is not None:
         assert (outcome.time_days == outcome.horizon_days).all()
 

@@ -54,6 +54,20 @@ def test_a_simulated_cohort_never_takes_a_reserved_name() -> None:
     assert study.cohort.simulated
 
 
+@pytest.mark.parametrize(
+    ("word", "simulated"), [("published", True), (True, True), (False, False), ("no", False)]
+)
+def test_a_cohort_says_itself_whether_it_is_simulated(word: object, simulated: bool) -> None:
+    study = study_of_table(
+        table().drop(columns="Ausgang").assign(simulated=word),
+        outcome="mortality",
+        config=RunConfig(simulated=False),
+    )
+    assert study.cohort.simulated is simulated
+    assert study.model_name.endswith("-simulated") is simulated
+    assert ("nobody real" in study.cohort.population) is simulated
+
+
 def test_a_leak_is_fatal_until_it_is_excluded_by_name_with_a_record() -> None:
     with pytest.raises(RulesBroken, match=r"leak_outcome.*ward") as raised:
         study_of_table(table(), outcome="mortality", mapping=MAPPING, config=RunConfig())

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from models.wording import NOTICE
-from training.model_card import as_markdown, model_card
-from training.report import report_page
+from training.report.content import as_markdown
+from training.report.model_card import model_card
+from training.report.probast import probast_section
+from training.report.tripod import tripod_section
 
 if TYPE_CHECKING:
     from serving.served import ServedModel
@@ -65,8 +68,8 @@ def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None
         "ward_score | left out by whoever started the run",
         f"The linear part has the weight {contract['training']['linear_weight']:.2f}",
         "not fitted again on all",
-        "| auroc | 28 | 0.812 (0.750 to 0.860) | higher is better",
-        "| ibs | all | needs a curve | lower is better |",
+        "| Area under the ROC curve: higher is better, 0.5 is chance | 0.812 (0.750 to 0.860) |",
+        "| Integrated Brier score: lower is better | none: needs a curve |",
         contract["interval"]["guarantee"],
         "not the drug's effect",
         "last sites",
@@ -78,13 +81,40 @@ def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None
 
 def test_small_counts_of_patients_are_not_told(contract: dict[str, Any]) -> None:
     text = as_markdown(contract["name"], model_card(contract))
-    assert "| deaths |" in text
-    assert "fewer than 10 |" in text
-    assert "| 7 |" not in text
+    learned_from = contract["training"]["events"]
+    assert f"| deaths | {learned_from} | fewer than 10 |" in text
 
 
-def test_the_report_is_one_page_without_other_files(contract: dict[str, Any]) -> None:
-    page = report_page("a <model>", model_card(contract), {"calibration": b"\x89PNG"})
-    assert "a &lt;model&gt;" in page
-    assert 'src="data:image/png;base64,' in page
-    assert "http" not in page
+def test_all_items_of_tripod_ai_are_answered_or_said_to_be_not_done(
+    contract: dict[str, Any],
+) -> None:
+    section = tripod_section(contract, (), external=False)
+
+    rows = [row for row in section.tables[0].rows if len(row) > 1]
+    assert {int(re.sub(r"\D", "", item)) for item, *_ in rows} == set(range(1, 28))
+    states = {item: state for item, _, state, _ in rows}
+    assert states["10"] == states["17"] == states["18a"] == "not done"
+    assert states["20a"] == "filled"
+    assert all(said for *_, said in rows)
+
+
+def test_what_the_report_adds_is_no_longer_not_done(contract: dict[str, Any]) -> None:
+    def state(item: str, done: tuple[str, ...]) -> str:
+        rows = tripod_section(contract, done, external=False).tables[0].rows
+        return next(row[2] for row in rows if row[0] == item)
+
+    assert state("10", ()) == "not done"
+    assert state("10", ("sample size",)) == "filled"
+    assert state("14", ()) == "not done"
+    assert state("14", ("subgroups",)) == "in part"
+
+
+def test_probast_ai_names_concerns_and_judges_nothing(contract: dict[str, Any]) -> None:
+    section = probast_section(contract, (), evaluated=contract["evaluation"], external=False)
+
+    rows = {row[0]: row for row in section.tables[0].rows}
+    assert {"Participants and data sources", "Predictors", "Outcome", "Analysis"} <= set(rows)
+    told = " ".join(cell for row in section.tables[0].rows for cell in row)
+    assert "Simulated patients: applicable to nobody." in told
+    assert "Fewer than 100 events." in told
+    assert "low risk" not in told

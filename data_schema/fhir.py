@@ -1,0 +1,250 @@
+"""FHIR JSON as it comes: the resources of a Bundle, codings, references and times.
+
+R4, R4B and R5 write what is read here the same way, or both ways are read. What has the wrong shape
+counts as absent; whoever needs it says so. Nothing of a resource is ever part of a message.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Any
+
+from data_schema.errors import DataError
+
+__all__ = [
+    "Entry",
+    "FhirBroken",
+    "FhirProblem",
+    "Resource",
+    "codings",
+    "concept_words",
+    "entries_of",
+    "full_date",
+    "has_modifier",
+    "last_moment",
+    "listed",
+    "part",
+    "reference_key",
+    "text",
+]
+
+Resource = Mapping[str, Any]
+
+_DATE_TIME = re.compile(
+    r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
+    r"(?P<time>T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(?P<offset>Z|[+-]\d{2}:\d{2})?)?)?)?"
+)
+_ABSOLUTE = re.compile(r"(https?://\S+|urn:\S+)")
+_HISTORY = re.compile(r"/_history/[A-Za-z0-9.\-]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class FhirProblem:
+    """One rule that one element breaks; `expression` is its FHIRPath within what was sent."""
+
+    expression: str
+    rule: str
+    message: str
+
+
+class FhirBroken(DataError):
+    """What was sent breaks the rules listed in `problems`."""
+
+    def __init__(self, problems: Sequence[FhirProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"[{p.rule}] {p.expression}: {p.message}" for p in problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource and where it stands.
+
+    Parameters
+    ----------
+    resource : mapping
+        The resource's JSON.
+    expression : str
+        FHIRPath within what was sent, as `Bundle.entry[3].resource`.
+    full_url : str
+        The entry's `fullUrl`, or empty.
+    """
+
+    resource: Resource
+    expression: str
+    full_url: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The resource's type."""
+        return text(self.resource, "resourceType")
+
+    @property
+    def reference(self) -> str:
+        """How another resource of the same sender refers to this one; empty if none can."""
+        identifier = text(self.resource, "id")
+        return f"{self.kind}/{identifier}" if identifier else self.full_url
+
+
+def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
+    """Return the resources of a Bundle of any type, in its order.
+
+    Parameters
+    ----------
+    bundle : object
+        Parsed JSON.
+    expression : str
+        Where the Bundle stands in what was sent.
+
+    Returns
+    -------
+    list of Entry
+        Without entries that hold no resource, or only the outcome of a search.
+
+    Raises
+    ------
+    FhirBroken
+        If it is no Bundle, or an entry is none.
+
+    Examples
+    --------
+    >>> bundle = {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}]}
+    >>> [(entry.kind, entry.expression) for entry in entries_of(bundle)]
+    [('Patient', 'Bundle.entry[0].resource')]
+    """
+    if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
+        raise FhirBroken([FhirProblem(expression, "structure", "must be a Bundle; it is not.")])
+    sent = bundle.get("entry", [])
+    if not isinstance(sent, list) or not all(isinstance(entry, Mapping) for entry in sent):
+        where = f"{expression}.entry"
+        raise FhirBroken([FhirProblem(where, "structure", "must be a list of entries.")])
+    return [
+        Entry(entry["resource"], f"{expression}.entry[{i}].resource", text(entry, "fullUrl"))
+        for i, entry in enumerate(sent)
+        if isinstance(entry.get("resource"), Mapping)
+        and text(part(entry, "search"), "mode") != "outcome"
+    ]
+
+
+def part(resource: Resource, name: str) -> Resource:
+    """Return an element that is an object, or an empty one."""
+    found = resource.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def listed(resource: Resource, name: str) -> list[Resource]:
+    """Return the objects of an element that may repeat; one that stands alone counts as a list."""
+    found = resource.get(name)
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+
+
+def text(resource: Resource, name: str) -> str:
+    """Return an element that is text, or an empty one."""
+    found = resource.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def codings(concept: Resource) -> Iterator[tuple[str, str]]:
+    """Yield the (system, code) pairs of a CodeableConcept, or of a Coding by itself."""
+    for coding in [*listed(concept, "coding"), concept]:
+        if text(coding, "code"):
+            yield text(coding, "system"), text(coding, "code")
+
+
+def concept_words(concept: Resource) -> str:
+    """Return what a CodeableConcept says in words: its text, or else its codings' displays."""
+    shown = [text(coding, "display") for coding in listed(concept, "coding")]
+    return text(concept, "text") or " ".join(filter(None, shown))
+
+
+def has_modifier(resource: Resource) -> bool:
+    """Return whether a resource may mean something else than its elements say."""
+    return bool(resource.get("modifierExtension")) or bool(resource.get("implicitRules"))
+
+
+def reference_key(reference: Resource, entry: Entry) -> str:
+    """Return what a reference points at, so that two that point at one thing are equal.
+
+    A relative reference is read against its own entry's `fullUrl`, as FHIR has it; a version is
+    left out; a reference by identifier alone is that identifier.
+
+    Parameters
+    ----------
+    reference : mapping
+        A Reference.
+    entry : Entry
+        The entry it stands in.
+
+    Returns
+    -------
+    str
+        Empty if the reference points nowhere.
+
+    Examples
+    --------
+    >>> entry = Entry({"resourceType": "Observation", "id": "o"}, "", "https://a/fhir/Observation/o")
+    >>> reference_key({"reference": "Patient/p1/_history/2"}, entry)
+    'https://a/fhir/Patient/p1'
+    """
+    stated = _HISTORY.sub("", text(reference, "reference").strip())
+    if not stated:
+        identifier = part(reference, "identifier")
+        value = text(identifier, "value")
+        return f"{text(identifier, 'system')}|{value}" if value else ""
+    own = f"{entry.kind}/{text(entry.resource, 'id')}"
+    is_relative = not _ABSOLUTE.fullmatch(stated) and not stated.startswith("#")
+    if is_relative and entry.full_url.startswith("http") and entry.full_url.endswith(f"/{own}"):
+        return entry.full_url.removesuffix(own) + stated
+    return stated
+
+
+def last_moment(stated: str, zone: tzinfo = UTC) -> datetime | None:
+    """Return the last moment that a FHIR dateTime may mean.
+
+    A date alone may be any moment of its day. Taking the last one keeps a measurement of the day of
+    time zero out unless it states that it was taken before.
+
+    Parameters
+    ----------
+    stated : str
+        `2026`, `2026-01`, `2026-01-02` or a time with its offset.
+    zone : tzinfo
+        The offset of a date alone.
+
+    Returns
+    -------
+    datetime or None
+        With an offset; None if the text is no dateTime, or a time states no offset.
+
+    Examples
+    --------
+    >>> last_moment("2026-01-02T06:00:00+01:00").isoformat()
+    '2026-01-02T06:00:00+01:00'
+    >>> last_moment("2026-02").isoformat()
+    '2026-02-28T23:59:59+00:00'
+    >>> last_moment("2026-01-02T06:00:00") is None
+    True
+    """
+    match = _DATE_TIME.fullmatch(stated)
+    if match is None or (match["time"] and not match["offset"]):
+        return None
+    try:
+        if match["time"]:
+            return datetime.fromisoformat(stated)
+        year, month = int(match["year"]), int(match["month"] or 12)
+        day = int(match["day"] or calendar.monthrange(year, month)[1])
+        return datetime.combine(date(year, month, day), time(23, 59, 59), tzinfo=zone)
+    except ValueError:  # month 13, the 30th of February, hour 25
+        return None
+
+
+def full_date(stated: str) -> date | None:
+    """Return a date that states its day; None for a year or a month alone, or for no date."""
+    match = _DATE_TIME.fullmatch(stated)
+    if match is None or not match["day"] or match["time"]:
+        return None
+    moment = last_moment(stated, UTC)
+    return moment.date() if moment else None

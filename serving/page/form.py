@@ -1,0 +1,252 @@
+"""What the page asks for: every variable that can be entered, by pathway, and who reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.outcomes import OUTCOMES
+from data_schema.printed_units import printed_unit
+from data_schema.variables import BELOW, PATHWAYS, Variable, base_name
+from serving.served import Served, ServedModel
+
+__all__ = [
+    "Choice",
+    "Field",
+    "Group",
+    "Place",
+    "Unit",
+    "fields",
+    "groups",
+    "places",
+    "unit_choices",
+]
+
+# What a clinician knows first comes first; the bone pathways follow in the catalogue's order.
+_FIRST = ("person", "severity")
+
+_LOCKED = frozenset({"age", "sex"})
+
+# Amounts of substance, and grams a litre, which is what albumin and hemoglobin come in.
+_SI = re.compile(r"^([unp]|m)?mol/L$|^g/L$")
+
+_SUFFIX_WORDS: Mapping[str, str] = {
+    "first": "first value",
+    "max": "highest value",
+    "min": "lowest value",
+    "slope": "change a day",
+    "count": "number of measurements",
+}
+
+_UNIT_WORDS: Mapping[str, str] = {
+    "{RU}/mL": "RU/mL",
+    "{score}": "points",
+    "{stage}": "stage",
+    "{T-score}": "T-score",
+    "10*3/uL": "× 10³/µL",
+    "10*9/L": "× 10⁹/L",
+    "mo": "months",
+    "wk": "weeks",
+    "cm[Hg]": "cmHg",
+    "[IU]/d": "IU/d",
+    "/uL": "per µL",
+    "[lb_av]": "lb",
+    "[in_i]": "in",
+    "{beats}/min": "per minute",
+    "{breaths}/min": "per minute",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option: what is sent, and what is shown."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One accepted unit; a value in it times `scale` is in the canonical one."""
+
+    value: str
+    label: str
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One variable that can be entered.
+
+    Parameters
+    ----------
+    column : str
+        What is sent as `variable`; `sex` is sent as the request's own field.
+    label, note, specimen : str
+    pathway : str
+        Key of `PATHWAYS`.
+    kind : str
+        `number`, `category` or `flag`.
+    units : tuple of Choice
+        The canonical unit first; empty where none is sent.
+    categories : tuple of Choice
+    models : tuple of str
+        Those that score it, by the word they are asked as.
+    guards : tuple of str
+        Those that only refuse or warn by it.
+    locked : bool
+        Whether "check an entry" must leave it alone: age, sex and treatments.
+    """
+
+    column: str
+    label: str
+    note: str
+    specimen: str
+    pathway: str
+    kind: str
+    units: tuple[Unit, ...]
+    categories: tuple[Choice, ...]
+    models: tuple[str, ...]
+    guards: tuple[str, ...]
+    locked: bool
+
+    @property
+    def si_unit(self) -> str:
+        """The unit to begin with where laboratories print SI units; empty where none differs."""
+        return next((one.value for one in self.units if _SI.search(one.value)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The fields of one pathway."""
+
+    pathway: str
+    label: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the patient is, and the models whose time zero that is."""
+
+    key: str
+    label: str
+    models: tuple[ServedModel, ...]
+
+
+def places(served: Served) -> tuple[Place, ...]:
+    """Return the two places that the page asks about first, each with its models.
+
+    A patient who leaves the ICU is asked about fracture, with death competing; one who is in the
+    ICU about every other outcome.
+    """
+    leaving = tuple(model for model in served.models if _is_of_discharge(model))
+    staying = tuple(model for model in served.models if model not in leaving)
+    return (
+        Place("icu", "In ICU", staying),
+        Place("leaving", "Leaving ICU", leaving),
+    )
+
+
+def _is_of_discharge(model: ServedModel) -> bool:
+    outcome = OUTCOMES.get(model.contract["outcome"])
+    return outcome is not None and outcome.landmark == "discharge"
+
+
+def groups(served: Served) -> tuple[Group, ...]:
+    """Return every field by pathway: the person, severity, then the bone pathways."""
+    listed = fields(served)
+    order = [*_FIRST, *(name for name in PATHWAYS if name not in _FIRST)]
+    found = (
+        Group(name, PATHWAYS[name], tuple(one for one in listed if one.pathway == name))
+        for name in order
+    )
+    return tuple(group for group in found if group.fields)
+
+
+def fields(served: Served) -> tuple[Field, ...]:
+    """Return one field for each variable of the catalogue, of a model, and other feature."""
+    readers: dict[str, list[str]] = {}
+    guards: dict[str, list[str]] = {}
+    variables: dict[str, Variable] = dict(VARIABLES)
+    for model in served.models:
+        variables |= {k: v for k, v in model.own_variables.items() if k not in variables}
+        read = _columns(model)
+        for column in read:
+            readers.setdefault(column, []).append(model.asked_as)
+        for column in model.guard_columns.difference(read):
+            guards.setdefault(column, []).append(model.asked_as)
+    # A model's own variable that it reads only as, say, a maximum is no field by itself.
+    columns = dict.fromkeys([*VARIABLES, *readers])
+    return tuple(
+        _field(
+            column, variables[base_name(column)], readers.get(column, ()), guards.get(column, ())
+        )
+        for column in columns
+    )
+
+
+def _columns(model: ServedModel) -> tuple[str, ...]:
+    """Return what a model scores; a limit's flag comes with its variable."""
+    names = (feature["name"] for feature in model.contract["features"])
+    return tuple(name for name in names if not name.endswith(f"__{BELOW}"))
+
+
+def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iterable[str]) -> Field:
+    suffix = column.removeprefix(variable.name).removeprefix("__")
+    words = f" ({_SUFFIX_WORDS[suffix]})" if suffix else ""
+    return Field(
+        column=column,
+        label=variable.label + words,
+        note=_for_clinicians(variable.note),
+        specimen=variable.specimen,
+        pathway=variable.pathway,
+        kind=variable.kind,
+        units=() if suffix == "count" else unit_choices(variable),
+        categories=tuple(Choice(one, one.replace("_", " ")) for one in variable.categories),
+        models=tuple(readers),
+        guards=tuple(guards),
+        locked=variable.treatment or variable.name in _LOCKED,
+    )
+
+
+def _for_clinicians(note: str) -> str:
+    """Return a catalogue's note with labels in the place of column names."""
+
+    def named(match: re.Match[str]) -> str:
+        name = match[1]
+        return VARIABLES[name].label if name in VARIABLES else name
+
+    return re.sub(r"`([^`]*)`", named, note)
+
+
+def unit_choices(variable: Variable) -> tuple[Unit, ...]:
+    """Return the units to choose from, the canonical one first, each spelling once.
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> [choice.label for choice in unit_choices(variable("ctx_s"))]
+    ['pg/mL', 'ng/L', 'ng/mL', 'µg/L']
+    >>> [choice.label for choice in unit_choices(variable("fgf23_c"))]
+    ['RU/mL']
+    >>> [choice.label for choice in unit_choices(variable("fio2"))]
+    ['%', 'as a fraction']
+    """
+    first = [variable.unit] if variable.unit else []
+    chosen: dict[tuple[str, float], Unit] = {}
+    scales: set[float] = set()
+    for unit in dict.fromkeys([*first, *variable.units]):
+        scale = variable.units.get(unit, 1.0)
+        label = _UNIT_WORDS.get(unit) or printed_unit(unit)
+        if not label and scale in scales:
+            continue  # another spelling of a number without a unit
+        if not label and variable.unit == "%":
+            label = "as a fraction"
+        if unit == "[arb'U]/mL" and "{RU}/mL" not in variable.units:
+            label = "arbitrary units/mL"  # of a kit of its own, not the C-terminal assay's
+        scales.add(scale)
+        chosen.setdefault((label, scale), Unit(unit, label, scale))
+    return tuple(chosen.values())

@@ -1,0 +1,89 @@
+"""The page and the model facts as HTML; everything that is not ours is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from data_schema.variables import PATHWAYS
+from models.wording import NOTICE
+from serving.explaining import NOT_MEASURED
+from serving.page import assets, facts
+from serving.page.examples import examples
+from serving.page.form import groups, places
+from serving.page.source_attributes import source_attributes
+from serving.served import Served, ServedModel
+
+__all__ = ["facts_page", "front_page"]
+
+
+def front_page(served: Served) -> str:
+    """Return the page for the models that are served now."""
+    return _front_page(served.models)
+
+
+@lru_cache(maxsize=2)
+def _front_page(models: Sequence[ServedModel]) -> str:
+    # Nothing on it depends on who asks, and the examples take a prediction each.
+    served = Served(models)
+    return _template("page.html").render(
+        notice=NOTICE,
+        version=assets.version(),
+        places=places(served),
+        groups=groups(served),
+        models=served.models,
+        data=_data(served),
+    )
+
+
+def facts_page(model: ServedModel) -> str:
+    """Return what there is to know of one model."""
+    return _template("facts.html").render(
+        notice=NOTICE,
+        version=assets.version(),
+        model=model,
+        contract=model.contract,
+        cohort=facts.cohort_rows(model.contract),
+        figures=facts.figures(model.contract),
+        limits=facts.limits(model),
+        attributes=source_attributes(model.contract),
+    )
+
+
+def _data(served: Served) -> dict[str, Any]:
+    """Return what the script needs beside the form."""
+    return {
+        "pathways": {**PATHWAYS, NOT_MEASURED: "Not measured (together)"},
+        "models": {
+            model.asked_as: {
+                "examples": [
+                    {"title": one.title, "values": dict(one.values)} for one in examples(model)
+                ],
+                "events": model.contract["event_label"],
+                "seen": {
+                    feature["name"]: feature["seen"]
+                    for feature in model.contract["features"]
+                    if "seen" in feature
+                },
+            }
+            for model in served.models
+        },
+    }
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("serving.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _template(name: str) -> Template:
+    return _environment().get_template(name)

@@ -1,0 +1,189 @@
+"""The 31 source attributes that ONC HTI-1 asks of a predictive decision support intervention.
+
+45 CFR 170.315(b)(11)(iv)(B). What nobody has done yet is said to be so; what only the site that
+deploys the model can know is asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_schema.biomarkers import VARIABLES
+from models.wording import NOTICE
+
+__all__ = ["SourceAttribute", "source_attributes"]
+
+_NOT_DONE = "Not done. "
+_SITE = "To be stated by the site that deploys it. "
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAttribute:
+    """One attribute: its category, what is asked, and the answer for one model."""
+
+    category: str
+    asked: str
+    answer: str
+
+
+def source_attributes(contract: Mapping[str, Any]) -> tuple[SourceAttribute, ...]:
+    """Return the attributes of a model, in the order of the rule.
+
+    Parameters
+    ----------
+    contract : mapping
+        Of the bundle.
+
+    Returns
+    -------
+    tuple of SourceAttribute
+        31 of them, each with an answer.
+    """
+    return tuple(
+        SourceAttribute(
+            category, asked, (answer if isinstance(answer, str) else answer(contract)).strip()
+        )
+        for category, entries in _ATTRIBUTES.items()
+        for asked, answer in entries
+    )
+
+
+def _output(contract: Mapping[str, Any]) -> str:
+    horizons = ", ".join(f"{days:g}" for days in contract["default_horizons_days"])
+    return (
+        f"The risk, with an interval, of {contract['event_label']} within {horizons} days of time "
+        f"zero ({contract['time_zero']}), and what raised or lowered the estimate."
+    )
+
+
+def _population(contract: Mapping[str, Any]) -> str:
+    return (
+        "Adults like those it learned from, who are not pregnant: "
+        f"{contract['population'].rstrip('.')}."
+    )
+
+
+def _criteria(contract: Mapping[str, Any]) -> str:
+    training = contract["training"]
+    return (
+        f"{contract['population'].rstrip('.')}; at time zero: {contract['time_zero']}. "
+        f"{training['patients']:,} patients, {training['events']:,} {contract['event_label']}."
+    )
+
+
+_PERSONAL = {
+    "age": "age (date of birth)",
+    "sex": "sex",
+    "race": "race",
+    "ethnicity": "ethnicity",
+    "language": "language",
+    "income": "income (a social determinant)",
+    "education_years": "education (a social determinant)",
+}
+
+
+def _variables(contract: Mapping[str, Any]) -> str:
+    read = dict.fromkeys(f["variable"] for f in contract["features"])
+    listed = [words for name, words in _PERSONAL.items() if name in read]
+    lived = [
+        VARIABLES[name].label.lower()
+        for name in ("smoking", "alcohol", "falls")
+        if name in read and name in VARIABLES
+    ]
+    used = ", ".join([*listed, *lived])
+    return f"Used as inputs: {used}. No other of them is." if used else "None of them is an input."
+
+
+def _internal(contract: Mapping[str, Any]) -> str:
+    evaluation = contract.get("evaluation")
+    if not evaluation:
+        return _NOT_DONE
+    return (
+        f"{evaluation['patients']:,} patients whom it did not learn from; every figure with its "
+        "interval stands in the table of performance on this page."
+    )
+
+
+def _relevance(contract: Mapping[str, Any]) -> str:
+    if contract["simulated"]:
+        return "None: it learned from simulated patients and says nothing about real ones."
+    return f"{_SITE}It must be compared with: {contract['population'].rstrip('.')}."
+
+
+_ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Mapping[str, Any]], str]], ...]] = {
+    "Details and output": (
+        ("Developer and contact", f"The Osteon developers. {_SITE}Whom to ask about this service."),
+        ("Funding of the technical implementation", f"None declared. {_SITE}"),
+        ("What value it gives", _output),
+        ("Kind of output", "A prediction. Never a recommendation, order or diagnosis."),
+    ),
+    "Purpose": (
+        (
+            "Intended use",
+            "Research: to study what bone-derived and endocrine markers add to what is known of a "
+            f"patient. {NOTICE}",
+        ),
+        ("Intended patients", _population),
+        ("Intended users", "Clinicians and researchers who can judge the estimate."),
+        ("Role in a decision", "It informs research. It replaces no clinical judgement."),
+    ),
+    "Cautioned use": (
+        (
+            "Where a user is cautioned against it",
+            "Patients under 18, pregnancy, patients unlike the training cohort (all refused); "
+            "triage; limiting or withdrawing treatment; choosing a treatment from a contribution.",
+        ),
+        (
+            "Known risks and limits",
+            "An estimate for patients like this one is no certainty for one patient. Contributions "
+            "describe the model and not what would change the outcome. Markers that the kidney "
+            "retains, hormone treatment and biotin are warned of.",
+        ),
+    ),
+    "Development": (
+        ("Who was included in the training data", _criteria),
+        ("Personal and social variables among the inputs", _variables),
+        ("How representative the training data are", f"{_NOT_DONE}{_SITE}"),
+        ("Relevance of the training data to this setting", _relevance),
+    ),
+    "Fairness in development": (
+        (
+            "Approach to fairness",
+            f"{_NOT_DONE}No figure by group of patients travels with this model.",
+        ),
+        (
+            "How bias is kept small",
+            "Directions of risk are constrained only where they are settled; what was not measured "
+            "gets no share under a pathway. Nothing else is done.",
+        ),
+    ),
+    "External validation": (
+        ("Data it was validated on, other than its own", _NOT_DONE),
+        ("Who validated it", f"{_NOT_DONE}Nobody outside its development."),
+        ("How representative those data are", f"{_NOT_DONE}There are none."),
+        ("How it was validated", f"{_NOT_DONE}osteon evaluate does it on a cohort of the site."),
+    ),
+    "Performance": (
+        ("Validity in data from the same source", _internal),
+        ("Fairness in data from the same source", _NOT_DONE),
+        ("Validity in data from another source", _NOT_DONE),
+        ("Fairness in data from another source", _NOT_DONE),
+        ("Effect of its use on outcomes", "Not studied. There are no publications of its use."),
+    ),
+    "Maintenance": (
+        ("How and how often validity is monitored", _SITE),
+        ("Validity in local data", _SITE),
+        ("How and how often fairness is monitored", _SITE),
+        ("Fairness in local data", _SITE),
+    ),
+    "Updates": (
+        (
+            "How and how often it is updated",
+            "A new version becomes champion only through the gate, which compares it on patients "
+            f"it did not learn from and signs the record. {_SITE}How often.",
+        ),
+        ("How often performance is corrected when risks show", _SITE),
+    ),
+}

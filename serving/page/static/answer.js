@@ -1,0 +1,265 @@
+// One answer of /v1/predict on the page: numbers first, then the charts that show the same.
+import { drawCurve, drawPeople, drawWaterfall } from "./charts.js";
+import { showCheck } from "./check.js";
+import { label, row, unitLabel } from "./entries.js";
+import { dateText, make, number, of100, points, say, text } from "./words.js";
+
+const NOT_MEASURED = "not_measured";
+const SHOWN_POINTS = 0.05;
+const $ = (id) => document.getElementById(id);
+let shown = null; // { prediction, context, at, open }
+
+/** Show an answer; `context` says what was asked and what the page knows of the model. */
+export function showAnswer(answer, context) {
+  const [prediction] = answer.predictions;
+  shown = { prediction, context, at: 0, open: new Set() };
+  $("estimand").replaceChildren(context.estimand);
+  $("made-up").hidden = !context.madeUp;
+  list($("refusals"), prediction.refusals.map((one) => one.message));
+  list($("warnings"), prediction.warnings.map(warning));
+  list($("ignored"), prediction.ignored.map((one) => label(one.variable)));
+  list($("next"), prediction.next_best.map((one) => one.message));
+  showMissing(prediction.missing);
+  showEntered(context.asked);
+  const { name, version } = prediction.model;
+  $("origin").replaceChildren(
+    say("origin", {
+      name,
+      version: version ?? "",
+      id: answer.prediction_id,
+      at: dateText(new Date(answer.created_at)),
+      population: context.population,
+    }),
+  );
+  $("risks").hidden = prediction.risks.length === 0;
+  if (prediction.risks.length === 0) return;
+  $("horizons").replaceChildren(...prediction.risks.map(horizon));
+  showHorizon();
+  showCurveTable(prediction.curve);
+  showCheck(answer, context);
+  // Charts may wait for Plotly; the numbers above never do.
+  requestAnimationFrame(drawCharts);
+}
+
+function list(block, messages) {
+  block.hidden = messages.length === 0;
+  block.querySelector("ul").replaceChildren(...messages.map((one) => make("li", "", one)));
+}
+
+function warning(one) {
+  const named = one.variables.map(label);
+  const words = one.message.replace(/\.$/, "");
+  const already = named.every((name) => words.includes(name));
+  return named.length && !already ? `${words}: ${named.join("; ")}.` : `${words}.`;
+}
+
+function horizon(risk, at) {
+  const percent = (value) => of100(value);
+  const level = number(100 * risk.interval.level);
+  const beside = new DocumentFragment();
+  if (risk.competing_risk !== null) {
+    beside.append(say("beside", { competing: percent(risk.competing_risk) }), make("br"));
+  }
+  beside.append(say("average", { cohort: percent(risk.cohort_risk) }));
+  const made = say("horizon", {
+    days: risk.horizon_days,
+    risk: percent(risk.risk),
+    level,
+    low: percent(risk.interval.low),
+    high: percent(risk.interval.high),
+    beside,
+  });
+  const input = made.querySelector("input");
+  input.value = at;
+  input.checked = at === shown.at;
+  input.addEventListener("change", () => {
+    shown.at = at;
+    showHorizon();
+    drawCharts();
+  });
+  return made;
+}
+
+/** Show what belongs to the chosen horizon: its sentences and what moved it. */
+function showHorizon() {
+  const risk = shown.prediction.risks[shown.at];
+  const days = text("by", { days: risk.horizon_days });
+  for (const place of document.querySelectorAll("#why .by")) place.textContent = days;
+  $("sentences").replaceChildren(...risk.sentences.map((one) => make("p", "", one)));
+  showMoved(risk);
+}
+
+/** Draw every picture of the chosen horizon; done when all are. */
+export async function drawCharts() {
+  if (!shown?.prediction.risks.length) return;
+  const { prediction, context, at } = shown;
+  const risk = prediction.risks[at];
+  drawPeople(risk, context.facts.events);
+  await drawCurve(prediction.curve, prediction.risks);
+  await drawWaterfall(waterfallRows(risk));
+}
+
+/** Return the pathways that have a share, the largest first, each with its measured variables. */
+function pathways(risk) {
+  return risk.pathways
+    .map((one) => ({
+      key: one.pathway,
+      name: shown.context.pathways[one.pathway] ?? one.pathway,
+      points: one.points,
+      members: risk.contributions.filter((c) =>
+        one.pathway === NOT_MEASURED ? !c.measured : c.measured && c.pathway === one.pathway,
+      ),
+    }))
+    .sort(
+      (a, b) =>
+        (a.key === NOT_MEASURED) - (b.key === NOT_MEASURED) || Math.abs(b.points) - Math.abs(a.points),
+    );
+}
+
+function showMoved(risk) {
+  const lines = [plain(text("reference"), "", number100(risk.baseline_risk))];
+  for (const pathway of pathways(risk)) lines.push(...pathwayLines(pathway));
+  if (Math.abs(risk.monotone_adjustment_points) >= SHOWN_POINTS) {
+    lines.push(plain(text("adjustment"), "", points(risk.monotone_adjustment_points)));
+  }
+  lines.push(plain(text("total"), "", number100(risk.risk), "total"));
+  $("moved").tBodies[0].replaceChildren(...lines);
+}
+
+const number100 = (risk) => (100 * risk).toFixed(1);
+
+function plain(name, value, shownPoints, className = "") {
+  const head = make("th", "", name);
+  head.scope = "row";
+  return make("tr", className, head, make("td", "", value), make("td", "num", shownPoints));
+}
+
+function pathwayLines(pathway) {
+  const total = plain("", "", points(pathway.points), "pathway");
+  // What was not measured stays one sum: no variable of it gets a share of its own.
+  if (pathway.key === NOT_MEASURED) {
+    total.cells[0].append(pathway.name);
+    return [total];
+  }
+  const open = shown.open.has(pathway.key);
+  const button = make("button", "opener", pathway.name);
+  button.type = "button";
+  button.setAttribute("aria-expanded", String(open));
+  button.addEventListener("click", () => {
+    if (open) shown.open.delete(pathway.key);
+    else shown.open.add(pathway.key);
+    reopened(pathway.key);
+  });
+  button.dataset.pathway = pathway.key;
+  total.cells[0].append(button);
+  const members = pathway.members.map((one) => {
+    const line = plain(label(one.variable), valueText(one), points(one.points), "member");
+    line.hidden = !open;
+    return line;
+  });
+  return [total, ...members];
+}
+
+/** Draw the table and the chart again, and keep the focus where it was. */
+function reopened(key) {
+  const risk = shown.prediction.risks[shown.at];
+  showMoved(risk);
+  drawWaterfall(waterfallRows(risk));
+  if (key) document.querySelector(`.opener[data-pathway="${key}"]`).focus();
+}
+
+document.addEventListener("click", (event) => {
+  const deed = event.target.closest?.("[data-do]")?.dataset.do;
+  if (deed !== "open-all" && deed !== "close-all") return;
+  const risk = shown.prediction.risks[shown.at];
+  shown.open = new Set(deed === "open-all" ? risk.pathways.map((one) => one.pathway) : []);
+  reopened(null);
+});
+document.addEventListener("osteon:theme", drawCharts);
+let waiting = 0;
+addEventListener("resize", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(drawCharts, 150);
+});
+
+function valueText(one) {
+  if (one.value === undefined || one.value === null) return "";
+  if (typeof one.value === "boolean") return text(one.value ? "yes" : "no");
+  if (typeof one.value === "string") return one.value.replaceAll("_", " ");
+  const measured = row(one.variable);
+  const unit = measured ? canonicalUnit(measured) : "";
+  const multiple = one.multiple_of_reference;
+  const times = multiple === undefined || multiple <= 1 ? "" : ` (${text("times", { multiple: short(multiple) })})`;
+  return `${one.comparator ?? ""}${number(one.value)} ${unit}`.trim() + times;
+}
+
+const short = (value) => (value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(2))));
+
+function canonicalUnit(one) {
+  const unit = one.querySelector("select.unit");
+  return unit ? unit.options[0].textContent : unitLabel(one);
+}
+
+/** Return the bars from the reference to this patient; open pathways give way to their variables. */
+function waterfallRows(risk) {
+  const start = 100 * risk.baseline_risk;
+  const bars = [{ name: text("reference"), from: 0, to: start, kind: "end", said: start.toFixed(1) }];
+  let at = start;
+  const step = (name, change, kind) => {
+    bars.push({ name, from: at, to: at + change, kind, said: points(change) });
+    at += change;
+  };
+  for (const pathway of pathways(risk)) {
+    if (pathway.key === NOT_MEASURED) step(pathway.name, pathway.points, "grey");
+    else if (!shown.open.has(pathway.key)) step(pathway.name, pathway.points, "step");
+    else for (const one of pathway.members) step(label(one.variable), one.points, "step");
+  }
+  if (Math.abs(risk.monotone_adjustment_points) >= SHOWN_POINTS) {
+    step(text("adjustment"), risk.monotone_adjustment_points, "grey");
+  }
+  bars.push({ name: text("total"), from: 0, to: 100 * risk.risk, kind: "end", said: number100(risk.risk) });
+  return bars;
+}
+
+function showMissing(missing) {
+  const names = missing.map(label).join("; ");
+  $("missing").replaceChildren(
+    missing.length ? say("missing", { count: missing.length, list: names }) : say("nothing-missing"),
+  );
+}
+
+function showEntered(asked) {
+  const items = asked.rows.map((one) => {
+    const found = one.querySelector(".echo").textContent;
+    const chosen = one.querySelector("input:checked, select.value");
+    const value =
+      one.dataset.kind === "number"
+        ? found
+        : one.dataset.kind === "flag"
+          ? chosen.parentElement.textContent.trim()
+          : chosen.selectedOptions[0].textContent;
+    return make("li", "", make("span", "", label(one.dataset.column)), ` ${value}`);
+  });
+  const sex = row("sex").querySelector(".value");
+  if (sex.value) {
+    items.unshift(make("li", "", make("span", "", label("sex")), ` ${sex.selectedOptions[0].textContent}`));
+  }
+  document.querySelector("#entered .entered").replaceChildren(...items);
+}
+
+function showCurveTable(curve) {
+  const beside = curve.some((point) => point.competing_risk !== null);
+  document.querySelector("#curve-table .beside").hidden = !beside;
+  const lines = curve.map((point) => {
+    const cells = [
+      number100(point.risk),
+      `${number100(point.low)}–${number100(point.high)}`,
+      number100(point.cohort_risk),
+    ];
+    if (beside) cells.push(number100(point.competing_risk));
+    const day = make("th", "", number(point.day));
+    day.scope = "row";
+    return make("tr", "", day, ...cells.map((one) => make("td", "num", one)));
+  });
+  $("curve-table").tBodies[0].replaceChildren(...lines);
+}

@@ -1,0 +1,80 @@
+// "Check an entry": one value is moved, everything else stays, and the model is asked again.
+import { label, post, unitLabel } from "./entries.js";
+import { number, of100, say, text } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const which = $("check-which");
+const slide = $("check-slide");
+let now = null; // { answer, asked, facts, choices }
+let newest = 0;
+
+/** Offer the numbers that may be moved; age, sex and treatments may not. */
+export function showCheck(answer, { asked, facts }) {
+  const entered = asked.rows.map((row, at) => ({ row, at, sent: asked.body.measurements[at] }));
+  const read = new Set(Object.keys(facts.seen));
+  const numbers = entered.filter((one) => one.row.dataset.kind === "number" && read.has(one.row.dataset.column));
+  const choices = numbers.filter((one) => !("locked" in one.row.dataset) && !one.sent.comparator);
+  const locked = entered.filter((one) => "locked" in one.row.dataset).map((one) => label(one.row.dataset.column));
+  if (asked.body.sex) locked.push(label("sex"));
+  now = { answer, asked, facts, choices: choices.filter((one) => Number.isFinite(Number(one.sent.value))) };
+  which.replaceChildren(...now.choices.map((one, at) => new Option(label(one.row.dataset.column), at)));
+  $("check-form").hidden = now.choices.length === 0;
+  $("check-said").textContent = now.choices.length ? "" : text("check-none");
+  $("check-locked").textContent = locked.length ? text("check-locked", { list: locked.join(", ") }) : "";
+  if (now.choices.length) resetCheck();
+}
+
+/** Put the slider back to what was entered. */
+export function resetCheck() {
+  const one = now.choices[which.value];
+  const entered = Number(one.sent.value);
+  const unit = one.row.querySelector("select.unit");
+  const seen = now.facts.seen[one.row.dataset.column];
+  const scale = unit ? Number(unit.selectedOptions[0].dataset.scale) : 1;
+  slide.min = Math.min(entered, seen[0] / scale);
+  slide.max = Math.max(entered, seen[1] / scale);
+  slide.value = entered;
+  sayValue();
+  $("check-said").textContent = "";
+  newest += 1;
+}
+
+function sayValue() {
+  const one = now.choices[which.value];
+  const value = `${number(Number(slide.value))} ${unitLabel(one.row)}`.trim();
+  $("check-value").textContent = value;
+  slide.setAttribute("aria-valuetext", value);
+  return value;
+}
+
+async function moved() {
+  const one = now.choices[which.value];
+  const value = sayValue();
+  const measurements = now.asked.body.measurements.map((sent, at) =>
+    at === one.at ? { ...sent, value: Number(Number(slide.value).toPrecision(4)) } : sent,
+  );
+  const mine = ++newest;
+  const answer = await post("/v1/predict", { ...now.asked.body, measurements });
+  if (mine !== newest) return;
+  const chosen = Number(document.querySelector("input[name=horizon]:checked").value);
+  const before = now.answer.predictions[0].risks[chosen];
+  const after = answer.predictions[0].risks[chosen];
+  const why = answer.predictions[0].refusals.map((refusal) => refusal.message).join(" ");
+  $("check-said").replaceChildren(
+    after
+      ? say("check", {
+          days: after.horizon_days,
+          new: of100(after.risk),
+          low: of100(after.interval.low),
+          high: of100(after.interval.high),
+          label: label(one.row.dataset.column),
+          value,
+          old: of100(before.risk),
+        })
+      : say("check-refused", { why }),
+  );
+}
+
+which.addEventListener("change", resetCheck);
+slide.addEventListener("input", sayValue);
+slide.addEventListener("change", moved);

@@ -1,0 +1,93 @@
+"""`POST /fhir/RiskAssessment/$predict`, and what the FHIR door says of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from serving import fhir_conformance
+from serving.fhir_predictor import assess
+from serving.fhir_question import PARAMETERS, read_question
+from serving.operation_outcome import FHIR_JSON, OPERATION_OUTCOME_RESPONSES
+from serving.served import served_by
+from serving.strict_json import json_body
+
+__all__ = ["router"]
+
+
+class _FhirResponse(JSONResponse):
+    media_type = FHIR_JSON
+
+
+router = APIRouter(
+    prefix="/fhir",
+    tags=["FHIR"],
+    responses=OPERATION_OUTCOME_RESPONSES,
+    default_response_class=_FhirResponse,
+)
+
+_SENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["resourceType"],
+    "properties": {"resourceType": {"enum": ["Bundle", "Parameters"]}},
+}
+
+
+def _only_json(request: Request) -> None:
+    """Refuse a body that states another form than JSON, such as FHIR's XML."""
+    stated = request.headers.get("content-type", FHIR_JSON).partition(";")[0].strip().casefold()
+    if stated not in (FHIR_JSON, "application/json"):
+        raise HTTPException(status_code=415)
+
+
+@router.post(
+    "/RiskAssessment/$predict",
+    summary="Risks of one patient as RiskAssessment",
+    dependencies=[Depends(_only_json)],
+    openapi_extra={
+        "requestBody": {"required": True, "content": {FHIR_JSON: {"schema": _SENT}}},
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "description": PARAMETERS[name],
+                "schema": {"type": "array", "items": {"type": "string"}},
+            }
+            for name in ("outcome", "timeZero", "horizonDays")
+        ],
+    },
+)
+def predict(request: Request, document: Annotated[Any, Depends(json_body)]) -> dict[str, Any]:
+    """Called by whoever holds a Bundle of one patient's Observations; nothing is kept of it.
+
+    Several outcomes come as a Bundle. A patient the model must not be used for gets a
+    RiskAssessment of status `cancelled`, without a prediction.
+    """
+    question = read_question(document, request.query_params.multi_items())
+    found = assess(question, served_by(request))
+    if len(found) == 1:
+        return found[0]
+    entries = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": one} for one in found]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+@router.get("/metadata", summary="CapabilityStatement")
+def metadata(request: Request) -> dict[str, Any]:
+    """Called by a FHIR client before anything else; nothing is audited."""
+    return fhir_conformance.capability_statement(request.headers.get("accept", ""))
+
+
+@router.get("/OperationDefinition/RiskAssessment-predict", summary="OperationDefinition")
+def operation_definition() -> dict[str, Any]:
+    """Called by whoever wants to know what `$predict` takes and gives; nothing is audited."""
+    return fhir_conformance.operation_definition()
+
+
+@router.get("/CodeSystem/osteon", summary="The one local CodeSystem")
+def code_system() -> dict[str, Any]:
+    """Called by whoever maps a laboratory's codes that LOINC does not have; nothing is audited."""
+    return fhir_conformance.code_system()

@@ -1,0 +1,57 @@
+"""JSON as a standard has it, and no more: no NaN, no key twice, no depth without end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from fastapi import Request
+
+from serving.problems import FieldProblem, RequestBroken
+
+__all__ = ["json_body", "strict_json"]
+
+
+def strict_json(body: bytes) -> Any:
+    """Return the document of a body.
+
+    Parameters
+    ----------
+    body : bytes
+        UTF-8.
+
+    Returns
+    -------
+    Any
+
+    Raises
+    ------
+    RequestBroken
+        Rule `json`, if it is no JSON of RFC 8259, or an object has one key twice.
+
+    Examples
+    --------
+    >>> strict_json(b'{"a": 1.5}')
+    {'a': 1.5}
+    """
+    try:
+        return json.loads(body, parse_constant=_no_number, object_pairs_hook=_once)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        message = "body must be one valid JSON document."
+        raise RequestBroken([FieldProblem(field="body", rule="json", message=message)]) from None
+
+
+async def json_body(request: Request) -> Any:
+    """Return the document of a request; a dependency of routes that check it themselves."""
+    return strict_json(await request.body())
+
+
+def _no_number(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found

@@ -1,0 +1,170 @@
+"""`osteon evaluate` without a model: added value, sites and years never seen, instability."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SETTINGS = """
+simulated = true
+horizons_days = [90, 365]
+max_trees = 5
+bootstrap_resamples = 100
+threads = 1
+"""
+
+
+def written(workplace: Any, simulated: Any, n: int = 150, **columns: Any) -> None:
+    simulated(n, 3).assign(**columns).to_csv(workplace.folder / "cohort.csv", index=False)
+    (workplace.folder / "run.toml").write_text(SETTINGS)
+
+
+def asked(workplace: Any, *options: str) -> Any:
+    return workplace.run(
+        *("evaluate", "cohort.csv", "--outcome", "mortality", "--config", "run.toml"), *options
+    )
+
+
+def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: Any) -> None:
+    written(workplace, simulated)
+
+    answer = asked(
+        workplace, "--added-value", "lactate,albumin", "--over", "person", "--out", "o", "--json"
+    )
+
+    assert answer.code == 0, answer.err
+    told = answer.json["added_value"]
+    assert told["added"] == {"lactate": ["lactate"], "albumin": ["albumin"]}
+    assert told["over"] == ["age", "sex"]
+    assert told["primary_horizon_days"] == 365
+    primary = told["primary"]
+    assert primary["metric"] == "auroc"
+    assert primary["low"] < primary["change"] < primary["high"]
+    assert told["verdict"] in {"adds", "adds no more than 0.01", "inconclusive"}
+    names = {(c["metric"], c["horizon_days"], c["secondary"]) for c in told["changes"]}
+    assert {("ipa", 90, False), ("net_benefit", 365, False), ("idi", 365, True)} <= names
+    parts = {one["name"]: one for one in told["pathways"]}
+    # Of two parts, what one adds on top of the other starts from where the other is alone.
+    alone = parts["albumin"]["alone"][0]["with_panel"]
+    assert parts["lactate"]["on_top"][0]["without"] == pytest.approx(alone)
+    assert told["likelihood_ratio"]["p_value"] < 0.05
+    assert len(told["test_trade_off"]) == 3
+    assert len(told["decision"]["gain"]["low"]) == len(told["decision"]["thresholds"])
+    kept = json.loads((workplace.folder / "o" / "evaluation.json").read_text())
+    assert kept["added_value"]["primary"] == primary
+
+
+def test_added_value_is_printed_and_the_notebook_gives_the_same(
+    workplace: Any, simulated: Any
+) -> None:
+    import osteon
+    from training.config import parse_config
+
+    written(workplace, simulated, n=100)
+
+    answer = asked(
+        workplace, "--added-value", "lactate", "--horizon", "90", "--thresholds", "0.1,0.2"
+    )
+    found = osteon.added_value(
+        pd.read_csv(workplace.folder / "cohort.csv"),
+        outcome="mortality",
+        added=["lactate"],
+        config=parse_config(SETTINGS),
+        horizon_days=90,
+        thresholds=[0.1, 0.2],
+    )
+
+    assert answer.code == 0, answer.err
+    assert f"Verdict at 90 days: {found.verdict}. AUROC" in answer.out
+    assert f"change {found.primary.change:+.4f} ({found.primary.low:+.4f} to" in answer.out
+    assert "net_benefit at 0.1" in answer.out
+    assert "Secondary, no proof of added value:" in answer.out
+    assert "Acting at a risk of 0.2:" in answer.out
+
+
+def test_each_site_is_judged_by_a_model_that_never_saw_it(workplace: Any, simulated: Any) -> None:
+    sites = np.repeat(["A", "B", "C", "D"], [80, 80, 80, 10])
+    written(workplace, simulated, n=250, site=sites)
+
+    answer = asked(workplace, "--internal-external", "site", "--json")
+
+    assert answer.code == 0, answer.err
+    told = answer.json["internal_external"]
+    assert [(c["level"], c["stays"]) for c in told["clusters"]] == [
+        ("A", 80),
+        ("B", 80),
+        ("C", 80),
+        ("D", 10),
+    ]
+    assert told["clusters"][3]["note"] == "fewer than 50 patients"
+    pooled = {(p["metric"], p["horizon_days"]): p for p in told["pooled"]}
+    auroc = pooled["auroc", 365]
+    assert auroc["clusters"] == 3
+    assert auroc["next_low"] <= auroc["low"] < auroc["estimate"] < auroc["high"]
+    assert auroc["high"] <= auroc["next_high"] <= 1
+
+
+def test_each_year_is_judged_by_a_model_of_the_others(workplace: Any, simulated: Any) -> None:
+    days = pd.date_range("2021-01-01", "2022-12-31", periods=250, tz="UTC")
+    written(workplace, simulated, n=250, time_zero=days.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    answer = asked(workplace, "--internal-external", "year", "--json")
+
+    assert answer.code == 0, answer.err
+    told = answer.json["internal_external"]
+    assert [c["level"] for c in told["clusters"]] == ["2021", "2022"]
+    assert told["pooled"] == []
+
+
+def test_instability_is_told_of_the_cohort_and_of_no_patient(
+    workplace: Any, simulated: Any
+) -> None:
+    written(workplace, simulated, n=80)
+
+    answer = asked(workplace, "--instability", "20", "--json")
+
+    assert answer.code == 0, answer.err
+    (first, second) = answer.json["instability"]
+    assert (first["horizon_days"], second["horizon_days"]) == (90, 365)
+    assert 0.005 < first["mean_absolute_change"] < 0.2
+    assert set(first) == {
+        *("horizon_days", "refits", "mean_absolute_change", "p90_mean_absolute_change"),
+        *("median_interval_width", "share_wider_than", "mean_share_flipped"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "something must be asked for"),
+        (["--added-value", "resorption"], "must have a column in the cohort; resorption have none"),
+        (["--added-value", "lactate", "--horizon", "28"], "must be one of 90, 365 days; got 28"),
+        (["--added-value", "lactate", "--thresholds", "1.5"], "strictly between 0 and 1"),
+        (["--added-value", "lactate", "--thresholds", "a"], "must be risks, as 0.1,0.2"),
+        (["--over", "person", "--instability", "20"], "none is asked for"),
+        (["--internal-external", "ward"], "must be site or year"),
+        (["--internal-external", "site"], "needs the site of every stay"),
+        (["--instability", "3"], "at least 20"),
+        (["--model", "models:/some/1", "--added-value", "lactate"], "must stand without --outcome"),
+    ],
+)
+def test_wrong_questions_are_refused_before_any_fit(
+    options: list[str], message: str, workplace: Any, simulated: Any
+) -> None:
+    written(workplace, simulated, n=60)
+
+    answer = asked(workplace, *options, "--json")
+
+    assert answer.code == 2
+    assert message in answer.json["error"]["message"]
+
+
+def test_neither_model_nor_outcome_is_wrong_usage(workplace: Any) -> None:
+    answer = workplace.run("evaluate", "cohort.csv")
+
+    assert answer.code == 2
+    assert "must be given --model, or --outcome" in answer.err

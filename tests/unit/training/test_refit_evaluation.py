@@ -1,0 +1,84 @@
+"""Sample size, instability and pooling, against published figures, R and closed forms."""
+
+import numpy as np
+import pytest
+
+from training.evaluation.instability import instability
+from training.evaluation.pooling import pool_metric, random_effects
+from training.evaluation.sample_size import sample_size
+from training.evaluation.summary import Metric
+from training.patients_needed import too_few_patients
+
+# rma(yi, vi, method = "DL", test = "knha") of metafor 3.8; prediction interval with t on k - 2.
+METAFOR = (
+    0.915262337614,
+    0.578004180125,
+    1.252520495102,
+    0.110909571739,
+    1.719615103488,
+    0.221643030257,
+)
+
+
+def test_sample_size_agrees_with_the_worked_example_of_pmsampsize() -> None:
+    # R's pmsampsize: csrsquared 0.288, 24 parameters, prevalence 0.174.
+    found = sample_size(horizon_days=28, parameters=24, event_rate=0.174, r2=0.288)
+
+    assert (found.for_shrinkage, found.for_optimism, found.for_overall_risk) == (623, 662, 221)
+    assert found.needed == 662
+
+
+def test_the_usual_share_of_the_largest_r2_is_expected_where_none_is_stated() -> None:
+    found = sample_size(horizon_days=28, parameters=10, event_rate=0.5)
+
+    assert found.r2 == pytest.approx(0.15 * 0.75)
+
+
+def test_too_few_patients_are_a_warning_with_both_numbers() -> None:
+    needed = sample_size(horizon_days=28, parameters=24, event_rate=0.174, r2=0.288)
+
+    (warning,) = too_few_patients(500, [needed])
+
+    assert (warning.rule, warning.count) == ("sample_size", 500)
+    assert "at least 662 for 24 candidate parameters" in warning.message
+    assert not too_few_patients(662, [needed])
+
+
+def test_random_effects_agree_with_metafor() -> None:
+    estimates, errors = [0.61, 0.95, 1.32, 0.78, 1.10], [0.10, 0.15, 0.20, 0.12, 0.18]
+
+    found = random_effects(estimates, errors)
+
+    assert found == pytest.approx(METAFOR, abs=1e-6)
+
+
+def test_equal_clusters_have_no_spread() -> None:
+    *_, tau = random_effects([1.0, 1.0, 1.0], [0.1, 0.2, 0.3])
+
+    assert tau == 0
+
+
+def test_clusters_are_pooled_on_the_scale_on_which_the_metric_is_symmetric() -> None:
+    metrics = [Metric("oe_ratio", 28.0, o, o / 1.2, o * 1.2) for o in (0.5, 1.0, 2.0)]
+
+    found = pool_metric(metrics)
+
+    assert found is not None
+    assert found.estimate == pytest.approx(1.0)
+    assert found.low * found.high == pytest.approx(1.0)
+    assert pool_metric(metrics[:2]) is None
+
+
+def test_instability_is_the_mean_distance_and_the_share_of_flips() -> None:
+    rng = np.random.default_rng(0)
+    risk = rng.uniform(0.1, 0.9, 50)
+    refitted = np.clip(risk + rng.normal(0, 0.05, (400, 50)), 0, 1)
+
+    found = instability(risk, refitted, horizon_days=28, thresholds=[0.5])
+
+    # The mean of |N(0, s)| is s sqrt(2 / pi).
+    assert found.mean_change.mean() == pytest.approx(0.05 * np.sqrt(2 / np.pi), rel=0.03)
+    assert (found.high - found.low).mean() == pytest.approx(2 * 1.96 * 0.05, rel=0.05)
+    near = int(np.abs(risk - 0.5).argmin())
+    assert found.flips[0.5][near] > 0.3
+    assert set(found.as_json()["share_wider_than"]) == {"0.05", "0.1", "0.2"}

@@ -1,0 +1,187 @@
+"""The page: everything on it, nothing from elsewhere, readable without seeing it."""
+
+import itertools
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from models.wording import NOTICE
+from training.report.added_value import added_value_section
+from training.report.content import Box, Picture, Section, Table, as_markdown
+from training.report.page import SIMULATED, report_page
+from training.report.performance import performance_section
+
+SECTIONS = (
+    Section(
+        "First <things>",
+        ("A sentence & more.",),
+        (
+            Table(
+                "Counts by group",
+                ("", "all", "some"),
+                (("Heading",), ("row", "1", "2")),
+                ("A note.",),
+                numbers=True,
+            ),
+        ),
+        (Picture("How to read it.", "What it shows.", 3.6, b"<svg/>"),),
+        (Box("All", ("100 patients",), (Box("Some"), Box("Others"))),),
+        (Section("A part", ("Inside.",)),),
+    ),
+    Section("Second", not_done="Nobody looked."),
+)
+
+
+class Page(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page(report_page("a model", "About it.", SECTIONS, simulated=False))
+
+
+def test_the_page_needs_nothing_from_elsewhere(page: Page) -> None:
+    sources = [attributes["src"] for attributes in page.all("img")]
+    links = [attributes["href"] for tag in ("a", "link") for attributes in page.all(tag)]
+
+    assert all(str(source).startswith("data:") for source in sources)
+    assert all(str(link).startswith(("#", "data:")) for link in links)
+    assert not page.all("script")
+    policy = next(m["content"] for m in page.all("meta") if "http-equiv" in m)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_what_comes_from_a_cohort_is_escaped() -> None:
+    text = report_page("<b>x</b>", "a & b", SECTIONS, simulated=False)
+
+    assert "<b>x</b>" not in text
+    assert "&lt;b&gt;x&lt;/b&gt;" in text
+    assert "First &lt;things&gt;" in text
+
+
+def test_headings_tables_and_pictures_can_be_read_out(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+
+    assert levels[0] == 1
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(image["alt"] for image in page.all("img"))
+    assert {head["scope"] for head in page.all("th")} == {"col", "row", "rowgroup"}
+    assert page.all("html")[0]["lang"] == "en"
+
+
+def test_every_section_can_be_jumped_to(page: Page) -> None:
+    anchors = {str(attributes["id"]) for attributes in page.all("section")}
+
+    assert {"first-things", "second", "a-part"} <= anchors
+    assert {f"#{a}" for a in ("first-things", "second")} <= {a["href"] for a in page.all("a")}
+
+
+def test_what_was_not_done_is_said() -> None:
+    assert "<strong>Not done.</strong> Nobody looked." in report_page(
+        "m", "s", SECTIONS, simulated=False
+    )
+    assert "**Not done.** Nobody looked." in as_markdown("m", SECTIONS)
+
+
+def test_simulated_patients_are_called_so_on_every_page() -> None:
+    real = report_page("m", "s", SECTIONS, simulated=False)
+    simulated = report_page("m", "s", SECTIONS, simulated=True)
+
+    assert SIMULATED not in real
+    assert f'<p class="banner" role="note">{SIMULATED}</p>' in simulated
+    # The margin of each printed page, and the heading of each section.
+    assert f'@top-center {{ content: "{SIMULATED}"' in simulated
+    assert simulated.count('<span class="tag">simulated</span>') == len(SECTIONS)
+    assert NOTICE in real
+
+
+def test_markdown_has_the_same_tables() -> None:
+    text = as_markdown("a model", SECTIONS)
+
+    assert "| row | 1 | 2 |" in text
+    assert "| **Heading** |  |  |" in text
+    assert "### A part" in text
+    assert "    - **Some**" in text
+
+
+def test_a_metric_that_could_not_be_had_says_why() -> None:
+    metrics = [
+        {"metric": "auroc", "horizon_days": 28.0, "estimate": 0.81, "low": 0.7, "high": 0.9},
+        {
+            "metric": "auroc",
+            "horizon_days": 90.0,
+            "estimate": None,
+            "low": None,
+            "high": None,
+            "note": "too few",
+        },
+    ]
+
+    table = performance_section("Performance", metrics, resamples=100).tables[0]
+
+    assert table.rows[1][1:] == ("0.810 (0.700 to 0.900)", "none: too few")
+
+
+def change(metric: str, value: float, **more: Any) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "horizon_days": 28.0,
+        "threshold": None,
+        "without": 0.7,
+        "with_panel": 0.7 + value,
+        "change": value,
+        "low": value - 0.01,
+        "high": value + 0.01,
+        "secondary": False,
+    } | more
+
+
+def test_added_value_tells_its_verdict_and_each_part() -> None:
+    told = {
+        "added": {"resorption": ["ctx_s"], "formation": ["p1np"]},
+        "over": ["age", "sofa"],
+        "folds": 5,
+        "resamples": 200,
+        "margin": 0.01,
+        "primary_horizon_days": 28.0,
+        "primary": change("auroc", 0.03),
+        "verdict": "adds",
+        "changes": [
+            change("auroc", 0.03),
+            change("idi", 0.02, secondary=True, without=None, with_panel=None),
+        ],
+        "pathways": [
+            {
+                "name": "resorption",
+                "on_top": [change("auroc", 0.02)],
+                "alone": [change("auroc", 0.025)],
+            }
+        ],
+        "not_judged": {"365": "needs more"},
+    }
+
+    text = as_markdown("m", [added_value_section(told)])
+
+    assert "Verdict: adds." in text
+    assert "is +0.0300 (+0.0200 to +0.0400)" in text
+    assert "| Bone resorption | +0.0200 (+0.0100 to +0.0300) |" in text
+    assert "Not judged at 365 days: needs more." in text
+    assert "| Integrated discrimination improvement | 28 |  |  | +0.0200" in text
+
+
+def test_added_value_that_nobody_looked_at_is_not_done() -> None:
+    assert "--added-value" in added_value_section(None).not_done

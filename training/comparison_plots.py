@@ -1,0 +1,183 @@
+"""Figures of estimates beside each other: groups, parts of a panel, with and without a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from training.figure_style import (
+    BLACK,
+    BLUE,
+    DASHED,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    journal_figure,
+    percent,
+    shade,
+)
+
+__all__ = ["Estimate", "plot_decision_comparison", "plot_estimates", "plot_risk_distribution"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One row of `plot_estimates`: NaN where there is none, a heading where there is no number."""
+
+    label: str
+    estimate: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    heading: bool = False
+
+
+def plot_estimates(
+    rows: Sequence[Estimate],
+    *,
+    title: str,
+    axis_label: str,
+    population: str,
+    reference: float,
+    reference_label: str,
+    signed: bool = False,
+) -> Figure:
+    """Draw estimates with their intervals below each other, beside a line to compare with.
+
+    Parameters
+    ----------
+    rows : sequence of Estimate
+    title, axis_label : str
+    population : str
+        Who the patients are; printed under the figure.
+    reference : float
+        Where the line stands, called `reference_label`.
+    reference_label : str
+    signed : bool
+        Whether the numbers are changes, and printed with their sign.
+
+    Returns
+    -------
+    Figure
+        One panel; the numbers are printed beside their marks.
+    """
+    height = 1.7 + 0.21 * len(rows)
+    with journal_figure(6.0, height, title=title, population=population) as figure:
+        axes = figure.subplots()
+        axes.axvline(reference, color=GREY, linewidth=1, linestyle=DASHED, label=reference_label)
+        for place, row in enumerate(rows):
+            if row.heading or np.isnan(row.estimate):
+                continue
+            axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=1.4)
+            axes.plot(row.estimate, place, "s", color=BLUE, markersize=4.5)
+            sign = "+" if signed else ""
+            told = f"{row.estimate:{sign}.3f} ({row.low:{sign}.3f} to {row.high:{sign}.3f})"
+            axes.annotate(
+                told.replace("-", "\N{MINUS SIGN}"),
+                (1.02, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=7,
+            )
+        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        for row, label in zip(rows, axes.get_yticklabels(), strict=True):
+            label.set_fontweight("bold" if row.heading else "normal")
+        axes.set(ylim=(len(rows) - 0.4, -0.6))
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel(axis_label)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
+
+
+def plot_decision_comparison(
+    told: Mapping[str, Any], *, event_label: str, population: str
+) -> Figure:
+    """Draw the net benefit of acting on a model with the panel, on one without, and on neither.
+
+    Parameters
+    ----------
+    told : mapping
+        As `training.evaluation.decision_comparison.DecisionComparison.as_json` returns it.
+    event_label : str
+        What happens, in the singular.
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        The net benefits above, what the panel adds to them below.
+    """
+    days = f"{told['horizon_days']:g}"
+    title = f"Net benefit with and without the panel at {days} days"
+    thresholds = np.asarray(told["thresholds"])
+    with journal_figure(4.8, 5.2, title=title, population=population) as figure:
+        axes, below = figure.subplots(2, 1, height_ratios=[3, 2], sharex=True)
+        lines = (("with_panel", BLUE, "with the panel"), ("without", VERMILLION, "without it"))
+        top = 0.0
+        for key, colour, label in lines:
+            net = 100 * np.asarray(told[key]["estimate"], dtype=float)
+            style = DASHED if key == "without" else "-"
+            axes.plot(thresholds, net, color=colour, linestyle=style, label=label)
+            top = max(top, float(np.nanmax(net)))
+        everybody = 100 * np.asarray(told["treat_all"])
+        axes.plot(thresholds, everybody, color=ORANGE, label="act on everybody")
+        axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
+        axes.set(xlim=(0, thresholds[-1]), ylim=(-0.1 * top, 1.1 * top))
+        axes.set_ylabel("Net true positives\nper 100 patients")
+        axes.legend(loc="upper right")
+        gain = {
+            end: 100 * np.asarray(told["gain"][end], dtype=float)
+            for end in ("low", "estimate", "high")
+        }
+        shade(below, thresholds, gain["low"], gain["high"], colour=BLUE)
+        below.plot(thresholds, gain["estimate"], color=BLUE)
+        below.axhline(0, color=BLACK, linewidth=1)
+        below.set_ylabel("Gain by the panel\n(95 % interval)")
+        below.set_xlabel(f"Risk of {event_label} at which one would act")
+        below.xaxis.set_major_formatter(percent())
+    return figure
+
+
+def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, population: str) -> Figure:
+    """Draw how predicted risks are spread among those with the event and those without.
+
+    Parameters
+    ----------
+    told : mapping
+        As `training.evaluation.risk_distribution.RiskDistribution.as_json` returns it.
+    event_label : str
+        What happens, in the singular.
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        Bins of fewer than `SMALLEST_CELL` patients are left empty.
+    """
+    title = f"Predicted risks at {told['horizon_days']:g} days, by outcome"
+    edges = np.asarray(told["bin_edges"])
+    kinds = (("event", VERMILLION, f"{event_label} by then"), ("no_event", BLUE, "none by then"))
+    with journal_figure(4.6, 3.4, title=title, population=population) as figure:
+        axes = figure.subplots()
+        for (kind, colour, label), sign in zip(kinds, (1, -1), strict=True):
+            if kind in told["counts"]:
+                counts = np.array([n or 0 for n in told["counts"][kind]], dtype=float)
+                heights = sign * counts
+                axes.bar(
+                    edges[:-1], heights, np.diff(edges), align="edge", color=colour, label=label
+                )
+        axes.axhline(0, color=BLACK, linewidth=0.8)
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(percent())
+        axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+        axes.set_xlabel(f"Predicted risk of {event_label}")
+        axes.set_ylabel("Patients (above and below the line)")
+        axes.legend(loc="upper right")
+    return figure

@@ -1,0 +1,114 @@
+"""Net benefit by threshold of acting on two models, on everybody and on nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from training.evaluation.clinical_use import net_benefit, net_benefit_of_all
+from training.evaluation.intervals import Interval, bootstrap_interval
+from training.evaluation.known_outcome import known_outcome
+
+__all__ = ["DecisionComparison", "decision_comparison"]
+
+MOST_RESAMPLES = 200
+"""Pointwise bands need no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionComparison:
+    """Net true positives per patient by threshold; acting on nobody is 0.
+
+    Parameters
+    ----------
+    horizon_days : float
+    thresholds : ndarray of float, shape (n_thresholds,)
+    without, with_panel, gain : Interval
+        Of the two models, and of the second minus the first; pointwise 95 % intervals.
+    treat_all : ndarray of float, shape (n_thresholds,)
+    """
+
+    horizon_days: float
+    thresholds: NDArray[np.float64]
+    without: Interval
+    with_panel: Interval
+    gain: Interval
+    treat_all: NDArray[np.float64]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the curves as lists."""
+        return {
+            "horizon_days": self.horizon_days,
+            "thresholds": self.thresholds.tolist(),
+            "treat_all": self.treat_all.tolist(),
+            **{
+                name: {
+                    end: getattr(getattr(self, name), end).tolist()
+                    for end in ("estimate", "low", "high")
+                }
+                for name in ("without", "with_panel", "gain")
+            },
+        }
+
+
+def decision_comparison(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    without: ArrayLike,
+    with_panel: ArrayLike,
+    *,
+    horizon_days: float,
+    n_bootstrap: int = MOST_RESAMPLES,
+    random_state: int = 0,
+    groups: ArrayLike | None = None,
+) -> DecisionComparison:
+    """Return net benefit over the thresholds at which the models treat some but not all.
+
+    Higher is better. Weighted for censoring; a competing event by the horizon is a false positive.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_stays,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_stays,)
+        0 censored, 1 the outcome, 2 the competing event.
+    without, with_panel : array-like of float, shape (n_stays,)
+        Predicted probability of the outcome by the horizon.
+    horizon_days : float
+        Days from time zero.
+    n_bootstrap : int
+        Resamples of patients; at most `MOST_RESAMPLES` are drawn.
+    random_state : int
+        Seed of the resamples.
+    groups : array-like, shape (n_stays,), optional
+        Patient of each stay, resampled together.
+
+    Returns
+    -------
+    DecisionComparison
+        From 1 % to the 99th percentile of risk, in steps of about 1 %.
+    """
+    risks = [np.asarray(risk, dtype=np.float64) for risk in (without, with_panel)]
+    highest = float(np.clip(np.quantile(np.concatenate(risks), 0.99), 0.05, 0.99))
+    thresholds = np.linspace(0.01, highest, max(int(100 * highest), 5))
+
+    def curves(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        outcome = known_outcome(time_days, event, horizon_days, counts=counts)
+        first, second = (net_benefit(outcome, risk, thresholds) for risk in risks)
+        return np.stack([first, second, second - first])
+
+    found = bootstrap_interval(
+        curves,
+        len(risks[0]),
+        n_resamples=min(n_bootstrap, MOST_RESAMPLES),
+        random_state=random_state,
+        groups=groups,
+    )
+    first, second, gain = (
+        Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)
+    )
+    treat_all = net_benefit_of_all(known_outcome(time_days, event, horizon_days), thresholds)
+    return DecisionComparison(float(horizon_days), thresholds, first, second, gain, treat_all)

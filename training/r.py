@@ -1,0 +1,61 @@
+"""R as a peer's own implementation: a script of ours run by the `Rscript` of this machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from data_schema.errors import OutsideError
+
+__all__ = ["run_r"]
+
+_ABSENT_PACKAGE = re.compile(r"no package called\s+\W?([\w.]+)")
+
+
+def run_r(script: Path, *arguments: str, table: str = "") -> str:
+    """Run an R script and return what it prints.
+
+    Parameters
+    ----------
+    script : Path
+        The script.
+    *arguments : str
+        What it finds in `commandArgs(TRUE)`.
+    table : str
+        What it reads from standard input.
+
+    Returns
+    -------
+    str
+        Its standard output.
+
+    Raises
+    ------
+    OutsideError
+        If R or a package of R is not installed, or the script stops. What R says of it may hold
+        values of patients and is not passed on.
+    """
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        raise OutsideError(
+            "Rscript must be on the PATH; it is not. Install R with its packages survival and "
+            "cmprsk (Debian: r-base-core r-cran-survival r-cran-cmprsk)."
+        )
+    done = subprocess.run(
+        [rscript, "--vanilla", str(script), *arguments],
+        input=table,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return done.stdout
+    absent = _ABSENT_PACKAGE.search(done.stderr)
+    if absent:
+        raise OutsideError(
+            f"R must have its package {absent[1]}; it does not. "
+            f"Install it (Debian: r-cran-{absent[1].lower()})."
+        )
+    raise OutsideError(f"{script.name} must run in R; it stopped with status {done.returncode}.")

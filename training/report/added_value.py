@@ -1,0 +1,132 @@
+"""What a panel of markers adds over other variables, as a section of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from data_schema.variables import PATHWAYS
+from training.report.content import Picture, Section, Table
+
+__all__ = ["added_value_section"]
+
+_METRICS = {
+    "auroc": "Area under the ROC curve",
+    "ipa": "Scaled Brier score (IPA)",
+    "brier": "Brier score",
+    "net_benefit": "Net benefit",
+    "idi": "Integrated discrimination improvement",
+    "nri_continuous": "Continuous net reclassification",
+}
+
+_SAYS = {
+    "adds": "The panel adds: the whole interval lies above 0, and it may exceed the margin.",
+    "adds no more than 0.01": "The panel adds no more than the margin: the whole interval lies at "
+    "or below it.",
+    "inconclusive": "Inconclusive: the interval holds both no gain and more than the margin.",
+}
+
+
+def added_value_section(
+    told: Mapping[str, Any] | None, pictures: Sequence[Picture] = ()
+) -> Section:
+    """Return what a panel adds, or how to find out.
+
+    Parameters
+    ----------
+    told : mapping or None
+        As `training.panel_value.PanelValue.as_json` returns it; None where it was not looked at.
+    pictures : sequence of Picture
+
+    Returns
+    -------
+    Section
+    """
+    title = "Added value of the panel"
+    if told is None:
+        return Section(
+            title,
+            not_done="No model was fitted without the panel. Compare with it: osteon evaluate "
+            "--added-value resorption,formation,fgf23_mineral --over severity,person.",
+        )
+    primary = told["primary"]
+    days = f"{told['primary_horizon_days']:g}"
+    sentences = (
+        f"Added: {_named(told['added'])}, over {len(told['over'])} other columns. Both models were "
+        f"fitted anew in {told['folds']} folds by patient and judged on those held out.",
+        f"Primary: the change in the area under the ROC curve at {days} days, "
+        f"{_signed(primary['without'], primary['with_panel'])}, is {_interval(primary)}; a gain up "
+        f"to {told['margin']:g} is taken to be of no use.",
+        f"Verdict: {told['verdict']}. {_SAYS[told['verdict']]}",
+        *(f"Not judged at {day} days: {why}." for day, why in told["not_judged"].items()),
+    )
+    tables = [_changes(told["changes"], told["resamples"])]
+    if told["pathways"]:
+        tables.append(_parts(told["pathways"], days))
+    return Section(title, sentences, tuple(tables), tuple(pictures))
+
+
+def _named(added: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(
+        f"{PATHWAYS.get(name, name)} ({len(columns)} columns)" for name, columns in added.items()
+    )
+
+
+def _signed(without: float, with_panel: float) -> str:
+    return f"from {without:.3f} without to {with_panel:.3f} with the panel"
+
+
+def _interval(change: Mapping[str, Any]) -> str:
+    if change["low"] is None:
+        return f"{_plus(change['change'])} (no interval)"
+    return f"{_plus(change['change'])} ({_plus(change['low'])} to {_plus(change['high'])})"
+
+
+def _plus(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _changes(changes: Sequence[Mapping[str, Any]], resamples: int) -> Table:
+    return Table(
+        "Without and with the panel, out of fold",
+        ("Metric", "horizon (days)", "without", "with", "change (95 % interval)"),
+        tuple(_change_rows(changes)),
+        (
+            f"Paired intervals from {resamples:,} bootstrap resamples of patients. Secondary "
+            "metrics reward a model for being overconfident and never decide.",
+        ),
+        numbers=True,
+    )
+
+
+def _change_rows(changes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    for secondary, heading in ((False, "Primary and supporting"), (True, "Secondary")):
+        yield (heading,)
+        for one in changes:
+            if one["secondary"] != secondary:
+                continue
+            at = "" if one["threshold"] is None else f" at {100 * one['threshold']:g} %"
+            yield (
+                f"{_METRICS[one['metric']]}{at}",
+                f"{one['horizon_days']:g}",
+                *(
+                    "" if one[key] is None else f"{one[key]:.3f}"
+                    for key in ("without", "with_panel")
+                ),
+                _interval(one),
+            )
+
+
+def _parts(pathways: Sequence[Mapping[str, Any]], days: str) -> Table:
+    rows = []
+    for one in pathways:
+        changes = [
+            next(c for c in one[side] if c["metric"] == "auroc") for side in ("on_top", "alone")
+        ]
+        rows.append((PATHWAYS.get(one["name"], one["name"]), *map(_interval, changes)))
+    return Table(
+        f"Each part of the panel: change in the area under the ROC curve at {days} days",
+        ("", "lost if it is left out", "gained by it alone"),
+        tuple(rows),
+        numbers=True,
+    )

@@ -1,0 +1,60 @@
+"""The model card: what to know before believing a risk, drawn from the contract alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.report.content import Section
+from training.report.model_sections import (
+    columns_left_out,
+    estimand,
+    explanation_of_a_risk,
+    how_it_was_fitted,
+    intended_use,
+    interval_of_a_risk,
+    limits,
+    patient_counts,
+    predictors,
+    provenance,
+)
+from training.report.performance import performance_section
+from training.report.probast import probast_section
+from training.report.tripod import tripod_section
+
+__all__ = ["model_card"]
+
+
+def model_card(contract: Mapping[str, Any]) -> tuple[Section, ...]:
+    """Return the card of a model that a training run made.
+
+    Parameters
+    ----------
+    contract : mapping
+        Of the bundle, with what `training.contract_facts` added.
+
+    Returns
+    -------
+    tuple of Section
+        No value of a patient is in it, and no count of fewer than `SMALLEST_CELL` patients.
+    """
+    evaluation = contract["evaluation"]
+    return (
+        intended_use(contract),
+        patient_counts(contract),
+        estimand(contract),
+        predictors(contract),
+        columns_left_out(contract),
+        how_it_was_fitted(contract),
+        performance_section(
+            "Performance on patients it did not learn from",
+            evaluation["metrics"],
+            resamples=evaluation["bootstrap_resamples"],
+        ),
+        interval_of_a_risk(contract),
+        explanation_of_a_risk(),
+        limits(contract),
+        tripod_section(contract, (), external=False),
+        probast_section(contract, (), evaluated=evaluation, external=False),
+        provenance(contract, evaluated_fingerprint=evaluation["cohort_fingerprint"]),
+    )

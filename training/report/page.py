@@ -1,0 +1,65 @@
+"""A report as one HTML page that needs no other file and no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from models.wording import NOTICE
+from training.report.content import Picture, Section
+
+__all__ = ["SIMULATED", "report_page"]
+
+SIMULATED = "Simulated patients. Nothing here says anything about real ones."
+"""Stands on every page of a report of a simulated cohort."""
+
+
+def report_page(title: str, subtitle: str, sections: Sequence[Section], *, simulated: bool) -> str:
+    """Return the report as one HTML page.
+
+    Parameters
+    ----------
+    title : str
+        Name of the model.
+    subtitle : str
+        What the page is about, in one sentence.
+    sections : sequence of Section
+    simulated : bool
+        Whether the patients are: then every page says so.
+
+    Returns
+    -------
+    str
+        Everything in it is escaped; it holds no script, and forbids itself any request.
+    """
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            subtitle=subtitle,
+            sections=sections,
+            banner=SIMULATED if simulated else "",
+            notice=NOTICE,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("training.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    return environment
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"

@@ -1,0 +1,322 @@
+"""The patients of a report: their flow, who they are by outcome, what was recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from data_schema.printed_units import printed_unit, with_unit
+from data_schema.variables import PATHWAYS
+from training.describing import (
+    Description,
+    VariableInGroup,
+    VariableInGroups,
+    recorded_share,
+    standardised_difference,
+)
+from training.flow import AtHorizon, FlowStep
+from training.report.content import Box, Section, Table
+from training.small_cells import SMALLEST_CELL, shown_count
+
+__all__ = ["comparison_table", "flow_section", "missing_table", "percent_text", "table_one"]
+
+WITHHELD = "*"
+
+_NOTE_NUMBERS = "Numbers: median (first to third quartile). Others: stays (% of those recorded)."
+_NOTE_WITHHELD = (
+    f"{WITHHELD} Withheld: fewer than {SMALLEST_CELL} patients, or a count from which such a "
+    "number would follow."
+)
+
+
+def flow_section(
+    steps: Mapping[str, FlowStep],
+    *,
+    whole: str,
+    event: str,
+    competing: str | None,
+) -> Section:
+    """Return how patients flow, as boxes and, by horizon, as a table.
+
+    Parameters
+    ----------
+    steps : mapping of str to FlowStep
+        What is done with a group of patients -> the group.
+    whole : str
+        Label of all of them.
+    event : str
+        In the singular.
+    competing : str or None
+
+    Returns
+    -------
+    Section
+    """
+    patients = sum(step.patients for step in steps.values())
+    stays = sum(step.stays for step in steps.values())
+    parts = tuple(_box(title, step) for title, step in steps.items())
+    return Section(
+        "Flow of patients",
+        ("A cohort is read whole or not at all: no row is dropped in silence.",),
+        tables=(_outcome_table(steps, event, competing),),
+        flow=(Box(whole, (_size(patients, stays),), parts),),
+    )
+
+
+def table_one(description: Description, *, caption: str) -> Table:
+    """Return who the patients are, of all and by group.
+
+    Parameters
+    ----------
+    description : Description
+    caption : str
+
+    Returns
+    -------
+    Table
+    """
+    rows: list[tuple[str, ...]] = []
+    groups = description["groups"]
+    rows.append(("Stays", "", *(_count(group["stays"]) for group in groups)))
+    for heading, variables in _by_pathway(description):
+        rows.append((heading,))
+        for variable in variables:
+            rows += _rows_of(variable)
+    return Table(
+        caption,
+        ("", "recorded", *(group["label"] for group in groups)),
+        tuple(rows),
+        (_NOTE_NUMBERS, _NOTE_WITHHELD),
+        numbers=True,
+    )
+
+
+def comparison_table(one: Description, other: Description, *, caption: str) -> Table:
+    """Return two groups of patients side by side, with how far apart they are.
+
+    Parameters
+    ----------
+    one, other : Description
+        Their first group is shown; variables that only one of them has are left out.
+    caption : str
+
+    Returns
+    -------
+    Table
+    """
+    others = {variable["name"]: variable for variable in other["variables"]}
+    rows: list[tuple[str, ...]] = []
+    sizes = (_count(description["groups"][0]["stays"]) for description in (one, other))
+    rows.append(("Stays", *sizes, ""))
+    for heading, variables in _by_pathway(one):
+        shared = [v for v in variables if v["name"] in others]
+        rows += [(heading,)] if shared else []
+        for variable in shared:
+            rows += _compared(variable, others[variable["name"]])
+    return Table(
+        caption,
+        (
+            "",
+            one["groups"][0]["label"],
+            other["groups"][0]["label"],
+            "standardised difference",
+        ),
+        tuple(rows),
+        (
+            _NOTE_NUMBERS,
+            "Standardised difference: 0 is none; above 0.1 is often called an imbalance.",
+            _NOTE_WITHHELD,
+        ),
+        numbers=True,
+    )
+
+
+def missing_table(description: Description, *, caption: str) -> Table:
+    """Return in how many patients a variable was not recorded, of all and by group.
+
+    Variables that were recorded in everybody are left out.
+    """
+    rows = [
+        (
+            variable["label"],
+            *(_missing(values) for values in variable["groups"]),
+        )
+        for variable in description["variables"]
+        if any(values["levels"][-1] != 0 for values in variable["groups"])
+    ]
+    return Table(
+        caption,
+        ("", *(group["label"] for group in description["groups"])),
+        tuple(rows),
+        (_NOTE_WITHHELD,),
+        numbers=True,
+    )
+
+
+def percent_text(share: float) -> str:
+    """Return a share in whole percents; what is not quite all or nothing is not called so.
+
+    Examples
+    --------
+    >>> percent_text(0.614), percent_text(0.9991), percent_text(0.0), percent_text(0.002)
+    ('61 %', '> 99 %', '0 %', '< 1 %')
+    """
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
+
+
+def _size(patients: int, stays: int) -> str:
+    if patients == stays:
+        return f"{shown_count(patients)} patients"
+    return f"{shown_count(patients)} patients with {shown_count(stays)} stays"
+
+
+def _box(title: str, step: FlowStep) -> Box:
+    """Return one group, and below it who is refused and who is answered."""
+    lines = (_size(step.patients, step.stays), _follow_up(step.median_follow_up_days))
+    if not step.n_refused:
+        return Box(title, lines)
+    why = tuple(
+        f"{code.replace('_', ' ')}: {shown_count(number)}" for code, number in step.refused.items()
+    )
+    small = step.n_refused < SMALLEST_CELL
+    rest = "the others" if small else f"{step.stays - step.n_refused:,} stays"
+    return Box(
+        title,
+        lines,
+        (
+            Box("Refused by the model's guard", (f"{shown_count(step.n_refused)} stays", *why)),
+            Box("Evaluated", (rest,)),
+        ),
+    )
+
+
+def _follow_up(days: float) -> str:
+    if not np.isfinite(days):
+        return "median follow-up not reached: fewer than half were lost"
+    return f"median follow-up {days:,.0f} days (reverse Kaplan-Meier)"
+
+
+def _outcome_table(steps: Mapping[str, FlowStep], event: str, competing: str | None) -> Table:
+    rows = [
+        (
+            f"{title}, by day {at.horizon_days:g}",
+            *_fates(at, competing=competing is not None),
+        )
+        for title, step in steps.items()
+        for at in step.at_horizons
+    ]
+    others = (f"{competing} first", "neither") if competing else ("none",)
+    return Table(
+        "What had become of them by each horizon (stays)",
+        ("", event, *others, "lost before"),
+        tuple(rows),
+        (_NOTE_WITHHELD,),
+        numbers=True,
+    )
+
+
+def _fates(at: AtHorizon, *, competing: bool) -> tuple[str, ...]:
+    counts = (at.event, *((at.competing,) if competing else ()), at.neither, at.lost)
+    return tuple(map(_count, counts))
+
+
+def _count(number: int | None) -> str:
+    return WITHHELD if number is None else f"{number:,}"
+
+
+def _by_pathway(description: Description) -> Iterator[tuple[str, list[VariableInGroups]]]:
+    """Yield pathways, the person first, with their variables."""
+    for key in ("person", *(key for key in PATHWAYS if key != "person")):
+        members = [v for v in description["variables"] if v["pathway"] == key]
+        if members:
+            yield PATHWAYS[key], members
+
+
+def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
+    groups = variable["groups"]
+    share = recorded_share(groups[0])
+    recorded = WITHHELD if share is None else percent_text(share)
+    label = _label(variable)
+    if variable["kind"] == "number":
+        yield (label, recorded, *map(_quartiles, groups))
+    elif variable["kind"] == "flag":
+        yield (label, recorded, *(_level(values, 0) for values in groups))
+    else:
+        yield (label, recorded, *("" for _ in groups))
+        for place, level in enumerate(variable["levels"][:-1]):
+            yield (_indented(level), "", *(_level(values, place) for values in groups))
+
+
+def _label(variable: VariableInGroups) -> str:
+    """Return a label with its unit, where the label does not end with it."""
+    label = variable["label"]
+    unit = printed_unit(variable["unit"])
+    named = {label.split(" ")[0].casefold(), label.rsplit(" ")[-1].casefold()}
+    return label if unit.casefold() in named else with_unit(label, variable["unit"])
+
+
+def _indented(level: str) -> str:
+    return f"\N{EM DASH} {level.replace('_', ' ')}"
+
+
+def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[str, ...]]:
+    first, second = one["groups"][0], _relevelled(other, one["levels"])
+    apart = None if second is None else standardised_difference(first, second)
+    difference = "" if apart is None else f"{apart:.2f}"
+    label = _label(one)
+    if one["kind"] == "number":
+        yield (label, _quartiles(first), _quartiles(other["groups"][0]), difference)
+    elif one["kind"] == "flag":
+        yield (label, _level(first, 0), _level(other["groups"][0], 0), difference)
+    else:
+        yield (label, "", "", difference)
+        for place, level in enumerate(one["levels"][:-1]):
+            beside = "" if second is None else _level(second, place)
+            yield (_indented(level), _level(first, place), beside, "")
+
+
+def _relevelled(variable: VariableInGroups, levels: Sequence[str]) -> VariableInGroup | None:
+    """Return the counts in the order of other levels; None where a level is only in one of them."""
+    values = variable["groups"][0]
+    if set(variable["levels"]) != set(levels):
+        return None
+    ordered = [values["levels"][variable["levels"].index(level)] for level in levels]
+    return VariableInGroup(
+        levels=ordered,
+        quartiles=values["quartiles"],
+        mean=values["mean"],
+        deviation=values["deviation"],
+    )
+
+
+def _quartiles(values: VariableInGroup) -> str:
+    if values["quartiles"] is None:
+        return WITHHELD
+    low, middle, high = map(_number, values["quartiles"])
+    return f"{middle} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    """Return a value with three digits."""
+    return f"{float(f'{value:.3g}') or 0.0:,g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _level(values: VariableInGroup, place: int) -> str:
+    count = values["levels"][place]
+    if count is None:
+        return WITHHELD
+    # A share of a total with a hidden part would tell the part.
+    if None in values["levels"]:
+        return f"{count:,}"
+    recorded = sum(count or 0 for count in values["levels"][:-1])
+    return f"{count:,} ({percent_text(count / recorded)})" if recorded else f"{count:,}"
+
+
+def _missing(values: VariableInGroup) -> str:
+    count = values["levels"][-1]
+    if count is None or None in values["levels"]:
+        return _count(count)
+    return f"{count:,} ({percent_text(count / max(sum(n or 0 for n in values['levels']), 1))})"

@@ -1,0 +1,166 @@
+"""PROBAST+AI: its four domains for development and evaluation, with what the run can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from training.report.content import Section, Table
+
+__all__ = ["probast_section"]
+
+_FEW_EVENTS = 100
+"""Fewer events in an evaluation leave calibration too uncertain (Collins et al. 2016)."""
+
+_NONE = "none that the run can see; not judged"
+
+
+def probast_section(
+    contract: Mapping[str, Any],
+    done: Collection[str],
+    *,
+    evaluated: Mapping[str, Any],
+    external: bool,
+) -> Section:
+    """Return what the run shows in each domain, and what concerns it finds itself.
+
+    Parameters
+    ----------
+    contract : mapping
+        Of the model, with what the training run added.
+    done : collection of str
+        As `tripod_section` takes it.
+    evaluated : mapping
+        `patients`, `events`, `refused` and `stays` of the evaluation that the report tells of.
+    external : bool
+        Whether they are other patients than the run's.
+
+    Returns
+    -------
+    Section
+        It judges no domain: that needs people who know the data.
+
+    References
+    ----------
+    .. [1] Moons et al. BMJ 388 (2025) e082505. doi:10.1136/bmj-2024-082505
+    .. [2] Collins, Ogundimu & Altman. Stat Med 35 (2016) 214-226. doi:10.1002/sim.6787
+    """
+    development = (
+        ("Participants and data sources", _source(contract), _concerns(_of_patients(contract))),
+        ("Predictors", _predictors(contract), _concerns(())),
+        ("Outcome", _outcome(contract), _concerns(())),
+        ("Analysis", _fit(contract, done), _concerns(_of_fit(contract, done))),
+    )
+    judged = (
+        (
+            "Participants and data sources",
+            _whom(contract, external),
+            _concerns(_of_test(contract, external)),
+        ),
+        ("Predictors", "Read as in development, by the model's own contract.", _concerns(())),
+        ("Outcome", _outcome(contract), _concerns(())),
+        ("Analysis", _how_judged(), _concerns(_of_numbers(evaluated))),
+    )
+    return Section(
+        "PROBAST+AI domains",
+        (
+            "The domains of PROBAST+AI (Moons et al. BMJ 2025;388:e082505). The run says what it "
+            "did and which concerns follow from it. No domain is judged here: its signalling "
+            "questions need people who know how the data came to be, and that was not done.",
+        ),
+        tables=(
+            Table(
+                "PROBAST+AI, domain by domain",
+                ("domain", "what the run shows", "concerns it finds"),
+                (
+                    ("Development: quality",),
+                    *development,
+                    ("Evaluation: risk of bias",),
+                    *judged,
+                    ("Applicability",),
+                    (
+                        "Participants, predictors, outcome",
+                        "Whether these patients, variables and this outcome are those of a "
+                        "question at hand can be told by the one who asks it.",
+                        "not judged",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _concerns(found: Iterator[str] | tuple[str, ...]) -> str:
+    concerns = tuple(found)
+    return " ".join(concerns) if concerns else _NONE
+
+
+def _source(contract: Mapping[str, Any]) -> str:
+    return f"{contract['population'].rstrip('.')}. Time zero: {contract['time_zero']}."
+
+
+def _of_patients(contract: Mapping[str, Any]) -> Iterator[str]:
+    if contract["simulated"]:
+        yield "Simulated patients: applicable to nobody."
+    if "nobody described them" in contract["population"]:
+        yield "Nobody described the patients."
+
+
+def _predictors(contract: Mapping[str, Any]) -> str:
+    return (
+        f"{len({f['variable'] for f in contract['features']})} variables, all recorded by time "
+        "zero; a linter looked for columns that know the outcome."
+    )
+
+
+def _outcome(contract: Mapping[str, Any]) -> str:
+    rival = f" {contract['competing'].capitalize()} competes." if contract["competing"] else ""
+    return f"{contract['outcome_label']}, counted in days from time zero.{rival}"
+
+
+def _fit(contract: Mapping[str, Any], done: Collection[str]) -> str:
+    training = contract["training"]
+    return (
+        f"{training['patients']:,} patients; choices made out of fold by patient; censoring "
+        "weighed; missing values kept as such; recalibrated out of fold."
+    )
+
+
+def _of_fit(contract: Mapping[str, Any], done: Collection[str]) -> Iterator[str]:
+    if "sample size" not in done:
+        yield "No sample size was calculated."
+    if "instability" not in done:
+        yield "The instability of single risks was not looked at."
+    largest = contract["training"]["follow_up"]["not_observed_so_long"]
+    if any(share > 0 for share in largest):
+        yield "Some patients' stratum was not observed up to a default horizon."
+
+
+def _whom(contract: Mapping[str, Any], external: bool) -> str:
+    if external:
+        return "Other patients than those of the training run; their source is not known to it."
+    held_out = {
+        "patient": "at random",
+        "site": "by site: the last sites",
+        "time": "by time: the latest patients",
+    }
+    return f"Patients of the same source, held out {held_out[contract['evaluation']['split']]}."
+
+
+def _of_test(contract: Mapping[str, Any], external: bool) -> Iterator[str]:
+    if not external and contract["evaluation"]["split"] == "patient":
+        yield "A random split tells nothing of other places and times."
+
+
+def _how_judged() -> str:
+    return (
+        "Discrimination, calibration, overall accuracy and net benefit with intervals by patient; "
+        "censoring weighed; the registered model itself was judged, once."
+    )
+
+
+def _of_numbers(evaluated: Mapping[str, Any]) -> Iterator[str]:
+    if evaluated["events"] < _FEW_EVENTS:
+        yield f"Fewer than {_FEW_EVENTS} events."
+    if evaluated["refused"] >= max(0.05 * evaluated["stays"], 1):
+        yield "More than 5 % of the stays were refused and are in no figure."

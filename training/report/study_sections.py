@@ -1,0 +1,271 @@
+"""What an evaluation may tell beyond the metrics: groups, size, sites and years, instability.
+
+Each section takes what the command line prints of it, and says "not done" where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from training.report.content import Picture, Section, Table
+from training.report.performance import METRIC_LABELS, estimate_text, metric_at
+from training.small_cells import shown_count
+
+__all__ = [
+    "instability_section",
+    "sample_size_section",
+    "subgroups_section",
+    "validation_section",
+]
+
+_Json = Mapping[str, Any]
+
+_IN_GROUPS = ("auroc", "oe_ratio", "calibration_slope", "ipa")
+
+
+def subgroups_section(
+    subgroups: Sequence[_Json] | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
+) -> Section:
+    """Return performance in groups of patients at one horizon.
+
+    Parameters
+    ----------
+    subgroups : sequence of mappings or None
+        As `training.evaluation.subgroups.Subgroup.as_json` returns them; None where nobody looked.
+    horizon_days : float
+    pictures : sequence of Picture
+
+    Returns
+    -------
+    Section
+    """
+    title = "Subgroups"
+    if subgroups is None:
+        return Section(
+            title,
+            not_done="Performance was not looked at by sex, age, menopause, kidney function, "
+            "sepsis, site or number of markers measured.",
+        )
+    if not subgroups:
+        return Section(
+            title, not_done="Nothing recorded of these patients tells groups of them apart."
+        )
+    return Section(
+        title,
+        (
+            f"At {horizon_days:g} days. Groups are many and some are small: the lowest of ten is "
+            "low by chance. A group that is too small gets no metric, which is no good news.",
+        ),
+        (_group_table(subgroups, horizon_days, "Performance by group of patients"),),
+        tuple(pictures),
+    )
+
+
+def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Section:
+    """Return how many patients a model of so many parameters needs.
+
+    Parameters
+    ----------
+    sizes : sequence of mappings or None
+        As `training.evaluation.sample_size.SampleSize.as_json` returns them.
+    patients : int
+        Patients to learn from.
+
+    Returns
+    -------
+    Section
+    """
+    title = "Sample size"
+    if not sizes:
+        return Section(
+            title, not_done="No sample size was calculated; the counts are under Patients."
+        )
+    short = [one for one in sizes if patients < one["needed"]]
+    verdict = (
+        "There are fewer than needed at "
+        + ", ".join(f"{one['horizon_days']:g}" for one in short)
+        + " days: expect risks that are too extreme."
+        if short
+        else "There are enough at every horizon."
+    )
+    return Section(
+        title,
+        (
+            f"By the criteria of Riley et al. (Stat Med 2019;38:1276-1296) for "
+            f"{sizes[0]['parameters']} candidate parameters, beside {shown_count(patients)} "
+            f"patients to learn from. {verdict} The criteria are those of regression without "
+            "penalty: a warning where there are fewer, no proof where there are enough.",
+        ),
+        (
+            Table(
+                "Patients needed",
+                (
+                    "Horizon",
+                    "shrinkage 0.9 or more",
+                    "optimism 0.05 or less",
+                    "overall risk",
+                    "all",
+                ),
+                tuple(
+                    (
+                        f"{one['horizon_days']:g} days",
+                        *(
+                            f"{one[key]:,}"
+                            for key in (
+                                "for_shrinkage",
+                                "for_optimism",
+                                "for_overall_risk",
+                                "needed",
+                            )
+                        ),
+                    )
+                    for one in sizes
+                ),
+                numbers=True,
+            ),
+        ),
+    )
+
+
+def instability_section(told: Sequence[_Json] | None) -> Section:
+    """Return how far single risks move when other patients are learned from.
+
+    Parameters
+    ----------
+    told : sequence of mappings or None
+        As `training.evaluation.instability.Instability.as_json` returns them.
+
+    Returns
+    -------
+    Section
+    """
+    title = "Instability of single risks"
+    if not told:
+        return Section(
+            title,
+            not_done="The model was not refitted on resampled patients to see how far a single "
+            "risk moves. See it with: osteon evaluate --instability 200.",
+        )
+    widths = list(told[0]["share_wider_than"])
+    return Section(
+        title,
+        (
+            f"The model was fitted anew on {told[0]['refits']} bootstrap resamples of the "
+            "patients, and each patient's risks were compared (Riley & Collins, Biom J "
+            "2023;65:2200302). Lower is better; it says nothing of whether the risks are right.",
+        ),
+        (
+            Table(
+                "How far risks move, in points of risk",
+                (
+                    "Horizon",
+                    "mean change",
+                    "90th percentile",
+                    "median width of 95 % of refits",
+                    *(f"share wider than {100 * float(width):g} points" for width in widths),
+                ),
+                tuple(
+                    (
+                        f"{one['horizon_days']:g} days",
+                        *(
+                            f"{100 * one[key]:.1f}"
+                            for key in (
+                                "mean_absolute_change",
+                                "p90_mean_absolute_change",
+                                "median_interval_width",
+                            )
+                        ),
+                        *(f"{100 * one['share_wider_than'][width]:.0f} %" for width in widths),
+                    )
+                    for one in told
+                ),
+                numbers=True,
+            ),
+        ),
+    )
+
+
+def validation_section(
+    told: _Json | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
+) -> Section:
+    """Return performance at sites or in years that a model did not learn from.
+
+    Parameters
+    ----------
+    told : mapping or None
+        As `training.internal_external.InternalExternal.as_json` returns it.
+    horizon_days : float
+    pictures : sequence of Picture
+
+    Returns
+    -------
+    Section
+    """
+    title = "Sites and years never seen"
+    if told is None:
+        return Section(
+            title,
+            not_done="No site or year was held out in its turn. See it with: osteon evaluate "
+            "--internal-external site.",
+        )
+    by = told["by"]
+    tables = [_group_table(told["clusters"], horizon_days, f"Each {by} by a model of the others")]
+    if told["pooled"]:
+        tables.append(_pooled_table(told["pooled"], by))
+    return Section(
+        title,
+        (
+            f"Each {by} was held out in its turn and judged by a model of all the others "
+            "(internal-external validation).",
+        ),
+        tuple(tables),
+        tuple(pictures),
+    )
+
+
+def _group_table(groups: Sequence[_Json], days: float, caption: str) -> Table:
+    return Table(
+        f"{caption}, at {days:g} days, with 95 % intervals",
+        ("", "stays", "events", *(METRIC_LABELS[name][0] for name in _IN_GROUPS)),
+        tuple(_group_rows(groups, days)),
+        numbers=True,
+    )
+
+
+def _group_rows(groups: Sequence[_Json], days: float) -> Iterator[tuple[str, ...]]:
+    heading = ""
+    for group in groups:
+        if group["grouping"] != heading:
+            heading = group["grouping"]
+            yield (heading.capitalize(),)
+        counts = (
+            "fewer than 10" if group[key] is None else shown_count(group[key])
+            for key in ("stays", "events")
+        )
+        metrics = (metric_at(group["metrics"], name, days) for name in _IN_GROUPS)
+        yield (group["level"], *counts, *map(_short_estimate, metrics))
+
+
+def _short_estimate(metric: _Json | None) -> str:
+    if metric is None or metric["estimate"] is None:
+        return "too few"
+    return estimate_text(metric) if metric["low"] is not None else f"{metric['estimate']:.3f}"
+
+
+def _pooled_table(pooled: Sequence[_Json], by: str) -> Table:
+    return Table(
+        f"Random-effects means over {by}s, and where a new one would lie (95 %)",
+        ("Metric", "horizon (days)", f"{by}s", "mean (95 % interval)", f"a new {by}"),
+        tuple(
+            (
+                METRIC_LABELS[one["metric"]][0],
+                f"{one['horizon_days']:g}",
+                f"{one['clusters']}",
+                f"{one['estimate']:.3f} ({one['low']:.3f} to {one['high']:.3f})",
+                f"{one['next_low']:.3f} to {one['next_high']:.3f}",
+            )
+            for one in pooled
+        ),
+        numbers=True,
+    )

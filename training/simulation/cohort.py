@@ -1,0 +1,179 @@
+"""`simulate`: a cohort of simulated patients as a site would bring it, its truth, its samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.errors import UsageError
+from data_schema.mapping_rules import SIMULATED
+from data_schema.variables import base_name
+from training.simulation.drawing import draw_world
+from training.simulation.extras import extra_columns, known_columns
+from training.simulation.samples import observation_table
+from training.simulation.scenarios import scenario as known_scenario
+from training.simulation.sites import CENSORED, SITES
+from training.simulation.truth import recorded_risk, truth_table
+from training.simulation.world import World
+
+__all__ = ["DEFAULT_PATIENTS", "LANDMARKS", "SimulatedCohort", "simulate"]
+
+DEFAULT_PATIENTS = 20_000
+LANDMARKS = ("24h", "72h")
+
+
+@dataclass(frozen=True)
+class SimulatedCohort:
+    """Simulated patients.
+
+    Parameters
+    ----------
+    world : World
+        Everything that the generator knows.
+    """
+
+    world: World
+
+    @cached_property
+    def cohort(self) -> pd.DataFrame:
+        """One row per stay: identifiers, `simulated`, every variable of the catalogue, outcomes.
+
+        `fracture_days` and `fracture_event` are empty for who died in the ICU, who was never at
+        risk of a fracture after it.
+        """
+        return _cohort_table(self.world)
+
+    @cached_property
+    def truth(self) -> pd.DataFrame:
+        """True risks and contributions, computed when first asked for (`truth.truth_table`)."""
+        return truth_table(self.world)
+
+    @cached_property
+    def observations(self) -> pd.DataFrame:
+        """Samples of days 1, 3, 7, 14 and 28, in the long form (`samples.observation_table`)."""
+        return observation_table(self.world)
+
+    def best_risk(self, *, without: frozenset[str]) -> dict[str, NDArray[np.float64]]:
+        """Return the best attainable risk had the markers of some pathways not been measured.
+
+        Parameters
+        ----------
+        without : frozenset of str
+            Pathways. What is known of person, circumstances and drivers always counts.
+
+        Returns
+        -------
+        dict of str to ndarray of float, shape (n_patients, n_horizons)
+            Outcome -> risk at its default horizons; `risk_recorded` of the truth is that without
+            nothing.
+        """
+        return recorded_risk(self.world, without=without)
+
+
+def simulate(
+    patients: int, *, seed: int, scenario: str = "published", landmark: str = "24h"
+) -> SimulatedCohort:
+    """Draw critically ill patients from the causal model.
+
+    Parameters
+    ----------
+    patients : int
+        At least 1; the scenario `small` has 300.
+    seed : int
+        0 or more: same patients, scenario and seed, same cohort.
+    scenario : str
+        A key of `training.simulation.scenarios.SCENARIOS`.
+    landmark : {"24h", "72h"}
+        When they are seen; at 72 h those are kept who are alive and in the ICU.
+
+    Returns
+    -------
+    SimulatedCohort
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range, or there is no such scenario.
+    """
+    world_of = known_scenario(scenario)
+    if patients < 1:
+        raise UsageError(f"patients must be at least 1; got {patients}.")
+    if seed < 0:
+        raise UsageError(f"seed must be 0 or more; got {seed}.")
+    if world_of.patients not in (None, patients):
+        raise UsageError(
+            f"patients of the scenario {scenario} must be {world_of.patients}; got {patients}."
+        )
+    if landmark not in LANDMARKS:
+        raise UsageError(f"landmark must be one of {', '.join(LANDMARKS)}; got {landmark!r}.")
+    return SimulatedCohort(replace(draw_world(patients, seed, world_of), landmark=landmark))
+
+
+def _cohort_table(world: World) -> pd.DataFrame:
+    today = world.measured()
+    recorded = {
+        name: np.where(world.recorded[:, j], today.value[:, j], np.nan)
+        for j, name in enumerate(world.table.names)
+    }
+    below = {
+        f"{name}__below": np.where(world.recorded[:, j], today.below[:, j].astype(float), np.nan)
+        for j, name in enumerate(world.table.names)
+        if name in CENSORED
+    }
+    found = {
+        **recorded,
+        **known_columns(world),
+        **extra_columns(world, recorded, days=float(world.day)),
+    }
+    columns = {}
+    for name in VARIABLES:
+        columns[name] = found[name]
+        if f"{name}__below" in below:
+            columns[f"{name}__below"] = below[f"{name}__below"]
+    ids = {
+        "patient_id": world.patient_id,
+        "stay_id": world.patient_id,
+        "site": np.array([site.name for site in SITES])[world.site],
+        "time_zero": pd.to_datetime(world.time_zero, utc=True) + pd.Timedelta(days=world.day - 1),
+        SIMULATED: world.scenario.name,
+    }
+    outcomes = _outcomes(world)
+    table = pd.DataFrame({**ids, **columns, **outcomes})
+    # Whole numbers, since a CSV would otherwise say 1.0, which is no flag.
+    whole = [name for name in columns if VARIABLES[base_name(name)].kind == "flag"]
+    whole += [*below, *(name for name in outcomes if name.endswith("_event"))]
+    table = table.astype(dict.fromkeys(whole, "Int64"))
+    return table[world.at_risk("mortality")].reset_index(drop=True)
+
+
+def _outcomes(world: World) -> dict[str, NDArray[np.float64]]:
+    """Return days and event of both outcomes; those of fracture count from ICU discharge.
+
+    The cohort of 72 h has death only: its patients have yet to leave the ICU.
+    """
+    courses, last_seen = world.courses, world.last_seen
+    death = {
+        "mortality_days": _days(np.minimum(courses.death, last_seen) - (world.day - 1)),
+        "mortality_event": (courses.death <= last_seen).astype(np.float64),
+    }
+    if world.landmark != "24h":
+        return death
+    left = courses.icu_discharge
+    first = np.minimum(np.minimum(courses.fracture, courses.death), last_seen)
+    event = np.where(first == courses.fracture, 1.0, np.where(first == courses.death, 2.0, 0.0))
+    at_risk = world.at_risk("fracture")
+    return {
+        **death,
+        "fracture_days": np.where(at_risk, _days(first - left), np.nan),
+        "fracture_event": np.where(at_risk, event, np.nan),
+    }
+
+
+def _days(days: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return days to the hundredth, never 0."""
+    return np.asarray(np.round(days, 2).clip(0.01))

@@ -1,0 +1,138 @@
+r"""How much each pathway's recorded values move the true log-odds: what an explanation should find.
+
+Given what was measured in a patient, the expected log-hazard is linear in the recorded values:
+:math:`E[\eta \mid x] = c + \sum_j w_j x_j` with weights that depend on which were measured. The
+contribution of a value is :math:`w_j (x_j - \bar x_j)`, with the mean over the patients in whom it
+was measured; it is the SHAP value of a linear model with independent features. Log-hazards become
+log-odds at the horizon by the slope of the logit of the recorded risk, averaged along the straight
+way from the reference to the patient. A U-shape counts by its secant from the mean state to the
+patient's. A value below its limit counts as if its expectation had been measured. A pathway is the
+sum over its recorded variables; what was not measured has no share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.variables import PATHWAYS
+from training.simulation.hazards import BENDS, HAZARDS
+from training.simulation.person import FACTS
+from training.simulation.posterior import Evidence, condition
+from training.simulation.states import STATES, correlation, effects_matrix
+from training.simulation.world import World
+
+__all__ = ["Recorded", "moved_log_hazards"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the record of some patients holds.
+
+    Parameters
+    ----------
+    rows : slice
+        Where they stand in the world.
+    told : Evidence
+        Markers measured above their limit.
+    below : ndarray of bool, shape (n_patients, n_markers)
+        Markers below it.
+    limit : ndarray of float, shape (n_patients, n_markers)
+        Residual of the limit there.
+    """
+
+    rows: slice
+    told: Evidence
+    below: NDArray[np.bool_]
+    limit: NDArray[np.float64]
+
+
+def moved_log_hazards(
+    world: World, records: Iterable[Recorded], *, among: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return how far each pathway's recorded values move the log-hazards expected from the record.
+
+    Parameters
+    ----------
+    world : World
+    records : iterable of Recorded
+        All patients, in portions.
+    among : ndarray of bool, shape (n_patients,)
+        Patients whose means are the reference.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (n_patients, n_pathways)
+        Log-hazard -> in the order of `PATHWAYS`.
+    """
+    usual = world.usual_values(among), world.facts[among].mean(axis=0)
+    means, parts = zip(*(_portion(world, record, *usual) for record in records), strict=True)
+    mean, by_pathway = np.vstack(means), np.concatenate(parts)
+    names = list(HAZARDS)
+    moved = {name: by_pathway[:, k] for k, name in enumerate(names)}
+    for k, (curvature, lowest, _) in enumerate(BENDS.values(), start=len(names)):
+        secant = curvature * (mean[:, k] + mean[among, k].mean() - 2 * lowest)
+        moved["acute"] = moved["acute"] + secant[:, None] * by_pathway[:, k]
+    return moved
+
+
+def _portion(
+    world: World,
+    record: Recorded,
+    usual_value: NDArray[np.float64],
+    usual_fact: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return expected directions (n, q), and what moved each by pathway (n, q, n_pathways)."""
+    rows, told = record.rows, _with_expected_values(world, record)
+    prior, facts = world.prior_mean()[rows], world.facts[rows]
+    posterior = condition(prior, correlation(), told)
+    bends = np.eye(len(STATES))[[STATES.index(state) for state in BENDS]]
+    directions = np.concatenate(
+        [
+            np.stack([world.direction(name)[rows] for name in HAZARDS], axis=1),
+            np.broadcast_to(bends, (len(facts), *bends.shape)),
+        ],
+        axis=1,
+    )
+    measured = ~np.isnan(told.residual)
+    information = told.loads / told.noise[:, None] ** 2
+    weight = directions @ posterior.covariance @ information.T * measured[:, None, :]
+    on_states = effects_matrix(tuple(FACTS), left_out=frozenset())
+    on_markers = world.table.effects(list(FACTS))
+    own = np.vstack([hazard.of_facts() for hazard in HAZARDS.values()])
+    own = np.vstack([own, np.zeros((len(BENDS), len(FACTS)))])
+    of_facts = own + directions @ on_states - weight @ (on_markers + told.loads @ on_states)
+    value = told.residual + facts @ on_markers.T
+    by_marker = weight * np.where(measured, value - usual_value, 0.0)[:, None, :]
+    by_fact = of_facts * (facts - usual_fact)[:, None, :]
+    mean = np.einsum("iqk,ik->iq", directions, posterior.mean)
+    markers, known = _pathways(world.table.names), _pathways(FACTS.values())
+    return mean, by_marker @ markers + by_fact @ known
+
+
+def _with_expected_values(world: World, record: Recorded) -> Evidence:
+    """Return the evidence with the expectation in place of what lies below a limit."""
+    told = record.told
+    if not record.below.any():
+        return told
+    posterior = condition(world.prior_mean()[record.rows], correlation(), told)
+    centre = posterior.mean @ told.loads.T
+    inside = np.einsum("jk,ikl,jl->ij", told.loads, posterior.covariance, told.loads)
+    spread = np.sqrt(inside + told.noise**2)
+    at = (record.limit - centre) / spread
+    # Mean of a normal known to lie below the limit, by the inverse Mills ratio.
+    mills = np.exp(-(at**2) / 2 - 0.5 * np.log(2 * np.pi) - log_ndtr(at))
+    residual = np.where(record.below, centre - spread * mills, told.residual)
+    return Evidence(residual, told.loads, told.noise)
+
+
+def _pathways(names: Iterable[str]) -> NDArray[np.float64]:
+    """Return the 0/1 matrix that sums variables into pathways."""
+    return np.array(
+        [[float(VARIABLES[name].pathway == pathway) for pathway in PATHWAYS] for name in names]
+    )

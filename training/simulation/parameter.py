@@ -1,0 +1,42 @@
+"""What a number of the simulation rests on: its row in the evidence sheet, and its mark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Basis", "Mark", "assumed"]
+
+Mark = Literal["seen", "derived", "background", "seed", "assumed"]
+"""As the evidence sheet marks its rows, and `assumed`, which is to be questioned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Where a number comes from.
+
+    Parameters
+    ----------
+    row : str
+        Section of the evidence sheet and its row; "" for what nothing there supports.
+    mark : str
+        `seen`, `derived`, `background` or `seed` as in the sheet, or `assumed`.
+    """
+
+    row: str
+    mark: Mark
+
+
+def assumed(row: str = "") -> Basis:
+    """Return the basis of a number chosen so that a published figure comes out, or chosen freely.
+
+    Parameters
+    ----------
+    row : str
+        The published figure it is to reproduce.
+
+    Returns
+    -------
+    Basis
+    """
+    return Basis(row, "assumed")

@@ -1,0 +1,117 @@
+"""What recorded values tell of the hidden states: exact Gaussian conditioning, then weights.
+
+States are Gaussian given the facts, and measured markers are linear in them with independent noise,
+so that states given what was measured are Gaussian too. Values below a detection limit, and in one
+scenario the very ordering of tests, are no Gaussian evidence: they enter as weights of draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+__all__ = ["Evidence", "Posterior", "condition", "standard_draws"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Measured values that are linear in the states.
+
+    Parameters
+    ----------
+    residual : ndarray of float, shape (n_patients, n_markers)
+        Value less all that does not hang on states, in units of spread; NaN where not measured.
+    loads : ndarray of float, shape (n_markers, n_states)
+    noise : ndarray of float, shape (n_markers,)
+        Standard deviation.
+    """
+
+    residual: NDArray[np.float64]
+    loads: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """States given what was measured.
+
+    Parameters
+    ----------
+    mean : ndarray of float, shape (n_patients, n_states)
+    covariance : ndarray of float, shape (n_patients, n_states, n_states)
+    """
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    def draws(
+        self, directions: NDArray[np.float64], standard: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return draws of linear combinations of the states.
+
+        Parameters
+        ----------
+        directions : ndarray of float, shape (n_patients, n_directions, n_states)
+            The first ones are drawn most evenly.
+        standard : ndarray of float, shape (n_draws, n_directions)
+            From `standard_draws`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_draws, n_directions)
+        """
+        mean = np.einsum("iqk,ik->iq", directions, self.mean)
+        spread = directions @ self.covariance @ directions.transpose(0, 2, 1)
+        # Directions may coincide, in which case one of them has nothing left to vary.
+        spread += 1e-9 * np.eye(directions.shape[1])
+        root = np.linalg.cholesky(spread)
+        return np.asarray(mean[:, None, :] + standard @ root.transpose(0, 2, 1))
+
+
+def condition(
+    prior_mean: NDArray[np.float64], prior_covariance: NDArray[np.float64], told: Evidence
+) -> Posterior:
+    """Return the states of each patient given what was measured in that patient.
+
+    Parameters
+    ----------
+    prior_mean : ndarray of float, shape (n_patients, n_states)
+        Given the facts.
+    prior_covariance : ndarray of float, shape (n_states, n_states)
+    told : Evidence
+
+    Returns
+    -------
+    Posterior
+    """
+    n_states = prior_mean.shape[1]
+    measured = ~np.isnan(told.residual)
+    information = told.loads / told.noise[:, None] ** 2
+    outer = (information[:, :, None] * told.loads[:, None, :]).reshape(len(told.loads), -1)
+    prior_precision = np.linalg.inv(prior_covariance)
+    precision = (measured @ outer).reshape(-1, n_states, n_states) + prior_precision
+    covariance = np.linalg.inv(precision)
+    pulled = np.where(measured, told.residual, 0.0) @ information + prior_mean @ prior_precision
+    return Posterior(np.einsum("ikl,il->ik", covariance, pulled), covariance)
+
+
+def standard_draws(n_draws: int, n_directions: int) -> NDArray[np.float64]:
+    """Return evenly spread draws of independent standard normals, the same every time.
+
+    Parameters
+    ----------
+    n_draws : int
+        A power of 2.
+    n_directions : int
+
+    Returns
+    -------
+    ndarray of float, shape (n_draws, n_directions)
+        Owen-scrambled Sobol points through the normal quantile function.
+    """
+    points = qmc.Sobol(n_directions, scramble=True, rng=np.random.default_rng(0)).random(n_draws)
+    return np.asarray(ndtri(points.clip(1e-12, 1 - 1e-12)))

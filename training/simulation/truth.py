@@ -1,0 +1,299 @@
+"""The true risks: given all that the generator knows, and given no more than the record holds.
+
+`risk_recorded` is the best that anybody can do with the recorded values: the mean of the full risk
+over the states that are compatible with them. States given what was measured are Gaussian; values
+below a limit, and orders that follow severity, enter as weights; the integral is over evenly
+spread draws. What is no column but known wherever a model is used counts too: site, kit, date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, logit
+
+from data_schema.outcomes import OUTCOMES
+from data_schema.variables import PATHWAYS
+from training.simulation.contributions import Recorded, moved_log_hazards
+from training.simulation.hazards import (
+    BENDS,
+    HAZARDS,
+    fracture_incidence,
+    mortality_in_icu,
+    mortality_risk,
+)
+from training.simulation.posterior import Evidence, condition, standard_draws
+from training.simulation.sites import CENSORED
+from training.simulation.states import STATES, correlation
+from training.simulation.world import Measured, World
+
+__all__ = ["DRAWS", "full_risk", "horizons", "recorded_risk", "truth_table"]
+
+DRAWS = 128
+"""Draws per patient; with four times as many, risks change by 0.001 on average."""
+
+_CHUNK = 1000
+_STEP = 0.01
+_LEAST_RISK = 1e-12
+Told = Callable[[float], object]
+
+
+def horizons(outcome: str) -> tuple[float, ...]:
+    """Return the default horizons of an outcome, in days."""
+    return tuple(map(float, OUTCOMES[outcome].horizons_days))
+
+
+def _outcomes(world: World) -> tuple[str, ...]:
+    """Return the outcomes that the cohort tells; at 72 h fracture is not one of them."""
+    return ("mortality", "fracture") if world.landmark == "24h" else ("mortality",)
+
+
+def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
+    """Return the risk given states and facts, (n_patients, n_horizons).
+
+    Parameters
+    ----------
+    world : World
+    outcome : {"mortality", "fracture"}
+        Fracture is conditional on leaving the ICU alive.
+
+    Returns
+    -------
+    ndarray of float
+    """
+    return _at_horizons(world, outcome, {name: world.log_hazard(name) for name in HAZARDS}, None)
+
+
+def recorded_risk(
+    world: World,
+    *,
+    without: frozenset[str] = frozenset(),
+    draws: int = DRAWS,
+    progress: Told = lambda _: None,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the best attainable risk of each outcome.
+
+    Parameters
+    ----------
+    world : World
+    without : frozenset of str
+        Pathways whose markers are taken as not recorded; facts always are.
+    draws : int
+        A power of 2.
+    progress : callable
+        Told the share done.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (n_patients, n_horizons)
+    """
+    found: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    for log, weight in _each_portion(world, without, draws, progress):
+        for outcome, risks in found.items():
+            risks.append(_at_horizons(world, outcome, log, weight))
+    return {outcome: np.vstack(risks) for outcome, risks in found.items()}
+
+
+def truth_table(world: World, progress: Told = lambda _: None) -> pd.DataFrame:
+    """Return the truth about every patient at risk, one row per outcome and horizon.
+
+    Parameters
+    ----------
+    world : World
+    progress : callable
+        Told the share done.
+
+    Returns
+    -------
+    DataFrame
+        `patient_id, outcome, horizon_days, risk_full, risk_recorded, base_log_odds` and one
+        `contribution__<pathway>` each in log-odds, as `contributions`
+        defines it; `base_log_odds` is what they leave, on average.
+    """
+    moved = {outcome: _moved(world, outcome) for outcome in _outcomes(world)}
+    risks, slopes = _risks_and_slopes(world, moved, progress)
+    blocks = []
+    for outcome in _outcomes(world):
+        at_risk = world.at_risk(outcome)
+        full, best = full_risk(world, outcome), risks[outcome]
+        for place, days in enumerate(horizons(outcome)):
+            by_pathway = np.zeros((len(world), len(PATHWAYS)))
+            for k, name in enumerate(HAZARDS):
+                by_pathway += slopes[outcome][:, place, k, None] * moved[outcome][name]
+            by_pathway = by_pathway[at_risk]
+            unmoved = _log_odds(best[at_risk, place]) - by_pathway.sum(axis=1)
+            blocks.append(
+                pd.DataFrame(
+                    {
+                        "patient_id": world.patient_id[at_risk],
+                        "outcome": outcome,
+                        "horizon_days": days,
+                        "risk_full": full[at_risk, place],
+                        "risk_recorded": best[at_risk, place],
+                        "base_log_odds": unmoved.mean(),
+                        **{
+                            f"contribution__{pathway}": by_pathway[:, k]
+                            for k, pathway in enumerate(PATHWAYS)
+                        },
+                    }
+                )
+            )
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _moved(world: World, outcome: str) -> dict[str, NDArray[np.float64]]:
+    """Return how far each pathway moves each expected log-hazard, (n_patients, n_pathways)."""
+    records = _records(world, world.measured(), frozenset())
+    return moved_log_hazards(world, records, among=world.at_risk(outcome))
+
+
+def _risks_and_slopes(
+    world: World, moved: Mapping[str, Mapping[str, NDArray[np.float64]]], progress: Told
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Return recorded risks, and how their log-odds rise with each log-hazard, (n, horizons, 3).
+
+    The slope is the mean over the way from the reference to the patient (three Gauss-Legendre
+    nodes), so that contributions add up to the difference between the two.
+    """
+    risks: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    slopes: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    start = 0
+    for log, weight in _each_portion(world, frozenset(), DRAWS, progress):
+        rows = slice(start, start + len(weight))
+        start = rows.stop
+        for outcome in _outcomes(world):
+            risks[outcome].append(_at_horizons(world, outcome, log, weight))
+            way = {name: by.sum(axis=1)[rows, None] for name, by in moved[outcome].items()}
+            slopes[outcome].append(_mean_slopes(world, outcome, log, way, weight))
+    return (
+        {outcome: np.vstack(parts) for outcome, parts in risks.items()},
+        {outcome: np.concatenate(parts) for outcome, parts in slopes.items()},
+    )
+
+
+def _mean_slopes(
+    world: World,
+    outcome: str,
+    log: Mapping[str, NDArray[np.float64]],
+    way: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the mean slope of log-odds in each log-hazard along the way, (n, horizons, 3)."""
+    nodes, shares = np.polynomial.legendre.leggauss(3)
+    found = np.zeros((len(weight), len(horizons(outcome)), len(HAZARDS)))
+    for node, share in zip(nodes, shares, strict=True):
+        here = {name: log[name] - (1 - node) / 2 * way[name] for name in HAZARDS}
+        odds = _log_odds(_at_horizons(world, outcome, here, weight))
+        higher = [
+            _log_odds(_at_horizons(world, outcome, {**here, name: here[name] + _STEP}, weight))
+            for name in HAZARDS
+        ]
+        found += share / 2 * np.stack([up - odds for up in higher], axis=2) / _STEP
+    return found
+
+
+def _log_odds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log-odds; a risk that rounds to 1 is as far as they go."""
+    return np.asarray(logit(risk.clip(_LEAST_RISK, 1 - _LEAST_RISK)))
+
+
+def _each_portion(
+    world: World, without: frozenset[str], draws: int, progress: Told
+) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
+    """Yield log-hazards and weights of draws, portion by portion."""
+    standard = standard_draws(draws, len(HAZARDS) + len(BENDS) + 1 + len(CENSORED))
+    for record in _records(world, world.measured(), without):
+        yield _drawn(world, record, standard)
+        progress(record.rows.stop / len(world))
+
+
+def _at_horizons(
+    world: World,
+    outcome: str,
+    log: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Return risks at the default horizons; with weights (n, draws), their means over draws."""
+    return np.column_stack([_risk(world, outcome, log, days, weight) for days in horizons(outcome)])
+
+
+def _risk(
+    world: World,
+    outcome: str,
+    log: Mapping[str, NDArray[np.float64]],
+    days: float,
+    weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Return a risk, or with weights (n, draws) its mean over draws."""
+    acute, chronic = log["acute"], log["chronic"]
+    if outcome == "fracture":
+        at_risk, happens = fracture_incidence(acute, chronic, log["fracture"], days)
+    elif world.landmark == "24h":
+        happens = mortality_risk(acute, chronic, days)
+        at_risk = np.ones_like(happens)
+    else:
+        at_risk, happens = mortality_in_icu(acute, chronic, days, landmark_days=world.day - 1.0)
+    if weight is None:
+        return np.asarray(happens / at_risk)
+    # Being at risk tells of the states as well.
+    return np.asarray((weight * happens).sum(1) / (weight * at_risk).sum(1))
+
+
+def _records(world: World, measured: Measured, without: frozenset[str]) -> Iterator[Recorded]:
+    """Yield patients in portions, with the evidence that their record holds."""
+    table = world.table
+    counted = world.recorded & world.informing & ~world.in_pathways(without)
+    below = counted & measured.below
+    residual = np.where(counted & ~below, measured.residual, np.nan)
+    for start in range(0, len(world), _CHUNK):
+        rows = slice(start, min(start + _CHUNK, len(world)))
+        yield Recorded(
+            rows,
+            Evidence(residual[rows], measured.loads, table.noise),
+            below[rows],
+            measured.residual[rows],
+        )
+
+
+def _drawn(
+    world: World, record: Recorded, standard: NDArray[np.float64]
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Return log-hazards of draws, and the weights of the draws, each (n_patients, n_draws)."""
+    rows, names = record.rows, world.table.names
+    posterior = condition(world.prior_mean()[rows], correlation(), record.told)
+    censored = [names.index(name) for name in CENSORED]
+    n = rows.stop - rows.start
+    states = [np.eye(len(STATES))[STATES.index(name)] for name in (*BENDS, "severity")]
+    shared = np.vstack([*states, record.told.loads[censored]])
+    directions = np.concatenate(
+        [
+            np.stack([world.direction(name)[rows] for name in HAZARDS], axis=1),
+            np.broadcast_to(shared, (n, *shared.shape)),
+        ],
+        axis=1,
+    )
+    drawn = posterior.draws(directions, standard)
+    log = {name: drawn[:, :, k] + world.fixed(name)[rows, None] for k, name in enumerate(HAZARDS)}
+    for k, (curvature, lowest, _) in enumerate(BENDS.values()):
+        log["acute"] = log["acute"] + curvature * (drawn[:, :, 3 + k] - lowest) ** 2
+    log_weight = np.zeros(drawn.shape[:2])
+    for k, j in enumerate(censored):
+        below = record.below[:, j]
+        seen = drawn[below, :, 4 + len(BENDS) + k]
+        log_weight[below] += log_ndtr((record.limit[below, j, None] - seen) / world.table.noise[j])
+    if world.scenario.testing_by_severity:
+        log_weight += _of_orders(world, rows, drawn[:, :, 3 + len(BENDS)])
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    return log, weight / weight.sum(axis=1, keepdims=True)
+
+
+def _of_orders(world: World, rows: slice, severity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-probability of the panels that were ordered, given drawn severity."""
+    log_odds = world.panel_log_odds() + world.ordering(severity)
+    ordered = world.ordered[rows, None, :]
+    return np.asarray(
+        np.where(ordered, -np.logaddexp(0, -log_odds), -np.logaddexp(0, log_odds)).sum(axis=-1)
+    )

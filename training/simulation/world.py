@@ -1,0 +1,380 @@
+"""A whole world: people, hidden states, what happens to them, and what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from data_schema.biomarkers import VARIABLES
+from training.simulation.hazards import (
+    BENDS,
+    FGF23_ON_FRACTURE_IN_CKD,
+    HAZARDS,
+    Courses,
+)
+from training.simulation.marker import MarkerTable, marker_table
+from training.simulation.person import FACTS
+from training.simulation.posterior import Evidence, condition
+from training.simulation.scenarios import Scenario
+from training.simulation.sites import (
+    CENSORED,
+    ONCE,
+    PANELS,
+    ROUTINE,
+    SITES,
+    WITHIN_PANEL,
+    assay_offsets,
+    available,
+    lower_limits,
+)
+from training.simulation.states import STATES, correlation, effects_matrix
+
+__all__ = [
+    "DAYS_PER_YEAR",
+    "FIRST_DAY",
+    "PANEL_PATHWAYS",
+    "STREAMS",
+    "YEARS",
+    "Measured",
+    "World",
+]
+
+FIRST_DAY, YEARS, DAYS_PER_YEAR = np.datetime64("2012-01-01", "s"), 10, 365.25
+LASTING_NOISE = 0.5
+"""Share of a marker's own variance that stays with the patient from one sample to the next."""
+
+RECORDED_PATHWAYS = frozenset({"severity", "person"})
+"""What the panel may depend on where it adds nothing."""
+
+PANEL_PATHWAYS = frozenset(
+    {
+        "resorption",
+        "formation",
+        "opg_rankl",
+        "wnt",
+        "estrogen_endocrine",
+        "fgf23_mineral",
+        "osteopontin_immune",
+    }
+)
+"""What tells nothing of its own in the scenario without added value."""
+
+STREAMS = {
+    "people": 0,
+    "states": 1,
+    "courses": 2,
+    "sampling": 3,
+    "panels": 4,
+    "follow_up": 5,
+    "decoys": 6,
+    "extras": 7,
+}
+"""Purpose of a random stream -> its number."""
+
+_FIRST_SAMPLE = 100
+
+_USUAL_SEVERITY = 0.9
+"""Mean of hidden severity, so that as many tests are ordered whether or not it drives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Every marker of every patient on one day, whether ordered or not.
+
+    Parameters
+    ----------
+    value : ndarray of float, shape (n_patients, n_markers)
+        As a laboratory prints it; the limit where it lies below one.
+    below : ndarray of bool, shape (n_patients, n_markers)
+    residual : ndarray of float, shape (n_patients, n_markers)
+        The printed value less all that does not hang on states, in units of spread.
+    loads : ndarray of float, shape (n_markers, n_states)
+        On that day.
+    """
+
+    value: NDArray[np.float64]
+    below: NDArray[np.bool_]
+    residual: NDArray[np.float64]
+    loads: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class World:
+    """People with their hidden states and fates.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    seed : int
+    people : DataFrame
+        From `person.draw_people`, and what is known at a sample: `contrast`, `fasting`, ...
+    site : ndarray of int, shape (n_patients,)
+        Position in `SITES`.
+    time_zero : ndarray of datetime64, shape (n_patients,)
+    facts : ndarray of float, shape (n_patients, n_facts)
+    states : ndarray of float, shape (n_patients, n_states)
+    courses : Courses
+    last_seen : ndarray of float, shape (n_patients,)
+        Days from time zero to the end of observation.
+    landmark : {"24h", "72h"}
+        When the cohort is seen. Time zero and all days of the world are those of 24 h.
+    """
+
+    scenario: Scenario
+    seed: int
+    people: pd.DataFrame
+    site: NDArray[np.int64]
+    time_zero: NDArray[np.datetime64]
+    facts: NDArray[np.float64]
+    states: NDArray[np.float64]
+    courses: Courses
+    last_seen: NDArray[np.float64]
+    landmark: str = "24h"
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def rng(self, stream: str, day: int = 0) -> np.random.Generator:
+        """Return the generator of one purpose, so that no draw depends on another's being made."""
+        number = STREAMS[stream] if not day else _FIRST_SAMPLE + day
+        return np.random.default_rng([self.seed, number])
+
+    @property
+    def day(self) -> int:
+        """Day of the stay on which the cohort is seen."""
+        return {"24h": 1, "72h": 3}[self.landmark]
+
+    def at_risk(self, outcome: str) -> NDArray[np.bool_]:
+        """Return who is at risk: for fracture who leaves the ICU alive, at 72 h who is in it."""
+        courses = self.courses
+        if outcome == "fracture":
+            return ~np.isnan(courses.icu_discharge)
+        if self.landmark == "24h":
+            return np.ones(len(self), dtype=bool)
+        left = np.where(np.isnan(courses.icu_discharge), np.inf, courses.icu_discharge)
+        return np.asarray(np.minimum(left, courses.death) > self.day - 1)
+
+    @cached_property
+    def table(self) -> MarkerTable:
+        """Every marker."""
+        return marker_table()
+
+    @cached_property
+    def patient_id(self) -> NDArray[np.object_]:
+        """Identifiers, which say that nobody real is meant."""
+        width = len(str(len(self)))
+        return np.array([f"simulated-{self.seed}-{i:0{width}d}" for i in range(len(self))], object)
+
+    def in_pathways(self, pathways: frozenset[str]) -> NDArray[np.bool_]:
+        """Return whether each marker belongs to one of some pathways, (n_markers,)."""
+        return np.array([VARIABLES[name].pathway in pathways for name in self.table.names])
+
+    def usual_values(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the mean of each marker where it is recorded, less what location and kits add.
+
+        Parameters
+        ----------
+        among : ndarray of bool, shape (n_patients,)
+
+        Returns
+        -------
+        ndarray of float, shape (n_markers,)
+            In units of spread; 0 for a marker that is recorded in nobody.
+        """
+        value = self.measured().residual + self.facts @ self.table.effects(list(FACTS)).T
+        recorded = self.recorded[among]
+        count = np.maximum(recorded.sum(axis=0), 1)
+        return np.asarray((value[among] * recorded).sum(axis=0) / count)
+
+    @cached_property
+    def ordered(self) -> NDArray[np.bool_]:
+        """Whether the panel of each marker was ordered on the first day, (n_patients, n_panels)."""
+        log_odds = self.panel_log_odds() + self.ordering()
+        return np.asarray(self.rng("panels").random(log_odds.shape) < expit(log_odds))
+
+    def panel_log_odds(self) -> NDArray[np.float64]:
+        """Return the log-odds of ordering each panel at usual severity, (n_panels,)."""
+        return np.asarray(logit(list(PANELS.values())))
+
+    def ordering(self, severity: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return what hidden severity adds to the log-odds of each panel's being ordered.
+
+        Parameters
+        ----------
+        severity : ndarray of float, optional
+            The true one without it.
+
+        Returns
+        -------
+        ndarray of float, shape (*severity.shape, n_panels)
+            0 for routine panels, and for all where tests are ordered by chance.
+        """
+        drawn = self.states[:, STATES.index("severity")] if severity is None else severity
+        costly = np.array([float(panel not in ROUTINE) for panel in PANELS])
+        return np.asarray(
+            self.scenario.testing_by_severity * (drawn[..., None] - _USUAL_SEVERITY) * costly
+        )
+
+    @cached_property
+    def recorded(self) -> NDArray[np.bool_]:
+        """Whether each marker is in the record of a day, (n_patients, n_markers)."""
+        panels = list(PANELS)
+        of_marker = [panels.index(marker.panel) for marker in self.table.markers]
+        returned = self.rng("extras").random((len(self), len(of_marker))) < WITHIN_PANEL
+        return np.asarray(self.ordered[:, of_marker] & available()[self.site] & returned)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.float64]:
+        """What is known of kits and samples, in units of spread, (n_patients, n_markers)."""
+        found = assay_offsets()[self.site]
+        names = self.table.names
+        spread = dict(zip(names, self.table.spread, strict=True))
+        found[:, names.index("l1_hu")] += 7.5 / spread["l1_hu"] * self.people["contrast"]
+        found[:, names.index("ctx_s")] -= 0.20 / spread["ctx_s"] * (1 - self.people["fasting"])
+        hormones = self.people["exogenous_hormones"] * 0.8 / spread["estradiol"]
+        found[:, names.index("estradiol")] += hormones
+        costly = np.array([marker.panel not in ROUTINE for marker in self.table.markers])
+        if self.scenario.shifted_site:
+            found[np.ix_(self.site == len(SITES) - 1, costly)] += 0.5
+        if self.scenario.drift:
+            found[self.years >= 6, names.index("ctx_s")] += 0.8
+        return found
+
+    @cached_property
+    def years(self) -> NDArray[np.float64]:
+        """Whole years from the first to time zero."""
+        return _years(self.time_zero)
+
+    @cached_property
+    def informing(self) -> NDArray[np.bool_]:
+        """Whether each marker hangs on the states that decide the outcome, (n_markers,)."""
+        pathways = [VARIABLES[name].pathway for name in self.table.names]
+        return np.array(
+            [self.scenario.panel_informs or pathway not in PANEL_PATHWAYS for pathway in pathways]
+        )
+
+    def prior_mean(self, left_out: frozenset[str] = frozenset()) -> NDArray[np.float64]:
+        """Return the mean of the states given the facts, (n_patients, n_states)."""
+        return np.asarray(self.facts @ effects_matrix(tuple(FACTS), left_out=left_out).T)
+
+    def log_hazard(
+        self, name: str, states: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return a log-hazard of every patient, level included, given states (or the true ones).
+
+        Parameters
+        ----------
+        name : {"acute", "chronic", "fracture"}
+        states : ndarray of float, shape (n_patients, n_states), optional
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients,)
+        """
+        given = self.states if states is None else states
+        linear = np.einsum("ik,ik->i", self.direction(name), given)
+        found = self.fixed(name) + linear
+        if name == "acute":
+            for state, (curvature, lowest, _) in BENDS.items():
+                found = found + curvature * (given[:, STATES.index(state)] - lowest) ** 2
+        return np.asarray(found)
+
+    def direction(self, name: str) -> NDArray[np.float64]:
+        """Return what a standard deviation of each state adds to a log-hazard, (n, n_states)."""
+        found = np.tile(HAZARDS[name].of_states(), (len(self), 1))
+        if name == "fracture":
+            ckd = self.facts[:, list(FACTS).index("ckd")]
+            found[:, STATES.index("fgf23")] += FGF23_ON_FRACTURE_IN_CKD * ckd
+        return found
+
+    def fixed(self, name: str) -> NDArray[np.float64]:
+        """Return the part of a log-hazard that is known: level, facts, site and year, (n,)."""
+        found = np.log(HAZARDS[name].level) + self.facts @ HAZARDS[name].of_facts()
+        if name == "acute" and self.scenario.shifted_site:
+            found = found + 0.5 * (self.site == len(SITES) - 1)
+        if name == "acute" and self.scenario.drift:
+            found = found - 0.06 * (self.years - (YEARS - 1) / 2)
+        return np.asarray(found)
+
+    @cached_property
+    def seen_states(self) -> NDArray[np.float64]:
+        """The states that panel markers show: the patient's own, or those of a decoy.
+
+        A decoy shares the patient's recorded severity and person and nothing else. Its markers have
+        the published joint distribution with them, and no further tie to the outcome.
+        """
+        if self.scenario.panel_informs:
+            return self.states
+        left_out = _left_out_of_decoys()
+        pathways = np.array([VARIABLES[name].pathway for name in self.table.names])
+        told = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
+        first = self._measure(self.day, self.states, left_out)
+        evidence = Evidence(np.where(told, first.residual, np.nan), first.loads, self.table.noise)
+        posterior = condition(self.prior_mean(left_out), correlation(), evidence)
+        root = np.linalg.cholesky(posterior.covariance)
+        noise = self.rng("decoys").standard_normal(self.states.shape)
+        return np.asarray(posterior.mean + np.einsum("ikl,il->ik", root, noise))
+
+    def measured(self, day: int | None = None) -> Measured:
+        """Return every marker on a day of the stay.
+
+        Parameters
+        ----------
+        day : int, optional
+            One of `states.DAYS`; the day of the cohort without it.
+
+        Returns
+        -------
+        Measured
+        """
+        day = day or self.day
+        own = self._measure(day, self.states, frozenset())
+        if self.scenario.panel_informs:
+            return own
+        decoy = self._measure(day, self.seen_states, _left_out_of_decoys())
+        return Measured(
+            np.where(self.informing, own.value, decoy.value),
+            np.where(self.informing, own.below, decoy.below),
+            np.where(self.informing, own.residual, decoy.residual),
+            own.loads,
+        )
+
+    def _measure(self, day: int, states: NDArray[np.float64], left_out: frozenset[str]) -> Measured:
+        table, shape = self.table, (len(self), len(self.table.names))
+        shift, loads = table.on_day(day)
+        lasting = self.rng("sampling").standard_normal(shape)
+        fresh = self.rng("sampling", day).standard_normal(shape)
+        once = [marker.panel in ONCE for marker in table.markers]
+        fresh[:, once] = self.rng("sampling", 1).standard_normal(shape)[:, once]
+        noise = np.sqrt(LASTING_NOISE) * lasting + np.sqrt(1 - LASTING_NOISE) * fresh
+        effects = table.effects(list(FACTS)) * [float(fact not in left_out) for fact in FACTS]
+        known = self.facts @ effects.T + self.offsets + shift
+        scaled = table.location + table.spread * (known + states @ loads.T + table.noise * noise)
+        limits = lower_limits()[self.site]
+        value, below = np.empty(shape), np.zeros(shape, dtype=bool)
+        for j, marker in enumerate(table.markers):
+            value[:, j] = marker.printed(scaled[:, j])
+            if marker.name in CENSORED:
+                below[:, j] = value[:, j] < limits[:, j]
+                value[below[:, j], j] = limits[below[:, j], j]
+        printed = np.column_stack(
+            [marker.scaled(value[:, j]) for j, marker in enumerate(table.markers)]
+        )
+        return Measured(value, below, (printed - table.location) / table.spread - known, loads)
+
+
+def _years(time_zero: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    days = (time_zero - FIRST_DAY) / np.timedelta64(86_400, "s")
+    return np.asarray(np.floor(days / DAYS_PER_YEAR))
+
+
+def _left_out_of_decoys() -> frozenset[str]:
+    """Return the facts that are neither severity nor person."""
+    return frozenset(
+        fact for fact, name in FACTS.items() if VARIABLES[name].pathway not in RECORDED_PATHWAYS
+    )

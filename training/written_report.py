@@ -1,0 +1,182 @@
+"""The report of an evaluation, written: its page and the files of its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_schema.cohort import Cohort
+from models.inference import RiskModel
+from training.answers import Answers
+from training.comparison_figures import risk_distribution_figure, subgroup_figure
+from training.describing import Description, by_outcome, describe
+from training.explained_cohort import ExplainedCohort, explain_cohort
+from training.figures import (
+    Drawn,
+    Words,
+    as_png,
+    as_svg,
+    evaluation_figures,
+    example_figures,
+    explanation_figures,
+    recorded_figure,
+)
+from training.flow import FlowStep, flow_step
+from training.osteon_fit import outcome_of
+from training.report.assembling import Told, primary_horizon, report_sections
+from training.report.content import Picture, Section
+from training.report.page import report_page
+from training.report.performance import metric_at
+
+__all__ = ["WrittenReport", "step_of", "write_report"]
+
+_GIVEN = "The cohort that was given to be evaluated on."
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A report: one page, its sections, its figures as PNG by name, and what was explained."""
+
+    page: str
+    sections: tuple[Section, ...]
+    plots: Mapping[str, bytes]
+    explained: ExplainedCohort
+
+
+def write_report(
+    risk_model: RiskModel,
+    judged: Answers,
+    cohort: Cohort,
+    *,
+    title: str,
+    evaluated: Mapping[str, Any],
+    resamples: int,
+    random_state: int,
+    described: Description | None = None,
+    compared: tuple[Description, ...] = (),
+    steps: Mapping[str, FlowStep] | None = None,
+) -> WrittenReport:
+    """Describe the patients, explain and draw, and put everything on one page.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+        With the whole contract.
+    judged : Answers
+        What the model answered for the patients evaluated.
+    cohort : Cohort
+        Those patients.
+    title : str
+    evaluated : mapping
+        As `training.report.assembling.Told` takes it.
+    resamples, random_state : int
+        Of the intervals.
+    described : Description, optional
+        All patients of a training run by outcome; without it, those evaluated are other patients.
+    compared : tuple of Description, optional
+        Whom the training run learned from and whom it held out.
+    steps : mapping of str to FlowStep, optional
+        Other groups of the flow, before those evaluated.
+
+    Returns
+    -------
+    WrittenReport
+    """
+    contract = risk_model.contract
+    external = described is None
+    days = primary_horizon(judged.horizons_days, evaluated["metrics"])
+    explained = explain_cohort(
+        risk_model, cohort, judged.horizons_days, horizon_days=days, random_state=random_state
+    )
+    words = Words.of(
+        contract, "The cohort that was given to be evaluated on." if external else None
+    )
+    if described is None:
+        outcome = outcome_of(cohort)
+        groups = by_outcome(outcome, days, event_label=words.event, competing=contract["competing"])
+        described = describe(cohort, [groups])
+        learned_from = contract["described"]
+        evaluated_on = describe(cohort, whole="evaluated on", like=learned_from)
+        compared = (learned_from, evaluated_on)
+    drawn = [
+        *evaluation_figures(
+            judged,
+            _judged_horizons(judged, evaluated),
+            words=words,
+            n_bootstrap=resamples,
+            random_state=random_state,
+        ),
+        *risk_distribution_figure(
+            evaluated.get("risk_distribution", ()), horizon_days=days, words=words
+        ),
+        *recorded_figure(described, words=words),
+        *subgroup_figure(
+            evaluated.get("subgroups", ()),
+            overall=metric_at(evaluated["metrics"], "auroc", days),
+            horizon_days=days,
+            words=words,
+        ),
+        *explanation_figures(explained, words=words),
+        *example_figures(
+            risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
+        ),
+    ]
+    told = Told(
+        contract=contract,
+        external=external,
+        evaluated=evaluated,
+        resamples=resamples,
+        primary_horizon_days=days,
+        steps={
+            **(steps or {}),
+            "Given to be evaluated on" if external else "Held out": step_of(
+                cohort, judged.horizons_days, judged=judged
+            ),
+        },
+        by_outcome=described,
+        compared=compared,
+        explained=explained,
+        pictures=_by_place(drawn),
+    )
+    sections = report_sections(told)
+    page = report_page(
+        title,
+        _subtitle(contract, evaluated, external=external),
+        sections,
+        simulated=contract["simulated"],
+    )
+    return WrittenReport(page, sections, {one.name: as_png(one.figure) for one in drawn}, explained)
+
+
+def step_of(
+    cohort: Cohort, horizons_days: tuple[float, ...], *, judged: Answers | None = None
+) -> FlowStep:
+    """Return the flow of a cohort, with who was refused of those that were judged."""
+    return flow_step(
+        outcome_of(cohort),
+        cohort.patient_id,
+        horizons_days,
+        refused={} if judged is None else judged.refused_by_rule,
+        n_refused=0 if judged is None else judged.refused,
+    )
+
+
+def _judged_horizons(judged: Answers, evaluated: Mapping[str, Any]) -> list[float]:
+    usable = {m["horizon_days"] for m in evaluated["metrics"] if m["estimate"] is not None}
+    return [days for days in judged.horizons_days if days in usable]
+
+
+def _by_place(drawn: list[Drawn]) -> dict[str, list[Picture]]:
+    places: dict[str, list[Picture]] = {}
+    for one in drawn:
+        if one.place != "files":
+            width = float(one.figure.get_figwidth())
+            picture = Picture(one.caption, one.alternative, width, as_svg(one.figure))
+            places.setdefault(one.place, []).append(picture)
+    return places
+
+
+def _subtitle(contract: Mapping[str, Any], evaluated: Mapping[str, Any], *, external: bool) -> str:
+    what = "evaluation on other patients" if external else "training run"
+    return f"{contract['outcome_label']}: report of the {what} ({evaluated['stays']:,} stays)."
