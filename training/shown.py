@@ -106,7 +106,10 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in row.items():
         if isinstance(value, Mapping):
-            flat |= {f"{key} {day}\N{NO-BREAK SPACE}d": at_day for day, at_day in value.items()}
+            of_days = {
+                f"{key} {float(day):.0f}\N{NO-BREAK SPACE}d": at for day, at in value.items()
+            }
+            flat |= of_days
         else:
             flat[key.replace("_", " ")] = value
     return flat
