@@ -61,8 +61,9 @@ def type_value(page: Page, column: str, value: str) -> None:
         page.locator(f"#v-{column}").blur()
 
 
-def echo(page: Page, column: str) -> str:
-    return page.locator(f"#e-{column}").inner_text()
+def wait_for_echo(page: Page, column: str, pattern: str) -> None:
+    """Wait until the echo reads so: it is drawn after the answer to the entry has come."""
+    page.locator(f"#e-{column}").filter(has_text=re.compile(pattern)).wait_for()
 
 
 def test_it_asks_where_the_patient_is_before_anything_else(page: Page) -> None:
@@ -140,7 +141,7 @@ def test_dying_first_stands_beside_fracture(page: Page) -> None:
 def test_a_number_that_can_mean_two_is_refused_and_the_way_to_it_is_shown(page: Page) -> None:
     fill_in(page)
     type_value(page, "fgf23_c", "1,471")
-    page.locator("#e-fgf23_c").filter(has_text="point as decimal mark").wait_for()
+    wait_for_echo(page, "fgf23_c", "point as decimal mark")
     page.get_by_role("button", name="Check the entries").click()
     problem = page.locator("#problems")
     problem.wait_for()
@@ -151,7 +152,7 @@ def test_a_number_that_can_mean_two_is_refused_and_the_way_to_it_is_shown(page: 
     assert entry.evaluate("one => one === document.activeElement")
     assert entry.get_attribute("aria-invalid") == "true"
     type_value(page, "fgf23_c", "1471")
-    page.locator("#e-fgf23_c").filter(has_text="1471 RU/mL").wait_for()
+    wait_for_echo(page, "fgf23_c", r"^\s*1471 RU/mL")
     check(page)
 
 
@@ -163,9 +164,9 @@ def test_not_measured_and_below_limit_can_be_chosen(page: Page) -> None:
     assert page.locator("#v-fgf23_c").input_value() == ""
     with page.expect_response("**/page/entries"):
         state.select_option(label="below limit")
-    assert "Enter the limit" in echo(page, "fgf23_c")
+    wait_for_echo(page, "fgf23_c", "Enter the limit")
     type_value(page, "fgf23_c", "80")
-    assert echo(page, "fgf23_c") == "<80 RU/mL"
+    wait_for_echo(page, "fgf23_c", r"^\s*<80 RU/mL\s*$")
     type_value(page, "ctx_s", "<50")
     assert page.get_by_label("CTX-I (beta-CrossLaps), serum: how").input_value() == "<"
     check(page)
@@ -179,7 +180,7 @@ def test_a_unit_is_chosen_and_converted_before_scoring(page: Page) -> None:
     with page.expect_response("**/page/entries"):
         page.get_by_label("CTX-I (beta-CrossLaps), serum: unit").select_option(label="ng/mL")
     type_value(page, "ctx_s", "0.5")
-    assert echo(page, "ctx_s").startswith("0.5 ng/mL = 500 pg/mL")
+    wait_for_echo(page, "ctx_s", r"^\s*0\.5 ng/mL = 500 pg/mL")
     check(page)
     sent = {one["variable"]: one for one in predict(page)["risks"][0]["contributions"]}
     assert sent["ctx_s"]["value"] == 500
