@@ -37,8 +37,8 @@ export function showAnswer(answer, context) {
   showHorizon();
   showCurveTable(prediction.curve);
   showCheck(answer, context);
-  // Charts may wait for Plotly; the numbers above never do.
-  requestAnimationFrame(drawCharts);
+  // The numbers above are painted first: charts take longer, and may wait for Plotly.
+  requestAnimationFrame(() => setTimeout(drawCharts));
 }
 
 function list(block, messages) {
