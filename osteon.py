@@ -24,6 +24,7 @@ import typer
 
 from serving.cli import serve
 from serving.cli_audit import audit
+from serving.cli_keys import keys
 from training.cli import add_commands, run_command
 
 # Idle OpenMP threads spin by default: beside another busy process a fit took 40 times as long.
@@ -53,6 +54,7 @@ app = typer.Typer(
 add_commands(app)
 app.command()(serve)
 app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:

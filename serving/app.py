@@ -9,6 +9,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from serving import problems
+from serving.access.api_keys import KeyRing
+from serving.access.gatekeeper import Gatekeeper, LoopbackGate
 from serving.audit.opening import open_trail
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
@@ -71,6 +73,16 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
+    if settings.authentication == "none":
+        app.add_middleware(LoopbackGate)
+    else:
+        app.add_middleware(
+            Gatekeeper,
+            credentials=[KeyRing(trail.database)],
+            trail=trail,
+            requests_per_minute=settings.requests_per_minute,
+            https_only=bool(settings.trusted_proxies),
+        )
     app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(SecurityHeaders)
     describe(app)

@@ -5,7 +5,6 @@ What is heavy is imported when it runs, so that `osteon --help` stays quick.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import socket
@@ -24,7 +23,9 @@ __all__ = ["serve"]
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; by default only this machine.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     model: Annotated[
         str | None, typer.Option(help="Serve this model URI, promoted or not.")
@@ -37,9 +38,10 @@ def serve(
         bool, typer.Option("--json", help="Print one JSON object once it can be reached.")
     ] = False,
 ) -> None:
-    """Serve predictions over HTTP on this machine. Options come before OSTEON_* variables."""
+    """Serve predictions over HTTP. Options come before OSTEON_* variables."""
     import uvicorn
 
+    from serving.access.exposure import check_exposure
     from serving.app import create_app
     from serving.loading import load_models
     from serving.page.rendering import front_page
@@ -49,30 +51,36 @@ def serve(
     settings = read_settings(**{key: value for key, value in stated.items() if value is not None})
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with _bound(settings.host, settings.port) as listener:
+        address = listener.getsockname()[0]
+        check_exposure(settings, address, ())
         models = load_models(settings)
+        check_exposure(settings, address, models)
         app = create_app(settings, models=models)
         front_page(app.state.served)  # drawn once, so that the first clinician does not wait
         listener.listen()  # so that whoever reads the next line can connect at once
-        _announce(listener, models, as_json=as_json)
+        _announce(listener, models, as_json=as_json, tls=settings.tls_certificate is not None)
         # Our own access log replaces uvicorn's, which prints the address as it was sent.
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket bound to a loopback address, or raise."""
+    """Return a socket bound to an address, which nobody can reach yet, or raise."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError:
         raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
-    if not ipaddress.ip_address(address[0]).is_loopback:
-        # Also true of a promoted model: anyone who reaches the port could ask.
-        raise UsageError(
-            f"host must be a loopback address, as 127.0.0.1; got {host!r}. This version has no "
-            "authentication, and a model without a gate record must never leave the machine."
-        )
     listener = socket.socket(family, kind, proto)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -85,10 +93,13 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(listener: socket.socket, models: Sequence[ServedModel], *, as_json: bool) -> None:
+def _announce(
+    listener: socket.socket, models: Sequence[ServedModel], *, as_json: bool, tls: bool
+) -> None:
     """Print where the service listens and what it serves; warn of what nobody promoted."""
     address, port = listener.getsockname()[:2]
-    url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    scheme = "https" if tls else "http"
+    url = f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
     for model in models:
         if not model.promoted:
             typer.echo(

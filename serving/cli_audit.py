@@ -16,7 +16,7 @@ import typer
 
 from data_schema.errors import OutsideError, UsageError
 
-__all__ = ["audit"]
+__all__ = ["JsonOption", "acting_user", "audit"]
 
 audit = typer.Typer(
     help="The audit trail: who asked what, when, and which model answered.",
@@ -91,7 +91,7 @@ def prune(as_json: JsonOption = False) -> None:
     settings = read_settings()
     trail = open_trail(settings)
     days = settings.audit_retention_days
-    deleted = delete(trail, older_than_days=days, actor=_user())
+    deleted = delete(trail, older_than_days=days, actor=acting_user())
     trail.close()
     said = {"deleted": deleted, "older_than_days": days}
     typer.echo(
@@ -109,7 +109,9 @@ def adopt(as_json: JsonOption = False) -> None:
 
     settings = read_settings()
     keys = audit_keys(settings, make=True)
-    trail = go_on(database_of(settings), keys, HeadFile(head_path(settings), keys), actor=_user())
+    trail = go_on(
+        database_of(settings), keys, HeadFile(head_path(settings), keys), actor=acting_user()
+    )
     trail.close()
     typer.echo(
         json.dumps({"adopted": True})
@@ -118,7 +120,7 @@ def adopt(as_json: JsonOption = False) -> None:
     )
 
 
-def _user() -> str:
+def acting_user() -> str:
     """Return who runs the command, as the trail names them."""
     import getpass
 

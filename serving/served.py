@@ -194,7 +194,7 @@ def asked_of(request: Request, *, idempotency_key: str | None = None) -> Asked:
     """Return who sent a request, and to which address."""
     return Asked(
         request.app.state.trail,
-        actor="local",
+        actor=request.state.caller.actor,
         route=request.scope["route"].path,
         idempotency_key=idempotency_key,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from data_schema.errors import UsageError
@@ -45,6 +45,15 @@ class Settings(BaseSettings):
         Secret that signs the audit trail; a file of `state_dir` without it.
     audit_retention_days : int
         Days after which `osteon audit prune` may delete a record.
+    authentication : {"none", "required"}
+        Whether callers prove who they are; without it the service answers to this machine alone.
+    requests_per_minute : int
+        How often one caller may ask one worker, where authentication is required.
+    tls_certificate, tls_key : Path or None
+        Files of the certificate and its key; both or none.
+    trusted_proxies : tuple of str
+        Addresses of the proxies that keep the way to callers encrypted, comma-separated in the
+        environment. What they say of a caller is believed, and only what came over https answered.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -59,13 +68,25 @@ class Settings(BaseSettings):
     audit_key: SecretStr | None = None
     # Ten years: medical records are kept no shorter in most places.
     audit_retention_days: int = Field(default=3_653, ge=1)
+    authentication: Literal["none", "required"] = "none"
+    requests_per_minute: int = Field(default=1_200, ge=1)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = Field(default=None, validate_default=True)
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
 
-    @field_validator("names", mode="before")
+    @field_validator("names", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, names: object) -> object:
         if not isinstance(names, str):
             return names
         return tuple(name.strip() for name in names.split(",") if name.strip())
+
+    @field_validator("tls_key")
+    @classmethod
+    def _both(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("must be stated with tls_certificate")
+        return key
 
 
 def read_settings(**stated: Any) -> Settings:

@@ -19,7 +19,7 @@ from serving.tables import CHECKPOINT, HEAD, RECORDS
 
 __all__ = ["AuditTrail", "Entry", "Recorded"]
 
-Beside = Callable[[Connection], None]
+Beside = Callable[[Connection], object]
 
 _HEAD = select(HEAD.c.seq, HEAD.c.mac).with_for_update()
 _MOVE_HEAD = (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -457,6 +458,10 @@ def test_no_identifier_reaches_the_log(
     sent[0]["id"] = "Sentinel4711"
     with caplog.at_level("DEBUG", logger="serving"):
         answered(client, bundle(*sent))
+        # The line of a request is written after the client has the whole answer.
+        deadline = time.monotonic() + 10
+        while "$predict" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("serving")]
     assert any("/fhir/RiskAssessment/$predict" in line for line in ours)
     assert "Sentinel4711" not in " ".join(ours)

@@ -1,5 +1,7 @@
 """The public data sets as they are: patients, events and what became missing."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,10 +29,13 @@ IN_FOLDER = {
     "ciim_breda": (207, 58, 94),
 }
 
+IN_R = {"mgus2": (1384, 115, 5)}
+"""Of R's survival package."""
+
 
 def assert_is(name, expected):
     cohort = load_dataset(name)
-    assert (len(cohort), cohort.outcome.event.sum(), cohort.features.shape[1]) == expected
+    assert (len(cohort), (cohort.outcome.event == 1).sum(), cohort.features.shape[1]) == expected
     assert find_leaks(cohort.features, cohort.outcome) == []
 
 
@@ -45,8 +50,14 @@ def test_a_folder_s_data_set_is_the_published_one_without_leaks(name):
     assert_is(name, IN_FOLDER[name])
 
 
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not on this machine")
+@pytest.mark.parametrize("name", IN_R)
+def test_a_data_set_of_r_is_the_published_one_without_leaks(name):
+    assert_is(name, IN_R[name])
+
+
 def test_every_data_set_is_checked_here():
-    assert set(IN_PACKAGE) | set(IN_FOLDER) == set(ADAPTERS)
+    assert set(IN_PACKAGE) | set(IN_FOLDER) | set(IN_R) == set(ADAPTERS)
 
 
 def test_the_zeros_of_support2_are_as_many_as_its_notes_say():

@@ -1,0 +1,245 @@
+"""API keys: made, listed, rotated and revoked by command; only a hash of the secret is kept.
+
+The secret is 256 random bits, so that a plain hash of it can be neither guessed nor looked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from data_schema.errors import UsageError
+from serving.access.caller import ROLES, Caller
+from serving.audit.record import Action, AuditEvent, now
+from serving.audit.trail import AuditTrail, Entry
+from serving.database import Database
+from serving.tables import API_KEYS
+
+__all__ = ["ApiKey", "KeyRing", "create", "list_keys", "revoke", "rotate"]
+
+_SHAPE = re.compile(r"osteon_([0-9a-f]{12})_([0-9a-f]{64})")
+# So long a revoked key may still be let in by a worker that has just seen it.
+_SECONDS_REMEMBERED = 5.0
+_REMEMBERED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key, without its secret.
+
+    Parameters
+    ----------
+    id : str
+    name : str
+        Whose it is.
+    roles : tuple of str
+    created_at : str
+        RFC 3339, as the other two.
+    expires_at, revoked_at : str or None
+    """
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+    @property
+    def valid(self) -> bool:
+        """Whether it lets anybody in now."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now())
+
+
+def create(
+    trail: AuditTrail, name: str, roles: Sequence[str], *, days: int | None, actor: str
+) -> tuple[ApiKey, str]:
+    """Make a key; this is the only time that its text is seen.
+
+    Parameters
+    ----------
+    trail : AuditTrail
+        Records it, in the same transaction.
+    name : str
+        Whose it is.
+    roles : sequence of str
+        Of `ROLES`.
+    days : int or None
+        After how many days it ends by itself; never without it.
+    actor : str
+        Who makes it, as `AuditEvent.actor`.
+
+    Returns
+    -------
+    key : ApiKey
+    text : str
+        What the caller sends as `Authorization: Bearer TEXT`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such role, or none is given.
+    """
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown or not roles:
+        raise UsageError(f"role must be one or more of {', '.join(ROLES)}; got {list(roles)}.")
+    ends = None if days is None else _in(timedelta(days=days))
+    key, text, row = _new(name, tuple(dict.fromkeys(roles)), ends)
+    _record(
+        trail,
+        "key_created",
+        actor,
+        {"key": key.id, "name": name, "roles": list(key.roles)},
+        lambda connection: connection.execute(insert(API_KEYS).values(row)),
+    )
+    return key, text
+
+
+def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> tuple[ApiKey, str]:
+    """Make a key with the name and roles of another one, which ends after a time of grace.
+
+    Raises
+    ------
+    UsageError
+        If there is no such key, or it is not valid any more.
+    """
+    old = _valid(trail.database, key_id)
+    key, text, row = _new(old.name, old.roles, old.expires_at)
+    ends = min(_in(timedelta(hours=grace_hours)), old.expires_at or "9999")
+
+    def write(connection: Connection) -> None:
+        connection.execute(insert(API_KEYS).values(row))
+        connection.execute(update(API_KEYS).where(API_KEYS.c.id == old.id).values(expires_at=ends))
+
+    _record(trail, "key_rotated", actor, {"key": key.id, "name": old.name, "old": old.id}, write)
+    return key, text
+
+
+def revoke(trail: AuditTrail, key_id: str, *, actor: str) -> None:
+    """End a key; a worker that has just seen it lets it in for five more seconds.
+
+    Raises
+    ------
+    UsageError
+        If there is no such key, or it is not valid any more.
+    """
+    old = _valid(trail.database, key_id)
+    _record(
+        trail,
+        "key_revoked",
+        actor,
+        {"key": old.id, "name": old.name},
+        lambda connection: connection.execute(
+            update(API_KEYS).where(API_KEYS.c.id == old.id).values(revoked_at=now())
+        ),
+    )
+
+
+def list_keys(database: Database) -> list[ApiKey]:
+    """Return every key, the oldest first."""
+    with database.reading() as connection:
+        rows = connection.execute(select(API_KEYS).order_by(API_KEYS.c.created_at)).all()
+    return [_key(row) for row in rows]
+
+
+class KeyRing:
+    """The keys of a database, as one worker checks them.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: dict[str, tuple[float, Row[Any] | None]] = {}
+
+    def caller(self, text: str) -> Caller | None:
+        """Return whose key a text is, or None if it lets nobody in.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        match = _SHAPE.fullmatch(text)
+        row = self._row(match[1]) if match else None
+        if match is None or row is None or not _key(row).valid:
+            return None
+        if not hmac.compare_digest(_sha256(match[2]), row.secret_sha256):
+            return None
+        return Caller(f"key:{row.id}", frozenset(json.loads(row.roles)))
+
+    def _row(self, key_id: str) -> Row[Any] | None:
+        at, row = self._seen.get(key_id, (0.0, None))
+        if row is None or time.monotonic() - at > _SECONDS_REMEMBERED:
+            with self._database.reading() as connection:
+                row = connection.execute(
+                    select(API_KEYS).where(API_KEYS.c.id == key_id)
+                ).one_or_none()
+            if row is not None:  # what a stranger makes up must not fill the memory
+                if len(self._seen) >= _REMEMBERED:
+                    self._seen.clear()
+                self._seen[key_id] = (time.monotonic(), row)
+        return row
+
+
+def _new(name: str, roles: tuple[str, ...], ends: str | None) -> tuple[ApiKey, str, dict[str, Any]]:
+    key_id, secret = secrets.token_hex(6), secrets.token_hex(32)
+    key = ApiKey(key_id, name, roles, now(), ends, None)
+    row = {
+        "id": key.id,
+        "name": name,
+        "secret_sha256": _sha256(secret),
+        "roles": json.dumps(roles),
+        "created_at": key.created_at,
+        "expires_at": ends,
+    }
+    return key, f"osteon_{key_id}_{secret}", row
+
+
+def _valid(database: Database, key_id: str) -> ApiKey:
+    found = [key for key in list_keys(database) if key.id == key_id and key.valid]
+    if not found:
+        raise UsageError("key must be the id of a valid key; it is not. See `osteon keys list`.")
+    return found[0]
+
+
+def _record(
+    trail: AuditTrail,
+    action: Action,
+    actor: str,
+    detail: dict[str, Any],
+    write: Callable[[Connection], object],
+) -> None:
+    event = AuditEvent(action=action, actor=actor, status="ok", detail=detail)
+    trail.append_all([Entry(event, beside=write)])
+
+
+def _key(row: Row[Any]) -> ApiKey:
+    return ApiKey(
+        row.id,
+        row.name,
+        tuple(json.loads(row.roles)),
+        row.created_at,
+        row.expires_at,
+        row.revoked_at,
+    )
+
+
+def _sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _in(time_left: timedelta) -> str:
+    return (datetime.now(UTC) + time_left).isoformat(timespec="microseconds")

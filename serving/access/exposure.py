@@ -1,0 +1,52 @@
+"""Who could reach the service as it is set, and whether that is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from data_schema.errors import UsageError
+from serving.served import ServedModel
+from serving.settings import Settings
+
+__all__ = ["check_exposure"]
+
+
+def check_exposure(settings: Settings, address: str, models: Iterable[ServedModel]) -> None:
+    """Raise unless it is safe to listen on an address.
+
+    Parameters
+    ----------
+    settings : Settings
+    address : str
+        IP address that the service will listen on.
+    models : iterable of ServedModel
+
+    Raises
+    ------
+    UsageError
+        If others than this machine could come in without authentication or without TLS, ask a model
+        that nobody promoted, or if the key of the audit trail would lie beside the trail.
+    """
+    if ipaddress.ip_address(address).is_loopback and not settings.trusted_proxies:
+        return
+    encrypted = settings.tls_certificate is not None or bool(settings.trusted_proxies)
+    wanting = [
+        need
+        for need, there in (
+            ("OSTEON_AUTHENTICATION=required", settings.authentication == "required"),
+            ("OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY, or OSTEON_TRUSTED_PROXIES", encrypted),
+            ("OSTEON_AUDIT_KEY", settings.audit_key is not None),
+        )
+        if not there
+    ]
+    if wanting:
+        raise UsageError(
+            "host must be a loopback address, as 127.0.0.1, unless callers prove who they are and "
+            f"the way is encrypted; this one is not. Missing: {'; '.join(wanting)}."
+        )
+    if not all(model.promoted for model in models):
+        raise UsageError(
+            "host must be a loopback address for a model without a gate record, which must never "
+            "leave the machine. Promote it, or serve it on 127.0.0.1 without a proxy."
+        )

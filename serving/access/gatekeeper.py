@@ -1,0 +1,168 @@
+"""The gate: no request reaches a route before it is known who asks, and whether they may.
+
+It stands before the body is read. What is not named here asks for the role `predict`, so that a new
+route is closed until somebody opens it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from data_schema.errors import OsteonError
+from serving.access.caller import ANYBODY, LOCAL, Caller
+from serving.access.rate import RateLimit
+from serving.audit.record import AuditEvent
+from serving.audit.trail import AuditTrail
+from serving.problems import respond
+
+__all__ = ["Credentials", "Gatekeeper", "LoopbackGate"]
+
+_PUBLIC = frozenset({"/health/live", "/health/ready"})
+_READING = frozenset({"GET", "HEAD"})
+_ROLE_OF = {"/v1/outcomes": "outcomes"}
+_FAILURES_PER_MINUTE = 30
+_RETRY = {"Retry-After": "60"}
+_BEARER = {"WWW-Authenticate": "Bearer"}
+
+
+class Credentials(Protocol):
+    """A kind of credential: API keys, or tokens of an issuer."""
+
+    def caller(self, text: str) -> Caller | None:
+        """Return whose credential a text is, or None if it lets nobody in."""
+
+
+class LoopbackGate:
+    """ASGI middleware of a service without authentication: it answers to this machine alone.
+
+    A page of another site that a browser on this machine shows comes under that site's name, so the
+    name that was asked for counts too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            address = scope["client"][0] if scope.get("client") else "127.0.0.1"
+            if not (_is_loopback(address) and _is_loopback(_host(scope))):
+                await respond(scope["path"], 403)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["caller"] = LOCAL
+        await self._app(scope, receive, send)
+
+
+class Gatekeeper:
+    """ASGI middleware of a service with authentication.
+
+    Parameters
+    ----------
+    app : ASGI application
+    credentials : sequence of Credentials
+        Each is asked in turn.
+    trail : AuditTrail
+        Records who was turned away.
+    requests_per_minute : int
+        Of one caller, in this worker.
+    https_only : bool
+        Whether what a proxy did not receive over TLS is refused.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        credentials: Sequence[Credentials],
+        trail: AuditTrail,
+        requests_per_minute: int,
+        https_only: bool,
+    ) -> None:
+        self._app = app
+        self._credentials = tuple(credentials)
+        self._trail = trail
+        self._requests = RateLimit(requests_per_minute)
+        self._failures = RateLimit(_FAILURES_PER_MINUTE)
+        self._https_only = https_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            try:
+                refusal = await self._refusal(scope)
+            except OsteonError:
+                refusal = (503, {})
+            if refusal is not None:
+                status, headers = refusal
+                await respond(scope["path"], status, headers=headers)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
+        """Return why a request does not come in, or None; then the scope says whose it is."""
+        state = scope.setdefault("state", {})
+        if scope["path"] in _PUBLIC:
+            state["caller"] = ANYBODY
+            return None
+        if self._https_only and scope["scheme"] != "https":
+            return 403, {}
+        text = _bearer(scope)
+        caller = None if text is None else await run_in_threadpool(self._caller, text)
+        if caller is None:
+            reason = "no_credential" if text is None else "invalid_credential"
+            return await self._turned_away(scope, "unknown", reason, 401)
+        if not self._requests.allows(caller.actor):
+            return 429, _RETRY
+        role = None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
+        if role is not None and not caller.may(role):
+            return await self._turned_away(scope, caller.actor, f"not_{role}", 403)
+        state["caller"] = caller
+        return None
+
+    def _caller(self, text: str) -> Caller | None:
+        for kind in self._credentials:
+            caller = kind.caller(text)
+            if caller is not None:
+                return caller
+        return None
+
+    async def _turned_away(
+        self, scope: Scope, actor: str, reason: str, status: int
+    ) -> tuple[int, dict[str, str]]:
+        address = scope["client"][0] if scope.get("client") else "local"
+        # A flood of guesses must not become a flood of records.
+        if not self._failures.allows(address):
+            return 429, _RETRY
+        event = AuditEvent(action="denied", actor=actor, status=reason, detail={"address": address})
+        await run_in_threadpool(self._trail.append, event)
+        return status, _BEARER if status == 401 else {}
+
+
+def _bearer(scope: Scope) -> str | None:
+    """Return the one credential of a request; several are none."""
+    stated = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(stated) != 1:
+        return None
+    scheme, _, text = stated[0].decode("latin-1").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+def _host(scope: Scope) -> str:
+    """Return the name that was asked for, without its port."""
+    stated = str(dict(scope["headers"]).get(b"host", b""), "latin-1")
+    name = stated.rpartition(":")[0] if stated.rpartition(":")[2].isdigit() else stated
+    return name.strip("[]")
+
+
+def _is_loopback(name: str) -> bool:
+    if name.lower() in ("localhost", ""):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
