@@ -362,9 +362,10 @@ def _with_value(one: Moved) -> str:
 
 
 def as_png(figure: Figure) -> bytes:
-    """Return a figure as the content of a PNG file."""
+    """Return a figure as the content of a PNG file; its layout is settled from then on."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
+    figure.set_layout_engine("none")
     return content.getvalue()
 
 

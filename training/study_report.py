@@ -53,6 +53,7 @@ def write_study_report(study: Study, config: RunConfig, told: Mapping[str, Any])
     )
     described = describe(study.cohort, [groups])
     drawn = [*recorded_figure(described, words=words), *_figures(told, days, words)]
+    plots = {one.name: as_png(one.figure) for one in drawn}
     pictures = by_place(drawn)
     sections = (
         _at_a_glance(told),
@@ -109,7 +110,7 @@ def write_study_report(study: Study, config: RunConfig, told: Mapping[str, Any])
         sections,
         simulated=study.cohort.simulated,
     )
-    return WrittenPage(page, sections, {one.name: as_png(one.figure) for one in drawn})
+    return WrittenPage(page, sections, plots)
 
 
 def _event(study: Study) -> str:

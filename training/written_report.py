@@ -129,6 +129,7 @@ def write_report(
             risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
         ),
     ]
+    plots = {one.name: as_png(one.figure) for one in drawn}
     told = Told(
         contract=contract,
         external=external,
@@ -153,7 +154,6 @@ def write_report(
         sections,
         simulated=contract["simulated"],
     )
-    plots = {one.name: as_png(one.figure) for one in drawn}
     return WrittenReport(WrittenPage(page, sections, plots), explained)
 
 

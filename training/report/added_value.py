@@ -58,6 +58,8 @@ def added_value_section(
         f"{_signed(primary['without'], primary['with_panel'])}, is {_interval(primary)}; a gain up "
         f"to {told['margin']:g} is taken to be of no use.",
         f"Verdict: {told['verdict']}. {_SAYS[told['verdict']]}",
+        _likelihood(told["likelihood_ratio"]),
+        *_trade_off(told["test_trade_off"]),
         *(f"Not judged at {day} days: {why}." for day, why in told["not_judged"].items()),
     )
     tables = [_changes(told["changes"], told["resamples"])]
@@ -68,8 +70,30 @@ def added_value_section(
 
 def _named(added: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(
-        f"{PATHWAYS.get(name, name)} ({len(columns)} columns)" for name, columns in added.items()
+        f"{PATHWAYS.get(name, name)} ({len(columns)} column{'s' if len(columns) > 1 else ''})"
+        for name, columns in added.items()
     )
+
+
+def _likelihood(test: Mapping[str, Any]) -> str:
+    if test["statistic"] is None:
+        return f"No likelihood-ratio test: {test['note']}."
+    p = "< 0.0001" if test["p_value"] < 0.0001 else f"= {test['p_value']:.4f}"
+    return (
+        f"Likelihood ratio ({test['model']}): {test['statistic']:.1f} on "
+        f"{test['degrees_of_freedom']} degrees of freedom, p {p}; {100 * test['adequacy']:.0f} % "
+        "of the whole is there without the panel."
+    )
+
+
+def _trade_off(tests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for one in tests:
+        number = "no number of tests" if one["tests"] is None else f"{one['tests']:,.0f} tests"
+        ends = ("no number" if one[e] is None else f"{one[e]:,.0f}" for e in ("low", "high"))
+        yield (
+            f"Acting at a risk of {100 * one['threshold']:g} %: {number} of the panel for one more "
+            f"net true positive (95 % interval {' to '.join(ends)})."
+        )
 
 
 def _signed(without: float, with_panel: float) -> str:
@@ -84,6 +108,10 @@ def _interval(change: Mapping[str, Any]) -> str:
 
 def _plus(value: float | None) -> str:
     return "" if value is None else f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _changes(changes: Sequence[Mapping[str, Any]], resamples: int) -> Table:
@@ -109,10 +137,7 @@ def _change_rows(changes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ..
             yield (
                 f"{_METRICS[one['metric']]}{at}",
                 f"{one['horizon_days']:g}",
-                *(
-                    "" if one[key] is None else f"{one[key]:.3f}"
-                    for key in ("without", "with_panel")
-                ),
+                *(_plain(one[key]) for key in ("without", "with_panel")),
                 _interval(one),
             )
 

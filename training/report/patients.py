@@ -44,7 +44,7 @@ def flow_section(
     steps : mapping of str to FlowStep
         What is done with a group of patients -> the group.
     whole : str
-        Label of all of them.
+        Label of all of them, where there are several groups.
     event : str
         In the singular.
     competing : str or None
@@ -60,7 +60,7 @@ def flow_section(
         "Flow of patients",
         ("A cohort is read whole or not at all: no row is dropped in silence.",),
         tables=(_outcome_table(steps, event, competing),),
-        flow=(Box(whole, (_size(patients, stays),), parts),),
+        flow=parts if len(parts) == 1 else (Box(whole, (_size(patients, stays),), parts),),
     )
 
 

@@ -283,8 +283,8 @@ def _pooled_table(pooled: Sequence[_Json], by: str) -> Table:
                 METRIC_LABELS[one["metric"]][0],
                 f"{one['horizon_days']:g}",
                 f"{one['clusters']}",
-                f"{one['estimate']:.3f} ({one['low']:.3f} to {one['high']:.3f})",
-                f"{one['next_low']:.3f} to {one['next_high']:.3f}",
+                estimate_text(one),
+                f"{one['next_low']:.3f} to {one['next_high']:.3f}".replace("-", "\N{MINUS SIGN}"),
             )
             for one in pooled
         ),

@@ -55,6 +55,9 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     assert len(told["test_trade_off"]) == 3
     assert len(told["decision"]["gain"]["low"]) == len(told["decision"]["thresholds"])
     kept = json.loads((workplace.folder / "o" / "evaluation.json").read_text())
+    page = (workplace.folder / "o" / "report.html").read_text()
+    assert f"Verdict: {kept['added_value']['verdict']}." in page
+    assert (workplace.folder / "o" / "plots" / "added_value_net_benefit.png").is_file()
     assert kept["added_value"]["primary"] == primary
 
 

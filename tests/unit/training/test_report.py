@@ -171,6 +171,11 @@ def test_added_value_tells_its_verdict_and_each_part() -> None:
                 "alone": [change("auroc", 0.025)],
             }
         ],
+        "likelihood_ratio": {
+            **{"model": "Cox", "statistic": 20.0, "degrees_of_freedom": 2},
+            **{"p_value": 0.00001, "adequacy": 0.9, "note": ""},
+        },
+        "test_trade_off": [{"threshold": 0.1, "tests": 240.0, "low": None, "high": 110.0}],
         "not_judged": {"365": "needs more"},
     }
 
@@ -180,6 +185,8 @@ def test_added_value_tells_its_verdict_and_each_part() -> None:
     assert "is +0.0300 (+0.0200 to +0.0400)" in text
     assert "| Bone resorption | +0.0200 (+0.0100 to +0.0300) |" in text
     assert "Not judged at 365 days: needs more." in text
+    assert "20.0 on 2 degrees of freedom, p < 0.0001; 90 % of the whole" in text
+    assert "risk of 10 %: 240 tests of the panel for one more" in text
     assert "| Integrated discrimination improvement | 28 |  |  | +0.0200" in text
 
 
