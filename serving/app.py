@@ -10,8 +10,9 @@ from fastapi import FastAPI
 
 from serving import problems
 from serving.access.api_keys import KeyRing
-from serving.access.gatekeeper import Gatekeeper, LoopbackGate
+from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.audit.opening import open_trail
+from serving.audit.trail import AuditTrail
 from serving.door import Door
 from serving.openapi import PROBLEM_RESPONSES, describe
 from serving.routes import fhir, health, outcomes, page, predict, variables
@@ -31,6 +32,23 @@ ROUTERS = (
     health.router,
     page.router,
 )
+
+
+def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
+    """Return what callers may prove with who they are."""
+    accepted: list[Credentials] = [KeyRing(trail.database)]
+    if settings.oidc_issuers:
+        from serving.access.tokens import Tokens  # takes a while to import
+
+        assert settings.oidc_audience is not None  # the settings see to it
+        accepted.append(
+            Tokens(
+                settings.oidc_issuers,
+                audience=settings.oidc_audience,
+                roles_claim=settings.oidc_roles_claim,
+            )
+        )
+    return accepted
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
@@ -78,7 +96,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     else:
         app.add_middleware(
             Gatekeeper,
-            credentials=[KeyRing(trail.database)],
+            credentials=_credentials(settings, trail),
             trail=trail,
             requests_per_minute=settings.requests_per_minute,
             https_only=bool(settings.trusted_proxies),
