@@ -14,8 +14,9 @@ from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.audit.opening import open_trail
 from serving.audit.trail import AuditTrail
 from serving.door import Door
+from serving.metrics import Metrics
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import fhir, health, outcomes, page, predict, variables
+from serving.routes import fhir, health, metrics, outcomes, page, predict, variables
 from serving.routes import models as served_models
 from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
@@ -30,6 +31,7 @@ ROUTERS = (
     served_models.router,
     fhir.router,
     health.router,
+    metrics.router,
     page.router,
 )
 
@@ -88,6 +90,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     )
     app.state.served = Served(models)
     app.state.trail = trail
+    app.state.metrics = Metrics(app.state.served.models)
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
@@ -101,7 +104,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
             requests_per_minute=settings.requests_per_minute,
             https_only=bool(settings.trusted_proxies),
         )
-    app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Door, max_body_bytes=settings.max_body_bytes, count=app.state.metrics.count)
     app.add_middleware(SecurityHeaders)
     describe(app)
     return app

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Request, Response
 from serving import predictor
 from serving.schemas import PredictRequest, PredictResponse
 from serving.served import served_by
+from serving.strict_json import StrictRoute
 
 __all__ = ["router"]
 
@@ -22,7 +23,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-router = APIRouter(prefix="/v1", tags=["prediction"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["prediction"])
 
 
 @router.post("/predict", summary="Risks of one patient, explained", response_model=PredictResponse)
