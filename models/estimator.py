@@ -61,8 +61,9 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         Share of the pairs that a tree learns from.
     boosting_penalty : float
         L2 penalty of the leaves.
-    horizons_per_patient : int
-        Pairs per patient (at most 3 million in all).
+    horizons_per_patient : int, optional
+        Pairs per patient (at most 3 million in all). By default 24 for under 2,000 rows, where the
+        random draw of horizons is felt, and 6 for more.
     tuning_folds : int, optional
         Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
         that is affordable and steadier, and 3 for more.
@@ -114,7 +115,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         column_share: float = 0.5,
         row_share: float = 0.7,
         boosting_penalty: float = 5.0,
-        horizons_per_patient: int = 6,
+        horizons_per_patient: int | None = None,
         tuning_folds: int | None = None,
         interval_folds: int = 10,
         random_state: int = 0,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
 from data_schema.variables import Variable
+from models.blend import SMALL_COHORT
 from models.boosted import BoostingSettings
 from models.censoring import CensoringDistribution
 from models.censoring_strata import censoring_strata
@@ -27,6 +28,7 @@ MIN_EVENTS = 10
 
 LONGEST_SHARE = 0.99
 GRID_POINTS = 24
+HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 6
 
 Progress = Callable[[str, int, int], None]
 """Called with what was done, how many steps are done, and how many there are."""
@@ -50,7 +52,7 @@ class FitSettings:
     column_share: float
     row_share: float
     boosting_penalty: float
-    horizons_per_patient: int
+    horizons_per_patient: int | None
     tuning_folds: int | None
     interval_folds: int
     random_state: int
@@ -127,6 +129,15 @@ class TrainingCohort:
         """How many leading columns of `raw` are numbers."""
         return len(self.encoding["numbers"])
 
+    @property
+    def horizons_per_patient(self) -> int:
+        """How many horizons each patient is paired with."""
+        s = self.settings
+        if s.fixed_horizon:
+            return 1
+        small = len(self.target) < SMALL_COHORT
+        return s.horizons_per_patient or (HORIZONS_IF_SMALL if small else HORIZONS_IF_LARGE)
+
     def censoring(self, rows: Rows) -> Censoring:
         """Return how long the given patients were followed up, by stratum of the whole cohort."""
         strata = censoring_strata(
@@ -142,7 +153,7 @@ class TrainingCohort:
             self.target[rows],
             horizons_days=np.asarray(s.horizons_days),
             event_times=self.event_times(),
-            per_patient=1 if s.fixed_horizon else s.horizons_per_patient,
+            per_patient=self.horizons_per_patient,
             censoring=censoring.distribution,
             strata=censoring.strata[rows],
             rng=np.random.default_rng((s.random_state, seed)),

@@ -60,7 +60,8 @@ def run_benchmark(
     -------
     dict
         `dataset`, `protocol`, `repeats`, `machine`, `rows` (one per model) and `differences`
-        (Osteon minus each other model); against true risks also `figures`, each with its bounds.
+        (Osteon minus each other model); against true risks also
+        `figures`, each with its bounds, and `shares`, points by pathway.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def run_benchmark(
         "machine": machine(),
         "rows": found["rows"],
         "differences": found["differences"],
-        **({"figures": found["figures"]} if "figures" in found else {}),
+        **{key: found[key] for key in ("figures", "shares") if key in found},
     }
 
 

@@ -39,7 +39,11 @@ def evaluate(
     ] = None,
     landmark: Annotated[str, typer.Option(help="Time zero: 24h, 72h or discharge.")] = "",
     added_value: Annotated[
-        str, typer.Option(help="Pathways or variables, as resorption,formation: what they add.")
+        str,
+        typer.Option(
+            help="Pathways or variables, as resorption,formation: what they add; joined by + they "
+            "are one part."
+        ),
     ] = "",
     over: Annotated[
         str, typer.Option(help="Over which ones, as severity,person; all others without it.")

@@ -15,7 +15,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.outcomes import COMPETING
 from models.inference import RiskModel
 from training.competing_peers import COMPETING_PEERS
-from training.evaluation.concordance import harrell_c
+from training.evaluation.concordance import harrell_c, uno_c
 from training.evaluation.discrimination import auroc
 from training.evaluation.known_outcome import known_outcome
 from training.evaluation.overall import integrated_brier, ipa
@@ -41,7 +41,9 @@ SPLITS_PROTOCOL = (
 )
 FOLDS_PROTOCOL = (
     "{repeats} times {folds} folds of patients, the same for every model; a patient with the "
-    "competing event never has the event, and the peers are those that know of it"
+    "competing event never has the event, and the peers are those that know of it. c_ipcw: the C "
+    "index for competing risks of the risk by a day, over events up to that day, with inverse "
+    "probability of censoring weights (Wolbers et al. 2014)"
 )
 PROTOCOL = (
     "{splits}; nothing is learned from a test patient. Means over the splits. c: Harrell's C "
@@ -207,7 +209,11 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
         "c": float(harrell_c(time_days, event, curve.mean(axis=1))),
         "ibs": float(integrated_brier(time_days, event, curve, grid.days)),
     }
+    competes = bool((event == COMPETING).any())
     for column, day in enumerate(grid.quartiles):
+        if competes:
+            of_day = uno_c(time_days, event, at_quartiles[:, column], up_to_days=day)
+            found[f"c_ipcw_{day:g}"] = float(of_day)
         known = known_outcome(time_days, event, day)
         found[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
         found[f"ipa_{day:g}"] = float(ipa(known, at_quartiles[:, column]))
@@ -217,12 +223,16 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
 def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[str, Any]:
     """Return one line of the table: means over the splits."""
     found = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
+    by_day = {
+        metric: {f"{day:g}": found[f"{metric}_{day:g}"] for day in grid.quartiles}
+        for metric in ("c_ipcw", "auc", "ipa")
+        if f"{metric}_{grid.quartiles[0]:g}" in found
+    }
     return {
         "model": label,
         "c": found["c"],
         "ibs": found["ibs"],
-        "auc": {f"{day:g}": found[f"auc_{day:g}"] for day in grid.quartiles},
-        "ipa": {f"{day:g}": found[f"ipa_{day:g}"] for day in grid.quartiles},
+        **by_day,
         "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
         "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
         "explain_rows_per_second": _mean([f.explain_rows_per_second for f, _ in runs]),

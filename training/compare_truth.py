@@ -81,7 +81,8 @@ def compare_with_truth(
     -------
     dict
         `protocol`, `rows` (one per outcome and model), `figures` (one per `BOUNDS` and horizon,
-        with `passed`), and `differences`, which are none: the truth is no peer.
+        with `passed`), `shares` (points by pathway, true and found), and `differences`, which are
+        none: the truth is no peer.
 
     Raises
     ------
@@ -94,6 +95,7 @@ def compare_with_truth(
     truth = judged.truth
     rows: list[dict[str, Any]] = []
     figures: list[dict[str, Any]] = []
+    shares: list[dict[str, Any]] = []
     for outcome in outcomes:
         progress(f"fitting {outcome}")
         told = truth[truth["outcome"] == outcome]
@@ -103,7 +105,9 @@ def compare_with_truth(
         progress(f"judging {outcome}")
         features = _checked(judged, outcome).features
         rows += _rows(risk_model, features, told, outcome, seconds)
-        figures += _figures(risk_model, features, told, outcome)
+        moved = _shares(risk_model, features, told, outcome)
+        figures += _figures(risk_model, features, told, outcome, moved)
+        shares += moved
     return {
         "protocol": (
             f"{patients} simulated patients learned from, {patients} others judged by their true "
@@ -112,6 +116,7 @@ def compare_with_truth(
         ),
         "rows": rows,
         "figures": figures,
+        "shares": shares,
         "differences": [],
     }
 
@@ -152,7 +157,9 @@ def true_shares(told: pd.DataFrame) -> dict[str, float]:
     dict of str to float
         Pathway -> points.
     """
-    risk, base = told["risk_recorded"].to_numpy(), told["base_log_odds"].to_numpy()
+    # A risk that rounds to 1 has no log-odds.
+    risk = told["risk_recorded"].to_numpy().clip(1e-12, 1 - 1e-12)
+    base = told["base_log_odds"].to_numpy()
     way = logit(risk) - base
     near = np.abs(way) < 1e-6
     gain = np.where(near, risk * (1 - risk), (risk - expit(base)) / np.where(near, 1.0, way))
@@ -205,21 +212,42 @@ def _rows(
         }
 
 
-def _figures(
+def _shares(
     risk_model: RiskModel, features: pd.DataFrame, told: pd.DataFrame, outcome: str
+) -> list[dict[str, Any]]:
+    """Return the points of each pathway in the truth and in the model, by horizon."""
+    return [
+        {
+            "outcome": outcome,
+            "horizon_days": one.horizon_days,
+            "pathway": pathway,
+            "true": points,
+            # A pathway of which the model reads no variable moved nothing.
+            "found": one.pathways.get(pathway, 0.0),
+        }
+        for one in importance(risk_model, features)
+        for pathway, points in true_shares(told[told["horizon_days"] == one.horizon_days]).items()
+    ]
+
+
+def _figures(
+    risk_model: RiskModel,
+    features: pd.DataFrame,
+    told: pd.DataFrame,
+    outcome: str,
+    moved: Sequence[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
-    moved = {one.horizon_days: one.pathways for one in importance(risk_model, features)}
     for day in sorted(told["horizon_days"].unique()):
         rows = told[told["horizon_days"] == day]
         best = rows["risk_recorded"].to_numpy()
         risk = risk_model.risk(features, [day])[:, 0]
         expected = expected_outcome(best)
-        shares = true_shares(rows)
+        shares = [one for one in moved if one["horizon_days"] == day]
         values = {
             "AUC below the best attainable by": _auc(best, best) - _auc(best, risk),
             "mean predicted over mean true risk": float(risk.mean() / best.mean()),
             "ICI against the true risk": float(calibration_error(expected, np.tile(risk, 2)).ici),
-            "pathway shares, Spearman with the truth": _rank_agreement(shares, moved[day]),
+            "pathway shares, Spearman with the truth": _rank_agreement(shares),
         }
         for bound in BOUNDS:
             if bound.outcome == outcome:
@@ -239,7 +267,7 @@ def _auc(true: Risks, risk: Risks) -> float:
     return float(auroc(expected_outcome(true), np.tile(risk, 2)))
 
 
-def _rank_agreement(true: Mapping[str, float], found: Mapping[str, float]) -> float:
-    """Return Spearman's correlation over the pathways; one that was not found moved nothing."""
-    names = list(true)
-    return float(spearmanr([true[n] for n in names], [found.get(n, 0.0) for n in names])[0])
+def _rank_agreement(shares: Sequence[Mapping[str, Any]]) -> float:
+    """Return Spearman's correlation over the pathways."""
+    true, found = ([one[key] for one in shares] for key in ("true", "found"))
+    return float(spearmanr(true, found)[0])

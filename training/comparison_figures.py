@@ -14,7 +14,7 @@ from training.comparison_plots import (
 )
 from training.figures import Drawn, Words
 from training.report.performance import metric_at
-from training.small_cells import SMALLEST_CELL
+from training.report.study_sections import grouping_label, level_label
 
 __all__ = ["panel_figures", "risk_distribution_figure", "subgroup_figure", "validation_figure"]
 
@@ -80,8 +80,10 @@ def _groups(
             continue
         if group["grouping"] != heading:
             heading = group["grouping"]
-            rows.append(Estimate(heading.capitalize(), heading=True))
-        rows.append(Estimate(group["level"], metric["estimate"], metric["low"], metric["high"]))
+            rows.append(Estimate(grouping_label(heading), heading=True))
+        rows.append(
+            Estimate(level_label(group["level"]), metric["estimate"], metric["low"], metric["high"])
+        )
     if not rows:
         return
     known = overall is not None and overall["estimate"] is not None
@@ -126,10 +128,10 @@ def risk_distribution_figure(
             yield Drawn(
                 "risk_distribution",
                 "performance",
-                f"Predicted risks at {horizon_days:g} days: above the line of patients with the "
-                "event by then, below it of those without. Bins of fewer than "
-                f"{SMALLEST_CELL} patients are left empty.",
-                f"Histogram of predicted risks; median {with_event} of those with {words.event} by "
+                f"Predicted risks at {horizon_days:g} days of patients with the event by then and "
+                "of those without: quartiles, 5th and 95th percentile. Those lost before are left "
+                "out.",
+                f"Boxes of predicted risks; median {with_event} of those with {words.event} by "
                 f"then, {without} of those without.",
                 plot_risk_distribution(told, event_label=words.event, population=words.population),
             )

@@ -150,7 +150,8 @@ def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, populat
     Parameters
     ----------
     told : mapping
-        As `training.evaluation.risk_distribution.RiskDistribution.as_json` returns it.
+        As `training.evaluation.risk_distribution.RiskDistribution.as_json` returns it, with both
+        kinds of patients and the quantiles 5, 25, 50, 75 and 95 %.
     event_label : str
         What happens, in the singular.
     population : str
@@ -159,25 +160,35 @@ def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, populat
     Returns
     -------
     Figure
-        Bins of fewer than `SMALLEST_CELL` patients are left empty.
+        Boxes from the first to the third quartile, whiskers to the 5th and 95th percentile.
     """
     title = f"Predicted risks at {told['horizon_days']:g} days, by outcome"
-    edges = np.asarray(told["bin_edges"])
-    kinds = (("event", VERMILLION, f"{event_label} by then"), ("no_event", BLUE, "none by then"))
-    with journal_figure(4.6, 3.4, title=title, population=population) as figure:
+    kinds = {"event": f"{event_label} by then", "no_event": f"no {event_label} by then"}
+    with journal_figure(5.4, 2.2, title=title, population=population) as figure:
         axes = figure.subplots()
-        for (kind, colour, label), sign in zip(kinds, (1, -1), strict=True):
-            if kind in told["counts"]:
-                counts = np.array([n or 0 for n in told["counts"][kind]], dtype=float)
-                heights = sign * counts
-                axes.bar(
-                    edges[:-1], heights, np.diff(edges), align="edge", color=colour, label=label
-                )
-        axes.axhline(0, color=BLACK, linewidth=0.8)
-        axes.set_xlim(0, 1)
+        boxes = [
+            dict(
+                zip(("whislo", "q1", "med", "q3", "whishi"), told["quantiles"][kind], strict=True),
+                label=f"{label} ({told['n'][kind]:,})",
+                fliers=[],
+            )
+            for kind, label in kinds.items()
+        ]
+        drawn = axes.bxp(
+            boxes,
+            orientation="horizontal",
+            widths=0.5,
+            showfliers=False,
+            patch_artist=True,
+            medianprops={"color": BLACK, "linewidth": 1.6},
+        )
+        for box, colour in zip(drawn["boxes"], (VERMILLION, BLUE), strict=True):
+            box.set(facecolor=colour, alpha=0.55)
+        means = [told["mean"][kind] for kind in kinds]
+        axes.plot(means, [1, 2], "D", color=BLACK, markersize=4, label="mean")
+        axes.set(xlim=(0, 1), ylim=(2.6, 0.4))
+        axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(percent())
-        axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         axes.set_xlabel(f"Predicted risk of {event_label}")
-        axes.set_ylabel("Patients (above and below the line)")
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
     return figure

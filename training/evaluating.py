@@ -73,11 +73,11 @@ class Evaluation:
         with whole_folder(folder) as draft:
             Path(draft, "metrics.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
             Path(draft, "metrics.csv").write_text(_csv(told["metrics"]), encoding="utf-8")
-            Path(draft, "report.html").write_text(report.page, encoding="utf-8")
-            card = as_markdown(title, report.sections)
+            Path(draft, "report.html").write_text(report.written.page, encoding="utf-8")
+            card = as_markdown(title, report.written.sections)
             Path(draft, "model_card.md").write_text(card, encoding="utf-8")
             Path(draft, "plots").mkdir()
-            for name, png in report.plots.items():
+            for name, png in report.written.plots.items():
                 Path(draft, "plots", f"{name}.png").write_bytes(png)
 
 

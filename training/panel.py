@@ -12,6 +12,8 @@ from data_schema.variables import PATHWAYS, base_name
 
 __all__ = ["Panel", "panel_of"]
 
+_JOIN = "+"
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -41,8 +43,9 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
     ----------
     cohort : Cohort
     added, over : sequence of str
-        Keys of `PATHWAYS`, or variables of the cohort. A variable named in one of them is taken out
-        of a pathway named in the other. Without `over`, everything that is not added.
+        Keys of `PATHWAYS`, or variables of the cohort; several joined by `+` are one part of the
+        panel. A variable named in one of them is taken out of a pathway named in the other. Without
+        `over`, everything that is not added.
 
     Returns
     -------
@@ -55,17 +58,17 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
     """
     columns = list(map(str, cohort.features.columns))
     variables = {base_name(column) for column in columns}
-    _require_known([*added, *over], variables)
-    named = {name for name in (*added, *over) if name in variables}
+    single = [name for joined in (*added, *over) for name in joined.split(_JOIN)]
+    _require_known(single, variables)
+    named = variables & set(single)
 
-    def members(name: str) -> tuple[str, ...]:
-        if name in variables:
-            return tuple(column for column in columns if base_name(column) == name)
+    def members(joined: str) -> tuple[str, ...]:
+        wanted = set(joined.split(_JOIN))
         return tuple(
             column
             for column in columns
-            if base_name(column) not in named
-            and cohort.variables[base_name(column)].pathway == name
+            for base in [base_name(column)]
+            if base in wanted or (base not in named and cohort.variables[base].pathway in wanted)
         )
 
     by_name = {name: members(name) for name in dict.fromkeys(added)}
@@ -74,13 +77,14 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
         kept = tuple(column for name in dict.fromkeys(over) for column in members(name))
     else:
         kept = tuple(column for column in columns if column not in taken)
-    empty = [name for name in dict.fromkeys((*added, *over)) if not members(name)]
+    empty = [name for name in dict.fromkeys(single) if not members(name)]
     if empty:
         raise UsageError(
             f"pathways must have a column in the cohort; {', '.join(empty)} have none. "
             "Leave them out."
         )
-    if taken & set(kept) or not taken or not kept:
+    overlap = len(taken) < sum(map(len, by_name.values())) or taken & set(kept)
+    if overlap or not taken or not kept:
         raise UsageError(
             "a panel must be judged over other variables than its own, at least one on each side; "
             "it is not. Name each pathway or variable once."

@@ -25,7 +25,7 @@ from training.evaluation.added_value import (
     paired_changes,
     verdict,
 )
-from training.evaluation.clinical_use import TestTradeOff, test_trade_off
+from training.evaluation.clinical_use import TradeOff, trade_off
 from training.evaluation.decision_comparison import DecisionComparison, decision_comparison
 from training.evaluation.known_outcome import known_outcome, why_not_evaluable
 from training.evaluation.likelihood_ratio import LikelihoodRatio, likelihood_ratio
@@ -95,7 +95,7 @@ class PanelValue:
         Parts of the panel; empty where it has one.
     likelihood_ratio : LikelihoodRatio
         Of all follow-up up to the primary horizon.
-    trade_off : tuple of TestTradeOff
+    trade_off : tuple of TradeOff
         At the primary horizon, one for each threshold.
     decision : DecisionComparison
         Net benefit by threshold at the primary horizon.
@@ -119,7 +119,7 @@ class PanelValue:
     changes: tuple[Change, ...]
     pathways: tuple[PathwayValue, ...]
     likelihood_ratio: LikelihoodRatio
-    trade_off: tuple[TestTradeOff, ...]
+    trade_off: tuple[TradeOff, ...]
     decision: DecisionComparison
     not_judged: Mapping[float, str]
 
@@ -191,18 +191,13 @@ def panel_value(
     at = tuple(thresholds) or _around_event_rate(cohort, primary)
     if not all(0 < threshold < 1 for threshold in at):
         raise UsageError(f"thresholds must lie strictly between 0 and 1; got {list(at)}.")
-    columns = _models(panel)
-    risks = out_of_fold_risks(cohort, columns, horizons, config, progress=progress)
-    resampled: dict[str, Any] = {
-        "n_bootstrap": config.bootstrap_resamples,
-        "random_state": config.seed,
-        "groups": cohort.patient_id,
-    }
+    risks = out_of_fold_risks(cohort, _models(panel), horizons, config, progress=progress)
     told = outcome.time_days, outcome.event
+    resampled = _resampled(cohort, config)
     changes = paired_changes(*told, risks, [(WITHOUT, WITH)], thresholds=at, **resampled)[0]
     at_primary = _at(risks, primary)
-    first = next(c for c in changes if (c.metric, c.horizon_days) == ("auroc", primary))
-    gains = [c for c in changes if (c.metric, c.horizon_days) == ("net_benefit", primary)]
+    of_primary = [change for change in changes if change.horizon_days == primary]
+    first = next(change for change in of_primary if change.metric == "auroc")
     return PanelValue(
         outcome=study.outcome.name,
         event_label=study.outcome.event_label,
@@ -218,21 +213,26 @@ def panel_value(
         primary=first,
         verdict=verdict(first.low, first.high),
         changes=tuple(changes),
-        pathways=_pathways(panel, _changes_of_parts(told, panel, at_primary, at, resampled)),
+        pathways=_parts(told, panel, at_primary, at, resampled),
         likelihood_ratio=_likelihood_ratio(cohort, panel, primary),
-        trade_off=tuple(
-            test_trade_off(threshold, c.change, c.low, c.high)
-            for threshold, c in zip(at, gains, strict=True)
-        ),
+        trade_off=_trade_offs(of_primary),
         decision=decision_comparison(
             *told,
-            at_primary.risk[WITHOUT][:, 0],
-            at_primary.risk[WITH][:, 0],
+            *(at_primary.risk[name][:, 0] for name in (WITHOUT, WITH)),
             horizon_days=primary,
             **resampled,
         ),
         not_judged=not_judged,
     )
+
+
+def _resampled(cohort: Cohort, config: RunConfig) -> dict[str, Any]:
+    """Return how patients are resampled, for every interval alike."""
+    return {
+        "n_bootstrap": config.bootstrap_resamples,
+        "random_state": config.seed,
+        "groups": cohort.patient_id,
+    }
 
 
 def _models(panel: Panel) -> dict[str, list[str]]:
@@ -253,29 +253,34 @@ def _alone(name: str) -> str:
     return f"{name} alone"
 
 
-def _changes_of_parts(
+def _parts(
     told: tuple[NDArray[np.float64], NDArray[np.int64]],
     panel: Panel,
     risks: OutOfFold,
     thresholds: Sequence[float],
     resampled: Mapping[str, Any],
-) -> list[list[Change]]:
-    """Return the changes of each part left out, and of each alone, one after the other."""
+) -> tuple[PathwayValue, ...]:
+    """Return what each part adds on top of all others, and alone."""
     if len(panel.added) < 2:
-        return []
+        return ()
     pairs = [
         pair for name in panel.added for pair in ((_left_out(name), WITH), (WITHOUT, _alone(name)))
     ]
-    return paired_changes(*told, risks, pairs, thresholds=thresholds, **resampled)
-
-
-def _pathways(panel: Panel, changes: Sequence[Sequence[Change]]) -> tuple[PathwayValue, ...]:
-    """Return each part with its two rows of changes."""
+    changes = paired_changes(*told, risks, pairs, thresholds=thresholds, **resampled)
     return tuple(
         PathwayValue(name, members, tuple(on_top), tuple(alone))
         for (name, members), on_top, alone in zip(
-            panel.added.items(), changes[::2], changes[1::2], strict=False
+            panel.added.items(), changes[::2], changes[1::2], strict=True
         )
+    )
+
+
+def _trade_offs(changes: Sequence[Change]) -> tuple[TradeOff, ...]:
+    """Return the gain at each threshold as a number of tests."""
+    return tuple(
+        trade_off(change.threshold, change.change, change.low, change.high)
+        for change in changes
+        if change.threshold is not None
     )
 
 

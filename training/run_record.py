@@ -111,8 +111,8 @@ def keep_record(
                 [one.as_json() for one in report.explained.importance], indent=2
             ),
             "model_card.md": as_markdown(contract["name"], card),
-            REPORT: report.page,
-            **{f"plots/{name}.png": png for name, png in report.plots.items()},
+            REPORT: report.written.page,
+            **{f"plots/{name}.png": png for name, png in report.written.plots.items()},
         },
     )
 

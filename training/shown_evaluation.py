@@ -11,16 +11,19 @@ __all__ = ["show_study_evaluation", "show_subgroups"]
 
 _Json = Mapping[str, Any]
 
-_SHOWN = ("auroc", "ipa", "oe_ratio", "calibration_slope")
+_SHOWN = ("auroc", "oe_ratio")
 
 
 def show_subgroups(subgroups: Sequence[_Json]) -> None:
-    """Print each group at the last horizon that can be judged in it."""
+    """Print each group at the last horizon that can be judged in it, and which cannot be."""
     rows = [row for group in subgroups if (row := _group_row(group))]
-    if not rows:
-        return
-    print_lines(["", "By group, with 95 % intervals:"])
-    print_rows(["", "", "stays", "events", "days", *_SHOWN], rows, numbers=("stays", "events"))
+    if rows:
+        print_lines(["", "By group, with 95 % intervals:"])
+        numbers = ("stays", "events")
+        print_rows(["", "", "stays", "events", "days", *_SHOWN], rows, numbers=numbers)
+    small = [f"{g['grouping']} {g['level']}" for g in subgroups if not _group_row(g)]
+    if small:
+        print_lines([f"Too few patients or outcomes to be judged: {', '.join(small)}."])
 
 
 def show_study_evaluation(result: _Json) -> None:
@@ -57,7 +60,7 @@ def _show_added_value(told: _Json) -> None:
     print_lines(
         [
             "",
-            f"What {added} add over {over}, out of {told['folds']} folds by patient:",
+            f"Added value of {added} over {over}, in {told['folds']} folds by patient:",
             f"Verdict at {told['primary_horizon_days']:g} days: {told['verdict']}. AUROC "
             f"{primary['without']:.3f} without, {primary['with_panel']:.3f} with; change "
             f"{_interval(primary)}.",
@@ -157,16 +160,15 @@ def _instability_line(one: _Json) -> str:
 
 
 def _group_row(group: _Json) -> list[str]:
-    """Return one line of a group; none for one that is too small to be counted."""
-    if group["stays"] is None:
-        return []
+    """Return one line of a group; none for one that cannot be judged."""
     judged = [m for m in group["metrics"] if m["estimate"] is not None]
-    head = [group["grouping"], group["level"], str(group["stays"]), str(group["events"])]
     if not judged:
-        return [*head, "", group.get("note") or "too few outcomes", *[""] * (len(_SHOWN) - 1)]
+        return []
     days = judged[-1]["horizon_days"]
     at = {m["metric"]: m for m in judged if m["horizon_days"] == days}
-    return [*head, f"{days:g}", *(_estimate(at.get(name)) for name in _SHOWN)]
+    counts = ("withheld" if group[n] is None else str(group[n]) for n in ("stays", "events"))
+    cells = (_estimate(at.get(name)) for name in _SHOWN)
+    return [group["grouping"], group["level"], *counts, f"{days:g}", *cells]
 
 
 def _estimate(metric: _Json | None) -> str:

@@ -23,6 +23,7 @@ from training.panel import panel_of
 from training.panel_value import PanelValue, panel_value
 from training.patients_needed import patients_needed
 from training.refits import bootstrap_risks, refit
+from training.study_report import write_study_report
 
 __all__ = ["Questions", "StudyEvaluation", "evaluate_study"]
 
@@ -78,6 +79,8 @@ class StudyEvaluation:
     Parameters
     ----------
     study : Study
+    config : RunConfig
+        That the fits were made with.
     added_value : PanelValue or None
     internal_external : InternalExternal or None
     instability : tuple of Instability
@@ -87,6 +90,7 @@ class StudyEvaluation:
     """
 
     study: Study
+    config: RunConfig
     added_value: PanelValue | None
     internal_external: InternalExternal | None
     instability: tuple[Instability, ...]
@@ -113,7 +117,7 @@ class StudyEvaluation:
         }
 
     def write(self, folder: Path) -> None:
-        """Make a folder with `evaluation.json`, whole or not at all.
+        """Make a folder with `evaluation.json`, report and plots, whole or not at all.
 
         Raises
         ------
@@ -122,9 +126,15 @@ class StudyEvaluation:
         OutsideError
             If the file system will not take it.
         """
+        told = self.as_json()
+        written = write_study_report(self.study, self.config, told)
         with whole_folder(folder) as draft:
-            told = json.dumps(self.as_json(), indent=2)
-            Path(draft, "evaluation.json").write_text(told, encoding="utf-8")
+            text = json.dumps(told, indent=2)
+            Path(draft, "evaluation.json").write_text(text, encoding="utf-8")
+            Path(draft, "report.html").write_text(written.page, encoding="utf-8")
+            Path(draft, "plots").mkdir()
+            for name, png in written.plots.items():
+                Path(draft, "plots", f"{name}.png").write_bytes(png)
 
 
 def evaluate_study(
@@ -167,6 +177,7 @@ def evaluate_study(
         _LOG.info("held out each of %d %ss", len(validated.clusters), questions.by)
     return StudyEvaluation(
         study,
+        config,
         added,
         validated,
         _instability(study, config, questions, progress),

@@ -29,18 +29,25 @@ from training.report.content import Picture, Section
 from training.report.page import report_page
 from training.report.performance import metric_at
 
-__all__ = ["WrittenReport", "step_of", "write_report"]
+__all__ = ["WrittenPage", "WrittenReport", "by_place", "step_of", "write_report"]
 
 _GIVEN = "The cohort that was given to be evaluated on."
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenReport:
-    """A report: one page, its sections, its figures as PNG by name, and what was explained."""
+class WrittenPage:
+    """A report: one page, its sections, and its figures as PNG by name."""
 
     page: str
     sections: tuple[Section, ...]
     plots: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """The report of a model, and what was explained for it."""
+
+    written: WrittenPage
     explained: ExplainedCohort
 
 
@@ -137,7 +144,7 @@ def write_report(
         by_outcome=described,
         compared=compared,
         explained=explained,
-        pictures=_by_place(drawn),
+        pictures=by_place(drawn),
     )
     sections = report_sections(told)
     page = report_page(
@@ -146,7 +153,8 @@ def write_report(
         sections,
         simulated=contract["simulated"],
     )
-    return WrittenReport(page, sections, {one.name: as_png(one.figure) for one in drawn}, explained)
+    plots = {one.name: as_png(one.figure) for one in drawn}
+    return WrittenReport(WrittenPage(page, sections, plots), explained)
 
 
 def step_of(
@@ -167,7 +175,8 @@ def _judged_horizons(judged: Answers, evaluated: Mapping[str, Any]) -> list[floa
     return [days for days in judged.horizons_days if days in usable]
 
 
-def _by_place(drawn: list[Drawn]) -> dict[str, list[Picture]]:
+def by_place(drawn: list[Drawn]) -> dict[str, list[Picture]]:
+    """Return figures as pictures of a page, by the section where they belong."""
     places: dict[str, list[Picture]] = {}
     for one in drawn:
         if one.place != "files":

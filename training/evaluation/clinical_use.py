@@ -10,17 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.known_outcome import KnownOutcome
 
-__all__ = ["TestTradeOff", "net_benefit", "net_benefit_of_all", "test_trade_off"]
+__all__ = ["TradeOff", "net_benefit", "net_benefit_of_all", "trade_off"]
 
 
 @dataclass(frozen=True, slots=True)
-class TestTradeOff:
+class TradeOff:
     """How many patients have to be tested for one more net true positive; lower is better.
 
     Infinite where testing gains nothing, also as an end of the interval.
     """
-
-    __test__ = False
 
     threshold: float
     tests: float
@@ -116,7 +114,7 @@ def net_benefit_of_all(outcome: KnownOutcome, thresholds: ArrayLike) -> NDArray[
     return net_benefit(outcome, np.ones(len(outcome.happened)), thresholds)
 
 
-def test_trade_off(threshold: float, gain: float, low: float, high: float) -> TestTradeOff:
+def trade_off(threshold: float, gain: float, low: float, high: float) -> TradeOff:
     r"""Return what a gain in net benefit means for a marker that costs something.
 
     A panel is worth its costs where finding one more patient with the event, at no more false
@@ -131,7 +129,7 @@ def test_trade_off(threshold: float, gain: float, low: float, high: float) -> Te
 
     Returns
     -------
-    TestTradeOff
+    TradeOff
 
     Notes
     -----
@@ -143,15 +141,11 @@ def test_trade_off(threshold: float, gain: float, low: float, high: float) -> Te
 
     Examples
     --------
-    >>> test_trade_off(0.2, 0.01, -0.002, 0.02)
-    TestTradeOff(threshold=0.2, tests=100.0, low=50.0, high=inf)
+    >>> trade_off(0.2, 0.01, -0.002, 0.02)
+    TradeOff(threshold=0.2, tests=100.0, low=50.0, high=inf)
     """
     tests, most, least = (1 / one if one > 0 else np.inf for one in (gain, low, high))
-    return TestTradeOff(threshold, tests, least, most)
-
-
-# pytest takes every function of this name for a test.
-test_trade_off.__test__ = False  # type: ignore[attr-defined]
+    return TradeOff(threshold, tests, least, most)
 
 
 def _checked(thresholds: ArrayLike) -> NDArray[np.float64]:

@@ -10,20 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import is_known
+from training.small_cells import hidden_cells
 
-__all__ = ["QUANTILES", "SMALLEST_CELL", "RiskDistribution", "risk_distribution"]
+__all__ = ["KINDS", "QUANTILES", "RiskDistribution", "risk_distribution"]
+
+KINDS = ("all", "event", "no_event", "unknown")
+"""The patients, and what is known of them at the horizon."""
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-SMALLEST_CELL = 10
-"""A bin of fewer patients is not told."""
 
 _BINS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class RiskDistribution:
-    """Predicted risks at one horizon by what happened: `event`, `no_event`, `unknown`, and `all`.
+    """Predicted risks at one horizon by what happened: one entry for each of `KINDS`.
 
     Parameters
     ----------
@@ -46,10 +47,13 @@ class RiskDistribution:
     counts: dict[str, NDArray[np.int64]]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the distribution; bins under `SMALLEST_CELL` patients are null, small kinds left
-        out.
+        """Return the distribution; null stands for a count that tells of a few patients, and a kind
+        of few patients is left out.
         """
-        told = [kind for kind, n in self.n.items() if n >= SMALLEST_CELL]
+        small = hidden_cells(np.array([[self.n[kind] for kind in KINDS]]))[0]
+        told = [kind for kind, hide in zip(KINDS, small, strict=True) if not hide and self.n[kind]]
+        bins = np.column_stack([self.counts[kind] for kind in KINDS])
+        hidden = dict(zip(KINDS, hidden_cells(bins).T, strict=True))
         return {
             "horizon_days": self.horizon_days,
             "n": {kind: self.n[kind] for kind in told},
@@ -58,7 +62,10 @@ class RiskDistribution:
             "quantiles": {kind: list(self.quantiles[kind]) for kind in told},
             "bin_edges": self.bin_edges.tolist(),
             "counts": {
-                kind: [int(n) if n >= SMALLEST_CELL else None for n in self.counts[kind]]
+                kind: [
+                    None if hide else int(n)
+                    for n, hide in zip(self.counts[kind], hidden[kind], strict=True)
+                ]
                 for kind in told
             },
         }
@@ -88,7 +95,7 @@ def risk_distribution(
     --------
     >>> found = risk_distribution([5, 20, 3], [1, 0, 0], [[0.6], [0.2], [0.3]], [10])[0]
     >>> found.n, found.mean["event"]
-    ({'event': 1, 'no_event': 1, 'unknown': 1, 'all': 3}, 0.6)
+    ({'all': 3, 'event': 1, 'no_event': 1, 'unknown': 1}, 0.6)
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     predicted = np.asarray(risk, dtype=np.float64)
@@ -104,10 +111,10 @@ def _at(
     happened = (kind == 1) & (time <= days)
     known = is_known(time, kind, days)
     groups = {
+        "all": risk,
         "event": risk[happened],
         "no_event": risk[known & ~happened],
         "unknown": risk[~known],
-        "all": risk,
     }
     edges = np.linspace(0.0, 1.0, _BINS + 1)
     return RiskDistribution(

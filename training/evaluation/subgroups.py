@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,12 @@ from training.evaluation.known_outcome import known_outcome, pseudo_outcome, why
 from training.evaluation.overall import brier, ipa
 from training.evaluation.pseudo_values import pseudo_values
 from training.evaluation.summary import Metric
+from training.small_cells import hidden_cells
 
 __all__ = ["SMALLEST_SUBGROUP", "SUBGROUP_METRICS", "Subgroup", "evaluate_subgroups"]
 
 SMALLEST_SUBGROUP = 50
 """Patients below which a group gets no metric."""
-
-SMALLEST_COUNT = 10
-"""A group of fewer patients is not even counted."""
 
 SUBGROUP_METRICS = (
     "auroc",
@@ -48,7 +47,7 @@ class Subgroup:
     grouping, level : str
         What patients are told apart by, and which of them these are.
     stays, events : int or None
-        None for fewer than `SMALLEST_COUNT` stays.
+        None where a count is small, or would tell a small one.
     metrics : tuple of Metric
         `SUBGROUP_METRICS` at each horizon; none in a group that is too small.
     note : str
@@ -139,21 +138,44 @@ def evaluate_subgroups(
     predicted = np.asarray(risk, dtype=np.float64)
     patient = np.arange(len(time)) if patients is None else np.asarray(patients)
     thresholds = _event_rates(time, kind, horizons_days)
-    return tuple(
-        _subgroup(
-            (grouping, str(level)),
-            time[rows],
-            kind[rows],
-            predicted[rows],
-            thresholds,
-            n_bootstrap=n_bootstrap,
-            random_state=random_state,
-            patients=patient[rows],
-        )
-        for grouping, levels in groupings.items()
-        for level in sorted(set(levels), key=_by_number)
-        for rows in [levels == level]
+    found = []
+    for grouping, levels in groupings.items():
+        names = sorted(set(levels), key=_by_number)
+        members = [levels == name for name in names]
+        counts = _shown_counts(members, kind == 1)
+        for name, rows, (stays, events) in zip(names, members, counts, strict=True):
+            metrics, note = _metrics(
+                time[rows],
+                kind[rows],
+                predicted[rows],
+                thresholds,
+                n_bootstrap=n_bootstrap,
+                random_state=random_state,
+                patients=patient[rows],
+            )
+            found.append(Subgroup(grouping, str(name), stays, events, metrics, note))
+    return tuple(found)
+
+
+def _shown_counts(
+    members: Sequence[NDArray[np.bool_]], happened: NDArray[np.bool_]
+) -> list[tuple[int | None, int | None]]:
+    """Return stays and events of each level, without those that tell of a few patients."""
+    everybody = np.ones(len(happened), dtype=bool)
+    table = np.array(
+        [
+            [int((rows & chosen).sum()) for rows in (everybody, *members)]
+            for chosen in (happened, ~happened)
+        ]
     )
+    stays = table.sum(axis=0)
+    no_stays, no_events = hidden_cells(stays[None])[0, 1:], hidden_cells(table)[:, 1:].any(axis=0)
+    return [
+        (None if no_count else int(n), None if no_count or no_event else int(events))
+        for n, events, no_count, no_event in zip(
+            stays[1:], table[0, 1:], no_stays, np.atleast_1d(no_events), strict=True
+        )
+    ]
 
 
 def _by_number(level: str) -> list[str | int]:
@@ -174,8 +196,7 @@ def _event_rates(
     }
 
 
-def _subgroup(
-    name: tuple[str, str],
+def _metrics(
     time: NDArray[np.float64],
     kind: NDArray[np.int64],
     risk: NDArray[np.float64],
@@ -184,13 +205,10 @@ def _subgroup(
     n_bootstrap: int,
     random_state: int,
     patients: NDArray[np.object_],
-) -> Subgroup:
-    """Return the metrics of the patients of one group."""
-    stays, events = len(time), int((kind == 1).sum())
-    if stays < SMALLEST_COUNT:
-        return Subgroup(*name, None, None, (), f"fewer than {SMALLEST_COUNT} patients")
-    if stays < SMALLEST_SUBGROUP:
-        return Subgroup(*name, stays, events, (), f"fewer than {SMALLEST_SUBGROUP} patients")
+) -> tuple[tuple[Metric, ...], str]:
+    """Return the metrics of the patients of one group, or why there are none."""
+    if len(time) < SMALLEST_SUBGROUP:
+        return (), f"fewer than {SMALLEST_SUBGROUP} patients"
     censoring = CensoringDistribution.fit(time, kind)
     metrics: list[Metric] = []
     for column, (days, threshold) in enumerate(thresholds.items()):
@@ -199,31 +217,12 @@ def _subgroup(
             note = note or "cannot be judged in the whole cohort"
             metrics += [Metric(m, days, np.nan, np.nan, np.nan, note) for m in SUBGROUP_METRICS]
             continue
-        pseudo, predicted = pseudo_values(time, kind, days), risk[:, column]
-
-        def statistic(
-            counts: NDArray[np.float64] | None,
-            days: float = days,
-            threshold: float = threshold,
-            pseudo: NDArray[np.float64] = pseudo,
-            predicted: NDArray[np.float64] = predicted,
-        ) -> NDArray[np.float64]:
-            outcome = known_outcome(time, kind, days, counts=counts)
-            known = pseudo_outcome(pseudo, counts=counts)
-            return np.stack(
-                [
-                    auroc(outcome, predicted),
-                    brier(outcome, predicted),
-                    ipa(outcome, predicted),
-                    oe_ratio(known, predicted),
-                    calibration_intercept(known, predicted),
-                    calibration_slope(known, predicted),
-                    net_benefit(outcome, predicted, threshold)[0],
-                ]
-            )
-
         found = bootstrap_interval(
-            statistic, stays, n_resamples=n_bootstrap, random_state=random_state, groups=patients
+            partial(_at_horizon, time, kind, risk[:, column], days, threshold),
+            len(time),
+            n_resamples=n_bootstrap,
+            random_state=random_state,
+            groups=patients,
         )
         metrics += [
             _metric(metric, days, *map(float, ends))
@@ -231,7 +230,31 @@ def _subgroup(
                 SUBGROUP_METRICS, found.estimate, found.low, found.high, strict=True
             )
         ]
-    return Subgroup(*name, stays, events, tuple(metrics))
+    return tuple(metrics), ""
+
+
+def _at_horizon(
+    time: NDArray[np.float64],
+    kind: NDArray[np.int64],
+    risk: NDArray[np.float64],
+    days: float,
+    threshold: float,
+    counts: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Return `SUBGROUP_METRICS` in their order; pseudo-values are those of the group as it is."""
+    outcome = known_outcome(time, kind, days, counts=counts)
+    known = pseudo_outcome(pseudo_values(time, kind, days), counts=counts)
+    return np.stack(
+        [
+            auroc(outcome, risk),
+            brier(outcome, risk),
+            ipa(outcome, risk),
+            oe_ratio(known, risk),
+            calibration_intercept(known, risk),
+            calibration_slope(known, risk),
+            net_benefit(outcome, risk, threshold)[0],
+        ]
+    )
 
 
 def _metric(metric: str, days: float, estimate: float, low: float, high: float) -> Metric:

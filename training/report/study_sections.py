@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from training.report.content import Picture, Section, Table
 from training.report.performance import METRIC_LABELS, estimate_text, metric_at
-from training.small_cells import shown_count
+from training.small_cells import SMALLEST_CELL, hidden_cells, shown_count
 
 __all__ = [
+    "grouping_label",
     "instability_section",
+    "level_label",
     "sample_size_section",
     "subgroups_section",
     "validation_section",
@@ -233,18 +237,35 @@ def _group_table(groups: Sequence[_Json], days: float, caption: str) -> Table:
     )
 
 
+def grouping_label(grouping: str) -> str:
+    """Return what patients are told apart by, as a reader sees it."""
+    known = {"egfr": "eGFR (mL/min/1.73 m²)", "age": "Age (years)"}
+    return known.get(grouping, grouping.capitalize())
+
+
+def level_label(level: str) -> str:
+    """Return a group's name as a reader sees it."""
+    return level.replace("_", " ")
+
+
 def _group_rows(groups: Sequence[_Json], days: float) -> Iterator[tuple[str, ...]]:
-    heading = ""
-    for group in groups:
-        if group["grouping"] != heading:
-            heading = group["grouping"]
-            yield (heading.capitalize(),)
-        counts = (
-            "fewer than 10" if group[key] is None else shown_count(group[key])
-            for key in ("stays", "events")
-        )
-        metrics = (metric_at(group["metrics"], name, days) for name in _IN_GROUPS)
-        yield (group["level"], *counts, *map(_short_estimate, metrics))
+    for grouping in dict.fromkeys(group["grouping"] for group in groups):
+        yield (grouping_label(grouping),)
+        members = [group for group in groups if group["grouping"] == grouping]
+        stays, events = (_told_counts([one[key] for one in members]) for key in ("stays", "events"))
+        for group, n, happened in zip(members, stays, events, strict=True):
+            metrics = (metric_at(group["metrics"], name, days) for name in _IN_GROUPS)
+            yield (level_label(group["level"]), n, happened, *map(_short_estimate, metrics))
+
+
+def _told_counts(counts: Sequence[int | None]) -> list[str]:
+    """Return counts that make up a known total, without one that would tell of a few patients."""
+    numbers = np.array([1 if count is None else count for count in counts], dtype=np.int64)
+    hidden = hidden_cells(np.array([[max(numbers.sum(), SMALLEST_CELL), *numbers]]))[0, 1:]
+    return [
+        "withheld" if hide else shown_count(int(number))
+        for number, hide in zip(numbers, hidden, strict=True)
+    ]
 
 
 def _short_estimate(metric: _Json | None) -> str:

@@ -36,7 +36,7 @@ class Recorded:
 
     Parameters
     ----------
-    rows : slice
+    rows : ndarray of int, shape (n_patients,)
         Where they stand in the world.
     told : Evidence
         Markers measured above their limit.
@@ -46,7 +46,7 @@ class Recorded:
         Residual of the limit there.
     """
 
-    rows: slice
+    rows: NDArray[np.int64]
     told: Evidence
     below: NDArray[np.bool_]
     limit: NDArray[np.float64]

@@ -47,7 +47,7 @@ STATES = (
     "setback",
 )
 """`organs` is liver and coagulation; `osteoclast` the OPG/RANKL signal; `setback` is whether organ
-failure will resolve, which no marker of the first day shows."""
+failure will not resolve, which hardly any marker of the first day shows."""
 
 DAYS = (1, 3, 7, 14, 28)
 """Days of the stay on which blood is drawn."""
@@ -60,7 +60,7 @@ CORRELATIONS: Mapping[tuple[str, str], tuple[float, Basis]] = {
     ("severity", "estrogen"): (0.40, assumed("3: AUROC of estradiol 0.64-0.74")),
     ("severity", "osteopontin"): (0.20, assumed("2: higher if APACHE II > 10")),
     ("severity", "calcium"): (-0.20, assumed()),
-    ("severity", "phosphate"): (0.15, assumed()),
+    ("severity", "phosphate"): (0.20, assumed()),
     ("severity", "vitamin_d"): (-0.15, assumed("7: 25-OH D with APACHE II r = -0.2")),
     ("severity", "anabolic"): (-0.25, assumed()),
     ("severity", "wnt"): (0.25, assumed("6: sclerostin tracks severity")),

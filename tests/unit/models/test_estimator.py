@@ -520,3 +520,22 @@ def test_a_contract_holds_medians_and_no_patient(fitted) -> None:
     example = fitted.risk_model_.contract["example"]
 
     assert example == {name: float(f"{frame[name].median():.2g}") for name in frame}
+
+
+@pytest.mark.parametrize(
+    ("n", "stated", "expected"), [(1_999, None, 24), (2_000, None, 6), (50, 3, 3)]
+)
+def test_a_small_cohort_is_paired_with_more_horizons(n, stated, expected):
+    rng = np.random.default_rng(0)
+    model = CumulativeIncidenceModel(horizons_days=(30.0,), horizons_per_patient=stated)
+    target = survival_target(rng.uniform(1, 100, n), np.arange(n) % 2)
+    cohort = training_cohort.TrainingCohort.prepare(
+        pd.DataFrame({"age": rng.normal(60, 10, n)}),
+        target,
+        groups=None,
+        sites=None,
+        settings=model._settings(),
+    )
+    everyone = np.arange(n)
+    pairs = cohort.pairs(everyone, cohort.censoring(everyone), 0)
+    assert pairs.horizon_days.shape == (n, expected)

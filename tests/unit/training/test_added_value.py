@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from training.evaluation.added_value import OutOfFold, paired_changes, verdict
-from training.evaluation.clinical_use import net_benefit, test_trade_off
+from training.evaluation.clinical_use import net_benefit, trade_off
 from training.evaluation.decision_comparison import decision_comparison
 from training.evaluation.intervals import bootstrap_interval
 from training.evaluation.known_outcome import known_outcome
@@ -109,7 +109,7 @@ def test_folds_widen_the_interval_of_models_that_learned_from_the_patients() -> 
 
 
 def test_the_trade_off_is_infinite_where_nothing_is_gained() -> None:
-    found = test_trade_off(0.2, -0.001, -0.01, 0.02)
+    found = trade_off(0.2, -0.001, -0.01, 0.02)
 
     assert (found.tests, found.low, found.high) == (np.inf, 50.0, np.inf)
     assert found.as_json()["tests"] is None

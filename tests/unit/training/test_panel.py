@@ -37,6 +37,15 @@ def test_without_over_everything_else_is_there() -> None:
     )
 
 
+def test_joined_names_are_one_part_of_the_panel() -> None:
+    panel = panel_of(cohort(), ["resorption+fgf23_mineral", "lactate"], ["person"])
+
+    assert panel.added == {
+        "resorption+fgf23_mineral": ("ctx_s", "ctx_s__max", "fgf23_c", "fgf23_c__below"),
+        "lactate": ("lactate",),
+    }
+
+
 def test_a_variable_by_name_leaves_its_pathway() -> None:
     panel = panel_of(cohort(), ["lactate"], ["severity"])
 
@@ -48,6 +57,8 @@ def test_a_variable_by_name_leaves_its_pathway() -> None:
     [
         (["resorbtion"], [], "Did you mean resorption"),
         (["wnt"], ["severity"], "must have a column in the cohort; wnt have none"),
+        (["resorption", "resorption+formation"], ["age"], "formation have none"),
+        (["resorption", "resorption+fgf23_mineral"], ["age"], "judged over other variables"),
         (["severity"], ["severity"], "judged over other variables than its own"),
     ],
 )

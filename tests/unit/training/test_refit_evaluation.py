@@ -1,13 +1,16 @@
 """Sample size, instability and pooling, against published figures, R and closed forms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from data_schema.biomarkers import VARIABLES
+from data_schema.cohort import Cohort, OutcomeData
 from training.evaluation.instability import instability
 from training.evaluation.pooling import pool_metric, random_effects
 from training.evaluation.sample_size import sample_size
 from training.evaluation.summary import Metric
-from training.patients_needed import too_few_patients
+from training.patients_needed import patients_needed, too_few_patients
 
 # rma(yi, vi, method = "DL", test = "knha") of metafor 3.8; prediction interval with t on k - 2.
 METAFOR = (
@@ -82,3 +85,24 @@ def test_instability_is_the_mean_distance_and_the_share_of_flips() -> None:
     near = int(np.abs(risk - 0.5).argmin())
     assert found.flips[0.5][near] > 0.3
     assert set(found.as_json()["share_wider_than"]) == {"0.05", "0.1", "0.2"}
+
+
+def test_parameters_are_numbers_and_levels_beyond_the_first() -> None:
+    stays = np.arange(40).astype(str).astype(object)
+    cohort = Cohort(
+        features=pd.DataFrame(
+            {
+                "age": np.arange(40.0),
+                "sex": np.tile(np.array(["female", "male"], dtype=object), 20),
+                "admission_type": np.tile(np.array(["a", "b", "c", "d"], dtype=object), 10),
+            }
+        ),
+        variables=VARIABLES,
+        patient_id=stays,
+        stay_id=stays,
+        outcome=OutcomeData("mortality", np.full(40, 28.0), np.arange(40) % 2),
+    )
+
+    (needed,) = patients_needed(cohort, [28.0])
+
+    assert (needed.parameters, needed.event_rate) == (1 + 1 + 3, 0.5)

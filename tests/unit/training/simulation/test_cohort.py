@@ -159,3 +159,10 @@ def test_the_last_site_and_the_late_years_differ_where_the_scenario_says_so() ->
 def test_wrong_usage_is_refused(patients: int, seed: int, scenario: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         simulate(patients, seed=seed, scenario=scenario)
+
+
+@pytest.mark.parametrize(("patients", "seed"), [(300, 2), (300, 33), (800, 3)])
+def test_a_good_score_of_few_patients_is_no_leak(patients: int, seed: int) -> None:
+    cohort = simulate(patients, seed=seed).cohort
+    for outcome in ("mortality", "fracture"):
+        assert check_table(cohort, outcome=outcome).report.fatal == ()
