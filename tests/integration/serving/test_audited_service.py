@@ -176,7 +176,10 @@ def test_what_is_no_prediction_leaves_no_record(client: httpx.Client, settings: 
 
 def test_what_cannot_be_recorded_is_not_answered(client: httpx.Client, settings: Settings) -> None:
     client.post("/v1/predict", json=VALID)
+    assert client.get("/health/ready").status_code == 200
     head_path(settings).write_bytes(b"")
+    assert client.get("/health/ready").status_code == 503
+    assert client.get("/health/live").status_code == 200
     answer = client.post("/v1/predict", json=VALID)
     assert answer.status_code == 503
     assert "risk" not in answer.text
