@@ -92,16 +92,9 @@ def _jwk(name: str, key: Any) -> dict[str, Any]:
     return {**kind.to_jwk(key.public_key(), as_dict=True), "kid": name, "use": "sig"}
 
 
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with closing(Issuer()) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(issuer: Issuer, tmp_path: Path) -> Settings:
+def settings_of(issuer: Issuer, folder: Path) -> Settings:
     return Settings(
-        state_dir=tmp_path,
+        state_dir=folder,
         authentication="required",
         oidc_issuers=(issuer.url,),
         oidc_audience=AUDIENCE,
@@ -109,9 +102,33 @@ def settings(issuer: Issuer, tmp_path: Path) -> Settings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with closing(Issuer()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def settings(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_of(issuer, tmp_path_factory.mktemp("tokens"))
+
+
+@pytest.fixture(scope="module")
 def client(serve: Any, settings: Settings, mortality: ServedModel) -> httpx.Client:
     return serve(create_app(settings, models=[mortality]))
+
+
+@pytest.fixture
+def other_issuer() -> Iterator[Issuer]:
+    """An issuer that one test alone changes."""
+    with closing(Issuer()) as running:
+        yield running
+
+
+@pytest.fixture
+def other_client(serve: Any, other_issuer: Issuer, tmp_path: Path) -> httpx.Client:
+    """A client of a service that trusts that issuer, and has asked it for nothing yet."""
+    return serve(create_app(settings_of(other_issuer, tmp_path)))
 
 
 def claims_of(issuer: Issuer, **changed: Any) -> dict[str, Any]:
@@ -149,7 +166,8 @@ def test_a_token_of_the_issuer_lets_its_subject_in(
     answer = client.post("/v1/predict", json=VALID, headers=signed(issuer, key, kid, alg))
     assert answer.status_code == 200
     with closing(database_of(settings)) as database, database.reading() as connection:
-        (body,) = connection.execute(select(RECORDS.c.body)).scalars()
+        newest = select(RECORDS.c.body).order_by(RECORDS.c.seq.desc()).limit(1)
+        body = connection.execute(newest).scalar_one()
     assert json.loads(body)["actor"] == f"oidc:{issuer.url}|clinician-7"
 
 
@@ -225,35 +243,35 @@ def test_a_forged_token_lets_nobody_in(client: httpx.Client, issuer: Issuer) -> 
 
 
 def test_keys_are_fetched_once_and_again_when_a_new_one_appears(
-    client: httpx.Client, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    other_client: httpx.Client, other_issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(5):
-        assert client.get("/v1/models", headers=signed(issuer)).status_code == 200
-    assert issuer.asked == 1
-    issuer.keys["new"] = STRANGER
-    new = signed(issuer, STRANGER, "new")
+        assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
+    assert other_issuer.asked == 1
+    other_issuer.keys["new"] = STRANGER
+    new = signed(other_issuer, STRANGER, "new")
     for _ in range(3):
-        assert client.get("/v1/models", headers=new).status_code == 401
-    assert issuer.asked == 1  # a made-up key id is no way to keep the issuer busy
+        assert other_client.get("/v1/models", headers=new).status_code == 401
+    assert other_issuer.asked == 1  # a made-up key id is no way to keep the issuer busy
     monkeypatch.setattr(tokens, "_SECONDS_BETWEEN_FETCHES", 0)
-    assert client.get("/v1/models", headers=new).status_code == 200
-    assert issuer.asked == 2
+    assert other_client.get("/v1/models", headers=new).status_code == 200
+    assert other_issuer.asked == 2
 
 
 def test_an_issuer_that_is_down_turns_nobody_away_whose_key_is_known(
-    client: httpx.Client, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    other_client: httpx.Client, other_issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert client.get("/v1/models", headers=signed(issuer)).status_code == 200
+    assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
     monkeypatch.setattr(tokens, "_KEYS_LAST_SECONDS", 0)
-    issuer.close()
-    assert client.get("/v1/models", headers=signed(issuer)).status_code == 200
+    other_issuer.close()
+    assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
 
 
 def test_an_issuer_that_was_never_reached_is_a_failure_outside(
-    client: httpx.Client, issuer: Issuer
+    other_client: httpx.Client, other_issuer: Issuer
 ) -> None:
-    issuer.stated_issuer = "https://another.example"
-    assert client.get("/v1/models", headers=signed(issuer)).status_code == 503
+    other_issuer.stated_issuer = "https://another.example"
+    assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 503
 
 
 def test_issuers_need_an_audience() -> None:
