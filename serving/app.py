@@ -10,11 +10,13 @@ from fastapi import FastAPI
 
 from serving import problems
 from serving.access.api_keys import KeyRing
-from serving.access.gatekeeper import Gatekeeper, LoopbackGate
+from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.audit.opening import open_trail
+from serving.audit.trail import AuditTrail
 from serving.door import Door
+from serving.metrics import Metrics
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import fhir, health, outcomes, page, predict, variables
+from serving.routes import fhir, health, metrics, outcomes, page, predict, variables
 from serving.routes import models as served_models
 from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
@@ -29,8 +31,26 @@ ROUTERS = (
     served_models.router,
     fhir.router,
     health.router,
+    metrics.router,
     page.router,
 )
+
+
+def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
+    """Return what callers may prove with who they are."""
+    accepted: list[Credentials] = [KeyRing(trail.database)]
+    if settings.oidc_issuers:
+        from serving.access.tokens import Tokens  # takes a while to import
+
+        assert settings.oidc_audience is not None  # the settings see to it
+        accepted.append(
+            Tokens(
+                settings.oidc_issuers,
+                audience=settings.oidc_audience,
+                roles_claim=settings.oidc_roles_claim,
+            )
+        )
+    return accepted
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
@@ -70,6 +90,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     )
     app.state.served = Served(models)
     app.state.trail = trail
+    app.state.metrics = Metrics(app.state.served.models)
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
@@ -78,12 +99,12 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     else:
         app.add_middleware(
             Gatekeeper,
-            credentials=[KeyRing(trail.database)],
+            credentials=_credentials(settings, trail),
             trail=trail,
             requests_per_minute=settings.requests_per_minute,
             https_only=bool(settings.trusted_proxies),
         )
-    app.add_middleware(Door, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Door, max_body_bytes=settings.max_body_bytes, count=app.state.metrics.count)
     app.add_middleware(SecurityHeaders)
     describe(app)
     return app

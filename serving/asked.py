@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert
 from ulid import ULID
@@ -19,7 +19,7 @@ from serving.tables import RISKS
 if TYPE_CHECKING:
     from serving.served import ServedModel
 
-__all__ = ["Asked", "Identity"]
+__all__ = ["Answered", "Asked", "Identity"]
 
 _FIELD = "Idempotency-Key"
 _INSERT_RISKS = insert(RISKS)
@@ -31,6 +31,15 @@ class Identity:
 
     prediction_id: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was computed for one request: of each model one prediction."""
+
+    request: PredictRequest
+    models: Sequence[ServedModel]
+    predictions: Sequence[Prediction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +62,17 @@ class Asked:
     route: str
     idempotency_key: str | None = None
 
-    def record(
-        self,
-        request: PredictRequest,
-        models: Sequence[ServedModel],
-        predictions: Sequence[Prediction],
-    ) -> Identity:
-        """Put an answer on record, durably, before anybody sees it.
+    def record(self, answers: Sequence[Answered]) -> list[Identity]:
+        """Put answers on record, durably, before anybody sees them.
 
         Parameters
         ----------
-        request : PredictRequest
-        models : sequence of ServedModel
-        predictions : sequence of Prediction
-            One of each model.
+        answers : sequence of Answered
+            One, where the caller sent an `Idempotency-Key`.
 
         Returns
         -------
-        Identity
+        list of Identity
             That of the first time when the same caller's `Idempotency-Key` is on record already.
             The answer itself was kept nowhere: the same model gives it again.
 
@@ -83,21 +85,21 @@ class Asked:
         OutsideError
             If it cannot be recorded; then it must not be answered.
         """
-        event = self._event(request, models, predictions)
-        entry = Entry(event, beside=_risks_of(event.prediction_id, models, predictions))
-        (recorded,) = self.trail.append_all([entry])
-        if recorded.earlier:
-            _check_same(event, recorded)
-        body = recorded.body
-        return Identity(body["prediction_id"], datetime.fromisoformat(body["at"]))
+        events = [self._event(answer) for answer in answers]
+        entries = [
+            Entry(event, beside=_risks_of(event.prediction_id, answer))
+            for event, answer in zip(events, answers, strict=True)
+        ]
+        identities = []
+        for event, recorded in zip(events, self.trail.append_all(entries), strict=True):
+            if recorded.earlier:
+                _check_same(event, recorded)
+            at = datetime.fromisoformat(recorded.body["at"])
+            identities.append(Identity(recorded.body["prediction_id"], at))
+        return identities
 
-    def _event(
-        self,
-        request: PredictRequest,
-        models: Sequence[ServedModel],
-        predictions: Sequence[Prediction],
-    ) -> AuditEvent:
-        keys = self.trail.keys
+    def _event(self, answer: Answered) -> AuditEvent:
+        keys, request = self.trail.keys, answer.request
         answered = [
             {
                 "name": model.loaded.name,
@@ -106,9 +108,9 @@ class Asked:
                 "outcome": prediction.outcome,
                 "status": prediction.status,
             }
-            for model, prediction in zip(models, predictions, strict=True)
+            for model, prediction in zip(answer.models, answer.predictions, strict=True)
         ]
-        refused = all(prediction.status == "refused" for prediction in predictions)
+        refused = all(prediction.status == "refused" for prediction in answer.predictions)
         return AuditEvent(
             action="predict",
             actor=self.actor,
@@ -128,9 +130,7 @@ class Asked:
         )
 
 
-def _risks_of(
-    prediction_id: str | None, models: Sequence[ServedModel], predictions: Sequence[Prediction]
-) -> Any:
+def _risks_of(prediction_id: str | None, answer: Answered) -> Callable[[Connection], object]:
     """Return what writes the risks that were answered, for `POST /v1/outcomes` to refer to."""
     rows = [
         {
@@ -140,7 +140,7 @@ def _risks_of(
             "version": model.loaded.version,
             "risks": canonical([[risk.horizon_days, risk.risk] for risk in prediction.risks]),
         }
-        for model, prediction in zip(models, predictions, strict=True)
+        for model, prediction in zip(answer.models, answer.predictions, strict=True)
     ]
 
     def write(connection: Connection) -> None:

@@ -6,15 +6,19 @@ hold anything), the status and the duration.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.problems import BodyTooLarge, respond
+from serving.problems import BodyTooLarge, BodyTooSlow, respond
 
 __all__ = ["Door"]
+
+_SECONDS_FOR_A_BODY = 10.0
 
 _ACCESS = logging.getLogger("serving.access")
 _LOG = logging.getLogger(__name__)
@@ -23,8 +27,15 @@ _LOG = logging.getLogger(__name__)
 class Door:
     """ASGI middleware around the whole service."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        count: Callable[[str, str, int, float], None],
+    ) -> None:
         self._app = app
+        self._count = count
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,9 +64,9 @@ class Door:
             await respond(scope["path"], 500)(scope, receive, noting)
         finally:
             seconds = time.perf_counter() - started
-            _ACCESS.info(
-                "%s %s %d %.1f ms", scope["method"], _template(scope), status, 1_000 * seconds
-            )
+            route = _template(scope)
+            self._count(scope["method"], route, status, seconds)
+            _ACCESS.info("%s %s %d %.1f ms", scope["method"], route, status, 1_000 * seconds)
 
 
 def _stated_length(scope: Scope) -> int:
@@ -64,13 +75,21 @@ def _stated_length(scope: Scope) -> int:
 
 
 def _limited(receive: Receive, max_body_bytes: int) -> Receive:
-    """Return `receive` that stops a body which is longer than it said."""
-    read = 0
+    """Return `receive` that stops a body which is longer than it said, or takes too long."""
+    read, whole = 0, False
+    until = time.monotonic() + _SECONDS_FOR_A_BODY
 
     async def counting() -> Message:
-        nonlocal read
-        message = await receive()
+        nonlocal read, whole
+        if whole:  # what comes now is only that the client has left
+            return await receive()
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
         read += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if read > max_body_bytes:
             raise BodyTooLarge
         return message

@@ -17,10 +17,10 @@ from data_schema.variables import BELOW
 from models import wording
 from models.inference import Prediction as RawPrediction
 from models.wording import NOTICE
-from serving.asked import Identity
+from serving.asked import Answered, Identity
 from serving.explaining import NOT_MEASURED, contributions, pathway_points
 from serving.patient import Patient, not_used, read_patient
-from serving.problems import FieldProblem, RequestBroken
+from serving.problems import FieldProblem, NoChampion, RequestBroken
 from serving.schemas import (
     CurvePoint,
     Ignored,
@@ -33,7 +33,7 @@ from serving.schemas import (
 )
 from serving.served import Served, ServedModel
 
-__all__ = ["predict"]
+__all__ = ["predict", "predict_batch"]
 
 _MOVERS = 3
 
@@ -61,7 +61,6 @@ def predict(request: PredictRequest, served: Served) -> PredictResponse:
     ----------
     request : PredictRequest
     served : Served
-
         What `served_by` gives: then the answer is on record before this returns it.
 
     Returns
@@ -77,24 +76,78 @@ def predict(request: PredictRequest, served: Served) -> PredictResponse:
     OutsideError
         If the answer cannot be recorded.
     """
+    (answer,) = _recorded([_computed(request, served)], served)
+    return answer
+
+
+def predict_batch(requests: Sequence[PredictRequest], served: Served) -> list[PredictResponse]:
+    """Answer several requests, all of them or none; they are put on record together.
+
+    Parameters
+    ----------
+    requests : sequence of PredictRequest
+    served : Served
+        As in `predict`.
+
+    Returns
+    -------
+    list of PredictResponse
+        One of each request, in the same order.
+
+    Raises
+    ------
+    RequestBroken, NoChampion
+        As `predict` does, each field under `requests[i]`.
+    OutsideError
+        If the answers cannot be recorded.
+    """
+    computed, broken = [], []
+    for number, request in enumerate(requests):
+        try:
+            computed.append(_computed(request, served))
+        except RequestBroken as error:
+            broken += [_within(problem, number) for problem in error.problems]
+        except NoChampion as error:
+            problems = [_within(problem, number) for problem in error.problems]
+            raise NoChampion(problems) from None
+    if broken:
+        raise RequestBroken(broken)
+    return _recorded(computed, served)
+
+
+def _within(problem: FieldProblem, number: int) -> FieldProblem:
+    inside = f"requests[{number}]."
+    return problem.model_copy(
+        update={"field": inside + problem.field, "message": inside + problem.message}
+    )
+
+
+def _computed(request: PredictRequest, served: Served) -> Answered:
     models = served.find(request.outcomes)
     patients = _read(request, models)
     predictions = [
         _prediction(model, patient, request.horizons_days)
         for model, patient in zip(models, patients, strict=True)
     ]
-    identity = (
-        Identity(str(ULID()), datetime.now(UTC))
-        if served.asked is None
-        else served.asked.record(request, models, predictions)
-    )
-    return PredictResponse(
-        prediction_id=identity.prediction_id,
-        created_at=identity.created_at,
-        time_zero=request.time_zero,
-        predictions=predictions,
-        notice=NOTICE,
-    )
+    return Answered(request, models, predictions)
+
+
+def _recorded(computed: Sequence[Answered], served: Served) -> list[PredictResponse]:
+    """Return what was computed as answers, which are on record where somebody asked for them."""
+    if served.asked is None:
+        identities = [Identity(str(ULID()), datetime.now(UTC)) for _ in computed]
+    else:
+        identities = served.asked.record(computed)
+    return [
+        PredictResponse(
+            prediction_id=identity.prediction_id,
+            created_at=identity.created_at,
+            time_zero=one.request.time_zero,
+            predictions=list(one.predictions),
+            notice=NOTICE,
+        )
+        for one, identity in zip(computed, identities, strict=True)
+    ]
 
 
 def _read(request: PredictRequest, models: Sequence[ServedModel]) -> list[Patient]:

@@ -24,6 +24,7 @@ __all__ = [
     "MEDIA_TYPE",
     "RULE_PREFIX",
     "BodyTooLarge",
+    "BodyTooSlow",
     "Conflict",
     "FieldProblem",
     "NoChampion",
@@ -77,12 +78,20 @@ class BodyTooLarge(HTTPException):
         super().__init__(status_code=413)
 
 
+class BodyTooSlow(HTTPException):
+    """A request body takes longer to arrive than the service waits."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=408, headers={"Connection": "close"})
+
+
 _TITLES: Mapping[int, tuple[str, str]] = {
     400: ("malformed-request", "The request could not be read."),
     401: ("unauthorized", "The caller could not be told from a stranger."),
     403: ("forbidden", "The caller may not do this here."),
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not answer that method."),
+    408: ("too-slow", "The request took too long to arrive."),
     409: ("conflict", "The request no longer fits the state of the service."),
     412: ("precondition-failed", "The FHIR data that this needs could not be had."),
     413: ("too-large", "The request is larger than the service reads."),

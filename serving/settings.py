@@ -47,6 +47,13 @@ class Settings(BaseSettings):
         Days after which `osteon audit prune` may delete a record.
     authentication : {"none", "required"}
         Whether callers prove who they are; without it the service answers to this machine alone.
+    oidc_issuers : tuple of str
+        Issuers whose bearer tokens are accepted beside API keys, comma-separated in the
+        environment.
+    oidc_audience : str or None
+        What their tokens must be meant for; needed where there are issuers.
+    oidc_roles_claim : str
+        Claim that holds a caller's roles, as `roles` or `realm_access.roles`.
     requests_per_minute : int
         How often one caller may ask one worker, where authentication is required.
     tls_certificate, tls_key : Path or None
@@ -69,17 +76,27 @@ class Settings(BaseSettings):
     # Ten years: medical records are kept no shorter in most places.
     audit_retention_days: int = Field(default=3_653, ge=1)
     authentication: Literal["none", "required"] = "none"
+    oidc_issuers: Annotated[tuple[str, ...], NoDecode] = ()
+    oidc_audience: str | None = Field(default=None, validate_default=True)
+    oidc_roles_claim: str = "roles"
     requests_per_minute: int = Field(default=1_200, ge=1)
     tls_certificate: Path | None = None
     tls_key: Path | None = Field(default=None, validate_default=True)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
 
-    @field_validator("names", "trusted_proxies", mode="before")
+    @field_validator("names", "oidc_issuers", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, names: object) -> object:
         if not isinstance(names, str):
             return names
         return tuple(name.strip() for name in names.split(",") if name.strip())
+
+    @field_validator("oidc_audience")
+    @classmethod
+    def _meant_for_somebody(cls, audience: str | None, info: ValidationInfo) -> str | None:
+        if not audience and info.data.get("oidc_issuers"):
+            raise ValueError("must be stated with oidc_issuers")
+        return audience
 
     @field_validator("tls_key")
     @classmethod

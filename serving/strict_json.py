@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 
 from serving.problems import FieldProblem, RequestBroken
 
-__all__ = ["json_body", "strict_json"]
+__all__ = ["StrictRoute", "json_body", "strict_json"]
 
 
 def strict_json(body: bytes) -> Any:
@@ -44,6 +46,28 @@ def strict_json(body: bytes) -> Any:
 async def json_body(request: Request) -> Any:
     """Return the document of a request; a dependency of routes that check it themselves."""
     return strict_json(await request.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that refuses a body in which an object has one key twice.
+
+    Two readers of such a body may each believe another value.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        answer = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await answer(_StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        # NaN and Infinity pass here: the contract names the field that holds one.
+        return json.loads(await self.body(), object_pairs_hook=_once)
 
 
 def _no_number(_: str) -> NoReturn:

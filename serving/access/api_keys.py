@@ -108,6 +108,22 @@ def create(
 def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> tuple[ApiKey, str]:
     """Make a key with the name and roles of another one, which ends after a time of grace.
 
+    Parameters
+    ----------
+    trail : AuditTrail
+    key_id : str
+        Of the key that ends.
+    grace_hours : int
+        So long both are valid.
+    actor : str
+        Who rotates it, as `AuditEvent.actor`.
+
+    Returns
+    -------
+    key : ApiKey
+    text : str
+        As `create` gives them.
+
     Raises
     ------
     UsageError
@@ -127,6 +143,13 @@ def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> t
 
 def revoke(trail: AuditTrail, key_id: str, *, actor: str) -> None:
     """End a key; a worker that has just seen it lets it in for five more seconds.
+
+    Parameters
+    ----------
+    trail : AuditTrail
+    key_id : str
+    actor : str
+        Who revokes it, as `AuditEvent.actor`.
 
     Raises
     ------

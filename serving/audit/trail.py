@@ -133,6 +133,15 @@ class AuditTrail:
             raise waiting.failed
         return waiting.recorded
 
+    def check(self) -> None:
+        """Raise as `append_all` would, if nothing could be added now."""
+        with (
+            self._committing,
+            self._head_file.held(),
+            self.database.writing() as connection,
+        ):
+            self._checked_head(connection)
+
     def close(self) -> None:
         """Close the database and the head."""
         with self._committing:

@@ -35,8 +35,12 @@ async def live() -> Live:
 
 
 @router.get("/ready", summary="Whether predictions can be answered")
-async def ready(request: Request) -> Ready:
-    """Called by a load balancer; 503 while no model is served. Nothing is audited."""
+def ready(request: Request) -> Ready:
+    """Called by a load balancer; 503 while no model is served or nothing can be put on record.
+
+    Nothing is audited.
+    """
     served = served_by(request)
     served.require_any()
+    request.app.state.trail.check()
     return Ready(status="ready", models=[model.identity for model in served.models])

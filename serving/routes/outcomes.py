@@ -11,10 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from serving import follow_up
 from serving.schemas import HorizonDays, Name
 from serving.served import asked_of
+from serving.strict_json import StrictRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["monitoring"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["monitoring"])
 
 
 def _no_flag(sent: object) -> object:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from serving import predictor
 from serving.schemas import PredictRequest, PredictResponse
 from serving.served import served_by
+from serving.strict_json import StrictRoute
 
 __all__ = ["router"]
 
@@ -22,7 +24,27 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-router = APIRouter(prefix="/v1", tags=["prediction"])
+# With explanations an answer is some 100 kB.
+_MAX_BATCH = 100
+
+
+class BatchRequest(BaseModel):
+    """Requests as for `/v1/predict`, of any patients and outcomes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: Annotated[list[PredictRequest], Field(min_length=1, max_length=_MAX_BATCH)]
+
+
+class BatchResponse(BaseModel):
+    """One answer for each request, in the same order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    answers: list[PredictResponse]
+
+
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["prediction"])
 
 
 @router.post("/predict", summary="Risks of one patient, explained", response_model=PredictResponse)
@@ -36,5 +58,21 @@ def predict(
     sent. Sent again with the same `Idempotency-Key`, a request gets its first answer.
     """
     answer = predictor.predict(body, served_by(request, idempotency_key=idempotency_key))
+    return _sent(answer)
+
+
+@router.post(
+    "/predict/batch", summary="Risks of several patients, explained", response_model=BatchResponse
+)
+def predict_batch(body: BatchRequest, request: Request) -> Response:
+    """Called by whoever asks for a whole ward; answered whole or not at all.
+
+    Every prediction of it is audited as if it had been asked for alone.
+    """
+    answers = predictor.predict_batch(body.requests, served_by(request))
+    return _sent(BatchResponse(answers=answers))
+
+
+def _sent(answer: BaseModel) -> Response:
     # An unmeasured contribution has no value and no unit, rather than null ones.
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")

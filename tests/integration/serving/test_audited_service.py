@@ -100,6 +100,44 @@ def test_a_prediction_leaves_one_record_that_says_who_when_and_what(
     assert record["at"].replace("+00:00", "Z") == answer["created_at"]
 
 
+def test_a_batch_is_answered_as_each_alone_and_leaves_a_record_of_each(
+    client: httpx.Client, settings: Settings
+) -> None:
+    others = [VALID, UNDER_AGE, VALID | {"patient_id": "another", "sex": "male"}]
+    alone = [client.post("/v1/predict", json=body).json() for body in others]
+    answer = client.post("/v1/predict/batch", json={"requests": others})
+    assert answer.status_code == 200
+    together = answer.json()["answers"]
+    assert [one["predictions"] for one in together] == [one["predictions"] for one in alone]
+    kept = records(settings)[3:]
+    assert [record["prediction_id"] for record in kept] == [
+        one["prediction_id"] for one in together
+    ]
+    assert [record["status"] for record in kept] == ["ok", "refused", "ok"]
+    assert {record["route"] for record in kept} == {"/v1/predict/batch"}
+
+
+@pytest.mark.parametrize(
+    ("requests", "problem"),
+    [
+        ([], ("requests", "too_few")),
+        ([VALID] * 101, ("requests", "too_many")),
+        ([VALID, VALID | {"sex": 1}], ("requests[1].sex", "not_allowed")),
+        ([VALID, VALID | {"horizons_days": [1e6]}], ("requests[1].horizons_days[0]", "horizon")),
+        (
+            [VALID, VALID | {"outcomes": ["delirium"]}],
+            ("requests[1].outcomes[0]", "unknown_outcome"),
+        ),
+    ],
+)
+def test_a_batch_with_a_broken_request_is_not_answered(
+    shared: httpx.Client, requests: list[Any], problem: tuple[str, str]
+) -> None:
+    answer = shared.post("/v1/predict/batch", json={"requests": requests})
+    assert answer.status_code == 422
+    assert rules(answer) == {problem}
+
+
 def test_no_record_holds_what_was_sent(client: httpx.Client, settings: Settings) -> None:
     client.post("/v1/predict", json=VALID)
     with closing(database_of(settings)) as database, database.reading() as connection:
@@ -138,7 +176,10 @@ def test_what_is_no_prediction_leaves_no_record(client: httpx.Client, settings: 
 
 def test_what_cannot_be_recorded_is_not_answered(client: httpx.Client, settings: Settings) -> None:
     client.post("/v1/predict", json=VALID)
+    assert client.get("/health/ready").status_code == 200
     head_path(settings).write_bytes(b"")
+    assert client.get("/health/ready").status_code == 503
+    assert client.get("/health/live").status_code == 200
     answer = client.post("/v1/predict", json=VALID)
     assert answer.status_code == 503
     assert "risk" not in answer.text

@@ -3,19 +3,29 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from data_schema.errors import OutsideError, UsageError
 from models.bundle import write_bundle
+from serving.access.api_keys import create
+from serving.audit.opening import open_trail
 from serving.cli import serve as serve_command
+from serving.settings import read_settings
 
 if TYPE_CHECKING:
     from serving.served import ServedModel
@@ -92,6 +102,57 @@ def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) 
         assert client.get("/health/ready").status_code == 503
         process.send_signal(signal.SIGTERM)
         assert "NO MODEL" in process.communicate(timeout=30)[1]
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate of 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "osteon.test")])
+    moment = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(moment - timedelta(days=1))
+        .not_valid_after(moment + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+def test_every_address_is_served_to_who_has_a_key_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem, key = certificate(tmp_path)
+    for name, value in {
+        "AUTHENTICATION": "required",
+        "AUDIT_KEY": "a key of the tests, long enough",
+        "STATE_DIR": str(tmp_path / "state"),
+        "TLS_CERTIFICATE": str(pem),
+        "TLS_KEY": str(key),
+    }.items():
+        monkeypatch.setenv(f"OSTEON_{name}", value)
+    with closing(open_trail(read_settings())) as trail:
+        _, text = create(trail, "a test", ["predict"], days=1, actor="command:a")
+    context = ssl.create_default_context(cafile=str(pem))
+    with serving("--host", "0.0.0.0", cwd=tmp_path) as (printed, _):
+        assert printed["url"].startswith("https://0.0.0.0:")
+        url = printed["url"].replace("0.0.0.0", "127.0.0.1")
+        with httpx.Client(base_url=url, verify=context, timeout=60) as client:
+            assert client.get("/v1/models").status_code == 401
+            header = {"Authorization": f"Bearer {text}"}
+            answer = client.get("/v1/models", headers=header)
+            assert answer.json() == {"models": []}
+            assert answer.headers["strict-transport-security"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
