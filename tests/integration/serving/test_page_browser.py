@@ -168,6 +168,7 @@ def test_not_measured_and_below_limit_can_be_chosen(page: Page) -> None:
     type_value(page, "fgf23_c", "80")
     wait_for_echo(page, "fgf23_c", r"^\s*<80 RU/mL\s*$")
     type_value(page, "ctx_s", "<50")
+    wait_for_echo(page, "ctx_s", r"^\s*<50 pg/mL")
     assert page.get_by_label("CTX-I (beta-CrossLaps), serum: how").input_value() == "<"
     check(page)
     prediction = predict(page)
