@@ -5,6 +5,7 @@ Imports stand inside the functions, so that a test that needs neither does not p
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -121,10 +122,20 @@ def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
     return ServedModel(loaded, promoted=True)
 
 
+_OF_THE_TESTS = ("OSTEON_DATA_DIR", "OSTEON_BENCHMARK")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the state of every service that a test starts out of the working directory."""
+    """Keep the state of every service out of the working directory, and settings of the shell out.
+
+    Whoever serves the demo has its key and its registry there.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        for name in [*os.environ]:
+            # Where the data lie and what is slow are for whoever runs the tests to say.
+            if name.startswith(("OSTEON_", "MLFLOW_")) and name not in _OF_THE_TESTS:
+                patch.delenv(name)
         patch.setenv("OSTEON_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         yield
 
