@@ -6,63 +6,22 @@ never serves as a shared secret.
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import jwt
 
-from data_schema.errors import OutsideError
 from serving.access.caller import ROLES, Caller
+from serving.access.published_keys import PublishedKeys
+from serving.outbound import get_json
 
 __all__ = ["Tokens"]
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
-_PUBLIC_KEYS = ("RSA", "EC", "OKP")
 _REQUIRED = ["iss", "sub", "aud", "exp"]
 _LEEWAY_SECONDS = 30
-_KEYS_LAST_SECONDS = 600
-# A token with a key that nobody knows must not make the service ask its issuer each time.
-_SECONDS_BETWEEN_FETCHES = 30
-_SECONDS_TO_WAIT = 5
-_LONGEST_DOCUMENT = 1_000_000
 _LONGEST_SUBJECT = 200
-
-
-@dataclass(slots=True)
-class _Issuer:
-    """The keys of one issuer, as they were last fetched."""
-
-    url: str
-    keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
-    fetched_at: float | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Return a key, fetching them all again where it is new or they are old."""
-        with self.lock:
-            age = None if self.fetched_at is None else time.monotonic() - self.fetched_at
-            wanted = age is None or age > (
-                _KEYS_LAST_SECONDS if key_id in self.keys else _SECONDS_BETWEEN_FETCHES
-            )
-            if wanted:
-                self._fetch()
-            return self.keys.get(key_id)
-
-    def _fetch(self) -> None:
-        try:
-            self.keys = _keys_of(self.url)
-        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError):
-            if not self.keys:
-                raise OutsideError("The issuer of tokens must give its keys; it did not.") from None
-            # The keys of before are still theirs; an issuer that is down turns nobody away.
-        self.fetched_at = time.monotonic()
 
 
 class Tokens:
@@ -79,7 +38,7 @@ class Tokens:
     """
 
     def __init__(self, issuers: Sequence[str], *, audience: str, roles_claim: str) -> None:
-        self._issuers = {url: _Issuer(url) for url in issuers}
+        self._issuers = {url: PublishedKeys(partial(_key_set, url)) for url in issuers}
         self._audience = audience
         self._roles_claim = roles_claim
 
@@ -94,10 +53,11 @@ class Tokens:
         try:
             header = jwt.get_unverified_header(text)
             said = jwt.decode(text, options={"verify_signature": False})
-            issuer = self._issuers.get(said.get("iss", ""))
-            if issuer is None or header.get("alg") not in _ALGORITHMS:
+            issuer = said.get("iss", "")
+            keys = self._issuers.get(issuer)
+            if keys is None or header.get("alg") not in _ALGORITHMS:
                 return None
-            key = issuer.key(str(header.get("kid", "")))
+            key = keys.key(str(header.get("kid", "")))
             if key is None:
                 return None
             claims = jwt.decode(
@@ -105,7 +65,7 @@ class Tokens:
                 key.key,
                 algorithms=[header["alg"]],
                 audience=self._audience,
-                issuer=issuer.url,
+                issuer=issuer,
                 leeway=_LEEWAY_SECONDS,
                 options={"require": _REQUIRED},
             )
@@ -114,7 +74,7 @@ class Tokens:
         subject = str(claims["sub"])
         if not subject or len(subject) > _LONGEST_SUBJECT:
             return None
-        return Caller(f"oidc:{issuer.url}|{subject}", _roles(claims, self._roles_claim))
+        return Caller(f"oidc:{issuer}|{subject}", _roles(claims, self._roles_claim))
 
 
 def _roles(claims: Mapping[str, Any], path: str) -> frozenset[str]:
@@ -126,30 +86,9 @@ def _roles(claims: Mapping[str, Any], path: str) -> frozenset[str]:
     return frozenset(ROLES).intersection(word for word in words if isinstance(word, str))
 
 
-def _keys_of(issuer: str) -> dict[str, jwt.PyJWK]:
-    """Return an issuer's public keys by their id."""
-    about = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+def _key_set(issuer: str) -> Any:
+    """Return an issuer's public keys as it publishes them."""
+    about = get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if about["issuer"] != issuer:
         raise ValueError("the document is of another issuer")
-    keys = _document(about["jwks_uri"])["keys"]
-    return {
-        key["kid"]: jwt.PyJWK(key)
-        for key in keys
-        if key.get("kid") and key.get("kty") in _PUBLIC_KEYS and key.get("use", "sig") == "sig"
-    }
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows nobody to another address."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _document(url: str) -> Any:
-    place = urlsplit(url)
-    if place.scheme != "https" and place.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise ValueError("keys must come over https")
-    opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(url, timeout=_SECONDS_TO_WAIT) as answer:
-        return json.loads(answer.read(_LONGEST_DOCUMENT))
+    return get_json(about["jwks_uri"])

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from serving.access import tokens
+from serving.access import published_keys
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
@@ -253,7 +253,7 @@ def test_keys_are_fetched_once_and_again_when_a_new_one_appears(
     for _ in range(3):
         assert other_client.get("/v1/models", headers=new).status_code == 401
     assert other_issuer.asked == 1  # a made-up key id is no way to keep the issuer busy
-    monkeypatch.setattr(tokens, "_SECONDS_BETWEEN_FETCHES", 0)
+    monkeypatch.setattr(published_keys, "_SECONDS_BETWEEN_FETCHES", 0)
     assert other_client.get("/v1/models", headers=new).status_code == 200
     assert other_issuer.asked == 2
 
@@ -262,7 +262,7 @@ def test_an_issuer_that_is_down_turns_nobody_away_whose_key_is_known(
     other_client: httpx.Client, other_issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
-    monkeypatch.setattr(tokens, "_KEYS_LAST_SECONDS", 0)
+    monkeypatch.setattr(published_keys, "_LAST_SECONDS", 0)
     other_issuer.close()
     assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
 
