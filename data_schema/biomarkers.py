@@ -31,7 +31,7 @@ from data_schema.catalogue import (
 from data_schema.errors import UsageError
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Reference, Variable
 
-__all__ = ["VARIABLES", "by_code", "reference_interval", "variable"]
+__all__ = ["VARIABLES", "by_code", "is_bone_marker", "reference_interval", "variable"]
 
 _PATHWAY_FILES = (
     resorption,
@@ -123,6 +123,50 @@ def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]
     [('estradiol', ('pmol/L', 'nmol/L'))]
     """
     return _BY_CODE.get((system, code), ())
+
+
+_BONE_PATHWAYS = frozenset({"resorption", "formation", "opg_rankl", "wnt", "bone_mass"})
+_BONE_HORMONES = frozenset(
+    {
+        "estradiol",
+        "fgf23_c",
+        "fgf23_i",
+        "fgf23_i_units",
+        "osteopontin",
+        "osteopontin_serum",
+        "pth",
+        "vitd25",
+        "vitd125",
+    }
+)
+# Of the liver as much as of bone, of every immune cell, or no measurement at all.
+_NOT_OF_BONE = frozenset({"alkaline_phosphatase", "sampling_hour", "trail", "trap_total"})
+
+
+def is_bone_marker(name: str) -> bool:
+    """Return whether a variable is measured of bone, or is a hormone of bone.
+
+    A history of fracture is not measured, and calcium, phosphate, CRP, cytokines and total alkaline
+    phosphatase are routine laboratory or not of bone alone.
+
+    Parameters
+    ----------
+    name : str
+        Name of a variable, of the catalogue or not, without a feature suffix.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> [is_bone_marker(name) for name in ("ctx_s", "fgf23_c", "t_fn", "calcium", "prior_fracture")]
+    [True, True, True, False, False]
+    """
+    entry = VARIABLES.get(name)
+    if entry is None or entry.kind != "number" or name in _NOT_OF_BONE:
+        return False
+    return entry.pathway in _BONE_PATHWAYS or name in _BONE_HORMONES
 
 
 def reference_interval(

@@ -8,7 +8,7 @@ drug was meant to be given; that is what the catalogue's flags of care mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.fhir import (
@@ -23,12 +23,12 @@ from data_schema.fhir import (
 )
 from data_schema.fhir_observations import SentObservation
 from data_schema.measurements import Measurement
+from data_schema.windows import window_start
 
 __all__ = ["COMFORT_CARE", "MEDICATIONS", "history", "is_comfort_care"]
 
 _SNOMED = "http://snomed.info/sct"
 _ATC = "http://www.whocc.no/atc"
-_WINDOWS = (("year", timedelta(days=365)), ("24 h", timedelta(hours=24)))
 
 DIAGNOSES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "diabetes": (("E08", "E09", "E10", "E11", "E13", "E14"), frozenset({"73211009", "44054006"})),
@@ -172,11 +172,8 @@ def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) ->
         return
     stated = [code for system, code in codings(_drug(resource)) if system == _ATC]
     for name, beginnings in MEDICATIONS.items():
-        first = max(
-            (time_zero - back for words, back in _WINDOWS if words in VARIABLES[name].window),
-            default=icu_start,
-        )
-        if moment >= first and any(code.startswith(beginnings) for code in stated):
+        first = window_start(VARIABLES[name], icu_start=icu_start, time_zero=time_zero)
+        if moment >= (first or icu_start) and any(code.startswith(beginnings) for code in stated):
             yield name
 
 

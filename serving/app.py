@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from serving import problems
 from serving.access.api_keys import KeyRing
+from serving.access.cross_origin import CrossOrigin
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.audit.opening import open_trail
 from serving.audit.trail import AuditTrail
 from serving.door import Door
 from serving.metrics import Metrics
 from serving.openapi import PROBLEM_RESPONSES, describe
-from serving.routes import fhir, health, metrics, outcomes, page, predict, variables
+from serving.routes import cds, fhir, health, metrics, outcomes, page, predict, variables
 from serving.routes import models as served_models
 from serving.security_headers import SecurityHeaders
 from serving.served import Served, ServedModel
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.access.client_tokens import ClientTokens
 
 __all__ = ["ROUTERS", "create_app"]
 
@@ -30,6 +35,7 @@ ROUTERS = (
     variables.router,
     served_models.router,
     fhir.router,
+    cds.router,
     health.router,
     metrics.router,
     page.router,
@@ -51,6 +57,16 @@ def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
             )
         )
     return accepted
+
+
+def _clients(settings: Settings, trail: AuditTrail) -> ClientTokens | None:
+    """Return what CDS clients prove with who they are, if the site knows any."""
+    if not settings.cds_clients:
+        return None
+    from serving.access.client_tokens import ClientTokens  # takes a while to import
+
+    assert settings.public_url is not None  # the settings see to it
+    return ClientTokens(settings.cds_clients, public_url=settings.public_url, trail=trail)
 
 
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
@@ -89,6 +105,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
         lifespan=lifespan,
     )
     app.state.served = Served(models)
+    app.state.settings = settings
     app.state.trail = trail
     app.state.metrics = Metrics(app.state.served.models)
     for router in ROUTERS:
@@ -100,10 +117,13 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
         app.add_middleware(
             Gatekeeper,
             credentials=_credentials(settings, trail),
+            clients=_clients(settings, trail),
             trail=trail,
             requests_per_minute=settings.requests_per_minute,
             https_only=bool(settings.trusted_proxies),
         )
+    if settings.cds_origins:
+        app.add_middleware(CrossOrigin, origins=settings.cds_origins)
     app.add_middleware(Door, max_body_bytes=settings.max_body_bytes, count=app.state.metrics.count)
     app.add_middleware(SecurityHeaders)
     describe(app)

@@ -43,6 +43,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._cards = Counter(
+            "osteon_cds_calls",
+            "Calls of CDS services that were answered with a card, or why with none.",
+            ("service", "answer"),
+            registry=self._registry,
+        )
         served = Gauge(
             "osteon_model_info",
             "1 for each served model.",
@@ -60,6 +66,10 @@ class Metrics:
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
+
+    def count_cards(self, service: str, answer: str) -> None:
+        """Count one call of a CDS service; `answer` is `card` or one of few reasons for none."""
+        self._cards.labels(service, answer).inc()
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""

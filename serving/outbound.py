@@ -18,8 +18,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from data_schema.errors import OutsideError
-from serving.problems import RequestBroken
-from serving.strict_json import strict_json
 
 __all__ = ["Unreachable", "get_json", "is_allowed"]
 
@@ -82,6 +80,9 @@ def get_json(
         If it is not allowed, does not answer 200 in time, or the answer is too long or no JSON. The
         message does not hold the address.
     """
+    from serving.problems import RequestBroken  # the settings need only `is_allowed`
+    from serving.strict_json import strict_json
+
     if not is_allowed(url):
         raise Unreachable("address must be https; it is not.")
     try:

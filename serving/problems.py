@@ -28,6 +28,7 @@ __all__ = [
     "Conflict",
     "FieldProblem",
     "NoChampion",
+    "PreconditionFailed",
     "Problem",
     "RequestBroken",
     "field_problems",
@@ -83,6 +84,13 @@ class BodyTooSlow(HTTPException):
 
     def __init__(self) -> None:
         super().__init__(status_code=408, headers={"Connection": "close"})
+
+
+class PreconditionFailed(HTTPException):
+    """FHIR data that a card needs were not sent and could not be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=412)
 
 
 _TITLES: Mapping[int, tuple[str, str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from data_schema.errors import UsageError
+from serving.outbound import is_allowed
 
 __all__ = ["Settings", "read_settings"]
 
@@ -61,6 +63,21 @@ class Settings(BaseSettings):
     trusted_proxies : tuple of str
         Addresses of the proxies that keep the way to callers encrypted, comma-separated in the
         environment. What they say of a caller is believed, and only what came over https answered.
+    public_url : str or None
+        How callers reach the service, as `https://osteon.example`: what a CDS client's token must
+        be meant for begins with it.
+    cds_clients : mapping of str to str
+        Who may call CDS Hooks: `iss` of a client's tokens -> the one address of its keys (`jku`);
+        in the environment pairs `iss=jku`, comma-separated. Needs authentication and `public_url`.
+    cds_origins : tuple of str
+        Web origins whose pages may call CDS Hooks, as `https://ehr.example`, comma-separated in the
+        environment.
+    fhir_servers : tuple of str
+        Base addresses of the only FHIR servers that missing prefetch is fetched from,
+        comma-separated in the environment; without any, it is answered with 412.
+    icu_locations : tuple of str
+        References to the site's intensive care units, as `Location/icu-1`, beside what its codes
+        say; comma-separated in the environment.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -83,13 +100,59 @@ class Settings(BaseSettings):
     tls_certificate: Path | None = None
     tls_key: Path | None = Field(default=None, validate_default=True)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    public_url: str | None = None
+    cds_clients: Annotated[Mapping[str, str], NoDecode] = {}
+    cds_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    fhir_servers: Annotated[tuple[str, ...], NoDecode] = ()
+    icu_locations: Annotated[tuple[str, ...], NoDecode] = ()
 
-    @field_validator("names", "oidc_issuers", "trusted_proxies", mode="before")
+    @field_validator(
+        "names",
+        "oidc_issuers",
+        "trusted_proxies",
+        "cds_origins",
+        "fhir_servers",
+        "icu_locations",
+        mode="before",
+    )
     @classmethod
     def _split(cls, names: object) -> object:
         if not isinstance(names, str):
             return names
         return tuple(name.strip() for name in names.split(",") if name.strip())
+
+    @field_validator("cds_clients", mode="before")
+    @classmethod
+    def _pairs(cls, clients: object) -> object:
+        if not isinstance(clients, str):
+            return clients
+        pairs = [pair.strip().partition("=") for pair in clients.split(",") if pair.strip()]
+        if not all(issuer and jku for issuer, _, jku in pairs):
+            raise ValueError("must be pairs iss=jku")
+        return {issuer: jku for issuer, _, jku in pairs}
+
+    @field_validator("cds_clients")
+    @classmethod
+    def _verifiable(cls, clients: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        if clients and (
+            info.data.get("authentication") != "required" or not info.data.get("public_url")
+        ):
+            raise ValueError("must be stated with authentication=required and public_url")
+        if not all(is_allowed(jku) for jku in clients.values()):
+            raise ValueError("must name keys at https addresses")
+        return clients
+
+    @field_validator("fhir_servers")
+    @classmethod
+    def _safe(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(is_allowed(server) and "?" not in server for server in servers):
+            raise ValueError("must be https addresses")
+        return tuple(server.rstrip("/") for server in servers)
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, url: str | None) -> str | None:
+        return url.rstrip("/") if url else None
 
     @field_validator("oidc_audience")
     @classmethod

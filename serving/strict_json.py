@@ -37,7 +37,7 @@ def strict_json(body: bytes) -> Any:
     {'a': 1.5}
     """
     try:
-        return json.loads(body, parse_constant=_no_number, object_pairs_hook=_once)
+        return _loaded(body, parse_constant=_no_number)
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         message = "body must be one valid JSON document."
         raise RequestBroken([FieldProblem(field="body", rule="json", message=message)]) from None
@@ -67,7 +67,15 @@ class StrictRoute(APIRoute):
 class _StrictRequest(Request):
     async def json(self) -> Any:
         # NaN and Infinity pass here: the contract names the field that holds one.
-        return json.loads(await self.body(), object_pairs_hook=_once)
+        return _loaded(await self.body())
+
+
+def _loaded(body: bytes, **options: Any) -> Any:
+    found = json.loads(body, object_pairs_hook=_once, **options)
+    if b"\\u" in body:
+        # Half of a surrogate pair is an escape that stands for no character: nothing can write it.
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _no_number(_: str) -> NoReturn:

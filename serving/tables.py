@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     func,
     insert,
     select,
@@ -26,7 +27,18 @@ from sqlalchemy import (
 
 from data_schema.errors import UsageError
 
-__all__ = ["API_KEYS", "CHECKPOINT", "HEAD", "OUTCOMES", "RECORDS", "RISKS", "migrate"]
+__all__ = [
+    "API_KEYS",
+    "CARDS",
+    "CARD_FEEDBACK",
+    "CHECKPOINT",
+    "HEAD",
+    "OUTCOMES",
+    "RECORDS",
+    "RISKS",
+    "USED_TOKENS",
+    "migrate",
+]
 
 _METADATA = MetaData()
 _MIGRATION_LOCK = 0x05730000
@@ -98,6 +110,43 @@ API_KEYS = Table(
 )
 """Keys of callers; the secret itself is nowhere."""
 
+CARDS = Table(
+    "osteon_cds_cards",
+    _METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("card", String(36), nullable=False, unique=True),
+    Column("service", String(64), nullable=False),
+    Column("prediction_id", String(26), nullable=False, index=True),
+    Column("viewer", String(64), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("said", String(64), nullable=False),
+    UniqueConstraint("viewer", "day"),
+)
+"""Cards that were shown: `viewer` and `said` are keyed hashes of who saw it of whom, and of what it
+said, so that nobody is told the same again."""
+
+CARD_FEEDBACK = Table(
+    "osteon_cds_feedback",
+    _METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("card", String(36), nullable=False, index=True),
+    Column("outcome", String(16), nullable=False),
+    Column("reason_system", String(255)),
+    Column("reason_code", String(255)),
+    Column("comment", Text),
+    Column("happened_at", String(40), nullable=False),
+    Column("at", String(40), nullable=False),
+)
+"""What users did with cards; a comment is kept as it was sent."""
+
+USED_TOKENS = Table(
+    "osteon_used_tokens",
+    _METADATA,
+    Column("token", String(64), primary_key=True),
+    Column("expires", BigInteger, nullable=False, index=True),
+)
+"""Tokens that may be used once: keyed hashes, kept until nobody could use them again."""
+
 _VERSION = Table(
     "osteon_schema",
     _METADATA,
@@ -160,5 +209,10 @@ def _first(connection: Connection) -> None:
     connection.execute(insert(HEAD).values(id=1, origin=origin, seq=0, mac=origin))
 
 
-_STEPS: Sequence[Callable[[Connection], None]] = (_first,)
+def _cards(connection: Connection) -> None:
+    tables = [CARDS, CARD_FEEDBACK, USED_TOKENS]
+    _METADATA.create_all(connection, tables=tables, checkfirst=False)
+
+
+_STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards)
 """Never change one that was released: add another."""

@@ -52,13 +52,21 @@ def _patients(n: int) -> tuple[pd.DataFrame, np.ndarray]:
     return frame, log_odds.to_numpy()
 
 
-def _fit(outcome: str, horizons_days: tuple[float, ...], competing_share: float) -> RiskModel:
+def _fit(
+    outcome: str,
+    horizons_days: tuple[float, ...],
+    competing_share: float,
+    *,
+    n: int = 300,
+    interval_folds: int = 3,
+    max_trees: int = 10,
+) -> RiskModel:
     from data_schema.biomarkers import VARIABLES
     from data_schema.variables import Variable
     from models.estimator import CumulativeIncidenceModel
     from models.targets import survival_target
 
-    frame, log_odds = _patients(300)
+    frame, log_odds = _patients(n)
     rng = np.random.default_rng(8)
     times = rng.exponential(200 * np.exp(-log_odds))
     event = 1 + (rng.random(len(frame)) < competing_share)
@@ -77,12 +85,12 @@ def _fit(outcome: str, horizons_days: tuple[float, ...], competing_share: float)
         outcome=outcome,
         variables={**VARIABLES, **own},
         # Large steps on all columns, so that ten trees have a say beside the linear part.
-        max_trees=10,
+        max_trees=max_trees,
         max_depth=3,
         learning_rate=0.3,
         column_share=1.0,
         tuning_folds=3,
-        interval_folds=3,
+        interval_folds=interval_folds,
         n_jobs=1,
     )
     return model.fit(frame, target).risk_model_
@@ -180,6 +188,21 @@ def real_mortality(mortality: ServedModel) -> ServedModel:
 def real_fracture(fracture: ServedModel) -> ServedModel:
     """The model of fracture as if it had learned from real patients."""
     return _of_real_patients(fracture)
+
+
+@pytest.fixture(scope="session")
+def sure_fracture() -> ServedModel:
+    """A model of fracture after discharge whose intervals are narrow."""
+    from dataclasses import replace
+
+    from data_schema.outcomes import OUTCOMES
+
+    risk_model = _fit(
+        "fracture", (90.0, 180.0), competing_share=0.3, n=1_500, interval_folds=10, max_trees=1
+    )
+    model = _of_real_patients(_served(risk_model, "osteon-fracture-simulated", "fractures"))
+    counted = model.loaded.risk_model.with_contract(time_zero=OUTCOMES["fracture"].time_zero)
+    return replace(model, loaded=replace(model.loaded, risk_model=counted))
 
 
 @contextmanager

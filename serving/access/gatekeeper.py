@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,9 +20,13 @@ from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail
 from serving.problems import respond
 
+if TYPE_CHECKING:
+    from serving.access.client_tokens import ClientTokens
+
 __all__ = ["Credentials", "Gatekeeper", "LoopbackGate"]
 
 _PUBLIC = frozenset({"/health/live", "/health/ready"})
+_DISCOVERY = "/cds-services"
 _READING = frozenset({"GET", "HEAD"})
 _ROLE_OF = {"/v1/outcomes": "outcomes"}
 _FAILURES_PER_MINUTE = 30
@@ -66,6 +70,9 @@ class Gatekeeper:
     app : ASGI application
     credentials : sequence of Credentials
         Each is asked in turn.
+    clients : ClientTokens or None
+        What alone opens the CDS services; nothing does without it. Which there are, anybody may
+        read: a client asks before it knows what its token must be meant for.
     trail : AuditTrail
         Records who was turned away.
     requests_per_minute : int
@@ -79,12 +86,14 @@ class Gatekeeper:
         app: ASGIApp,
         *,
         credentials: Sequence[Credentials],
+        clients: ClientTokens | None,
         trail: AuditTrail,
         requests_per_minute: int,
         https_only: bool,
     ) -> None:
         self._app = app
         self._credentials = tuple(credentials)
+        self._clients = clients
         self._trail = trail
         self._requests = RateLimit(requests_per_minute)
         self._failures = RateLimit(_FAILURES_PER_MINUTE)
@@ -106,25 +115,29 @@ class Gatekeeper:
     async def _refusal(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
         """Return why a request does not come in, or None; then the scope says whose it is."""
         state = scope.setdefault("state", {})
-        if scope["path"] in _PUBLIC:
+        is_reading = scope["method"] in _READING
+        if scope["path"] in _PUBLIC or (scope["path"] == _DISCOVERY and is_reading):
             state["caller"] = ANYBODY
             return None
         if self._https_only and scope["scheme"] != "https":
             return 403, {}
         text = _bearer(scope)
-        caller = None if text is None else await run_in_threadpool(self._caller, text)
+        path = scope["path"]
+        caller = None if text is None else await run_in_threadpool(self._caller, text, path)
         if caller is None:
             reason = "no_credential" if text is None else "invalid_credential"
             return await self._turned_away(scope, "unknown", reason, 401)
         if not self._requests.allows(caller.actor):
             return 429, _RETRY
-        role = None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
+        role = None if is_reading else _ROLE_OF.get(path, "predict")
         if role is not None and not caller.may(role):
             return await self._turned_away(scope, caller.actor, f"not_{role}", 403)
         state["caller"] = caller
         return None
 
-    def _caller(self, text: str) -> Caller | None:
+    def _caller(self, text: str, path: str) -> Caller | None:
+        if path.startswith(f"{_DISCOVERY}/"):
+            return self._clients.caller(text, path) if self._clients else None
         for kind in self._credentials:
             caller = kind.caller(text)
             if caller is not None:

@@ -30,6 +30,8 @@ _APPLICATION = {"system": _DICOM, "code": "110100", "display": "Application Acti
 _KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "predict": (_REST, "E"),
     "outcome": (_REST, "C"),
+    "card": (_REST, "E"),
+    "feedback": (_REST, "C"),
     "denied": (_SECURITY, "E"),
     "start": (_APPLICATION, "E"),
     "key_created": (_ADMINISTRATION, "C"),

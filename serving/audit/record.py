@@ -16,6 +16,8 @@ Action = Literal[
     "start",
     "predict",
     "outcome",
+    "card",
+    "feedback",
     "denied",
     "key_created",
     "key_rotated",
@@ -33,7 +35,7 @@ class AuditEvent:
     ----------
     action : Action
     actor : str
-        Who: `local`, `key:ID`, `oidc:ISSUER|SUBJECT` or `command:USER`.
+        Who: `local`, `key:ID`, `oidc:ISSUER|SUBJECT`, `cds:ISSUER` or `command:USER`.
     status : str
         How it ended, as `ok` or `refused`.
     route : str
@@ -85,7 +87,17 @@ class AuditKeys:
     def __init__(self, secret: bytes) -> None:
         self._keys = {
             purpose: hmac.digest(secret, f"osteon audit {purpose}".encode(), hashlib.sha256)
-            for purpose in ("chain", "head", "checkpoint", "patient", "input", "request")
+            for purpose in (
+                "chain",
+                "head",
+                "checkpoint",
+                "patient",
+                "input",
+                "request",
+                "viewer",
+                "card",
+                "token",
+            )
         }
 
     def chain(self, before: str, body: str) -> str:
@@ -111,6 +123,18 @@ class AuditKeys:
     def request(self, actor: str, idempotency_key: str) -> str:
         """Return what stands for a caller's `Idempotency-Key`."""
         return self._hash("request", f"{actor}\n{idempotency_key}")
+
+    def viewer(self, *names: str) -> str:
+        """Return what stands for one user's look at one patient's outcome."""
+        return self._hash("viewer", canonical(names))
+
+    def card(self, text: str) -> str:
+        """Return what stands for what a card said."""
+        return self._hash("card", text)
+
+    def token(self, issuer: str, token_id: str) -> str:
+        """Return what stands for a token that may be used once."""
+        return self._hash("token", canonical([issuer, token_id]))
 
     def _hash(self, purpose: str, text: str) -> str:
         return hmac.digest(self._keys[purpose], text.encode(), hashlib.sha256).hex()

@@ -14,7 +14,7 @@ from data_schema.errors import GateError
 from serving.audit.head import Head
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail, Entry
-from serving.tables import CHECKPOINT, HEAD, OUTCOMES, RECORDS, RISKS
+from serving.tables import CARD_FEEDBACK, CARDS, CHECKPOINT, HEAD, OUTCOMES, RECORDS, RISKS
 
 __all__ = ["prune"]
 
@@ -32,7 +32,7 @@ class _Over:
 
 
 def prune(trail: AuditTrail, *, older_than_days: int, actor: str) -> int:
-    """Delete the oldest records whose time is over, with the risks and outcomes that go with them.
+    """Delete the oldest records whose time is over, and the risks, outcomes and cards beside them.
 
     The chain is checked over all that goes, then the last of it becomes the signed checkpoint that
     `verify` starts from; deletion, checkpoint and the record of both are one transaction, for some
@@ -90,7 +90,11 @@ def _removal(trail: AuditTrail, over: _Over) -> Callable[[Connection], None]:
             insert(CHECKPOINT).values(id=1, seq=last.seq, mac=last.mac, signature=signature)
         )
         connection.execute(delete(RECORDS).where(RECORDS.c.seq <= last.seq))
-        for table in (RISKS, OUTCOMES) if gone else ():
+        if not gone:
+            return
+        shown = select(CARDS.c.card).where(CARDS.c.prediction_id == bindparam("gone"))
+        connection.execute(delete(CARD_FEEDBACK).where(CARD_FEEDBACK.c.card.in_(shown)), gone)
+        for table in (RISKS, OUTCOMES, CARDS):
             connection.execute(
                 delete(table).where(table.c.prediction_id == bindparam("gone")), gone
             )

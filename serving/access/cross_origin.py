@@ -1,0 +1,40 @@
+"""Which pages of other origins may call the CDS services from a browser; nothing else is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["CrossOrigin"]
+
+_SHARED = "/cds-services"
+_SECONDS = 600
+
+
+class CrossOrigin:
+    """ASGI middleware that stands before the gate, since a preflight comes without a credential.
+
+    Parameters
+    ----------
+    app : ASGI application
+    origins : sequence of str
+        As `https://ehr.example`.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Sequence[str]) -> None:
+        self._app = app
+        self._shared = CORSMiddleware(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type"),
+            max_age=_SECONDS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope.get("path", "")
+        is_shared = path == _SHARED or path.startswith(f"{_SHARED}/")
+        await (self._shared if is_shared else self._app)(scope, receive, send)

@@ -1,0 +1,263 @@
+"""From a hook's call to its cards: none unless every condition for one holds.
+
+What is needed of the record is asked for piece by piece, so that nothing more of a patient is
+fetched once there is a reason for silence. Every call is on record before it is answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.errors import Finding
+from data_schema.fhir import Entry, FhirBroken
+from data_schema.fhir_history import history, is_comfort_care
+from data_schema.fhir_observations import FhirRecord, SentObservation, read_record
+from data_schema.measurements import canonical_measurement
+from data_schema.variables import base_name
+from data_schema.windows import window_start
+from serving import predictor
+from serving.asked import Asked
+from serving.audit.record import AuditEvent, canonical
+from serving.cds.cards import card, says_enough
+from serving.cds.hook_request import HookRequest
+from serving.cds.moment import Landmark, is_living_adult, landmark
+from serving.cds.prefetch import Prefetch
+from serving.cds.services import CdsService, model_of, templates
+from serving.cds.shown import ShownCard, show, was_shown
+from serving.fhir_predictor import predict_request
+from serving.fhir_question import FhirQuestion, fhir_broken
+from serving.problems import PreconditionFailed, RequestBroken
+from serving.served import Served, ServedModel
+from serving.settings import Settings
+
+__all__ = ["SILENCES", "cards"]
+
+Silence = Literal["no_model", "not_eligible", "no_moment", "refused", "says_little", "seen"]
+SILENCES: Mapping[Silence, str] = {
+    "no_model": "no promoted model of real patients counts from this moment",
+    "not_eligible": "not a living adult whose goal is more than comfort",
+    "no_moment": "not in intensive care, or outside the time in which a card is of use",
+    "refused": "the model refuses this patient",
+    "says_little": "no bone marker measured, or an interval wider than 30 points",
+    "seen": "this user saw a card today, or one that said the same",
+}
+"""Why there is no card, as coarse as it may be counted: nothing of it tells of one patient."""
+
+_PRACTITIONER = re.compile(r"Practitioner(Role)?/[A-Za-z0-9.\-]{1,64}")
+
+
+class _NoCard(Exception):
+    """There is no card, and why."""
+
+    def __init__(self, why: Silence) -> None:
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A card that may be shown."""
+
+    card: dict[str, Any]
+    prediction_id: str
+
+
+def cards(
+    service: CdsService,
+    request: HookRequest,
+    served: Served,
+    settings: Settings,
+    *,
+    now: datetime,
+    count: Callable[[str, str], None],
+) -> list[dict[str, Any]]:
+    """Return the cards of one call: one, or none.
+
+    None in each case of `SILENCES`: no model of real patients; under 18 or age unknown, dead or in
+    comfort care; outside intensive care or the service's window; a refusal; no bone marker or too
+    wide an interval; and when this user saw a card of this patient and outcome today, or one that
+    said the same.
+
+    Parameters
+    ----------
+    service : CdsService
+    request : HookRequest
+    served : Served
+        What `served_by` gives.
+    settings : Settings
+    now : datetime
+        With the offset of the place: its day is the day of "one card a day".
+    count : callable
+        Takes the service and `card` or why there is none.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    PreconditionFailed
+        If what is needed of the record was not sent and cannot be fetched.
+    RequestBroken
+        If what was sent is no FHIR, or not of one patient.
+    OutsideError
+        If the call cannot be recorded.
+    """
+    assert served.asked is not None  # `served_by` sees to it
+    asked, context = served.asked, request.context
+    viewer = asked.trail.keys.viewer(
+        asked.actor, context.userId, context.patientId, service.outcome
+    )
+    event = _event(asked, service, request)
+    try:
+        if was_shown(asked.trail, viewer, day=now.date()):
+            raise _NoCard("seen")
+        drawn = _drawn(service, request, served, settings, now)
+        said = asked.trail.keys.card(canonical(drawn.card))
+        if was_shown(asked.trail, viewer, day=now.date(), said=said):
+            raise _NoCard("seen")
+        name = str(uuid4())
+        shown = ShownCard(name, service.id, drawn.prediction_id, viewer, said, now.date())
+        if not show(asked.trail, shown, _of_card(event, shown)):
+            raise _NoCard("seen")
+    except _NoCard as silence:
+        asked.trail.append(event)
+        count(service.id, silence.why)
+        return []
+    except (PreconditionFailed, RequestBroken):
+        asked.trail.append(replace(event, status="not_answered"))
+        raise
+    count(service.id, "card")
+    return [drawn.card | {"uuid": name}]
+
+
+def _event(asked: Asked, service: CdsService, request: HookRequest) -> AuditEvent:
+    """Return what is recorded of a call; only staff are named in it."""
+    user = request.context.userId
+    return AuditEvent(
+        action="card",
+        actor=asked.actor,
+        status="no_card",
+        route=asked.route,
+        patient=asked.trail.keys.patient(request.context.patientId),
+        outcomes=[service.outcome],
+        detail={"service": service.id, "hook_instance": request.hookInstance}
+        | ({"user": user} if _PRACTITIONER.fullmatch(user) else {}),
+    )
+
+
+def _of_card(event: AuditEvent, shown: ShownCard) -> AuditEvent:
+    return replace(
+        event,
+        status="shown",
+        prediction_id=shown.prediction_id,
+        detail={**event.detail, "card": shown.card},
+    )
+
+
+def _drawn(
+    service: CdsService, request: HookRequest, served: Served, settings: Settings, now: datetime
+) -> _Drawn:
+    """Return the card of a call, or raise `_NoCard` at the first reason for silence."""
+    model = model_of(service, served)
+    if model is None:
+        raise _NoCard("no_model")
+    if request.context.encounterId is None:
+        raise _NoCard("no_moment")
+    asked_for = templates(service, model, now.date())
+    prefetch = Prefetch(request, asked_for, settings.fhir_servers)
+    patient = prefetch.entries("patient")
+    if not patient or not is_living_adult(patient[0].resource, now.date()):
+        raise _NoCard("not_eligible")
+    encounter = prefetch.entries("encounter")
+    at = landmark(service, encounter, now=now, icu_locations=settings.icu_locations)
+    if at is None:
+        raise _NoCard("no_moment")
+    conditions = prefetch.entries("conditions")
+    if is_comfort_care([*encounter, *conditions, *prefetch.entries("comfortCare")]):
+        raise _NoCard("not_eligible")
+    record, unread = _usable(_record(patient + prefetch.entries("observations"), model, at), model)
+    record, unread = _of_the_stay(record, unread, at)
+    said = [*conditions, *prefetch.entries("medications")]
+    flags = history(said, icu_start=at.icu_start, time_zero=at.time_zero)
+    record = replace(
+        record,
+        observations=(*record.observations, *flags),
+        encounter=f"Encounter/{request.context.encounterId}",
+    )
+    return _predicted(record, unread, at, model, served, settings.public_url)
+
+
+def _record(entries: Sequence[Entry], model: ServedModel, at: Landmark) -> FhirRecord:
+    try:
+        return read_record(entries, own=model.own_variables, zone=at.time_zero.tzinfo or UTC)
+    except FhirBroken as error:
+        raise fhir_broken(error) from None
+
+
+def _usable(record: FhirRecord, model: ServedModel) -> tuple[FhirRecord, int]:
+    """Leave out, and count, what cannot be read: one slip in a record must not silence it all."""
+    variables = {**VARIABLES, **model.own_variables}
+    read = []
+    for one in record.observations:
+        checked = canonical_measurement(one.measurement, variables)
+        # A category that nobody knows counts as not measured, with a warning.
+        if not isinstance(checked, Finding) or checked.rule == "category":
+            read.append(one)
+    unread = len(record.broken) + len(record.observations) - len(read)
+    return replace(record, observations=tuple(read)), unread
+
+
+def _of_the_stay(record: FhirRecord, unread: int, at: Landmark) -> tuple[FhirRecord, int]:
+    """Leave out what is older than its variable's window; what has no time cannot be told."""
+    kept = []
+    for one in record.observations:
+        first = _first_moment(one, at)
+        if first is None or (one.time is not None and one.time >= first):
+            kept.append(one)
+        elif one.time is None:
+            unread += 1
+    return replace(record, observations=tuple(kept)), unread
+
+
+def _first_moment(one: SentObservation, at: Landmark) -> datetime | None:
+    known = VARIABLES.get(base_name(one.measurement.variable or ""))
+    if known is None:
+        return None
+    return window_start(known, icu_start=at.icu_start, time_zero=at.time_zero)
+
+
+def _predicted(
+    record: FhirRecord,
+    unread: int,
+    at: Landmark,
+    model: ServedModel,
+    served: Served,
+    url: str | None,
+) -> _Drawn:
+    question = FhirQuestion((), (model.asked_as,), at.time_zero, None)
+    answer = predictor.predict(predict_request(record, question), served)
+    (prediction,) = answer.predictions
+    if prediction.status != "ok" or not prediction.risks:
+        raise _NoCard("refused")
+    if not says_enough(prediction):
+        raise _NoCard("says_little")
+    drawn = card(prediction, model, at, taken=_taken(record, at), unread=unread, url=url)
+    return _Drawn(drawn, answer.prediction_id)
+
+
+def _taken(record: FhirRecord, at: Landmark) -> dict[str, datetime]:
+    """Return when the value of each variable was taken: the last at or before time zero."""
+    timed = [one for one in record.observations if one.time is not None and one.measurement]
+    taken: dict[str, datetime] = {}
+    for one in timed:
+        name = one.measurement.variable or ""
+        assert one.time is not None
+        if one.time <= at.time_zero and one.time >= taken.get(name, one.time):
+            taken[name] = one.time
+    return taken

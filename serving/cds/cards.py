@@ -1,0 +1,227 @@
+"""One prediction as a card: always information, never a suggestion, and none if it says too little.
+
+A card's summary is shorter than 140 characters; its detail carries the explanation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, time
+from typing import Any
+
+from data_schema.biomarkers import VARIABLES, is_bone_marker
+from data_schema.printed_units import printed_unit
+from models.wording import NOTICE
+from serving.cds.moment import Landmark
+from serving.explaining import NOT_MEASURED
+from serving.page.facts import figures
+from serving.risk_assessment import AI_ASSERTED
+from serving.schemas import Contribution, Prediction, Risk
+from serving.served import ServedModel
+
+__all__ = ["card", "says_enough"]
+
+_MAX_SUMMARY = 139
+_MAX_LABEL = 120
+_WIDEST_INTERVAL = 0.30
+_SHOWN_VARIABLES = 8
+_SHOWN_MISSING = 12
+_FIGURES = ("Discrimination (AUROC)", "Observed over expected")
+# A point of float noise is no width.
+_TOLERANCE = 1e-9
+_WHOLE_DAY = time(23, 59, 59)
+
+
+def says_enough(prediction: Prediction) -> bool:
+    """Return whether a prediction says enough to interrupt somebody.
+
+    Not when no bone marker was measured, or when the interval at the first horizon is wider than 30
+    points.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        No refusal.
+
+    Returns
+    -------
+    bool
+    """
+    first = prediction.risks[0]
+    has_marker = any(one.measured and is_bone_marker(one.variable) for one in first.contributions)
+    return has_marker and _is_narrow(first)
+
+
+def card(
+    prediction: Prediction,
+    model: ServedModel,
+    at: Landmark,
+    *,
+    taken: Mapping[str, datetime],
+    unread: int,
+    url: str | None,
+) -> dict[str, Any]:
+    """Return the card of a prediction that `says_enough`, without its id.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    model : ServedModel
+    at : Landmark
+        What days are counted from.
+    taken : mapping of str to datetime
+        When each variable was measured, where that is known.
+    unread : int
+        Observations that could not be read.
+    url : str or None
+        Where the service is reached.
+
+    Returns
+    -------
+    dict
+        The same for the same answer, whenever it is made.
+    """
+    identity = model.identity
+    label = f"Osteon, research use only: {identity.name} {_version(model)}"
+    source: dict[str, Any] = {"label": label[:_MAX_LABEL], "topic": AI_ASSERTED}
+    return {
+        "summary": _summary(prediction.risks[0], model),
+        "detail": "\n\n".join(_detail(prediction, model, at, taken, unread)),
+        "indicator": "info",
+        "source": source | ({"url": url} if url else {}),
+    }
+
+
+def _is_narrow(risk: Risk) -> bool:
+    return risk.interval.high - risk.interval.low <= _WIDEST_INTERVAL + _TOLERANCE
+
+
+def _version(model: ServedModel) -> str:
+    identity = model.identity
+    alias = f" ({identity.alias})" if identity.alias else ""
+    return f"version {identity.version or 'unregistered'}{alias}"
+
+
+def _summary(risk: Risk, model: ServedModel) -> str:
+    events = model.contract["event_label"]
+    expected, low, high = (
+        round(100 * value) for value in (risk.risk, risk.interval.low, risk.interval.high)
+    )
+    what = f"{expected} {events.removesuffix('s') if expected == 1 else events}"
+    if risk.competing_risk is not None:
+        first = min(round(100 * risk.competing_risk), 100 - expected)
+        what += f" ({low} to {high}) and {first} dying first"
+    else:
+        what += f" (95 % interval {low} to {high})"
+    days = f"{risk.horizon_days:g} days"
+    said = f"Of 100 such patients the model expects about {what} within {days}. Research use only."
+    return said if len(said) <= _MAX_SUMMARY else f"{said[: _MAX_SUMMARY - 1]}…"
+
+
+def _detail(
+    prediction: Prediction,
+    model: ServedModel,
+    at: Landmark,
+    taken: Mapping[str, datetime],
+    unread: int,
+) -> Iterator[str]:
+    """Yield the paragraphs of the detail, in GitHub's markdown."""
+    first = prediction.risks[0]
+    yield f"**{NOTICE}**"
+    # What is too wide to be shown by itself is too wide beside another, too.
+    yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
+    yield _plain(" ".join(first.sentences[1:])) or "No single value moved the estimate much."
+    yield _table(first, model, taken)
+    if prediction.missing:
+        yield _missing(prediction, model)
+    remarks = [f"- {_plain(warning.message)}" for warning in prediction.warnings]
+    if unread:
+        remarks.append(f"- Observations that could not be read and were not used: {unread}.")
+    if remarks:
+        yield "\n".join(remarks)
+    # The moment of a call that is itself time zero would make every card a new one.
+    when = "" if at.is_now else f" ({at.time_zero:%Y-%m-%d %H:%M %Z})"
+    yield f"Time zero: {_plain(model.contract['time_zero'])}{when}. Nothing taken later was used."
+    yield _about(model, first)
+
+
+def _about(model: ServedModel, risk: Risk) -> str:
+    """Say which model this is, whom it learned from, how well it did, and that it is a machine."""
+    learned_from = _plain(model.contract["population"].rstrip("."))
+    horizons = (f"{risk.horizon_days:g} days", "all")
+    known = [
+        f"{figure.label} {figure.estimate}"
+        for figure in figures(model.contract)
+        if figure.label in _FIGURES and figure.horizon in horizons
+    ]
+    held_out = f" At {horizons[0]}, on held-out patients: {'; '.join(known)}." if known else ""
+    return (
+        f"Model: {model.identity.name}, {_version(model)}. It learned from: {learned_from}."
+        f"{held_out} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). The estimate is by a "
+        "statistical model; what raised or lowered it is no cause."
+    )
+
+
+def _labels(model: ServedModel) -> Mapping[str, str]:
+    return {feature["variable"]: feature["label"] for feature in model.contract["features"]}
+
+
+def _table(risk: Risk, model: ServedModel, taken: Mapping[str, datetime]) -> str:
+    """Return the estimate as a sum: the reference, the largest contributions, all of the rest."""
+    labels = _labels(model)
+    measured = [one for one in risk.contributions if one.measured]
+    others = sum(one.points for one in measured[_SHOWN_VARIABLES:])
+    others += risk.monotone_adjustment_points
+    unmeasured = sum(one.points for one in risk.pathways if one.pathway == NOT_MEASURED)
+    rows = [
+        ("The model's reference patient", "", "", f"{100 * risk.baseline_risk:.1f}"),
+        *(
+            (_plain(labels[one.variable]), _value(one), _taken(one, taken), f"{one.points:+.1f}")
+            for one in measured[:_SHOWN_VARIABLES]
+        ),
+        ("All else that was measured (together)", "", "", f"{others:+.1f}"),
+        ("Not measured (together)", "", "", f"{unmeasured:+.1f}"),
+        ("**Estimate**", "", "", f"**{100 * risk.risk:.1f}**"),
+    ]
+    head = f"| At {risk.horizon_days:g} days | Value | Taken | Points of risk |\n|---|---|---|---:|"
+    return "\n".join([head, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _missing(prediction: Prediction, model: ServedModel) -> str:
+    """Name what was not measured, bone markers first, and count the rest."""
+    labels = _labels(model)
+    ordered = sorted(prediction.missing, key=lambda name: not is_bone_marker(name))
+    named = ", ".join(_plain(labels[name]) for name in ordered[:_SHOWN_MISSING])
+    rest = len(ordered) - _SHOWN_MISSING
+    return f"Not measured: {named}{f', and {rest} more' if rest > 0 else ''}."
+
+
+def _value(one: Contribution) -> str:
+    if isinstance(one.value, bool):
+        return "yes" if one.value else "no"
+    if isinstance(one.value, str):
+        # A category of free text may hold anything, and this is markup.
+        known = VARIABLES[one.variable].categories if one.variable in VARIABLES else (one.value,)
+        return _plain(one.value) if one.value in known else ""
+    if one.value is None:
+        return ""
+    if one.variable == "age":
+        return f"{int(one.value)} years"  # it must not say something new every day
+    number = f"{one.value:.0f}" if abs(one.value) >= 1_000 else f"{one.value:.3g}"
+    shown = f"{one.comparator or ''}{number} {printed_unit(one.unit or '')}".rstrip()
+    if one.multiple_of_reference is not None:
+        shown += f" ({one.multiple_of_reference:.1f} times the upper reference limit)"
+    return _plain(shown)
+
+
+def _taken(one: Contribution, taken: Mapping[str, datetime]) -> str:
+    moment = taken.get(one.variable)
+    if moment is None:
+        return ""
+    return f"{moment:%Y-%m-%d}" if moment.time() == _WHOLE_DAY else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _plain(text: str) -> str:
+    """Return text without what is markup: `<` of a limit, brackets of a unit, a bar."""
+    marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "*": "\\*", "[": "\\[", "`": "'"}
+    return "".join(marks.get(letter, letter) for letter in text).replace("\n", " ")

@@ -1,0 +1,138 @@
+"""What a CDS client sends: a hook's call, and feedback on cards (CDS Hooks 2.0.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from serving.problems import RULE_PREFIX
+from serving.schemas import Time
+
+__all__ = ["Feedback", "HookContext", "HookRequest", "OverrideReason", "SentFeedback"]
+
+_MAX_FEEDBACK = 100
+
+# A client may send more than this version knows, so unknown fields are let pass.
+_OPEN = ConfigDict(extra="ignore", frozen=True)
+
+# FHIR's ids, but for `.` and `..`, which an address would take for a step.
+FhirId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9.\-]*[A-Za-z0-9\-][A-Za-z0-9.\-]*$", max_length=64)
+]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Uuid = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
+]
+
+
+class HookContext(BaseModel):
+    """Who looks at whom: of both hooks, the parts that are used."""
+
+    model_config = _OPEN
+
+    userId: Short = Field(examples=["Practitioner/abc"])
+    patientId: FhirId = Field(examples=["p1"])
+    encounterId: FhirId | None = Field(default=None, examples=["e1"])
+
+
+class FhirAuthorization(BaseModel):
+    """Access to the client's FHIR server."""
+
+    model_config = _OPEN
+
+    # Hidden wherever the model is shown: it opens a whole record.
+    access_token: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9\-._~+/]+=*$", max_length=16_384)
+    ] = Field(repr=False)
+    token_type: Literal["Bearer"]
+    expires_in: int
+    scope: str
+    subject: str
+
+
+class HookRequest(BaseModel):
+    """One call of a hook."""
+
+    model_config = _OPEN
+
+    hook: Short = Field(examples=["patient-view"])
+    hookInstance: Uuid = Field(examples=["d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"])
+    context: HookContext
+    fhirServer: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = None
+    fhirAuthorization: FhirAuthorization | None = None
+    prefetch: dict[str, dict[str, Any] | None] = Field(
+        default={}, description="By the keys of discovery; null where there is nothing."
+    )
+
+    @model_validator(mode="after")
+    def _server_of_the_token(self) -> HookRequest:
+        if self.fhirAuthorization is not None and self.fhirServer is None:
+            raise _broken("must have fhirServer beside fhirAuthorization")
+        return self
+
+
+class Reason(BaseModel):
+    """A reason by code."""
+
+    model_config = _OPEN
+
+    code: Short
+    system: Short
+
+
+class OverrideReason(BaseModel):
+    """Why a card was set aside, by code or in words."""
+
+    model_config = _OPEN
+
+    reason: Reason | None = None
+    userComment: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> OverrideReason:
+        if self.reason is None and self.userComment is None:
+            raise _broken("must have reason or userComment")
+        return self
+
+
+class AcceptedSuggestion(BaseModel):
+    """A suggestion that was taken; no card of this service has one."""
+
+    model_config = _OPEN
+
+    id: Short
+
+
+class Feedback(BaseModel):
+    """What a user did with one card."""
+
+    model_config = _OPEN
+
+    card: Uuid = Field(description="The card's `uuid`.")
+    outcome: Literal["accepted", "overridden"]
+    outcomeTimestamp: Time
+    acceptedSuggestions: (
+        Annotated[list[AcceptedSuggestion], Field(min_length=1, max_length=_MAX_FEEDBACK)] | None
+    ) = None
+    overrideReason: OverrideReason | None = None
+
+    @model_validator(mode="after")
+    def _accepted_what(self) -> Feedback:
+        if self.outcome == "accepted" and not self.acceptedSuggestions:
+            raise _broken("must name acceptedSuggestions where it was accepted")
+        return self
+
+
+class SentFeedback(BaseModel):
+    """Feedback on one or more cards."""
+
+    model_config = _OPEN
+
+    feedback: Annotated[list[Feedback], Field(min_length=1, max_length=_MAX_FEEDBACK)]
+
+
+def _broken(message: str) -> PydanticCustomError:
+    return PydanticCustomError(RULE_PREFIX + "required", message)
