@@ -181,8 +181,8 @@ def _drawn(
     conditions = prefetch.entries("conditions")
     if is_comfort_care([*encounter, *conditions, *prefetch.entries("comfortCare")]):
         raise _NoCard("not_eligible")
-    record, unread = _usable(_record(patient + prefetch.entries("observations"), model, at), model)
-    record, unread = _of_the_stay(record, unread, at)
+    record = _record(patient + prefetch.entries("observations"), model, at)
+    record, unread = _usable(record, model, at)
     said = [*conditions, *prefetch.entries("medications")]
     flags = history(said, icu_start=at.icu_start, time_zero=at.time_zero)
     record = replace(
@@ -200,28 +200,25 @@ def _record(entries: Sequence[Entry], model: ServedModel, at: Landmark) -> FhirR
         raise fhir_broken(error) from None
 
 
-def _usable(record: FhirRecord, model: ServedModel) -> tuple[FhirRecord, int]:
-    """Leave out, and count, what cannot be read: one slip in a record must not silence it all."""
+def _usable(
+    record: FhirRecord, model: ServedModel, at: Landmark
+) -> tuple[FhirRecord, Sequence[str]]:
+    """Leave out what is older than its variable's window, and what cannot be read, and name that.
+
+    One slip in a record must not silence all of it.
+    """
     variables = {**VARIABLES, **model.own_variables}
-    read = []
+    kept: list[SentObservation] = []
+    unread = [""] * len(record.broken)
     for one in record.observations:
         checked = canonical_measurement(one.measurement, variables)
         # A category that nobody knows counts as not measured, with a warning.
-        if not isinstance(checked, Finding) or checked.rule == "category":
-            read.append(one)
-    unread = len(record.broken) + len(record.observations) - len(read)
-    return replace(record, observations=tuple(read)), unread
-
-
-def _of_the_stay(record: FhirRecord, unread: int, at: Landmark) -> tuple[FhirRecord, int]:
-    """Leave out what is older than its variable's window; what has no time cannot be told."""
-    kept = []
-    for one in record.observations:
+        is_read = not isinstance(checked, Finding) or checked.rule == "category"
         first = _first_moment(one, at)
-        if first is None or (one.time is not None and one.time >= first):
+        if not is_read or (first is not None and one.time is None):
+            unread.append(base_name(one.measurement.variable or ""))
+        elif first is None or one.time is None or one.time >= first:
             kept.append(one)
-        elif one.time is None:
-            unread += 1
     return replace(record, observations=tuple(kept)), unread
 
 
@@ -234,7 +231,7 @@ def _first_moment(one: SentObservation, at: Landmark) -> datetime | None:
 
 def _predicted(
     record: FhirRecord,
-    unread: int,
+    unread: Sequence[str],
     at: Landmark,
     model: ServedModel,
     served: Served,

@@ -5,7 +5,7 @@ A card's summary is shorter than 140 characters; its detail carries the explanat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 
@@ -25,7 +25,9 @@ _MAX_SUMMARY = 139
 _MAX_LABEL = 120
 _WIDEST_INTERVAL = 0.30
 _SHOWN_VARIABLES = 8
-_SHOWN_MISSING = 12
+_SHOWN_NAMES = 12
+# What is below its upper limit is not told by it: albumin is too low, not 0.6 times the limit.
+_ABOVE = 1.05
 _FIGURES = ("Discrimination (AUROC)", "Observed over expected")
 # A point of float noise is no width.
 _TOLERANCE = 1e-9
@@ -58,7 +60,7 @@ def card(
     at: Landmark,
     *,
     taken: Mapping[str, datetime],
-    unread: int,
+    unread: Collection[str],
     url: str | None,
 ) -> dict[str, Any]:
     """Return the card of a prediction that `says_enough`, without its id.
@@ -71,8 +73,8 @@ def card(
         What days are counted from.
     taken : mapping of str to datetime
         When each variable was measured, where that is known.
-    unread : int
-        Observations that could not be read.
+    unread : collection of str
+        What was sent and could not be read: variables, or "" where not even that is known.
     url : str or None
         Where the service is reached.
 
@@ -108,13 +110,13 @@ def _summary(risk: Risk, model: ServedModel) -> str:
         round(100 * value) for value in (risk.risk, risk.interval.low, risk.interval.high)
     )
     what = f"{expected} {events.removesuffix('s') if expected == 1 else events}"
+    days = f"within {risk.horizon_days:g} days"
     if risk.competing_risk is not None:
         first = min(round(100 * risk.competing_risk), 100 - expected)
-        what += f" ({low} to {high}) and {first} dying first"
+        what += f" ({low} to {high}) and {first} dying first {days}"
     else:
-        what += f" (95 % interval {low} to {high})"
-    days = f"{risk.horizon_days:g} days"
-    said = f"Of 100 such patients the model expects about {what} within {days}. Research use only."
+        what += f" {days} (95 % interval {low} to {high})"
+    said = f"Of 100 such patients the model expects about {what}. Research use only."
     return said if len(said) <= _MAX_SUMMARY else f"{said[: _MAX_SUMMARY - 1]}…"
 
 
@@ -123,7 +125,7 @@ def _detail(
     model: ServedModel,
     at: Landmark,
     taken: Mapping[str, datetime],
-    unread: int,
+    unread: Collection[str],
 ) -> Iterator[str]:
     """Yield the paragraphs of the detail, in GitHub's markdown."""
     first = prediction.risks[0]
@@ -131,12 +133,19 @@ def _detail(
     # What is too wide to be shown by itself is too wide beside another, too.
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
     yield _plain(" ".join(first.sentences[1:])) or "No single value moved the estimate much."
-    yield _table(first, model, taken)
-    if prediction.missing:
-        yield _missing(prediction, model)
+    times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
+    yield _table(first, model, times)
+    labels = _labels(model)
+    missing = [name for name in prediction.missing if name not in unread]
+    if missing:
+        # Bone markers first.
+        yield f"Not measured: {_listed(sorted(missing, key=_is_routine), labels)}."
     remarks = [f"- {_plain(warning.message)}" for warning in prediction.warnings]
-    if unread:
-        remarks.append(f"- Observations that could not be read and were not used: {unread}.")
+    if slips := [name for name in sorted(unread) if not name or name in labels]:
+        remarks.append(
+            "- Sent and not used, since the unit, value or time could not be read: "
+            f"{_listed(slips, labels)}."
+        )
     if remarks:
         yield "\n".join(remarks)
     # The moment of a call that is itself time zero would make every card a new one.
@@ -187,13 +196,15 @@ def _table(risk: Risk, model: ServedModel, taken: Mapping[str, datetime]) -> str
     return "\n".join([head, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def _missing(prediction: Prediction, model: ServedModel) -> str:
-    """Name what was not measured, bone markers first, and count the rest."""
-    labels = _labels(model)
-    ordered = sorted(prediction.missing, key=lambda name: not is_bone_marker(name))
-    named = ", ".join(_plain(labels[name]) for name in ordered[:_SHOWN_MISSING])
-    rest = len(ordered) - _SHOWN_MISSING
-    return f"Not measured: {named}{f', and {rest} more' if rest > 0 else ''}."
+def _is_routine(name: str) -> bool:
+    return not is_bone_marker(name)
+
+
+def _listed(names: Sequence[str], labels: Mapping[str, str]) -> str:
+    """Name the first of some variables, and count the rest and what has no name."""
+    shown = [_plain(labels[name]) for name in dict.fromkeys(names) if name][:_SHOWN_NAMES]
+    rest = len(names) - len(shown)
+    return " and ".join(filter(None, [", ".join(shown), f"{rest} more" if rest > 0 else ""]))
 
 
 def _value(one: Contribution) -> str:
@@ -209,7 +220,7 @@ def _value(one: Contribution) -> str:
         return f"{int(one.value)} years"  # it must not say something new every day
     number = f"{one.value:.0f}" if abs(one.value) >= 1_000 else f"{one.value:.3g}"
     shown = f"{one.comparator or ''}{number} {printed_unit(one.unit or '')}".rstrip()
-    if one.multiple_of_reference is not None:
+    if one.multiple_of_reference is not None and one.multiple_of_reference >= _ABOVE:
         shown += f" ({one.multiple_of_reference:.1f} times the upper reference limit)"
     return _plain(shown)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.fhir_history import COMFORT_CARE
+from data_schema.fhir_history import COMFORT_CARE, MEDICATIONS
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, LOINC, base_name
 from data_schema.windows import window_length
@@ -151,9 +151,8 @@ def templates(service: CdsService, model: ServedModel | None, today: date) -> di
     dict of str to str
     """
     variables = _variables(model)
-    lengths = (window_length(VARIABLES[name]) for name in variables if name in VARIABLES)
-    back = max([service.lookback, *(length for length in lengths if length is not None)])
-    since = (today - back - _MARGIN).isoformat()
+    since = _since(today, service.lookback, variables)
+    prescribed = _since(today, service.lookback, MEDICATIONS)
     patient, count = "patient={{context.patientId}}", f"_count={_AT_ONCE}"
     comfort = ",".join(f"{_SNOMED}|{code}" for code in COMFORT_CARE)
     return {
@@ -163,14 +162,21 @@ def templates(service: CdsService, model: ServedModel | None, today: date) -> di
         f"&date=ge{since}&_sort=-date&{count}",
         "conditions": f"Condition?{patient}&{count}",
         "comfortCare": f"ServiceRequest?{patient}&code={comfort}&status=active&{count}",
-        "medications": f"MedicationRequest?{patient}&authoredon=ge{since}&{count}",
+        "medications": f"MedicationRequest?{patient}&authoredon=ge{prescribed}&{count}",
     }
+
+
+def _since(today: date, lookback: timedelta, variables: Iterable[str]) -> str:
+    """Return the first day that any of the variables counts from, for whoever is asked today."""
+    lengths = (window_length(VARIABLES[name]) for name in variables if name in VARIABLES)
+    back = max([lookback, *(length for length in lengths if length is not None)])
+    return (today - back - _MARGIN).isoformat()
 
 
 def _variables(model: ServedModel | None) -> list[str]:
     """Return the variables to ask for, but for age and sex, which are the Patient's own."""
     if model is None:
-        return sorted(VARIABLES)
+        return sorted(set(VARIABLES) - {"age", "sex"})
     features = {base_name(feature["name"]) for feature in model.contract["features"]}
     read = features | {base_name(column) for column in model.guard_columns}
     return sorted(read - {"age", "sex"})

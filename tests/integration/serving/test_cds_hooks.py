@@ -246,8 +246,8 @@ def test_a_card_of_death_informs_and_explains(ask: Ask, client: httpx.Client) ->
     assert uuid.UUID(card["uuid"])
     assert len(card["summary"]) < 140
     assert re.fullmatch(
-        r"Of 100 such patients the model expects about \d+ deaths? \(95 % interval \d+ to \d+\) "
-        r"within 28 days\. Research use only\.",
+        r"Of 100 such patients the model expects about \d+ deaths? within 28 days "
+        r"\(95 % interval \d+ to \d+\)\. Research use only\.",
         card["summary"],
     )
     assert card["source"]["label"].startswith("Osteon, research use only: osteon-mortality version")
@@ -441,11 +441,15 @@ def test_of_many_calls_at_once_one_gets_the_card(ask: Ask) -> None:
 
 
 def test_what_was_sent_and_cannot_be_read_is_counted_and_left_out(ask: Ask) -> None:
-    slip = observation("albumin", 30, id="other")
+    slip = observation("ctx_s", id="aps")
+    slip["code"] = {"coding": [{"system": "urn:osteon:codes", "code": "aps"}]}
     slip["valueQuantity"]["code"] = "g"
-    observations = bundle(*(observation(name) for name in CODES), slip)
-    detail = only_card(ask(prefetch=record(observations=observations)))["detail"]
-    assert "could not be read and were not used: 1." in detail
+    unclear = observation("lactate", id="other", effectiveDateTime="yesterday")
+    sent = record(observations=bundle(*map(observation, CODES), slip, unclear))
+    detail = only_card(ask(prefetch=sent))["detail"]
+    assert "the unit, value or time could not be read: APS and 1 more." in detail
+    (missing,) = re.findall(r"Not measured: (.*)", detail)
+    assert "APS" not in missing
 
 
 def test_only_what_was_taken_by_time_zero_is_used(ask: Ask) -> None:
