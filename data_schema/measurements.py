@@ -230,12 +230,19 @@ def _read(sent: Measurement, name: str) -> tuple[float, str]:
         if comparator and sent.comparator:
             _refuse("comparator", name, f"{name} must have one comparator; it has two.")
     else:
-        value, comparator = float(sent.value), ""
+        value, comparator = _as_float(sent.value), ""
     if math.isnan(value):
         _refuse("not_a_number", name, f"{name} must be a number; it is not.")
     if math.isinf(value):
         _refuse("infinite", name, f"{name} must be finite; it is not.")
     return value, comparator or sent.comparator or ""
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf
 
 
 _READABLE: Mapping[str, str] = {

@@ -102,7 +102,8 @@ class ClientTokens:
         expires = int(claims["exp"]) + _LEEWAY_SECONDS
         kind = sqlite if database.is_sqlite else postgresql
         use = kind.insert(USED_TOKENS).values(token=token, expires=expires)
+        use = use.on_conflict_do_nothing().returning(USED_TOKENS.c.token)
         with database.writing() as connection:
             # An hour of grace, so that no clock that is slow makes a token new again.
             connection.execute(delete(USED_TOKENS).where(USED_TOKENS.c.expires < now - 3_600))
-            return connection.execute(use.on_conflict_do_nothing()).rowcount == 1
+            return connection.execute(use).first() is not None

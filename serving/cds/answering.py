@@ -40,7 +40,7 @@ __all__ = ["SILENCES", "cards"]
 
 Silence = Literal["no_model", "not_eligible", "no_moment", "refused", "says_little", "seen"]
 SILENCES: Mapping[Silence, str] = {
-    "no_model": "no promoted model of real patients counts from this moment",
+    "no_model": "no model of real patients counts from this moment",
     "not_eligible": "not a living adult whose goal is more than comfort",
     "no_moment": "not in intensive care, or outside the time in which a card is of use",
     "refused": "the model refuses this patient",

@@ -15,6 +15,8 @@ __all__ = ["Landmark", "is_living_adult", "landmark"]
 
 _ADULT_YEARS = 18
 _DISCHARGE = "discharge"
+# One that began earlier is a slip in the record.
+_LONGEST_STAY = timedelta(days=730)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def landmark(
         None outside intensive care, before time zero, once the service's window is over, and for
         who left dead.
     """
-    begun = [stay for stay in icu_stays(entries, icu_locations=icu_locations) if stay.start <= now]
+    stays = icu_stays(entries, icu_locations=icu_locations)
+    begun = [stay for stay in stays if now - _LONGEST_STAY <= stay.start <= now]
     if not begun or any(_left_dead(entry.resource) for entry in entries):
         return None
     stay, after = begun[-1], OUTCOMES[service.outcome].landmark

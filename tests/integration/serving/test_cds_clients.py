@@ -26,9 +26,10 @@ from sqlalchemy import select
 from data_schema.errors import UsageError
 from serving.access import gatekeeper
 from serving.app import create_app
-from serving.audit.opening import database_of
+from serving.audit.opening import database_of, open_trail
+from serving.audit.retention import prune
 from serving.settings import Settings, read_settings
-from serving.tables import RECORDS, USED_TOKENS
+from serving.tables import CARD_FEEDBACK, CARDS, RECORDS, USED_TOKENS
 
 if TYPE_CHECKING:
     import httpx
@@ -429,6 +430,33 @@ def test_tokens_that_nobody_could_use_again_are_forgotten(
     assert kept
     assert "old" not in kept
     assert all(len(token) == 64 for token in kept)  # hashes
+
+
+def test_cards_feedback_and_tokens_stand_on_either_database(
+    serve: Any, running: Ehr, tmp_path: Path, database_url: str, real_mortality: ServedModel
+) -> None:
+    settings = Settings(
+        state_dir=tmp_path / "state",
+        database_url=database_url,
+        authentication="required",
+        public_url=PUBLIC,
+        cds_clients={ISSUER: f"{running.url}/jwks"},
+        icu_locations=("Location/icu-7",),
+    )
+    client = serve(create_app(settings, models=[real_mortality]))
+    once, asked = signed(), call()
+    (card,) = client.post(SERVICE, json=asked, headers=once).json()["cards"]
+    assert client.post(SERVICE, json=asked, headers=once).status_code == 401
+    assert client.post(SERVICE, json=asked, headers=signed()).json() == {"cards": []}
+    said = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": MEASURED}
+    path = f"{SERVICE}/feedback"
+    answer = client.post(path, json={"feedback": [said]}, headers=signed(aud=PUBLIC + path))
+    assert answer.status_code == 200
+    with closing(open_trail(settings)) as trail:
+        assert prune(trail, older_than_days=0, actor="command:a") == 5
+        with trail.database.reading() as connection:
+            for table in (CARDS, CARD_FEEDBACK):
+                assert connection.execute(select(table)).all() == []
 
 
 NOW = int(time.time())

@@ -367,8 +367,9 @@ def test_there_is_no_card_of_death(ask: Ask, why: str) -> None:
     [
         *SILENT.values(),
         {"encounter": encounter(LONG_AGO, NOW - timedelta(days=31), status="finished")},
+        {"encounter": encounter(NOW - timedelta(days=900))},
     ],
-    ids=[*SILENT, "after the window"],
+    ids=[*SILENT, "after the window", "a stay of years"],
 )
 def test_there_is_no_card_of_fracture(ask: Ask, changed: dict[str, Any]) -> None:
     answer = ask("osteon-fracture", prefetch=record(**changed))

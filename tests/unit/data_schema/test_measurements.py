@@ -180,6 +180,7 @@ def test_a_detection_limit_under_the_plausible_range_is_kept() -> None:
         (math.nan, "not_a_number"),
         (math.inf, "infinite"),
         ("1e400", "infinite"),
+        (10**309, "infinite"),
         ("1,471", "ambiguous_number"),
         ("<", "comparator"),
         ("\ud800", "not_a_number"),
