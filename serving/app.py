@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from serving.access.client_tokens import ClientTokens
 
 __all__ = ["ROUTERS", "create_app"]
+
+_CDS_THREADS = 8
 
 ROUTERS = (
     predict.router,
@@ -91,7 +94,8 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        with ThreadPoolExecutor(_CDS_THREADS, "cds") as app.state.cds_threads:
+            yield
         trail.close()
 
     # The framework's documentation pages load scripts from other hosts, so they are off; a slash

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import jwt
@@ -20,6 +21,8 @@ _KINDS = ("RSA", "EC", "OKP")
 _LAST_SECONDS = 600
 # A token with a key that nobody knows must not make the service ask for the keys each time.
 _SECONDS_BETWEEN_FETCHES = 30
+# Nor must one that cannot be reached keep every caller waiting for it.
+_SECONDS_AFTER_FAILURE = 5
 
 
 class PublishedKeys:
@@ -47,19 +50,22 @@ class PublishedKeys:
         """
         with self._lock:
             age = None if self._fetched_at is None else time.monotonic() - self._fetched_at
-            if age is None or age > (
-                _LAST_SECONDS if key_id in self._keys else _SECONDS_BETWEEN_FETCHES
-            ):
+            if age is None or age > self._lasts(key_id):
                 self._renew()
+            if not self._keys:
+                raise OutsideError("The signer of tokens must give keys; it did not.")
             return self._keys.get(key_id)
 
+    def _lasts(self, key_id: str) -> float:
+        """Return for how many seconds what was fetched is enough."""
+        if not self._keys:
+            return _SECONDS_AFTER_FAILURE
+        return _LAST_SECONDS if key_id in self._keys else _SECONDS_BETWEEN_FETCHES
+
     def _renew(self) -> None:
-        try:
+        # The keys of before are still theirs; a signer that is down turns nobody away.
+        with suppress(OutsideError, ValueError, KeyError, TypeError, jwt.PyJWTError):
             self._keys = keys_in(self._fetch())
-        except (OutsideError, ValueError, KeyError, TypeError, jwt.PyJWTError):
-            if not self._keys:
-                raise OutsideError("The signer of tokens must give keys; it did not.") from None
-            # The keys of before are still theirs; a signer that is down turns nobody away.
         self._fetched_at = time.monotonic()
 
 

@@ -18,8 +18,11 @@ from serving.tables import CARD_FEEDBACK, CARDS
 
 __all__ = ["ShownCard", "keep_feedback", "show", "was_shown"]
 
+_OF_DAY = select(CARDS.c.id).where(
+    CARDS.c.viewer == bindparam("seen_by"), CARDS.c.day == bindparam("that_day")
+)
 _LATEST = (
-    select(CARDS.c.day, CARDS.c.said)
+    select(CARDS.c.said)
     .where(CARDS.c.viewer == bindparam("seen_by"))
     .order_by(CARDS.c.id.desc())
     .limit(1)
@@ -58,7 +61,7 @@ def was_shown(trail: AuditTrail, viewer: str, *, day: date, said: str = "") -> b
     viewer : str
     day : date
     said : str
-        Empty while it is not known what a card would say.
+        Keyed hash of what a card would say; empty while that is not known.
 
     Returns
     -------
@@ -165,8 +168,11 @@ def keep_feedback(asked: Asked, service: str, feedback: Sequence[Feedback]) -> N
 
 
 def _is_seen(connection: Connection, viewer: str, day: date, said: str) -> bool:
-    latest = connection.execute(_LATEST, {"seen_by": viewer}).first()
-    return latest is not None and (latest.day == day.isoformat() or latest.said == said)
+    # Not only the latest: two machines may not agree which day it is.
+    of_day = {"seen_by": viewer, "that_day": day.isoformat()}
+    if connection.execute(_OF_DAY, of_day).first() is not None:
+        return True
+    return connection.execute(_LATEST, {"seen_by": viewer}).scalar_one_or_none() == said
 
 
 def _row(one: Feedback) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -45,7 +47,7 @@ def services(request: Request) -> Services:
 
 
 @router.post("/{service_id}", summary="Cards of one patient")
-def call(service_id: str, body: HookRequest, request: Request) -> Cards:
+async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
     """Called by an electronic health record when a clinician opens or discharges a patient.
 
     No card is an answer too: whoever is not an adult in intensive care within the time that counts,
@@ -55,7 +57,8 @@ def call(service_id: str, body: HookRequest, request: Request) -> Cards:
     """
     service = _service(service_id)
     _check(service, body)
-    shown = cards(
+    answer = partial(
+        cards,
         service,
         body,
         served_by(request),
@@ -63,7 +66,9 @@ def call(service_id: str, body: HookRequest, request: Request) -> Cards:
         now=_now(),
         count=request.app.state.metrics.count_cards,
     )
-    return Cards(cards=shown)
+    # Threads of their own: a FHIR server that is slow must not keep predictions waiting.
+    threads = request.app.state.cds_threads
+    return Cards(cards=await asyncio.get_running_loop().run_in_executor(threads, answer))
 
 
 @router.post("/{service_id}/feedback", summary="What users did with cards")

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,12 +111,15 @@ class Ehr:
         self.pages = False
         self.status = 200
         self.next_page = ""
+        self.answers = threading.Event()
+        self.answers.set()
         self.published: dict[str, Any] = {"ec": EC_KEY, "rsa": RSA_KEY}
         ehr = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 ehr.asked.append((self.path, self.headers.get("Authorization", "")))
+                ehr.answers.wait(10)
                 document = ehr.document(self.path)
                 is_known = document is not None
                 self.send_response(
@@ -362,6 +366,26 @@ def test_no_other_server_is_asked_than_the_sites_own(open_client: httpx.Client, 
         ehr.next_page = f"{ehr.url}/jwks"
         assert open_client.post(SERVICE, json=fetching(ehr)).status_code == 412
     assert not any(path == "/jwks" for path, _ in ehr.asked)
+
+
+def test_a_slow_fhir_server_keeps_no_prediction_waiting(
+    open_client: httpx.Client, ehr: Ehr
+) -> None:
+    ehr.answers.clear()
+    try:
+        with ThreadPoolExecutor(48) as pool:
+            waiting = [
+                pool.submit(open_client.post, SERVICE, json=fetching(ehr)) for _ in range(48)
+            ]
+            while not ehr.asked:
+                time.sleep(0.01)
+            time.sleep(0.2)  # so that all of them have come
+            assert open_client.get("/v1/models").status_code == 200
+            assert not any(one.done() for one in waiting)
+            ehr.answers.set()
+            assert {one.result().status_code for one in waiting} == {200}
+    finally:
+        ehr.answers.set()
 
 
 def test_pages_without_end_are_left(open_client: httpx.Client, ehr: Ehr) -> None:
