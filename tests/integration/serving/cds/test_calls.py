@@ -1,0 +1,180 @@
+"""Calls and feedback: what is refused, and what is left on record."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from serving.audit.opening import audit_keys, database_of
+from serving.settings import Settings
+from serving.tables import CARD_FEEDBACK
+
+if TYPE_CHECKING:
+    import httpx
+
+    Ask = Callable[..., httpx.Response]
+    Card = Callable[..., dict[str, Any]]
+
+SNOMED = "http://snomed.info/sct"
+OTHER = {"reference": "Patient/p2"}
+
+
+def feedback_of(card: str) -> dict[str, Any]:
+    return {
+        "card": card,
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-01T08:00:00+01:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        (lambda b: {"patient": b.patient(id="p2")}, "prefetch.patient"),
+        (lambda b: {"encounter": b.encounter(id="e2")}, "prefetch.encounter"),
+        (lambda b: {"encounter": b.encounter(subject=OTHER)}, "prefetch.encounter"),
+        (
+            lambda b: {"observations": b.bundle(b.observation("lactate", subject=OTHER))},
+            "prefetch.observations.entry[0].resource",
+        ),
+        (
+            lambda b: {"conditions": b.bundle(b.condition(SNOMED, "1") | {"subject": OTHER})},
+            "prefetch.conditions.entry[0].resource",
+        ),
+    ],
+)
+def test_the_record_of_another_patient_is_refused(
+    ask: Ask, build: Any, changed: Callable[[Any], dict[str, Any]], field: str
+) -> None:
+    answer = ask(prefetch=build.record(**changed(build)))
+    assert answer.status_code == 422
+    assert [(e["field"], e["rule"]) for e in answer.json()["errors"]] == [(field, "two_subjects")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"hook": "encounter-discharge"}, "hook"),
+        ({"hookInstance": "not-a-uuid"}, "hookInstance"),
+        ({"context": {"userId": "Practitioner/a"}}, "context.patientId"),
+        ({"context": {"userId": "Practitioner/a", "patientId": ".."}}, "context.patientId"),
+        ({"context": {"userId": "Practitioner/a", "patientId": "a/b"}}, "context.patientId"),
+        ({"prefetch": {"patient": [1]}}, "prefetch.patient"),
+        ({"prefetch": {"patient": {"resourceType": "Group"}}}, "prefetch.patient"),
+    ],
+)
+def test_a_call_that_breaks_the_contract_is_refused(
+    ask: Ask, changed: dict[str, Any], field: str
+) -> None:
+    answer = ask(**changed)
+    assert answer.status_code == 422
+    assert field in {error["field"] for error in answer.json()["errors"]}
+
+
+def test_a_discharge_must_say_of_which_encounter(ask: Ask) -> None:
+    answer = ask("osteon-fracture", context={"userId": "Practitioner/a", "patientId": "p1"})
+    assert answer.status_code == 422
+    silent = ask(context={"userId": "Practitioner/a", "patientId": "p1"})
+    assert silent.json() == {"cards": []}  # of a view it may be left out
+
+
+@pytest.mark.parametrize("path", ["osteon-nothing", "osteon-nothing/feedback"])
+def test_there_is_no_other_service(build: Any, client: httpx.Client, path: str) -> None:
+    said = {
+        "feedback": [
+            {
+                "card": str(uuid.uuid4()),
+                "outcome": "overridden",
+                "outcomeTimestamp": "2026-11-01T08:00:00Z",
+            }
+        ]
+    }
+    sent = said if path.endswith("feedback") else build.call()
+    assert client.post(f"/cds-services/{path}", json=sent).status_code == 404
+
+
+def test_every_call_is_on_record_without_a_word_of_the_patient(
+    ask: Ask, card_of: Card, build: Any, records: Any, settings: Settings, user: str
+) -> None:
+    before = len(records(settings))
+    card = card_of()
+    ask()
+    ask(
+        prefetch=build.record(
+            observations=build.bundle(build.observation("lactate", subject=OTHER))
+        ),
+        context={"userId": "Patient/p1", "patientId": "p1", "encounterId": "e1"},
+    )
+    predicted, shown, silent, broken = records(settings)[before:]
+    assert (predicted["action"], predicted["status"]) == ("predict", "ok")
+    assert (shown["action"], shown["status"]) == ("card", "shown")
+    assert shown["prediction_id"] == predicted["prediction_id"]
+    assert shown["detail"]["card"] == card["uuid"]
+    assert shown["detail"]["user"] == user
+    assert shown["patient"] == predicted["patient"] == audit_keys(settings).patient("p1")
+    assert (silent["action"], silent["status"]) == ("card", "no_card")
+    assert (broken["action"], broken["status"]) == ("card", "not_answered")
+    assert "user" not in broken["detail"]  # a patient who looks is not staff
+    said = json.dumps([predicted, shown, silent, broken])
+    assert "410" not in said
+    assert "Sentinel" not in said
+
+
+def test_feedback_is_kept_and_audited_without_its_comment(
+    card_of: Card, records: Any, client: httpx.Client, settings: Settings
+) -> None:
+    card = card_of()["uuid"]
+    why = {
+        "reason": {"code": "patient-ineligible", "system": "urn:x", "display": "shown"},
+        "userComment": "CommentSentinel",
+    }
+    sent = {"feedback": [feedback_of(card) | {"overrideReason": why}, feedback_of(card.upper())]}
+    answer = client.post("/cds-services/osteon-mortality/feedback", json=sent)
+    assert (answer.status_code, answer.json()) == (200, {})
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        rows = connection.execute(
+            select(CARD_FEEDBACK).where(CARD_FEEDBACK.c.card == card).order_by(CARD_FEEDBACK.c.id)
+        ).all()
+    assert [(row.outcome, row.reason_code, row.comment) for row in rows] == [
+        ("overridden", "patient-ineligible", "CommentSentinel"),
+        ("overridden", None, None),
+    ]
+    kept = records(settings)[-2:]
+    assert {one["action"] for one in kept} == {"feedback"}
+    assert {one["detail"]["card"] for one in kept} == {card}
+    assert kept[0]["prediction_id"]
+    assert "CommentSentinel" not in json.dumps(kept)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"card": "00000000-0000-4000-8000-000000000000"}, "feedback[0].card"),
+        ({"card": "no uuid"}, "feedback[0].card"),
+        ({"outcome": "accepted"}, "feedback[0]"),
+        ({"outcome": "ignored"}, "feedback[0].outcome"),
+        ({"overrideReason": {}}, "feedback[0].overrideReason"),
+        ({"outcomeTimestamp": "2026-11-01T08:00:00"}, "feedback[0].outcomeTimestamp"),
+    ],
+)
+def test_feedback_that_breaks_the_contract_is_refused(
+    card_of: Card, client: httpx.Client, changed: dict[str, Any], field: str
+) -> None:
+    sent = {"feedback": [feedback_of(card_of()["uuid"]) | changed]}
+    answer = client.post("/cds-services/osteon-mortality/feedback", json=sent)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_feedback_goes_to_the_service_that_gave_the_card(
+    card_of: Card, client: httpx.Client
+) -> None:
+    sent = {"feedback": [feedback_of(card_of()["uuid"])]}
+    answer = client.post("/cds-services/osteon-fracture/feedback", json=sent)
+    assert answer.status_code == 422

@@ -1,0 +1,215 @@
+"""What a card says, and what an electronic health record is told to send for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models.wording import NOTICE
+from serving.app import create_app
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    Ask = Callable[..., httpx.Response]
+    Card = Callable[..., dict[str, Any]]
+
+SCHEMAS = Path(__file__).parents[5] / "shared" / "standards" / "schemas"
+LOINC = "http://loinc.org"
+CAUSAL = re.compile(r"because|due to|protect|leads? to", re.IGNORECASE)
+
+
+def of_shape(name: str, document: Any) -> None:
+    """Check a document against the JSON Schema of that name, where it lies beside the checkout."""
+    import jsonschema
+
+    schema = json.loads((SCHEMAS / f"cds_hooks_{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(document)
+
+
+needs_schemas = pytest.mark.skipif(
+    not SCHEMAS.is_dir(), reason="shared/standards/schemas is not beside this checkout"
+)
+
+
+def test_discovery_names_both_services_and_what_they_need(client: httpx.Client) -> None:
+    services = client.get("/cds-services").json()["services"]
+    assert {(one["id"], one["hook"]) for one in services} == {
+        ("osteon-mortality", "patient-view"),
+        ("osteon-fracture", "encounter-discharge"),
+    }
+    for service in services:
+        prefetch = service["prefetch"]
+        observations = prefetch["observations"]
+        assert observations.startswith("Observation?patient={{context.patientId}}&code=")
+        assert f"{LOINC}|47855-2" in observations
+        assert re.search(r"&date=ge\d{4}-\d\d-\d\d&_sort=-date&_count=200$", observations)
+        kinds = {template.partition("?")[0].partition("/")[0] for template in prefetch.values()}
+        assert kinds == {
+            "Patient",
+            "Encounter",
+            "Observation",
+            "Condition",
+            "ServiceRequest",
+            "MedicationRequest",
+        }
+        assert NOTICE in service["description"]
+
+
+def test_the_radius_is_never_asked_for_as_hip_or_spine(serve: Any, tmp_path: Path) -> None:
+    nothing_served = serve(create_app(Settings(state_dir=tmp_path)))
+    for service in nothing_served.get("/cds-services").json()["services"]:
+        asked_for = set(re.findall(r"loinc\.org\|([\d-]+)", service["prefetch"]["observations"]))
+        assert {"38263-0", "38267-1"} <= asked_for  # femur and lumbar spine
+        assert "38265-5" not in asked_for  # radius and ulna, whatever Synthea says
+        assert len(service["prefetch"]["observations"]) < 4_000  # servers cut addresses at 8 kB
+
+
+@needs_schemas
+def test_what_goes_out_and_comes_in_has_the_standard_shape(
+    build: Any, client: httpx.Client, user: str
+) -> None:
+    of_shape("discovery", client.get("/cds-services").json())
+    for service, hook in (
+        ("osteon-mortality", "patient-view"),
+        ("osteon-fracture", "encounter-discharge"),
+    ):
+        sent = build.call(hook, user)
+        of_shape("request", sent)
+        answer = client.post(f"/cds-services/{service}", json=sent).json()
+        of_shape("response", answer)
+        said = {
+            "feedback": [
+                {
+                    "card": answer["cards"][0]["uuid"],
+                    "outcome": "overridden",
+                    "overrideReason": {"userComment": "seen"},
+                    "outcomeTimestamp": build.now.isoformat(timespec="seconds"),
+                }
+            ]
+        }
+        of_shape("feedback", said)
+        assert client.post(f"/cds-services/{service}/feedback", json=said).status_code == 200
+        again = client.post(f"/cds-services/{service}", json=build.call(hook, user)).json()
+        of_shape("response", again)
+
+
+def test_a_card_of_death_informs_and_explains(card_of: Card, client: httpx.Client) -> None:
+    card = card_of()
+    assert card["indicator"] == "info"
+    assert "suggestions" not in card
+    assert uuid.UUID(card["uuid"])
+    assert len(card["summary"]) < 140
+    assert re.fullmatch(
+        r"Of 100 such patients the model expects about \d+ deaths? within 28 days "
+        r"\(95 % interval \d+ to \d+\)\. Research use only\.",
+        card["summary"],
+    )
+    assert card["source"]["label"].startswith("Osteon, research use only: osteon-mortality version")
+    assert card["source"]["topic"]["code"] == "AIAST"
+    assert card["source"]["url"] == "https://osteon.example"
+    detail = card["detail"]
+    assert detail.startswith(f"**{NOTICE}**")
+    for said in (
+        "version 3 (champion)",
+        "Adults of two hospitals.",
+        "AIAST",
+        "410 RU/mL",
+        "Discrimination (AUROC) 0.80 (0.70 to 0.90)",
+        "24 h after ICU admission, alive",
+        "yes |",  # diabetes, from the Condition
+    ):
+        assert said in detail
+    assert "Sentinel" not in json.dumps(card)
+    assert not CAUSAL.search(detail)
+
+
+def test_the_points_of_a_card_add_up(card_of: Card) -> None:
+    rows = re.findall(r"\| \**([+\-]?\d+\.\d)\** \|$", card_of()["detail"], re.MULTILINE)
+    *parts, total = map(float, rows)
+    assert sum(parts) == pytest.approx(total, abs=0.05 * (len(parts) + 1))  # one decimal each
+
+
+def test_the_card_says_what_the_prediction_says(
+    card_of: Card, build: Any, client: httpx.Client
+) -> None:
+    summary = card_of()["summary"]
+    sent = {
+        "patient_id": "p1",
+        "time_zero": (build.admitted + timedelta(hours=24)).isoformat(timespec="seconds"),
+        "sex": "female",
+        "birth_date": "1966-11-01",
+        "outcomes": ["mortality"],
+        "measurements": [
+            {"variable": "diabetes", "value": True},
+            *(
+                {"variable": name, "value": value, "unit": unit}
+                for name, (_, unit, value) in build.codes.items()
+            ),
+        ],
+    }
+    risk = client.post("/v1/predict", json=sent).json()["predictions"][0]["risks"][0]
+    assert f"about {round(100 * risk['risk'])} death" in summary
+    low, high = (round(100 * risk["interval"][end]) for end in ("low", "high"))
+    assert f"interval {low} to {high})" in summary
+
+
+def test_a_card_of_fracture_says_who_dies_first(card_of: Card) -> None:
+    card = card_of("osteon-fracture")
+    assert re.search(r"fractures? \(\d+ to \d+\) and \d+ dying first within", card["summary"])
+    assert len(card["summary"]) < 140
+    assert "die first" in card["detail"]
+
+
+def test_a_horizon_with_too_wide_an_interval_is_not_shown(card_of: Card) -> None:
+    detail = card_of()["detail"]
+    assert "within 28 days of time zero" in detail
+    assert "within 90 days" not in detail
+
+
+def test_what_was_sent_and_cannot_be_read_is_counted_and_left_out(
+    card_of: Card, build: Any
+) -> None:
+    slip = build.observation("ctx_s", id="aps")
+    slip["code"] = {"coding": [{"system": "urn:osteon:codes", "code": "aps"}]}
+    slip["valueQuantity"]["code"] = "g"
+    unclear = build.observation("lactate", id="other", effectiveDateTime="yesterday")
+    sent = build.record(
+        observations=build.bundle(*map(build.observation, build.codes), slip, unclear)
+    )
+    detail = card_of(prefetch=sent)["detail"]
+    assert "the unit, value or time could not be read: APS and 1 more." in detail
+    (missing,) = re.findall(r"Not measured: (.*)", detail)
+    assert "APS" not in missing
+
+
+def test_only_what_was_taken_by_time_zero_is_used(card_of: Card, build: Any) -> None:
+    late = build.observation(
+        "fgf23_c", 9_000, effectiveDateTime=(build.admitted + timedelta(hours=25)).isoformat()
+    )
+    observations = build.bundle(*(build.observation(name) for name in build.codes), late)
+    detail = card_of(prefetch=build.record(observations=observations))["detail"]
+    assert "410 RU/mL" in detail
+    assert f"{build.measured:%Y-%m-%d %H:%M}" in detail
+
+
+def test_a_subject_may_be_named_by_its_whole_address(card_of: Card, build: Any) -> None:
+    entries = [
+        {
+            "fullUrl": f"https://ehr.example/fhir/Observation/{name}",
+            "resource": build.observation(
+                name, subject={"reference": "https://ehr.example/fhir/Patient/p1"}
+            ),
+        }
+        for name in build.codes
+    ]
+    sent = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+    card_of(prefetch=build.record(observations=sent))

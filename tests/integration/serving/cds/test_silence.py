@@ -1,0 +1,188 @@
+"""When there is no card: nobody is interrupted for nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from serving.app import create_app
+from serving.audit.opening import database_of
+from serving.settings import Settings
+from serving.tables import CARDS
+
+if TYPE_CHECKING:
+    import httpx
+
+    from serving.served import ServedModel
+
+    Ask = Callable[..., httpx.Response]
+    Card = Callable[..., dict[str, Any]]
+
+Changed = Callable[[Any], dict[str, Any]]
+SNOMED = "http://snomed.info/sct"
+SILENT: dict[str, Changed] = {
+    "under 18": lambda b: {"patient": b.patient(birthDate=f"{b.now.year - 17}")},
+    "age unknown": lambda b: {
+        "patient": {k: v for k, v in b.patient().items() if k != "birthDate"}
+    },
+    "dead": lambda b: {"patient": b.patient(deceasedBoolean=True)},
+    "dead at a time": lambda b: {"patient": b.patient(deceasedDateTime="2026-01-01")},
+    "dead at an unknown time": lambda b: {
+        "patient": b.patient(_deceasedDateTime={"extension": []})
+    },
+    "no patient": lambda b: {"patient": None},
+    "no encounter": lambda b: {"encounter": None},
+    "not in ICU": lambda b: {"encounter": b.encounter(**{"class": {"code": "IMP"}})},
+    "in ICU some day": lambda b: {"encounter": b.encounter(b.now + timedelta(hours=1))},
+    "died there": lambda b: {
+        "encounter": b.encounter(
+            hospitalization={"dischargeDisposition": {"coding": [{"code": "exp"}]}}
+        )
+    },
+    "to a hospice": lambda b: {
+        "encounter": b.encounter(
+            hospitalization={"dischargeDisposition": {"coding": [{"code": "hosp"}]}}
+        )
+    },
+    "comfort care": lambda b: {
+        "conditions": b.bundle(b.condition("http://hl7.org/fhir/sid/icd-10-cm", "Z51.5"))
+    },
+    "comfort care ordered": lambda b: {
+        "comfortCare": b.bundle(
+            b.condition(SNOMED, "133918004")
+            | {"resourceType": "ServiceRequest", "status": "active"}
+        )
+    },
+    "no bone marker": lambda b: {
+        "observations": b.bundle(b.observation("lactate"), b.observation("albumin"))
+    },
+    "a marker of months ago": lambda b: {
+        "observations": b.bundle(
+            b.observation("lactate"),
+            b.observation("albumin"),
+            b.observation("fgf23_c", effectiveDateTime=(b.now - timedelta(days=45)).isoformat()),
+        )
+    },
+    "a marker without a time": lambda b: {
+        "observations": b.bundle(
+            b.observation("lactate"),
+            b.observation("albumin"),
+            b.observation("fgf23_c", effectiveDateTime=None),
+        )
+    },
+    "pregnant": lambda b: {"conditions": b.bundle(b.condition(SNOMED, "77386006"))},
+}
+EARLY_OR_LATE: dict[str, Changed] = {
+    "before time zero": lambda b: {"encounter": b.encounter(b.now - timedelta(hours=23))},
+    "after the window": lambda b: {"encounter": b.encounter(b.now - timedelta(hours=49))},
+    "left ICU": lambda b: {"encounter": b.encounter(end=b.now - timedelta(hours=1))},
+}
+
+
+@pytest.mark.parametrize("why", [*SILENT, *EARLY_OR_LATE])
+def test_there_is_no_card_of_death(ask: Ask, card_of: Card, build: Any, why: str) -> None:
+    answer = ask(prefetch=build.record(**(SILENT | EARLY_OR_LATE)[why](build)))
+    assert (answer.status_code, answer.json()) == (200, {"cards": []})
+    assert card_of()  # nothing else stood in the way
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *SILENT.values(),
+        lambda b: {
+            "encounter": b.encounter(
+                b.now - timedelta(days=45), b.now - timedelta(days=31), status="finished"
+            )
+        },
+        lambda b: {"encounter": b.encounter(b.now - timedelta(days=900))},
+    ],
+    ids=[*SILENT, "after the window", "a stay of years"],
+)
+def test_there_is_no_card_of_fracture(ask: Ask, build: Any, changed: Changed) -> None:
+    answer = ask("osteon-fracture", prefetch=build.record(**changed(build)))
+    assert (answer.status_code, answer.json()) == (200, {"cards": []})
+
+
+def test_a_death_model_that_is_too_unsure_is_silent(ask: Ask, build: Any) -> None:
+    unsure = build.record(
+        observations=build.bundle(*(build.observation(n) for n in build.codes if n != "albumin"))
+    )
+    unsure["observations"]["entry"].append({"resource": build.observation("albumin", 2.0)})
+    assert ask(prefetch=unsure).json() == {"cards": []}
+
+
+def test_a_simulated_model_says_nothing_of_a_patient(
+    build: Any, serve: Any, tmp_path: Path, mortality: ServedModel
+) -> None:
+    client = serve(create_app(Settings(state_dir=tmp_path), models=[mortality]))
+    answer = client.post("/cds-services/osteon-mortality", json=build.call())
+    assert (answer.status_code, answer.json()) == (200, {"cards": []})
+
+
+def test_a_model_of_another_time_zero_says_nothing_at_this_one(
+    build: Any, serve: Any, tmp_path: Path, real_mortality: ServedModel
+) -> None:
+    other = real_mortality.loaded.risk_model.with_contract(time_zero="study day 3")
+    model = replace(real_mortality, loaded=replace(real_mortality.loaded, risk_model=other))
+    client = serve(create_app(Settings(state_dir=tmp_path), models=[model]))
+    assert client.post("/cds-services/osteon-mortality", json=build.call()).json() == {"cards": []}
+
+
+def test_one_user_gets_one_card_a_day_and_another_gets_their_own(
+    ask: Ask, card_of: Card, build: Any
+) -> None:
+    card_of()
+    worse = build.record(
+        observations=build.bundle(
+            *(build.observation(name) for name in build.codes if name != "ctx_s")
+        )
+    )
+    assert ask(prefetch=worse).json() == {"cards": []}
+    other = {"userId": "Practitioner/other", "patientId": "p1", "encounterId": "e1"}
+    assert card_of(context=other)
+    assert card_of("osteon-fracture")  # another outcome
+
+
+def test_a_card_comes_again_on_another_day_only_if_it_says_something_new(
+    ask: Ask, card_of: Card, build: Any, settings: Settings
+) -> None:
+    card_of()
+    with closing(database_of(settings)) as database, database.writing() as connection:
+        connection.execute(CARDS.update().values(day="2026-01-01"))
+        newest = connection.execute(select(CARDS.c.id).order_by(CARDS.c.id.desc()).limit(1))
+        connection.execute(CARDS.delete().where(CARDS.c.id != newest.scalar_one()))
+    assert ask().json() == {"cards": []}
+    changed = [build.observation(name) for name in build.codes if name != "fgf23_c"]
+    changed.append(build.observation("fgf23_c", 700))
+    assert (
+        "700 RU/mL" in card_of(prefetch=build.record(observations=build.bundle(*changed)))["detail"]
+    )
+
+
+def test_of_many_calls_at_once_one_gets_the_card(ask: Ask) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask().json()["cards"], range(16)))
+    assert sorted(map(len, answers)) == [0] * 15 + [1]
+
+
+def test_why_there_is_no_card_is_counted_and_told_of_nobody(
+    ask: Ask, build: Any, client: httpx.Client
+) -> None:
+    def count() -> float:
+        line = 'osteon_cds_calls_total{answer="not_eligible",service="osteon-mortality"} '
+        found = re.search(re.escape(line) + r"([\d.]+)", client.get("/metrics").text)
+        return float(found[1]) if found else 0.0
+
+    before = count()
+    ask(prefetch=build.record(**SILENT["dead"](build)))
+    assert count() == before + 1
