@@ -36,12 +36,14 @@ _MANIFEST = "manifest.json"
 _CODE = (
     "matrices.py",
     "parts.py",
+    "ensemble.py",
     "contributions.py",
+    "prediction.py",
     "curves.py",
     "guarding.py",
-    "prediction.py",
-    "inference.py",
     "columns.py",
+    "asking.py",
+    "inference.py",
     "pyfunc.py",
 )
 """What a bundle's `model.py` is made of, in the order of their imports."""

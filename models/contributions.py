@@ -17,7 +17,6 @@ def contributions(
     raw: np.ndarray,
     days: np.ndarray,
     total: np.ndarray,
-    *,
     groups: np.ndarray,
     booster_groups: np.ndarray,
 ) -> np.ndarray:
@@ -39,14 +38,11 @@ def contributions(
     -------
     ndarray of float, shape (n, h, v)
     """
-    out = np.empty((*total.shape, groups.shape[1]))
-    for j, day in enumerate(days):
-        phi = main.contributions(raw, math.log(day), groups, booster_groups)
-        # XGBoost explains in float32: what rounding left over (below 1e-5) goes back to the
-        # variables by size, so that sums are exact and explaining never changes a risk.
-        gap = total[:, j] - phi.sum(1)
-        size = np.abs(phi)
-        whole = size.sum(1, keepdims=True)
-        share = np.where(whole > 0, size / np.where(whole > 0, whole, 1.0), 1 / phi.shape[1])
-        out[:, j] = phi + share * gap[:, None]
-    return out
+    phi = main.contributions(raw, [math.log(day) for day in days], groups, booster_groups)
+    # XGBoost explains in float32: what rounding left over (below 1e-5) goes back to the
+    # variables by size, so that sums are exact and explaining never changes a risk.
+    gap = total - phi.sum(-1)
+    size = np.abs(phi)
+    whole = size.sum(-1, keepdims=True)
+    share = np.where(whole > 0, size / np.where(whole > 0, whole, 1.0), 1 / phi.shape[-1])
+    return np.asarray(phi + share * gap[..., None])

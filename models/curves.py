@@ -3,22 +3,22 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from models.ensemble import Ensemble
 from models.matrices import expit
-from models.parts import FittedPart
+from models.prediction import Curve
 
-__all__ = ["GridDays", "competing_risk", "grid_days", "log_odds_with_interval"]
+__all__ = ["Course", "GridDays", "competing_risk", "grid_days", "log_odds_with_interval"]
 
-CHUNK_ROWS = 2_000
+CHUNK_ROWS = 4_000
 
 
 class GridDays(NamedTuple):
-    """The days of a model's grid and those asked for, as `FittedPart.monotone` takes them.
+    """The days of a model's grid and those asked for, as `Ensemble.monotone` takes them.
 
     Attributes
     ----------
@@ -35,6 +35,38 @@ class GridDays(NamedTuple):
     asked: np.ndarray
 
 
+class Course(NamedTuple):
+    """What is predicted of n patients at h days, before anybody is refused.
+
+    Attributes
+    ----------
+    days : ndarray of float, shape (h,)
+    log_odds, adjustment, low, high : ndarray of float, shape (n, h)
+        As `log_odds_with_interval` gives them.
+    cohort_risk : ndarray of float, shape (h,)
+    competing_risk : ndarray of float, shape (n, h), or None
+    """
+
+    days: np.ndarray
+    log_odds: np.ndarray
+    adjustment: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    cohort_risk: np.ndarray
+    competing_risk: np.ndarray | None
+
+    def at(self, days: slice) -> "Course":
+        """Return the same at some of the days."""
+        beside = None if self.competing_risk is None else self.competing_risk[:, days]
+        return Course._make([*(part[..., days] for part in self[:-1]), beside])
+
+    def curve(self) -> Curve:
+        """Return it as risks."""
+        low, high = expit(self.low), expit(self.high)
+        risk = expit(self.log_odds)
+        return Curve(self.days, risk, low, high, self.cohort_risk, self.competing_risk)
+
+
 def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
     """Return the days asked for among those of the grid."""
     of_grid = np.asarray(grid, dtype=float)
@@ -43,7 +75,7 @@ def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
 
 
 def log_odds_with_interval(
-    main: FittedPart, folds: Sequence[FittedPart], raw: np.ndarray, days: GridDays, *, t: float
+    parts: Ensemble, raw: np.ndarray, days: GridDays, *, t: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return log-odds, what the running maximum added, and the ends of the interval.
 
@@ -51,9 +83,8 @@ def log_odds_with_interval(
 
     Parameters
     ----------
-    main : FittedPart
-    folds : sequence of FittedPart
-        Fitted without one group each; none gives no interval.
+    parts : Ensemble
+        The model, then those fitted without one group each; without them there is no interval.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
     days : GridDays
@@ -70,26 +101,25 @@ def log_odds_with_interval(
     .. [1] Kott. The delete-a-group jackknife. J Off Stat 17 (2001) 521-526.
     """
     eta, adjustment, low, high = (np.full((len(raw), len(days.asked)), np.nan) for _ in range(4))
-    for rows in _chunks(len(raw)):
-        before, eta[rows] = main.monotone(raw[rows], *days)
-        adjustment[rows] = eta[rows] - before
-        if folds:
-            without = np.stack([fold.monotone(raw[rows], *days)[1] for fold in folds])
-            k = len(folds)
-            error = np.sqrt((k - 1) / k * ((without - without.mean(0)) ** 2).sum(0))
-            low[rows], high[rows] = eta[rows] - t * error, eta[rows] + t * error
+    k = len(parts) - 1
+    for rows in _chunks(len(raw), len(parts)):
+        before, after = parts.monotone(raw[rows], *days)
+        eta[rows], adjustment[rows] = after[0], after[0] - before[0]
+        if k:
+            error = np.sqrt((k - 1) / k * ((after[1:] - after[1:].mean(0)) ** 2).sum(0))
+            low[rows], high[rows] = after[0] - t * error, after[0] + t * error
     return eta, adjustment, low, high
 
 
 def competing_risk(
-    competing: FittedPart, raw: np.ndarray, days: GridDays, eta: np.ndarray
+    competing: Ensemble, raw: np.ndarray, days: GridDays, eta: np.ndarray
 ) -> np.ndarray:
     """Return the risk that the competing event comes first, at most what the outcome leaves.
 
     Parameters
     ----------
-    competing : FittedPart
-        Fitted to the competing event.
+    competing : Ensemble
+        One part, fitted to the competing event.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
     days : GridDays
@@ -102,12 +132,13 @@ def competing_risk(
         In [0, 1 - risk].
     """
     out = np.empty(eta.shape)
-    for rows in _chunks(len(raw)):
-        alone = expit(competing.monotone(raw[rows], *days)[1])
+    for rows in _chunks(len(raw), 1):
+        alone = expit(competing.monotone(raw[rows], *days)[1][0])
         out[rows] = np.minimum(alone, expit(-eta[rows]))
     return out
 
 
-def _chunks(n_rows: int) -> list[slice]:
+def _chunks(n_rows: int, n_parts: int) -> list[slice]:
     """Return slices of rows, so that memory does not grow with the patients."""
-    return [slice(start, start + CHUNK_ROWS) for start in range(0, n_rows, CHUNK_ROWS)]
+    rows = max(1, CHUNK_ROWS // n_parts)
+    return [slice(start, start + rows) for start in range(0, n_rows, rows)]

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from models.matrices import numbers_of, texts_of
+from models.matrices import Table
 
 __all__ = ["Verdicts", "guard", "novelty_score"]
 
@@ -47,7 +46,7 @@ class Verdicts:
 
 def guard(
     contract: Mapping[str, Any],
-    frame: pd.DataFrame,
+    table: Table,
     raw: np.ndarray,
     measured: np.ndarray,
     variables: Sequence[str],
@@ -58,7 +57,7 @@ def guard(
     ----------
     contract : mapping
         The bundle's contract.
-    frame : DataFrame, shape (n_patients, ...)
+    table : Table
         Feature columns, and guard columns (`age`, `pregnant`, `rrt`, ...) where they are known.
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
@@ -69,25 +68,25 @@ def guard(
     -------
     Verdicts
     """
-    verdicts = Verdicts(len(frame))
-    _judge_person(verdicts, frame, "age" in variables)
+    verdicts = Verdicts(table.rows)
+    _judge_person(verdicts, table, "age" in variables)
     for feature in contract["features"]:
         if feature["kind"] == "category":
-            _judge_category(verdicts, frame, feature)
+            _judge_category(verdicts, table, feature)
         else:
-            _judge_number(verdicts, frame, feature)
+            _judge_number(verdicts, table, feature)
     rules = contract["guard"]
     _judge_information(verdicts, measured, variables, rules)
     _judge_novelty(verdicts, raw, rules["novelty"])
     for case in rules["special"]:
-        _judge_special(verdicts, frame, case, variables)
+        _judge_special(verdicts, table, case, variables)
     return verdicts
 
 
-def _judge_person(verdicts: Verdicts, frame: pd.DataFrame, age_matters: bool) -> None:
+def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
     """Refuse children and pregnancy; say when age is not known."""
-    age = numbers_of(frame, "age")
-    pregnant = numbers_of(frame, "pregnant") == 1
+    age = table.number("age")
+    pregnant = table.number("pregnant") == 1
     verdicts.refuse(
         age < 18, "under_18", "The model is for adults; the patient is under 18.", "age"
     )
@@ -100,11 +99,11 @@ def _judge_person(verdicts: Verdicts, frame: pd.DataFrame, age_matters: bool) ->
     )
 
 
-def _judge_category(verdicts: Verdicts, frame: pd.DataFrame, feature: Mapping[str, Any]) -> None:
+def _judge_category(verdicts: Verdicts, table: Table, feature: Mapping[str, Any]) -> None:
     """Warn of a category that training never showed."""
-    known = np.isin(texts_of(frame, feature["name"]), feature["categories"])
+    known = {None, *feature["categories"]}
     verdicts.warn(
-        frame[feature["name"]].notna().to_numpy() & ~known,
+        np.array([text not in known for text in table.texts[feature["name"]]], dtype=bool),
         "unknown_category",
         f"{feature['label']}: this category was not in the training cohort; "
         "it counts as not measured.",
@@ -112,9 +111,9 @@ def _judge_category(verdicts: Verdicts, frame: pd.DataFrame, feature: Mapping[st
     )
 
 
-def _judge_number(verdicts: Verdicts, frame: pd.DataFrame, feature: Mapping[str, Any]) -> None:
+def _judge_number(verdicts: Verdicts, table: Table, feature: Mapping[str, Any]) -> None:
     """Refuse an impossible value; warn of one that training hardly showed."""
-    value, name = numbers_of(frame, feature["name"]), feature["variable"]
+    value, name = table.number(feature["name"]), feature["variable"]
     low = -math.inf if feature["low"] is None else feature["low"]
     high = math.inf if feature["high"] is None else feature["high"]
     impossible = (value < low) | (value > high)
@@ -161,15 +160,15 @@ def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, novelty: Mapping[str, An
 
 
 def _judge_special(
-    verdicts: Verdicts, frame: pd.DataFrame, case: Mapping[str, Any], variables: Sequence[str]
+    verdicts: Verdicts, table: Table, case: Mapping[str, Any], variables: Sequence[str]
 ) -> None:
     """Warn of renal replacement or AKI, hormones, biotin, and CTX taken fed or late."""
     touched = [name for name in case["variables"] if name in variables]
     if case["variables"] and not touched:
         return
-    applies = np.zeros(len(frame), dtype=bool)
+    applies = np.zeros(table.rows, dtype=bool)
     for column, low, high in case["when"]:
-        value = numbers_of(frame, column)
+        value = table.number(column)
         applies |= (value >= low) & (value <= high)
     verdicts.warn(applies, case["code"], case["message"], *touched)
 

@@ -1,8 +1,9 @@
 """Predict, explain and refuse from a bundle of UBJSON and JSON: the code that every door runs.
 
 Evaluation, the service and the MLflow model all run this file together with `matrices`, `parts`,
-`contributions`, `curves`, `guarding` and `prediction`; every bundle carries them all in its
-`model.py`. They therefore import only the standard library, numpy, pandas and xgboost.
+`ensemble`, `contributions`, `curves`, `guarding`, `prediction`, `asking` and `columns`;
+every bundle carries them all in its `model.py`. They therefore import only the standard library,
+numpy, pandas and xgboost.
 
 What is predicted is the cumulative incidence F(h) of one event by horizon h (days from time zero):
 `logit F(h) = running maximum over horizons up to h of a(h) + b * (w * linear + (1 - w) * boosted)`.
@@ -11,6 +12,7 @@ What is predicted is the cumulative incidence F(h) of one event by horizon h (da
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +20,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from models.asking import InferenceError, asked_days, asked_table
 from models.contributions import contributions
-from models.curves import competing_risk, grid_days, log_odds_with_interval
+from models.curves import Course, competing_risk, grid_days, log_odds_with_interval
+from models.ensemble import Ensemble
 from models.guarding import guard
-from models.matrices import expit, level_columns, linear_column_features, raw_matrix
-from models.parts import FittedPart, load_booster
-from models.prediction import Prediction, points_per_log_odds
+from models.matrices import Table, expit, level_columns, linear_column_features, raw_matrix
+from models.parts import FittedPart, booster_files, load_booster
+from models.prediction import Curve, Prediction, points_per_log_odds
 
-__all__ = ["BUNDLE_FORMAT", "InferenceError", "Prediction", "RiskModel"]
+__all__ = ["BUNDLE_FORMAT", "Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
 BUNDLE_FORMAT = 1
-
-
-class InferenceError(ValueError):
-    """The request cannot be answered; the message names columns and rules, never a value."""
 
 
 class RiskModel:
@@ -90,8 +90,9 @@ class RiskModel:
             FittedPart(spec, self._encoding, load_booster(booster, threads))
             for spec, booster in zip(specs, self._boosters, strict=True)
         ]
-        self._main, self._folds = parts[0], parts[1 : 1 + len(model["folds"])]
-        self._competing_part = None if model["competing"] is None else parts[-1]
+        self._main, self._alone = parts[0], Ensemble(parts[:1])
+        self._with_folds = parts[: 1 + len(model["folds"])]
+        self._competing_part = None if model["competing"] is None else Ensemble(parts[-1:])
         self.features: tuple[str, ...] = tuple(f["name"] for f in contract["features"])
         variable_of = {f["name"]: f["variable"] for f in contract["features"]}
         pathway_of = {f["variable"]: f["pathway"] for f in contract["features"]}
@@ -111,6 +112,11 @@ class RiskModel:
                 np.zeros(len(self.variables)),
             ]
         )
+
+    @cached_property
+    def _together(self) -> Ensemble:
+        """The model and its fold models; joined when first asked for an interval."""
+        return Ensemble(self._with_folds)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, threads: int = 1) -> "RiskModel":
@@ -136,7 +142,7 @@ class RiskModel:
             If the files are of another format.
         """
         model = json.loads(files["model.json"])
-        boosters = [files[name] for name in _booster_files(model)]
+        boosters = [files[name] for name in booster_files(model)]
         return cls(json.loads(files["contract.json"]), model, boosters, threads=threads)
 
     @classmethod
@@ -148,7 +154,7 @@ class RiskModel:
     def files(self) -> dict[str, bytes]:
         """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient."""
         out = {"contract.json": _canonical(self.contract), "model.json": _canonical(self._model)}
-        return out | dict(zip(_booster_files(self._model), self._boosters, strict=True))
+        return out | dict(zip(booster_files(self._model), self._boosters, strict=True))
 
     def with_contract(self, **changes: Any) -> "RiskModel":
         """Return the same model under a contract with the given entries replaced."""
@@ -195,22 +201,11 @@ class RiskModel:
         InferenceError
             If there is none, or one lies outside the model's range.
         """
-        c = self.contract
-        asked = c["default_horizons_days"] if horizons_days is None else horizons_days
-        days = np.asarray(asked, dtype=float).ravel()
-        if not len(days):
-            raise InferenceError("horizons_days must name at least one horizon.")
-        inside = (days >= c["min_horizon_days"]) & (days <= c["max_horizon_days"])
-        if not inside.all():
-            raise InferenceError(
-                f"horizons_days must lie in {c['min_horizon_days']:g}-{c['max_horizon_days']:g} "
-                f"days; {int((~inside).sum())} of {len(days)} do not."
-            )
-        return days
+        return asked_days(self.contract, horizons_days)
 
     def predict(
         self,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | Table,
         horizons_days: ArrayLike | None = None,
         *,
         explain: bool = False,
@@ -220,7 +215,7 @@ class RiskModel:
 
         Parameters
         ----------
-        frame : DataFrame, shape (n_patients, ...)
+        frame : DataFrame, shape (n_patients, ...), or Table
             The model's feature columns in canonical units, NaN or None where not measured; further
             columns are read only to guard (`age`, `pregnant`, ...) or to identify (`patient_id`).
         horizons_days : array-like of float, shape (n_horizons,), optional
@@ -241,27 +236,58 @@ class RiskModel:
             If a feature column is missing, a number is infinite, or a horizon lies outside the
             model's range.
         """
-        days, raw = self.horizons(horizons_days), self._raw(frame)
+        days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
+        raw = self._raw(table)
+        return self._prediction(table, raw, self._course(raw, days, interval), explain)
+
+    def predict_with_curve(
+        self,
+        frame: pd.DataFrame | Table,
+        horizons_days: ArrayLike | None = None,
+        *,
+        explain: bool = False,
+    ) -> tuple[Prediction, Curve]:
+        """Return what `predict` returns, and the risk over the model's whole grid of days.
+
+        Parameters and errors are those of `predict`; both take hardly longer than one.
+
+        Returns
+        -------
+        tuple of Prediction and Curve
+        """
+        days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
+        raw, grid = self._raw(table), np.asarray(self.contract["grid_days"], dtype=float)
+        course = self._course(raw, np.concatenate([days, grid]), True)
+        h = len(days)
+        return self._prediction(table, raw, course.at(slice(h)), explain), course.at(
+            slice(h, None)
+        ).curve()
+
+    def _course(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> Course:
+        """Return what is predicted at the days, of every patient."""
+        parts = self._together if interval else self._alone
+        at = grid_days(self.contract["grid_days"], days)
+        t = self.contract["interval"]["t"]
+        eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, t=t)
+        rival = self._competing_part
+        beside = None if rival is None else competing_risk(rival, raw, at, eta)
+        return Course(days, eta, adjustment, low, high, self.cohort_risk(days), beside)
+
+    def _prediction(
+        self, table: Table, raw: np.ndarray, course: Course, explain: bool
+    ) -> Prediction:
+        days, eta, adjustment, low, high, cohort_risk, beside = course
         measured = self._measured(raw)
-        verdicts = guard(self.contract, frame, raw, measured, self.variables)
-        refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
-        eta, adjustment, low, high = self._risks(raw, days, interval)
+        verdicts = guard(self.contract, table, raw, measured, self.variables)
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
         log_odds = points = adjustment_points = None
         if explain:
-            log_odds = contributions(
-                self._main,
-                raw,
-                days,
-                eta - adjustment - base,
-                groups=self._groups,
-                booster_groups=self._booster_groups,
-            )
+            total, groups = eta - adjustment - base, (self._groups, self._booster_groups)
+            log_odds = contributions(self._main, raw, days, total, *groups)
             gain = points_per_log_odds(eta, base)
             points, adjustment_points = log_odds * gain[..., None], adjustment * gain
-            log_odds[refused] = points[refused] = adjustment_points[refused] = np.nan
-        beside = self._competing(raw, days, eta)
-        for values in (eta, adjustment, low, high, beside):
+        refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
+        for values in (eta, adjustment, low, high, beside, log_odds, points, adjustment_points):
             if values is not None:
                 values[refused] = np.nan
         return Prediction(
@@ -270,7 +296,7 @@ class RiskModel:
             risk_low=expit(low),
             risk_high=expit(high),
             baseline_risk=expit(base),
-            cohort_risk=self.cohort_risk(days),
+            cohort_risk=cohort_risk,
             competing_risk=beside,
             base_log_odds=base,
             monotone_adjustment=adjustment,
@@ -306,7 +332,8 @@ class RiskModel:
         InferenceError
             As `predict`.
         """
-        return expit(self._risks(self._raw(frame), self.horizons(horizons_days), False)[0])
+        raw = self._raw(asked_table(self.contract, frame))
+        return expit(self._course(raw, self.horizons(horizons_days), False).log_odds)
 
     def competing_risk(
         self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
@@ -331,23 +358,8 @@ class RiskModel:
         InferenceError
             As `predict`.
         """
-        raw, days = self._raw(frame), self.horizons(horizons_days)
-        return self._competing(raw, days, self._risks(raw, days, False)[0])
-
-    def risk_with_interval(
-        self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the risk and the ends of its interval, of every patient, refused or not.
-
-        Parameters and errors are those of `predict`; many horizons take hardly longer than one.
-
-        Returns
-        -------
-        tuple of three ndarray of float, each of shape (n_patients, n_horizons)
-            Risk, lower end, upper end.
-        """
-        eta, _, low, high = self._risks(self._raw(frame), self.horizons(horizons_days), True)
-        return expit(eta), expit(low), expit(high)
+        raw = self._raw(asked_table(self.contract, frame))
+        return self._course(raw, self.horizons(horizons_days), False).competing_risk
 
     def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""
@@ -355,30 +367,12 @@ class RiskModel:
         days = np.log(self.horizons(horizons_days))
         return np.asarray(np.interp(days, grid, self.contract["cohort_risk"]))
 
-    def _raw(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the matrix that both parts read, once the frame proves to hold it."""
-        missing = [name for name in self.features if name not in frame]
-        if missing:
-            raise InferenceError(
-                f"frame must have every feature column; missing: {', '.join(missing)}."
-            )
-        raw = raw_matrix(frame, self._encoding)
+    def _raw(self, table: Table) -> np.ndarray:
+        """Return the matrix that both parts read."""
+        raw = raw_matrix(table, self._encoding)
         if np.isinf(raw).any():
             raise InferenceError("numbers must be finite; make what was not measured NaN.")
         return raw
-
-    def _risks(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> tuple[np.ndarray, ...]:
-        """Return log-odds, adjustment and the ends of the interval in log-odds, each (n, h)."""
-        folds = self._folds if interval else []
-        at = grid_days(self.contract["grid_days"], days)
-        return log_odds_with_interval(self._main, folds, raw, at, t=self.contract["interval"]["t"])
-
-    def _competing(self, raw: np.ndarray, days: np.ndarray, eta: np.ndarray) -> np.ndarray | None:
-        """Return the competing event's risk, (n, h), beside the log-odds of the outcome."""
-        if self._competing_part is None:
-            return None
-        at = grid_days(self.contract["grid_days"], days)
-        return competing_risk(self._competing_part, raw, at, eta)
 
     def _measured(self, raw: np.ndarray) -> np.ndarray:
         """Return whether each variable has a value, (n, v); a limit flag alone is none."""
@@ -387,12 +381,6 @@ class RiskModel:
         )
         present = ~np.isnan(raw) * counts
         return np.asarray(present @ self._booster_groups[:-1] > 0)
-
-
-def _booster_files(model: Mapping[str, Any]) -> list[str]:
-    """Return the file of each part's booster: the main part, the folds, the competing event."""
-    folds = [f"fold_{k:02d}.ubj" for k in range(len(model["folds"]))]
-    return ["booster.ubj", *folds, *([] if model["competing"] is None else ["competing.ubj"])]
 
 
 def _canonical(value: Any) -> bytes:

@@ -5,7 +5,8 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -14,7 +15,7 @@ import xgboost as xgb
 
 from models.matrices import horizon_basis, linear_matrix
 
-__all__ = ["FittedPart", "booster_at_horizon", "load_booster"]
+__all__ = ["FittedPart", "booster_at_horizon", "booster_files", "load_booster"]
 
 MAX_SLICES = 64
 
@@ -95,6 +96,8 @@ def _resolve(tree: dict[str, Any], feature: int, log_h: np.float32) -> dict[str,
 class FittedPart:
     """One fitted model on its own: scaling, linear part, booster, weight and recalibration.
 
+    It explains; to answer is `ensemble.Ensemble`'s.
+
     Parameters
     ----------
     spec : mapping
@@ -121,25 +124,7 @@ class FittedPart:
         self.booster = booster
         self._slices: OrderedDict[float, xgb.Booster] = OrderedDict()
         self._lock = Lock()
-
-    def linear(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
-        """Return the log-odds of the linear part, shape (n, h)."""
-        basis, lz = horizon_basis(log_h, self.horizon)
-        columns = linear_matrix(raw, self.scaling, self.n_numbers)
-        level = columns @ self.coef
-        slope = columns @ self.coef_log_h
-        log_odds: np.ndarray = (
-            self.intercept + basis @ self.coef_h + level[:, None] + np.outer(slope, lz)
-        )
-        return log_odds
-
-    def boosted(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
-        """Return the log-odds of the boosted part, shape (n, h)."""
-        stacked = np.column_stack(
-            [np.repeat(raw, len(log_h), axis=0), np.tile(log_h, len(raw))]
-        ).astype(np.float32)
-        margin = self.booster.inplace_predict(stacked, predict_type="margin", missing=np.nan)
-        return np.asarray(margin, dtype=float).reshape(len(raw), len(log_h))
+        self.base_log_odds = lru_cache(MAX_SLICES)(self._base_log_odds)
 
     def recalibrate(self, mixed: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return a(h) + b * mixed, before the running maximum."""
@@ -148,44 +133,6 @@ class FittedPart:
     def shift(self, log_h: np.ndarray) -> np.ndarray:
         """Return a(h): a broken line in log horizon, flat beyond its outer knots."""
         return np.asarray(np.interp(log_h, self.calibration["log_h"], self.calibration["shift"]))
-
-    def log_odds(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
-        """Return the recalibrated log-odds, shape (n, h), before the running maximum."""
-        w = self.weight
-        mixed = np.zeros((len(raw), len(log_h)))
-        if w > 0:
-            mixed += w * self.linear(raw, log_h)
-        if w < 1:
-            mixed += (1 - w) * self.boosted(raw, log_h)
-        return self.recalibrate(mixed, log_h)
-
-    def monotone(
-        self, raw: np.ndarray, all_days: np.ndarray, on_grid: np.ndarray, asked: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return log-odds at the asked of all days, before and after the running maximum.
-
-        The maximum runs over the fixed grid and the horizon itself, never over other horizons that
-        happen to be asked for, so that a risk does not depend on what else is in the request.
-
-        Parameters
-        ----------
-        raw : ndarray of float, shape (n, n_columns)
-            From `matrices.raw_matrix`.
-        all_days : ndarray of float, shape (n_days,)
-            The grid and the horizons asked for, ascending.
-        on_grid : ndarray of bool, shape (n_days,)
-            Which of them are of the grid.
-        asked : ndarray of int, shape (h,)
-            Positions of those asked for.
-
-        Returns
-        -------
-        tuple of ndarray of float, each of shape (n, h)
-            The second is at least the first.
-        """
-        eta = self.log_odds(raw, np.log(all_days))
-        highest = np.maximum.accumulate(np.where(on_grid, eta, -np.inf), axis=1)
-        return eta[:, asked], np.maximum(eta, highest)[:, asked]
 
     def at_horizon(self, log_h: float) -> xgb.Booster:
         """Return the booster resolved at a horizon; the last few are kept, they never change."""
@@ -203,37 +150,30 @@ class FittedPart:
                 self._slices.popitem(last=False)
             return self._slices[log_h]
 
-    def base_log_odds(self, log_h: float) -> float:
-        """Return the log-odds that contributions at a horizon start from, whoever the patient.
-
-        Parameters
-        ----------
-        log_h : float
-            Logarithm of the horizon in days.
-
-        Returns
-        -------
-        float
-            Recalibrated, before the running maximum.
-        """
+    def _base_log_odds(self, log_h: float) -> float:
+        """Return the log-odds that contributions at a horizon start from, whoever the patient."""
         basis, coef = self._linear_at(log_h)
         mixed = self.weight * float(self.intercept + basis @ self.coef_h + self.column_mean @ coef)
         if self.weight < 1:
             nobody = np.full((1, self.booster.num_features() - 1), np.nan)
-            mixed += (1 - self.weight) * float(self._tree_contributions(nobody, log_h)[0, -1])
+            mixed += (1 - self.weight) * float(self._tree_contributions(nobody, log_h)[0, 0, -1])
         return float(self.recalibrate(np.array([mixed]), np.array([log_h]))[0])
 
     def contributions(
-        self, raw: np.ndarray, log_h: float, groups: np.ndarray, booster_groups: np.ndarray
+        self,
+        raw: np.ndarray,
+        log_h: Sequence[float],
+        groups: np.ndarray,
+        booster_groups: np.ndarray,
     ) -> np.ndarray:
-        """Return each variable's recalibrated contribution at a horizon, in log-odds.
+        """Return each variable's recalibrated contribution at each horizon, in log-odds.
 
         Parameters
         ----------
         raw : ndarray of float, shape (n, n_columns)
             From `matrices.raw_matrix`.
-        log_h : float
-            Logarithm of the horizon in days.
+        log_h : sequence of float, length h
+            Logarithms of the horizons in days.
         groups : ndarray of float, shape (n_linear_columns, v)
             1 where a column of the linear part belongs to a variable.
         booster_groups : ndarray of float, shape (n_columns + 1, v)
@@ -241,15 +181,16 @@ class FittedPart:
 
         Returns
         -------
-        ndarray of float, shape (n, v)
+        ndarray of float, shape (n, h, v)
             With `base_log_odds` they sum to the log-odds before the running maximum, but for
             XGBoost's rounding to float32.
         """
         columns = linear_matrix(raw, self.scaling, self.n_numbers) - self.column_mean
-        mixed = self.weight * ((columns * self._linear_at(log_h)[1]) @ groups)
+        coef = np.stack([self._linear_at(at)[1] for at in log_h])
+        mixed = self.weight * ((columns[:, None] * coef) @ groups)
         if self.weight < 1:
-            boosted = self._tree_contributions(raw, log_h)[:, :-1] @ booster_groups
-            mixed = mixed + (1 - self.weight) * boosted
+            trees = self._tree_contributions(raw, *log_h)[..., :-1] @ booster_groups
+            mixed = mixed + (1 - self.weight) * trees
         return np.asarray(self.calibration["slope"] * mixed)
 
     def _linear_at(self, log_h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -257,12 +198,17 @@ class FittedPart:
         basis, lz = horizon_basis(np.array([log_h]), self.horizon)
         return basis[0], self.coef + self.coef_log_h * lz[0]
 
-    def _tree_contributions(self, raw: np.ndarray, log_h: float) -> np.ndarray:
-        """Return TreeSHAP of the columns and the horizon, which gets 0, then the base."""
-        matrix = np.column_stack([raw, np.full(len(raw), log_h)]).astype(np.float32)
+    def _tree_contributions(self, raw: np.ndarray, *log_h: float) -> np.ndarray:
+        """Return TreeSHAP of the columns and the horizon (0), then the base, (n, h, c)."""
+        # The column of the horizon is empty: no resolved booster splits on it.
+        matrix = np.column_stack([raw, np.full(len(raw), np.nan)]).astype(np.float32)
         rows = xgb.DMatrix(matrix, nthread=self.encoding["threads"])
-        values = np.asarray(self.at_horizon(log_h).predict(rows, pred_contribs=True), dtype=float)
-        return values.reshape(len(raw), matrix.shape[1] + 1)
+        values = [
+            self.at_horizon(at).predict(rows, pred_contribs=True, validate_features=False)
+            for at in log_h
+        ]
+        shape = (len(log_h), len(raw), matrix.shape[1] + 1)
+        return np.moveaxis(np.asarray(values, dtype=float).reshape(shape), 0, 1)
 
 
 def load_booster(content: bytes, threads: int) -> xgb.Booster:
@@ -270,3 +216,9 @@ def load_booster(content: bytes, threads: int) -> xgb.Booster:
     booster = xgb.Booster(model_file=bytearray(content))
     booster.set_param({"nthread": threads})
     return booster
+
+
+def booster_files(model: Mapping[str, Any]) -> list[str]:
+    """Return the file of each part's booster: the main part, the folds, the competing event."""
+    folds = [f"fold_{k:02d}.ubj" for k in range(len(model["folds"]))]
+    return ["booster.ubj", *folds, *([] if model["competing"] is None else ["competing.ubj"])]

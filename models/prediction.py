@@ -10,7 +10,7 @@ import pandas as pd
 
 from models.matrices import expit
 
-__all__ = ["Prediction", "points_per_log_odds"]
+__all__ = ["Curve", "Prediction", "points_per_log_odds"]
 
 
 class Prediction(NamedTuple):
@@ -120,6 +120,26 @@ class Prediction(NamedTuple):
             for j, name in enumerate(self.variables):
                 columns[f"points__{name}"] = self.points[:, :, j].ravel()
         return pd.DataFrame(columns)
+
+
+class Curve(NamedTuple):
+    """Risks of n patients over g days, of every patient, refused or not.
+
+    Attributes
+    ----------
+    days : ndarray of float, shape (g,)
+    risk, risk_low, risk_high : ndarray of float, shape (n, g)
+    cohort_risk : ndarray of float, shape (g,)
+    competing_risk : ndarray of float, shape (n, g), or None
+        All as in `Prediction`.
+    """
+
+    days: np.ndarray
+    risk: np.ndarray
+    risk_low: np.ndarray
+    risk_high: np.ndarray
+    cohort_risk: np.ndarray
+    competing_risk: np.ndarray | None
 
 
 def points_per_log_odds(log_odds: np.ndarray, base: np.ndarray) -> np.ndarray:

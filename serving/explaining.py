@@ -25,7 +25,7 @@ def contributions(patient: Patient, raw: Prediction, horizon: int) -> list[Contr
     ----------
     patient : Patient
     raw : Prediction
-        Of this one patient, explained.
+        Of this one patient; without contributions there are none to list.
     horizon : int
         Position in `raw.horizons_days`.
 
@@ -33,8 +33,8 @@ def contributions(patient: Patient, raw: Prediction, horizon: int) -> list[Contr
     -------
     list of Contribution
     """
-    assert raw.log_odds is not None  # it was asked to explain
-    assert raw.points is not None
+    if raw.log_odds is None or raw.points is None:
+        return []
     log_odds, points = raw.log_odds[0, horizon], raw.points[0, horizon]
     listed = [
         Contribution(

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from ulid import ULID
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import BELOW
 from models import wording
+from models.inference import Curve, Table
 from models.inference import Prediction as RawPrediction
 from models.wording import NOTICE
 from serving.asked import Answered, Identity
@@ -126,7 +127,7 @@ def _computed(request: PredictRequest, served: Served) -> Answered:
     models = served.find(request.outcomes)
     patients = _read(request, models)
     predictions = [
-        _prediction(model, patient, request.horizons_days)
+        _prediction(model, patient, request.horizons_days, request.explain)
         for model, patient in zip(models, patients, strict=True)
     ]
     return Answered(request, models, predictions)
@@ -183,26 +184,27 @@ def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> lis
 
 
 def _prediction(
-    model: ServedModel, patient: Patient, horizons_days: Sequence[float] | None
+    model: ServedModel,
+    patient: Patient,
+    horizons_days: Sequence[float] | None,
+    explain: bool,
 ) -> Prediction:
-    frame, risk_model = _frame(model, patient), model.loaded.risk_model
-    days = risk_model.horizons(horizons_days)
-    raw = risk_model.predict(frame, days, explain=True, interval=False)
-    # Every fold model answers once, for the horizons and the curve together.
-    curve = _curve(model, frame, [*days, *model.contract["grid_days"]])
+    raw, curve = model.loaded.risk_model.predict_with_curve(
+        _table(model, patient), horizons_days, explain=explain
+    )
     refusals = [Remark.model_validate(refusal) for refusal in raw.refusals[0]]
     missing = [
         name for name, measured in zip(raw.variables, raw.measured[0], strict=True) if not measured
     ]
     refused = raw.status[0] == "refused"
-    risks = [] if refused else [_said(model, risk) for risk in _risks(model, patient, raw, curve)]
+    risks = [] if refused else [_said(model, risk) for risk in _risks(model, patient, raw)]
     return Prediction(
         outcome=model.contract["outcome"],
         status="refused" if refused else "ok",
         model=model.identity,
         risks=risks,
         next_best=[],
-        curve=[] if refused else curve[len(days) :],
+        curve=[] if refused else _curve_points(curve),
         summary=_summary(model, risks, refusals),
         missing=missing,
         ignored=[*patient.ignored, *_unused(model, patient)],
@@ -211,30 +213,28 @@ def _prediction(
     )
 
 
-def _frame(model: ServedModel, patient: Patient) -> pd.DataFrame:
+def _table(model: ServedModel, patient: Patient) -> Table:
     """Return the one row that the model reads, with the columns that only its guard reads."""
-    row: dict[str, list[float | str | None]] = {}
+    numbers: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, NDArray[np.object_]] = {}
     for feature in model.contract["features"]:
-        column, kind = feature["name"], feature["kind"]
+        column = feature["name"]
         base = column.removesuffix(f"__{BELOW}")
         found = patient.values.get(base)
-        if base != column:
-            row[column] = [float(found is not None and found.below)]
-        elif found is not None:
-            row[column] = [found.value]
+        if feature["kind"] == "category":
+            texts[column] = np.array([found and found.value], dtype=object)
+        elif base != column:
+            numbers[column] = np.array([found is not None and found.below], dtype=float)
         else:
-            row[column] = [None if kind == "category" else np.nan]
-    for column in model.guard_columns.intersection(patient.values) - set(row):
-        row[column] = [patient.values[column].value]
-    return pd.DataFrame(row)
+            numbers[column] = np.array([found.value if found else np.nan], dtype=float)
+    for column in model.guard_columns.intersection(patient.values) - set(numbers):
+        numbers[column] = np.array([patient.values[column].value], dtype=float)
+    return Table(1, numbers, texts)
 
 
-def _risks(
-    model: ServedModel, patient: Patient, raw: RawPrediction, curve: Sequence[CurvePoint]
-) -> list[Risk]:
-    """Return the risk by each horizon; `curve` begins with the same ones and has the intervals."""
+def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Risk]:
+    """Return the risk by each horizon."""
     interval = model.contract["interval"]
-    assert raw.adjustment_points is not None  # it was asked to explain
     risks = []
     for horizon, days in enumerate(raw.horizons_days):
         listed = contributions(patient, raw, horizon)
@@ -243,16 +243,16 @@ def _risks(
                 horizon_days=_days(days),
                 risk=float(raw.risk[0, horizon]),
                 interval=Interval(
-                    low=curve[horizon].low,
-                    high=curve[horizon].high,
+                    low=float(raw.risk_low[0, horizon]),
+                    high=float(raw.risk_high[0, horizon]),
                     level=interval["level"],
                     kind=interval["kind"],
                 ),
                 baseline_risk=float(raw.baseline_risk[horizon]),
                 cohort_risk=float(raw.cohort_risk[horizon]),
-                competing_risk=curve[horizon].competing_risk,
+                competing_risk=_of_first(raw.competing_risk, horizon),
                 monotone_adjustment=float(raw.monotone_adjustment[0, horizon]),
-                monotone_adjustment_points=float(raw.adjustment_points[0, horizon]),
+                monotone_adjustment_points=_of_first(raw.adjustment_points, horizon),
                 contributions=listed,
                 pathways=pathway_points(listed),
             )
@@ -260,23 +260,24 @@ def _risks(
     return risks
 
 
-def _curve(model: ServedModel, frame: pd.DataFrame, days: Sequence[float]) -> list[CurvePoint]:
-    """Return the risk with its interval and what stands beside it, at each of the days."""
-    risk_model = model.loaded.risk_model
-    risk, low, high = risk_model.risk_with_interval(frame, days)
-    cohort_risk = risk_model.cohort_risk(days)
-    competing = risk_model.competing_risk(frame, days)
+def _curve_points(curve: Curve) -> list[CurvePoint]:
+    """Return the risk with its interval and what stands beside it, at each day of the grid."""
     return [
         CurvePoint(
             day=_days(day),
-            risk=float(risk[0, at]),
-            low=float(low[0, at]),
-            high=float(high[0, at]),
-            cohort_risk=float(cohort_risk[at]),
-            competing_risk=None if competing is None else float(competing[0, at]),
+            risk=float(curve.risk[0, at]),
+            low=float(curve.risk_low[0, at]),
+            high=float(curve.risk_high[0, at]),
+            cohort_risk=float(curve.cohort_risk[at]),
+            competing_risk=_of_first(curve.competing_risk, at),
         )
-        for at, day in enumerate(days)
+        for at, day in enumerate(curve.days)
     ]
+
+
+def _of_first(values: NDArray[np.float64] | None, at: int) -> float | None:
+    """Return the value of the one patient, or None where there is none."""
+    return None if values is None else float(values[0, at])
 
 
 def _days(days: float) -> int | float:

@@ -125,6 +125,7 @@ _PYDANTIC_RULES: Mapping[str, tuple[str, str]] = {
     "json_invalid": ("json", "must be one valid JSON document"),
     "model_attributes_type": ("object", "must be one JSON object, sent as application/json"),
     "model_type": ("object", "must be one JSON object"),
+    "bool_type": ("flag", "must be true or false"),
     "string_type": ("text", "must be text"),
     "string_too_short": ("text_length", "must not be empty"),
     "string_too_long": ("text_length", "must be shorter"),

@@ -11,7 +11,15 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
 from serving.problems import RULE_PREFIX
@@ -154,6 +162,9 @@ class PredictRequest(_Sent):
         default=None, description="Each model's own horizons when left out."
     )
     measurements: Annotated[list[SentMeasurement], Field(max_length=_MAX_MEASUREMENTS)]
+    explain: StrictBool = Field(
+        default=True, description="Whether to say what moved the risk: contributions and pathways."
+    )
 
 
 class _Given(BaseModel):
@@ -206,7 +217,7 @@ class Risk(_Given):
         description="Risk of dying before the event; null where nothing competes."
     )
     monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
-    monotone_adjustment_points: float
+    monotone_adjustment_points: float | None = Field(description="Null when not explained.")
     contributions: list[Contribution]
     pathways: list[PathwayPoints]
     sentences: list[str] = Field(

@@ -12,8 +12,10 @@ from scipy.special import logit
 from scipy.stats import t as student_t
 
 from data_schema.biomarkers import VARIABLES
+from models.ensemble import joint_booster
 from models.estimator import CumulativeIncidenceModel
 from models.inference import InferenceError, RiskModel
+from models.parts import load_booster
 from models.targets import survival_target
 
 TOLERANCE = 1e-5
@@ -112,13 +114,29 @@ def test_a_curve_with_its_interval_is_what_predict_answers_on_the_same_days(
     days = risk_model.contract["grid_days"]
     predicted = risk_model.predict(patients, days)
 
-    risk, low, high = risk_model.risk_with_interval(patients, days)
+    at_horizons, curve = risk_model.predict_with_curve(patients, [28.0, 60.5])
 
     answered = [status == "ok" for status in predicted.status]
-    np.testing.assert_array_equal(risk[answered], predicted.risk[answered])
-    np.testing.assert_array_equal(low[answered], predicted.risk_low[answered])
-    np.testing.assert_array_equal(high[answered], predicted.risk_high[answered])
-    np.testing.assert_array_equal(risk_model.cohort_risk(days), predicted.cohort_risk)
+    np.testing.assert_array_equal(curve.days, days)
+    for name in ("risk", "risk_low", "risk_high"):
+        found, expected = getattr(curve, name), getattr(predicted, name)
+        np.testing.assert_allclose(found[answered], expected[answered], rtol=1e-12)
+    np.testing.assert_array_equal(curve.cohort_risk, predicted.cohort_risk)
+    alone = risk_model.predict(patients, [28.0, 60.5])
+    np.testing.assert_allclose(at_horizons.risk, alone.risk, rtol=1e-12)
+    np.testing.assert_allclose(at_horizons.risk_low, alone.risk_low, rtol=1e-12)
+
+
+def test_the_joint_booster_gives_the_very_margins_of_each(risk_model, patients) -> None:
+    boosters = [load_booster(b, 1) for n, b in risk_model.files().items() if n.endswith(".ubj")]
+    width = boosters[0].num_features()
+    rows = np.random.default_rng(0).normal(size=(50, width)).astype(np.float32)
+    rows[::3, ::2] = np.nan
+
+    joint = joint_booster(boosters, 1).inplace_predict(rows, predict_type="margin")
+
+    alone = [booster.inplace_predict(rows, predict_type="margin") for booster in boosters]
+    np.testing.assert_array_equal(joint, np.column_stack(alone))
 
 
 def test_the_mixture_is_the_weighted_mean_of_its_parts_in_log_odds(risk_model, patients) -> None:

@@ -1,0 +1,68 @@
+"""What a model is asked, checked before anything is computed.
+
+Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from models.columns import columns_read
+from models.matrices import Table, table_of
+
+__all__ = ["InferenceError", "asked_days", "asked_table"]
+
+
+class InferenceError(ValueError):
+    """The request cannot be answered; the message names columns and rules, never a value."""
+
+
+def asked_days(contract: Mapping[str, Any], horizons_days: ArrayLike | None) -> np.ndarray:
+    """Return the horizons asked for, or the default ones; as `RiskModel.horizons`."""
+    asked = contract["default_horizons_days"] if horizons_days is None else horizons_days
+    days = np.asarray(asked, dtype=float).ravel()
+    if not len(days):
+        raise InferenceError("horizons_days must name at least one horizon.")
+    low, high = contract["min_horizon_days"], contract["max_horizon_days"]
+    inside = (days >= low) & (days <= high)
+    if not inside.all():
+        raise InferenceError(
+            f"horizons_days must lie in {low:g}-{high:g} days; {int((~inside).sum())} of "
+            f"{len(days)} do not."
+        )
+    return days
+
+
+def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> Table:
+    """Return the columns that a model reads of patients.
+
+    Parameters
+    ----------
+    contract : mapping
+        The bundle's contract.
+    patients : DataFrame or Table
+        A table is taken as it is: whoever made it knows the model.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InferenceError
+        If a feature column is missing.
+    """
+    if isinstance(patients, Table):
+        return patients
+    features = [feature["name"] for feature in contract["features"]]
+    missing = [name for name in features if name not in patients]
+    if missing:
+        raise InferenceError(
+            f"frame must have every feature column; missing: {', '.join(missing)}."
+        )
+    kinds = columns_read(contract)
+    numbers, texts = ([c for c, k in kinds.items() if k == kind] for kind in ("numbers", "text"))
+    return table_of(patients, numbers=numbers, texts=texts)
