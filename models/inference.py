@@ -280,12 +280,12 @@ class RiskModel:
         measured = self._measured(raw)
         verdicts = guard(self.contract, table, raw, measured, self.variables)
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
-        log_odds = points = adjustment_points = None
+        gain = points_per_log_odds(eta, base)
+        adjustment_points, log_odds, points = adjustment * gain, None, None
         if explain:
             total, groups = eta - adjustment - base, (self._groups, self._booster_groups)
             log_odds = contributions(self._main, raw, days, total, *groups)
-            gain = points_per_log_odds(eta, base)
-            points, adjustment_points = log_odds * gain[..., None], adjustment * gain
+            points = log_odds * gain[..., None]
         refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
         for values in (eta, adjustment, low, high, beside, log_odds, points, adjustment_points):
             if values is not None:

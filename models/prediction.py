@@ -46,8 +46,8 @@ class Prediction(NamedTuple):
         Whether the patient has a value of the variable.
     log_odds, points : ndarray of float, shape (n, h, v), or None
         Contributions, where explained; those of pathways are sums of their variables'.
-    adjustment_points : ndarray of float, shape (n, h), or None
-        Points of the adjustment, where explained.
+    adjustment_points : ndarray of float, shape (n, h)
+        Points of the adjustment.
     status : list of str, length n
         `ok` or `refused`.
     refusals, warnings : list of list of dict, length n
@@ -69,7 +69,7 @@ class Prediction(NamedTuple):
     measured: np.ndarray
     log_odds: np.ndarray | None
     points: np.ndarray | None
-    adjustment_points: np.ndarray | None
+    adjustment_points: np.ndarray
     status: list[str]
     refusals: list[list[dict[str, Any]]]
     warnings: list[list[dict[str, Any]]]

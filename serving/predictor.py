@@ -34,7 +34,7 @@ from serving.schemas import (
 )
 from serving.served import Served, ServedModel
 
-__all__ = ["predict", "predict_batch"]
+__all__ = ["predict", "predict_batch", "table_of_patient"]
 
 _MOVERS = 3
 
@@ -190,7 +190,7 @@ def _prediction(
     explain: bool,
 ) -> Prediction:
     raw, curve = model.loaded.risk_model.predict_with_curve(
-        _table(model, patient), horizons_days, explain=explain
+        table_of_patient(model, patient), horizons_days, explain=explain
     )
     refusals = [Remark.model_validate(refusal) for refusal in raw.refusals[0]]
     missing = [
@@ -213,7 +213,7 @@ def _prediction(
     )
 
 
-def _table(model: ServedModel, patient: Patient) -> Table:
+def table_of_patient(model: ServedModel, patient: Patient) -> Table:
     """Return the one row that the model reads, with the columns that only its guard reads."""
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
@@ -252,7 +252,7 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
                 cohort_risk=float(raw.cohort_risk[horizon]),
                 competing_risk=_of_first(raw.competing_risk, horizon),
                 monotone_adjustment=float(raw.monotone_adjustment[0, horizon]),
-                monotone_adjustment_points=_of_first(raw.adjustment_points, horizon),
+                monotone_adjustment_points=float(raw.adjustment_points[0, horizon]),
                 contributions=listed,
                 pathways=pathway_points(listed),
             )

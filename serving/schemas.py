@@ -217,7 +217,7 @@ class Risk(_Given):
         description="Risk of dying before the event; null where nothing competes."
     )
     monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
-    monotone_adjustment_points: float | None = Field(description="Null when not explained.")
+    monotone_adjustment_points: float
     contributions: list[Contribution]
     pathways: list[PathwayPoints]
     sentences: list[str] = Field(

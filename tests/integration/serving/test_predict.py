@@ -463,3 +463,18 @@ def test_64_clients_at_once_get_the_answer_of_one(client: httpx.Client) -> None:
     with ThreadPoolExecutor(64) as pool:
         together = list(pool.map(predictions, bodies))
     assert together == alone
+
+
+def test_without_explanation_the_risk_is_the_same(client: httpx.Client) -> None:
+    explained = answered(client, request_of(VALUES))
+
+    bare = answered(client, request_of(VALUES, explain=False))
+
+    assert bare["curve"] == explained["curve"]
+    for with_it, without in zip(explained["risks"], bare["risks"], strict=True):
+        assert with_it["contributions"]
+        assert without["contributions"] == without["pathways"] == []
+        assert len(without["sentences"]) == 1
+        for name in ("risk", "interval", "baseline_risk", "monotone_adjustment_points"):
+            assert with_it[name] == without[name]
+    assert broken(client, request_of(VALUES, explain=1)) == {("explain", "flag")}
