@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from serving import problems
 from serving.access.api_keys import KeyRing
@@ -72,6 +72,13 @@ def _clients(settings: Settings, trail: AuditTrail) -> ClientTokens | None:
     return ClientTokens(settings.cds_clients, public_url=settings.public_url, trail=trail)
 
 
+def _browser_routers() -> tuple[APIRouter, ...]:
+    """Return the routes of a page that is signed in to."""
+    from serving.routes import launch, sign_in
+
+    return sign_in.router, launch.router
+
+
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
     """Return the service.
 
@@ -112,7 +119,12 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     app.state.settings = settings
     app.state.trail = trail
     app.state.metrics = Metrics(app.state.served.models)
-    for router in ROUTERS:
+    app.state.sign_in = None
+    if settings.sign_in_issuer or settings.smart_servers:
+        from serving.access.sign_in import SignIn  # takes a while to import
+
+        app.state.sign_in = SignIn(settings, trail)
+    for router in (*ROUTERS, *(_browser_routers() if app.state.sign_in else ())):
         app.include_router(router, responses=PROBLEM_RESPONSES)
     problems.install(app)
     if settings.authentication == "none":
@@ -125,6 +137,8 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
             trail=trail,
             requests_per_minute=settings.requests_per_minute,
             https_only=bool(settings.trusted_proxies),
+            browsers=app.state.sign_in and app.state.sign_in.browsers,
+            public_url=settings.public_url,
         )
     if settings.cds_origins:
         app.add_middleware(CrossOrigin, origins=settings.cds_origins)

@@ -15,11 +15,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from data_schema.errors import OutsideError
 
-__all__ = ["Unreachable", "get_json", "is_allowed"]
+__all__ = ["Unreachable", "get_json", "is_allowed", "post_form"]
 
 _SECONDS = 5.0
 _MAX_BYTES = 8_388_608
@@ -80,20 +80,47 @@ def get_json(
         If it is not allowed, does not answer 200 in time, or the answer is too long or no JSON. The
         message does not hold the address.
     """
+    return _document(url, dict(headers or {}), seconds, None)
+
+
+def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
+    """Send a form as a token endpoint takes it, and return the JSON document that answers.
+
+    Parameters
+    ----------
+    url : str
+        An address that `is_allowed`.
+    fields : mapping of str to str
+    headers : mapping of str to str or None
+
+    Returns
+    -------
+    Any
+
+    Raises
+    ------
+    Unreachable
+        As `get_json`.
+    """
+    form = {"Content-Type": "application/x-www-form-urlencoded"} | dict(headers or {})
+    return _document(url, form, _SECONDS, urlencode(fields).encode())
+
+
+def _document(url: str, headers: dict[str, str], seconds: float, body: bytes | None) -> Any:
     from serving.problems import RequestBroken  # the settings need only `is_allowed`
     from serving.strict_json import strict_json
 
     if not is_allowed(url):
         raise Unreachable("address must be https; it is not.")
     try:
-        return strict_json(_fetched(url, dict(headers or {}), seconds))
+        return strict_json(_fetched(url, headers, seconds, body))
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"address must answer; it did not ({type(error).__name__}).") from None
     except RequestBroken:
         raise Unreachable("address must answer with JSON; it did not.") from None
 
 
-def _fetched(url: str, headers: dict[str, str], seconds: float) -> bytes:
+def _fetched(url: str, headers: dict[str, str], seconds: float, body: bytes | None) -> bytes:
     if seconds <= 0:
         raise TimeoutError
     until = time.monotonic() + seconds
@@ -107,18 +134,20 @@ def _fetched(url: str, headers: dict[str, str], seconds: float) -> bytes:
         cut.start()
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", target, headers={"Accept": "application/json"} | headers)
+            method = "GET" if body is None else "POST"
+            told = {"Accept": "application/json"} | headers
+            connection.request(method, target, body=body, headers=told)
             answer = connection.getresponse()
             if answer.status != 200:
                 raise Unreachable(f"address must answer 200; it answered {answer.status}.")
-            body = answer.read(_MAX_BYTES + 1)
+            read = answer.read(_MAX_BYTES + 1)
         finally:
             cut.cancel()
     finally:
         connection.close()
-    if len(body) > _MAX_BYTES:
+    if len(read) > _MAX_BYTES:
         raise Unreachable("address must answer with less; it sent too much.")
-    return body
+    return read
 
 
 def _connection(

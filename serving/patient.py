@@ -19,7 +19,7 @@ from data_schema.variables import Variable, base_name
 from serving.problems import FieldProblem, RequestBroken
 from serving.schemas import Ignored, IgnoredReason, PredictRequest, Remark, SentMeasurement
 
-__all__ = ["Patient", "as_measurement", "not_used", "read_patient"]
+__all__ = ["Patient", "age_in_years", "as_measurement", "not_used", "read_patient"]
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -167,7 +167,7 @@ def _person(
     day_zero = request.time_zero.date()
     if request.birth_date > day_zero:
         return person, [_birth_problem("birth_after_time_zero", "must not lie after time_zero")]
-    age = _age_in_years(request.birth_date, day_zero)
+    age = age_in_years(request.birth_date, day_zero)
     if not in_range(VARIABLES["age"], age):
         rule = f"must give an age at time_zero of {range_text(VARIABLES['age'])}"
         return person, [_birth_problem("range", rule)]
@@ -179,8 +179,12 @@ def _birth_problem(rule: str, rest: str) -> FieldProblem:
     return FieldProblem(field="birth_date", rule=rule, message=f"birth_date {rest}; it does not.")
 
 
-def _age_in_years(birth: date, day: date) -> float:
-    """Return completed years and the part of the running one: on a birthday it is whole."""
+def age_in_years(birth: date, day: date) -> float:
+    """Return completed years and the part of the running one: on a birthday it is whole.
+
+    >>> age_in_years(date(1958, 3, 2), date(2026, 3, 2))
+    68.0
+    """
     years = day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
     year_of_birthday = birth.year + years
     try:

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         environment. What they say of a caller is believed, and only what came over https answered.
     public_url : str or None
         How callers reach the service, as `https://osteon.example`: what a CDS client's token must
-        be meant for begins with it.
+        be meant for begins with it, and so does where a sign-in comes back to.
     cds_clients : mapping of str to str
         Who may call CDS Hooks: `iss` of a client's tokens -> the one address of its keys (`jku`);
         in the environment pairs `iss=jku`, comma-separated. Needs authentication and `public_url`.
@@ -78,6 +78,24 @@ class Settings(BaseSettings):
     icu_locations : tuple of str
         References to the site's intensive care units, as `Location/icu-1`, beside what its codes
         say; comma-separated in the environment.
+    sign_in_issuer : str or None
+        OpenID Connect provider that clinicians sign in to the page at; needs authentication and
+        `public_url`, whose `/sign-in/callback` the provider must know. Roles come from
+        `oidc_roles_claim` of the identity token.
+    sign_in_client_id, sign_in_client_secret : str or None
+        What the provider knows the service as; without a secret as a public client.
+    sign_in_scope : str
+        What is asked of the provider.
+    session_idle_minutes : int
+        After so long without use a clinician is signed out.
+    session_hours : int
+        After so long a clinician is signed out in any case.
+    smart_servers : tuple of str
+        Base addresses of the only FHIR servers whose EHR may open the page (SMART App Launch,
+        `/launch`, back at `/launch/callback`), comma-separated in the environment. Whoever comes
+        from there may predict and nothing else.
+    smart_client_id, smart_client_secret : str or None
+        What the EHR knows the service as.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -106,6 +124,16 @@ class Settings(BaseSettings):
     fhir_servers: Annotated[tuple[str, ...], NoDecode] = ()
     icu_locations: Annotated[tuple[str, ...], NoDecode] = ()
 
+    sign_in_client_id: str | None = None
+    sign_in_client_secret: SecretStr | None = None
+    sign_in_scope: str = "openid profile"
+    sign_in_issuer: str | None = None
+    session_idle_minutes: int = Field(default=15, ge=2)
+    session_hours: int = Field(default=12, ge=1)
+    smart_client_id: str | None = None
+    smart_client_secret: SecretStr | None = None
+    smart_servers: Annotated[tuple[str, ...], NoDecode] = ()
+
     @field_validator(
         "names",
         "oidc_issuers",
@@ -113,6 +141,7 @@ class Settings(BaseSettings):
         "cds_origins",
         "fhir_servers",
         "icu_locations",
+        "smart_servers",
         mode="before",
     )
     @classmethod
@@ -153,6 +182,21 @@ class Settings(BaseSettings):
     @classmethod
     def _without_slash(cls, url: str | None) -> str | None:
         return url.rstrip("/") if url else None
+
+    @field_validator("sign_in_issuer", "smart_servers")
+    @classmethod
+    def _can_be_signed_in(cls, given: Any, info: ValidationInfo) -> Any:
+        if not given:
+            return given
+        client = f"{str(info.field_name).rpartition('_')[0]}_client_id"
+        stated = info.data
+        if stated.get("authentication") != "required" or not stated.get(client):
+            raise ValueError(f"must be stated with authentication=required and {client}")
+        addresses = given if isinstance(given, tuple) else (given,)
+        # Over http a session would be anybody's; is_allowed lets it pass on this machine alone.
+        if not all(is_allowed(url) for url in (*addresses, stated.get("public_url") or "")):
+            raise ValueError("must be https addresses, and so must public_url")
+        return given
 
     @field_validator("oidc_audience")
     @classmethod

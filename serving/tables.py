@@ -36,6 +36,7 @@ __all__ = [
     "OUTCOMES",
     "RECORDS",
     "RISKS",
+    "SEALED",
     "USED_TOKENS",
     "migrate",
 ]
@@ -146,6 +147,16 @@ USED_TOKENS = Table(
     Column("expires", BigInteger, nullable=False, index=True),
 )
 """Tokens that may be used once: keyed hashes, kept until nobody could use them again."""
+SEALED = Table(
+    "osteon_sealed",
+    _METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("idle", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False, index=True),
+)
+"""Sessions and sign-ins that have begun: `sealed` can be read with the browser's cookie alone."""
 
 _VERSION = Table(
     "osteon_schema",
@@ -214,5 +225,9 @@ def _cards(connection: Connection) -> None:
     _METADATA.create_all(connection, tables=tables, checkfirst=False)
 
 
-_STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards)
+def _sealed(connection: Connection) -> None:
+    _METADATA.create_all(connection, tables=[SEALED], checkfirst=False)
+
+
+_STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards, _sealed)
 """Never change one that was released: add another."""

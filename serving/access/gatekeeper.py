@@ -7,10 +7,13 @@ route is closed until somebody opens it.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data_schema.errors import OsteonError
@@ -21,14 +24,22 @@ from serving.audit.trail import AuditTrail
 from serving.problems import respond
 
 if TYPE_CHECKING:
+    from serving.access.browser import Browsers
     from serving.access.client_tokens import ClientTokens
 
-__all__ = ["Credentials", "Gatekeeper", "LoopbackGate"]
+__all__ = ["Credentials", "Gatekeeper", "LoopbackGate", "page_or_front"]
 
 _PUBLIC = frozenset({"/health/live", "/health/ready"})
 _DISCOVERY = "/cds-services"
 _READING = frozenset({"GET", "HEAD"})
-_ROLE_OF = {"/v1/outcomes": "outcomes"}
+_ROLE_OF = {"/v1/outcomes": "outcomes", "/sign-out": None}
+# What a browser needs before anybody is signed in.
+_SIGNING_IN = frozenset(
+    {"/sign-in", "/sign-in/callback", "/signed-out", "/launch", "/launch/callback"}
+)
+_FILES = "/static/"
+_PAGES = re.compile(r"/(facts/[A-Za-z0-9._-]{1,200})?")
+_SIGN_INS_PER_MINUTE = 120
 _FAILURES_PER_MINUTE = 30
 _RETRY = {"Retry-After": "60"}
 _BEARER = {"WWW-Authenticate": "Bearer"}
@@ -39,6 +50,11 @@ class Credentials(Protocol):
 
     def caller(self, text: str) -> Caller | None:
         """Return whose credential a text is, or None if it lets nobody in."""
+
+
+def page_or_front(path: str) -> str:
+    """Return the address of a page of ours, or that of the front page for anything else."""
+    return path if _PAGES.fullmatch(path) else "/"
 
 
 class LoopbackGate:
@@ -79,6 +95,10 @@ class Gatekeeper:
         Of one caller, in this worker.
     https_only : bool
         Whether what a proxy did not receive over TLS is refused.
+    browsers : Browsers or None
+        Who is signed in to the page; nobody can be without it.
+    public_url : str or None
+        Where browsers that nobody is signed in with are sent from a page.
     """
 
     def __init__(
@@ -90,6 +110,8 @@ class Gatekeeper:
         trail: AuditTrail,
         requests_per_minute: int,
         https_only: bool,
+        browsers: Browsers | None = None,
+        public_url: str | None = None,
     ) -> None:
         self._app = app
         self._credentials = tuple(credentials)
@@ -98,6 +120,9 @@ class Gatekeeper:
         self._requests = RateLimit(requests_per_minute)
         self._failures = RateLimit(_FAILURES_PER_MINUTE)
         self._https_only = https_only
+        self._browsers = browsers
+        self._public_url = public_url
+        self._sign_ins = RateLimit(_SIGN_INS_PER_MINUTE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -108,7 +133,12 @@ class Gatekeeper:
                 refusal = (503, {})
             if refusal is not None:
                 status, headers = refusal
-                await respond(scope["path"], status, headers=headers)(scope, receive, send)
+                answer = (
+                    RedirectResponse(headers["Location"], status)
+                    if status == 303
+                    else respond(scope["path"], status, headers=headers)
+                )
+                await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -121,22 +151,47 @@ class Gatekeeper:
             return None
         if self._https_only and scope["scheme"] != "https":
             return 403, {}
+        if self._browsers is not None and (
+            scope["path"] in _SIGNING_IN or scope["path"].startswith(_FILES)
+        ):
+            return self._before_anybody(scope)
         text = _bearer(scope)
         path = scope["path"]
+        if text is None and self._browsers is not None and not _is_of_client(path):
+            session = await run_in_threadpool(self._browsers.session, scope)
+            if session is None and _is_page(scope):
+                to = quote(scope["path"], safe="")
+                return 303, {"Location": f"{self._public_url}/sign-in?to={to}"}
+            if session is not None:
+                if not is_reading and not session.is_sent_by_page(scope):
+                    return await self._turned_away(scope, session.caller.actor, "csrf", 403)
+                state["session"] = session
+                return await self._allowed(scope, session.caller)
         caller = None if text is None else await run_in_threadpool(self._caller, text, path)
         if caller is None:
             reason = "no_credential" if text is None else "invalid_credential"
             return await self._turned_away(scope, "unknown", reason, 401)
+        return await self._allowed(scope, caller)
+
+    def _before_anybody(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
+        """Let anybody sign in, within reason: each attempt is a row and a question elsewhere."""
+        if not scope["path"].startswith(_FILES) and not self._sign_ins.allows(_address(scope)):
+            return 429, _RETRY
+        scope["state"]["caller"] = ANYBODY
+        return None
+
+    async def _allowed(self, scope: Scope, caller: Caller) -> tuple[int, dict[str, str]] | None:
+        """Return why a caller who is known may not do this, or None."""
         if not self._requests.allows(caller.actor):
             return 429, _RETRY
-        role = None if is_reading else _ROLE_OF.get(path, "predict")
+        role = None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
         if role is not None and not caller.may(role):
             return await self._turned_away(scope, caller.actor, f"not_{role}", 403)
-        state["caller"] = caller
+        scope["state"]["caller"] = caller
         return None
 
     def _caller(self, text: str, path: str) -> Caller | None:
-        if path.startswith(f"{_DISCOVERY}/"):
+        if _is_of_client(path):
             return self._clients.caller(text, path) if self._clients else None
         for kind in self._credentials:
             caller = kind.caller(text)
@@ -147,13 +202,32 @@ class Gatekeeper:
     async def _turned_away(
         self, scope: Scope, actor: str, reason: str, status: int
     ) -> tuple[int, dict[str, str]]:
-        address = scope["client"][0] if scope.get("client") else "local"
+        address = _address(scope)
         # A flood of guesses must not become a flood of records.
         if not self._failures.allows(address):
             return 429, _RETRY
         event = AuditEvent(action="denied", actor=actor, status=reason, detail={"address": address})
         await run_in_threadpool(self._trail.append, event)
         return status, _BEARER if status == 401 else {}
+
+
+def _is_of_client(path: str) -> bool:
+    """Return whether an address is a CDS service's, which a client's own token alone opens."""
+    return path.startswith(f"{_DISCOVERY}/")
+
+
+def _address(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else "local"
+
+
+def _is_page(scope: Scope) -> bool:
+    """Return whether a browser asks for one of the pages, rather than a program."""
+    wanted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return (
+        scope["method"] in _READING
+        and b"text/html" in wanted
+        and _PAGES.fullmatch(scope["path"]) is not None
+    )
 
 
 def _bearer(scope: Scope) -> str | None:

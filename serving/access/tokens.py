@@ -6,7 +6,7 @@ never serves as a shared secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from serving.access.caller import ROLES, Caller
 from serving.access.published_keys import PublishedKeys
 from serving.outbound import get_json
 
-__all__ = ["Tokens"]
+__all__ = ["Tokens", "actor_of", "claimed_roles", "verified_claims"]
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 _REQUIRED = ["iss", "sub", "aud", "exp"]
@@ -50,34 +50,65 @@ class Tokens:
         OutsideError
             If the issuer's keys were never seen and cannot be fetched.
         """
-        try:
-            header = jwt.get_unverified_header(text)
-            said = jwt.decode(text, options={"verify_signature": False})
-            issuer = said.get("iss", "")
-            keys = self._issuers.get(issuer)
-            if keys is None or header.get("alg") not in _ALGORITHMS:
-                return None
-            key = keys.key(str(header.get("kid", "")))
-            if key is None:
-                return None
-            claims = jwt.decode(
-                text,
-                key.key,
-                algorithms=[header["alg"]],
-                audience=self._audience,
-                issuer=issuer,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": _REQUIRED},
-            )
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        claims = verified_claims(text, self._issuers.get, audience=self._audience)
+        if claims is None:
             return None
-        subject = str(claims["sub"])
-        if not subject or len(subject) > _LONGEST_SUBJECT:
-            return None
-        return Caller(f"oidc:{issuer}|{subject}", _roles(claims, self._roles_claim))
+        return Caller(actor_of(claims), claimed_roles(claims, self._roles_claim))
 
 
-def _roles(claims: Mapping[str, Any], path: str) -> frozenset[str]:
+def verified_claims(
+    text: str, keys_of: Callable[[str], PublishedKeys | None], *, audience: str
+) -> Mapping[str, Any] | None:
+    """Return what a token says, or None if it is not to be believed.
+
+    Parameters
+    ----------
+    text : str
+        The token, from anybody.
+    keys_of : callable
+        From an issuer to its keys; None for one that is not trusted.
+    audience : str
+        What the token must be meant for.
+
+    Returns
+    -------
+    mapping or None
+
+    Raises
+    ------
+    OutsideError
+        If the issuer's keys were never seen and cannot be fetched.
+    """
+    try:
+        header = jwt.get_unverified_header(text)
+        said = jwt.decode(text, options={"verify_signature": False})
+        issuer = said.get("iss", "")
+        keys = keys_of(issuer)
+        if keys is None or header.get("alg") not in _ALGORITHMS:
+            return None
+        key = keys.key(str(header.get("kid", "")))
+        if key is None:
+            return None
+        claims: Mapping[str, Any] = jwt.decode(
+            text,
+            key.key,
+            algorithms=[header["alg"]],
+            audience=audience,
+            issuer=issuer,
+            leeway=_LEEWAY_SECONDS,
+            options={"require": _REQUIRED},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return None
+    return claims if 0 < len(str(claims["sub"])) <= _LONGEST_SUBJECT else None
+
+
+def actor_of(claims: Mapping[str, Any]) -> str:
+    """Return whom a token is of, as `AuditEvent.actor`."""
+    return f"oidc:{claims['iss']}|{claims['sub']}"
+
+
+def claimed_roles(claims: Mapping[str, Any], path: str) -> frozenset[str]:
     """Return those of the roles that a claim holds, as a list or as words, which exist."""
     found: Any = claims
     for name in path.split("."):

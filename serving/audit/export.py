@@ -24,6 +24,8 @@ _SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 _REST = {"system": _EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
 _SECURITY = {"system": _DICOM, "code": "110113", "display": "Security Alert"}
 _ADMINISTRATION = {"system": _DICOM, "code": "110136", "display": "Security Roles Changed"}
+_AUTHENTICATION = {"system": _DICOM, "code": "110114", "display": "User Authentication"}
+_QUERY = {"system": _DICOM, "code": "110112", "display": "Query"}
 _APPLICATION = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
 
 # Of each action: what kind of event it is, and create, read, update, delete or execute.
@@ -33,6 +35,9 @@ _KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "card": (_REST, "E"),
     "feedback": (_REST, "C"),
     "denied": (_SECURITY, "E"),
+    "sign_in": (_AUTHENTICATION, "E"),
+    "sign_out": (_AUTHENTICATION, "E"),
+    "launch": (_QUERY, "R"),
     "start": (_APPLICATION, "E"),
     "key_created": (_ADMINISTRATION, "C"),
     "key_rotated": (_ADMINISTRATION, "U"),
@@ -83,7 +88,9 @@ def audit_event(record: Mapping[str, Any], mac: str) -> dict[str, Any]:
     dict
     """
     kind, action = _KINDS[record["action"]]
-    denied = record["action"] == "denied"
+    denied = record["action"] == "denied" or (
+        record["action"] == "sign_in" and record["status"] == "refused"
+    )
     event: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": f"osteon-{record['seq']}",

@@ -12,26 +12,28 @@ from data_schema.variables import PATHWAYS
 from models.wording import NOTICE
 from serving.explaining import NOT_MEASURED
 from serving.page import assets, facts
+from serving.page.door import door
 from serving.page.examples import examples
 from serving.page.form import groups, places
 from serving.page.source_attributes import source_attributes
 from serving.served import Served, ServedModel
 
-__all__ = ["facts_page", "front_page"]
+__all__ = ["door_page", "facts_page", "front_page"]
 
 
-def front_page(served: Served) -> str:
-    """Return the page for the models that are served now."""
-    return _front_page(served.models)
+def front_page(served: Served, *, signed_in: bool = False) -> str:
+    """Return the page for the models that are served now, with or without a way to sign out."""
+    return _front_page(served.models, signed_in)
 
 
 @lru_cache(maxsize=2)
-def _front_page(models: Sequence[ServedModel]) -> str:
+def _front_page(models: Sequence[ServedModel], signed_in: bool) -> str:
     # Nothing on it depends on who asks, and the examples take a prediction each.
     served = Served(models)
     return _template("page.html").render(
         notice=NOTICE,
         version=assets.version(),
+        signed_in=signed_in,
         places=places(served),
         groups=groups(served),
         models=served.models,
@@ -39,11 +41,19 @@ def _front_page(models: Sequence[ServedModel]) -> str:
     )
 
 
-def facts_page(model: ServedModel) -> str:
+def door_page(why: str) -> str:
+    """Return the page that says why nobody is signed in; see `door`."""
+    return _template("door.html").render(
+        notice=NOTICE, version=assets.version(), signed_in=False, door=door(why)
+    )
+
+
+def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
     """Return what there is to know of one model."""
     return _template("facts.html").render(
         notice=NOTICE,
         version=assets.version(),
+        signed_in=signed_in,
         model=model,
         contract=model.contract,
         cohort=facts.cohort_rows(model.contract),

@@ -24,7 +24,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 def page(request: Request) -> HTMLResponse:
     """Opened by a clinician; it holds no patient, and nothing is audited."""
     served: Served = request.app.state.served
-    return _html(front_page(served))
+    return _html(front_page(served, signed_in=_has_session(request)))
 
 
 @router.get("/facts/{asked_as}")
@@ -32,7 +32,7 @@ def facts(asked_as: str, request: Request) -> HTMLResponse:
     """Opened by whoever wants to know what a model is; nothing is audited."""
     for model in request.app.state.served.models:
         if model.asked_as == asked_as:
-            return _html(facts_page(model))
+            return _html(facts_page(model, signed_in=_has_session(request)))
     raise HTTPException(404)
 
 
@@ -51,6 +51,10 @@ def static(version: str, name: str) -> Response:
     return Response(
         found.content, media_type=found.media_type, headers={"cache-control": _FOR_EVER}
     )
+
+
+def _has_session(request: Request) -> bool:
+    return getattr(request.state, "session", None) is not None
 
 
 def _html(text: str) -> HTMLResponse:

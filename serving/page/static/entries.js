@@ -1,11 +1,13 @@
 // What was typed, as the request that /v1/predict takes; values stay in this tab's memory.
-import { dateText, text } from "./words.js";
+import { headers, leave } from "./session.js";
+import { dateText, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
 const byColumn = new Map(rows.map((row) => [row.dataset.column, row]));
-const timeZero = document.getElementById("time-zero");
+const zeroInput = document.getElementById("time-zero");
 // Opaque and new for every patient: the service asks for one, and nobody is named.
 let patient = opaque();
+let encounter = "";
 
 function opaque() {
   return `page-${[...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, "0")).join("")}`;
@@ -35,6 +37,11 @@ function unitOf(one) {
 
 /** Return what one row holds as a measurement, or null if nothing was entered. */
 function measurement(one) {
+  const found = untimed(one);
+  return found && one.dataset.taken ? { ...found, time: one.dataset.taken } : found;
+}
+
+function untimed(one) {
   const variable = one.dataset.column;
   if (one.dataset.kind === "flag") {
     const chosen = one.querySelector("input:checked").value;
@@ -58,12 +65,13 @@ export function read(model) {
     .filter(([, sent]) => sent);
   const body = {
     patient_id: patient,
-    time_zero: rfc3339(timeZero.value),
+    time_zero: timeZero(),
     outcomes: [model],
     measurements: found.map(([, sent]) => sent),
   };
   const sex = control(row("sex")).value;
   if (sex) body.sex = sex;
+  if (encounter) body.encounter_id = encounter;
   return { body, rows: found.map(([one]) => one), count: found.length + (sex ? 1 : 0) };
 }
 
@@ -76,7 +84,8 @@ function rfc3339(local) {
   return `${local.slice(0, 16)}:00${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
 }
 
-export const zero = () => new Date(timeZero.value);
+export const zero = () => new Date(zeroInput.value);
+export const timeZero = () => rfc3339(zeroInput.value);
 
 /** Ask what the service reads of the entries; show it beside them and return it. */
 export async function echo(model) {
@@ -92,10 +101,11 @@ export async function echo(model) {
 export async function post(address, body) {
   const response = await fetch(address, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(await headers()) },
     body: JSON.stringify(body),
     cache: "no-store",
   });
+  if (response.status === 401) leave("idle");
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error("refused"), { problem: answer });
   return answer;
@@ -136,11 +146,62 @@ function follow(one, target) {
 export const clearEntries = () => {
   for (const one of rows) set(one, null);
   patient = opaque();
-  timeZero.value = now();
+  encounter = "";
+  zeroInput.value = now();
+  sayZero();
 };
+
+/** Ask for a patient under the record's own ids, so that all that is asked of one goes together. */
+export function usePatient(id, encounterId) {
+  patient = id;
+  encounter = encounterId;
+}
+
+/** Fill in what a record holds, where nothing was entered by hand; return how many rows. */
+export function fillFrom(filled) {
+  clearFilled();
+  const free = filled.filter((entry) => byColumn.has(entry.column) && !isEntered(row(entry.column)));
+  for (const entry of free) {
+    const one = row(entry.column);
+    set(one, one.dataset.kind === "flag" ? entry.value === "true" : entry.value);
+    const unit = one.querySelector("select.unit");
+    if (unit) unit.value = entry.unit;
+    if (entry.comparator) state(one).value = entry.comparator;
+    if (entry.time) one.dataset.taken = entry.time;
+    one.dataset.record = "";
+    const said = one.querySelector(".origin");
+    said.replaceChildren(origin(one));
+    said.hidden = false;
+  }
+  return free.length;
+}
+
+/** Take out what a record filled in and nobody has changed. */
+export function clearFilled() {
+  for (const one of rows) {
+    if ("record" in one.dataset) set(one, null);
+  }
+}
+
+/** Say where a row's value is from. */
+export function origin(one) {
+  if (!("record" in one.dataset)) return say("by-hand");
+  if (!one.dataset.taken) return say("from-record");
+  const taken = new Date(one.dataset.taken);
+  const days = (zero() - taken) / 86_400_000;
+  const before = days < 1 ? "" : say("days-before", { days: days.toFixed(days < 10 ? 1 : 0) });
+  return say("from-record-at", { date: dateText(taken), before });
+}
+
+function disown(one) {
+  delete one.dataset.record;
+  delete one.dataset.taken;
+  one.querySelector(".origin").hidden = true;
+}
 
 /** Put a value, or nothing, into a row, in its canonical unit. */
 export function set(one, value) {
+  disown(one);
   const none = value === null || value === undefined;
   if (one.dataset.kind === "flag") {
     const wanted = none ? "" : String(Boolean(value));
@@ -198,17 +259,20 @@ export const isEntered = (one) =>
 
 export const modelRows = (model) => rows.filter((one) => isScored(one, model));
 
-timeZero.value = now();
-const sayZero = () => {
+zeroInput.value = now();
+function sayZero() {
   const date = zero();
   document.getElementById("time-zero-echo").textContent = Number.isNaN(date.getTime())
     ? text("bad-date")
     : text("time-zero", { date: dateText(date) });
-};
+}
 sayZero();
-timeZero.addEventListener("change", sayZero);
+zeroInput.addEventListener("change", sayZero);
 for (const one of rows) {
   for (const kind of ["input", "change"]) {
-    one.addEventListener(kind, (event) => follow(one, event.target));
+    one.addEventListener(kind, (event) => {
+      disown(one);
+      follow(one, event.target);
+    });
   }
 }

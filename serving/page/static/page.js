@@ -4,6 +4,7 @@ import { loadPlotly } from "./charts.js";
 import { resetCheck } from "./check.js";
 import * as entries from "./entries.js";
 import { printAnswer } from "./paper.js";
+import { closeRecord, hasRecord, openRecord, readRecord } from "./record.js";
 import { dateText, make, say, text } from "./words.js";
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -106,6 +107,8 @@ async function review() {
     lines.unshift(line(entries.row("sex"), { read_as, canonical: "", reference: "", multiple: "" }));
   }
   $("review-table").tBodies[0].replaceChildren(...lines);
+  const from = $("review-table").querySelector("th.from-record");
+  if (from) from.hidden = !hasRecord();
   $("review-estimand").replaceChildren(estimand());
   const readers = entries.modelRows(model());
   const missing = readers.filter((one) => !entries.isEntered(one)).length;
@@ -121,6 +124,7 @@ function line(one, entry) {
   const name = make("th", "", one.querySelector(".name").textContent);
   name.scope = "row";
   const cells = [entry.read_as, entry.canonical || entry.read_as, entry.reference, entry.multiple];
+  if (hasRecord()) cells.push(entries.origin(one));
   return make("tr", "", name, ...cells.map((words) => make("td", "", words)));
 }
 
@@ -163,6 +167,7 @@ async function predict() {
 
 function fill() {
   const chosen = data.models[model()].examples[$("example").value];
+  closeRecord();
   entries.clearEntries();
   for (const [column, value] of Object.entries(chosen.values)) entries.set(entries.row(column), value);
   madeUp = true;
@@ -171,6 +176,7 @@ function fill() {
 }
 
 function clear() {
+  closeRecord();
   entries.clearEntries();
   madeUp = false;
   entries.beginIn($("units").value);
@@ -181,7 +187,16 @@ function clear() {
   $("enter-title").focus();
 }
 
+/** Lay the record into the form, as of time zero. */
+async function record(reading) {
+  if (await reading && model()) {
+    showRows();
+    echoed();
+  }
+}
+
 const deeds = {
+  record: () => record(readRecord()),
   clear,
   predict,
   back: () => {
@@ -214,6 +229,7 @@ $("units").addEventListener("change", () => {
   entries.beginIn($("units").value);
   echoed();
 });
+$("time-zero").addEventListener("change", () => record(readRecord()));
 document.querySelector(".place").addEventListener("change", placeChanged);
 for (const one of document.querySelectorAll(".models")) one.addEventListener("change", modelChanged);
 // A page kept by the browser for "back" would show another patient's entries.
@@ -221,4 +237,5 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 if (place()) placeChanged();
+record(openRecord());
 addEventListener("load", () => (globalThis.requestIdleCallback ?? setTimeout)(loadPlotly));

@@ -437,7 +437,7 @@ def test_an_older_databases_tables_are_kept(settings: Settings, trail: AuditTrai
 def test_a_newer_databases_tables_are_refused(settings: Settings, trail: AuditTrail) -> None:
     with trail.database.writing() as connection:
         connection.execute(text("INSERT INTO osteon_schema VALUES (99)"))
-    with pytest.raises(UsageError, match="must be of version 2 or older; it is of version 99"):
+    with pytest.raises(UsageError, match="must be of version 3 or older; it is of version 99"):
         open_trail(settings)
 
 

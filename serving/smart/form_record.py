@@ -1,0 +1,327 @@
+"""From a patient's record to the page's form: what is filled in, and what could not be read.
+
+Nothing is guessed. A value that breaks a rule, or that the record marks as not final, is named with
+that rule and not filled in; what the record does not hold stays empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+from data_schema.biomarkers import VARIABLES, by_code
+from data_schema.fhir import (
+    Entry,
+    FhirBroken,
+    Resource,
+    codings,
+    full_date,
+    last_moment,
+    listed,
+    part,
+    text,
+)
+from data_schema.fhir_observations import NOT_COUNTED, SentObservation, read_record
+from data_schema.measurements import CanonicalMeasurement, canonical_measurement
+from data_schema.units import canonical_unit_spelling, in_range, range_text
+from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
+from serving.page.form import unit_choices
+from serving.patient import age_in_years
+from serving.served import Served
+from serving.smart.reading import BONE_MASS_DAYS, LABORATORY_DAYS, FhirSource, fetched
+
+__all__ = ["FormRecord", "form_record", "laid_into_form"]
+
+_OF_THE_PATIENT = frozenset({"age", "sex"})
+"""What the Patient says, whatever Observations do."""
+
+_NO_SEX = "must be one that FHIR knows."
+_NO_DAY = "must come from a date of birth with its day."
+_LONGEST_WHO = 200
+
+
+class Filled(BaseModel):
+    """One row of the form as it is filled in, in a unit that can be chosen there."""
+
+    column: str
+    value: str
+    unit: str = ""
+    comparator: str = ""
+    time: datetime | None = None
+
+
+class Unread(BaseModel):
+    """What the record holds and the form does not: which variable, which rule, taken when."""
+
+    name: str
+    rule: str
+    message: str
+    time: datetime | None = None
+
+
+class FormRecord(BaseModel):
+    """One patient's record for the form.
+
+    `patient_id` and `encounter_id` are the record's own; `who` is for the clinician's eyes, so that
+    nobody takes one patient for another.
+    """
+
+    patient_id: str
+    encounter_id: str
+    who: str
+    time_zero: datetime
+    laboratory_days: int = LABORATORY_DAYS
+    bone_mass_days: int = BONE_MASS_DAYS
+    filled: list[Filled]
+    unread: list[Unread]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One measurement that kept every rule, and when it was taken."""
+
+    measurement: CanonicalMeasurement
+    unit: str
+    time: datetime
+
+
+def form_record(source: FhirSource, served: Served, *, time_zero: datetime) -> FormRecord:
+    """Return what a patient's record fills into the form.
+
+    Parameters
+    ----------
+    source : FhirSource
+    served : Served
+        Its models may have variables of their own.
+    time_zero : datetime
+        With its offset; the last value at or before it counts.
+
+    Returns
+    -------
+    FormRecord
+
+    Raises
+    ------
+    OutsideError
+        If the record cannot be fetched.
+    """
+    variables = dict(VARIABLES)
+    for model in served.models:
+        variables |= model.own_variables
+    return laid_into_form(fetched(source, time_zero), source, variables, time_zero=time_zero)
+
+
+def laid_into_form(
+    entries: Sequence[Entry],
+    source: FhirSource,
+    variables: Mapping[str, Variable],
+    *,
+    time_zero: datetime,
+) -> FormRecord:
+    """Return what resources fill into the form; see `form_record`.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The Patient first, then Observations.
+    source : FhirSource
+    variables : mapping of str to Variable
+    time_zero : datetime
+
+    Returns
+    -------
+    FormRecord
+    """
+    patient = entries[0]
+    filled, unread = _person(patient.resource, time_zero)
+    read: list[_Read] = []
+    for entry in entries[1:]:
+        for found in _of_observation(entry, patient, variables, time_zero):
+            if isinstance(found, Unread):
+                unread.append(found)
+            elif found.measurement.column not in _OF_THE_PATIENT:
+                read.append(found)
+    latest, contradicting = _latest(read)
+    times = {one.measurement.variable.label: one.time for one in latest}
+    return FormRecord(
+        patient_id=source.patient,
+        encounter_id=source.encounter,
+        who=_who(patient.resource),
+        time_zero=time_zero,
+        filled=filled + [_filled(one) for one in latest],
+        unread=[
+            _beside_older(one, times.get(one.name))
+            for one in sorted([*unread, *contradicting], key=lambda one: (one.name, one.rule))
+        ],
+        notes=_notes(patient.resource),
+    )
+
+
+def _of_observation(
+    entry: Entry, patient: Entry, variables: Mapping[str, Variable], time_zero: datetime
+) -> Iterator[_Read | Unread]:
+    """Yield what one Observation holds, each measurement or the rule that it breaks."""
+    name, zone = _name(entry.resource, variables), time_zero.tzinfo or UTC
+    if not name:
+        return
+    taken = last_moment(text(entry.resource, "effectiveDateTime"), zone)
+    own = {key: one for key, one in variables.items() if key not in VARIABLES}
+    try:
+        record = read_record([patient, entry], own=own, zone=zone)
+    except FhirBroken as error:
+        for problem in error.problems:
+            yield Unread(name=name, rule=problem.rule, message=problem.message, time=taken)
+        return
+    for problem in record.broken:
+        yield Unread(name=name, rule=problem.rule, message=_said(problem.message), time=taken)
+    for reason in record.not_counted:
+        if reason != "code":
+            yield Unread(name=name, rule=reason, message=f"is {NOT_COUNTED[reason]}.", time=taken)
+    for sent in record.observations:
+        yield _checked(sent, variables, time_zero)
+
+
+def _checked(
+    sent: SentObservation, variables: Mapping[str, Variable], time_zero: datetime
+) -> _Read | Unread:
+    label = variables[base_name(sent.measurement.variable or "")].label
+    checked = canonical_measurement(sent.measurement, variables)
+    if not isinstance(checked, CanonicalMeasurement):
+        return Unread(name=label, rule=checked.rule, message=_said(checked.message), time=sent.time)
+    if sent.time is None:
+        return Unread(name=label, rule="time", message="must say when it was taken.")
+    if sent.time > time_zero:
+        message = "was taken after time zero, or on its day at no stated hour."
+        return Unread(name=label, rule="after_time_zero", message=message, time=sent.time)
+    if checked.value is None:
+        return Unread(name=label, rule="value", message="is stated as not known.", time=sent.time)
+    return _Read(checked, sent.measurement.unit or "", sent.time)
+
+
+def _latest(read: Sequence[_Read]) -> tuple[list[_Read], list[Unread]]:
+    """Return the last value of each column; two values of one moment are none."""
+    columns: dict[str, list[_Read]] = {}
+    for one in sorted(read, key=lambda one: one.time):
+        columns.setdefault(one.measurement.column, []).append(one)
+    latest, contradicting = [], []
+    for found in columns.values():
+        last = [one for one in found if one.time == found[-1].time]
+        if (
+            len(
+                {
+                    (one.measurement.value, one.measurement.below, one.measurement.above)
+                    for one in last
+                }
+            )
+            > 1
+        ):
+            contradicting.append(
+                Unread(
+                    name=last[0].measurement.variable.label,
+                    rule="two_values",
+                    message="must have one value at a time; it has several.",
+                    time=last[0].time,
+                )
+            )
+        else:
+            latest.append(last[0])
+    return latest, contradicting
+
+
+def _filled(one: _Read) -> Filled:
+    """Return a value in the unit it came in, if that can be chosen, or in the canonical one."""
+    measurement, variable = one.measurement, one.measurement.variable
+    value = measurement.value
+    if not isinstance(value, float):
+        return Filled(column=measurement.column, value=str(value), time=one.time)
+    if variable.kind == "flag":
+        return Filled(column=measurement.column, value="true" if value else "false", time=one.time)
+    spelled = canonical_unit_spelling(variable, one.unit) or variable.unit
+    scale = variable.units.get(spelled, 1.0)
+    # The form shows each size of unit once: pg/mL and ng/L are one choice of two spellings.
+    chosen = [choice.value for choice in unit_choices(variable) if choice.scale == scale]
+    unit = spelled if spelled in chosen else chosen[0] if chosen else variable.unit
+    return Filled(
+        column=measurement.column,
+        value=f"{value / variable.units.get(unit, 1.0):.10g}",
+        unit=unit,
+        comparator="<" if measurement.below else ">" if measurement.above else "",
+        time=one.time,
+    )
+
+
+def _person(patient: Resource, time_zero: datetime) -> tuple[list[Filled], list[Unread]]:
+    """Return what the Patient says of sex and age."""
+    filled, unread = [], []
+    gender = text(patient, "gender")
+    if gender in ("female", "male", "other", "unknown"):
+        filled.append(Filled(column="sex", value="other" if gender == "unknown" else gender))
+    elif gender:
+        unread.append(Unread(name=VARIABLES["sex"].label, rule="category", message=_NO_SEX))
+    birth, label = full_date(text(patient, "birthDate")), VARIABLES["age"].label
+    if birth is None:
+        if text(patient, "birthDate"):
+            unread.append(Unread(name=label, rule="date", message=_NO_DAY))
+    elif birth > time_zero.date() or not in_range(
+        VARIABLES["age"], age := age_in_years(birth, time_zero.date())
+    ):
+        rule = f"must be {range_text(VARIABLES['age'])} at time zero."
+        unread.append(Unread(name=label, rule="range", message=rule))
+    else:
+        filled.append(Filled(column="age", value=f"{age:.1f}", unit=VARIABLES["age"].unit))
+    return filled, unread
+
+
+def _beside_older(one: Unread, older: datetime | None) -> Unread:
+    """Say so where an older value of the same variable was filled in."""
+    if older is None or one.time is None or one.time <= older or one.rule == "after_time_zero":
+        return one
+    return one.model_copy(update={"message": f"{one.message} An older value is filled in."})
+
+
+def _who(patient: Resource) -> str:
+    """Return name and date of birth, as a clinician knows whom a screen is about."""
+    names = sorted(
+        listed(patient, "name"),
+        key=lambda one: (
+            ("official", "usual", "").index(text(one, "use"))
+            if text(one, "use") in ("official", "usual", "")
+            else 3
+        ),
+    )
+    shown = ""
+    if names:
+        given = names[0].get("given")
+        words = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+        family = text(names[0], "family")
+        shown = ", ".join(filter(None, [family, " ".join(words)])) or text(names[0], "text")
+    born = full_date(text(patient, "birthDate"))
+    dated = f"born {born.day} {born:%B %Y}" if born else ""
+    return ", ".join(filter(None, [shown, dated]))[:_LONGEST_WHO]
+
+
+def _notes(patient: Resource) -> list[str]:
+    """Return what a clinician must know of the record before trusting it."""
+    deceased = patient.get("deceasedBoolean") is True or bool(text(patient, "deceasedDateTime"))
+    return ["The record says that this patient has died."] if deceased else []
+
+
+def _name(observation: Resource, variables: Mapping[str, Variable]) -> str:
+    """Return the label of the variable that an Observation or a part of it is of, or nothing."""
+    for one in [observation, *listed(observation, "component")]:
+        for system, code in codings(part(one, "code")):
+            if system == LOCAL_SYSTEM and base_name(code) in variables:
+                return variables[base_name(code)].label
+            if system == LOINC and by_code(code):
+                return by_code(code)[0][0].label
+    return ""
+
+
+def _said(message: str) -> str:
+    """Return a rule without the name of the variable that it begins with."""
+    first, _, rest = message.partition(" ")
+    return rest if first in VARIABLES or rest.startswith("must ") else message

@@ -1,0 +1,431 @@
+"""Signing in to the page at a real OpenID Connect provider, and what must let nobody in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from data_schema.errors import UsageError
+from serving.access import sealed
+from serving.access.exposure import check_exposure
+from serving.settings import Settings, read_settings
+
+HTML = {"Accept": "text/html"}
+ASKED: dict[str, Any] = {
+    "patient_id": "p",
+    "time_zero": "2026-11-01T08:00:00+01:00",
+    "birth_date": "1958-03-02",
+    "outcomes": ["mortality"],
+    "measurements": [
+        {"variable": "lactate", "value": 2.8, "unit": "mmol/L"},
+        {"variable": "albumin", "value": 2.7, "unit": "g/dL"},
+    ],
+}
+Trail = Callable[[], list[dict[str, Any]]]
+
+
+def begin(client: httpx.Client, to: str = "/") -> str:
+    """Ask to sign in and return the address of the provider."""
+    answer = client.get("/sign-in", params={"to": to})
+    assert answer.status_code == 303
+    return answer.headers["location"]
+
+
+def approve(url: str) -> str:
+    """Be let in at the provider and return the address to come back to."""
+    return httpx.get(url).headers["location"]
+
+
+def sign_in(client: httpx.Client) -> httpx.Response:
+    return client.get(approve(begin(client)))
+
+
+def csrf(client: httpx.Client) -> dict[str, str]:
+    return {"x-csrf-token": client.get("/page/session").json()["csrf"]}
+
+
+def session_cookie(client: httpx.Client) -> str | None:
+    return client.cookies.get("osteon-session")
+
+
+def test_a_browser_is_sent_to_sign_in_and_a_program_gets_401(client: httpx.Client) -> None:
+    for path in ("/", "/facts/mortality-simulated"):
+        answer = client.get(path, headers=HTML)
+        assert answer.status_code == 303
+        sent_to = urlsplit(answer.headers["location"])
+        assert sent_to.path == "/sign-in"
+        assert parse_qs(sent_to.query)["to"] == [path]
+        assert client.get(path).status_code == 401
+    assert client.get("/v1/models", headers=HTML).status_code == 401
+    assert client.post("/v1/predict", json=ASKED, headers=HTML).status_code == 401
+    assert client.get("/page/session").status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["RS256", "ES256"])
+def test_a_clinician_signs_in_predicts_and_signs_out(
+    client: httpx.Client, provider: Any, trail_of: Trail, kind: str
+) -> None:
+    provider.sign_as(kind)
+    answer = sign_in(client)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/"
+    assert client.get("/", headers=HTML).status_code == 200
+    about = client.get("/page/session").json()
+    assert about["name"] == "Dr. Ada Moreau"
+    assert about["idle_seconds"] == 900
+    assert client.post("/v1/predict", json=ASKED, headers=csrf(client)).status_code == 200
+    answer = client.post("/sign-out", headers=csrf(client))
+    out = urlsplit(answer.json()["to"])
+    assert f"{out.scheme}://{out.netloc}{out.path}" == f"{provider.url}/end-session"
+    asked = parse_qs(out.query)
+    assert asked["post_logout_redirect_uri"] == [str(client.base_url.join("/signed-out"))]
+    assert len(asked["id_token_hint"][0].split(".")) == 3
+    assert client.get("/v1/models").status_code == 401
+    records = trail_of()
+    actor = f"oidc:{provider.url}|clinician-7"
+    assert [(one["action"], one["actor"], one["status"]) for one in records[:3]] == [
+        ("sign_in", actor, "ok"),
+        ("predict", actor, "ok"),
+        ("sign_out", actor, "ok"),
+    ]
+    assert records[0]["detail"]["roles"] == ["predict"]
+    assert "Moreau" not in str(records)
+
+
+def test_the_provider_is_asked_for_its_document_and_keys_once(
+    service: Callable[..., tuple[httpx.Client, Settings]], provider: Any
+) -> None:
+    client, _ = service()
+    for _ in range(3):
+        assert sign_in(client).status_code == 303
+    assert provider.asked.count("/.well-known/openid-configuration") == 1
+    assert provider.asked.count("/jwks") == 1
+    assert provider.asked.count("/token") == 3
+
+
+def test_a_confidential_client_proves_itself(
+    service: Callable[..., tuple[httpx.Client, Settings]], provider: Any
+) -> None:
+    provider.secret = "a secret: 100 % of the site + more"
+    client, _ = service(sign_in_client_secret=provider.secret)
+    assert sign_in(client).status_code == 303
+    client, _ = service()
+    assert sign_in(client).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("roles", "status"), [(["admin"], 200), (["predict"], 200), (["outcomes"], 403)]
+)
+def test_roles_come_from_the_claim_of_the_identity_token(
+    client: httpx.Client, provider: Any, roles: list[str], status: int
+) -> None:
+    provider.claims = {"roles": roles}
+    assert sign_in(client).status_code == 303
+    answer = client.post("/v1/predict", json=ASKED, headers=csrf(client))
+    assert answer.status_code == status
+    assert client.post("/sign-out", headers=csrf(client)).status_code == 200
+
+
+def test_whoever_has_no_role_is_told_so_and_not_signed_in(
+    client: httpx.Client, provider: Any, trail_of: Trail
+) -> None:
+    provider.claims = {"roles": ["cook"]}
+    answer = sign_in(client)
+    assert answer.status_code == 403
+    assert "has no role in Osteon" in answer.text
+    assert session_cookie(client) is None
+    assert [(one["status"], one["detail"]["reason"]) for one in trail_of()] == [("refused", "role")]
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"nonce": "another"}, "nonce"),
+        ({"nonce": None}, "nonce"),
+        ({"aud": "another-service"}, "identity"),
+        ({"aud": ["osteon-page", "other"], "azp": "other"}, "identity"),
+        ({"exp": 1_000_000_000}, "identity"),
+        ({"iss": "https://issuer.example"}, "identity"),
+        ({"sub": None}, "identity"),
+    ],
+)
+def test_an_identity_token_that_breaks_a_rule_lets_nobody_in(
+    client: httpx.Client, provider: Any, trail_of: Trail, claims: dict[str, Any], reason: str
+) -> None:
+    provider.claims = claims
+    assert sign_in(client).status_code == 403
+    assert session_cookie(client) is None
+    assert trail_of()[0]["detail"]["reason"] == reason
+
+
+def test_a_forged_identity_token_lets_nobody_in(client: httpx.Client, provider: Any) -> None:
+    for signing in (
+        (provider.stranger, "RS256", "rsa"),
+        (provider.stranger, "RS256", "unknown"),
+        ("a secret that somebody made up, long enough", "HS256", "rsa"),
+        (None, "none", "rsa"),
+    ):
+        provider.signing = signing
+        assert sign_in(client).status_code == 403
+        assert session_cookie(client) is None
+
+
+def test_a_forged_state_or_code_lets_nobody_in(client: httpx.Client, trail_of: Trail) -> None:
+    back = approve(begin(client))
+    forged = re.sub(r"state=[^&]+", "state=forged", back)
+    assert client.get(forged).status_code == 403
+    assert client.get(re.sub(r"code=[^&]+", "code=forged", back)).status_code == 403
+    assert client.get("/sign-in/callback").status_code == 403
+    assert session_cookie(client) is None
+    assert [one["detail"]["reason"] for one in trail_of()] == ["late", "code", "late"]
+
+
+def test_a_code_is_good_once_and_in_the_browser_that_asked_for_it_alone(
+    client: httpx.Client,
+) -> None:
+    back = approve(begin(client))
+    with httpx.Client(base_url=client.base_url) as somebody_else:
+        assert somebody_else.get(back).status_code == 403
+    kept = dict(client.cookies)
+    assert client.get(back).status_code == 303
+    with httpx.Client(base_url=client.base_url, cookies=kept) as replaying:
+        assert replaying.get(back).status_code == 403
+        assert replaying.get("/v1/models").status_code == 401
+    assert client.get("/v1/models").status_code == 200
+
+
+def test_a_code_of_another_flow_or_a_refusal_signs_nobody_in(
+    client: httpx.Client, provider: Any, trail_of: Trail
+) -> None:
+    launched = client.get("/launch", params={"iss": provider.fhir, "launch": "l1"})
+    back = approve(launched.headers["location"])
+    assert client.get(back.replace("/launch/callback", "/sign-in/callback")).status_code == 403
+    provider.answer = {"error": "access_denied"}
+    assert client.get(approve(begin(client))).status_code == 403
+    provider.answer = {"iss": "https://another.example"}
+    assert client.get(approve(begin(client))).status_code == 403
+    assert [one["detail"]["reason"] for one in trail_of()] == ["state", "denied", "issuer"]
+
+
+def test_two_tabs_may_sign_in_at_a_time(client: httpx.Client) -> None:
+    first, second = approve(begin(client)), approve(begin(client, "/facts/mortality-simulated"))
+    assert client.get(first).headers["location"] == "/"
+    assert client.get(second).headers["location"] == "/facts/mortality-simulated"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/facts/../..//evil.example",
+        "/facts/x?to=//evil",
+        "javascript:alert(1)",
+        "/sign-out",
+        "/facts/a\r\nSet-Cookie: a=b",
+        "",
+    ],
+)
+def test_nobody_is_sent_to_another_place_after_signing_in(client: httpx.Client, to: str) -> None:
+    assert client.get(approve(begin(client, to))).headers["location"] == "/"
+
+
+def test_a_session_that_somebody_planted_is_never_taken_over(client: httpx.Client) -> None:
+    planted = "ab" * 32
+    client.cookies.set("osteon-session", planted)
+    answer = sign_in(client)
+    assert answer.status_code == 303
+    assert planted not in answer.headers["set-cookie"]
+    with httpx.Client(base_url=client.base_url, cookies={"osteon-session": planted}) as thief:
+        assert thief.get("/v1/models").status_code == 401
+
+
+def test_signing_in_again_ends_the_session_before(client: httpx.Client, trail_of: Trail) -> None:
+    sign_in(client)
+    before = session_cookie(client)
+    sign_in(client)
+    assert session_cookie(client) != before
+    with httpx.Client(base_url=client.base_url, cookies={"osteon-session": before}) as old:
+        assert old.get("/v1/models").status_code == 401
+    assert [(one["action"], one["status"]) for one in trail_of()][:3] == [
+        ("sign_in", "ok"),
+        ("sign_out", "replaced"),
+        ("sign_in", "ok"),
+    ]
+
+
+def test_a_request_that_another_site_makes_is_refused(
+    client: httpx.Client, trail_of: Trail
+) -> None:
+    sign_in(client)
+    wrong = [{}, {"x-csrf-token": ""}, {"x-csrf-token": "0" * 64}]
+    for headers in wrong:
+        assert client.post("/v1/predict", json=ASKED, headers=headers).status_code == 403
+        assert client.post("/page/entries", json=ASKED, headers=headers).status_code == 403
+        assert client.post("/sign-out", headers=headers).status_code == 403
+    assert client.get("/v1/models").status_code == 200
+    denied = [one for one in trail_of() if one["action"] == "denied"]
+    assert {one["status"] for one in denied} == {"csrf"}
+    assert len(denied) == 9
+
+
+def test_the_token_of_one_session_is_none_of_another(client: httpx.Client) -> None:
+    sign_in(client)
+    before = csrf(client)
+    sign_in(client)
+    assert client.post("/v1/predict", json=ASKED, headers=before).status_code == 403
+
+
+def test_an_unused_session_ends_and_so_does_an_old_one(
+    client: httpx.Client, trail_of: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sealed._now
+    later = 0
+
+    def now() -> int:
+        return real() + later
+
+    monkeypatch.setattr(sealed, "_now", now)
+    sign_in(client)
+    for minutes in range(14, 12 * 60, 14):  # always used within the idle time
+        later = 60 * minutes
+        assert client.get("/v1/models").status_code == 200
+    later = 12 * 3_600 + 1
+    assert client.get("/v1/models").status_code == 401
+    sign_in(client)
+    later += 15 * 60 + 1
+    assert client.get("/", headers=HTML).status_code == 303
+    assert client.get("/v1/models").status_code == 401
+    ended = [one["status"] for one in trail_of() if one["action"] == "sign_out"]
+    assert ended == ["lifetime", "idle"]
+
+
+def test_a_sign_in_that_takes_too_long_is_begun_again(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = approve(begin(client))
+    real = sealed._now
+    monkeypatch.setattr(sealed, "_now", lambda: real() + 601)
+    answer = client.get(back)
+    assert answer.status_code == 403
+    assert "took too long" in answer.text
+
+
+def test_every_worker_knows_every_session(
+    service: Callable[..., tuple[httpx.Client, Settings]],
+) -> None:
+    first, settings = service()
+    second, _ = service(public_url=settings.public_url)
+    url = begin(second)
+    first.cookies.update(second.cookies)
+    assert first.get(approve(url)).status_code == 303
+    second.cookies.update(first.cookies)
+    assert second.post("/v1/predict", json=ASKED, headers=csrf(first)).status_code == 200
+    assert second.post("/sign-out", headers=csrf(second)).status_code == 200
+    assert first.get("/v1/models").status_code == 401
+
+
+def test_over_https_the_cookies_are_bound_to_the_host_and_out_of_reach_of_scripts(
+    service: Callable[..., tuple[httpx.Client, Settings]],
+) -> None:
+    client, _ = service(public_url="https://osteon.example")
+    begun = client.get("/sign-in")
+    pending = begun.headers["set-cookie"]
+    assert pending.startswith("__Host-osteon-sign-in-")
+    back = urlsplit(approve(begun.headers["location"]))
+    assert back.netloc == "osteon.example"
+    name, _, value = pending.partition(";")[0].partition("=")
+    # httpx keeps Secure cookies back from http, as a browser does.
+    answer = client.get(f"{back.path}?{back.query}", headers={"Cookie": f"{name}={value}"})
+    assert answer.status_code == 303
+    [session] = [
+        one
+        for one in answer.headers.get_list("set-cookie")
+        if one.startswith("__Host-osteon-session=")
+    ]
+    for cookie in (pending, session):
+        flags = {flag.strip().lower() for flag in cookie.split(";")[1:]}
+        assert {"secure", "httponly", "samesite=lax", "path=/"} <= flags
+        assert not any(flag.startswith("domain") for flag in flags)
+    assert "max-age" not in session.lower()
+
+
+def test_the_database_alone_opens_no_session_and_says_nothing_of_one(
+    client: httpx.Client, folder: Path
+) -> None:
+    from contextlib import closing
+
+    from serving.audit.opening import database_of
+    from serving.tables import SEALED
+
+    sign_in(client)
+    secret = session_cookie(client) or ""
+    with (
+        closing(database_of(Settings(state_dir=folder))) as database,
+        database.reading() as connection,
+    ):
+        rows = connection.execute(select(SEALED)).all()
+    assert rows
+    assert secret not in str(rows)
+    assert "clinician-7" not in str(rows)
+    for row in rows:
+        with httpx.Client(base_url=client.base_url, cookies={"osteon-session": row.id}) as thief:
+            assert thief.get("/v1/models").status_code == 401
+
+
+def test_a_provider_that_does_not_answer_is_said_in_plain_words(
+    service: Callable[..., tuple[httpx.Client, Settings]], provider: Any
+) -> None:
+    client, _ = service()
+    provider.about = {"issuer": "https://another.example"}
+    answer = client.get("/sign-in")
+    assert answer.status_code == 503
+    assert "does not answer now" in answer.text
+    assert provider.url not in answer.text
+    provider.about = {}
+    assert sign_in(client).status_code == 303
+
+
+def test_signing_in_needs_authentication_a_client_and_https() -> None:
+    whole = {
+        "authentication": "required",
+        "public_url": "https://osteon.example",
+        "sign_in_issuer": "https://issuer.example",
+        "sign_in_client_id": "osteon-page",
+    }
+    settings = Settings(**whole)
+    assert settings.session_idle_minutes == 15
+    for changed in (
+        {"authentication": "none"},
+        {"public_url": None},
+        {"public_url": "http://osteon.example"},
+        {"sign_in_issuer": "http://issuer.example"},
+        {"sign_in_client_id": None},
+    ):
+        with pytest.raises(ValidationError, match="sign_in_issuer"):
+            Settings(**(whole | changed))
+    with pytest.raises(UsageError, match="OSTEON_SMART_SERVERS"):
+        read_settings(smart_servers=("https://ehr.example/fhir",))
+
+
+def test_a_public_address_is_allowed_with_the_sign_in_as_its_authentication() -> None:
+    settings = Settings(
+        authentication="required",
+        public_url="https://osteon.example",
+        sign_in_issuer="https://issuer.example",
+        sign_in_client_id="osteon-page",
+        audit_key="a key of the tests, long enough",
+        trusted_proxies=("10.0.0.1",),
+    )
+    check_exposure(settings, "10.1.2.3", ())
+    with pytest.raises(UsageError, match="OSTEON_AUTHENTICATION"):
+        check_exposure(settings.model_copy(update={"authentication": "none"}), "10.1.2.3", ())

@@ -1,0 +1,226 @@
+"""Signing in, the record's form and idle logout as a clinician meets them, in Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+
+from serving.access import sealed
+
+if TYPE_CHECKING:
+    import httpx
+    from playwright.sync_api import BrowserContext, Page
+
+Windows = Callable[..., "BrowserContext"]
+
+
+def hours_ago(hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+
+
+def observation(number: int, loinc: str, value: float, unit: str, **changed: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": f"o{number}",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": loinc}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": hours_ago(2),
+        "valueQuantity": {
+            "value": value,
+            "unit": unit,
+            "code": unit,
+            "system": "http://unitsofmeasure.org",
+        },
+    } | changed
+
+
+@pytest.fixture
+def record(provider: Any) -> None:
+    """The record of a patient, part of which cannot be read."""
+    provider.patient = {
+        "resourceType": "Patient",
+        "id": "p1",
+        "name": [{"use": "official", "family": "Okafor", "given": ["Ngozi"]}],
+        "gender": "female",
+        "birthDate": "1958-03-02",
+    }
+    provider.observations = [
+        observation(1, "2524-7", 2.8, "mmol/L"),
+        observation(2, "1751-7", 27, "g/L", effectiveDateTime=hours_ago(70)),
+        observation(3, "1988-5", 121, "mg/L"),
+        observation(4, "2160-0", 1.9, "mg/dL", status="preliminary"),
+        observation(5, "777-3", 150, "furlong"),
+        observation(6, "1988-5", 140, "mg/L", effectiveDateTime=hours_ago(-1)),
+    ]
+
+
+def open_page(client: httpx.Client, windows: Windows, **options: Any) -> Page:
+    page = windows(**options).new_page()
+    page.goto(str(client.base_url))
+    page.get_by_text("Signed in: Dr. Ada Moreau").wait_for()
+    return page
+
+
+def open_launch(client: httpx.Client, provider: Any, windows: Windows, **options: Any) -> Page:
+    page = windows(**options).new_page()
+    page.goto(f"{client.base_url}/launch?{urlencode({'iss': provider.fhir, 'launch': 'l1'})}")
+    page.get_by_text("values are filled in").wait_for()
+    return page
+
+
+def to_the_estimate(page: Page) -> None:
+    page.get_by_role("button", name="Check the entries").click()
+    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    page.get_by_role("button", name="Yes, show the risk").click()
+    page.get_by_role("heading", name="Estimate", exact=True).wait_for()
+
+
+def test_a_clinician_signs_in_asks_for_a_risk_and_signs_out(
+    client: httpx.Client, provider: Any, browser: Windows, trail_of: Any
+) -> None:
+    page = open_page(client, browser)
+    [cookie] = [one for one in page.context.cookies() if one["name"] == "osteon-session"]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Lax"
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_label("In ICU", exact=True).check()
+    with page.expect_response("**/page/entries"):
+        page.get_by_role("button", name="Fill in").click()
+    to_the_estimate(page)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="You are signed out").wait_for()
+    assert "/end-session" in provider.asked
+    page.go_back()
+    page.wait_for_load_state()
+    assert page.get_by_role("heading", name="Estimate", exact=True).count() == 0
+    assert "sign_out" in [one["action"] for one in trail_of()]
+
+
+def test_an_unused_page_warns_and_then_takes_everything_away(
+    client: httpx.Client, browser: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = browser().new_page()
+    page.clock.install()
+    page.goto(str(client.base_url))
+    page.get_by_text("Signed in: Dr. Ada Moreau").wait_for()
+    page.clock.run_for(14 * 60_000 + 1_000)
+    page.get_by_role("button", name="Stay signed in").click()
+    assert not page.locator("#signing-out").is_visible()
+    page.clock.run_for(14 * 60_000 + 1_000)
+    page.locator("#signing-out").wait_for()
+    page.clock.run_for(60_000)
+    page.get_by_text("Nobody used the page for a while").wait_for()
+    assert page.request.get(f"{client.base_url}/page/session").status == 401
+
+
+def test_a_session_that_ended_on_the_server_takes_the_page_away(
+    client: httpx.Client, browser: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(client, browser)
+    page.get_by_label("In ICU", exact=True).check()
+    real = sealed._now
+    monkeypatch.setattr(sealed, "_now", lambda: real() + 901)
+    page.get_by_role("button", name="Fill in").click()
+    page.get_by_text("Nobody used the page for a while").wait_for()
+
+
+@pytest.mark.usefixtures("record")
+def test_the_record_is_laid_into_the_form_and_checked_before_it_is_scored(
+    client: httpx.Client, provider: Any, browser: Windows
+) -> None:
+    page = open_launch(client, provider, browser)
+    shown = page.locator("#record").inner_text()
+    assert "5 values are filled in" in shown
+    rows = page.locator("#record-unread tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == ["C-reactive protein", "Creatinine", "Platelets"]
+    assert "after time zero" in rows[0]
+    assert "not final" in rows[1]
+    page.get_by_label("In ICU", exact=True).check()
+    assert page.locator("#v-lactate").input_value() == "2.8"
+    assert page.locator("#v-albumin").input_value() == "27"
+    assert page.get_by_label("Albumin: unit").input_value() == "g/L"
+    assert "from the record, taken" in page.locator("#o-lactate").inner_text()
+    with page.expect_response("**/page/entries"):
+        page.locator("#v-lactate").fill("3.1")
+        page.locator("#v-lactate").blur()
+    assert not page.locator("#o-lactate").is_visible()
+    page.get_by_role("button", name="Check the entries").click()
+    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    review = dict(
+        row.split("\t", 1) for row in page.locator("#review-table tbody").inner_text().splitlines()
+    )
+    assert review["Lactate"].endswith("entered by hand")
+    assert "from the record, taken" in review["Albumin"]
+    assert "2.9 days before time zero" in review["Albumin"]
+    with page.expect_request("**/v1/predict") as asked:
+        page.get_by_role("button", name="Yes, show the risk").click()
+    sent = asked.value.post_data_json
+    assert (sent["patient_id"], sent["encounter_id"]) == ("p1", "e1")
+    times = {one["variable"]: "time" in one for one in sent["measurements"]}
+    assert times["albumin"]
+    assert not times["lactate"]
+    page.get_by_role("heading", name="Estimate", exact=True).wait_for()
+    assert page.locator("#patient").inner_text() == "Patient: Okafor, Ngozi, born 2 March 1958"
+    page.get_by_role("button", name="New patient").click()
+    assert not page.locator("#patient").is_visible()
+    assert not page.locator("#record").is_visible()
+    assert page.locator("#v-albumin").input_value() == ""
+
+
+@pytest.mark.usefixtures("record")
+def test_another_time_zero_fills_in_what_was_known_then_and_keeps_what_was_typed(
+    client: httpx.Client, provider: Any, browser: Windows
+) -> None:
+    page = open_launch(client, provider, browser)
+    page.get_by_label("In ICU", exact=True).check()
+    page.locator("#v-ctx_s").fill("400")
+    with page.expect_response("**/page/record"):
+        page.locator("#time-zero").fill(
+            (datetime.now() - timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M")
+        )
+        page.locator("#time-zero").blur()
+    page.get_by_text("3 values are filled in").wait_for()
+    assert page.locator("#v-lactate").input_value() == ""
+    assert page.locator("#v-albumin").input_value() == "27"
+    assert page.locator("#v-ctx_s").input_value() == "400"
+
+
+@pytest.mark.usefixtures("record")
+def test_a_record_that_cannot_be_read_leaves_the_form_empty_and_says_so(
+    client: httpx.Client, provider: Any, browser: Windows
+) -> None:
+    provider.fhir_status = 403
+    page = browser().new_page()
+    page.goto(f"{client.base_url}/launch?{urlencode({'iss': provider.fhir, 'launch': 'l1'})}")
+    page.get_by_text("The record could not be read now").wait_for()
+    assert page.locator("#v-lactate").input_value() == ""
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_what_signing_in_adds(
+    client: httpx.Client, provider: Any, browser: Windows, theme: str
+) -> None:
+    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    axe = axe_module.Axe()
+    page = open_launch(client, provider, browser, color_scheme=theme)
+
+    def violations() -> list[tuple[str, str]]:
+        found = axe.run(page).response["violations"]
+        return [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
+
+    page.get_by_label("In ICU", exact=True).check()
+    assert violations() == []
+    page.evaluate("document.getElementById('signing-out').hidden = false")
+    assert violations() == []
+    page.get_by_role("button", name="Check the entries").click()
+    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    assert violations() == []
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="You are signed out").wait_for()
+    assert violations() == []
