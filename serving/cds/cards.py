@@ -11,6 +11,7 @@ from typing import Any
 
 from data_schema.biomarkers import VARIABLES, is_bone_marker
 from data_schema.printed_units import printed_unit
+from models import wording
 from models.wording import NOTICE
 from serving.cds.moment import Landmark
 from serving.explaining import NOT_MEASURED
@@ -132,7 +133,7 @@ def _detail(
     yield f"**{NOTICE}**"
     # What is too wide to be shown by itself is too wide beside another, too.
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
-    yield _plain(" ".join(first.sentences[1:])) or "No single value moved the estimate much."
+    yield _moved(first, model)
     times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
     yield _table(first, model, times)
     labels = _labels(model)
@@ -166,9 +167,31 @@ def _about(model: ServedModel, risk: Risk) -> str:
     held_out = f" At {horizons[0]}, on held-out patients: {'; '.join(known)}." if known else ""
     return (
         f"Model: {model.identity.name}, {_version(model)}. It learned from: {learned_from}."
-        f"{held_out} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). The estimate is by a "
-        "statistical model; what raised or lowered it is no cause."
+        f"{held_out} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). What raised or "
+        "lowered the estimate describes the model; it does not say what would change the outcome."
     )
+
+
+def _moved(risk: Risk, model: ServedModel) -> str:
+    """Say what moved the estimate most, and how each row of the table must be read."""
+    labels = _labels(model)
+    movers = [
+        wording.Mover(
+            label=labels[one.variable],
+            points=one.points,
+            treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
+            estradiol=one.variable == "estradiol",
+        )
+        for one in _shown(risk)
+    ]
+    _, *caveats = wording.mover_sentences(movers, horizon_days=risk.horizon_days) or [""]
+    said = _plain(" ".join([*risk.sentences[1:2], *caveats]))
+    return said or "No single value moved the estimate much."
+
+
+def _shown(risk: Risk) -> list[Contribution]:
+    """Return the largest contributions of what was measured."""
+    return [one for one in risk.contributions if one.measured][:_SHOWN_VARIABLES]
 
 
 def _labels(model: ServedModel) -> Mapping[str, str]:
@@ -178,15 +201,15 @@ def _labels(model: ServedModel) -> Mapping[str, str]:
 def _table(risk: Risk, model: ServedModel, taken: Mapping[str, datetime]) -> str:
     """Return the estimate as a sum: the reference, the largest contributions, all of the rest."""
     labels = _labels(model)
-    measured = [one for one in risk.contributions if one.measured]
-    others = sum(one.points for one in measured[_SHOWN_VARIABLES:])
-    others += risk.monotone_adjustment_points
+    shown = _shown(risk)
+    measured = sum(one.points for one in risk.contributions if one.measured)
+    others = measured - sum(one.points for one in shown) + risk.monotone_adjustment_points
     unmeasured = sum(one.points for one in risk.pathways if one.pathway == NOT_MEASURED)
     rows = [
         ("The model's reference patient", "", "", f"{100 * risk.baseline_risk:.1f}"),
         *(
             (_plain(labels[one.variable]), _value(one), _taken(one, taken), f"{one.points:+.1f}")
-            for one in measured[:_SHOWN_VARIABLES]
+            for one in shown
         ),
         ("All else that was measured (together)", "", "", f"{others:+.1f}"),
         ("Not measured (together)", "", "", f"{unmeasured:+.1f}"),

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,14 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+    from serving.served import ServedModel
+
     Ask = Callable[..., httpx.Response]
     Card = Callable[..., dict[str, Any]]
 
 SCHEMAS = Path(__file__).parents[5] / "shared" / "standards" / "schemas"
 LOINC = "http://loinc.org"
-CAUSAL = re.compile(r"because|due to|protect|leads? to", re.IGNORECASE)
+CAUSAL = re.compile(r"because|due to|protect|cause[^ ]|leads? to", re.IGNORECASE)
 
 
 def of_shape(name: str, document: Any) -> None:
@@ -162,11 +165,23 @@ def test_the_card_says_what_the_prediction_says(
     assert f"interval {low} to {high})" in summary
 
 
+def test_a_summary_never_reaches_140_characters(
+    serve: Any, tmp_path: Path, build: Any, real_mortality: ServedModel
+) -> None:
+    named = real_mortality.loaded.risk_model.with_contract(event_label="long words " * 20)
+    model = replace(real_mortality, loaded=replace(real_mortality.loaded, risk_model=named))
+    client = serve(create_app(Settings(state_dir=tmp_path), models=[model]))
+    (card,) = client.post("/cds-services/osteon-mortality", json=build.call()).json()["cards"]
+    assert len(card["summary"]) == 139
+    assert "long words" in card["summary"]
+
+
 def test_a_card_of_fracture_says_who_dies_first(card_of: Card) -> None:
     card = card_of("osteon-fracture")
     assert re.search(r"fractures? \(\d+ to \d+\) and \d+ dying first within", card["summary"])
     assert len(card["summary"]) < 140
     assert "die first" in card["detail"]
+    assert not CAUSAL.search(card["detail"])
 
 
 def test_a_horizon_with_too_wide_an_interval_is_not_shown(card_of: Card) -> None:
