@@ -10,12 +10,13 @@ import typer
 from data_schema.errors import UsageError
 from training.cli_asking import cohort_for, loaded_model, named
 from training.cli_cohorts import MappingOption
-from training.cli_study import run_settings, study_asked
+from training.cli_study import names, run_settings, study_asked
 from training.console import JsonOption, print_json, print_lines, working
 from training.shown import show_metrics
 from training.shown_evaluation import show_study_evaluation, show_subgroups
 
 if TYPE_CHECKING:
+    from training.config import RunConfig
     from training.internal_external import ClusterBy
     from training.study_evaluation import Questions
 
@@ -94,10 +95,8 @@ def evaluate(
 
         if out is not None:
             require_new_folder(out)
-        questions = _questions(
-            added_value, over, horizon, thresholds, internal_external, instability
-        )
-        settings = run_settings(config, None, ())
+        settings = run_settings(config, added_value=added_value, over=over)
+        questions = _questions(settings, horizon, thresholds, internal_external, instability)
         study = study_asked(
             cohort, dataset, outcome, landmark, mapping, settings=settings, strict=False
         )
@@ -145,8 +144,7 @@ def _judge(
 
 
 def _questions(
-    added_value: str,
-    over: str,
+    settings: RunConfig,
     horizon: float | None,
     thresholds: str,
     internal_external: str | None,
@@ -159,18 +157,14 @@ def _questions(
     if internal_external not in (None, *get_args(ClusterBy)):
         raise UsageError(f"--internal-external must be site or year; got {internal_external!r}.")
     try:
-        acting = tuple(float(part) for part in _names(thresholds))
+        acting = tuple(float(part) for part in names(thresholds))
     except ValueError:
         raise UsageError(f"--thresholds must be risks, as 0.1,0.2; got {thresholds!r}.") from None
     return Questions(
-        added=_names(added_value),
+        added=settings.added_value,
         by=cast("ClusterBy | None", internal_external),
         refits=instability,
-        over=_names(over),
+        over=settings.over,
         primary_horizon_days=horizon,
         thresholds=acting,
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

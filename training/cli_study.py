@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from training.cohorts import Study
     from training.config import RunConfig
 
-__all__ = ["run_settings", "study_asked"]
+__all__ = ["names", "run_settings", "study_asked"]
 
 
 def study_asked(
@@ -39,7 +39,14 @@ def study_asked(
     return _public(dataset, outcome, settings, own)
 
 
-def run_settings(config: Path | None, seed: int | None, exclude: Sequence[str]) -> RunConfig:
+def run_settings(
+    config: Path | None,
+    *,
+    seed: int | None = None,
+    exclude: Sequence[str] = (),
+    added_value: str = "",
+    over: str = "",
+) -> RunConfig:
     """Return the settings of the file, after what the command line states."""
     from dataclasses import replace
 
@@ -50,7 +57,14 @@ def run_settings(config: Path | None, seed: int | None, exclude: Sequence[str]) 
         settings,
         seed=settings.seed if seed is None else seed,
         exclude=(*settings.exclude, *exclude),
+        added_value=names(added_value) or settings.added_value,
+        over=names(over) or settings.over,
     )
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return what is listed with commas between."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _public(name: str, outcome: str, settings: RunConfig, own: dict[str, Any]) -> Study:

@@ -12,7 +12,7 @@ from training.cli_cohorts import MappingOption, StrictOption
 from training.cli_study import run_settings, study_asked
 from training.console import JsonOption, print_json, print_lines, working
 from training.shown import show_benchmark, show_figures, show_metrics
-from training.shown_evaluation import show_subgroups
+from training.shown_evaluation import show_subgroups, show_verdict
 
 __all__ = ["benchmark", "train"]
 
@@ -36,6 +36,16 @@ def train(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave this column out; may be repeated.")
     ] = None,
+    added_value: Annotated[
+        str,
+        typer.Option(
+            help="Pathways or variables, as resorption,formation: the report tells what they add; "
+            "joined by + they are one part."
+        ),
+    ] = "",
+    over: Annotated[
+        str, typer.Option(help="Over which ones, as severity,person; all others without it.")
+    ] = "",
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,7 +57,9 @@ def train(
     with working() as progress:
         from training.run import train as run
 
-        settings = run_settings(config, seed, exclude or [])
+        settings = run_settings(
+            config, seed=seed, exclude=exclude or [], added_value=added_value, over=over
+        )
         study = study_asked(
             cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
         )
@@ -61,6 +73,8 @@ def train(
     print_lines([f"On {trained.n_test} held-out rows, with 95 % intervals:"])
     show_metrics(result["metrics"])
     show_subgroups(trained.judgement.as_json()["subgroups"])
+    if trained.added_value is not None:
+        show_verdict(trained.added_value.as_json())
     print_lines(
         [
             "",

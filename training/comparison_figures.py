@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from data_schema.variables import PATHWAYS
 from training.comparison_plots import (
     Estimate,
     plot_decision_comparison,
@@ -13,6 +12,7 @@ from training.comparison_plots import (
     plot_risk_distribution,
 )
 from training.figures import Drawn, Words
+from training.panel import part_label
 from training.report.performance import metric_at
 from training.report.study_sections import grouping_label, level_label
 
@@ -155,8 +155,7 @@ def panel_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
     for side, heading in (("on_top", "Lost if left out"), ("alone", "Gained by it alone")):
         rows += [Estimate(heading, heading=True)] if told["pathways"] else []
         rows += [
-            Estimate(PATHWAYS.get(one["name"], one["name"]), *_ends(_auroc(one[side])))
-            for one in told["pathways"]
+            Estimate(part_label(one["name"]), *_ends(_auroc(one[side]))) for one in told["pathways"]
         ]
     yield Drawn(
         "added_value",

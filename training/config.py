@@ -5,6 +5,8 @@ test_fraction = 0.3
 split = "patient"                  # or "site", "time": hold out the last ones
 horizons_days = [28, 90, 365]      # without it, those of the outcome
 exclude = ["ward_score"]           # columns left out, by the cohort's or the catalogue's name
+added_value = ["resorption"]       # pathways or variables: what they add is told in the report
+over = ["severity", "person"]      # over which ones; without it, all others
 population = "Adults of two ICUs"  # who they are, shown wherever a risk is shown
 simulated = false
 bootstrap_resamples = 1000
@@ -43,6 +45,10 @@ class RunConfig:
         Default horizons; empty for those of the outcome.
     exclude : tuple of str
         Columns left out of the predictors, by the cohort's name or by the variable's.
+    added_value : tuple of str
+        Pathways or variables of a panel: the report tells what it adds; empty for none.
+    over : tuple of str
+        What the panel is judged over; empty for all other columns.
     population : str
         Who the patients are, in one sentence; empty for a public data set, which states it itself.
     simulated : bool
@@ -67,6 +73,8 @@ class RunConfig:
     split: SplitBy = "patient"
     horizons_days: tuple[float, ...] = ()
     exclude: tuple[str, ...] = ()
+    added_value: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     population: str = ""
     simulated: bool = False
     bootstrap_resamples: int = 1000
@@ -84,6 +92,10 @@ class RunConfig:
             "horizons_days": (
                 ascending and all(days > 0 for days in self.horizons_days),
                 "be days above 0 in ascending order",
+            ),
+            "over": (
+                bool(self.added_value) or not self.over,
+                "be stated with an added_value only",
             ),
             "bootstrap_resamples": (self.bootstrap_resamples >= 50, "be 50 or more"),
             "interval_folds": (self.interval_folds >= 3, "be 3 or more"),
@@ -166,6 +178,8 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "split": (str, "a text"),
     "horizons_days": (_NUMBER, "a list of numbers"),
     "exclude": (str, "a list of texts"),
+    "added_value": (str, "a list of texts"),
+    "over": (str, "a list of texts"),
     "population": (str, "a text"),
     "simulated": (bool, "true or false"),
     "bootstrap_resamples": (int, "a whole number"),
@@ -173,7 +187,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "max_trees": (int, "a whole number"),
     "threads": (int, "a whole number"),
 }
-_LISTS = ("horizons_days", "exclude")
+_LISTS = ("horizons_days", "exclude", "added_value", "over")
 
 
 def _typed(name: str, value: Any) -> Any:

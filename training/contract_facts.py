@@ -13,6 +13,7 @@ from training.cohorts import Study
 from training.config import RunConfig
 from training.describing import Description
 from training.evaluation.summary import Metric
+from training.panel_value import PanelValue
 from training.provenance import git_revision, versions
 
 __all__ = ["contract_facts"]
@@ -26,6 +27,7 @@ def contract_facts(
     held_out: Answers,
     metrics: Sequence[Metric],
     described: Description,
+    added_value: PanelValue | None,
 ) -> dict[str, Any]:
     """Return the entries of a contract that only the run can tell.
 
@@ -44,6 +46,8 @@ def contract_facts(
         Of those answers.
     described : Description
         Of the training rows, to be compared with whom the model is asked about later.
+    added_value : PanelValue or None
+        Of a panel among the training rows.
 
     Returns
     -------
@@ -71,6 +75,7 @@ def contract_facts(
             "cohort_fingerprint": held_out.cohort_fingerprint,
             "metrics": [metric.as_json() for metric in metrics],
         },
+        "added_value": None if added_value is None else added_value.as_json(),
         "provenance": {
             "git_revision": git_revision(),
             "versions": versions(),

@@ -10,7 +10,7 @@ from data_schema.cohort import Cohort
 from data_schema.errors import UsageError
 from data_schema.variables import PATHWAYS, base_name
 
-__all__ = ["Panel", "panel_of"]
+__all__ = ["Panel", "panel_of", "part_label"]
 
 _JOIN = "+"
 
@@ -90,6 +90,26 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
             "it is not. Name each pathway or variable once."
         )
     return Panel(by_name, kept)
+
+
+def part_label(name: str) -> str:
+    """Return what a reader calls a part of a panel.
+
+    Parameters
+    ----------
+    name : str
+        Key of `PATHWAYS`, or variable; or several joined by `+`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> part_label("resorption+p1np")
+    'Bone resorption + p1np'
+    """
+    return " + ".join(PATHWAYS.get(one, one) for one in name.split(_JOIN))
 
 
 def _require_known(names: Sequence[str], variables: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from training.describing import Description, Grouping, by_outcome, describe, onl
 from training.judging import Judgement, judge
 from training.mlflow_run import TrackedRun, tracked_run
 from training.osteon_fit import fit_osteon, outcome_of
+from training.panel import panel_of
+from training.panel_value import PanelValue, panel_value
 from training.patients_needed import patients_needed, too_few_patients
 from training.report.assembling import primary_horizon
 from training.run_record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
@@ -47,6 +49,8 @@ class Trained:
         Of the boosted part.
     judgement : Judgement
         Of the held-out patients: metrics, subgroups, spread of the risks.
+    added_value : PanelValue or None
+        What the panel of the settings adds, among those learned from; None where they name none.
     report : str
         Path or URI of the report.
     """
@@ -62,10 +66,11 @@ class Trained:
     linear_weight: float
     trees: int
     judgement: Judgement
+    added_value: PanelValue | None
     report: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `osteon train --json` prints."""
+        """Return what `osteon train --json` prints; `added_value` where a panel was looked at."""
         return {
             "outcome": self.outcome,
             "model_name": self.model_name,
@@ -79,6 +84,7 @@ class Trained:
             "trees": self.trees,
             "metrics": [metric.as_json() for metric in self.judgement.metrics],
             "report": self.report,
+            **({} if self.added_value is None else {"added_value": self.added_value.as_json()}),
         }
 
 
@@ -101,7 +107,8 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
     Raises
     ------
     UsageError
-        If a split by site or time is asked for and the cohort has none.
+        If a split by site or time is asked for and the cohort has none, or the panel whose added
+        value is asked for is none of the cohort's.
     DataError
         If there is too little to learn from or to evaluate on, or a horizon cannot be observed.
     OutsideError
@@ -118,7 +125,13 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
     needed = patients_needed(learned_from, study.horizons_days)
     for finding in too_few_patients(len(np.unique(learned_from.patient_id.astype(str))), needed):
         _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
+    panel = panel_of(learned_from, config.added_value, config.over) if config.added_value else None
     with tracked_run(study.model_name) as run:
+        added = None
+        if panel is not None:
+            among = replace(study, cohort=learned_from)
+            added = panel_value(among, panel, config, progress=progress)
+            _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         fitted = _fit(study, config, learned_from, progress)
         told = answers(fitted.risk_model_, held_out)
         judgement = judge(
@@ -133,10 +146,14 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             held_out=told,
             metrics=judgement.metrics,
             described=only(described, [LEARNED_FROM]),
+            added_value=added,
         )
         risk_model = fitted.risk_model_.with_contract(**facts)
         patients = RunPatients(learned_from, held_out, described)
-        judged = judgement.as_json() | {"sample_size": [one.as_json() for one in needed]}
+        judged = judgement.as_json() | {
+            "sample_size": [one.as_json() for one in needed],
+            "added_value": risk_model.contract["added_value"],
+        }
         keep_record(run, risk_model, told, patients, judged, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)
     return Trained(
@@ -151,6 +168,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         linear_weight=fitted.linear_weight_,
         trees=fitted.n_trees_,
         judgement=judgement,
+        added_value=added,
         report=run.location(REPORT),
     )
 

@@ -56,7 +56,8 @@ def keep_record(
         For the held-out patients.
     patients : RunPatients
     judged : mapping
-        `metrics`, `subgroups`, `risk_distribution` and `sample_size`, as they are printed.
+        `metrics`, `subgroups`, `risk_distribution`, `sample_size` and `added_value`, as they are
+        printed.
     seconds : mapping of str to float
         How long each part of the fit took.
 
@@ -93,11 +94,13 @@ def keep_record(
         },
         metrics={
             **_flat(evaluation["metrics"]),
+            **_flat_changes(contract["added_value"]),
             **{f"fit/{part}_seconds": taken for part, taken in seconds.items()},
         },
         tags={
             "osteon.population": contract["population"],
             "osteon.simulated": str(contract["simulated"]).lower(),
+            **_verdict(contract["added_value"]),
             "osteon.data_fingerprint": provenance["data_fingerprint"],
             "mlflow.source.git.commit": provenance["git_revision"] or "unknown",
             # MLflow's page shows it, up to 8,000 characters; the whole card is an artifact.
@@ -115,6 +118,38 @@ def keep_record(
             **{f"plots/{name}.png": png for name, png in report.written.plots.items()},
         },
     )
+
+
+def _verdict(added: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what is said of the panel, as MLflow's page shows it."""
+    if added is None:
+        return {}
+    days = f"{added['primary_horizon_days']:g}"
+    return {
+        "osteon.panel": ", ".join(added["added"]),
+        "osteon.panel_verdict": f"{added['verdict']}, at {days} days",
+    }
+
+
+def _flat_changes(added: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return what the panel changes under MLflow's names, as `90d/added_auroc`; none secondary."""
+    changes = [] if added is None else [c for c in added["changes"] if not c["secondary"]]
+    return _flat(
+        [
+            {
+                "metric": "added_" + change["metric"] + _at(change["threshold"]),
+                "horizon_days": change["horizon_days"],
+                "estimate": change["change"],
+                "low": change["low"],
+                "high": change["high"],
+            }
+            for change in changes
+        ]
+    )
+
+
+def _at(threshold: float | None) -> str:
+    return "" if threshold is None else f"_at_{threshold:g}"
 
 
 def _flat(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:

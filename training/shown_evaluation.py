@@ -7,7 +7,7 @@ from typing import Any
 
 from training.console import print_lines, print_rows
 
-__all__ = ["show_study_evaluation", "show_subgroups"]
+__all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
 _Json = Mapping[str, Any]
 
@@ -54,19 +54,25 @@ def _size_lines(result: _Json) -> Iterator[str]:
         )
 
 
-def _show_added_value(told: _Json) -> None:
+def show_verdict(told: _Json) -> None:
+    """Print what a panel adds, in two lines."""
     primary = told["primary"]
     added, over = ", ".join(told["added"]), f"{len(told['over'])} columns"
     print_lines(
         [
             "",
-            f"Added value of {added} over {over}, in {told['folds']} folds by patient:",
+            f"Added value of {added} over {over}, in {told['folds']} folds of "
+            f"{told['patients']} patients:",
             f"Verdict at {told['primary_horizon_days']:g} days: {told['verdict']}. AUROC "
             f"{primary['without']:.3f} without, {primary['with_panel']:.3f} with; change "
             f"{_interval(primary)}.",
-            "",
         ]
     )
+
+
+def _show_added_value(told: _Json) -> None:
+    show_verdict(told)
+    print_lines([""])
     changes = [change for change in told["changes"] if not change["secondary"]]
     print_rows(
         ["days", "metric", "without", "with", "change (95 % interval)"],

@@ -23,6 +23,7 @@ MARKER_PATHWAYS = (
 """Pathways whose variables count as markers measured."""
 
 _UNKNOWN = "unknown"
+_NO_MENOPAUSE = "not_applicable"
 _AGES = ((50, "18 to 49"), (65, "50 to 64"), (75, "65 to 74"), (np.inf, "75 and over"))
 _MARKERS = ((0, "0"), (4, "1 to 4"), (9, "5 to 9"), (np.inf, "10 or more"))
 _MOST_SITES = 30
@@ -40,13 +41,17 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
     Returns
     -------
     dict of str to ndarray of object, shape (n_stays,)
-        Groupings that tell at least two groups apart; what is not recorded is `unknown`.
+        Groupings that tell at least two groups apart; what is not recorded is `unknown`, and who
+        has no place in a grouping, as men by menopause, is None.
     """
     features = cohort.features
     found: dict[str, _Levels] = {}
-    for name, variable in (("sex", "sex"), ("menopause", "menopausal_status")):
-        if variable in features:
-            found[name] = _texts(features[variable])
+    if "sex" in features:
+        found["sex"] = _texts(features["sex"])
+    if "menopausal_status" in features:
+        status = _texts(features["menopausal_status"])
+        status[status == _NO_MENOPAUSE] = None
+        found["menopause"] = status
     if "age" in features:
         found["age"] = _banded(features["age"], _AGES, below=True)
     if "egfr" in features:
@@ -61,7 +66,7 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
     markers = markers_measured(cohort)
     if markers is not None:
         found["markers measured"] = _banded(markers, _MARKERS, below=False)
-    return {name: levels for name, levels in found.items() if len(set(levels)) > 1}
+    return {name: levels for name, levels in found.items() if len({*levels} - {None}) > 1}
 
 
 def markers_measured(cohort: Cohort) -> pd.Series[float] | None:

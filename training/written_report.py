@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from data_schema.cohort import Cohort
 from models.inference import RiskModel
 from training.answers import Answers
-from training.comparison_figures import risk_distribution_figure, subgroup_figure
+from training.comparison_figures import (
+    panel_figures,
+    risk_distribution_figure,
+    subgroup_figure,
+)
 from training.describing import Description, by_outcome, describe
 from training.explained_cohort import ExplainedCohort, explain_cohort
 from training.figures import (
@@ -124,6 +128,7 @@ def write_report(
             horizon_days=days,
             words=words,
         ),
+        *_of_panel(evaluated.get("added_value"), words=words),
         *explanation_figures(explained, words=words),
         *example_figures(
             risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
@@ -168,6 +173,10 @@ def step_of(
         refused={} if judged is None else judged.refused_by_rule,
         n_refused=0 if judged is None else judged.refused,
     )
+
+
+def _of_panel(told: Mapping[str, Any] | None, *, words: Words) -> Iterator[Drawn]:
+    return iter(()) if told is None else panel_figures(told, words=words)
 
 
 def _judged_horizons(judged: Answers, evaluated: Mapping[str, Any]) -> list[float]:

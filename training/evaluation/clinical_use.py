@@ -137,7 +137,7 @@ def trade_off(threshold: float, gain: float, low: float, high: float) -> TradeOf
 
     References
     ----------
-    .. [1] Baker, Van Calster & Steyerberg. Int J Biostat 8 (2012) 5. doi:10.1515/1557-4679.1395
+    .. [1] Baker, Van Calster & Steyerberg. Int J Biostat 8 (2012) 1-37. doi:10.1515/1557-4679.1395
 
     Examples
     --------

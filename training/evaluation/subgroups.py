@@ -98,7 +98,7 @@ def evaluate_subgroups(
         Predicted probability of the outcome by each horizon.
     horizons_days : sequence of float
     groupings : mapping of str to ndarray of object, shape (n_stays,)
-        What patients are told apart by -> level of each stay.
+        What patients are told apart by -> level of each stay; None for one in no group.
     n_bootstrap : int
         Resamples of patients within each group.
     random_state : int
@@ -140,7 +140,7 @@ def evaluate_subgroups(
     thresholds = _event_rates(time, kind, horizons_days)
     found = []
     for grouping, levels in groupings.items():
-        names = sorted(set(levels), key=_by_number)
+        names = sorted({*levels} - {None}, key=_by_number)
         members = [levels == name for name in names]
         counts = _shown_counts(members, kind == 1)
         for name, rows, (stays, events) in zip(names, members, counts, strict=True):
@@ -161,7 +161,7 @@ def _shown_counts(
     members: Sequence[NDArray[np.bool_]], happened: NDArray[np.bool_]
 ) -> list[tuple[int | None, int | None]]:
     """Return stays and events of each level, without those that tell of a few patients."""
-    everybody = np.ones(len(happened), dtype=bool)
+    everybody = np.logical_or.reduce(members)
     table = np.array(
         [
             [int((rows & chosen).sum()) for rows in (everybody, *members)]

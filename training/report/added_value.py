@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from data_schema.variables import PATHWAYS
+from training.panel import part_label
 from training.report.content import Picture, Section, Table
+from training.small_cells import shown_count
 
-__all__ = ["added_value_section"]
+__all__ = ["AMONG_LEARNED_FROM", "added_value_section", "verdict_sentence"]
+
+AMONG_LEARNED_FROM = (
+    "Looked at among the patients that the model learned from; those held out for its evaluation "
+    "had no part in it."
+)
 
 _METRICS = {
     "auroc": "Area under the ROC curve",
@@ -28,7 +34,7 @@ _SAYS = {
 
 
 def added_value_section(
-    told: Mapping[str, Any] | None, pictures: Sequence[Picture] = ()
+    told: Mapping[str, Any] | None, pictures: Sequence[Picture] = (), *, whom: str = ""
 ) -> Section:
     """Return what a panel adds, or how to find out.
 
@@ -37,6 +43,8 @@ def added_value_section(
     told : mapping or None
         As `training.panel_value.PanelValue.as_json` returns it; None where it was not looked at.
     pictures : sequence of Picture
+    whom : str
+        Among which patients, where they are not all of the cohort.
 
     Returns
     -------
@@ -46,14 +54,17 @@ def added_value_section(
     if told is None:
         return Section(
             title,
-            not_done="No model was fitted without the panel. Compare with it: osteon evaluate "
-            "--added-value resorption,formation,fgf23_mineral --over severity,person.",
+            not_done="No model was fitted without the panel. Compare with it: osteon train, or "
+            "osteon evaluate, with --added-value resorption,formation,fgf23_mineral "
+            "--over severity,person.",
         )
     primary = told["primary"]
     days = f"{told['primary_horizon_days']:g}"
     sentences = (
+        *([whom] if whom else []),
         f"Added: {_named(told['added'])}, over {len(told['over'])} other columns. Both models were "
-        f"fitted anew in {told['folds']} folds by patient and judged on those held out.",
+        f"fitted anew in {told['folds']} folds of {shown_count(told['patients'])} patients with "
+        f"{shown_count(told['events'])} events, and each fold was judged by models of the others.",
         f"Primary: the change in the area under the ROC curve at {days} days, "
         f"{_signed(primary['without'], primary['with_panel'])}, is {_interval(primary)}; a gain up "
         f"to {told['margin']:g} is taken to be of no use.",
@@ -68,9 +79,30 @@ def added_value_section(
     return Section(title, sentences, tuple(tables), tuple(pictures))
 
 
+def verdict_sentence(told: Mapping[str, Any] | None) -> str:
+    """Return the verdict for those who read no further, or that nobody looked.
+
+    Parameters
+    ----------
+    told : mapping or None
+        As for `added_value_section`.
+
+    Returns
+    -------
+    str
+    """
+    if told is None:
+        return "Added value of a panel over the other variables: not done."
+    days = f"{told['primary_horizon_days']:g}"
+    return (
+        f"Added value of {_named(told['added'])} at {days} days: {told['verdict']}; the area under "
+        f"the ROC curve changes by {_interval(told['primary'])}."
+    )
+
+
 def _named(added: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(
-        f"{PATHWAYS.get(name, name)} ({len(columns)} column{'s' if len(columns) > 1 else ''})"
+        f"{part_label(name)} ({len(columns)} column{'s' if len(columns) > 1 else ''})"
         for name, columns in added.items()
     )
 
@@ -148,7 +180,7 @@ def _parts(pathways: Sequence[Mapping[str, Any]], days: str) -> Table:
         changes = [
             next(c for c in one[side] if c["metric"] == "auroc") for side in ("on_top", "alone")
         ]
-        rows.append((PATHWAYS.get(one["name"], one["name"]), *map(_interval, changes)))
+        rows.append((part_label(one["name"]), *map(_interval, changes)))
     return Table(
         f"Each part of the panel: change in the area under the ROC curve at {days} days",
         ("", "lost if it is left out", "gained by it alone"),

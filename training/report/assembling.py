@@ -10,7 +10,11 @@ from training.describing import Description
 from training.explained_cohort import MOST_EXPLAINED, ExplainedCohort
 from training.explaining import Importance, pathway_label
 from training.flow import FlowStep
-from training.report.added_value import added_value_section
+from training.report.added_value import (
+    AMONG_LEARNED_FROM,
+    added_value_section,
+    verdict_sentence,
+)
 from training.report.content import Picture, Section, Table
 from training.report.model_sections import (
     HOW_SPLIT,
@@ -50,7 +54,7 @@ class Told:
         Whether the patients evaluated are others than the training run's.
     evaluated : mapping
         `patients`, `stays`, `events`, `refused`, `metrics` and `cohort_fingerprint` of those
-        evaluated; `subgroups` and `sample_size` where they were looked at.
+        evaluated; `subgroups`, `sample_size` and `added_value` where they were looked at.
     resamples : int
         Of the intervals.
     primary_horizon_days : float
@@ -80,7 +84,11 @@ class Told:
     @property
     def done(self) -> tuple[str, ...]:
         """What was done beyond what every evaluation does."""
-        found = {"subgroups": "subgroups", "sample size": "sample_size"}
+        found = {
+            "subgroups": "subgroups",
+            "sample size": "sample_size",
+            "added value": "added_value",
+        }
         return tuple(name for name, key in found.items() if self.evaluated.get(key))
 
 
@@ -140,7 +148,11 @@ def report_sections(told: Told) -> tuple[Section, ...]:
             ),
             pictures=_pictures(told, "decision"),
         ),
-        added_value_section(None),
+        added_value_section(
+            told.evaluated.get("added_value"),
+            told.pictures.get("added value", ()),
+            whom=AMONG_LEARNED_FROM,
+        ),
         subgroups_section(
             told.evaluated.get("subgroups"),
             horizon_days=told.primary_horizon_days,
@@ -190,7 +202,7 @@ def _at_a_glance(told: Told) -> Section:
                 if "subgroups" in told.done
                 else ("Whether it does as well in every group of patients: not done.",)
             ),
-            "What the panel adds to the other variables is told by: osteon evaluate --added-value.",
+            verdict_sentence(told.evaluated.get("added_value")),
         ),
         (Table("The metrics to look at first", ("", *(f"{d:g} days" for d in horizons)), rows),),
     )

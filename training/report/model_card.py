@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from training.report.added_value import AMONG_LEARNED_FROM, added_value_section
 from training.report.content import Section
 from training.report.model_sections import (
     columns_left_out,
@@ -51,6 +52,7 @@ def model_card(contract: Mapping[str, Any]) -> tuple[Section, ...]:
             evaluation["metrics"],
             resamples=evaluation["bootstrap_resamples"],
         ),
+        added_value_section(contract.get("added_value"), whom=AMONG_LEARNED_FROM),
         interval_of_a_risk(contract),
         explanation_of_a_risk(),
         limits(contract),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+
+# MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
+pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 
 SETTINGS = """
 simulated = true
@@ -89,6 +93,55 @@ def test_added_value_is_printed_and_the_notebook_gives_the_same(
     assert "Acting at a risk of 0.2:" in answer.out
 
 
+def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
+    workplace: Any, simulated: Any
+) -> None:
+    written(workplace, simulated)
+
+    answer = workplace.run(
+        *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json"),
+        *("--added-value", "lactate+albumin", "--over", "person"),
+    )
+
+    assert answer.code == 0, answer.err
+    told = answer.json["added_value"]
+    assert told["added"] == {"lactate+albumin": ["lactate", "albumin"]}
+    assert told["patients"] == answer.json["n_train"]
+    folder = Path(answer.json["report"]).parent
+    verdict = f"Verdict: {told['verdict']}."
+    for file in ("report.html", "model_card.md"):
+        text = (folder / file).read_text()
+        assert verdict in text, file
+        assert "those held out for its evaluation had no part in it" in text, file
+    assert (folder / "plots" / "added_value.png").is_file()
+    assert json.loads((folder / "contract.json").read_text())["run"]["added_value"] == [
+        "lactate+albumin"
+    ]
+    with workplace.entered():
+        from models.tracking import connect
+
+        run = connect().MlflowClient().get_run(answer.json["run_id"]).data
+    assert run.metrics["365d/added_auroc"] == pytest.approx(told["primary"]["change"])
+    assert run.metrics["365d/added_auroc_low"] < run.metrics["365d/added_auroc_high"]
+    assert run.tags["osteon.panel_verdict"] == f"{told['verdict']}, at 365 days"
+
+
+def test_a_panel_that_the_cohort_lacks_is_refused_before_any_fit(
+    workplace: Any, simulated: Any
+) -> None:
+    written(workplace, simulated)
+    with (workplace.folder / "run.toml").open("a") as settings:
+        settings.write('added_value = ["resorption"]\n')
+
+    answer = workplace.run(
+        *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml")
+    )
+
+    assert answer.code == 2
+    assert "resorption have none" in answer.err
+    assert "fitted on" not in answer.err
+
+
 def test_each_site_is_judged_by_a_model_that_never_saw_it(workplace: Any, simulated: Any) -> None:
     sites = np.repeat(["A", "B", "C", "D"], [80, 80, 80, 10])
     written(workplace, simulated, n=250, site=sites)
@@ -148,7 +201,7 @@ def test_instability_is_told_of_the_cohort_and_of_no_patient(
         (["--added-value", "lactate", "--horizon", "28"], "must be one of 90, 365 days; got 28"),
         (["--added-value", "lactate", "--thresholds", "1.5"], "strictly between 0 and 1"),
         (["--added-value", "lactate", "--thresholds", "a"], "must be risks, as 0.1,0.2"),
-        (["--over", "person", "--instability", "20"], "none is asked for"),
+        (["--over", "person", "--instability", "20"], "stated with an added_value only"),
         (["--internal-external", "ward"], "must be site or year"),
         (["--internal-external", "site"], "needs the site of every stay"),
         (["--instability", "3"], "at least 20"),

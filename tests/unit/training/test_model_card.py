@@ -47,6 +47,7 @@ def contract(mortality: ServedModel) -> dict[str, Any]:
                 },
             ],
         },
+        "added_value": None,
         "provenance": {
             "git_revision": None,
             "versions": {"python": "3.11.7"},

@@ -155,6 +155,8 @@ def test_added_value_tells_its_verdict_and_each_part() -> None:
         "added": {"resorption": ["ctx_s"], "formation": ["p1np"]},
         "over": ["age", "sofa"],
         "folds": 5,
+        "patients": 700,
+        "events": 120,
         "resamples": 200,
         "margin": 0.01,
         "primary_horizon_days": 28.0,

@@ -105,7 +105,7 @@ def test_patients_are_grouped_by_what_is_recorded_of_them() -> None:
             "sex": ["female", "male", None, "male", "male"],
             "egfr": [59.9, 60.0, np.nan, 80.0, 20.0],
             "sepsis": [1.0, 0.0, np.nan, 0.0, 0.0],
-            "menopausal_status": ["post"] * 5,
+            "menopausal_status": ["post", *["not_applicable"] * 3, "pre"],
             "ctx_s": [1.0, np.nan, np.nan, 1.0, 1.0],
             "ctx_s__max": [2.0, 1.0, np.nan, 1.0, 1.0],
             "fgf23_c": [1.0, np.nan, np.nan, np.nan, 1.0],
@@ -119,6 +119,8 @@ def test_patients_are_grouped_by_what_is_recorded_of_them() -> None:
 
     assert groups == {
         "sex": ["female", "male", "unknown", "male", "male"],
+        # Men are in no group of it.
+        "menopause": ["post", None, None, None, "pre"],
         "age": ["18 to 49", "50 to 64", "65 to 74", "75 and over", "unknown"],
         "egfr": ["under 60", "60 and over", "unknown", "60 and over", "under 60"],
         "sepsis": ["yes", "no", "unknown", "no", "no"],
