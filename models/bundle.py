@@ -70,7 +70,9 @@ class Bundle:
     model_code: bytes
 
 
-def write_bundle(risk_model: RiskModel, directory: Path | str) -> str:
+def write_bundle(
+    risk_model: RiskModel, directory: Path | str, *, model_code: bytes | None = None
+) -> str:
     """Write a risk model as a bundle and return the bundle's hash.
 
     Parameters
@@ -78,6 +80,8 @@ def write_bundle(risk_model: RiskModel, directory: Path | str) -> str:
     risk_model : RiskModel
     directory : path
         Created if need be; must be empty.
+    model_code : bytes, optional
+        Of a bundle that was read, to write the same one again; by default this version's own.
 
     Returns
     -------
@@ -93,7 +97,8 @@ def write_bundle(risk_model: RiskModel, directory: Path | str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError(f"{folder} must be empty; it is not. Choose another directory.")
-    contents = {**risk_model.files(), MODEL_CODE: model_source().encode()}
+    code = model_source().encode() if model_code is None else model_code
+    contents = {**risk_model.files(), MODEL_CODE: code}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     # Last, so that a bundle cut short has no manifest and is refused.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,10 @@ class LoadedModel:
         Registered name, which is also the contract's.
     version, alias, run_id : str or None
         As far as it was asked for by them; a bundle in a directory has none.
+    model_code : bytes
+        Its bundle's copy of the code, for whoever writes the bundle again.
+    gate_text : str or None
+        Text of the gate record that was found to allow it.
     """
 
     risk_model: RiskModel
@@ -70,6 +74,8 @@ class LoadedModel:
     version: str | None = None
     alias: str | None = None
     run_id: str | None = None
+    model_code: bytes = field(default=b"", repr=False)
+    gate_text: str | None = field(default=None, repr=False)
 
 
 def model_name(outcome: str, *, dataset: str = "", simulated: bool = False) -> str:
@@ -198,10 +204,10 @@ def load(uri: str) -> LoadedModel:
     if match := _OTHER_URI.fullmatch(uri):
         bundle = _fetch(uri)
         name = bundle.risk_model.contract["name"]
-        return LoadedModel(bundle.risk_model, bundle.sha256, name, run_id=match["run_id"])
+        return _loaded(bundle, name, run_id=match["run_id"])
     if Path(uri).is_dir():
         bundle = read_bundle(uri)
-        return LoadedModel(bundle.risk_model, bundle.sha256, bundle.risk_model.contract["name"])
+        return _loaded(bundle, bundle.risk_model.contract["name"])
     raise UsageError(
         f"A model must be models:/NAME/VERSION, models:/NAME@ALIAS, runs:/RUN/model or the "
         f"directory of a bundle; got {uri!r}."
@@ -325,7 +331,7 @@ def _load_approved(version: Version, key: bytes, *, alias: str | None) -> Loaded
             f"Run `osteon promote {version.name} {version.version}`."
         )
     gate.verify(text, key, model_sha256=loaded.sha256)
-    return loaded
+    return replace(loaded, gate_text=text)
 
 
 def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
@@ -341,13 +347,14 @@ def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
             f"{version.name} version {version.version} must hold a model of that name; it holds "
             f"{bundle.risk_model.contract['name']}. Register it again."
         )
+    return _loaded(
+        bundle, version.name, version=version.version, alias=alias, run_id=version.run_id
+    )
+
+
+def _loaded(bundle: Bundle, name: str, **known: Any) -> LoadedModel:
     return LoadedModel(
-        bundle.risk_model,
-        bundle.sha256,
-        version.name,
-        version.version,
-        alias,
-        version.run_id,
+        bundle.risk_model, bundle.sha256, name, model_code=bundle.model_code, **known
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
+from data_schema.errors import OutsideError
 from serving import problems
 from serving.access.api_keys import KeyRing
 from serving.access.cross_origin import CrossOrigin
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
-from serving.audit.opening import open_trail
+from serving.audit.opening import trail_at
 from serving.audit.trail import AuditTrail
 from serving.door import Door
 from serving.metrics import Metrics
@@ -28,7 +30,9 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     from serving.access.client_tokens import ClientTokens
 
-__all__ = ["ROUTERS", "create_app"]
+__all__ = ["ROUTERS", "create_app", "swap"]
+
+_LOG = logging.getLogger(__name__)
 
 _CDS_THREADS = 8
 
@@ -79,6 +83,25 @@ def _browser_routers() -> tuple[APIRouter, ...]:
     return sign_in.router, launch.router
 
 
+def _trail(settings: Settings) -> AuditTrail:
+    """Return the audit trail; while its database is down, whatever must be on record is refused."""
+    trail = trail_at(settings)
+    try:
+        trail.start()
+    except OutsideError as error:
+        _LOG.warning("No prediction is answered until it can be recorded. %s", error)
+    except BaseException:
+        trail.close()
+        raise
+    return trail
+
+
+def swap(app: FastAPI, served: Served) -> None:
+    """Serve other models from the next request on; those in work end with what they began with."""
+    app.state.served = served
+    app.openapi_schema = None
+
+
 def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
     """Return the service.
 
@@ -94,10 +117,12 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
 
     Raises
     ------
-    OsteonError
-        As `open_trail` does: without its audit trail there is no service.
+    UsageError
+        If the audit trail is set wrongly, or its database is of a newer version.
+    GateError
+        If records of the audit trail are missing or changed.
     """
-    trail = open_trail(settings)
+    trail = _trail(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -118,7 +143,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     app.state.served = Served(models)
     app.state.settings = settings
     app.state.trail = trail
-    app.state.metrics = Metrics(app.state.served.models)
+    app.state.metrics = Metrics()
     app.state.sign_in = None
     if settings.sign_in_issuer or settings.smart_servers:
         from serving.access.sign_in import SignIn  # takes a while to import

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,7 @@ from data_schema.errors import OutsideError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.served import ServedModel
+    from serving.plan import Kept
 
 __all__ = ["serve"]
 
@@ -34,43 +35,52 @@ def serve(
         list[str] | None,
         typer.Option(help="Serve the champion of this model; may be repeated. Default: all."),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer; by default 1.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object once it can be reached.")
     ] = False,
 ) -> None:
     """Serve predictions over HTTP. Options come before OSTEON_* variables."""
-    import uvicorn
+    import asyncio
 
     from serving.access.exposure import check_exposure
-    from serving.app import create_app
-    from serving.loading import load_models
-    from serving.page.rendering import front_page
+    from serving.audit.opening import trail_at
     from serving.settings import read_settings
+    from serving.supervisor import Supervisor
 
-    stated = {"host": host, "port": port, "model": model, "names": tuple(name or ()) or None}
-    settings = read_settings(**{key: value for key, value in stated.items() if value is not None})
+    options = {
+        "host": host,
+        "port": port,
+        "model": model,
+        "names": list(name or ()) or None,
+        "workers": workers,
+    }
+    stated = {key: value for key, value in options.items() if value is not None}
+    settings = read_settings(**stated)
+    if settings.model is not None and settings.names:
+        raise UsageError("model and names must not both be set; they are. Set one of them.")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    with _bound(settings.host, settings.port) as listener:
+    with _bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
-        models = load_models(settings)
-        check_exposure(settings, address, models)
-        app = create_app(settings, models=models)
-        front_page(app.state.served)  # drawn once, so that the first clinician does not wait
-        listener.listen()  # so that whoever reads the next line can connect at once
-        _announce(listener, models, as_json=as_json, tls=settings.tls_certificate is not None)
-        # Our own access log replaces uvicorn's, which prints the address as it was sent.
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
+        with suppress(OutsideError):  # said by the workers, and tried again until it can be written
+            trail.start()
+
+        def announce(models: Sequence[Kept]) -> None:
+            tls = settings.tls_certificate is not None
+            _announce(listener, models, as_json=as_json, tls=tls)
+
+        supervisor = Supervisor(
+            settings,
+            stated,
+            listener,
+            trail,
+            check=lambda models: check_exposure(settings, address, models),
+            announce=announce,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        asyncio.run(supervisor.run())
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -93,9 +103,7 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(
-    listener: socket.socket, models: Sequence[ServedModel], *, as_json: bool, tls: bool
-) -> None:
+def _announce(listener: socket.socket, models: Sequence[Kept], *, as_json: bool, tls: bool) -> None:
     """Print where the service listens and what it serves; warn of what nobody promoted."""
     address, port = listener.getsockname()[:2]
     scheme = "https" if tls else "http"
@@ -103,15 +111,17 @@ def _announce(
     for model in models:
         if not model.promoted:
             typer.echo(
-                f"NOT PROMOTED: {model.loaded.name} has no valid gate record here and is served to "
+                f"NOT PROMOTED: {model.name} has no valid gate record here and is served to "
                 "this machine only, with alias null.",
                 err=True,
             )
     if not models:
         typer.echo("NO MODEL: no promoted model was found; predictions answer 503.", err=True)
     if as_json:
-        identities = [model.identity.model_dump() for model in models]
+        identities = [
+            {"name": model.name, "version": model.version, "alias": model.alias} for model in models
+        ]
         typer.echo(json.dumps({"url": url, "models": identities}))
     else:
-        served = ", ".join(f"{m.loaded.name} {m.loaded.version or ''}".strip() for m in models)
+        served = ", ".join(f"{m.name} {m.version or ''}".strip() for m in models)
         typer.echo(f"Osteon serves {served or 'no model'} at {url}")

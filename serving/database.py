@@ -6,6 +6,7 @@ It holds the audit trail, what happened afterwards and the keys of callers; neve
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from data_schema.errors import OsteonError, OutsideError, UsageError
 from serving import tables
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "database_at", "open_database"]
 
 _SECONDS_TO_WAIT = 10
 _DRIVERS = {
@@ -30,6 +31,7 @@ _DRIVERS = {
 # keeps a request waiting for ever.
 _POSTGRESQL = {
     "connect_timeout": _SECONDS_TO_WAIT,
+    "tcp_user_timeout": 1_000 * _SECONDS_TO_WAIT,
     "options": f"-c synchronous_commit=on -c statement_timeout={_SECONDS_TO_WAIT}s "
     f"-c lock_timeout={_SECONDS_TO_WAIT}s",
 }
@@ -80,6 +82,26 @@ class Database:
         with _outside_errors(), self._writer.begin() as connection:
             yield connection
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a file that is not there."""
+        return self.is_sqlite and not Path(self._engine.url.database or "").exists()
+
+    def make(self) -> None:
+        """Make and migrate the tables where that is needed, of SQLite the file too.
+
+        Raises
+        ------
+        UsageError
+            If the database is of a newer version of Osteon.
+        OutsideError
+            If the database cannot be reached or written.
+        """
+        if self.is_missing:
+            _make_file(Path(self._engine.url.database or ""))
+        with self.writing() as connection:
+            tables.migrate(connection)
+
     def close(self) -> None:
         """Close every connection; the next transaction opens new ones."""
         self._engine.dispose()
@@ -104,15 +126,35 @@ def open_database(url: str) -> Database:
     OutsideError
         If the database cannot be reached or written.
     """
-    stated = _parsed(url)
-    database = Database(_sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated))
+    database = database_at(url)
     try:
-        with database.writing() as connection:
-            tables.migrate(connection)
+        database.make()
     except BaseException:
         database.close()
         raise
     return database
+
+
+def database_at(url: str) -> Database:
+    """Return a database that nobody has reached yet, which may be down.
+
+    Parameters
+    ----------
+    url : str
+        As of `open_database`.
+
+    Returns
+    -------
+    Database
+        To be made before it is used; until then its transactions may fail.
+
+    Raises
+    ------
+    UsageError
+        If the URL is of no such database.
+    """
+    stated = _parsed(url)
+    return Database(_sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated))
 
 
 def _parsed(url: str) -> URL:
@@ -132,7 +174,21 @@ def _sqlite(url: URL) -> Engine:
             "OSTEON_DATABASE_URL must name a file; it names none, and what is only in memory is "
             "no audit trail."
         )
-    path = Path(url.database)
+    path = Path(url.database).absolute()
+
+    def connect() -> sqlite3.Connection:
+        # A file that is gone stays gone: a new one would be an empty trail.
+        return sqlite3.connect(
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=_SECONDS_TO_WAIT, check_same_thread=False
+        )
+
+    engine = create_engine(url, creator=connect)
+    event.listen(engine, "connect", _durable)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # SQLite gives its other files the mode of this one.
@@ -141,20 +197,32 @@ def _sqlite(url: URL) -> Engine:
         raise OutsideError(
             f"The database file must be writable; it is not ({error.strerror})."
         ) from None
-    engine = create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT})
-    event.listen(engine, "connect", _durable)
-    event.listen(engine, "begin", _begin)
-    return engine
 
 
-def _durable(connection: Any, _: Any) -> None:
+def _durable(connection: Any, record: Any) -> None:
     """Make a commit survive a loss of power, and leave transactions to `_begin`."""
     connection.isolation_level = None
+    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+    record.info["file"] = path, _file_at(path)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return which file lies at a path, None if none does."""
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _begin(connection: Connection) -> None:
+    # SQLite goes on with a file that was moved or deleted, where nobody would look for a record.
+    path, opened = connection.info["file"]
+    if _file_at(path) != opened:
+        connection.invalidate()
+        raise OutsideError("The database file must stay where it is; it was moved or replaced.")
     # A transaction that first reads and then writes would fail where another wrote in between.
     writes = connection.get_execution_options().get("osteon_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -168,7 +236,8 @@ def _postgresql(url: URL) -> Engine:
             "PostgreSQL must have its driver; it is not installed. "
             "Install it with `pip install 'osteon[postgres]'`."
         ) from None
-    return create_engine(url, connect_args=_POSTGRESQL)
+    # Asked first whether it still answers: after a restart of the server no request pays for it.
+    return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True)
 
 
 @contextmanager

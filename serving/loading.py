@@ -2,79 +2,102 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 
 from data_schema.errors import GateError, UsageError
 from models.gate import gate_key
 from models.registry import CHAMPION, LoadedModel, load, load_champion
 from models.tracking import connect, outside_errors
-from models.versions import aliased_version, list_models
+from models.versions import Version, aliased_version, list_models
+from serving.plan import Refused
 from serving.served import ServedModel
 from serving.settings import Settings
 
-__all__ = ["load_models"]
+__all__ = ["Loaded", "champions", "load_models"]
 
 _MODEL_CARD = "model_card.md"
 
-_LOG = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the registry had to serve.
+
+    Parameters
+    ----------
+    models : tuple of ServedModel
+    refused : tuple of Refused
+        Champions in name only: without a valid record, changed, or of an unknown format.
+    """
+
+    models: tuple[ServedModel, ...]
+    refused: tuple[Refused, ...] = ()
 
 
-def load_models(settings: Settings) -> tuple[ServedModel, ...]:
+def champions(settings: Settings) -> tuple[Version, ...]:
+    """Return the versions that the registry calls champion, of the names that the settings state.
+
+    Parameters
+    ----------
+    settings : Settings
+        With `names`, of those; without, every `osteon-*`.
+
+    Returns
+    -------
+    tuple of Version
+        Nothing of them is verified.
+
+    Raises
+    ------
+    UsageError
+        If a named model does not exist.
+    OutsideError
+        If the registry fails.
+    """
+    names = settings.names or sorted({version.name for version in list_models()})
+    found = []
+    for name in names:
+        version = aliased_version(name, CHAMPION)
+        if version is not None:
+            found.append(version)
+    return tuple(found)
+
+
+def load_models(settings: Settings) -> Loaded:
     """Return the models that the settings name.
 
     Parameters
     ----------
     settings : Settings
-        With `model`, that one, whatever the gate says; with `names`, those champions; with neither,
-        every champion that has a valid gate record, which may be none.
+        With `model`, that one, whatever the gate says; else as `champions`.
 
     Returns
     -------
-    tuple of ServedModel
+    Loaded
 
     Raises
     ------
     UsageError
         If a named model does not exist, or there is a champion and no key to check its record with.
-    GateError
-        If a named champion has no valid gate record.
     OutsideError
         If the registry fails.
     """
     if settings.model is not None and settings.names:
         raise UsageError("model and names must not both be set; they are. Set one of them.")
     if settings.model is not None:
-        return (_past_the_gate(settings.model),)
-    if settings.names:
+        loaded = load(settings.model)
+        return Loaded((ServedModel(loaded, promoted=False, model_card=_model_card(loaded)),))
+    models, refused = [], []
+    for version in champions(settings):
         key = gate_key()
-        return tuple(_champion(name, key) for name in settings.names)
-    return _every_champion()
-
-
-def _past_the_gate(uri: str) -> ServedModel:
-    loaded = load(uri)
-    return ServedModel(loaded, promoted=False, model_card=_model_card(loaded))
-
-
-def _every_champion() -> tuple[ServedModel, ...]:
-    names = sorted({version.name for version in list_models()})
-    with_champion = [name for name in names if aliased_version(name, CHAMPION) is not None]
-    if not with_champion:
-        return ()
-    key = gate_key()
-    models = []
-    for name in with_champion:
         try:
-            models.append(_champion(name, key))
-        except GateError as error:
+            loaded = load_champion(version.name, key)
+            model = ServedModel(loaded, promoted=True, model_card=_model_card(loaded))
+        except (GateError, UsageError) as error:
             # The others are still good; this one is served as little as if it were not there.
-            _LOG.warning("%s is not served. %s", name, error)
-    return tuple(models)
-
-
-def _champion(name: str, key: bytes) -> ServedModel:
-    loaded = load_champion(name, key)
-    return ServedModel(loaded, promoted=True, model_card=_model_card(loaded))
+            refused.append(Refused(name=version.name, version=version.version, message=str(error)))
+        else:
+            models.append(model)
+    return Loaded(tuple(models), tuple(refused))
 
 
 def _model_card(loaded: LoadedModel) -> str | None:

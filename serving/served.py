@@ -1,4 +1,4 @@
-"""The models that one process serves: read once, never changed, found by the outcome asked for."""
+"""The models that one process serves: never changed, only swapped whole; found by the outcome."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from data_schema.variables import BELOW, Variable, base_name
 from models.columns import guard_columns
 from models.registry import LoadedModel
 from serving.asked import Asked
+from serving.plan import Reason
 from serving.problems import FieldProblem, NoChampion, RequestBroken
 from serving.schemas import ModelName
 
@@ -119,6 +120,8 @@ class Served:
     Parameters
     ----------
     models : iterable of ServedModel
+    degraded : sequence of Reason
+        Why that may be less, or older, than it should be.
 
     Raises
     ------
@@ -126,8 +129,9 @@ class Served:
         If two have the same name.
     """
 
-    def __init__(self, models: Iterable[ServedModel]) -> None:
+    def __init__(self, models: Iterable[ServedModel], *, degraded: Sequence[Reason] = ()) -> None:
         self.models = tuple(models)
+        self.degraded = tuple(degraded)
         self.asked: Asked | None = None
         self._by_word = {model.asked_as: model for model in self.models}
         if len(self._by_word) < len(self.models):

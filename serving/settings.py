@@ -35,11 +35,17 @@ class Settings(BaseSettings):
     names : tuple of str
         Registered models whose champions are served (comma-separated in the environment); empty
         means every `osteon-*` that has one.
+    workers : int
+        Processes that answer.
+    registry_poll_seconds : int
+        How often the registry is asked for a new champion.
+    shutdown_seconds : int
+        How long requests in work have to end when the service is stopped.
     max_body_bytes : int
         The longest request body that is read.
     state_dir : Path
-        Folder of what the service keeps on this machine: the signed head of the audit trail and,
-        where nothing else is stated, its key and the database.
+        Folder of what the service keeps on this machine: the champions it serves, the signed head
+        of the audit trail and, where nothing else is stated, its key and the database.
     database_url : str or None
         `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; a file of `state_dir` without
         it.
@@ -104,6 +110,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     model: str | None = None
     names: Annotated[tuple[str, ...], NoDecode] = ()
+    workers: int = Field(default=1, ge=1, le=64)
+    registry_poll_seconds: int = Field(default=30, ge=1)
+    shutdown_seconds: int = Field(default=20, ge=1)
     max_body_bytes: int = Field(default=1_048_576, ge=1)
     state_dir: Path = Path(".osteon")
     database_url: SecretStr | None = None
@@ -133,6 +142,11 @@ class Settings(BaseSettings):
     smart_client_id: str | None = None
     smart_client_secret: SecretStr | None = None
     smart_servers: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @property
+    def model_dir(self) -> Path:
+        """Folder of the models that are kept on this machine."""
+        return self.state_dir / "models"
 
     @field_validator(
         "names",

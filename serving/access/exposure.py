@@ -6,13 +6,13 @@ import ipaddress
 from collections.abc import Iterable
 
 from data_schema.errors import UsageError
-from serving.served import ServedModel
+from serving.plan import Kept
 from serving.settings import Settings
 
 __all__ = ["check_exposure"]
 
 
-def check_exposure(settings: Settings, address: str, models: Iterable[ServedModel]) -> None:
+def check_exposure(settings: Settings, address: str, models: Iterable[Kept]) -> None:
     """Raise unless it is safe to listen on an address.
 
     Parameters
@@ -20,7 +20,7 @@ def check_exposure(settings: Settings, address: str, models: Iterable[ServedMode
     settings : Settings
     address : str
         IP address that the service will listen on.
-    models : iterable of ServedModel
+    models : iterable of Kept
 
     Raises
     ------

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import ExitStack
 from pathlib import Path
 
 from data_schema.errors import OutsideError, UsageError
 from serving.audit.head import HeadFile
 from serving.audit.record import AuditKeys
 from serving.audit.trail import AuditTrail
-from serving.database import Database, open_database
+from serving.database import Database, database_at, open_database
 from serving.settings import Settings
 
-__all__ = ["audit_keys", "database_of", "head_path", "open_trail"]
+__all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
 
 _SHORTEST_KEY = 16
 _KEY_FILE = "audit.key"
@@ -40,22 +39,48 @@ def open_trail(settings: Settings) -> AuditTrail:
     OutsideError
         If the database or the folder of the state fails.
     """
+    trail = trail_at(settings)
+    try:
+        trail.start()
+    except BaseException:
+        trail.close()
+        raise
+    return trail
+
+
+def trail_at(settings: Settings) -> AuditTrail:
+    """Return the audit trail that the settings name, whose database may be down.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    AuditTrail
+        Started by whoever first adds to it.
+
+    Raises
+    ------
+    UsageError
+        If the key is too short or the database's URL is wrong.
+    OutsideError
+        If the folder of the state fails.
+    """
     keys = audit_keys(settings, make=True)
-    with ExitStack() as opened:
-        database = database_of(settings)
-        opened.callback(database.close)
-        head_file = HeadFile(head_path(settings), keys)
-        opened.callback(head_file.close)
-        trail = AuditTrail(database, keys, head_file)
-        opened.pop_all()  # the trail closes both
-        return trail
+    database = database_at(_url(settings))
+    return AuditTrail(database, keys, HeadFile(head_path(settings), keys))
 
 
 def database_of(settings: Settings) -> Database:
     """Open the database that the settings name: by default a file in the folder of the state."""
+    return open_database(_url(settings))
+
+
+def _url(settings: Settings) -> str:
     if settings.database_url is None:
-        return open_database(f"sqlite:///{settings.state_dir / 'osteon.db'}")
-    return open_database(settings.database_url.get_secret_value())
+        return f"sqlite:///{settings.state_dir / 'osteon.db'}"
+    return settings.database_url.get_secret_value()
 
 
 def head_path(settings: Settings) -> Path:

@@ -14,6 +14,11 @@ __all__ = ["Action", "AuditEvent", "AuditKeys", "canonical", "now"]
 
 Action = Literal[
     "start",
+    "stop",
+    "model_swapped",
+    "model_refused",
+    "promoted",
+    "rolled_back",
     "predict",
     "outcome",
     "card",

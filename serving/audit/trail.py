@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from data_schema.errors import GateError
+from data_schema.errors import GateError, OutsideError
 from serving.audit.head import Head, HeadFile
 from serving.audit.record import AuditEvent, AuditKeys, now
 from serving.database import Database
@@ -78,14 +78,6 @@ class AuditTrail:
     database : Database
     keys : AuditKeys
     head_file : HeadFile
-
-    Raises
-    ------
-    GateError
-        If the database and the signed head contradict each other: records are missing or changed,
-        or one of the two belongs to another trail or key.
-    OutsideError
-        If the database fails.
     """
 
     def __init__(self, database: Database, keys: AuditKeys, head_file: HeadFile) -> None:
@@ -94,11 +86,23 @@ class AuditTrail:
         self._head_file = head_file
         self._queue: deque[_Waiting] = deque()
         self._committing = threading.Lock()
-        with head_file.held():
-            with database.writing() as connection:
-                head = self._checked_head(connection)
-            # On the disk once, so that a loss of power leaves an older head and never none.
-            head_file.write(head, to_disk=True)
+        self._started = False
+
+    def start(self) -> None:
+        """Make the database ready and see that the trail is whole; `append_all` does it if need be.
+
+        Raises
+        ------
+        UsageError
+            If the database is of a newer version of Osteon.
+        GateError
+            If the database and the signed head contradict each other: records are missing or
+            changed, or one of the two belongs to another trail or key.
+        OutsideError
+            If the database fails.
+        """
+        with self._committing:
+            self._start()
 
     def append(self, event: AuditEvent) -> Recorded:
         """Add one record; see `append_all`."""
@@ -135,18 +139,29 @@ class AuditTrail:
 
     def check(self) -> None:
         """Raise as `append_all` would, if nothing could be added now."""
-        with (
-            self._committing,
-            self._head_file.held(),
-            self.database.writing() as connection,
-        ):
-            self._checked_head(connection)
+        with self._committing:
+            if not self._started:
+                self._start()
+            with self._head_file.held(), self.database.writing() as connection:
+                self._checked_head(connection)
 
     def close(self) -> None:
         """Close the database and the head."""
         with self._committing:
             self._head_file.close()
             self.database.close()
+
+    def _start(self) -> None:
+        signed = self._head_file.read()
+        if self.database.is_missing and signed is not None and signed.seq > 0:
+            raise OutsideError("The database file must be there, as it was before; it is gone.")
+        self.database.make()
+        with self._head_file.held():
+            with self.database.writing() as connection:
+                head = self._checked_head(connection)
+            # On the disk once, so that a loss of power leaves an older head and never none.
+            self._head_file.write(head, to_disk=True)
+        self._started = True
 
     def _commit(self) -> None:
         """Write all that waits in one transaction."""
@@ -155,6 +170,8 @@ class AuditTrail:
             together.append(self._queue.popleft())
         entries = [entry for waiting in together for entry in waiting.entries]
         try:
+            if not self._started:
+                self._start()
             with self._head_file.held():
                 with self.database.writing() as connection:
                     recorded, head = self._write(connection, entries)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from data_schema.errors import GateError, OutsideError
+from serving.plan import Reason
+from serving.problems import FieldProblem, problem_response
 from serving.schemas import ModelName
 from serving.served import served_by
 
 __all__ = ["router"]
+
+_UNRECORDABLE = FieldProblem(
+    field="audit",
+    rule="unrecordable",
+    message="audit must take a record of every answer; it does not, so nothing is predicted.",
+)
 
 router = APIRouter(prefix="/health", tags=["operations"])
 
@@ -22,10 +31,11 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """The process serves these models."""
+    """The service answers for these models; degraded, it says what is not as it should be."""
 
-    status: Literal["ready"]
+    status: Literal["ready", "degraded"]
     models: list[ModelName]
+    degraded: list[Reason] = []
 
 
 @router.get("/live", summary="Whether the process answers")
@@ -34,13 +44,21 @@ async def live() -> Live:
     return Live(status="live")
 
 
-@router.get("/ready", summary="Whether predictions can be answered")
-def ready(request: Request) -> Ready:
+@router.get("/ready", summary="Whether predictions can be answered", response_model=Ready)
+def ready(request: Request) -> Ready | Response:
     """Called by a load balancer; 503 while no model is served or nothing can be put on record.
 
-    Nothing is audited.
+    `degraded` is 200: what is answered is answered as always, from models that were checked, while
+    the registry is down or a version in it was refused. Nothing is audited.
     """
     served = served_by(request)
     served.require_any()
-    request.app.state.trail.check()
-    return Ready(status="ready", models=[model.identity for model in served.models])
+    try:
+        request.app.state.trail.check()
+    except (OutsideError, GateError):
+        return problem_response(503, [_UNRECORDABLE])
+    return Ready(
+        status="degraded" if served.degraded else "ready",
+        models=[model.identity for model in served.models],
+        degraded=list(served.degraded),
+    )

@@ -15,4 +15,4 @@ router = APIRouter(tags=["operations"])
 async def metrics(request: Request) -> Response:
     """Called by Prometheus; it holds no patient and no caller, and nothing is audited."""
     counted: Metrics = request.app.state.metrics
-    return Response(counted.text(), media_type=CONTENT_TYPE)
+    return Response(counted.text(request.app.state.served), media_type=CONTENT_TYPE)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from data_schema.errors import GateError, UsageError
+from data_schema.errors import UsageError
 from models.gate import GateRecord
 from models.registry import Version, promote, register
 from models.tracking import connect
@@ -42,8 +42,8 @@ def test_from_registration_to_a_champion_in_service(
     registered: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Registered only: nothing is served by itself, and the model by its URI has no alias.
-    assert load_models(Settings()) == ()
-    (unpromoted,) = load_models(Settings(model=registered.model_uri))
+    assert load_models(Settings()).models == ()
+    (unpromoted,) = load_models(Settings(model=registered.model_uri)).models
     assert not unpromoted.promoted
     assert unpromoted.identity.alias is None
     assert unpromoted.model_card == "# A model of a test"
@@ -63,7 +63,7 @@ def test_from_registration_to_a_champion_in_service(
 
     monkeypatch.setenv("OSTEON_GATE_KEY", KEY)
     for settings in (Settings(), Settings(names=(NAME,))):
-        (champion,) = load_models(settings)
+        (champion,) = load_models(settings).models
         assert champion.promoted
         assert champion.identity.model_dump() == {
             "name": NAME,
@@ -73,19 +73,21 @@ def test_from_registration_to_a_champion_in_service(
         assert champion.model_card == "# A model of a test"
 
     # By its URI even a champion is served without its alias: nobody asked the gate.
-    (by_uri,) = load_models(Settings(model=f"models:/{NAME}@champion"))
+    (by_uri,) = load_models(Settings(model=f"models:/{NAME}@champion")).models
     assert by_uri.identity.alias is None
 
 
-def test_a_champion_with_a_wrong_record_is_left_out_and_fails_where_it_is_named(
-    registered: Version, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_champion_with_a_wrong_record_is_refused_with_the_reason(
+    registered: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect().MlflowClient().set_registered_model_alias(NAME, "champion", registered.version)
     monkeypatch.setenv("OSTEON_GATE_KEY", "another key of more than sixteen")
-    assert load_models(Settings()) == ()
-    assert f"{NAME} is not served." in caplog.text
-    with pytest.raises(GateError):
-        load_models(Settings(names=(NAME,)))
+    for settings in (Settings(), Settings(names=(NAME,))):
+        found = load_models(settings)
+        assert found.models == ()
+        (refused,) = found.refused
+        assert (refused.name, refused.version) == (NAME, registered.version)
+        assert "gate record" in refused.message
 
 
 def test_a_model_that_is_not_registered_is_wrong_usage(
