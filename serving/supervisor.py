@@ -80,6 +80,7 @@ class Supervisor:
         self._told_refused: set[tuple[str, str | None, str]] = set()
         self._watching: Process | None = None
         self._workers: dict[int, Process] = {}
+        self._begun = asyncio.Event()
         self._serving: dict[int, asyncio.Event] = {}
 
     async def run(self) -> None:
@@ -107,8 +108,6 @@ class Supervisor:
             raise ended[0]
 
     async def _serve(self, counters: str) -> None:
-        sighting = await self._look()
-        self._begin_with(sighting)
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": counters}
         self._serving = {number: asyncio.Event() for number in range(self._settings.workers)}
         keeping = [self._keep_alive(number, environment) for number in self._serving]
@@ -120,9 +119,13 @@ class Supervisor:
                 task.cancel()
 
     async def _go_on(self) -> None:
-        """Say so once every worker serves; then follow the registry."""
+        """Find what there is to serve, say when every worker serves it, then follow the registry."""
+        self._begin_with(await self._look())
+        await self._record()
+        self._begun.set()
         for serving in self._serving.values():
             await serving.wait()
+        self._listener.listen()  # so that whoever reads the next line can connect at once
         self._announce(self._models)
         await asyncio.gather(self._watch(), self._write())
 
@@ -295,11 +298,11 @@ class Supervisor:
         failed = 0
         while True:
             began = time.monotonic()
-            await self._record()
             worker = await _started(
                 "serving.worker", environment=environment, listener=self._listener
             )
             self._workers[number] = worker
+            await self._begun.wait()  # what a worker imports takes as long
             first = {"settings": self._stated, "listener": self._listener.fileno()}
             plan = Plan(models=self._models, degraded=tuple(self._reasons.values()))
             _tell(worker, json.dumps(first))

@@ -2,9 +2,9 @@
 
     python tests/benchmark/audit_crash.py --model models:/osteon-mortality-support2@champion
 
-Two processes of the service share one trail; clients of both ask without a pause until both get a
-SIGKILL at a moment nobody chose. Prints one JSON object; exit 1 if an answered prediction is
-missing, or the chain does not verify.
+Clients ask a service of several workers without a pause. At a moment nobody chose one worker gets a
+SIGKILL; a little later the supervisor and all that is left get one. Prints one JSON object; exit 1 if
+an answered prediction is missing, or the chain does not verify.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from serving.settings import Settings
 from serving.tables import RECORDS
 
 COMMAND = "import typer; from serving.cli import serve; typer.run(serve)"
-PROCESSES = 2
+WORKERS = 2
 
 
 def main() -> int:
@@ -66,9 +66,11 @@ def crash(settings: Settings, model: str, *, kills: int, connections: int) -> di
             f"chain {'whole' if found.ok else found.flaws}",
             file=sys.stderr,
         )
+    url = settings.database_url
     return {
+        "database": "sqlite" if url is None else url.get_secret_value().partition(":")[0],
         "kills": kills,
-        "processes": PROCESSES,
+        "workers": WORKERS,
         "connections": connections,
         "answered": len(answered),
         "missing": missing,
@@ -83,39 +85,53 @@ def _one_life(settings: Settings, model: str, connections: int) -> set[str]:
     if settings.database_url is not None:
         environment["OSTEON_DATABASE_URL"] = settings.database_url.get_secret_value()
     command = [sys.executable, "-c", COMMAND, "--port", "0", "--json", "--model", model]
-    processes = [
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        for _ in range(PROCESSES)
-    ]
+    process = subprocess.Popen(
+        [*command, "--workers", str(WORKERS)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        urls = [json.loads(process.stdout.readline())["url"] for process in processes]
+        url = json.loads(process.stdout.readline())["url"]
         answered: set[str] = set()
-        started = threading.Event()
+        started, dead = threading.Event(), threading.Event()
         with ThreadPoolExecutor(connections) as pool:
-            for number in range(connections):
-                pool.submit(_ask_until_it_dies, urls[number % PROCESSES], answered, started)
+            for _ in range(connections):
+                pool.submit(_ask_until_it_dies, url, answered, started, dead)
             assert started.wait(60), "the service must answer; it did not within 60 s"
             time.sleep(random.uniform(0.05, 1.0))
-            for process in processes:
-                process.send_signal(signal.SIGKILL)
+            os.kill(random.choice(_workers(process.pid)), signal.SIGKILL)
+            time.sleep(random.uniform(0.05, 1.0))
+            dead.set()
+            for pid in [process.pid, *_workers(process.pid)]:
+                os.kill(pid, signal.SIGKILL)
         return answered
     finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+        process.kill()
+        process.communicate()
 
 
-def _ask_until_it_dies(url: str, answered: set[str], started: threading.Event) -> None:
+def _workers(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def _ask_until_it_dies(
+    url: str, answered: set[str], started: threading.Event, dead: threading.Event
+) -> None:
     with httpx.Client(base_url=url, timeout=60) as client:
         document = client.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]
         request = document["requestBody"]["content"]["application/json"]["example"]
-        while True:
+        while not dead.is_set():
             try:
                 answer = client.post("/v1/predict", json=request)
-            except httpx.HTTPError:
-                return
+            except httpx.HTTPError:  # of a worker that was killed; another is there
+                continue
             assert answer.status_code == 200
             answered.add(answer.json()["prediction_id"])
             started.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -106,8 +105,8 @@ class Site:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
 
-    def records(self) -> list[dict[str, Any]]:
-        """Verify the trail and return its records."""
+    def records(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Verify the trail and return its records, those after the first so many."""
         from contextlib import closing
 
         from sqlalchemy import select
@@ -119,16 +118,17 @@ class Site:
         from serving.tables import RECORDS
 
         url = self.settings.get("OSTEON_DATABASE_URL")
-        settings = Settings(state_dir=self.folder / "state", database_url=url)
+        settings = Settings(state_dir=Path(self.environment["OSTEON_STATE_DIR"]), database_url=url)
         keys = audit_keys(settings)
         with closing(database_of(settings)) as database:
             assert verify(database, keys, read_head(head_path(settings), keys)).ok
             with database.reading() as connection:
                 bodies = connection.execute(select(RECORDS.c.body).order_by(RECORDS.c.seq))
-                return [json.loads(body) for body in bodies.scalars()]
+                return [json.loads(body) for body in bodies.scalars()][after:]
 
-    def actions(self) -> list[str]:
-        return [record["action"] for record in self.records() if record["action"] != "predict"]
+    def actions(self, *, after: int = 0) -> list[str]:
+        found = [record["action"] for record in self.records(after=after)]
+        return [action for action in found if action != "predict"]
 
 
 @dataclass
@@ -157,6 +157,13 @@ class Service:
         said: dict[str, Any] = self.get("/health/ready").json()
         return said
 
+    def predicted(self) -> float:
+        """How many predictions the counters of all workers know of."""
+        sample = 'osteon_requests_total{method="POST",route="/v1/predict",status="200"} '
+        lines = self.get("/metrics").text.splitlines()
+        found = [line.removeprefix(sample) for line in lines if line.startswith(sample)]
+        return float(found[0]) if found else 0.0
+
     def workers(self) -> list[int]:
         """The processes that listen."""
         pid = self.process.pid
@@ -175,54 +182,73 @@ def wait_until(holds: Callable[[], Any], what: str) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site(versions: tuple[Path, Version, Version]) -> Site:
-    """The registry with its first version champion again, and an empty state."""
-    folder, first, _ = versions
-    shutil.rmtree(folder / "state", ignore_errors=True)
-    promote(first)
-    return Site(folder)
+    """The registry with its first version champion, and a state of its own."""
+    return Site(versions[0])
+
+
+@pytest.fixture(scope="module")
+def running(site: Site) -> Iterator[Service]:
+    """The service with two workers."""
+    with site.serving("--workers", "2") as service:
+        yield service
+
+
+@pytest.fixture
+def service(running: Service, versions: tuple[Path, Version, Version]) -> Service:
+    """The same, as it was before a test: it serves the first version and is well."""
+    promote(versions[1])
+    wait_until(
+        lambda: all(
+            (said := running.ready())["status"] == "ready"
+            and said["models"][0]["version"] == versions[1].version
+            for _ in range(6)
+        ),
+        "it must be well",
+    )
+    return running
 
 
 def test_a_new_champion_is_swapped_in_whole_under_load(
-    site: Site, versions: tuple[Path, Version, Version]
+    service: Service, site: Site, versions: tuple[Path, Version, Version]
 ) -> None:
     _, first, second = versions
     answers: Counter[tuple[int, Any, Any]] = Counter()
-    with site.serving("--workers", "2") as service:
-        request = service.request()
-        stop = threading.Event()
+    before = len(site.records())
+    request = service.request()
+    stop = threading.Event()
 
-        def ask() -> None:
-            with service.client() as client:
-                while not stop.is_set():
-                    answer = client.post("/v1/predict", json=request)
-                    said = answer.json()["predictions"][0] if answer.status_code == 200 else {}
-                    summary = said.get("summary", "")
-                    learned = next((n for n in "12" if f"Patients, {n}." in summary), None)
-                    answers[answer.status_code, said.get("model", {}).get("version"), learned] += 1
+    def ask() -> None:
+        with service.client() as client:
+            while not stop.is_set():
+                answer = client.post("/v1/predict", json=request)
+                said = answer.json()["predictions"][0] if answer.status_code == 200 else {}
+                summary = said.get("summary", "")
+                learned = next((n for n in "12" if f"Patients, {n}." in summary), None)
+                answers[answer.status_code, said.get("model", {}).get("version"), learned] += 1
 
-        asking = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in asking:
-            thread.start()
-        promote(second)
-        wait_until(lambda: answers[200, second.version, "2"] > 20, "the new one must answer")
-        # Each worker for itself has swapped.
-        wait_until(
-            lambda: {service.ready()["models"][0]["version"] for _ in range(8)} == {second.version},
-            "both workers must serve the new one",
-        )
-        stop.set()
-        for thread in asking:
-            thread.join()
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    promote(second)
+    wait_until(lambda: answers[200, second.version, "2"] > 20, "the new one must answer")
+    # Each worker for itself has swapped.
+    wait_until(
+        lambda: {service.ready()["models"][0]["version"] for _ in range(8)} == {second.version},
+        "both workers must serve the new one",
+    )
+    stop.set()
+    for thread in asking:
+        thread.join()
     # What an answer says of itself and what it was made of belong together, and none failed.
     assert set(answers) == {(200, first.version, "1"), (200, second.version, "2")}
-    records = site.records()
+    records = site.records(after=before)
     hashes = {first.version: first.sha256, second.version: second.sha256}
     for record in records:
         for model in record.get("models", []):
             assert model["sha256"] == hashes[model["version"]]
-    assert site.actions() == ["start", "model_swapped", "stop"]
+    assert site.actions(after=before) == ["model_swapped"]
     (swapped,) = [record for record in records if record["action"] == "model_swapped"]
     assert swapped["detail"]["before"][0]["version"] == first.version
     assert swapped["models"][0]["promoted_by"] == "a test"
@@ -230,117 +256,100 @@ def test_a_new_champion_is_swapped_in_whole_under_load(
 
 
 def test_a_version_that_nobody_signed_for_is_refused_and_the_old_one_stays(
-    site: Site, versions: tuple[Path, Version, Version]
+    service: Service, site: Site, versions: tuple[Path, Version, Version]
 ) -> None:
     _, first, second = versions
     client = connect().MlflowClient()
-    with site.serving() as service:
-        client.delete_model_version_tag(NAME, second.version, "osteon.gate")
-        client.set_registered_model_alias(NAME, "champion", second.version)
-        wait_until(lambda: service.ready()["status"] == "degraded", "it must say so")
-        said = service.ready()
-        assert said["models"][0]["version"] == first.version
-        (reason,) = said["degraded"]
-        assert reason["code"] == "version_refused"
-        assert f"version {second.version} is refused" in reason["message"]
-        assert service.predict(service.request()).status_code == 200
-        assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
-        promote(first)
-        wait_until(lambda: service.ready()["status"] == "ready", "it must be over")
-    assert site.actions() == ["start", "model_refused", "stop"]
+    before = len(site.records())
+    client.delete_model_version_tag(NAME, second.version, "osteon.gate")
+    client.set_registered_model_alias(NAME, "champion", second.version)
+    wait_until(lambda: service.ready()["status"] == "degraded", "it must say so")
+    said = service.ready()
+    assert said["models"][0]["version"] == first.version
+    (reason,) = said["degraded"]
+    assert reason["code"] == "version_refused"
+    assert f"version {second.version} is refused" in reason["message"]
+    assert service.predict(service.request()).status_code == 200
+    assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
+    promote(first)
+    wait_until(lambda: service.ready()["status"] == "ready", "it must be over")
+    assert site.actions(after=before) == ["model_refused"]
 
 
-def test_without_the_registry_it_goes_on_and_starts_again_from_the_disk(
-    site: Site, versions: tuple[Path, Version, Version]
-) -> None:
-    _, first, _ = versions
+def test_without_the_registry_it_goes_on(service: Service, site: Site) -> None:
     database, away = site.folder / "mlflow.db", site.folder / "away.db"
-    with site.serving() as service:
-        request = service.request()
-        database.rename(away)
-        try:
-            wait_until(lambda: service.ready()["status"] == "degraded", "it must say so")
-            (reason,) = service.ready()["degraded"]
-            assert reason["code"] == "registry"
-            assert "mlflow.db" not in reason["message"]
-            assert service.predict(request).status_code == 200
-            assert not database.exists()
-        finally:
-            away.rename(database)
-        wait_until(lambda: service.ready()["status"] == "ready", "it must be over")
+    request = service.request()
     database.rename(away)
     try:
-        with site.serving() as service:
-            said = service.ready()
-            assert said["status"] == "degraded"
-            assert said["models"] == [{"name": NAME, "version": first.version, "alias": "champion"}]
-            assert service.predict(request).status_code == 200
-        # What was changed on the disk is not believed, and then nothing is left to serve.
-        (bundle,) = (path for path in (site.folder / "state" / "models").iterdir() if path.is_dir())
-        contract = bundle / "contract.json"
-        contract.write_text(contract.read_text().replace("deaths", "events"))
-        with pytest.raises(AssertionError, match="registry must stay where it is"), site.serving():
-            pass
+        wait_until(lambda: service.ready()["status"] == "degraded", "it must say so")
+        (reason,) = service.ready()["degraded"]
+        assert reason["code"] == "registry"
+        assert "mlflow.db" not in reason["message"]
+        assert service.predict(request).status_code == 200
+        assert not database.exists()
     finally:
         away.rename(database)
-    # With the registry it is fetched again.
-    with site.serving() as service:
-        assert service.ready()["status"] == "ready"
+    wait_until(lambda: service.ready()["status"] == "ready", "it must be over")
 
 
-def test_without_the_database_nothing_is_answered_that_could_not_be_recorded(site: Site) -> None:
+def test_without_the_database_nothing_is_answered_that_could_not_be_recorded(
+    service: Service, site: Site
+) -> None:
     database, away = site.folder / "state" / "osteon.db", site.folder / "away-audit"
-    with site.serving() as service:
-        request = service.request()
-        assert service.predict(request).status_code == 200
-        away.mkdir()
-        for path in database.parent.glob("osteon.db*"):
-            path.rename(away / path.name)
-        assert service.predict(request).status_code == 503
-        ready = service.get("/health/ready")
-        assert ready.status_code == 503
-        assert ready.json()["errors"][0]["field"] == "audit"
-        assert service.get("/v1/models").json()["models"][0]["name"] == NAME
-        assert not database.exists()
-        for path in away.iterdir():
-            path.rename(database.parent / path.name)
-        assert service.predict(request).status_code == 200
-        assert service.ready()["status"] == "ready"
-    assert [record["action"] for record in site.records()] == [
-        "start",
-        "predict",
-        "predict",
-        "stop",
+    before = len(site.records())
+    request = service.request()
+    assert service.predict(request).status_code == 200
+    away.mkdir()
+    for path in database.parent.glob("osteon.db*"):
+        path.rename(away / path.name)
+    assert service.predict(request).status_code == 503
+    ready = service.get("/health/ready")
+    assert ready.status_code == 503
+    assert ready.json()["errors"][0]["field"] == "audit"
+    assert service.get("/v1/models").json()["models"][0]["name"] == NAME
+    assert not database.exists()
+    for path in away.iterdir():
+        path.rename(database.parent / path.name)
+    assert service.predict(request).status_code == 200
+    assert service.ready()["status"] == "ready"
+    assert [record["action"] for record in site.records(after=before)] == ["predict"] * 2
+
+
+def test_a_killed_worker_is_restarted_and_one_chain_and_one_count_go_on(
+    service: Service, site: Site
+) -> None:
+    before, counted = len(site.records()), service.predicted()
+    request = service.request()
+    first = service.workers()
+    assert len(first) == 2
+    ids = [
+        service.predict(request, **{"Idempotency-Key": "once"}).json()["prediction_id"]
+        for _ in range(6)
     ]
+    assert len(set(ids)) == 1
+    os.kill(first[0], signal.SIGKILL)
+    wait_until(lambda: len(service.workers()) == 2 and first[0] not in service.workers(), "two")
+    for _ in range(4):
+        assert service.predict(request).status_code == 200
+    wait_until(lambda: service.predicted() == counted + 10, "all workers must be counted")
+    assert [r["action"] for r in site.records(after=before)].count("predict") == 5
 
 
-def test_a_killed_worker_is_restarted_and_one_chain_and_one_count_go_on(site: Site) -> None:
+def test_what_was_asked_before_it_ends_is_answered_and_it_starts_again_from_the_disk(
+    versions: tuple[Path, Version, Version], tmp_path: Path
+) -> None:
+    _, first, _ = versions
+    promote(first)
+    # A registry that this test may take away.
+    site = Site(versions[0], {"OSTEON_STATE_DIR": str(tmp_path / "state")})
+    database, away = site.folder / "mlflow.db", site.folder / "away.db"
     with site.serving("--workers", "2") as service:
         request = service.request()
-        first = service.workers()
-        assert len(first) == 2
-        ids = [
-            service.predict(request, **{"Idempotency-Key": "once"}).json()["prediction_id"]
-            for _ in range(6)
-        ]
-        assert len(set(ids)) == 1
-        os.kill(first[0], signal.SIGKILL)
-        wait_until(lambda: len(service.workers()) == 2 and first[0] not in service.workers(), "two")
-        for _ in range(4):
-            assert service.predict(request).status_code == 200
-        counted = 'osteon_requests_total{method="POST",route="/v1/predict",status="200"} 10.0'
-        wait_until(lambda: counted in service.get("/metrics").text, "all workers must be counted")
-    assert [r["action"] for r in site.records()].count("predict") == 5
-
-
-def test_what_was_asked_before_it_ends_is_answered_and_nothing_after(site: Site) -> None:
-    with site.serving("--workers", "2") as service:
-        request = service.request()
-        batch = {"requests": [request] * 60}
         answered: list[int] = []
 
         def ask() -> None:
             with service.client() as client:
+                batch = {"requests": [request] * 60}
                 answered.append(client.post("/v1/predict/batch", json=batch).status_code)
 
         asking = [threading.Thread(target=ask) for _ in range(2)]
@@ -355,7 +364,27 @@ def test_what_was_asked_before_it_ends_is_answered_and_nothing_after(site: Site)
         service.process.communicate(timeout=30)
         assert service.process.returncode == 0
     assert site.actions() == ["start", "stop"]
-    assert [r["action"] for r in site.records()].count("predict") == 120
+    assert len(site.records()) == 122
+    database.rename(away)
+    try:
+        with site.serving() as service:
+            said = service.ready()
+            assert said["status"] == "degraded"
+            assert said["models"] == [{"name": NAME, "version": first.version, "alias": "champion"}]
+            assert service.predict(request).status_code == 200
+            # Nor do workers outlive their supervisor.
+            workers = service.workers()
+            service.process.kill()
+            wait_until(lambda: not any(Path(f"/proc/{w}").exists() for w in workers), "they end")
+            assert _refused(service)
+        # What was changed on the disk is not believed, and then nothing is left to serve.
+        (bundle,) = (path for path in (tmp_path / "state" / "models").iterdir() if path.is_dir())
+        contract = bundle / "contract.json"
+        contract.write_text(contract.read_text().replace("deaths", "events"))
+        with pytest.raises(AssertionError, match="registry must stay where it is"), site.serving():
+            pass
+    finally:
+        away.rename(database)
 
 
 def _refused(service: Service) -> bool:
@@ -364,11 +393,3 @@ def _refused(service: Service) -> bool:
     except httpx.TransportError:
         return True
     return False
-
-
-def test_workers_do_not_outlive_a_killed_supervisor(site: Site) -> None:
-    with site.serving("--workers", "2") as service:
-        workers = service.workers()
-        service.process.kill()
-        wait_until(lambda: not any(Path(f"/proc/{w}").exists() for w in workers), "they must end")
-        assert _refused(service)
