@@ -15,10 +15,9 @@ import logging
 import os
 import signal
 import socket
-import sys
 import tempfile
 import time
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,12 +26,12 @@ from typing import Any
 from data_schema.errors import GateError, OsteonError, OutsideError
 from serving.audit.record import AuditEvent, now
 from serving.audit.trail import AuditTrail
+from serving.child import start_process, tell
 from serving.plan import Kept, Plan, Reason, Refused, Sighting, Told
 from serving.settings import Settings
 
 __all__ = ["Supervisor"]
 
-_LONGEST_LINE = 2**24
 _SECONDS_TO_LOOK = 600
 _SECONDS_TO_RECORD = 5
 _LIVED_LONG = 10.0
@@ -119,7 +118,7 @@ class Supervisor:
                 task.cancel()
 
     async def _go_on(self) -> None:
-        """Find what there is to serve, say when every worker serves it, then follow the registry."""
+        """Find what there is to serve, say when each worker serves it, then follow the registry."""
         self._begin_with(await self._look())
         await self._record()
         self._begun.set()
@@ -134,8 +133,8 @@ class Supervisor:
     async def _look(self) -> Sighting:
         """Return what the watcher says next, after starting one if there is none."""
         if self._watching is None:
-            self._watching = await _started("serving.watcher")
-            _tell(self._watching, json.dumps(self._stated))
+            self._watching = await start_process("serving.watcher")
+            tell(self._watching, json.dumps(self._stated))
         assert self._watching.stdout is not None
         try:
             wait = _SECONDS_TO_LOOK + self._settings.registry_poll_seconds
@@ -291,22 +290,22 @@ class Supervisor:
     def _tell_workers(self) -> None:
         plan = Plan(models=self._models, degraded=tuple(self._reasons.values()))
         for worker in self._workers.values():
-            _tell(worker, plan.model_dump_json())
+            tell(worker, plan.model_dump_json())
 
     async def _keep_alive(self, number: int, environment: Mapping[str, str]) -> None:
         """Keep one worker running: whenever it ends, start another."""
         failed = 0
         while True:
             began = time.monotonic()
-            worker = await _started(
+            worker = await start_process(
                 "serving.worker", environment=environment, listener=self._listener
             )
             self._workers[number] = worker
             await self._begun.wait()  # what a worker imports takes as long
             first = {"settings": self._stated, "listener": self._listener.fileno()}
             plan = Plan(models=self._models, degraded=tuple(self._reasons.values()))
-            _tell(worker, json.dumps(first))
-            _tell(worker, plan.model_dump_json())
+            tell(worker, json.dumps(first))
+            tell(worker, plan.model_dump_json())
             failure = await self._hear(number, worker)
             code = await worker.wait()
             if not self._serving[number].is_set():
@@ -375,28 +374,3 @@ def _named(kept: Kept) -> dict[str, str | None]:
 def _tell_once(told: asyncio.Future[str], name: str) -> None:
     if not told.done():
         told.set_result(name)
-
-
-async def _started(
-    module: str,
-    *,
-    environment: Mapping[str, str] = os.environ,
-    listener: socket.socket | None = None,
-) -> Process:
-    # Of a group of its own, so that Ctrl-C reaches only the supervisor, which asks them to end; and
-    # without the working directory in front of what is installed.
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", module),
-        stdin=PIPE,
-        stdout=PIPE,
-        env=environment,
-        pass_fds=() if listener is None else (listener.fileno(),),
-        start_new_session=True,
-        limit=_LONGEST_LINE,
-    )
-
-
-def _tell(process: Process, line: str) -> None:
-    """Say a line to a process, which may have ended; whoever waits for it will notice."""
-    if process.stdin is not None and not process.stdin.is_closing():
-        process.stdin.write(line.encode() + b"\n")

@@ -3,8 +3,8 @@
     python tests/benchmark/audit_crash.py --model models:/osteon-mortality-support2@champion
 
 Clients ask a service of several workers without a pause. At a moment nobody chose one worker gets a
-SIGKILL; a little later the supervisor and all that is left get one. Prints one JSON object; exit 1 if
-an answered prediction is missing, or the chain does not verify.
+SIGKILL; a little later the supervisor and all that is left get one. Prints one JSON object; exit 1
+if an answered prediction is missing, or the chain does not verify.
 """
 
 from __future__ import annotations
