@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     smart_servers : tuple of str
         Base addresses of the only FHIR servers whose EHR may open the page (SMART App Launch,
         `/launch`, back at `/launch/callback`), comma-separated in the environment. Whoever comes
-        from there may predict and nothing else.
+        from there may predict and nothing else. The EHR must open it in a window of its own: the
+        page lets nobody frame it.
     smart_client_id, smart_client_secret : str or None
         What the EHR knows the service as.
     """

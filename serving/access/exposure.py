@@ -25,11 +25,14 @@ def check_exposure(settings: Settings, address: str, models: Iterable[Kept]) -> 
     Raises
     ------
     UsageError
-        If others than this machine could come in without authentication or without TLS, ask a model
-        that nobody promoted, or if the key of the audit trail would lie beside the trail.
+        If others than this machine could come in without authentication or without TLS, sign in
+        with a cookie that is not bound to https, or ask a model that nobody promoted, or if the key
+        of the audit trail would lie beside the trail.
     """
     if ipaddress.ip_address(address).is_loopback and not settings.trusted_proxies:
         return
+    signs_in = bool(settings.sign_in_issuer or settings.smart_servers)
+    is_https = (settings.public_url or "").startswith("https:")
     encrypted = settings.tls_certificate is not None or bool(settings.trusted_proxies)
     wanting = [
         need
@@ -37,6 +40,7 @@ def check_exposure(settings: Settings, address: str, models: Iterable[Kept]) -> 
             ("OSTEON_AUTHENTICATION=required", settings.authentication == "required"),
             ("OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY, or OSTEON_TRUSTED_PROXIES", encrypted),
             ("OSTEON_AUDIT_KEY", settings.audit_key is not None),
+            ("an OSTEON_PUBLIC_URL of https, to sign in at", not signs_in or is_https),
         )
         if not there
     ]

@@ -6,6 +6,7 @@ It is known by the document that it publishes, which is read when it is first ne
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from serving.outbound import Unreachable, get_json, is_allowed
 
 __all__ = ["Provider"]
 
+# Whoever waits for a provider that hangs must not keep others from predictions.
+_SECONDS_BETWEEN_TRIES = 5.0
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -34,6 +37,7 @@ class Provider:
         self.url = url
         self._is_ehr = is_ehr
         self._about: Mapping[str, Any] | None = None
+        self._failed_at: float | None = None
         self._lock = threading.Lock()
         self._keys = PublishedKeys(lambda: get_json(self.about()["jwks_uri"]))
 
@@ -47,7 +51,7 @@ class Provider:
         """
         with self._lock:
             if self._about is None:
-                self._about = self._read()
+                self._about = self._first_read()
             return self._about
 
     @property
@@ -71,6 +75,16 @@ class Provider:
         if claims is None or claims.get("azp", audience) != audience:
             return None
         return claims
+
+    def _first_read(self) -> Mapping[str, Any]:
+        now = time.monotonic()
+        if self._failed_at is not None and now - self._failed_at < _SECONDS_BETWEEN_TRIES:
+            raise Unreachable("provider must publish its addresses; it just did not.")
+        try:
+            return self._read()
+        except Unreachable:
+            self._failed_at = time.monotonic()
+            raise
 
     def _read(self) -> Mapping[str, Any]:
         name = "smart-configuration" if self._is_ehr else "openid-configuration"

@@ -26,9 +26,9 @@ def front_page(served: Served, *, signed_in: bool = False) -> str:
     return _front_page(served.models, signed_in)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _front_page(models: Sequence[ServedModel], signed_in: bool) -> str:
-    # Nothing on it depends on who asks, and the examples take a prediction each.
+    # Nothing on it depends on who asks, only on whether anybody has signed in.
     served = Served(models)
     return _template("page.html").render(
         notice=NOTICE,
@@ -37,7 +37,7 @@ def _front_page(models: Sequence[ServedModel], signed_in: bool) -> str:
         places=places(served),
         groups=groups(served),
         models=served.models,
-        data=_data(served),
+        data=_data(served.models),
     )
 
 
@@ -63,7 +63,8 @@ def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
     )
 
 
-def _data(served: Served) -> dict[str, Any]:
+@lru_cache(maxsize=2)  # the examples take a prediction each
+def _data(models: Sequence[ServedModel]) -> dict[str, Any]:
     """Return what the script needs beside the form."""
     return {
         "pathways": {**PATHWAYS, NOT_MEASURED: "Not measured (together)"},
@@ -79,7 +80,7 @@ def _data(served: Served) -> dict[str, Any]:
                     if "seen" in feature
                 },
             }
-            for model in served.models
+            for model in models
         },
     }
 

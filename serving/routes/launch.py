@@ -12,11 +12,12 @@ from serving.routes.sign_in import came_back, said, sent_away, session_of, sign_
 from serving.schemas import Time
 from serving.smart.form_record import FormRecord, form_record
 from serving.smart.reading import FhirSource
+from serving.strict_json import StrictRoute
 
 __all__ = ["router"]
 
 # For browsers that an EHR opens; programs send FHIR to `$predict`.
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=StrictRoute)
 
 
 @router.get("/launch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ BONE_MASS_DAYS = 731
 """The same for bone density, of which a scan counts for two years."""
 
 _MAX_PAGES = 20
+_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def fetched(source: FhirSource, time_zero: datetime) -> list[Entry]:
         If the server does not answer as it must, or answers for somebody else.
     """
     base = source.server.rstrip("/")
-    patient = _asked(source, f"{base}/Patient/{source.patient}")
+    until = time.monotonic() + _SECONDS
+    patient = _asked(source, until, f"{base}/Patient/{source.patient}")
     if text(patient, "resourceType") != "Patient" or text(patient, "id") != source.patient:
         raise Unreachable("server must answer with the patient; it did not.")
     # Both as an Observation may refer to it: by its whole address, and within the server.
@@ -79,14 +82,14 @@ def fetched(source: FhirSource, time_zero: datetime) -> list[Entry]:
             ("_count", "500"),
         ]
         url = f"{base}/Observation?{urlencode(asked)}"
-        found += [entry for page in _pages(source, url) for entry in page]
+        found += [entry for page in _pages(source, until, url) for entry in page]
     return found
 
 
-def _pages(source: FhirSource, url: str) -> Iterator[list[Entry]]:
+def _pages(source: FhirSource, until: float, url: str) -> Iterator[list[Entry]]:
     base = source.server.rstrip("/")
     for _ in range(_MAX_PAGES):
-        bundle = _asked(source, url)
+        bundle = _asked(source, until, url)
         try:
             yield [
                 Entry(entry.resource, entry.expression)
@@ -109,12 +112,12 @@ def _is_next(link: Mapping[str, Any]) -> bool:
     return link.get("relation") == "next"
 
 
-def _asked(source: FhirSource, url: str) -> Mapping[str, Any]:
+def _asked(source: FhirSource, until: float, url: str) -> Mapping[str, Any]:
     headers = {
         "Accept": "application/fhir+json",
         "Authorization": f"Bearer {source.token}",
     }
-    answer = get_json(url, headers, seconds=10.0)
+    answer = get_json(url, headers, seconds=until - time.monotonic())
     if not isinstance(answer, Mapping):
         raise Unreachable("server must answer with a resource; it did not.")
     return answer

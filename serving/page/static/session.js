@@ -7,6 +7,8 @@ const ASKED_EVERY = 60_000;
 let used = Date.now();
 let askedAt = Date.now();
 let leaving = false;
+let latest = null;
+let before = null;
 // Used in one tab is used in all: they have one session.
 const tabs = signedIn ? new BroadcastChannel("osteon") : null;
 
@@ -16,7 +18,8 @@ async function ask() {
   if (response.status === 401) leave("idle");
   if (!response.ok) throw new Error("no session");
   const found = await response.json();
-  return { ...found, endsAt: Date.now() + 1_000 * found.seconds_left };
+  latest = { ...found, endsAt: Date.now() + 1_000 * found.seconds_left };
+  return latest;
 }
 
 /** What is known of the session, or null where nobody signs in. */
@@ -58,11 +61,14 @@ async function signOut(why) {
 
 function use() {
   used = Date.now();
+  if ($("signing-out").hidden) return;
   $("signing-out").hidden = true;
+  before?.focus();
 }
 
-async function look() {
-  const session = await known().catch(() => null);
+function look() {
+  // What was known last: a page that has lost its network ends too.
+  const session = latest;
   if (!session || leaving) return;
   const now = Date.now();
   const quiet = now - used;
@@ -74,16 +80,20 @@ async function look() {
     return;
   }
   if (quiet >= idle - WARNED_BEFORE && $("signing-out").hidden) {
+    before = document.activeElement;
     $("signing-out").hidden = false;
     $("stay").focus();
   }
-  if (used > askedAt && now - askedAt >= ASKED_EVERY) asked = ask();
+  if (used > askedAt && now - askedAt >= ASKED_EVERY) {
+    asked = ask();
+    asked.catch(() => null);  // asked for again by the next request
+  }
 }
 
 if (signedIn) {
   known().then(
     (session) => {
-      $("who-is-signed-in").textContent = session.name ? `Signed in: ${session.name}` : "";
+      $("who-is-signed-in").textContent = session.name ? `Signed in: ${session.name}` : "Signed in";
     },
     () => null,
   );

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from data_schema.errors import UsageError
+from serving.access import provider as provider_module
 from serving.access import sealed
 from serving.access.exposure import check_exposure
+from serving.audit.export import audit_event
 from serving.settings import Settings, read_settings
 
 HTML = {"Accept": "text/html"}
@@ -142,7 +144,11 @@ def test_whoever_has_no_role_is_told_so_and_not_signed_in(
     assert answer.status_code == 403
     assert "has no role in Osteon" in answer.text
     assert session_cookie(client) is None
-    assert [(one["status"], one["detail"]["reason"]) for one in trail_of()] == [("refused", "role")]
+    [record] = trail_of()
+    assert (record["status"], record["detail"]["reason"]) == ("refused", "role")
+    exported = audit_event(record, "0" * 64)
+    assert exported["type"]["code"] == "110114"  # DICOM: user authentication
+    assert exported["outcome"] == "4"
 
 
 @pytest.mark.parametrize(
@@ -383,7 +389,9 @@ def test_the_database_alone_opens_no_session_and_says_nothing_of_one(
 
 
 def test_a_provider_that_does_not_answer_is_said_in_plain_words(
-    service: Callable[..., tuple[httpx.Client, Settings]], provider: Any
+    service: Callable[..., tuple[httpx.Client, Settings]],
+    provider: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client, _ = service()
     provider.about = {"issuer": "https://another.example"}
@@ -392,6 +400,10 @@ def test_a_provider_that_does_not_answer_is_said_in_plain_words(
     assert "does not answer now" in answer.text
     assert provider.url not in answer.text
     provider.about = {}
+    asked = len(provider.asked)
+    assert client.get("/sign-in").status_code == 503  # not asked again at once
+    assert len(provider.asked) == asked
+    monkeypatch.setattr(provider_module, "_SECONDS_BETWEEN_TRIES", 0)
     assert sign_in(client).status_code == 303
 
 
@@ -427,5 +439,8 @@ def test_a_public_address_is_allowed_with_the_sign_in_as_its_authentication() ->
         trusted_proxies=("10.0.0.1",),
     )
     check_exposure(settings, "10.1.2.3", ())
+    plain = settings.model_copy(update={"public_url": "http://127.0.0.1:8000"})
+    with pytest.raises(UsageError, match="OSTEON_PUBLIC_URL"):
+        check_exposure(plain, "10.1.2.3", ())
     with pytest.raises(UsageError, match="OSTEON_AUTHENTICATION"):
         check_exposure(settings.model_copy(update={"authentication": "none"}), "10.1.2.3", ())
