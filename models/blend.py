@@ -14,7 +14,7 @@ from models.targets import Pairs
 __all__ = [
     "SMALL_COHORT",
     "Calibration",
-    "best_round",
+    "best_look",
     "choose_linear_weight",
     "log_loss",
     "recalibration",
@@ -46,15 +46,15 @@ def log_loss(log_odds: NDArray[np.float64], pairs: Pairs) -> float:
     return float(_loss_by_patient(log_odds, pairs).mean())
 
 
-def best_round(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
-    """Return the number of trees with the lowest loss over all folds together.
+def best_look(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
+    """Return the number of the look at which the loss over all folds together was lowest.
 
     A fold that stopped early keeps its last loss, which its patience showed not to fall any more.
 
     Parameters
     ----------
     histories : sequence of ndarray of float
-        Held-out loss after each tree, one array per fold.
+        Held-out loss at each look, one array per fold.
     weights : sequence of float
         What each fold counts for.
 

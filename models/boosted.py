@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 
 from models.targets import Pairs
 
-__all__ = ["BoostingSettings", "boosted_log_odds", "fit_booster", "fit_booster_watched"]
+__all__ = [
+    "LOOK_EVERY_ROUNDS",
+    "BoostingSettings",
+    "boosted_log_odds",
+    "fit_booster",
+    "fit_booster_watched",
+]
 
 PATIENCE_ROUNDS = 25
+LOOK_EVERY_ROUNDS = 5
+"""A look at the held-out loss costs more than a tree, and within five trees it hardly moves."""
+
 MIN_COLUMNS = 4
 """A tree sees at least so many columns, so that it can combine two of them with the horizon."""
 
@@ -117,22 +126,22 @@ def fit_booster_watched(
 
     Returns
     -------
-    tuple of Booster and ndarray of float, shape (n_trees,)
-        The booster, and the held-out log-loss after each of its trees.
+    tuple of Booster and ndarray of float, shape (n_looks,)
+        The booster, and the held-out log-loss after every `LOOK_EVERY_ROUNDS` of its trees, and
+        after `max_trees` of them.
     """
     matrix = _matrix(raw, pairs, threads=settings.threads)
     watched = _matrix(held_out_raw, held_out_pairs, threads=settings.threads, like=matrix)
-    history: dict[str, dict[str, list[float]]] = {}
-    booster = xgb.train(
-        settings.parameters(_weight_per_patient(pairs)),
-        matrix,
-        max_trees,
-        evals=[(watched, "held_out")],
-        evals_result=history,
-        early_stopping_rounds=PATIENCE_ROUNDS,
-        verbose_eval=False,
-    )
-    return booster, np.asarray(history["held_out"]["logloss"])
+    booster = xgb.Booster(settings.parameters(_weight_per_patient(pairs)), [matrix, watched])
+    looks: list[float] = []
+    for tree in range(max_trees):
+        booster.update(matrix, tree)
+        if (tree + 1) % LOOK_EVERY_ROUNDS and tree + 1 < max_trees:
+            continue
+        looks.append(float(booster.eval(watched).rsplit(":", 1)[1]))
+        if (len(looks) - 1 - int(np.argmin(looks))) * LOOK_EVERY_ROUNDS >= PATIENCE_ROUNDS:
+            break
+    return booster, np.asarray(looks)
 
 
 def boosted_log_odds(

@@ -3,7 +3,8 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +13,14 @@ from models.ensemble import Ensemble
 from models.matrices import expit
 from models.prediction import Curve
 
-__all__ = ["Course", "GridDays", "competing_risk", "grid_days", "log_odds_with_interval"]
+__all__ = [
+    "Course",
+    "GridDays",
+    "IntervalWidth",
+    "competing_risk",
+    "grid_days",
+    "log_odds_with_interval",
+]
 
 CHUNK_ROWS = 4_000
 
@@ -33,6 +41,38 @@ class GridDays(NamedTuple):
     all_days: np.ndarray
     on_grid: np.ndarray
     asked: np.ndarray
+
+
+class IntervalWidth(NamedTuple):
+    """How far the interval reaches on the logit scale at the h days asked for.
+
+    Attributes
+    ----------
+    t : float
+        Standard errors from the estimate to an end.
+    squared_bias : ndarray of float, shape (h,)
+        What shrinkage is allowed for, on average over the training cohort.
+    center, spread : ndarray of float, shape (h,)
+        Mean and variance of the log-odds in the training cohort.
+    """
+
+    t: float
+    squared_bias: np.ndarray
+    center: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, contract: Mapping[str, Any], days: np.ndarray) -> "IntervalWidth":
+        """Return what a model's contract says of the days asked for."""
+        interval, grid = contract["interval"], np.log(contract["grid_days"])
+        names = ("squared_bias", "center", "spread")
+        return cls(interval["t"], *(np.interp(np.log(days), grid, interval[n]) for n in names))
+
+    def half(self, log_odds: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return half the interval of patients, shape (n, h), from their jackknife variance."""
+        apart = (log_odds - self.center) ** 2 / np.maximum(self.spread, 1e-12)
+        bias = self.squared_bias * 0.5 * (1.0 + apart)
+        return np.asarray(self.t * np.sqrt(variance + bias))
 
 
 class Course(NamedTuple):
@@ -75,11 +115,16 @@ def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
 
 
 def log_odds_with_interval(
-    parts: Ensemble, raw: np.ndarray, days: GridDays, *, t: float
+    parts: Ensemble, raw: np.ndarray, days: GridDays, width: IntervalWidth
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return log-odds, what the running maximum added, and the ends of the interval.
 
-    The standard error is that of the delete-group jackknife on the logit scale [1]_.
+    The interval reaches t times the root of two terms on the logit scale. One is the variance of
+    the delete-group jackknife [1]_. The other allows for squared bias, which a jackknife does not
+    see: a fit that is tuned to err least gives up, by order of magnitude, as much to it as to
+    variance. The allowance is therefore as large as the variance on average over the training
+    cohort: half of it the same for everybody, half in proportion to how far the patient's log-odds
+    are (squared, in units of their variance) from the mean, to which shrinkage draws.
 
     Parameters
     ----------
@@ -88,8 +133,8 @@ def log_odds_with_interval(
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
     days : GridDays
-    t : float
-        Standard errors from the estimate to an end.
+    width : IntervalWidth
+        At the days asked for.
 
     Returns
     -------
@@ -106,8 +151,9 @@ def log_odds_with_interval(
         before, after = parts.monotone(raw[rows], *days)
         eta[rows], adjustment[rows] = after[0], after[0] - before[0]
         if k:
-            error = np.sqrt((k - 1) / k * ((after[1:] - after[1:].mean(0)) ** 2).sum(0))
-            low[rows], high[rows] = after[0] - t * error, after[0] + t * error
+            variance = (k - 1) / k * ((after[1:] - after[1:].mean(0)) ** 2).sum(0)
+            half = width.half(after[0], variance)
+            low[rows], high[rows] = after[0] - half, after[0] + half
     return eta, adjustment, low, high
 
 

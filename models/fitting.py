@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from models.blend import (
     SMALL_COHORT,
     Calibration,
-    best_round,
+    best_look,
     choose_linear_weight,
     log_loss,
     recalibration,
-    simplest_within_one_error,
 )
-from models.boosted import boosted_log_odds, fit_booster, fit_booster_watched
+from models.boosted import (
+    LOOK_EVERY_ROUNDS,
+    boosted_log_odds,
+    fit_booster,
+    fit_booster_watched,
+)
 from models.encoding import fit_scaling
 from models.linear import fit_linear_path
 from models.targets import MAX_PAIRS, Pairs
@@ -84,10 +88,11 @@ def choose(cohort: TrainingCohort) -> Choices:
             for name in ("horizon_days", "outcome", "weight")
         )
     )
-    trees = best_round([f.history for f in folds], [len(f.raw) for f in folds])
+    look = best_look([f.history for f in folds], [len(f.raw) for f in folds])
+    trees = min(look * LOOK_EVERY_ROUNDS, cohort.settings.max_trees)
     boosted = np.concatenate([f.boosted(trees) for f in folds])
     paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
-    best = simplest_within_one_error(paths, pairs)
+    best = int(np.argmin([log_loss(path, pairs) for path in paths]))
     weight = choose_linear_weight(paths[best], boosted, pairs)
     mixed = weight * paths[best] + (1 - weight) * boosted
     calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from models.asking import InferenceError, asked_days, asked_table
 from models.contributions import contributions
-from models.curves import Course, competing_risk, grid_days, log_odds_with_interval
+from models.curves import Course, IntervalWidth, competing_risk, grid_days, log_odds_with_interval
 from models.ensemble import Ensemble
 from models.guarding import guard
 from models.matrices import Table, expit, level_columns, linear_column_features, raw_matrix
@@ -31,7 +31,7 @@ from models.prediction import Curve, Prediction, points_per_log_odds
 
 __all__ = ["BUNDLE_FORMAT", "Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
 
 
 class RiskModel:
@@ -267,8 +267,8 @@ class RiskModel:
         """Return what is predicted at the days, of every patient."""
         parts = self._together if interval else self._alone
         at = grid_days(self.contract["grid_days"], days)
-        t = self.contract["interval"]["t"]
-        eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, t=t)
+        width = IntervalWidth.of(self.contract, days)
+        eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, width)
         rival = self._competing_part
         beside = None if rival is None else competing_risk(rival, raw, at, eta)
         return Course(days, eta, adjustment, low, high, self.cohort_risk(days), beside)

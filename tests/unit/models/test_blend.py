@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.blend import (
-    best_round,
+    best_look,
     choose_linear_weight,
     log_loss,
     recalibration,
@@ -43,13 +43,13 @@ def test_an_unknown_outcome_costs_nothing() -> None:
     assert log_loss(np.array([[0.0], [50.0]]), pairs) == pytest.approx(np.log(2))
 
 
-def test_the_number_of_trees_has_the_lowest_loss_of_all_folds_together() -> None:
+def test_the_look_has_the_lowest_loss_of_all_folds_together() -> None:
     falling_late = np.array([0.9, 0.8, 0.7, 0.6])
     stopped = np.array([0.5, 0.4])  # keeps 0.4
 
-    assert best_round([falling_late, stopped], [1.0, 1.0]) == 4
-    assert best_round([np.array([0.5, 0.6]), falling_late], [9.0, 1.0]) == 1
-    assert best_round([np.array([0.7])], [1.0]) == 1
+    assert best_look([falling_late, stopped], [1.0, 1.0]) == 4
+    assert best_look([np.array([0.5, 0.6]), falling_late], [9.0, 1.0]) == 1
+    assert best_look([np.array([0.7])], [1.0]) == 1
 
 
 def test_the_better_part_gets_the_weight(truth) -> None:

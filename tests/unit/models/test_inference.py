@@ -90,8 +90,8 @@ def test_a_directory_of_the_files_is_the_same_model(risk_model, patients, tmp_pa
 
 
 def test_a_file_of_another_format_is_refused(risk_model) -> None:
-    with pytest.raises(InferenceError, match="bundle_format must be 1"):
-        risk_model.with_contract(bundle_format=2)
+    with pytest.raises(InferenceError, match="bundle_format must be 2"):
+        risk_model.with_contract(bundle_format=1)
 
 
 def test_the_number_of_threads_changes_no_number(risk_model, patients) -> None:
@@ -152,7 +152,7 @@ def test_the_mixture_is_the_weighted_mean_of_its_parts_in_log_odds(risk_model, p
     )
 
 
-def test_the_interval_is_the_delete_group_jackknife_of_the_fold_models(
+def test_the_interval_adds_an_allowance_for_bias_to_the_jackknife_of_the_fold_models(
     risk_model, patients
 ) -> None:
     files = risk_model.files()
@@ -164,8 +164,15 @@ def test_the_interval_is_the_delete_group_jackknife_of_the_fold_models(
         content |= {"booster.ubj": files[f"fold_{k:02d}.ubj"]}
         folds.append(logit(RiskModel.from_files({**files, **content}).risk(patients)))
     n_folds = len(folds)
-    error = np.sqrt((n_folds - 1) * np.var(folds, axis=0))
-    reach = student_t.ppf(0.975, n_folds - 1) * error
+    variance = (n_folds - 1) * np.var(folds, axis=0)
+    grid = risk_model.contract["grid_days"]
+    at = [grid.index(day) for day in risk_model.contract["default_horizons_days"]]
+    interval = risk_model.contract["interval"]
+    allowed, center, spread = (
+        np.array(interval[name])[at] for name in ("squared_bias", "center", "spread")
+    )
+    apart = (logit(risk_model.risk(patients)) - center) ** 2 / spread
+    reach = student_t.ppf(0.975, n_folds - 1) * np.sqrt(variance + allowed * (1 + apart) / 2)
 
     prediction = risk_model.predict(patients)
 
@@ -504,3 +511,16 @@ def test_without_explanation_the_output_has_no_contributions(risk_model, ordinar
     rows = risk_model.predict(ordinary).to_frame(ordinary)
 
     assert not [name for name in rows if "__" in name]
+
+
+def test_the_allowance_for_bias_is_as_large_as_the_variance_on_average(
+    risk_model, patients
+) -> None:
+    grid, interval = risk_model.contract["grid_days"], risk_model.contract["interval"]
+    nothing = interval | {"squared_bias": [0.0] * len(grid)}
+    bare = risk_model.with_contract(interval=nothing).predict(patients, grid)
+
+    rows = np.array(bare.status) == "ok"
+    reach = logit(bare.risk_high)[rows] - logit(bare.risk_low)[rows]
+    variance = (reach / (2 * interval["t"])) ** 2
+    np.testing.assert_allclose(variance.mean(0), interval["squared_bias"], rtol=0.25)
