@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,6 +44,13 @@ if TYPE_CHECKING:
 
 __all__ = ["added_value", "check", "evaluate", "explain", "main", "score", "train"]
 
+
+def _on_record() -> AbstractContextManager[Callable[..., None]]:
+    from serving.audit.commands import on_record
+
+    return on_record()
+
+
 # Plain help needs no Rich, which takes longer to import than everything else together.
 app = typer.Typer(
     help="Risk of death and of fracture in critical illness, explained by pathway.",
@@ -50,6 +58,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    # What training decides about a version goes into the audit trail, which is serving's.
+    context_settings={"obj": _on_record},
 )
 add_commands(app)
 app.command()(serve)

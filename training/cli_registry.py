@@ -19,6 +19,7 @@ NameArgument = Annotated[str, typer.Argument(help="Registered name, as osteon-mo
 
 
 def promote(
+    context: typer.Context,
     name: NameArgument,
     version: Annotated[str, typer.Argument(help="Version number.")],
     cohort: Annotated[
@@ -30,15 +31,23 @@ def promote(
 ) -> None:
     """Make a version champion if its figures pass the gate.
 
-    Exit 1, with reasons, if they do not. The decision is signed with OSTEON_GATE_KEY.
+    Exit 1, with reasons, if they do not. The decision is signed with OSTEON_GATE_KEY, and recorded
+    in the audit trail.
     """
-    with working():
+    with working(), context.obj() as note:
         from data_schema.reading import read_table
         from training.promotion import promote as decide
 
         table = None if cohort is None else read_table(cohort)
         decision = decide(name, version, table=table, mapping=stated_mapping(mapping))
-    refused = decision.decision != "promote"
+        refused = decision.decision != "promote"
+        note(
+            "promoted",
+            "refused" if refused else "ok",
+            name=name,
+            version=version,
+            sha256=decision.model_sha256,
+        )
     if as_json:
         print_json(decision.as_json())
     elif refused:
@@ -83,13 +92,14 @@ def registry(
     )
 
 
-def rollback(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Go back to the newest approved version before the champion."""
-    with working():
+def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
+    """Go back to the newest approved version before the champion; the audit trail records it."""
+    with working(), context.obj() as note:
         from models import registry as models
         from models.gate import gate_key
 
         version = models.rollback(name, key=gate_key())
+        note("rolled_back", "ok", name=name, version=version.version, sha256=version.sha256)
     if as_json:
         print_json({"name": version.name, "version": version.version, "alias": "champion"})
         return

@@ -46,6 +46,7 @@ class Decision:
     Parameters
     ----------
     name, version : str
+    model_sha256 : str
     decision : {"promote", "refuse"}
     reasons : tuple of str
         What speaks against it; empty if nothing does.
@@ -61,6 +62,7 @@ class Decision:
 
     name: str
     version: str
+    model_sha256: str
     decision: str
     reasons: tuple[str, ...]
     judged_on: str
@@ -130,6 +132,7 @@ def promote(
     return Decision(
         name=name,
         version=version,
+        model_sha256=loaded.sha256,
         decision=record.decision,
         reasons=against,
         judged_on=judged_on,

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +105,17 @@ def _as_nobody_special() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL server without its database's name; it lives as long as the tests."""
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A server that can be stopped; `url` lacks the name of its database."""
+
+    url: str
+    start: Callable[[], object]
+    stop: Callable[[], object]
+
+
+@contextmanager
+def _postgresql() -> Iterator[PostgreSQL]:
     initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
     if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
@@ -118,17 +128,37 @@ def postgresql() -> Iterator[str]:
     said: dict[str, Any] = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL, **identity}
     data, log = str(folder / "data"), str(folder / "log")
     options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    start = [pg_ctl, "-D", data, "-l", log, "-o", options, "-w", "start"]
+    stop = [pg_ctl, "-D", data, "-m", "immediate", "-w", "stop"]
     try:
         subprocess.run(
             [initdb, "-D", data, "-U", "osteon", "-A", "trust", "-E", "UTF8", "--no-sync"], **said
         )
-        subprocess.run([pg_ctl, "-D", data, "-l", log, "-o", options, "-w", "start"], **said)
+        subprocess.run(start, **said)
         try:
-            yield f"postgresql://osteon@/{{name}}?host={folder}"
+            yield PostgreSQL(
+                f"postgresql://osteon@/{{name}}?host={folder}",
+                start=lambda: subprocess.run(start, **said),
+                stop=lambda: subprocess.run(stop, **said),
+            )
         finally:
-            subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "-w", "stop"], **said)
+            subprocess.run(stop, **(said | {"check": False, "stderr": subprocess.DEVNULL}))
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server without its database's name; it lives as long as the tests."""
+    with _postgresql() as server:
+        yield server.url
+
+
+@pytest.fixture
+def stoppable_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of one test's own, running."""
+    with _postgresql() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

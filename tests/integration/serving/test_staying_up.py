@@ -387,6 +387,30 @@ def test_what_was_asked_before_it_ends_is_answered_and_it_starts_again_from_the_
         away.rename(database)
 
 
+def test_without_postgresql_it_starts_and_answers_once_it_can_record(
+    versions: tuple[Path, Version, Version], stoppable_postgresql: Any, tmp_path: Path
+) -> None:
+    server = stoppable_postgresql
+    url = server.url.format(name="postgres")
+    settings = {"OSTEON_STATE_DIR": str(tmp_path / "state"), "OSTEON_DATABASE_URL": url}
+    site = Site(versions[0], settings)
+    server.stop()
+    with site.serving() as service:
+        request = service.request()
+        assert service.predict(request).status_code == 503
+        assert service.get("/health/ready").status_code == 503
+        assert service.get("/v1/models").json()["models"][0]["name"] == NAME
+        server.start()
+        assert service.predict(request).status_code == 200
+        wait_until(lambda: service.ready()["status"] == "ready", "it must be well")
+        server.stop()
+        assert service.predict(request).status_code == 503
+        server.start()
+        assert service.predict(request).status_code == 200
+    records = [record["action"] for record in site.records()]
+    assert sorted(records) == ["predict", "predict", "start", "stop"]
+
+
 def _refused(service: Service) -> bool:
     try:
         service.get("/health/live")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -39,13 +42,33 @@ def registered(trained: Any, workplace: Any) -> Any:
     return workplace
 
 
+def decided(place: Any) -> list[tuple[str, str, str]]:
+    """Return what the audit trail holds of versions, the oldest first."""
+    out = place.folder / "audit.ndjson"
+    assert place.run("audit", "verify").code == 0
+    assert place.run("audit", "export", "--out", str(out)).code == 0
+    with place.entered():
+        from serving.audit.opening import database_of
+        from serving.settings import read_settings
+        from serving.tables import RECORDS
+
+        with closing(database_of(read_settings())) as database, database.reading() as connection:
+            rows = connection.execute(select(RECORDS.c.body).order_by(RECORDS.c.seq)).scalars()
+            records = [json.loads(body) for body in rows]
+    assert all(record["actor"].startswith("command:") for record in records)
+    return [(r["action"], r["status"], r["models"][0]["version"]) for r in records]
+
+
 def champion(place: Any) -> str:
     listed = place.run("registry", MODEL, "--json").json["versions"]
     (version,) = [one["version"] for one in listed if "champion" in one["aliases"]]
     return str(version)
 
 
-def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(registered: Any) -> None:
+def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(
+    registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSTEON_STATE_DIR", str(registered.folder / "state"))
     worse = registered.run("promote", MODEL, "2", "--json")
     assert worse.code == 1
     (reason,) = worse.json["reasons"]
@@ -56,6 +79,21 @@ def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(regist
     # Version 2 was never approved, so it is passed over.
     back = registered.run("rollback", MODEL, "--json")
     assert back.json == {"name": MODEL, "version": "1", "alias": "champion"}
+    assert champion(registered) == "1"
+    assert decided(registered) == [
+        ("promoted", "refused", "2"),
+        ("promoted", "ok", "3"),
+        ("rolled_back", "ok", "1"),
+    ]
+
+
+def test_nothing_is_promoted_that_cannot_be_recorded(
+    registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"sqlite:///{registered.folder / 'run.toml' / 'osteon.db'}"
+    (registered.folder / "run.toml").touch()
+    monkeypatch.setenv("OSTEON_DATABASE_URL", nowhere)
+    assert registered.run("promote", MODEL, "3", "--json").code == 3
     assert champion(registered) == "1"
 
 
