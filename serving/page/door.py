@@ -33,6 +33,12 @@ _DOORS: Mapping[str, Door] = {
         "You had been signed in for as long as this service allows.",
         "Sign in again",
     ),
+    "replaced": Door(
+        "Osteon was opened again",
+        "You opened Osteon again in another window or tab, which goes on there. What was entered "
+        "in this one is gone.",
+        "Go on here",
+    ),
     "away": Door(_NOT, "Osteon opens from the record system here: open it for a patient there."),
     "late": Door(
         _NOT,

@@ -22,7 +22,14 @@ __all__ = ["came_back", "router", "said", "sent_away", "session_of", "sign_in_of
 router = APIRouter(include_in_schema=False)
 
 _BY_ITSELF = ("idle", "lifetime")
-_STATUS = {"unreachable": 503, "ok": 200, "idle": 200, "lifetime": 200, "away": 200}
+_STATUS = {
+    "unreachable": 503,
+    "ok": 200,
+    "idle": 200,
+    "lifetime": 200,
+    "replaced": 200,
+    "away": 200,
+}
 
 
 class PageSession(BaseModel):
@@ -66,7 +73,7 @@ def sign_out(request: Request, why: str = "ok") -> Response:
 @router.get("/signed-out")
 def signed_out(why: str = "ok") -> Response:
     """Opened by a browser after signing out, by hand or by not being used."""
-    return said(why if why in _BY_ITSELF else "ok")
+    return said(why if why in (*_BY_ITSELF, "replaced") else "ok")
 
 
 @router.get("/page/session")

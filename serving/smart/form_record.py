@@ -322,6 +322,6 @@ def _name(observation: Resource, variables: Mapping[str, Variable]) -> str:
 
 
 def _said(message: str) -> str:
-    """Return a rule without the name of the variable that it begins with."""
-    first, _, rest = message.partition(" ")
-    return rest if first in VARIABLES or rest.startswith("must ") else message
+    """Return a rule without the name it begins with, and without advice to who sent the value."""
+    first, _, rest = f"{message.partition('. ')[0].rstrip('.')}.".partition(" ")
+    return rest if first in VARIABLES or rest.startswith("must ") else f"{first} {rest}"

@@ -1,5 +1,5 @@
 // What was typed, as the request that /v1/predict takes; values stay in this tab's memory.
-import { headers, leave } from "./session.js";
+import { askAgain, headers, leave } from "./session.js";
 import { dateText, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
@@ -106,6 +106,7 @@ export async function post(address, body) {
     cache: "no-store",
   });
   if (response.status === 401) leave("idle");
+  if (response.status === 403) await askAgain();
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error("refused"), { problem: answer });
   return answer;

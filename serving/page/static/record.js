@@ -5,6 +5,7 @@ import { dateText, make, text } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let isOpen = false;
+let newest = 0;
 
 /** Read the record of a page that an EHR opened; return whether there is one. */
 export async function openRecord() {
@@ -17,11 +18,17 @@ export async function openRecord() {
 export async function readRecord() {
   const body = entries.timeZero();
   if (!isOpen || !body) return false;
+  const mine = ++newest;
+  // What was asked before another time zero, or for a patient before this one, is never shown.
+  const isWanted = () => isOpen && mine === newest;
   $("record").hidden = false;
   $("record-said").textContent = text("record-reading");
   try {
-    show(await entries.post("/page/record", { time_zero: body }));
+    const found = await entries.post("/page/record", { time_zero: body });
+    if (!isWanted()) return false;
+    show(found);
   } catch {
+    if (!isWanted()) return false;
     entries.clearFilled();
     $("patient").hidden = true;
     $("record-unread").hidden = true;

@@ -18,6 +18,8 @@ async function ask() {
   if (response.status === 401) leave("idle");
   if (!response.ok) throw new Error("no session");
   const found = await response.json();
+  // Another launch or sign-in in this browser: what is entered here is of a session that is gone.
+  if (latest && latest.csrf !== found.csrf) leave("replaced");
   latest = { ...found, endsAt: Date.now() + 1_000 * found.seconds_left };
   return latest;
 }
@@ -39,6 +41,13 @@ export async function known() {
     asked = ask();
     return asked;
   }
+}
+
+/** Look what became of the session, of which a request says that it may not do this. */
+export async function askAgain() {
+  if (!signedIn) return;
+  asked = ask();
+  await known().catch(() => null);
 }
 
 /** Leave the page at once, with everything on it. */

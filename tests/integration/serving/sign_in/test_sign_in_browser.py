@@ -191,6 +191,39 @@ def test_another_time_zero_fills_in_what_was_known_then_and_keeps_what_was_typed
 
 
 @pytest.mark.usefixtures("record")
+def test_a_record_that_comes_late_is_not_laid_into_the_form_of_another_patient(
+    client: httpx.Client, provider: Any, browser: Windows
+) -> None:
+    page = open_launch(client, provider, browser)
+    page.get_by_label("In ICU", exact=True).check()
+    held: list[Any] = []
+    page.route("**/page/record", lambda route: held.append(route))
+    page.get_by_role("button", name="Read the record again").click()
+    page.wait_for_timeout(100)
+    page.get_by_role("button", name="Clear all").click()
+    [waiting] = held
+    with page.expect_response("**/page/record"):
+        waiting.continue_()
+    page.wait_for_timeout(200)
+    assert page.locator("#v-lactate").input_value() == ""
+    assert not page.locator("#patient").is_visible()
+
+
+@pytest.mark.usefixtures("record")
+def test_a_second_launch_takes_the_first_ones_page_away(
+    client: httpx.Client, provider: Any, browser: Windows
+) -> None:
+    first = open_launch(client, provider, browser)
+    second = first.context.new_page()
+    second.goto(f"{client.base_url}/launch?{urlencode({'iss': provider.fhir, 'launch': 'l2'})}")
+    second.get_by_text("values are filled in").wait_for()
+    first.get_by_role("button", name="Read the record again").click()
+    first.get_by_role("heading", name="Osteon was opened again").wait_for()
+    assert first.get_by_text("Okafor").count() == 0
+    assert second.locator("#patient").is_visible()
+
+
+@pytest.mark.usefixtures("record")
 def test_a_record_that_cannot_be_read_leaves_the_form_empty_and_says_so(
     client: httpx.Client, provider: Any, browser: Windows
 ) -> None:
