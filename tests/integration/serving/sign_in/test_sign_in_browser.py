@@ -122,7 +122,8 @@ def test_a_session_that_ended_on_the_server_takes_the_page_away(
     client: httpx.Client, browser: Windows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_page(client, browser)
-    page.get_by_label("In ICU", exact=True).check()
+    with page.expect_response("**/page/entries"):
+        page.get_by_label("In ICU", exact=True).check()
     real = sealed._now
     monkeypatch.setattr(sealed, "_now", lambda: real() + 901)
     page.get_by_role("button", name="Fill in").click()
