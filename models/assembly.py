@@ -15,6 +15,7 @@ from models.competing import CompetingCurve
 from models.encoding import outer_share
 from models.fitting import Choices, Part
 from models.inference import BUNDLE_FORMAT, RiskModel
+from models.joint import fit_joint
 from models.matrices import expit
 from models.novelty import fit_novelty
 from models.prediction import Prediction
@@ -121,6 +122,7 @@ def _contract(
             "seed": s.random_state,
         },
         "example": _example(cohort),
+        "joint": fit_joint(cohort.frame, cohort.encoding),
         "cohort_risk": [0.0] * len(grid),
         "guard": {
             "information": {f["variable"]: 1.0 for f in features},

@@ -44,6 +44,7 @@ _CODE = (
     "columns.py",
     "asking.py",
     "inference.py",
+    "next_best.py",
     "pyfunc.py",
 )
 """What a bundle's `model.py` is made of, in the order of their imports."""

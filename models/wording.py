@@ -13,7 +13,9 @@ __all__ = [
     "NOT_MEASURED",
     "Mover",
     "estimate_sentence",
+    "menu_sentence",
     "mover_sentences",
+    "narrowing_sentence",
     "refusal_sentence",
 ]
 
@@ -120,6 +122,59 @@ def mover_sentences(movers: Sequence[Mover], *, horizon_days: float) -> list[str
     if any(mover.estradiol for mover in shown):
         sentences.append(_ESTRADIOL)
     return sentences
+
+
+def narrowing_sentence(
+    *, label: str, horizon_days: float, now: tuple[float, float], then: tuple[float, float]
+) -> str:
+    """Say how a value that was not given would narrow an interval; it is no advice to order it.
+
+    Examples
+    --------
+    >>> narrowing_sentence(label="CTX", horizon_days=28, now=(0.18, 0.29), then=(0.19, 0.27))
+    'At 28 days, if already available, CTX would narrow 18-29 to about 19-27; not a recommendation \
+to order.'
+    """
+    (low, high), (new_low, new_high) = now, then
+    return (
+        f"At {horizon_days:g} days, if already available, {label} would narrow "
+        f"{_of_100(low)}-{_of_100(high)} to about {_of_100(new_low)}-{_of_100(new_high)}; "
+        "not a recommendation to order."
+    )
+
+
+def menu_sentence(*, on_menu: int, missing: int, judged: int, told: int, points: float) -> str:
+    """Say how many tests of the site's menu would narrow the interval, or that none would.
+
+    Parameters
+    ----------
+    on_menu : int
+        Tests on the site's menu.
+    missing : int
+        Those that the model reads and that were not measured.
+    judged : int
+        Those of them that enough patients had in training to be simulated.
+    told : int
+        Those expected to narrow the interval by `points` or more.
+    points : float
+        Points of risk.
+    """
+    if not on_menu:
+        return "This site has stated no menu of tests, so none was looked at."
+    if not missing:
+        return "Every test on this site's menu that the model reads was measured."
+    looked = f"Of {missing} tests on this site's menu that were not measured, "
+    if missing == 1:
+        looked = "Of the one test on this site's menu that was not measured, "
+    if not judged:
+        return f"{looked}none could be simulated: too few patients had one in training."
+    unjudged = f" {missing - judged} could not be simulated." if judged < missing else ""
+    if not told:
+        return f"{looked}none is expected to narrow the interval by {points:g} points.{unjudged}"
+    return (
+        f"{looked}{told} {'is' if told == 1 else 'are'} expected to narrow the interval by "
+        f"{points:g} points or more. Simulated; not a recommendation to order.{unjudged}"
+    )
 
 
 def refusal_sentence(messages: Sequence[str]) -> str:

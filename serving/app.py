@@ -140,7 +140,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.served = Served(models)
+    app.state.served = Served(models, menu=settings.menu)
     app.state.settings = settings
     app.state.trail = trail
     app.state.metrics = Metrics()

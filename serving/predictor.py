@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from models.inference import Prediction as RawPrediction
 from models.wording import NOTICE
 from serving.asked import Answered, Identity
 from serving.explaining import NOT_MEASURED, contributions, pathway_points
+from serving.next_best import next_best
 from serving.patient import Patient, not_used, read_patient
 from serving.problems import FieldProblem, NoChampion, RequestBroken
 from serving.schemas import (
@@ -127,7 +129,7 @@ def _computed(request: PredictRequest, served: Served) -> Answered:
     models = served.find(request.outcomes)
     patients = _read(request, models)
     predictions = [
-        _prediction(model, patient, request.horizons_days, request.explain)
+        _prediction(model, patient, request, served.menu)
         for model, patient in zip(models, patients, strict=True)
     ]
     return Answered(request, models, predictions)
@@ -186,11 +188,12 @@ def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> lis
 def _prediction(
     model: ServedModel,
     patient: Patient,
-    horizons_days: Sequence[float] | None,
-    explain: bool,
+    request: PredictRequest,
+    menu: Sequence[str],
 ) -> Prediction:
+    table = table_of_patient(model, patient)
     raw, curve = model.loaded.risk_model.predict_with_curve(
-        table_of_patient(model, patient), horizons_days, explain=explain
+        table, request.horizons_days, explain=request.explain
     )
     refusals = [Remark.model_validate(refusal) for refusal in raw.refusals[0]]
     missing = [
@@ -198,18 +201,21 @@ def _prediction(
     ]
     refused = raw.status[0] == "refused"
     risks = [] if refused else [_said(model, risk) for risk in _risks(model, patient, raw)]
+    told: dict[str, Any] = {"next_best": []}
+    if request.next_best and not refused:
+        told = next_best(model, table, raw, menu)
     return Prediction(
         outcome=model.contract["outcome"],
         status="refused" if refused else "ok",
         model=model.identity,
         risks=risks,
-        next_best=[],
         curve=[] if refused else _curve_points(curve),
         summary=_summary(model, risks, refusals),
         missing=missing,
         ignored=[*patient.ignored, *_unused(model, patient)],
         warnings=_warnings(model, patient, raw),
         refusals=refusals,
+        **told,
     )
 
 

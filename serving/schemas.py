@@ -27,11 +27,13 @@ from serving.problems import RULE_PREFIX
 __all__ = [
     "Contribution",
     "CurvePoint",
+    "ExpectedInterval",
     "HorizonDays",
     "Ignored",
     "Interval",
     "ModelName",
     "Name",
+    "NextBest",
     "PathwayPoints",
     "PredictRequest",
     "PredictResponse",
@@ -165,6 +167,11 @@ class PredictRequest(_Sent):
     explain: StrictBool = Field(
         default=True, description="Whether to say what moved the risk: contributions and pathways."
     )
+    next_best: StrictBool = Field(
+        default=False,
+        description="Whether to say which tests of the site's menu, if already available, would "
+        "narrow the interval; no recommendation to order any.",
+    )
 
 
 class _Given(BaseModel):
@@ -236,12 +243,34 @@ class CurvePoint(_Given):
     competing_risk: float | None = Field(description="As at the horizons.")
 
 
+class ExpectedInterval(_Given):
+    """Mean ends of the interval over the values drawn."""
+
+    low: float
+    high: float
+
+
 class Remark(_Given):
     """A warning or a refusal."""
 
     code: str
     message: str
     variables: list[str]
+
+
+class NextBest(_Given):
+    """What to expect of the interval by one horizon once the value of a missing test is known.
+
+    By simulation; the error is the standard error that the finite number of draws leaves.
+    """
+
+    variable: str
+    horizon_days: int | float
+    expected_interval: ExpectedInterval
+    narrowing_points: float = Field(description="Width now minus expected width, in points.")
+    narrowing_error_points: float
+    change_points: float = Field(description="Expected absolute change of the risk, in points.")
+    message: str
 
 
 class Ignored(_Given):
@@ -268,7 +297,12 @@ class Prediction(_Given):
     status: Literal["ok", "refused"]
     model: ModelName
     risks: list[Risk]
-    next_best: list[Remark] = Field(max_length=0, description="Reserved.")
+    next_best: list[NextBest] = Field(
+        description="Where asked for, the largest narrowing first; at least 2 points each."
+    )
+    next_best_summary: str | None = Field(
+        default=None, description="What it says in plain words; null where it was not asked for."
+    )
     curve: list[CurvePoint]
     summary: str
     missing: list[str]

@@ -122,6 +122,8 @@ class Served:
     models : iterable of ServedModel
     degraded : sequence of Reason
         Why that may be less, or older, than it should be.
+    menu : sequence of str
+        Tests that the site can order, by catalogue name: what "what to measure next" speaks of.
 
     Raises
     ------
@@ -129,9 +131,16 @@ class Served:
         If two have the same name.
     """
 
-    def __init__(self, models: Iterable[ServedModel], *, degraded: Sequence[Reason] = ()) -> None:
+    def __init__(
+        self,
+        models: Iterable[ServedModel],
+        *,
+        degraded: Sequence[Reason] = (),
+        menu: Sequence[str] = (),
+    ) -> None:
         self.models = tuple(models)
         self.degraded = tuple(degraded)
+        self.menu = tuple(menu)
         self.asked: Asked | None = None
         self._by_word = {model.asked_as: model for model in self.models}
         if len(self._by_word) < len(self.models):

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         How often the registry is asked for a new champion.
     shutdown_seconds : int
         How long requests in work have to end when the service is stopped.
+    menu : tuple of str
+        Laboratory tests that the site can order, by catalogue name, comma-separated in the
+        environment: what `next_best` may speak of. Never scans, treatments or scores by hand.
     max_body_bytes : int
         The longest request body that is read.
     state_dir : Path
@@ -114,6 +117,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     registry_poll_seconds: int = Field(default=30, ge=1)
     shutdown_seconds: int = Field(default=20, ge=1)
+    menu: Annotated[tuple[str, ...], NoDecode] = ()
     max_body_bytes: int = Field(default=1_048_576, ge=1)
     state_dir: Path = Path(".osteon")
     database_url: SecretStr | None = None
@@ -151,6 +155,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "names",
+        "menu",
         "oidc_issuers",
         "trusted_proxies",
         "cds_origins",
@@ -164,6 +169,15 @@ class Settings(BaseSettings):
         if not isinstance(names, str):
             return names
         return tuple(name.strip() for name in names.split(",") if name.strip())
+
+    @field_validator("menu")
+    @classmethod
+    def _tests(cls, menu: tuple[str, ...]) -> tuple[str, ...]:
+        from serving.next_best import is_test
+
+        if not all(map(is_test, menu)):
+            raise ValueError("must name laboratory tests of the catalogue")
+        return menu
 
     @field_validator("cds_clients", mode="before")
     @classmethod

@@ -81,7 +81,7 @@ def _follow(app: FastAPI, settings: Settings, line: str, said: TextIO) -> None:
         except OsteonError as error:
             refused.append(Refused(name=kept.name, version=kept.version, message=str(error)))
             models += same
-    served = Served(models, degraded=plan.degraded)
+    served = Served(models, degraded=plan.degraded, menu=settings.menu)
     front_page(served)  # drawn now, so that the first clinician does not wait
     swap(app, served)
     _say(said, Told(refused=tuple(refused)))

@@ -23,11 +23,11 @@ __all__ = ["door_page", "facts_page", "front_page"]
 
 def front_page(served: Served, *, signed_in: bool = False) -> str:
     """Return the page for the models that are served now, with or without a way to sign out."""
-    return _front_page(served.models, signed_in)
+    return _front_page(served.models, bool(served.menu), signed_in)
 
 
 @lru_cache(maxsize=4)
-def _front_page(models: Sequence[ServedModel], signed_in: bool) -> str:
+def _front_page(models: Sequence[ServedModel], menu: bool, signed_in: bool) -> str:
     # Nothing on it depends on who asks, only on whether anybody has signed in.
     served = Served(models)
     return _template("page.html").render(
@@ -37,7 +37,7 @@ def _front_page(models: Sequence[ServedModel], signed_in: bool) -> str:
         places=places(served),
         groups=groups(served),
         models=served.models,
-        data=_data(served.models),
+        data={**_data(served.models), "menu": menu},
     )
 
 

@@ -18,7 +18,8 @@ export function showAnswer(answer, context) {
   list($("refusals"), prediction.refusals.map((one) => one.message));
   list($("warnings"), prediction.warnings.map(warning));
   list($("ignored"), prediction.ignored.map((one) => label(one.variable)));
-  list($("next"), prediction.next_best.map((one) => one.message));
+  $("next").hidden = true;
+  $("next-ask").hidden = !context.menu || prediction.risks.length === 0;
   showMissing(prediction.missing);
   showEntered(context.asked);
   const { name, version } = prediction.model;
@@ -39,6 +40,16 @@ export function showAnswer(answer, context) {
   showCheck(answer, context);
   // The numbers above are painted first: charts take longer, and may wait for Plotly.
   requestAnimationFrame(() => setTimeout(drawCharts));
+}
+
+/** Say which tests of the site's menu would narrow the interval: of each test, where it is most. */
+export function showNextBest({ next_best, next_best_summary }) {
+  const most = new Map();
+  for (const one of next_best) if (!most.has(one.variable)) most.set(one.variable, one.message);
+  list($("next"), [...most.values()]);
+  $("next-said").textContent = next_best_summary;
+  $("next").hidden = false;
+  $("next-ask").hidden = true;
 }
 
 function list(block, messages) {

@@ -1,5 +1,5 @@
 // The steps of the page: enter, check, read. Only this file knows which one is shown.
-import { showAnswer } from "./answer.js";
+import { showAnswer, showNextBest } from "./answer.js";
 import { loadPlotly } from "./charts.js";
 import { resetCheck } from "./check.js";
 import * as entries from "./entries.js";
@@ -149,6 +149,7 @@ async function predict() {
       madeUp,
       pathways: data.pathways,
       facts: data.models[model()],
+      menu: data.menu,
       population: chosen.dataset.population,
     });
     $("answer-title").focus();
@@ -160,6 +161,16 @@ async function predict() {
       low: Math.round(100 * one.interval.low),
       high: Math.round(100 * one.interval.high),
     });
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Ask again for the very patient that is shown, with what would narrow the interval. */
+async function nextBest() {
+  try {
+    const body = { ...entries.read(model()).body, explain: false, next_best: true };
+    showNextBest((await entries.post("/v1/predict", body)).predictions[0]);
   } catch (error) {
     failed(error);
   }
@@ -205,6 +216,7 @@ const deeds = {
   },
   print: printAnswer,
   "check-reset": resetCheck,
+  "next-best": nextBest,
 };
 
 document.addEventListener("click", (event) => {
