@@ -101,6 +101,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
     served: Served = app.state.served
+    if served.models:
+        outcomes = schemas["PredictRequest"]["properties"]["outcomes"]
+        outcomes["items"]["enum"] = served.answerable
     request = example_request(served)
     operation = document["paths"]["/v1/predict"]["post"]
     operation["requestBody"]["content"]["application/json"]["example"] = request

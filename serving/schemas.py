@@ -118,7 +118,9 @@ Time = Annotated[datetime, PlainValidator(_time, json_schema_input_type=datetime
 BirthDate = Annotated[date, PlainValidator(_date, json_schema_input_type=date)]
 Value = Annotated[float | str | bool, PlainValidator(_value, float | str | bool)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-HorizonDays = Annotated[float, PlainValidator(_days, json_schema_input_type=float)]
+HorizonDays = Annotated[
+    float, PlainValidator(_days, json_schema_input_type=Annotated[float, Field(gt=0)])
+]
 Horizons = Annotated[
     list[HorizonDays],
     Field(min_length=1, max_length=_MAX_HORIZONS),

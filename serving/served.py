@@ -152,6 +152,12 @@ class Served:
         same.asked = asked
         return same
 
+    @property
+    def answerable(self) -> list[str]:
+        """What can be asked for in `outcomes`, and is then answered by one model."""
+        words = sorted({*OUTCOMES, *self._by_word})
+        return [word for word in words if len(self._candidates(word)) == 1]
+
     def require_any(self) -> None:
         """Raise NoChampion if no model is served."""
         if not self.models:
