@@ -23,6 +23,7 @@ from serving.page.rendering import front_page
 from serving.plan import Failure, Plan, Refused, Told
 from serving.served import Served, ServedModel
 from serving.settings import Settings, read_settings
+from serving.timed_heads import TimedHeads
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -45,6 +46,7 @@ def main() -> None:
     # Our own access log replaces uvicorn's, which prints the address as it was sent.
     config = uvicorn.Config(
         app,
+        http=TimedHeads,
         log_config=None,
         access_log=False,
         server_header=False,

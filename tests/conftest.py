@@ -210,7 +210,11 @@ def _running(app: FastAPI) -> Iterator[httpx.Client]:
     import httpx
     import uvicorn
 
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
+    from serving.timed_heads import TimedHeads
+
+    config = uvicorn.Config(
+        app, http=TimedHeads, port=0, log_config=None, access_log=False, server_header=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serving import door
+from serving import door, timed_heads
 from serving.app import create_app
 from serving.settings import Settings
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SENTINEL = "Sentinel4711"
 JSON = {"content-type": "application/json"}
+PATHS = ("/v1/predict", "/v1/predict/batch", "/v1/outcomes", "/page/entries")
 VALID: dict[str, Any] = {
     "patient_id": "p",
     "time_zero": "2026-11-01T08:00:00+01:00",
@@ -132,3 +134,117 @@ def test_a_slow_client_is_not_waited_for(
     assert status_of(answer) == 408
     assert SENTINEL.encode() not in answer
     assert client.get("/health/live").status_code == 200
+
+
+def test_a_slow_head_is_not_waited_for(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_heads, "_SECONDS_FOR_A_HEAD", 0.3)
+    address = (client.base_url.host, client.base_url.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n")
+        answer, sent = b"", 0
+        connection.settimeout(0.05)
+        while sent < 100:  # a byte now and then, as long as somebody listens
+            try:
+                part = connection.recv(65_536)
+                answer += part
+                if not part:
+                    break
+            except TimeoutError:
+                with suppress(OSError):
+                    connection.sendall(b"X-Sentinel4711: a\r\n" if sent == 0 else b"X")
+                sent += 1
+    assert status_of(answer) == 408
+    assert SENTINEL.encode() not in answer
+    assert client.get("/health/live").status_code == 200
+
+
+def test_who_says_nothing_is_not_waited_for(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_heads, "_SECONDS_FOR_A_HEAD", 0.3)
+    assert status_of(raw(client, b"")) == 408
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"patient_id": ' * 50_000,
+        b'{"patient_id": "Sentinel4711"',
+        b"\xff\xfeSentinel4711",
+        b"",
+        b"null",
+        b'["Sentinel4711"]',
+    ],
+    ids=["deep list", "deep object", "cut short", "no UTF-8", "empty", "null", "list"],
+)
+def test_a_body_that_is_no_request_is_refused(client: httpx.Client, path: str, body: bytes) -> None:
+    answer = client.post(path, content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert SENTINEL not in answer.text
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
+def test_a_number_that_is_none_is_refused(client: httpx.Client, number: str) -> None:
+    body = json.dumps(VALID).replace("2.8", number)
+    answer = client.post("/v1/predict", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert [entry["field"] for entry in answer.json()["errors"]] == ["measurements[0].value"]
+    assert number not in answer.text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"unit": "Sentinel4711"},
+        {"unit": "Sentinel4711" * 1_000},
+        {"variable": "Sentinel4711"},
+        {"variable": "lactate\r\nSentinel4711: a"},
+        {"loinc": "Sentinel4711"},
+        {"assay": "x" * 10_000},
+        {"comparator": "Sentinel4711"},
+        {"value": {"Sentinel4711": 1}},
+        {"value": "1,471"},
+        {"Sentinel4711": 1},
+    ],
+    ids=str,
+)
+def test_a_measurement_that_breaks_a_rule_is_refused(
+    client: httpx.Client, changed: dict[str, Any]
+) -> None:
+    broken = VALID | {"measurements": [VALID["measurements"][0] | changed]}
+    answer = client.post("/v1/predict", json=broken)
+    assert answer.status_code == 422
+    assert SENTINEL not in answer.text
+    assert "1,471" not in answer.text
+
+
+def test_ten_thousand_measurements_are_refused(client: httpx.Client) -> None:
+    one = VALID["measurements"][0] | {"assay": SENTINEL}
+    answer = client.post("/v1/predict", json=VALID | {"measurements": [one] * 10_000})
+    assert answer.status_code in (413, 422)
+    assert SENTINEL not in answer.text
+    many = [{"variable": "lactate", "value": 1}] * 10_000
+    answer = client.post("/v1/predict", json=VALID | {"measurements": many})
+    assert [entry["rule"] for entry in answer.json()["errors"]] == ["too_many"]
+
+
+def test_fifty_megabytes_that_do_not_say_so_are_not_read(client: httpx.Client) -> None:
+    address = (client.base_url.host, client.base_url.port)
+    part = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        sent = 0
+        with suppress(OSError):  # the service stops reading, and closes
+            while sent < 800:
+                connection.sendall(part)
+                sent += 1
+        answer = connection.recv(65_536)
+    assert sent < 800
+    assert status_of(answer) == 413

@@ -1,0 +1,60 @@
+"""HTTP/1.1 as uvicorn speaks it, to a client that sends the head of its request in time.
+
+Without this, whoever sends a byte of a header now and then keeps a connection for ever. A body that
+dawdles is the door's matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+__all__ = ["TimedHeads"]
+
+_SECONDS_FOR_A_HEAD = 10.0
+
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class TimedHeads(H11Protocol):
+    """The protocol of one connection."""
+
+    _too_late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for the first head."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; once it is a whole head, wait no more."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Start to wait for the next head; before its first byte the connection is idle."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self._too_late is None:
+            self._too_late = self.loop.call_later(_SECONDS_FOR_A_HEAD, self._close)
+
+    def _stop(self) -> None:
+        if self._too_late is not None:
+            self._too_late.cancel()
+            self._too_late = None
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_SLOW)
+            self.transport.close()
