@@ -17,8 +17,10 @@ from training.osteon_fit import outcome_of
 from training.provenance import git_revision, versions
 from training.report.added_value import added_value_section
 from training.report.content import Section, Table
+from training.report.model_sections import columns_left_out
 from training.report.page import report_page
 from training.report.patients import flow_section, missing_table, table_one
+from training.report.study_checklists import study_probast, study_tripod
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
@@ -93,6 +95,7 @@ def write_study_report(study: Study, config: RunConfig, told: Mapping[str, Any])
             ),
         ),
         _variables(study),
+        columns_left_out({"dropped": study.cohort.dropped}),
         sample_size_section(told["sample_size"], patients=told["patients"]),
         added_value_section(told["added_value"], pictures.get("added value", ())),
         validation_section(
@@ -102,6 +105,8 @@ def write_study_report(study: Study, config: RunConfig, told: Mapping[str, Any])
         ),
         instability_section(told["instability"]),
         _limits(),
+        study_tripod(_facts(study), told),
+        study_probast(_facts(study), told),
         _provenance(study, config),
     )
     page = report_page(
@@ -187,6 +192,19 @@ def _estimand(study: Study) -> Section:
     )
 
 
+def _facts(study: Study) -> dict[str, Any]:
+    """Return what the checklists say of the cohort, under the names that a contract has."""
+    return {
+        "name": study.model_name,
+        "outcome_label": study.outcome.label,
+        "event_label": study.outcome.event_label,
+        "competing": _competing(study),
+        "population": study.cohort.population,
+        "time_zero": study.time_zero,
+        "simulated": study.cohort.simulated,
+    }
+
+
 def _variables(study: Study) -> Section:
     rows = []
     used = {variable.name: variable for variable in study.cohort.variables.values()}
@@ -209,8 +227,8 @@ def _limits() -> Section:
             "served.",
             "Intervals resample patients and hold the fitted models fixed. What is said of this "
             "cohort need not hold for others.",
-            "Subgroups, calibration curves, decision curves of one model, explanation, TRIPOD+AI "
-            "and PROBAST+AI are in the report of a training run: osteon train.",
+            "Subgroups, calibration curves, decision curves of one model and explanation are in "
+            "the report of a training run: osteon train.",
         ),
     )
 

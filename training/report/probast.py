@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from training.report.content import Section, Table
 
-__all__ = ["probast_section"]
+__all__ = [
+    "Domain",
+    "concerns",
+    "outcome_domain",
+    "probast_domains",
+    "probast_section",
+    "source_domain",
+]
 
 _FEW_EVENTS = 100
 """Fewer events in an evaluation leave calibration too uncertain (Collins et al. 2016)."""
+
+Domain = tuple[str, str, str]
+"""Its name, what the run shows of it, and the concerns that the run finds."""
 
 _NONE = "none that the run can see; not judged"
 
@@ -46,21 +56,40 @@ def probast_section(
     .. [2] Collins, Ogundimu & Altman. Stat Med 35 (2016) 214-226. doi:10.1002/sim.6787
     """
     development = (
-        ("Participants and data sources", _source(contract), _concerns(_of_patients(contract))),
-        ("Predictors", _predictors(contract), _concerns(())),
-        ("Outcome", _outcome(contract), _concerns(())),
-        ("Analysis", _fit(contract, done), _concerns(_of_fit(contract, done))),
+        (
+            "Participants and data sources",
+            source_domain(contract),
+            concerns(_of_patients(contract)),
+        ),
+        ("Predictors", _predictors(contract), concerns(())),
+        ("Outcome", outcome_domain(contract), concerns(())),
+        ("Analysis", _fit(contract, done), concerns(_of_fit(contract, done))),
     )
     judged = (
         (
             "Participants and data sources",
             _whom(contract, external),
-            _concerns(_of_test(contract, external)),
+            concerns(_of_test(contract, external)),
         ),
-        ("Predictors", "Read as in development, by the model's own contract.", _concerns(())),
-        ("Outcome", _outcome(contract), _concerns(())),
-        ("Analysis", _how_judged(), _concerns(_of_numbers(evaluated))),
+        ("Predictors", "Read as in development, by the model's own contract.", concerns(())),
+        ("Outcome", outcome_domain(contract), concerns(())),
+        ("Analysis", _how_judged(), concerns(_of_numbers(evaluated))),
     )
+    return probast_domains(development, judged)
+
+
+def probast_domains(development: Sequence[Domain], judged: Sequence[Domain]) -> Section:
+    """Return the domains of development and of evaluation.
+
+    Parameters
+    ----------
+    development, judged : sequence of Domain
+        Participants, predictors, outcome and analysis of each.
+
+    Returns
+    -------
+    Section
+    """
     return Section(
         "PROBAST+AI domains",
         (
@@ -90,12 +119,13 @@ def probast_section(
     )
 
 
-def _concerns(found: Iterator[str] | tuple[str, ...]) -> str:
-    concerns = tuple(found)
-    return " ".join(concerns) if concerns else _NONE
+def concerns(found: Iterable[str]) -> str:
+    """Return the concerns that a run finds itself, or that it sees none."""
+    return " ".join(found) or _NONE
 
 
-def _source(contract: Mapping[str, Any]) -> str:
+def source_domain(contract: Mapping[str, Any]) -> str:
+    """Return who the patients are and from when they are looked at."""
     return f"{contract['population'].rstrip('.')}. Time zero: {contract['time_zero']}."
 
 
@@ -113,7 +143,8 @@ def _predictors(contract: Mapping[str, Any]) -> str:
     )
 
 
-def _outcome(contract: Mapping[str, Any]) -> str:
+def outcome_domain(contract: Mapping[str, Any]) -> str:
+    """Return what is counted, and what competes with it."""
     rival = f" {contract['competing'].capitalize()} competes." if contract["competing"] else ""
     return f"{contract['outcome_label']}, counted in days from time zero.{rival}"
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from training.report.content import Section, Table
 
-__all__ = ["tripod_section"]
+__all__ = [
+    "FILLED",
+    "NOT_APPLICABLE",
+    "NOT_DONE",
+    "PARTLY",
+    "Answer",
+    "tripod_answers",
+    "tripod_checklist",
+    "tripod_section",
+]
 
 FILLED, PARTLY, NOT_DONE, NOT_APPLICABLE = "filled", "in part", "not done", "not applicable"
 
@@ -78,7 +87,8 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-_Answer = tuple[str, str]
+Answer = tuple[str, str]
+"""State of an item, and what is known of it."""
 
 
 def tripod_section(
@@ -103,7 +113,21 @@ def tripod_section(
     ----------
     .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
     """
-    answers = _answers(contract, done, external=external)
+    return tripod_checklist(tripod_answers(contract, done, external=external))
+
+
+def tripod_checklist(answers: Mapping[str, Answer]) -> Section:
+    """Return the 27 items with their answers.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answer
+        Every part of the items, as `23a`.
+
+    Returns
+    -------
+    Section
+    """
     rows: list[tuple[str, ...]] = []
     for heading, topics in _TOPICS.items():
         rows.append((heading,))
@@ -126,21 +150,20 @@ def tripod_section(
     )
 
 
-def _answers(
+def tripod_answers(
     contract: Mapping[str, Any], done: Collection[str], *, external: bool
-) -> dict[str, _Answer]:
-    found: dict[str, _Answer] = {}
+) -> dict[str, Answer]:
+    """Return what a run can answer; arguments as `tripod_section` takes them."""
+    found: dict[str, Answer] = {}
     for part in (_front, _data, _outcome_and_predictors, _analysis, _results, _discussion):
         found |= part(contract, done, external)
     return found
 
 
-_Part = Callable[[Mapping[str, Any], Collection[str], bool], dict[str, _Answer]]
+_Part = Callable[[Mapping[str, Any], Collection[str], bool], dict[str, Answer]]
 
 
-def _front(
-    contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, _Answer]:
+def _front(contract: Mapping[str, Any], done: Collection[str], external: bool) -> dict[str, Answer]:
     what = "evaluating" if external else "developing and evaluating"
     return {
         "1": (
@@ -167,7 +190,7 @@ def _front(
     }
 
 
-def _data(contract: Mapping[str, Any], done: Collection[str], external: bool) -> dict[str, _Answer]:
+def _data(contract: Mapping[str, Any], done: Collection[str], external: bool) -> dict[str, Answer]:
     described = "nobody described them" not in contract["population"]
     population = contract["population"].rstrip(".") + "."
     return {
@@ -198,7 +221,7 @@ def _data(contract: Mapping[str, Any], done: Collection[str], external: bool) ->
 
 def _outcome_and_predictors(
     contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, _Answer]:
+) -> dict[str, Answer]:
     death = contract["event_label"] == "deaths"
     objective = (NOT_APPLICABLE, "Death needs no interpretation.")
     return {
@@ -217,7 +240,7 @@ def _outcome_and_predictors(
 
 def _analysis(
     contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, _Answer]:
+) -> dict[str, Answer]:
     size = (
         (FILLED, "Sample size.")
         if "sample size" in done
@@ -255,7 +278,7 @@ def _analysis(
 
 def _results(
     contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, _Answer]:
+) -> dict[str, Answer]:
     metrics = contract["evaluation"]["metrics"]
     intervals = all(m["low"] is not None for m in metrics if m["estimate"] is not None)
     return {
@@ -279,7 +302,7 @@ def _results(
 
 def _discussion(
     contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, _Answer]:
+) -> dict[str, Answer]:
     return {
         "25": (NOT_DONE, _SOMEBODY),
         "26": (PARTLY, "Limits; what was not done is said in each section."),

@@ -61,6 +61,8 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     kept = json.loads((workplace.folder / "o" / "evaluation.json").read_text())
     page = (workplace.folder / "o" / "report.html").read_text()
     assert f"Verdict: {kept['added_value']['verdict']}." in page
+    assert "Added value of a panel of models of death" in page
+    assert "Fewer patients than the sample size asks for." in page
     assert (workplace.folder / "o" / "plots" / "added_value_net_benefit.png").is_file()
     assert kept["added_value"]["primary"] == primary
 
