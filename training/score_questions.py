@@ -43,21 +43,30 @@ class ScoreQuestion:
 
 
 def support2_question(folder: Path | None) -> ScoreQuestion:
-    """Return death in hospital in SUPPORT2, with the three scores of study day 3."""
+    """Return death in hospital in SUPPORT2, with the three scores of study day 3.
+
+    The day of the hospital stay on which the study began is known at time zero: the SUPPORT model
+    has it among its predictors [1]_. It is no length of a stay, as its name lets one think.
+
+    References
+    ----------
+    .. [1] Knaus et al. Ann Intern Med 122 (1995) 191-203.
+       doi:10.7326/0003-4819-122-3-199502010-00007
+    """
     full = read_folder(folder, "support2/support2.csv")
     beside = support2.support2_comparators(folder)
-    cohort = _with(
-        support2.adapt(support2.DATASET.read(None)),
-        beside,
-        Column("aps", VARIABLES["apache3_aps"]),
-    )
+    raw = support2.DATASET.read(None)
+    entered = site_number("hospital_day", "Day in hospital at study entry", "person", "d", 1, 200)
+    cohort = _with(support2.adapt(raw), raw, Column("num_hday", entered))
+    cohort = _with(cohort, beside, Column("aps", VARIABLES["apache3_aps"]))
     outcome = known_at("in_hospital_death", full["hospdead"].eq(1), NOMINAL_HORIZON_DAYS)
     return ScoreQuestion(
         replace(cohort, outcome=outcome),
         ("apache3_aps", "support_sps", "coma_score"),
         "Death in hospital of 9,105 patients of SUPPORT2; the scores are the APACHE III physiology "
-        "score, the SUPPORT physiology score and the coma score of study day 3, not the two "
-        "interviews about daily living.",
+        "score, the SUPPORT physiology score and the coma score of study day 3. Known at entry and "
+        "among the other variables: the day of the hospital stay. Left out: the two interviews "
+        "about daily living.",
     )
 
 
