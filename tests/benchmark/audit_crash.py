@@ -85,15 +85,19 @@ def _one_life(settings: Settings, model: str, connections: int) -> set[str]:
     if settings.database_url is not None:
         environment["OSTEON_DATABASE_URL"] = settings.database_url.get_secret_value()
     command = [sys.executable, "-c", COMMAND, "--port", "0", "--json", "--model", model]
-    process = subprocess.Popen(
-        [*command, "--workers", str(WORKERS)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    log = settings.state_dir / "log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [*command, "--workers", str(WORKERS)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     try:
-        url = json.loads(process.stdout.readline())["url"]
+        printed = process.stdout.readline()
+        assert printed, f"the service must start; it said: {log.read_text()}"
+        url = json.loads(printed)["url"]
         answered: set[str] = set()
         started, dead = threading.Event(), threading.Event()
         with ThreadPoolExecutor(connections) as pool:
