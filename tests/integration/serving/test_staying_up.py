@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from models import registry
+from models.bundle import bundle_sha256
 from models.gate import GateRecord
 from models.registry import Version, register
 from models.tracking import connect
@@ -51,7 +54,7 @@ def promote(version: Version) -> None:
 def versions(
     mortality: ServedModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, Version, Version]]:
-    """A registry with two versions, the first of them champion."""
+    """A registry with two approved versions, the first of them champion."""
     folder = tmp_path_factory.mktemp("registry")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -65,7 +68,8 @@ def versions(
             )
             for number in (1, 2)
         ]
-        promote(made[0])
+        for version in reversed(made):
+            promote(version)
         yield folder, made[0], made[1]
 
 
@@ -255,25 +259,67 @@ def test_a_new_champion_is_swapped_in_whole_under_load(
     assert sum(answers.values()) == sum(record["action"] == "predict" for record in records)
 
 
-def test_a_version_that_nobody_signed_for_is_refused_and_the_old_one_stays(
-    service: Service, site: Site, versions: tuple[Path, Version, Version]
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("no record", "must have a gate record; it has none"),
+        ("record of another", "must speak of the very bundle that is served"),
+        ("changed file", "files must have the hashes"),
+        ("unknown format", "bundle_format must be"),
+    ],
+)
+def test_a_version_that_may_not_be_served_is_refused_and_the_old_one_stays(
+    service: Service,
+    site: Site,
+    versions: tuple[Path, Version, Version],
+    wrong: str,
+    said: str,
+    tmp_path: Path,
 ) -> None:
     _, first, second = versions
     client = connect().MlflowClient()
     before = len(site.records())
-    client.delete_model_version_tag(NAME, second.version, "osteon.gate")
-    client.set_registered_model_alias(NAME, "champion", second.version)
-    wait_until(lambda: service.ready()["status"] == "degraded", "it must say so")
-    said = service.ready()
-    assert said["models"][0]["version"] == first.version
-    (reason,) = said["degraded"]
-    assert reason["code"] == "version_refused"
-    assert f"version {second.version} is refused" in reason["message"]
-    assert service.predict(service.request()).status_code == 200
-    assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
+    record = client.get_model_version(NAME, second.version).tags["osteon.gate"]
+    bundle = bundle_of(second)
+    copytree(bundle, tmp_path / "right")
+    try:
+        if wrong == "no record":
+            client.delete_model_version_tag(NAME, second.version, "osteon.gate")
+        elif wrong == "record of another":
+            other = client.get_model_version(NAME, first.version).tags["osteon.gate"]
+            client.set_model_version_tag(NAME, second.version, "osteon.gate", other)
+        elif wrong == "changed file":
+            (bundle / "contract.json").write_text("{}")
+        else:
+            contract = json.loads((bundle / "contract.json").read_text()) | {"bundle_format": 99}
+            changed = json.dumps(contract).encode()
+            (bundle / "contract.json").write_bytes(changed)
+            manifest = json.loads((bundle / "manifest.json").read_text())
+            manifest["contract.json"] = hashlib.sha256(changed).hexdigest()
+            (bundle / "manifest.json").write_text(json.dumps(manifest))
+        client.set_registered_model_alias(NAME, "champion", second.version)
+        wait_until(lambda: service.ready()["status"] == "degraded", "it must say so")
+        ready = service.ready()
+        assert ready["models"][0]["version"] == first.version
+        (reason,) = ready["degraded"]
+        assert reason["code"] == "version_refused"
+        assert f"version {second.version} is refused" in reason["message"]
+        assert said in reason["message"]
+        assert service.predict(service.request()).status_code == 200
+        assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
+    finally:
+        copytree(tmp_path / "right", bundle, dirs_exist_ok=True)
+        client.set_model_version_tag(NAME, second.version, "osteon.gate", record)
     promote(first)
     wait_until(lambda: service.ready()["status"] == "ready", "it must be over")
-    assert site.actions(after=before) == ["model_refused"]
+    assert site.actions(after=before)[-1] == "model_refused"
+
+
+def bundle_of(version: Version) -> Path:
+    """Return the folder of a version's bundle in the artifact store."""
+    bundles = (path.parent for path in Path.cwd().glob("mlruns/**/manifest.json"))
+    (found,) = (path for path in bundles if bundle_sha256(path) == version.sha256)
+    return found
 
 
 def test_without_the_registry_it_goes_on(service: Service, site: Site) -> None:
