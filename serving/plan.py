@@ -16,7 +16,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: Literal["registry", "version_refused", "model_not_loaded", "worker_lost", "audit"]
+    code: Literal["registry", "version_refused", "audit"]
     message: str
     since: str
 

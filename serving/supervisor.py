@@ -119,7 +119,10 @@ class Supervisor:
 
     async def _go_on(self) -> None:
         """Find what there is to serve, say when each worker serves it, then follow the registry."""
-        self._begin_with(await self._look())
+        sighting = await self._look()
+        self._begin_with(sighting)
+        if sighting.failure is not None:
+            await self._end_watching()
         await self._record()
         self._begun.set()
         for serving in self._serving.values():

@@ -180,7 +180,7 @@ class Service:
 
 
 def wait_until(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)
@@ -308,11 +308,11 @@ def test_a_version_that_may_not_be_served_is_refused_and_the_old_one_stays(
         assert service.predict(service.request()).status_code == 200
         assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
     finally:
+        client.set_registered_model_alias(NAME, "champion", first.version)
         copytree(tmp_path / "right", bundle, dirs_exist_ok=True)
         client.set_model_version_tag(NAME, second.version, "osteon.gate", record)
-    promote(first)
     wait_until(lambda: service.ready()["status"] == "ready", "it must be over")
-    assert site.actions(after=before)[-1] == "model_refused"
+    assert site.actions(after=before) == ["model_refused"]
 
 
 def bundle_of(version: Version) -> Path:
