@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := $(CURDIR)/demo
 DEMO_MODEL := osteon-mortality-support2
+DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
@@ -20,19 +21,29 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Train on real patients, pass the gate, explain one prediction. Everything stays in demo/.
+# Train on real patients, pass the gate, explain one prediction; then train both outcomes on simulated
+# patients with the whole panel of markers, and see what it adds. Everything stays in demo/.
 demo: install
 	@mkdir -p $(DEMO)
 	@test -s $(DEMO)/gate.key || { umask 077; \
 		$(BIN)/python -c 'import secrets; print(secrets.token_hex(32))' > $(DEMO)/gate.key; }
 	@set -e; started=$$(date +%s); export $(DEMO_ENV); \
-	step() { echo; echo "[$$(( $$(date +%s) - started )) s] osteon $$*"; $(BIN)/osteon "$$@"; }; \
+	step() { echo; echo "[$$(( $$(date +%s) - started )) s] osteon $$*"; \
+		$(BIN)/osteon "$$@" > $(DEMO)/printed; cat $(DEMO)/printed; }; \
 	step train --dataset support2 --outcome mortality; \
 	newest=$$($(BIN)/osteon registry $(DEMO_MODEL) --json | $(BIN)/python -c \
 		'import json, sys; print(json.load(sys.stdin)["versions"][0]["version"])'); \
 	step promote $(DEMO_MODEL) $$newest; \
 	step explain --model models:/$(DEMO_MODEL)@champion; \
-	echo; echo "The demo took $$(( $$(date +%s) - started )) s after the install."
+	cohort=$(DEMO)/simulated.parquet; : > $(DEMO)/verdicts; \
+	step simulate --patients 4300 --out $$cohort; \
+	for outcome in mortality fracture; do \
+		step train $$cohort --outcome $$outcome --added-value $(DEMO_PANEL) --over severity,person; \
+		{ echo; echo "Simulated patients, $$outcome:"; \
+		grep -A1 -E '^(Added value|Report:)' $(DEMO)/printed | grep -v -e '^--' -e '^Next'; } \
+			>> $(DEMO)/verdicts; \
+	done; \
+	cat $(DEMO)/verdicts; echo; echo "The demo took $$(( $$(date +%s) - started )) s after the install."
 	@echo "See the run, its plots, report and model card in MLflow's page:"
 	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///demo/mlflow.db"
 	@echo "Serve the champion over HTTP:"
