@@ -46,6 +46,7 @@ __all__ = [
     "Words",
     "as_png",
     "as_svg",
+    "called_simulated",
     "evaluation_figures",
     "example_figures",
     "explanation_figures",
@@ -85,8 +86,22 @@ class Words:
     def of(cls, contract: Mapping[str, Any], population: str | None = None) -> Words:
         """Return the words of a model; patients that are simulated are called so."""
         who = contract["population"] if population is None else population
-        simulated = "Simulated patients. " if contract["simulated"] else ""
-        return cls(contract["event_label"].removesuffix("s"), f"{simulated}{who}")
+        event = contract["event_label"].removesuffix("s")
+        return cls(event, called_simulated(who, simulated=contract["simulated"]))
+
+
+def called_simulated(population: str, *, simulated: bool) -> str:
+    """Return who the patients are; those that are simulated are called so, once.
+
+    Examples
+    --------
+    >>> called_simulated("Adults of two ICUs", simulated=True)
+    'Simulated patients. Adults of two ICUs'
+    >>> called_simulated("Simulated patients (drift): nobody real", simulated=True)
+    'Simulated patients (drift): nobody real'
+    """
+    said = population.startswith("Simulated patients")
+    return f"Simulated patients. {population}" if simulated and not said else population
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from training.cohorts import Study
 from training.comparison_figures import panel_figures, validation_figure
 from training.config import RunConfig
 from training.describing import by_outcome, describe
-from training.figures import Drawn, Words, as_png, recorded_figure
+from training.figures import Drawn, Words, as_png, called_simulated, recorded_figure
 from training.flow import flow_step
 from training.osteon_fit import outcome_of
 from training.provenance import git_revision, versions
@@ -48,8 +48,8 @@ def write_study_report(study: Study, config: RunConfig, told: Mapping[str, Any])
     WrittenPage
     """
     days = _primary(study, told)
-    simulated = "Simulated patients. " if study.cohort.simulated else ""
-    words = Words(_event(study), f"{simulated}{study.cohort.population}")
+    who = called_simulated(study.cohort.population, simulated=study.cohort.simulated)
+    words = Words(_event(study), who)
     groups = by_outcome(
         outcome_of(study.cohort), days, event_label=words.event, competing=_competing(study)
     )
