@@ -8,7 +8,7 @@ DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test lint benchmark
+.PHONY: install demo test lint benchmark benchmark-service
 
 install: .venv/installed
 
@@ -64,4 +64,10 @@ benchmark: install
 	for name in support2 rhc flchain framingham glow support2-comparators mgus2 flchain-xgbse support2-dsm \
 		support2-score rhc-score glow-score; do \
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
+	done
+
+# The service under load, beside MLflow's server of the same model; the last of the three takes long.
+benchmark-service: demo
+	set -e; export $(DEMO_ENV); for script in service_speed openapi_conformance service_load; do \
+		$(BIN)/python tests/benchmark/$$script.py --model models:/$(DEMO_MODEL)@champion; \
 	done

@@ -60,10 +60,11 @@ def main() -> int:
         try:
             assert service.stdout is not None
             address = urlsplit(json.loads(service.stdout.readline())["url"]).netloc
+            worker = worker_of(service.pid)
             patients = different_patients(address, stated.clients)
-            said = compared(address, patients, stated.requests, service.pid)
+            said = compared(address, patients, stated.requests, worker)
             if stated.until:
-                said |= grown(address, patients, stated.until, service.pid, Path(folder))
+                said |= grown(address, patients, stated.until, worker, Path(folder))
                 said["memory_growth"] = round(said["memory_mb"] / said["memory_mb_early"] - 1, 3)
         finally:
             service.terminate()
@@ -167,6 +168,13 @@ def ask(
     connection.request(method, path, body, JSON)
     answer = connection.getresponse()
     return answer.status, answer.read()
+
+
+def worker_of(pid: int) -> int:
+    """Return the one worker that a service started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 1, f"the service must have one worker; it has {len(children)}"
+    return int(children[0])
 
 
 def resident_mb(pid: int) -> float:
