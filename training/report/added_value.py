@@ -26,10 +26,9 @@ _METRICS = {
 }
 
 _SAYS = {
-    "adds": "The panel adds: the whole interval lies above 0, and it may exceed the margin.",
-    "adds no more than 0.01": "The panel adds no more than the margin: the whole interval lies at "
-    "or below it.",
-    "inconclusive": "Inconclusive: the interval holds both no gain and more than the margin.",
+    "adds": "The whole interval lies above 0, and it may exceed the margin.",
+    "adds no more than 0.01": "The whole interval lies at or below the margin.",
+    "inconclusive": "The interval holds both no gain and more than the margin.",
 }
 
 
@@ -139,11 +138,11 @@ def _interval(change: Mapping[str, Any]) -> str:
 
 
 def _plus(value: float | None) -> str:
-    return "" if value is None else f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+    return "" if value is None else f"{value:+z.4f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    return "" if value is None else f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _changes(changes: Sequence[Mapping[str, Any]], resamples: int) -> Table:
