@@ -173,8 +173,11 @@ def ask(
 def worker_of(pid: int) -> int:
     """Return the one worker that a service started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    assert len(children) == 1, f"the service must have one worker; it has {len(children)}"
-    return int(children[0])
+    workers = [
+        one for one in children if b"serving.worker" in Path(f"/proc/{one}/cmdline").read_bytes()
+    ]
+    assert len(workers) == 1, f"the service must have one worker; it has {len(workers)}"
+    return int(workers[0])
 
 
 def resident_mb(pid: int) -> float:
