@@ -102,6 +102,11 @@ def _of_refits(told: _Json) -> dict[str, Answer]:
         "12f": (NOT_APPLICABLE, _NO_MODEL),
         "12g": (FILLED, "Each risk is that of one model, the one fitted without the patient."),
         "14": (NOT_DONE, "No subgroup was looked at; the report of osteon train has them."),
+        "15": (
+            FILLED,
+            "A risk in [0, 1] at each horizon; no classes. Thresholds of a net benefit are told with "
+            "it.",
+        ),
         "16": (FILLED, "Folds of the same patients: none but chance.")
         if held_out is None
         else (PARTLY, "Sites and years never seen tells each apart; they are not described."),
