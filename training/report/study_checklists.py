@@ -104,8 +104,7 @@ def _of_refits(told: _Json) -> dict[str, Answer]:
         "14": (NOT_DONE, "No subgroup was looked at; the report of osteon train has them."),
         "15": (
             FILLED,
-            "A risk in [0, 1] at each horizon; no classes. Thresholds of a net benefit are told with "
-            "it.",
+            "A risk in [0, 1] at each horizon; no classes. A net benefit names its thresholds.",
         ),
         "16": (FILLED, "Folds of the same patients: none but chance.")
         if held_out is None
