@@ -91,12 +91,13 @@ def estimate_sentence(
     fractures within 365 days of time zero (95 % interval 6 to 13). Of 100 such
     patients about 9 would fracture, 29 die first, 62 neither.
     """
-    expected = _of_100(risk)
+    expected = _people(risk)
+    had = events.removesuffix("s") if expected.endswith(" 1") else events
     sentence = (
-        f"Among 100 patients with these recorded values, the model expects about {expected} "
-        f"{events.removesuffix('s') if expected == 1 else events} within {horizon_days:g} "
+        f"Among 100 patients with these recorded values, the model expects {expected} "
+        f"{had} within {horizon_days:g} "
         f"{'day' if horizon_days == 1 else 'days'} of time zero "
-        f"({100 * level:g} % interval {_of_100(low)} to {_of_100(high)})."
+        f"({100 * level:g} % interval {_end(low)} to {_end(high)})."
     )
     if competing_risk is None:
         return sentence
@@ -189,9 +190,24 @@ def _beside_dying_first(risk: float, competing_risk: float, events: str) -> str:
     # A fracture is what one does, too; any other event is had.
     doing = "fracture" if events == "fractures" else f"have such an event ({events})"
     return (
-        f"Of 100 such patients about {happen} would {doing}, {die} die first, "
+        f"Of 100 such patients {_people(risk)} would {doing}, "
+        f"{die if die else _people(competing_risk)} die first, "
         f"{100 - happen - die} neither."
     )
+
+
+def _people(risk: float) -> str:
+    """Return a number of 100 patients in words; a small risk is not none."""
+    of_100 = _of_100(risk)
+    if of_100 == 0:
+        return "fewer than 1"
+    return "more than 99" if of_100 == 100 else f"about {of_100}"
+
+
+def _end(risk: float) -> str:
+    """Return one end of an interval, of 100 patients."""
+    of_100 = _of_100(risk)
+    return "below 1" if of_100 == 0 else "above 99" if of_100 == 100 else str(of_100)
 
 
 def _of_100(risk: float) -> int:

@@ -19,7 +19,7 @@ export function showAnswer(answer, context) {
   list($("warnings"), prediction.warnings.map(warning));
   list($("ignored"), prediction.ignored.map((one) => label(one.variable)));
   $("next").hidden = true;
-  $("next-ask").hidden = !context.menu || prediction.risks.length === 0;
+  $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
   showMissing(prediction.missing);
   showEntered(context.asked);
   const { name, version } = prediction.model;

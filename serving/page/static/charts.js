@@ -135,6 +135,7 @@ export async function drawWaterfall(bars) {
       xaxis: axis(c, { title: { text: text("points") }, range: [0, most * 1.08], zeroline: true }),
       yaxis: axis(c, {
         autorange: "reversed",
+        zeroline: false, // it would strike through the first label
         automargin: true,
         tickmode: "array",
         tickvals: place,

@@ -39,6 +39,37 @@ def test_one_event_is_singular() -> None:
     )
 
 
+def test_a_risk_below_one_in_200_is_not_said_to_be_none() -> None:
+    sentence = estimate_sentence(
+        risk=0.003,
+        low=0.001,
+        high=0.012,
+        level=0.95,
+        horizon_days=28,
+        events="fractures",
+        competing_risk=0.29,
+    )
+    assert sentence == (
+        "Among 100 patients with these recorded values, the model expects fewer than 1 fracture "
+        "within 28 days of time zero (95 % interval below 1 to 1). Of 100 such patients fewer "
+        "than 1 would fracture, 29 die first, 71 neither."
+    )
+
+
+def test_a_risk_above_199_in_200_is_not_said_to_be_certain() -> None:
+    sentence = estimate_sentence(
+        risk=0.997,
+        low=0.98,
+        high=0.999,
+        level=0.95,
+        horizon_days=28,
+        events="deaths",
+        competing_risk=None,
+    )
+    assert "expects more than 99 deaths" in sentence
+    assert "interval 98 to above 99" in sentence
+
+
 def test_a_variable_raised_or_lowered_the_estimate() -> None:
     movers = [Mover("Lactate", 4.21), Mover("Albumin", -1.96), Mover(NOT_MEASURED, 0.6)]
     assert mover_sentences(movers, horizon_days=28) == [
