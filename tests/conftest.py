@@ -190,19 +190,30 @@ def real_fracture(fracture: ServedModel) -> ServedModel:
     return _of_real_patients(fracture)
 
 
-@pytest.fixture(scope="session")
-def sure_fracture() -> ServedModel:
-    """A model of fracture after discharge whose intervals are narrow."""
+def _sure(outcome: str, horizons_days: tuple[float, ...], share: float, events: str) -> ServedModel:
+    """Return a model as if of real patients, of so many that its intervals are narrow."""
     from dataclasses import replace
 
     from data_schema.outcomes import OUTCOMES
 
-    risk_model = _fit(
-        "fracture", (90.0, 180.0), competing_share=0.3, n=1_500, interval_folds=10, max_trees=1
+    fitted = _fit(
+        outcome, horizons_days, competing_share=share, n=1_500, interval_folds=10, max_trees=1
     )
-    model = _of_real_patients(_served(risk_model, "osteon-fracture-simulated", "fractures"))
-    counted = model.loaded.risk_model.with_contract(time_zero=OUTCOMES["fracture"].time_zero)
+    model = _of_real_patients(_served(fitted, f"osteon-{outcome}-simulated", events))
+    counted = model.loaded.risk_model.with_contract(time_zero=OUTCOMES[outcome].time_zero)
     return replace(model, loaded=replace(model.loaded, risk_model=counted))
+
+
+@pytest.fixture(scope="session")
+def sure_mortality() -> ServedModel:
+    """A model of death whose intervals are narrow."""
+    return _sure("mortality", (28.0, 90.0), 0.0, "deaths")
+
+
+@pytest.fixture(scope="session")
+def sure_fracture() -> ServedModel:
+    """A model of fracture after discharge whose intervals are narrow."""
+    return _sure("fracture", (90.0, 180.0), 0.3, "fractures")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -252,11 +253,25 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def client(
-    serve: Any, settings: Settings, real_mortality: ServedModel, sure_fracture: ServedModel
+    serve: Any, settings: Settings, sure_mortality: ServedModel, sure_fracture: ServedModel
 ) -> httpx.Client:
     """A client of it."""
-    opened: httpx.Client = serve(create_app(settings, models=[real_mortality, sure_fracture]))
+    opened: httpx.Client = serve(create_app(settings, models=[sure_mortality, sure_fracture]))
     return opened
+
+
+@pytest.fixture
+def less_sure(sure_mortality: ServedModel) -> Callable[[float], ServedModel]:
+    """Return a function that makes the model of death unsure of what comes after a day."""
+
+    def made(after_days: float) -> ServedModel:
+        fitted = sure_mortality.loaded.risk_model
+        grid, interval = fitted.contract["grid_days"], fitted.contract["interval"]
+        wide = [9.0 if day > after_days else 0.0 for day in grid]
+        unsure = fitted.with_contract(interval=interval | {"squared_bias": wide})
+        return replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=unsure))
+
+    return made
 
 
 @pytest.fixture

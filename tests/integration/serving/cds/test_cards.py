@@ -166,10 +166,10 @@ def test_the_card_says_what_the_prediction_says(
 
 
 def test_a_summary_never_reaches_140_characters(
-    serve: Any, tmp_path: Path, build: Any, real_mortality: ServedModel
+    serve: Any, tmp_path: Path, build: Any, sure_mortality: ServedModel
 ) -> None:
-    named = real_mortality.loaded.risk_model.with_contract(event_label="long words " * 20)
-    model = replace(real_mortality, loaded=replace(real_mortality.loaded, risk_model=named))
+    named = sure_mortality.loaded.risk_model.with_contract(event_label="long words " * 20)
+    model = replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=named))
     client = serve(create_app(Settings(state_dir=tmp_path), models=[model]))
     (card,) = client.post("/cds-services/osteon-mortality", json=build.call()).json()["cards"]
     assert len(card["summary"]) == 139
@@ -184,8 +184,12 @@ def test_a_card_of_fracture_says_who_dies_first(card_of: Card) -> None:
     assert not CAUSAL.search(card["detail"])
 
 
-def test_a_horizon_with_too_wide_an_interval_is_not_shown(card_of: Card) -> None:
-    detail = card_of()["detail"]
+def test_a_horizon_with_too_wide_an_interval_is_not_shown(
+    serve: Any, tmp_path: Path, build: Any, less_sure: Callable[[float], ServedModel]
+) -> None:
+    client = serve(create_app(Settings(state_dir=tmp_path), models=[less_sure(28.0)]))
+    answer = client.post("/cds-services/osteon-mortality", json=build.call())
+    detail = answer.json()["cards"][0]["detail"]
     assert "within 28 days of time zero" in detail
     assert "within 90 days" not in detail
 

@@ -53,10 +53,10 @@ def settings(running: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings
 
 
 @pytest.fixture(scope="module")
-def client(serve: Any, settings: Settings, real_mortality: ServedModel) -> httpx.Client:
+def client(serve: Any, settings: Settings, sure_mortality: ServedModel) -> httpx.Client:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gatekeeper, "_FAILURES_PER_MINUTE", 1_000)  # the tests fail that often
-        opened: httpx.Client = serve(create_app(settings, models=[real_mortality]))
+        opened: httpx.Client = serve(create_app(settings, models=[sure_mortality]))
     return opened
 
 
@@ -153,7 +153,7 @@ def test_cards_feedback_and_tokens_stand_on_either_database(
     running: Any,
     tmp_path: Path,
     database_url: str,
-    real_mortality: ServedModel,
+    sure_mortality: ServedModel,
 ) -> None:
     settings = Settings(
         state_dir=tmp_path / "state",
@@ -163,7 +163,7 @@ def test_cards_feedback_and_tokens_stand_on_either_database(
         cds_clients={ISSUER: f"{running.url}/jwks"},
         icu_locations=("Location/icu-7",),
     )
-    client = serve(create_app(settings, models=[real_mortality]))
+    client = serve(create_app(settings, models=[sure_mortality]))
     once, asked = signed(), build.call()
     (card,) = client.post(SERVICE, json=asked, headers=once).json()["cards"]
     assert client.post(SERVICE, json=asked, headers=once).status_code == 401

@@ -23,7 +23,7 @@ TOKEN = "Fhir.Token-Sentinel"
 
 @pytest.fixture(scope="module")
 def open_client(
-    serve: Any, running: Any, real_mortality: ServedModel, tmp_path_factory: pytest.TempPathFactory
+    serve: Any, running: Any, sure_mortality: ServedModel, tmp_path_factory: pytest.TempPathFactory
 ) -> httpx.Client:
     """A service on loopback that may ask the record's FHIR server and nobody else."""
     settings = Settings(
@@ -31,7 +31,7 @@ def open_client(
         fhir_servers=(f"{running.url}/fhir/",),
         icu_locations=("Location/icu-7",),
     )
-    client: httpx.Client = serve(create_app(settings, models=[real_mortality]))
+    client: httpx.Client = serve(create_app(settings, models=[sure_mortality]))
     return client
 
 

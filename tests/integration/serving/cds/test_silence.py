@@ -113,12 +113,11 @@ def test_there_is_no_card_of_fracture(ask: Ask, build: Any, changed: Changed) ->
     assert (answer.status_code, answer.json()) == (200, {"cards": []})
 
 
-def test_a_death_model_that_is_too_unsure_is_silent(ask: Ask, build: Any) -> None:
-    unsure = build.record(
-        observations=build.bundle(*(build.observation(n) for n in build.codes if n != "albumin"))
-    )
-    unsure["observations"]["entry"].append({"resource": build.observation("albumin", 2.0)})
-    assert ask(prefetch=unsure).json() == {"cards": []}
+def test_a_death_model_that_is_too_unsure_is_silent(
+    build: Any, serve: Any, tmp_path: Path, less_sure: Callable[[float], ServedModel]
+) -> None:
+    client = serve(create_app(Settings(state_dir=tmp_path), models=[less_sure(0.0)]))
+    assert client.post("/cds-services/osteon-mortality", json=build.call()).json() == {"cards": []}
 
 
 def test_a_simulated_model_says_nothing_of_a_patient(
@@ -130,10 +129,10 @@ def test_a_simulated_model_says_nothing_of_a_patient(
 
 
 def test_a_model_of_another_time_zero_says_nothing_at_this_one(
-    build: Any, serve: Any, tmp_path: Path, real_mortality: ServedModel
+    build: Any, serve: Any, tmp_path: Path, sure_mortality: ServedModel
 ) -> None:
-    other = real_mortality.loaded.risk_model.with_contract(time_zero="study day 3")
-    model = replace(real_mortality, loaded=replace(real_mortality.loaded, risk_model=other))
+    other = sure_mortality.loaded.risk_model.with_contract(time_zero="study day 3")
+    model = replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=other))
     client = serve(create_app(Settings(state_dir=tmp_path), models=[model]))
     assert client.post("/cds-services/osteon-mortality", json=build.call()).json() == {"cards": []}
 
