@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from page_speed import FLAGS
-
 THEMES = ("light", "dark")
 SCREENS = {
     "desktop": {"width": 1280, "height": 900},
@@ -103,7 +101,9 @@ def main() -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     pages = {}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
         for theme in THEMES:
             for screen, viewport in SCREENS.items():
                 page = browser.new_context(viewport=viewport, color_scheme=theme).new_page()

@@ -176,8 +176,12 @@ def test_a_port_that_is_taken_is_a_failure_outside(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="bundle"):
-        serve(model=str(tmp_path / "nothing"))
+    asked = [sys.executable, "-m", "osteon", "serve", "--port", "0", "--json"]
+    done = subprocess.run(
+        [*asked, "--model", str(tmp_path / "nothing")], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "bundle" in done.stdout + done.stderr
 
 
 def test_a_model_and_names_at_once_are_wrong_usage() -> None:
