@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from data_schema.errors import UsageError
 from serving.cli import serve
 from serving.cli_audit import audit
 from serving.cli_keys import keys
@@ -46,7 +47,13 @@ __all__ = ["added_value", "check", "evaluate", "explain", "main", "score", "trai
 
 
 def _on_record() -> AbstractContextManager[Callable[..., None]]:
-    from serving.audit.commands import on_record
+    try:
+        from serving.audit.commands import on_record
+    except ModuleNotFoundError as missing:
+        raise UsageError(
+            "a decision about a version goes into the service's audit trail, which needs "
+            f"{missing.name}; it is missing. Install osteon[serve]."
+        ) from None
 
     return on_record()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 from typing import Any
 
@@ -63,6 +64,15 @@ def champion(place: Any) -> str:
     listed = place.run("registry", MODEL, "--json").json["versions"]
     (version,) = [one["version"] for one in listed if "champion" in one["aliases"]]
     return str(version)
+
+
+def test_who_has_no_service_installed_is_told_what_a_promotion_needs(
+    workplace: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "serving.audit.commands", None)
+    told = workplace.run("promote", MODEL, "1")
+    assert told.code == 2
+    assert "Install osteon[serve]" in told.err
 
 
 def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(
