@@ -113,7 +113,7 @@ def compared(address: str, patients: list[bytes], requests: int, pid: int) -> di
     def client(number: int) -> None:
         body, expected = patients[number], alone[number]
         connection = http.client.HTTPConnection(address, timeout=120)
-        for _ in range(requests // len(patients)):
+        for _ in range(-(-requests // len(patients))):
             told = _told(*ask(connection, "POST", "/v1/predict", body))
             kind = "errors" if told is None else "right" if told == expected else "different"
             with lock:
