@@ -1,7 +1,7 @@
 """Tokens of CDS clients: one for each call, signed by a client that the site knows.
 
-CDS Hooks 2.0.1, "Trusting CDS Clients": `none` and every HMAC are refused, the address of the keys
-is the site's own entry and never the token's, and no token is taken twice.
+CDS Hooks 2.0.1, "Trusting CDS Clients": the address of the keys is the site's own entry and never
+the token's, and no token is taken twice.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import jwt
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serving.access.caller import Caller
 from serving.access.published_keys import PublishedKeys
+from serving.access.signed_claims import LEEWAY_SECONDS, signed_claims
 from serving.audit.trail import AuditTrail
 from serving.outbound import get_json
 from serving.tables import USED_TOKENS
@@ -24,8 +24,7 @@ from serving.tables import USED_TOKENS
 __all__ = ["ClientTokens"]
 
 _ALGORITHMS = ("ES384", "RS384")
-_REQUIRED = ["iss", "aud", "exp", "iat", "jti"]
-_LEEWAY_SECONDS = 30
+_REQUIRED = ("iss", "aud", "exp", "iat", "jti")
 # What may live for ever must be remembered for ever.
 _LONGEST_LIFE_SECONDS = 3_600
 _LONGEST_ID = 512
@@ -65,41 +64,32 @@ class ClientTokens:
 
     def _claims(self, text: str, audience: str) -> Mapping[str, Any] | None:
         """Return what a token says, if everything about it holds."""
-        try:
-            header = jwt.get_unverified_header(text)
-            issuer = str(jwt.decode(text, options={"verify_signature": False}).get("iss", ""))
-            keys = self._keys.get(issuer)
-            if keys is None or header.get("alg") not in _ALGORITHMS:
-                return None
-            if header.get("jku", self._clients[issuer]) != self._clients[issuer]:
-                return None
-            if header.get("typ", "JWT") != "JWT":
-                return None
-            key = keys.key(str(header.get("kid", "")))
-            if key is None:
-                return None
-            claims: Mapping[str, Any] = jwt.decode(
-                text,
-                key.key,
-                algorithms=[header["alg"]],
-                audience=audience,
-                issuer=issuer,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": _REQUIRED},
-            )
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        claims = signed_claims(
+            text,
+            self._keys_of,
+            audience=audience,
+            algorithms=_ALGORITHMS,
+            required=_REQUIRED,
+        )
+        if claims is None:
             return None
         lasts = float(claims["exp"]) - time.time()
-        is_short = lasts <= _LONGEST_LIFE_SECONDS + _LEEWAY_SECONDS
+        is_short = lasts <= _LONGEST_LIFE_SECONDS + LEEWAY_SECONDS
         token_id = claims["jti"]
         has_id = isinstance(token_id, str) and 0 < len(token_id) <= _LONGEST_ID
         return claims if is_short and has_id else None
+
+    def _keys_of(self, issuer: str, header: Mapping[str, Any]) -> PublishedKeys | None:
+        """Return the keys of a client that the site knows, if it could have written the header."""
+        address = self._clients.get(issuer)
+        is_known = header.get("jku", address) == address and header.get("typ", "JWT") == "JWT"
+        return self._keys.get(issuer) if is_known else None
 
     def _is_new(self, claims: Mapping[str, Any]) -> bool:
         """Note that a token is used, and return whether it never was before."""
         database, now = self._trail.database, int(time.time())
         token = self._trail.keys.token(claims["iss"], claims["jti"])
-        expires = int(claims["exp"]) + _LEEWAY_SECONDS
+        expires = int(claims["exp"]) + LEEWAY_SECONDS
         kind = sqlite if database.is_sqlite else postgresql
         use = kind.insert(USED_TOKENS).values(token=token, expires=expires)
         use = use.on_conflict_do_nothing().returning(USED_TOKENS.c.token)
