@@ -1,7 +1,11 @@
 """Models on the disk of this machine, to serve when the registry is down; believed only if signed.
 
-<sha256>/     a bundle, named by the hash of its files
-<name>.json   the champion of that name: which bundle, its gate record, and a signature of all
+<sha256>/     a bundle, named by the hash of its files; locked by whoever serves it
+<name>.json   the champion of that name: which bundle, which before it, its gate record, and a
+              signature of all
+
+What is neither a champion nor the one before it nor served by anybody is deleted when a champion is
+kept. Several services may share the folder.
 """
 
 from __future__ import annotations
@@ -10,8 +14,10 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,12 +26,15 @@ from data_schema.errors import GateError, OutsideError
 from models import gate
 from models.bundle import bundle_sha256, read_bundle, write_bundle
 from models.registry import CHAMPION, LoadedModel
+from serving.folder_locks import locked
 from serving.plan import Kept
 from serving.served import ServedModel
 
 __all__ = ["ChampionCache", "read_kept"]
 
 _PURPOSE = b"osteon champion cache"
+_BUNDLE = re.compile(r"[0-9a-f]{64}")
+_UNFINISHED = re.compile(r"[0-9a-f]{64}\..+")
 
 
 class ChampionCache:
@@ -40,7 +49,7 @@ class ChampionCache:
         self._folder = folder
 
     def keep(self, model: ServedModel, key: bytes | None) -> Kept:
-        """Keep a model, whole or not at all.
+        """Keep a model, whole or not at all; if it is a champion, delete what nobody needs now.
 
         Parameters
         ----------
@@ -74,9 +83,12 @@ class ChampionCache:
         )
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._write_bundle(loaded)
-            if key is not None and loaded.gate_text is not None:
-                self._write_entry(kept, loaded.gate_text, key)
+            # Of services that share the folder one at a time keeps models and deletes them.
+            with locked(self._folder):
+                self._write_bundle(loaded)
+                if key is not None and loaded.gate_text is not None:
+                    self._write_entry(kept, loaded.gate_text, key)
+                    self._prune()
         except OSError as error:
             raise OutsideError(
                 f"The folder of OSTEON_STATE_DIR must be writable; it is not ({error.strerror})."
@@ -129,7 +141,7 @@ class ChampionCache:
         folder = self._folder / loaded.sha256
         if folder.is_dir() and _is(folder, loaded.sha256):
             return
-        written = self._folder / f"{loaded.sha256}.{os.getpid()}.{secrets.token_hex(4)}"
+        written = self._folder / f"{loaded.sha256}.{secrets.token_hex(4)}"
         try:
             sha256 = write_bundle(loaded.risk_model, written, model_code=loaded.model_code)
             if sha256 != loaded.sha256:
@@ -137,18 +149,28 @@ class ChampionCache:
             if folder.exists():
                 shutil.rmtree(folder)
             written.rename(folder)
-        except OSError:
-            if not _is(folder, loaded.sha256):  # another service has not just written it
-                raise
         finally:
             shutil.rmtree(written, ignore_errors=True)
 
     def _write_entry(self, kept: Kept, text: str, key: bytes) -> None:
-        entry = {"kept": kept.model_dump_json(), "gate": text}
         path = self._folder / f"{kept.name}.json"
+        sha256, before = _bundles_of(path)
+        entry = {"kept": kept.model_dump_json(), "gate": text}
+        entry["before"] = (before if sha256 == kept.sha256 else sha256) or ""
         written = path.with_suffix(f".{os.getpid()}.new")
         written.write_text(json.dumps(entry | {"hmac_sha256": _signature(entry, key)}))
         written.replace(path)
+
+    def _prune(self) -> None:
+        needed = {sha256 for path in self._folder.glob("*.json") for sha256 in _bundles_of(path)}
+        for path in [*self._folder.iterdir()]:
+            if _UNFINISHED.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)  # who wrote or deleted it was killed
+            elif _BUNDLE.fullmatch(path.name) and path.name not in needed:
+                with suppress(BlockingIOError), locked(path, wait=False):
+                    # So that a bundle is never half there under its own name.
+                    gone = path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
+                    shutil.rmtree(gone, ignore_errors=True)
 
 
 def read_kept(folder: Path, kept: Kept) -> ServedModel:
@@ -191,6 +213,15 @@ def _is(folder: Path, sha256: str) -> bool:
         return bundle_sha256(folder) == sha256
     except (GateError, OSError):
         return False
+
+
+def _bundles_of(path: Path) -> tuple[str | None, str | None]:
+    """Return the bundles of a champion and of the one before it, as its entry states them."""
+    try:
+        entry = json.loads(path.read_bytes())
+        return Kept.model_validate_json(entry["kept"]).sha256, entry.get("before") or None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, None
 
 
 def _signature(entry: dict[str, str], key: bytes) -> str:

@@ -27,6 +27,7 @@ from data_schema.errors import GateError, OsteonError, OutsideError
 from serving.audit.record import AuditEvent, now
 from serving.audit.trail import AuditTrail
 from serving.child import start_process, tell
+from serving.folder_locks import hold
 from serving.plan import Kept, Plan, Reason, Refused, Sighting, Told
 from serving.settings import Settings
 
@@ -73,6 +74,7 @@ class Supervisor:
         self._check = check
         self._announce = announce
         self._models: tuple[Kept, ...] = ()
+        self._held: list[int] = []
         self._reasons: dict[str, Reason] = {}
         self._recording = asyncio.Lock()
         self._unrecorded: deque[AuditEvent] = deque()
@@ -231,6 +233,11 @@ class Supervisor:
             for name in gone:
                 _LOG.warning("%s is no longer served: it has no champion", name)
         self._models = models
+        released = self._held
+        found = [hold(self._settings.model_dir / kept.sha256) for kept in models]
+        self._held = [held for held in found if held is not None]
+        for held in released:
+            os.close(held)
 
     def _mark(self, code: str, message: str) -> None:
         known = self._reasons.get(code)
