@@ -31,7 +31,14 @@ from data_schema.catalogue import (
 from data_schema.errors import UsageError
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Reference, Variable
 
-__all__ = ["VARIABLES", "by_code", "is_bone_marker", "reference_interval", "variable"]
+__all__ = [
+    "VARIABLES",
+    "by_code",
+    "is_bone_marker",
+    "is_laboratory_test",
+    "reference_interval",
+    "variable",
+]
 
 _PATHWAY_FILES = (
     resorption,
@@ -167,6 +174,48 @@ def is_bone_marker(name: str) -> bool:
     if entry is None or entry.kind != "number" or name in _NOT_OF_BONE:
         return False
     return entry.pathway in _BONE_PATHWAYS or name in _BONE_HORMONES
+
+
+_WITHOUT_TESTS = frozenset({"bone_mass", "drivers", "care", "person"})
+# Reckoned from tests, read off at the bedside, or set there.
+_NOT_OF_A_SAMPLE = frozenset(
+    {
+        *("uncoupling_index", "rankl_opg_ratio", "sampling_hour", "pf_ratio", "egfr"),
+        *("map", "systolic_pressure", "diastolic_pressure", "heart_rate", "respiratory_rate"),
+        *("temperature", "spo2", "fio2", "urine_output"),
+    }
+)
+_SCORED = ("{score}", "{stage}")
+
+
+def is_laboratory_test(name: str) -> bool:
+    """Return whether a variable is what a laboratory measures in a sample, and can be ordered.
+
+    A score, a ratio of two tests, a blood pressure, a scan and a treatment are not.
+
+    Parameters
+    ----------
+    name : str
+        Name of a variable, of the catalogue or not, without a feature suffix.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> [is_laboratory_test(name) for name in ("ctx_s", "lactate", "apache2", "pf_ratio", "l1_hu")]
+    [True, True, False, False, False]
+    """
+    entry = VARIABLES.get(name)
+    return (
+        entry is not None
+        and entry.kind == "number"
+        and not entry.treatment
+        and entry.pathway not in _WITHOUT_TESTS
+        and entry.unit not in _SCORED
+        and name not in _NOT_OF_A_SAMPLE
+    )
 
 
 def reference_interval(

@@ -12,21 +12,7 @@ from models.next_best import WORTH_POINTS, expected_narrowing
 from serving.schemas import ExpectedInterval, NextBest
 from serving.served import ServedModel
 
-__all__ = ["is_test", "next_best"]
-
-# A scan, a treatment, a habit or an event of the past is no test that a menu may name.
-_NOT_TESTED = frozenset({"bone_mass", "drivers", "care", "person"})
-
-
-def is_test(name: str) -> bool:
-    """Say whether a name is of a measurement that a site's menu may hold; never a CT or DXA."""
-    found = VARIABLES.get(name)
-    return (
-        found is not None
-        and found.kind == "number"
-        and not found.treatment
-        and found.pathway not in _NOT_TESTED
-    )
+__all__ = ["next_best"]
 
 
 def next_best(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from data_schema.biomarkers import VARIABLES, is_laboratory_test
 from data_schema.errors import UsageError
 from serving.outbound import is_allowed
 
@@ -43,7 +45,8 @@ class Settings(BaseSettings):
         How long requests in work have to end when the service is stopped.
     menu : tuple of str
         Laboratory tests that the site can order, by catalogue name, comma-separated in the
-        environment: what `next_best` may speak of. Never scans, treatments or scores by hand.
+        environment: what `next_best` may speak of, so of nothing without it. Never a scan, a
+        treatment, a score, a value reckoned from others, or one read at the bedside.
     max_body_bytes : int
         The longest request body that is read.
     state_dir : Path
@@ -173,10 +176,16 @@ class Settings(BaseSettings):
     @field_validator("menu")
     @classmethod
     def _tests(cls, menu: tuple[str, ...]) -> tuple[str, ...]:
-        from serving.next_best import is_test
-
-        if not all(map(is_test, menu)):
-            raise ValueError("must name laboratory tests of the catalogue")
+        unknown = sum(name not in VARIABLES for name in menu)
+        if unknown:
+            raise ValueError(
+                f"must name laboratory tests of the catalogue; {unknown} are not in it"
+            )
+        others = [name for name in menu if not is_laboratory_test(name)]
+        if others:
+            raise ValueError(
+                f"must name laboratory tests that can be ordered; got {', '.join(others)}"
+            )
         return menu
 
     @field_validator("cds_clients", mode="before")
@@ -258,7 +267,7 @@ def read_settings(**stated: Any) -> Settings:
     ------
     UsageError
         If an `OSTEON_*` variable is unknown or breaks a rule. The message names it and never shows
-        its value, which may be a secret.
+        its value, which may be a secret; of a menu it names variables of the catalogue.
     """
     known = {_PREFIX + name.upper() for name in Settings.model_fields} | _KNOWN_ELSEWHERE
     # pydantic-settings ignores an unknown environment variable; a slip must not pass in silence.
@@ -271,5 +280,13 @@ def read_settings(**stated: Any) -> Settings:
     try:
         return Settings(**stated)
     except ValidationError as error:
-        broken = [f"{_PREFIX}{str(e['loc'][0]).upper()} ({e['type']})" for e in error.errors()]
-    raise UsageError(f"settings must be valid; these are not: {', '.join(broken)}.")
+        broken = [_told(one) for one in error.errors()]
+    raise UsageError(f"settings must be valid; these are not: {'; '.join(broken)}.")
+
+
+def _told(error: ErrorDetails) -> str:
+    """Return which setting broke which rule; pydantic's own sentences may hold its value."""
+    name = f"{_PREFIX}{str(error['loc'][0]).upper()}"
+    if error["type"] == "value_error":
+        return f"{name} {error['ctx']['error']}"
+    return f"{name} ({error['type']})"

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from data_schema.biomarkers import is_laboratory_test
 from data_schema.reading import read_table
 from models.inference import RiskModel
 from models.next_best import WORTH_POINTS, expected_narrowing
 from models.registry import load
-from serving.next_best import is_test
 from training.scoring import cohort_for_model
 
 
@@ -63,7 +63,9 @@ def main() -> None:
     )
     features = cohort.features.iloc[: asked.patients]
     information = risk_model.contract["guard"]["information"]
-    ranked = sorted((v for v in information if is_test(v)), key=lambda v: -information[v])
+    ranked = sorted(
+        (v for v in information if is_laboratory_test(v)), key=lambda v: -information[v]
+    )
     names = asked.variables.split(",") if asked.variables else ranked[:8]
     results, everyone = [], []
     for name in names:

@@ -119,12 +119,6 @@ def test_a_refusal_offers_nothing(client: httpx.Client, row: pd.Series) -> None:
     assert (prediction["status"], prediction["next_best"]) == ("refused", [])
 
 
-@pytest.mark.parametrize("name", ["bmd_hip", "l1_hu", "denosumab", "age", "sex", "no_such_test"])
-def test_a_menu_holds_laboratory_tests_and_never_a_scan_or_a_treatment(name: str) -> None:
-    with pytest.raises(ValueError, match="laboratory tests"):
-        Settings(menu=("ctx_s", name))
-
-
 def test_the_page_says_it_where_the_site_has_a_menu(
     browser: Callable[..., BrowserContext], client: httpx.Client, page_service: httpx.Client
 ) -> None:

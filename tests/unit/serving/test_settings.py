@@ -52,3 +52,27 @@ def test_a_setting_that_breaks_its_rule_is_named_without_its_value(
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("apache2", "gcs", "aki_stage", "uncoupling_index", "rankl_opg_ratio", "pf_ratio", "egfr"),
+        *("sampling_hour", "map", "fio2", "bmd_hip", "l1_hu", "denosumab", "biotin", "age", "sex"),
+    ],
+)
+def test_a_menu_holds_only_what_a_laboratory_measures(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("OSTEON_MENU", f"ctx_s, {name}")
+    with pytest.raises(UsageError, match=f"OSTEON_MENU must name laboratory .*; got {name}\\."):
+        read_settings()
+
+
+def test_what_is_not_in_the_catalogue_is_counted_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OSTEON_MENU", "ctx_s,no-such-4711,neither-4711")
+    with pytest.raises(UsageError, match=r"OSTEON_MENU must .* 2 are not in it") as raised:
+        read_settings()
+    assert "4711" not in str(raised.value)
