@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,11 @@ class Answers:
                 curve_days=self.curve_days,
             )
         )
+
+    def judged_horizons(self, metrics: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return the horizons at which one of the metrics, as they are printed, has an estimate."""
+        usable = {one["horizon_days"] for one in metrics if one["estimate"] is not None}
+        return [days for days in self.horizons_days if days in usable]
 
 
 def answers(

@@ -1,22 +1,32 @@
-"""Figures of what an evaluation tells beyond the metrics: groups, spread of risks, the panel."""
+"""Figures of what an evaluation tells beyond the metrics: groups, risks, net benefit, the panel."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from training.answers import Answers
 from training.comparison_plots import (
     Estimate,
     plot_decision_comparison,
     plot_estimates,
     plot_risk_distribution,
 )
-from training.figures import Drawn, Words
+from training.evaluation.curves import decision_curve
+from training.figures import MOST_RESAMPLES, Drawn, Words
 from training.panel import part_label
+from training.plots import plot_decision_curve
 from training.report.performance import metric_at
 from training.report.study_sections import grouping_label, level_label
 
-__all__ = ["panel_figures", "risk_distribution_figure", "subgroup_figure", "validation_figure"]
+__all__ = [
+    "net_benefit_figures",
+    "panel_figures",
+    "risk_distribution_figure",
+    "severity_figures",
+    "subgroup_figure",
+    "validation_figure",
+]
 
 _Json = Mapping[str, Any]
 
@@ -182,9 +192,93 @@ def panel_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
         f"Net true positives per 100 patients against the risk of {words.event} at which one would "
         "act, with and without the panel, and their difference.",
         plot_decision_comparison(
-            told["decision"], event_label=words.event, population=words.population
+            told["decision"],
+            labels={"without": "without the panel", "with_panel": "with the panel"},
+            title="Net benefit with and without the panel",
+            gain_label="Gain by the panel",
+            event_label=words.event,
+            population=words.population,
         ),
     )
+
+
+def net_benefit_figures(
+    judged: Answers,
+    horizons_days: Sequence[float],
+    *,
+    words: Words,
+    n_bootstrap: int,
+    random_state: int,
+) -> Iterator[Drawn]:
+    """Yield the net benefit of a model at each horizon, beside everybody and nobody.
+
+    Parameters
+    ----------
+    judged : Answers
+    horizons_days : sequence of float
+        Those that could be judged.
+    words : Words
+    n_bootstrap, random_state : int
+        As for the metrics; at most `MOST_RESAMPLES` are drawn.
+
+    Yields
+    ------
+    Drawn
+    """
+    for days in horizons_days:
+        decision = decision_curve(
+            judged.time_days,
+            judged.event,
+            judged.risk[:, judged.horizons_days.index(days)],
+            horizon_days=days,
+            n_bootstrap=min(n_bootstrap, MOST_RESAMPLES),
+            random_state=random_state,
+            groups=judged.patient_id,
+        )
+        yield Drawn(
+            f"net_benefit_{days:g}d",
+            "decision",
+            f"Net benefit at {days:g} days by the risk at which one would act. The highest curve "
+            "at a threshold is the best of the three ways of acting there.",
+            f"Net true positives per 100 patients against the threshold of risk of {words.event} "
+            f"at {days:g} days: acting on the model with its 95 % interval, on everybody, on "
+            "nobody.",
+            plot_decision_curve(decision, event_label=words.event, population=words.population),
+        )
+
+
+def severity_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
+    """Yield the net benefit of a model at each horizon, beside severity alone, all and nobody.
+
+    Parameters
+    ----------
+    told : mapping
+        As `training.severity_alone.SeverityAlone.as_json` returns it.
+    words : Words
+
+    Yields
+    ------
+    Drawn
+    """
+    for one in told["decision"]:
+        days = f"{one['horizon_days']:g}"
+        yield Drawn(
+            f"net_benefit_{days}d",
+            "decision",
+            f"Net benefit at {days} days of acting on the model, on severity alone, on everybody "
+            "and on nobody; below, what the model gains over severity alone, with its 95 % "
+            "interval.",
+            f"Net true positives per 100 patients against the risk of {words.event} at which one "
+            f"would act at {days} days, of the model and of severity alone, and their difference.",
+            plot_decision_comparison(
+                one,
+                labels={"severity_alone": "severity alone", "model": "the model"},
+                title="Net benefit of the model and of severity alone",
+                gain_label="Gain over severity",
+                event_label=words.event,
+                population=words.population,
+            ),
+        )
 
 
 def _auroc(changes: Sequence[_Json]) -> _Json:

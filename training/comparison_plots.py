@@ -95,14 +95,26 @@ def plot_estimates(
 
 
 def plot_decision_comparison(
-    told: Mapping[str, Any], *, event_label: str, population: str
+    told: Mapping[str, Any],
+    *,
+    labels: Mapping[str, str],
+    title: str,
+    gain_label: str,
+    event_label: str,
+    population: str,
 ) -> Figure:
-    """Draw the net benefit of acting on a model with the panel, on one without, and on neither.
+    """Draw the net benefit of acting on one model, on another, on everybody and on nobody.
 
     Parameters
     ----------
     told : mapping
         As `training.evaluation.decision_comparison.DecisionComparison.as_json` returns it.
+    labels : mapping of str to str
+        Names of the first and the second model in it -> what a reader calls them.
+    title : str
+        Without the horizon.
+    gain_label : str
+        What a reader calls the second minus the first.
     event_label : str
         What happens, in the singular.
     population : str
@@ -111,19 +123,17 @@ def plot_decision_comparison(
     Returns
     -------
     Figure
-        The net benefits above, what the panel adds to them below.
+        The net benefits above, the gain by the second model below.
     """
     days = f"{told['horizon_days']:g}"
-    title = f"Net benefit with and without the panel at {days} days"
+    first, second = labels
     thresholds = np.asarray(told["thresholds"])
-    with journal_figure(4.8, 5.2, title=title, population=population) as figure:
+    with journal_figure(4.8, 5.2, title=f"{title} at {days} days", population=population) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[3, 2], sharex=True)
-        lines = (("with_panel", BLUE, "with the panel"), ("without", VERMILLION, "without it"))
         top = 0.0
-        for key, colour, label in lines:
+        for key, colour, style in ((second, BLUE, "-"), (first, VERMILLION, DASHED)):
             net = 100 * np.asarray(told[key]["estimate"], dtype=float)
-            style = DASHED if key == "without" else "-"
-            axes.plot(thresholds, net, color=colour, linestyle=style, label=label)
+            axes.plot(thresholds, net, color=colour, linestyle=style, label=labels[key])
             top = max(top, float(np.nanmax(net)))
         everybody = 100 * np.asarray(told["treat_all"])
         axes.plot(thresholds, everybody, color=ORANGE, label="act on everybody")
@@ -138,7 +148,7 @@ def plot_decision_comparison(
         shade(below, thresholds, gain["low"], gain["high"], colour=BLUE)
         below.plot(thresholds, gain["estimate"], color=BLUE)
         below.axhline(0, color=BLACK, linewidth=1)
-        below.set_ylabel("Gain by the panel\n(95 % interval)")
+        below.set_ylabel(f"{gain_label}\n(95 % interval)")
         below.set_xlabel(f"Risk of {event_label} at which one would act")
         below.xaxis.set_major_formatter(percent())
     return figure

@@ -18,7 +18,6 @@ from training.describing import Description, recorded_share
 from training.evaluation.curves import (
     auroc_over_time,
     calibration_curve,
-    decision_curve,
     incidence_by_risk,
 )
 from training.explained_cohort import ExplainedCohort
@@ -34,7 +33,6 @@ from training.one_patient import Moved, RiskAtHorizon, example_patient, explain_
 from training.plots import (
     plot_auroc_over_time,
     plot_calibration,
-    plot_decision_curve,
     plot_incidence_by_risk,
 )
 from training.small_cells import SMALLEST_CELL
@@ -123,7 +121,7 @@ def evaluation_figures(
     n_bootstrap: int,
     random_state: int,
 ) -> Iterator[Drawn]:
-    """Yield calibration, net benefit, ranking and incidence.
+    """Yield calibration, ranking and incidence.
 
     Parameters
     ----------
@@ -158,17 +156,6 @@ def evaluation_figures(
             "95 % interval and the line of ideal calibration; the metrics are in the table of "
             "performance.",
             plot_calibration(calibration, **said),
-        )
-        decision = decision_curve(*told, risk, horizon_days=days, **bands)
-        yield Drawn(
-            f"net_benefit_{days:g}d",
-            "decision",
-            f"Net benefit at {days:g} days by the risk at which one would act. The highest curve "
-            "at a threshold is the best of the three ways of acting there.",
-            f"Net true positives per 100 patients against the threshold of risk of {words.event} "
-            f"at {days:g} days: acting on the model with its 95 % interval, on everybody, on "
-            "nobody.",
-            plot_decision_curve(decision, **said),
         )
     if judged.curve_risk is not None and judged.curve_days is not None:
         curve = *told, judged.curve_risk, judged.curve_days

@@ -140,7 +140,7 @@ class PanelValue:
             "pathways": [pathway.as_json() for pathway in self.pathways],
             "likelihood_ratio": self.likelihood_ratio.as_json(),
             "test_trade_off": [one.as_json() for one in self.trade_off],
-            "decision": self.decision.as_json(),
+            "decision": self.decision.as_json(("without", "with_panel")),
             "not_judged": {f"{days:g}": reason for days, reason in self.not_judged.items()},
         }
 

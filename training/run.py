@@ -26,6 +26,7 @@ from training.panel_value import PanelValue, panel_value
 from training.patients_needed import patients_needed, too_few_patients
 from training.report.assembling import primary_horizon
 from training.run_record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.severity_alone import severity_alone
 from training.splits import Split, split_by_patient
 
 __all__ = ["Trained", "train"]
@@ -138,6 +139,10 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             told, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
         _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
+        metrics = [metric.as_json() for metric in judgement.metrics]
+        severity = severity_alone(
+            learned_from, held_out, told, told.judged_horizons(metrics), config
+        )
         described = _described(study, split, told, judgement)
         facts = contract_facts(
             study,
@@ -153,6 +158,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         judged = judgement.as_json() | {
             "sample_size": [one.as_json() for one in needed],
             "added_value": risk_model.contract["added_value"],
+            "severity_alone": None if severity is None else severity.as_json(),
         }
         keep_record(run, risk_model, told, patients, judged, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)

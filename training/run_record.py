@@ -56,8 +56,8 @@ def keep_record(
         For the held-out patients.
     patients : RunPatients
     judged : mapping
-        `metrics`, `subgroups`, `risk_distribution`, `sample_size` and `added_value`, as they are
-        printed.
+        `metrics`, `subgroups`, `risk_distribution`, `sample_size`, `added_value` and
+        `severity_alone`, as they are printed.
     seconds : mapping of str to float
         How long each part of the fit took.
 

@@ -10,8 +10,10 @@ from data_schema.cohort import Cohort
 from models.inference import RiskModel
 from training.answers import Answers
 from training.comparison_figures import (
+    net_benefit_figures,
     panel_figures,
     risk_distribution_figure,
+    severity_figures,
     subgroup_figure,
 )
 from training.describing import Description, by_outcome, describe
@@ -110,13 +112,15 @@ def write_report(
         learned_from = contract["described"]
         evaluated_on = describe(cohort, whole="evaluated on", like=learned_from)
         compared = (learned_from, evaluated_on)
+    resampled = {"n_bootstrap": resamples, "random_state": random_state}
+    usable = judged.judged_horizons(evaluated["metrics"])
+    severity = evaluated.get("severity_alone")
     drawn = [
-        *evaluation_figures(
-            judged,
-            _judged_horizons(judged, evaluated),
-            words=words,
-            n_bootstrap=resamples,
-            random_state=random_state,
+        *evaluation_figures(judged, usable, words=words, **resampled),
+        *(
+            net_benefit_figures(judged, usable, words=words, **resampled)
+            if severity is None
+            else severity_figures(severity, words=words)
         ),
         *risk_distribution_figure(
             evaluated.get("risk_distribution", ()), horizon_days=days, words=words
@@ -177,11 +181,6 @@ def step_of(
 
 def _of_panel(told: Mapping[str, Any] | None, *, words: Words) -> Iterator[Drawn]:
     return iter(()) if told is None else panel_figures(told, words=words)
-
-
-def _judged_horizons(judged: Answers, evaluated: Mapping[str, Any]) -> list[float]:
-    usable = {m["horizon_days"] for m in evaluated["metrics"] if m["estimate"] is not None}
-    return [days for days in judged.horizons_days if days in usable]
 
 
 def by_place(drawn: list[Drawn]) -> dict[str, list[Picture]]:

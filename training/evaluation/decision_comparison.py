@@ -26,30 +26,28 @@ class DecisionComparison:
     ----------
     horizon_days : float
     thresholds : ndarray of float, shape (n_thresholds,)
-    without, with_panel, gain : Interval
+    first, second, gain : Interval
         Of the two models, and of the second minus the first; pointwise 95 % intervals.
     treat_all : ndarray of float, shape (n_thresholds,)
     """
 
     horizon_days: float
     thresholds: NDArray[np.float64]
-    without: Interval
-    with_panel: Interval
+    first: Interval
+    second: Interval
     gain: Interval
     treat_all: NDArray[np.float64]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the curves as lists."""
+    def as_json(self, names: tuple[str, str]) -> dict[str, Any]:
+        """Return the curves as lists, those of the two models under names."""
+        curves = {names[0]: self.first, names[1]: self.second, "gain": self.gain}
         return {
             "horizon_days": self.horizon_days,
             "thresholds": self.thresholds.tolist(),
             "treat_all": self.treat_all.tolist(),
             **{
-                name: {
-                    end: getattr(getattr(self, name), end).tolist()
-                    for end in ("estimate", "low", "high")
-                }
-                for name in ("without", "with_panel", "gain")
+                name: {end: getattr(curve, end).tolist() for end in ("estimate", "low", "high")}
+                for name, curve in curves.items()
             },
         }
 
@@ -57,8 +55,8 @@ class DecisionComparison:
 def decision_comparison(
     time_days: ArrayLike,
     event: ArrayLike,
-    without: ArrayLike,
-    with_panel: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
     *,
     horizon_days: float,
     n_bootstrap: int = MOST_RESAMPLES,
@@ -75,7 +73,7 @@ def decision_comparison(
         Time to the first event or to censoring.
     event : array-like of int, shape (n_stays,)
         0 censored, 1 the outcome, 2 the competing event.
-    without, with_panel : array-like of float, shape (n_stays,)
+    first, second : array-like of float, shape (n_stays,)
         Predicted probability of the outcome by the horizon.
     horizon_days : float
         Days from time zero.
@@ -91,14 +89,14 @@ def decision_comparison(
     DecisionComparison
         From 1 % to the 99th percentile of risk, in steps of about 1 %.
     """
-    risks = [np.asarray(risk, dtype=np.float64) for risk in (without, with_panel)]
+    risks = [np.asarray(risk, dtype=np.float64) for risk in (first, second)]
     highest = float(np.clip(np.quantile(np.concatenate(risks), 0.99), 0.05, 0.99))
     thresholds = np.linspace(0.01, highest, max(int(100 * highest), 5))
 
     def curves(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
         outcome = known_outcome(time_days, event, horizon_days, counts=counts)
-        first, second = (net_benefit(outcome, risk, thresholds) for risk in risks)
-        return np.stack([first, second, second - first])
+        nets = [net_benefit(outcome, risk, thresholds) for risk in risks]
+        return np.stack([*nets, nets[1] - nets[0]])
 
     found = bootstrap_interval(
         curves,
@@ -107,8 +105,8 @@ def decision_comparison(
         random_state=random_state,
         groups=groups,
     )
-    first, second, gain = (
+    of_first, of_second, gain = (
         Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)
     )
     treat_all = net_benefit_of_all(known_outcome(time_days, event, horizon_days), thresholds)
-    return DecisionComparison(float(horizon_days), thresholds, first, second, gain, treat_all)
+    return DecisionComparison(float(horizon_days), thresholds, of_first, of_second, gain, treat_all)

@@ -54,7 +54,8 @@ class Told:
         Whether the patients evaluated are others than the training run's.
     evaluated : mapping
         `patients`, `stays`, `events`, `refused`, `metrics` and `cohort_fingerprint` of those
-        evaluated; `subgroups`, `sample_size` and `added_value` where they were looked at.
+        evaluated; `subgroups`, `sample_size`, `added_value` and `severity_alone` where they were
+        looked at.
     resamples : int
         Of the intervals.
     primary_horizon_days : float
@@ -145,6 +146,7 @@ def report_sections(told: Told) -> tuple[Section, ...]:
                 "Whether acting on the model does more good than acting on everybody or nobody "
                 "depends on the risk at which one would act. Net benefit counts harm and good in "
                 "the same unit: true positives.",
+                _against_severity(told.evaluated.get("severity_alone"), external=told.external),
             ),
             pictures=_pictures(told, "decision"),
         ),
@@ -165,6 +167,21 @@ def report_sections(told: Told) -> tuple[Section, ...]:
         tripod_section(contract, told.done, external=told.external),
         probast_section(contract, told.done, evaluated=told.evaluated, external=told.external),
         provenance(contract, evaluated_fingerprint=told.evaluated["cohort_fingerprint"]),
+    )
+
+
+def _against_severity(told: Mapping[str, Any] | None, *, external: bool) -> str:
+    """Return what severity alone is, or why the model is not held against it."""
+    if told is None:
+        return (
+            "The report of a training run compares its model with severity alone, too."
+            if external
+            else "Severity alone is not drawn: it is nothing, or everything, that was recorded."
+        )
+    return (
+        f"Severity alone is the {len(told['columns'])} columns of scores and organ functions, "
+        "fitted to the same patients in the same way, every choice made anew, and asked about the "
+        "same patients as the model."
     )
 
 

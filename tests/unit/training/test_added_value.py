@@ -123,8 +123,8 @@ def test_decision_curves_are_the_net_benefit_of_each_strategy() -> None:
 
     outcome = known_outcome(time, event, 28.0)
     expected = net_benefit(outcome, both[1], found.thresholds)
-    assert found.with_panel.estimate == pytest.approx(expected)
-    gain = found.with_panel.estimate - found.without.estimate
+    assert found.second.estimate == pytest.approx(expected)
+    gain = found.second.estimate - found.first.estimate
     assert found.gain.estimate == pytest.approx(gain)
     assert found.treat_all[0] == pytest.approx(
         float(outcome.event_rate) - 0.01 / 0.99 * (1 - float(outcome.event_rate))

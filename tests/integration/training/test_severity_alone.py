@@ -1,0 +1,101 @@
+"""Severity alone beside the model: in the report of a run, and by the same fit of its columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.cohort import Cohort, OutcomeData
+from training.answers import Answers
+from training.config import RunConfig
+from training.evaluation.clinical_use import net_benefit
+from training.evaluation.known_outcome import known_outcome
+from training.refits import refit, with_columns
+from training.severity_alone import severity_alone
+
+# MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
+pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
+
+CONFIG = RunConfig(max_trees=5, bootstrap_resamples=50, threads=1)
+
+
+def cohort_of(table: pd.DataFrame) -> Cohort:
+    patients = table["patient_id"].to_numpy(dtype=object)
+    outcome = OutcomeData(
+        "mortality", table["mortality_days"].to_numpy(), table["mortality_event"].to_numpy()
+    )
+    features = table[["age", "lactate", "albumin", "sofa"]]
+    return Cohort(features, VARIABLES, patients, patients, outcome=outcome)
+
+
+def told_of(cohort: Cohort) -> Answers:
+    """Return answers for all but the first patient, who was refused."""
+    assert cohort.outcome is not None
+    answered = np.arange(len(cohort)) > 0
+    risk = np.linspace(0.05, 0.9, len(cohort))[answered, None]
+    return Answers(
+        time_days=cohort.outcome.time_days[answered],
+        event=cohort.outcome.event[answered],
+        patient_id=cohort.patient_id[answered],
+        risk=risk,
+        horizons_days=(90.0,),
+        curve_risk=None,
+        curve_days=None,
+        answered=answered,
+        rows=len(cohort),
+        refused=1,
+        cohort_fingerprint="",
+        refused_by_rule={},
+    )
+
+
+def test_a_run_is_held_against_severity_alone_on_the_same_patients(trained: Any) -> None:
+    _, told = trained
+    artifacts = Path(told["report"]).parent
+    kept = json.loads((artifacts / "evaluation.json").read_text())["severity_alone"]
+    assert set(kept["columns"]) == {"lactate", "albumin", "sofa"}
+    assert [one["horizon_days"] for one in kept["decision"]] == [90, 365]
+    page = Path(told["report"]).read_text()
+    assert "Severity alone is the 3 columns of scores and organ functions" in page
+    assert "of acting on the model, on severity alone, on everybody and on nobody" in page
+    for one in kept["decision"]:
+        severity, model = (np.array(one[name]["estimate"]) for name in ("severity_alone", "model"))
+        assert one["gain"]["estimate"] == pytest.approx(model - severity)
+        # Age is half of what matters in these patients, and severity alone does not know it.
+        assert np.mean(one["gain"]["estimate"]) > 0
+        assert (artifacts / "plots" / f"net_benefit_{one['horizon_days']:g}d.png").is_file()
+
+
+def test_it_is_the_same_fit_of_the_severity_columns(
+    simulated: Callable[..., pd.DataFrame],
+) -> None:
+    learned_from, held_out = cohort_of(simulated(200, 1)), cohort_of(simulated(150, 2))
+    told = told_of(held_out)
+
+    found = severity_alone(learned_from, held_out, told, [90.0], CONFIG)
+
+    assert found is not None
+    assert found.columns == ("lactate", "albumin", "sofa")
+    fitted = refit(with_columns(learned_from, found.columns), [90.0], CONFIG)
+    risk = fitted.predict_risk(held_out.features[[*found.columns]])[told.answered, 0]
+    outcome = known_outcome(told.time_days, told.event, 90.0)
+    (decision,) = found.decision
+    for curve, of in ((decision.first, risk), (decision.second, told.risk[:, 0])):
+        assert curve.estimate == pytest.approx(net_benefit(outcome, of, decision.thresholds))
+
+
+@pytest.mark.parametrize("kept", [["age"], ["lactate", "sofa"]])
+def test_there_is_nothing_to_compare_without_severity_or_with_nothing_else(
+    simulated: Callable[..., pd.DataFrame], kept: list[str]
+) -> None:
+    cohort = cohort_of(simulated(60, 1))
+    same = replace(cohort, features=cohort.features[kept])
+    assert severity_alone(same, same, told_of(same), [90.0], CONFIG) is None
