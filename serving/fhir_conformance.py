@@ -13,6 +13,7 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM
 from models.wording import NOTICE
+from serving.cds.override_reasons import OVERRIDE_REASONS
 from serving.fhir_question import PARAMETERS
 
 __all__ = ["capability_statement", "code_system", "fhir_version", "operation_definition"]
@@ -114,8 +115,9 @@ def operation_definition() -> dict[str, Any]:
 
 
 def code_system() -> dict[str, Any]:
-    """Return the one local CodeSystem: every variable of the catalogue, and the outcomes."""
+    """Return the one local CodeSystem: variables of the catalogue, outcomes, reasons on cards."""
     outcomes = [{"code": one.name, "display": one.label} for one in OUTCOMES.values()]
+    reasons = [{"code": code, "display": said} for code, said in OVERRIDE_REASONS.items()]
     variables = [
         {"code": entry.name, "display": entry.label}
         | ({"definition": f"Canonical unit: {entry.unit}."} if entry.unit else {})
@@ -127,7 +129,7 @@ def code_system() -> dict[str, Any]:
         "url": LOCAL_SYSTEM,
         "version": version("osteon"),
         "name": "OsteonCodes",
-        "title": "Variables and outcomes of Osteon",
+        "title": "Variables and outcomes of Osteon, and reasons to set a card aside",
         "status": "active",
         "experimental": False,
         "date": _DATE,
@@ -135,5 +137,5 @@ def code_system() -> dict[str, Any]:
         "goes by its name in this system, too.",
         "caseSensitive": True,
         "content": "fragment",
-        "concept": [*outcomes, *variables],
+        "concept": [*outcomes, *variables, *reasons],
     }

@@ -14,6 +14,7 @@ from data_schema.printed_units import printed_unit
 from models import wording
 from models.wording import NOTICE
 from serving.cds.moment import Landmark
+from serving.cds.override_reasons import override_reasons
 from serving.explaining import NOT_MEASURED
 from serving.page.facts import figures
 from serving.risk_assessment import AI_ASSERTED
@@ -92,6 +93,7 @@ def card(
         "detail": "\n\n".join(_detail(prediction, model, at, taken, unread)),
         "indicator": "info",
         "source": source | ({"url": url} if url else {}),
+        "overrideReasons": override_reasons(),
     }
 
 

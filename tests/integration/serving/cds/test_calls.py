@@ -154,6 +154,30 @@ def test_feedback_is_kept_and_audited_without_its_comment(
     assert "CommentSentinel" not in json.dumps(kept)
 
 
+def test_a_card_may_be_set_aside_for_a_reason_that_it_offers(
+    card_of: Card, client: httpx.Client, settings: Settings
+) -> None:
+    card = card_of()
+    published = client.get("/fhir/CodeSystem/osteon").json()
+    displays = {concept["code"]: concept["display"] for concept in published["concept"]}
+    assert len(card["overrideReasons"]) == 5
+    for reason in card["overrideReasons"]:
+        assert reason["system"] == published["url"]
+        assert reason["display"] == displays[reason["code"]]
+    said = [
+        feedback_of(card["uuid"]) | {"overrideReason": {"reason": reason}}
+        for reason in card["overrideReasons"]
+    ]
+    answer = client.post("/cds-services/osteon-mortality/feedback", json={"feedback": said})
+    assert answer.status_code == 200
+    of_card = select(CARD_FEEDBACK).where(CARD_FEEDBACK.c.card == card["uuid"])
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        rows = connection.execute(of_card.order_by(CARD_FEEDBACK.c.id)).all()
+    assert [(row.reason_system, row.reason_code) for row in rows] == [
+        (reason["system"], reason["code"]) for reason in card["overrideReasons"]
+    ]
+
+
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
