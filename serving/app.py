@@ -16,6 +16,7 @@ from serving import problems
 from serving.access.api_keys import KeyRing
 from serving.access.cross_origin import CrossOrigin
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
+from serving.access.rate import Buckets
 from serving.audit.opening import trail_at
 from serving.audit.trail import AuditTrail
 from serving.door import Door
@@ -102,7 +103,9 @@ def swap(app: FastAPI, served: Served) -> None:
     app.openapi_schema = None
 
 
-def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> FastAPI:
+def create_app(
+    settings: Settings, *, models: Iterable[ServedModel] = (), buckets: Buckets | None = None
+) -> FastAPI:
     """Return the service.
 
     Parameters
@@ -110,6 +113,9 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
     settings : Settings
     models : iterable of ServedModel
         What it serves; without any, predictions are answered with 503.
+    buckets : Buckets, optional
+        Where the requests of each caller are counted, together with other workers; without it
+        those of this process alone.
 
     Returns
     -------
@@ -161,6 +167,7 @@ def create_app(settings: Settings, *, models: Iterable[ServedModel] = ()) -> Fas
             clients=_clients(settings, trail),
             trail=trail,
             requests_per_minute=settings.requests_per_minute,
+            buckets=buckets or Buckets(),
             https_only=bool(settings.trusted_proxies),
             browsers=app.state.sign_in and app.state.sign_in.browsers,
             public_url=settings.public_url,

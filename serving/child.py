@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 __all__ = ["start_process", "tell"]
 
@@ -18,7 +17,7 @@ async def start_process(
     module: str,
     *,
     environment: Mapping[str, str] = os.environ,
-    listener: socket.socket | None = None,
+    inherits: Sequence[int] = (),
 ) -> Process:
     """Start a module of ours as a process.
 
@@ -26,8 +25,8 @@ async def start_process(
     ----------
     module : str
     environment : mapping of str to str
-    listener : socket, optional
-        That it inherits under the same number.
+    inherits : sequence of int
+        File descriptors that it has under the same numbers.
 
     Returns
     -------
@@ -40,7 +39,7 @@ async def start_process(
         stdin=PIPE,
         stdout=PIPE,
         env=environment,
-        pass_fds=() if listener is None else (listener.fileno(),),
+        pass_fds=inherits,
         start_new_session=True,
         limit=_LONGEST_LINE,
     )

@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     oidc_roles_claim : str
         Claim that holds a caller's roles, as `roles` or `realm_access.roles`.
     requests_per_minute : int
-        How often one caller may ask one worker, where authentication is required.
+        How often one caller may ask, whichever workers of this machine answer, where
+        authentication is required.
     tls_certificate, tls_key : Path or None
         Files of the certificate and its key; both or none.
     trusted_proxies : tuple of str

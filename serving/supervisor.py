@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 from data_schema.errors import GateError, OsteonError, OutsideError
+from serving.access.rate import Buckets
 from serving.audit.record import AuditEvent, now
 from serving.audit.trail import AuditTrail
 from serving.child import start_process, tell
@@ -97,8 +98,14 @@ class Supervisor:
         told: asyncio.Future[Any] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _tell_once, told, number.name)
-        with tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counters:
-            serving: asyncio.Future[Any] = asyncio.ensure_future(self._serve(counters))
+        with (
+            tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counters,
+            tempfile.TemporaryFile(prefix="osteon-rates-") as buckets,
+        ):
+            buckets.truncate(Buckets.SIZE)
+            serving: asyncio.Future[Any] = asyncio.ensure_future(
+                self._serve(counters, buckets.fileno())
+            )
             try:
                 await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -108,10 +115,10 @@ class Supervisor:
         if isinstance(ended[0], Exception):
             raise ended[0]
 
-    async def _serve(self, counters: str) -> None:
+    async def _serve(self, counters: str, buckets: int) -> None:
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": counters}
         self._serving = {number: asyncio.Event() for number in range(self._settings.workers)}
-        keeping = [self._keep_alive(number, environment) for number in self._serving]
+        keeping = [self._keep_alive(number, environment, buckets) for number in self._serving]
         tasks = [asyncio.create_task(one) for one in (*keeping, self._go_on())]
         try:
             await asyncio.gather(*tasks)
@@ -302,17 +309,18 @@ class Supervisor:
         for worker in self._workers.values():
             tell(worker, plan.model_dump_json())
 
-    async def _keep_alive(self, number: int, environment: Mapping[str, str]) -> None:
+    async def _keep_alive(self, number: int, environment: Mapping[str, str], buckets: int) -> None:
         """Keep one worker running: whenever it ends, start another."""
         failed = 0
         while True:
             began = time.monotonic()
+            shared = {"listener": self._listener.fileno(), "buckets": buckets}
             worker = await start_process(
-                "serving.worker", environment=environment, listener=self._listener
+                "serving.worker", environment=environment, inherits=[*shared.values()]
             )
             self._workers[number] = worker
             await self._begun.wait()  # what a worker imports takes as long
-            first = {"settings": self._stated, "listener": self._listener.fileno()}
+            first = {"settings": self._stated, **shared}
             plan = Plan(models=self._models, degraded=tuple(self._reasons.values()))
             tell(worker, json.dumps(first))
             tell(worker, plan.model_dump_json())

@@ -1,6 +1,7 @@
 """One process that answers requests; the supervisor tells it on stdin what to serve.
 
-The first line are the settings and the listening socket; every other line is a plan. A plan is
+The first line are the settings, the listening socket and where all workers count the requests of
+each caller; every other line is a plan. A plan is
 loaded beside what is served and swapped in whole, and stdout says how that ended. When stdin ends,
 so does the process, after it has answered what it had begun to.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 import uvicorn
 
 from data_schema.errors import OsteonError
+from serving.access.rate import Buckets
 from serving.app import create_app, swap
 from serving.champion_cache import read_kept
 from serving.page.rendering import front_page
@@ -38,7 +40,7 @@ def main() -> None:
     first = json.loads(sys.stdin.readline())
     try:
         settings = read_settings(**first["settings"])
-        app = create_app(settings)
+        app = create_app(settings, buckets=Buckets(first["buckets"]))
         _follow(app, settings, sys.stdin.readline(), said)
     except OsteonError as error:
         _say(said, Told(failure=Failure.of(error)))

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data_schema.errors import OsteonError
 from serving.access.caller import ANYBODY, LOCAL, Caller
-from serving.access.rate import RateLimit
+from serving.access.rate import Buckets, RateLimit
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail
 from serving.problems import respond
@@ -92,7 +92,9 @@ class Gatekeeper:
     trail : AuditTrail
         Records who was turned away.
     requests_per_minute : int
-        Of one caller, in this worker.
+        Of one caller.
+    buckets : Buckets
+        Where requests are counted.
     https_only : bool
         Whether what a proxy did not receive over TLS is refused.
     browsers : Browsers or None
@@ -109,6 +111,7 @@ class Gatekeeper:
         clients: ClientTokens | None,
         trail: AuditTrail,
         requests_per_minute: int,
+        buckets: Buckets,
         https_only: bool,
         browsers: Browsers | None = None,
         public_url: str | None = None,
@@ -117,12 +120,12 @@ class Gatekeeper:
         self._credentials = tuple(credentials)
         self._clients = clients
         self._trail = trail
-        self._requests = RateLimit(requests_per_minute)
-        self._failures = RateLimit(_FAILURES_PER_MINUTE)
+        self._requests = RateLimit("requests", requests_per_minute, buckets)
+        self._failures = RateLimit("failures", _FAILURES_PER_MINUTE, buckets)
         self._https_only = https_only
         self._browsers = browsers
         self._public_url = public_url
-        self._sign_ins = RateLimit(_SIGN_INS_PER_MINUTE)
+        self._sign_ins = RateLimit("sign-ins", _SIGN_INS_PER_MINUTE, buckets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
