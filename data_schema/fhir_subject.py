@@ -1,4 +1,4 @@
-"""Whom a set of FHIR resources is about: one patient, or it is refused."""
+"""Whom FHIR resources are about: one patient, or they are refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,37 @@ from collections.abc import Sequence
 
 from data_schema.fhir import Entry, FhirBroken, FhirProblem, Resource, part, reference_key, text
 
-__all__ = ["one_subject"]
+__all__ = ["is_about", "one_subject"]
+
+_ABOUT = ("subject", "patient")
+
+
+def is_about(resource: Resource, patient_id: str) -> bool:
+    """Return whether a resource is about nobody but the patient of an id in its own server.
+
+    Parameters
+    ----------
+    resource : mapping
+    patient_id : str
+
+    Returns
+    -------
+    bool
+        True where it does not say whom it is about.
+
+    Examples
+    --------
+    >>> is_about({"subject": {"reference": "https://ehr.example/fhir/Patient/p1"}}, "p1")
+    True
+    >>> is_about({"subject": {"reference": "Patient/p2"}}, "p1")
+    False
+    """
+    for name in _ABOUT:
+        if resource.get(name):
+            stated = text(part(resource, name), "reference").partition("/_history/")[0]
+            if stated != f"Patient/{patient_id}" and not stated.endswith(f"/Patient/{patient_id}"):
+                return False
+    return True
 
 
 def one_subject(entries: Sequence[Entry]) -> tuple[Resource, Resource]:

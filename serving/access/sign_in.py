@@ -22,7 +22,10 @@ from serving.settings import Settings
 __all__ = ["SignIn", "SignedIn"]
 
 # An EHR launch for one patient; nothing is asked that the form is not filled from.
-_SMART_SCOPE = "launch launch/patient openid fhirUser patient/Patient.rs patient/Observation.rs"
+_SMART_SCOPE = (
+    "launch launch/patient openid fhirUser patient/Patient.rs patient/Observation.rs "
+    "patient/Encounter.rs patient/Condition.rs patient/MedicationRequest.rs"
+)
 _FHIR_ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _LONGEST_NAME = 100
 

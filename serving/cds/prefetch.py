@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from data_schema.fhir import Entry, FhirBroken, Resource, entries_of, listed, part, text
+from data_schema.fhir import Entry, FhirBroken, entries_of, listed, text
+from data_schema.fhir_subject import is_about
 from serving.cds.hook_request import HookRequest
 from serving.fhir_question import fhir_broken
 from serving.outbound import Unreachable, get_json
@@ -22,7 +23,6 @@ __all__ = ["Prefetch"]
 _MAX_PAGES = 10
 # Of all that one call fetches together: nobody waits longer at a bedside.
 _SECONDS = 10.0
-_ABOUT = ("subject", "patient")
 # Kept in a query as FHIR's search has them.
 _PLAIN = "/?&=,:{}"
 
@@ -143,8 +143,7 @@ class Prefetch:
         context, identifier = self._request.context, text(entry.resource, "id")
         if entry.kind == "Location":
             return
-        about = [part(entry.resource, name) for name in _ABOUT if entry.resource.get(name)]
-        is_right = all(_is_patient(reference, context.patientId) for reference in about)
+        is_right = is_about(entry.resource, context.patientId)
         if entry.kind == "Patient":
             is_right = identifier == context.patientId
         elif entry.kind == "Encounter":
@@ -161,11 +160,6 @@ class Prefetch:
             return entry
         subject = {"reference": f"Patient/{self._request.context.patientId}"}
         return Entry({**entry.resource, "subject": subject}, entry.expression)
-
-
-def _is_patient(reference: Resource, patient_id: str) -> bool:
-    stated = text(reference, "reference").partition("/_history/")[0]
-    return stated == f"Patient/{patient_id}" or stated.endswith(f"/Patient/{patient_id}")
 
 
 def _next_page(bundle: object) -> str:

@@ -66,4 +66,9 @@ def record(body: RecordAsked, request: Request) -> FormRecord:
             patient=trail.keys.patient(source.patient),
         )
     )
-    return form_record(source, request.app.state.served, time_zero=body.time_zero)
+    return form_record(
+        source,
+        request.app.state.served,
+        time_zero=body.time_zero,
+        icu_locations=request.app.state.settings.icu_locations,
+    )

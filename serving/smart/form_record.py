@@ -6,7 +6,7 @@ that rule and not filled in; what the record does not hold stays empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,7 +31,14 @@ from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
 from serving.page.form import unit_choices
 from serving.patient import age_in_years
 from serving.served import Served
-from serving.smart.reading import BONE_MASS_DAYS, LABORATORY_DAYS, FhirSource, fetched
+from serving.smart.reading import (
+    BONE_MASS_DAYS,
+    LABORATORY_DAYS,
+    Fetched,
+    FhirSource,
+    fetched,
+)
+from serving.smart.told_history import ToldHistory, told_history
 
 __all__ = ["FormRecord", "form_record", "laid_into_form"]
 
@@ -89,7 +96,13 @@ class _Read:
     time: datetime
 
 
-def form_record(source: FhirSource, served: Served, *, time_zero: datetime) -> FormRecord:
+def form_record(
+    source: FhirSource,
+    served: Served,
+    *,
+    time_zero: datetime,
+    icu_locations: Collection[str] = (),
+) -> FormRecord:
     """Return what a patient's record fills into the form.
 
     Parameters
@@ -99,6 +112,8 @@ def form_record(source: FhirSource, served: Served, *, time_zero: datetime) -> F
         Its models may have variables of their own.
     time_zero : datetime
         With its offset; the last value at or before it counts.
+    icu_locations : collection of str
+        References to the site's intensive care units.
 
     Returns
     -------
@@ -112,22 +127,26 @@ def form_record(source: FhirSource, served: Served, *, time_zero: datetime) -> F
     variables = dict(VARIABLES)
     for model in served.models:
         variables |= model.own_variables
-    return laid_into_form(fetched(source, time_zero), source, variables, time_zero=time_zero)
+    record = fetched(source, time_zero)
+    told = told_history(record, time_zero=time_zero, icu_locations=icu_locations)
+    return laid_into_form(record, told, source, variables, time_zero=time_zero)
 
 
 def laid_into_form(
-    entries: Sequence[Entry],
+    record: Fetched,
+    told: ToldHistory,
     source: FhirSource,
     variables: Mapping[str, Variable],
     *,
     time_zero: datetime,
 ) -> FormRecord:
-    """Return what resources fill into the form; see `form_record`.
+    """Return what a record fills into the form; see `form_record`.
 
     Parameters
     ----------
-    entries : sequence of Entry
-        The Patient first, then Observations.
+    record : Fetched
+    told : ToldHistory
+        Where an Observation says the same or otherwise, the Observation counts.
     source : FhirSource
     variables : mapping of str to Variable
     time_zero : datetime
@@ -136,10 +155,10 @@ def laid_into_form(
     -------
     FormRecord
     """
-    patient = entries[0]
+    patient = record.patient
     filled, unread = _person(patient.resource, time_zero)
     read: list[_Read] = []
-    for entry in entries[1:]:
+    for entry in record.observations:
         for found in _of_observation(entry, patient, variables, time_zero):
             if isinstance(found, Unread):
                 unread.append(found)
@@ -147,17 +166,19 @@ def laid_into_form(
                 read.append(found)
     latest, contradicting = _latest(read)
     times = {one.measurement.variable.label: one.time for one in latest}
+    measured = {one.measurement.column for one in read}
+    flags = [Filled(column=name, value="true") for name in told.flags if name not in measured]
     return FormRecord(
         patient_id=source.patient,
         encounter_id=source.encounter,
         who=_who(patient.resource),
         time_zero=time_zero,
-        filled=filled + [_filled(one) for one in latest],
+        filled=[*filled, *(_filled(one) for one in latest), *flags],
         unread=[
             _beside_older(one, times.get(one.name))
             for one in sorted([*unread, *contradicting], key=lambda one: (one.name, one.rule))
         ],
-        notes=_notes(patient.resource),
+        notes=[*_notes(patient.resource), *told.notes],
     )
 
 

@@ -1,9 +1,13 @@
-"""What is fetched of a patient's record: the Patient, and Observations of the catalogue."""
+"""What is fetched of a patient's record: who it is, what was measured, the stay and the history.
+
+Without the Patient and the Observations of the catalogue there is no record. An EHR may keep the
+rest to itself, and what it keeps is named.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,10 +15,13 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.fhir import Entry, FhirBroken, entries_of, listed, text
+from data_schema.fhir_history import MEDICATIONS
+from data_schema.fhir_subject import is_about
 from data_schema.variables import LOINC
+from data_schema.windows import window_length
 from serving.outbound import Unreachable, get_json
 
-__all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "FhirSource", "fetched"]
+__all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "Fetched", "FhirSource", "fetched"]
 
 LABORATORY_DAYS = 7
 """How long before time zero a value may have been taken to be filled in."""
@@ -46,8 +53,27 @@ class FhirSource:
     encounter: str
 
 
-def fetched(source: FhirSource, time_zero: datetime) -> list[Entry]:
-    """Return the Patient and the Observations up to the day of time zero.
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server gave of one patient.
+
+    Parameters
+    ----------
+    patient : Entry
+    observations : sequence of Entry
+    encounter, conditions, medications : sequence of Entry or None
+        All of this patient; None where the server did not give them, and none where it has none.
+    """
+
+    patient: Entry
+    observations: Sequence[Entry]
+    encounter: Sequence[Entry] | None
+    conditions: Sequence[Entry] | None
+    medications: Sequence[Entry] | None
+
+
+def fetched(source: FhirSource, time_zero: datetime) -> Fetched:
+    """Return the record up to the day of time zero.
 
     Parameters
     ----------
@@ -57,33 +83,81 @@ def fetched(source: FhirSource, time_zero: datetime) -> list[Entry]:
 
     Returns
     -------
-    list of Entry
-        The Patient first.
+    Fetched
 
     Raises
     ------
     Unreachable
-        If the server does not answer as it must, or answers for somebody else.
+        If the server does not answer as it must for Patient and Observations, or answers for
+        somebody else.
     """
     base = source.server.rstrip("/")
     until = time.monotonic() + _SECONDS
     patient = _asked(source, until, f"{base}/Patient/{source.patient}")
     if text(patient, "resourceType") != "Patient" or text(patient, "id") != source.patient:
         raise Unreachable("server must answer with the patient; it did not.")
-    # Both as an Observation may refer to it: by its whole address, and within the server.
-    found = [Entry(patient, "Patient", f"{base}/Patient/{source.patient}")]
+    observations: list[Entry] = []
     for is_bone_mass, days in ((False, LABORATORY_DAYS), (True, BONE_MASS_DAYS)):
         asked = [
-            ("patient", source.patient),
             ("code", ",".join(_codes(is_bone_mass=is_bone_mass))),
-            ("date", f"ge{(time_zero - timedelta(days=days)).date().isoformat()}"),
+            ("date", f"ge{_day(time_zero, before=days)}"),
             # A day more: the server's day may have begun before this one's.
-            ("date", f"le{(time_zero + timedelta(days=1)).date().isoformat()}"),
-            ("_count", "500"),
+            ("date", f"le{_day(time_zero, before=-1)}"),
         ]
-        url = f"{base}/Observation?{urlencode(asked)}"
-        found += [entry for page in _pages(source, until, url) for entry in page]
-    return found
+        observations += _found(source, until, "Observation", asked)
+    return Fetched(
+        # Both as an Observation may refer to it: by its whole address, and within the server.
+        Entry(patient, "Patient", f"{base}/Patient/{source.patient}"),
+        observations,
+        _if_given(lambda: _encounter(source, until)),
+        _if_given(lambda: _own(source, _found(source, until, "Condition", []))),
+        _if_given(
+            lambda: _own(source, _found(source, until, "MedicationRequest", _since(time_zero)))
+        ),
+    )
+
+
+def _if_given(read: Callable[[], list[Entry]]) -> list[Entry] | None:
+    try:
+        return read()
+    except Unreachable:
+        return None
+
+
+def _encounter(source: FhirSource, until: float) -> list[Entry]:
+    if not source.encounter:
+        return []
+    url = f"{source.server.rstrip('/')}/Encounter/{source.encounter}"
+    found = Entry(_asked(source, until, url), "Encounter")
+    if found.kind != "Encounter" or text(found.resource, "id") != source.encounter:
+        raise Unreachable("server must answer with the encounter; it did not.")
+    return _own(source, [found])
+
+
+def _own(source: FhirSource, entries: Sequence[Entry]) -> list[Entry]:
+    """Return what is of the patient; if anything is not, nothing of it can be trusted."""
+    if not all(is_about(entry.resource, source.patient) for entry in entries):
+        raise Unreachable("server must answer for the patient; it did not.")
+    return list(entries)
+
+
+def _since(time_zero: datetime) -> list[tuple[str, str]]:
+    lengths = (window_length(VARIABLES[name]) for name in MEDICATIONS)
+    longest = max(length.days for length in lengths if length is not None)
+    return [("authoredon", f"ge{_day(time_zero, before=longest + 1)}")]
+
+
+def _day(time_zero: datetime, *, before: int) -> str:
+    return (time_zero - timedelta(days=before)).date().isoformat()
+
+
+def _found(
+    source: FhirSource, until: float, kind: str, asked: Sequence[tuple[str, str]]
+) -> list[Entry]:
+    """Return what a search for resources of a kind and of the patient finds."""
+    query = urlencode([("patient", source.patient), *asked, ("_count", "500")])
+    url = f"{source.server.rstrip('/')}/{kind}?{query}"
+    return [entry for page in _pages(source, until, url) for entry in page if entry.kind == kind]
 
 
 def _pages(source: FhirSource, until: float, url: str) -> Iterator[list[Entry]]:
@@ -91,11 +165,7 @@ def _pages(source: FhirSource, until: float, url: str) -> Iterator[list[Entry]]:
     for _ in range(_MAX_PAGES):
         bundle = _asked(source, until, url)
         try:
-            yield [
-                Entry(entry.resource, entry.expression)
-                for entry in entries_of(bundle)
-                if entry.kind == "Observation"
-            ]
+            yield [Entry(entry.resource, entry.expression) for entry in entries_of(bundle)]
         except FhirBroken:
             raise Unreachable("server must answer a search with a Bundle; it did not.") from None
         following = [text(one, "url") for one in listed(bundle, "link") if _is_next(one)]

@@ -57,6 +57,10 @@ class Provider:
         self.about: dict[str, Any] = {}
         self.patient: dict[str, Any] = {}
         self.observations: list[dict[str, Any]] = []
+        self.encounter: dict[str, Any] = {"resourceType": "Encounter", "id": "e1"}
+        self.conditions: list[dict[str, Any]] = []
+        self.medications: list[dict[str, Any]] = []
+        self.kept_back: set[str] = set()
         self.fhir_status = 200
         self.access_token = secrets.token_urlsafe(24)
 
@@ -83,6 +87,8 @@ class Provider:
                 elif parts.path.startswith("/fhir/") and "well-known" not in parts.path:
                     right = self.headers["Authorization"] == f"Bearer {provider.access_token}"
                     status = provider.fhir_status if right else 401
+                    if parts.path.split("/")[2] in provider.kept_back:
+                        status = 403
                     self.send(status, provider.resource(parts.path, parse_qs(parts.query)))
                 else:
                     self.send(200, provider.document(parts.path))
@@ -176,6 +182,14 @@ class Provider:
     def resource(self, path: str, query: dict[str, list[str]]) -> dict[str, Any]:
         if path == "/fhir/Patient/p1":
             return self.patient
+        if path == "/fhir/Encounter/e1":
+            return self.encounter
+        if path == "/fhir/Condition":
+            return self.bundle(path, query, self.conditions)
+        if path == "/fhir/MedicationRequest":
+            [since] = (date.removeprefix("ge") for date in query["authoredon"])
+            ordered = [one for one in self.medications if one["authoredOn"] >= since]
+            return self.bundle(path, query, ordered)
         codes = set(query["code"][0].split(","))
         first = min(date.removeprefix("ge") for date in query["date"] if date.startswith("ge"))
         found = [
@@ -184,18 +198,26 @@ class Provider:
             if codes.intersection(coding["code"] for coding in one["code"]["coding"])
             and one.get("effectiveDateTime", first) >= first
         ]
+        return self.bundle(path, query, found)
+
+    def bundle(
+        self, path: str, query: dict[str, list[str]], found: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return three of what was found, and where the next are."""
+        assert query["patient"] == ["p1"]
+        kind = path.removeprefix("/fhir/")
         at = int(query.get("page", ["0"])[0])
         bundle: dict[str, Any] = {
             "resourceType": "Bundle",
             "type": "searchset",
             "entry": [
-                {"fullUrl": f"{self.fhir}/Observation/{one['id']}", "resource": one}
+                {"fullUrl": f"{self.fhir}/{kind}/{one['id']}", "resource": one}
                 for one in found[at : at + 3]
             ],
         }
         if at + 3 < len(found):
             again = urlencode(query | {"page": [str(at + 3)]}, doseq=True)
-            bundle["link"] = [{"relation": "next", "url": f"{self.fhir}/Observation?{again}"}]
+            bundle["link"] = [{"relation": "next", "url": f"{self.fhir}/{kind}?{again}"}]
         return bundle
 
 

@@ -85,6 +85,8 @@ def test_an_ehr_opens_the_page_for_its_patient(
     assert asked["code_challenge_method"] == ["S256"]
     scopes = set(asked["scope"][0].split())
     assert {"launch", "openid", "fhirUser", "patient/Observation.rs"} <= scopes
+    kinds = ("Encounter", "Condition", "MedicationRequest")
+    assert {f"patient/{kind}.rs" for kind in kinds} <= scopes
     found = record(client, provider)
     assert client.get("/", headers=HTML).status_code == 200
     assert client.get("/page/session").json()["has_record"] is True
