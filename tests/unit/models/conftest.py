@@ -1,0 +1,30 @@
+"""Models that several modules ask, and a patient of whom nothing is to be said."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from linear_truth import HORIZONS, SMALL, small_cohort
+from models.estimator import CumulativeIncidenceModel
+from models.inference import RiskModel
+
+
+@pytest.fixture(scope="module")
+def fitted() -> CumulativeIncidenceModel:
+    return CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(*small_cohort())
+
+
+@pytest.fixture(scope="module")
+def risk_model(mortality) -> RiskModel:
+    return mortality.loaded.risk_model
+
+
+@pytest.fixture
+def ordinary(risk_model: RiskModel) -> pd.DataFrame:
+    """One patient like those of the training cohort, whom nothing is said of."""
+    frame = pd.DataFrame([risk_model.contract["example"]])
+    prediction = risk_model.predict(frame)
+    assert prediction.status == ["ok"]
+    assert prediction.warnings == [[]]
+    return frame

@@ -1,0 +1,184 @@
+"""What a fit chooses out of fold, keeps to by itself, and tells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.variables import Variable
+from linear_truth import HORIZONS, SMALL, small_cohort, times_of_linear_truth
+from models import training_cohort
+from models.estimator import CumulativeIncidenceModel
+from models.folds import patient_folds
+from models.targets import survival_target
+
+
+def test_a_small_cohort_of_linear_truth_gets_a_linear_model_by_itself() -> None:
+    model = CumulativeIncidenceModel(
+        horizons_days=HORIZONS, **{**SMALL, "max_trees": 50, "tuning_folds": 5}
+    )
+
+    model.fit(*small_cohort(n=150, seed=70))
+
+    assert model.linear_weight_ >= 0.8
+
+
+def test_steps_that_no_line_follows_give_the_trees_a_say() -> None:
+    rng = np.random.default_rng(80)
+    frame = pd.DataFrame(rng.normal(size=(600, 2)), columns=["a", "b"])
+    eta = 2.0 * np.sign(frame["a"] * frame["b"]).to_numpy()
+    y = survival_target(times_of_linear_truth(eta, 81).clip(max=400), np.ones(600, dtype=int))
+
+    model = CumulativeIncidenceModel(
+        horizons_days=HORIZONS, column_share=1.0, learning_rate=0.3, **{**SMALL, "max_trees": 40}
+    )
+
+    assert model.fit(frame, y).linear_weight_ <= 0.2
+
+
+def test_the_boosted_risk_never_falls_where_the_direction_is_settled() -> None:
+    rng = np.random.default_rng(90)
+    frame = pd.DataFrame({"age": rng.uniform(20, 90, 400), "b": rng.normal(size=400)})
+    eta = -0.06 * (frame["age"].to_numpy() - 55)  # against the direction of the catalogue
+    y = survival_target(times_of_linear_truth(eta, 91).clip(max=400), np.ones(400, dtype=int))
+    ages = pd.DataFrame({"age": np.linspace(20, 90, 141), "b": 0.3})
+
+    def boosted_risk(variables):
+        model = CumulativeIncidenceModel(
+            horizons_days=HORIZONS, variables=variables, **{**SMALL, "max_trees": 20}
+        )
+        return model.fit(frame, y).risk_model_.part(0.0).risk(ages)
+
+    assert (np.diff(boosted_risk(VARIABLES), axis=0) >= 0).all()
+    assert (np.diff(boosted_risk(None), axis=0) < 0).any()
+
+
+def test_neither_mixing_nor_recalibrating_costs_out_of_fold_loss(fitted) -> None:
+    loss = fitted.out_of_fold_loss_
+
+    assert loss["mixture"] <= loss["linear"]
+    assert loss["recalibrated"] <= loss["mixture"] + 1e-9
+
+
+def test_a_category_that_comes_as_numbers_is_read_as_numbers() -> None:
+    frame, y = small_cohort()
+    coded = frame.assign(stage=np.arange(len(frame)) % 3 + 1.0)
+    stage = Variable("stage", "Stage", "person", kind="category", categories=("1", "2", "3"))
+
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, variables={"stage": stage}, **SMALL)
+    risk_model = model.fit(coded, y).risk_model_
+
+    assert risk_model.contract["features"][-1]["kind"] == "number"
+    warned = {w["code"] for warnings in risk_model.predict(coded).warnings for w in warnings}
+    assert "unknown_category" not in warned
+
+
+def test_refused_patients_are_answered_for_evaluation() -> None:
+    frame, y = small_cohort()
+    aged = frame.assign(age=np.linspace(17, 90, len(frame)))
+
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, variables=VARIABLES, **SMALL)
+    model.fit(aged, y)
+
+    assert model.risk_model_.predict(aged).status[0] == "refused"
+    assert np.isfinite(model.predict_risk(aged)).all()
+
+
+def test_a_refused_training_patient_does_not_blur_what_the_model_uses() -> None:
+    frame, y = small_cohort()
+    aged = frame.assign(age=np.linspace(17, 90, len(frame)))
+
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, variables=VARIABLES, **SMALL)
+    model.fit(aged, y)
+
+    information = model.risk_model_.contract["guard"]["information"]
+    assert sum(information.values()) == pytest.approx(1.0)
+    assert information["a"] > 2 * information["c"]  # c has no part in the truth
+
+
+def test_every_fold_of_a_fit_is_made_by_patient(monkeypatch) -> None:
+    frame, y = small_cohort()
+    groups = np.arange(len(y)) // 2
+    asked = []
+
+    def recorded(of, *rest, **named):
+        asked.append(of)
+        return patient_folds(of, *rest, **named)
+
+    monkeypatch.setattr(training_cohort, "patient_folds", recorded)
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
+    model.fit(frame, y, groups=groups)
+
+    assert len(asked) == 2  # for choosing and for the interval
+    for of in asked:
+        np.testing.assert_array_equal(of, groups)
+    training = model.risk_model_.contract["training"]
+    assert (training["patients"], training["stays"]) == (60, 120)
+
+
+def test_without_interval_folds_there_is_no_interval(fitted) -> None:
+    prediction = fitted.risk_model_.predict(small_cohort()[0])
+
+    assert fitted.risk_model_.contract["interval"]["kind"] == "none"
+    assert np.isnan(prediction.risk_low).all()
+    assert np.isnan(prediction.risk_high).all()
+
+
+def test_progress_is_told_of_every_fold() -> None:
+    told: list[tuple[str, int, int]] = []
+    model = CumulativeIncidenceModel(
+        horizons_days=HORIZONS,
+        progress=lambda *step: told.append(step),
+        **{**SMALL, "interval_folds": 2},
+    )
+
+    model.fit(*small_cohort())
+
+    assert told == [
+        ("choosing out of fold", 1, 2),
+        ("choosing out of fold", 2, 2),
+        ("fitting fold models", 1, 2),
+        ("fitting fold models", 2, 2),
+    ]
+
+
+def test_a_small_cohort_is_tuned_on_ten_folds_unless_told_otherwise() -> None:
+    told: list[int] = []
+    model = CumulativeIncidenceModel(
+        horizons_days=HORIZONS,
+        progress=lambda what, done, steps: told.append(steps),
+        **{**SMALL, "tuning_folds": None},
+    )
+
+    model.fit(*small_cohort())
+
+    assert told == [10] * 10
+
+
+def test_a_contract_holds_medians_and_no_patient(fitted) -> None:
+    frame, _ = small_cohort()
+
+    example = fitted.risk_model_.contract["example"]
+
+    assert example == {name: float(f"{frame[name].median():.2g}") for name in frame}
+
+
+@pytest.mark.parametrize(
+    ("n", "stated", "expected"), [(1_999, None, 24), (2_000, None, 6), (50, 3, 3)]
+)
+def test_a_small_cohort_is_paired_with_more_horizons(n, stated, expected):
+    rng = np.random.default_rng(0)
+    model = CumulativeIncidenceModel(horizons_days=(30.0,), horizons_per_patient=stated)
+    target = survival_target(rng.uniform(1, 100, n), np.arange(n) % 2)
+    cohort = training_cohort.TrainingCohort.prepare(
+        pd.DataFrame({"age": rng.normal(60, 10, n)}),
+        target,
+        groups=None,
+        sites=None,
+        settings=model._settings(),
+    )
+    everyone = np.arange(n)
+    pairs = cohort.pairs(everyone, cohort.censoring(everyone), 0)
+    assert pairs.horizon_days.shape == (n, expected)
