@@ -10,8 +10,6 @@ from scipy.special import expit, logit
 from models.targets import survival_target
 
 HORIZONS = (30.0, 90.0, 180.0)
-
-
 SMALL = {"max_trees": 5, "max_depth": 3, "tuning_folds": 2, "interval_folds": 0, "n_jobs": 1}
 
 

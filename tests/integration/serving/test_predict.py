@@ -1,3 +1,5 @@
+"""The answer of `POST /v1/predict`: the very numbers of the model, whole and in words."""
+
 from __future__ import annotations
 
 import re
@@ -6,146 +8,33 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from models.wording import NOTICE
 from serving.app import create_app
-from serving.schemas import PredictResponse
 from serving.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
     from serving.served import ServedModel
+from predict_requests import (
+    TIME_ZERO,
+    VALUES,
+    answered,
+    assert_is_the_models_answer,
+    assert_the_curve_is_the_models,
+    broken,
+    frame_of,
+    request_of,
+)
 
-TIME_ZERO = "2026-11-01T08:00:00+01:00"
-CURVE = ("day", "risk", "low", "high", "cohort_risk")
-
-# What each variable is sent as; the values are in the catalogue's units, but for ctx_s.
-UNITS = {
-    "lactate": "mmol/L",
-    "albumin": "g/dL",
-    "fgf23_c": "RU/mL",
-    "ctx_s": "pg/mL",
-    "aps": "{score}",
-}
-VALUES: dict[str, Any] = {
-    "age": 60.0,
-    "lactate": 2.5,
-    "albumin": 2.8,
-    "fgf23_c": 900.0,
-    "ctx_s": 500.0,
-    "diabetes": 1.0,
-    "aps": 40.0,
-    "sex": "female",
-    "dzgroup": "Cirrhosis",
-}
 CAUSAL = re.compile(r"because|due to|protect|cause|leads? to", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
 def client(serve: Any, mortality: ServedModel, fracture: ServedModel) -> httpx.Client:
     return serve(create_app(Settings(), models=[mortality, fracture]))
-
-
-def request_of(values: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """Return the request that sends the given values, age as a date of birth."""
-    body: dict[str, Any] = {
-        "patient_id": "p",
-        "encounter_id": "e",
-        "time_zero": TIME_ZERO,
-        "outcomes": ["mortality"],
-        "horizons_days": [28, 90],
-        "measurements": [
-            {"variable": name, "value": value, "unit": UNITS.get(name)}
-            for name, value in values.items()
-            if name not in ("age", "sex")
-        ],
-    }
-    if "age" in values:
-        # Whole years, so that no part of a year depends on how it is counted.
-        body["birth_date"] = f"{2026 - int(values['age'])}-11-01"
-    if "sex" in values:
-        body["sex"] = values["sex"]
-    return body | changed
-
-
-def frame_of(model: ServedModel, values: dict[str, Any], **extra: Any) -> pd.DataFrame:
-    """Return the same patient as the row that the model reads."""
-    row = {
-        feature["name"]: values.get(
-            feature["name"], None if feature["kind"] == "category" else np.nan
-        )
-        for feature in model.contract["features"]
-    }
-    return pd.DataFrame([row | {"fgf23_c__below": 0.0} | extra])
-
-
-def answered(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the first prediction of an answer that is none of a problem."""
-    answer = client.post("/v1/predict", json=body)
-    assert answer.status_code == 200, answer.text
-    PredictResponse.model_validate(answer.json())
-    prediction: dict[str, Any] = answer.json()["predictions"][0]
-    return prediction
-
-
-def broken(client: httpx.Client, body: dict[str, Any]) -> set[tuple[str, str]]:
-    answer = client.post("/v1/predict", json=body)
-    assert answer.status_code == 422, answer.text
-    return {(entry["field"], entry["rule"]) for entry in answer.json()["errors"]}
-
-
-def assert_is_the_models_answer(
-    model: ServedModel, prediction: dict[str, Any], frame: pd.DataFrame
-) -> None:
-    """Check every number of an answer against the model itself."""
-    horizons_days = [risk["horizon_days"] for risk in prediction["risks"]]
-    raw = model.loaded.risk_model.predict(frame, horizons_days, explain=True)
-    for h, risk in enumerate(prediction["risks"]):
-        given = [
-            risk["risk"],
-            risk["interval"]["low"],
-            risk["interval"]["high"],
-            risk["baseline_risk"],
-            risk["cohort_risk"],
-            risk["monotone_adjustment"],
-            risk["monotone_adjustment_points"],
-        ]
-        expected = [
-            raw.risk[0, h],
-            raw.risk_low[0, h],
-            raw.risk_high[0, h],
-            raw.baseline_risk[h],
-            raw.cohort_risk[h],
-            raw.monotone_adjustment[0, h],
-            raw.adjustment_points[0, h],
-        ]
-        np.testing.assert_allclose(given, expected, rtol=0, atol=1e-9)
-        by_name = {one["variable"]: one for one in risk["contributions"]}
-        assert set(by_name) == set(raw.variables)
-        for v, name in enumerate(raw.variables):
-            one = by_name[name]
-            assert one["measured"] == raw.measured[0, v]
-            assert one["log_odds"] == pytest.approx(raw.log_odds[0, h, v], abs=1e-9)
-            assert one["points"] == pytest.approx(raw.points[0, h, v], abs=1e-9)
-
-
-def assert_the_curve_is_the_models(
-    model: ServedModel, prediction: dict[str, Any], frame: pd.DataFrame
-) -> None:
-    days = model.contract["grid_days"]
-    raw = model.loaded.risk_model.predict(frame, days)
-    curve = {name: [point[name] for point in prediction["curve"]] for name in CURVE}
-    np.testing.assert_allclose(curve["day"], days)
-    for name, values in (
-        ("risk", raw.risk[0]),
-        ("low", raw.risk_low[0]),
-        ("high", raw.risk_high[0]),
-        ("cohort_risk", raw.cohort_risk),
-    ):
-        np.testing.assert_allclose(curve[name], values, rtol=0, atol=1e-9)
 
 
 def test_the_answer_is_the_models(client: httpx.Client, mortality: ServedModel) -> None:
@@ -275,103 +164,6 @@ def test_any_horizon_may_be_asked_in_any_order(
     assert_is_the_models_answer(mortality, prediction, frame_of(mortality, VALUES))
 
 
-def test_a_horizon_outside_the_models_range_is_refused(client: httpx.Client) -> None:
-    body = request_of(VALUES, horizons_days=[28, 100_000, 0.001])
-    assert broken(client, body) == {
-        ("horizons_days[1]", "horizon"),
-        ("horizons_days[2]", "horizon"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "unit", "field", "rule"),
-    [
-        ("ctx_s", 500, "pmol/L", "unit", "unit"),  # wrong unit
-        ("ctx_s", 500, None, "unit", "unit"),  # no unit
-        ("ctx_s", 500, "ng/mL", "value", "range"),  # the number of pg/mL
-        ("fgf23_c", 900, "pg/mL", "unit", "unit"),  # the unit of the intact assay
-        ("lactate", 1e9, "mmol/L", "value", "range"),
-        ("lactate", -1, "mmol/L", "value", "range"),
-        ("lactate", "much", "mmol/L", "value", "not_a_number"),
-        ("lactate", "1,471", "mmol/L", "value", "ambiguous_number"),
-        ("lactate", True, "mmol/L", "value", "not_a_number"),
-        ("diabetes", 7, None, "value", "flag"),
-        ("no_such_marker", 1, None, "variable", "unknown_variable"),
-        ("aps", 40, "mmol/L", "unit", "unit"),  # a variable of the model's own
-    ],
-)
-def test_a_measurement_that_breaks_a_rule_is_refused(
-    client: httpx.Client, variable: str, value: object, unit: str | None, field: str, rule: str
-) -> None:
-    body = request_of(VALUES)
-    body["measurements"].append({"variable": variable, "value": value, "unit": unit})
-    number = len(body["measurements"]) - 1
-    assert broken(client, body) == {(f"measurements[{number}].{field}", rule)}
-
-
-def test_an_unknown_category_counts_as_not_measured_with_a_warning(
-    client: httpx.Client, mortality: ServedModel
-) -> None:
-    prediction = answered(client, request_of(VALUES | {"dzgroup": "Sentinel4711"}))
-    without = {name: value for name, value in VALUES.items() if name != "dzgroup"}
-    assert_is_the_models_answer(mortality, prediction, frame_of(mortality, without))
-    assert prediction["missing"] == ["dzgroup"]
-    assert ("unknown_category", ["dzgroup"]) in [
-        (warning["code"], warning["variables"]) for warning in prediction["warnings"]
-    ]
-    assert "Sentinel4711" not in str(prediction)
-
-
-def test_duplicates_and_late_measurements_change_nothing_and_are_listed(
-    client: httpx.Client, mortality: ServedModel
-) -> None:
-    body = request_of(VALUES)
-    body["measurements"][0]["time"] = "2026-11-01T06:00:00+01:00"
-    body["measurements"] += [
-        {"variable": "lactate", "value": 9, "unit": "mmol/L", "time": "2026-11-01T05:00:00+01:00"},
-        {"variable": "lactate", "value": 8, "unit": "mmol/L", "time": "2026-11-01T09:00:00+01:00"},
-        {"variable": "estradiol", "value": 50, "unit": "pg/mL"},
-    ]
-    prediction = answered(client, body)
-    assert_is_the_models_answer(mortality, prediction, frame_of(mortality, VALUES))
-    assert {(one["variable"], one["reason"]) for one in prediction["ignored"]} == {
-        ("lactate", "duplicate"),
-        ("lactate", "after_time_zero"),
-        ("estradiol", "not_in_model"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("values", "more", "code"),
-    [
-        (VALUES | {"age": 17.0}, [], "under_18"),
-        (VALUES, [{"variable": "pregnant", "value": True}], "pregnant"),
-        ({"aps": 40.0}, [], "too_little_measured"),
-        ({}, [], "too_little_measured"),
-    ],
-)
-def test_a_refusal_is_an_answer_without_a_risk(
-    client: httpx.Client, values: dict[str, Any], more: list[dict[str, Any]], code: str
-) -> None:
-    body = request_of(values)
-    body["measurements"] += more
-    prediction = answered(client, body)
-    assert prediction["status"] == "refused"
-    assert prediction["risks"] == []
-    assert prediction["curve"] == []
-    assert code in [refusal["code"] for refusal in prediction["refusals"]]
-    assert prediction["summary"].startswith("No risk is given.")
-    assert NOTICE in prediction["summary"]
-
-
-def test_a_variable_that_only_guards_reaches_the_guard(client: httpx.Client) -> None:
-    body = request_of(VALUES)
-    body["measurements"].append({"variable": "rrt", "value": 1})
-    prediction = answered(client, body)
-    assert "renal_replacement" in [warning["code"] for warning in prediction["warnings"]]
-    assert prediction["ignored"] == []
-
-
 def test_outcomes_are_answered_in_the_order_asked_each_by_its_own_model(
     client: httpx.Client, mortality: ServedModel, fracture: ServedModel
 ) -> None:
@@ -396,18 +188,6 @@ def test_the_risk_of_dying_first_stands_beside_that_of_fracture(
     said = re.search(r"would fracture, (\d+) die first, (\d+) neither", prediction["summary"])
     assert said is not None
     assert int(said[1]) == round(100 * risk["competing_risk"])
-
-
-def test_an_outcome_without_a_champion_fails_the_request(
-    serve: Any, mortality: ServedModel
-) -> None:
-    only_mortality = serve(create_app(Settings(), models=[mortality]))
-    body = request_of(VALUES, outcomes=["mortality", "fracture"])
-    answer = only_mortality.post("/v1/predict", json=body)
-    assert answer.status_code == 503
-    assert [(e["field"], e["rule"]) for e in answer.json()["errors"]] == [
-        ("outcomes[1]", "no_champion")
-    ]
 
 
 def test_the_summary_says_each_risk_and_who_the_model_learned_from(client: httpx.Client) -> None:

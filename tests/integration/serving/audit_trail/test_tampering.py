@@ -1,0 +1,214 @@
+"""What was changed, taken out, put in, swapped or cut off is found."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, update
+
+from audit_records import EVENT, check, cut, fill, numbered, records, rules, settings_of, tamper
+from data_schema.errors import GateError
+from serving.audit.adoption import adopt
+from serving.audit.head import HeadFile, read_head
+from serving.audit.opening import audit_keys, database_of, head_path, open_trail
+from serving.audit.trail import AuditTrail
+from serving.audit.verification import verify
+from serving.settings import Settings
+from serving.tables import HEAD, RECORDS
+
+
+def test_a_trail_that_nobody_touched_is_whole(trail: AuditTrail, settings: Settings) -> None:
+    assert check(settings).ok
+    fill(trail, 5)
+    trail.append(EVENT)
+    found = check(settings)
+    assert found.ok
+    assert (found.records, found.first, found.last) == (6, 1, 6)
+
+
+def test_a_trail_goes_on_where_it_stopped(settings: Settings) -> None:
+    for _ in range(3):
+        with closing(open_trail(settings)) as trail:
+            fill(trail, 2)
+    assert check(settings).ok
+    assert check(settings).records == 6
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        (RECORDS.c.body, RECORDS.c.body + " "),
+        (RECORDS.c.mac, "0" * 64),
+        (RECORDS.c.prediction_id, "another"),
+        (RECORDS.c.request_key, "another"),
+    ],
+)
+def test_a_changed_record_is_found(
+    trail: AuditTrail, settings: Settings, column: Any, value: Any
+) -> None:
+    fill(trail, 5)
+    tamper(settings, update(RECORDS).where(RECORDS.c.seq == 3).values({column: value}))
+    found = check(settings)
+    # A changed mac is also not the one that the next record was chained to.
+    assert ("changed", 3) in rules(found)
+    assert {rule for rule, _ in rules(found)} == {"changed"}
+    assert found.flaw_count <= 2
+
+
+def test_a_record_that_was_taken_out_is_found(trail: AuditTrail, settings: Settings) -> None:
+    fill(trail, 5)
+    tamper(settings, delete(RECORDS).where(RECORDS.c.seq.in_([2, 3])))
+    assert rules(check(settings)) == [("gap", 2)]
+
+
+def test_a_record_that_was_put_in_is_found(trail: AuditTrail, settings: Settings) -> None:
+    fill(trail, 3)
+    forged = numbered(4).body(seq=4, at="2026-11-25T00:00:00.000000+00:00")
+    tamper(
+        settings,
+        insert(RECORDS).values(seq=4, body=forged, mac="1" * 64, prediction_id=f"{4:026d}"),
+        update(HEAD).values(seq=4, mac="1" * 64),
+    )
+    assert rules(check(settings)) == [("changed", 4)]
+
+
+def test_swapped_records_are_found(trail: AuditTrail, settings: Settings) -> None:
+    fill(trail, 5)
+    tamper(
+        settings,
+        *(
+            update(RECORDS).where(RECORDS.c.seq == old).values(seq=new)
+            for old, new in ((2, 99), (3, 2), (99, 3))
+        ),
+    )
+    assert ("changed", 2) in rules(check(settings))
+
+
+def test_records_cut_off_the_end_are_found_by_the_head_outside_the_database(
+    trail: AuditTrail, settings: Settings
+) -> None:
+    fill(trail, 5)
+    cut(settings, after=3)
+    assert rules(check(settings)) == [("truncated", 4)]
+
+
+def test_records_cut_off_without_the_databases_own_head_are_found(
+    trail: AuditTrail, settings: Settings
+) -> None:
+    fill(trail, 5)
+    tamper(settings, delete(RECORDS).where(RECORDS.c.seq > 3))
+    assert ("truncated", 4) in rules(check(settings))
+
+
+def test_a_lost_head_is_found(trail: AuditTrail, settings: Settings) -> None:
+    fill(trail, 5)
+    head_path(settings).unlink()
+    assert rules(check(settings)) == [("head", 5)]
+
+
+def test_a_forged_head_is_no_head(trail: AuditTrail, settings: Settings) -> None:
+    fill(trail, 5)
+    cut(settings, after=3)
+    forged = head_path(settings).read_text().replace('"seq":5', '"seq":3')
+    head_path(settings).write_text(forged)
+    assert ("head", 3) in rules(check(settings))
+
+
+def test_a_head_that_was_kept_elsewhere_finds_what_was_set_back_here(
+    trail: AuditTrail, settings: Settings
+) -> None:
+    fill(trail, 3)
+    old = head_path(settings).read_bytes()
+    fill(trail, 2)
+    keys = audit_keys(settings)
+    elsewhere = read_head(head_path(settings), keys)
+    cut(settings, after=3)
+    head_path(settings).write_bytes(old)
+    assert check(settings).ok
+    with closing(database_of(settings)) as database:
+        assert rules(verify(database, keys, elsewhere)) == [("truncated", 4)]
+
+
+def test_another_key_finds_everything_changed(trail: AuditTrail, settings: Settings) -> None:
+    fill(trail, 3)
+    other = Settings.model_validate(settings.model_dump() | {"audit_key": "another long key..."})
+    found = check(other)
+    assert {rule for rule, _ in rules(found)} == {"changed", "head"}
+
+
+def test_a_service_does_not_go_on_from_a_trail_that_was_cut(settings: Settings) -> None:
+    with closing(open_trail(settings)) as trail:
+        fill(trail, 5)
+    cut(settings, after=3)
+    with pytest.raises(GateError, match="knows records that the database does not hold"):
+        open_trail(settings)
+
+
+def test_a_service_that_runs_does_not_hide_that_its_trail_was_cut(
+    trail: AuditTrail, settings: Settings
+) -> None:
+    fill(trail, 5)
+    cut(settings, after=3)
+    with pytest.raises(GateError, match="knows records that the database does not hold"):
+        trail.append(EVENT)
+    assert rules(check(settings)) == [("truncated", 4)]
+
+
+def test_two_machines_with_a_head_each_share_one_database(
+    trail: AuditTrail, settings: Settings, tmp_path: Path
+) -> None:
+    fill(trail, 2)
+    assert settings.database_url is not None
+    other = settings_of(tmp_path / "other", settings.database_url.get_secret_value())
+    key = (settings.state_dir / "audit.key").read_text()
+    other = Settings.model_validate(other.model_dump() | {"audit_key": key})
+    keys = audit_keys(other)
+    head_file = HeadFile(head_path(other), keys)
+    with closing(adopt(database_of(other), keys, head_file, actor="command:a")) as there:
+        for _ in range(2):
+            there.append(EVENT)
+            trail.append(EVENT)
+    assert check(settings).ok
+    assert check(other).ok
+    assert check(other).records == 7
+
+
+def test_a_service_does_not_go_on_without_the_head(settings: Settings) -> None:
+    with closing(open_trail(settings)) as trail:
+        fill(trail, 5)
+    head_path(settings).unlink()
+    with pytest.raises(GateError, match="signed head is missing"):
+        open_trail(settings)
+
+
+def test_a_service_does_not_go_on_with_the_head_of_another_trail(
+    settings: Settings, tmp_path: Path
+) -> None:
+    other = settings_of(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}")
+    key = {"audit_key": "the same key for both of them"}
+    here, there = (Settings.model_validate(one.model_dump() | key) for one in (settings, other))
+    for one in (here, there):
+        with closing(open_trail(one)) as trail:
+            fill(trail, 2)
+    head_path(here).write_bytes(head_path(there).read_bytes())
+    with pytest.raises(GateError, match="of different trails"):
+        open_trail(here)
+
+
+def test_a_trail_is_adopted_after_a_backup_and_says_so(settings: Settings) -> None:
+    with closing(open_trail(settings)) as trail:
+        fill(trail, 5)
+    cut(settings, after=3)
+    keys = audit_keys(settings)
+    head_file = HeadFile(head_path(settings), keys)
+    with closing(adopt(database_of(settings), keys, head_file, actor="command:a")) as trail:
+        trail.append(EVENT)
+    found = check(settings)
+    assert found.ok
+    assert found.last == 5
+    body = records(settings)[3]
+    assert body["action"] == "adopted"
+    assert body["detail"] == {"database_head": 3, "signed_head": 5}
