@@ -1,0 +1,206 @@
+"""The RiskAssessment that answers a Bundle of Observations, checked by validators of others."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import fhirkit
+import pytest
+
+from models.wording import NOTICE
+
+if TYPE_CHECKING:
+    import httpx
+
+from fhir_bundles import (
+    CODES,
+    LOCAL,
+    MEASURED,
+    PATH,
+    RAS_1,
+    RAS_2,
+    TIME_ZERO,
+    _lactate,
+    answered,
+    assert_valid,
+    bundle,
+    invariant,
+    issues,
+    observation,
+    resources,
+)
+
+CAUSAL = re.compile(r"because|due to|protect|cause[^ ]|leads? to", re.IGNORECASE)
+
+
+def same_for_v1(**changed: Any) -> dict[str, Any]:
+    """Return the request of /v1/predict that says what `resources` say."""
+    measurements = [
+        {"loinc": code, "value": value, "unit": unit, "time": MEASURED}
+        for code, unit, value in CODES.values()
+    ]
+    measurements += [
+        {"variable": "diabetes", "value": True, "time": MEASURED},
+        {"variable": "dzgroup", "value": "Cirrhosis", "time": MEASURED},
+        {"variable": "aps", "value": 40, "unit": "{score}", "time": MEASURED},
+    ]
+    return {
+        "patient_id": "p1",
+        "time_zero": TIME_ZERO,
+        "sex": "female",
+        "birth_date": "1966-11-01",
+        "outcomes": ["mortality"],
+        "horizons_days": [28, 90],
+        "measurements": measurements,
+    } | changed
+
+
+def test_the_answer_is_that_of_v1_in_percent(client: httpx.Client) -> None:
+    found = answered(
+        client, bundle(*resources()), "outcome=mortality&horizonDays=28&horizonDays=90"
+    )
+    expected = client.post("/v1/predict", json=same_for_v1()).json()["predictions"][0]
+    assert found["resourceType"] == "RiskAssessment"
+    assert found["status"] == "final"
+    assert found["subject"] == {"reference": "Patient/p1"}
+    assert found["encounter"] == {"reference": "Encounter/e1"}
+    assert len(found["prediction"]) == 2 * len(expected["risks"])
+    for number, risk in enumerate(expected["risks"]):
+        estimate, interval = found["prediction"][2 * number : 2 * number + 2]
+        assert estimate["probabilityDecimal"] == pytest.approx(100 * risk["risk"], abs=0.005)
+        assert estimate["probabilityDecimal"] > 1
+        ends = [interval["probabilityRange"][end]["value"] for end in ("low", "high")]
+        assert ends == pytest.approx(
+            [100 * risk["interval"][end] for end in ("low", "high")], abs=0.005
+        )
+
+
+def test_a_horizon_is_a_period_and_never_an_age(client: httpx.Client) -> None:
+    found = answered(client, bundle(*resources()), "outcome=mortality&horizonDays=28")
+    for prediction in found["prediction"]:
+        assert "whenRange" not in prediction
+        start, end = (
+            datetime.fromisoformat(prediction["whenPeriod"][name]) for name in ("start", "end")
+        )
+        assert start == datetime.fromisoformat(TIME_ZERO)
+        assert end - start == timedelta(days=28)
+
+
+def test_the_validators_find_what_is_wrong() -> None:
+    # So that their silence above means something.
+    when = {"whenPeriod": {"start": TIME_ZERO}}
+    quantity = {"value": 15, "unit": "%", "code": "%"}
+    wrong = {
+        "resourceType": "RiskAssessment",
+        "status": "final",
+        "subject": {"reference": "Patient/p1"},
+        "prediction": [
+            {"probabilityDecimal": 234, **when},
+            {"probabilityRange": {"low": quantity}, **when},
+        ],
+    }
+    assert not invariant(wrong, RAS_1)
+    assert not invariant(wrong, RAS_2)
+    assert fhirkit.validate({key: value for key, value in wrong.items() if key != "status"})
+    with pytest.raises(ValueError):
+        assert_valid(wrong | {"statuss": "x"})
+
+
+def test_it_says_that_an_artificial_intelligence_made_it(client: httpx.Client) -> None:
+    found = answered(client, bundle(*resources()))
+    assert found["meta"]["security"] == [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": "AIAST",
+            "display": "Artificial Intelligence asserted",
+        }
+    ]
+    assert found["method"]["text"] == "osteon-mortality version 3 (Osteon)"
+    assert found["code"]["coding"][0]["system"] == "urn:osteon:codes"
+
+
+def test_the_basis_is_what_was_used_and_nothing_else(client: httpx.Client) -> None:
+    later = observation("later", "http://loinc.org", "2524-7", valueQuantity=_lactate(9))
+    later["effectiveDateTime"] = "2026-11-01T08:00:01+01:00"
+    earlier = observation("earlier", "http://loinc.org", "2524-7", valueQuantity=_lactate(9))
+    earlier["effectiveDateTime"] = "2026-10-31T06:00:00+01:00"
+    preliminary = observation("quick", "http://loinc.org", "2524-7", valueQuantity=_lactate(9))
+    preliminary["status"] = "preliminary"
+    other = observation("sofa", "http://loinc.org", "96790-1", valueInteger=9)
+    unknown = observation("hair", "http://example.org", "colour", valueString="grey")
+    sent = bundle(*resources(), later, earlier, preliminary, other, unknown)
+    found = answered(client, sent)
+    plain = answered(client, bundle(*resources()))
+    assert found["prediction"] == plain["prediction"]
+    assert [one["reference"] for one in found["basis"]] == [
+        "Patient/p1",
+        *(f"Observation/{name.replace('_', '-')}" for name in [*CODES, *LOCAL, "aps"]),
+    ]
+    notes = " ".join(note["text"] for note in found["note"])
+    assert "taken after time zero: 1." in notes
+    assert "another of the same variable was used: 1." in notes
+    assert "not a variable of this model: 1." in notes
+    assert "not final, amended or corrected: 1." in notes
+    assert "with no code of the catalogue or the model: 1." in notes
+
+
+def test_the_rationale_and_the_notes_say_it_in_words(client: httpx.Client) -> None:
+    sent = [one for one in resources() if one["id"] != "ctx-s"]
+    found = answered(client, bundle(*sent), "outcome=mortality&horizonDays=28&horizonDays=90")
+    first, second = found["prediction"][0]["rationale"], found["prediction"][2]["rationale"]
+    assert re.search(r"about \d+ deaths? within 28 days of time zero \(95 % interval", first)
+    assert "At 28 days, compared with the model's reference:" in first
+    assert "At 90 days, compared with the model's reference:" in second
+    assert "what was not measured (together)" in first
+    notes = [note["text"] for note in found["note"]]
+    assert "Not measured: ctx_s." in notes
+    assert "The model learned from: Adults of two hospitals." in notes
+    assert notes[-1] == NOTICE
+    assert not CAUSAL.search(" ".join([first, second, *notes]))
+
+
+def test_several_outcomes_come_as_a_bundle(client: httpx.Client) -> None:
+    found = answered(client, bundle(*resources()), "outcome=fracture&outcome=mortality")
+    assert (found["resourceType"], found["type"]) == ("Bundle", "collection")
+    codes = [entry["resource"]["code"]["coding"][0]["code"] for entry in found["entry"]]
+    assert codes == ["fracture", "mortality"]
+    # Without an outcome, every model that is served answers.
+    everything = answered(client, bundle(*resources()), "horizonDays=90")
+    assert len(everything["entry"]) == 2
+
+
+def test_the_risk_of_dying_first_stands_beside_that_of_fracture(client: httpx.Client) -> None:
+    found = answered(client, bundle(*resources()), "outcome=fracture&horizonDays=90")
+    expected = client.post(
+        "/v1/predict", json=same_for_v1(outcomes=["fracture"], horizons_days=[90])
+    ).json()["predictions"][0]["risks"][0]
+    risk, _, dying = found["prediction"]
+    assert risk["probabilityDecimal"] == pytest.approx(100 * expected["risk"], abs=0.005)
+    assert dying["probabilityDecimal"] == pytest.approx(100 * expected["competing_risk"], abs=0.005)
+    assert dying["outcome"]["text"].startswith("Death first")
+
+
+def test_without_a_time_zero_the_newest_observation_is_it(client: httpx.Client) -> None:
+    answer = client.post(f"{PATH}?outcome=mortality", json=bundle(*resources()))
+    period = answer.json()["prediction"][0]["whenPeriod"]
+    assert datetime.fromisoformat(period["start"]) == datetime.fromisoformat(MEASURED)
+    without = [one | {"effectiveDateTime": None} for one in resources()]
+    assert issues(client.post(PATH, json=bundle(*without))) == {("timeZero", "required")}
+
+
+def test_parameters_may_hold_the_bundle_and_the_rest(client: httpx.Client) -> None:
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "observations", "resource": bundle(*resources())},
+            {"name": "outcome", "valueString": "mortality"},
+            {"name": "timeZero", "valueDateTime": TIME_ZERO},
+            {"name": "horizonDays", "valueDecimal": 28},
+        ],
+    }
+    assert_valid(parameters)
+    answer = client.post(PATH, json=parameters)
+    expected = answered(client, bundle(*resources()), "outcome=mortality&horizonDays=28")
+    assert answer.json()["prediction"] == expected["prediction"]

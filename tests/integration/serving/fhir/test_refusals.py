@@ -1,0 +1,182 @@
+"""What FHIR is not answered with a risk, and what the service says of itself and never logs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serving.app import create_app
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from serving.served import ServedModel
+from fhir_bundles import (
+    PATH,
+    _lactate,
+    answered,
+    ask,
+    assert_valid,
+    bundle,
+    issues,
+    observation,
+    resources,
+)
+
+
+def test_a_patient_the_model_is_not_for_gets_no_prediction(client: httpx.Client) -> None:
+    child = resources()
+    child[0]["birthDate"] = "2012-05-01"
+    found = answered(client, bundle(*child))
+    assert found["status"] == "cancelled"
+    assert "prediction" not in found
+    assert found["note"][0]["text"].startswith("No risk is given. The model is for adults")
+
+
+def test_a_simulated_model_never_answers(
+    serve: Any, mortality: ServedModel, real_fracture: ServedModel
+) -> None:
+    simulated = serve(create_app(Settings(), models=[mortality]))
+    assert issues(ask(simulated, bundle(*resources())), 503) == {("outcome", "simulated")}
+    assert issues(simulated.post(PATH, json=bundle(*resources())), 503) == {
+        ("outcome", "simulated")
+    }
+    mixed = serve(create_app(Settings(), models=[mortality, real_fracture]))
+    found = answered(mixed, bundle(*resources()), "horizonDays=90")
+    assert found["code"]["coding"][0]["code"] == "fracture"
+    both = ask(mixed, bundle(*resources()), "outcome=mortality&outcome=fracture")
+    assert issues(both, 503) == {("outcome", "simulated")}
+
+
+def test_two_subjects_are_an_error(client: httpx.Client) -> None:
+    other = observation("x", "http://loinc.org", "2524-7", valueQuantity=_lactate(1))
+    other["subject"] = {"reference": "Patient/p2"}
+    assert issues(ask(client, bundle(*resources(), other))) == {("Bundle", "two_subjects")}
+
+
+def test_every_broken_rule_is_an_issue_with_its_place(client: httpx.Client) -> None:
+    sent = resources()
+    sent[1]["valueQuantity"]["code"] = "mg/dL"
+    sent[2]["valueQuantity"]["value"] = 90210471
+    found = ask(client, bundle(*sent), "outcome=mortality&horizonDays=28")
+    assert issues(found) == {
+        ("Bundle.entry[1].resource", "unit"),
+        ("Bundle.entry[2].resource", "range"),
+    }
+    assert "90210471" not in found.text
+    assert issues(ask(client, bundle(*resources()), "outcome=mortality&horizonDays=100000")) == {
+        ("horizonDays", "horizon")
+    }
+    assert issues(ask(client, bundle(*resources()), "outcome=Sentinel4711")) == {
+        ("outcome", "unknown_outcome")
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "rule"),
+    [
+        ("horizonDays=soon", "not_a_number"),
+        ("horizonDays=nan", "not_a_number"),
+        ("horizon=28", "unknown_field"),
+    ],
+)
+def test_a_parameter_that_cannot_be_read_is_refused(
+    client: httpx.Client, query: str, rule: str
+) -> None:
+    found = issues(ask(client, bundle(*resources()), f"outcome=mortality&{query}"))
+    assert [said for _, said in found] == [rule]
+
+
+@pytest.mark.parametrize("stated", ["2026-11-01", "2026-11-01T08:00:00", "now"])
+def test_a_time_zero_states_its_offset(client: httpx.Client, stated: str) -> None:
+    answer = client.post(f"{PATH}?timeZero={stated}", json=bundle(*resources()))
+    assert issues(answer) == {("timeZero", "time")}
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"{", "json"),
+        (b"[" * 100_000, "json"),
+        (b'{"resourceType": "Bundle", "entry": [{"resource": {"value": NaN}}]}', "json"),
+        (b'{"resourceType": "Bundle", "resourceType": "Bundle"}', "json"),
+        (b"\xff", "json"),
+        (b"3", "structure"),
+        (b'{"resourceType": "Observation"}', "structure"),
+        (b'{"resourceType": "Bundle"}', "subject"),
+        (b'{"resourceType": "Parameters"}', "required"),
+    ],
+)
+def test_what_is_no_bundle_is_refused(client: httpx.Client, content: bytes, rule: str) -> None:
+    answer = client.post(PATH, content=content, headers={"content-type": "application/json"})
+    assert [said for _, said in issues(answer)] == [rule]
+
+
+def test_every_other_error_is_an_operation_outcome_too(client: httpx.Client, serve: Any) -> None:
+    def first(answer: httpx.Response, status: int) -> str:
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("application/fhir+json")
+        assert_valid(answer.json())
+        return str(answer.json()["issue"][0]["code"])
+
+    assert first(client.get("/fhir/Patient/1"), 404) == "not-found"
+    assert first(client.get(PATH), 405) == "not-supported"
+    xml = client.post(PATH, content=b"<x/>", headers={"content-type": "application/fhir+xml"})
+    assert first(xml, 415) == "not-supported"
+    assert first(client.post(PATH, content=b" " * 2_000_000), 413) == "too-long"
+    bare = serve(create_app(Settings()))
+    assert first(bare.post(PATH, json=bundle(*resources())), 503) == "not-supported"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("*/*", "4.0.1"),
+        ("application/fhir+json; fhirVersion=4.3", "4.3.0"),
+        ("application/fhir+json; fhirVersion=5.0", "5.0.0"),
+    ],
+)
+def test_the_service_says_what_it_can_do(client: httpx.Client, accept: str, expected: str) -> None:
+    statement = client.get("/fhir/metadata", headers={"accept": accept}).json()
+    assert_valid(statement)
+    assert statement["fhirVersion"] == expected
+    (assessment,) = (
+        one for one in statement["rest"][0]["resource"] if one["type"] == "RiskAssessment"
+    )
+    definition = client.get("/fhir/OperationDefinition/RiskAssessment-predict").json()
+    assert_valid(definition)
+    assert definition["url"] == assessment["operation"][0]["definition"]
+    assert definition["code"] == "predict"
+
+
+def test_there_is_one_local_code_system_and_the_answers_keep_to_it(client: httpx.Client) -> None:
+    system = client.get("/fhir/CodeSystem/osteon").json()
+    assert_valid(system)
+    known = {concept["code"] for concept in system["concept"]}
+    assert {"osteopontin", "rankl_free", "saps2", "mortality", "fracture"} <= known
+    found = answered(client, bundle(*resources()))
+    concepts = [found["code"], *(one["outcome"] for one in found["prediction"])]
+    for coding in (coding for concept in concepts for coding in concept["coding"]):
+        assert coding["system"] == system["url"]
+        assert coding["code"] in known
+
+
+def test_no_identifier_reaches_the_log(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = resources()
+    for one in sent:
+        one["subject"] = {"reference": "Patient/Sentinel4711"}
+    sent[0]["id"] = "Sentinel4711"
+    with caplog.at_level("DEBUG", logger="serving"):
+        answered(client, bundle(*sent))
+        # The line of a request is written after the client has the whole answer.
+        deadline = time.monotonic() + 10
+        while "$predict" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("serving")]
+    assert any("/fhir/RiskAssessment/$predict" in line for line in ours)
+    assert "Sentinel4711" not in " ".join(ours)

@@ -1,0 +1,209 @@
+"""The page in a browser: private, safe, for keyboard and screen reader, on paper and a tablet."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models.wording import NOTICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import httpx
+    from playwright.sync_api import BrowserContext, Page
+from page_steps import charts, check, fill_in, predict, to_the_estimate, type_value
+
+# What a sentence of ours never says of a marker, a drug or a patient.
+FORBIDDEN = re.compile(
+    r"\bbecause\b|\bdue to\b|protect|\bcaus(e|es|ed|ing|al)\b|\bleads? to\b|reduc(e|es|ed|ing)\b"
+    r"|\bincreas(e|es|ed|ing)\b|\bwhat.?if\b|\bprevents?\b|\beffective\b|\bshould order\b",
+    re.IGNORECASE,
+)
+
+
+def test_nothing_of_the_patient_is_left_in_the_browser_or_leaves_the_host(
+    browser: Callable[..., BrowserContext], page_service: httpx.Client, caplog: Any
+) -> None:
+    context = browser()
+    requested: list[str] = []
+    context.on("request", lambda request: requested.append(request.url))
+    page = context.new_page()
+    with caplog.at_level("DEBUG"):
+        page.goto(str(page_service.base_url))
+        fill_in(page)
+        type_value(page, "lactate", "7.654")
+        check(page)
+        predict(page)
+        charts(page)
+    base = str(page_service.base_url)
+    assert all(url.startswith(base) for url in requested)
+    assert {url.removeprefix(base).split("/")[1] for url in requested} == {
+        "", "page", "static", "v1",
+    }  # fmt: skip
+    assert "7.654" not in " ".join(requested)
+    assert page.url.rstrip("/") == base.rstrip("/")
+    assert context.cookies() == []
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    assert page.evaluate("indexedDB.databases()") == []
+    assert page.evaluate("caches.keys()") == []
+    assert "POST /v1/predict 200" in caplog.text
+    assert "7.654" not in caplog.text
+
+
+def test_the_policy_lets_nothing_inline_run_and_the_page_needs_nothing_inline(
+    browser: Callable[..., BrowserContext], page_service: httpx.Client
+) -> None:
+    page = browser().new_page()
+    page.add_init_script(
+        "globalThis.broken = []; document.addEventListener('securitypolicyviolation', "
+        "one => broken.push([one.effectiveDirective, one.sourceFile]))"
+    )
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(str(page_service.base_url))
+    to_the_estimate(page)
+    charts(page)
+    # Plotly brings the styles of its maps, which the page does not draw and the policy refuses.
+    assert [
+        (directive, source.rsplit("/", 1)[-1]) for directive, source in page.evaluate("broken")
+    ] == [("style-src-elem", "plotly.min.js")]
+    assert errors == []
+
+
+def test_the_whole_way_can_be_gone_by_keyboard(page: Page) -> None:
+    def tab_to(matches: str) -> None:
+        for _ in range(150):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({matches!r})"):
+                return
+        raise AssertionError(f"no way by Tab to {matches}")
+
+    tab_to(".skip")
+    tab_to("input[name=place]")
+    page.keyboard.press("Space")
+    tab_to("#fill")
+    with page.expect_response("**/page/entries"):
+        page.keyboard.press("Enter")
+    tab_to("button[type=submit]")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    assert page.evaluate("document.activeElement.id") == "review-title"
+    tab_to("[data-do=predict]")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Estimate", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.id") == "answer-title"
+    assert "Estimate:" in page.locator("#said").inner_text()
+
+
+def test_no_sentence_on_the_page_makes_a_marker_or_a_drug_the_reason(
+    page: Page, page_service: httpx.Client
+) -> None:
+    texts = [page.locator("body").text_content()]
+    for place, example in (("In ICU", 0), ("In ICU", 1), ("Leaving ICU", 0)):
+        page.reload()
+        fill_in(page, place, example)
+        page.get_by_label("Also show what this model does not read").check()
+        texts.append(page.locator("body").inner_text())
+        check(page)
+        texts.append(page.locator("body").inner_text())
+        predict(page)
+        charts(page)
+        page.get_by_role("button", name="Open all pathways").click()
+        texts.append(page.locator("body").inner_text())
+    for model in ("mortality-simulated", "fracture-simulated"):
+        page.goto(f"{page_service.base_url}/facts/{model}")
+        texts.append(page.locator("body").inner_text())
+    said = sorted({match[0] for text in texts for match in FORBIDDEN.finditer(text)})
+    assert said == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_step(
+    browser: Callable[..., BrowserContext], page_service: httpx.Client, theme: str
+) -> None:
+    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = browser(color_scheme=theme).new_page()
+    axe = axe_module.Axe()
+
+    def violations() -> list[tuple[str, str]]:
+        found = axe.run(page).response["violations"]
+        return [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
+
+    base = str(page_service.base_url)
+    page.goto(base)
+    assert violations() == []
+    fill_in(page, "Leaving ICU")
+    type_value(page, "fgf23_c", "1,471")
+    page.get_by_role("button", name="Check the entries").click()
+    page.locator("#problems").wait_for()
+    assert violations() == []
+    type_value(page, "fgf23_c", "471")
+    check(page)
+    assert violations() == []
+    predict(page)
+    charts(page)
+    page.get_by_role("button", name="Open all pathways").click()
+    page.get_by_text("The curve as a table").click()
+    assert violations() == []
+    page.goto(f"{base}/facts/mortality-simulated")
+    assert violations() == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_print_is_one_page_with_the_notice_and_without_checking_an_entry(
+    browser: Callable[..., BrowserContext],
+    page_service: httpx.Client,
+    tmp_path: Path,
+    theme: str,
+) -> None:
+    pdfium = pytest.importorskip("pypdfium2")
+    page = browser(color_scheme=theme).new_page()
+    page.goto(str(page_service.base_url))
+    prediction = to_the_estimate(page, "Leaving ICU")
+    charts(page)
+    page.get_by_role("button", name="Open all pathways").click()
+    page.pdf(path=tmp_path / "estimate.pdf", prefer_css_page_size=True)
+    document = pdfium.PdfDocument(tmp_path / "estimate.pdf")
+    assert len(document) == 1
+    printed = " ".join(document[0].get_textpage().get_text_range().split())
+    assert NOTICE in printed
+    assert prediction["risks"][0]["sentences"][0] in printed
+    assert prediction["model"]["name"] in printed
+    assert "Check an entry" not in printed
+    assert page.locator("html.paper").count() == 0
+
+
+def test_it_fits_a_tablet_held_upright(
+    browser: Callable[..., BrowserContext], page_service: httpx.Client
+) -> None:
+    page = browser(viewport={"width": 768, "height": 1024}, has_touch=True).new_page()
+    page.goto(str(page_service.base_url))
+    fill_in(page)
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not page.evaluate(wider)
+    small = page.evaluate(
+        "[...document.querySelectorAll('#form button, #form select, #form input.value')]"
+        ".filter(one => one.offsetParent && one.offsetHeight < 40).length"
+    )
+    assert small == 0
+    check(page)
+    predict(page)
+    charts(page)
+    assert not page.evaluate(wider)
+
+
+def test_without_a_model_the_page_says_so(
+    browser: Callable[..., BrowserContext], serve: Any
+) -> None:
+    from serving.app import create_app
+    from serving.settings import Settings
+
+    page = browser().new_page()
+    page.goto(str(serve(create_app(Settings())).base_url))
+    assert page.get_by_text("No promoted model is served here").is_visible()
+    page.get_by_label("In ICU", exact=True).check()
+    assert not page.locator("#form").is_visible()

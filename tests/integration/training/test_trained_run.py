@@ -1,0 +1,172 @@
+"""What training and evaluating leave: print, run in MLflow, report, bundle and gate."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+# MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
+pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
+
+MODEL = "osteon-mortality-simulated"
+
+
+CHAMPION = f"models:/{MODEL}@champion"
+
+
+REPORT_SECTIONS = (
+    *("At a glance", "Intended use", "Estimand", "Flow of patients", "Who they are, by outcome"),
+    *("What was not recorded", "Development and evaluation compared", "Predictors"),
+    *("How it was fitted", "Sample size", "Performance", "Calibration", "Decision curves"),
+    *("Added value of the panel", "Subgroups", "Explanation", "Made-up patients", "Limits"),
+    *("TRIPOD+AI checklist", "PROBAST+AI domains", "Provenance"),
+)
+
+
+def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
+    _, told = trained
+    assert list(told) == [
+        *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_test"),
+        *("events", "linear_weight", "trees", "metrics", "report"),
+    ]
+    assert told["outcome"] == "mortality"
+    assert told["model_uri"] == f"models:/{MODEL}/1"
+    assert told["n_train"] + told["n_test"] == 700
+    entry = {"metric", "horizon_days", "estimate", "low", "high"}
+    assert all(entry <= set(metric) <= entry | {"note"} for metric in told["metrics"])
+    assert {metric["horizon_days"] for metric in told["metrics"]} == {90, 365, None}
+    assert Path(told["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
+    place, told = trained
+    with place.entered():
+        from models.tracking import connect
+
+        client = connect().MlflowClient()
+        run = client.get_run(told["run_id"])
+        files = {file.path for file in client.list_artifacts(told["run_id"])}
+        plots = {file.path for file in client.list_artifacts(told["run_id"], "plots")}
+    assert run.info.status == "FINISHED"
+    assert run.data.params["seed"] == "0"
+    assert run.data.params["horizons_days"] == "[90.0, 365.0]"
+    for metric in told["metrics"]:
+        group = "follow_up" if metric["horizon_days"] is None else f"{metric['horizon_days']:g}d"
+        for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
+            name = f"{group}/{metric['metric']}{suffix}"
+            assert run.data.metrics[name] == pytest.approx(metric[end])
+    assert {"metrics.json", "evaluation.json", "model_card.md", "contract.json"} <= files
+    assert "report.html" in files
+    assert {"plots/calibration_90d.png", "plots/example_patient.png"} <= plots
+    used = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    assert set(used) == {"training", "evaluation"}
+    assert used["training"].digest != used["evaluation"].digest
+    assert len(run.data.tags["osteon.data_fingerprint"]) == 64
+
+
+def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
+    _, told = trained
+    page = Path(told["report"]).read_text()
+    for title in REPORT_SECTIONS:
+        assert f"{title}" in page, title
+    auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
+    assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in page
+    assert "Simulated patients. Nothing here says anything about real ones." in page
+    assert not re.search(r"(src|href)=\"(?!#|data:)", page)
+    assert len(page) < 4_000_000
+
+
+def test_no_patient_is_in_what_the_run_left(trained: Any) -> None:
+    place, told = trained
+    table = pd.read_csv(place.folder / "cohort.csv")
+    marks = [str(days) for days in table["mortality_days"] if len(str(days)) == 6][:50]
+    assert len(marks) == 50
+    folder = Path(told["report"]).parents[2]
+    for path in folder.rglob("*"):
+        if path.suffix in {".json", ".md", ".html", ".csv", ".yaml"} or path.name == "MLmodel":
+            text = path.read_text()
+            assert "patient-7-" not in text, path
+            if path.suffix == ".md":
+                assert not [mark for mark in marks if mark in text]
+
+
+def test_the_evaluated_figures_travel_in_the_bundle(trained: Any) -> None:
+    place, told = trained
+    with place.entered():
+        from models.registry import load
+
+        contract = load(told["model_uri"]).risk_model.contract
+    assert contract["evaluation"]["metrics"] == told["metrics"]
+    assert contract["run"]["seed"] == 0
+    assert contract["event_label"] == "deaths"
+    assert contract["population"] == "Made-up adults of a test"
+    assert contract["simulated"] is True
+
+
+def test_a_promoted_version_is_champion_with_a_signed_record(trained: Any) -> None:
+    place, told = trained
+    listed = place.run("registry", MODEL, "--json").json["versions"]
+    assert [one["version"] for one in listed] == ["1"]
+    assert listed[0]["aliases"] == ["challenger", "champion"]
+    assert listed[0]["gate"]["decision"] == "promote"
+    assert listed[0]["run_id"] == told["run_id"]
+    with place.entered():
+        from models.gate import gate_key
+        from models.registry import load_champion
+
+        assert load_champion(MODEL, gate_key()).version == "1"
+
+
+def test_a_model_that_fails_on_a_cohort_is_refused_with_reasons(
+    trained: Any, simulated: Callable[..., pd.DataFrame]
+) -> None:
+    place, _ = trained
+    table = simulated(300, 11)
+    # Whoever is old lives: the model's order is reversed.
+    table["age"] = 120 - table["age"]
+    table["age"] = table["age"].clip(18.5, 95)
+    table["albumin"] = (6.2 - table["albumin"]).round(1).clip(1.2, 5.2)
+    table.to_csv(place.folder / "reversed.csv", index=False)
+    answer = place.run("promote", MODEL, "1", "--cohort", "reversed.csv", "--json")
+    assert answer.code == 1
+    assert answer.json["decision"] == "refuse"
+    assert answer.json["alias"] is None
+    assert any(
+        reason.startswith("auroc at 90 days must lie above") for reason in answer.json["reasons"]
+    )
+    spoken = place.run("promote", MODEL, "1", "--cohort", "reversed.csv")
+    assert (spoken.code, spoken.out) == (1, "")
+    assert spoken.err.count("refused: ") == len(answer.json["reasons"])
+
+
+def test_a_model_is_not_judged_on_the_patients_it_learned_from(trained: Any) -> None:
+    place, _ = trained
+    answer = place.run("promote", MODEL, "1", "--cohort", "cohort.csv", "--json")
+    assert answer.code == 2
+    assert "did not learn from" in answer.json["error"]["message"]
+
+
+def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any) -> None:
+    place, _ = trained
+    answer = place.run("evaluate", "others.csv", "--model", CHAMPION, "--out", "judged", "--json")
+    assert answer.code == 0
+    auroc = next(m for m in answer.json["metrics"] if m["metric"] == "auroc")
+    assert 0.5 < auroc["low"] < auroc["estimate"] < auroc["high"] < 1
+    kept = json.loads((place.folder / "judged" / "metrics.json").read_text())
+    assert kept["metrics"] == answer.json["metrics"]
+    assert (place.folder / "judged" / "plots" / "calibration_90d.png").is_file()
+    page = (place.folder / "judged" / "report.html").read_text()
+    for title in REPORT_SECTIONS:
+        assert title in page, title
+    assert "patients that the training run never saw" in page
+    assert "patient-9-" not in page
+    card = (place.folder / "judged" / "model_card.md").read_text()
+    assert "## TRIPOD+AI checklist" in card
+    again = place.run("evaluate", "others.csv", "--model", CHAMPION, "--out", "judged", "--json")
+    assert again.code == 2
