@@ -104,7 +104,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if served.models:
         outcomes = schemas["PredictRequest"]["properties"]["outcomes"]
         outcomes["items"]["enum"] = served.answerable
-    request = example_request(served)
+    request = example_request(served) | ({"next_best": True} if served.menu else {})
     operation = document["paths"]["/v1/predict"]["post"]
     operation["requestBody"]["content"]["application/json"]["example"] = request
     if served.models:

@@ -112,6 +112,18 @@ def test_without_a_menu_nothing_is_offered_and_it_says_so(
     assert "stated no menu" in prediction["next_best_summary"]
 
 
+def test_the_example_in_openapi_asks_for_it_where_the_site_has_a_menu(
+    client: httpx.Client, page_service: httpx.Client
+) -> None:
+    for service, has_menu in ((client, True), (page_service, False)):
+        operation = service.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]
+        asked = operation["requestBody"]["content"]["application/json"]["example"]
+        answer = operation["responses"]["200"]["content"]["application/json"]["example"]
+        assert asked.get("next_best", False) == has_menu
+        assert ("next_best_summary" in answer["predictions"][0]) == has_menu
+        assert service.post("/v1/predict", json=asked).status_code == 200
+
+
 def test_a_refusal_offers_nothing(client: httpx.Client, row: pd.Series) -> None:
     young = row.copy()
     young["age"] = 15.0
