@@ -21,9 +21,9 @@ _PARTS: Mapping[str, str] = {
     "mm[Hg]": "mmHg",
     "[arb'U]": "RU",
     "[iU]": "IU",
-    "10*3": "10³",
-    "10*6": "10⁶",
-    "10*9": "10⁹",
+    "10*3": "× 10³",
+    "10*6": "× 10⁶",
+    "10*9": "× 10⁹",
     "{creat}": " creatinine",
     "{1.73_m2}": "1.73 m²",
     "cm2": "cm²",
@@ -49,7 +49,7 @@ def printed_unit(unit: str) -> str:
     Examples
     --------
     >>> [printed_unit(unit) for unit in ("mm[Hg]", "{score}", "10*9/L", "ug/L", "a")]
-    ['mmHg', '', '10⁹/L', 'µg/L', 'years']
+    ['mmHg', '', '× 10⁹/L', 'µg/L', 'years']
     """
     if unit in _WHOLE:
         return _WHOLE[unit]

@@ -137,7 +137,8 @@ def _judge_information(
     verdicts.refuse(
         share < rules["min_information"],
         "too_little_measured",
-        f"The values given carry less than {rules['min_information']:.0%} of what the model uses.",
+        f"The values given carry less than {100 * rules['min_information']:.0f} % "
+        "of what the model uses.",
     )
 
 

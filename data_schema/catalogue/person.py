@@ -174,7 +174,7 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.0,
         high=50.0,
         window=_HISTORY,
-        note="A plain count (`num.co` of SUPPORT2), not the Charlson index.",
+        note="A plain count, not the Charlson index.",
     ),
     Variable(
         name="education_years",

@@ -67,7 +67,7 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.0,
         high=252.0,
         window=_FIRST_DAY,
-        note="Physiology points without age and chronic health (`aps` of SUPPORT2 and RHC).",
+        note="Physiology points without age and chronic health.",
     ),
     Variable(
         name="support_sps",
@@ -77,7 +77,7 @@ ENTRIES: tuple[Variable, ...] = (
         units=SCORE,
         low=0.0,
         high=200.0,
-        note="`sps` of SUPPORT2.",
+        note="Acute physiology on the third day, as the SUPPORT study scored it.",
     ),
     Variable(
         name="coma_score",
@@ -87,7 +87,7 @@ ENTRIES: tuple[Variable, ...] = (
         units=SCORE,
         low=0.0,
         high=100.0,
-        note="0 awake to 100 deep coma, derived from the Glasgow scale (`scoma` of SUPPORT2, RHC): "
+        note="0 awake to 100 deep coma, derived from the Glasgow scale: "
         "it runs against the Glasgow coma score.",
     ),
     Variable(

@@ -100,7 +100,8 @@ def _entry(sent: SentMeasurement, found: CanonicalMeasurement, person: _Person) 
     scale = variable.units.get(unit, 1.0)
     comparator = "<" if found.below else ">" if found.above else ""
     read_as = _with_unit(comparator + _number(value / scale), labels.get(unit, ""))
-    canonical = _with_unit(comparator + _number(value), labels.get(variable.unit, ""))
+    converted = comparator + _converted(value)
+    canonical = _with_unit(converted, labels.get(variable.unit, ""))
     reference = person.reference(variable) if base_name(found.column) == found.column else None
     return Entry(
         column=found.column,
@@ -151,12 +152,17 @@ def _interval(reference: Reference | None, scale: float, unit: str) -> str:
 
 
 def _with_unit(number: str, unit: str) -> str:
-    return f"{number} {unit}".strip()
+    return f"{number.replace('-', '−')} {unit}".strip()
 
 
 def _number(value: float) -> str:
     """Return a number as it was entered, without what conversion adds behind 10 digits."""
     return f"{value:.10g}"
+
+
+def _converted(value: float) -> str:
+    """Return a converted number to four digits, never with an exponent."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip("0").rstrip(".")
 
 
 def _short(value: float) -> str:

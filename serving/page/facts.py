@@ -24,6 +24,9 @@ _READ: Mapping[str, tuple[str, str]] = {
     "net_benefit": ("Net benefit at the event rate", "higher is better, 0 is acting on nobody"),
 }
 
+# Figures near 0, of which two decimals leave one digit or none.
+_SMALL = frozenset({"ici", "net_benefit", "ipa"})
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -51,14 +54,19 @@ def figures(contract: Mapping[str, Any]) -> tuple[Figure, ...]:
 
 
 def cohort_rows(contract: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
-    """Return what is counted, how many the model learned from, and how many were held out."""
+    """Return what is counted, how many the model learned from, and how many it was judged on."""
     training, evaluation = contract["training"], contract.get("evaluation") or {}
     rows = (
         ("patients", training["patients"], evaluation.get("patients")),
-        ("stays", training["stays"], evaluation.get("stays")),
+        ("stays", training["stays"], _answered(evaluation)),
         (contract["event_label"], training["events"], evaluation.get("events")),
     )
-    return tuple((what, _count(learned), _count(held_out)) for what, learned, held_out in rows)
+    return tuple((what, _count(learned), _count(judged)) for what, learned, judged in rows)
+
+
+def _answered(evaluation: Mapping[str, Any]) -> int | None:
+    """Return the held-out stays that got an answer, which the patients and events are of."""
+    return evaluation["stays"] - evaluation["refused"] if evaluation else None
 
 
 def limits(model: ServedModel) -> tuple[str, ...]:
@@ -78,9 +86,10 @@ def limits(model: ServedModel) -> tuple[str, ...]:
 def _estimate(one: Mapping[str, Any]) -> str:
     if one["estimate"] is None:
         return "not defined here"
-    if one["low"] is None:
-        return f"{one['estimate']:.2f} (no interval)"
-    return f"{one['estimate']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
+    digits = 3 if one["metric"] in _SMALL else 2
+    numbers = (one["estimate"], one["low"], one["high"])
+    estimate, low, high = (None if n is None else f"{n:.{digits}f}" for n in numbers)
+    return f"{estimate} (no interval)" if low is None else f"{estimate} ({low} to {high})"
 
 
 def _count(number: int | None) -> str:

@@ -32,6 +32,8 @@ _LOCKED = frozenset({"age", "sex"})
 # Amounts of substance, and grams a litre, which is what albumin and hemoglobin come in.
 _SI = re.compile(r"^([unp]|m)?mol/L$|^g/L$")
 
+_WHOLE = frozenset({"{score}", "{stage}", "{count}"})
+
 _SUFFIX_WORDS: Mapping[str, str] = {
     "first": "first value",
     "max": "highest value",
@@ -43,10 +45,6 @@ _SUFFIX_WORDS: Mapping[str, str] = {
 _UNIT_WORDS: Mapping[str, str] = {
     "{RU}/mL": "RU/mL",
     "{score}": "points",
-    "{stage}": "stage",
-    "{T-score}": "T-score",
-    "10*3/uL": "× 10³/µL",
-    "10*9/L": "× 10⁹/L",
     "mo": "months",
     "wk": "weeks",
     "cm[Hg]": "cmHg",
@@ -98,6 +96,8 @@ class Field:
         Those that only refuse or warn by it.
     locked : bool
         Whether "check an entry" must leave it alone: age, sex and treatments.
+    whole : bool
+        Whether only whole numbers occur: scores, stages and counts.
     """
 
     column: str
@@ -111,6 +111,7 @@ class Field:
     models: tuple[str, ...]
     guards: tuple[str, ...]
     locked: bool
+    whole: bool
 
     @property
     def si_unit(self) -> str:
@@ -209,6 +210,7 @@ def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iter
         models=tuple(readers),
         guards=tuple(guards),
         locked=variable.treatment or variable.name in _LOCKED,
+        whole=suffix == "count" or (not suffix and not _WHOLE.isdisjoint(variable.units)),
     )
 
 

@@ -151,7 +151,8 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Mapping[str, Any]], s
     "Fairness in development": (
         (
             "Approach to fairness",
-            f"{_NOT_DONE}No figure by group of patients travels with this model.",
+            "Every run judges the model by sex, age and further groups that are large enough. "
+            "Nothing is adjusted for them, and no figure by group travels with the model.",
         ),
         (
             "How bias is kept small",
@@ -167,7 +168,10 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Mapping[str, Any]], s
     ),
     "Performance": (
         ("Validity in data from the same source", _internal),
-        ("Fairness in data from the same source", _NOT_DONE),
+        (
+            "Fairness in data from the same source",
+            "By sex, age and further groups in the report of the training run.",
+        ),
         ("Validity in data from another source", _NOT_DONE),
         ("Fairness in data from another source", _NOT_DONE),
         ("Effect of its use on outcomes", "Not studied. There are no publications of its use."),

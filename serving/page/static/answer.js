@@ -1,11 +1,10 @@
 // One answer of /v1/predict on the page: numbers first, then the charts that show the same.
 import { drawCurve, drawPeople, drawWaterfall } from "./charts.js";
 import { showCheck } from "./check.js";
-import { label, row, unitLabel } from "./entries.js";
-import { dateText, make, number, of100, points, say, text } from "./words.js";
+import { label, row, rowOf, unitLabel } from "./entries.js";
+import { dateText, digitsFor, make, number, of100, points, say, text } from "./words.js";
 
 const NOT_MEASURED = "not_measured";
-const SHOWN_POINTS = 0.05;
 const $ = (id) => document.getElementById(id);
 let shown = null; // { prediction, context, at, open }
 
@@ -17,6 +16,7 @@ export function showAnswer(answer, context) {
   $("made-up").hidden = !context.madeUp;
   list($("refusals"), prediction.refusals.map((one) => one.message));
   list($("warnings"), prediction.warnings.map(warning));
+  $("warnings-title").textContent = text(prediction.risks.length ? "warnings" : "warnings-refused");
   list($("ignored"), prediction.ignored.map((one) => label(one.variable)));
   $("next").hidden = true;
   $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
@@ -128,16 +128,18 @@ function pathways(risk) {
 }
 
 function showMoved(risk) {
-  const lines = [plain(text("reference"), "", number100(risk.baseline_risk))];
-  for (const pathway of pathways(risk)) lines.push(...pathwayLines(pathway));
-  if (Math.abs(risk.monotone_adjustment_points) >= SHOWN_POINTS) {
-    lines.push(plain(text("adjustment"), "", points(risk.monotone_adjustment_points)));
+  const digits = digitsFor(risk);
+  const lines = [plain(text("reference"), "", number100(risk.baseline_risk, digits))];
+  for (const pathway of pathways(risk)) lines.push(...pathwayLines(pathway, digits));
+  if (isShown(risk.monotone_adjustment_points, digits)) {
+    lines.push(plain(text("adjustment"), "", points(risk.monotone_adjustment_points, digits)));
   }
-  lines.push(plain(text("total"), "", number100(risk.risk), "total"));
+  lines.push(plain(text("total"), "", number100(risk.risk, digits), "total"));
   $("moved").tBodies[0].replaceChildren(...lines);
 }
 
-const number100 = (risk) => (100 * risk).toFixed(1);
+const number100 = (risk, digits = 1) => (100 * risk).toFixed(digits);
+const isShown = (moved, digits) => Number(moved.toFixed(digits)) !== 0;
 
 function plain(name, value, shownPoints, className = "") {
   const head = make("th", "", name);
@@ -145,8 +147,8 @@ function plain(name, value, shownPoints, className = "") {
   return make("tr", className, head, make("td", "", value), make("td", "num", shownPoints));
 }
 
-function pathwayLines(pathway) {
-  const total = plain("", "", points(pathway.points), "pathway");
+function pathwayLines(pathway, digits) {
+  const total = plain("", "", points(pathway.points, digits), "pathway");
   // What was not measured stays one sum: no variable of it gets a share of its own.
   if (pathway.key === NOT_MEASURED) {
     total.cells[0].append(pathway.name);
@@ -164,7 +166,7 @@ function pathwayLines(pathway) {
   button.dataset.pathway = pathway.key;
   total.cells[0].append(button);
   const members = pathway.members.map((one) => {
-    const line = plain(label(one.variable), valueText(one), points(one.points), "member");
+    const line = plain(label(one.variable), valueText(one), points(one.points, digits), "member");
     line.hidden = !open;
     return line;
   });
@@ -213,30 +215,46 @@ function canonicalUnit(one) {
 
 /** Return the bars from the reference to this patient; open pathways give way to their variables. */
 function waterfallRows(risk) {
+  const digits = digitsFor(risk);
   const start = 100 * risk.baseline_risk;
-  const bars = [{ name: text("reference"), from: 0, to: start, kind: "end", said: start.toFixed(1) }];
+  const bars = [
+    { name: text("reference"), from: 0, to: start, kind: "end", said: number100(risk.baseline_risk, digits) },
+  ];
   let at = start;
   const step = (name, change, kind) => {
-    bars.push({ name, from: at, to: at + change, kind, said: points(change) });
+    bars.push({ name, from: at, to: at + change, kind, said: points(change, digits) });
     at += change;
+  };
+  // The table has every variable; a bar that reads 0 would only push the others apart.
+  const steps = (members) => {
+    const near = members.filter((one) => !isShown(one.points, digits));
+    if (near.length === 1) near.pop();
+    for (const one of members) if (!near.includes(one)) step(label(one.variable), one.points, "step");
+    const together = near.reduce((sum, one) => sum + one.points, 0);
+    if (near.length) step(text("others", { count: near.length }), together, "step");
   };
   for (const pathway of pathways(risk)) {
     if (pathway.key === NOT_MEASURED) step(pathway.name, pathway.points, "grey");
     else if (!shown.open.has(pathway.key)) step(pathway.name, pathway.points, "step");
-    else for (const one of pathway.members) step(label(one.variable), one.points, "step");
+    else steps(pathway.members);
   }
-  if (Math.abs(risk.monotone_adjustment_points) >= SHOWN_POINTS) {
+  if (isShown(risk.monotone_adjustment_points, digits)) {
     step(text("adjustment"), risk.monotone_adjustment_points, "grey");
   }
-  bars.push({ name: text("total"), from: 0, to: 100 * risk.risk, kind: "end", said: number100(risk.risk) });
+  bars.push({ name: text("total"), from: 0, to: 100 * risk.risk, kind: "end", said: number100(risk.risk, digits) });
   return bars;
 }
 
 function showMissing(missing) {
-  const names = missing.map(label).join("; ");
-  $("missing").replaceChildren(
-    missing.length ? say("missing", { count: missing.length, list: names }) : say("nothing-missing"),
-  );
+  const count = missing.length;
+  $("missing").replaceChildren(count ? say("missing", { count }) : say("nothing-missing"));
+  const lines = [...document.querySelectorAll(".group")].flatMap((group) => {
+    const names = missing.filter((column) => group.contains(rowOf(column))).map(label);
+    if (!names.length) return [];
+    const pathway = group.querySelector("h3").textContent;
+    return [make("li", "", say("missing-one", { pathway, count: names.length, list: names.join("; ") }))];
+  });
+  $("missing-by-pathway").replaceChildren(...lines);
 }
 
 function showEntered(asked) {

@@ -132,7 +132,7 @@ export async function drawWaterfall(bars) {
       height: 60 + (onPaper() ? 21 : 30) * bars.length,
       bargap: 0.25,
       margin: { l: 8, r: 48, t: 8, b: 44 },
-      xaxis: axis(c, { title: { text: text("points") }, range: [0, most * 1.08], zeroline: true }),
+      xaxis: axis(c, { title: { text: text("points") }, range: [0, most * 1.12], zeroline: true }),
       yaxis: axis(c, {
         autorange: "reversed",
         zeroline: false, // it would strike through the first label
@@ -155,7 +155,7 @@ export function drawPeople(risk, events) {
   const rest = 100 - happen - die;
   const kinds = [
     ["event", happen, events],
-    ...(competes ? [["first", die, text("dies-first").toLowerCase()]] : []),
+    ...(competes ? [["first", die, text("die-first")]] : []),
     ["rest", rest, text(competes ? "neither" : "without").toLowerCase()],
   ];
   const dots = kinds.flatMap(([kind, count]) => Array.from({ length: count }, () => make("span", `dot ${kind}`)));

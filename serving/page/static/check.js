@@ -1,12 +1,15 @@
 // "Check an entry": one value is moved, everything else stays, and the model is asked again.
 import { label, post, unitLabel } from "./entries.js";
-import { number, of100, say, text } from "./words.js";
+import { number, say, text } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const which = $("check-which");
 const slide = $("check-slide");
 let now = null; // { answer, asked, facts, choices }
 let newest = 0;
+
+// Finer than anywhere else: here it is the difference that is looked at.
+const tenths = (risk) => (100 * risk).toFixed(1);
 
 /** Offer the numbers that may be moved; age, sex and treatments may not. */
 export function showCheck(answer, { asked, facts }) {
@@ -31,7 +34,10 @@ export function resetCheck() {
   const unit = one.row.querySelector("select.unit");
   const seen = now.facts.seen[one.row.dataset.column];
   const scale = unit ? Number(unit.selectedOptions[0].dataset.scale) : 1;
-  slide.min = Math.min(entered, seen[0] / scale);
+  const whole = "whole" in one.row.dataset;
+  slide.step = whole ? 1 : "any";
+  const least = Math.min(entered, seen[0] / scale);
+  slide.min = whole ? Math.floor(least) : least;
   slide.max = Math.max(entered, seen[1] / scale);
   slide.value = entered;
   sayValue();
@@ -54,7 +60,13 @@ async function moved() {
     at === one.at ? { ...sent, value: Number(Number(slide.value).toPrecision(4)) } : sent,
   );
   const mine = ++newest;
-  const answer = await post("/v1/predict", { ...now.asked.body, measurements });
+  let answer;
+  try {
+    answer = await post("/v1/predict", { ...now.asked.body, measurements });
+  } catch (error) {
+    $("check-said").textContent = text(error.problem ? "failed" : "unreachable");
+    return;
+  }
   if (mine !== newest) return;
   const chosen = Number(document.querySelector("input[name=horizon]:checked").value);
   const before = now.answer.predictions[0].risks[chosen];
@@ -64,12 +76,12 @@ async function moved() {
     after
       ? say("check", {
           days: after.horizon_days,
-          new: of100(after.risk),
-          low: of100(after.interval.low),
-          high: of100(after.interval.high),
+          new: tenths(after.risk),
+          low: tenths(after.interval.low),
+          high: tenths(after.interval.high),
           label: label(one.row.dataset.column),
           value,
-          old: of100(before.risk),
+          old: tenths(before.risk),
         })
       : say("check-refused", { why }),
   );

@@ -14,8 +14,9 @@ function opaque() {
 }
 
 export const row = (column) => byColumn.get(column);
+export const rowOf = (column) => row(column) ?? row(column.replace(/__[a-z]+$/, ""));
 export const label = (column) => {
-  const found = byColumn.get(column) ?? byColumn.get(column.replace(/__[a-z]+$/, ""));
+  const found = rowOf(column);
   return found ? found.querySelector(".name").textContent : column;
 };
 export const isScored = (one, model) => one.dataset.models.split(" ").includes(model);
@@ -116,11 +117,12 @@ function mark(one, entry) {
   const said = one.querySelector(".echo");
   const typed = control(one);
   if (entry.problem && one.dataset.kind === "number" && !typed.value.trim()) {
-    entry = { problem: text("limit-missing") };
+    entry = { problem: text("limit-missing", { label: label(one.dataset.column) }) };
   }
   said.classList.toggle("problem", Boolean(entry.problem));
   const parts = one.dataset.kind === "number" ? [entry.read_as, entry.canonical, entry.multiple] : [];
-  said.textContent = entry.problem || parts.filter(Boolean).join(" = ");
+  const [read, canonical, multiple] = parts;
+  said.textContent = entry.problem || [[read, canonical].filter(Boolean).join(" = "), multiple].filter(Boolean).join(", ");
   if (typed) {
     if (entry.problem) typed.setAttribute("aria-invalid", "true");
     else typed.removeAttribute("aria-invalid");

@@ -123,7 +123,7 @@ async function review() {
 function line(one, entry) {
   const name = make("th", "", one.querySelector(".name").textContent);
   name.scope = "row";
-  const cells = [entry.read_as, entry.canonical || entry.read_as, entry.reference, entry.multiple];
+  const cells = [entry.read_as, entry.canonical || text("as-read"), entry.reference, entry.multiple];
   if (hasRecord()) cells.push(entries.origin(one));
   return make("tr", "", name, ...cells.map((words) => make("td", "", words)));
 }

@@ -2,6 +2,7 @@
 import { drawCharts } from "./answer.js";
 
 const root = document.documentElement;
+const PAGE_WIDTH = 190; // millimetres between the margins of A4
 const PAGE_HEIGHT = 1030; // pixels of 1/96 inch between the margins of A4
 let theme;
 let ready = false;
@@ -12,10 +13,18 @@ async function toPaper() {
   theme = root.dataset.theme;
   root.dataset.theme = "light";
   root.classList.add("paper");
-  await drawCharts();
+  const body = document.body;
   const main = document.getElementById("main");
-  const height = main.getBoundingClientRect().bottom - document.body.getBoundingClientRect().top;
-  document.body.style.zoom = Math.min(1, PAGE_HEIGHT / height);
+  // Smaller print also holds more on a line: what is too long is drawn wider, then made smaller.
+  let size = 1;
+  for (let tries = 0; tries < 6; tries += 1) {
+    body.style.width = `${PAGE_WIDTH / size}mm`;
+    await drawCharts();
+    const height = main.getBoundingClientRect().bottom - body.getBoundingClientRect().top;
+    if (height * size <= PAGE_HEIGHT) break;
+    size = tries === 4 ? PAGE_HEIGHT / height : 0.97 * size * Math.sqrt(PAGE_HEIGHT / (height * size));
+  }
+  body.style.zoom = size;
 }
 
 function toScreen() {
@@ -24,6 +33,7 @@ function toScreen() {
   else delete root.dataset.theme;
   root.classList.remove("paper");
   document.body.style.zoom = "";
+  document.body.style.width = "";
   drawCharts();
 }
 

@@ -30,16 +30,19 @@ export const of100 = (risk) => {
   return whole === 100 ? "> 99" : String(whole);
 };
 
-/** Return points of risk with their sign. */
-export const points = (value) => {
-  const shown = Math.abs(value).toFixed(1);
-  if (shown === "0.0") return "0.0";
+/** Return the decimals to print points of a risk with: one more where all of them are small. */
+export const digitsFor = (risk) => (Math.max(risk.risk, risk.baseline_risk) < 0.1 ? 2 : 1);
+
+/** Return points of risk with their sign; none for what rounds to 0. */
+export const points = (value, digits = 1) => {
+  const shown = Math.abs(value).toFixed(digits);
+  if (Number(shown) === 0) return shown;
   return (value > 0 ? "+" : "−") + shown;
 };
 
 /** Return a number to four digits, without an exponent. */
 export const number = (value) =>
-  Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false });
+  Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false }).replace("-", "−");
 
 const DATE = { day: "numeric", month: "long", year: "numeric" };
 

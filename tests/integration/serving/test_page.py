@@ -102,6 +102,7 @@ def test_an_entry_is_read_as_the_prediction_reads_it(page_service: httpx.Client)
         {"variable": "albumin", "value": "29", "unit": "g/L"},
         {"variable": "fgf23_c", "value": "<1.5", "unit": "[arb'U]/mL"},
         {"variable": "diabetes", "value": True},
+        {"variable": "calcium", "value": "2.1", "unit": "mmol/L"},
         {"variable": "lactate", "value": "1,471", "unit": "mmol/L"},
         {"variable": "lactate", "value": "147", "unit": "mmol/L"},
         sex="female",
@@ -120,7 +121,8 @@ def test_an_entry_is_read_as_the_prediction_reads_it(page_service: httpx.Client)
     assert read[4][0] == "<1.5 RU/mL"
     assert read[4][3] == ""
     assert read[5][0] == "yes"
-    ambiguous, impossible = (one["problem"] for one in found["entries"][6:])
+    assert read[6][:2] == ("2.1 mmol/L", "8.416 mg/dL")
+    ambiguous, impossible = (one["problem"] for one in found["entries"][7:])
     assert ambiguous.startswith("Lactate must be a number with a point as decimal mark")
     assert impossible.startswith("Lactate must be 0.05 to 60 mmol/L")
     assert "1,471" not in ambiguous

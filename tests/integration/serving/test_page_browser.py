@@ -79,7 +79,7 @@ def test_dying_first_stands_beside_fracture(page: Page) -> None:
     assert f"dies first: {first} %" in page.locator(".horizon").first.inner_text()
     assert page.locator("#people .dot").count() == 100
     assert page.locator("#people .dot.first").count() == first
-    assert f"{first} dies first" in page.locator("#people-key").inner_text()
+    assert f"{first} die first" in page.locator("#people-key").inner_text()
     charts(page)
     assert "Dots: death without the event." in page.locator("#curve-said").inner_text()
 
@@ -110,7 +110,7 @@ def test_not_measured_and_below_limit_can_be_chosen(page: Page) -> None:
     assert page.locator("#v-fgf23_c").input_value() == ""
     with page.expect_response("**/page/entries"):
         state.select_option(label="below limit")
-    wait_for_echo(page, "fgf23_c", "Enter the limit")
+    wait_for_echo(page, "fgf23_c", "FGF23, C-terminal: enter the limit")
     type_value(page, "fgf23_c", "80")
     wait_for_echo(page, "fgf23_c", r"^\s*<80 RU/mL\s*$")
     type_value(page, "ctx_s", "<50")
@@ -138,7 +138,7 @@ def test_partial_input_is_welcome_and_what_is_missing_is_said(page: Page) -> Non
     type_value(page, "ctx_s", "")
     check(page)
     assert predict(page)["missing"] == ["ctx_s"]
-    assert "CTX-I (beta-CrossLaps), serum" in page.locator("#missing").inner_text()
+    assert "CTX-I (beta-CrossLaps), serum" in page.locator("#missing-by-pathway").inner_text()
     assert "Not measured (together)" in page.locator("#moved").inner_text()
 
 
@@ -171,4 +171,4 @@ def test_checking_an_entry_moves_one_value_and_leaves_age_sex_and_treatments_alo
         page.get_by_label("Value", exact=True).press("End")
     risk = answered.value.json()["predictions"][0]["risks"][0]
     page.locator("#check-said").get_by_text("not what treatment would do").wait_for()
-    assert f"is {round(100 * risk['risk'])} %" in page.locator("#check-said").inner_text()
+    assert f"is {100 * risk['risk']:.1f} %" in page.locator("#check-said").inner_text()

@@ -58,6 +58,14 @@ def test_age_sex_and_treatments_are_locked_and_nothing_else(mortality: ServedMod
     assert locked == treatments | {"age", "sex"}
 
 
+def test_scores_stages_and_counts_are_whole_and_measured_values_are_not(
+    mortality: ServedModel,
+) -> None:
+    whole = {one.column for one in fields(Served([mortality])) if one.whole}
+    assert {"apache2", "sofa", "aki_stage", "falls", "comorbidities"} <= whole
+    assert whole.isdisjoint({"lactate", "age", "ph", "pf_ratio", "rankl_opg_ratio", "fgf23_c"})
+
+
 def test_the_person_comes_first_and_no_pathway_is_left_out(mortality: ServedModel) -> None:
     names = [group.pathway for group in groups(Served([mortality]))]
     assert names[:2] == ["person", "severity"]
