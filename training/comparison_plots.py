@@ -74,8 +74,8 @@ def plot_estimates(
                 continue
             axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=1.4)
             axes.plot(row.estimate, place, "s", color=BLUE, markersize=4.5)
-            sign = "+" if signed else ""
-            told = f"{row.estimate:{sign}.3f} ({row.low:{sign}.3f} to {row.high:{sign}.3f})"
+            form = "+.4f" if signed else ".3f"
+            told = f"{row.estimate:{form}} ({row.low:{form}} to {row.high:{form}})"
             axes.annotate(
                 told.replace("-", "\N{MINUS SIGN}"),
                 (1.02, place),
@@ -196,7 +196,8 @@ def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, populat
             box.set(facecolor=colour, alpha=0.55)
         means = [told["mean"][kind] for kind in kinds]
         axes.plot(means, [1, 2], "D", color=BLACK, markersize=4, label="mean")
-        axes.set(xlim=(0, 1), ylim=(2.6, 0.4))
+        most = max(box["whishi"] for box in boxes)
+        axes.set(xlim=(0, min(1, 1.1 * most)), ylim=(2.6, 0.4))
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(percent())
         axes.set_xlabel(f"Predicted risk of {event_label}")

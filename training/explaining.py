@@ -27,6 +27,7 @@ __all__ = [
     "labels_of",
     "pathway_label",
     "pathway_sums",
+    "points_digits",
     "recorded_values",
     "shap_by_pathway",
     "shap_by_variable",
@@ -278,3 +279,14 @@ def recorded_values(
 def labels_of(risk_model: RiskModel) -> dict[str, str]:
     """Return the label of each variable that a model reads."""
     return {feature["variable"]: feature["label"] for feature in risk_model.contract["features"]}
+
+
+def points_digits(largest: float) -> int:
+    """Return the decimals to print points of risk with: one more where all of them are small.
+
+    Examples
+    --------
+    >>> points_digits(12.9), points_digits(0.7)
+    (1, 2)
+    """
+    return 1 if largest >= 2 else 2

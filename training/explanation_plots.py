@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from training.explaining import points_digits
 from training.figure_style import (
     BLACK,
     BLUE,
@@ -149,8 +150,9 @@ def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: s
     title = "What raised and what lowered the estimate, in points of risk"
     with journal_figure(6.2, 1.9 + 0.23 * last, title=title, population=population) as figure:
         axes = figure.subplots()
+        digits = points_digits(max((abs(bar.points) for bar in bars), default=0.0))
         for place, bar in enumerate(bars, start=1):
-            _draw(axes, place, bar)
+            _draw(axes, place, bar, digits)
         axes.plot(start, 0, "D", end, last, "D", color=BLACK, markersize=5)
         axes.plot(interval, [last, last], color=BLACK)
         axes.axvline(start, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
@@ -187,7 +189,13 @@ class _Bar:
     grey: bool = False
 
 
-def _draw(axes: Axes, place: int, bar: _Bar) -> None:
+def _signed(points: float, digits: int) -> str:
+    """Return points with their sign, which a zero has none of."""
+    shown = f"{points:+.{digits}f}"
+    return (shown if float(shown) else shown[1:]).replace("-", "\N{MINUS SIGN}")
+
+
+def _draw(axes: Axes, place: int, bar: _Bar, digits: int) -> None:
     """Draw one bar with its signed points at its right end."""
     colour = LIGHT_GREY if bar.grey else VERMILLION if bar.points > 0 else BLUE
     axes.barh(
@@ -199,7 +207,7 @@ def _draw(axes: Axes, place: int, bar: _Bar) -> None:
         alpha=1.0 if bar.main else 0.45,
     )
     axes.annotate(
-        f"{bar.points:+.1f}".replace("-", "\N{MINUS SIGN}"),
+        _signed(bar.points, digits),
         (max(bar.left, bar.left + bar.points), place),
         (3, 0),
         textcoords="offset points",
@@ -253,14 +261,15 @@ def _of_pathway(
 
 
 def _bars(labels: Sequence[str], values: Sequence[float], title: str, population: str) -> Figure:
-    """Draw mean |points| as horizontal bars with their numbers, the largest first."""
-    order = np.argsort(-np.asarray(values), kind="stable")
+    """Draw mean |points| as horizontal bars, the largest first, what was not measured last."""
+    order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED, -values[i]))
     height = 1.3 + 0.24 * len(labels)
     with journal_figure(5.8, height, title=title, population=population) as figure:
         axes = figure.subplots()
         colours = [LIGHT_GREY if labels[i] == NOT_MEASURED else BLUE for i in order]
         drawn = axes.barh(range(len(order)), [values[i] for i in order], 0.7, color=colours)
-        axes.bar_label(drawn, fmt="%.1f", padding=3, fontsize=8)
+        digits = points_digits(max(values, default=0.0))
+        axes.bar_label(drawn, fmt=f"%.{digits}f", padding=3, fontsize=8)
         axes.set_yticks(range(len(order)), [labels[i] for i in order])
         axes.set(ylim=(len(order) - 0.4, -0.6))
         axes.tick_params(axis="y", length=0)

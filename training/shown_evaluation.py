@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from training.console import print_lines, print_rows
+from training.report.added_value import trade_off_sentences
 
 __all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
@@ -108,7 +109,13 @@ def _show_added_value(told: _Json) -> None:
             ],
             numbers=("columns",),
         )
-    print_lines(["", _likelihood_line(told["likelihood_ratio"]), *_trade_off_lines(told)])
+    print_lines(
+        [
+            "",
+            _likelihood_line(told["likelihood_ratio"]),
+            *trade_off_sentences(told["test_trade_off"]),
+        ]
+    )
 
 
 def _likelihood_line(test: _Json) -> str:
@@ -123,18 +130,6 @@ def _likelihood_line(test: _Json) -> str:
 
 def _p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
-
-
-def _trade_off_lines(told: _Json) -> Iterator[str]:
-    for one in told["test_trade_off"]:
-        tests, least, most = (
-            "no number" if one[end] is None else f"{one[end]:,.0f}"
-            for end in ("tests", "low", "high")
-        )
-        yield (
-            f"Acting at a risk of {one['threshold']:g}: tests for one more net true "
-            f"positive: {tests} ({least} to {most})."
-        )
 
 
 def _show_validation(told: _Json) -> None:

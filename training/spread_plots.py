@@ -229,6 +229,7 @@ def _draw_response(axes: Axes, response: Response) -> None:
             ha="right",
             fontsize=7,
             color=GREY,
+            bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "linewidth": 0},
         )
     axes.set_title(_short(response.label, 30), fontsize=8, loc="left")
     axes.set_xlabel(printed_unit(response.unit), fontsize=8)
@@ -245,7 +246,8 @@ def _draw_curve(axes: Axes, response: Response) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        whole = bool(np.all(response.values == np.round(response.values)))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=whole))
 
 
 def _draw_levels(axes: Axes, response: Response) -> None:

@@ -15,7 +15,7 @@ from training.figures import Drawn, Words, as_png, called_simulated, recorded_fi
 from training.flow import flow_step
 from training.osteon_fit import outcome_of
 from training.provenance import git_revision, versions
-from training.report.added_value import added_value_section
+from training.report.added_value import added_value_section, interval_text
 from training.report.content import Section, Table
 from training.report.model_sections import columns_left_out
 from training.report.page import report_page
@@ -164,7 +164,7 @@ def _at_a_glance(told: Mapping[str, Any]) -> Section:
             f"Added value of the panel at {added['primary_horizon_days']:g} days: "
             f"{added['verdict']}.",
             f"Area under the ROC curve {primary['without']:.3f} without and "
-            f"{primary['with_panel']:.3f} with it.",
+            f"{primary['with_panel']:.3f} with it: it changes by {interval_text(primary)}.",
         ]
     asked = {
         "internal_external": "Sites and years never seen: not done.",

@@ -9,7 +9,13 @@ from training.panel import part_label
 from training.report.content import Picture, Section, Table
 from training.small_cells import shown_count
 
-__all__ = ["AMONG_LEARNED_FROM", "added_value_section", "verdict_sentence"]
+__all__ = [
+    "AMONG_LEARNED_FROM",
+    "added_value_section",
+    "interval_text",
+    "trade_off_sentences",
+    "verdict_sentence",
+]
 
 AMONG_LEARNED_FROM = (
     "Looked at among the patients that the model learned from; those held out for its evaluation "
@@ -63,16 +69,17 @@ def added_value_section(
         *([whom] if whom else []),
         f"Added: {_named(told['added'])}, over {len(told['over'])} other columns. Both models were "
         f"fitted anew in {told['folds']} folds of {shown_count(told['patients'])} patients with "
-        f"{shown_count(told['events'])} events, and each fold was judged by models of the others.",
+        f"{shown_count(told['events'])} events in the whole follow-up, and each fold was judged "
+        "by models of the others.",
         f"Primary: the change in the area under the ROC curve at {days} days, "
-        f"{_signed(primary['without'], primary['with_panel'])}, is {_interval(primary)}; a gain up "
-        f"to {told['margin']:g} is taken to be of no use.",
+        f"{_signed(primary['without'], primary['with_panel'])}, is {interval_text(primary)}; a "
+        f"gain up to {told['margin']:g} is taken to be of no use.",
         f"Verdict: {told['verdict']}. {_SAYS[told['verdict']]}",
         _likelihood(told["likelihood_ratio"]),
-        *_trade_off(told["test_trade_off"]),
+        *trade_off_sentences(told["test_trade_off"]),
         *(f"Not judged at {day} days: {why}." for day, why in told["not_judged"].items()),
     )
-    tables = [_changes(told["changes"], told["resamples"])]
+    tables = [_changes(told["changes"], primary, told["resamples"])]
     if told["pathways"]:
         tables.append(_parts(told["pathways"], days))
     return Section(title, sentences, tuple(tables), tuple(pictures))
@@ -95,7 +102,7 @@ def verdict_sentence(told: Mapping[str, Any] | None) -> str:
     days = f"{told['primary_horizon_days']:g}"
     return (
         f"Added value of {_named(told['added'])} at {days} days: {told['verdict']}; the area under "
-        f"the ROC curve changes by {_interval(told['primary'])}."
+        f"the ROC curve changes by {interval_text(told['primary'])}."
     )
 
 
@@ -117,13 +124,21 @@ def _likelihood(test: Mapping[str, Any]) -> str:
     )
 
 
-def _trade_off(tests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _ends(one: Mapping[str, Any]) -> str:
+    """Return the interval of a number of tests, without an end where there may be no gain."""
+    if one["low"] is None:
+        return ""
+    most = "without an end" if one["high"] is None else f"to {one['high']:,.0f}"
+    return f" (95 % interval {one['low']:,.0f} {most})"
+
+
+def trade_off_sentences(tests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield how many tests one more net true positive costs, at each risk at which one acts."""
     for one in tests:
-        number = "no number of tests" if one["tests"] is None else f"{one['tests']:,.0f} tests"
-        ends = ("no number" if one[e] is None else f"{one[e]:,.0f}" for e in ("low", "high"))
+        number = "no number of" if one["tests"] is None else f"{one['tests']:,.0f}"
         yield (
-            f"Acting at a risk of {100 * one['threshold']:g} %: {number} of the panel for one more "
-            f"net true positive (95 % interval {' to '.join(ends)})."
+            f"Acting at a risk of {100 * one['threshold']:g} %: {number} tests of the panel for "
+            f"one more net true positive{_ends(one)}."
         )
 
 
@@ -131,7 +146,8 @@ def _signed(without: float, with_panel: float) -> str:
     return f"from {without:.3f} without to {with_panel:.3f} with the panel"
 
 
-def _interval(change: Mapping[str, Any]) -> str:
+def interval_text(change: Mapping[str, Any]) -> str:
+    """Return a change with its interval, each with its sign."""
     if change["low"] is None:
         return f"{_plus(change['change'])} (no interval)"
     return f"{_plus(change['change'])} ({_plus(change['low'])} to {_plus(change['high'])})"
@@ -145,11 +161,13 @@ def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _changes(changes: Sequence[Mapping[str, Any]], resamples: int) -> Table:
+def _changes(
+    changes: Sequence[Mapping[str, Any]], primary: Mapping[str, Any], resamples: int
+) -> Table:
     return Table(
         "Without and with the panel, out of fold",
         ("Metric", "horizon (days)", "without", "with", "change (95 % interval)"),
-        tuple(_change_rows(changes)),
+        tuple(_change_rows(changes, primary)),
         (
             f"Paired intervals from {resamples:,} bootstrap resamples of patients. Secondary "
             "metrics reward a model for being overconfident and never decide.",
@@ -158,18 +176,24 @@ def _changes(changes: Sequence[Mapping[str, Any]], resamples: int) -> Table:
     )
 
 
-def _change_rows(changes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
-    for secondary, heading in ((False, "Primary and supporting"), (True, "Secondary")):
+def _change_rows(
+    changes: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]
+) -> Iterator[tuple[str, ...]]:
+    others = [one for one in changes if one != primary]
+    groups = {
+        "Primary": [primary],
+        "Supporting": [one for one in others if not one["secondary"]],
+        "Secondary": [one for one in others if one["secondary"]],
+    }
+    for heading, members in groups.items():
         yield (heading,)
-        for one in changes:
-            if one["secondary"] != secondary:
-                continue
+        for one in members:
             at = "" if one["threshold"] is None else f" at {100 * one['threshold']:g} %"
             yield (
                 f"{_METRICS[one['metric']]}{at}",
                 f"{one['horizon_days']:g}",
                 *(_plain(one[key]) for key in ("without", "with_panel")),
-                _interval(one),
+                interval_text(one),
             )
 
 
@@ -179,7 +203,7 @@ def _parts(pathways: Sequence[Mapping[str, Any]], days: str) -> Table:
         changes = [
             next(c for c in one[side] if c["metric"] == "auroc") for side in ("on_top", "alone")
         ]
-        rows.append((part_label(one["name"]), *map(_interval, changes)))
+        rows.append((part_label(one["name"]), *map(interval_text, changes)))
     return Table(
         f"Each part of the panel: change in the area under the ROC curve at {days} days",
         ("", "lost if it is left out", "gained by it alone"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from training.describing import Description
 from training.explained_cohort import MOST_EXPLAINED, ExplainedCohort
-from training.explaining import Importance, pathway_label
+from training.explaining import NOT_MEASURED, Importance, pathway_label, points_digits
 from training.flow import FlowStep
 from training.report.added_value import (
     AMONG_LEARNED_FROM,
@@ -90,7 +90,9 @@ class Told:
             "sample size": "sample_size",
             "added value": "added_value",
         }
-        return tuple(name for name, key in found.items() if self.evaluated.get(key))
+        sites = any(one["grouping"] == "site" for one in self.evaluated.get("subgroups") or ())
+        named = tuple(name for name, key in found.items() if self.evaluated.get(key))
+        return (*named, "sites") if sites else named
 
 
 def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Mapping[str, Any]]) -> float:
@@ -304,5 +306,6 @@ def _explanation(told: Told) -> Section:
 
 def _shares(importance: Sequence[Importance]) -> Iterator[tuple[str, ...]]:
     first = importance[0].pathways
-    for key in sorted(first, key=lambda key: -first[key]):
-        yield (pathway_label(key), *(f"{one.pathways[key]:.1f}" for one in importance))
+    digits = points_digits(max(first.values()))
+    for key in sorted(first, key=lambda key: (key == NOT_MEASURED, -first[key])):
+        yield (pathway_label(key), *(f"{one.pathways[key]:.{digits}f}" for one in importance))

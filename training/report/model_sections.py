@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_schema.printed_units import printed_unit
-from data_schema.variables import PATHWAYS
+from data_schema.variables import BELOW, PATHWAYS
 from models.wording import NOTICE
 from training.report.content import Section, Table
 from training.small_cells import SMALLEST_CELL, shown_count
@@ -95,7 +95,8 @@ def estimand(contract: Mapping[str, Any]) -> Section:
         )
         end = "competes: it is a known end without the event."
         competing = f"{contract['competing'].capitalize()} {end} {shown}"
-    span = f"{contract['min_horizon_days']:g} to {contract['max_horizon_days']:g} days"
+    least, most = contract["min_horizon_days"], contract["max_horizon_days"]
+    span = f"{'under 1' if least < 1 else f'{least:.0f}'} to {most:,.0f} days"
     if contract["fixed_horizon"]:
         span = "The outcome is known at this one horizon only"
     else:
@@ -130,6 +131,7 @@ def predictors(contract: Mapping[str, Any]) -> Section:
 
 def _feature(feature: Mapping[str, Any]) -> str:
     suffix = feature["name"].removeprefix(feature["variable"]).removeprefix("__")
+    suffix = "below its detection limit" if suffix == BELOW else suffix
     words = [feature["label"], f"({suffix})" if suffix else "", _unit(feature)]
     return " ".join(word for word in words if word)
 
@@ -223,7 +225,7 @@ def explanation_of_a_risk() -> Section:
 
 def limits(contract: Mapping[str, Any], *, external: bool = False) -> Section:
     """Return whom it refuses, and where it has not been tried."""
-    special = (rule["code"].replace("_", " ") for rule in contract["guard"]["special"])
+    special = [rule["message"] for rule in contract["guard"]["special"]]
     tried = (
         "It was evaluated here on patients that its training run did not have; elsewhere it has "
         "not been tried."
@@ -235,7 +237,8 @@ def limits(contract: Mapping[str, Any], *, external: bool = False) -> Section:
         (
             "It refuses patients under 18, pregnancy, values outside the plausible range, patients "
             "with too little measured and combinations unlike any it learned from. It warns of "
-            f"values beyond the training cohort, unknown categories and of: {', '.join(special)}.",
+            "values beyond the training cohort and of unknown categories.",
+            *(["It also warns, where it applies: " + " ".join(special)] if special else []),
             f"{tried} Before use elsewhere, evaluate it there (osteon evaluate).",
         ),
     )

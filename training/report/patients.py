@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from data_schema.printed_units import printed_unit, with_unit
-from data_schema.variables import PATHWAYS
+from data_schema.variables import BELOW, PATHWAYS
 from training.describing import (
     Description,
     VariableInGroup,
@@ -22,6 +22,8 @@ from training.small_cells import SMALLEST_CELL, shown_count
 __all__ = ["comparison_table", "flow_section", "missing_table", "percent_text", "table_one"]
 
 WITHHELD = "*"
+
+_BELOW = f"__{BELOW}"
 
 _NOTE_NUMBERS = "Numbers: median (first to third quartile). Others: stays (% of those recorded)."
 _NOTE_WITHHELD = (
@@ -87,7 +89,7 @@ def table_one(description: Description, *, caption: str) -> Table:
         caption,
         ("", "recorded", *(group["label"] for group in groups)),
         tuple(rows),
-        (_NOTE_NUMBERS, _NOTE_WITHHELD),
+        (_NOTE_NUMBERS, *_withheld(rows)),
         numbers=True,
     )
 
@@ -126,7 +128,7 @@ def comparison_table(one: Description, other: Description, *, caption: str) -> T
         (
             _NOTE_NUMBERS,
             "Standardised difference: 0 is none; above 0.1 is often called an imbalance.",
-            _NOTE_WITHHELD,
+            *_withheld(rows),
         ),
         numbers=True,
     )
@@ -135,7 +137,8 @@ def comparison_table(one: Description, other: Description, *, caption: str) -> T
 def missing_table(description: Description, *, caption: str) -> Table:
     """Return in how many patients a variable was not recorded, of all and by group.
 
-    Variables that were recorded in everybody are left out.
+    Variables that were recorded in everybody are left out, and so is whether one was below its
+    limit, which is recorded where the variable is.
     """
     rows = [
         (
@@ -143,13 +146,14 @@ def missing_table(description: Description, *, caption: str) -> Table:
             *(_missing(values) for values in variable["groups"]),
         )
         for variable in description["variables"]
-        if any(values["levels"][-1] != 0 for values in variable["groups"])
+        if not variable["name"].endswith(_BELOW)
+        and any(values["levels"][-1] != 0 for values in variable["groups"])
     ]
     return Table(
         caption,
         ("", *(group["label"] for group in description["groups"])),
         tuple(rows),
-        (_NOTE_WITHHELD,),
+        _withheld(rows),
         numbers=True,
     )
 
@@ -213,9 +217,14 @@ def _outcome_table(steps: Mapping[str, FlowStep], event: str, competing: str | N
         "What had become of them by each horizon (stays)",
         ("", event, *others, "lost before"),
         tuple(rows),
-        (_NOTE_WITHHELD,),
+        _withheld(rows),
         numbers=True,
     )
+
+
+def _withheld(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the note on what is withheld, where something is."""
+    return (_NOTE_WITHHELD,) if any(WITHHELD in row for row in rows) else ()
 
 
 def _fates(at: AtHorizon, *, competing: bool) -> tuple[str, ...]:
@@ -232,7 +241,18 @@ def _by_pathway(description: Description) -> Iterator[tuple[str, list[VariableIn
     for key in ("person", *(key for key in PATHWAYS if key != "person")):
         members = [v for v in description["variables"] if v["pathway"] == key]
         if members:
-            yield PATHWAYS[key], members
+            yield PATHWAYS[key], _limits_last(members)
+
+
+def _limits_last(members: Sequence[VariableInGroups]) -> list[VariableInGroups]:
+    """Return variables with what says that one is below its limit right after it."""
+    place = {member["name"]: at for at, member in enumerate(members)}
+
+    def key(member: VariableInGroups) -> tuple[int, bool]:
+        name = member["name"].removesuffix(_BELOW)
+        return place.get(name, place[member["name"]]), name != member["name"]
+
+    return sorted(members, key=key)
 
 
 def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
@@ -241,7 +261,7 @@ def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
     recorded = WITHHELD if share is None else percent_text(share)
     label = _label(variable)
     if variable["kind"] == "number":
-        yield (label, recorded, *map(_quartiles, groups))
+        yield (label, recorded, *_quartiles(groups))
     elif variable["kind"] == "flag":
         yield (label, recorded, *(_level(values, 0) for values in groups))
     else:
@@ -268,7 +288,7 @@ def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[
     difference = "" if apart is None else f"{apart:.2f}"
     label = _label(one)
     if one["kind"] == "number":
-        yield (label, _quartiles(first), _quartiles(other["groups"][0]), difference)
+        yield (label, *_quartiles((first, other["groups"][0])), difference)
     elif one["kind"] == "flag":
         yield (label, _level(first, 0), _level(other["groups"][0], 0), difference)
     else:
@@ -292,16 +312,41 @@ def _relevelled(variable: VariableInGroups, levels: Sequence[str]) -> VariableIn
     )
 
 
-def _quartiles(values: VariableInGroup) -> str:
-    if values["quartiles"] is None:
-        return WITHHELD
-    low, middle, high = map(_number, values["quartiles"])
-    return f"{middle} ({low} to {high})"
+def _quartiles(groups: Sequence[VariableInGroup]) -> Iterator[str]:
+    """Yield the median and quartiles of each group, all with the same decimals."""
+    told = [values["quartiles"] for values in groups if values["quartiles"] is not None]
+    decimals = _decimals([number for quartiles in told for number in quartiles])
+    for values in groups:
+        if values["quartiles"] is None:
+            yield WITHHELD
+        else:
+            low, middle, high = (_number(number, decimals) for number in values["quartiles"])
+            yield f"{middle} ({low} to {high})"
 
 
-def _number(value: float) -> str:
-    """Return a value with three digits."""
-    return f"{float(f'{value:.3g}') or 0.0:,g}".replace("-", "\N{MINUS SIGN}")
+def _decimals(numbers: Sequence[float]) -> int:
+    """Return how many decimals give the middle of the numbers three digits, and none in vain.
+
+    Below 1 two digits: few laboratories tell more.
+
+    Examples
+    --------
+    >>> _decimals([52.8, 64.9, 74.0]), _decimals([0.0259, 0.0554, 0.116]), _decimals([8.0, 12.0])
+    (1, 3, 0)
+    """
+    sizes = np.abs([number for number in numbers if number])
+    if not len(sizes):
+        return 0
+    size = int(np.floor(np.log10(np.median(sizes))))
+    most = max(2 - size, 0) if size >= 0 else min(1 - size, 4)
+    needed = (d for d in range(most) if np.allclose(numbers, np.round(numbers, d), atol=1e-9))
+    return next(needed, most)
+
+
+def _number(value: float, decimals: int) -> str:
+    """Return a value with that many decimals, above 1000 with three digits."""
+    shown = float(f"{value:.3g}") if abs(value) >= 1000 else round(value, decimals) or 0.0
+    return f"{shown:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _level(values: VariableInGroup, place: int) -> str:

@@ -231,7 +231,7 @@ def validation_section(
 def _group_table(groups: Sequence[_Json], days: float, caption: str) -> Table:
     return Table(
         f"{caption}, at {days:g} days, with 95 % intervals",
-        ("", "stays", "events", *(METRIC_LABELS[name][0] for name in _IN_GROUPS)),
+        ("", "stays", "events, whole follow-up", *(METRIC_LABELS[name][0] for name in _IN_GROUPS)),
         tuple(_group_rows(groups, days)),
         numbers=True,
     )

@@ -295,9 +295,15 @@ def _results(
             FILLED if "subgroups" in done and intervals else PARTLY,
             "Performance" + ("; Subgroups." if "subgroups" in done else ". Subgroups: not done."),
         ),
-        "23b": (NOT_DONE, "Performance was not compared across sites."),
+        "23b": _across_sites(done),
         "24": (NOT_APPLICABLE, "The model was not updated."),
     }
+
+
+def _across_sites(done: Collection[str]) -> Answer:
+    if "sites" in done:
+        return PARTLY, "Subgroups: by site; no site was left out of the fit."
+    return NOT_DONE, "Performance was not compared across sites."
 
 
 def _discussion(

@@ -93,13 +93,13 @@ def test_waterfall_speaks_of_raising_and_lowering_and_of_no_cause() -> None:
     assert not any(word in words.lower() for word in ("because", "due to", "protect", "cause"))
 
 
-def test_pathways_are_ordered_by_size_and_what_was_not_measured_is_grey() -> None:
+def test_pathways_are_ordered_by_size_and_what_was_not_measured_comes_last_in_grey() -> None:
     shares = {"Wnt": 0.5, NOT_MEASURED: 1.0, "Severity": 9.0}
 
     axes = drawn(plot_pathway_shares(shares, horizon_days=28, population="p"))
 
-    assert labels(axes) == ["Severity", NOT_MEASURED, "Wnt"]
-    assert axes.patches[1].get_facecolor() != axes.patches[0].get_facecolor()
+    assert labels(axes) == ["Severity", "Wnt", NOT_MEASURED]
+    assert axes.patches[2].get_facecolor() != axes.patches[0].get_facecolor()
     assert axes.yaxis_inverted()
 
 

@@ -10,6 +10,7 @@ from models.wording import NOTICE
 from training.report.added_value import added_value_section
 from training.report.content import Box, Picture, Section, Table, as_markdown
 from training.report.page import SIMULATED, report_page
+from training.report.patients import table_one
 from training.report.performance import performance_section
 
 SECTIONS = (
@@ -177,7 +178,7 @@ def test_added_value_tells_its_verdict_and_each_part() -> None:
             **{"model": "Cox", "statistic": 20.0, "degrees_of_freedom": 2},
             **{"p_value": 0.00001, "adequacy": 0.9, "note": ""},
         },
-        "test_trade_off": [{"threshold": 0.1, "tests": 240.0, "low": None, "high": 110.0}],
+        "test_trade_off": [{"threshold": 0.1, "tests": 240.0, "low": 110.0, "high": None}],
         "not_judged": {"365": "needs more"},
     }
 
@@ -189,7 +190,36 @@ def test_added_value_tells_its_verdict_and_each_part() -> None:
     assert "Not judged at 365 days: needs more." in text
     assert "20.0 on 2 degrees of freedom, p < 0.0001; 90 % of the whole" in text
     assert "risk of 10 %: 240 tests of the panel for one more" in text
+    assert "(95 % interval 110 without an end)" in text
     assert "| Integrated discrimination improvement | 28 |  |  | +0.0200" in text
+
+
+def test_the_quartiles_of_a_variable_have_the_same_decimals_in_every_group() -> None:
+    numbers = {"levels": [20, 0], "mean": None, "deviation": None}
+    groups = [
+        {"label": "all", "patients": 40, "stays": 40},
+        {"label": "death by day 90", "patients": 20, "stays": 20},
+    ]
+    variables = [
+        {
+            "name": name,
+            "label": label,
+            "unit": unit,
+            "pathway": "severity",
+            "kind": "number",
+            "levels": ["recorded", "not recorded"],
+            "groups": [{**numbers, "quartiles": one}, {**numbers, "quartiles": other}],
+        }
+        for name, label, unit, one, other in (
+            ("albumin", "Albumin", "g/dL", [2.4, 2.9, 3.6], [2.4, 3.0, 3.7]),
+            ("sofa", "SOFA, total", "{score}", [4.0, 7.0, 9.0], [6.0, 8.0, 10.0]),
+        )
+    ]
+
+    rows = table_one({"groups": groups, "variables": variables}, caption="Who").rows  # type: ignore[arg-type,typeddict-item]
+
+    assert rows[-2][2:] == ("2.9 (2.4 to 3.6)", "3.0 (2.4 to 3.7)")
+    assert rows[-1][2:] == ("7 (4 to 9)", "8 (6 to 10)")
 
 
 def test_added_value_that_nobody_looked_at_is_not_done() -> None:
