@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from data_schema.printed_units import printed_unit
 from training.console import print_lines, print_rows
 
 if TYPE_CHECKING:
@@ -138,22 +139,28 @@ def _cell(metric: Mapping[str, Any]) -> str:
 
 def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:
     """Return the way from the reference to the risk: pathways by size, each with its variables."""
-    from training.explaining import NOT_MEASURED, pathway_label
+    from training.explaining import NOT_MEASURED, pathway_label, points_digits
 
-    rows = [["Reference", "", f"{100 * risk.baseline_risk:.1f}"]]
+    digits = points_digits(max(map(abs, risk.pathways.values()), default=0.0))
+
+    def signed(points: float) -> str:
+        shown = f"{points:+.{digits}f}"
+        return shown if float(shown) else shown[1:]
+
+    rows = [["Reference", "", f"{100 * risk.baseline_risk:.{digits}f}"]]
     by_size = sorted(risk.pathways.items(), key=lambda one: (one[0] == NOT_MEASURED, -abs(one[1])))
     for pathway, points in by_size:
-        rows.append([pathway_label(pathway), "", f"{points:+.1f}"])
+        rows.append([pathway_label(pathway), "", signed(points)])
         rows += [
-            [f"    {one.label}", _value(one), f"{one.points:+.1f}"]
+            [f"    {one.label}", _value(one), signed(one.points)]
             for one in risk.contributions
             if one.measured and one.pathway == pathway
         ]
     if risk.monotone_adjustment:
-        adjustment = f"{risk.monotone_adjustment_points:+.1f}"
+        adjustment = signed(risk.monotone_adjustment_points)
         rows.append(["Held non-decreasing over time", "", adjustment])
     ends = f"{100 * risk.risk_low:.1f} to {100 * risk.risk_high:.1f}"
-    rows.append([f"This patient (95 % interval {ends})", "", f"{100 * risk.risk:.1f}"])
+    rows.append([f"This patient (95 % interval {ends})", "", f"{100 * risk.risk:.{digits}f}"])
     return rows
 
 
@@ -161,9 +168,8 @@ def _value(moved: Moved) -> str:
     if isinstance(moved.value, bool):
         return "yes" if moved.value else "no"
     if moved.value is None or isinstance(moved.value, str):
-        return moved.value or ""
-    unit = "" if moved.unit == "1" or moved.unit.startswith("{") else moved.unit
-    return f"{moved.value:g} {unit}".strip()
+        return (moved.value or "").replace("_", " ")
+    return f"{moved.value:g} {printed_unit(moved.unit)}".strip()
 
 
 def _difference(one: Mapping[str, Any]) -> str:

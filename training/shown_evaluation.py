@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from training.console import print_lines, print_rows
-from training.report.added_value import trade_off_sentences
 
 __all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
@@ -72,6 +71,8 @@ def show_verdict(told: _Json) -> None:
 
 
 def _show_added_value(told: _Json) -> None:
+    from training.report.added_value import trade_off_sentences
+
     show_verdict(told)
     print_lines([""])
     changes = [change for change in told["changes"] if not change["secondary"]]
