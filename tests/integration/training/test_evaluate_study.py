@@ -92,7 +92,7 @@ def test_added_value_is_printed_and_the_notebook_gives_the_same(
     assert f"change {found.primary.change:+.4f} ({found.primary.low:+.4f} to" in answer.out
     assert "net_benefit at 0.1" in answer.out
     assert "Secondary, no proof of added value:" in answer.out
-    assert "Acting at a risk of 0.2:" in answer.out
+    assert "Acting at a risk of 20 %:" in answer.out
 
 
 def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
