@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 SENTINEL = "Sentinel4711"
 JSON = {"content-type": "application/json"}
 PATHS = ("/v1/predict", "/v1/predict/batch", "/v1/outcomes", "/page/entries")
+CHUNKED = (
+    b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
 VALID: dict[str, Any] = {
     "patient_id": "p",
     "time_zero": "2026-11-01T08:00:00+01:00",
@@ -165,6 +169,27 @@ def test_who_says_nothing_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(timed_heads, "_SECONDS_FOR_A_HEAD", 0.3)
     assert status_of(raw(client, b"")) == 408
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n", CHUNKED + b"1\r\n{\r\n0\r\n"],
+    ids=["head", "trailers"],
+)
+def test_headers_without_end_are_not_kept(client: httpx.Client, start: bytes) -> None:
+    address = (client.base_url.host, client.base_url.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(start)
+        sent, answer = 0, b""
+        with suppress(OSError):  # it stops listening
+            while sent < 10_000_000:
+                connection.sendall(b"X-Sentinel4711: %d\r\n" % sent * 100)
+                sent += 2_000
+        with suppress(OSError):
+            answer = connection.recv(65_536)
+    assert sent < 10_000_000
+    assert SENTINEL.encode() not in answer
+    assert client.get("/health/live").status_code == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
