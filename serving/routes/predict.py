@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving import predictor
 from serving.schemas import PredictRequest, PredictResponse
 from serving.served import served_by
-from serving.strict_json import StrictRoute
+from serving.strict_json import DirectRoute
 
 __all__ = ["router"]
 
@@ -44,7 +44,7 @@ class BatchResponse(BaseModel):
     answers: list[PredictResponse]
 
 
-router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["prediction"])
+router = APIRouter(prefix="/v1", route_class=DirectRoute, tags=["prediction"])
 
 
 @router.post("/predict", summary="Risks of one patient, explained", response_model=PredictResponse)
