@@ -16,7 +16,7 @@ from data_schema.errors import Finding, RulesBroken
 from data_schema.units import (
     canonical_unit_spelling,
     factor,
-    in_range,
+    may_stand,
     plausible_units,
     range_text,
 )
@@ -189,7 +189,7 @@ def _number(
         return CanonicalMeasurement(column, variable, value)
     unit = _accepted_unit(sent.unit or "", variable, code)
     canonical = value * variable.units.get(unit, 1.0)
-    if column != f"{variable.name}__slope" and not in_range(variable, canonical, below=below):
+    if column != f"{variable.name}__slope" and not may_stand(variable, canonical, below=below):
         fitting = [other for other in plausible_units(variable, value) if other != unit]
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""
         _refuse(

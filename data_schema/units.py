@@ -7,6 +7,7 @@ share a shape and not a meaning.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ __all__ = [
     "canonical_unit_spelling",
     "factor",
     "in_range",
+    "may_stand",
     "plausible_units",
     "range_text",
     "to_canonical",
@@ -223,6 +225,35 @@ def in_range(
     if below is not None:
         inside |= np.asarray(below, dtype=np.bool_) & (numbers > 0) & (numbers <= high)
     return np.asarray(inside, dtype=np.bool_)
+
+
+def may_stand(variable: Variable, value: float, *, below: bool = False) -> bool:
+    """Return what `in_range` says of one value, without the cost of an array.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose range it is.
+    value : float
+        In the canonical unit.
+    below : bool
+        Whether it is a limit of detection.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> may_stand(variable("age"), 68.0), may_stand(variable("age"), 680.0)
+    (True, False)
+    """
+    if math.isnan(value):
+        return True
+    high = math.inf if variable.high is None else variable.high
+    low = -math.inf if variable.low is None else variable.low
+    return value <= high and (value >= low or (below and value > 0))
 
 
 def range_text(variable: Variable) -> str:

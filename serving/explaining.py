@@ -18,36 +18,47 @@ NOT_MEASURED = "not_measured"
 """Stands for the pathway of all that was not measured: it gets no share under any real one."""
 
 
-def contributions(patient: Patient, raw: Prediction, horizon: int) -> list[Contribution]:
-    """Return each variable's contribution at one horizon: measured first, the largest first.
+def contributions(patient: Patient, raw: Prediction) -> list[list[Contribution]]:
+    """Return each variable's contribution at each horizon: measured first, the largest first.
 
     Parameters
     ----------
     patient : Patient
     raw : Prediction
         Of this one patient; without contributions there are none to list.
-    horizon : int
-        Position in `raw.horizons_days`.
 
     Returns
     -------
-    list of Contribution
+    list of list of Contribution
+        One list for each of `raw.horizons_days`.
     """
     if raw.log_odds is None or raw.points is None:
-        return []
-    log_odds, points = raw.log_odds[0, horizon], raw.points[0, horizon]
-    listed = [
-        Contribution(
-            variable=name,
-            pathway=raw.pathways[number],
-            measured=bool(raw.measured[0, number]),
-            log_odds=float(log_odds[number]),
-            points=float(points[number]),
-            **(_as_sent(patient, name) if raw.measured[0, number] else {}),
+        return [[] for _ in raw.horizons_days]
+    known = [
+        {
+            "variable": name,
+            "pathway": pathway,
+            "measured": measured,
+            **(_as_sent(patient, name) if measured else {}),
+        }
+        for name, pathway, measured in zip(
+            raw.variables, raw.pathways, raw.measured[0].tolist(), strict=True
         )
-        for number, name in enumerate(raw.variables)
     ]
-    return sorted(listed, key=lambda one: (not one.measured, -abs(one.points), one.variable))
+    return [
+        sorted(
+            (
+                Contribution(**one, log_odds=its_log_odds, points=its_points)
+                for one, its_log_odds, its_points in zip(known, log_odds, points, strict=True)
+            ),
+            key=_place,
+        )
+        for log_odds, points in zip(raw.log_odds[0].tolist(), raw.points[0].tolist(), strict=True)
+    ]
+
+
+def _place(one: Contribution) -> tuple[bool, float, str]:
+    return not one.measured, -abs(one.points), one.variable
 
 
 def pathway_points(listed: Sequence[Contribution]) -> list[PathwayPoints]:

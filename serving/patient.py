@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
 from data_schema.measurements import CanonicalMeasurement, Measurement, canonical_measurement
-from data_schema.units import in_range, range_text
+from data_schema.units import may_stand, range_text
 from data_schema.variables import Variable, base_name
 from serving.problems import FieldProblem, RequestBroken
 from serving.schemas import Ignored, IgnoredReason, PredictRequest, Remark, SentMeasurement
@@ -168,7 +168,7 @@ def _person(
     if request.birth_date > day_zero:
         return person, [_birth_problem("birth_after_time_zero", "must not lie after time_zero")]
     age = age_in_years(request.birth_date, day_zero)
-    if not in_range(VARIABLES["age"], age):
+    if not may_stand(VARIABLES["age"], age):
         rule = f"must give an age at time_zero of {range_text(VARIABLES['age'])}"
         return person, [_birth_problem("range", rule)]
     person["age"] = CanonicalMeasurement("age", VARIABLES["age"], age)

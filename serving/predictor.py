@@ -242,8 +242,9 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
     """Return the risk by each horizon."""
     interval = model.contract["interval"]
     risks = []
+    listed_by_horizon = contributions(patient, raw)
     for horizon, days in enumerate(raw.horizons_days):
-        listed = contributions(patient, raw, horizon)
+        listed = listed_by_horizon[horizon]
         risks.append(
             Risk(
                 horizon_days=_days(days),
@@ -268,16 +269,25 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
 
 def _curve_points(curve: Curve) -> list[CurvePoint]:
     """Return the risk with its interval and what stands beside it, at each day of the grid."""
+    none = [None] * len(curve.days)
     return [
         CurvePoint(
             day=_days(day),
-            risk=float(curve.risk[0, at]),
-            low=float(curve.risk_low[0, at]),
-            high=float(curve.risk_high[0, at]),
-            cohort_risk=float(curve.cohort_risk[at]),
-            competing_risk=_of_first(curve.competing_risk, at),
+            risk=risk,
+            low=low,
+            high=high,
+            cohort_risk=cohort_risk,
+            competing_risk=competing_risk,
         )
-        for at, day in enumerate(curve.days)
+        for day, risk, low, high, cohort_risk, competing_risk in zip(
+            curve.days.tolist(),
+            curve.risk[0].tolist(),
+            curve.risk_low[0].tolist(),
+            curve.risk_high[0].tolist(),
+            curve.cohort_risk.tolist(),
+            none if curve.competing_risk is None else curve.competing_risk[0].tolist(),
+            strict=True,
+        )
     ]
 
 

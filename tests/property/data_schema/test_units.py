@@ -11,6 +11,7 @@ from data_schema.units import (
     canonical_unit_spelling,
     factor,
     in_range,
+    may_stand,
     plausible_units,
     to_canonical,
 )
@@ -26,6 +27,13 @@ ANY_UNIT = st.one_of(
 VALUES = st.lists(
     st.floats(1e-6, 1e6, allow_nan=False) | st.just(float("nan")), min_size=1, max_size=20
 )
+
+
+@given(entry=NUMBERS, value=st.floats(), below=st.booleans())
+def test_one_value_may_stand_where_it_would_in_a_column(
+    entry: Variable, value: float, below: bool
+) -> None:
+    assert may_stand(entry, value, below=below) == in_range(entry, value, below=below)
 
 
 @given(entry=NUMBERS, text=ANY_UNIT)
