@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -249,6 +250,7 @@ def _host(scope: Scope) -> str:
     return name.strip("[]")
 
 
+@lru_cache(maxsize=64)
 def _is_loopback(name: str) -> bool:
     if name.lower() in ("localhost", ""):
         return True
