@@ -180,7 +180,7 @@ class Settings(BaseSettings):
         unknown = sum(name not in VARIABLES for name in menu)
         if unknown:
             raise ValueError(
-                f"must name laboratory tests of the catalogue; {unknown} are not in it"
+                f"must name laboratory tests of the catalogue; names not in it: {unknown}"
             )
         others = [name for name in menu if not is_laboratory_test(name)]
         if others:
