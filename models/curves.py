@@ -69,7 +69,7 @@ class IntervalWidth(NamedTuple):
         return cls(interval["t"], *(np.interp(np.log(days), grid, interval[n]) for n in names))
 
     def half(self, log_odds: np.ndarray, variance: np.ndarray) -> np.ndarray:
-        """Return half the interval of patients, shape (n, h), from their jackknife variance."""
+        """Return half the interval of patients, shape (n, h), from their variance."""
         apart = (log_odds - self.center) ** 2 / np.maximum(self.spread, 1e-12)
         bias = self.squared_bias * 0.5 * (1.0 + apart)
         return np.asarray(self.t * np.sqrt(variance + bias))
@@ -119,17 +119,18 @@ def log_odds_with_interval(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return log-odds, what the running maximum added, and the ends of the interval.
 
-    The interval reaches t times the root of two terms on the logit scale. One is the variance of
-    the delete-group jackknife [1]_. The other allows for squared bias, which a jackknife does not
-    see: a fit that is tuned to err least gives up, by order of magnitude, as much to it as to
-    variance. The allowance is therefore as large as the variance on average over the training
-    cohort: half of it the same for everybody, half in proportion to how far the patient's log-odds
-    are (squared, in units of their variance) from the mean, to which shrinkage draws.
+    The interval reaches t times the root of two terms on the logit scale. One is the variance among
+    the fold models, each fitted on a random half of the patients [1]_. The other allows for
+    squared bias, which such a variance does not see. On average over the training cohort it is as
+    large as the variance, since a fit that is tuned to err least gives up, by order of magnitude,
+    as much to the one as to the other, plus what the penalty of the linear part is expected to
+    cost [2]_. Half of it is the same for everybody, half in proportion to how far the patient's
+    log-odds are (squared, in units of their variance) from the mean, to which shrinkage draws.
 
     Parameters
     ----------
     parts : Ensemble
-        The model, then those fitted without one group each; without them there is no interval.
+        The model, then those fitted on a half each; without them there is no interval.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
     days : GridDays
@@ -143,7 +144,10 @@ def log_odds_with_interval(
 
     References
     ----------
-    .. [1] Kott. The delete-a-group jackknife. J Off Stat 17 (2001) 521-526.
+    .. [1] Shao & Wu. A general theory for jackknife variance estimation. Ann Stat 17 (1989)
+       1176-1197. doi:10.1214/aos/1176347263
+    .. [2] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
+       doi:10.1080/01621459.1988.10478711
     """
     eta, adjustment, low, high = (np.full((len(raw), len(days.asked)), np.nan) for _ in range(4))
     k = len(parts) - 1
@@ -151,7 +155,7 @@ def log_odds_with_interval(
         before, after = parts.monotone(raw[rows], *days)
         eta[rows], adjustment[rows] = after[0], after[0] - before[0]
         if k:
-            variance = (k - 1) / k * ((after[1:] - after[1:].mean(0)) ** 2).sum(0)
+            variance = after[1:].var(0, ddof=1)
             half = width.half(after[0], variance)
             low[rows], high[rows] = after[0] - half, after[0] + half
     return eta, adjustment, low, high

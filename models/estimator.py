@@ -68,7 +68,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
         that is affordable and steadier, and 3 for more.
     interval_folds : int
-        Fold models of the delete-group jackknife; 0 fits none and gives no interval.
+        Fold models, each fitted on a random half of the patients; 0 gives no interval.
     random_state : int
         Same seed, same model, whatever the number of threads.
     n_jobs : int, optional

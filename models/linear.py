@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ from threadpoolctl import threadpool_limits
 from models.matrices import horizon_basis, linear_matrix, spline_basis
 from models.targets import Pairs
 
-__all__ = ["LinearPart", "fit_horizon_basis", "fit_linear_path"]
+__all__ = ["LinearPart", "expected_squared_bias", "fit_horizon_basis", "fit_linear_path"]
 
 MAX_STEPS = 50
 TOLERANCE = 1e-9
+UNPENALISED = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,71 @@ def fit_linear_path(
     return parts
 
 
+def expected_squared_bias(
+    spec: Mapping[str, Any],
+    raw: NDArray[np.float64],
+    pairs: Pairs,
+    *,
+    penalty: float,
+    at: NDArray[np.float64],
+    days: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    r"""Return the squared bias that the penalty is expected to leave in a patient's log-odds.
+
+    Parameters
+    ----------
+    spec : mapping
+        Of the linear part, fitted with this penalty on these patients.
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`.
+    pairs : Pairs
+        Of the same patients.
+    penalty : float
+        As in `fit_linear_path`.
+    at : ndarray of float, shape (n, n_columns)
+        Patients to tell it for.
+    days : ndarray of float, shape (h,)
+
+    Returns
+    -------
+    ndarray of float, shape (n, h)
+        Non-negative, log-odds squared.
+
+    Notes
+    -----
+    With the penalty read as the prior :math:`N(0, 1 / \lambda)` of every coefficient, lambda in
+    patients and H the information of the patients, the posterior variance
+    :math:`(H + \lambda)^{-1}` is, on average over the patients, sampling variance
+    :math:`(H + \lambda)^{-1} H (H + \lambda)^{-1}` plus squared bias [1]_. The pairs of a patient
+    count as one patient.
+
+    References
+    ----------
+    .. [1] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
+       doi:10.1080/01621459.1988.10478711
+    """
+    scaling = {key: np.asarray(value) for key, value in spec["scaling"].items()}
+    n_numbers = len(scaling["log"])
+    columns = linear_matrix(raw, scaling, n_numbers)
+    used = np.flatnonzero(columns.std(0) > 1e-9)
+    coef, coef_log_h = (np.asarray(spec[name])[used] for name in ("coef", "coef_log_h"))
+    theta = np.concatenate([[spec["intercept"]], spec["coef_h"], coef, coef_log_h])
+    with threadpool_limits(limits=1):
+        design = _Design(columns[:, used], pairs, spec["horizon"])
+        ridge = np.full(len(theta), penalty)
+        ridge[:4] = UNPENALISED
+        factor = cho_factor(design.hessian(theta) + np.diag(ridge))
+        asked = linear_matrix(at, scaling, n_numbers)[:, used]
+        out = np.empty((len(at), len(days)))
+        for k, day in enumerate(days):
+            basis, lz = horizon_basis(np.log([day]), spec["horizon"])
+            fixed = np.broadcast_to(np.append(1.0, basis), (len(asked), 4))
+            gradient = np.hstack([fixed, asked, asked * lz])
+            solved = cho_solve(factor, gradient.T)[4:]
+            out[:, k] = penalty * (solved**2).sum(0) / len(raw)
+    return out
+
+
 def _spec(
     theta: NDArray[np.float64],
     used: NDArray[np.int64],
@@ -191,9 +258,7 @@ class _Design:
 
     def step(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
         """Return Newton's step."""
-        p = expit(self.log_odds(theta))
-        residual = self.weight * (p - self.outcome)
-        curvature = self.weight * p * (1 - p)
+        residual = self.weight * (expit(self.log_odds(theta)) - self.outcome)
         x, lz = self.columns, self.lz
         gradient = np.concatenate(
             [
@@ -202,19 +267,26 @@ class _Design:
                 x.T @ (residual * lz).sum(1),
             ]
         )
+        ridge = np.full(len(theta), penalty)
+        ridge[:4] = UNPENALISED
+        gradient[4:] += penalty * theta[4:]
+        hessian = self.hessian(theta)
+        hessian[np.diag_indices_from(hessian)] += ridge
+        direction: NDArray[np.float64] = -cho_solve(cho_factor(hessian), gradient)
+        return direction
+
+    def hessian(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the second derivatives of the weighted log-loss, without the penalty."""
+        p = expit(self.log_odds(theta))
+        curvature = self.weight * p * (1 - p)
+        x, lz = self.columns, self.lz
         sums = [(curvature * lz**power).sum(1)[:, None] for power in range(3)]
         xx = [x.T @ (x * s) for s in sums]
         hh = np.einsum("np,npk,npl->kl", curvature, self.basis, self.basis, optimize=True)
         hx = np.hstack(
             [np.einsum("np,npk->kn", curvature * lz**power, self.basis) @ x for power in range(2)]
         )
-        hessian = np.block([[hh, hx], [hx.T, np.block([[xx[0], xx[1]], [xx[1], xx[2]]])]])
-        ridge = np.full(len(theta), penalty)
-        ridge[:4] = 1e-9
-        gradient[4:] += penalty * theta[4:]
-        hessian[np.diag_indices_from(hessian)] += ridge
-        direction: NDArray[np.float64] = -cho_solve(cho_factor(hessian), gradient)
-        return direction
+        return np.block([[hh, hx], [hx.T, np.block([[xx[0], xx[1]], [xx[1], xx[2]]])]])
 
     def minimise(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
         """Return the minimiser; a step that would raise the loss is halved."""

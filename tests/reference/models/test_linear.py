@@ -11,7 +11,7 @@ from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_me
 
 from models.censoring import CensoringDistribution
 from models.encoding import fit_scaling
-from models.linear import fit_linear_path
+from models.linear import expected_squared_bias, fit_linear_path
 from models.matrices import horizon_basis, linear_matrix
 from models.targets import Pairs, sample_pairs, survival_target
 
@@ -70,6 +70,31 @@ def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None
     np.testing.assert_allclose(
         ours.log_odds(raw, pairs.horizon_days).ravel(), theirs.decision_function(design), atol=1e-4
     )
+
+
+def test_the_expected_squared_bias_is_what_posterior_variance_adds_to_sampling_variance() -> None:
+    raw, pairs = random_pairs(4)
+    scaling = fit_scaling(raw, 3)
+    columns = linear_matrix(raw, {k: np.asarray(v) for k, v in scaling.items()}, 3)
+    (part,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(0.05,))
+    days = np.array([20.0, 200.0])
+
+    found = expected_squared_bias(part.spec, raw, pairs, penalty=0.05, at=raw[:7], days=days)
+
+    def design(horizon_days: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+        basis, lz = horizon_basis(np.log(horizon_days), part.spec["horizon"])
+        return np.column_stack([np.ones(len(basis)), basis, of, of * lz[:, None]])
+
+    everyone = design(pairs.horizon_days.ravel(), np.repeat(columns, 4, axis=0))
+    risk = expit(part.log_odds(raw, pairs.horizon_days)).ravel()
+    weight = 150 * pairs.weight.ravel() / pairs.weight.sum()
+    information = everyone.T @ (everyone * (weight * risk * (1 - risk))[:, None])
+    prior = np.diag([1e-8] * 4 + [150 * 0.05] * (everyone.shape[1] - 4))
+    posterior = np.linalg.inv(information + prior)
+    for k, day in enumerate(days):
+        asked = design(np.full(7, day), columns[:7])
+        extra = asked @ (posterior - posterior @ information @ posterior) @ asked.T
+        np.testing.assert_allclose(found[:, k], np.diag(extra), rtol=1e-5)
 
 
 def intercept_only(time: NDArray[np.float64], event: NDArray[np.int64], horizon: float) -> float:

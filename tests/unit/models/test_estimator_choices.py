@@ -9,9 +9,10 @@ import pytest
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import Variable
 from linear_truth import HORIZONS, SMALL, small_cohort, times_of_linear_truth
-from models import training_cohort
+from models import fitting, training_cohort
 from models.estimator import CumulativeIncidenceModel
 from models.folds import patient_folds
+from models.linear import fit_linear_path
 from models.targets import survival_target
 
 
@@ -111,7 +112,7 @@ def test_every_fold_of_a_fit_is_made_by_patient(monkeypatch) -> None:
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
     model.fit(frame, y, groups=groups)
 
-    assert len(asked) == 2  # for choosing and for the interval
+    assert len(asked) == 3  # for choosing and for two halves of the interval
     for of in asked:
         np.testing.assert_array_equal(of, groups)
     training = model.risk_model_.contract["training"]
@@ -124,6 +125,37 @@ def test_without_interval_folds_there_is_no_interval(fitted) -> None:
     assert fitted.risk_model_.contract["interval"]["kind"] == "none"
     assert np.isnan(prediction.risk_low).all()
     assert np.isnan(prediction.risk_high).all()
+
+
+def test_a_patient_has_the_same_horizons_in_every_part_of_one_fit(monkeypatch) -> None:
+    drawn = []
+
+    def recorded(raw, pairs, **named):
+        drawn.append(dict(zip(raw[:, 0], pairs.horizon_days.tolist(), strict=True)))
+        return fit_linear_path(raw, pairs, **named)
+
+    monkeypatch.setattr(fitting, "fit_linear_path", recorded)
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
+    model.fit(*small_cohort())
+
+    main, *halves = drawn[-3:]
+    assert [len(half) for half in halves] == [60, 60]
+    assert halves[0].keys() != halves[1].keys()
+    for half in halves:
+        assert half.items() <= main.items()
+
+
+def test_the_allowance_for_bias_falls_with_the_patients_learned_from() -> None:
+    settings = {"horizons_days": HORIZONS, **SMALL, "interval_folds": 2}
+
+    few, many = (
+        CumulativeIncidenceModel(**settings).fit(*small_cohort(n)).risk_model_.contract["interval"]
+        for n in (120, 1_200)
+    )
+
+    assert (np.array(many["squared_bias"]) < np.array(few["squared_bias"]))[2:].all()
+    assert np.mean(many["squared_bias"]) < np.mean(few["squared_bias"]) / 3
+    assert min(many["squared_bias"]) > 0
 
 
 def test_progress_is_told_of_every_fold() -> None:
