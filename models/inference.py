@@ -31,7 +31,7 @@ from models.prediction import Curve, Prediction, points_per_log_odds
 
 __all__ = ["BUNDLE_FORMAT", "Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
-BUNDLE_FORMAT = 2
+BUNDLE_FORMAT = 3
 
 
 class RiskModel:

@@ -42,7 +42,7 @@ def test_a_directory_of_the_files_is_the_same_model(risk_model, patients, tmp_pa
 
 
 def test_a_file_of_another_format_is_refused(risk_model) -> None:
-    with pytest.raises(InferenceError, match="bundle_format must be 2"):
+    with pytest.raises(InferenceError, match="bundle_format must be 3"):
         risk_model.with_contract(bundle_format=1)
 
 
