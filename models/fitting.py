@@ -175,6 +175,9 @@ def squared_bias(
 ) -> Floats:
     """Return what the penalty of the linear part is expected to have cost each log-odds, squared.
 
+    It is that of the linear part as if it stood alone, whatever its weight: how far the trees fall
+    short, which take the rest of the weight, is not known.
+
     Parameters
     ----------
     cohort : TrainingCohort

@@ -242,12 +242,10 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
     """Return the risk by each horizon."""
     interval = model.contract["interval"]
     risks = []
-    listed_by_horizon = contributions(patient, raw)
-    for horizon, days in enumerate(raw.horizons_days):
-        listed = listed_by_horizon[horizon]
+    for horizon, listed in enumerate(contributions(patient, raw)):
         risks.append(
             Risk(
-                horizon_days=_days(days),
+                horizon_days=_days(raw.horizons_days[horizon]),
                 risk=float(raw.risk[0, horizon]),
                 interval=Interval(
                     low=float(raw.risk_low[0, horizon]),

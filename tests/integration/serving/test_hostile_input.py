@@ -108,8 +108,9 @@ def test_no_path_leads_out(client: httpx.Client, path: str) -> None:
         b"Transfer-Encoding: chunked\r\nContent-Length: 3",
         b"Content-Length: 3\r\nContent-Length: 4",
         b"Content-Length: -1",
+        b"Host: localhost",
     ],
-    ids=["injection", "null", "name", "smuggling", "two lengths", "negative length"],
+    ids=["injection", "null", "name", "smuggling", "two lengths", "negative length", "two hosts"],
 )
 def test_a_header_that_is_none_is_refused(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, line: bytes
@@ -124,6 +125,22 @@ def test_a_header_that_is_none_is_refused(
     assert 400 <= status_of(answer) < 500
     assert SENTINEL.encode() not in answer
     assert b"X-Injected" not in answer
+
+
+def test_a_request_to_no_host_is_refused(client: httpx.Client) -> None:
+    answer = raw(client, b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert status_of(answer) == 400
+
+
+def test_a_client_that_would_rather_speak_http_2_has_its_body_read(client: httpx.Client) -> None:
+    body = json.dumps(VALID).encode()
+    answer = raw(
+        client,
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: %d\r\n\r\n" % len(body) + body,
+    )
+    assert status_of(answer) == 200
 
 
 def test_a_slow_client_is_not_waited_for(
