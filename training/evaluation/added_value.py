@@ -212,18 +212,17 @@ def paired_changes(
 
     Notes
     -----
-    Fitted models are held fixed: patients are resampled, each with the out-of-fold risks of both
-    models, so what the models share cancels. The interval is therefore one for the mean true
-    change of the pairs fitted in the folds. To hold that of the pair fitted on all patients as
-    well, which learned from K/(K - 1) as many, its ends are moved away from the estimate by
-    :math:`\sqrt{K/(K-1)}`, as if only those were there that each pair learned from. To first order
-    the folds' deviations from the whole cancel [1]_, so this pays for what is left in a small
-    cohort. `tests/benchmark/added_value_study.py` measures the coverage.
+    Patients are resampled, each with the out-of-fold risks of both models, so that what the models
+    share cancels. That is the variance of K folds whose models did not depend on each other, and of
+    those in hand: it leaves out what another draw of the training patients would have changed. The
+    ends are therefore moved away from the estimate by :math:`\sqrt{1 + K / (K - 1)}`, the correction
+    of Nadeau and Bengio [1]_ for folds whose held-out patients are 1/(K - 1) of the trained ones.
+    The interval is then one for the true change of the pair fitted on all patients; it is a cautious
+    one, and `tests/benchmark/added_value_study.py` measures its coverage.
 
     References
     ----------
-    .. [1] Bayle et al. Cross-validation confidence intervals for test error. NeurIPS 33 (2020).
-       doi:10.48550/arXiv.2007.12671
+    .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     models = list(dict.fromkeys(name for pair in pairs for name in pair))
@@ -244,8 +243,8 @@ def paired_changes(
 
 
 def _widened(found: Interval, folds: int) -> Interval:
-    """Move the ends away from the estimates, for models that learned from all but one fold."""
-    factor = np.sqrt(folds / (folds - 1)) if folds > 1 else 1.0
+    """Move the ends away from the estimates, for models that share most of their patients."""
+    factor = np.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
     low, high = (
         found.estimate + factor * (end - found.estimate) for end in (found.low, found.high)
     )
