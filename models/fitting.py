@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.blend import (
     SMALL_COHORT,
@@ -39,6 +42,7 @@ SEED_OF_PARTS = 1_000
 
 EVENTS_PER_KNOT, MOST_KNOTS = 100, 8
 
+T = TypeVar("T")
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -80,10 +84,12 @@ def choose(cohort: TrainingCohort) -> Choices:
     """
     small = len(cohort.target) < SMALL_COHORT
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
-    folds = []
-    for k, (learn, out) in enumerate(cohort.folds(count, seed=0)):
-        folds.append(_tune(cohort, learn, out, folds=count, seed=k))
-        _tell(cohort, "choosing out of fold", k + 1, count)
+
+    def tune(share: TrainingCohort, k: int, learn: Rows, out: Rows) -> _TunedFold:
+        return _tune(share, learn, out, folds=count, seed=k)
+
+    jobs = [(k, learn, out) for k, (learn, out) in enumerate(cohort.folds(count, seed=0))]
+    folds = _side_by_side(tune, jobs, cohort, "choosing out of fold")
     pairs = Pairs(
         *(
             np.concatenate([getattr(f.pairs, name) for f in folds])
@@ -161,13 +167,13 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
     .. [1] Shao & Wu. A general theory for jackknife variance estimation. Ann Stat 17 (1989)
        1176-1197. doi:10.1214/aos/1176347263
     """
-    count = cohort.settings.interval_folds
-    parts = []
-    for k in range(count):
+
+    def fit(share: TrainingCohort, k: int) -> Part:
         half, _ = next(cohort.folds(2, seed=1 + k))
-        parts.append(fit_part(cohort, choices, half))
-        _tell(cohort, "fitting fold models", k + 1, count)
-    return parts
+        return fit_part(share, choices, half)
+
+    jobs = [(k,) for k in range(cohort.settings.interval_folds)]
+    return _side_by_side(fit, jobs, cohort, "fitting fold models")
 
 
 def squared_bias(
@@ -258,7 +264,23 @@ def _calibration_knots(cohort: TrainingCohort) -> Floats:
     return knots
 
 
-def _tell(cohort: TrainingCohort, what: str, done: int, steps: int) -> None:
-    """Report progress to whoever asked for it."""
-    if cohort.settings.progress is not None:
-        cohort.settings.progress(what, done, steps)
+def _side_by_side(
+    work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], cohort: TrainingCohort, what: str
+) -> list[T]:
+    """Return what every job gives, several at a time, and report each one done.
+
+    One core per fit is put to better use than many in one, whose linear part uses but one. Together
+    they hold no more pairs than one fit may.
+    """
+    threads = cohort.settings.n_jobs
+    pairs = len(cohort.target) * cohort.horizons_per_patient
+    at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // pairs))
+    share = replace(cohort, boosting=replace(cohort.boosting, threads=threads // at_a_time))
+    done = []
+    # Held here for all of them: a fit that ends would lift its own limit from those still running.
+    with threadpool_limits(limits=1), ThreadPoolExecutor(max(1, at_a_time)) as pool:
+        for one in pool.map(lambda job: work(share, *job), jobs):
+            done.append(one)
+            if cohort.settings.progress is not None:
+                cohort.settings.progress(what, len(done), len(jobs))
+    return done
