@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from serving.served import ServedModel
 
 TIME_ZERO = "2026-11-01T08:00:00+01:00"
+VALID: dict[str, Any] = {
+    "patient_id": "p",
+    "time_zero": TIME_ZERO,
+    "birth_date": "1958-03-02",
+    "outcomes": ["mortality"],
+    "measurements": [
+        {"variable": "lactate", "value": 2.8, "unit": "mmol/L"},
+        {"variable": "albumin", "value": 2.7, "unit": "g/dL"},
+    ],
+}
 CURVE = ("day", "risk", "low", "high", "cohort_risk")
 # What each variable is sent as; the values are in the catalogue's units, but for ctx_s.
 UNITS = {

@@ -8,16 +8,6 @@ from typing import Any
 import httpx
 
 HTML = {"Accept": "text/html"}
-ASKED: dict[str, Any] = {
-    "patient_id": "p",
-    "time_zero": "2026-11-01T08:00:00+01:00",
-    "birth_date": "1958-03-02",
-    "outcomes": ["mortality"],
-    "measurements": [
-        {"variable": "lactate", "value": 2.8, "unit": "mmol/L"},
-        {"variable": "albumin", "value": 2.7, "unit": "g/dL"},
-    ],
-}
 Trail = Callable[[], list[dict[str, Any]]]
 
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from data_schema.errors import UsageError
+from predict_requests import VALID
 from serving.access import api_keys
 from serving.access.exposure import check_exposure
 from serving.app import create_app
@@ -23,17 +24,6 @@ from serving.tables import API_KEYS, RECORDS
 if TYPE_CHECKING:
     from serving.audit.trail import AuditTrail
     from serving.served import ServedModel
-
-VALID: dict[str, Any] = {
-    "patient_id": "p",
-    "time_zero": "2026-11-01T08:00:00+01:00",
-    "birth_date": "1958-03-02",
-    "outcomes": ["mortality"],
-    "measurements": [
-        {"variable": "lactate", "value": 2.8, "unit": "mmol/L"},
-        {"variable": "albumin", "value": 2.7, "unit": "g/dL"},
-    ],
-}
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from predict_requests import VALID
 from serving.access import published_keys
 from serving.app import create_app
 from serving.audit.opening import database_of
@@ -36,16 +37,6 @@ AUDIENCE = "osteon"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP384R1())
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-VALID: dict[str, Any] = {
-    "patient_id": "p",
-    "time_zero": "2026-11-01T08:00:00+01:00",
-    "birth_date": "1958-03-02",
-    "outcomes": ["mortality"],
-    "measurements": [
-        {"variable": "lactate", "value": 2.8, "unit": "mmol/L"},
-        {"variable": "albumin", "value": 2.7, "unit": "g/dL"},
-    ],
-}
 
 
 class Issuer:

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from predict_requests import VALID
 from serving.access import sealed
 from serving.settings import Settings
-from signing_in import ASKED, HTML, Trail, approve, begin, csrf, session_cookie, sign_in
+from signing_in import HTML, Trail, approve, begin, csrf, session_cookie, sign_in
 
 
 def test_a_session_that_somebody_planted_is_never_taken_over(client: httpx.Client) -> None:
@@ -45,8 +46,8 @@ def test_a_request_that_another_site_makes_is_refused(
     sign_in(client)
     wrong = [{}, {"x-csrf-token": ""}, {"x-csrf-token": "0" * 64}]
     for headers in wrong:
-        assert client.post("/v1/predict", json=ASKED, headers=headers).status_code == 403
-        assert client.post("/page/entries", json=ASKED, headers=headers).status_code == 403
+        assert client.post("/v1/predict", json=VALID, headers=headers).status_code == 403
+        assert client.post("/page/entries", json=VALID, headers=headers).status_code == 403
         assert client.post("/sign-out", headers=headers).status_code == 403
     assert client.get("/v1/models").status_code == 200
     denied = [one for one in trail_of() if one["action"] == "denied"]
@@ -58,7 +59,7 @@ def test_the_token_of_one_session_is_none_of_another(client: httpx.Client) -> No
     sign_in(client)
     before = csrf(client)
     sign_in(client)
-    assert client.post("/v1/predict", json=ASKED, headers=before).status_code == 403
+    assert client.post("/v1/predict", json=VALID, headers=before).status_code == 403
 
 
 def test_an_unused_session_ends_and_so_does_an_old_one(
@@ -105,7 +106,7 @@ def test_every_worker_knows_every_session(
     first.cookies.update(second.cookies)
     assert first.get(approve(url)).status_code == 303
     second.cookies.update(first.cookies)
-    assert second.post("/v1/predict", json=ASKED, headers=csrf(first)).status_code == 200
+    assert second.post("/v1/predict", json=VALID, headers=csrf(first)).status_code == 200
     assert second.post("/sign-out", headers=csrf(second)).status_code == 200
     assert first.get("/v1/models").status_code == 401
 

@@ -12,11 +12,12 @@ import pytest
 from pydantic import ValidationError
 
 from data_schema.errors import UsageError
+from predict_requests import VALID
 from serving.access import provider as provider_module
 from serving.access.exposure import check_exposure
 from serving.audit.export import audit_event
 from serving.settings import Settings, read_settings
-from signing_in import ASKED, HTML, Trail, approve, begin, csrf, session_cookie, sign_in
+from signing_in import HTML, Trail, approve, begin, csrf, session_cookie, sign_in
 
 
 def test_a_browser_is_sent_to_sign_in_and_a_program_gets_401(client: httpx.Client) -> None:
@@ -28,7 +29,7 @@ def test_a_browser_is_sent_to_sign_in_and_a_program_gets_401(client: httpx.Clien
         assert parse_qs(sent_to.query)["to"] == [path]
         assert client.get(path).status_code == 401
     assert client.get("/v1/models", headers=HTML).status_code == 401
-    assert client.post("/v1/predict", json=ASKED, headers=HTML).status_code == 401
+    assert client.post("/v1/predict", json=VALID, headers=HTML).status_code == 401
     assert client.get("/page/session").status_code == 401
 
 
@@ -44,7 +45,7 @@ def test_a_clinician_signs_in_predicts_and_signs_out(
     about = client.get("/page/session").json()
     assert about["name"] == "Dr. Ada Moreau"
     assert about["idle_seconds"] == 900
-    assert client.post("/v1/predict", json=ASKED, headers=csrf(client)).status_code == 200
+    assert client.post("/v1/predict", json=VALID, headers=csrf(client)).status_code == 200
     answer = client.post("/sign-out", headers=csrf(client))
     out = urlsplit(answer.json()["to"])
     assert f"{out.scheme}://{out.netloc}{out.path}" == f"{provider.url}/end-session"
@@ -92,7 +93,7 @@ def test_roles_come_from_the_claim_of_the_identity_token(
 ) -> None:
     provider.claims = {"roles": roles}
     assert sign_in(client).status_code == 303
-    answer = client.post("/v1/predict", json=ASKED, headers=csrf(client))
+    answer = client.post("/v1/predict", json=VALID, headers=csrf(client))
     assert answer.status_code == status
     assert client.post("/sign-out", headers=csrf(client)).status_code == 200
 
