@@ -214,11 +214,11 @@ def paired_changes(
     -----
     Patients are resampled, each with the out-of-fold risks of both models, so that what the models
     share cancels. That is the variance of K folds whose models did not depend on each other, and of
-    those in hand: it leaves out what another draw of the training patients would have changed. The
-    ends are therefore moved away from the estimate by :math:`\sqrt{1 + K / (K - 1)}`, the correction
-    of Nadeau and Bengio [1]_ for folds whose held-out patients are 1/(K - 1) of the trained ones.
-    The interval is then one for the true change of the pair fitted on all patients; it is a cautious
-    one, and `tests/benchmark/added_value_study.py` measures its coverage.
+    those in hand: it leaves out what another draw of the training patients would have changed. So
+    the ends are moved away from the estimate by :math:`\sqrt{1 + K / (K - 1)}`, the correction of
+    Nadeau and Bengio [1]_ for folds whose held-out patients are 1/(K - 1) of the trained ones. The
+    interval is then one for the true change of the pair fitted on all patients, and a cautious one;
+    `tests/benchmark/added_value_study.py` measures its coverage.
 
     References
     ----------
