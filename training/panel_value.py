@@ -220,6 +220,7 @@ def panel_value(
             *told,
             *(at_primary.risk[name][:, 0] for name in (WITHOUT, WITH)),
             horizon_days=primary,
+            folds=FOLDS,
             **resampled,
         ),
         not_judged=not_judged,

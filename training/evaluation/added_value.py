@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from models.censoring import CensoringDistribution
 from training.evaluation.clinical_use import net_benefit
 from training.evaluation.discrimination import auroc
-from training.evaluation.intervals import Interval, bootstrap_interval
+from training.evaluation.intervals import Interval, bootstrap_interval, widened_for_folds
 from training.evaluation.known_outcome import KnownOutcome, known_outcome
 from training.evaluation.overall import brier, ipa
 from training.evaluation.reclassification import idi, nri_continuous
@@ -238,17 +238,8 @@ def paired_changes(
     found = bootstrap_interval(
         statistic, len(time), n_resamples=n_bootstrap, random_state=random_state, groups=groups
     )
-    wider = _widened(found, len(np.unique(out_of_fold.fold)))
+    wider = widened_for_folds(found, len(np.unique(out_of_fold.fold)))
     return _as_changes(wider, out_of_fold.horizons_days, models, pairs, thresholds)
-
-
-def _widened(found: Interval, folds: int) -> Interval:
-    """Move the ends away from the estimates, for models that share most of their patients."""
-    factor = np.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
-    low, high = (
-        found.estimate + factor * (end - found.estimate) for end in (found.low, found.high)
-    )
-    return Interval(found.estimate, low, high)
 
 
 def _at_horizon(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.clinical_use import net_benefit, net_benefit_of_all
-from training.evaluation.intervals import Interval, bootstrap_interval
+from training.evaluation.intervals import Interval, bootstrap_interval, widened_for_folds
 from training.evaluation.known_outcome import known_outcome
 
 __all__ = ["DecisionComparison", "decision_comparison"]
@@ -62,6 +62,7 @@ def decision_comparison(
     n_bootstrap: int = MOST_RESAMPLES,
     random_state: int = 0,
     groups: ArrayLike | None = None,
+    folds: int = 1,
 ) -> DecisionComparison:
     """Return net benefit over the thresholds at which the models treat some but not all.
 
@@ -83,6 +84,8 @@ def decision_comparison(
         Seed of the resamples.
     groups : array-like, shape (n_stays,), optional
         Patient of each stay, resampled together.
+    folds : int
+        As of `widened_for_folds`.
 
     Returns
     -------
@@ -105,6 +108,7 @@ def decision_comparison(
         random_state=random_state,
         groups=groups,
     )
+    found = widened_for_folds(found, folds)
     of_first, of_second, gain = (
         Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)
     )

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-__all__ = ["MAX_UNDEFINED", "Interval", "bootstrap_interval", "resampled_counts"]
+__all__ = [
+    "MAX_UNDEFINED",
+    "Interval",
+    "bootstrap_interval",
+    "resampled_counts",
+    "widened_for_folds",
+]
 
 MAX_UNDEFINED = 0.05
 """Share of resamples in which a statistic may be undefined before it gets no interval."""
@@ -131,3 +137,30 @@ def resampled_counts(
         cell = drawn.T * size + np.arange(size)
         counts = np.bincount(cell.ravel(), minlength=n_patients * size)
         yield counts.reshape(n_patients, size)[patient].astype(np.float64)
+
+
+def widened_for_folds(found: Interval, folds: int) -> Interval:
+    r"""Move ends away from estimates that rest on models sharing most of their patients.
+
+    Parameters
+    ----------
+    found : Interval
+        From resampling patients with their out-of-fold risks held fixed.
+    folds : int
+        K, in each of which the models of the others were judged; one fold says that the models
+        learned from other patients, and nothing is moved.
+
+    Returns
+    -------
+    Interval
+        Its ends :math:`\sqrt{1 + K / (K - 1)}` times as far from the estimates [1]_.
+
+    References
+    ----------
+    .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
+    """
+    factor = np.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
+    low, high = (
+        found.estimate + factor * (end - found.estimate) for end in (found.low, found.high)
+    )
+    return Interval(found.estimate, low, high)

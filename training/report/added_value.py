@@ -169,8 +169,9 @@ def _changes(
         ("Metric", "horizon (days)", "without", "with", "change (95 % interval)"),
         tuple(_change_rows(changes, primary)),
         (
-            f"Paired intervals from {resamples:,} bootstrap resamples of patients. Secondary "
-            "metrics reward a model for being overconfident and never decide.",
+            f"Paired intervals from {resamples:,} bootstrap resamples of patients, widened for the "
+            "patients that the folds' models share (Nadeau & Bengio 2003). Secondary metrics "
+            "reward a model for being overconfident and never decide.",
         ),
         numbers=True,
     )

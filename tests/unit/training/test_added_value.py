@@ -108,6 +108,20 @@ def test_folds_widen_the_interval_of_models_that_learned_from_the_patients() -> 
     assert brier(risks) == pytest.approx([factor * side for side in brier(apart)], rel=1e-9)
 
 
+def test_folds_widen_the_decision_curves_as_much() -> None:
+    time, event, risks = told(3, 1.0)
+    both = risks.risk["without"][:, 0], risks.risk["with"][:, 0]
+
+    apart, shared = (
+        decision_comparison(time, event, *both, horizon_days=28.0, n_bootstrap=20, folds=folds)
+        for folds in (1, 5)
+    )
+
+    assert shared.gain.estimate == pytest.approx(apart.gain.estimate)
+    width, wider = (one.gain.high - one.gain.low for one in (apart, shared))
+    assert wider == pytest.approx(np.sqrt(1 + 5 / 4) * width)
+
+
 def test_the_trade_off_is_infinite_where_nothing_is_gained() -> None:
     found = trade_off(0.2, -0.001, -0.01, 0.02)
 
