@@ -278,7 +278,7 @@ def _side_by_side(
     share = replace(cohort, boosting=replace(cohort.boosting, threads=threads // at_a_time))
     done = []
     # Held here for all of them: a fit that ends would lift its own limit from those still running.
-    with threadpool_limits(limits=1), ThreadPoolExecutor(max(1, at_a_time)) as pool:
+    with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
         for one in pool.map(lambda job: work(share, *job), jobs):
             done.append(one)
             if cohort.settings.progress is not None:
