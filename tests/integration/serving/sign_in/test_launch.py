@@ -234,6 +234,21 @@ def test_what_cannot_be_read_is_named_with_its_rule_and_never_filled_in(
         assert value not in said
 
 
+def test_a_rule_names_units_as_the_form_shows_them(client: httpx.Client, provider: Any) -> None:
+    provider.patient = PATIENT | {"birthDate": "2027-01-01"}
+    provider.observations = [
+        observation(1, "777-3", 90_000_000, "10*9/L"),
+        observation(2, "2160-0", 100, "umol/L"),
+        observation(3, "14631-6", 20, "furlong"),
+    ]
+    said = {one["name"]: one["message"] for one in record(client, provider)["unread"]}
+    assert "× 10³/µL" in said["Platelets"]
+    assert "(mg/dL, mg/L)" in said["Creatinine"]
+    assert "µmol/L" in said["Bilirubin, total"]
+    assert "years" in said["Age"]
+    assert not any("10*" in text or "umol" in text for text in said.values())
+
+
 def test_an_older_value_beside_a_newer_that_cannot_be_read_is_said(
     client: httpx.Client, provider: Any
 ) -> None:
