@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def log_loss(log_odds: NDArray[np.float64], pairs: Pairs) -> float:
     -------
     float
     """
-    return float(_loss_by_patient(log_odds, pairs).mean())
+    return float(_loss_by_row(log_odds, pairs).mean())
 
 
 def best_look(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
@@ -69,7 +70,9 @@ def best_look(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]
     return int(pooled.argmin()) + 1
 
 
-def simplest_within_one_error(candidates: Sequence[NDArray[np.float64]], pairs: Pairs) -> int:
+def simplest_within_one_error(
+    candidates: Sequence[NDArray[np.float64]], pairs: Pairs, patients: NDArray[Any]
+) -> int:
     """Return the candidate with the lowest out-of-fold loss, or in a small cohort a simpler one.
 
     Below `SMALL_COHORT` patients the lowest loss is often the lowest by chance: there the first
@@ -78,9 +81,11 @@ def simplest_within_one_error(candidates: Sequence[NDArray[np.float64]], pairs: 
 
     Parameters
     ----------
-    candidates : sequence of ndarray of float, shape (n_patients, n_horizons)
+    candidates : sequence of ndarray of float, shape (n_rows, n_horizons)
         Out-of-fold log-odds, the simplest model first.
     pairs : Pairs
+    patients : ndarray, shape (n_rows,)
+        Patient of each row.
 
     Returns
     -------
@@ -91,7 +96,10 @@ def simplest_within_one_error(candidates: Sequence[NDArray[np.float64]], pairs: 
     ----------
     .. [1] Breiman, Friedman, Olshen & Stone. Classification and Regression Trees. Wadsworth, 1984.
     """
-    losses = np.column_stack([_loss_by_patient(log_odds, pairs) for log_odds in candidates])
+    _, patient = np.unique(patients, return_inverse=True)
+    losses = np.column_stack(
+        [np.bincount(patient, weights=_loss_by_row(one, pairs)) for one in candidates]
+    )
     excess = losses - losses[:, [int(losses.mean(0).argmin())]]
     if len(excess) >= SMALL_COHORT:
         return int(excess.mean(0).argmin())
@@ -100,15 +108,20 @@ def simplest_within_one_error(candidates: Sequence[NDArray[np.float64]], pairs: 
 
 
 def choose_linear_weight(
-    linear: NDArray[np.float64], boosted: NDArray[np.float64], pairs: Pairs
+    linear: NDArray[np.float64],
+    boosted: NDArray[np.float64],
+    pairs: Pairs,
+    patients: NDArray[Any],
 ) -> float:
     """Return the share of the linear part that `simplest_within_one_error` takes.
 
     Parameters
     ----------
-    linear, boosted : ndarray of float, shape (n_patients, n_horizons)
+    linear, boosted : ndarray of float, shape (n_rows, n_horizons)
         Out-of-fold log-odds.
     pairs : Pairs
+    patients : ndarray, shape (n_rows,)
+        Patient of each row.
 
     Returns
     -------
@@ -117,15 +130,15 @@ def choose_linear_weight(
     """
     weights = np.linspace(1.0, 0.0, WEIGHT_STEPS)
     mixtures = [w * linear + (1 - w) * boosted for w in weights]
-    return float(round(weights[simplest_within_one_error(mixtures, pairs)], 2))
+    return float(round(weights[simplest_within_one_error(mixtures, pairs, patients)], 2))
 
 
-def _loss_by_patient(log_odds: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float64]:
-    """Return each patient's share of the loss; the mean over patients is the loss."""
+def _loss_by_row(log_odds: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float64]:
+    """Return each row's share of the loss; the mean over rows is the loss."""
     loss = np.logaddexp(0.0, log_odds) - pairs.outcome * log_odds
     share = len(loss) / pairs.weight.sum()
-    by_patient: NDArray[np.float64] = share * (pairs.weight * loss).sum(1)
-    return by_patient
+    by_row: NDArray[np.float64] = share * (pairs.weight * loss).sum(1)
+    return by_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ def choose(cohort: TrainingCohort) -> Choices:
     boosted = np.concatenate([f.boosted(trees) for f in folds])
     paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
     best = int(np.argmin([log_loss(path, pairs) for path in paths]))
-    weight = choose_linear_weight(paths[best], boosted, pairs)
+    patients = np.concatenate([f.patients for f in folds])
+    weight = choose_linear_weight(paths[best], boosted, pairs, patients)
     mixed = weight * paths[best] + (1 - weight) * boosted
     calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
     losses = {
@@ -218,6 +219,7 @@ class _TunedFold:
     """What one tuning fold says of its held-out patients, at every day of the grid."""
 
     pairs: Pairs
+    patients: NDArray[Any]
     linear: list[Floats]
     history: Floats
     booster: xgb.Booster
@@ -252,7 +254,8 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
     judged = np.random.default_rng(seed).permutation(len(out))[:most]
     on_grid = cohort.pairs_on_grid(out[judged], censoring)
     linear = [part.log_odds(raw_out[judged], on_grid.horizon_days) for part in path]
-    return _TunedFold(on_grid, linear, history, booster, raw_out[judged])
+    patients = cohort.groups[out[judged]]
+    return _TunedFold(on_grid, patients, linear, history, booster, raw_out[judged])
 
 
 def _calibration_knots(cohort: TrainingCohort) -> Floats:

@@ -56,8 +56,8 @@ def test_the_better_part_gets_the_weight(truth) -> None:
     log_odds, pairs = truth
     noise = 2 * np.random.default_rng(1).normal(size=log_odds.shape)
 
-    assert choose_linear_weight(log_odds, noise, pairs) >= 0.95
-    assert choose_linear_weight(noise, log_odds, pairs) <= 0.05
+    assert choose_linear_weight(log_odds, noise, pairs, np.arange(len(log_odds))) >= 0.95
+    assert choose_linear_weight(noise, log_odds, pairs, np.arange(len(noise))) <= 0.05
 
 
 def test_two_parts_with_errors_of_their_own_are_mixed(truth) -> None:
@@ -65,21 +65,33 @@ def test_two_parts_with_errors_of_their_own_are_mixed(truth) -> None:
     rng = np.random.default_rng(2)
     one, other = (log_odds + rng.normal(size=log_odds.shape) for _ in range(2))
 
-    assert 0.3 < choose_linear_weight(one, other, pairs) < 0.8
+    assert 0.3 < choose_linear_weight(one, other, pairs, np.arange(len(one))) < 0.8
 
 
 def test_where_the_boosted_part_is_no_better_the_linear_one_stands_alone(truth) -> None:
     log_odds, pairs = truth
 
-    assert choose_linear_weight(log_odds, log_odds, pairs) == 1.0
+    assert choose_linear_weight(log_odds, log_odds, pairs, np.arange(len(log_odds))) == 1.0
 
 
 def test_the_simplest_of_equals_is_chosen_and_a_worse_one_is_not(truth) -> None:
     log_odds, pairs = truth
     nothing = np.zeros_like(log_odds)
 
-    assert simplest_within_one_error([log_odds, log_odds + 1e-6], pairs) == 0
-    assert simplest_within_one_error([nothing, log_odds], pairs) == 1
+    rows = np.arange(len(log_odds))
+    assert simplest_within_one_error([log_odds, log_odds + 1e-6], pairs, rows) == 0
+    assert simplest_within_one_error([nothing, log_odds], pairs, rows) == 1
+
+
+def test_rows_of_the_same_patients_are_no_more_evidence(truth) -> None:
+    log_odds, pairs = truth
+    rng = np.random.default_rng(4)
+    few, patients, four = pairs.take(np.arange(60)), np.arange(60), np.tile(np.arange(60), 4)
+    for _ in range(20):
+        one, other = (log_odds[:60] + rng.normal(0, 0.3, log_odds[:60].shape) for _ in range(2))
+        once = simplest_within_one_error([one, other], few, patients)
+        again = simplest_within_one_error([one[four], other[four]], few.take(four), four)
+        assert again == once
 
 
 def test_recalibration_undoes_a_distortion(truth) -> None:
