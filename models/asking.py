@@ -3,7 +3,7 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from models.columns import columns_read
 from models.matrices import Table, table_of
 
-__all__ = ["InferenceError", "asked_days", "asked_table"]
+__all__ = ["InferenceError", "asked_days", "asked_table", "checked_numbers", "refuse_kind"]
 
 
 class InferenceError(ValueError):
@@ -53,7 +53,7 @@ def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> 
     Raises
     ------
     InferenceError
-        If a feature column is missing.
+        If a feature column is missing, or a column of numbers holds text.
     """
     if isinstance(patients, Table):
         return patients
@@ -65,4 +65,36 @@ def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> 
         )
     kinds = columns_read(contract)
     numbers, texts = ([c for c, k in kinds.items() if k == kind] for kind in ("numbers", "text"))
-    return table_of(patients, numbers=numbers, texts=texts)
+    return table_of(
+        patients.assign(**checked_numbers(patients, numbers)), numbers=numbers, texts=texts
+    )
+
+
+def checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
+    """Return the named columns that a frame has as float64, or refuse text in them.
+
+    Raises
+    ------
+    InferenceError
+        With the column and the number of rows.
+    """
+    numbers = {}
+    for name in names:
+        if name not in frame:
+            continue
+        values = frame[name]
+        numbers[name] = pd.to_numeric(values, errors="coerce").astype("float64")
+        if pd.api.types.is_numeric_dtype(values):
+            continue
+        is_text = values.map(lambda value: isinstance(value, str)).astype(bool)
+        refuse_kind(name, "numbers", is_text | (values.notna() & numbers[name].isna()))
+    return numbers
+
+
+def refuse_kind(name: str, kind: str, bad: pd.Series) -> None:
+    """Raise if any row of a column holds what is not of its kind."""
+    if bad.any():
+        raise InferenceError(
+            f"{name} must hold {kind} or null; {int(bad.sum())} of {len(bad)} rows are not. "
+            "Convert the column before asking."
+        )

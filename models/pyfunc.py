@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 from mlflow.pyfunc import PythonModel
 
+from models.asking import checked_numbers, refuse_kind
 from models.columns import columns_read
-from models.inference import InferenceError, RiskModel
+from models.inference import RiskModel
 
 __all__ = ["OsteonModel"]
 
@@ -69,20 +70,10 @@ def _checked(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     MLflow's own check of a typed column is of no use at this door: it refuses integers, and its
     message prints the patients' values. So the signature leaves the type open and this one decides.
     """
-    numbers = {}
     for name, kind in columns.items():
-        if kind == "identifiers" or name not in frame:
-            continue
-        values = frame[name]
-        is_text = values.map(lambda value: isinstance(value, str)).astype(bool)
-        if kind == "text":
-            bad = values.notna() & ~is_text
-        else:
-            numbers[name] = pd.to_numeric(values, errors="coerce").astype("float64")
-            bad = is_text | (values.notna() & numbers[name].isna())
-        if bad.any():
-            raise InferenceError(
-                f"{name} must hold {kind} or null; {int(bad.sum())} of {len(frame)} rows are not. "
-                "Convert the column before asking."
-            )
-    return frame.assign(**numbers)
+        if kind == "text" and name in frame:
+            values = frame[name]
+            is_text = values.map(lambda value: isinstance(value, str)).astype(bool)
+            refuse_kind(name, kind, values.notna() & ~is_text)
+    named = [name for name, kind in columns.items() if kind == "numbers"]
+    return frame.assign(**checked_numbers(frame, named))
