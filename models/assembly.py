@@ -65,7 +65,7 @@ def assemble(
     main : Part
         Fitted on everybody.
     folds : list of Part
-        Fitted without one group each; none gives no interval.
+        Fitted on random halves of the patients; none gives no interval.
     competing : CompetingCurve or None
         What `competing_risk` is read from.
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from data_schema.errors import DataError
 from models.matrices import texts_of
 
 __all__ = ["SMALL_CELL", "fit_encoding", "fit_scaling", "outer_share"]
@@ -25,27 +26,55 @@ FEW_VALUES = 8
 """A variable with fewer distinct values gets a straight line instead of a spline."""
 
 
-def fit_encoding(frame: pd.DataFrame) -> dict[str, Any]:
+def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[str, Any]:
     """Return which columns are numbers and which levels each category has.
+
+    A level of fewer than `SMALL_CELL` patients would be learned from them alone and tell of them;
+    like one that was never seen, it counts as not measured.
 
     Parameters
     ----------
-    frame : DataFrame, shape (n_patients, n_features)
+    frame : DataFrame, shape (n_rows, n_features)
         Numeric and boolean columns are numbers; everything else is a category.
+    groups : array-like, shape (n_rows,), optional
+        Patient of each row; each row its own without it.
 
     Returns
     -------
     dict
         `numbers` (list of str) and `levels` (feature and its sorted levels), as `matrices` reads
         them.
+
+    Raises
+    ------
+    DataError
+        If a column that is not numeric holds numbers.
     """
+    patient = np.arange(len(frame)) if groups is None else np.asarray(groups)
     numbers, levels = [], []
     for name in frame.columns:
         if pd.api.types.is_numeric_dtype(frame[name]):
             numbers.append(str(name))
-        else:
-            levels.append([str(name), sorted({*texts_of(frame, name)} - {None})])
+            continue
+        _refuse_numbers(frame[name], str(name))
+        seen = pd.DataFrame({"level": texts_of(frame, name), "patient": patient})
+        patients = seen.groupby("level")["patient"].nunique()
+        levels.append([str(name), sorted(patients.index[patients >= SMALL_CELL])])
     return {"numbers": numbers, "levels": levels}
+
+
+def _refuse_numbers(column: pd.Series, name: str) -> None:
+    """Refuse numbers among objects, each of which would be a category of its own."""
+    if column.dtype != object:
+        return
+    count = int(column.map(lambda value: isinstance(value, int | float | np.number)).sum())
+    count -= int(column.map(lambda value: isinstance(value, float) and np.isnan(value)).sum())
+    count -= int(column.map(lambda value: isinstance(value, bool)).sum())
+    if count:
+        raise DataError(
+            f"{name} must be numeric or hold text; {count} of {len(column)} rows are numbers in a "
+            "column of objects. Convert the column."
+        )
 
 
 def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> dict[str, list[Any]]:

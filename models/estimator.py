@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from data_schema.errors import DataError
 from data_schema.variables import Variable
 from models.assembly import assemble
 from models.competing import fit_competing
@@ -198,7 +200,15 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
     def _settings(self) -> FitSettings:
         """Return the parameters as the frozen record that fitting reads."""
         parameters = self.get_params(deep=False)
-        parameters["horizons_days"] = tuple(map(float, self.horizons_days))
+        parameters["horizons_days"] = days = tuple(map(float, self.horizons_days))
+        broken = sum(not 0 < day < math.inf for day in days)
+        if broken or not days:
+            raise DataError(
+                f"horizons_days must be one or more positive numbers; {broken} of {len(days)} are "
+                "not."
+            )
+        if self.interval_folds == 1:
+            raise DataError("interval_folds must be 0 or at least 2; one tells of no variance.")
         parameters["variables"] = dict(self.variables or {})
         parameters["n_jobs"] = self.n_jobs or os.cpu_count() or 1
         return FitSettings(**parameters)

@@ -160,7 +160,8 @@ def linear_matrix(raw: np.ndarray, scaling: Mapping[str, np.ndarray], n_numbers:
         x = np.where(scaling["log"], np.log1p(np.maximum(x, 0.0)), x)
         z = (np.clip(x, scaling["low"], scaling["high"]) - scaling["center"]) / scaling["scale"]
     z = np.where(missing[:, :n_numbers], 0.0, z)
-    splines = spline_basis(z, scaling["knots"])
+    # Without a number there is no knot either, nor a shape to read four of them from.
+    splines = spline_basis(z, scaling["knots"]) if n_numbers else np.zeros((*z.shape, 2))
     splines = np.where(missing[:, :n_numbers, None], 0.0, splines)
     levels = np.where(missing[:, n_numbers:], 0.0, raw[:, n_numbers:])
     shared = np.hstack([levels, missing.astype(float)])

@@ -104,7 +104,7 @@ class TrainingCohort:
         patient = np.arange(len(target)) if groups is None else np.asarray(groups)
         _check_events(target, patient, settings)
         site = None if sites is None else np.asarray(sites, dtype=object)
-        encoding = fit_encoding(frame)
+        encoding = fit_encoding(frame, groups)
         raw = raw_matrix(frame, encoding)
         infinite = int(np.isinf(raw).any(axis=1).sum())
         if infinite:

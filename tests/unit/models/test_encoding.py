@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.encoding import fit_encoding, fit_scaling
+from data_schema.errors import DataError
+from models.encoding import SMALL_CELL, fit_encoding, fit_scaling
 from models.matrices import level_columns, linear_column_features, linear_matrix, raw_matrix
 
 
@@ -22,19 +25,24 @@ def frame() -> pd.DataFrame:
     )
 
 
+def encoding_of(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the encoding of a cohort with enough patients of every level."""
+    return fit_encoding(pd.concat([frame] * SMALL_CELL))
+
+
 def arrays(scaling: dict[str, list[object]]) -> dict[str, np.ndarray]:
     return {key: np.asarray(value) for key, value in scaling.items()}
 
 
 def test_numeric_columns_are_numbers_and_all_others_are_categories(frame) -> None:
-    assert fit_encoding(frame) == {
+    assert encoding_of(frame) == {
         "numbers": ["age", "diabetes"],
         "levels": [["sex", ["female", "male"]], ["group", ["a", "b", "c"]]],
     }
 
 
 def test_two_levels_need_one_column_and_three_need_three(frame) -> None:
-    assert level_columns(fit_encoding(frame)) == [
+    assert level_columns(encoding_of(frame)) == [
         ("sex", "male"),
         ("group", "a"),
         ("group", "b"),
@@ -42,8 +50,33 @@ def test_two_levels_need_one_column_and_three_need_three(frame) -> None:
     ]
 
 
+def test_a_level_of_fewer_than_ten_patients_is_left_out() -> None:
+    frame = pd.DataFrame({"diagnosis": ["sepsis"] * 12 + ["trauma"] * 12 + ["one of a kind"] * 9})
+
+    assert fit_encoding(frame)["levels"] == [["diagnosis", ["sepsis", "trauma"]]]
+    stays = np.array([*range(12), *[20, 21] * 6, *range(30, 39)])
+    assert fit_encoding(frame, stays)["levels"] == [["diagnosis", ["sepsis"]]]
+
+
+def test_numbers_among_objects_are_refused_and_not_taken_for_categories() -> None:
+    frame = pd.DataFrame({"lactate": np.array([2.5, None, np.nan, 4], dtype=object)})
+
+    with pytest.raises(DataError, match="lactate must be numeric or hold text; 2 of 4 rows"):
+        fit_encoding(frame)
+
+
+def test_categories_alone_need_no_number_beside_them() -> None:
+    frame = pd.DataFrame({"sex": ["female", "male", None]})
+    encoding = encoding_of(frame)
+    raw = raw_matrix(frame, encoding)
+
+    columns = linear_matrix(raw, arrays(fit_scaling(raw, 0)), 0)
+
+    np.testing.assert_array_equal(columns, [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+
+
 def test_what_is_not_measured_or_was_never_seen_is_nan_in_all_its_columns(frame) -> None:
-    encoding = fit_encoding(frame)
+    encoding = encoding_of(frame)
     asked = frame.assign(group=np.array(["b", "never seen", None], dtype=object))
 
     np.testing.assert_array_equal(
@@ -59,7 +92,7 @@ def test_what_is_not_measured_or_was_never_seen_is_nan_in_all_its_columns(frame)
 def test_categories_that_are_no_text_are_matched_by_their_text() -> None:
     frame = pd.DataFrame({"stage": pd.Categorical([1, 2, 3, None])})
 
-    raw = raw_matrix(frame, fit_encoding(frame))
+    raw = raw_matrix(frame, encoding_of(frame))
 
     np.testing.assert_array_equal(raw[:3], np.eye(3))
     assert np.isnan(raw[3]).all()
@@ -68,7 +101,7 @@ def test_categories_that_are_no_text_are_matched_by_their_text() -> None:
 def test_a_category_called_nan_is_not_the_missing_one() -> None:
     frame = pd.DataFrame({"word": np.array(["nan", "other", None], dtype=object)})
 
-    np.testing.assert_array_equal(raw_matrix(frame, fit_encoding(frame)), [[0.0], [1.0], [np.nan]])
+    np.testing.assert_array_equal(raw_matrix(frame, encoding_of(frame)), [[0.0], [1.0], [np.nan]])
 
 
 def test_a_skewed_variable_enters_as_its_logarithm_and_a_symmetric_one_as_it_is() -> None:
@@ -132,7 +165,7 @@ def test_a_variable_without_variation_is_constant(values) -> None:
 
 
 def test_every_column_of_the_linear_part_belongs_to_a_feature(frame) -> None:
-    encoding = fit_encoding(frame)
+    encoding = encoding_of(frame)
     raw = raw_matrix(frame, encoding)
 
     names = linear_column_features(encoding)

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.errors import DataError
 from data_schema.variables import Variable
 from linear_truth import HORIZONS, SMALL, small_cohort, times_of_linear_truth
 from models import fitting, training_cohort
+from models.asking import InferenceError
 from models.estimator import CumulativeIncidenceModel
 from models.folds import patient_folds
 from models.linear import fit_linear_path
@@ -74,6 +76,32 @@ def test_a_category_that_comes_as_numbers_is_read_as_numbers() -> None:
     assert risk_model.contract["features"][-1]["kind"] == "number"
     warned = {w["code"] for warnings in risk_model.predict(coded).warnings for w in warnings}
     assert "unknown_category" not in warned
+
+
+@pytest.mark.parametrize(
+    ("named", "stated"),
+    [
+        ("horizons_days", ()),
+        ("horizons_days", (0.0,)),
+        ("horizons_days", (28.0, -5.0)),
+        ("interval_folds", 1),
+    ],
+)
+def test_parameters_that_no_fit_can_keep_are_refused_by_name(named, stated) -> None:
+    frame, y = small_cohort()
+    asked = {"horizons_days": HORIZONS} | SMALL | {named: stated}
+
+    with pytest.raises(DataError, match=named):
+        CumulativeIncidenceModel(**asked).fit(frame, y)
+
+
+def test_text_in_a_column_of_numbers_is_refused_and_not_taken_for_unmeasured() -> None:
+    frame, y = small_cohort()
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(frame, y)
+    printed = frame.assign(a=frame["a"].map("{:.2f}".format).str.replace(".", ","))
+
+    with pytest.raises(InferenceError, match="a must hold numbers or null"):
+        model.risk_model_.predict(printed, interval=False)
 
 
 def test_refused_patients_are_answered_for_evaluation() -> None:
