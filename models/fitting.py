@@ -69,9 +69,10 @@ class Part:
 def choose(cohort: TrainingCohort) -> Choices:
     """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
 
-    Scaling, imputation, censoring and both parts are fitted without the held-out patients, who are
-    judged at every day of the grid: at horizons drawn at random, mean risk and events would differ
-    by the draw, and recalibration would pass that on.
+    Scaling, imputation, censoring and both parts are fitted without the held-out patients; only the
+    days asked about come from the event times of everybody. Those held out are judged at every day
+    of the grid: at horizons drawn at random, mean risk and events would differ by the draw, and
+    recalibration would pass that on.
 
     Parameters
     ----------
