@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from data_schema.errors import DataError
 from training.evaluation.calibration import (
@@ -109,6 +109,16 @@ def test_a_risk_equal_for_all_ranks_by_chance_and_has_no_slope() -> None:
     assert np.isnan(calibration_slope(outcome, risk))
     assert calibration_error(outcome, risk).e90 == pytest.approx(0.3)
     assert ipa(outcome, np.full(4, 0.5)) == 0.0
+
+
+def test_where_nearly_all_risks_are_tied_the_curve_is_a_straight_line_in_log_odds() -> None:
+    # 96 of 100 have the same risk, so that the four knots are one.
+    outcome, risk = expected_over_outcomes(logit(np.repeat([0.2, 0.5, 0.7, 0.9], [96, 1, 1, 2])))
+
+    curve = smoothed_risk(outcome, risk, [0.2, 0.5, 0.9])
+
+    assert curve == pytest.approx([0.2, 0.5, 0.9], abs=1e-6)
+    assert calibration_error(outcome, risk).ici == pytest.approx(0, abs=1e-6)
 
 
 def test_one_class_only_leaves_ranking_and_scaling_undefined() -> None:
