@@ -345,6 +345,7 @@ def _likelihood_ratio(cohort: Cohort, panel: Panel, days: float) -> LikelihoodRa
         _linear_columns(cohort, panel.over),
         _linear_columns(cohort, panel.columns),
         fixed_horizon=outcome.horizon_days is not None,
+        groups=cohort.patient_id,
     )
 
 
