@@ -87,7 +87,8 @@ def known_outcome(
     Raises
     ------
     DataError
-        If nobody was under observation any more where an outcome lies.
+        If nobody was under observation any more where an outcome lies, or up to the horizon where
+        an outcome is unknown.
 
     Examples
     --------

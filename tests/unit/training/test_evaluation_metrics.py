@@ -145,6 +145,22 @@ def test_weights_make_up_for_censoring_that_does_not_depend_on_risk() -> None:
         assert metric(censored, risk) == pytest.approx(metric(full, risk), abs=0.015)
 
 
+def test_a_horizon_beyond_follow_up_is_refused() -> None:
+    # The last patient is lost on day 7; nobody can stand for him on day 8.
+    time, event = [2.0, 4.0, 5.0, 7.0], [1, 0, 2, 0]
+
+    with pytest.raises(DataError, match=r"horizon_days must lie where .*; 2 of 4 rows do not"):
+        known_outcome(time, event, 8)
+
+    assert known_outcome(time, event, 7).weight.sum() == pytest.approx(4)
+
+
+def test_after_the_last_event_everything_is_known() -> None:
+    outcome = known_outcome([2.0, 4.0, 5.0, 7.0], [1, 0, 2, 1], 8)
+
+    assert outcome.weight.sum() == pytest.approx(4)
+
+
 def test_a_competing_event_is_a_no_and_not_a_loss() -> None:
     outcome = known_outcome([1.0, 2.0, 3.0, 30.0], [2, 1, 2, 0], 10)
 
