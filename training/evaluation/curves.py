@@ -214,7 +214,10 @@ def auroc_over_time(
         With a pointwise 95 % percentile interval.
     """
     once = CensoringDistribution.fit(time_days, event)
-    usable = [not why_not_evaluable(time_days, event, day, once) for day in np.asarray(curve_days)]
+    usable = [
+        not why_not_evaluable(time_days, event, day, once, groups=groups)
+        for day in np.asarray(curve_days)
+    ]
     days = np.asarray(curve_days, dtype=np.float64)[usable]
     risk = np.asarray(curve_risk, dtype=np.float64)[:, usable]
 

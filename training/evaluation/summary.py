@@ -168,7 +168,7 @@ def evaluate(
     _require_groups(groups, len(cohort.time_days))
     censoring = CensoringDistribution.fit(cohort.time_days, cohort.event)
     notes = {
-        h: why_not_evaluable(cohort.time_days, cohort.event, h, censoring)
+        h: why_not_evaluable(cohort.time_days, cohort.event, h, censoring, groups=groups)
         for h in cohort.horizons_days
     }
     usable = [h for h in cohort.horizons_days if not notes[h]]

@@ -82,6 +82,20 @@ def test_a_horizon_with_too_few_events_says_so_and_the_others_stand() -> None:
     }
 
 
+def test_the_stays_of_a_patient_do_not_make_up_for_patients() -> None:
+    time, event, rate = cohort()
+    risk = risk_at(rate, HORIZONS)
+    early = np.flatnonzero((event == 1) & (time <= 28))
+    patients = np.arange(400)
+    patients[early[8:]] = patients[early[0]]
+
+    found = by_name(evaluate(time, event, risk, HORIZONS, n_bootstrap=20, groups=patients))
+
+    assert len(early) > 10
+    assert found["auroc", 28.0].note.startswith("needs 10 patients with and 10 without")
+    assert not found["auroc", 90.0].note
+
+
 def test_a_horizon_after_nearly_all_are_lost_is_not_evaluated() -> None:
     # Censored from day 20 to 300: 3.6 % are still observed at day 290, some 20 of them event-free.
     time, event, rate = cohort(2_000)
