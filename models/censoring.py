@@ -202,7 +202,8 @@ def ipcw_weights(
     Raises
     ------
     DataError
-        If a known outcome lies where nobody was under observation any more, so that G is 0.
+        If a known outcome lies where nobody was under observation any more, so that G is 0, or an
+        outcome is unknown and nobody was observed up to the horizon to stand for it.
 
     Notes
     -----
@@ -226,12 +227,28 @@ def ipcw_weights(
     # In a resample nobody may be left where a patient lies whom it did not draw: such a patient has
     # count 0, and the infinite weight must not become 0 * inf. One resample too few is no error.
     usable = (known & (survival > 0).T).T
-    if survival.ndim == 1 and (usable != known).any():
+    if survival.ndim == 1:
+        _require_observed(usable, known, horizon_days, censoring, sites)
+    return np.divide(1.0, survival, out=np.zeros_like(survival), where=usable)
+
+
+def _require_observed(
+    usable: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    horizon_days: ArrayLike,
+    censoring: CensoringDistribution,
+    sites: ArrayLike | None,
+) -> None:
+    """Raise `DataError` where an outcome is known, or is to be stood for, beyond follow-up."""
+    horizon = np.broadcast_to(np.asarray(horizon_days, dtype=np.float64), known.shape)
+    # The lost count through those who stayed to the horizon; where nobody did, weight is missing.
+    unmatched = ~known & (censoring.survival_before(horizon, sites=sites) == 0)
+    beyond = int(((usable != known) | unmatched).sum())
+    if beyond:
         raise DataError(
             "horizon_days must lie where patients were still under observation; "
-            f"{int((usable != known).sum())} of {len(time)} rows do not. Choose a shorter horizon."
+            f"{beyond} of {len(known)} rows do not. Choose a shorter horizon."
         )
-    return np.divide(1.0, survival, out=np.zeros_like(survival), where=usable)
 
 
 def _kaplan_meier(

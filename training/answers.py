@@ -150,7 +150,9 @@ def require_evaluable(cohort: Cohort, horizons_days: Sequence[float]) -> None:
     outcome = outcome_of(cohort)
     censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
     if all(
-        why_not_evaluable(outcome.time_days, outcome.event, days, censoring)
+        why_not_evaluable(
+            outcome.time_days, outcome.event, days, censoring, groups=cohort.patient_id
+        )
         for days in horizons_days
     ):
         raise DataError(

@@ -159,15 +159,17 @@ def evaluation_figures(
         )
     if judged.curve_risk is not None and judged.curve_days is not None:
         curve = *told, judged.curve_risk, judged.curve_days
-        yield Drawn(
-            "auroc_by_day",
-            "performance",
-            "Area under the ROC curve of the risk by each day, pointwise 95 % interval. Days with "
-            "too few outcomes are left out.",
-            f"Area under the ROC curve for {words.event} against days from time zero, with chance "
-            "at 0.5.",
-            plot_auroc_over_time(auroc_over_time(*curve, **bands), **said),
-        )
+        areas = auroc_over_time(*curve, **bands)
+        if len(areas.days):
+            yield Drawn(
+                "auroc_by_day",
+                "performance",
+                "Area under the ROC curve of the risk by each day, pointwise 95 % interval. Days "
+                "with too few outcomes are left out.",
+                f"Area under the ROC curve for {words.event} against days from time zero, with "
+                "chance at 0.5.",
+                plot_auroc_over_time(areas, **said),
+            )
         incidence = incidence_by_risk(*curve, **bands)
         yield Drawn(
             "incidence_by_risk",

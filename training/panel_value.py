@@ -299,7 +299,9 @@ def _judged(
     outcome = outcome_of(cohort)
     censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
     reasons = {
-        days: why_not_evaluable(outcome.time_days, outcome.event, days, censoring)
+        days: why_not_evaluable(
+            outcome.time_days, outcome.event, days, censoring, groups=cohort.patient_id
+        )
         for days in horizons_days
     }
     return (
@@ -345,6 +347,7 @@ def _likelihood_ratio(cohort: Cohort, panel: Panel, days: float) -> LikelihoodRa
         _linear_columns(cohort, panel.over),
         _linear_columns(cohort, panel.columns),
         fixed_horizon=outcome.horizon_days is not None,
+        groups=cohort.patient_id,
     )
 
 

@@ -38,7 +38,9 @@ def patients_needed(cohort: Cohort, horizons_days: Sequence[float]) -> tuple[Sam
     censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
     found = []
     for days in horizons_days:
-        if why_not_evaluable(outcome.time_days, outcome.event, days, censoring):
+        if why_not_evaluable(
+            outcome.time_days, outcome.event, days, censoring, groups=cohort.patient_id
+        ):
             continue
         rate = known_outcome(outcome.time_days, outcome.event, days).event_rate
         found.append(sample_size(horizon_days=days, parameters=parameters, event_rate=float(rate)))

@@ -120,12 +120,14 @@ def _show_added_value(told: _Json) -> None:
 
 
 def _likelihood_line(test: _Json) -> str:
+    from training.report.added_value import share_without_panel
+
     if test["statistic"] is None:
         return f"No likelihood-ratio test: {test['note']}."
     return (
         f"Likelihood ratio ({test['model']}): {test['statistic']:.1f} on "
         f"{test['degrees_of_freedom']} df, p {_p_value(test['p_value'])}; "
-        f"{100 * test['adequacy']:.0f} % of the whole is there without the panel."
+        f"{share_without_panel(test['adequacy'])}."
     )
 
 

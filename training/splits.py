@@ -136,7 +136,7 @@ def _patient_numbers(cohort: Cohort) -> Rows:
 
 
 def _worst_event(cohort: Cohort, patient_of_row: Rows) -> Rows:
-    """Return, per patient, 1 if the outcome ever happened, else 2 or 0."""
+    """Return, per patient, 2 if the outcome ever happened, 1 if the competing event did, else 0."""
     if cohort.outcome is None:
         raise UsageError("a cohort must have an outcome to be split; this one has none.")
     rank = np.array([0, 2, 1])[cohort.outcome.event]

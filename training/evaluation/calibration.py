@@ -210,7 +210,8 @@ def smoothed_risk(
     A logistic regression weighted for censoring on a restricted cubic spline of the log-odds of
     risk with four knots (`KNOT_QUANTILES`), after [1]_, whose regression model for the hazard it
     replaces by one for the risk at the horizon, so that it serves competing events as well. Equal
-    knots are merged; with fewer than three the curve is a straight line in log-odds.
+    knots are merged; with fewer than three the curve is a straight line in log-odds, and with one
+    risk for all it is flat.
 
     References
     ----------
@@ -225,11 +226,12 @@ def smoothed_risk(
     """
     odds = log_odds(risk)
     knots = np.unique(np.quantile(odds, KNOT_QUANTILES))
-    design = _spline(odds, knots)
-    coefficients, _ = _logistic(design, outcome, identity=1 if design.shape[1] > 1 else None)
+    n_terms = None if np.ptp(odds) > 0 else 1
+    design = _spline(odds, knots)[:, :n_terms]
+    coefficients, _ = _logistic(design, outcome, identity=None if n_terms else 1)
     curve: NDArray[np.float64] = expit(
         np.tensordot(
-            _spline(log_odds(at_risk), knots)[:, : design.shape[1]],
+            _spline(log_odds(at_risk), knots)[:, :n_terms],
             coefficients,
             axes=1,
         )
@@ -298,9 +300,7 @@ def _quantile(
 
 def _spline(odds: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return intercept, linear and restricted cubic terms, the latter scaled as in R's rms."""
-    columns = [np.ones(len(odds))]
-    if len(knots) > 1:
-        columns.append(odds)
+    columns = [np.ones(len(odds)), odds]
     for knot in knots[:-2] if len(knots) > 2 else ():
         cubes = [np.maximum(odds - at, 0) ** 3 for at in (knot, knots[-2], knots[-1])]
         gap = knots[-1] - knots[-2]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution
-from training.evaluation.calibration import log_odds, smoothed_risk
+from training.evaluation.calibration import smoothed_risk
 from training.evaluation.clinical_use import net_benefit, net_benefit_of_all
 from training.evaluation.discrimination import auroc
 from training.evaluation.intervals import Interval, bootstrap_interval
@@ -211,12 +211,17 @@ def auroc_over_time(
     Returns
     -------
     AurocOverTime
-        With a pointwise 95 % percentile interval.
+        With a pointwise 95 % percentile interval; empty where no day is left.
     """
     once = CensoringDistribution.fit(time_days, event)
-    usable = [not why_not_evaluable(time_days, event, day, once) for day in np.asarray(curve_days)]
+    usable = [
+        not why_not_evaluable(time_days, event, day, once, groups=groups)
+        for day in np.asarray(curve_days)
+    ]
     days = np.asarray(curve_days, dtype=np.float64)[usable]
     risk = np.asarray(curve_risk, dtype=np.float64)[:, usable]
+    if not len(days):
+        return AurocOverTime(days, Interval(days, days, days))
 
     def at_all_days(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
         censoring = CensoringDistribution.fit(time_days, event, counts=counts)
@@ -244,7 +249,7 @@ def incidence_by_risk(
 ) -> IncidenceByRisk:
     """Return predicted and observed cumulative incidence in groups of predicted risk.
 
-    Patients are grouped by their mean log-odds of risk over the days, as the C-index ranks them.
+    Patients are grouped by their mean risk over the days, as the C-index of `evaluate` ranks them.
 
     Parameters
     ----------
@@ -272,7 +277,7 @@ def incidence_by_risk(
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     risk, days = np.asarray(curve_risk, dtype=np.float64), np.asarray(curve_days, dtype=np.float64)
-    rank = np.argsort(np.argsort(log_odds(risk).mean(axis=1), kind="stable"))
+    rank = np.argsort(np.argsort(risk.mean(axis=1), kind="stable"))
     group_of = rank * n_groups // len(rank)
     members = [group_of == group for group in range(n_groups)]
 

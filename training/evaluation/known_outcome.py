@@ -87,7 +87,8 @@ def known_outcome(
     Raises
     ------
     DataError
-        If nobody was under observation any more where an outcome lies.
+        If nobody was under observation any more where an outcome lies, or up to the horizon where
+        an outcome is unknown.
 
     Examples
     --------
@@ -134,20 +135,28 @@ def pseudo_outcome(
 
 
 def why_not_evaluable(
-    time_days: ArrayLike, event: ArrayLike, horizon_days: float, censoring: CensoringDistribution
+    time_days: ArrayLike,
+    event: ArrayLike,
+    horizon_days: float,
+    censoring: CensoringDistribution,
+    *,
+    groups: ArrayLike | None = None,
 ) -> str:
     """Return why no metric can be had at a horizon, in words; "" where it can.
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_patients,)
+    time_days : array-like of float, shape (n_stays,)
         Time to the first event or to censoring.
-    event : array-like of int, shape (n_patients,)
+    event : array-like of int, shape (n_stays,)
         0 censored, 1 the outcome, 2 the competing event.
     horizon_days : float
         Days from time zero.
     censoring : CensoringDistribution
         Fitted on these patients.
+    groups : array-like, shape (n_stays,), optional
+        Patient of each stay; the stays of a patient tell no more than one of them can. Each stay
+        is a patient of its own without it.
 
     Returns
     -------
@@ -162,8 +171,9 @@ def why_not_evaluable(
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     happened = (kind == 1) & (time <= horizon_days)
-    n_without = (is_known(time, kind, horizon_days) & ~happened).sum()
-    if min(happened.sum(), n_without) < MIN_OUTCOMES:
+    did_not = is_known(time, kind, horizon_days) & ~happened
+    patient = np.arange(len(time)) if groups is None else np.asarray(groups)
+    if min(len(set(patient[stays].tolist())) for stays in (happened, did_not)) < MIN_OUTCOMES:
         return (
             f"needs {MIN_OUTCOMES} patients with and {MIN_OUTCOMES} without the event; "
             "one or both are fewer"

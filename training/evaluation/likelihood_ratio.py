@@ -29,7 +29,8 @@ class LikelihoodRatio:
     """Twice the gain in log-likelihood, its degrees of freedom, p-value and share of the whole.
 
     `adequacy` is the share of the larger model's likelihood ratio that the smaller one has on its
-    own: 1 says that the markers add nothing. NaN, with a `note`, where there is no such likelihood.
+    own: 1 says that the markers add nothing; NaN where the larger one has none. All are NaN, with a
+    `note`, where there is no such likelihood.
     """
 
     model: str
@@ -55,6 +56,7 @@ def likelihood_ratio(
     added: _Floats,
     *,
     fixed_horizon: bool = False,
+    groups: ArrayLike | None = None,
 ) -> LikelihoodRatio:
     r"""Return the likelihood-ratio test of columns added to others.
 
@@ -65,19 +67,23 @@ def likelihood_ratio(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_patients,)
+    time_days : array-like of float, shape (n_stays,)
         Time to the first event or to censoring.
-    event : array-like of int, shape (n_patients,)
+    event : array-like of int, shape (n_stays,)
         0 censored, 1 the outcome, 2 the competing event, which ends the observation: the hazard is
         the outcome's own.
-    without, added : ndarray of float, shape (n_patients, n_columns)
+    without, added : ndarray of float, shape (n_stays, n_columns)
         Without gaps, standardised; columns that depend on those before them are left out.
     fixed_horizon : bool
         The outcome is known of everybody at one horizon: binomial likelihood, else Cox's.
+    groups : array-like, shape (n_stays,), optional
+        Patient of each stay; each stay is a patient of its own without it.
 
     Returns
     -------
     LikelihoodRatio
+        Undefined where a patient has several stays: the likelihood takes them for independent, and
+        noise would be significant too often.
 
     Notes
     -----
@@ -108,6 +114,8 @@ def likelihood_ratio(
     def undefined(note: str) -> LikelihoodRatio:
         return LikelihoodRatio(model, np.nan, added_terms, np.nan, np.nan, note)
 
+    if groups is not None and len(np.unique(np.asarray(groups).astype(str))) < len(time):
+        return undefined("some patients have several stays, which are not independent")
     if added_terms == 0:
         return undefined("the added columns depend on the others")
     outcomes = min(happened.sum(), (~happened).sum()) if fixed_horizon else happened.sum()
@@ -126,7 +134,7 @@ def likelihood_ratio(
         statistic,
         added_terms,
         float(chi2.sf(statistic, added_terms)),
-        (low - null) / (high - null),
+        (low - null) / (high - null) if high > null else np.nan,
     )
 
 

@@ -77,15 +77,18 @@ def random_effects(
     Notes
     -----
     Between-cluster variance by DerSimonian and Laird [1]_, interval of the mean by Hartung and
-    Knapp with t on k - 1 degrees of freedom [2]_, prediction interval
-    :math:`\mu \pm t_{k-2} \sqrt{\tau^2 + \mathrm{se}^2}` [3]_.
+    Knapp with t on k - 1 degrees of freedom [2]_, modified so that the error is never below
+    that of the weights alone: clusters that agree by chance would have no error at all [3]_.
+    Prediction interval :math:`\mu \pm t_{k-2} \sqrt{\tau^2 + \mathrm{se}^2}` [4]_.
 
     References
     ----------
     .. [1] DerSimonian & Laird. Control Clin Trials 7 (1986) 177-188.
        doi:10.1016/0197-2456(86)90046-2
     .. [2] Hartung & Knapp. Stat Med 20 (2001) 3875-3889. doi:10.1002/sim.1009
-    .. [3] Higgins, Thompson & Spiegelhalter. J R Stat Soc A 172 (2009) 137-159.
+    .. [3] Rover, Knapp & Friede. BMC Med Res Methodol 15 (2015) 99.
+       doi:10.1186/s12874-015-0091-1
+    .. [4] Higgins, Thompson & Spiegelhalter. J R Stat Soc A 172 (2009) 137-159.
        doi:10.1111/j.1467-985X.2008.00552.x
 
     Examples
@@ -105,7 +108,8 @@ def random_effects(
     tau2 = max(0.0, excess / (weight.sum() - (weight**2).sum() / weight.sum()))
     weight = 1 / (variance + tau2)
     mean = float(np.average(value, weights=weight))
-    error2 = float((weight * (value - mean) ** 2).sum() / ((k - 1) * weight.sum()))
+    scatter = float((weight * (value - mean) ** 2).sum()) / (k - 1)
+    error2 = max(scatter, 1.0) / float(weight.sum())
     half = float(student_t.ppf(0.975, k - 1)) * error2**0.5
     beyond = float(student_t.ppf(0.975, k - 2)) * (tau2 + error2) ** 0.5
     return mean, mean - half, mean + half, mean - beyond, mean + beyond, float(tau2**0.5)
@@ -118,7 +122,8 @@ def pool_metric(metrics: list[Metric]) -> Pooled | None:
     ----------
     metrics : list of Metric
         The same of `POOLED_METRICS` at the same horizon, one for each cluster; those without an
-        interval are left out. Standard errors are taken from the width of the intervals.
+        interval are left out. Standard errors are taken from the width of the intervals, or from
+        one half of it where the other end is infinite on that scale (an AUROC up to 1).
 
     Returns
     -------
@@ -135,7 +140,11 @@ def pool_metric(metrics: list[Metric]) -> Pooled | None:
             there(np.array([getattr(one, end) for one in metrics]))
             for end in ("estimate", "low", "high")
         )
-    error = (high - low) / (2 * _HALF_WIDTH)
+        below, above = value - low, high - value
+    below, above = (
+        np.where(np.isfinite(half), half, other) for half, other in ((below, above), (above, below))
+    )
+    error = (below + above) / (2 * _HALF_WIDTH)
     usable = np.isfinite(value) & np.isfinite(error) & (error > _SMALLEST_ERROR)
     if usable.sum() < _FEWEST:
         return None

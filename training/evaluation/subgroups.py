@@ -137,7 +137,7 @@ def evaluate_subgroups(
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     predicted = np.asarray(risk, dtype=np.float64)
     patient = np.arange(len(time)) if patients is None else np.asarray(patients)
-    thresholds = _event_rates(time, kind, horizons_days)
+    thresholds = _event_rates(time, kind, horizons_days, patient)
     found = []
     for grouping, levels in groupings.items():
         names = sorted({*levels} - {None}, key=_by_number)
@@ -184,13 +184,16 @@ def _by_number(level: str) -> list[str | int]:
 
 
 def _event_rates(
-    time: NDArray[np.float64], kind: NDArray[np.int64], horizons_days: Sequence[float]
+    time: NDArray[np.float64],
+    kind: NDArray[np.int64],
+    horizons_days: Sequence[float],
+    patients: ArrayLike,
 ) -> dict[float, float]:
     """Return the observed risk at each horizon; NaN where it cannot be judged."""
     censoring = CensoringDistribution.fit(time, kind)
     return {
         days: np.nan
-        if why_not_evaluable(time, kind, days, censoring)
+        if why_not_evaluable(time, kind, days, censoring, groups=patients)
         else float(known_outcome(time, kind, days, censoring=censoring).event_rate)
         for days in horizons_days
     }
@@ -212,7 +215,7 @@ def _metrics(
     censoring = CensoringDistribution.fit(time, kind)
     metrics: list[Metric] = []
     for column, (days, threshold) in enumerate(thresholds.items()):
-        note = why_not_evaluable(time, kind, days, censoring)
+        note = why_not_evaluable(time, kind, days, censoring, groups=patients)
         if note or np.isnan(threshold):
             note = note or "cannot be judged in the whole cohort"
             metrics += [Metric(m, days, np.nan, np.nan, np.nan, note) for m in SUBGROUP_METRICS]

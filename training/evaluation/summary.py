@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
 from models.censoring import CensoringDistribution
+from models.targets import survival_target
 from training.evaluation.calibration import (
     calibration_error,
     calibration_intercept,
@@ -135,9 +136,10 @@ def evaluate(
     Raises
     ------
     DataError
-        If a risk is not a probability, or no horizon has enough outcomes.
+        If a time is not finite and positive, an event is not 0, 1 or 2, a risk is not a
+        probability, times, events and groups differ in length, or no horizon has enough outcomes.
     ValueError
-        If shapes disagree.
+        If the shape of the risks disagrees with the times and days.
 
     Notes
     -----
@@ -163,9 +165,10 @@ def evaluate(
     auroc 0.81
     """
     cohort = _checked(time_days, event, risk, horizons_days, curve_risk, curve_days)
+    _require_groups(groups, len(cohort.time_days))
     censoring = CensoringDistribution.fit(cohort.time_days, cohort.event)
     notes = {
-        h: why_not_evaluable(cohort.time_days, cohort.event, h, censoring)
+        h: why_not_evaluable(cohort.time_days, cohort.event, h, censoring, groups=groups)
         for h in cohort.horizons_days
     }
     usable = [h for h in cohort.horizons_days if not notes[h]]
@@ -205,7 +208,7 @@ def _checked(
     curve_days: ArrayLike | None,
 ) -> _Cohort:
     """Return the arrays of one shape, or say what is wrong with them."""
-    time = np.asarray(time_days, dtype=np.float64)
+    time, kind = _outcome(time_days, event)
     horizons = tuple(float(h) for h in horizons_days)
     at_horizons = np.asarray(risk, dtype=np.float64)
     curve = at_horizons if curve_risk is None else np.asarray(curve_risk, dtype=np.float64)
@@ -226,8 +229,31 @@ def _checked(
                 "Leave out refused patients."
             )
     score = curve.mean(axis=1)
-    kind = np.asarray(event, dtype=np.int64)
     return _Cohort(time, kind, at_horizons, horizons, score, curve, days)
+
+
+def _outcome(
+    time_days: ArrayLike, event: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return times and events, or say without a value what is wrong with them."""
+    try:
+        time, kind = (np.asarray(given, dtype=np.float64) for given in (time_days, event))
+    except (TypeError, ValueError):
+        raise DataError("time_days and event must be numbers; one holds something else.") from None
+    try:
+        survival_target(time, kind)
+    except ValueError as broken:
+        raise DataError(str(broken)) from None
+    return time, kind.astype(np.int64)
+
+
+def _require_groups(groups: ArrayLike | None, n_stays: int) -> None:
+    """Raise `DataError` unless there is one patient for each stay, or no groups."""
+    if groups is not None and np.shape(groups) != (n_stays,):
+        raise DataError(
+            f"groups must hold the patient of each of {n_stays} stays; got shape "
+            f"{np.shape(groups)}. Give one per row."
+        )
 
 
 def _within_follow_up(cohort: _Cohort, censoring: CensoringDistribution) -> _Cohort:

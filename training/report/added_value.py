@@ -13,6 +13,7 @@ __all__ = [
     "AMONG_LEARNED_FROM",
     "added_value_section",
     "interval_text",
+    "share_without_panel",
     "trade_off_sentences",
     "verdict_sentence",
 ]
@@ -119,9 +120,27 @@ def _likelihood(test: Mapping[str, Any]) -> str:
     p = "< 0.0001" if test["p_value"] < 0.0001 else f"= {test['p_value']:.4f}"
     return (
         f"Likelihood ratio ({test['model']}): {test['statistic']:.1f} on "
-        f"{test['degrees_of_freedom']} degrees of freedom, p {p}; {100 * test['adequacy']:.0f} % "
-        "of the whole is there without the panel."
+        f"{test['degrees_of_freedom']} degrees of freedom, p {p}; "
+        f"{share_without_panel(test['adequacy'])}."
     )
+
+
+def share_without_panel(adequacy: float | None) -> str:
+    """Return in words how much of the likelihood ratio is there without the panel.
+
+    Parameters
+    ----------
+    adequacy : float or None
+        From `LikelihoodRatio`; None where the whole has none.
+
+    Returns
+    -------
+    str
+        Without a full stop.
+    """
+    if adequacy is None:
+        return "neither model tells more than one risk for all"
+    return f"{100 * adequacy:.0f} % of the whole is there without the panel"
 
 
 def _ends(one: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from training.evaluation.decision_comparison import decision_comparison
 from training.evaluation.intervals import bootstrap_interval
 from training.evaluation.known_outcome import known_outcome
 from training.evaluation.likelihood_ratio import likelihood_ratio
+from training.report.added_value import share_without_panel
 
 N = 600
 PAIR = [("without", "with")]
@@ -177,3 +178,27 @@ def test_noise_is_significant_as_often_as_the_likelihood_ratio_says() -> None:
 
     # 200 draws of a share of 10 % lie within 4-17 % in 99.9 % of the cases.
     assert 0.04 < np.mean(np.array(p_values) < 0.1) < 0.17
+
+
+def test_no_likelihood_ratio_where_a_patient_has_several_stays() -> None:
+    rng = np.random.default_rng(0)
+    severity, noise = rng.normal(size=(2, 200, 1))
+    told = np.ones(200), np.arange(200) < 100, severity, noise
+
+    once = likelihood_ratio(*told, groups=np.arange(200))
+    repeated = likelihood_ratio(*told, groups=np.arange(200) // 4)
+
+    assert once == likelihood_ratio(*told)
+    assert repeated.note == "some patients have several stays, which are not independent"
+    assert np.isnan([repeated.statistic, repeated.p_value, repeated.adequacy]).all()
+
+
+def test_where_the_whole_model_gains_nothing_no_share_of_it_is_told() -> None:
+    died = np.arange(40) < 20
+    without, added = (np.tile(signs, 10)[:, None] for signs in ([1.0, 1, -1, -1], [1.0, -1, 1, -1]))
+
+    found = likelihood_ratio(np.ones(40), died, without, added, fixed_horizon=True)
+
+    assert (found.statistic, found.p_value) == (0.0, 1.0)
+    assert found.as_json()["adequacy"] is None
+    assert share_without_panel(found.as_json()["adequacy"]).startswith("neither model")

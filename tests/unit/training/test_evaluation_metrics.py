@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from data_schema.errors import DataError
 from training.evaluation.calibration import (
@@ -111,6 +111,16 @@ def test_a_risk_equal_for_all_ranks_by_chance_and_has_no_slope() -> None:
     assert ipa(outcome, np.full(4, 0.5)) == 0.0
 
 
+def test_where_nearly_all_risks_are_tied_the_curve_is_a_straight_line_in_log_odds() -> None:
+    # 96 of 100 have the same risk, so that the four knots are one.
+    outcome, risk = expected_over_outcomes(logit(np.repeat([0.2, 0.5, 0.7, 0.9], [96, 1, 1, 2])))
+
+    curve = smoothed_risk(outcome, risk, [0.2, 0.5, 0.9])
+
+    assert curve == pytest.approx([0.2, 0.5, 0.9], abs=1e-6)
+    assert calibration_error(outcome, risk).ici == pytest.approx(0, abs=1e-6)
+
+
 def test_one_class_only_leaves_ranking_and_scaling_undefined() -> None:
     outcome = complete(np.zeros(4, dtype=bool))
     risk = [0.1, 0.2, 0.3, 0.4]
@@ -133,6 +143,22 @@ def test_weights_make_up_for_censoring_that_does_not_depend_on_risk() -> None:
     # 37 % are censored before day 90; sampling errors at this n are about .004.
     for metric in (auroc, auprc, brier, oe_ratio):
         assert metric(censored, risk) == pytest.approx(metric(full, risk), abs=0.015)
+
+
+def test_a_horizon_beyond_follow_up_is_refused() -> None:
+    # The last patient is lost on day 7; nobody can stand for him on day 8.
+    time, event = [2.0, 4.0, 5.0, 7.0], [1, 0, 2, 0]
+
+    with pytest.raises(DataError, match=r"horizon_days must lie where .*; 2 of 4 rows do not"):
+        known_outcome(time, event, 8)
+
+    assert known_outcome(time, event, 7).weight.sum() == pytest.approx(4)
+
+
+def test_after_the_last_event_everything_is_known() -> None:
+    outcome = known_outcome([2.0, 4.0, 5.0, 7.0], [1, 0, 2, 1], 8)
+
+    assert outcome.weight.sum() == pytest.approx(4)
 
 
 def test_a_competing_event_is_a_no_and_not_a_loss() -> None:

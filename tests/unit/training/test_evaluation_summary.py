@@ -82,6 +82,20 @@ def test_a_horizon_with_too_few_events_says_so_and_the_others_stand() -> None:
     }
 
 
+def test_the_stays_of_a_patient_do_not_make_up_for_patients() -> None:
+    time, event, rate = cohort()
+    risk = risk_at(rate, HORIZONS)
+    early = np.flatnonzero((event == 1) & (time <= 28))
+    patients = np.arange(400)
+    patients[early[8:]] = patients[early[0]]
+
+    found = by_name(evaluate(time, event, risk, HORIZONS, n_bootstrap=20, groups=patients))
+
+    assert len(early) > 10
+    assert found["auroc", 28.0].note.startswith("needs 10 patients with and 10 without")
+    assert not found["auroc", 90.0].note
+
+
 def test_a_horizon_after_nearly_all_are_lost_is_not_evaluated() -> None:
     # Censored from day 20 to 300: 3.6 % are still observed at day 290, some 20 of them event-free.
     time, event, rate = cohort(2_000)
@@ -151,6 +165,33 @@ def test_a_risk_that_is_no_probability_is_counted_and_not_shown(wrong: float) ->
 
     with pytest.raises(DataError, match="risk must be probabilities; 1 of 100 rows are not"):
         evaluate(time, event, risk, HORIZONS)
+
+
+@pytest.mark.parametrize(
+    ("times", "events", "rule"),
+    [
+        ([np.nan, 2.0, 3.0], [0, 1, 1], "time_days must be finite and > 0; 1 of 3 are not"),
+        ([-4.5, -4.5, 3.0], [0, 1, 1], "time_days must be finite and > 0; 2 of 3 are not"),
+        ([1.0, 2.0, 3.0], [0, np.nan, 1], "event must be 0, 1 or 2; 1 of 3 are not"),
+        ([1.0, 2.0, 3.0], [0, 7, 0.5], "event must be 0, 1 or 2; 2 of 3 are not"),
+        ([1.0, 2.0, 3.0], [0, 1], "time_days and event must be .* of the same length"),
+        (["1", "secret", "3"], [0, 1, 1], "time_days and event must be numbers"),
+    ],
+)
+def test_an_outcome_that_is_none_is_counted_and_not_shown(
+    times: list[float], events: list[float], rule: str
+) -> None:
+    with pytest.raises(DataError, match=rule) as refused:
+        evaluate(times, events, np.full((3, 2), 0.5), HORIZONS)
+
+    assert not any(value in str(refused.value) for value in ("4.5", "7", "secret"))
+
+
+def test_groups_need_one_patient_for_each_stay() -> None:
+    time, event, rate = cohort(100)
+
+    with pytest.raises(DataError, match=r"the patient of each of 100 stays; got shape \(99,\)"):
+        evaluate(time, event, risk_at(rate, HORIZONS), HORIZONS, groups=np.arange(99))
 
 
 def test_shapes_that_disagree_are_an_error() -> None:

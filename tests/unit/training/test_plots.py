@@ -131,6 +131,27 @@ def test_auroc_over_time_leaves_out_days_with_too_few_events() -> None:
     assert curve.days.tolist() == DAYS.tolist()
 
 
+def test_auroc_over_time_is_empty_where_no_day_has_enough_events() -> None:
+    time, event, risk = cohort()
+
+    curve = auroc_over_time(time, event, risk, [0.01, 0.02, 0.03], n_bootstrap=5)
+
+    assert len(curve.days) == len(curve.auroc.estimate) == len(curve.auroc.high) == 0
+
+
+def test_risk_groups_are_those_that_the_c_index_ranks() -> None:
+    time, event, risk = cohort()
+    # The highest mean risk of all, but by its log-odds below the middle.
+    risk[0] = [1e-6, 0.95, 0.95]
+    risk[1:] *= 0.6
+
+    incidence = incidence_by_risk(time, event, risk, DAYS, n_bootstrap=5)
+
+    order = np.argsort(risk.mean(axis=1), kind="stable")
+    assert order[-1] == 0
+    assert incidence.groups[-1].predicted == pytest.approx(risk[order[-80:]].mean(axis=0))
+
+
 def test_risk_groups_hold_all_patients_and_rise() -> None:
     time, event, risk = cohort(403)
 

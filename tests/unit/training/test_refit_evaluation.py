@@ -12,7 +12,8 @@ from training.evaluation.sample_size import sample_size
 from training.evaluation.summary import Metric
 from training.patients_needed import patients_needed, too_few_patients
 
-# rma(yi, vi, method = "DL", test = "knha") of metafor 3.8; prediction interval with t on k - 2.
+# rma(yi, sei = errors, method = "DL", test = "adhoc") of metafor 3.8, the modified Knapp-Hartung
+# interval; prediction interval with t on k - 2. Where the clusters differ "knha" gives the same.
 METAFOR = (
     0.915262337614,
     0.578004180125,
@@ -53,6 +54,31 @@ def test_random_effects_agree_with_metafor() -> None:
     found = random_effects(estimates, errors)
 
     assert found == pytest.approx(METAFOR, abs=1e-6)
+
+
+def test_clusters_that_agree_more_than_by_chance_are_no_surer_than_a_fixed_effect() -> None:
+    estimates, errors = [1.38, 1.40, 1.35, 1.45], [0.15, 0.20, 0.10, 0.18]
+
+    _, low, high, *_ = random_effects(estimates, errors)
+
+    # metafor 3.8, test = "adhoc"; test = "knha" gives 1.313308 to 1.443302.
+    assert (low, high) == pytest.approx((1.153446, 1.603165), abs=1e-6)
+
+
+def test_sites_with_the_same_area_still_have_an_interval() -> None:
+    found = pool_metric([Metric("auroc", 28.0, 0.80, 0.75, 0.84)] * 3)
+
+    assert found is not None
+    assert found.low < 0.76 < 0.84 < found.high
+
+
+def test_a_site_whose_interval_ends_at_the_largest_area_is_pooled() -> None:
+    others = [Metric("auroc", 28.0, area, area - 0.05, area + 0.04) for area in (0.80, 0.85, 0.82)]
+
+    found = pool_metric([*others, Metric("auroc", 28.0, 0.97, 0.90, 1.0)])
+
+    assert found is not None
+    assert found.clusters == 4
 
 
 def test_equal_clusters_have_no_spread() -> None:
