@@ -210,7 +210,7 @@ def _metrics(
     patients: NDArray[np.object_],
 ) -> tuple[tuple[Metric, ...], str]:
     """Return the metrics of the patients of one group, or why there are none."""
-    if len(time) < SMALLEST_SUBGROUP:
+    if len(np.unique(patients)) < SMALLEST_SUBGROUP:
         return (), f"fewer than {SMALLEST_SUBGROUP} patients"
     censoring = CensoringDistribution.fit(time, kind)
     metrics: list[Metric] = []

@@ -89,6 +89,21 @@ def test_small_groups_are_named_and_not_judged() -> None:
     assert found["many"].stays == N - 40
 
 
+def test_stays_of_the_same_patients_make_no_group_large_enough() -> None:
+    time, event, risk = told(2)
+    level = np.where(np.arange(N) < 120, "often here", "once").astype(object)
+    patients = np.where(np.arange(N) < 120, np.arange(N) // 3, np.arange(N))
+
+    found = by_level(
+        evaluate_subgroups(
+            time, event, risk, [90.0], {"g": level}, n_bootstrap=10, patients=patients
+        )
+    )
+
+    assert found["often here"].note == "fewer than 50 patients"
+    assert found["once"].metrics
+
+
 def test_a_group_without_events_says_so() -> None:
     time, event, risk = told(3)
     level = np.where(event == 1, "with", "without").astype(object)
