@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -74,7 +74,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
     random_state : int
         Same seed, same model, whatever the number of threads.
     n_jobs : int, optional
-        Threads; all cores by default.
+        Threads; by default as many as this process may use, within a container's quota too.
     progress : callable, optional
         Told of every step done.
 
@@ -210,7 +210,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         if self.interval_folds == 1:
             raise DataError("interval_folds must be 0 or at least 2; one tells of no variance.")
         parameters["variables"] = dict(self.variables or {})
-        parameters["n_jobs"] = self.n_jobs or os.cpu_count() or 1
+        parameters["n_jobs"] = self.n_jobs or joblib.cpu_count()
         return FitSettings(**parameters)
 
     def predict_risk(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 
 from data_schema.errors import UsageError
@@ -91,7 +91,7 @@ def machine() -> dict[str, Any]:
     packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival", "comprisk")
     return {
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": joblib.cpu_count(),
         "python": platform.python_version(),
         **{package: _version(package) for package in packages},
     }
