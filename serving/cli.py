@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serving.plan import Kept
+    from serving.settings import Settings
 
 __all__ = ["serve"]
 
@@ -65,6 +66,7 @@ def serve(
     with _bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
+        _check_tls(settings)
         with suppress(OutsideError):  # said by the workers, and tried again until it can be written
             trail.start()
 
@@ -81,6 +83,24 @@ def serve(
             announce=announce,
         )
         asyncio.run(supervisor.run())
+
+
+def _check_tls(settings: Settings) -> None:
+    """Raise unless the stated certificate and key, if any, are what a worker can serve with."""
+    if settings.tls_certificate is None:
+        return
+    import ssl
+
+    try:
+        # Without a password to give, OpenSSL would ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls_certificate, settings.tls_key, password=lambda: ""
+        )
+    except (OSError, ValueError):
+        raise UsageError(
+            "OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY must be readable PEM files of one pair, the "
+            "key without a passphrase; they are not."
+        ) from None
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -153,6 +153,53 @@ def test_every_address_is_served_to_who_has_a_key_over_tls(
             answer = client.get("/v1/models", headers=header)
             assert answer.json() == {"models": []}
             assert answer.headers["strict-transport-security"]
+
+
+def without_certificate(pem: Path, key: Path) -> None:
+    pem.unlink()
+
+
+def with_nonsense_for_a_key(pem: Path, key: Path) -> None:
+    key.write_text("nonsense")
+
+
+def with_the_key_of_another(pem: Path, key: Path) -> None:
+    kept = pem.read_bytes()
+    certificate(pem.parent)
+    pem.write_bytes(kept)
+
+
+def with_a_passphrase(pem: Path, key: Path) -> None:
+    private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"a secret of the tests"),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without_certificate,
+        with_nonsense_for_a_key,
+        with_the_key_of_another,
+        with_a_passphrase,
+    ],
+)
+def test_a_certificate_and_key_that_no_worker_could_serve_with_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path, Path], None]
+) -> None:
+    pem, key = certificate(tmp_path)
+    spoil(pem, key)
+    monkeypatch.setenv("OSTEON_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("OSTEON_TLS_CERTIFICATE", str(pem))
+    monkeypatch.setenv("OSTEON_TLS_KEY", str(key))
+    with pytest.raises(UsageError, match=r"OSTEON_TLS_KEY must be .* without a passphrase") as said:
+        serve()
+    assert str(tmp_path) not in str(said.value)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
