@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,8 +75,9 @@ class Settings(BaseSettings):
     tls_certificate, tls_key : Path or None
         Files of the certificate and its key; both or none.
     trusted_proxies : tuple of str
-        Addresses of the proxies that keep the way to callers encrypted, comma-separated in the
-        environment. What they say of a caller is believed, and only what came over https answered.
+        Addresses or networks of the proxies that keep the way to callers encrypted, comma-separated
+        in the environment; never every address. What they say of a caller is believed, and only
+        what came over https answered.
     public_url : str or None
         How callers reach the service, as `https://osteon.example`: what a CDS client's token must
         be meant for begins with it, and so does where a sign-in comes back to.
@@ -173,6 +175,18 @@ class Settings(BaseSettings):
         if not isinstance(names, str):
             return names
         return tuple(name.strip() for name in names.split(",") if name.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _single_out(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            networks = [ip_network(proxy, strict=False) for proxy in proxies]
+        except ValueError:
+            raise ValueError("must be addresses or networks of proxies") from None
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("must be addresses or networks of proxies, none of every address")
+        # An address with bits beyond its prefix would be taken for a name and match nobody.
+        return tuple(str(network) for network in networks)
 
     @field_validator("menu")
     @classmethod

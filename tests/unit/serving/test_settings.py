@@ -76,3 +76,24 @@ def test_what_is_not_in_the_catalogue_is_counted_and_not_shown(
     with pytest.raises(UsageError, match=r"OSTEON_MENU must .* names not in it: 2") as raised:
         read_settings()
     assert "4711" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "proxies", ["*", "10.0.0.1,proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1/33"]
+)
+def test_trusted_proxies_are_addresses_and_never_everybody(
+    monkeypatch: pytest.MonkeyPatch, proxies: str
+) -> None:
+    monkeypatch.setenv("OSTEON_TRUSTED_PROXIES", proxies)
+    with pytest.raises(
+        UsageError, match="OSTEON_TRUSTED_PROXIES must be addresses or networks of proxies"
+    ) as raised:
+        read_settings()
+    assert proxies not in str(raised.value)
+
+
+def test_a_network_of_proxies_may_be_written_by_any_of_its_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OSTEON_TRUSTED_PROXIES", "10.1.2.3/16, 192.0.2.1, fd00::1")
+    assert read_settings().trusted_proxies == ("10.1.0.0/16", "192.0.2.1/32", "fd00::1/128")
