@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ import typer
 from data_schema.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from serving.plan import Kept
@@ -48,6 +48,7 @@ def serve(
 
     from serving.access.exposure import check_exposure
     from serving.audit.opening import trail_at
+    from serving.listening import bound
     from serving.settings import read_settings
     from serving.supervisor import Supervisor
 
@@ -63,7 +64,7 @@ def serve(
     if settings.model is not None and settings.names:
         raise UsageError("model and names must not both be set; they are. Set one of them.")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    with _bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
+    with bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
         _check_tls(settings)
@@ -103,26 +104,6 @@ def _check_tls(settings: Settings) -> None:
         ) from None
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address, which nobody can reach yet, or raise."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError:
-        raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
-    listener = socket.socket(family, kind, proto)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise OutsideError(
-            f"port must be free; {port} could not be taken ({error.strerror}). Choose another."
-        ) from None
-    return listener
-
-
 def _announce(listener: socket.socket, models: Sequence[Kept], *, as_json: bool, tls: bool) -> None:
     """Print where the service listens and what it serves; warn of what nobody promoted."""
     address, port = listener.getsockname()[:2]
@@ -136,7 +117,11 @@ def _announce(listener: socket.socket, models: Sequence[Kept], *, as_json: bool,
                 err=True,
             )
     if not models:
-        typer.echo("NO MODEL: no promoted model was found; predictions answer 503.", err=True)
+        typer.echo(
+            "NO MODEL: no promoted model was found; predictions answer 503. "
+            "Check MLFLOW_TRACKING_URI.",
+            err=True,
+        )
     if as_json:
         identities = [
             {"name": model.name, "version": model.version, "alias": model.alias} for model in models

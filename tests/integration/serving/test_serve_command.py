@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -101,7 +102,8 @@ def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) 
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 503
         process.send_signal(signal.SIGTERM)
-        assert "NO MODEL" in process.communicate(timeout=30)[1]
+        log = process.communicate(timeout=30)[1]
+    assert "NO MODEL: no promoted model was found; predictions answer 503. Check MLFLOW_" in log
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -215,6 +217,46 @@ def test_an_address_that_is_none_is_refused() -> None:
         serve(host="not an address")
 
 
+def test_an_address_of_another_machine_is_wrong_usage_and_not_a_taken_port() -> None:
+    with pytest.raises(UsageError, match="host must be an address of this machine; it is not"):
+        serve(host="192.0.2.1")
+
+
+def test_of_two_services_that_start_at_once_on_one_port_one_is_told_why_it_ends(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = str(found.getsockname()[1])
+    folders = [tmp_path / "one", tmp_path / "other"]  # a registry for each
+    for folder in folders:
+        folder.mkdir()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "osteon", "serve", "--port", port, "--json"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for folder in folders
+    ]
+    try:
+        while all(process.poll() is None for process in both):
+            time.sleep(0.1)
+        (ended,) = [process for process in both if process.poll() is not None]
+        (served,) = [process for process in both if process is not ended]
+        said, log = ended.communicate()
+        assert ended.returncode == 3
+        assert json.loads(said)["error"]["message"].startswith(f"port must be free; {port} ")
+        assert "Traceback" not in log
+        assert served.stdout is not None
+        assert json.loads(served.stdout.readline())["url"].endswith(port)
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+
+
 def test_a_port_that_is_taken_is_a_failure_outside(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -229,6 +271,7 @@ def test_a_model_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "bundle" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_model_and_names_at_once_are_wrong_usage() -> None:
