@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +15,11 @@ import typer
 from data_schema.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from serving.plan import Kept
+    from serving.settings import Settings
 
 __all__ = ["serve"]
 
@@ -47,6 +48,7 @@ def serve(
 
     from serving.access.exposure import check_exposure
     from serving.audit.opening import trail_at
+    from serving.listening import bound
     from serving.settings import read_settings
     from serving.supervisor import Supervisor
 
@@ -62,9 +64,10 @@ def serve(
     if settings.model is not None and settings.names:
         raise UsageError("model and names must not both be set; they are. Set one of them.")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    with _bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
+    with bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
+        _check_tls(settings)
         with suppress(OutsideError):  # said by the workers, and tried again until it can be written
             trail.start()
 
@@ -83,24 +86,22 @@ def serve(
         asyncio.run(supervisor.run())
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address, which nobody can reach yet, or raise."""
+def _check_tls(settings: Settings) -> None:
+    """Raise unless the stated certificate and key, if any, are what a worker can serve with."""
+    if settings.tls_certificate is None:
+        return
+    import ssl
+
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError:
-        raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
-    listener = socket.socket(family, kind, proto)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise OutsideError(
-            f"port must be free; {port} could not be taken ({error.strerror}). Choose another."
+        # Without a password to give, OpenSSL would ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls_certificate, settings.tls_key, password=lambda: ""
+        )
+    except (OSError, ValueError):
+        raise UsageError(
+            "OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY must be readable PEM files of one pair, the "
+            "key without a passphrase; they are not."
         ) from None
-    return listener
 
 
 def _announce(listener: socket.socket, models: Sequence[Kept], *, as_json: bool, tls: bool) -> None:
@@ -116,7 +117,11 @@ def _announce(listener: socket.socket, models: Sequence[Kept], *, as_json: bool,
                 err=True,
             )
     if not models:
-        typer.echo("NO MODEL: no promoted model was found; predictions answer 503.", err=True)
+        typer.echo(
+            "NO MODEL: no promoted model was found; predictions answer 503. "
+            "Check MLFLOW_TRACKING_URI.",
+            err=True,
+        )
     if as_json:
         identities = [
             {"name": model.name, "version": model.version, "alias": model.alias} for model in models

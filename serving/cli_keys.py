@@ -32,7 +32,7 @@ def create(
         list[str], typer.Option(help="predict, outcomes, audit or admin; may be repeated.")
     ],
     days: Annotated[
-        int | None, typer.Option(min=1, help="End by itself after so many days.")
+        int | None, typer.Option(min=1, max=36_500, help="End by itself after so many days.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +64,7 @@ def list_all(as_json: JsonOption = False) -> None:
 def rotate(
     key_id: IdArgument,
     grace_hours: Annotated[
-        int, typer.Option(min=0, help="So long the old key goes on beside the new one.")
+        int, typer.Option(min=0, max=8_760, help="So long the old key goes on beside the new one.")
     ] = 24,
     as_json: JsonOption = False,
 ) -> None:

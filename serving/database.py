@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from data_schema.errors import OsteonError, OutsideError, UsageError
 from serving import tables
@@ -22,6 +22,7 @@ from serving import tables
 __all__ = ["Database", "database_at", "open_database"]
 
 _SECONDS_TO_WAIT = 10
+_TO_CHECK = "Check OSTEON_DATABASE_URL: host, port, user, password and database."
 _DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -63,7 +64,7 @@ class Database:
         OutsideError
             If the database fails.
         """
-        with _outside_errors(), self._engine.connect() as connection:
+        with _outside_errors(self.is_sqlite), self._engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -79,7 +80,7 @@ class Database:
         OutsideError
             If the database fails.
         """
-        with _outside_errors(), self._writer.begin() as connection:
+        with _outside_errors(self.is_sqlite), self._writer.begin() as connection:
             yield connection
 
     @property
@@ -153,15 +154,15 @@ def database_at(url: str) -> Database:
     UsageError
         If the URL is of no such database.
     """
-    stated = _parsed(url)
-    return Database(_sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated))
+    return Database(_engine_at(url))
 
 
-def _parsed(url: str) -> URL:
+def _engine_at(url: str) -> Engine:
     try:
         stated = make_url(url)
-        return stated.set(drivername=_DRIVERS[stated.drivername])
-    except (ArgumentError, KeyError):
+        stated = stated.set(drivername=_DRIVERS[stated.drivername])
+        return _sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated)
+    except (ArgumentError, KeyError, ValueError):  # one or the other of a port that is no number
         # Not shown: it may hold a password.
         raise UsageError(
             "OSTEON_DATABASE_URL must be sqlite:///FILE or postgresql://USER@HOST/NAME; it is not."
@@ -241,7 +242,7 @@ def _postgresql(url: URL) -> Engine:
 
 
 @contextmanager
-def _outside_errors() -> Iterator[None]:
+def _outside_errors(is_sqlite: bool) -> Iterator[None]:
     """Say that the database failed without its own words, which hold statements and values."""
     try:
         yield
@@ -249,4 +250,13 @@ def _outside_errors() -> Iterator[None]:
         raise
     except SQLAlchemyError as error:
         cause = type(getattr(error, "orig", None) or error).__name__
-        raise OutsideError(f"The database must answer; it did not ({cause}).") from None
+        advice = "" if is_sqlite or not _is_unreachable(error) else f" {_TO_CHECK}"
+        raise OutsideError(f"The database must answer; it did not ({cause}).{advice}") from None
+
+
+def _is_unreachable(error: SQLAlchemyError) -> bool:
+    """Return whether PostgreSQL was never asked: a statement that fails there has a state."""
+    return (
+        isinstance(error, OperationalError | ProgrammingError)
+        and getattr(error.orig, "sqlstate", None) is None
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -74,8 +76,9 @@ class Settings(BaseSettings):
     tls_certificate, tls_key : Path or None
         Files of the certificate and its key; both or none.
     trusted_proxies : tuple of str
-        Addresses of the proxies that keep the way to callers encrypted, comma-separated in the
-        environment. What they say of a caller is believed, and only what came over https answered.
+        Addresses or networks of the proxies that keep the way to callers encrypted, comma-separated
+        in the environment; never every address. What they say of a caller is believed, and only
+        what came over https answered.
     public_url : str or None
         How callers reach the service, as `https://osteon.example`: what a CDS client's token must
         be meant for begins with it, and so does where a sign-in comes back to.
@@ -119,20 +122,20 @@ class Settings(BaseSettings):
     model: str | None = None
     names: Annotated[tuple[str, ...], NoDecode] = ()
     workers: int = Field(default=1, ge=1, le=64)
-    registry_poll_seconds: int = Field(default=30, ge=1)
-    shutdown_seconds: int = Field(default=20, ge=1)
+    registry_poll_seconds: int = Field(default=30, ge=1, le=86_400)
+    shutdown_seconds: int = Field(default=20, ge=1, le=86_400)
     menu: Annotated[tuple[str, ...], NoDecode] = ()
     max_body_bytes: int = Field(default=1_048_576, ge=1)
     state_dir: Path = Path(".osteon")
     database_url: SecretStr | None = None
     audit_key: SecretStr | None = None
     # Ten years: medical records are kept no shorter in most places.
-    audit_retention_days: int = Field(default=3_653, ge=1)
+    audit_retention_days: int = Field(default=3_653, ge=1, le=36_500)
     authentication: Literal["none", "required"] = "none"
     oidc_issuers: Annotated[tuple[str, ...], NoDecode] = ()
     oidc_audience: str | None = Field(default=None, validate_default=True)
     oidc_roles_claim: str = "roles"
-    requests_per_minute: int = Field(default=1_200, ge=1)
+    requests_per_minute: int = Field(default=1_200, ge=1, le=1_000_000)
     tls_certificate: Path | None = None
     tls_key: Path | None = Field(default=None, validate_default=True)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
@@ -146,8 +149,8 @@ class Settings(BaseSettings):
     sign_in_client_secret: SecretStr | None = None
     sign_in_scope: str = "openid profile"
     sign_in_issuer: str | None = None
-    session_idle_minutes: int = Field(default=15, ge=2)
-    session_hours: int = Field(default=12, ge=1)
+    session_idle_minutes: int = Field(default=15, ge=2, le=525_600)
+    session_hours: int = Field(default=12, ge=1, le=8_760)
     smart_client_id: str | None = None
     smart_client_secret: SecretStr | None = None
     smart_servers: Annotated[tuple[str, ...], NoDecode] = ()
@@ -173,6 +176,18 @@ class Settings(BaseSettings):
         if not isinstance(names, str):
             return names
         return tuple(name.strip() for name in names.split(",") if name.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _single_out(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            networks = [ip_network(proxy, strict=False) for proxy in proxies]
+        except ValueError:
+            raise ValueError("must be addresses or networks of proxies") from None
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("must be addresses or networks of proxies, none of every address")
+        # An address with bits beyond its prefix would be taken for a name and match nobody.
+        return tuple(str(network) for network in networks)
 
     @field_validator("menu")
     @classmethod
@@ -220,7 +235,11 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _without_slash(cls, url: str | None) -> str | None:
-        return url.rstrip("/") if url else None
+        if not url:
+            return None
+        if not _is_web_address(url):
+            raise ValueError("must be an http or https address with a host")
+        return url.rstrip("/")
 
     @field_validator("sign_in_issuer", "smart_servers")
     @classmethod
@@ -290,4 +309,21 @@ def _told(error: ErrorDetails) -> str:
     name = f"{_PREFIX}{str(error['loc'][0]).upper()}"
     if error["type"] == "value_error":
         return f"{name} {error['ctx']['error']}"
-    return f"{name} ({error['type']})"
+    return f"{name} ({_rule(error)})"
+
+
+def _rule(error: ErrorDetails) -> str:
+    """Return the rule in words where it is a bound or a choice, which hold no value."""
+    for key, words in (("ge", "at least"), ("le", "at most"), ("expected", "one of")):
+        if key in error.get("ctx", {}):
+            return f"{words} {error['ctx'][key]}"
+    return "a whole number" if error["type"] == "int_parsing" else error["type"]
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(host)

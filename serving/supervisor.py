@@ -29,6 +29,7 @@ from serving.audit.record import AuditEvent, now
 from serving.audit.trail import AuditTrail
 from serving.child import start_process, tell
 from serving.folder_locks import hold
+from serving.listening import listen
 from serving.plan import Kept, Plan, Reason, Refused, Sighting, Told
 from serving.settings import Settings
 
@@ -50,7 +51,7 @@ class Supervisor:
     stated : mapping
         Those settings that are not the environment's, for the other processes.
     listener : socket
-        Bound; only workers accept.
+        Bound, not yet open; only workers accept.
     trail : AuditTrail
     check : callable
         Takes the models before any is served, and raises if they must not be served here.
@@ -133,10 +134,10 @@ class Supervisor:
         if sighting.failure is not None:
             await self._end_watching()
         await self._record()
+        listen(self._listener)  # before a worker does, which could not say why it failed
         self._begun.set()
         for serving in self._serving.values():
             await serving.wait()
-        self._listener.listen()  # so that whoever reads the next line can connect at once
         self._announce(self._models)
         await asyncio.gather(self._watch(), self._write())
 
@@ -363,7 +364,10 @@ class Supervisor:
         workers = [worker for worker in self._workers.values() if worker.returncode is None]
         for worker in workers:
             assert worker.stdin is not None
-            worker.stdin.close()
+            if self._begun.is_set():
+                worker.stdin.close()
+            else:  # it waits for its first line and has nothing in work
+                worker.kill()
         if workers:
             endings = [asyncio.create_task(worker.wait()) for worker in workers]
             _, late = await asyncio.wait(endings, timeout=self._settings.shutdown_seconds + 2)

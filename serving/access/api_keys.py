@@ -31,6 +31,7 @@ _SHAPE = re.compile(r"osteon_([0-9a-f]{12})_([0-9a-f]{64})")
 # So long a revoked key may still be let in by a worker that has just seen it.
 _SECONDS_REMEMBERED = 5.0
 _REMEMBERED = 1_000
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def create(
     trail : AuditTrail
         Records it, in the same transaction.
     name : str
-        Whose it is.
+        Whose it is, in one line.
     roles : sequence of str
         Of `ROLES`.
     days : int or None
@@ -88,8 +89,12 @@ def create(
     Raises
     ------
     UsageError
-        If there is no such role, or none is given.
+        If there is no such role, or none is given, or the name could not be shown in one line.
     """
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise UsageError(
+            f"name must be one line of 1 to {_LONGEST_NAME} printable characters; it is not."
+        )
     unknown = sorted(set(roles) - set(ROLES))
     if unknown or not roles:
         raise UsageError(f"role must be one or more of {', '.join(ROLES)}; got {list(roles)}.")

@@ -316,3 +316,26 @@ def test_keys_are_made_listed_rotated_and_revoked_by_command(workplace: Any) -> 
     ]
     assert made["key"] not in keys("list").out
     assert workplace.run("audit", "verify", **state).out.startswith("The audit trail is whole: 3")
+
+
+@pytest.mark.parametrize("name", ["", " ", "ward 7\nosteon", "ward 7\x1b[2K", "w" * 201])
+def test_a_key_has_a_name_that_a_list_can_show_in_one_line(workplace: Any, name: str) -> None:
+    answer = workplace.run("keys", "create", name, "--role", "predict")
+    assert answer.code == 2
+    assert "name must be one line of 1 to 200 printable characters" in answer.err
+    assert "ward 7" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", "ward 7", "--role", "predict", "--days", "9" * 30),
+        ("rotate", "0" * 12, "--grace-hours", "9" * 30),
+    ],
+)
+def test_a_key_ends_in_a_year_that_a_calendar_holds(
+    workplace: Any, arguments: tuple[str, ...]
+) -> None:
+    answer = workplace.run("keys", *arguments)
+    assert answer.code == 2
+    assert arguments[-2] in answer.err

@@ -6,7 +6,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -101,7 +102,8 @@ def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) 
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 503
         process.send_signal(signal.SIGTERM)
-        assert "NO MODEL" in process.communicate(timeout=30)[1]
+        log = process.communicate(timeout=30)[1]
+    assert "NO MODEL: no promoted model was found; predictions answer 503. Check MLFLOW_" in log
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -155,6 +157,53 @@ def test_every_address_is_served_to_who_has_a_key_over_tls(
             assert answer.headers["strict-transport-security"]
 
 
+def without_certificate(pem: Path, key: Path) -> None:
+    pem.unlink()
+
+
+def with_nonsense_for_a_key(pem: Path, key: Path) -> None:
+    key.write_text("nonsense")
+
+
+def with_the_key_of_another(pem: Path, key: Path) -> None:
+    kept = pem.read_bytes()
+    certificate(pem.parent)
+    pem.write_bytes(kept)
+
+
+def with_a_passphrase(pem: Path, key: Path) -> None:
+    private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"a secret of the tests"),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without_certificate,
+        with_nonsense_for_a_key,
+        with_the_key_of_another,
+        with_a_passphrase,
+    ],
+)
+def test_a_certificate_and_key_that_no_worker_could_serve_with_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path, Path], None]
+) -> None:
+    pem, key = certificate(tmp_path)
+    spoil(pem, key)
+    monkeypatch.setenv("OSTEON_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("OSTEON_TLS_CERTIFICATE", str(pem))
+    monkeypatch.setenv("OSTEON_TLS_KEY", str(key))
+    with pytest.raises(UsageError, match=r"OSTEON_TLS_KEY must be .* without a passphrase") as said:
+        serve()
+    assert str(tmp_path) not in str(said.value)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_an_address_beyond_this_machine_is_refused_and_says_why(host: str) -> None:
     with pytest.raises(
@@ -166,6 +215,46 @@ def test_an_address_beyond_this_machine_is_refused_and_says_why(host: str) -> No
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="must be an address of this machine"):
         serve(host="not an address")
+
+
+def test_an_address_of_another_machine_is_wrong_usage_and_not_a_taken_port() -> None:
+    with pytest.raises(UsageError, match="host must be an address of this machine; it is not"):
+        serve(host="192.0.2.1")
+
+
+def test_of_two_services_that_start_at_once_on_one_port_one_is_told_why_it_ends(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = str(found.getsockname()[1])
+    folders = [tmp_path / "one", tmp_path / "other"]  # a registry for each
+    for folder in folders:
+        folder.mkdir()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "osteon", "serve", "--port", port, "--json"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for folder in folders
+    ]
+    try:
+        while all(process.poll() is None for process in both):
+            time.sleep(0.1)
+        (ended,) = [process for process in both if process.poll() is not None]
+        (served,) = [process for process in both if process is not ended]
+        said, log = ended.communicate()
+        assert ended.returncode == 3
+        assert json.loads(said)["error"]["message"].startswith(f"port must be free; {port} ")
+        assert "Traceback" not in log
+        assert served.stdout is not None
+        assert json.loads(served.stdout.readline())["url"].endswith(port)
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
 
 
 def test_a_port_that_is_taken_is_a_failure_outside(tmp_path: Path) -> None:
@@ -182,6 +271,7 @@ def test_a_model_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "bundle" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_model_and_names_at_once_are_wrong_usage() -> None:

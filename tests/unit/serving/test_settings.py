@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -76,3 +78,60 @@ def test_what_is_not_in_the_catalogue_is_counted_and_not_shown(
     with pytest.raises(UsageError, match=r"OSTEON_MENU must .* names not in it: 2") as raised:
         read_settings()
     assert "4711" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "proxies", ["*", "10.0.0.1,proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1/33"]
+)
+def test_trusted_proxies_are_addresses_and_never_everybody(
+    monkeypatch: pytest.MonkeyPatch, proxies: str
+) -> None:
+    monkeypatch.setenv("OSTEON_TRUSTED_PROXIES", proxies)
+    with pytest.raises(
+        UsageError, match="OSTEON_TRUSTED_PROXIES must be addresses or networks of proxies"
+    ) as raised:
+        read_settings()
+    assert proxies not in str(raised.value)
+
+
+def test_a_network_of_proxies_may_be_written_by_any_of_its_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OSTEON_TRUSTED_PROXIES", "10.1.2.3/16, 192.0.2.1, fd00::1")
+    assert read_settings().trusted_proxies == ("10.1.0.0/16", "192.0.2.1/32", "fd00::1/128")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("PORT", "99999", "(at most 65535)"),
+        ("PORT", "-47110", "(at least 0)"),
+        ("PORT", "one-4711", "(a whole number)"),
+        ("AUTHENTICATION", "secret-4711", "(one of 'none' or 'required')"),
+        ("AUDIT_RETENTION_DAYS", "9" * 30, "(at most 36500)"),
+        ("REGISTRY_POLL_SECONDS", "9" * 30, "(at most 86400)"),
+        ("SHUTDOWN_SECONDS", "9" * 400, "(at most 86400)"),
+        ("REQUESTS_PER_MINUTE", "9" * 400, "(at most 1000000)"),
+        ("SESSION_HOURS", "9" * 30, "(at most 8760)"),
+        ("SESSION_IDLE_MINUTES", "9" * 30, "(at most 525600)"),
+        ("PUBLIC_URL", "nonsense-4711", "must be an http or https address with a host"),
+    ],
+)
+def test_a_broken_rule_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, rule: str
+) -> None:
+    monkeypatch.setenv(f"OSTEON_{name}", value)
+    with pytest.raises(UsageError, match=re.escape(f"OSTEON_{name} {rule}.")) as raised:
+        read_settings()
+    assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://", "https:osteon.example", "ftp://osteon.example", "https://osteon:port"]
+)
+def test_a_public_url_has_a_host_that_a_browser_can_reach(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("OSTEON_PUBLIC_URL", url)
+    with pytest.raises(UsageError, match="OSTEON_PUBLIC_URL must be an http or https address"):
+        read_settings()

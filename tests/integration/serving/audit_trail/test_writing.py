@@ -14,9 +14,10 @@ from sqlalchemy import delete, func, select, text, update
 
 from audit_records import EVENT, check, fill, numbered
 from data_schema.errors import OutsideError, UsageError
+from serving.access.api_keys import list_keys
 from serving.audit.opening import open_trail
 from serving.audit.trail import AuditTrail, Entry
-from serving.database import open_database
+from serving.database import database_at, open_database
 from serving.settings import Settings
 from serving.tables import RECORDS
 
@@ -106,7 +107,10 @@ def test_a_newer_databases_tables_are_refused(settings: Settings, trail: AuditTr
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://secret@host/name", "secret", "sqlite://", "sqlite:///:memory:", ""],
+    [
+        *("mysql://secret@host/name", "secret", "sqlite://", "sqlite:///:memory:", ""),
+        *("postgresql://a:secret@host:port/name", "postgresql://a:secret@/name?port=secret"),
+    ],
 )
 def test_a_url_of_no_such_database_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(UsageError, match="OSTEON_DATABASE_URL must") as raised:
@@ -114,11 +118,27 @@ def test_a_url_of_no_such_database_is_refused_without_being_shown(url: str) -> N
     assert "secret" not in str(raised.value)
 
 
-def test_a_database_that_does_not_answer_is_a_failure_outside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", ["", "&secret=4711"])
+def test_a_database_that_does_not_answer_is_a_failure_outside(tmp_path: Path, more: str) -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(OutsideError, match="database must answer") as raised:
-        open_database(f"postgresql://secret@/name?host={tmp_path}")
+    with pytest.raises(
+        OutsideError, match=r"database must answer.* Check OSTEON_DATABASE_URL: host"
+    ) as raised:
+        open_database(f"postgresql://secret@/name?host={tmp_path}{more}")
     assert "secret" not in str(raised.value)
+
+
+def test_who_states_a_database_that_is_not_there_is_told_what_to_check(postgresql: str) -> None:
+    with pytest.raises(OutsideError, match="Check OSTEON_DATABASE_URL"):
+        open_database(postgresql.format(name="nowhere"))
+
+
+def test_a_database_that_was_reached_is_not_said_to_be_stated_wrongly(
+    new_postgresql_database: Any,
+) -> None:
+    empty = database_at(new_postgresql_database())
+    with closing(empty), pytest.raises(OutsideError, match=r"\(UndefinedTable\)\.$"):
+        list_keys(empty)
 
 
 def test_only_the_owner_can_read_what_the_trail_keeps(tmp_path: Path) -> None:

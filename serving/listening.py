@@ -1,0 +1,74 @@
+"""The socket that callers reach the service at: taken first, opened once there is what to serve."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from data_schema.errors import OutsideError, UsageError
+
+__all__ = ["bound", "listen"]
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket that has its address and that nobody can reach yet.
+
+    Parameters
+    ----------
+    host : str
+        Name or address of this machine.
+    port : int
+        0 takes any free one.
+
+    Returns
+    -------
+    socket
+
+    Raises
+    ------
+    UsageError
+        If the host is not this machine.
+    OutsideError
+        If the port cannot be taken.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
+    listener = socket.socket(family, kind, proto)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError("host must be an address of this machine; it is not.") from None
+        raise _taken(port, error) from None
+    return listener
+
+
+def listen(listener: socket.socket) -> None:
+    """Let callers in, to wait until a worker answers.
+
+    Parameters
+    ----------
+    listener : socket
+        As `bound` gives it.
+
+    Raises
+    ------
+    OutsideError
+        If another service that was started at the same moment listens there by now.
+    """
+    try:
+        listener.listen()
+    except OSError as error:
+        raise _taken(listener.getsockname()[1], error) from None
+
+
+def _taken(port: int, error: OSError) -> OutsideError:
+    return OutsideError(
+        f"port must be free; {port} could not be taken ({error.strerror}). Choose another."
+    )
