@@ -196,7 +196,11 @@ class AuditTrail:
         if signed == head or (signed is None and seq == 0):
             return head
         if signed is None:
-            reason = "the database holds records, and the signed head is missing or of another key"
+            reason = (
+                "the database holds records, and the signed head is missing or of another key: "
+                "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR if the trail "
+                "began without it"
+            )
         elif signed.seq > seq:
             reason = "the signed head knows records that the database does not hold"
         elif not (_holds(connection, head) and _holds(connection, signed)):

@@ -142,6 +142,18 @@ def test_pruning_keeps_what_is_young(audit: Callable[..., Any]) -> None:
     assert audit("prune", "--json", OSTEON_AUDIT_RETENTION_DAYS="0").code == 2
 
 
+def test_a_key_that_is_set_later_must_be_the_trails_own(
+    audit: Callable[..., Any], settings: Settings
+) -> None:
+    refused = audit("prune", OSTEON_AUDIT_KEY="another key, long enough")
+    assert refused.code == 1
+    assert "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR" in refused.err
+    assert "another key, long" not in refused.err
+    own = (settings.state_dir / "audit.key").read_text()
+    assert own not in refused.err
+    assert audit("prune", OSTEON_AUDIT_KEY=own).code == 0
+
+
 def test_a_service_that_cannot_go_on_says_so_until_the_trail_is_adopted(
     audit: Callable[..., Any], settings: Settings
 ) -> None:
