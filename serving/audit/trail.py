@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -20,6 +21,8 @@ from serving.tables import CHECKPOINT, HEAD, RECORDS
 __all__ = ["AuditTrail", "Entry", "Recorded"]
 
 Beside = Callable[[Connection], object]
+
+_SECONDS_UNREADY = 10
 
 _HEAD = select(HEAD.c.seq, HEAD.c.mac).with_for_update()
 _MOVE_HEAD = (
@@ -87,6 +90,7 @@ class AuditTrail:
         self._queue: deque[_Waiting] = deque()
         self._committing = threading.Lock()
         self._started = False
+        self._failed_until = 0.0
 
     def start(self) -> None:
         """Make the database ready and see that the trail is whole; `append_all` does it if need be.
@@ -138,8 +142,13 @@ class AuditTrail:
         return waiting.recorded
 
     def check(self) -> None:
-        """Raise as `append_all` would, if nothing could be added now."""
+        """Raise as `append_all` would, if nothing could be added now or a moment ago.
+
+        A disk that is full is seen by writing alone, and this writes nothing.
+        """
         with self._committing:
+            if monotonic() < self._failed_until:
+                raise OutsideError("The audit trail must take records; it took none just now.")
             if not self._started:
                 self._start()
             with self._head_file.held(), self.database.writing() as connection:
@@ -178,7 +187,10 @@ class AuditTrail:
                 self._head_file.write(head)
             for waiting in together:
                 waiting.recorded = [recorded.popleft() for _ in waiting.entries]
+            self._failed_until = 0.0
         except BaseException as error:
+            if isinstance(error, OutsideError):
+                self._failed_until = monotonic() + _SECONDS_UNREADY
             for waiting in together:
                 waiting.failed = error
             raise
