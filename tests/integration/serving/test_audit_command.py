@@ -104,6 +104,19 @@ def test_without_a_trail_there_is_nothing_to_verify(workplace: Any) -> None:
     assert "OSTEON_AUDIT_KEY" in answer.err
 
 
+@pytest.mark.parametrize("command", ["verify", "export", "prune", "adopt"])
+def test_a_database_that_is_not_there_is_not_made(workplace: Any, command: str) -> None:
+    folder = workplace.folder / "wrong"
+    answer = workplace.run(
+        *("audit", command, *(("--out", "events.ndjson") if command == "export" else ())),
+        OSTEON_STATE_DIR=str(folder),
+        OSTEON_AUDIT_KEY="a key of the tests, long enough",
+    )
+    assert answer.code == 3
+    assert "The database file must be there; there is none. Check OSTEON_STATE_DIR" in answer.err
+    assert not workplace.files()
+
+
 def test_the_export_is_fhir_and_holds_no_value(audit: Callable[..., Any], tmp_path: Path) -> None:
     out = tmp_path / "events.ndjson"
     assert audit("export", "--out", str(out), "--json").json == {"records": 4, "out": str(out)}
