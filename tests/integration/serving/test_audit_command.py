@@ -155,6 +155,50 @@ def test_pruning_keeps_what_is_young(audit: Callable[..., Any]) -> None:
     assert audit("prune", "--json", OSTEON_AUDIT_RETENTION_DAYS="0").code == 2
 
 
+def test_a_database_that_has_lost_its_head_is_not_whole(
+    audit: Callable[..., Any], settings: Settings
+) -> None:
+    tamper(settings, "DELETE FROM osteon_audit_head")
+    answer = audit("verify")
+    assert answer.code == 1
+    assert "[head] record 0: The database has lost its own head" in answer.out
+    assert "[changed]" not in answer.out
+    for command in ("adopt", "prune"):
+        answer = audit(command)
+        assert answer.code == 1
+        assert "must hold its own head" in answer.err
+
+
+@pytest.mark.parametrize("body", ["PatientSentinel", "[]", '{"action": "PatientSentinel"}'])
+def test_a_record_that_is_none_is_named_and_not_exported(
+    audit: Callable[..., Any], settings: Settings, tmp_path: Path, body: str
+) -> None:
+    changed = f"UPDATE osteon_audit_records SET body = '{body}' WHERE seq = 2"
+    tamper(settings, "DROP TRIGGER osteon_audit_no_change", changed.replace(":", r"\:"))
+    answer = audit("export", "--out", str(tmp_path / "events.ndjson"))
+    assert answer.code == 1
+    assert "record 2 is not the one that was written. Look at `osteon audit" in answer.err
+    assert "Sentinel" not in answer.err
+    answer = audit("verify")
+    assert answer.code == 1
+    assert "[changed] record 2" in answer.out
+
+
+@pytest.mark.parametrize("body", ["nothing", "[]"])
+def test_a_first_record_that_is_none_is_found_without_a_head(
+    audit: Callable[..., Any], settings: Settings, body: str
+) -> None:
+    tamper(
+        settings,
+        "DROP TRIGGER osteon_audit_no_change",
+        f"UPDATE osteon_audit_records SET body = '{body}' WHERE seq = 1",
+        "DELETE FROM osteon_audit_head",
+    )
+    answer = audit("verify")
+    assert answer.code == 1
+    assert "[changed] record 1" in answer.out
+
+
 def test_a_key_that_is_set_later_must_be_the_trails_own(
     audit: Callable[..., Any], settings: Settings
 ) -> None:
