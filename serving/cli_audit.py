@@ -89,7 +89,7 @@ def prune(as_json: JsonOption = False) -> None:
     from serving.settings import read_settings
 
     settings = read_settings()
-    trail = open_trail(settings)
+    trail = open_trail(settings, make=False)
     days = settings.audit_retention_days
     deleted = delete(trail, older_than_days=days, actor=acting_user())
     trail.close()
@@ -108,10 +108,10 @@ def adopt(as_json: JsonOption = False) -> None:
     from serving.settings import read_settings
 
     settings = read_settings()
+    database = database_of(settings)
     keys = audit_keys(settings, make=True)
-    trail = go_on(
-        database_of(settings), keys, HeadFile(head_path(settings), keys), actor=acting_user()
-    )
+    head_file = HeadFile(head_path(settings), keys)
+    trail = go_on(database, keys, head_file, actor=acting_user())
     trail.close()
     typer.echo(
         json.dumps({"adopted": True})

@@ -6,6 +6,7 @@ that a client sent is ever repeated in one, except the path of the field.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -36,6 +37,8 @@ __all__ = [
     "problem_response",
     "respond",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -195,6 +198,8 @@ async def _refused_by_framework(request: Request, error: Exception) -> JSONRespo
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    if status == 503 and not isinstance(error, NoChampion):
+        _LOG.warning("A request is answered with 503. %s", error)
     # Only these two were written for a client; another message may name a path or a host.
     listed = error.problems if isinstance(error, RequestBroken | NoChampion) else ()
     return respond(request.url.path, status, listed)

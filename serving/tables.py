@@ -229,5 +229,13 @@ def _sealed(connection: Connection) -> None:
     _METADATA.create_all(connection, tables=[SEALED], checkfirst=False)
 
 
-_STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards, _sealed)
+def _no_truncate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # SQLite has no TRUNCATE
+        connection.exec_driver_sql(
+            "CREATE TRIGGER osteon_audit_no_truncate BEFORE TRUNCATE ON osteon_audit_records "
+            "FOR EACH STATEMENT EXECUTE FUNCTION osteon_audit_append_only()"
+        )
+
+
+_STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards, _sealed, _no_truncate)
 """Never change one that was released: add another."""

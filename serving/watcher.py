@@ -26,7 +26,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Look at once, and then as often as the settings say."""
-    settings = read_settings(**json.loads(sys.stdin.readline()))
+    line = sys.stdin.readline()
+    if not line:
+        return
+    settings = read_settings(**json.loads(line))
     said = sys.stdout
     sys.stdout = sys.stderr  # what a library prints is no line of ours
     cache = ChampionCache(settings.model_dir)

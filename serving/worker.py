@@ -38,11 +38,14 @@ def main() -> None:
     """Serve until stdin ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     said, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no line of ours
-    first = json.loads(sys.stdin.readline())
+    line, plan = sys.stdin.readline(), sys.stdin.readline()
+    if not plan:  # the supervisor could not begin, and has said why
+        return
+    first = json.loads(line)
     try:
         settings = read_settings(**first["settings"])
         app = create_app(settings, buckets=Buckets(first["buckets"]))
-        _follow(app, settings, sys.stdin.readline(), said)
+        _follow(app, settings, plan, said)
     except OsteonError as error:
         _say(said, Told(failure=Failure.of(error)))
         sys.exit(1)

@@ -7,6 +7,7 @@ route is closed until somebody opens it.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from serving.access.client_tokens import ClientTokens
 
 __all__ = ["Credentials", "Gatekeeper", "LoopbackGate", "page_or_front"]
+
+_LOG = logging.getLogger(__name__)
 
 _PUBLIC = frozenset({"/health/live", "/health/ready"})
 _DISCOVERY = "/cds-services"
@@ -133,7 +136,8 @@ class Gatekeeper:
         if scope["type"] == "http":
             try:
                 refusal = await self._refusal(scope)
-            except OsteonError:
+            except OsteonError as error:
+                _LOG.warning("A request is answered with 503. %s", error)
                 refusal = (503, {})
             if refusal is not None:
                 status, headers = refusal

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
-from serving.audit.head import Head, HeadFile
+from serving.audit.head import HeadFile
 from serving.audit.record import AuditEvent, AuditKeys
-from serving.audit.trail import AuditTrail
+from serving.audit.trail import AuditTrail, database_head
 from serving.database import Database
-from serving.tables import HEAD
 
 __all__ = ["adopt"]
 
@@ -33,15 +30,17 @@ def adopt(database: Database, keys: AuditKeys, head_file: HeadFile, *, actor: st
 
     Raises
     ------
+    GateError
+        If the database has lost its own head.
     OutsideError
         If the database or the head fails.
     """
     known = head_file.read()
     with head_file.held():
         with database.reading() as connection:
-            seq, mac = connection.execute(select(HEAD.c.seq, HEAD.c.mac)).one()
-        head_file.write(Head(seq, mac), to_disk=True)
+            head = database_head(connection)
+        head_file.write(head, to_disk=True)
     trail = AuditTrail(database, keys, head_file)
-    detail = {"database_head": seq, "signed_head": "none" if known is None else known.seq}
+    detail = {"database_head": head.seq, "signed_head": "none" if known is None else known.seq}
     trail.append(AuditEvent(action="adopted", actor=actor, status="ok", detail=detail))
     return trail

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from data_schema.errors import GateError
 from serving.database import Database
 from serving.tables import RECORDS
 
@@ -67,15 +68,27 @@ def audit_events(database: Database) -> Iterator[dict[str, Any]]:
 
     Raises
     ------
+    GateError
+        If a record is not the one that was written.
     OutsideError
         If the database fails.
     """
     with database.reading() as connection:
         rows = connection.execution_options(yield_per=_AT_ONCE).execute(
-            select(RECORDS.c.body, RECORDS.c.mac).order_by(RECORDS.c.seq)
+            select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).order_by(RECORDS.c.seq)
         )
-        for body, mac in rows:
-            yield audit_event(json.loads(body), mac)
+        for seq, body, mac in rows:
+            yield _as_written(seq, body, mac)
+
+
+def _as_written(seq: int, body: str, mac: str) -> dict[str, Any]:
+    try:
+        return audit_event(json.loads(body), mac)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise GateError(
+            f"Every record must be as it was written; record {seq} is not the one that was "
+            "written. Look at `osteon audit verify`."
+        ) from None
 
 
 def audit_event(record: Mapping[str, Any], mac: str) -> dict[str, Any]:

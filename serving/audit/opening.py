@@ -10,7 +10,7 @@ from data_schema.errors import OutsideError, UsageError
 from serving.audit.head import HeadFile
 from serving.audit.record import AuditKeys
 from serving.audit.trail import AuditTrail
-from serving.database import Database, database_at, open_database
+from serving.database import Database, database_at
 from serving.settings import Settings
 
 __all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
@@ -19,12 +19,14 @@ _SHORTEST_KEY = 16
 _KEY_FILE = "audit.key"
 
 
-def open_trail(settings: Settings) -> AuditTrail:
-    """Open the audit trail that the settings name, making it where there is none.
+def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
+    """Open the audit trail that the settings name.
 
     Parameters
     ----------
     settings : Settings
+    make : bool
+        Whether to make it where there is none.
 
     Returns
     -------
@@ -37,8 +39,11 @@ def open_trail(settings: Settings) -> AuditTrail:
     GateError
         If records of the trail are missing or changed.
     OutsideError
-        If the database or the folder of the state fails.
+        If the database or the folder of the state fails, or there is no database and none is to be
+        made.
     """
+    if not make:
+        database_of(settings).close()
     trail = trail_at(settings)
     try:
         trail.start()
@@ -73,8 +78,31 @@ def trail_at(settings: Settings) -> AuditTrail:
 
 
 def database_of(settings: Settings) -> Database:
-    """Open the database that the settings name: by default a file in the folder of the state."""
-    return open_database(_url(settings))
+    """Return the database that the settings name, which a service has made.
+
+    Parameters
+    ----------
+    settings : Settings
+        By default it is a file in the folder of the state.
+
+    Returns
+    -------
+    Database
+
+    Raises
+    ------
+    UsageError
+        If the database's URL is wrong.
+    OutsideError
+        If there is no such file.
+    """
+    database = database_at(_url(settings))
+    if database.is_missing:
+        raise OutsideError(
+            "The database file must be there; there is none. Check OSTEON_STATE_DIR and "
+            "OSTEON_DATABASE_URL."
+        )
+    return database
 
 
 def _url(settings: Settings) -> str:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -17,11 +18,13 @@ from serving.audit.record import AuditEvent, AuditKeys, now
 from serving.database import Database
 from serving.tables import CHECKPOINT, HEAD, RECORDS
 
-__all__ = ["AuditTrail", "Entry", "Recorded"]
+__all__ = ["AuditTrail", "Entry", "Recorded", "database_head"]
 
 Beside = Callable[[Connection], object]
 
-_HEAD = select(HEAD.c.seq, HEAD.c.mac).with_for_update()
+_SECONDS_UNREADY = 10
+
+_HEAD = select(HEAD.c.seq, HEAD.c.mac)
 _MOVE_HEAD = (
     update(HEAD).values(seq=bindparam("to_seq"), mac=bindparam("to_mac")).where(HEAD.c.id == 1)
 )
@@ -87,6 +90,7 @@ class AuditTrail:
         self._queue: deque[_Waiting] = deque()
         self._committing = threading.Lock()
         self._started = False
+        self._failed_until = 0.0
 
     def start(self) -> None:
         """Make the database ready and see that the trail is whole; `append_all` does it if need be.
@@ -138,8 +142,13 @@ class AuditTrail:
         return waiting.recorded
 
     def check(self) -> None:
-        """Raise as `append_all` would, if nothing could be added now."""
+        """Raise as `append_all` would, if nothing could be added now or a moment ago.
+
+        A disk that is full is seen by writing alone, and this writes nothing.
+        """
         with self._committing:
+            if monotonic() < self._failed_until:
+                raise OutsideError("The audit trail must take records; it took none just now.")
             if not self._started:
                 self._start()
             with self._head_file.held(), self.database.writing() as connection:
@@ -178,7 +187,10 @@ class AuditTrail:
                 self._head_file.write(head)
             for waiting in together:
                 waiting.recorded = [recorded.popleft() for _ in waiting.entries]
+            self._failed_until = 0.0
         except BaseException as error:
+            if isinstance(error, OutsideError):
+                self._failed_until = monotonic() + _SECONDS_UNREADY
             for waiting in together:
                 waiting.failed = error
             raise
@@ -191,13 +203,16 @@ class AuditTrail:
 
         Every time, since the next head would hide what is missing; `verify` says where.
         """
-        seq, mac = connection.execute(_HEAD).one()
-        head, signed = Head(seq, mac), self._head_file.read()
-        if signed == head or (signed is None and seq == 0):
+        head, signed = database_head(connection, lock=True), self._head_file.read()
+        if signed == head or (signed is None and head.seq == 0):
             return head
         if signed is None:
-            reason = "the database holds records, and the signed head is missing or of another key"
-        elif signed.seq > seq:
+            reason = (
+                "the database holds records, and the signed head is missing or of another key: "
+                "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR if the trail "
+                "began without it"
+            )
+        elif signed.seq > head.seq:
             reason = "the signed head knows records that the database does not hold"
         elif not (_holds(connection, head) and _holds(connection, signed)):
             reason = "the database and the signed head are of different trails"
@@ -243,6 +258,33 @@ class AuditTrail:
             connection.execute(_INSERT, rows)
             connection.execute(_MOVE_HEAD, {"to_seq": seq, "to_mac": mac})
         return recorded, Head(seq, mac)
+
+
+def database_head(connection: Connection, *, lock: bool = False) -> Head:
+    """Return the newest record that the database remembers.
+
+    Parameters
+    ----------
+    connection : Connection
+    lock : bool
+        Whether other machines that would add to the trail wait for the end of the transaction.
+
+    Returns
+    -------
+    Head
+
+    Raises
+    ------
+    GateError
+        If it remembers none, nor therefore where the trail began.
+    """
+    found = connection.execute(_HEAD.with_for_update() if lock else _HEAD).one_or_none()
+    if found is None:
+        raise GateError(
+            "The database must hold its own head of the audit trail; it has lost that. Look at "
+            "`osteon audit verify`, put a backup of the database back, then `osteon audit adopt`."
+        )
+    return Head(found.seq, found.mac)
 
 
 def _earlier(connection: Connection, key: str | None, keyed: Mapping[str, str]) -> str | None:

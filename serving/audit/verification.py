@@ -19,6 +19,7 @@ __all__ = ["Flaw", "Verification", "verify"]
 
 _LISTED = 100
 _AT_ONCE = 2_000
+_UNKNOWN = Head(0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,7 @@ def verify(
     """
     found = Verification()
     with database.reading() as connection:
-        head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one()
-        found.head = Head(head.seq, head.mac)
-        before = _start(connection, keys, found, Head(0, head.origin))
+        before = _start(connection, keys, found, _remembered(connection, found))
         seen = {before.seq: before.mac}
         for number, row in enumerate(_records(connection), start=1):
             before = _follow(row, before, keys, found)
@@ -121,9 +120,19 @@ def verify(
             if signed is not None and row.seq == signed.seq:
                 seen[row.seq] = row.mac
             if number % _AT_ONCE == 0:
-                progress(number, head.seq)
+                progress(number, found.head.seq)
     _check_end(found, before, signed, seen)
     return found
+
+
+def _remembered(connection: Connection, found: Verification) -> Head:
+    """Return the trail's origin, and note the newest record that the database remembers."""
+    head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one_or_none()
+    if head is None:
+        found.add("head", 0, "The database has lost its own head, and where the trail began.")
+        return _UNKNOWN
+    found.head = Head(head.seq, head.mac)
+    return Head(0, head.origin)
 
 
 def _start(connection: Connection, keys: AuditKeys, found: Verification, origin: Head) -> Head:
@@ -163,7 +172,7 @@ def _follow(row: Row[Any], before: Head, keys: AuditKeys, found: Verification) -
     if row.seq != before.seq + 1:
         count = row.seq - before.seq - 1
         found.add("gap", before.seq + 1, f"{count} records are missing.")
-    elif not hmac.compare_digest(row.mac.encode(), keys.chain(before.mac, row.body).encode()):
+    elif before is not _UNKNOWN and not _is_chained(row, before, keys):
         found.add("changed", row.seq, "The record is not the one that was written.")
     elif not _columns_agree(row):
         found.add("changed", row.seq, "A column of the record does not say what the record says.")
@@ -171,10 +180,17 @@ def _follow(row: Row[Any], before: Head, keys: AuditKeys, found: Verification) -
     return Head(row.seq, row.mac)
 
 
+def _is_chained(row: Row[Any], before: Head, keys: AuditKeys) -> bool:
+    return hmac.compare_digest(row.mac.encode(), keys.chain(before.mac, row.body).encode())
+
+
 def _columns_agree(row: Row[Any]) -> bool:
-    said = json.loads(row.body)
+    try:
+        said = json.loads(row.body)
+    except ValueError:  # of the first record, where nothing says what it is chained to
+        return False
     named = {"seq": row.seq, "prediction_id": row.prediction_id, "request_key": row.request_key}
-    return all(said.get(name) == value for name, value in named.items())
+    return isinstance(said, dict) and all(said.get(name) == value for name, value in named.items())
 
 
 def _check_end(

@@ -21,8 +21,10 @@ _OPEN = ConfigDict(extra="ignore", frozen=True)
 FhirId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9.\-]*[A-Za-z0-9\-][A-Za-z0-9.\-]*$", max_length=64)
 ]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-Short = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+# Without NUL, which no text of PostgreSQL can hold.
+_KEPT = r"^[^\x00]*$"
+Text = Annotated[str, StringConstraints(pattern=_KEPT, min_length=1, max_length=2_000)]
+Short = Annotated[str, StringConstraints(pattern=_KEPT, min_length=1, max_length=255)]
 Uuid = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
 ]

@@ -104,6 +104,19 @@ def test_without_a_trail_there_is_nothing_to_verify(workplace: Any) -> None:
     assert "OSTEON_AUDIT_KEY" in answer.err
 
 
+@pytest.mark.parametrize("command", ["verify", "export", "prune", "adopt"])
+def test_a_database_that_is_not_there_is_not_made(workplace: Any, command: str) -> None:
+    folder = workplace.folder / "wrong"
+    answer = workplace.run(
+        *("audit", command, *(("--out", "events.ndjson") if command == "export" else ())),
+        OSTEON_STATE_DIR=str(folder),
+        OSTEON_AUDIT_KEY="a key of the tests, long enough",
+    )
+    assert answer.code == 3
+    assert "The database file must be there; there is none. Check OSTEON_STATE_DIR" in answer.err
+    assert not workplace.files()
+
+
 def test_the_export_is_fhir_and_holds_no_value(audit: Callable[..., Any], tmp_path: Path) -> None:
     out = tmp_path / "events.ndjson"
     assert audit("export", "--out", str(out), "--json").json == {"records": 4, "out": str(out)}
@@ -140,6 +153,62 @@ def test_an_export_that_cannot_be_written_is_a_failure_outside(
 def test_pruning_keeps_what_is_young(audit: Callable[..., Any]) -> None:
     assert audit("prune", "--json").json == {"deleted": 0, "older_than_days": 3653}
     assert audit("prune", "--json", OSTEON_AUDIT_RETENTION_DAYS="0").code == 2
+
+
+def test_a_database_that_has_lost_its_head_is_not_whole(
+    audit: Callable[..., Any], settings: Settings
+) -> None:
+    tamper(settings, "DELETE FROM osteon_audit_head")
+    answer = audit("verify")
+    assert answer.code == 1
+    assert "[head] record 0: The database has lost its own head" in answer.out
+    assert "[changed]" not in answer.out
+    for command in ("adopt", "prune"):
+        answer = audit(command)
+        assert answer.code == 1
+        assert "must hold its own head" in answer.err
+
+
+@pytest.mark.parametrize("body", ["PatientSentinel", "[]", '{"action": "PatientSentinel"}'])
+def test_a_record_that_is_none_is_named_and_not_exported(
+    audit: Callable[..., Any], settings: Settings, tmp_path: Path, body: str
+) -> None:
+    changed = f"UPDATE osteon_audit_records SET body = '{body}' WHERE seq = 2"
+    tamper(settings, "DROP TRIGGER osteon_audit_no_change", changed.replace(":", r"\:"))
+    answer = audit("export", "--out", str(tmp_path / "events.ndjson"))
+    assert answer.code == 1
+    assert "record 2 is not the one that was written. Look at `osteon audit" in answer.err
+    assert "Sentinel" not in answer.err
+    answer = audit("verify")
+    assert answer.code == 1
+    assert "[changed] record 2" in answer.out
+
+
+@pytest.mark.parametrize("body", ["nothing", "[]"])
+def test_a_first_record_that_is_none_is_found_without_a_head(
+    audit: Callable[..., Any], settings: Settings, body: str
+) -> None:
+    tamper(
+        settings,
+        "DROP TRIGGER osteon_audit_no_change",
+        f"UPDATE osteon_audit_records SET body = '{body}' WHERE seq = 1",
+        "DELETE FROM osteon_audit_head",
+    )
+    answer = audit("verify")
+    assert answer.code == 1
+    assert "[changed] record 1" in answer.out
+
+
+def test_a_key_that_is_set_later_must_be_the_trails_own(
+    audit: Callable[..., Any], settings: Settings
+) -> None:
+    refused = audit("prune", OSTEON_AUDIT_KEY="another key, long enough")
+    assert refused.code == 1
+    assert "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR" in refused.err
+    assert "another key, long" not in refused.err
+    own = (settings.state_dir / "audit.key").read_text()
+    assert own not in refused.err
+    assert audit("prune", OSTEON_AUDIT_KEY=own).code == 0
 
 
 def test_a_service_that_cannot_go_on_says_so_until_the_trail_is_adopted(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,6 +185,56 @@ def test_what_cannot_be_recorded_is_not_answered(client: httpx.Client, settings:
     assert answer.status_code == 503
     assert "risk" not in answer.text
     assert len(records(settings)) == 1
+
+
+def fill_up(settings: Settings) -> None:
+    """Have the database refuse to write a record, as a full disk does, and still be read."""
+    full = (
+        "CREATE TRIGGER full BEFORE INSERT ON osteon_audit_records "
+        "BEGIN SELECT RAISE(FAIL, 'disk is full of PatientSentinel'); END"
+    )
+    with closing(database_of(settings)) as database, database.writing() as connection:
+        connection.exec_driver_sql(full)
+
+
+def free(settings: Settings) -> None:
+    with closing(database_of(settings)) as database, database.writing() as connection:
+        connection.exec_driver_sql("DROP TRIGGER full")
+
+
+def test_while_the_disk_is_full_it_is_not_ready_and_the_log_says_why(
+    serve: Any,
+    tmp_path: Path,
+    mortality: ServedModel,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(state_dir=tmp_path)
+    client = serve(create_app(settings, models=[mortality]))
+    fill_up(settings)
+    assert client.post("/v1/predict", json=VALID).status_code == 503
+    assert "503. The database must answer; it did not (IntegrityError)." in caplog.text
+    assert "Sentinel" not in caplog.text
+    assert client.get("/health/ready").status_code == 503
+    free(settings)
+    later = monotonic() + 11
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.audit.trail.monotonic", lambda: later)
+        assert client.get("/health/ready").status_code == 200
+    assert client.get("/health/ready").status_code == 503
+    assert client.post("/v1/predict", json=VALID).status_code == 200
+    assert client.get("/health/ready").status_code == 200
+
+
+def test_who_cannot_be_turned_away_on_record_is_told_503_and_the_log_says_why(
+    serve: Any, tmp_path: Path, mortality: ServedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(state_dir=tmp_path, authentication="required")
+    client = serve(create_app(settings, models=[mortality]))
+    fill_up(settings)
+    assert client.post("/v1/predict", json=VALID).status_code == 503
+    assert "503. The database must answer; it did not (IntegrityError)." in caplog.text
+    assert client.get("/health/ready").status_code == 503
 
 
 def test_a_repeated_request_gets_its_first_answer_and_leaves_one_record(

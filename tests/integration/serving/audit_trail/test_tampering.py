@@ -132,6 +132,18 @@ def test_a_head_that_was_kept_elsewhere_finds_what_was_set_back_here(
         assert rules(verify(database, keys, elsewhere)) == [("truncated", 4)]
 
 
+def test_a_databases_own_head_that_is_lost_is_found_and_nothing_goes_on(
+    trail: AuditTrail, settings: Settings
+) -> None:
+    fill(trail, 3)
+    tamper(settings, delete(HEAD))
+    found = check(settings)
+    assert {rule for rule, _ in rules(found)} == {"head"}
+    assert found.records == 3
+    with pytest.raises(GateError, match="must hold its own head"):
+        trail.append(EVENT)
+
+
 def test_another_key_finds_everything_changed(trail: AuditTrail, settings: Settings) -> None:
     fill(trail, 3)
     other = Settings.model_validate(settings.model_dump() | {"audit_key": "another long key..."})

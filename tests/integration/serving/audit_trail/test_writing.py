@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
-from audit_records import EVENT, check, fill, numbered
+from audit_records import EVENT, check, fill, numbered, settings_of
 from data_schema.errors import OutsideError, UsageError
 from serving.access.api_keys import list_keys
 from serving.audit.opening import open_trail
@@ -37,6 +37,26 @@ def test_the_database_itself_refuses_to_change_a_record(
     with pytest.raises(OutsideError, match="database must answer"), trail.database.writing() as c:
         c.execute(statement)
     assert check(settings).records == 3
+
+
+def test_postgresql_refuses_to_empty_the_table_also_of_an_older_database(
+    tmp_path: Path, new_postgresql_database: Any
+) -> None:
+    settings = settings_of(tmp_path, new_postgresql_database())
+    with closing(open_trail(settings)) as trail:
+        fill(trail, 3)
+        with trail.database.writing() as connection:
+            connection.execute(
+                text("DROP TRIGGER osteon_audit_no_truncate ON osteon_audit_records")
+            )
+            connection.execute(text("DELETE FROM osteon_schema WHERE version = 4"))
+    with closing(open_trail(settings)) as trail:
+        with pytest.raises(OutsideError), trail.database.writing() as connection:
+            connection.execute(text("TRUNCATE osteon_audit_records"))
+        trail.append(EVENT)
+    found = check(settings)
+    assert found.ok
+    assert found.records == 4
 
 
 def test_what_belongs_to_a_record_is_written_with_it_or_not_at_all(
@@ -101,7 +121,7 @@ def test_an_older_databases_tables_are_kept(settings: Settings, trail: AuditTrai
 def test_a_newer_databases_tables_are_refused(settings: Settings, trail: AuditTrail) -> None:
     with trail.database.writing() as connection:
         connection.execute(text("INSERT INTO osteon_schema VALUES (99)"))
-    with pytest.raises(UsageError, match="must be of version 3 or older; it is of version 99"):
+    with pytest.raises(UsageError, match="must be of version 4 or older; it is of version 99"):
         open_trail(settings)
 
 

@@ -174,6 +174,12 @@ def test_cards_feedback_and_tokens_stand_on_either_database(
         "outcomeTimestamp": "2026-11-01T08:00:00Z",
     }
     path = f"{SERVICE}/feedback"
+    # PostgreSQL keeps no NUL in a text; its refusal must not pass for a database that fails.
+    for why in ({"userComment": "a\0b"}, {"reason": {"code": "a\0b", "system": "urn:x"}}):
+        sent = {"feedback": [said | {"overrideReason": why}]}
+        answer = client.post(path, json=sent, headers=signed(aud=PUBLIC + path))
+        assert answer.status_code == 422
+    assert client.get("/health/ready").status_code == 200
     answer = client.post(path, json={"feedback": [said]}, headers=signed(aud=PUBLIC + path))
     assert answer.status_code == 200
     with closing(open_trail(settings)) as trail:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,3 +46,18 @@ def test_a_limit_is_one_whichever_worker_answers(
     assert set(answers) == {200, 429}
     # What is counted in the same microsecond may go uncounted; three limits would be 60.
     assert 20 <= answers.count(200) <= 20 + 20 * minutes + 3
+
+
+def test_a_service_that_cannot_begin_says_why_and_nothing_else(site: Any, tmp_path: Path) -> None:
+    state = {"OSTEON_STATE_DIR": str(tmp_path / "state"), "OSTEON_GATE_KEY": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "osteon", "serve", "--port", "0", "--workers", "2"],
+        cwd=site.folder,
+        env=os.environ | site.environment | state,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert "OSTEON_GATE_KEY must" in done.stderr
+    assert "Traceback" not in done.stderr
