@@ -28,9 +28,10 @@ class SentOutcome(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prediction_id: Annotated[str, StringConstraints(min_length=26, max_length=26)] = Field(
-        description="Of the answer."
-    )
+    # Letters and digits: no text of PostgreSQL can hold a NUL.
+    prediction_id: Annotated[
+        str, StringConstraints(min_length=26, max_length=26, pattern="^[0-9A-Za-z]*$")
+    ] = Field(description="Of the answer.")
     outcome: Name = Field(description="As the prediction states it.", examples=["mortality"])
     event: Annotated[Literal[0, 1, 2], BeforeValidator(_no_flag)] = Field(
         description="0 not by then and no longer followed (censored), 1 it happened, 2 the "

@@ -310,6 +310,7 @@ def test_what_happened_is_kept_beside_the_risk_and_audited_without_it(
     [
         ({"prediction_id": "0" * 26}, ("prediction_id", "unknown")),
         ({"prediction_id": "short"}, ("prediction_id", "text_length")),
+        ({"prediction_id": "\0" * 26}, ("prediction_id", "invalid")),
         ({"outcome": "fracture"}, ("outcome", "not_predicted")),
         ({"event": 2}, ("event", "not_allowed")),
         ({"event": 3}, ("event", "not_allowed")),
