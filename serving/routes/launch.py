@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict
 from data_schema.errors import OutsideError
 from serving.access.code_flow import SignInRefused
 from serving.audit.record import AuditEvent
-from serving.routes.sign_in import came_back, said, sent_away, session_of, sign_in_of
+from serving.routes.sign_in import (
+    came_back,
+    said,
+    sent_away,
+    session_of,
+    sign_in_of,
+    unreachable,
+)
 from serving.schemas import Time
 from serving.smart.form_record import FormRecord, form_record
 from serving.smart.reading import FhirSource
@@ -29,8 +36,8 @@ def launch(request: Request, iss: str = "", launch: str = "") -> Response:
     except SignInRefused as refused:
         way_in.browsers.refused(request.scope, refused.reason)
         return said(refused.reason)
-    except OutsideError:
-        return said("unreachable")
+    except OutsideError as error:
+        return unreachable(error)
     return sent_away(way_in, url, pending)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, HTTPException, Request
@@ -16,7 +17,9 @@ from serving.access.sign_in import SignedIn, SignIn
 from serving.page.rendering import door_page
 from serving.security_headers import PAGE_POLICY
 
-__all__ = ["came_back", "router", "said", "sent_away", "session_of", "sign_in_of"]
+__all__ = ["came_back", "router", "said", "sent_away", "session_of", "sign_in_of", "unreachable"]
+
+_LOG = logging.getLogger(__name__)
 
 # For browsers; programs send a key or a token.
 router = APIRouter(include_in_schema=False)
@@ -50,8 +53,8 @@ def sign_in(request: Request, to: str = "/") -> Response:
         return said("away")
     try:
         url, pending = way_in.begin(page_or_front(to))
-    except OutsideError:
-        return said("unreachable")
+    except OutsideError as error:
+        return unreachable(error)
     return sent_away(way_in, url, pending)
 
 
@@ -126,10 +129,16 @@ def came_back(
     except SignInRefused as refused:
         browsers.refused(request.scope, refused.reason)
         response = said(refused.reason)
-    except OutsideError:
-        response = said("unreachable")
+    except OutsideError as error:
+        response = unreachable(error)
     browsers.forget(response, state)
     return response
+
+
+def unreachable(error: OutsideError) -> Response:
+    """Return the page that says that nobody can sign in now; the log says why."""
+    _LOG.warning("Nobody can be let in. %s", error)
+    return said("unreachable")
 
 
 def said(why: str) -> Response:

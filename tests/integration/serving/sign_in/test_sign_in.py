@@ -211,11 +211,13 @@ def test_a_provider_that_does_not_answer_is_said_in_plain_words(
     service: Callable[..., tuple[httpx.Client, Settings]],
     provider: Any,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     client, _ = service()
     provider.about = {"issuer": "https://another.example"}
     answer = client.get("/sign-in")
     assert answer.status_code == 503
+    assert "Nobody can be let in. " in caplog.text
     assert "does not answer now" in answer.text
     assert provider.url not in answer.text
     provider.about = {}
