@@ -67,9 +67,10 @@ def _refuse_numbers(column: pd.Series, name: str) -> None:
     """Refuse numbers among objects, each of which would be a category of its own."""
     if column.dtype != object:
         return
-    count = int(column.map(lambda value: isinstance(value, int | float | np.number)).sum())
-    count -= int(column.map(lambda value: isinstance(value, float) and np.isnan(value)).sum())
-    count -= int(column.map(lambda value: isinstance(value, bool)).sum())
+    count = sum(
+        isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        for value in column.dropna()
+    )
     if count:
         raise DataError(
             f"{name} must be numeric or hold text; {count} of {len(column)} rows are numbers in a "

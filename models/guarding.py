@@ -100,13 +100,13 @@ def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
 
 
 def _judge_category(verdicts: Verdicts, table: Table, feature: Mapping[str, Any]) -> None:
-    """Warn of a category that training never showed."""
+    """Warn of a category that training never showed, or too few patients of."""
     known = {None, *feature["categories"]}
     verdicts.warn(
         np.array([text not in known for text in table.texts[feature["name"]]], dtype=bool),
         "unknown_category",
-        f"{feature['label']}: this category was not in the training cohort; "
-        "it counts as not measured.",
+        f"{feature['label']}: this category was not in the training cohort, or too rare there to "
+        "learn from; it counts as not measured.",
         feature["variable"],
     )
 

@@ -10,7 +10,7 @@ from data_schema.errors import OutsideError, UsageError
 from serving.audit.head import HeadFile
 from serving.audit.record import AuditKeys
 from serving.audit.trail import AuditTrail
-from serving.database import Database, database_at
+from serving.database import Database, database_at, open_database
 from serving.settings import Settings
 
 __all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
@@ -78,7 +78,7 @@ def trail_at(settings: Settings) -> AuditTrail:
 
 
 def database_of(settings: Settings) -> Database:
-    """Return the database that the settings name, which a service has made.
+    """Open the database that the settings name, which a service has made.
 
     Parameters
     ----------
@@ -92,17 +92,16 @@ def database_of(settings: Settings) -> Database:
     Raises
     ------
     UsageError
-        If the database's URL is wrong.
+        If the database's URL is wrong, or the database is of a newer version of Osteon.
     OutsideError
-        If there is no such file.
+        If there is no such file, or the database cannot be reached.
     """
-    database = database_at(_url(settings))
-    if database.is_missing:
+    if database_at(_url(settings)).is_missing:
         raise OutsideError(
             "The database file must be there; there is none. Check OSTEON_STATE_DIR and "
             "OSTEON_DATABASE_URL."
         )
-    return database
+    return open_database(_url(settings))
 
 
 def _url(settings: Settings) -> str:

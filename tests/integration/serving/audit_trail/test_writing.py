@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from sqlalchemy import delete, func, select, text, update
 from audit_records import EVENT, check, fill, numbered, settings_of
 from data_schema.errors import OutsideError, UsageError
 from serving.access.api_keys import list_keys
-from serving.audit.opening import open_trail
+from serving.audit.opening import database_of, open_trail
 from serving.audit.trail import AuditTrail, Entry
 from serving.database import database_at, open_database
 from serving.settings import Settings
@@ -118,11 +119,14 @@ def test_an_older_databases_tables_are_kept(settings: Settings, trail: AuditTrai
         assert connection.execute(select(func.count()).select_from(RECORDS)).scalar_one() == 2
 
 
-def test_a_newer_databases_tables_are_refused(settings: Settings, trail: AuditTrail) -> None:
+@pytest.mark.parametrize("door", [open_trail, database_of])
+def test_a_newer_databases_tables_are_refused(
+    settings: Settings, trail: AuditTrail, door: Callable[[Settings], object]
+) -> None:
     with trail.database.writing() as connection:
         connection.execute(text("INSERT INTO osteon_schema VALUES (99)"))
     with pytest.raises(UsageError, match="must be of version 4 or older; it is of version 99"):
-        open_trail(settings)
+        door(settings)
 
 
 @pytest.mark.parametrize(
