@@ -59,9 +59,11 @@ export function leave(why) {
 }
 
 async function signOut(why) {
+  // By what was known last: the page may leave before an answer that is awaited comes.
+  const session = latest ?? (await known());
   const response = await fetch(`/sign-out?why=${why}`, {
     method: "POST",
-    headers: await headers(),
+    headers: { "x-csrf-token": session.csrf },
     cache: "no-store",
     keepalive: true,
   });

@@ -40,6 +40,15 @@ def observation(number: int, loinc: str, value: float, unit: str, **changed: Any
     } | changed
 
 
+def ends_soon(page: Page, address: str) -> bool:
+    """Return whether a session ends: the page leaves at once, the server is told beside it."""
+    for _ in range(50):
+        if page.request.get(address).status == 401:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 @pytest.fixture
 def record(provider: Any) -> None:
     """The record of a patient, part of which cannot be read."""
@@ -116,12 +125,24 @@ def test_an_unused_page_warns_and_then_takes_everything_away(
     page.locator("#signing-out").wait_for()
     page.clock.run_for(60_000)
     page.get_by_text("Nobody used the page for a while").wait_for()
-    # The page leaves at once; that the session ends is told to the server beside it.
-    for _ in range(50):
-        if (status := page.request.get(f"{client.base_url}/page/session").status) != 200:
-            break
-        time.sleep(0.1)
-    assert status == 401
+    assert ends_soon(page, f"{client.base_url}/page/session")
+
+
+def test_the_session_ends_though_an_answer_about_it_is_awaited(
+    client: httpx.Client, browser: Windows
+) -> None:
+    page = browser().new_page()
+    page.clock.install()
+    page.goto(str(client.base_url))
+    page.get_by_text("Signed in: Dr. Ada Moreau").wait_for()
+    page.clock.run_for(50_000)
+    page.locator("h1").first.click()
+    page.route("**/page/session", lambda _: None)
+    with page.expect_request("**/page/session"):
+        page.clock.run_for(20_000)
+    page.clock.run_for(15 * 60_000)
+    page.get_by_text("Nobody used the page for a while").wait_for()
+    assert ends_soon(page, f"{client.base_url}/page/session")
 
 
 def test_a_session_that_ended_on_the_server_takes_the_page_away(
