@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert
 from ulid import ULID
 
+from data_schema.errors import GateError
 from serving.audit.record import AuditEvent, canonical
 from serving.audit.trail import AuditTrail, Entry, Recorded
 from serving.problems import Conflict, FieldProblem, RequestBroken
@@ -82,6 +83,8 @@ class Asked:
             If the caller used the key for another request.
         Conflict
             If the answer would no longer be that of the first time, since a model has changed.
+        GateError
+            If the record of the first time was changed since, or the trail is not whole.
         OutsideError
             If it cannot be recorded; then it must not be answered.
         """
@@ -151,6 +154,11 @@ def _risks_of(prediction_id: str | None, answer: Answered) -> Callable[[Connecti
 
 def _check_same(event: AuditEvent, recorded: Recorded) -> None:
     """Raise unless an earlier record under the same key is of the same request and models."""
+    if not recorded.body:
+        raise GateError(
+            f"The record of an {_FIELD} must be as it was written; it is not. Look at `osteon "
+            "audit verify`."
+        )
     if recorded.body.get("input") != event.input or recorded.body.get("route") != event.route:
         raise RequestBroken(
             [_problem("reused", "must not be used for another request; it was used for one")]

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -39,7 +40,7 @@ class Recorded:
     Parameters
     ----------
     body : mapping
-        What `AuditEvent.body` says, as JSON holds it.
+        What `AuditEvent.body` says, as JSON holds it; empty if an earlier record cannot be read.
     earlier : bool
         Whether the same caller's same `Idempotency-Key` had made it before, so nothing was added.
     """
@@ -235,7 +236,7 @@ class AuditTrail:
             event = entry.event
             earlier = _earlier(connection, event.request_key, keyed)
             if earlier is not None:
-                recorded.append(Recorded(json.loads(earlier), earlier=True))
+                recorded.append(Recorded(_as_written(earlier), earlier=True))
                 continue
             seq += 1
             body = event.body(seq=seq, at=at)
@@ -293,6 +294,16 @@ def _earlier(connection: Connection, key: str | None, keyed: Mapping[str, str]) 
         return None
     found: str | None = keyed.get(key)
     return found or connection.execute(_EARLIER, {"key": key}).scalar_one_or_none()
+
+
+def _as_written(body: str) -> dict[str, Any]:
+    """Return an earlier record that a request key has made, empty if it was changed since."""
+    try:
+        said: dict[str, Any] = json.loads(body)
+        datetime.fromisoformat(said["at"])
+        return said if isinstance(said["prediction_id"], str) else {}
+    except (ValueError, KeyError, TypeError):
+        return {}
 
 
 def _holds(connection: Connection, head: Head) -> bool:

@@ -11,8 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from audit_records import tamper
 from serving.app import create_app
 from serving.audit.opening import audit_keys, database_of, head_path
 from serving.schemas import PredictResponse
@@ -338,3 +339,15 @@ def test_the_file_of_the_database_is_made_durable(
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     with closing(database_of(settings)) as database, database.writing() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "{}", '{"at": "yesterday"}'])
+def test_a_key_whose_record_was_changed_is_answered_to_nobody(
+    client: httpx.Client, settings: Settings, body: str
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    assert client.post("/v1/predict", json=VALID, headers=key).status_code == 200
+    tamper(settings, update(RECORDS).values(body=body))
+    again = client.post("/v1/predict", json=VALID, headers=key)
+    assert (again.status_code, again.json()["type"]) == (503, "urn:osteon:problem:unavailable")
+    assert client.post("/v1/predict", json=VALID).status_code == 200
