@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -30,7 +29,9 @@ _MOVE_HEAD = (
     update(HEAD).values(seq=bindparam("to_seq"), mac=bindparam("to_mac")).where(HEAD.c.id == 1)
 )
 _INSERT = insert(RECORDS)
-_EARLIER = select(RECORDS.c.body).where(RECORDS.c.request_key == bindparam("key"))
+_EARLIER = select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).where(
+    RECORDS.c.request_key == bindparam("key")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Recorded:
     Parameters
     ----------
     body : mapping
-        What `AuditEvent.body` says, as JSON holds it; empty if an earlier record cannot be read.
+        What `AuditEvent.body` says, as JSON holds it; empty if an earlier record was changed.
     earlier : bool
         Whether the same caller's same `Idempotency-Key` had made it before, so nothing was added.
     """
@@ -234,9 +235,9 @@ class AuditTrail:
         keyed: dict[str, str] = {}
         for entry in entries:
             event = entry.event
-            earlier = _earlier(connection, event.request_key, keyed)
+            earlier = self._earlier(connection, event.request_key, keyed)
             if earlier is not None:
-                recorded.append(Recorded(_as_written(earlier), earlier=True))
+                recorded.append(Recorded(earlier, earlier=True))
                 continue
             seq += 1
             body = event.body(seq=seq, at=at)
@@ -259,6 +260,28 @@ class AuditTrail:
             connection.execute(_INSERT, rows)
             connection.execute(_MOVE_HEAD, {"to_seq": seq, "to_mac": mac})
         return recorded, Head(seq, mac)
+
+    def _earlier(
+        self, connection: Connection, key: str | None, keyed: Mapping[str, str]
+    ) -> dict[str, Any] | None:
+        """Return the record that a request key has made, in this transaction or before it.
+
+        Empty if it was changed since: it, its key or the record before it.
+        """
+        if key is None:
+            return None
+        said: dict[str, Any]
+        if key in keyed:
+            said = json.loads(keyed[key])
+            return said
+        found = connection.execute(_EARLIER, {"key": key}).one_or_none()
+        if found is None:
+            return None
+        before = _mac_of(connection, found.seq - 1)
+        if before is None or self.keys.chain(before, found.body) != found.mac:
+            return {}
+        said = json.loads(found.body)
+        return said if said.get("request_key") == key else {}
 
 
 def database_head(connection: Connection, *, lock: bool = False) -> Head:
@@ -288,22 +311,15 @@ def database_head(connection: Connection, *, lock: bool = False) -> Head:
     return Head(found.seq, found.mac)
 
 
-def _earlier(connection: Connection, key: str | None, keyed: Mapping[str, str]) -> str | None:
-    """Return the record that a request key has made, in this transaction or before it."""
-    if key is None:
-        return None
-    found: str | None = keyed.get(key)
-    return found or connection.execute(_EARLIER, {"key": key}).scalar_one_or_none()
-
-
-def _as_written(body: str) -> dict[str, Any]:
-    """Return an earlier record that a request key has made, empty if it was changed since."""
-    try:
-        said: dict[str, Any] = json.loads(body)
-        datetime.fromisoformat(said["at"])
-        return said if isinstance(said["prediction_id"], str) else {}
-    except (ValueError, KeyError, TypeError):
-        return {}
+def _mac_of(connection: Connection, seq: int) -> str | None:
+    """Return what the record after this one is chained to, None if that is lost."""
+    found: str | None
+    if seq == 0:
+        found = connection.execute(select(HEAD.c.origin)).scalar_one()
+        return found
+    kept, pruned = (select(t.c.mac).where(t.c.seq == seq) for t in (RECORDS, CHECKPOINT))
+    found = connection.execute(kept).scalar_one_or_none()
+    return found or connection.execute(pruned).scalar_one_or_none()
 
 
 def _holds(connection: Connection, head: Head) -> bool:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from audit_records import tamper
 from serving.app import create_app
@@ -341,13 +341,38 @@ def test_the_file_of_the_database_is_made_durable(
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
 
 
-@pytest.mark.parametrize("body", ["{", "[]", "{}", '{"at": "yesterday"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("{", "[]", "{}", '{"at": "yesterday"}'),
+        func.replace(RECORDS.c.body, '"prediction_id":"', '"prediction_id":"X'),
+        func.replace(RECORDS.c.body, '"at":"20', '"at":"19'),
+    ],
+)
 def test_a_key_whose_record_was_changed_is_answered_to_nobody(
-    client: httpx.Client, settings: Settings, body: str
+    client: httpx.Client, settings: Settings, body: Any
 ) -> None:
     key = {"Idempotency-Key": "one"}
     assert client.post("/v1/predict", json=VALID, headers=key).status_code == 200
+    (written,) = records(settings)
     tamper(settings, update(RECORDS).values(body=body))
+    if not isinstance(body, str):
+        assert records(settings) != [written]
     again = client.post("/v1/predict", json=VALID, headers=key)
     assert (again.status_code, again.json()["type"]) == (503, "urn:osteon:problem:unavailable")
     assert client.post("/v1/predict", json=VALID).status_code == 200
+
+
+def test_a_key_that_was_put_on_another_record_is_answered_to_nobody(
+    client: httpx.Client, settings: Settings
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    assert client.post("/v1/predict", json=VALID).status_code == 200
+    assert client.post("/v1/predict", json=VALID, headers=key).status_code == 200
+    (moved,) = (one["request_key"] for one in records(settings) if "request_key" in one)
+    tamper(
+        settings,
+        update(RECORDS).where(RECORDS.c.seq == 2).values(request_key=None),
+        update(RECORDS).where(RECORDS.c.seq == 1).values(request_key=moved),
+    )
+    assert client.post("/v1/predict", json=VALID, headers=key).status_code == 503

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
-from audit_records import check, fill, records, rules, tamper
+from audit_records import check, fill, numbered, records, rules, tamper
 from data_schema.errors import GateError
 from serving.audit.opening import open_trail
 from serving.audit.retention import prune
@@ -48,6 +49,21 @@ def test_a_trail_of_which_all_was_old_goes_on(half_old: AuditTrail, settings: Se
     with closing(open_trail(settings)) as again:
         fill(again, 1)
     assert check(settings).ok
+
+
+def test_a_request_key_is_known_although_the_record_before_its_own_is_gone(
+    trail: AuditTrail, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        aged(patch, "2001-01-01T00:00:00.000000+00:00")
+        fill(trail, 3)
+    keyed = replace(numbered(4), request_key="k" * 64)
+    first = trail.append(keyed)
+    assert prune(trail, older_than_days=30, actor="command:a") == 3
+    again = trail.append(keyed)
+    assert (again.earlier, again.body) == (True, first.body)
+    tamper(settings, update(CHECKPOINT).values(mac="0" * 64))
+    assert trail.append(keyed).body == {}
 
 
 def test_a_checkpoint_that_nobody_signed_is_found(half_old: AuditTrail, settings: Settings) -> None:
