@@ -88,6 +88,17 @@ class Database:
         """Whether it is a file that is not there."""
         return self.is_sqlite and not Path(self._engine.url.database or "").exists()
 
+    def is_empty(self) -> bool:
+        """Return whether it is there and nothing of Osteon's is in it.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        with self.reading() as connection:
+            return not tables.are_made(connection)
+
     def make(self) -> None:
         """Make and migrate the tables where that is needed, of SQLite the file too.
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     insert,
+    inspect,
     select,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "RISKS",
     "SEALED",
     "USED_TOKENS",
+    "are_made",
     "migrate",
 ]
 
@@ -181,6 +183,11 @@ _APPEND_ONLY = {
         "FOR EACH ROW EXECUTE FUNCTION osteon_audit_append_only()",
     ),
 }
+
+
+def are_made(connection: Connection) -> bool:
+    """Say whether a database holds the tables, of whatever version."""
+    return inspect(connection).has_table(_VERSION.name)
 
 
 def migrate(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import closing
 from pathlib import Path
 
 from data_schema.errors import OutsideError, UsageError
@@ -17,6 +18,7 @@ __all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
 
 _SHORTEST_KEY = 16
 _KEY_FILE = "audit.key"
+_TO_CHECK = "Check OSTEON_STATE_DIR and OSTEON_DATABASE_URL."
 
 
 def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
@@ -94,13 +96,13 @@ def database_of(settings: Settings) -> Database:
     UsageError
         If the database's URL is wrong, or the database is of a newer version of Osteon.
     OutsideError
-        If there is no such file, or the database cannot be reached.
+        If there is no such file, no trail in the database, or it cannot be reached.
     """
-    if database_at(_url(settings)).is_missing:
-        raise OutsideError(
-            "The database file must be there; there is none. Check OSTEON_STATE_DIR and "
-            "OSTEON_DATABASE_URL."
-        )
+    with closing(database_at(_url(settings))) as found:
+        if found.is_missing:
+            raise OutsideError(f"The database file must be there; there is none. {_TO_CHECK}")
+        if found.is_empty():  # a new trail in it would pass for a whole one
+            raise OutsideError(f"The database must hold an audit trail; it holds none. {_TO_CHECK}")
     return open_database(_url(settings))
 
 

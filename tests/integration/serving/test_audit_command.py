@@ -117,6 +117,28 @@ def test_a_database_that_is_not_there_is_not_made(workplace: Any, command: str) 
     assert not workplace.files()
 
 
+@pytest.mark.parametrize("command", ["verify", "export", "prune", "adopt"])
+def test_an_empty_database_is_no_trail_and_takes_none_over(
+    audit: Callable[..., Any],
+    settings: Settings,
+    database_url: str,
+    tmp_path: Path,
+    command: str,
+) -> None:
+    signed = head_path(settings).read_bytes()
+    (tmp_path / "osteon.db").touch()
+    for _ in range(2):
+        answer = audit(
+            *(command, *(("--out", str(tmp_path / "events")) if command == "export" else ())),
+            OSTEON_DATABASE_URL=database_url,
+        )
+        assert answer.code == 3
+        assert "must hold an audit trail; it holds none. Check OSTEON_STATE_DIR" in answer.err
+    assert head_path(settings).read_bytes() == signed
+    assert not (tmp_path / "events").exists()
+    assert audit("verify").code == 0
+
+
 def test_the_export_is_fhir_and_holds_no_value(audit: Callable[..., Any], tmp_path: Path) -> None:
     out = tmp_path / "events.ndjson"
     assert audit("export", "--out", str(out), "--json").json == {"records": 4, "out": str(out)}
