@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from data_schema.errors import GateError, OutsideError
+from data_schema.errors import GateError, OutsideError, UsageError
 from serving.audit.head import Head, HeadFile
 from serving.audit.record import AuditEvent, AuditKeys, now
 from serving.database import Database
@@ -132,7 +132,8 @@ class AuditTrail:
         Raises
         ------
         OutsideError
-            If the database or the head fails; then nobody may be told that it was recorded.
+            If the database or the head fails, or the database turns out to be of a newer version of
+            Osteon; then nobody may be told that it was recorded.
         """
         waiting = _Waiting(entries)
         self._queue.append(waiting)
@@ -151,8 +152,7 @@ class AuditTrail:
         with self._committing:
             if monotonic() < self._failed_until:
                 raise OutsideError("The audit trail must take records; it took none just now.")
-            if not self._started:
-                self._start()
+            self._start_late()
             with self._head_file.held(), self.database.writing() as connection:
                 self._checked_head(connection)
 
@@ -174,6 +174,14 @@ class AuditTrail:
             self._head_file.write(head, to_disk=True)
         self._started = True
 
+    def _start_late(self) -> None:
+        """Start if that was put off; whoever asks by then can do nothing about the database."""
+        if not self._started:
+            try:
+                self._start()
+            except UsageError as error:
+                raise OutsideError(str(error)) from None
+
     def _commit(self) -> None:
         """Write all that waits in one transaction."""
         together = []
@@ -181,8 +189,7 @@ class AuditTrail:
             together.append(self._queue.popleft())
         entries = [entry for waiting in together for entry in waiting.entries]
         try:
-            if not self._started:
-                self._start()
+            self._start_late()
             with self._head_file.held():
                 with self.database.writing() as connection:
                     recorded, head = self._write(connection, entries)

@@ -11,11 +11,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from audit_records import tamper
+from data_schema.errors import UsageError
 from serving.app import create_app
-from serving.audit.opening import audit_keys, database_of, head_path
+from serving.audit.opening import audit_keys, database_of, head_path, open_trail
+from serving.audit.record import AuditEvent
 from serving.schemas import PredictResponse
 from serving.settings import Settings
 from serving.tables import OUTCOMES, RECORDS, RISKS
@@ -225,6 +227,24 @@ def test_while_the_disk_is_full_it_is_not_ready_and_the_log_says_why(
     assert client.get("/health/ready").status_code == 503
     assert client.post("/v1/predict", json=VALID).status_code == 200
     assert client.get("/health/ready").status_code == 200
+
+
+def test_a_database_that_is_found_newer_after_the_start_takes_no_record(
+    serve: Any, tmp_path: Path, mortality: ServedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, newer = tmp_path / "kept", tmp_path / "newer.db"
+    with closing(open_trail(Settings(state_dir=kept))) as trail:
+        trail.append(AuditEvent(action="start", actor="local", status="ok"))
+        with trail.database.writing() as connection:
+            connection.execute(text("INSERT INTO osteon_schema VALUES (4711)"))
+    (kept / "osteon.db").rename(newer)
+    client = serve(create_app(Settings(state_dir=kept), models=[mortality]))
+    newer.rename(kept / "osteon.db")
+    assert client.get("/health/ready").status_code == 503
+    assert client.post("/v1/predict", json=VALID).status_code == 503
+    assert "503. The database must be of version 4 or older; it is of version 4711" in caplog.text
+    with pytest.raises(UsageError, match="it is of version 4711"):
+        open_trail(Settings(state_dir=kept))
 
 
 def test_who_cannot_be_turned_away_on_record_is_told_503_and_the_log_says_why(
