@@ -92,15 +92,17 @@ def _check_tls(settings: Settings) -> None:
         return
     import ssl
 
+    def none() -> str:  # without it OpenSSL would ask for a passphrase on the terminal
+        raise ValueError
+
     try:
-        # Without a password to give, OpenSSL would ask for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_certificate, settings.tls_key, password=lambda: ""
+            settings.tls_certificate, settings.tls_key, password=none
         )
     except (OSError, ValueError):
         raise UsageError(
             "OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY must be readable PEM files of one pair, the "
-            "key without a passphrase; they are not."
+            "key without a passphrase, and strong enough for OpenSSL here; they are not."
         ) from None
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import signal
 import socket
 import ssl
@@ -18,7 +21,7 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from data_schema.errors import OutsideError, UsageError
@@ -106,9 +109,11 @@ def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) 
     assert "NO MODEL: no promoted model was found; predictions answer 503. Check MLFLOW_" in log
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(
+    folder: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+) -> tuple[Path, Path]:
     """Make a certificate of 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "osteon.test")])
     moment = datetime.now(UTC)
     made = (
@@ -182,6 +187,17 @@ def with_a_passphrase(pem: Path, key: Path) -> None:
     )
 
 
+def with_an_empty_passphrase(pem: Path, key: Path) -> None:
+    stated = ["openssl", "pkcs8", "-topk8", "-in", str(key), "-passout", "pass:"]
+    encrypted = subprocess.run(stated, capture_output=True, check=True).stdout
+    assert b"ENCRYPTED" in encrypted
+    key.write_bytes(encrypted)
+
+
+def with_a_weak_key(pem: Path, key: Path) -> None:
+    certificate(pem.parent, rsa.generate_private_key(65537, 1024))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -189,6 +205,11 @@ def with_a_passphrase(pem: Path, key: Path) -> None:
         with_nonsense_for_a_key,
         with_the_key_of_another,
         with_a_passphrase,
+        pytest.param(
+            with_an_empty_passphrase,
+            marks=pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is missing"),
+        ),
+        with_a_weak_key,
     ],
 )
 def test_a_certificate_and_key_that_no_worker_could_serve_with_are_refused_at_once(
@@ -212,9 +233,21 @@ def test_an_address_beyond_this_machine_is_refused_and_says_why(host: str) -> No
         serve(host=host)
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("host", ["not an address", "a..b", "x" * 70])
+def test_an_address_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="must be an address of this machine"):
-        serve(host="not an address")
+        serve(host=host)
+
+
+def test_an_address_of_a_kind_that_this_machine_lacks_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_ipv6(*_: Any) -> None:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    monkeypatch.setattr("serving.listening.socket.socket", without_ipv6)
+    with pytest.raises(UsageError, match="host must be an address of this machine; it is not"):
+        serve(host="::1")
 
 
 def test_an_address_of_another_machine_is_wrong_usage_and_not_a_taken_port() -> None:
