@@ -9,6 +9,8 @@ from data_schema.errors import OutsideError, UsageError
 
 __all__ = ["bound", "listen"]
 
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
 
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that has its address and that nobody can reach yet.
@@ -35,15 +37,18 @@ def bound(host: str, port: int) -> socket.socket:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError:
+    except (OSError, UnicodeError):  # the other of a label that no name can have
         raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
-    listener = socket.socket(family, kind, proto)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(address)
+        listener = socket.socket(family, kind, proto)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRNOTAVAIL:
+        if error.errno in _NOT_HERE:
             raise UsageError("host must be an address of this machine; it is not.") from None
         raise _taken(port, error) from None
     return listener
