@@ -355,9 +355,10 @@ def _printed(rule: str, variable: Variable) -> str:
     """Return a rule with its units as the form shows them, not in UCUM."""
     labels = {choice.value: choice.label for choice in unit_choices(variable)}
     for units in (tuple(variable.units), *(code.units for code in variable.codes)):
-        shown = [labels[unit] for unit in units if labels.get(unit)]
+        shown = [labels[unit] for unit in units if unit in labels]
         shown = shown or [printed_unit(unit) for unit in units]
-        rule = rule.replace(f"({', '.join(units)})", f"({', '.join(shown)})")
+        told = ", ".join(dict.fromkeys(filter(None, shown))) or "no unit"
+        rule = rule.replace(f"({', '.join(units)})", f"({told})")
     return rule.replace(range_text(variable), _printed_range(variable))
 
 

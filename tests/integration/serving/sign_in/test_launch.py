@@ -249,6 +249,15 @@ def test_a_rule_names_units_as_the_form_shows_them(client: httpx.Client, provide
     assert not any("10*" in text or "umol" in text for text in said.values())
 
 
+@pytest.mark.parametrize("loinc", ["2744-1", "38264-8"])
+def test_a_rule_says_that_a_bare_number_has_no_unit(
+    client: httpx.Client, provider: Any, loinc: str
+) -> None:
+    provider.observations = [observation(1, loinc, 7.3, "furlong")]
+    (unread,) = record(client, provider)["unread"]
+    assert "an accepted unit (no unit);" in unread["message"]
+
+
 def test_an_older_value_beside_a_newer_that_cannot_be_read_is_said(
     client: httpx.Client, provider: Any
 ) -> None:
