@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -23,6 +23,9 @@ _PREFIX = "OSTEON_"
 
 # Read by other parts under the same prefix, so not a slip here.
 _KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY"})
+
+# The addresses of IPv4 as a socket of IPv6 sees them.
+_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 class Settings(BaseSettings):
@@ -184,10 +187,10 @@ class Settings(BaseSettings):
             networks = [ip_network(proxy, strict=False) for proxy in proxies]
         except ValueError:
             raise ValueError("must be addresses or networks of proxies") from None
-        if any(network.prefixlen == 0 for network in networks):
+        if any(network.prefixlen == 0 or _holds_all_of_ipv4(network) for network in networks):
             raise ValueError("must be addresses or networks of proxies, none of every address")
         # An address with bits beyond its prefix would be taken for a name and match nobody.
-        return tuple(str(network) for network in networks)
+        return tuple(dict.fromkeys(str(one) for network in networks for one in _seen_as(network)))
 
     @field_validator("menu")
     @classmethod
@@ -318,6 +321,18 @@ def _rule(error: ErrorDetails) -> str:
         if key in error.get("ctx", {}):
             return f"{words} {error['ctx'][key]}"
     return "a whole number" if error["type"] == "int_parsing" else error["type"]
+
+
+def _holds_all_of_ipv4(network: IPv4Network | IPv6Network) -> bool:
+    return isinstance(network, IPv6Network) and _MAPPED.subnet_of(network)
+
+
+def _seen_as(network: IPv4Network | IPv6Network) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return a network as a socket of IPv4 sees it, and as one of IPv6 that takes IPv4 too."""
+    if isinstance(network, IPv6Network):
+        return (network,)
+    mapped = int(_MAPPED.network_address) | int(network.network_address)
+    return network, IPv6Network((mapped, _MAPPED.prefixlen + network.prefixlen))
 
 
 def _is_web_address(url: str) -> bool:

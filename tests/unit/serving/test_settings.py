@@ -4,6 +4,7 @@ import re
 
 import pytest
 from pydantic import ValidationError
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from data_schema.errors import UsageError
 from serving.settings import Settings, read_settings
@@ -81,7 +82,11 @@ def test_what_is_not_in_the_catalogue_is_counted_and_not_shown(
 
 
 @pytest.mark.parametrize(
-    "proxies", ["*", "10.0.0.1,proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1/33"]
+    "proxies",
+    [
+        *("*", "10.0.0.1,proxy.example", "10.0.0.1/33"),
+        *("0.0.0.0/0", "::/0", "::ffff:0:0/96", "::/64"),
+    ],
 )
 def test_trusted_proxies_are_addresses_and_never_everybody(
     monkeypatch: pytest.MonkeyPatch, proxies: str
@@ -98,7 +103,22 @@ def test_a_network_of_proxies_may_be_written_by_any_of_its_addresses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OSTEON_TRUSTED_PROXIES", "10.1.2.3/16, 192.0.2.1, fd00::1")
-    assert read_settings().trusted_proxies == ("10.1.0.0/16", "192.0.2.1/32", "fd00::1/128")
+    trusted = _TrustedHosts(list(read_settings().trusted_proxies))
+    for proxy in ("10.1.2.3", "10.1.255.1", "192.0.2.1", "fd00::1"):
+        assert proxy in trusted
+    for other in ("10.2.0.1", "192.0.2.2", "fd00::2"):
+        assert other not in trusted
+
+
+def test_a_proxy_is_known_by_its_ipv4_address_on_a_socket_of_ipv6_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OSTEON_TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.1")
+    trusted = _TrustedHosts(list(read_settings().trusted_proxies))
+    for proxy in ("::ffff:10.1.2.3", "::ffff:192.0.2.1"):
+        assert proxy in trusted
+    for other in ("::ffff:10.2.0.1", "::ffff:192.0.2.2", "::10.1.2.3"):
+        assert other not in trusted
 
 
 @pytest.mark.parametrize(
