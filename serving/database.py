@@ -246,7 +246,7 @@ def _postgresql(url: URL) -> Engine:
     except ImportError:
         raise UsageError(
             "PostgreSQL must have its driver; it is not installed. "
-            "Install it with `pip install 'osteon[postgres]'`."
+            "Install it with `pip install -e '.[postgres]'` in Osteon's folder."
         ) from None
     # Asked first whether it still answers: after a restart of the server no request pays for it.
     return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True)
