@@ -6,11 +6,13 @@ What is heavy is imported when a command runs, so that `osteon --help` stays qui
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -71,7 +73,7 @@ def export(
     count = 0
     database = database_of(read_settings())
     try:
-        with out.open("w", encoding="utf-8") as file, _progress("records written") as progress:
+        with _whole(out) as file, _progress("records written") as progress:
             for count, event in enumerate(audit_events(database), start=1):
                 file.write(json.dumps(event) + "\n")
                 progress(count, 0)
@@ -125,6 +127,26 @@ def acting_user() -> str:
     import getpass
 
     return f"command:{getpass.getuser()}"
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """Give a file that takes the place of the one at a path once all is written, or never."""
+    if path.exists() and not path.is_file():  # a pipe or a device
+        with path.open("w", encoding="utf-8") as file:
+            yield file
+        return
+    path = path.resolve()
+    written = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with written.open("w", encoding="utf-8") as file:
+            if path.exists():
+                shutil.copymode(path, written)
+            yield file
+        written.replace(path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

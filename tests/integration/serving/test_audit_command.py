@@ -195,12 +195,21 @@ def test_a_database_that_has_lost_its_head_is_not_whole(
 def test_a_record_that_is_none_is_named_and_not_exported(
     audit: Callable[..., Any], settings: Settings, tmp_path: Path, body: str
 ) -> None:
+    earlier = tmp_path / "exported" / "events.ndjson"
+    earlier.parent.mkdir()
+    assert audit("export", "--out", str(earlier)).code == 0
+    exported = earlier.read_text()
+    earlier.chmod(0o600)
+    assert audit("export", "--out", str(earlier)).code == 0
+    assert earlier.stat().st_mode & 0o777 == 0o600
     changed = f"UPDATE osteon_audit_records SET body = '{body}' WHERE seq = 2"
     tamper(settings, "DROP TRIGGER osteon_audit_no_change", changed.replace(":", r"\:"))
-    answer = audit("export", "--out", str(tmp_path / "events.ndjson"))
+    answer = audit("export", "--out", str(earlier))
     assert answer.code == 1
     assert "record 2 is not the one that was written. Look at `osteon audit" in answer.err
     assert "Sentinel" not in answer.err
+    assert [path.name for path in earlier.parent.iterdir()] == ["events.ndjson"]
+    assert earlier.read_text() == exported
     answer = audit("verify")
     assert answer.code == 1
     assert "[changed] record 2" in answer.out
