@@ -110,7 +110,7 @@ def fit_competing_forest(train: Cohort) -> Predict:
     except ImportError as missing:
         raise OutsideError(
             "comprisk is not installed. Install the benchmark extra: "
-            "pip install 'osteon[benchmark]'."
+            "pip install -e '.[benchmark]' in Osteon's folder."
         ) from missing
     outcome = training_outcome(train)
     table = filled_full_rank(train.features)

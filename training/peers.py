@@ -245,5 +245,5 @@ def scikit_survival_absent() -> OutsideError:
     """Return the error to raise where scikit-survival is not installed."""
     return OutsideError(
         "scikit-survival is not installed. Install the benchmark extra: "
-        "pip install 'osteon[benchmark]'."
+        "pip install -e '.[benchmark]' in Osteon's folder."
     )

@@ -82,7 +82,7 @@ def read_survset(name: str) -> Raw:
     except ImportError as missing:
         raise OutsideError(
             f"{name} comes with the SurvSet package, which is not installed. "
-            "Install the benchmark extra: pip install 'osteon[benchmark]'."
+            "Install the benchmark extra: pip install -e '.[benchmark]' in Osteon's folder."
         ) from missing
     with warnings.catch_warnings():
         # The package's tables were pickled by numpy 1 and name one of its old modules.
