@@ -65,10 +65,10 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         L2 penalty of the leaves.
     horizons_per_patient : int, optional
         Pairs per patient (at most 3 million in all). By default 24 for under 2,000 rows, where the
-        random draw of horizons is felt, and 6 for more.
+        random draw of horizons is felt, and 12 for more.
     tuning_folds : int, optional
         Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
-        that is affordable and steadier, and 3 for more.
+        that is affordable and steadier, and 5 for more.
     interval_folds : int
         Fold models, each fitted on a random half of the patients; 0 gives no interval.
     random_state : int
@@ -111,8 +111,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         variables: Mapping[str, Variable] | None = None,
         fixed_horizon: bool = False,
         learning_rate: float = 0.1,
-        max_depth: int = 5,
-        max_trees: int = 250,
+        max_depth: int = 3,
+        max_trees: int = 500,
         min_patients: float = 12.0,
         column_share: float = 0.5,
         row_share: float = 0.7,

@@ -21,6 +21,10 @@ MAX_STEPS = 50
 TOLERANCE = 1e-9
 UNPENALISED = 1e-9
 
+BEND_PENALTY, ABSENCE_PENALTY, CHANGE_PENALTY = 10.0, 3.0, 3.0
+"""How many times as much as a straight line its bend, the mere absence of a measurement and a
+change with the horizon are shrunk: what is rarer needs more evidence."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinearPart:
@@ -92,8 +96,10 @@ def fit_linear_path(
 ) -> list[LinearPart]:
     r"""Fit the linear part at each penalty, strongest first, each from where the last one ended.
 
-    Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients
-    (intercept and horizon free), by Newton's method. Pairs of one patient share that patient's
+    Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
+    Newton's method. Intercept and horizon are free; spline terms bear `BEND_PENALTY` times the
+    penalty, missing flags `ABSENCE_PENALTY` times, and a product with log h `CHANGE_PENALTY` times
+    that of its column. Pairs of one patient share that patient's
     columns, so the Hessian is built from sums per patient: its cost does not grow with the
     horizons.
 
@@ -120,11 +126,12 @@ def fit_linear_path(
     flags.
     """
     arrays = {key: np.asarray(value) for key, value in scaling.items()}
-    columns = linear_matrix(raw, arrays, len(arrays["log"]))
+    n_numbers = len(arrays["log"])
+    columns = linear_matrix(raw, arrays, n_numbers)
     used = np.flatnonzero(columns.std(0) > 1e-9)
     horizon = fit_horizon_basis(pairs)
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, horizon)
+        design = _Design(columns[:, used], pairs, horizon, _shares(raw, n_numbers)[used])
         theta = design.start()
         parts = []
         for penalty in sorted(penalties, reverse=True):
@@ -165,8 +172,8 @@ def expected_squared_bias(
 
     Notes
     -----
-    With the penalty read as the prior :math:`N(0, 1 / \lambda)` of every coefficient, lambda in
-    patients and H the information of the patients, the posterior variance
+    With the penalty read as the prior :math:`N(0, 1 / \lambda)` of a coefficient, lambda in
+    patients and diagonal, and H the information of the patients, the posterior variance
     :math:`(H + \lambda)^{-1}` is, on average over the patients, sampling variance
     :math:`(H + \lambda)^{-1} H (H + \lambda)^{-1}` plus squared bias [1]_. The pairs of a patient
     count as one patient.
@@ -183,9 +190,8 @@ def expected_squared_bias(
     coef, coef_log_h = (np.asarray(spec[name])[used] for name in ("coef", "coef_log_h"))
     theta = np.concatenate([[spec["intercept"]], spec["coef_h"], coef, coef_log_h])
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, spec["horizon"])
-        ridge = np.full(len(theta), penalty)
-        ridge[:4] = UNPENALISED
+        design = _Design(columns[:, used], pairs, spec["horizon"], _shares(raw, n_numbers)[used])
+        ridge = design.ridge(penalty)
         factor = cho_factor(design.hessian(theta) + np.diag(ridge))
         asked = linear_matrix(at, scaling, n_numbers)[:, used]
         out = np.empty((len(at), len(days)))
@@ -194,8 +200,21 @@ def expected_squared_bias(
             fixed = np.broadcast_to(np.append(1.0, basis), (len(asked), 4))
             gradient = np.hstack([fixed, asked, asked * lz])
             solved = cho_solve(factor, gradient.T)[4:]
-            out[:, k] = penalty * (solved**2).sum(0) / len(raw)
+            out[:, k] = ridge[4:] @ solved**2 / len(raw)
     return out
+
+
+def _shares(raw: NDArray[np.float64], n_numbers: int) -> NDArray[np.float64]:
+    """Return how many times the penalty each column of `linear_matrix` bears."""
+    n_columns = raw.shape[1]
+    return np.concatenate(
+        [
+            np.ones(n_numbers),
+            np.full(2 * n_numbers, BEND_PENALTY),
+            np.ones(n_columns - n_numbers),
+            np.full(n_columns, ABSENCE_PENALTY),
+        ]
+    )
 
 
 def _spec(
@@ -225,8 +244,15 @@ class _Design:
     Parameters are ordered: intercept, three of the horizon, one per column, one per column x log h.
     """
 
-    def __init__(self, columns: NDArray[np.float64], pairs: Pairs, horizon: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        columns: NDArray[np.float64],
+        pairs: Pairs,
+        horizon: dict[str, Any],
+        shares: NDArray[np.float64],
+    ) -> None:
         self.columns = columns
+        self.shares = np.concatenate([shares, CHANGE_PENALTY * shares])
         self.outcome = pairs.outcome
         self.weight = pairs.weight / pairs.weight.sum()
         basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), horizon)
@@ -254,7 +280,11 @@ class _Design:
         """Return the weighted log-loss plus the penalty."""
         eta = self.log_odds(theta)
         fit = float((self.weight * (np.logaddexp(0.0, eta) - self.outcome * eta)).sum())
-        return fit + 0.5 * penalty * float(theta[4:] @ theta[4:])
+        return fit + 0.5 * penalty * float(self.shares @ theta[4:] ** 2)
+
+    def ridge(self, penalty: float) -> NDArray[np.float64]:
+        """Return the penalty of every parameter."""
+        return np.concatenate([np.full(4, UNPENALISED), penalty * self.shares])
 
     def step(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
         """Return Newton's step."""
@@ -267,9 +297,8 @@ class _Design:
                 x.T @ (residual * lz).sum(1),
             ]
         )
-        ridge = np.full(len(theta), penalty)
-        ridge[:4] = UNPENALISED
-        gradient[4:] += penalty * theta[4:]
+        ridge = self.ridge(penalty)
+        gradient[4:] += ridge[4:] * theta[4:]
         hessian = self.hessian(theta)
         hessian[np.diag_indices_from(hessian)] += ridge
         direction: NDArray[np.float64] = -cho_solve(cho_factor(hessian), gradient)

@@ -28,7 +28,7 @@ MIN_EVENTS = 10
 
 LONGEST_SHARE = 0.99
 GRID_POINTS = 24
-HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 6
+HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 12
 
 Progress = Callable[[str, int, int], None]
 """Called with what was done, how many steps are done, and how many there are."""

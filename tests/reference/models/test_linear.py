@@ -11,9 +11,18 @@ from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_me
 
 from models.censoring import CensoringDistribution
 from models.encoding import fit_scaling
-from models.linear import expected_squared_bias, fit_linear_path
+from models.linear import (
+    ABSENCE_PENALTY,
+    BEND_PENALTY,
+    CHANGE_PENALTY,
+    expected_squared_bias,
+    fit_linear_path,
+)
 from models.matrices import horizon_basis, linear_matrix
 from models.targets import Pairs, sample_pairs, survival_target
+
+SHARES = np.array([1.0] * 3 + [BEND_PENALTY] * 6 + [1.0] + [ABSENCE_PENALTY] * 4)
+"""How many times the penalty each column bears: three numbers, their bends, a level, the flags."""
 
 
 def random_pairs(per_patient: int, seed: int = 0) -> tuple[NDArray[np.float64], Pairs]:
@@ -40,9 +49,11 @@ def test_at_one_horizon_the_fit_is_scikit_learns_logistic_regression(penalty) ->
     (ours,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(penalty,))
 
     weight = pairs.weight[:, 0] / pairs.weight.sum()
+    # Scikit-learn penalises every column alike: one half as large bears four times as much.
+    size = 1 / np.sqrt(SHARES)
     theirs = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10)
-    theirs.fit(columns, pairs.outcome[:, 0], sample_weight=weight)
-    np.testing.assert_allclose(ours.spec["coef"], theirs.coef_[0], atol=1e-5)
+    theirs.fit(columns * size, pairs.outcome[:, 0], sample_weight=weight)
+    np.testing.assert_allclose(ours.spec["coef"], size * theirs.coef_[0], atol=1e-5)
     np.testing.assert_allclose(ours.spec["intercept"], theirs.intercept_[0], atol=1e-5)
     assert np.abs(ours.spec["coef_log_h"]).max() < 1e-9
 
@@ -58,12 +69,13 @@ def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None
     basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), ours.spec["horizon"])
     each = np.repeat(columns, 4, axis=0)
     # Scikit-learn penalises every coefficient: one that is a thousandth as large costs nothing.
-    design = np.column_stack([1e3 * basis, each, each * lz[:, None]])
+    size = np.concatenate([[1e3] * 3, 1 / np.sqrt(SHARES), 1 / np.sqrt(CHANGE_PENALTY * SHARES)])
+    design = size * np.column_stack([basis, each, each * lz[:, None]])
     theirs = LogisticRegression(C=1 / 0.05, solver="newton-cholesky", tol=1e-10)
     weight = (pairs.weight / pairs.weight.sum()).ravel()
     theirs.fit(design, pairs.outcome.ravel(), sample_weight=weight)
-    expected = theirs.coef_[0]
-    np.testing.assert_allclose(ours.spec["coef_h"], 1e3 * expected[:3], atol=1e-4)
+    expected = size * theirs.coef_[0]
+    np.testing.assert_allclose(ours.spec["coef_h"], expected[:3], atol=1e-4)
     np.testing.assert_allclose(
         [*ours.spec["coef"], *ours.spec["coef_log_h"]], expected[3:], atol=1e-5
     )
@@ -89,7 +101,8 @@ def test_the_expected_squared_bias_is_what_posterior_variance_adds_to_sampling_v
     risk = expit(part.log_odds(raw, pairs.horizon_days)).ravel()
     weight = 150 * pairs.weight.ravel() / pairs.weight.sum()
     information = everyone.T @ (everyone * (weight * risk * (1 - risk))[:, None])
-    prior = np.diag([1e-8] * 4 + [150 * 0.05] * (everyone.shape[1] - 4))
+    shares = np.concatenate([SHARES, CHANGE_PENALTY * SHARES])
+    prior = np.diag([*[1e-8] * 4, *(150 * 0.05 * shares)])
     posterior = np.linalg.inv(information + prior)
     for k, day in enumerate(days):
         asked = design(np.full(7, day), columns[:7])

@@ -226,7 +226,7 @@ def test_a_contract_holds_medians_and_no_patient(fitted) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "stated", "expected"), [(1_999, None, 24), (2_000, None, 6), (50, 3, 3)]
+    ("n", "stated", "expected"), [(1_999, None, 24), (2_000, None, 12), (50, 3, 3)]
 )
 def test_a_small_cohort_is_paired_with_more_horizons(n, stated, expected):
     rng = np.random.default_rng(0)
