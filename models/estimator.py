@@ -68,7 +68,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         random draw of horizons is felt, and 12 for more.
     tuning_folds : int, optional
         Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
-        that is affordable and steadier, and 5 for more.
+        that is affordable and steadier, and 4 for more.
     interval_folds : int
         Fold models, each fitted on a random half of the patients; 0 gives no interval.
     random_state : int

@@ -33,7 +33,7 @@ from models.training_cohort import TrainingCohort
 
 __all__ = ["Choices", "Part", "choose", "fit_interval_parts", "fit_part", "squared_bias"]
 
-SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 5
+SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
 
 PENALTY_PATIENTS = (1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Candidate penalties of the linear part, in units of one patient's log-loss."""

@@ -44,7 +44,7 @@ from training.subgroups import MARKER_PATHWAYS
 PANEL = MARKER_PATHWAYS
 OVER = ("severity", "person")
 HORIZON = 28.0
-# Four fifths of them are more than 2,000, above which a fit chooses with five folds and not ten.
+# Four fifths of them are more than 2,000, above which a fit chooses with four folds and not ten.
 PATIENTS = {"no-added-value": 2_600, "published": 8_000}
 NEW_PATIENTS = 100_000
 NEW_SEED = 1_000_000
