@@ -21,8 +21,8 @@ MAX_STEPS = 50
 TOLERANCE = 1e-9
 UNPENALISED = 1e-9
 
-BEND_PENALTY, ABSENCE_PENALTY, CHANGE_PENALTY = 10.0, 3.0, 3.0
-"""How many times as much as a straight line its bend, the mere absence of a measurement and a
+DETAIL_PENALTY = 3.0
+"""How many times as much as a straight line its bend, the mere absence of a measurement and any
 change with the horizon are shrunk: what is rarer needs more evidence."""
 
 
@@ -97,11 +97,10 @@ def fit_linear_path(
     r"""Fit the linear part at each penalty, strongest first, each from where the last one ended.
 
     Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
-    Newton's method. Intercept and horizon are free; spline terms bear `BEND_PENALTY` times the
-    penalty, missing flags `ABSENCE_PENALTY` times, and a product with log h `CHANGE_PENALTY` times
-    that of its column. Pairs of one patient share that patient's
-    columns, so the Hessian is built from sums per patient: its cost does not grow with the
-    horizons.
+    Newton's method. Intercept and horizon are free; spline terms and missing flags bear
+    `DETAIL_PENALTY` times the penalty, and a product with log h as many times that of its column.
+    Pairs of one patient share that patient's columns, so the Hessian is built from sums per
+    patient: its cost does not grow with the horizons.
 
     Parameters
     ----------
@@ -210,9 +209,9 @@ def _shares(raw: NDArray[np.float64], n_numbers: int) -> NDArray[np.float64]:
     return np.concatenate(
         [
             np.ones(n_numbers),
-            np.full(2 * n_numbers, BEND_PENALTY),
+            np.full(2 * n_numbers, DETAIL_PENALTY),
             np.ones(n_columns - n_numbers),
-            np.full(n_columns, ABSENCE_PENALTY),
+            np.full(n_columns, DETAIL_PENALTY),
         ]
     )
 
@@ -252,7 +251,7 @@ class _Design:
         shares: NDArray[np.float64],
     ) -> None:
         self.columns = columns
-        self.shares = np.concatenate([shares, CHANGE_PENALTY * shares])
+        self.shares = np.concatenate([shares, DETAIL_PENALTY * shares])
         self.outcome = pairs.outcome
         self.weight = pairs.weight / pairs.weight.sum()
         basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), horizon)

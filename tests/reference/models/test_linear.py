@@ -11,17 +11,11 @@ from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_me
 
 from models.censoring import CensoringDistribution
 from models.encoding import fit_scaling
-from models.linear import (
-    ABSENCE_PENALTY,
-    BEND_PENALTY,
-    CHANGE_PENALTY,
-    expected_squared_bias,
-    fit_linear_path,
-)
+from models.linear import DETAIL_PENALTY, expected_squared_bias, fit_linear_path
 from models.matrices import horizon_basis, linear_matrix
 from models.targets import Pairs, sample_pairs, survival_target
 
-SHARES = np.array([1.0] * 3 + [BEND_PENALTY] * 6 + [1.0] + [ABSENCE_PENALTY] * 4)
+SHARES = np.array([1.0] * 3 + [DETAIL_PENALTY] * 6 + [1.0] + [DETAIL_PENALTY] * 4)
 """How many times the penalty each column bears: three numbers, their bends, a level, the flags."""
 
 
@@ -69,7 +63,7 @@ def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None
     basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), ours.spec["horizon"])
     each = np.repeat(columns, 4, axis=0)
     # Scikit-learn penalises every coefficient: one that is a thousandth as large costs nothing.
-    size = np.concatenate([[1e3] * 3, 1 / np.sqrt(SHARES), 1 / np.sqrt(CHANGE_PENALTY * SHARES)])
+    size = np.concatenate([[1e3] * 3, 1 / np.sqrt(SHARES), 1 / np.sqrt(DETAIL_PENALTY * SHARES)])
     design = size * np.column_stack([basis, each, each * lz[:, None]])
     theirs = LogisticRegression(C=1 / 0.05, solver="newton-cholesky", tol=1e-10)
     weight = (pairs.weight / pairs.weight.sum()).ravel()
@@ -101,7 +95,7 @@ def test_the_expected_squared_bias_is_what_posterior_variance_adds_to_sampling_v
     risk = expit(part.log_odds(raw, pairs.horizon_days)).ravel()
     weight = 150 * pairs.weight.ravel() / pairs.weight.sum()
     information = everyone.T @ (everyone * (weight * risk * (1 - risk))[:, None])
-    shares = np.concatenate([SHARES, CHANGE_PENALTY * SHARES])
+    shares = np.concatenate([SHARES, DETAIL_PENALTY * SHARES])
     prior = np.diag([*[1e-8] * 4, *(150 * 0.05 * shares)])
     posterior = np.linalg.inv(information + prior)
     for k, day in enumerate(days):
