@@ -15,7 +15,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.outcomes import COMPETING
 from models.inference import RiskModel
 from training.competing_peers import COMPETING_PEERS
-from training.evaluation.concordance import harrell_c, uno_c
+from training.evaluation.concordance import antolini_c, harrell_c, uno_c
 from training.evaluation.discrimination import auroc
 from training.evaluation.known_outcome import known_outcome
 from training.evaluation.overall import integrated_brier, ipa
@@ -48,14 +48,16 @@ FOLDS_PROTOCOL = (
 PROTOCOL = (
     "{splits}; nothing is learned from a test patient. Means over the splits. c: Harrell's C "
     "(Wolbers's with a competing event) of the mean risk over {grid} days, the event times' "
-    "quantiles from the 5th to the 90th percentile ({first:.0f} to {last:.0f} days). ibs: Brier "
-    "score with inverse probability of censoring weights, averaged over the time between them; "
-    "lower is better. auc: cumulative/dynamic area under the curve, and ipa: index of prediction "
-    "accuracy (one minus the Brier score over that of the event rate), at the quartiles of the "
-    "event times. fit_seconds: fitting once, with its choice of settings (the parts of osteon are "
-    "one fit with it); fold_fit_seconds: the fold models that intervals need. "
-    "explain_rows_per_second: patients explained at one horizon. Differences are osteon minus the "
-    "other model, with corrected t intervals over the splits (Nadeau & Bengio 2003)."
+    "quantiles from the 5th to the 90th percentile ({first:.0f} to {last:.0f} days). c_td: "
+    "Antolini's time-dependent C over the events between them, each judged by the risks on its day "
+    "(Lee's with a competing event). ibs: Brier score with inverse probability of censoring "
+    "weights, averaged over the time between them; lower is better. auc: cumulative/dynamic area "
+    "under the curve, and ipa: index of prediction accuracy (one minus the Brier score over that "
+    "of the event rate), at the quartiles of the event times. fit_seconds: fitting once, with its "
+    "choice of settings (the parts of osteon are one fit with it); fold_fit_seconds: the fold "
+    "models that intervals need. explain_rows_per_second: patients explained at one horizon. "
+    "Differences are osteon minus the other model, with corrected t intervals over the splits "
+    "(Nadeau & Bengio 2003)."
 )
 
 Progress = Callable[[str], None]
@@ -200,13 +202,14 @@ def _predict_with(risk_model: RiskModel) -> Predict:
 
 
 def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
-    """Return c, ibs and the areas under the curve on the test patients."""
+    """Return c, c_td, ibs and what is read at the quartiles, on the test patients."""
     outcome = outcome_of(test)
     time_days, event = outcome.time_days, outcome.event
     curve = predict(test, grid.days)
     at_quartiles = predict(test, grid.quartiles)
     found = {
         "c": float(harrell_c(time_days, event, curve.mean(axis=1))),
+        "c_td": antolini_c(time_days, event, curve, grid.days),
         "ibs": float(integrated_brier(time_days, event, curve, grid.days)),
     }
     competes = bool((event == COMPETING).any())
@@ -231,6 +234,7 @@ def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[s
     return {
         "model": label,
         "c": found["c"],
+        "c_td": found["c_td"],
         "ibs": found["ibs"],
         **by_day,
         "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),

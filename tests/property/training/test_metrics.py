@@ -16,7 +16,7 @@ from training.evaluation.calibration import (
     oe_ratio,
 )
 from training.evaluation.clinical_use import net_benefit
-from training.evaluation.concordance import harrell_c, uno_c
+from training.evaluation.concordance import antolini_c, harrell_c, uno_c
 from training.evaluation.discrimination import auprc, auroc
 from training.evaluation.known_outcome import known_outcome
 from training.evaluation.overall import brier, integrated_brier, integrated_ipa, ipa
@@ -174,6 +174,19 @@ def test_c_is_the_auroc_where_the_outcome_is_known_at_one_day_only(
 
     assert harrell_c(time, event, risk) == pytest.approx(area)
     assert uno_c(time, event, risk, up_to_days=HORIZON) == pytest.approx(area)
+
+
+@given(cohort=cohorts())
+@settings(max_examples=25, deadline=None)
+def test_the_time_dependent_c_is_harrells_where_curves_never_cross(
+    cohort: tuple[Array, Array, Array],
+) -> None:
+    time, event, risk = cohort
+    days = np.unique(time)
+    curves = risk[:, None] * np.linspace(0.5, 1, len(days))
+
+    expected = pytest.approx(harrell_c(time, event, risk), nan_ok=True)
+    assert antolini_c(time, event, curves, days) == expected
 
 
 @given(cohort=cohorts())

@@ -1,4 +1,4 @@
-# Harrell's and Uno's C by survival::concordance; with competing events by their double sums.
+# Harrell's, Uno's and Antolini's C by survival::concordance; Uno's with competing events by its sum.
 suppressMessages(library(survival))
 source("reading.R")
 
@@ -36,5 +36,20 @@ for (name in c("competing", "tied")) {
          concordance(Surv(for_ever, cohort$event == 1) ~ score, reverse = TRUE)$concordance)
   last <- if (name == "competing") 180 else 18
   record(name, "c_uno", last, pairs_c(cohort, score, last, weighted = TRUE))
+}
+# Every patient in one row per stretch of days, with the risk of that stretch. An event on a day falls
+# into the stretch that begins there, so the cuts lie just before the days.
+for (name in c("single", "competing", "tied")) {
+  cohort <- get(name)
+  columns <- grep("^risk_", names(cohort), value = TRUE)
+  days <- as.numeric(sub("risk_", "", columns))
+  last <- max(days)
+  cohort$had <- as.integer(cohort$event == 1 & cohort$time <= last)
+  cohort$until <- ifelse(cohort$event == 2 | cohort$time > last, last + 1, cohort$time)
+  split <- survSplit(Surv(until, had) ~ ., cohort, cut = days - 1e-3, episode = "stretch")
+  split <- split[split$stretch > 1, ]
+  split$score <- as.matrix(split[columns])[cbind(seq_len(nrow(split)), split$stretch - 1)]
+  record(name, "c_antolini", NA,
+         concordance(Surv(tstart, until, had) ~ score, split, reverse = TRUE)$concordance)
 }
 write_results("concordance")

@@ -8,7 +8,7 @@ import pytest
 from sksurv.metrics import concordance_index_ipcw, integrated_brier_score
 from sksurv.util import Surv
 
-from training.evaluation.concordance import harrell_c, uno_c
+from training.evaluation.concordance import antolini_c, harrell_c, uno_c
 from training.evaluation.known_outcome import known_outcome
 from training.evaluation.overall import integrated_brier
 from training.evaluation.survival_curves import cumulative_incidence, event_free_survival
@@ -43,6 +43,17 @@ def test_uno_c_agrees_with_r_with_ties_and_competing_events(
         value = uno_c(cohort["time"], cohort["event"], cohort["risk_90"], up_to_days=day)
 
         assert value == pytest.approx(expected, abs=1e-6), name
+
+
+def test_antolini_c_agrees_with_r_with_ties_and_competing_events(
+    cohorts: Cohorts, stored: Stored
+) -> None:
+    for (name, _), expected in stored("concordance", "c_antolini").items():
+        cohort = cohorts[name]
+
+        value = antolini_c(cohort["time"], cohort["event"], *curve_of(cohort))
+
+        assert value == pytest.approx(expected, abs=1e-9), name
 
 
 def test_integrated_brier_agrees_with_r(cohorts: Cohorts, stored: Stored) -> None:
