@@ -22,8 +22,8 @@ TOLERANCE = 1e-9
 UNPENALISED = 1e-9
 
 DETAIL_PENALTY = 3.0
-"""How many times as much as a straight line its bend, the mere absence of a measurement and any
-change with the horizon are shrunk: what is rarer needs more evidence."""
+"""How many times as much as a straight line its bend and the mere absence of a measurement are
+shrunk, and as any of the three its change with the horizon: what is rarer needs more evidence."""
 
 
 @dataclass(frozen=True, slots=True)

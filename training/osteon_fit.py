@@ -9,6 +9,7 @@ from data_schema.errors import UsageError
 from models.estimator import CumulativeIncidenceModel
 from models.targets import survival_target
 from models.training_cohort import Progress
+from training.config import MAX_TREES
 
 __all__ = ["fit_osteon", "outcome_of"]
 
@@ -19,7 +20,7 @@ def fit_osteon(
     horizons_days: Sequence[float],
     random_state: int,
     interval_folds: int = 10,
-    max_trees: int = 250,
+    max_trees: int = MAX_TREES,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> CumulativeIncidenceModel:

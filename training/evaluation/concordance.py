@@ -139,12 +139,12 @@ def uno_c(
 
 
 def antolini_c(time_days: ArrayLike, event: ArrayLike, risk: ArrayLike, days: ArrayLike) -> float:
-    r"""Return Antolini's time-dependent concordance index, with competing events that of Lee.
+    r"""Return Antolini's time-dependent concordance index, over the pairs of `harrell_c`.
 
-    Higher is better; 0.5 is chance, 1 perfect. Pairs as in `harrell_c`, each judged by the risks on
-    the day of its event: curves that cross rank patients in another order later, which one score
-    for the whole follow-up cannot show. Of curves that never cross it is Harrell's index. It
-    depends on the censoring.
+    Higher is better; 0.5 is chance, 1 perfect. Each pair is judged by the risks on the day of its
+    event: curves that cross rank patients in another order later, which one score for the whole
+    follow-up cannot show. Of curves that never cross it is Harrell's index over the
+    same events. It depends on the censoring.
 
     Parameters
     ----------
@@ -171,8 +171,7 @@ def antolini_c(time_days: ArrayLike, event: ArrayLike, risk: ArrayLike, days: Ar
     References
     ----------
     .. [1] Antolini, Boracchi & Biganzoli. Stat Med 24 (2005) 3927-3944. doi:10.1002/sim.2427
-    .. [2] Lee, Zame, Yoon & van der Schaar. AAAI 32 (2018) 2314-2321.
-       doi:10.1609/aaai.v32i1.11842
+    .. [2] Wolbers et al. Epidemiology 20 (2009) 555-561. doi:10.1097/EDE.0b013e3181a39056
 
     Examples
     --------

@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 
 from data_schema.errors import UsageError
+from models.estimator import CumulativeIncidenceModel
 from training.config import RunConfig, parse_config, read_config
 
 
 def test_what_a_file_does_not_state_keeps_its_default() -> None:
     config = parse_config('seed = 7\nsplit = "site"\nhorizons_days = [28, 90]\nexclude = ["sps"]')
     assert config == RunConfig(seed=7, split="site", horizons_days=(28.0, 90.0), exclude=("sps",))
+
+
+def test_a_run_grows_as_many_trees_as_the_estimator() -> None:
+    assert RunConfig().max_trees == CumulativeIncidenceModel().max_trees
 
 
 def test_every_setting_can_be_stated_and_is_kept_as_json() -> None:
