@@ -31,7 +31,7 @@ def patients_needed(cohort: Cohort, horizons_days: Sequence[float]) -> tuple[Sam
         flags of what was not measured are not counted.
     """
     outcome = outcome_of(cohort)
-    encoding = fit_encoding(cohort.features)
+    encoding = fit_encoding(cohort.features, cohort.patient_id)
     parameters = len(encoding["numbers"]) + sum(
         max(len(levels) - 1, 1) for _, levels in encoding["levels"]
     )

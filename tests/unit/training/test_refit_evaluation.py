@@ -132,3 +132,20 @@ def test_parameters_are_numbers_and_levels_beyond_the_first() -> None:
     (needed,) = patients_needed(cohort, [28.0])
 
     assert (needed.parameters, needed.event_rate) == (1 + 1 + 3, 0.5)
+
+
+def test_a_level_of_few_patients_with_many_stays_is_no_parameter() -> None:
+    stays = np.arange(60).astype(str).astype(object)
+    patients = stays.copy()
+    patients[:20] = "0"
+    cohort = Cohort(
+        pd.DataFrame({"admission_type": np.array(["a", "b", "c"], dtype=object).repeat(20)}),
+        variables=VARIABLES,
+        patient_id=patients,
+        stay_id=stays,
+        outcome=OutcomeData("mortality", np.full(60, 28.0), np.arange(60) % 2),
+    )
+
+    (needed,) = patients_needed(cohort, [28.0])
+
+    assert needed.parameters == 1
