@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
+from models.folds import patient_codes
 from models.matrices import texts_of
 
 __all__ = ["SMALL_CELL", "fit_encoding", "fit_scaling", "outer_share"]
@@ -48,9 +49,9 @@ def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[s
     Raises
     ------
     DataError
-        If a column that is not numeric holds numbers.
+        If a column that is not numeric holds numbers, or a row has no patient.
     """
-    patient = np.arange(len(frame)) if groups is None else np.asarray(groups)
+    patient = patient_codes(groups, len(frame))
     numbers, levels = [], []
     for name in frame.columns:
         if pd.api.types.is_numeric_dtype(frame[name]):

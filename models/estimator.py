@@ -171,8 +171,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         Raises
         ------
         DataError
-            If a number is infinite, a default horizon is one that under 5 % would have been
-            observed for, or there are too few events to fit.
+            If a number is infinite, a row of `groups` is missing, a default horizon is one that
+            under 5 % would have been observed for, or there are too few events to fit.
         ValueError
             If `X` is not such a table, `y` is not a survival target, or lengths differ.
         """

@@ -1,4 +1,4 @@
-"""Folds that keep a patient's rows together."""
+"""Whose each row is, and folds that keep a patient's rows together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,63 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["patient_folds"]
+from data_schema.errors import DataError
+
+__all__ = ["patient_codes", "patient_folds"]
+
+
+def patient_codes(groups: ArrayLike | None, n_rows: int) -> NDArray[np.int64]:
+    """Return the patient of each row as a number, in the order of the patients' names.
+
+    Parameters
+    ----------
+    groups : array-like, shape (n_rows,), or None
+        Patient of each row; each row its own without it.
+    n_rows : int
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+        From 0, without gaps. Names that have no order, as numbers beside text, are in that of what
+        they read.
+
+    Raises
+    ------
+    DataError
+        If there is not one patient for each row, or one is missing.
+
+    Examples
+    --------
+    >>> patient_codes(["p7", "p3", "p7"], 3)
+    array([1, 0, 1])
+    """
+    if groups is None:
+        return np.arange(n_rows)
+    if np.shape(groups) != (n_rows,):
+        raise DataError(
+            f"groups must hold the patient of each of {n_rows} stays; got shape "
+            f"{np.shape(groups)}. Give one per row."
+        )
+    # A list would become an array of text, and None in it a patient.
+    named = pd.Series(groups, dtype=object if isinstance(groups, list | tuple) else None)
+    missing = int(named.isna().sum())
+    if missing:
+        raise DataError(
+            f"groups must hold the patient of each of {n_rows} stays; {missing} have none. "
+            "Leave them out, or give each a patient of its own."
+        )
+    codes, found = pd.factorize(named.to_numpy())
+    names = np.asarray(found)
+    try:
+        order = np.argsort(names)
+    except TypeError:
+        order = np.argsort(names.astype(str), kind="stable")
+    place = np.empty(len(names), dtype=np.int64)
+    place[order] = np.arange(len(names))
+    return place[codes]
 
 
 def patient_folds(

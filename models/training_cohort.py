@@ -17,7 +17,7 @@ from models.boosted import BoostingSettings
 from models.censoring import CensoringDistribution
 from models.censoring_strata import censoring_strata
 from models.encoding import fit_encoding, outer_share
-from models.folds import patient_folds
+from models.folds import patient_codes, patient_folds
 from models.matrices import level_columns, raw_matrix
 from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
 
@@ -82,7 +82,7 @@ class TrainingCohort:
 
     frame: pd.DataFrame
     target: NDArray[np.void]
-    groups: NDArray[Any]
+    groups: Rows
     sites: NDArray[np.object_] | None
     encoding: dict[str, Any]
     raw: Floats
@@ -101,10 +101,10 @@ class TrainingCohort:
         settings: FitSettings,
     ) -> Self:
         """Encode the cohort and find the longest horizon; `DataError` where none can be learned."""
-        patient = np.arange(len(target)) if groups is None else np.asarray(groups)
+        patient = patient_codes(groups, len(target))
         _check_events(target, patient, settings)
         site = None if sites is None else np.asarray(sites, dtype=object)
-        encoding = fit_encoding(frame, groups)
+        encoding = fit_encoding(frame, patient)
         raw = raw_matrix(frame, encoding)
         infinite = int(np.isinf(raw).any(axis=1).sum())
         if infinite:
@@ -201,7 +201,7 @@ class TrainingCohort:
         )
 
 
-def _check_events(target: NDArray[np.void], groups: NDArray[Any], settings: FitSettings) -> None:
+def _check_events(target: NDArray[np.void], groups: Rows, settings: FitSettings) -> None:
     """Refuse a cohort that cannot be split into folds with and without the event."""
     happened = target["event"] == 1
     first = min(settings.horizons_days)

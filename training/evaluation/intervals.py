@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
+from models.folds import patient_codes
+
 __all__ = [
     "MAX_UNDEFINED",
     "Interval",
@@ -115,6 +117,11 @@ def resampled_counts(
     ndarray of float, shape (n_rows, k)
         Each column counts as many draws as there are patients.
 
+    Raises
+    ------
+    DataError
+        If a row has no patient.
+
     Examples
     --------
     >>> counts = next(resampled_counts(3, n_resamples=2, random_state=0, groups=["a", "b", "b"]))
@@ -123,11 +130,7 @@ def resampled_counts(
            [2., 1.],
            [2., 1.]])
     """
-    patient = (
-        np.arange(n_rows)
-        if groups is None
-        else np.unique(np.asarray(groups), return_inverse=True)[1]
-    )
+    patient = patient_codes(groups, n_rows)
     n_patients = int(patient.max()) + 1
     rng = np.random.default_rng(random_state)
     at_a_time = max(1, min(n_resamples, _CELLS // n_rows))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution, ipcw_weights, is_known
+from models.folds import patient_codes
 
 __all__ = [
     "LOWEST_OBSERVED_SHARE",
@@ -163,6 +164,11 @@ def why_not_evaluable(
     str
         A reason that holds no count and no value.
 
+    Raises
+    ------
+    DataError
+        If a stay has no patient.
+
     Examples
     --------
     >>> time, event = [1.0, 2.0, 2.0, 3.0], [0, 1, 0, 1]
@@ -172,8 +178,8 @@ def why_not_evaluable(
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     happened = (kind == 1) & (time <= horizon_days)
     did_not = is_known(time, kind, horizon_days) & ~happened
-    patient = np.arange(len(time)) if groups is None else np.asarray(groups)
-    if min(len(set(patient[stays].tolist())) for stays in (happened, did_not)) < MIN_OUTCOMES:
+    patient = patient_codes(groups, len(time))
+    if min(len(np.unique(patient[stays])) for stays in (happened, did_not)) < MIN_OUTCOMES:
         return (
             f"needs {MIN_OUTCOMES} patients with and {MIN_OUTCOMES} without the event; "
             "one or both are fewer"

@@ -11,6 +11,8 @@ from scipy.linalg import qr
 from scipy.special import expit
 from scipy.stats import chi2
 
+from models.folds import patient_codes
+
 __all__ = ["LikelihoodRatio", "cox_log_likelihood", "likelihood_ratio", "logistic_log_likelihood"]
 
 EVENTS_PER_PARAMETER = 10
@@ -114,7 +116,7 @@ def likelihood_ratio(
     def undefined(note: str) -> LikelihoodRatio:
         return LikelihoodRatio(model, np.nan, added_terms, np.nan, np.nan, note)
 
-    if groups is not None and len(np.unique(np.asarray(groups).astype(str))) < len(time):
+    if len(np.unique(patient_codes(groups, len(time)))) < len(time):
         return undefined("some patients have several stays, which are not independent")
     if added_terms == 0:
         return undefined("the added columns depend on the others")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution
+from models.folds import patient_codes
 from training.evaluation.calibration import calibration_intercept, calibration_slope, oe_ratio
 from training.evaluation.clinical_use import net_benefit
 from training.evaluation.discrimination import auroc
@@ -136,7 +137,7 @@ def evaluate_subgroups(
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     predicted = np.asarray(risk, dtype=np.float64)
-    patient = np.arange(len(time)) if patients is None else np.asarray(patients)
+    patient = patient_codes(patients, len(time))
     thresholds = _event_rates(time, kind, horizons_days, patient)
     found = []
     for grouping, levels in groupings.items():
@@ -207,7 +208,7 @@ def _metrics(
     *,
     n_bootstrap: int,
     random_state: int,
-    patients: NDArray[np.object_],
+    patients: NDArray[np.int64],
 ) -> tuple[tuple[Metric, ...], str]:
     """Return the metrics of the patients of one group, or why there are none."""
     if len(np.unique(patients)) < SMALLEST_SUBGROUP:

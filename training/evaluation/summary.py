@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
 from models.censoring import CensoringDistribution
+from models.folds import patient_codes
 from models.targets import survival_target
 from training.evaluation.calibration import (
     calibration_error,
@@ -165,7 +166,8 @@ def evaluate(
     auroc 0.81
     """
     cohort = _checked(time_days, event, risk, horizons_days, curve_risk, curve_days)
-    _require_groups(groups, len(cohort.time_days))
+    if groups is not None:
+        groups = patient_codes(groups, len(cohort.time_days))
     censoring = CensoringDistribution.fit(cohort.time_days, cohort.event)
     notes = {
         h: why_not_evaluable(cohort.time_days, cohort.event, h, censoring, groups=groups)
@@ -245,15 +247,6 @@ def _outcome(
     except ValueError as broken:
         raise DataError(str(broken)) from None
     return time, kind.astype(np.int64)
-
-
-def _require_groups(groups: ArrayLike | None, n_stays: int) -> None:
-    """Raise `DataError` unless there is one patient for each stay, or no groups."""
-    if groups is not None and np.shape(groups) != (n_stays,):
-        raise DataError(
-            f"groups must hold the patient of each of {n_stays} stays; got shape "
-            f"{np.shape(groups)}. Give one per row."
-        )
 
 
 def _within_follow_up(cohort: _Cohort, censoring: CensoringDistribution) -> _Cohort:

@@ -133,6 +133,15 @@ def test_only_a_survival_target_of_the_same_length_is_learned_from() -> None:
         model.fit(frame, y, groups=np.arange(len(y) - 1))
 
 
+def test_a_stay_without_a_patient_is_refused() -> None:
+    frame, y = small_cohort()
+    groups = np.arange(len(y)).astype(object)
+    groups[:3] = None
+
+    with pytest.raises(DataError, match="groups must hold the patient of each of 120 stays; 3 "):
+        CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(frame, y, groups=groups)
+
+
 def test_a_frame_without_columns_or_with_one_twice_is_refused() -> None:
     frame, y = small_cohort()
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from models.folds import patient_folds
+from data_schema.errors import DataError
+from models.folds import patient_codes, patient_folds
 
 
 @pytest.fixture
@@ -59,3 +61,33 @@ def test_another_seed_deals_otherwise(stays) -> None:
     )
 
     assert set(first) != set(second)
+
+
+def test_patients_are_numbered_in_the_order_of_their_names(stays) -> None:
+    numbers, _ = stays
+    texts = np.array([f"p{number}" for number in numbers], dtype=object)
+
+    for groups in (numbers, numbers / 7, texts, texts.astype(str), list(texts), pd.Series(texts)):
+        expected = np.unique(np.asarray(groups), return_inverse=True)[1]
+        np.testing.assert_array_equal(patient_codes(groups, len(numbers)), expected)
+
+
+def test_numbers_beside_text_are_patients_too() -> None:
+    groups = np.array(["p2", 7, "p1", 7], dtype=object)
+
+    assert patient_codes(groups, 4).tolist() == [2, 0, 1, 0]
+    assert patient_codes(list(groups), 4).tolist() == [2, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        np.array([1.0, np.nan, np.nan]),
+        np.array(["a", None, None], dtype=object),
+        ["a", np.nan, None],
+        pd.array([1, None, None], dtype="Int64"),
+    ],
+)
+def test_a_row_without_a_patient_is_refused_at_every_door(groups) -> None:
+    with pytest.raises(DataError, match="patient of each of 3 stays; 2 have none"):
+        patient_codes(groups, 3)

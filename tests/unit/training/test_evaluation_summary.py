@@ -194,6 +194,15 @@ def test_groups_need_one_patient_for_each_stay() -> None:
         evaluate(time, event, risk_at(rate, HORIZONS), HORIZONS, groups=np.arange(99))
 
 
+def test_a_stay_without_a_patient_is_refused_and_no_patient_of_its_own() -> None:
+    time, event, rate = cohort(100)
+    groups = np.arange(100.0)
+    groups[:60] = np.nan
+
+    with pytest.raises(DataError, match="the patient of each of 100 stays; 60 have none"):
+        evaluate(time, event, risk_at(rate, HORIZONS), HORIZONS, groups=groups)
+
+
 def test_shapes_that_disagree_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"risk must have shape \(3, 2\); got \(3, 1\)"):
         evaluate([1.0, 2.0, 3.0], [0, 1, 1], np.full((3, 1), 0.5), HORIZONS)
