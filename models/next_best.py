@@ -95,7 +95,7 @@ def expected_narrowing(
     unknown = [v for v in dict.fromkeys(variables) if v in places and _unmeasured(v, patient)]
     if not unknown:
         return []
-    known = _Known(joint, patient)
+    known = _Known(risk_model.contract, patient)
     days = risk_model.horizons(horizons_days)
     now = risk_model.predict(patient, days)
     found = []
@@ -164,12 +164,14 @@ def normal_scores(values: np.ndarray, column: Mapping[str, Any]) -> np.ndarray:
 class _Known:
     """The joint distribution given one patient's values."""
 
-    def __init__(self, joint: Mapping[str, Any], patient: Table) -> None:
+    def __init__(self, contract: Mapping[str, Any], patient: Table) -> None:
+        joint = contract["joint"]
         self._columns = joint["columns"]
         self._correlation = np.eye(len(self._columns))
         for row, values in enumerate(joint["correlation"]):
             self._correlation[row, :row] = self._correlation[:row, row] = values
-        scores = np.array([_score(patient, column) for column in self._columns])
+        learned = {feature["name"]: feature["categories"] for feature in contract["features"]}
+        scores = np.array([_score(patient, column, learned) for column in self._columns])
         self._measured = np.flatnonzero(~np.isnan(scores))
         self._scores = scores[self._measured]
 
@@ -194,14 +196,16 @@ class _Known:
         return np.interp(scores, column["scores"], column["values"]), scores <= limit
 
 
-def _score(patient: Table, column: Mapping[str, Any]) -> float:
-    """Return the patient's standardised score of a column, NaN where not measured."""
+def _score(
+    patient: Table, column: Mapping[str, Any], learned: Mapping[str, Sequence[str]]
+) -> float:
+    """Return the patient's standardised score of a column, NaN where not measured or learned."""
     name, level = column["feature"], column["level"]
     if level is None:
         value = patient.number(name)
     else:
         text = patient.texts[name][0]
-        value = np.array([np.nan if text is None else float(text == level)])
+        value = np.array([float(text == level) if text in learned[name] else np.nan])
     return float((normal_scores(value, column)[0] - column["mean"]) / column["spread"])
 
 

@@ -95,6 +95,16 @@ def test_what_is_measured_or_unknown_to_the_model_is_not_told_of(mortality, pati
     assert len(found) == 2
 
 
+def test_a_category_that_was_not_learned_is_as_one_not_measured(mortality, patients) -> None:
+    model = mortality.loaded.risk_model
+    assert "sex" in {column["feature"] for column in model.contract["joint"]["columns"]}
+    told = [
+        expected_narrowing(model, hidden(patients, 5, "lactate").assign(sex=sex), ["lactate"])
+        for sex in (None, "never seen", "male")
+    ]
+    assert told[0] == told[1] != told[2]
+
+
 def test_a_model_without_a_joint_distribution_tells_of_nothing(mortality, patients) -> None:
     model = mortality.loaded.risk_model.with_contract(joint=None)
     row = hidden(patients, 5, "lactate")
