@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 
 from data_schema.variables import BELOW, Variable, base_name
 from models.competing import CompetingCurve
-from models.encoding import outer_share
+from models.encoding import outer_share, patients_by_level
 from models.fitting import Choices, Part, squared_bias
 from models.inference import BUNDLE_FORMAT, RiskModel
 from models.joint import fit_joint
@@ -226,16 +226,17 @@ def _with_bias(
 
 
 def _example(cohort: TrainingCohort) -> dict[str, Any]:
-    """Return a made-up patient: medians to two digits, most frequent categories."""
+    """Return a made-up patient: medians to two digits, of learned levels that of most patients."""
     example: dict[str, Any] = {}
+    learned = dict(cohort.encoding["levels"])
     for name in cohort.frame.columns:
         column = cohort.frame[name]
         if name in cohort.encoding["numbers"]:
             values = column.dropna()
             example[str(name)] = float(f"{np.median(values):.2g}") if len(values) else None
         else:
-            counts = column.value_counts()
-            example[str(name)] = str(counts.index[0]) if len(counts) else None
+            patients = patients_by_level(cohort.frame, name, cohort.groups)
+            example[str(name)] = max(learned[name], key=patients.__getitem__, default=None)
     return example
 
 

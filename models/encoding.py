@@ -12,7 +12,7 @@ from data_schema.errors import DataError
 from models.folds import patient_codes
 from models.matrices import texts_of
 
-__all__ = ["SMALL_CELL", "fit_encoding", "fit_scaling", "outer_share"]
+__all__ = ["SMALL_CELL", "fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
 
 SMALL_CELL = 10
 """A bundle tells nothing that fewer patients than this stand behind."""
@@ -58,10 +58,15 @@ def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[s
             numbers.append(str(name))
             continue
         _refuse_numbers(frame[name], str(name))
-        seen = pd.DataFrame({"level": texts_of(frame, name), "patient": patient})
-        patients = seen.groupby("level")["patient"].nunique()
+        patients = patients_by_level(frame, name, patient)
         levels.append([str(name), sorted(patients.index[patients >= SMALL_CELL])])
     return {"numbers": numbers, "levels": levels}
+
+
+def patients_by_level(frame: pd.DataFrame, name: str, patient: NDArray[np.int64]) -> pd.Series[int]:
+    """Return how many patients have each level of a category, by level."""
+    seen = pd.DataFrame({"level": texts_of(frame, name), "patient": patient})
+    return seen.groupby("level")["patient"].nunique()
 
 
 def _refuse_numbers(column: pd.Series, name: str) -> None:

@@ -225,6 +225,22 @@ def test_a_contract_holds_medians_and_no_patient(fitted) -> None:
     assert example == {name: float(f"{frame[name].median():.2g}") for name in frame}
 
 
+def test_the_example_has_of_each_category_what_most_patients_have_and_never_a_rare_level() -> None:
+    frame, y = small_cohort()
+    patients = np.arange(len(y))
+    patients[:40] = 0
+    place = np.where(patients == 0, "rare", np.where(np.arange(len(y)) < 90, "usual", "other"))
+    alone = np.array([f"only {patient}" for patient in patients], dtype=object)
+    categories = frame.assign(place=place.astype(object), alone=alone)
+
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL)
+    model.fit(categories, y, groups=patients)
+
+    example = model.risk_model_.contract["example"]
+    assert (example["place"], example["alone"]) == ("usual", None)
+    assert not any(b"rare" in content for content in model.risk_model_.files().values())
+
+
 @pytest.mark.parametrize(
     ("n", "stated", "expected"), [(1_999, None, 24), (2_000, None, 12), (50, 3, 3)]
 )
