@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
 from models.folds import patient_codes
-from models.matrices import texts_of
+from models.matrices import no_text, texts_of
 
 __all__ = ["SMALL_CELL", "fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
 
@@ -36,7 +36,7 @@ def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[s
     Parameters
     ----------
     frame : DataFrame, shape (n_rows, n_features)
-        Numeric and boolean columns are numbers; everything else is a category.
+        Numeric and boolean columns are numbers; every other is a category and holds text.
     groups : array-like, shape (n_rows,), optional
         Patient of each row; each row its own without it.
 
@@ -49,15 +49,15 @@ def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[s
     Raises
     ------
     DataError
-        If a column that is not numeric holds numbers, or a row has no patient.
+        If a column holds neither numbers nor text, as dates do, or a row has no patient.
     """
     patient = patient_codes(groups, len(frame))
     numbers, levels = [], []
     for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name]):
+        if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype.kind != "c":
             numbers.append(str(name))
             continue
-        _refuse_numbers(frame[name], str(name))
+        _refuse_other_than_text(frame[name], str(name))
         patients = patients_by_level(frame, name, patient)
         levels.append([str(name), sorted(patients.index[patients >= SMALL_CELL])])
     return {"numbers": numbers, "levels": levels}
@@ -69,18 +69,13 @@ def patients_by_level(frame: pd.DataFrame, name: str, patient: NDArray[np.int64]
     return seen.groupby("level")["patient"].nunique()
 
 
-def _refuse_numbers(column: pd.Series, name: str) -> None:
-    """Refuse numbers among objects, each of which would be a category of its own."""
-    if column.dtype != object:
-        return
-    count = sum(
-        isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        for value in column.dropna()
-    )
+def _refuse_other_than_text(column: pd.Series, name: str) -> None:
+    """Refuse numbers among objects or categories, and dates: each would be a level of its own."""
+    count = int(no_text(column).sum())
     if count:
         raise DataError(
-            f"{name} must be numeric or hold text; {count} of {len(column)} rows are numbers in a "
-            "column of objects. Convert the column."
+            f"{name} must be numeric or hold text; {count} of {len(column)} rows are neither. "
+            "Convert the column."
         )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "level_columns",
     "linear_column_features",
     "linear_matrix",
+    "no_text",
     "numbers_of",
     "raw_matrix",
     "spline_basis",
@@ -209,6 +210,12 @@ def texts_of(frame: pd.DataFrame, column: str) -> np.ndarray:
     texts = frame[column].map(str).to_numpy(dtype=object, copy=True)
     texts[frame[column].isna().to_numpy()] = None
     return texts
+
+
+def no_text(values: pd.Series) -> pd.Series:
+    """Say which rows of a column can be no category: neither text, nor yes or no, nor nothing."""
+    is_text = values.map(lambda value: isinstance(value, str | bool | np.bool_)).astype(bool)
+    return values.notna() & ~is_text
 
 
 def expit(x: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,30 @@ def test_numbers_among_objects_are_refused_and_not_taken_for_categories() -> Non
         fit_encoding(frame)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.Categorical([1, 2, None])),
+        pd.Series(pd.Categorical([1.0, 2.5, None])),
+        pd.Series([Decimal("1.5"), Decimal("2.5"), None], dtype=object),
+        pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02", None])),
+        pd.Series(pd.to_timedelta([1, 2, None], unit="D")),
+        pd.Series([1 + 2j, 3.0, np.nan]),
+    ],
+)
+def test_whatever_is_neither_a_number_nor_text_is_no_category(column) -> None:
+    with pytest.raises(DataError, match="stage must be numeric or hold text; 2 of 3 rows") as told:
+        fit_encoding(pd.DataFrame({"stage": column}))
+
+    assert "2020" not in str(told.value)
+
+
+def test_yes_and_no_with_gaps_are_a_category() -> None:
+    frame = pd.DataFrame({"ventilated": pd.Series([True, False, None], dtype=object)})
+
+    assert encoding_of(frame)["levels"] == [["ventilated", ["False", "True"]]]
+
+
 def test_categories_alone_need_no_number_beside_them() -> None:
     frame = pd.DataFrame({"sex": ["female", "male", None]})
     encoding = encoding_of(frame)
@@ -89,8 +114,8 @@ def test_what_is_not_measured_or_was_never_seen_is_nan_in_all_its_columns(frame)
     )
 
 
-def test_categories_that_are_no_text_are_matched_by_their_text() -> None:
-    frame = pd.DataFrame({"stage": pd.Categorical([1, 2, 3, None])})
+def test_categories_of_text_are_matched_as_text_is() -> None:
+    frame = pd.DataFrame({"stage": pd.Categorical(["1", "2", "3", None])})
 
     raw = raw_matrix(frame, encoding_of(frame))
 
