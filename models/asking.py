@@ -4,6 +4,8 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 """
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from models.columns import columns_read
-from models.matrices import Table, table_of
+from models.matrices import Table, no_text, table_of
 
 __all__ = ["InferenceError", "asked_days", "asked_table", "checked_numbers", "refuse_kind"]
 
@@ -53,7 +55,8 @@ def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> 
     Raises
     ------
     InferenceError
-        If a feature column is missing, or a column of numbers holds text.
+        If a feature column is missing, a column of numbers holds anything else, or a category
+        holds anything but text.
     """
     if isinstance(patients, Table):
         return patients
@@ -65,13 +68,15 @@ def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> 
         )
     kinds = columns_read(contract)
     numbers, texts = ([c for c, k in kinds.items() if k == kind] for kind in ("numbers", "text"))
+    for name in texts:
+        refuse_kind(name, "text", no_text(patients[name]))
     return table_of(
         patients.assign(**checked_numbers(patients, numbers)), numbers=numbers, texts=texts
     )
 
 
 def checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
-    """Return the named columns that a frame has as float64, or refuse text in them.
+    """Return the named columns that a frame has as float64, or refuse text and dates in them.
 
     Raises
     ------
@@ -82,12 +87,13 @@ def checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.S
     for name in names:
         if name not in frame:
             continue
-        values = frame[name]
-        numbers[name] = pd.to_numeric(values, errors="coerce").astype("float64")
-        if pd.api.types.is_numeric_dtype(values):
-            continue
-        is_text = values.map(lambda value: isinstance(value, str)).astype(bool)
-        refuse_kind(name, "numbers", is_text | (values.notna() & numbers[name].isna()))
+        values = told = frame[name]
+        if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind == "c":
+            # Pandas makes numbers of text and of dates, and of a missing date the lowest of all.
+            real = [v if isinstance(v, Real | Decimal | np.bool_) else np.nan for v in values]
+            told = pd.Series(real, index=values.index, dtype=object)
+        numbers[name] = pd.to_numeric(told, errors="coerce").astype("float64")
+        refuse_kind(name, "numbers", values.notna() & numbers[name].isna())
     return numbers
 
 

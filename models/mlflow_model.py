@@ -81,7 +81,7 @@ def _signature(contract: Mapping[str, Any]) -> Any:
 
     A declared type would make MLflow refuse integers in a column of doubles, and a declared
     requirement would make it refuse a frame, each time with a message that prints the frame's
-    values. So the model's own code checks both (`models.pyfunc`, `RiskModel.predict`).
+    values. So the model itself checks both (`RiskModel.predict`).
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec

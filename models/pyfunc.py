@@ -7,14 +7,11 @@ not come through here; it reads the bundle itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from mlflow.pyfunc import PythonModel
 
-from models.asking import checked_numbers, refuse_kind
-from models.columns import columns_read
 from models.inference import RiskModel
 
 __all__ = ["OsteonModel"]
@@ -57,23 +54,9 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
             One row per patient and horizon.
         """
         chosen = params or {}
-        frame = _checked(model_input, columns_read(self.risk_model.contract))
+        # MLflow's own check of a typed column refuses integers, and its message prints the
+        # patients' values: the signature leaves every type open, and the model checks them.
         prediction = self.risk_model.predict(
-            frame, chosen.get("horizons_days"), explain=chosen.get("explain", False)
+            model_input, chosen.get("horizons_days"), explain=chosen.get("explain", False)
         )
-        return prediction.to_frame(frame)
-
-
-def _checked(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return the frame with float64 in its number columns; refuse text there, and numbers in text.
-
-    MLflow's own check of a typed column is of no use at this door: it refuses integers, and its
-    message prints the patients' values. So the signature leaves the type open and this one decides.
-    """
-    for name, kind in columns.items():
-        if kind == "text" and name in frame:
-            values = frame[name]
-            is_text = values.map(lambda value: isinstance(value, str)).astype(bool)
-            refuse_kind(name, kind, values.notna() & ~is_text)
-    named = [name for name, kind in columns.items() if kind == "numbers"]
-    return frame.assign(**checked_numbers(frame, named))
+        return prediction.to_frame(model_input)

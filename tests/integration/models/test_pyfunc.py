@@ -102,6 +102,17 @@ def test_a_value_of_the_wrong_kind_is_refused_without_being_told(
     assert str(value) not in str(caught.value)
 
 
+def test_it_refuses_what_the_risk_model_refuses_in_the_same_words(model, risk_model, patients):
+    dated = pd.to_datetime(pd.Series(["2020-01-01", None]))
+    for column, values in (("sex", pd.Categorical([7351, None])), ("lactate", dated)):
+        frame = patients.head(2).assign(**{column: values})
+        with pytest.raises(ValueError, match=f"{column} must hold .*; 1 of 2 rows") as at_mlflow:
+            model.predict(frame)
+        with pytest.raises(ValueError, match=column) as at_model:
+            risk_model.predict(frame)
+        assert str(at_model.value) in str(at_mlflow.value)
+
+
 def test_a_missing_column_is_named_and_no_value_is(model, patients):
     frame = patients.head(1).drop(columns="lactate").assign(albumin=[31.4159])
     with pytest.raises(ValueError, match="missing: lactate") as caught:

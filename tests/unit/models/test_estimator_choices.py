@@ -15,6 +15,7 @@ from models.asking import InferenceError
 from models.estimator import CumulativeIncidenceModel
 from models.folds import patient_folds
 from models.linear import fit_linear_path
+from models.next_best import expected_narrowing
 from models.targets import survival_target
 
 
@@ -102,6 +103,55 @@ def test_text_in_a_column_of_numbers_is_refused_and_not_taken_for_unmeasured() -
 
     with pytest.raises(InferenceError, match="a must hold numbers or null"):
         model.risk_model_.predict(printed, interval=False)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pd.Series(pd.to_datetime(["2020-01-01"] * 119 + [None])),
+        pd.Series(pd.to_datetime(["2020-01-01"] * 119 + [None], utc=True)),
+        pd.Series(pd.to_timedelta([1] * 119 + [None], unit="D")),
+        pd.Series([1 + 2j] * 119 + [np.nan]),
+        pd.Series([1 + 2j] * 119 + [None], dtype=object),
+        pd.Series(pd.period_range("2020", periods=119).append(pd.PeriodIndex(["NaT"], freq="D"))),
+        pd.Series([b"1"] * 119 + [None], dtype=object),
+    ],
+)
+def test_what_pandas_would_turn_into_numbers_is_refused(fitted, told) -> None:
+    frame, _ = small_cohort()
+
+    with pytest.raises(InferenceError, match="a must hold numbers or null; 119 of 120 rows"):
+        fitted.risk_model_.risk(frame.assign(a=told))
+    risk = fitted.risk_model_.risk(frame.assign(a=told.iloc[[-1] * 120].set_axis(frame.index)))
+    np.testing.assert_array_equal(risk, fitted.risk_model_.risk(frame.assign(a=np.nan)))
+
+
+def test_every_question_refuses_a_category_that_is_no_text(risk_model, ordinary) -> None:
+    stated = ordinary.assign(sex=pd.Series([7351.0]))
+
+    for ask in (
+        risk_model.predict,
+        risk_model.risk,
+        risk_model.competing_risk,
+        lambda frame: expected_narrowing(risk_model, frame, ["lactate"]),
+    ):
+        with pytest.raises(InferenceError, match="sex must hold text or null; 1 of 1 rows") as told:
+            ask(stated)
+        assert "7351" not in str(told.value)
+        ask(ordinary.assign(sex=pd.Series(["male"], dtype="category")))
+        ask(ordinary.assign(sex=np.nan))
+
+
+def test_a_category_of_yes_and_no_is_asked_as_it_was_learned() -> None:
+    frame, y = small_cohort()
+    ventilated = pd.Series(np.where(frame["a"] > 0, True, None), dtype=object)
+    told = frame.assign(ventilated=ventilated.mask(frame["b"] > 0, False))
+
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(told, y).risk_model_
+
+    assert model.contract["features"][-1]["categories"] == ["False", "True"]
+    as_text = told.assign(ventilated=told["ventilated"].map(str, na_action="ignore"))
+    np.testing.assert_array_equal(model.risk(told), model.risk(as_text))
 
 
 def test_refused_patients_are_answered_for_evaluation() -> None:
