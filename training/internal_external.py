@@ -90,12 +90,12 @@ def internal_external(
     """
     cohort = study.cohort
     cluster = _clusters(cohort, by)
-    names, counts = np.unique(cluster.astype(str), return_counts=True)
-    large = names[counts >= SMALLEST_SUBGROUP]
+    patients = pd.Series(cohort.patient_id).groupby(cluster).nunique()
+    large = patients.index[patients >= SMALLEST_SUBGROUP]
     if not 2 <= len(large) <= _MOST_CLUSTERS:
         raise DataError(
-            f"{by}s must be 2 to {_MOST_CLUSTERS} with at least {SMALLEST_SUBGROUP} stays; "
-            f"there are {len(large)}. Bring more patients, or group the {by}s."
+            f"{by}s must be 2 to {_MOST_CLUSTERS} with at least {SMALLEST_SUBGROUP} "
+            f"patients; there are {len(large)}. Bring more patients, or group the {by}s."
         )
     outcome = outcome_of(cohort)
     risk = np.full((len(cohort), len(study.horizons_days)), np.nan)

@@ -6,10 +6,15 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort, OutcomeData
+from data_schema.errors import DataError
+from data_schema.outcomes import outcome
+from training.cohorts import Study
+from training.config import RunConfig
 from training.evaluation.instability import instability
 from training.evaluation.pooling import pool_metric, random_effects
 from training.evaluation.sample_size import sample_size
 from training.evaluation.summary import Metric
+from training.internal_external import internal_external
 from training.patients_needed import patients_needed, too_few_patients
 
 # rma(yi, sei = errors, method = "DL", test = "adhoc") of metafor 3.8, the modified Knapp-Hartung
@@ -132,6 +137,24 @@ def test_parameters_are_numbers_and_levels_beyond_the_first() -> None:
     (needed,) = patients_needed(cohort, [28.0])
 
     assert (needed.parameters, needed.event_rate) == (1 + 1 + 3, 0.5)
+
+
+def test_a_site_of_few_patients_with_many_stays_is_not_held_out() -> None:
+    stays = np.arange(240).astype(str).astype(object)
+    patients = stays.copy()
+    patients[:80] = [str(stay % 20) for stay in range(80)]
+    cohort = Cohort(
+        pd.DataFrame({"age": np.linspace(20, 90, 240)}),
+        variables=VARIABLES,
+        patient_id=patients,
+        stay_id=stays,
+        site=np.array(["A", "B", "C"], dtype=object).repeat([80, 120, 40]),
+        outcome=OutcomeData("mortality", np.full(240, 28.0), np.arange(240) % 2),
+    )
+    study = Study(cohort, outcome("mortality"), "admission", (28.0,), "model", ())
+
+    with pytest.raises(DataError, match="with at least 50 patients; there are 1"):
+        internal_external(study, RunConfig(), "site")
 
 
 def test_a_level_of_few_patients_with_many_stays_is_no_parameter() -> None:
