@@ -48,7 +48,7 @@ class Subgroup:
     grouping, level : str
         What patients are told apart by, and which of them these are.
     stays, events : int or None
-        None where a count is small, or would tell a small one.
+        None where few patients stand behind a count, or it would tell of few.
     metrics : tuple of Metric
         `SUBGROUP_METRICS` at each horizon; none in a group that is too small.
     note : str
@@ -143,7 +143,7 @@ def evaluate_subgroups(
     for grouping, levels in groupings.items():
         names = sorted({*levels} - {None}, key=_by_number)
         members = [levels == name for name in names]
-        counts = _shown_counts(members, kind == 1)
+        counts = _shown_counts(members, kind == 1, patient)
         for name, rows, (stays, events) in zip(names, members, counts, strict=True):
             metrics, note = _metrics(
                 time[rows],
@@ -159,22 +159,25 @@ def evaluate_subgroups(
 
 
 def _shown_counts(
-    members: Sequence[NDArray[np.bool_]], happened: NDArray[np.bool_]
+    members: Sequence[NDArray[np.bool_]],
+    happened: NDArray[np.bool_],
+    patient: NDArray[np.int64],
 ) -> list[tuple[int | None, int | None]]:
     """Return stays and events of each level, without those that tell of a few patients."""
-    everybody = np.logical_or.reduce(members)
-    table = np.array(
-        [
-            [int((rows & chosen).sum()) for rows in (everybody, *members)]
-            for chosen in (happened, ~happened)
-        ]
-    )
-    stays = table.sum(axis=0)
-    no_stays, no_events = hidden_cells(stays[None])[0, 1:], hidden_cells(table)[:, 1:].any(axis=0)
+    columns = [np.logical_or.reduce(members), *members]
+
+    def patients(of: NDArray[np.bool_]) -> list[int]:
+        return [len(np.unique(patient[rows & of])) for rows in columns]
+
+    no_stays = hidden_cells(np.array([patients(np.ones_like(happened))]))[0, 1:]
+    no_events = hidden_cells(np.array([patients(happened), patients(~happened)]))[:, 1:].any(axis=0)
     return [
-        (None if no_count else int(n), None if no_count or no_event else int(events))
-        for n, events, no_count, no_event in zip(
-            stays[1:], table[0, 1:], no_stays, np.atleast_1d(no_events), strict=True
+        (
+            None if no_count else int(rows.sum()),
+            None if no_count or no_event else int((rows & happened).sum()),
+        )
+        for rows, no_count, no_event in zip(
+            members, no_stays, np.atleast_1d(no_events), strict=True
         )
     ]
 

@@ -104,6 +104,37 @@ def test_stays_of_the_same_patients_make_no_group_large_enough() -> None:
     assert found["once"].metrics
 
 
+def test_counts_of_stays_are_hidden_where_few_patients_stand_behind_them() -> None:
+    time, event, risk = told(2)
+    level = np.full(N, "many", dtype=object)
+    level[:24], level[24:60] = "often here", "some"
+    patients = np.arange(N)
+    patients[:24] = 0
+
+    counted = evaluate_subgroups(
+        time, event, risk, [90.0], {"g": level}, n_bootstrap=10, patients=patients
+    )
+
+    found = by_level(counted)
+    assert (found["often here"].stays, found["often here"].events) == (None, None)
+    # With 500 in all, either of the others would tell the 24.
+    assert (found["some"].stays, found["some"].events) == (None, None)
+    assert found["many"].stays == N - 60
+
+
+def test_events_are_hidden_where_few_patients_had_them_or_had_none() -> None:
+    time, event, risk = told(2)
+    level = np.where(np.arange(N) < 250, "A", "B").astype(object)
+    patients = np.arange(N)
+    patients[(level == "A") & (event == 1)] = np.flatnonzero((level == "A") & (event == 1))[0]
+
+    counted = evaluate_subgroups(
+        time, event, risk, [90.0], {"g": level}, n_bootstrap=10, patients=patients
+    )
+
+    assert [(group.stays, group.events) for group in counted] == [(250, None), (250, None)]
+
+
 def test_a_group_without_events_says_so() -> None:
     time, event, risk = told(3)
     level = np.where(event == 1, "with", "without").astype(object)
