@@ -16,7 +16,7 @@ from models.blend import SMALL_COHORT
 from models.boosted import BoostingSettings
 from models.censoring import CensoringDistribution
 from models.censoring_strata import censoring_strata
-from models.encoding import fit_encoding, outer_share
+from models.encoding import SMALL_CELL, fit_encoding, outer_share
 from models.folds import patient_codes, patient_folds
 from models.matrices import level_columns, raw_matrix
 from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
@@ -106,6 +106,11 @@ class TrainingCohort:
         site = None if sites is None else np.asarray(sites, dtype=object)
         encoding = fit_encoding(frame, patient)
         raw = raw_matrix(frame, encoding)
+        if not raw.shape[1]:
+            raise DataError(
+                f"features must have a number, or a level that {SMALL_CELL} patients have; none of "
+                f"{frame.shape[1]} has. Bring more patients, or group the levels."
+            )
         infinite = int(np.isinf(raw).any(axis=1).sum())
         if infinite:
             raise DataError(

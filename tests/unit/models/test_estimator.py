@@ -142,6 +142,19 @@ def test_a_stay_without_a_patient_is_refused() -> None:
         CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(frame, y, groups=groups)
 
 
+@pytest.mark.parametrize("rare", [None, "one of a kind"])
+def test_categories_that_nothing_can_be_learned_of_are_refused(rare) -> None:
+    frame, y = small_cohort()
+    place = np.full(len(frame), None, dtype=object)
+    place[:9] = rare
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL)
+
+    with pytest.raises(DataError, match="a level that 10 patients have; none of 1 has"):
+        model.fit(pd.DataFrame({"place": place}), y)
+    beside = model.fit(frame.assign(place=place), y).risk_model_
+    assert np.isfinite(beside.risk(frame.assign(place=place))).all()
+
+
 def test_a_frame_without_columns_or_with_one_twice_is_refused() -> None:
     frame, y = small_cohort()
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL)
