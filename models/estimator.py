@@ -172,7 +172,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         ------
         DataError
             If a number is infinite, a row of `groups` is missing, a default horizon is one that
-            under 5 % would have been observed for, or there are too few events to fit.
+            under 5 % would have been observed for, there are too few events to fit, or a parameter
+            is one that no fit can keep.
         ValueError
             If `X` is not such a table, `y` is not a survival target, or lengths differ.
         """
@@ -207,7 +208,11 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
                 f"horizons_days must be one or more positive numbers; {broken} of {len(days)} are "
                 "not."
             )
-        if self.interval_folds == 1:
+        for name, least in (("max_trees", 1), ("horizons_per_patient", 1), ("tuning_folds", 2)):
+            stated = parameters[name]
+            if stated is not None and stated < least:
+                raise DataError(f"{name} must be at least {least}; got {stated}.")
+        if self.interval_folds < 0 or self.interval_folds == 1:
             raise DataError("interval_folds must be 0 or at least 2; one tells of no variance.")
         parameters["variables"] = dict(self.variables or {})
         parameters["n_jobs"] = self.n_jobs or joblib.cpu_count()

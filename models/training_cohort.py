@@ -102,6 +102,12 @@ class TrainingCohort:
     ) -> Self:
         """Encode the cohort and find the longest horizon; `DataError` where none can be learned."""
         patient = patient_codes(groups, len(target))
+        patients = int(patient.max()) + 1
+        if settings.tuning_folds is not None and settings.tuning_folds > patients:
+            raise DataError(
+                f"tuning_folds must be at most the number of patients, {patients}; "
+                f"got {settings.tuning_folds}."
+            )
         _check_events(target, patient, settings)
         site = None if sites is None else np.asarray(sites, dtype=object)
         encoding = fit_encoding(frame, patient)

@@ -86,6 +86,12 @@ def test_a_category_that_comes_as_numbers_is_read_as_numbers() -> None:
         ("horizons_days", (0.0,)),
         ("horizons_days", (28.0, -5.0)),
         ("interval_folds", 1),
+        ("interval_folds", -3),
+        ("max_trees", 0),
+        ("tuning_folds", 0),
+        ("tuning_folds", 1),
+        ("tuning_folds", 121),
+        ("horizons_per_patient", 0),
     ],
 )
 def test_parameters_that_no_fit_can_keep_are_refused_by_name(named, stated) -> None:
