@@ -133,8 +133,8 @@ def _cell(metric: Mapping[str, Any]) -> str:
     if metric["estimate"] is None:
         return "-"
     if metric["low"] is None:
-        return f"{metric['estimate']:.3f} (no interval)"
-    return f"{metric['estimate']:.3f} ({metric['low']:.3f}, {metric['high']:.3f})"
+        return f"{metric['estimate']:z.3f} (no interval)"
+    return f"{metric['estimate']:z.3f} ({metric['low']:z.3f}, {metric['high']:z.3f})"
 
 
 def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:

@@ -146,8 +146,8 @@ def _show_validation(told: _Json) -> None:
                 [
                     f"{one['horizon_days']:g}",
                     one["metric"],
-                    f"{one['estimate']:.3f} ({one['low']:.3f}, {one['high']:.3f})",
-                    f"{one['next_low']:.3f} to {one['next_high']:.3f}",
+                    f"{one['estimate']:z.3f} ({one['low']:z.3f}, {one['high']:z.3f})",
+                    f"{one['next_low']:z.3f} to {one['next_high']:z.3f}",
                 ]
                 for one in told["pooled"]
             ],

@@ -99,7 +99,7 @@ def estimate_text(metric: Mapping[str, Any] | None) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _by_horizon(metrics: Sequence[Mapping[str, Any]]) -> Table:

@@ -271,7 +271,7 @@ def _told_counts(counts: Sequence[int | None]) -> list[str]:
 def _short_estimate(metric: _Json | None) -> str:
     if metric is None or metric["estimate"] is None:
         return "too few"
-    return estimate_text(metric) if metric["low"] is not None else f"{metric['estimate']:.3f}"
+    return estimate_text(metric) if metric["low"] is not None else f"{metric['estimate']:z.3f}"
 
 
 def _pooled_table(pooled: Sequence[_Json], by: str) -> Table:
@@ -284,7 +284,7 @@ def _pooled_table(pooled: Sequence[_Json], by: str) -> Table:
                 f"{one['horizon_days']:g}",
                 f"{one['clusters']}",
                 estimate_text(one),
-                f"{one['next_low']:.3f} to {one['next_high']:.3f}".replace("-", "\N{MINUS SIGN}"),
+                f"{one['next_low']:z.3f} to {one['next_high']:z.3f}".replace("-", "\N{MINUS SIGN}"),
             )
             for one in pooled
         ),
