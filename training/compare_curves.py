@@ -18,7 +18,7 @@ from training.competing_peers import COMPETING_PEERS
 from training.evaluation.concordance import antolini_c, harrell_c, uno_c
 from training.evaluation.discrimination import auroc
 from training.evaluation.known_outcome import known_outcome
-from training.evaluation.overall import integrated_brier, ipa
+from training.evaluation.overall import integrated_brier, integrated_ipa, ipa
 from training.osteon_fit import fit_osteon, outcome_of
 from training.peers import PEERS, Predict
 from training.repeated_differences import corrected_difference
@@ -51,13 +51,13 @@ PROTOCOL = (
     "quantiles from the 5th to the 90th percentile ({first:.0f} to {last:.0f} days). c_td: "
     "Antolini's time-dependent C, of the same pairs as c, over the events between them, each "
     "judged by the risks on its day. ibs: Brier score with inverse probability of censoring "
-    "weights, averaged over the time between them; lower is better. auc: cumulative/dynamic area "
-    "under the curve, and ipa: index of prediction accuracy (one minus the Brier score over that "
-    "of the event rate), at the quartiles of the event times. fit_seconds: fitting once, with its "
-    "choice of settings (the parts of osteon are one fit with it); fold_fit_seconds: the fold "
-    "models that intervals need. explain_rows_per_second: patients explained at one horizon. "
-    "Differences are osteon minus the other model, with corrected t intervals over the splits "
-    "(Nadeau & Bengio 2003)."
+    "weights, averaged over the time between them; lower is better. ipa_over_time: one minus ibs "
+    "over that of the event rates. auc: cumulative/dynamic area under the curve, and ipa: index of "
+    "prediction accuracy (one minus the Brier score over that of the event rate), at the quartiles "
+    "of the event times. fit_seconds: fitting once, with its choice of settings (the parts of "
+    "osteon are one fit with it); fold_fit_seconds: the fold models that intervals need. "
+    "explain_rows_per_second: patients explained at one horizon. Differences are osteon minus the "
+    "other model, with corrected t intervals over the splits (Nadeau & Bengio 2003)."
 )
 
 Progress = Callable[[str], None]
@@ -202,7 +202,7 @@ def _predict_with(risk_model: RiskModel) -> Predict:
 
 
 def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
-    """Return c, c_td, ibs and what is read at the quartiles, on the test patients."""
+    """Return what is read over the time and at the quartiles, on the test patients."""
     outcome = outcome_of(test)
     time_days, event = outcome.time_days, outcome.event
     curve = predict(test, grid.days)
@@ -211,6 +211,7 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
         "c": float(harrell_c(time_days, event, curve.mean(axis=1))),
         "c_td": antolini_c(time_days, event, curve, grid.days),
         "ibs": float(integrated_brier(time_days, event, curve, grid.days)),
+        "ipa_over_time": float(integrated_ipa(time_days, event, curve, grid.days)),
     }
     competes = bool((event == COMPETING).any())
     for column, day in enumerate(grid.quartiles):
@@ -236,6 +237,7 @@ def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[s
         "c": found["c"],
         "c_td": found["c_td"],
         "ibs": found["ibs"],
+        "ipa_over_time": found["ipa_over_time"],
         **by_day,
         "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
         "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),

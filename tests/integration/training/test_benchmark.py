@@ -107,6 +107,7 @@ def test_with_a_competing_event_the_peers_are_those_that_know_of_it(monkeypatch)
     for row in found["rows"]:
         assert 0.5 < row["c"] < 0.8
         assert 0.4 < row["c_td"] < 0.85
+        assert -0.2 < row["ipa_over_time"] < 0.2
         assert list(row["c_ipcw"]) == list(row["auc"])
         assert all(0.4 < c < 0.85 for c in row["c_ipcw"].values())
         # Better than no model in none of them by much, worse in none of them by much.
