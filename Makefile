@@ -52,7 +52,7 @@ demo: install
 # One thread for each of the two workers: more would only wait for each other. pyfunc.py has no
 # examples, and MLflow warns of its own type hints where it is imported.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules --ignore=models/pyfunc.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules --ignore=models/inference/pyfunc.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from data_schema.errors import UsageError
-from serving.cli import serve
-from serving.cli_audit import audit
-from serving.cli_keys import keys
-from training.cli import add_commands, run_command
+from serving.cli.audit import audit
+from serving.cli.keys import keys
+from serving.cli.serve import serve
+from training.cli.main import add_commands, run_command
 
 # Idle OpenMP threads spin by default: beside another busy process a fit took 40 times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     import shap
 
     from data_schema.cohort import Cohort
-    from models.registry import LoadedModel
-    from training.cohorts import Study
+    from models.registry.lifecycle import LoadedModel
+    from training.cohorts.study import Study
     from training.config import RunConfig
-    from training.panel_value import PanelValue
-    from training.run import Trained
+    from training.run.train import Trained
+    from training.validation.panel_value import PanelValue
 
 __all__ = ["added_value", "check", "evaluate", "explain", "main", "score", "train"]
 
@@ -105,8 +105,8 @@ def check(
     """
     import pandas as pd
 
-    from training.cli_cohorts import stated_mapping
-    from training.cohorts import check_table
+    from training.cli.cohorts import stated_mapping
+    from training.cohorts.study import check_table
 
     report = check_table(frame, outcome=outcome, mapping=stated_mapping(mapping)).report
     found = report.as_json()
@@ -143,16 +143,16 @@ def train(
 
     Returns
     -------
-    training.run.Trained
+    training.run.train.Trained
         Name, version and URI of the model, and its metrics on held-out patients.
 
     Raises
     ------
     OsteonError
-        As `training.cohorts` and `training.run.train` do.
+        As `training.cohorts.study` and `training.run.train.train` do.
     """
     from training.config import RunConfig
-    from training.run import train as run
+    from training.run.train import train as run
 
     settings = config or RunConfig()
     return run(_study(cohort, outcome, landmark, mapping, settings), settings)
@@ -189,9 +189,9 @@ def score(
     Raises
     ------
     OsteonError
-        As `models.registry.load` and `training.scoring` do.
+        As `models.registry.lifecycle.load` and `training.score` do.
     """
-    from training.scoring import score as scored
+    from training.score import score as scored
 
     loaded, cohort = _asked(frame, model, mapping)
     return scored(loaded.risk_model, cohort, horizons_days=horizons_days, explain=explain)
@@ -215,11 +215,12 @@ def evaluate(frame: pd.DataFrame, *, model: str, mapping: str | Path | None = No
     Raises
     ------
     OsteonError
-        As `models.registry.load`, `training.scoring` and `training.evaluating` do.
+        As `models.registry.lifecycle.load`, `training.score` and
+        `training.validation.evaluate_model` do.
     """
     import pandas as pd
 
-    from training.evaluating import evaluate_on
+    from training.validation.evaluate_model import evaluate_on
 
     loaded, cohort = _asked(frame, model, mapping, with_outcome=True)
     names = ["metric", "horizon_days", "estimate", "low", "high", "note"]
@@ -257,17 +258,17 @@ def added_value(
 
     Returns
     -------
-    training.panel_value.PanelValue
+    training.validation.panel_value.PanelValue
         Its `verdict`, `primary` change and `changes` with intervals; `as_json()` for all of it.
 
     Raises
     ------
     OsteonError
-        As `training.cohorts` and `training.panel_value` do.
+        As `training.cohorts.study` and `training.validation.panel_value` do.
     """
+    from training.cohorts.panel import panel_of
     from training.config import RunConfig
-    from training.panel import panel_of
-    from training.panel_value import panel_value
+    from training.validation.panel_value import panel_value
 
     settings = config or RunConfig()
     study = _study(cohort, outcome, landmark, mapping, settings)
@@ -309,11 +310,11 @@ def explain(
     Raises
     ------
     OsteonError
-        As `models.registry.load` and `training.scoring` do.
+        As `models.registry.lifecycle.load` and `training.score` do.
     """
-    from models.registry import load
-    from training.explaining import shap_by_pathway, shap_by_variable
-    from training.one_patient import example_patient
+    from models.registry.lifecycle import load
+    from training.explanation.importance import shap_by_pathway, shap_by_variable
+    from training.explanation.one_patient import example_patient
 
     explained = {"variable": shap_by_variable, "pathway": shap_by_pathway}[by]
     if frame is None:
@@ -333,8 +334,8 @@ def _study(
     settings: RunConfig,
 ) -> Study:
     """Return a frame, or a public data set by name, checked."""
-    from training.cli_cohorts import stated_mapping
-    from training.cohorts import public_study, study_of_table
+    from training.cli.cohorts import stated_mapping
+    from training.cohorts.study import public_study, study_of_table
 
     if isinstance(cohort, str):
         return public_study(cohort, outcome=outcome, config=settings)
@@ -351,9 +352,9 @@ def _asked(
     frame: pd.DataFrame, model: str, mapping: str | Path | None, *, with_outcome: bool = False
 ) -> tuple[LoadedModel, Cohort]:
     """Return a model, and a frame as it reads it."""
-    from models.registry import load
-    from training.cli_cohorts import stated_mapping
-    from training.scoring import cohort_for_model
+    from models.registry.lifecycle import load
+    from training.cli.cohorts import stated_mapping
+    from training.score import cohort_for_model
 
     loaded = load(model)
     contract = loaded.risk_model.contract

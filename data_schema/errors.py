@@ -1,7 +1,8 @@
 """The errors Osteon raises on purpose, as one tree.
 
-Exit codes are assigned in `training/cli.py` and HTTP status in `serving/problems.py`. A message
-names the thing, the rule and a count; it never holds a patient's value.
+Exit codes are assigned in `training/cli/main.py` and HTTP status in
+`serving/problems/details.py`. A message names the thing, the rule and a count; it never holds a
+patient's value.
 
     OsteonError
     |-- DataError          the data say no: a broken rule, a leak, too few    (exit 1, HTTP 422)

@@ -22,11 +22,11 @@ from sklearn.utils.validation import (
 
 from data_schema.errors import DataError
 from data_schema.variables import Variable
-from models.assembly import assemble
-from models.competing import fit_competing
-from models.fitting import choose, fit_interval_parts, fit_part
+from models.fitting.assembly import assemble
+from models.fitting.competing import fit_competing
+from models.fitting.steps import choose, fit_interval_parts, fit_part
+from models.fitting.training_cohort import FitSettings, Progress, TrainingCohort
 from models.targets import survival_target
-from models.training_cohort import FitSettings, Progress, TrainingCohort
 
 __all__ = ["CumulativeIncidenceModel"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.variables import BELOW, base_name
-from models.prediction import Prediction
+from models.inference.prediction import Prediction
 
 if TYPE_CHECKING:
     import shap

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, FastAPI
 
 from data_schema.errors import OutsideError
-from serving import problems
 from serving.access.api_keys import KeyRing
 from serving.access.cross_origin import CrossOrigin
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.access.rate import Buckets
 from serving.audit.opening import trail_at
 from serving.audit.trail import AuditTrail
-from serving.door import Door
-from serving.metrics import Metrics
+from serving.http.boundary import Door
+from serving.http.metrics import Metrics
+from serving.http.security_headers import SecurityHeaders
 from serving.openapi import PROBLEM_RESPONSES, describe
+from serving.prediction.served import Served, ServedModel
+from serving.problems import details as problems
 from serving.routes import cds, fhir, health, metrics, outcomes, page, predict, variables
 from serving.routes import models as served_models
-from serving.security_headers import SecurityHeaders
-from serving.served import Served, ServedModel
 from serving.settings import Settings
 
 if TYPE_CHECKING:

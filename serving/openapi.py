@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from data_schema.variables import BELOW
 from models.wording import NOTICE
-from serving import predictor
-from serving.problems import MEDIA_TYPE, Problem
-from serving.schemas import PredictRequest
-from serving.served import Served, ServedModel
+from serving.prediction import predictor
+from serving.prediction.schemas import PredictRequest
+from serving.prediction.served import Served, ServedModel
+from serving.problems.details import MEDIA_TYPE, Problem
 
 __all__ = ["PROBLEM_RESPONSES", "describe", "example_request"]
 

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from data_schema.biomarkers import VARIABLES, is_laboratory_test
 from data_schema.errors import UsageError
-from serving.outbound import is_allowed
+from serving.http.outbound import is_allowed
 
 __all__ = ["Settings", "read_settings"]
 

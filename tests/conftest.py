@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import httpx
     from fastapi import FastAPI
 
-    from models.inference import RiskModel
-    from serving.served import ServedModel
+    from models.inference.risk_model import RiskModel
+    from serving.prediction.served import ServedModel
 
 DISEASE_GROUPS = ("ARF/MOSF w/Sepsis", "Cirrhosis", "COPD")
 
@@ -97,8 +97,8 @@ def _fit(
 
 
 def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
-    from models.registry import LoadedModel
-    from serving.served import ServedModel
+    from models.registry.lifecycle import LoadedModel
+    from serving.prediction.served import ServedModel
 
     described = risk_model.with_contract(
         name=name,
@@ -221,7 +221,7 @@ def _running(app: FastAPI) -> Iterator[httpx.Client]:
     import httpx
     import uvicorn
 
-    from serving.timed_heads import TimedHeads
+    from serving.processes.timed_heads import TimedHeads
 
     config = uvicorn.Config(
         app, http=TimedHeads, port=0, log_config=None, access_log=False, server_header=False

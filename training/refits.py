@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort
 from models.estimator import CumulativeIncidenceModel
-from models.training_cohort import Progress
+from models.fitting.training_cohort import Progress
+from models.metrics.comparison.paired_changes import OutOfFold
+from training.cohorts.splits import folds_by_patient
 from training.config import RunConfig
-from training.evaluation.added_value import OutOfFold
-from training.osteon_fit import fit_osteon
-from training.splits import folds_by_patient
+from training.fit import fit_osteon
 
 __all__ = ["FOLDS", "bootstrap_risks", "out_of_fold_risks", "refit", "with_columns"]
 

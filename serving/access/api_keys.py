@@ -22,8 +22,8 @@ from data_schema.errors import UsageError
 from serving.access.caller import ROLES, Caller
 from serving.audit.record import Action, AuditEvent, now
 from serving.audit.trail import AuditTrail, Entry
-from serving.database import Database
-from serving.tables import API_KEYS
+from serving.store.database import Database
+from serving.store.tables import API_KEYS
 
 __all__ = ["ApiKey", "KeyRing", "create", "list_keys", "revoke", "rotate"]
 

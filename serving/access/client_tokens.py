@@ -18,8 +18,8 @@ from serving.access.caller import Caller
 from serving.access.published_keys import PublishedKeys
 from serving.access.signed_claims import LEEWAY_SECONDS, signed_claims
 from serving.audit.trail import AuditTrail
-from serving.outbound import get_json
-from serving.tables import USED_TOKENS
+from serving.http.outbound import get_json
+from serving.store.tables import USED_TOKENS
 
 __all__ = ["ClientTokens"]
 

@@ -19,7 +19,7 @@ from urllib.parse import quote_plus, urlencode
 
 from data_schema.errors import OutsideError
 from serving.access.provider import Provider
-from serving.outbound import Unreachable, post_form
+from serving.http.outbound import Unreachable, post_form
 
 __all__ = ["Client", "SignInRefused", "begin", "identity", "redeem"]
 

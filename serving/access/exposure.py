@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from data_schema.errors import UsageError
-from serving.plan import Kept
+from serving.processes.plan import Kept
 from serving.settings import Settings
 
 __all__ = ["check_exposure"]

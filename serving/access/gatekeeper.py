@@ -23,7 +23,7 @@ from serving.access.caller import ANYBODY, LOCAL, Caller
 from serving.access.rate import Buckets, RateLimit
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail
-from serving.problems import respond
+from serving.problems.details import respond
 
 if TYPE_CHECKING:
     from serving.access.browser import Browsers

@@ -12,7 +12,7 @@ from typing import Any
 
 from serving.access.published_keys import PublishedKeys
 from serving.access.tokens import verified_claims
-from serving.outbound import Unreachable, get_json, is_allowed
+from serving.http.outbound import Unreachable, get_json, is_allowed
 
 __all__ = ["Provider"]
 

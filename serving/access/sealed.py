@@ -20,8 +20,8 @@ from typing import Any, Literal
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from serving.database import Database
-from serving.tables import SEALED
+from serving.store.database import Database
+from serving.store.tables import SEALED
 
 __all__ = ["Kept", "SealedStore"]
 

@@ -16,7 +16,7 @@ from serving.access.code_flow import Client, SignInRefused, begin, identity, red
 from serving.access.provider import Provider
 from serving.access.tokens import actor_of, claimed_roles
 from serving.audit.trail import AuditTrail
-from serving.outbound import Unreachable, is_allowed
+from serving.http.outbound import Unreachable, is_allowed
 from serving.settings import Settings
 
 __all__ = ["SignIn", "SignedIn"]

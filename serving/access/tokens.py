@@ -9,7 +9,7 @@ from typing import Any
 from serving.access.caller import ROLES, Caller
 from serving.access.published_keys import PublishedKeys
 from serving.access.signed_claims import signed_claims
-from serving.outbound import get_json
+from serving.http.outbound import get_json
 
 __all__ = ["Tokens", "actor_of", "claimed_roles", "verified_claims"]
 

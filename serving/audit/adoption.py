@@ -5,7 +5,7 @@ from __future__ import annotations
 from serving.audit.head import HeadFile
 from serving.audit.record import AuditEvent, AuditKeys
 from serving.audit.trail import AuditTrail, database_head
-from serving.database import Database
+from serving.store.database import Database
 
 __all__ = ["adopt"]
 

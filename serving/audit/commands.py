@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from serving.audit.opening import open_trail
 from serving.audit.record import AuditEvent
-from serving.cli_audit import acting_user
+from serving.cli.audit import acting_user
 from serving.settings import read_settings
 
 __all__ = ["Note", "on_record"]

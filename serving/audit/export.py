@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select
 
 from data_schema.errors import GateError
-from serving.database import Database
-from serving.tables import RECORDS
+from serving.store.database import Database
+from serving.store.tables import RECORDS
 
 __all__ = ["audit_event", "audit_events"]
 

@@ -11,8 +11,8 @@ from data_schema.errors import OutsideError, UsageError
 from serving.audit.head import HeadFile
 from serving.audit.record import AuditKeys
 from serving.audit.trail import AuditTrail
-from serving.database import Database, database_at, open_database
 from serving.settings import Settings
+from serving.store.database import Database, database_at, open_database
 
 __all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
 

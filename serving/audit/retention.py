@@ -14,7 +14,7 @@ from data_schema.errors import GateError
 from serving.audit.head import Head
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail, Entry
-from serving.tables import CARD_FEEDBACK, CARDS, CHECKPOINT, HEAD, OUTCOMES, RECORDS, RISKS
+from serving.store.tables import CARD_FEEDBACK, CARDS, CHECKPOINT, HEAD, OUTCOMES, RECORDS, RISKS
 
 __all__ = ["prune"]
 

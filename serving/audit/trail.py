@@ -15,8 +15,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from data_schema.errors import GateError, OutsideError, UsageError
 from serving.audit.head import Head, HeadFile
 from serving.audit.record import AuditEvent, AuditKeys, now
-from serving.database import Database
-from serving.tables import CHECKPOINT, HEAD, RECORDS
+from serving.store.database import Database
+from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
 __all__ = ["AuditTrail", "Entry", "Recorded", "database_head"]
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, select
 
 from serving.audit.head import Head
 from serving.audit.record import AuditKeys
-from serving.database import Database
-from serving.tables import CHECKPOINT, HEAD, RECORDS
+from serving.store.database import Database
+from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
 __all__ = ["Flaw", "Verification", "verify"]
 

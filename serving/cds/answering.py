@@ -15,14 +15,12 @@ from uuid import uuid4
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
-from data_schema.fhir import Entry, FhirBroken
-from data_schema.fhir_history import history, is_comfort_care
-from data_schema.fhir_observations import FhirRecord, SentObservation, read_record
+from data_schema.fhir.history import history, is_comfort_care
+from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
+from data_schema.fhir.resources import Entry, FhirBroken
 from data_schema.measurements import canonical_measurement
 from data_schema.variables import base_name
 from data_schema.windows import window_start
-from serving import predictor
-from serving.asked import Asked
 from serving.audit.record import AuditEvent, canonical
 from serving.cds.cards import card, says_enough
 from serving.cds.hook_request import HookRequest
@@ -30,10 +28,12 @@ from serving.cds.moment import Landmark, is_living_adult, landmark
 from serving.cds.prefetch import Prefetch
 from serving.cds.services import CdsService, model_of, templates
 from serving.cds.shown import ShownCard, show, was_shown
-from serving.fhir_predictor import predict_request
-from serving.fhir_question import FhirQuestion, fhir_broken
-from serving.problems import PreconditionFailed, RequestBroken
-from serving.served import Served, ServedModel
+from serving.fhir.predictor import predict_request
+from serving.fhir.question import FhirQuestion, fhir_broken
+from serving.prediction import predictor
+from serving.prediction.on_record import Asked
+from serving.prediction.served import Served, ServedModel
+from serving.problems.details import PreconditionFailed, RequestBroken
 from serving.settings import Settings
 
 __all__ = ["SILENCES", "cards"]

@@ -14,12 +14,12 @@ from data_schema.printed_units import printed_unit
 from models import wording
 from models.wording import NOTICE
 from serving.cds.moment import Landmark
-from serving.cds.override_reasons import override_reasons
-from serving.explaining import NOT_MEASURED
+from serving.fhir.override_reasons import override_reasons
+from serving.fhir.risk_assessment import AI_ASSERTED
 from serving.page.facts import figures
-from serving.risk_assessment import AI_ASSERTED
-from serving.schemas import Contribution, Prediction, Risk
-from serving.served import ServedModel
+from serving.prediction.contributions import NOT_MEASURED
+from serving.prediction.schemas import Contribution, Prediction, Risk
+from serving.prediction.served import ServedModel
 
 __all__ = ["card", "says_enough"]
 

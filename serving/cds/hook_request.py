@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from serving.problems import RULE_PREFIX
-from serving.schemas import Time
+from serving.prediction.schemas import Time
+from serving.problems.details import RULE_PREFIX
 
 __all__ = ["Feedback", "HookContext", "HookRequest", "OverrideReason", "SentFeedback"]
 

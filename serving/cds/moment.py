@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from data_schema.fhir import Entry, Resource, codings, last_moment, part, text
-from data_schema.fhir_encounter import icu_stays
+from data_schema.fhir.encounter import icu_stays
+from data_schema.fhir.resources import Entry, Resource, codings, last_moment, part, text
 from data_schema.outcomes import OUTCOMES
 from serving.cds.services import CdsService
 

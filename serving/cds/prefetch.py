@@ -11,12 +11,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from data_schema.fhir import Entry, FhirBroken, entries_of, listed, text
-from data_schema.fhir_subject import is_about
+from data_schema.fhir.resources import Entry, FhirBroken, entries_of, listed, text
+from data_schema.fhir.subject import is_about
 from serving.cds.hook_request import HookRequest
-from serving.fhir_question import fhir_broken
-from serving.outbound import Unreachable, get_json
-from serving.problems import FieldProblem, PreconditionFailed, RequestBroken
+from serving.fhir.question import fhir_broken
+from serving.http.outbound import Unreachable, get_json
+from serving.problems.details import FieldProblem, PreconditionFailed, RequestBroken
 
 __all__ = ["Prefetch"]
 

@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.fhir_history import COMFORT_CARE, MEDICATIONS
+from data_schema.fhir.history import COMFORT_CARE, MEDICATIONS
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, LOINC, base_name
 from data_schema.windows import window_length
 from models.wording import NOTICE
-from serving.served import Served, ServedModel
+from serving.prediction.served import Served, ServedModel
 
 __all__ = ["SERVICES", "CdsService", "discovery", "model_of", "templates"]
 

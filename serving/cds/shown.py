@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from serving.asked import Asked
 from serving.audit.record import AuditEvent, now
 from serving.audit.trail import AuditTrail, Entry
 from serving.cds.hook_request import Feedback
-from serving.problems import FieldProblem, RequestBroken
-from serving.tables import CARD_FEEDBACK, CARDS
+from serving.prediction.on_record import Asked
+from serving.problems.details import FieldProblem, RequestBroken
+from serving.store.tables import CARD_FEEDBACK, CARDS
 
 __all__ = ["ShownCard", "keep_feedback", "show", "was_shown"]
 

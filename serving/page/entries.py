@@ -9,9 +9,9 @@ from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import Reference, Variable, base_name
 from serving.page.form import unit_choices
-from serving.patient import as_measurement
-from serving.schemas import PredictRequest, SentMeasurement
-from serving.served import Served
+from serving.prediction.patient import as_measurement
+from serving.prediction.schemas import PredictRequest, SentMeasurement
+from serving.prediction.served import Served
 
 __all__ = ["Entries", "Entry", "read_entries"]
 

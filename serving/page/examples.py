@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data_schema.variables import BELOW
-from serving.served import ServedModel
+from serving.prediction.served import ServedModel
 
 __all__ = ["Example", "examples"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.served import ServedModel
+from serving.prediction.served import ServedModel
 
 __all__ = ["Figure", "cohort_rows", "figures", "limits"]
 

@@ -10,7 +10,7 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.outcomes import OUTCOMES
 from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS, Variable, base_name
-from serving.served import Served, ServedModel
+from serving.prediction.served import Served, ServedModel
 
 __all__ = [
     "Choice",

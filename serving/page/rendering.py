@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from data_schema.variables import PATHWAYS
 from models.wording import NOTICE
-from serving.explaining import NOT_MEASURED
 from serving.page import assets, facts
 from serving.page.door import door
 from serving.page.examples import examples
 from serving.page.form import groups, places
 from serving.page.source_attributes import source_attributes
-from serving.served import Served, ServedModel
+from serving.prediction.contributions import NOT_MEASURED
+from serving.prediction.served import Served, ServedModel
 
 __all__ = ["door_page", "facts_page", "front_page"]
 

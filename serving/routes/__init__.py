@@ -1,1 +1,1 @@
-"""One module per group of endpoints; each is a thin door to `serving.predictor`."""
+"""One module per group of endpoints; each is a thin door to `serving.prediction.predictor`."""

@@ -15,9 +15,9 @@ from serving.cds.answering import cards
 from serving.cds.hook_request import HookRequest, SentFeedback
 from serving.cds.services import SERVICES, CdsService, discovery
 from serving.cds.shown import keep_feedback
-from serving.problems import FieldProblem, RequestBroken
-from serving.served import asked_of, served_by
-from serving.strict_json import StrictRoute
+from serving.http.route_classes import StrictRoute
+from serving.prediction.served import asked_of, served_by
+from serving.problems.details import FieldProblem, RequestBroken
 
 __all__ = ["router"]
 

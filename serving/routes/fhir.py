@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from serving import fhir_conformance
-from serving.fhir_predictor import assess
-from serving.fhir_question import PARAMETERS, read_question
-from serving.operation_outcome import FHIR_JSON, OPERATION_OUTCOME_RESPONSES
-from serving.served import served_by
-from serving.strict_json import json_body
+from serving.fhir import conformance as fhir_conformance
+from serving.fhir.predictor import assess
+from serving.fhir.question import PARAMETERS, read_question
+from serving.http.route_classes import json_body
+from serving.prediction.served import served_by
+from serving.problems.operation_outcome import FHIR_JSON, OPERATION_OUTCOME_RESPONSES
 
 __all__ = ["router"]
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from data_schema.errors import GateError, OutsideError
-from serving.plan import Reason
-from serving.problems import FieldProblem, problem_response
-from serving.schemas import ModelName
-from serving.served import served_by
+from serving.prediction.schemas import ModelName
+from serving.prediction.served import served_by
+from serving.problems.details import FieldProblem, problem_response
+from serving.processes.plan import Reason
 
 __all__ = ["router"]
 

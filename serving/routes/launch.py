@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from data_schema.errors import OutsideError
 from serving.access.code_flow import SignInRefused
 from serving.audit.record import AuditEvent
+from serving.http.route_classes import StrictRoute
+from serving.prediction.schemas import Time
 from serving.routes.sign_in import (
     came_back,
     said,
@@ -16,10 +18,8 @@ from serving.routes.sign_in import (
     sign_in_of,
     unreachable,
 )
-from serving.schemas import Time
 from serving.smart.form_record import FormRecord, form_record
 from serving.smart.reading import FhirSource
-from serving.strict_json import StrictRoute
 
 __all__ = ["router"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from serving.metrics import CONTENT_TYPE, Metrics
+from serving.http.metrics import CONTENT_TYPE, Metrics
 
 __all__ = ["router"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from serving.served import ServedModel, served_by
+from serving.prediction.served import ServedModel, served_by
 
 __all__ = ["router"]
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from serving import follow_up
-from serving.schemas import HorizonDays, Name
-from serving.served import asked_of
-from serving.strict_json import StrictRoute
+from serving.http.route_classes import StrictRoute
+from serving.prediction import follow_up
+from serving.prediction.schemas import HorizonDays, Name
+from serving.prediction.served import asked_of
 
 __all__ = ["router"]
 

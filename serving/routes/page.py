@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
+from serving.http.security_headers import PAGE_POLICY
 from serving.page import assets
 from serving.page.entries import Entries, read_entries
 from serving.page.rendering import facts_page, front_page
-from serving.schemas import PredictRequest
-from serving.security_headers import PAGE_POLICY
-from serving.served import Served
+from serving.prediction.schemas import PredictRequest
+from serving.prediction.served import Served
 
 __all__ = ["router"]
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving import predictor
-from serving.schemas import PredictRequest, PredictResponse
-from serving.served import served_by
-from serving.strict_json import DirectRoute
+from serving.http.route_classes import DirectRoute
+from serving.prediction import predictor
+from serving.prediction.schemas import PredictRequest, PredictResponse
+from serving.prediction.served import served_by
 
 __all__ = ["router"]
 

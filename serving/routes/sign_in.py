@@ -14,8 +14,8 @@ from serving.access.browser import Session
 from serving.access.code_flow import SignInRefused
 from serving.access.gatekeeper import page_or_front
 from serving.access.sign_in import SignedIn, SignIn
+from serving.http.security_headers import PAGE_POLICY
 from serving.page.rendering import door_page
-from serving.security_headers import PAGE_POLICY
 
 __all__ = ["came_back", "router", "said", "sent_away", "session_of", "sign_in_of", "unreachable"]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import Kind, Variable
-from serving.served import served_by
+from serving.prediction.served import served_by
 
 __all__ = ["router"]
 

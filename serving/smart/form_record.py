@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from data_schema.biomarkers import VARIABLES, by_code
-from data_schema.fhir import (
+from data_schema.fhir.observations import NOT_COUNTED, SentObservation, read_record
+from data_schema.fhir.resources import (
     Entry,
     FhirBroken,
     Resource,
@@ -24,14 +25,13 @@ from data_schema.fhir import (
     part,
     text,
 )
-from data_schema.fhir_observations import NOT_COUNTED, SentObservation, read_record
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.printed_units import printed_unit
 from data_schema.units import canonical_unit_spelling, may_stand, range_text
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
 from serving.page.form import unit_choices
-from serving.patient import age_in_years
-from serving.served import Served
+from serving.prediction.patient import age_in_years
+from serving.prediction.served import Served
 from serving.smart.reading import (
     BONE_MASS_DAYS,
     LABORATORY_DAYS,

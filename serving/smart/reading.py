@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.fhir import Entry, FhirBroken, entries_of, listed, text
-from data_schema.fhir_history import MEDICATIONS
-from data_schema.fhir_subject import is_about
+from data_schema.fhir.history import MEDICATIONS
+from data_schema.fhir.resources import Entry, FhirBroken, entries_of, listed, text
+from data_schema.fhir.subject import is_about
 from data_schema.variables import LOINC
 from data_schema.windows import window_length
-from serving.outbound import Unreachable, get_json
+from serving.http.outbound import Unreachable, get_json
 
 __all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "Fetched", "FhirSource", "fetched"]
 

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from data_schema.fhir_encounter import icu_stays
-from data_schema.fhir_history import history, is_comfort_care
+from data_schema.fhir.encounter import icu_stays
+from data_schema.fhir.history import history, is_comfort_care
 from serving.smart.reading import Fetched
 
 __all__ = ["ToldHistory", "told_history"]

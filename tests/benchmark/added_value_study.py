@@ -29,17 +29,17 @@ from numpy.typing import NDArray
 from data_schema.cohort import Cohort, OutcomeData
 from models.censoring import is_known
 from models.estimator import CumulativeIncidenceModel
-from training.cohorts import study_of_table
+from models.metrics.comparison.paired_changes import Change, OutOfFold, paired_changes
+from models.metrics.discrimination.ranking import auroc
+from models.metrics.known_outcome import KnownOutcome
+from training.cohorts.groups import MARKER_PATHWAYS
+from training.cohorts.panel import Panel, panel_of
+from training.cohorts.study import study_of_table
 from training.config import RunConfig
-from training.evaluation.added_value import Change, OutOfFold, paired_changes
-from training.evaluation.discrimination import auroc
-from training.evaluation.known_outcome import KnownOutcome
-from training.osteon_fit import outcome_of
-from training.panel import Panel, panel_of
-from training.panel_value import WITH, WITHOUT
+from training.fit import outcome_of
 from training.refits import out_of_fold_risks, refit, with_columns
 from training.simulation.cohort import simulate
-from training.subgroups import MARKER_PATHWAYS
+from training.validation.panel_value import WITH, WITHOUT
 
 PANEL = MARKER_PATHWAYS
 OVER = ("severity", "person")

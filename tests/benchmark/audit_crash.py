@@ -31,9 +31,9 @@ from serving.audit.head import read_head
 from serving.audit.opening import audit_keys, database_of, head_path
 from serving.audit.verification import Verification, verify
 from serving.settings import Settings
-from serving.tables import RECORDS
+from serving.store.tables import RECORDS
 
-COMMAND = "import typer; from serving.cli import serve; typer.run(serve)"
+COMMAND = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 WORKERS = 2
 
 
@@ -121,7 +121,7 @@ def _workers(pid: int) -> list[int]:
     return [
         int(child)
         for child in children
-        if b"serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"serving.processes.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
 
 

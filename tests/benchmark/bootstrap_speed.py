@@ -17,11 +17,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.added_value import OutOfFold, paired_changes
-from training.evaluation.intervals import bootstrap_interval
-from training.evaluation.overall import integrated_ipa
-from training.evaluation.subgroups import evaluate_subgroups
-from training.evaluation.summary import HORIZON_METRICS, OVERALL_METRICS, evaluate
+from models.metrics.comparison.paired_changes import OutOfFold, paired_changes
+from models.metrics.intervals import bootstrap_interval
+from models.metrics.overall.brier import integrated_ipa
+from models.metrics.subgroups import evaluate_subgroups
+from models.metrics.summary import HORIZON_METRICS, OVERALL_METRICS, evaluate
 
 PATIENTS, RESAMPLES = 10_000, 1_000
 HORIZONS = (365.0, 730.0, 1826.0)

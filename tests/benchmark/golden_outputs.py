@@ -32,7 +32,7 @@ VARYING_KEYS = re.compile(
     r"seconds|per_second|run_id|machine|report$|model_uri|signed|hmac|fingerprint|revision|sha256"
     r"|^out$|^at$|^created"
 )
-CODE_AND_MANIFEST = ("MLmodel", "model/bundle.json")
+CODE_AND_MANIFEST = {"MLmodel", "registered_model_meta", "artifacts/bundle/manifest.json"}
 
 
 def main() -> int:

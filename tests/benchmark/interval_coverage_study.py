@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from data_schema.cohort import Cohort
-from training.cohorts import study_of_table
+from training.cohorts.study import study_of_table
 from training.config import RunConfig
-from training.osteon_fit import fit_osteon
+from training.fit import fit_osteon
 from training.simulation.cohort import SimulatedCohort, simulate
 from training.simulation.truth import horizons
 

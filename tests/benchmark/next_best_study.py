@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from data_schema.biomarkers import is_laboratory_test
-from data_schema.reading import read_table
-from models.inference import RiskModel
-from models.next_best import WORTH_POINTS, expected_narrowing
-from models.registry import load
-from training.scoring import cohort_for_model
+from data_schema.table.files import read_table
+from models.inference.next_best import WORTH_POINTS, expected_narrowing
+from models.inference.risk_model import RiskModel
+from models.registry.lifecycle import load
+from training.score import cohort_for_model
 
 
 def compared(risk_model: RiskModel, features: Any, name: str) -> tuple[list[Any], float]:

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-SERVE = "import typer; from serving.cli import serve; typer.run(serve)"
+SERVE = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 

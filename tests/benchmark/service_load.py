@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 GROWTH_LIMIT = 0.10
 EARLY = 1_000
-SERVE = "import typer; from serving.cli import serve; typer.run(serve)"
+SERVE = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 JSON = {"Content-Type": "application/json"}
 ROTATE = """local bodies = { {bodies} }
 local at = 0
@@ -174,7 +174,9 @@ def worker_of(pid: int) -> int:
     """Return the one worker that a service started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     workers = [
-        one for one in children if b"serving.worker" in Path(f"/proc/{one}/cmdline").read_bytes()
+        one
+        for one in children
+        if b"serving.processes.worker" in Path(f"/proc/{one}/cmdline").read_bytes()
     ]
     assert len(workers) == 1, f"the service must have one worker; it has {len(workers)}"
     return int(workers[0])

@@ -32,7 +32,7 @@ P99_LIMIT = 0.5
 P50_LIMIT_MS = 8.0
 OUTSIDE_LIMIT_MS = 1.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-SERVE = "import typer; from serving.cli import serve; typer.run(serve)"
+SERVE = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 POST = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = [==[{body}]==]
@@ -124,7 +124,7 @@ def wrk(script: Path, url: str, seconds: int, *, connections: int) -> dict[str, 
 
 def as_mlflow(model: str, request: dict[str, Any], explain: bool) -> dict[str, Any]:
     """Return the same patient and horizons as MLflow's scoring server takes them."""
-    from models.registry import load
+    from models.registry.lifecycle import load
 
     example = load(model).risk_model.contract["example"]
     horizons_days = [float(days) for days in request["horizons_days"]]
@@ -191,15 +191,15 @@ def breakdown(model: str, p50: float) -> dict[str, float]:
     """
     from contextlib import closing
 
-    from models.registry import load
-    from serving import predictor
-    from serving.asked import Asked
+    from models.registry.lifecycle import load
     from serving.audit.opening import open_trail
     from serving.audit.record import AuditEvent
     from serving.openapi import example_request
-    from serving.patient import read_patient
-    from serving.schemas import PredictRequest
-    from serving.served import Served, ServedModel
+    from serving.prediction import predictor
+    from serving.prediction.on_record import Asked
+    from serving.prediction.patient import read_patient
+    from serving.prediction.schemas import PredictRequest
+    from serving.prediction.served import Served, ServedModel
     from serving.settings import Settings
 
     one = ServedModel(load(model), promoted=False)

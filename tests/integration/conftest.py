@@ -67,7 +67,7 @@ class Workplace:
     def run(self, *arguments: str, **environment: str) -> Answer:
         """Run `osteon` with the arguments, in this process."""
         from osteon import app
-        from training.cli import run_command
+        from training.cli.main import run_command
 
         out, err = io.StringIO(), io.StringIO()
         with (

@@ -5,7 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from places import ROOT
 
 
 def test_a_wheel_holds_the_templates_of_the_report(tmp_path: Path) -> None:

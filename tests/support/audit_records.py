@@ -16,7 +16,7 @@ from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail, Entry
 from serving.audit.verification import Verification, verify
 from serving.settings import Settings
-from serving.tables import HEAD, RECORDS
+from serving.store.tables import HEAD, RECORDS
 
 EVENT = AuditEvent(
     action="predict",

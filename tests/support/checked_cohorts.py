@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_schema.checking import Checked, check_cohort
 from data_schema.errors import Finding
-from data_schema.mapping import parse_mapping
+from data_schema.mapping.file import parse_mapping
+from data_schema.table.check import Checked, check_cohort
 
 N = 120
 

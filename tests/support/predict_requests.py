@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serving.schemas import PredictResponse
+from serving.prediction.schemas import PredictResponse
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 TIME_ZERO = "2026-11-01T08:00:00+01:00"
 VALID: dict[str, Any] = {

@@ -7,7 +7,7 @@ import json
 import numpy as np
 from scipy.special import logit
 
-from models.inference import RiskModel
+from models.inference.risk_model import RiskModel
 
 TOLERANCE = 1e-5
 """What the architecture promises of both sums."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from training.panel import part_label
+from data_schema.disclosure import shown_count
+from training.cohorts.panel import part_label
 from training.report.content import Picture, Section, Table
-from training.small_cells import shown_count
 
 __all__ = [
     "AMONG_LEARNED_FROM",
@@ -47,7 +47,8 @@ def added_value_section(
     Parameters
     ----------
     told : mapping or None
-        As `training.panel_value.PanelValue.as_json` returns it; None where it was not looked at.
+        As `training.validation.panel_value.PanelValue.as_json` returns it; None where it was not
+        looked at.
     pictures : sequence of Picture
     whom : str
         Among which patients, where they are not all of the cohort.

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.describing import Description
-from training.explained_cohort import MOST_EXPLAINED, ExplainedCohort
-from training.explaining import NOT_MEASURED, Importance, pathway_label, points_digits
-from training.flow import FlowStep
+from training.cohorts.description import Description
+from training.cohorts.flow import FlowStep
+from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort
+from training.explanation.importance import NOT_MEASURED, Importance, pathway_label, points_digits
 from training.report.added_value import (
     AMONG_LEARNED_FROM,
     added_value_section,
     verdict_sentence,
 )
+from training.report.checklists.probast import probast_section
+from training.report.checklists.tripod import tripod_section
 from training.report.content import Picture, Section, Table
 from training.report.model_sections import (
     HOW_SPLIT,
@@ -30,14 +32,12 @@ from training.report.model_sections import (
 )
 from training.report.patients import comparison_table, flow_section, missing_table, table_one
 from training.report.performance import estimate_text, metric_at, performance_section
-from training.report.probast import probast_section
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
     subgroups_section,
     validation_section,
 )
-from training.report.tripod import tripod_section
 
 __all__ = ["Told", "primary_horizon", "report_sections"]
 

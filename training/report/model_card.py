@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.report.added_value import AMONG_LEARNED_FROM, added_value_section
+from training.report.checklists.probast import probast_section
+from training.report.checklists.tripod import tripod_section
 from training.report.content import Section
 from training.report.model_sections import (
     columns_left_out,
@@ -20,8 +22,6 @@ from training.report.model_sections import (
     provenance,
 )
 from training.report.performance import performance_section
-from training.report.probast import probast_section
-from training.report.tripod import tripod_section
 
 __all__ = ["model_card"]
 
@@ -32,7 +32,7 @@ def model_card(contract: Mapping[str, Any]) -> tuple[Section, ...]:
     Parameters
     ----------
     contract : mapping
-        Of the bundle, with what `training.contract_facts` added.
+        Of the bundle, with what `training.run.contract` added.
 
     Returns
     -------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data_schema.disclosure import SMALLEST_CELL, shown_count
 from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS
 from models.wording import NOTICE
 from training.report.content import Section, Table
-from training.small_cells import SMALLEST_CELL, shown_count
 
 __all__ = [
     "HOW_SPLIT",

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from data_schema.disclosure import SMALLEST_CELL, shown_count
 from data_schema.printed_units import printed_unit, with_unit
 from data_schema.variables import BELOW, PATHWAYS
-from training.describing import (
+from training.cohorts.description import (
     Description,
     VariableInGroup,
     VariableInGroups,
     recorded_share,
     standardised_difference,
 )
-from training.flow import AtHorizon, FlowStep
+from training.cohorts.flow import AtHorizon, FlowStep
 from training.report.content import Box, Section, Table
-from training.small_cells import SMALLEST_CELL, shown_count
 
 __all__ = ["comparison_table", "flow_section", "missing_table", "percent_text", "table_one"]
 

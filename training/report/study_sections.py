@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from data_schema.disclosure import SMALLEST_CELL, hidden_cells, shown_count
 from training.report.content import Picture, Section, Table
 from training.report.performance import METRIC_LABELS, estimate_text, metric_at
-from training.small_cells import SMALLEST_CELL, hidden_cells, shown_count
 
 __all__ = [
     "grouping_label",
@@ -36,7 +36,7 @@ def subgroups_section(
     Parameters
     ----------
     subgroups : sequence of mappings or None
-        As `training.evaluation.subgroups.Subgroup.as_json` returns them; None where nobody looked.
+        As `models.metrics.subgroups.Subgroup.as_json` returns them; None where nobody looked.
     horizon_days : float
     pictures : sequence of Picture
 
@@ -72,7 +72,7 @@ def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Sect
     Parameters
     ----------
     sizes : sequence of mappings or None
-        As `training.evaluation.sample_size.SampleSize.as_json` returns them.
+        As `models.metrics.sample_size.SampleSize.as_json` returns them.
     patients : int
         Patients to learn from.
 
@@ -138,7 +138,7 @@ def instability_section(told: Sequence[_Json] | None) -> Section:
     Parameters
     ----------
     told : sequence of mappings or None
-        As `training.evaluation.instability.Instability.as_json` returns them.
+        As `models.metrics.calibration.instability.Instability.as_json` returns them.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def validation_section(
     Parameters
     ----------
     told : mapping or None
-        As `training.internal_external.InternalExternal.as_json` returns it.
+        As `training.validation.internal_external.InternalExternal.as_json` returns it.
     horizon_days : float
     pictures : sequence of Picture
 

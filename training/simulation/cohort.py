@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
-from data_schema.mapping_rules import SIMULATED
+from data_schema.mapping.rules import SIMULATED
 from data_schema.variables import base_name
 from training.simulation.drawing import draw_world
 from training.simulation.extras import extra_columns, known_columns

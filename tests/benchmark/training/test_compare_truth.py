@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from training.compare_truth import BOUNDS, compare_with_truth
+from training.benchmark.truth import BOUNDS, compare_with_truth
 
 pytestmark = pytest.mark.skipif(
     "OSTEON_BENCHMARK" not in os.environ, reason="takes half a minute: set OSTEON_BENCHMARK=1"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,12 +9,13 @@ from SurvSet.data import SurvLoader
 
 from data_schema.cohort import OutcomeData
 from data_schema.errors import Finding
-from data_schema.leakage import FATAL_LEAKS, find_leaks
+from data_schema.leakage.linter import FATAL_LEAKS, find_leaks
+from places import SHARED
 
 # SurvSet's pickled tables name numpy's modules by their old names.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
 
-FOLDER = Path(__file__).parents[4] / "shared" / "data"
+FOLDER = SHARED / "data"
 
 
 def of_survset(name: str) -> list[Finding]:

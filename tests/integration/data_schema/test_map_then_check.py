@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import tomlkit
 
-from data_schema.checking import check_cohort
 from data_schema.cohort import Cohort
-from data_schema.drafting import draft_mapping
-from data_schema.mapping import parse_mapping
-from data_schema.reading import read_table
+from data_schema.drafting.draft import draft_mapping
+from data_schema.mapping.file import parse_mapping
+from data_schema.table.check import check_cohort
+from data_schema.table.files import read_table
 
 N = 120
 

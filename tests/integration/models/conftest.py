@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from models.estimator import CumulativeIncidenceModel
-from models.inference import RiskModel
+from models.inference.risk_model import RiskModel
+from models.registry.tracking import connect
 from models.targets import survival_target
-from models.tracking import connect
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models import registry
-from models.inference import RiskModel
+from models.inference.risk_model import RiskModel
+from models.registry import lifecycle as registry
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 
 from data_schema.errors import GateError, OutsideError, UsageError
-from models import gate, registry
-from models.bundle import write_bundle
-from models.gate import GateRecord
-from models.inference import RiskModel
-from models.tracking import connect
+from models.inference.risk_model import RiskModel
+from models.registry import gate
+from models.registry import lifecycle as registry
+from models.registry.bundle import write_bundle
+from models.registry.gate import GateRecord
+from models.registry.tracking import connect
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")

@@ -24,9 +24,9 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
-from models import registry
-from models.gate import GateRecord
-from models.inference import RiskModel
+from models.inference.risk_model import RiskModel
+from models.registry import lifecycle as registry
+from models.registry.gate import GateRecord
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 FLAGS = (
     "--no-sandbox",

@@ -19,11 +19,11 @@ from serving.access.exposure import check_exposure
 from serving.app import create_app
 from serving.audit.opening import database_of, open_trail
 from serving.settings import Settings
-from serving.tables import API_KEYS, RECORDS
+from serving.store.tables import API_KEYS, RECORDS
 
 if TYPE_CHECKING:
     from serving.audit.trail import AuditTrail
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 
 @pytest.fixture(scope="module")

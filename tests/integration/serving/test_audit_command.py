@@ -18,7 +18,7 @@ from serving.audit.record import AuditEvent
 from serving.settings import Settings
 
 if TYPE_CHECKING:
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 VALID: dict[str, Any] = {
     "patient_id": "PatientSentinel",

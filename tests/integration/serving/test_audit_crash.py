@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.bundle import write_bundle
+from models.registry.bundle import write_bundle
+from places import ROOT
 
 if TYPE_CHECKING:
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
-SCRIPT = Path(__file__).parents[2] / "benchmark" / "audit_crash.py"
+SCRIPT = ROOT / "tests" / "benchmark" / "audit_crash.py"
 
 
 def test_every_answered_prediction_survives_a_kill(

@@ -18,14 +18,14 @@ from data_schema.errors import UsageError
 from serving.app import create_app
 from serving.audit.opening import audit_keys, database_of, head_path, open_trail
 from serving.audit.record import AuditEvent
-from serving.schemas import PredictResponse
+from serving.prediction.schemas import PredictResponse
 from serving.settings import Settings
-from serving.tables import OUTCOMES, RECORDS, RISKS
+from serving.store.tables import OUTCOMES, RECORDS, RISKS
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 VALID: dict[str, Any] = {
     "patient_id": "PatientSentinel",

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serving import door, timed_heads
 from serving.app import create_app
+from serving.http import boundary as door
+from serving.processes import timed_heads
 from serving.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 SENTINEL = "Sentinel4711"
 JSON = {"content-type": "application/json"}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from data_schema.errors import UsageError
-from models.gate import GateRecord
-from models.registry import Version, promote, register
-from models.tracking import connect
-from serving.loading import load_models
+from models.registry.gate import GateRecord
+from models.registry.lifecycle import Version, promote, register
+from models.registry.tracking import connect
+from serving.processes.loading import load_models
 from serving.settings import Settings
 
 if TYPE_CHECKING:
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")

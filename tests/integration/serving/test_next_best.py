@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from models.next_best import WORTH_POINTS, expected_narrowing
+from models.inference.next_best import WORTH_POINTS, expected_narrowing
 from serving.app import create_app
 from serving.settings import Settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from playwright.sync_api import BrowserContext
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 MENU = ("ctx_s", "lactate", "opg")
 

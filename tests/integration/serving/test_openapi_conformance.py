@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models.bundle import write_bundle
+from models.registry.bundle import write_bundle
+from places import ROOT
 
 if TYPE_CHECKING:
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
-SCRIPT = Path(__file__).parents[2] / "benchmark" / "openapi_conformance.py"
+SCRIPT = ROOT / "tests" / "benchmark" / "openapi_conformance.py"
 
 
 def test_the_service_keeps_the_word_of_its_openapi_document(

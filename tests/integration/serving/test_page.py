@@ -12,6 +12,7 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from models.wording import NOTICE
+from places import ROOT
 from serving.app import create_app
 from serving.page import assets
 from serving.settings import Settings
@@ -19,9 +20,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
-
-ROOT = Path(__file__).parents[3]
+    from serving.prediction.served import ServedModel
 
 
 def asked(*measurements: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 from predict_requests import (
     TIME_ZERO,
     VALUES,

@@ -6,13 +6,13 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from serving.app import create_app
-from serving.schemas import PredictResponse
+from serving.prediction.schemas import PredictResponse
 from serving.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 PROBLEM = "application/problem+json"
 

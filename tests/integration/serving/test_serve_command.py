@@ -25,17 +25,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from data_schema.errors import OutsideError, UsageError
-from models.bundle import write_bundle
+from models.registry.bundle import write_bundle
 from serving.access.api_keys import create
 from serving.audit.opening import open_trail
-from serving.cli import serve as serve_command
+from serving.cli.serve import serve as serve_command
 from serving.settings import read_settings
 
 if TYPE_CHECKING:
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 # What `osteon serve` is, without the other commands.
-COMMAND = "import typer; from serving.cli import serve; typer.run(serve)"
+COMMAND = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 
 
 def serve(**options: Any) -> None:
@@ -245,7 +245,7 @@ def test_an_address_of_a_kind_that_this_machine_lacks_is_refused(
     def without_ipv6(*_: Any) -> None:
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
 
-    monkeypatch.setattr("serving.listening.socket.socket", without_ipv6)
+    monkeypatch.setattr("serving.processes.listening.socket.socket", without_ipv6)
     with pytest.raises(UsageError, match="host must be an address of this machine; it is not"):
         serve(host="::1")
 
@@ -315,12 +315,12 @@ def test_a_model_and_names_at_once_are_wrong_usage() -> None:
 def test_the_server_imports_nothing_that_only_training_needs(bundle: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
-from models.registry import load
+from models.registry.lifecycle import load
 from serving.app import create_app
-from serving.predictor import predict
+from serving.prediction.predictor import predict
 from serving.openapi import example_request
-from serving.schemas import PredictRequest
-from serving.served import Served, ServedModel
+from serving.prediction.schemas import PredictRequest
+from serving.prediction.served import Served, ServedModel
 from serving.settings import Settings
 model = ServedModel(load({str(bundle)!r}), promoted=False)
 create_app(Settings(), models=[model])

@@ -26,12 +26,12 @@ from serving.access import published_keys
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
-from serving.tables import RECORDS
+from serving.store.tables import RECORDS
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 AUDIENCE = "osteon"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from data_schema.errors import DataError, UsageError
-from training import benchmark, compare_auroc
-from training.benchmark import COMPARATORS, machine, run_benchmark
-from training.compare_curves import OSTEON, PARTS, evaluation_grid
-from training.competing_peers import COMPETING_FOREST, COMPETING_PEERS
-from training.datasets import load_dataset
-from training.peers import FOREST, PEERS
+from training.benchmark import at_one_horizon as compare_auroc
+from training.benchmark import run_benchmark as benchmark
+from training.benchmark.competing_peers import COMPETING_FOREST, COMPETING_PEERS
+from training.benchmark.curves import OSTEON, PARTS, evaluation_grid
+from training.benchmark.peers import FOREST, PEERS
+from training.benchmark.run_benchmark import COMPARATORS, machine, run_benchmark
+from training.datasets.registry import load_dataset
 
 SMALL = 200
 
@@ -100,7 +101,7 @@ def test_with_a_competing_event_the_peers_are_those_that_know_of_it(monkeypatch)
     monkeypatch.setattr(
         benchmark, "load_dataset", lambda *_: cohort.take(np.union1d(events, np.arange(300)))
     )
-    monkeypatch.setattr("training.compare_curves.FOLDS", 2)
+    monkeypatch.setattr("training.benchmark.curves.FOLDS", 2)
     found = run_benchmark("mgus2", repeats=1)
     assert [r["model"] for r in found["rows"]] == [OSTEON, *PARTS.values(), *COMPETING_PEERS]
     assert found["protocol"].startswith("1 times 2 folds of patients")
@@ -155,7 +156,7 @@ def test_an_outcome_at_one_horizon_is_compared_by_area_with_scores_beside(monkey
         fracscore=rng.integers(0, 11, 150),
         fracture=rng.permutation(["Yes"] * 40 + ["No"] * 110),
     )
-    monkeypatch.setattr("training.adapters.glow.read_folder", lambda folder, file: table)
+    monkeypatch.setattr("training.datasets.glow.read_folder", lambda folder, file: table)
     found = run_benchmark("glow", repeats=1)
     models = [row["model"] for row in found["rows"]]
     assert models == [OSTEON, *PARTS.values(), "logistic regression", "fracscore"]

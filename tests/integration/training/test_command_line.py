@@ -33,7 +33,7 @@ def test_help_imports_nothing_heavy() -> None:
             sys.executable,
             "-c",
             "import sys, osteon\n"
-            "from training.cli import run_command\n"
+            "from training.cli.main import run_command\n"
             "code = run_command(osteon.app, ['--help'])\n"
             "print(code, *sorted({name.split('.')[0] for name in sys.modules}))",
         ],
@@ -105,7 +105,7 @@ def test_the_score_file_is_what_any_mlflow_client_gets(trained: Any) -> None:
     scored = pd.read_parquet(place.folder / "s.parquet")
     table = pd.read_csv(place.folder / "others.csv").astype({"sex": object})
     with place.entered():
-        from models.tracking import connect
+        from models.registry.tracking import connect
 
         model = connect().pyfunc.load_model(CHAMPION)
         theirs = model.predict(table, params={"horizons_days": [90.0, 365.0], "explain": True})

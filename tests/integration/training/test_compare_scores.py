@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from data_schema.cohort import Cohort
-from data_schema.leakage import FATAL_LEAKS, find_leaks
+from data_schema.leakage.linter import FATAL_LEAKS, find_leaks
 from data_schema.variables import Variable
-from training.adapters.columns import known_at
-from training.compare_curves import OSTEON, PARTS
-from training.compare_scores import WITHOUT, compare_scores, verdict
-from training.datasets import data_folder
-from training.score_questions import SCORE_QUESTIONS, ScoreQuestion
+from training.benchmark.curves import OSTEON, PARTS
+from training.benchmark.score_questions import SCORE_QUESTIONS, ScoreQuestion
+from training.benchmark.scores import WITHOUT, compare_scores, verdict
+from training.datasets.columns import known_at
+from training.datasets.registry import data_folder
 
 N = 240
 
@@ -38,7 +38,7 @@ def few_fits_on_one_thread():
     """Threads that wait for each other on a busy machine turn seconds into minutes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 1)
-        patch.setattr("training.compare_scores.FOLDS", 3)
+        patch.setattr("training.benchmark.scores.FOLDS", 3)
         yield
 
 

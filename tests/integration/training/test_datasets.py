@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_schema.leakage import find_leaks
-from training.adapters.support2 import support2_comparators
-from training.datasets import ADAPTERS, data_folder, load_dataset
+from data_schema.leakage.linter import find_leaks
+from training.datasets.registry import ADAPTERS, data_folder, load_dataset
+from training.datasets.support2 import support2_comparators
 
 FOLDER = data_folder()
 needs_folder = pytest.mark.skipif(FOLDER is None, reason="no data folder on this machine")

@@ -120,7 +120,7 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
         "lactate+albumin"
     ]
     with workplace.entered():
-        from models.tracking import connect
+        from models.registry.tracking import connect
 
         run = connect().MlflowClient().get_run(answer.json["run_id"]).data
     assert run.metrics["365d/added_auroc"] == pytest.approx(told["primary"]["change"])

@@ -28,12 +28,12 @@ def registered(trained: Any, workplace: Any) -> Any:
     """A registry with a champion of C 0.75, a much worse challenger, and a slightly worse one."""
     place, told = trained
     with place.entered():
-        from models.registry import load
+        from models.registry.lifecycle import load
 
         risk_model = load(told["model_uri"]).risk_model
     with workplace.entered():
-        from models.registry import register
-        from training.mlflow_run import tracked_run
+        from models.registry.lifecycle import register
+        from training.run.mlflow_run import tracked_run
 
         for c_harrell in (0.75, 0.73, 0.745):
             evaluation = with_c(risk_model.contract, c_harrell, fingerprint="f" * 64)
@@ -51,7 +51,7 @@ def decided(place: Any) -> list[tuple[str, str, str]]:
     with place.entered():
         from serving.audit.opening import database_of
         from serving.settings import read_settings
-        from serving.tables import RECORDS
+        from serving.store.tables import RECORDS
 
         with closing(database_of(read_settings())) as database, database.reading() as connection:
             rows = connection.execute(select(RECORDS.c.body).order_by(RECORDS.c.seq)).scalars()
@@ -110,12 +110,12 @@ def test_nothing_is_promoted_that_cannot_be_recorded(
 def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) -> None:
     place, told = trained
     with place.entered():
-        from models.registry import load
+        from models.registry.lifecycle import load
 
         risk_model = load(told["model_uri"]).risk_model
     with workplace.entered():
-        from models.registry import register
-        from training.mlflow_run import tracked_run
+        from models.registry.lifecycle import register
+        from training.run.mlflow_run import tracked_run
 
         with tracked_run(MODEL) as run:
             register(risk_model.with_contract(evaluation=None), run_id=run.run_id)

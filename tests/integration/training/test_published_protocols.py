@@ -2,10 +2,10 @@
 
 import pytest
 
-from training import published_protocols
-from training.benchmark import run_benchmark
-from training.compare_curves import OSTEON, PARTS
-from training.published import DSM_SUPPORT2, XGBSE_FLCHAIN
+from training.benchmark import published_protocols
+from training.benchmark.curves import OSTEON, PARTS
+from training.benchmark.published_figures import DSM_SUPPORT2, XGBSE_FLCHAIN
+from training.benchmark.run_benchmark import run_benchmark
 
 
 @pytest.fixture(autouse=True)

@@ -14,12 +14,12 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort, OutcomeData
-from training.answers import Answers
+from models.metrics.comparison.net_benefit import net_benefit
+from models.metrics.known_outcome import known_outcome
 from training.config import RunConfig
-from training.evaluation.clinical_use import net_benefit
-from training.evaluation.known_outcome import known_outcome
 from training.refits import refit, with_columns
-from training.severity_alone import severity_alone
+from training.validation.predictions import Answers
+from training.validation.severity_alone import severity_alone
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")

@@ -47,7 +47,7 @@ def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
 def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
     place, told = trained
     with place.entered():
-        from models.tracking import connect
+        from models.registry.tracking import connect
 
         client = connect().MlflowClient()
         run = client.get_run(told["run_id"])
@@ -99,7 +99,7 @@ def test_no_patient_is_in_what_the_run_left(trained: Any) -> None:
 def test_the_evaluated_figures_travel_in_the_bundle(trained: Any) -> None:
     place, told = trained
     with place.entered():
-        from models.registry import load
+        from models.registry.lifecycle import load
 
         contract = load(told["model_uri"]).risk_model.contract
     assert contract["evaluation"]["metrics"] == told["metrics"]
@@ -117,8 +117,8 @@ def test_a_promoted_version_is_champion_with_a_signed_record(trained: Any) -> No
     assert listed[0]["gate"]["decision"] == "promote"
     assert listed[0]["run_id"] == told["run_id"]
     with place.entered():
-        from models.gate import gate_key
-        from models.registry import load_champion
+        from models.registry.gate import gate_key
+        from models.registry.lifecycle import load_champion
 
         assert load_champion(MODEL, gate_key()).version == "1"
 

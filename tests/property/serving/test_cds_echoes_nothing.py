@@ -16,7 +16,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 # Text and digits that no message of ours holds by itself.
 TEXT = "Sentinel"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,14 +9,9 @@ from SurvSet.data import SurvLoader
 
 from data_schema.biomarkers import variable
 from data_schema.units import in_range, to_canonical
+from places import SHARED
 
-NHANES = (
-    Path(__file__).parents[4]
-    / "shared"
-    / "data"
-    / "nhanes_bone_marker_reference"
-    / "age_sex_percentiles.csv"
-)
+NHANES = SHARED / "data" / "nhanes_bone_marker_reference" / "age_sex_percentiles.csv"
 
 # Column of SurvSet, without its `num_` -> variable; RHC appends a 1 to the names it shares.
 SUPPORT2 = {

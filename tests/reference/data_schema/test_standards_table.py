@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import pytest
 
 from data_schema.biomarkers import VARIABLES, by_code, variable
 from data_schema.variables import LOCAL_SYSTEM, LOINC
+from places import SHARED
 
-TABLE = Path(__file__).parents[4] / "shared" / "standards" / "variables.csv"
+TABLE = SHARED / "standards" / "variables.csv"
 
 pytestmark = pytest.mark.skipif(
     not TABLE.is_file(), reason="shared/standards/variables.csv is not beside this checkout"

@@ -7,7 +7,7 @@ import pytest
 
 from linear_truth import HORIZONS, SMALL, small_cohort
 from models.estimator import CumulativeIncidenceModel
-from models.inference import RiskModel
+from models.inference.risk_model import RiskModel
 
 
 @pytest.fixture(scope="module")

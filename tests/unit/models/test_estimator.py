@@ -16,7 +16,7 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.errors import DataError
 from linear_truth import HORIZONS, SMALL, small_cohort
 from models.estimator import CumulativeIncidenceModel
-from models.inference import InferenceError
+from models.inference.risk_model import InferenceError
 from models.targets import survival_target
 
 

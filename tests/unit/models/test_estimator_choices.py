@@ -10,12 +10,13 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 from linear_truth import HORIZONS, SMALL, small_cohort, times_of_linear_truth
-from models import fitting, training_cohort
-from models.asking import InferenceError
 from models.estimator import CumulativeIncidenceModel
+from models.fitting import steps as fitting
+from models.fitting import training_cohort
+from models.fitting.linear import fit_linear_path
 from models.folds import patient_folds
-from models.linear import fit_linear_path
-from models.next_best import expected_narrowing
+from models.inference.next_best import expected_narrowing
+from models.inference.request import InferenceError
 from models.targets import survival_target
 
 

@@ -17,9 +17,9 @@ from linear_truth import (
     times_of_linear_truth,
     true_risk,
 )
-from models import censoring_strata
 from models.estimator import CumulativeIncidenceModel
-from models.inference import InferenceError
+from models.fitting import censoring_strata
+from models.inference.risk_model import InferenceError
 from models.targets import survival_target
 
 

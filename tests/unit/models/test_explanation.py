@@ -13,8 +13,8 @@ from matplotlib import pyplot as plt
 from scipy.special import logit
 
 from models.explanation import contributions_frame, pathway_points, shap_explanation
-from models.inference import RiskModel
-from models.prediction import Prediction
+from models.inference.prediction import Prediction
+from models.inference.risk_model import RiskModel
 
 # shap makes its colour maps as matplotlib will not let it some day.
 pytestmark = pytest.mark.filterwarnings("ignore:The set_:PendingDeprecationWarning")

@@ -14,7 +14,7 @@ from serving.audit.opening import open_trail
 from serving.audit.retention import prune
 from serving.audit.trail import AuditTrail
 from serving.settings import Settings
-from serving.tables import CHECKPOINT, RECORDS
+from serving.store.tables import CHECKPOINT, RECORDS
 
 
 def aged(monkeypatch: pytest.MonkeyPatch, at: str) -> None:

@@ -17,7 +17,7 @@ from serving.audit.opening import audit_keys, database_of, head_path, open_trail
 from serving.audit.trail import AuditTrail
 from serving.audit.verification import verify
 from serving.settings import Settings
-from serving.tables import HEAD, RECORDS
+from serving.store.tables import HEAD, RECORDS
 
 
 def test_a_trail_that_nobody_touched_is_whole(trail: AuditTrail, settings: Settings) -> None:

@@ -18,9 +18,9 @@ from data_schema.errors import OutsideError, UsageError
 from serving.access.api_keys import list_keys
 from serving.audit.opening import database_of, open_trail
 from serving.audit.trail import AuditTrail, Entry
-from serving.database import database_at, open_database
 from serving.settings import Settings
-from serving.tables import RECORDS
+from serving.store.database import database_at, open_database
+from serving.store.tables import RECORDS
 
 
 @pytest.mark.parametrize(

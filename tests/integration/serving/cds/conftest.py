@@ -24,12 +24,12 @@ from sqlalchemy import select
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
-from serving.tables import RECORDS
+from serving.store.tables import RECORDS
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 NOW = datetime.now().astimezone()
 ADMITTED = NOW - timedelta(hours=30)

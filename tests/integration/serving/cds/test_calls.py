@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from serving.audit.opening import audit_keys, database_of
 from serving.settings import Settings
-from serving.tables import CARD_FEEDBACK
+from serving.store.tables import CARD_FEEDBACK
 
 if TYPE_CHECKING:
     import httpx

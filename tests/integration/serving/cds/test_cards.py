@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from models.wording import NOTICE
+from places import SHARED
 from serving.app import create_app
 from serving.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
     Ask = Callable[..., httpx.Response]
     Card = Callable[..., dict[str, Any]]
 
-SCHEMAS = Path(__file__).parents[5] / "shared" / "standards" / "schemas"
+SCHEMAS = SHARED / "standards" / "schemas"
 LOINC = "http://loinc.org"
 CAUSAL = re.compile(r"because|due to|protect|cause[^ ]|leads? to", re.IGNORECASE)
 

@@ -24,12 +24,12 @@ from serving.app import create_app
 from serving.audit.opening import database_of, open_trail
 from serving.audit.retention import prune
 from serving.settings import Settings, read_settings
-from serving.tables import CARD_FEEDBACK, CARDS, USED_TOKENS
+from serving.store.tables import CARD_FEEDBACK, CARDS, USED_TOKENS
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 PUBLIC = "https://osteon.example"
 SERVICE = "/cds-services/osteon-mortality"

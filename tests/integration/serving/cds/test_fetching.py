@@ -15,7 +15,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 SERVICE = "/cds-services/osteon-mortality"
 TOKEN = "Fhir.Token-Sentinel"

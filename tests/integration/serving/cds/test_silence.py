@@ -17,12 +17,12 @@ from sqlalchemy import select
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
-from serving.tables import CARDS
+from serving.store.tables import CARDS
 
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
     Ask = Callable[..., httpx.Response]
     Card = Callable[..., dict[str, Any]]

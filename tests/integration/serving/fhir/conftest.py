@@ -12,7 +12,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 
 @pytest.fixture(scope="module")

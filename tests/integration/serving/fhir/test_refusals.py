@@ -13,7 +13,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 from fhir_bundles import (
     PATH,
     _lactate,

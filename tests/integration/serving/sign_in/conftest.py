@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from serving.settings import Settings
 
 if TYPE_CHECKING:
-    from serving.served import ServedModel
+    from serving.prediction.served import ServedModel
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -325,7 +325,7 @@ def trail_of(folder: Path) -> Callable[[], list[dict[str, Any]]]:
     from sqlalchemy import select
 
     from serving.audit.opening import database_of
-    from serving.tables import RECORDS
+    from serving.store.tables import RECORDS
 
     def read() -> list[dict[str, Any]]:
         with (

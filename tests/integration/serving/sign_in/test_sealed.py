@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from serving.access import sealed
 from serving.access.sealed import SealedStore
-from serving.database import Database, open_database
-from serving.tables import SEALED
+from serving.store.database import Database, open_database
+from serving.store.tables import SEALED
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_the_database_alone_opens_no_session_and_says_nothing_of_one(
     from contextlib import closing
 
     from serving.audit.opening import database_of
-    from serving.tables import SEALED
+    from serving.store.tables import SEALED
 
     sign_in(client)
     secret = session_cookie(client) or ""

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from models import registry as model_registry
-from models.bundle import bundle_sha256
-from models.gate import GateRecord
-from models.registry import Version, register
-from models.tracking import connect
+from models.registry import lifecycle as model_registry
+from models.registry.bundle import bundle_sha256
+from models.registry.gate import GateRecord
+from models.registry.lifecycle import Version, register
+from models.registry.tracking import connect
 
 if TYPE_CHECKING:
-    from models.inference import RiskModel
-    from serving.served import ServedModel
+    from models.inference.risk_model import RiskModel
+    from serving.prediction.served import ServedModel
 
-COMMAND = "import typer; from serving.cli import serve; typer.run(serve)"
+COMMAND = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 KEY = "a key of more than sixteen characters"
 
 
@@ -126,7 +126,7 @@ class Site:
         from serving.audit.opening import audit_keys, database_of, head_path
         from serving.audit.verification import verify
         from serving.settings import Settings
-        from serving.tables import RECORDS
+        from serving.store.tables import RECORDS
 
         url = self.settings.get("OSTEON_DATABASE_URL")
         settings = Settings(state_dir=Path(self.environment["OSTEON_STATE_DIR"]), database_url=url)
@@ -182,7 +182,7 @@ class Service:
         return [
             int(child)
             for child in children
-            if b"serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"serving.processes.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
         ]
 
 

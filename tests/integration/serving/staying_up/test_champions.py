@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from models.tracking import connect
+from models.registry.tracking import connect
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")

@@ -8,7 +8,7 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
-from training.cohorts import check_table, study_of_table
+from training.cohorts.study import check_table, study_of_table
 from training.config import RunConfig
 from training.simulation.cohort import SimulatedCohort, simulate
 from training.simulation.scenarios import SCENARIOS

@@ -1,0 +1,1 @@
+"""Drafting a mapping file from a cohort's headers, units and values; nothing is guessed."""

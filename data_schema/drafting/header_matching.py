@@ -1,0 +1,177 @@
+"""Which variable a column's header speaks of, and in which unit, for `osteon map`.
+
+Nothing here looks at a cell. A header that leaves two variables open stays open.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.drafting.header_words import AMBIGUOUS, SYNONYMS
+from data_schema.units import canonical_unit_spelling
+from data_schema.variables import Variable
+
+__all__ = ["HeaderMatch", "match_header", "squashed"]
+
+_SUFFIXES: Mapping[str, str] = {
+    **dict.fromkeys(("first", "initial"), "__first"),
+    **dict.fromkeys(("max", "maximum", "highest", "peak"), "__max"),
+    **dict.fromkeys(("min", "minimum", "lowest", "nadir"), "__min"),
+    **dict.fromkeys(("last",), ""),
+}
+_SPECIMENS: Mapping[str, str] = {
+    "serum": "serum",
+    "plasma": "plasma",
+    "urine": "urine",
+    "urinary": "urine",
+}
+# Words that do not say which variable it is.
+_FILLERS = frozenset({"level", "levels", "conc", "concentration", "value", "baseline", "admission"})
+_GREEK: Mapping[str, str] = {"α": "alpha", "β": "beta", "γ": "gamma", "µ": "u", "μ": "u"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMatch:
+    """What a header says.
+
+    Parameters
+    ----------
+    variables : tuple of str
+        Names in the catalogue it may mean; exactly one if it is settled.
+    suffix : str
+        `__max` and the like, or empty.
+    unit : str
+        Unit in the header, as it is written there; empty if there is none.
+    unit_is_accepted : bool
+        Whether the variables accept that unit; False where there is none.
+    why : str
+        What must be known to choose, where more than one variable is left.
+    """
+
+    variables: tuple[str, ...]
+    suffix: str
+    unit: str
+    unit_is_accepted: bool
+    why: str
+
+    @property
+    def variable(self) -> Variable | None:
+        """The variable, if it is settled."""
+        return VARIABLES[self.variables[0]] if self.is_settled else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether exactly one variable of the catalogue is left."""
+        return len(self.variables) == 1 and self.variables[0] != ""
+
+
+def match_header(header: str) -> HeaderMatch | None:
+    """Return what a header may mean, or None if the catalogue knows nothing like it.
+
+    Parameters
+    ----------
+    header : str
+        Name of a column, with or without a unit: `FGF-23 (RU/mL)`, `creatinine_umol_l`.
+
+    Returns
+    -------
+    HeaderMatch or None
+
+    Examples
+    --------
+    >>> match_header("CTX [ng/mL]").variables, match_header("CTX [ng/mL]").unit
+    (('ctx_s',), 'ng/mL')
+    >>> match_header("FGF23").variables
+    ('fgf23_c', 'fgf23_i', 'fgf23_i_units')
+    """
+    refused: HeaderMatch | None = None
+    for words, unit, is_explicit in _splits(header):
+        variables, suffix = _candidates(words)
+        if not variables:
+            continue
+        why = AMBIGUOUS.get(frozenset(variables), "")
+        if not unit:
+            return refused or HeaderMatch(variables, suffix, "", False, why)
+        accepting = tuple(v for v in variables if v == "" or _accepts(v, unit))
+        if any(accepting):
+            return HeaderMatch(accepting, suffix, unit, True, why)
+        if is_explicit and refused is None:
+            refused = HeaderMatch(variables, suffix, unit, False, why)
+    return refused
+
+
+def squashed(text: str) -> str:
+    """Return letters and digits only, in lower case, as headers are compared by.
+
+    >>> squashed("FGF-23 (C-term)")
+    'fgf23cterm'
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    for letter, spelled in _GREEK.items():
+        folded = folded.replace(letter, spelled)
+    return re.sub(r"[^a-z0-9]", "", folded)
+
+
+def _splits(header: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the ways to part a header into words and unit, and whether the unit is surely one."""
+    bracket = re.fullmatch(r"(.+?)[\s_,]*[\(\[]([^()\[\]]+)[\)\]]\s*", header)
+    if bracket:
+        yield bracket[1], bracket[2].strip(), bool(re.search(r"[/%]", bracket[2]))
+    marked = re.fullmatch(r"(.+?)[\s,_]+(\S*[/%]\S*)\s*", header)
+    if marked:
+        yield marked[1], marked[2], True
+    tokens = [token for token in re.split(r"[\s_.,]+", header) if token]
+    for length in (3, 2, 1):
+        if len(tokens) > length:
+            words, parts = tokens[:-length], tokens[-length:]
+            for mark in ("/", " "):
+                yield " ".join(words), mark.join(parts), False
+    yield header, "", False
+
+
+def _accepts(name: str, unit: str) -> bool:
+    return canonical_unit_spelling(VARIABLES[name], unit) is not None
+
+
+def _candidates(words: str) -> tuple[tuple[str, ...], str]:
+    """Return the variables that words may mean, and the feature suffix among them."""
+    if squashed(words) in _INDEX:
+        return _INDEX[squashed(words)], ""
+    tokens = [token for token in re.split(r"[\s_.,()\[\]]+", words.casefold()) if token]
+    specimens = {_SPECIMENS[token] for token in tokens if token in _SPECIMENS}
+    suffixes = [_SUFFIXES[token] for token in tokens if token in _SUFFIXES]
+    kept = [
+        token
+        for token in tokens
+        if token not in _FILLERS and token not in _SPECIMENS and token not in _SUFFIXES
+    ]
+    found = _INDEX.get(squashed(" ".join(kept)), ())
+    matching = tuple(
+        name for name in found if name and VARIABLES[name].specimen in (*specimens, "")
+    )
+    if specimens and matching:
+        found = matching
+    return found, suffixes[0] if len(suffixes) == 1 else ""
+
+
+def _index() -> Mapping[str, tuple[str, ...]]:
+    """Return squashed words -> the variables they may mean."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for variables, phrases in SYNONYMS.items():
+        for phrase in phrases:
+            found[squashed(phrase)] += variables
+    for name, variable in VARIABLES.items():
+        short = re.sub(r"\(.*?\)", "", variable.label)
+        for phrase in {squashed(name), squashed(variable.label), squashed(short)}:
+            # A word that the synonyms leave open stays open, whatever the labels say.
+            if phrase not in found or phrase == squashed(name):
+                found[phrase].append(name)
+    return {phrase: tuple(dict.fromkeys(names)) for phrase, names in found.items()}
+
+
+_INDEX = _index()

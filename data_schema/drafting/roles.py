@@ -1,0 +1,145 @@
+"""Which columns identify a stay and tell an outcome, by their headers, for `osteon map`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import tomlkit
+from tomlkit.items import Table
+
+from data_schema.drafting.header_matching import squashed
+from data_schema.outcomes import CENSORED, EVENT
+from data_schema.table.features import cell_texts
+
+__all__ = ["Drafted", "draft_ids", "draft_outcomes"]
+
+# Role -> headers, the likeliest first: the first that a table has is taken.
+_IDS: Mapping[str, tuple[str, ...]] = {
+    "patient_id": (
+        *("patient_id", "subject_id", "subject", "pat_id", "sub_id", "patient", "patient number"),
+        *("mrn", "record_id", "person_id", "study_id", "seqn", "sno", "pid", "id"),
+    ),
+    "stay_id": ("stay_id", "icustay_id", "icu_stay_id", "encounter_id", "admission_id", "hadm_id"),
+    "site": ("site", "site_id", "hospital", "hospital_id", "center", "centre", "clinic"),
+    "time_zero": ("time_zero", "time zero", "index_time", "index date", "baseline date"),
+}
+_DEATH_DATES = ("death_date", "date of death", "dod", "deathdate")
+_LAST_SEEN = (
+    *("last_seen", "last_seen_date", "last contact", "last contact date", "date last seen"),
+    *("last follow-up", "last followup date", "censor date", "date of last contact"),
+)
+_DAYS = ("followup_days", "follow-up days", "followup_d", "followup", "futime", "d.time", "time")
+_ROLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "mortality": {
+        "event": (
+            *("mortality_event", "death", "dead", "died", "deceased", "death event", "exitus"),
+            *("event", "status", "vital status", "in-hospital_death", "mortality"),
+        ),
+        "days": ("mortality_days", "days to death", "survival days", "survival time", *_DAYS),
+        "event_date": _DEATH_DATES,
+        "last_seen_date": _LAST_SEEN,
+    },
+    "fracture": {
+        "event": ("fracture_event", "fracture", "incident fracture", "new fracture"),
+        "days": ("fracture_days", "time to fracture", "days to fracture", *_DAYS),
+        "event_date": ("fracture_date", "date of fracture"),
+        "last_seen_date": _LAST_SEEN,
+        "competing_date": _DEATH_DATES,
+    },
+}
+_EVENT_WORDS: Mapping[str, int] = {
+    **dict.fromkeys(("alive", "survived", "survivor", "censored", "no", "n", "false"), CENSORED),
+    **dict.fromkeys(("dead", "died", "deceased", "death", "yes", "y", "true", "fracture"), EVENT),
+}
+_MAX_EVENT_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A drafted table of the mapping, and the columns it speaks for."""
+
+    table: Table
+    columns: frozenset[str]
+
+
+def draft_ids(table: pd.DataFrame) -> Drafted:
+    """Return `[ids]` as the headers suggest it.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    Drafted
+    """
+    by_words = _by_words(table)
+    ids, used = tomlkit.table(), set()
+    for role, headers in _IDS.items():
+        column = _first(headers, by_words)
+        if column is not None:
+            ids[role] = column
+            used.add(column)
+    if "patient_id" not in ids:
+        ids.add(tomlkit.comment("No column looks like a patient's identifier: state patient_id."))
+    return Drafted(ids, frozenset(used))
+
+
+def draft_outcomes(table: pd.DataFrame) -> Mapping[str, Drafted]:
+    """Return `[outcome.<name>]` for every outcome that a header speaks of.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    mapping of str to Drafted
+    """
+    by_words = _by_words(table)
+    drafts: dict[str, Drafted] = {}
+    for name, roles in _ROLES.items():
+        found = {role: _first(headers, by_words) for role, headers in roles.items()}
+        told = {role: column for role, column in found.items() if column is not None}
+        if "event" in told and ("days" in told or "event_date" not in told):
+            drafts[name] = _by_days(table, told)
+        elif "event_date" in told:
+            drafts[name] = _by_dates(told, roles)
+    return drafts
+
+
+def _by_days(table: pd.DataFrame, told: Mapping[str, str]) -> Drafted:
+    draft = tomlkit.table()
+    days = tomlkit.string(told.get("days", ""))
+    if not days:
+        days.comment("Days from time zero to event or censoring; or horizon_days instead of days.")
+    draft.add("days", days)
+    draft.add("event", told["event"])
+    words = cell_texts(table[told["event"]]).dropna().unique()
+    if len(words) <= _MAX_EVENT_WORDS and not set(words) <= {"0", "1", "2"}:
+        codes = tomlkit.inline_table()
+        for word in sorted(words):
+            codes[word] = _EVENT_WORDS.get(word.casefold(), "")
+        if "" in codes.values():
+            codes.comment("0 censored, 1 the outcome, 2 the competing event")
+        draft.add("event_map", codes)
+    return Drafted(draft, frozenset(told[role] for role in ("days", "event") if role in told))
+
+
+def _by_dates(told: Mapping[str, str], roles: Mapping[str, Sequence[str]]) -> Drafted:
+    draft = tomlkit.table()
+    dates = [role for role in roles if role.endswith("_date")]
+    for role in dates:
+        draft.add(role, told.get(role, ""))
+    draft.add(tomlkit.comment('Dates are ISO 8601, or state date_format = "%d.%m.%Y".'))
+    return Drafted(draft, frozenset(told[role] for role in dates if role in told))
+
+
+def _by_words(table: pd.DataFrame) -> dict[str, str]:
+    return {squashed(str(column)): str(column) for column in reversed(table.columns)}
+
+
+def _first(headers: Sequence[str], by_words: Mapping[str, str]) -> str | None:
+    return next((by_words[w] for w in map(squashed, headers) if w in by_words), None)

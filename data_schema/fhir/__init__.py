@@ -1,0 +1,1 @@
+"""FHIR resources to observations, subject, encounter and history; no model, no network."""

@@ -1,0 +1,149 @@
+"""When a patient was in intensive care, as an Encounter tells it.
+
+Only codes count, and the locations that a site names: a ward's display may say anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from data_schema.fhir.resources import Entry, Resource, codings, last_moment, listed, part, text
+
+__all__ = ["IcuStay", "icu_stays"]
+
+_SNOMED = "http://snomed.info/sct"
+_HSLOC = "https://www.cdc.gov/nhsn/cdaportal/terminology/codesystem/hsloc.html"
+_HSLOC_HL7 = "http://terminology.hl7.org/CodeSystem/hsloc"
+# Critical care of adults in the CDC's list of health care service locations.
+_HSLOC_ADULTS = (
+    "1025-6",
+    "1026-4",
+    "1027-2",
+    "1028-0",
+    "1029-8",
+    "1030-6",
+    "1031-4",
+    "1032-2",
+    "1033-0",
+    "1035-5",
+)
+
+ICU_CODES = frozenset(
+    {
+        ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "ICU"),
+        (_SNOMED, "309904001"),  # intensive care unit (environment)
+        (_SNOMED, "305351004"),  # admission to intensive care unit (procedure)
+        *((system, code) for system in (_HSLOC, _HSLOC_HL7) for code in _HSLOC_ADULTS),
+    }
+)
+"""(system, code) of what is an intensive care unit for adults, or an admission to one."""
+
+_NEVER = frozenset({"planned", "cancelled", "entered-in-error", "unknown"})
+_NOT_THERE = frozenset({"planned", "reserved"})
+
+# A move from bed to bed is written as an end and a start some minutes apart.
+_SAME_STAY = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class IcuStay:
+    """One stay in intensive care; `end` is None while it lasts."""
+
+    start: datetime
+    end: datetime | None
+
+    def is_running(self, now: datetime) -> bool:
+        """Return whether the patient is there at the given moment."""
+        return self.start <= now and (self.end is None or self.end > now)
+
+
+def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) -> list[IcuStay]:
+    """Return the stays in intensive care within the encounters that were sent.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Encounters, and Locations where the sender gives them.
+    icu_locations : collection of str
+        References to the site's intensive care units, as `Location/icu-1`.
+
+    Returns
+    -------
+    list of IcuStay
+        In order of time; beds that follow one another are one stay. A part whose start is no time
+        with its offset is left out.
+
+    Examples
+    --------
+    >>> encounter = {
+    ...     "resourceType": "Encounter",
+    ...     "status": "in-progress",
+    ...     "location": [
+    ...         {
+    ...             "location": {"reference": "Location/icu-1"},
+    ...             "period": {"start": "2026-11-01T08:00:00Z"},
+    ...         }
+    ...     ],
+    ... }
+    >>> [stay] = icu_stays([Entry(encounter, "")], icu_locations=["Location/icu-1"])
+    >>> stay.start.isoformat(), stay.end
+    ('2026-11-01T08:00:00+00:00', None)
+    """
+    known = {entry.reference: entry.resource for entry in entries if entry.kind == "Location"}
+    units = {reference for reference, location in known.items() if _is_icu(location, "type")}
+    found = [
+        stay
+        for entry in entries
+        if entry.kind == "Encounter" and text(entry.resource, "status") not in _NEVER
+        for stay in _of_encounter(entry.resource, units.union(icu_locations))
+    ]
+    return _joined(sorted(found, key=lambda stay: stay.start))
+
+
+def _is_icu(resource: Resource, *names: str) -> bool:
+    concepts = (concept for name in names for concept in listed(resource, name))
+    return any(coding in ICU_CODES for concept in concepts for coding in codings(concept))
+
+
+def _of_encounter(encounter: Resource, units: Collection[str]) -> Iterator[IcuStay]:
+    period = part(encounter, "period") or part(encounter, "actualPeriod")
+    if _is_icu(encounter, "class", "type", "serviceType"):
+        yield from _stay(period)
+        return
+    contained = {
+        f"#{text(one, 'id')}"
+        for one in listed(encounter, "contained")
+        if text(one, "resourceType") == "Location" and _is_icu(one, "type")
+    }
+    for place in listed(encounter, "location"):
+        reference = text(part(place, "location"), "reference")
+        is_unit = reference in contained or any(
+            reference == unit or reference.endswith(f"/{unit}") for unit in units
+        )
+        if text(place, "status") in _NOT_THERE:
+            continue
+        if is_unit or _is_icu(place, "physicalType", "form"):
+            yield from _stay(part(place, "period") or period)
+
+
+def _stay(period: Resource) -> Iterator[IcuStay]:
+    start, end = _moment(text(period, "start")), _moment(text(period, "end"))
+    if start is not None and (end is not None or not text(period, "end")):
+        yield IcuStay(start, end)
+
+
+def _moment(stated: str) -> datetime | None:
+    return last_moment(stated) if "T" in stated else None
+
+
+def _joined(stays: Sequence[IcuStay]) -> list[IcuStay]:
+    joined: list[IcuStay] = []
+    for stay in stays:
+        before = joined[-1] if joined else None
+        if before is None or (before.end is not None and stay.start > before.end + _SAME_STAY):
+            joined.append(stay)
+        elif before.end is not None and (stay.end is None or stay.end > before.end):
+            joined[-1] = IcuStay(before.start, stay.end)
+    return joined

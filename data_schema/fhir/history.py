@@ -1,0 +1,208 @@
+"""What Conditions and medications say of a patient's flags, and whether the goal is comfort.
+
+What is recorded is a yes; what is not recorded stays unknown and is never a no. Diagnoses are read
+in ICD-10 and in SNOMED CT where its code is beyond doubt, medications in ATC. An order says that a
+drug was meant to be given; that is what the catalogue's flags of care mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.fhir.observations import SentObservation
+from data_schema.fhir.resources import (
+    Entry,
+    Resource,
+    codings,
+    has_modifier,
+    last_moment,
+    listed,
+    part,
+    text,
+)
+from data_schema.measurements import Measurement
+from data_schema.windows import window_start
+
+__all__ = ["COMFORT_CARE", "MEDICATIONS", "history", "is_comfort_care"]
+
+_SNOMED = "http://snomed.info/sct"
+_ATC = "http://www.whocc.no/atc"
+
+DIAGNOSES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "diabetes": (("E08", "E09", "E10", "E11", "E13", "E14"), frozenset({"73211009", "44054006"})),
+    "ckd": (("N18",), frozenset({"709044004"})),
+    "rheumatoid_arthritis": (("M05", "M06"), frozenset({"69896004"})),
+    "dementia": (("F00", "F01", "F02", "F03", "G30"), frozenset({"52448006"})),
+    "osteoporosis": (("M80", "M81"), frozenset({"64859006"})),
+    "prior_fracture": (("M80", "Z87.31", "Z87.81"), frozenset({"443165006"})),
+    "pregnant": (("O", "Z33", "Z34"), frozenset({"77386006"})),
+}
+"""Flag -> how its ICD-10 codes begin, and its SNOMED CT codes."""
+
+MEDICATIONS: Mapping[str, tuple[str, ...]] = {
+    "bisphosphonate": ("M05BA", "M05BB"),
+    "denosumab": ("M05BX04",),
+    "sclerostin_antibody": ("M05BX06",),
+    "teriparatide": ("H05AA02",),
+    "oxandrolone": ("A14AA08",),
+    "calcium_supplement": ("A12A",),
+    "selenium_supplement": ("A12CE",),
+    "vitamin_d_supplement": ("A11CC",),
+    "corticosteroid": ("H02AB",),
+    "catecholamines": ("C01CA",),
+    "loop_diuretic": ("C03C",),
+    "ppi": ("A02BC",),
+    "opioid": ("N02A",),
+    "antibiotic": ("J01",),
+}
+"""Flag -> how its ATC codes begin."""
+
+COMFORT_CARE = ("103735009", "133918004", "182964004", "385736008")
+"""SNOMED CT of palliative care, comfort measures, terminal care and dying care (regimes)."""
+
+_PALLIATIVE = "Z51.5"
+_NOT_SO = frozenset({"refuted", "entered-in-error", "unconfirmed", "provisional", "differential"})
+_PAST = frozenset({"inactive", "remission", "resolved"})
+_NEVER_GIVEN = frozenset(
+    {"entered-in-error", "cancelled", "stopped", "draft", "not-done", "not-taken", "unknown"}
+)
+_HOSPICE = frozenset({"hosp"})
+
+
+def history(
+    entries: Sequence[Entry], *, icu_start: datetime, time_zero: datetime
+) -> list[SentObservation]:
+    """Return the flags that Conditions and medications set.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Condition, MedicationRequest, MedicationAdministration and MedicationStatement are read.
+    icu_start, time_zero : datetime
+        Care counts from the one to the other, drugs for bone in the year before time zero.
+
+    Returns
+    -------
+    list of SentObservation
+        Each true; several resources may set one flag.
+    """
+    found = []
+    for entry in entries:
+        if entry.kind == "Condition":
+            names = _diagnosed(entry.resource, time_zero)
+        elif entry.kind.startswith("Medication") and entry.kind != "Medication":
+            names = _prescribed(entry.resource, icu_start, time_zero)
+        else:
+            continue
+        found += [
+            SentObservation(
+                Measurement(True, variable=name), None, entry.reference, entry.expression
+            )
+            for name in names
+        ]
+    return found
+
+
+def is_comfort_care(entries: Sequence[Entry]) -> bool:
+    """Return whether a diagnosis, an order or the discharge says that the goal is comfort."""
+    return any(_says_comfort(entry) for entry in entries)
+
+
+def _says_comfort(entry: Entry) -> bool:
+    resource = entry.resource
+    if entry.kind == "Encounter":
+        stay = part(resource, "hospitalization") or part(resource, "admission")
+        return any(code in _HOSPICE for _, code in codings(part(stay, "dischargeDisposition")))
+    if entry.kind == "Condition":
+        is_so = _holds(resource) and not _is_past(resource)
+    elif entry.kind == "ServiceRequest":
+        is_so = text(resource, "status") == "active" and resource.get("doNotPerform") is not True
+    else:
+        return False
+    # R5 puts what is ordered one level deeper.
+    concept = part(resource, "code")
+    concept = part(concept, "concept") or concept
+    return is_so and any(
+        (system == _SNOMED and code in COMFORT_CARE)
+        or (_is_icd_10(system) and code.startswith(_PALLIATIVE))
+        for system, code in codings(concept)
+    )
+
+
+def _diagnosed(condition: Resource, time_zero: datetime) -> Iterator[str]:
+    """Yield the flags of a diagnosis that was known at time zero."""
+    if not _holds(condition) or not _known_by(text(condition, "recordedDate"), time_zero):
+        return
+    stated = list(codings(part(condition, "code")))
+    for name, (icd_10, snomed) in DIAGNOSES.items():
+        if name == "pregnant" and _is_past(condition):
+            continue
+        if any(
+            (system == _SNOMED and code in snomed)
+            or (_is_icd_10(system) and code.upper().startswith(icd_10))
+            for system, code in stated
+        ):
+            yield name
+
+
+def _holds(condition: Resource) -> bool:
+    status = {code for _, code in codings(part(condition, "verificationStatus"))}
+    return not status & _NOT_SO and not has_modifier(condition)
+
+
+def _is_past(condition: Resource) -> bool:
+    return bool({code for _, code in codings(part(condition, "clinicalStatus"))} & _PAST)
+
+
+def _is_icd_10(system: str) -> bool:
+    # ICD-10 of the WHO, and the national versions built on it: -cm, -gm, -us and others.
+    return "icd-10" in system.casefold()
+
+
+def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) -> Iterator[str]:
+    """Yield the flags of a medication ordered, given or stated in the flag's own window."""
+    if text(resource, "status") in _NEVER_GIVEN or resource.get("doNotPerform") is True:
+        return
+    if has_modifier(resource):
+        return
+    moment = _ordered_or_given(resource)
+    if moment is None or moment > time_zero:
+        return
+    stated = [code for system, code in codings(_drug(resource)) if system == _ATC]
+    for name, beginnings in MEDICATIONS.items():
+        first = window_start(VARIABLES[name], icu_start=icu_start, time_zero=time_zero)
+        if moment >= (first or icu_start) and any(code.startswith(beginnings) for code in stated):
+            yield name
+
+
+def _drug(resource: Resource) -> Resource:
+    """Return the drug's concept: of R4, of R5, or of a Medication within the resource."""
+    concept = part(resource, "medicationCodeableConcept")
+    concept = concept or part(part(resource, "medication"), "concept")
+    if concept:
+        return concept
+    reference = part(resource, "medicationReference") or part(
+        part(resource, "medication"), "reference"
+    )
+    for one in listed(resource, "contained"):
+        if f"#{text(one, 'id')}" == text(reference, "reference"):
+            return part(one, "code")
+    return {}
+
+
+def _ordered_or_given(resource: Resource) -> datetime | None:
+    for name in ("authoredOn", "effectiveDateTime", "occurenceDateTime", "dateAsserted"):
+        if text(resource, name):
+            return last_moment(text(resource, name), UTC)
+    for name in ("effectivePeriod", "occurencePeriod"):
+        if text(part(resource, name), "start"):
+            return last_moment(text(part(resource, name), "start"), UTC)
+    return None
+
+
+def _known_by(stated: str, time_zero: datetime) -> bool:
+    """Return whether something was recorded by time zero, or does not say when."""
+    moment = last_moment(stated, time_zero.tzinfo or UTC)
+    return not stated or (moment is not None and moment <= time_zero)

@@ -1,0 +1,357 @@
+"""From FHIR resources to one patient's measurements.
+
+An Observation counts when it is final, amended or corrected, is about the patient, and its code
+says which variable it is. What does not count is no fault: a record holds far more than the
+catalogue. An Observation that counts and cannot be read is one, and is reported with its place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from typing import Literal
+
+from data_schema.biomarkers import VARIABLES, by_code
+from data_schema.fhir.resources import (
+    Entry,
+    FhirProblem,
+    Resource,
+    codings,
+    concept_words,
+    full_date,
+    has_modifier,
+    last_moment,
+    listed,
+    part,
+    text,
+)
+from data_schema.fhir.subject import one_subject
+from data_schema.measurements import Measurement
+from data_schema.units import canonical_unit_spelling
+from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Variable, base_name
+
+__all__ = ["NOT_COUNTED", "UCUM", "FhirRecord", "NotCounted", "SentObservation", "read_record"]
+
+UCUM = "http://unitsofmeasure.org"
+
+_COUNTED_STATUS = frozenset({"final", "amended", "corrected"})
+_YES_NO: Mapping[str, bool] = {
+    "LA33-6": True,  # LOINC answers
+    "LA32-8": False,
+    "373066001": True,  # SNOMED CT qualifiers
+    "373067005": False,
+    "Y": True,  # HL7 table 0136
+    "N": False,
+}
+
+NotCounted = Literal["status", "modifier", "focus", "code", "assay", "body_site", "value", "time"]
+NOT_COUNTED: Mapping[NotCounted, str] = {
+    "status": "not final, amended or corrected",
+    "modifier": "changed by an extension that is not known here",
+    "focus": "about something else than the patient",
+    "code": "with no code of the catalogue or the model",
+    "assay": "with a code that needs an assay, and none stated",
+    "body_site": "with a code that needs the femoral neck as body site, and it is not stated",
+    "value": "without a value",
+    "time": "at a time that is not clear",
+}
+"""Why an Observation does not count, in words that follow a number of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentObservation:
+    """One measurement of an Observation or of one of its components.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        With the name of its variable.
+    time : datetime or None
+        The last moment it may have been taken; None if it does not say.
+    reference : str
+        How the sender refers to the Observation; empty if it has neither id nor `fullUrl`.
+    expression : str
+        FHIRPath of the Observation within what was sent.
+    """
+
+    measurement: Measurement
+    time: datetime | None
+    reference: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class FhirRecord:
+    """What a Bundle says of one patient.
+
+    Parameters
+    ----------
+    subject : mapping
+        Reference to the patient, by what was sent.
+    patient : mapping
+        The Patient resource; empty if none came.
+    sex : str or None
+        `female`, `male`, `other` or `unknown`.
+    birth_date : date or None
+        None too where only a year or a month is stated.
+    encounter : str
+        Reference to the encounter, where all that state one state the same.
+    observations : tuple of SentObservation
+    not_counted : mapping of str to int
+        Reason in `NOT_COUNTED` -> Observations.
+    broken : tuple of FhirProblem
+        What counts and cannot be read.
+    """
+
+    subject: Resource
+    patient: Resource
+    sex: Literal["female", "male", "other", "unknown"] | None
+    birth_date: date | None
+    encounter: str
+    observations: tuple[SentObservation, ...]
+    not_counted: Mapping[NotCounted, int]
+    broken: tuple[FhirProblem, ...]
+
+
+def read_record(
+    entries: Sequence[Entry], *, own: Mapping[str, Variable], zone: tzinfo = UTC
+) -> FhirRecord:
+    """Return one patient's record from the resources that were sent.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Of them, Patient and Observation are read, and Specimen where an Observation names one.
+    own : mapping of str to Variable
+        Variables of the models asked that the catalogue does not hold.
+    zone : tzinfo
+        Offset of dates that state no time.
+
+    Returns
+    -------
+    FhirRecord
+
+    Raises
+    ------
+    FhirBroken
+        If there is no patient, or more than one.
+    """
+    subject, patient = one_subject(entries)
+    variables = {**VARIABLES, **own}
+    specimens = {entry.reference: entry.resource for entry in entries if entry.kind == "Specimen"}
+    counted: list[SentObservation] = []
+    not_counted: Counter[NotCounted] = Counter()
+    broken: list[FhirProblem] = []
+    encounters = set()
+    for entry in entries:
+        if entry.kind != "Observation":
+            continue
+        encounters.add(text(part(entry.resource, "encounter"), "reference"))
+        for read in _read(entry, variables, specimens, zone):
+            if isinstance(read, SentObservation):
+                counted.append(read)
+            elif isinstance(read, FhirProblem):
+                broken.append(read)
+            else:
+                not_counted[read] += 1
+    stated = encounters - {""}
+    return FhirRecord(
+        subject=subject,
+        patient=patient,
+        sex=_sex(patient),
+        birth_date=full_date(text(patient, "birthDate")),
+        encounter=stated.pop() if len(stated) == 1 else "",
+        observations=tuple(counted),
+        not_counted=dict(not_counted),
+        broken=tuple(broken),
+    )
+
+
+def _sex(patient: Resource) -> Literal["female", "male", "other", "unknown"] | None:
+    gender = text(patient, "gender")
+    for known in ("female", "male", "other", "unknown"):
+        if gender == known:
+            return known
+    return None
+
+
+def _read(
+    entry: Entry, variables: Mapping[str, Variable], specimens: Mapping[str, Resource], zone: tzinfo
+) -> Iterator[SentObservation | FhirProblem | NotCounted]:
+    """Yield what one Observation holds: its own value, and that of each component."""
+    resource = entry.resource
+    if text(resource, "status") not in _COUNTED_STATUS:
+        yield "status"
+        return
+    if has_modifier(resource):
+        yield "modifier"
+        return
+    if listed(resource, "focus"):
+        yield "focus"
+        return
+    parts = [(resource, entry.expression)] + [
+        (component, f"{entry.expression}.component[{i}]")
+        for i, component in enumerate(listed(resource, "component"))
+    ]
+    found = [
+        _measured(one, resource, expression, variables, specimens) for one, expression in parts
+    ]
+    # A panel's own code need not be known where a component's is, and the other way round.
+    if any(one != "code" for one in found):
+        found = [one for one in found if one != "code"]
+    else:
+        found = ["code"]
+    for one in found:
+        if not isinstance(one, Measurement):
+            yield one
+            continue
+        time = _taken(entry, zone)
+        if time is None or isinstance(time, datetime):
+            yield SentObservation(one, time, entry.reference, entry.expression)
+        else:
+            yield time
+
+
+def _taken(entry: Entry, zone: tzinfo) -> datetime | FhirProblem | NotCounted | None:
+    """Return the last moment a measurement may have been taken; None if nothing is said of it."""
+    resource = entry.resource
+    stated = text(resource, "effectiveDateTime") or text(resource, "effectiveInstant")
+    if not stated and resource.get("effectivePeriod"):
+        stated = text(part(resource, "effectivePeriod"), "end")
+        if not stated:
+            return "time"  # it still goes on, or nobody knows until when
+    if not stated:
+        return "time" if resource.get("effectiveTiming") else None
+    moment = last_moment(stated, zone)
+    if moment is None:
+        rule = "must be a FHIR date or a time that states its offset; it is not."
+        return FhirProblem(f"{entry.expression}.effective", "time", rule)
+    return moment
+
+
+def _measured(
+    one: Resource,
+    observation: Resource,
+    expression: str,
+    variables: Mapping[str, Variable],
+    specimens: Mapping[str, Resource],
+) -> Measurement | FhirProblem | NotCounted:
+    """Return the measurement of an Observation or of one component."""
+    known = list(_known_codes(part(one, "code"), variables))
+    if not known:
+        return "code"
+    if len({column for column, _, _ in known}) > 1:
+        rule = "must have codes of one variable; it has codes of several."
+        return FhirProblem(f"{expression}.code", "code", rule)
+    assay = concept_words(part(observation, "method")) or text(
+        part(observation, "device"), "display"
+    )
+    may_be = [
+        (column, variable, code) for column, variable, code in known if _is_stated(code, assay)
+    ]
+    if not may_be:
+        return "assay"
+    value = _value(one)
+    if value is None:
+        return "value"
+    unit = _unit(part(one, "valueQuantity"))
+    column, variable, code = _code_of_unit(may_be, unit)
+    if code is not None and code.body_site and not _is_at(code.body_site, observation):
+        return "body_site"
+    if _contradicts_itself(part(one, "valueQuantity"), variable):
+        rule = f"{variable.name} must have one unit; its code and its text are of two."
+        return FhirProblem(f"{expression}.value", "unit", rule)
+    return Measurement(
+        value=value,
+        variable=column,
+        loinc=code.code if code is not None and code.system == LOINC else None,
+        unit=unit or None,
+        comparator=text(part(one, "valueQuantity"), "comparator") or None,
+        assay=assay or None,
+        specimen=_specimen(observation, code, specimens) or None,
+    )
+
+
+def _known_codes(
+    concept: Resource, variables: Mapping[str, Variable]
+) -> Iterator[tuple[str, Variable, Code | None]]:
+    """Yield column, variable and LOINC code for each coding that says which variable this is."""
+    for system, code in codings(concept):
+        if system == LOCAL_SYSTEM and base_name(code) in variables:
+            yield code, variables[base_name(code)], None
+        elif system == LOINC:
+            for variable, record in by_code(code):
+                yield variable.name, variable, record
+
+
+def _is_stated(code: Code | None, assay: str) -> bool:
+    return code is None or not code.assay_required or bool(assay)
+
+
+def _code_of_unit(
+    known: Sequence[tuple[str, Variable, Code | None]], unit: str
+) -> tuple[str, Variable, Code | None]:
+    """Return the coding that allows the unit; the first if none does, which is then refused."""
+    for column, variable, code in known:
+        spelling = canonical_unit_spelling(variable, unit)
+        if code is None or not code.units or spelling in code.units:
+            return column, variable, code
+    return known[0]
+
+
+def _value(one: Resource) -> float | str | bool | None:
+    """Return the value, or None if there is none."""
+    if listed(one, "dataAbsentReason"):
+        return None
+    quantity = part(one, "valueQuantity")
+    for found in (quantity.get("value"), one.get("valueInteger"), one.get("valueBoolean")):
+        if isinstance(found, int | float):
+            return found
+    if text(one, "valueString"):
+        return text(one, "valueString")
+    if "valueCodeableConcept" in one:
+        return _answer(part(one, "valueCodeableConcept"))
+    # Any other kind of value (a range, a ratio, a quantity without a number) is text without a
+    # number to whoever checks it.
+    return "?" if any(name.startswith("value") for name in one) else None
+
+
+def _answer(concept: Resource) -> str | bool | None:
+    """Return a coded answer: yes or no, a category of ours, or what it says in words."""
+    for system, code in codings(concept):
+        if system == LOCAL_SYSTEM:
+            return code
+        if code in _YES_NO:
+            return _YES_NO[code]
+    return concept_words(concept) or None
+
+
+def _unit(quantity: Resource) -> str:
+    """Return the UCUM code, or what is printed where there is none."""
+    if text(quantity, "code") and text(quantity, "system") in ("", UCUM):
+        return text(quantity, "code")
+    return text(quantity, "unit")
+
+
+def _contradicts_itself(quantity: Resource, variable: Variable) -> bool:
+    """Return whether the unit's code and its text are two accepted units that differ in size."""
+    stated = [text(quantity, name) for name in ("code", "unit")]
+    spelled = [canonical_unit_spelling(variable, unit) for unit in stated if unit]
+    return len({variable.units.get(unit or "") for unit in spelled} - {None}) > 1
+
+
+def _is_at(site: str, observation: Resource) -> bool:
+    return site in concept_words(part(observation, "bodySite")).casefold()
+
+
+def _specimen(observation: Resource, code: Code | None, specimens: Mapping[str, Resource]) -> str:
+    """Return what was sampled, in words; whole blood says nothing where the code says more."""
+    reference = part(observation, "specimen")
+    stated = text(reference, "reference")
+    contained = [one for one in listed(observation, "contained") if f"#{text(one, 'id')}" == stated]
+    found = contained[0] if contained else specimens.get(stated, {})
+    words = concept_words(part(found, "type")) or text(reference, "display")
+    says_less = code is not None and code.system == LOINC and "blood" in words.casefold()
+    return "" if says_less else words

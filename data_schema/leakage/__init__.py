@@ -1,0 +1,1 @@
+"""Columns that look like the outcome, named before any model is fitted."""

@@ -1,0 +1,167 @@
+"""The leakage linter: columns that look known only after time zero, before any model is fitted.
+
+Four kinds of evidence are read from the data (`leak_evidence.py` has the figures that set their
+thresholds); names are a fifth source (`leaky_names.py`).
+
+============== ======== ==================================================================
+rule           severity what it says
+============== ======== ==================================================================
+leak_name      fatal    by its name, the column is known only after time zero
+leak_outcome   fatal    its missingness, or one of its values, repeats the outcome
+leak_perfect   fatal    alone it separates those with the outcome from those without
+leak_risk      fatal    it is a risk that was computed from the same patients
+leak_missing   warning  it is missing in those who reached the outcome first, unexplained
+============== ======== ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from data_schema.cohort import OutcomeData
+from data_schema.errors import Finding
+from data_schema.leakage.columns import Column, Target, first_reached, read_column, targets
+from data_schema.leakage.evidence import (
+    computed_risks,
+    is_explained,
+    is_missing_in_the_first,
+    outcome_twin,
+    separates,
+)
+from data_schema.leakage.names import reason_by_name
+
+__all__ = ["FATAL_LEAKS", "find_leaks"]
+
+FATAL_LEAKS = frozenset({"leak_name", "leak_outcome", "leak_perfect", "leak_risk"})
+"""Rules that stop a training run. `leak_missing` warns: only its absence tells."""
+
+# Evidence is read from at most this many rows, evenly spaced.
+_MAX_ROWS = 10_000
+
+
+def find_leaks(
+    features: pd.DataFrame,
+    outcome: OutcomeData | None,
+    *,
+    known_at_time_zero: Collection[str] = (),
+) -> list[Finding]:
+    """Return a finding for each column that looks known only after time zero.
+
+    Parameters
+    ----------
+    features : DataFrame, shape (n_stays, n_features)
+        Predictors as they would be trained on, checked or raw.
+    outcome : OutcomeData or None
+        What happened; without it only the names are read.
+    known_at_time_zero : collection of str
+        Columns whose name is not held against them: variables of the catalogue, and those that a
+        mapping file declares `known_at_time_zero`. What the data say still is.
+
+    Returns
+    -------
+    list of Finding
+        At most two per column, one by name and one by evidence; those of `FATAL_LEAKS` stop a run.
+    """
+    by_name = list(_by_name(features, known_at_time_zero))
+    if outcome is None or features.empty:
+        return by_name
+    # Many small regressions are fastest, and the same everywhere, on one thread.
+    with threadpool_limits(limits=1):
+        evident = _by_evidence(features, outcome, named={f.variable for f in by_name})
+    return by_name + evident
+
+
+def _by_evidence(
+    features: pd.DataFrame, outcome: OutcomeData, *, named: Collection[str]
+) -> list[Finding]:
+    rows = np.unique(np.linspace(0, len(features) - 1, min(len(features), _MAX_ROWS)).astype(int))
+    table = features.iloc[rows]
+    columns = {str(name): read_column(table[name]) for name in table.columns}
+    time_days, event = outcome.time_days[rows], outcome.event[rows]
+    fixed = outcome.horizon_days is not None
+    among = list(targets(time_days, event, fixed=fixed))
+    evident = {f.variable: f for f in _repeats(columns, among)}
+    # A leaking column must neither outdo a computed risk nor explain why another one is missing.
+    honest = {n: c for n, c in columns.items() if n not in named and n not in evident}
+    evident |= {f.variable: f for f in _risks(honest, among)}
+    honest = {n: c for n, c in honest.items() if n not in evident}
+    first = list(first_reached(time_days, event, fixed=fixed))
+    evident |= {f.variable: f for f in _missing(honest, first)}
+    return [evident[name] for name in columns if name in evident]
+
+
+def _by_name(features: pd.DataFrame, excused: Collection[str]) -> Iterator[Finding]:
+    for name in map(str, features.columns):
+        reason = None if name in excused else reason_by_name(name)
+        if reason is not None:
+            count = int(features[name].notna().sum())
+            yield Finding(
+                "leak_name",
+                name,
+                count,
+                f"{name} must be known at time zero; by its name, {reason} ({count} rows). Leave "
+                "it out, or state known_at_time_zero = true for it in the mapping file.",
+            )
+
+
+def _repeats(columns: Mapping[str, Column], among: Sequence[Target]) -> Iterator[Finding]:
+    """Yield columns that repeat the outcome or separate it."""
+    for name, column in columns.items():
+        twin = outcome_twin(column, among)
+        if twin is not None:
+            what = "it is missing" if twin is column.missing else "one of its values is recorded"
+            count = int(twin.sum())
+            yield Finding(
+                "leak_outcome",
+                name,
+                count,
+                f"{name} must not repeat the outcome; {what} almost exactly where the outcome was "
+                f"reached, or where it was not ({count} of {len(twin)} rows). Leave it out.",
+            )
+        elif separates(column, among):
+            count = int((~column.missing).sum())
+            yield Finding(
+                "leak_perfect",
+                name,
+                count,
+                f"{name} must not repeat the outcome; alone it separates those with the outcome "
+                f"from those without almost perfectly ({count} rows). Leave it out.",
+            )
+
+
+def _risks(columns: Mapping[str, Column], among: Sequence[Target]) -> Iterator[Finding]:
+    for name in computed_risks(columns, among):
+        count = int((~columns[name].missing).sum())
+        yield Finding(
+            "leak_risk",
+            name,
+            count,
+            f"{name} must be a measurement; it behaves as a probability of the outcome computed "
+            f"from the same patients ({count} rows). Leave it out and compare the model with it.",
+        )
+
+
+def _missing(columns: Mapping[str, Column], first: Sequence[Target]) -> Iterator[Finding]:
+    """Yield columns missing in those who reached the outcome first, beyond what others explain."""
+    for name, column in columns.items():
+        others = [other for key, other in columns.items() if key != name]
+        for target in first:
+            if is_missing_in_the_first(column, target) and not is_explained(column, others, target):
+                count, n_first = (
+                    int((column.missing & target.event).sum()),
+                    int(target.event.sum()),
+                )
+                yield Finding(
+                    "leak_missing",
+                    name,
+                    count,
+                    f"{name} must be missing for a reason known at time zero; {count} of the "
+                    f"{n_first} who reached the outcome first are missing, far more than of the "
+                    "others and beyond what the other columns explain. Leave it out unless it was "
+                    "sought in everyone before time zero.",
+                )
+                break

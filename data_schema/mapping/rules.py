@@ -1,0 +1,193 @@
+"""What is wrong with a mapping file itself: what is blank, absent, or against the catalogue.
+
+A blank is never filled by a guess, and each is named.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import get_args
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.errors import Finding
+from data_schema.mapping.file import CohortMapping, ColumnMapping
+from data_schema.units import canonical_unit_spelling
+from data_schema.variables import PATHWAYS, Kind, Variable, base_name
+
+__all__ = ["ID_COLUMNS", "SIMULATED", "column_problems", "mapping_problems", "named_columns"]
+
+ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
+
+SIMULATED = "simulated"
+"""Column of a cohort that nobody real is in: what it was simulated as, in every row."""
+
+"""Names of the identifiers, in `[ids]` and in a cohort without a mapping."""
+
+_SITE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*(_[A-Za-z0-9.]+)*")
+_RESERVED = frozenset(
+    {*ID_COLUMNS, SIMULATED, "status", "refusal_code", "risk", "outcome", "horizon_days"}
+)
+_ID_KEYS = (*ID_COLUMNS, "date_format")
+_OUTCOME_COLUMNS = ("days", "event", "event_date", "last_seen_date", "competing_date")
+_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map")
+_COLUMN_KEYS = (
+    "variable",
+    "unit",
+    "unit_column",
+    "assay",
+    "assay_column",
+    "specimen",
+    "decimal",
+    "value_map",
+)
+_SITE_KEYS = ("kind", "pathway", "label", "low", "high")
+
+
+def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterator[Finding]:
+    """Yield what is blank in a mapping, and what it names that a table does not have.
+
+    Parameters
+    ----------
+    mapping : CohortMapping
+    columns : collection of str
+        Names of the table's columns.
+
+    Yields
+    ------
+    Finding
+        Rules `blank` and `missing_column`.
+    """
+    yield from _blanks("[ids]", mapping.ids, _ID_KEYS)
+    for name, outcome in mapping.outcomes.items():
+        yield from _blanks(f"[outcome.{name}]", outcome, _OUTCOME_KEYS)
+    for name, source in mapping.columns.items():
+        keys = [key for key in _COLUMN_KEYS if key != "unit" or not _needs_no_unit(source)]
+        yield from _blanks(f'[columns."{name}"]', source, keys)
+    for name in named_columns(mapping):
+        if name.strip() and name not in columns:
+            yield Finding(
+                "missing_column",
+                name,
+                1,
+                f"{name} must be a column of the cohort, since the mapping names it; it is not. "
+                "Correct the name, or remove it from the mapping.",
+            )
+
+
+def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
+    """Return every column of the site that a mapping names, once each."""
+    told = [getattr(mapping.ids, key) for key in ID_COLUMNS]
+    for outcome in mapping.outcomes.values():
+        told += [getattr(outcome, key) for key in _OUTCOME_COLUMNS]
+    for source in mapping.columns.values():
+        told += [source.column, source.unit_column, source.assay_column]
+    return tuple(dict.fromkeys(name for name in told if name is not None))
+
+
+def column_problems(source: ColumnMapping) -> Iterator[Finding]:
+    """Yield why a mapped column cannot become a feature.
+
+    Parameters
+    ----------
+    source : ColumnMapping
+        With a variable that is not blank.
+
+    Yields
+    ------
+    Finding
+        Rules `unknown_variable`, `site_variable`, `unit` and `blank`.
+    """
+    variable = VARIABLES.get(base_name(source.variable))
+    if variable is not None:
+        yield from _against_the_catalogue(source, variable)
+    elif source.kind is None:
+        close = difflib.get_close_matches(source.variable, VARIABLES, n=3, cutoff=0.6)
+        advice = f" Did you mean {', '.join(close)}?" if close else ""
+        yield Finding(
+            "unknown_variable",
+            source.variable,
+            1,
+            f"{source.variable} must be a variable of the catalogue, or state kind and pathway as "
+            f"the site's own; it is neither.{advice}",
+        )
+    else:
+        yield from _of_the_site(source)
+
+
+def _blanks(where: str, record: object, keys: Collection[str]) -> Iterator[Finding]:
+    for key in keys:
+        value = getattr(record, key)
+        values = value.values() if isinstance(value, Mapping) else [value]
+        if any(isinstance(told, str) and not told.strip() for told in values):
+            yield _blank(where, key.removeprefix("value_"), getattr(record, "column", key))
+
+
+def _blank(where: str, key: str, column: str) -> Finding:
+    return Finding(
+        "blank",
+        column,
+        1,
+        f"{where} {key} must be stated; it is blank. Fill it in, or remove what cannot be told "
+        "from the mapping.",
+    )
+
+
+def _needs_no_unit(source: ColumnMapping) -> bool:
+    """Return whether a blank unit is complete: for flags, categories, scores and ratios."""
+    variable = VARIABLES.get(base_name(source.variable))
+    if variable is None:
+        return source.kind in ("flag", "category")
+    return variable.kind != "number" or canonical_unit_spelling(variable, "") is not None
+
+
+def _against_the_catalogue(source: ColumnMapping, variable: Variable) -> Iterator[Finding]:
+    own = [key for key in _SITE_KEYS if getattr(source, key) is not None]
+    if own:
+        yield Finding(
+            "site_variable",
+            variable.name,
+            1,
+            f"{variable.name} must be described by the catalogue alone, which has it; the mapping "
+            f"states {', '.join(own)}. Remove these keys, or choose another name.",
+        )
+    stated = [source.unit, source.unit_column]
+    if variable.kind != "number" and any(stated):
+        yield Finding(
+            "unit",
+            variable.name,
+            1,
+            f"{variable.name} must have no unit, being a {variable.kind}; the mapping states one.",
+        )
+    if None not in stated:
+        yield Finding(
+            "unit",
+            variable.name,
+            1,
+            f"{variable.name} must state unit or unit_column; the mapping states both.",
+        )
+    in_periods = bool(source.periods) and all(period.unit for period in source.periods)
+    if stated == [None, None] and not in_periods and not _needs_no_unit(source):
+        yield _blank(f'[columns."{source.column}"]', "unit", source.column)
+
+
+def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
+    name, wrong = source.variable, []
+    if source.kind not in get_args(Kind):
+        wrong.append(f"kind one of {', '.join(get_args(Kind))}")
+    if source.pathway not in PATHWAYS:
+        wrong.append(f"pathway one of {', '.join(PATHWAYS)}")
+    if not _SITE_NAME.fullmatch(name) or name in _RESERVED:
+        wrong.append("a name of letters, digits and single underscores that is not reserved")
+    if source.unit_column is not None or any(period.unit for period in source.periods):
+        wrong.append("one unit")
+    if wrong:
+        yield Finding(
+            "site_variable",
+            name,
+            1,
+            f"{name} must have {' and '.join(wrong)}; it has not.",
+        )
+    elif source.kind == "number" and source.unit is None:
+        yield _blank(f'[columns."{source.column}"]', "unit", source.column)

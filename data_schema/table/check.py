@@ -1,0 +1,272 @@
+"""The door: a table becomes a checked cohort, or a report of every rule that it breaks.
+
+A cohort is never half-read. All rules are tried in one pass, each is reported with its count of
+rows and never with a value, and one fatal finding means that there is no cohort at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort, OutcomeData
+from data_schema.errors import Finding, UsageError
+from data_schema.leakage.linter import find_leaks
+from data_schema.mapping.file import CohortMapping
+from data_schema.outcomes import Outcome
+from data_schema.outcomes import outcome as known_outcome
+from data_schema.table import ranges as frames
+from data_schema.table.features import FeatureColumn, read_feature
+from data_schema.table.identifiers import Identifiers, read_identifiers
+from data_schema.table.outcomes import never_at_risk, read_outcome
+from data_schema.table.plan import CohortPlan, plan_cohort
+from data_schema.table.rules import (
+    constant_features,
+    contradicting_outcomes,
+    ignored_columns,
+    not_a_table,
+    patients_not_treated,
+    thousands_points,
+    too_little_to_learn_from,
+)
+from data_schema.variables import BELOW, Variable
+
+__all__ = ["WARNING_RULES", "Checked", "Report", "check_cohort"]
+
+WARNING_RULES = frozenset(
+    {
+        "above_limit",
+        "all_missing",
+        "assay_mixed",
+        "category",
+        "constant",
+        "ignored_columns",
+        "leak_missing",
+        "no_patient_id",
+        "not_at_risk",
+        "several_stays",
+    }
+)
+"""Rules that warn; every other rule is fatal. `strict` makes `ignored_columns` fatal. Scoring only
+warns of `under_18` and `pregnant`, since the model refuses those rows itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is wrong with a cohort.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of the table.
+    fatal, warnings : tuple of Finding
+        Rules broken.
+    """
+
+    rows: int
+    fatal: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `osteon check --json` prints."""
+        return {
+            "rows": self.rows,
+            "fatal": [asdict(finding) for finding in self.fatal],
+            "warnings": [asdict(finding) for finding in self.warnings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A report, and the cohort if nothing in the report is fatal."""
+
+    report: Report
+    cohort: Cohort | None
+
+
+def check_cohort(
+    table: pd.DataFrame,
+    *,
+    outcome: str | None,
+    mapping: CohortMapping | None = None,
+    strict: bool = False,
+) -> Checked:
+    """Return a table as a cohort in canonical units, or every rule that it breaks.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per stay, as `read_table` gives it or from a notebook.
+    outcome : str or None
+        A name in `OUTCOMES`; None for a cohort that is only to be scored.
+    mapping : CohortMapping or None
+        What the site's columns are. Without it, columns bear the catalogue's names and are in
+        canonical units, and the outcome is in `<endpoint>_days` and `<endpoint>_event`.
+    strict : bool
+        Whether a column that nothing names is fatal.
+
+    Returns
+    -------
+    Checked
+
+    Raises
+    ------
+    UsageError
+        If there is no such outcome, or column names have several levels.
+    """
+    asked = None if outcome is None else known_outcome(outcome)
+    if table.columns.nlevels > 1:
+        raise UsageError(
+            f"a cohort must have one level of column names; it has {table.columns.nlevels}."
+        )
+    table = table.reset_index(drop=True).rename(columns=str)
+    unusable = tuple(not_a_table(table))
+    if unusable:
+        return Checked(Report(len(table), unusable, ()), None)
+    n_rows = len(table)
+    plan, findings = plan_cohort(table.columns, mapping or CohortMapping(), asked)
+    table, problems = _at_risk(table, plan, asked)
+    findings += problems
+    ids = read_identifiers(table, plan.ids)
+    findings += [*ids.findings, *thousands_points(table, plan)]
+    told, problems = _read_outcome(table, plan, asked, ids)
+    findings += problems
+    features, variables, problems = _read_features(table, plan, ids)
+    findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
+    if told is not None:
+        findings += too_little_to_learn_from(told, ids)
+        findings += find_leaks(features, told, known_at_time_zero=plan.known_at_time_zero)
+    fatal, warnings = _by_severity(findings, strict=strict, scoring=asked is None)
+    cohort = None
+    if not fatal:
+        dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
+        cohort = _cohort(features, variables, ids, told, dropped)
+    return Checked(Report(n_rows, fatal, warnings), cohort)
+
+
+def _at_risk(
+    table: pd.DataFrame, plan: CohortPlan, asked: Outcome | None
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return the table without those who died before the outcome's time zero, who have none."""
+    if asked is None or plan.outcome is None:
+        return table, []
+    never = never_at_risk(table, plan.outcome, asked, plan.other_outcomes)
+    if not never.any() or never.all():
+        return table, []
+    count = int(never.sum())
+    message = (
+        f"{asked.endpoint} counts from {asked.time_zero}; {count} of {len(table)} rows have no "
+        "days and no event of it and died, so they are taken as never at risk and left out."
+    )
+    finding = Finding("not_at_risk", asked.endpoint, count, message)
+    return table[~never].reset_index(drop=True), [finding]
+
+
+def _by_severity(
+    findings: Iterable[Finding], *, strict: bool, scoring: bool
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    warn = WARNING_RULES - ({"ignored_columns"} if strict else set())
+    warn |= {"under_18", "pregnant"} if scoring else set()
+    distinct = list(dict.fromkeys(findings))
+    return (
+        tuple(finding for finding in distinct if finding.rule not in warn),
+        tuple(finding for finding in distinct if finding.rule in warn),
+    )
+
+
+def _read_outcome(
+    table: pd.DataFrame, plan: CohortPlan, asked: Outcome | None, ids: Identifiers
+) -> tuple[OutcomeData | None, list[Finding]]:
+    if asked is None or plan.outcome is None:
+        return None, []
+    told, findings = read_outcome(table, plan.outcome, asked, ids.time_zero)
+    if told is not None:
+        for other, mapped in plan.other_outcomes:
+            also, _ = read_outcome(table, mapped, other, ids.time_zero)
+            if also is not None:
+                findings += contradicting_outcomes(told, also)
+    return told, findings
+
+
+def _read_features(
+    table: pd.DataFrame, plan: CohortPlan, ids: Identifiers
+) -> tuple[pd.DataFrame, dict[str, Variable], list[Finding]]:
+    """Return the features in canonical units, their variables, and the rules their values break."""
+    findings: list[Finding] = []
+    columns: dict[str, pd.Series[Any]] = {}
+    variables: dict[str, Variable] = {}
+    # Flags first, so that limits found among the numbers are added to them.
+    flags_first = sorted(plan.features, key=lambda f: not f.feature.endswith(f"__{BELOW}"))
+    for source in flags_first:
+        read = read_feature(table, source, ids.time_zero)
+        findings += read.findings
+        if read.values is None:
+            continue
+        measured = pd.notna(read.values)
+        if not measured.any():
+            findings.append(_all_missing(source.feature, len(table)))
+            continue
+        variables[source.variable.name] = source.variable
+        _add(columns, source.feature, read)
+    features = pd.DataFrame(columns, index=range(len(table)))
+    findings += [*frames.broken_rules(features, variables), *constant_features(features)]
+    if not variables:
+        message = (
+            "cohort must have at least one usable variable; it has none. Use names of the "
+            "catalogue, or a mapping file (osteon map drafts one)."
+        )
+        findings.append(Finding("no_variable", "", len(table), message))
+    return features, variables, findings
+
+
+def _add(columns: dict[str, pd.Series[Any]], name: str, read: FeatureColumn) -> None:
+    """Add a feature and, where values are detection limits, the flag beside it."""
+    assert read.values is not None
+    is_text = read.values.dtype == object
+    columns[name] = pd.Series(read.values, dtype=object if is_text else np.float64)
+    if read.below is not None:
+        flag, limits = f"{name}__{BELOW}", pd.Series(read.below, dtype=np.float64)
+        # The cohort may bring a flag of its own, for limits that its numbers do not show.
+        columns[flag] = limits.mask(columns[flag] == 1.0, 1.0) if flag in columns else limits
+
+
+def _all_missing(name: str, n_rows: int) -> Finding:
+    message = (
+        f"{name} must be measured in someone; {n_rows} of {n_rows} rows are empty. It is left out."
+    )
+    return Finding("all_missing", name, n_rows, message)
+
+
+def _cohort(
+    features: pd.DataFrame,
+    variables: dict[str, Variable],
+    ids: Identifiers,
+    told: OutcomeData | None,
+    dropped: dict[str, str],
+) -> Cohort:
+    return Cohort(
+        features=features,
+        variables=variables,
+        patient_id=ids.patient_id,
+        stay_id=ids.stay_id,
+        outcome=told,
+        site=ids.site,
+        time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero.at),
+        dropped=dropped,
+        population=_population(ids.simulated),
+        simulated=bool(ids.simulated),
+    )
+
+
+def _population(simulated_as: str) -> str:
+    return f"Simulated patients ({simulated_as}): nobody real" if simulated_as else ""
+
+
+def _iso_texts(times: pd.Series[Any]) -> NDArray[np.object_]:
+    texts = [None if pd.isna(time) else time.isoformat() for time in times]
+    return np.array(texts, dtype=object)

@@ -1,0 +1,83 @@
+"""Dates and times of day as a site writes them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from data_schema.errors import Finding
+from data_schema.table.features import cell_texts
+
+__all__ = ["Dates", "read_dates"]
+
+# A year alone, or a year and a month, is no day; pandas would read the first of it.
+_ISO_DAY = r"\d{4}-?\d{2}-?\d{2}(?!\d)"
+_TIME_AND_OFFSET = r"(?i)^(.+[t ].*?)\s*(?:z|[+-]\d{2}(?::?\d{2})?)$"
+
+
+class Dates(NamedTuple):
+    """When something was, row by row.
+
+    Parameters
+    ----------
+    at : Series of Timestamp
+        In UTC; a time without an offset is taken as UTC, which matters to differences only.
+    day : Series of Timestamp
+        Midnight, in UTC, of the calendar day as it is written: half past midnight in Berlin is
+        still the day before in UTC, and dates of death are days where the patient was.
+    """
+
+    at: pd.Series[Any]
+    day: pd.Series[Any]
+
+
+def read_dates(
+    cells: pd.Series[Any], name: str, date_format: str | None
+) -> tuple[Dates, list[Finding]]:
+    """Return dates or times of day; missing where a cell is empty or cannot be read.
+
+    Parameters
+    ----------
+    cells : Series
+        Timestamps, or text.
+    name : str
+        What messages call the column.
+    date_format : str or None
+        `strptime` format; ISO 8601 if None, since 03/04/2024 has two meanings.
+
+    Returns
+    -------
+    tuple of (Dates, list of Finding)
+        Rule `not_a_date`.
+    """
+    texts: pd.Series[Any] = cell_texts(cells)
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        cells = cells.reset_index(drop=True)
+        at = pd.to_datetime(cells, utc=True)
+        written = cells.dt.tz_localize(None).dt.tz_localize("UTC")
+    else:
+        at = _parsed(texts, date_format)
+        without_offset = None if date_format is None else date_format.replace("%z", "").rstrip()
+        written = _parsed(texts.str.replace(_TIME_AND_OFFSET, r"\1", regex=True), without_offset)
+    dates = Dates(at, written.dt.normalize())
+    unread = int((at.isna() & texts.notna()).sum())
+    if not unread:
+        return dates, []
+    form = "such as 2024-03-31" if date_format is None else "in the stated date_format"
+    return dates, [
+        Finding(
+            "not_a_date",
+            name,
+            unread,
+            f"{name} must be a date {form}; {unread} of {len(cells)} rows are not. Correct them, "
+            "or state date_format.",
+        )
+    ]
+
+
+def _parsed(texts: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
+    if date_format is not None:
+        return pd.to_datetime(texts, format=date_format, errors="coerce", utc=True)
+    days = texts.where(texts.str.match(_ISO_DAY, na=False))
+    return pd.to_datetime(days, format="ISO8601", errors="coerce", utc=True)

@@ -1,0 +1,259 @@
+"""What happened to each patient and when, read from days, from dates, or at one fixed horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.cohort import OutcomeData
+from data_schema.errors import Finding
+from data_schema.mapping.file import OutcomeMapping
+from data_schema.outcomes import CENSORED, COMPETING, EVENT, OUTCOMES, Outcome
+from data_schema.table.dates import Dates, read_dates
+from data_schema.table.features import cell_texts
+from data_schema.values import MISSING_WORDS, parse_numbers
+
+__all__ = ["never_at_risk", "read_outcome"]
+
+# No follow-up is longer than a life.
+_LONGEST_DAYS = 45_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One part of the outcome: its numbers, the rows that do not state it, and what is wrong."""
+
+    values: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+    findings: tuple[Finding, ...]
+
+
+def read_outcome(
+    table: pd.DataFrame,
+    told: OutcomeMapping,
+    outcome: Outcome,
+    time_zero: Dates | None,
+) -> tuple[OutcomeData | None, list[Finding]]:
+    """Return the outcome of every row, or why it cannot be known.
+
+    Survivors censored exactly at a horizon are as good as any other. Rows without an outcome are
+    refused and not left out, since they are rarely missing by chance.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Has every column that `told` names.
+    told : OutcomeMapping
+        Days and event, dates, or a fixed horizon.
+    outcome : Outcome
+        Says whether an event competes.
+    time_zero : Dates or None
+        Needed for dates.
+
+    Returns
+    -------
+    tuple of (OutcomeData or None, list of Finding)
+        None where any row breaks a rule: `missing_outcome`, `event_code`, `competing_event`,
+        `not_a_number`, `ambiguous_number`, `infinite`, `comparator`, `not_a_date`, `time_zero`,
+        `time_not_positive`, `time_too_long`, `event_after_censoring`.
+    """
+    if told.event_date is not None:
+        if time_zero is None:
+            message = f"{outcome.endpoint} by dates must have a time_zero in [ids]; there is none."
+            return None, [Finding("time_zero", "time_zero", len(table), message)]
+        time, event = _by_dates(table, told, outcome, time_zero)
+    else:
+        event = _events(table[told.event], told, outcome)
+        time = _days(table, told)
+    findings = [*event.findings, *time.findings, *_impossible(time.values, outcome)]
+    missing = int((event.missing | time.missing).sum())
+    if missing:
+        message = (
+            f"{outcome.endpoint} must be known in every row; in {missing} of {len(table)} it is "
+            "not. Complete these rows, or remove them and say so where you report the cohort."
+        )
+        findings.append(Finding("missing_outcome", outcome.endpoint, missing, message))
+    if findings:
+        return None, findings
+    fixed = None if told.horizon_days is None else float(told.horizon_days)
+    return OutcomeData(outcome.endpoint, time.values, event.values.astype(np.int64), fixed), []
+
+
+def never_at_risk(
+    table: pd.DataFrame,
+    told: OutcomeMapping,
+    outcome: Outcome,
+    others: Sequence[tuple[Outcome, OutcomeMapping]],
+) -> NDArray[np.bool_]:
+    """Return who died before an outcome's clock started: no days, no event of it, and a death.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Has every column that `told` and `others` name.
+    told : OutcomeMapping
+    outcome : Outcome
+    others : sequence of (Outcome, OutcomeMapping)
+        What else the table tells; who lives and has no outcome remains a broken rule.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_stays,)
+        All false unless death competes with the outcome and the table tells of all deaths.
+    """
+    deaths = [mapped for other, mapped in others if other.endpoint == "mortality"]
+    nobody = np.zeros(len(table), dtype=bool)
+    if outcome.competing_label is None or not deaths or told.days is None or told.event is None:
+        return nobody
+    died = nobody
+    if deaths[0].event is not None:
+        died = _events(table[deaths[0].event], deaths[0], OUTCOMES["mortality"]).values == EVENT
+    for name in (told.days, told.event):
+        texts = cell_texts(table[name])
+        empty = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+        died = died & empty.to_numpy(dtype=bool)
+    return np.asarray(died)
+
+
+def _events(cells: pd.Series, told: OutcomeMapping, outcome: Outcome) -> _Read:
+    """Read what happened: 0, 1, 2, or what the site's own words are mapped to."""
+    texts = cell_texts(cells)
+    missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+    codes: dict[str, float] = {"0": CENSORED, "1": EVENT, "2": COMPETING}
+    if told.event_map:
+        codes = {key: float(code) for key, code in told.event_map.items() if code != ""}
+        missing &= ~texts.isin(codes).astype(bool)
+    else:
+        texts = texts.str.casefold()
+        codes |= {"false": CENSORED, "true": EVENT}
+    events = texts.map(codes).to_numpy(dtype=np.float64)
+    strange = ~missing.to_numpy() & ~np.isin(events, (CENSORED, EVENT, COMPETING))
+    findings = []
+    if strange.any():
+        words = "in event_map" if told.event_map else "0 or 1, or 2 where death competes"
+        message = (
+            f"{outcome.endpoint} event must be {words}; {int(strange.sum())} of {len(cells)} "
+            "rows are not. Correct them, or state event_map."
+        )
+        findings.append(Finding("event_code", outcome.event_column, int(strange.sum()), message))
+    competing = int((events == COMPETING).sum())
+    if competing and outcome.competing_label is None:
+        message = (
+            f"{outcome.endpoint} event must be 0 or 1, since nothing competes with it; {competing} "
+            f"of {len(cells)} rows are 2."
+        )
+        findings.append(Finding("competing_event", outcome.event_column, competing, message))
+    return _Read(
+        np.asarray(events, dtype=np.float64), missing.to_numpy(dtype=bool), tuple(findings)
+    )
+
+
+_UNREADABLE = {
+    "not_a_number": "be a number",
+    "infinite": "be finite",
+    "ambiguous_number": "have its decimal mark stated, as decimal in the [outcome] table",
+    "comparator": "be a number",
+}
+
+
+def _days(table: pd.DataFrame, told: OutcomeMapping) -> _Read:
+    if told.horizon_days is not None:
+        time_days = np.full(len(table), told.horizon_days, dtype=np.float64)
+        return _Read(time_days, np.zeros(len(table), dtype=bool), ())
+    cells = table[told.days]
+    parsed = parse_numbers(cells, decimal=cast(Literal[".", ","] | None, told.decimal or None))
+    texts = cell_texts(cells)
+    missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+    problems = dict(parsed.problems)
+    # ">365" is no time: whether the patient was censored or had the event then is not said.
+    compared = int((parsed.below | parsed.above).sum())
+    if compared:
+        problems["comparator"] = problems.get("comparator", 0) + compared
+    return _Read(
+        parsed.values,
+        missing.to_numpy(dtype=bool),
+        tuple(
+            Finding(
+                rule,
+                str(told.days),
+                count,
+                f"{told.days} must {_UNREADABLE[rule]}; {count} of {len(table)} rows do not.",
+            )
+            for rule, count in problems.items()
+        ),
+    )
+
+
+def _by_dates(
+    table: pd.DataFrame, told: OutcomeMapping, outcome: Outcome, time_zero: Dates
+) -> tuple[_Read, _Read]:
+    """Read time and event from dates: the first event counts, or the last day under observation."""
+    findings: list[Finding] = []
+
+    def dates(column: str | None) -> pd.Series:
+        if column is None:
+            return pd.Series(pd.NaT, index=time_zero.at.index, dtype=time_zero.at.dtype)
+        found, problems = read_dates(table[column], column, told.date_format)
+        findings.extend(problems)
+        return found.at
+
+    happened, competing = dates(told.event_date), dates(told.competing_date)
+    last_seen = dates(told.last_seen_date)
+    findings += _against_last_seen(happened, competing, last_seen, outcome)
+    first = happened.where(happened.notna(), competing)
+    event = np.where(happened.notna(), EVENT, np.where(competing.notna(), COMPETING, CENSORED))
+    end = first.where(first.notna(), last_seen)
+    # Days alone: an hour of time zero would make an event of the same day come before it.
+    days_alone = bool((end.dropna() == end.dropna().dt.normalize()).all())
+    start = time_zero.day if days_alone else time_zero.at
+    time_days = (end - start).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400
+    missing = end.isna().to_numpy() | start.isna().to_numpy()
+    nowhere = np.zeros(len(table), dtype=bool)
+    return (
+        _Read(time_days, missing, tuple(findings)),
+        _Read(event.astype(np.float64), nowhere, ()),
+    )
+
+
+def _against_last_seen(
+    happened: pd.Series, competing: pd.Series, last_seen: pd.Series, outcome: Outcome
+) -> Iterator[Finding]:
+    late = (happened > last_seen) | (competing > last_seen) | (happened > competing)
+    count = int(late.sum())
+    if count:
+        yield Finding(
+            "event_after_censoring",
+            outcome.endpoint,
+            count,
+            f"{outcome.endpoint} must not come after the patient was last seen or had died; in "
+            f"{count} of {len(late)} rows it does. Correct the dates.",
+        )
+
+
+def _impossible(time_days: NDArray[np.float64], outcome: Outcome) -> Iterator[Finding]:
+    n_early, n_late = (
+        int((time_days <= 0).sum()),
+        int((time_days > _LONGEST_DAYS).sum()),
+    )
+    if n_early:
+        yield Finding(
+            "time_not_positive",
+            outcome.days_column,
+            n_early,
+            f"{outcome.days_column} must be more than 0 days after time zero "
+            f"({outcome.time_zero}); {n_early} of {len(time_days)} rows are not. Leave out who was "
+            "not at risk then, or give times with fractions of a day.",
+        )
+    if n_late:
+        yield Finding(
+            "time_too_long",
+            outcome.days_column,
+            n_late,
+            f"{outcome.days_column} must be at most {_LONGEST_DAYS:.0f} days; {n_late} of "
+            f"{len(time_days)} rows are more. Check the unit.",
+        )

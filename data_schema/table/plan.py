@@ -1,0 +1,254 @@
+"""What each column of a table is read as: the mapping file and the catalogue's names, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.errors import Finding
+from data_schema.mapping.file import CohortMapping, ColumnMapping, IdMapping, OutcomeMapping
+from data_schema.mapping.rules import (
+    ID_COLUMNS,
+    SIMULATED,
+    column_problems,
+    mapping_problems,
+    named_columns,
+)
+from data_schema.outcomes import OUTCOMES, Outcome
+from data_schema.variables import Kind, Variable, base_name
+
+__all__ = ["CohortPlan", "FeatureSource", "plan_cohort"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSource:
+    """One feature, the variable it belongs to, and the site's column it is read from."""
+
+    feature: str
+    variable: Variable
+    source: ColumnMapping
+
+
+@dataclass(frozen=True, slots=True)
+class CohortPlan:
+    """How a table is read.
+
+    Parameters
+    ----------
+    ids : IdMapping
+        Columns that the table has; None for those it has not.
+    outcome : OutcomeMapping or None
+        None when the cohort is only to be scored, or the outcome cannot be read.
+    other_outcomes : tuple of (Outcome, OutcomeMapping)
+        Outcomes that were not asked for and can be read, to be compared with the one that was.
+    features : tuple of FeatureSource
+    ignored : tuple of str
+        Columns that nothing names.
+    known_at_time_zero : frozenset of str
+        Features whose name the leakage linter does not hold against them: those of the catalogue,
+        and those that the mapping declares so.
+    """
+
+    ids: IdMapping
+    outcome: OutcomeMapping | None
+    other_outcomes: tuple[tuple[Outcome, OutcomeMapping], ...]
+    features: tuple[FeatureSource, ...]
+    ignored: tuple[str, ...]
+    known_at_time_zero: frozenset[str]
+
+
+def plan_cohort(
+    columns: Collection[str], mapping: CohortMapping, outcome: Outcome | None
+) -> tuple[CohortPlan, list[Finding]]:
+    """Return how a table with the given columns is read, and what is wrong with the mapping.
+
+    Parameters
+    ----------
+    columns : collection of str
+        Names of the table's columns.
+    mapping : CohortMapping
+        May be empty; columns that bear a name of the catalogue are then in canonical units.
+    outcome : Outcome or None
+        Which outcome to read.
+
+    Returns
+    -------
+    tuple of (CohortPlan, list of Finding)
+    """
+    findings = list(mapping_problems(mapping, columns))
+    ids = _ids(mapping.ids, columns)
+    told: OutcomeMapping | None = None
+    if outcome is not None:
+        told, problems = _outcome(mapping, outcome, columns)
+        findings += problems
+    features: list[FeatureSource] = []
+    for source in _sources(mapping, columns):
+        problems = list(column_problems(source))
+        findings += problems
+        features += [] if problems else [_feature(source)]
+    findings += [*_repeated(features), *_without_dates(features, ids)]
+    used = {
+        *named_columns(mapping),
+        *_reserved(ids),
+        *(f.source.column for f in features),
+    }
+    return (
+        CohortPlan(
+            ids=ids,
+            outcome=told,
+            other_outcomes=tuple(_others(mapping, outcome, columns)),
+            features=tuple(features),
+            ignored=tuple(column for column in columns if column not in used),
+            known_at_time_zero=frozenset(
+                f.feature
+                for f in features
+                if f.source.known_at_time_zero or f.variable.name in VARIABLES
+            ),
+        ),
+        findings,
+    )
+
+
+def _ids(stated: IdMapping, columns: Collection[str]) -> IdMapping:
+    """Return the identifiers' columns that the table has, by the mapping or by their own names."""
+    found: dict[str, str | None] = {}
+    for key in ID_COLUMNS:
+        column = getattr(stated, key) or key
+        found[key] = column if column in columns else None
+    return replace(stated, **found)
+
+
+def _reserved(ids: IdMapping) -> Iterator[str]:
+    """Yield the columns of identifiers, and those that any cohort may have by its own name."""
+    yield SIMULATED
+    yield from filter(None, (getattr(ids, key) for key in ID_COLUMNS))
+    for entry in OUTCOMES.values():
+        yield from (entry.days_column, entry.event_column)
+
+
+def _outcome(
+    mapping: CohortMapping, outcome: Outcome, columns: Collection[str]
+) -> tuple[OutcomeMapping | None, list[Finding]]:
+    """Return how the outcome is told, or what is missing to tell it."""
+    stated = mapping.outcomes.get(outcome.endpoint)
+    where = f"[outcome.{outcome.endpoint}]"
+    if stated is None:
+        absent = [c for c in (outcome.days_column, outcome.event_column) if c not in columns]
+        own = OutcomeMapping(days=outcome.days_column, event=outcome.event_column)
+        return (None if absent else own), [
+            Finding(
+                "missing_column",
+                column,
+                1,
+                f"{column} must be a column of the cohort, or {where} of a mapping file must say "
+                "how the outcome is told; neither is so.",
+            )
+            for column in absent
+        ]
+    keys = {
+        "days",
+        "event",
+        "event_date",
+        "last_seen_date",
+        "competing_date",
+        "horizon_days",
+    }
+    told = {key for key in keys if getattr(stated, key) is not None}
+    if told not in _ways(outcome):
+        dates = "event_date, last_seen_date"
+        dates += "" if outcome.competing_label is None else ", competing_date"
+        return None, [
+            Finding(
+                "outcome_mapping",
+                outcome.endpoint,
+                1,
+                f"{where} must state days and event, or {dates}, or horizon_days and event; it "
+                "states something else.",
+            )
+        ]
+    # What is blank or absent among these has been reported with the rest of the mapping.
+    readable = all(getattr(stated, key) in columns for key in told - {"horizon_days"})
+    return (stated if readable else None), []
+
+
+def _others(
+    mapping: CohortMapping, outcome: Outcome | None, columns: Collection[str]
+) -> Iterator[tuple[Outcome, OutcomeMapping]]:
+    by_endpoint = {entry.endpoint: entry for entry in reversed(list(OUTCOMES.values()))}
+    for endpoint, other in by_endpoint.items():
+        if outcome is not None and endpoint != outcome.endpoint:
+            told, _ = _outcome(mapping, other, columns)
+            if told is not None:
+                yield other, told
+
+
+def _ways(outcome: Outcome) -> tuple[set[str], ...]:
+    """Return the three sets of keys that tell an outcome."""
+    dates = {"event_date", "last_seen_date"}
+    dates |= set() if outcome.competing_label is None else {"competing_date"}
+    return {"days", "event"}, dates, {"horizon_days", "event"}
+
+
+def _sources(mapping: CohortMapping, columns: Collection[str]) -> Iterator[ColumnMapping]:
+    """Yield the columns that become features: those mapped, then those with a catalogue's name."""
+    for source in mapping.columns.values():
+        undecided = not source.variable.strip() or "" in source.value_map.values()
+        if source.column in columns and not undecided:
+            yield replace(source, variable=source.variable.strip())
+    named = {*named_columns(mapping)}
+    for column in columns:
+        variable = VARIABLES.get(base_name(column))
+        if variable is not None and column not in named:
+            # Only numbers have a unit; a variable of another kind may not state one.
+            yield ColumnMapping(column=column, variable=column, unit=variable.unit or None)
+
+
+def _feature(source: ColumnMapping) -> FeatureSource:
+    variable = VARIABLES.get(base_name(source.variable))
+    return FeatureSource(source.variable, variable or _site_variable(source), source)
+
+
+def _site_variable(source: ColumnMapping) -> Variable:
+    """Return the record of a variable of the site's own; its one unit is the canonical one."""
+    kind: Kind = next(kind for kind in get_args(Kind) if kind == source.kind)
+    unit = (source.unit or "").strip() if kind == "number" else ""
+    return Variable(
+        name=source.variable,
+        label=source.label or source.variable,
+        pathway=source.pathway or "",
+        kind=kind,
+        unit=unit,
+        units={unit: 1.0} if unit else {},
+        low=source.low,
+        high=source.high,
+        note="Declared by the site's mapping file.",
+    )
+
+
+def _repeated(features: Sequence[FeatureSource]) -> Iterator[Finding]:
+    by_feature: dict[str, list[str]] = {}
+    for feature in features:
+        by_feature.setdefault(feature.feature, []).append(feature.source.column)
+    for name, columns in by_feature.items():
+        if len(columns) > 1:
+            yield Finding(
+                "duplicate_variable",
+                name,
+                len(columns),
+                f"{name} must be read from one column; {len(columns)} are mapped to it: "
+                f"{', '.join(columns)}. Leave all but one out.",
+            )
+
+
+def _without_dates(features: Sequence[FeatureSource], ids: IdMapping) -> Iterator[Finding]:
+    for feature in features:
+        if feature.source.periods and ids.time_zero is None:
+            yield Finding(
+                "period",
+                feature.feature,
+                1,
+                f"{feature.feature} must have a time_zero in [ids] to tell its periods apart; "
+                "there is none. Name the column.",
+            )

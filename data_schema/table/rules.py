@@ -1,0 +1,248 @@
+"""Rules of a cohort as a whole: what no single column or row can break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from data_schema.cohort import OutcomeData
+from data_schema.errors import Finding
+from data_schema.outcomes import EVENT
+from data_schema.table.features import cell_texts
+from data_schema.table.identifiers import Identifiers
+from data_schema.table.plan import CohortPlan
+from data_schema.values import GROUPED_BY_POINTS
+from data_schema.variables import BELOW
+
+__all__ = [
+    "MIN_EVENTS",
+    "MIN_PATIENTS",
+    "constant_features",
+    "contradicting_outcomes",
+    "ignored_columns",
+    "not_a_table",
+    "patients_not_treated",
+    "thousands_points",
+    "too_little_to_learn_from",
+]
+
+MIN_PATIENTS = 50
+MIN_EVENTS = 10
+"""With fewer, neither a model nor any figure about it means anything."""
+
+_ADULT_YEARS = 18
+_NAMED = 10
+
+
+def not_a_table(table: pd.DataFrame) -> Iterator[Finding]:
+    """Yield why a data frame cannot be read at all; `read_table` gives no such frame.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Yields
+    ------
+    Finding
+        Rules `no_rows` and `duplicate_columns`.
+    """
+    if table.empty:
+        yield Finding("no_rows", "", 0, "cohort must have at least one row; it has 0.")
+    repeated = int(table.columns.duplicated().sum())
+    if repeated:
+        message = f"columns must have different names; {repeated} repeat another. Rename them."
+        yield Finding("duplicate_columns", "", repeated, message)
+
+
+def constant_features(features: pd.DataFrame) -> Iterator[Finding]:
+    """Yield features that are the same wherever they are measured.
+
+    Parameters
+    ----------
+    features : DataFrame
+        In canonical units.
+
+    Yields
+    ------
+    Finding
+        Rule `constant`.
+    """
+    for name in features.columns:
+        if features[name].nunique() == 1 and not str(name).endswith(f"__{BELOW}"):
+            count = int(features[name].notna().sum())
+            yield Finding(
+                "constant",
+                str(name),
+                count,
+                f"{name} should differ between patients; all {count} measured rows are the same. "
+                "Check the column; nothing can be learned from it.",
+            )
+
+
+def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:
+    """Yield how many columns nothing names, with the first of their names.
+
+    Parameters
+    ----------
+    plan : CohortPlan
+
+    Yields
+    ------
+    Finding
+        Rule `ignored_columns`.
+    """
+    count = len(plan.ignored)
+    if count:
+        named = ", ".join(plan.ignored[:_NAMED]) + (", ..." if count > _NAMED else "")
+        yield Finding(
+            "ignored_columns",
+            "",
+            count,
+            f"columns must be named by the catalogue or the mapping; {count} are not and are "
+            f"ignored: {named}.",
+        )
+
+
+def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]:
+    """Yield columns whose points may part thousands, in a table whose decimals have commas.
+
+    Parameters
+    ----------
+    table : DataFrame
+    plan : CohortPlan
+
+    Yields
+    ------
+    Finding
+        Rule `ambiguous_number`, where a column states no decimal mark and another has a comma.
+    """
+    marks = {
+        feature.source.column: feature.source.decimal
+        for feature in plan.features
+        if feature.variable.kind == "number"
+    }
+    if plan.outcome is not None and plan.outcome.days is not None:
+        marks[plan.outcome.days] = plan.outcome.decimal
+    if "," not in marks.values():
+        return
+    for column in [name for name, mark in marks.items() if not mark]:
+        if pd.api.types.is_numeric_dtype(table[column].dtype):
+            continue
+        texts = cell_texts(table[column]).dropna().astype(str)
+        count = int(texts.str.fullmatch(GROUPED_BY_POINTS).sum())
+        if count:
+            yield Finding(
+                "ambiguous_number",
+                column,
+                count,
+                f"{column} must have one decimal mark; {count} of {len(table)} rows are written "
+                "with a point that may part thousands, since other columns have decimal commas. "
+                "State decimal for the column in the mapping file.",
+            )
+
+
+def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
+    """Yield patients for whom no model speaks.
+
+    Parameters
+    ----------
+    features : DataFrame
+        In canonical units.
+
+    Yields
+    ------
+    Finding
+        Rules `under_18` and `pregnant`.
+    """
+    unknown = pd.Series(np.nan, index=features.index)
+    young = features.get("age", unknown) < _ADULT_YEARS
+    rows = {
+        "under_18": ("age", f"be {_ADULT_YEARS} years or more", young),
+        "pregnant": ("pregnant", "not be pregnant", features.get("pregnant", unknown) == 1.0),
+    }
+    for rule, (variable, what, found) in rows.items():
+        count = int(found.sum())
+        if count:
+            yield Finding(
+                rule,
+                variable,
+                count,
+                f"patients must {what}; {count} of {len(features)} rows are not so. No model is "
+                "trained on them or speaks for them: remove these rows.",
+            )
+
+
+def too_little_to_learn_from(told: OutcomeData, ids: Identifiers) -> Iterator[Finding]:
+    """Yield what is missing for any model to be fitted and judged.
+
+    Parameters
+    ----------
+    told : OutcomeData
+    ids : Identifiers
+
+    Yields
+    ------
+    Finding
+        Rules `one_class` and `too_few`.
+    """
+    n_patients = len(np.unique(ids.patient_id.astype(str)))
+    n_events = int((told.event == EVENT).sum())
+    if n_events in (0, len(told.event)):
+        yield Finding(
+            "one_class",
+            told.name,
+            len(told.event),
+            f"{told.name} must happen to some patients and not to others; all {len(told.event)} "
+            "rows are alike. Check the event column.",
+        )
+    if n_patients < MIN_PATIENTS:
+        yield Finding(
+            "too_few",
+            "patient_id",
+            n_patients,
+            f"cohort must have at least {MIN_PATIENTS} patients; it has {n_patients}.",
+        )
+    if n_events < MIN_EVENTS:
+        yield Finding(
+            "too_few",
+            told.name,
+            n_events,
+            f"{told.name} must have at least {MIN_EVENTS} events; it has {n_events}.",
+        )
+
+
+def contradicting_outcomes(told: OutcomeData, also: OutcomeData) -> Iterator[Finding]:
+    """Yield a fracture that comes after death, or after the patient was lost from sight.
+
+    Parameters
+    ----------
+    told, also : OutcomeData
+        The outcome that was asked for, and another of the same stays.
+
+    Yields
+    ------
+    Finding
+        Rule `event_after_censoring`.
+    """
+    if told.horizon_days is not None or also.horizon_days is not None:
+        return
+    death, fracture = (told, also) if told.name == "mortality" else (also, told)
+    if (death.name, fracture.name) != ("mortality", "fracture"):
+        return
+    # The clock of fracture starts later, at ICU discharge, so its days can only be fewer.
+    # Who was followed for death to the very end may still be followed for fracture after it.
+    was_lost = (death.event != EVENT) & (death.time_days < death.time_days.max())
+    late = (fracture.time_days > death.time_days) & (
+        (death.event == EVENT) | (was_lost & (fracture.event == EVENT))
+    )
+    count = int(late.sum())
+    if count:
+        yield Finding(
+            "event_after_censoring",
+            told.name,
+            count,
+            f"fracture must not come after death or after the patient was last seen; in {count} of "
+            f"{len(late)} rows it does. Correct days and events of both outcomes.",
+        )

@@ -1,0 +1,59 @@
+"""The competing event's own curve, so that a low risk is never shown without what stands beside it.
+
+A patient of low risk of fracture may only be one of high risk of death. The curve of the outcome
+itself is fitted without this one and is never altered by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from data_schema.outcomes import COMPETING, EVENT
+from models.fitting.steps import Choices, Part, choose, fit_part
+from models.fitting.training_cohort import MIN_EVENTS, TrainingCohort
+
+__all__ = ["CompetingCurve", "fit_competing"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompetingCurve:
+    """The fitted part, and what was chosen out of fold for it."""
+
+    part: Part
+    choices: Choices
+
+
+def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
+    """Fit the cumulative incidence of the competing event, with the outcome competing with it.
+
+    Both causes are fitted by the same direct binomial regression [1]_, each with its own choices.
+
+    Parameters
+    ----------
+    cohort : TrainingCohort
+
+    Returns
+    -------
+    CompetingCurve or None
+        None where nothing competes, or in too few patients to be split into folds.
+
+    References
+    ----------
+    .. [1] Scheike, Zhang & Gerds. Biometrika 95 (2008) 205-220. doi:10.1093/biomet/asm096
+    """
+    event = cohort.target["event"]
+    in_time = cohort.target["time_days"] <= cohort.upto_days
+    patients = [
+        len(np.unique(cohort.groups[in_time & (event == kind)])) for kind in (EVENT, COMPETING)
+    ]
+    if min(patients) < MIN_EVENTS:
+        return None
+    swapped = cohort.target.copy()
+    swapped["event"][event == EVENT], swapped["event"][event == COMPETING] = COMPETING, EVENT
+    # What is settled of the outcome is not settled of what competes with it.
+    free = replace(cohort.boosting, directions=(0,) * len(cohort.boosting.directions))
+    other = replace(cohort, target=swapped, boosting=free)
+    choices = choose(other)
+    return CompetingCurve(fit_part(other, choices, np.arange(len(event))), choices)

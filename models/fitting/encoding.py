@@ -1,0 +1,137 @@
+"""Which columns a model reads and how the linear part scales them, fitted on training rows only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from data_schema.disclosure import SMALLEST_CELL
+from data_schema.errors import DataError
+from models.folds import patient_codes
+from models.inference.matrices import no_text, texts_of
+
+__all__ = ["fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
+
+KNOT_SHARES = (0.05, 0.35, 0.65, 0.95)
+"""Where Harrell places four knots of a restricted cubic spline."""
+
+SKEWED = 1.0
+"""A non-negative variable skewed beyond this is taken as log(1 + x) by the linear part."""
+
+FEW_VALUES = 8
+"""A variable with fewer distinct values gets a straight line instead of a spline."""
+
+
+def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[str, Any]:
+    """Return which columns are numbers and which levels each category has.
+
+    A level of fewer than `SMALLEST_CELL` patients would be learned from them alone and tell of
+    them; like one that was never seen, it counts as not measured.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n_rows, n_features)
+        Numeric and boolean columns are numbers; every other is a category and holds text.
+    groups : array-like, shape (n_rows,), optional
+        Patient of each row; each row its own without it.
+
+    Returns
+    -------
+    dict
+        `numbers` (list of str) and `levels` (feature and its sorted levels), as `matrices` reads
+        them.
+
+    Raises
+    ------
+    DataError
+        If a column holds neither numbers nor text, as dates do, or a row has no patient.
+    """
+    patient = patient_codes(groups, len(frame))
+    numbers, levels = [], []
+    for name in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype.kind != "c":
+            numbers.append(str(name))
+            continue
+        _refuse_other_than_text(frame[name], str(name))
+        patients = patients_by_level(frame, name, patient)
+        levels.append([str(name), sorted(patients.index[patients >= SMALLEST_CELL])])
+    return {"numbers": numbers, "levels": levels}
+
+
+def patients_by_level(frame: pd.DataFrame, name: str, patient: NDArray[np.int64]) -> pd.Series[int]:
+    """Return how many patients have each level of a category, by level."""
+    seen = pd.DataFrame({"level": texts_of(frame, name), "patient": patient})
+    return seen.groupby("level")["patient"].nunique()
+
+
+def _refuse_other_than_text(column: pd.Series, name: str) -> None:
+    """Refuse numbers among objects or categories, and dates: each would be a level of its own."""
+    count = int(no_text(column).sum())
+    if count:
+        raise DataError(
+            f"{name} must be numeric or hold text; {count} of {len(column)} rows are neither. "
+            "Convert the column."
+        )
+
+
+def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> dict[str, list[Any]]:
+    """Return how to standardise each number: log or not, limits, centre, scale and spline knots.
+
+    Values are clipped to the quantiles of `outer_share`, so that one extreme entry cannot carry a
+    linear prediction; knots are in standardised units. Without enough distinct values, all knots
+    coincide and the spline terms are 0.
+
+    Parameters
+    ----------
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`; the first `n_numbers` columns are numbers.
+    n_numbers : int
+
+    Returns
+    -------
+    dict of lists
+        `log, low, high, center, scale` of length n_numbers and `knots` of shape (n_numbers, 4).
+    """
+    out: dict[str, list[Any]] = {
+        "log": [],
+        "low": [],
+        "high": [],
+        "center": [],
+        "scale": [],
+        "knots": [],
+    }
+    for j in range(n_numbers):
+        x = raw[~np.isnan(raw[:, j]), j]
+        distinct = len(np.unique(x))
+        log = bool(distinct >= FEW_VALUES and x.min() >= 0 and _skewness(x) > SKEWED)
+        x = np.log1p(x) if log else x
+        outer = outer_share(len(x))
+        low, high = np.quantile(x, [outer, 1 - outer]) if distinct else (0.0, 0.0)
+        x = np.clip(x, low, high)
+        center = float(x.mean()) if distinct else 0.0
+        scale = float(x.std()) or 1.0 if distinct else 1.0
+        knots = np.zeros(4)
+        if distinct >= FEW_VALUES:
+            at = np.quantile((x - center) / scale, KNOT_SHARES)
+            knots = at if len(np.unique(at)) == len(at) else knots
+        for key, value in zip(out, (log, low, high, center, scale, knots.tolist()), strict=True):
+            out[key].append(value if isinstance(value, bool | list) else float(value))
+    return out
+
+
+def outer_share(patients: int) -> float:
+    """Return the outermost quantile to keep: 0.1 %, but with `SMALLEST_CELL` patients beyond it.
+
+    >>> outer_share(100_000), outer_share(500), outer_share(12)
+    (0.001, 0.02, 0.25)
+    """
+    return max(0.001, min(SMALLEST_CELL / max(patients, 1), 0.25))
+
+
+def _skewness(x: NDArray[np.float64]) -> float:
+    """Return the third standardised moment, 0 for a constant."""
+    spread = x.std()
+    return float((((x - x.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0

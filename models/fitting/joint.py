@@ -1,0 +1,143 @@
+"""What a bundle keeps of how its variables go together: quantiles and correlations, no rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from data_schema.disclosure import SMALLEST_CELL
+from data_schema.variables import BELOW
+from models.fitting.encoding import outer_share
+from models.inference.matrices import level_columns, raw_matrix
+from models.inference.next_best import normal_scores
+
+__all__ = ["fit_joint"]
+
+MIN_MEASURED = 50
+"""Fewer measured values than this give no quantiles, and fewer pairs no correlation."""
+
+MOST_QUANTILES = 25
+DIGITS = 3
+LEAST_EIGENVALUE = 0.05
+
+Floats = NDArray[np.float64]
+
+
+def fit_joint(frame: pd.DataFrame, encoding: dict[str, Any]) -> dict[str, Any]:
+    """Return a Gaussian copula of the columns that a model reads.
+
+    Each column becomes normal scores through its own quantiles. Correlations of the scores are of
+    the patients who have both values, shrunk towards independence by the intensity of [1]_.
+    Nothing of a single patient goes in: `SMALLEST_CELL` patients lie beyond the outermost quantile
+    and between any two, quantiles are rounded to three digits, and a category that fewer patients
+    have, or lack, is left out.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n_patients, n_features)
+        Training patients.
+    encoding : dict
+        From `encoding.fit_encoding`.
+
+    Returns
+    -------
+    dict
+        As `next_best.expected_narrowing` reads it: `columns`, each with its `feature`, the `level`
+        of a category, `scores` and `values` of its quantiles, `mean` and `spread` of its scores and
+        the score up to which a draw is `below` its limit; and `correlation`, row by row below the
+        diagonal.
+
+    References
+    ----------
+    .. [1] Schäfer & Strimmer. Stat Appl Genet Mol Biol 4 (2005) 32. doi:10.2202/1544-6115.1175
+    """
+    raw = raw_matrix(frame, encoding)
+    named = [*((name, None) for name in encoding["numbers"]), *level_columns(encoding)]
+    columns: list[dict[str, Any]] = []
+    kept: list[Floats] = []
+    for place, (name, level) in enumerate(named):
+        values = raw[:, place]
+        if name.endswith(f"__{BELOW}") or not _told_by_enough(values, binary=level is not None):
+            continue
+        column: dict[str, Any] = {"feature": name, "level": level}
+        column |= _quantiles(values[~np.isnan(values)])
+        if len(set(column["values"])) < 2:
+            continue
+        scores = normal_scores(values, column)
+        column["mean"], column["spread"] = float(np.nanmean(scores)), float(np.nanstd(scores))
+        column["below"] = _below(frame, name)
+        columns.append(column)
+        kept.append((scores - column["mean"]) / column["spread"])
+    return {"columns": columns, "correlation": _lower_triangle(kept)}
+
+
+def _told_by_enough(values: Floats, *, binary: bool) -> bool:
+    """Say whether enough patients stand behind a column."""
+    measured = values[~np.isnan(values)]
+    if len(measured) < MIN_MEASURED:
+        return False
+    return not binary or SMALLEST_CELL <= measured.sum() <= len(measured) - SMALLEST_CELL
+
+
+def _quantiles(measured: Floats) -> dict[str, list[float]]:
+    """Return quantiles of a column and their normal scores, as many as patients allow."""
+    outer = outer_share(len(measured))
+    most = int((1 - 2 * outer) * len(measured) / SMALLEST_CELL) + 1
+    inner = np.array([outer, 0.01, *np.linspace(0.05, 0.95, MOST_QUANTILES - 4), 0.99, 1 - outer])
+    shares = np.unique(inner[(inner >= outer) & (inner <= 1 - outer)])
+    if len(shares) > most or (np.diff(shares) * len(measured) < SMALLEST_CELL).any():
+        shares = np.linspace(outer, 1 - outer, max(min(most, MOST_QUANTILES), 2))
+    # An actual value and not one between two: a flag is 0 or 1, a stage a whole number.
+    values = np.quantile(measured, shares, method="inverted_cdf")
+    return {
+        "scores": norm.ppf(shares).round(4).tolist(),
+        "values": [float(f"{value:.{DIGITS}g}") for value in values],
+    }
+
+
+def _below(frame: pd.DataFrame, name: str) -> float | None:
+    """Return the normal score up to which a value lies below its limit; None if hardly any does."""
+    flag = f"{name}__{BELOW}"
+    if flag not in frame:
+        return None
+    below = frame.loc[frame[name].notna(), flag].to_numpy(dtype=float) == 1
+    if not SMALLEST_CELL <= below.sum() <= len(below) - SMALLEST_CELL:
+        return None
+    return float(norm.ppf(below.mean()))
+
+
+def _lower_triangle(scores: Sequence[Floats]) -> list[list[float]]:
+    """Return the shrunken correlation of standardised scores, below the diagonal."""
+    if len(scores) < 2:
+        return [[] for _ in scores]
+    correlation, pairs = _pairwise(np.column_stack(scores))
+    off = ~np.eye(len(scores), dtype=bool)
+    enough = off & (pairs >= MIN_MEASURED)
+    correlation = np.where(enough, correlation, 0.0)
+    noise = (1 - correlation[enough] ** 2) ** 2 / (pairs[enough] - 1)
+    signal = (correlation**2).sum()
+    shrinkage = min(noise.sum() / signal, 1.0) if signal > 0 else 1.0
+    shrunk = (1 - shrinkage) * correlation + np.eye(len(scores))
+    # Pairwise estimates need not be positive definite together: lift the smallest eigenvalues.
+    eigenvalues, vectors = np.linalg.eigh(shrunk)
+    lifted = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
+    spread = np.sqrt(np.diag(lifted))
+    lifted = (lifted / np.outer(spread, spread)).round(4)
+    return [lifted[row, :row].tolist() for row in range(len(lifted))]
+
+
+def _pairwise(scores: Floats) -> tuple[Floats, Floats]:
+    """Return the correlation of each two columns among those who have both, and how many have."""
+    present = (~np.isnan(scores)).astype(float)
+    filled = np.nan_to_num(scores)
+    pairs = present.T @ present
+    count = np.maximum(pairs, 1.0)
+    mean = filled.T @ present / count
+    variance = np.maximum((filled**2).T @ present / count - mean**2, 1e-12)
+    covariance = filled.T @ filled / count - mean * mean.T
+    return np.clip(covariance / np.sqrt(variance * variance.T), -1.0, 1.0), pairs

@@ -1,0 +1,329 @@
+"""The linear part: a penalised logistic regression of the event on variables and horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from models.inference.matrices import horizon_basis, linear_matrix, spline_basis
+from models.targets import Pairs
+
+__all__ = ["LinearPart", "expected_squared_bias", "fit_horizon_basis", "fit_linear_path"]
+
+MAX_STEPS = 50
+TOLERANCE = 1e-9
+UNPENALISED = 1e-9
+
+DETAIL_PENALTY = 3.0
+"""How many times as much as a straight line its bend and the mere absence of a measurement are
+shrunk, and as any of the three its change with the horizon: what is rarer needs more evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPart:
+    """Coefficients of one fit; `spec` is what `inference` reads."""
+
+    spec: dict[str, Any]
+
+    def log_odds(
+        self, raw: NDArray[np.float64], horizon_days: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return log-odds of patients at their own horizons.
+
+        Parameters
+        ----------
+        raw : ndarray of float, shape (n_patients, n_columns)
+            From `matrices.raw_matrix`.
+        horizon_days : ndarray of float, shape (n_patients, n_horizons)
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons)
+        """
+        spec = self.spec
+        scaling = {key: np.asarray(value) for key, value in spec["scaling"].items()}
+        columns = linear_matrix(raw, scaling, len(scaling["log"]))
+        basis, lz = horizon_basis(np.log(horizon_days).ravel(), spec["horizon"])
+        shape = horizon_days.shape
+        level = columns @ np.asarray(spec["coef"])
+        slope = columns @ np.asarray(spec["coef_log_h"])
+        of_horizon = (basis @ np.asarray(spec["coef_h"])).reshape(shape)
+        log_odds: NDArray[np.float64] = (
+            spec["intercept"] + of_horizon + level[:, None] + slope[:, None] * lz.reshape(shape)
+        )
+        return log_odds
+
+
+def fit_horizon_basis(pairs: Pairs) -> dict[str, Any]:
+    """Return the spline of log horizon; a single horizon gives constants.
+
+    Parameters
+    ----------
+    pairs : Pairs
+
+    Returns
+    -------
+    dict of lists
+        `knots` (4), and `mean` and `scale` of its three terms, as `matrices.horizon_basis` reads
+        them.
+    """
+    log_h = np.log(pairs.horizon_days[pairs.weight > 0])
+    knots = np.quantile(log_h, (0.05, 0.35, 0.65, 0.95))
+    if len(np.unique(knots)) < len(knots):
+        knots = np.full(4, log_h.mean())
+    basis = np.column_stack([log_h, spline_basis(log_h, np.broadcast_to(knots, (len(log_h), 4)))])
+    scale = basis.std(0)
+    return {
+        "knots": knots.tolist(),
+        "mean": basis.mean(0).tolist(),
+        "scale": np.where(scale > 1e-9, scale, 1.0).tolist(),
+    }
+
+
+def fit_linear_path(
+    raw: NDArray[np.float64],
+    pairs: Pairs,
+    *,
+    scaling: dict[str, list[Any]],
+    penalties: tuple[float, ...],
+) -> list[LinearPart]:
+    r"""Fit the linear part at each penalty, strongest first, each from where the last one ended.
+
+    Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
+    Newton's method. Intercept and horizon are free; spline terms and missing flags bear
+    `DETAIL_PENALTY` times the penalty, and a product with log h as many times that of its column.
+    Pairs of one patient share that patient's columns, so the Hessian is built from sums per
+    patient: its cost does not grow with the horizons.
+
+    Parameters
+    ----------
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`.
+    pairs : Pairs
+        Of the same patients.
+    scaling : dict
+        From `encoding.fit_scaling` on the same patients.
+    penalties : tuple of float
+        Positive; the loss they are added to is a mean over pairs, by weight.
+
+    Returns
+    -------
+    list of LinearPart
+        One per penalty, in the order of `sorted(penalties, reverse=True)`.
+
+    Notes
+    -----
+    The log-odds are :math:`\alpha + s(\log h) + x'\beta + x'\gamma \log h` with s a restricted
+    cubic spline; x holds standardised values, their spline terms, category levels and missing
+    flags.
+    """
+    arrays = {key: np.asarray(value) for key, value in scaling.items()}
+    n_numbers = len(arrays["log"])
+    columns = linear_matrix(raw, arrays, n_numbers)
+    used = np.flatnonzero(columns.std(0) > 1e-9)
+    horizon = fit_horizon_basis(pairs)
+    with threadpool_limits(limits=1):
+        design = _Design(columns[:, used], pairs, horizon, _shares(raw, n_numbers)[used])
+        theta = design.start()
+        parts = []
+        for penalty in sorted(penalties, reverse=True):
+            theta = design.minimise(theta, penalty)
+            parts.append(LinearPart(_spec(theta, used, columns, horizon, scaling)))
+    return parts
+
+
+def expected_squared_bias(
+    spec: Mapping[str, Any],
+    raw: NDArray[np.float64],
+    pairs: Pairs,
+    *,
+    penalty: float,
+    at: NDArray[np.float64],
+    days: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    r"""Return the squared bias that the penalty is expected to leave in a patient's log-odds.
+
+    Parameters
+    ----------
+    spec : mapping
+        Of the linear part, fitted with this penalty on these patients.
+    raw : ndarray of float, shape (n_patients, n_columns)
+        From `matrices.raw_matrix`.
+    pairs : Pairs
+        Of the same patients.
+    penalty : float
+        As in `fit_linear_path`.
+    at : ndarray of float, shape (n, n_columns)
+        Patients to tell it for.
+    days : ndarray of float, shape (h,)
+
+    Returns
+    -------
+    ndarray of float, shape (n, h)
+        Non-negative, log-odds squared.
+
+    Notes
+    -----
+    With the penalty read as the prior :math:`N(0, 1 / \lambda)` of a coefficient, lambda in
+    patients and diagonal, and H the information of the patients, the posterior variance
+    :math:`(H + \lambda)^{-1}` is, on average over the patients, sampling variance
+    :math:`(H + \lambda)^{-1} H (H + \lambda)^{-1}` plus squared bias [1]_. The pairs of a patient
+    count as one patient.
+
+    References
+    ----------
+    .. [1] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
+       doi:10.1080/01621459.1988.10478711
+    """
+    scaling = {key: np.asarray(value) for key, value in spec["scaling"].items()}
+    n_numbers = len(scaling["log"])
+    columns = linear_matrix(raw, scaling, n_numbers)
+    used = np.flatnonzero(columns.std(0) > 1e-9)
+    coef, coef_log_h = (np.asarray(spec[name])[used] for name in ("coef", "coef_log_h"))
+    theta = np.concatenate([[spec["intercept"]], spec["coef_h"], coef, coef_log_h])
+    with threadpool_limits(limits=1):
+        design = _Design(columns[:, used], pairs, spec["horizon"], _shares(raw, n_numbers)[used])
+        ridge = design.ridge(penalty)
+        factor = cho_factor(design.hessian(theta) + np.diag(ridge))
+        asked = linear_matrix(at, scaling, n_numbers)[:, used]
+        out = np.empty((len(at), len(days)))
+        for k, day in enumerate(days):
+            basis, lz = horizon_basis(np.log([day]), spec["horizon"])
+            fixed = np.broadcast_to(np.append(1.0, basis), (len(asked), 4))
+            gradient = np.hstack([fixed, asked, asked * lz])
+            solved = cho_solve(factor, gradient.T)[4:]
+            out[:, k] = ridge[4:] @ solved**2 / len(raw)
+    return out
+
+
+def _shares(raw: NDArray[np.float64], n_numbers: int) -> NDArray[np.float64]:
+    """Return how many times the penalty each column of `linear_matrix` bears."""
+    n_columns = raw.shape[1]
+    return np.concatenate(
+        [
+            np.ones(n_numbers),
+            np.full(2 * n_numbers, DETAIL_PENALTY),
+            np.ones(n_columns - n_numbers),
+            np.full(n_columns, DETAIL_PENALTY),
+        ]
+    )
+
+
+def _spec(
+    theta: NDArray[np.float64],
+    used: NDArray[np.int64],
+    columns: NDArray[np.float64],
+    horizon: dict[str, Any],
+    scaling: dict[str, list[Any]],
+) -> dict[str, Any]:
+    """Return the fitted part as plain lists; unused columns get coefficient 0."""
+    coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
+    coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
+    return {
+        "scaling": scaling,
+        "horizon": horizon,
+        "intercept": float(theta[0]),
+        "coef_h": theta[1:4].tolist(),
+        "coef": coef.tolist(),
+        "coef_log_h": coef_log_h.tolist(),
+        "column_mean": columns.mean(0).tolist(),
+    }
+
+
+class _Design:
+    """The pairs of one fit, arranged so that sums over horizons come first.
+
+    Parameters are ordered: intercept, three of the horizon, one per column, one per column x log h.
+    """
+
+    def __init__(
+        self,
+        columns: NDArray[np.float64],
+        pairs: Pairs,
+        horizon: dict[str, Any],
+        shares: NDArray[np.float64],
+    ) -> None:
+        self.columns = columns
+        self.shares = np.concatenate([shares, DETAIL_PENALTY * shares])
+        self.outcome = pairs.outcome
+        self.weight = pairs.weight / pairs.weight.sum()
+        basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), horizon)
+        shape = pairs.horizon_days.shape
+        self.lz = lz.reshape(shape)
+        self.basis = np.concatenate([np.ones((*shape, 1)), basis.reshape(*shape, 3)], axis=2)
+
+    def start(self) -> NDArray[np.float64]:
+        """Return zeros with the intercept at the overall log-odds."""
+        theta = np.zeros(4 + 2 * self.columns.shape[1])
+        rate = float(np.clip((self.weight * self.outcome).sum(), 1e-6, 1 - 1e-6))
+        theta[0] = np.log(rate / (1 - rate))
+        return theta
+
+    def log_odds(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the log-odds of every pair."""
+        m = self.columns.shape[1]
+        level, slope = self.columns @ theta[4 : 4 + m], self.columns @ theta[4 + m :]
+        out: NDArray[np.float64] = (
+            self.basis @ theta[:4] + level[:, None] + slope[:, None] * self.lz
+        )
+        return out
+
+    def loss(self, theta: NDArray[np.float64], penalty: float) -> float:
+        """Return the weighted log-loss plus the penalty."""
+        eta = self.log_odds(theta)
+        fit = float((self.weight * (np.logaddexp(0.0, eta) - self.outcome * eta)).sum())
+        return fit + 0.5 * penalty * float(self.shares @ theta[4:] ** 2)
+
+    def ridge(self, penalty: float) -> NDArray[np.float64]:
+        """Return the penalty of every parameter."""
+        return np.concatenate([np.full(4, UNPENALISED), penalty * self.shares])
+
+    def step(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+        """Return Newton's step."""
+        residual = self.weight * (expit(self.log_odds(theta)) - self.outcome)
+        x, lz = self.columns, self.lz
+        gradient = np.concatenate(
+            [
+                np.einsum("np,npk->k", residual, self.basis),
+                x.T @ residual.sum(1),
+                x.T @ (residual * lz).sum(1),
+            ]
+        )
+        ridge = self.ridge(penalty)
+        gradient[4:] += ridge[4:] * theta[4:]
+        hessian = self.hessian(theta)
+        hessian[np.diag_indices_from(hessian)] += ridge
+        direction: NDArray[np.float64] = -cho_solve(cho_factor(hessian), gradient)
+        return direction
+
+    def hessian(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the second derivatives of the weighted log-loss, without the penalty."""
+        p = expit(self.log_odds(theta))
+        curvature = self.weight * p * (1 - p)
+        x, lz = self.columns, self.lz
+        sums = [(curvature * lz**power).sum(1)[:, None] for power in range(3)]
+        xx = [x.T @ (x * s) for s in sums]
+        hh = np.einsum("np,npk,npl->kl", curvature, self.basis, self.basis, optimize=True)
+        hx = np.hstack(
+            [np.einsum("np,npk->kn", curvature * lz**power, self.basis) @ x for power in range(2)]
+        )
+        return np.block([[hh, hx], [hx.T, np.block([[xx[0], xx[1]], [xx[1], xx[2]]])]])
+
+    def minimise(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+        """Return the minimiser; a step that would raise the loss is halved."""
+        loss = self.loss(theta, penalty)
+        for _ in range(MAX_STEPS):
+            step = self.step(theta, penalty)
+            while (trial := self.loss(theta + step, penalty)) > loss and np.abs(step).max() > 1e-12:
+                step = step / 2
+            theta, gain, loss = theta + step, loss - trial, trial
+            if gain < TOLERANCE:
+                break
+        return theta

@@ -1,0 +1,94 @@
+"""What a bundle keeps of its training cohort to know a patient unlike it: no rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from models.fitting.encoding import outer_share
+from models.inference.guard import novelty_score
+
+__all__ = ["fit_novelty"]
+
+MIN_MEASURED = 50
+MIN_DISTINCT = 20
+SHRINKAGE = 0.1
+REFUSE_SHARE, WARN_SHARE = 0.999, 0.99
+
+
+def fit_novelty(raw: NDArray[np.float64], numbers: list[str]) -> dict[str, Any]:
+    """Return quantiles, their normal scores, a correlation and the two thresholds.
+
+    Continuous variables become normal scores through their own quantiles (a Gaussian copula); the
+    correlation is pairwise and shrunk towards independence by `SHRINKAGE`, so that it can be
+    inverted for any set of measured variables. A patient further out than 99.9 % of the training
+    cohort is refused, further than 99 % is warned about.
+
+    Parameters
+    ----------
+    raw : ndarray of float, shape (n_patients, n_columns)
+    numbers : list of str
+        Names of the leading columns of `raw` that are numbers.
+
+    Returns
+    -------
+    dict
+        As `guarding.novelty_score` reads it.
+    """
+    columns = [
+        j
+        for j, name in enumerate(numbers)
+        if not name.endswith("__below")
+        and np.isfinite(raw[:, j]).sum() >= MIN_MEASURED
+        and len(np.unique(raw[np.isfinite(raw[:, j]), j])) > MIN_DISTINCT
+    ]
+    values = raw[:, columns]
+    shares = _shares(values)
+    novelty: dict[str, Any] = {
+        "columns": columns,
+        "normal_scores": norm.ppf(shares).tolist(),
+        "quantiles": [
+            np.maximum.accumulate(np.nanquantile(values[:, j], shares)).tolist()
+            for j in range(len(columns))
+        ],
+        "correlation": np.eye(len(columns)).tolist(),
+    }
+    if columns:
+        novelty["correlation"] = _correlation(values, novelty).tolist()
+        score = novelty_score(values, novelty)
+        novelty["refuse_above"] = float(np.quantile(score, REFUSE_SHARE))
+        novelty["warn_above"] = float(np.quantile(score, WARN_SHARE))
+    return novelty
+
+
+def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return which quantiles to keep: `SMALLEST_CELL` patients lie beyond the outermost."""
+    measured = np.isfinite(values).sum(0)
+    outer = outer_share(int(measured.min(initial=len(values))))
+    inner = np.array([0.01, *np.linspace(0.05, 0.95, 19), 0.99])
+    kept: NDArray[np.float64] = np.array(
+        [outer, *inner[(inner > outer) & (inner < 1 - outer)], 1 - outer]
+    )
+    return kept
+
+
+def _correlation(values: NDArray[np.float64], novelty: dict[str, Any]) -> NDArray[np.float64]:
+    """Return the shrunken correlation of normal scores, missing values at their mean."""
+    normal = np.asarray(novelty["normal_scores"])
+    scores = np.column_stack(
+        [np.interp(values[:, j], q, normal) for j, q in enumerate(novelty["quantiles"])]
+    )
+    present = np.isfinite(values)
+    scores = np.where(present, scores, 0.0)
+    pairs = np.maximum(present.T.astype(float) @ present, 1.0)
+    covariance = scores.T @ scores / pairs
+    spread = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(spread, spread)
+    # Pairwise estimates need not be positive definite together: lift the smallest eigenvalues.
+    eigenvalues, vectors = np.linalg.eigh(correlation)
+    lifted = (vectors * np.maximum(eigenvalues, 0.0)) @ vectors.T
+    shrunk: NDArray[np.float64] = (1 - SHRINKAGE) * lifted + SHRINKAGE * np.eye(len(lifted))
+    return shrunk

@@ -1,0 +1,290 @@
+"""The steps of one fit: choose on out-of-fold predictions, fit the main part and the folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from models.fitting.boosted import (
+    LOOK_EVERY_ROUNDS,
+    boosted_log_odds,
+    fit_booster,
+    fit_booster_watched,
+)
+from models.fitting.encoding import fit_scaling
+from models.fitting.linear import expected_squared_bias, fit_linear_path
+from models.fitting.training_cohort import TrainingCohort
+from models.fitting.tuning import (
+    SMALL_COHORT,
+    Calibration,
+    best_look,
+    choose_linear_weight,
+    log_loss,
+    recalibration,
+)
+from models.targets import MAX_PAIRS, Pairs
+
+__all__ = ["Choices", "Part", "choose", "fit_interval_parts", "fit_part", "squared_bias"]
+
+SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
+
+PENALTY_PATIENTS = (1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+"""Candidate penalties of the linear part, in units of one patient's log-loss."""
+
+SEED_OF_PARTS = 1_000
+
+EVENTS_PER_KNOT, MOST_KNOTS = 100, 8
+
+T = TypeVar("T")
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What out-of-fold predictions decided, and those predictions themselves."""
+
+    penalty: float
+    trees: int
+    linear_weight: float
+    calibration: Calibration
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One fitted model on its own, as `inference` reads it."""
+
+    spec: dict[str, Any]
+    booster: xgb.Booster
+
+
+def choose(cohort: TrainingCohort) -> Choices:
+    """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
+
+    Scaling, imputation, censoring and both parts are fitted without the held-out patients; only the
+    days asked about come from the event times of everybody. Those held out are judged at every day
+    of the grid: at horizons drawn at random, mean risk and events would differ by the draw, and
+    recalibration would pass that on.
+
+    Parameters
+    ----------
+    cohort : TrainingCohort
+
+    Returns
+    -------
+    Choices
+        Its losses are of all patients, each predicted by a fit that did not know that patient.
+    """
+    small = len(cohort.target) < SMALL_COHORT
+    count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
+
+    def tune(share: TrainingCohort, k: int, learn: Rows, out: Rows) -> _TunedFold:
+        return _tune(share, learn, out, folds=count, seed=k)
+
+    jobs = [(k, learn, out) for k, (learn, out) in enumerate(cohort.folds(count, seed=0))]
+    folds = _side_by_side(tune, jobs, cohort, "choosing out of fold")
+    pairs = Pairs(
+        *(
+            np.concatenate([getattr(f.pairs, name) for f in folds])
+            for name in ("horizon_days", "outcome", "weight")
+        )
+    )
+    look = best_look([f.history for f in folds], [len(f.raw) for f in folds])
+    trees = min(look * LOOK_EVERY_ROUNDS, cohort.settings.max_trees)
+    boosted = np.concatenate([f.boosted(trees) for f in folds])
+    paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
+    best = int(np.argmin([log_loss(path, pairs) for path in paths]))
+    patients = np.concatenate([f.patients for f in folds])
+    weight = choose_linear_weight(paths[best], boosted, pairs, patients)
+    mixed = weight * paths[best] + (1 - weight) * boosted
+    calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
+    losses = {
+        "linear": log_loss(paths[best], pairs),
+        "boosted": log_loss(boosted, pairs),
+        "mixture": log_loss(mixed, pairs),
+        "recalibrated": log_loss(calibration.log_odds(mixed, pairs.horizon_days), pairs),
+    }
+    return Choices(PENALTY_PATIENTS[best], trees, weight, calibration, losses)
+
+
+def fit_part(cohort: TrainingCohort, choices: Choices, rows: Rows) -> Part:
+    """Fit both parts, as chosen, on the given patients.
+
+    Parameters
+    ----------
+    cohort : TrainingCohort
+    choices : Choices
+    rows : ndarray of int
+        Rows of the cohort to learn from. A patient has the same horizons in every part, so that
+        parts differ by their patients.
+
+    Returns
+    -------
+    Part
+    """
+    raw = cohort.raw[rows]
+    pairs = _pairs_learned_from(cohort, rows)
+    linear = fit_linear_path(
+        raw,
+        pairs,
+        scaling=fit_scaling(raw, cohort.n_numbers),
+        penalties=(choices.penalty / len(rows),),
+    )[0]
+    booster = fit_booster(raw, pairs, settings=cohort.boosting, trees=choices.trees)
+    spec = {
+        **linear.spec,
+        "linear_weight": choices.linear_weight,
+        "calibration": asdict(choices.calibration),
+    }
+    return Part(spec, booster)
+
+
+def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
+    """Fit one part on each of several random halves of the patients [1]_.
+
+    The variance of an estimate among such halves is that of the estimate on all patients. Unlike
+    leaving out a tenth, it does not multiply what the drawing of rows and columns does to the
+    trees.
+
+    Parameters
+    ----------
+    cohort : TrainingCohort
+    choices : Choices
+
+    Returns
+    -------
+    list of Part
+        One per interval fold.
+
+    References
+    ----------
+    .. [1] Shao & Wu. A general theory for jackknife variance estimation. Ann Stat 17 (1989)
+       1176-1197. doi:10.1214/aos/1176347263
+    """
+
+    def fit(share: TrainingCohort, k: int) -> Part:
+        half, _ = next(cohort.folds(2, seed=1 + k))
+        return fit_part(share, choices, half)
+
+    jobs = [(k,) for k in range(cohort.settings.interval_folds)]
+    return _side_by_side(fit, jobs, cohort, "fitting fold models")
+
+
+def squared_bias(
+    cohort: TrainingCohort, choices: Choices, main: Part, raw: Floats, days: Floats
+) -> Floats:
+    """Return what the penalty of the linear part is expected to have cost each log-odds, squared.
+
+    It is that of the linear part as if it stood alone, whatever its weight: how far the trees fall
+    short, which take the rest of the weight, is not known.
+
+    Parameters
+    ----------
+    cohort : TrainingCohort
+    choices : Choices
+    main : Part
+        Fitted on everybody.
+    raw : ndarray of float, shape (n, n_columns)
+        Whom to tell it for.
+    days : ndarray of float, shape (h,)
+
+    Returns
+    -------
+    ndarray of float, shape (n, h)
+        On the scale of the recalibrated log-odds.
+    """
+    everybody = np.arange(len(cohort.target))
+    pairs = _pairs_learned_from(cohort, everybody)
+    expected = expected_squared_bias(
+        main.spec, cohort.raw, pairs, penalty=choices.penalty / len(everybody), at=raw, days=days
+    )
+    return choices.calibration.slope**2 * expected
+
+
+def _pairs_learned_from(cohort: TrainingCohort, rows: Rows) -> Pairs:
+    """Return pairs of the rows, with censoring as these rows tell of it, drawn for everybody."""
+    everybody = np.arange(len(cohort.target))
+    return cohort.pairs(everybody, cohort.censoring(rows), SEED_OF_PARTS).take(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _TunedFold:
+    """What one tuning fold says of its held-out patients, at every day of the grid."""
+
+    pairs: Pairs
+    patients: NDArray[Any]
+    linear: list[Floats]
+    history: Floats
+    booster: xgb.Booster
+    raw: Floats
+
+    def boosted(self, trees: int) -> Floats:
+        """Return the boosted log-odds after so many trees, or after all where it stopped before."""
+        trees = min(trees, self.booster.num_boosted_rounds())
+        return boosted_log_odds(self.booster, self.raw, self.pairs.horizon_days, trees=trees)
+
+
+def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: int) -> _TunedFold:
+    """Fit every candidate without the held-out patients and predict those."""
+    censoring = cohort.censoring(learn)
+    pairs = cohort.pairs(learn, censoring, 2 * seed)
+    raw, raw_out = cohort.raw[learn], cohort.raw[out]
+    path = fit_linear_path(
+        raw,
+        pairs,
+        scaling=fit_scaling(raw, cohort.n_numbers),
+        penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
+    )
+    booster, history = fit_booster_watched(
+        raw,
+        pairs,
+        raw_out,
+        cohort.pairs(out, censoring, 2 * seed + 1),
+        settings=cohort.boosting,
+        max_trees=cohort.settings.max_trees,
+    )
+    most = MAX_PAIRS // (folds * len(cohort.grid_days()))
+    judged = np.random.default_rng(seed).permutation(len(out))[:most]
+    on_grid = cohort.pairs_on_grid(out[judged], censoring)
+    linear = [part.log_odds(raw_out[judged], on_grid.horizon_days) for part in path]
+    patients = cohort.groups[out[judged]]
+    return _TunedFold(on_grid, patients, linear, history, booster, raw_out[judged])
+
+
+def _calibration_knots(cohort: TrainingCohort) -> Floats:
+    """Return days of the grid that recalibration bends at: more of them where events allow."""
+    grid = cohort.grid_days()
+    events = int((cohort.target["event"] == 1).sum())
+    count = min(max(events // EVENTS_PER_KNOT, 2), MOST_KNOTS, len(grid))
+    knots: Floats = grid[np.linspace(0, len(grid) - 1, count).round().astype(int)]
+    return knots
+
+
+def _side_by_side(
+    work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], cohort: TrainingCohort, what: str
+) -> list[T]:
+    """Return what every job gives, several at a time, and report each one done.
+
+    One core per fit is put to better use than many in one, whose linear part uses but one. Together
+    they hold no more pairs than one fit may.
+    """
+    threads = cohort.settings.n_jobs
+    pairs = len(cohort.target) * cohort.horizons_per_patient
+    at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // pairs))
+    share = replace(cohort, boosting=replace(cohort.boosting, threads=threads // at_a_time))
+    done = []
+    # Held here for all of them: a fit that ends would lift its own limit from those still running.
+    with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
+        for one in pool.map(lambda job: work(share, *job), jobs):
+            done.append(one)
+            if cohort.settings.progress is not None:
+                cohort.settings.progress(what, len(done), len(jobs))
+    return done

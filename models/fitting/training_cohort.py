@@ -1,0 +1,274 @@
+"""The patients of one fit, encoded, with the horizons that can be learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from data_schema.disclosure import SMALLEST_CELL
+from data_schema.errors import DataError
+from data_schema.variables import Variable
+from models.censoring import CensoringDistribution
+from models.fitting.boosted import BoostingSettings
+from models.fitting.censoring_strata import censoring_strata
+from models.fitting.encoding import fit_encoding, outer_share
+from models.fitting.tuning import SMALL_COHORT
+from models.folds import patient_codes, patient_folds
+from models.inference.matrices import level_columns, raw_matrix
+from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
+
+__all__ = ["MIN_EVENTS", "Censoring", "FitSettings", "Progress", "TrainingCohort"]
+
+MIN_EVENTS = 10
+"""Fewer patients than this, with the event or without, cannot be split into folds."""
+
+LONGEST_SHARE = 0.99
+GRID_POINTS = 24
+HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 12
+
+Progress = Callable[[str, int, int], None]
+"""Called with what was done, how many steps are done, and how many there are."""
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """The parameters of `CumulativeIncidenceModel`, under the same names."""
+
+    horizons_days: tuple[float, ...]
+    outcome: str
+    variables: Mapping[str, Variable]
+    fixed_horizon: bool
+    learning_rate: float
+    max_depth: int
+    max_trees: int
+    min_patients: float
+    column_share: float
+    row_share: float
+    boosting_penalty: float
+    horizons_per_patient: int | None
+    tuning_folds: int | None
+    interval_folds: int
+    random_state: int
+    n_jobs: int
+    progress: Progress | None
+
+
+class Censoring(NamedTuple):
+    """The censoring distribution of some patients, and the stratum of every patient."""
+
+    distribution: CensoringDistribution
+    strata: NDArray[np.object_]
+
+    def curves(self) -> int:
+        """Return how many curves of censoring the patients are weighed with."""
+        own = np.isin(self.strata.astype(str), list(self.distribution.by_site))
+        return len(np.unique(self.strata[own])) + int(not own.all())
+
+    def left_at(self, days: float) -> Floats:
+        """Return, for every patient, the probability of still being observed just before a day."""
+        return self.distribution.survival_before(np.full(len(self.strata), days), sites=self.strata)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCohort:
+    """Encoded patients, who they are, and how far ahead they can be looked at."""
+
+    frame: pd.DataFrame
+    target: NDArray[np.void]
+    groups: Rows
+    sites: NDArray[np.object_] | None
+    encoding: dict[str, Any]
+    raw: Floats
+    upto_days: float
+    boosting: BoostingSettings
+    settings: FitSettings
+
+    @classmethod
+    def prepare(
+        cls,
+        frame: pd.DataFrame,
+        target: NDArray[np.void],
+        *,
+        groups: ArrayLike | None,
+        sites: ArrayLike | None,
+        settings: FitSettings,
+    ) -> Self:
+        """Encode the cohort and find the longest horizon; `DataError` where none can be learned."""
+        patient = patient_codes(groups, len(target))
+        patients = int(patient.max()) + 1
+        if settings.tuning_folds is not None and settings.tuning_folds > patients:
+            raise DataError(
+                f"tuning_folds must be at most the number of patients, {patients}; "
+                f"got {settings.tuning_folds}."
+            )
+        _check_events(target, patient, settings)
+        site = None if sites is None else np.asarray(sites, dtype=object)
+        encoding = fit_encoding(frame, patient)
+        raw = raw_matrix(frame, encoding)
+        if not raw.shape[1]:
+            raise DataError(
+                f"features must have a number, or a level that {SMALLEST_CELL} patients have; none "
+                f"of {frame.shape[1]} has. Bring more patients, or group the levels."
+            )
+        infinite = int(np.isinf(raw).any(axis=1).sum())
+        if infinite:
+            raise DataError(
+                f"features must be finite; {infinite} of {len(raw)} rows are not. "
+                "Make what was not measured NaN."
+            )
+        return cls(
+            frame=frame,
+            target=target,
+            groups=patient,
+            sites=site,
+            encoding=encoding,
+            raw=raw,
+            upto_days=_longest_horizon(target, settings),
+            boosting=_boosting_settings(encoding, settings),
+            settings=settings,
+        )
+
+    @property
+    def n_numbers(self) -> int:
+        """How many leading columns of `raw` are numbers."""
+        return len(self.encoding["numbers"])
+
+    @property
+    def horizons_per_patient(self) -> int:
+        """How many horizons each patient is paired with."""
+        s = self.settings
+        if s.fixed_horizon:
+            return 1
+        small = len(self.target) < SMALL_COHORT
+        return s.horizons_per_patient or (HORIZONS_IF_SMALL if small else HORIZONS_IF_LARGE)
+
+    def censoring(self, rows: Rows) -> Censoring:
+        """Return how long the given patients were followed up, by stratum of the whole cohort."""
+        strata = censoring_strata(
+            self.raw, self.target, rows, sites=self.sites, random_state=self.settings.random_state
+        )
+        time, event = self.target["time_days"][rows], self.target["event"][rows]
+        return Censoring(CensoringDistribution.fit(time, event, sites=strata[rows]), strata)
+
+    def pairs(self, rows: Rows, censoring: Censoring, seed: int) -> Pairs:
+        """Return pairs of the given patients under a censoring distribution fitted elsewhere."""
+        s = self.settings
+        return sample_pairs(
+            self.target[rows],
+            horizons_days=np.asarray(s.horizons_days),
+            event_times=self.event_times(),
+            per_patient=self.horizons_per_patient,
+            censoring=censoring.distribution,
+            strata=censoring.strata[rows],
+            rng=np.random.default_rng((s.random_state, seed)),
+        )
+
+    def pairs_on_grid(self, rows: Rows, censoring: Censoring) -> Pairs:
+        """Return the given patients, each at every day of the grid."""
+        return pairs_at(
+            self.target[rows],
+            self.grid_days(),
+            censoring=censoring.distribution,
+            strata=censoring.strata[rows],
+        )
+
+    def grid_days(self) -> Floats:
+        """Return the horizons of the running maximum: default ones and shares of the event times.
+
+        Its ends are the first and last event time to two digits, which tell of no single patient.
+        """
+        defaults = np.asarray(self.settings.horizons_days)
+        if self.settings.fixed_horizon:
+            return defaults
+        times = self.event_times()
+        outer = outer_share(len(times))
+        shares = np.quantile(times, np.linspace(outer, 1 - outer, GRID_POINTS))
+        ends = [_two_digits_down(times[0]), _two_digits_down(times[-1])]
+        grid: Floats = np.unique(np.concatenate([ends, shares.round(3), defaults]))
+        return grid
+
+    def event_times(self) -> Floats:
+        """Return the event times that horizons are spread over."""
+        if self.settings.fixed_horizon:
+            return np.asarray(self.settings.horizons_days)
+        time, event = self.target["time_days"], self.target["event"]
+        happened: Floats = np.sort(time[(event == 1) & (time <= self.upto_days)])
+        return happened
+
+    def folds(self, count: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+        """Yield rows to learn from and rows held out: by patient, stratified by event."""
+        return patient_folds(
+            self.groups,
+            self.target["event"] == 1,
+            count=count,
+            rng=np.random.default_rng((self.settings.random_state, seed)),
+        )
+
+
+def _check_events(target: NDArray[np.void], groups: Rows, settings: FitSettings) -> None:
+    """Refuse a cohort that cannot be split into folds with and without the event."""
+    happened = target["event"] == 1
+    first = min(settings.horizons_days)
+    by_first = happened & (target["time_days"] <= first)
+    counts = [len(np.unique(groups[rows])) for rows in (happened, ~by_first)]
+    if min(counts) < MIN_EVENTS:
+        raise DataError(
+            f"outcome must have at least {MIN_EVENTS} patients with the event and {MIN_EVENTS} "
+            f"without it within {first:g} days; got {counts[0]} and {counts[1]}."
+        )
+
+
+def _boosting_settings(encoding: Mapping[str, Any], settings: FitSettings) -> BoostingSettings:
+    """Return what every boosted fit shares."""
+    return BoostingSettings(
+        learning_rate=settings.learning_rate,
+        max_depth=settings.max_depth,
+        min_patients=settings.min_patients,
+        column_share=settings.column_share,
+        row_share=settings.row_share,
+        penalty=settings.boosting_penalty,
+        directions=_directions(encoding, settings),
+        seed=settings.random_state,
+        threads=settings.n_jobs,
+    )
+
+
+def _directions(encoding: Mapping[str, Any], settings: FitSettings) -> tuple[int, ...]:
+    """Return the constraint of each raw column: only where the direction of risk is settled."""
+    known = settings.variables
+    numbers = [
+        known[name].direction.get(settings.outcome, 0) if name in known else 0
+        for name in encoding["numbers"]
+    ]
+    return (*numbers, *[0] * len(level_columns(encoding)))
+
+
+def _longest_horizon(target: NDArray[np.void], settings: FitSettings) -> float:
+    """Return the longest horizon that can be learned; refuse default horizons beyond it."""
+    time, event = target["time_days"], target["event"]
+    censoring = CensoringDistribution.fit(time, event)
+    refused = [
+        h for h in settings.horizons_days if h > time.max() or censoring.lowest_before(h) < MIN_G
+    ]
+    if refused:
+        raise DataError(
+            f"horizons_days must be observable for at least {MIN_G:.0%} of patients; "
+            f"{', '.join(f'{h:g}' for h in refused)} days are not. Choose shorter horizons."
+        )
+    candidates = np.quantile(time[event == 1], np.linspace(0.5, LONGEST_SHARE, 50))
+    usable = [t for t in candidates if censoring.lowest_before(t) >= MIN_G]
+    return float(max([*usable, *settings.horizons_days]))
+
+
+def _two_digits_down(days: float) -> float:
+    """Return a positive number rounded down to two significant digits."""
+    unit = 10.0 ** (np.floor(np.log10(days)) - 1)
+    return float(f"{np.floor(days / unit) * unit:.2g}")

@@ -1,0 +1,194 @@
+"""Curves of fitted parts: the risk with its interval, and what competes with it.
+
+Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from models.inference.ensemble import Ensemble
+from models.inference.matrices import expit
+from models.inference.prediction import Curve
+
+__all__ = [
+    "Course",
+    "GridDays",
+    "IntervalWidth",
+    "competing_risk",
+    "grid_days",
+    "log_odds_with_interval",
+]
+
+CHUNK_ROWS = 4_000
+
+
+class GridDays(NamedTuple):
+    """The days of a model's grid and those asked for, as `Ensemble.monotone` takes them.
+
+    Attributes
+    ----------
+    all_days : ndarray of float, shape (n_days,)
+        Ascending.
+    on_grid : ndarray of bool, shape (n_days,)
+        Which of them are of the grid.
+    asked : ndarray of int, shape (h,)
+        Positions of those asked for, in the order asked.
+    """
+
+    all_days: np.ndarray
+    on_grid: np.ndarray
+    asked: np.ndarray
+
+
+class IntervalWidth(NamedTuple):
+    """How far the interval reaches on the logit scale at the h days asked for.
+
+    Attributes
+    ----------
+    t : float
+        Standard errors from the estimate to an end.
+    squared_bias : ndarray of float, shape (h,)
+        What shrinkage is allowed for, on average over the training cohort.
+    center, spread : ndarray of float, shape (h,)
+        Mean and variance of the log-odds in the training cohort.
+    """
+
+    t: float
+    squared_bias: np.ndarray
+    center: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, contract: Mapping[str, Any], days: np.ndarray) -> "IntervalWidth":
+        """Return what a model's contract says of the days asked for."""
+        interval, grid = contract["interval"], np.log(contract["grid_days"])
+        names = ("squared_bias", "center", "spread")
+        return cls(interval["t"], *(np.interp(np.log(days), grid, interval[n]) for n in names))
+
+    def half(self, log_odds: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return half the interval of patients, shape (n, h), from their variance."""
+        apart = (log_odds - self.center) ** 2 / np.maximum(self.spread, 1e-12)
+        bias = self.squared_bias * 0.5 * (1.0 + apart)
+        return np.asarray(self.t * np.sqrt(variance + bias))
+
+
+class Course(NamedTuple):
+    """What is predicted of n patients at h days, before anybody is refused.
+
+    Attributes
+    ----------
+    days : ndarray of float, shape (h,)
+    log_odds, adjustment, low, high : ndarray of float, shape (n, h)
+        As `log_odds_with_interval` gives them.
+    cohort_risk : ndarray of float, shape (h,)
+    competing_risk : ndarray of float, shape (n, h), or None
+    """
+
+    days: np.ndarray
+    log_odds: np.ndarray
+    adjustment: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    cohort_risk: np.ndarray
+    competing_risk: np.ndarray | None
+
+    def at(self, days: slice) -> "Course":
+        """Return the same at some of the days."""
+        beside = None if self.competing_risk is None else self.competing_risk[:, days]
+        return Course._make([*(part[..., days] for part in self[:-1]), beside])
+
+    def curve(self) -> Curve:
+        """Return it as risks."""
+        low, high = expit(self.low), expit(self.high)
+        risk = expit(self.log_odds)
+        return Curve(self.days, risk, low, high, self.cohort_risk, self.competing_risk)
+
+
+def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
+    """Return the days asked for among those of the grid."""
+    of_grid = np.asarray(grid, dtype=float)
+    all_days, place = np.unique(np.concatenate([of_grid, days]), return_inverse=True)
+    return GridDays(all_days, np.isin(all_days, of_grid), place[len(of_grid) :])
+
+
+def log_odds_with_interval(
+    parts: Ensemble, raw: np.ndarray, days: GridDays, width: IntervalWidth
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return log-odds, what the running maximum added, and the ends of the interval.
+
+    The interval reaches t times the root of two terms on the logit scale. One is the variance among
+    the fold models, each fitted on a random half of the patients [1]_. The other allows for
+    squared bias, which such a variance does not see. On average over the training cohort it is as
+    large as the variance, since a fit that is tuned to err least gives up, by order of magnitude,
+    as much to the one as to the other, plus what the penalty of the linear part is expected to
+    cost [2]_. Half of it is the same for everybody, half in proportion to how far the patient's
+    log-odds are (squared, in units of their variance) from the mean, to which shrinkage draws.
+
+    Parameters
+    ----------
+    parts : Ensemble
+        The model, then those fitted on a half each; without them there is no interval.
+    raw : ndarray of float, shape (n, n_columns)
+        From `matrices.raw_matrix`.
+    days : GridDays
+    width : IntervalWidth
+        At the days asked for.
+
+    Returns
+    -------
+    tuple of four ndarray of float, each of shape (n, h)
+        The last two hold NaN without folds.
+
+    References
+    ----------
+    .. [1] Shao & Wu. A general theory for jackknife variance estimation. Ann Stat 17 (1989)
+       1176-1197. doi:10.1214/aos/1176347263
+    .. [2] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
+       doi:10.1080/01621459.1988.10478711
+    """
+    eta, adjustment, low, high = (np.full((len(raw), len(days.asked)), np.nan) for _ in range(4))
+    k = len(parts) - 1
+    for rows in _chunks(len(raw), len(parts)):
+        before, after = parts.monotone(raw[rows], *days)
+        eta[rows], adjustment[rows] = after[0], after[0] - before[0]
+        if k:
+            variance = after[1:].var(0, ddof=1)
+            half = width.half(after[0], variance)
+            low[rows], high[rows] = after[0] - half, after[0] + half
+    return eta, adjustment, low, high
+
+
+def competing_risk(
+    competing: Ensemble, raw: np.ndarray, days: GridDays, eta: np.ndarray
+) -> np.ndarray:
+    """Return the risk that the competing event comes first, at most what the outcome leaves.
+
+    Parameters
+    ----------
+    competing : Ensemble
+        One part, fitted to the competing event.
+    raw : ndarray of float, shape (n, n_columns)
+        From `matrices.raw_matrix`.
+    days : GridDays
+    eta : ndarray of float, shape (n, h)
+        Log-odds of the outcome, which are not altered.
+
+    Returns
+    -------
+    ndarray of float, shape (n, h)
+        In [0, 1 - risk].
+    """
+    out = np.empty(eta.shape)
+    for rows in _chunks(len(raw), 1):
+        alone = expit(competing.monotone(raw[rows], *days)[1][0])
+        out[rows] = np.minimum(alone, expit(-eta[rows]))
+    return out
+
+
+def _chunks(n_rows: int, n_parts: int) -> list[slice]:
+    """Return slices of rows, so that memory does not grow with the patients."""
+    rows = max(1, CHUNK_ROWS // n_parts)
+    return [slice(start, start + rows) for start in range(0, n_rows, rows)]

@@ -1,0 +1,226 @@
+"""Which value not measured yet would narrow the interval most, by simulation.
+
+Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from models.inference.matrices import Table
+from models.inference.prediction import Prediction
+from models.inference.request import asked_table
+from models.inference.risk_model import RiskModel
+
+__all__ = ["WORTH_POINTS", "Narrowing", "expected_narrowing", "normal_scores"]
+
+WORTH_POINTS = 2.0
+"""A value is worth telling of if it is expected to narrow the interval by so much of risk."""
+
+STRATA = 32
+DRAWS_PER_STRATUM = 2
+LEAST_ANSWERED = 0.5
+
+OF_ONE_MEASUREMENT = ("first", "max", "min")
+"""Other features of a variable that a single measurement gives; they equal it."""
+
+
+class Narrowing(NamedTuple):
+    """What is to be expected of the interval at one horizon once one more variable is known.
+
+    Attributes
+    ----------
+    variable : str
+    horizon_days : float
+    low, high : float
+        Expected ends of the interval, in [0, 1].
+    narrowing_points : float
+        Width now minus expected width, in points of risk; negative where it would widen.
+    error_points : float
+        Standard error of it, which only the finite number of draws leaves.
+    change_points : float
+        Expected absolute change of the risk itself, in points.
+    """
+
+    variable: str
+    horizon_days: float
+    low: float
+    high: float
+    narrowing_points: float
+    error_points: float
+    change_points: float
+
+
+def expected_narrowing(
+    risk_model: RiskModel,
+    frame: pd.DataFrame | Table,
+    variables: Sequence[str],
+    horizons_days: ArrayLike | None = None,
+) -> list[Narrowing]:
+    """Return, for each variable not measured yet, what its value is expected to do.
+
+    Values are drawn from the bundle's joint distribution given what is measured, two from each of
+    32 equally probable strata; each is put beside the patient's other values, and the model answers
+    with its interval. The draws depend on the patient and the variable alone.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+    frame : DataFrame, shape (1, ...), or Table
+        One patient, as for `RiskModel.predict`.
+    variables : sequence of str
+        Candidates; those that are measured, that the model does not read as a number, or that too
+        few patients had in training are left out.
+    horizons_days : array-like of float, shape (n_horizons,), optional
+        As for `RiskModel.predict`.
+
+    Returns
+    -------
+    list of Narrowing
+        One per variable and horizon; the largest narrowing first.
+
+    Raises
+    ------
+    InferenceError
+        As `RiskModel.predict`.
+    """
+    patient = asked_table(risk_model.contract, frame)
+    joint = risk_model.contract.get("joint") or {"columns": []}
+    places = {c["feature"]: at for at, c in enumerate(joint["columns"]) if c["level"] is None}
+    unknown = [v for v in dict.fromkeys(variables) if v in places and _unmeasured(v, patient)]
+    if not unknown:
+        return []
+    known = _Known(risk_model.contract, patient)
+    days = risk_model.horizons(horizons_days)
+    now = risk_model.predict(patient, days)
+    found = []
+    for name in unknown:
+        column = joint["columns"][places[name]]
+        values, below = known.draws(places[name])
+        then = risk_model.predict(_with_values(patient, column["feature"], values, below), days)
+        found += _narrowings(name, now, then)
+    return sorted(found, key=lambda one: (-one.narrowing_points, one.variable, one.horizon_days))
+
+
+def _narrowings(variable: str, now: Prediction, then: Prediction) -> list[Narrowing]:
+    """Return what the draws of a variable do at each horizon; draws that are refused say nothing.
+
+    Nothing is returned where the model refuses the patient, or most of the draws.
+    """
+    answered = np.array([status == "ok" for status in then.status])
+    if now.status[0] != "ok" or answered.mean() < LEAST_ANSWERED:
+        return []
+    width = then.risk_high - then.risk_low
+    pairs = width.reshape(STRATA, DRAWS_PER_STRATUM, -1)
+    apart = np.nan_to_num(pairs[:, 0] - pairs[:, 1])
+    error = np.sqrt((apart**2).sum(0)) / (2 * STRATA)
+    now_width = now.risk_high[0] - now.risk_low[0]
+    change = np.abs(then.risk - now.risk[0])[answered].mean(0)
+    return [
+        Narrowing(
+            variable=variable,
+            horizon_days=float(day),
+            low=float(then.risk_low[answered, h].mean()),
+            high=float(then.risk_high[answered, h].mean()),
+            narrowing_points=float(100 * (now_width[h] - width[answered, h].mean())),
+            error_points=float(100 * error[h]),
+            change_points=float(100 * change[h]),
+        )
+        for h, day in enumerate(now.horizons_days)
+    ]
+
+
+def normal_scores(values: np.ndarray, column: Mapping[str, Any]) -> np.ndarray:
+    """Return the normal score of each value of a column; NaN stays NaN.
+
+    Equal quantiles share the middle of their scores, and what lies beyond the outer ones gets
+    theirs: nothing is known of it.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+    column : mapping
+        `scores` and `values` of the column's quantiles.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+    """
+    quantiles, scores = np.asarray(column["values"]), np.asarray(column["scores"])
+    at, place = np.unique(quantiles, return_inverse=True)
+    first = np.full(len(at), np.inf)
+    last = np.full(len(at), -np.inf)
+    np.minimum.at(first, place, scores)
+    np.maximum.at(last, place, scores)
+    found = np.interp(values, at, (first + last) / 2)
+    return np.where(np.isnan(values), np.nan, found)
+
+
+class _Known:
+    """The joint distribution given one patient's values."""
+
+    def __init__(self, contract: Mapping[str, Any], patient: Table) -> None:
+        joint = contract["joint"]
+        self._columns = joint["columns"]
+        self._correlation = np.eye(len(self._columns))
+        for row, values in enumerate(joint["correlation"]):
+            self._correlation[row, :row] = self._correlation[:row, row] = values
+        learned = {feature["name"]: feature["categories"] for feature in contract["features"]}
+        scores = np.array([_score(patient, column, learned) for column in self._columns])
+        self._measured = np.flatnonzero(~np.isnan(scores))
+        self._scores = scores[self._measured]
+
+    def draws(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return values of a column given what is measured, and whether each is below its limit.
+
+        In the order of their strata, `DRAWS_PER_STRATUM` from each.
+        """
+        column, measured = self._columns[place], self._measured
+        beside = self._correlation[place, measured]
+        among = self._correlation[np.ix_(measured, measured)]
+        weights = np.linalg.solve(among, beside) if len(measured) else np.zeros(0)
+        mean, left = weights @ self._scores, 1 - weights @ beside
+        digest = hashlib.sha256(column["feature"].encode() + measured.tobytes())
+        digest.update(self._scores.tobytes())
+        random = np.random.default_rng(int.from_bytes(digest.digest()))
+        within = random.random((STRATA, DRAWS_PER_STRATUM))
+        shares = (np.arange(STRATA)[:, None] + within).ravel() / STRATA
+        normal = np.array([NormalDist().inv_cdf(min(max(s, 1e-12), 1 - 1e-12)) for s in shares])
+        scores = column["mean"] + column["spread"] * (mean + np.sqrt(left) * normal)
+        limit = -np.inf if column["below"] is None else column["below"]
+        return np.interp(scores, column["scores"], column["values"]), scores <= limit
+
+
+def _score(
+    patient: Table, column: Mapping[str, Any], learned: Mapping[str, Sequence[str]]
+) -> float:
+    """Return the patient's standardised score of a column, NaN where not measured or learned."""
+    name, level = column["feature"], column["level"]
+    if level is None:
+        value = patient.number(name)
+    else:
+        text = patient.texts[name][0]
+        value = np.array([float(text == level) if text in learned[name] else np.nan])
+    return float((normal_scores(value, column)[0] - column["mean"]) / column["spread"])
+
+
+def _unmeasured(variable: str, patient: Table) -> bool:
+    """Say whether a patient has no value of a variable and no other feature of it."""
+    own = [variable, *(f"{variable}__{suffix}" for suffix in (*OF_ONE_MEASUREMENT, "slope"))]
+    return all(bool(np.isnan(patient.number(name)[0])) for name in own)
+
+
+def _with_values(patient: Table, variable: str, values: np.ndarray, below: np.ndarray) -> Table:
+    """Return the patient once for each drawn value, as if it had been measured once."""
+    rows = len(values)
+    numbers = {name: np.repeat(column, rows) for name, column in patient.numbers.items()}
+    texts = {name: np.repeat(column, rows) for name, column in patient.texts.items()}
+    given = {variable: values, f"{variable}__count": np.ones(rows)}
+    given[f"{variable}__below"] = below.astype(float)
+    given |= {f"{variable}__{suffix}": values for suffix in OF_ONE_MEASUREMENT}
+    return Table(rows, numbers | {n: v for n, v in given.items() if n in numbers}, texts)

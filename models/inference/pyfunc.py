@@ -1,0 +1,62 @@
+"""The MLflow face of a bundle: what any MLflow client gets, with or without Osteon installed.
+
+This is the tail of a bundle's `model.py`: `models.registry.bundle` writes the source of
+`models.inference` and then this module's, without the imports of ours, so that the file
+stands alone. The service does not come through here; it reads the bundle itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+
+from models.inference.risk_model import RiskModel
+
+__all__ = ["OsteonModel"]
+
+
+class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow mlflow
+    """Risks of a frame of patients, one row per patient and horizon."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the bundle that the model version carries.
+
+        Parameters
+        ----------
+        context : PythonModelContext
+            MLflow's, with the path of the bundle.
+        """
+        self.risk_model = RiskModel.from_directory(context.artifacts["bundle"])
+
+    def predict(
+        self,
+        context: Any,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Return risks with intervals and, with `explain`, contributions.
+
+        Parameters
+        ----------
+        context : PythonModelContext
+            Not used: the bundle was read once, by `load_context`.
+        model_input : DataFrame
+            One row per patient, the bundle's feature columns in canonical units, null where not
+            measured; identifiers and the columns that the refusal rules read are optional.
+        params : dict
+            `horizons_days`, a list of days, and `explain`, whether to add contributions.
+
+        Returns
+        -------
+        DataFrame
+            One row per patient and horizon.
+        """
+        chosen = params or {}
+        # MLflow's own check of a typed column refuses integers, and its message prints the
+        # patients' values: the signature leaves every type open, and the model checks them.
+        prediction = self.risk_model.predict(
+            model_input, chosen.get("horizons_days"), explain=chosen.get("explain", False)
+        )
+        return prediction.to_frame(model_input)

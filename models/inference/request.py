@@ -1,0 +1,106 @@
+"""What a model is asked, checked before anything is computed.
+
+Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from models.inference.columns import columns_read
+from models.inference.matrices import Table, no_text, table_of
+
+__all__ = ["InferenceError", "asked_days", "asked_table", "checked_numbers", "refuse_kind"]
+
+
+class InferenceError(ValueError):
+    """The request cannot be answered; the message names columns and rules, never a value."""
+
+
+def asked_days(contract: Mapping[str, Any], horizons_days: ArrayLike | None) -> np.ndarray:
+    """Return the horizons asked for, or the default ones; as `RiskModel.horizons`."""
+    asked = contract["default_horizons_days"] if horizons_days is None else horizons_days
+    days = np.asarray(asked, dtype=float).ravel()
+    if not len(days):
+        raise InferenceError("horizons_days must name at least one horizon.")
+    low, high = contract["min_horizon_days"], contract["max_horizon_days"]
+    inside = (days >= low) & (days <= high)
+    if not inside.all():
+        raise InferenceError(
+            f"horizons_days must lie in {low:g}-{high:g} days; {int((~inside).sum())} of "
+            f"{len(days)} do not."
+        )
+    return days
+
+
+def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> Table:
+    """Return the columns that a model reads of patients.
+
+    Parameters
+    ----------
+    contract : mapping
+        The bundle's contract.
+    patients : DataFrame or Table
+        A table is taken as it is: whoever made it knows the model.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InferenceError
+        If a feature column is missing, a column of numbers holds anything else, or a category
+        holds anything but text.
+    """
+    if isinstance(patients, Table):
+        return patients
+    features = [feature["name"] for feature in contract["features"]]
+    missing = [name for name in features if name not in patients]
+    if missing:
+        raise InferenceError(
+            f"frame must have every feature column; missing: {', '.join(missing)}."
+        )
+    kinds = columns_read(contract)
+    numbers, texts = ([c for c, k in kinds.items() if k == kind] for kind in ("numbers", "text"))
+    for name in texts:
+        refuse_kind(name, "text", no_text(patients[name]))
+    return table_of(
+        patients.assign(**checked_numbers(patients, numbers)), numbers=numbers, texts=texts
+    )
+
+
+def checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
+    """Return the named columns that a frame has as float64, or refuse text and dates in them.
+
+    Raises
+    ------
+    InferenceError
+        With the column and the number of rows.
+    """
+    numbers = {}
+    for name in names:
+        if name not in frame:
+            continue
+        values = told = frame[name]
+        if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind == "c":
+            # Pandas makes numbers of text and of dates, and of a missing date the lowest of all.
+            real = [v if isinstance(v, Real | Decimal | np.bool_) else np.nan for v in values]
+            told = pd.Series(real, index=values.index, dtype=object)
+        numbers[name] = pd.to_numeric(told, errors="coerce").astype("float64")
+        refuse_kind(name, "numbers", values.notna() & numbers[name].isna())
+    return numbers
+
+
+def refuse_kind(name: str, kind: str, bad: pd.Series) -> None:
+    """Raise if any row of a column holds what is not of its kind."""
+    if bad.any():
+        raise InferenceError(
+            f"{name} must hold {kind} or null; {int(bad.sum())} of {len(bad)} rows are not. "
+            "Convert the column before asking."
+        )

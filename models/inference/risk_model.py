@@ -1,0 +1,400 @@
+"""Predict, explain and refuse from a bundle of UBJSON and JSON: the code that every door runs.
+
+Evaluation, the service and the MLflow model all run this file together with `matrices`, `parts`,
+`ensemble`, `contributions`, `curves`, `guarding`, `prediction`, `asking` and `columns`;
+every bundle carries them all in its `model.py`. They therefore import only the standard library,
+numpy, pandas and xgboost.
+
+What is predicted is the cumulative incidence F(h) of one event by horizon h (days from time zero):
+`logit F(h) = running maximum over horizons up to h of a(h) + b * (w * linear + (1 - w) * boosted)`.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from models.inference.contributions import contributions
+from models.inference.curves import (
+    Course,
+    IntervalWidth,
+    competing_risk,
+    grid_days,
+    log_odds_with_interval,
+)
+from models.inference.ensemble import Ensemble
+from models.inference.guard import guard
+from models.inference.matrices import (
+    Table,
+    expit,
+    level_columns,
+    linear_column_features,
+    raw_matrix,
+)
+from models.inference.part import FittedPart, booster_files, load_booster
+from models.inference.prediction import Curve, Prediction, points_per_log_odds
+from models.inference.request import InferenceError, asked_days, asked_table
+
+__all__ = ["BUNDLE_FORMAT", "Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
+
+BUNDLE_FORMAT = 3
+
+
+class RiskModel:
+    """A fitted model ready to answer: its parts, and the contract that says what it is.
+
+    Immutable once built, so that requests can share it.
+
+    Parameters
+    ----------
+    contract : dict
+        What the model is, what it reads and what it refuses; shown to whoever asks.
+    model : dict
+        `encoding`, the `main` part, the `folds` and the `competing` part or None, as plain numbers.
+    boosters : sequence of bytes
+        UBJSON of the booster of each part, in that order.
+    threads : int
+        Threads to answer with; the numbers do not depend on it.
+
+    Attributes
+    ----------
+    contract : dict
+        As given.
+    features : tuple of str
+        Columns that a frame must have.
+    variables : tuple of str
+        What contributions are told of: a variable and its other features are one.
+    pathways : tuple of str
+        Pathway of each variable.
+
+    Raises
+    ------
+    InferenceError
+        If the contract is of another format.
+    """
+
+    def __init__(
+        self,
+        contract: dict[str, Any],
+        model: dict[str, Any],
+        boosters: Sequence[bytes],
+        *,
+        threads: int = 1,
+    ) -> None:
+        if contract.get("bundle_format") != BUNDLE_FORMAT:
+            raise InferenceError(
+                f"bundle_format must be {BUNDLE_FORMAT}. Load it with the version that wrote it."
+            )
+        self.contract = contract
+        self._model = model
+        self._boosters = [bytes(b) for b in boosters]
+        self._encoding = {**model["encoding"], "threads": threads}
+        specs = [model["main"], *model["folds"]]
+        if model["competing"] is not None:
+            specs.append(model["competing"])
+        parts = [
+            FittedPart(spec, self._encoding, load_booster(booster, threads))
+            for spec, booster in zip(specs, self._boosters, strict=True)
+        ]
+        self._main, self._alone = parts[0], Ensemble(parts[:1])
+        self._with_folds = parts[: 1 + len(model["folds"])]
+        self._competing_part = None if model["competing"] is None else Ensemble(parts[-1:])
+        self.features: tuple[str, ...] = tuple(f["name"] for f in contract["features"])
+        variable_of = {f["name"]: f["variable"] for f in contract["features"]}
+        pathway_of = {f["variable"]: f["pathway"] for f in contract["features"]}
+        self.variables: tuple[str, ...] = tuple(dict.fromkeys(variable_of.values()))
+        self.pathways: tuple[str, ...] = tuple(pathway_of[v] for v in self.variables)
+        self._variable_of = variable_of
+        self._groups = self._indicator(
+            [variable_of[f] for f in linear_column_features(self._encoding)]
+        )
+        self._raw_features = [
+            *self._encoding["numbers"],
+            *(f for f, _ in level_columns(self._encoding)),
+        ]
+        self._booster_groups = np.vstack(
+            [
+                self._indicator([variable_of[f] for f in self._raw_features]),
+                np.zeros(len(self.variables)),
+            ]
+        )
+
+    @cached_property
+    def _together(self) -> Ensemble:
+        """The model and its fold models; joined when first asked for an interval."""
+        return Ensemble(self._with_folds)
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], *, threads: int = 1) -> "RiskModel":
+        """Build from the content of the files.
+
+        Parameters
+        ----------
+        files : mapping of str to bytes
+            File name -> content, as written by `files`; further files are ignored.
+        threads : int
+            Threads to answer with.
+
+        Returns
+        -------
+        RiskModel
+            The model that wrote them.
+
+        Raises
+        ------
+        KeyError
+            If a file is missing.
+        InferenceError
+            If the files are of another format.
+        """
+        model = json.loads(files["model.json"])
+        boosters = [files[name] for name in booster_files(model)]
+        return cls(json.loads(files["contract.json"]), model, boosters, threads=threads)
+
+    @classmethod
+    def from_directory(cls, directory: str | Path, *, threads: int = 1) -> "RiskModel":
+        """Build from a bundle's directory; otherwise as `from_files`."""
+        wanted = [p for p in Path(directory).iterdir() if p.suffix in {".json", ".ubj"}]
+        return cls.from_files({p.name: p.read_bytes() for p in wanted}, threads=threads)
+
+    def files(self) -> dict[str, bytes]:
+        """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient."""
+        out = {"contract.json": _canonical(self.contract), "model.json": _canonical(self._model)}
+        return out | dict(zip(booster_files(self._model), self._boosters, strict=True))
+
+    def with_contract(self, **changes: Any) -> "RiskModel":
+        """Return the same model under a contract with the given entries replaced."""
+        return RiskModel(
+            {**self.contract, **changes},
+            self._model,
+            self._boosters,
+            threads=self._encoding["threads"],
+        )
+
+    def with_threads(self, threads: int) -> "RiskModel":
+        """Return the same model answering with so many threads; numbers do not change."""
+        return RiskModel(self.contract, self._model, self._boosters, threads=threads)
+
+    def part(self, linear_weight: float) -> "RiskModel":
+        """Return the model with only its linear (1) or boosted (0) part, without an interval."""
+        main = {**self._model["main"], "linear_weight": linear_weight}
+        return RiskModel(
+            self.contract,
+            {**self._model, "main": main, "folds": [], "competing": None},
+            self._boosters[:1],
+            threads=self._encoding["threads"],
+        )
+
+    def _indicator(self, names: Sequence[str]) -> np.ndarray:
+        """Return the 0/1 matrix that sums columns into variables."""
+        return np.array([[float(name == v) for v in self.variables] for name in names])
+
+    def horizons(self, horizons_days: ArrayLike | None) -> np.ndarray:
+        """Return the horizons asked for, or the default ones.
+
+        Parameters
+        ----------
+        horizons_days : array-like of float, shape (n_horizons,), or None
+            Days from time zero.
+
+        Returns
+        -------
+        ndarray of float, shape (n_horizons,)
+            In the order asked.
+
+        Raises
+        ------
+        InferenceError
+            If there is none, or one lies outside the model's range.
+        """
+        return asked_days(self.contract, horizons_days)
+
+    def predict(
+        self,
+        frame: pd.DataFrame | Table,
+        horizons_days: ArrayLike | None = None,
+        *,
+        explain: bool = False,
+        interval: bool = True,
+    ) -> Prediction:
+        """Return risks, intervals, refusals and, if asked, contributions.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...), or Table
+            The model's feature columns in canonical units, NaN or None where not measured; further
+            columns are read only to guard (`age`, `pregnant`, ...) or to identify (`patient_id`).
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            Days from time zero; the model's default horizons if not given.
+        explain : bool
+            Whether to compute contributions.
+        interval : bool
+            Whether to compute the interval.
+
+        Returns
+        -------
+        Prediction
+            Refused patients hold NaN.
+
+        Raises
+        ------
+        InferenceError
+            If a feature column is missing, a number is infinite, or a horizon lies outside the
+            model's range.
+        """
+        days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
+        raw = self._raw(table)
+        return self._prediction(table, raw, self._course(raw, days, interval), explain)
+
+    def predict_with_curve(
+        self,
+        frame: pd.DataFrame | Table,
+        horizons_days: ArrayLike | None = None,
+        *,
+        explain: bool = False,
+    ) -> tuple[Prediction, Curve]:
+        """Return what `predict` returns, and the risk over the model's whole grid of days.
+
+        Parameters and errors are those of `predict`; both take hardly longer than one.
+
+        Returns
+        -------
+        tuple of Prediction and Curve
+        """
+        days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
+        raw, grid = self._raw(table), np.asarray(self.contract["grid_days"], dtype=float)
+        course = self._course(raw, np.concatenate([days, grid]), True)
+        h = len(days)
+        return self._prediction(table, raw, course.at(slice(h)), explain), course.at(
+            slice(h, None)
+        ).curve()
+
+    def _course(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> Course:
+        """Return what is predicted at the days, of every patient."""
+        parts = self._together if interval else self._alone
+        at = grid_days(self.contract["grid_days"], days)
+        width = IntervalWidth.of(self.contract, days)
+        eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, width)
+        rival = self._competing_part
+        beside = None if rival is None else competing_risk(rival, raw, at, eta)
+        return Course(days, eta, adjustment, low, high, self.cohort_risk(days), beside)
+
+    def _prediction(
+        self, table: Table, raw: np.ndarray, course: Course, explain: bool
+    ) -> Prediction:
+        days, eta, adjustment, low, high, cohort_risk, beside = course
+        measured = self._measured(raw)
+        verdicts = guard(self.contract, table, raw, measured, self.variables)
+        base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
+        gain = points_per_log_odds(eta, base)
+        adjustment_points, log_odds, points = adjustment * gain, None, None
+        if explain:
+            total, groups = eta - adjustment - base, (self._groups, self._booster_groups)
+            log_odds = contributions(self._main, raw, days, total, *groups)
+            points = log_odds * gain[..., None]
+        refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
+        for values in (eta, adjustment, low, high, beside, log_odds, points, adjustment_points):
+            if values is not None:
+                values[refused] = np.nan
+        return Prediction(
+            horizons_days=days,
+            risk=expit(eta),
+            risk_low=expit(low),
+            risk_high=expit(high),
+            baseline_risk=expit(base),
+            cohort_risk=cohort_risk,
+            competing_risk=beside,
+            base_log_odds=base,
+            monotone_adjustment=adjustment,
+            outcome=self.contract["outcome"],
+            variables=self.variables,
+            pathways=self.pathways,
+            measured=measured,
+            log_odds=log_odds,
+            points=points,
+            adjustment_points=adjustment_points,
+            status=verdicts.status,
+            refusals=verdicts.refusals,
+            warnings=verdicts.warnings,
+        )
+
+    def risk(self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None) -> np.ndarray:
+        """Return the risk alone, of every patient, refused or not: for evaluation.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...)
+            As for `predict`.
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons)
+            In [0, 1], higher is riskier.
+
+        Raises
+        ------
+        InferenceError
+            As `predict`.
+        """
+        raw = self._raw(asked_table(self.contract, frame))
+        return expit(self._course(raw, self.horizons(horizons_days), False).log_odds)
+
+    def competing_risk(
+        self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
+    ) -> np.ndarray | None:
+        """Return the risk that the competing event comes first, of every patient, refused or not.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...)
+            As for `predict`.
+        horizons_days : array-like of float, shape (n_horizons,), optional
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons), or None
+            In [0, 1], at most one minus the risk, which it never alters; None where nothing
+            competes or too few patients had it to learn from.
+
+        Raises
+        ------
+        InferenceError
+            As `predict`.
+        """
+        raw = self._raw(asked_table(self.contract, frame))
+        return self._course(raw, self.horizons(horizons_days), False).competing_risk
+
+    def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
+        """Return the training cohort's mean risk at each horizon, interpolated in log days."""
+        grid = np.log(np.asarray(self.contract["grid_days"], dtype=float))
+        days = np.log(self.horizons(horizons_days))
+        return np.asarray(np.interp(days, grid, self.contract["cohort_risk"]))
+
+    def _raw(self, table: Table) -> np.ndarray:
+        """Return the matrix that both parts read."""
+        raw = raw_matrix(table, self._encoding)
+        if np.isinf(raw).any():
+            raise InferenceError("numbers must be finite; make what was not measured NaN.")
+        return raw
+
+    def _measured(self, raw: np.ndarray) -> np.ndarray:
+        """Return whether each variable has a value, (n, v); a limit flag alone is none."""
+        counts = np.array(
+            [not name.endswith("__below") for name in self._raw_features], dtype=float
+        )
+        present = ~np.isnan(raw) * counts
+        return np.asarray(present @ self._booster_groups[:-1] > 0)
+
+
+def _canonical(value: Any) -> bytes:
+    """Return JSON that is the same for the same content."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,1 @@
+"""Whether risks agree with observed frequencies, and how stable they are."""

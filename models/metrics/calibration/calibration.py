@@ -1,0 +1,366 @@
+"""Whether of 100 patients given a risk of 20 % about 20 have the event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+from models.metrics.known_outcome import KnownOutcome
+
+__all__ = [
+    "RISK_FLOOR",
+    "CalibrationError",
+    "calibration_error",
+    "calibration_intercept",
+    "calibration_slope",
+    "log_odds",
+    "oe_ratio",
+    "smoothed_risk",
+]
+
+RISK_FLOOR = 1e-6
+"""Risks are kept this far from 0 and 1 before their log-odds are taken."""
+
+KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
+"""Where the calibration curve may bend: Harrell's four knots, in quantiles of the log-odds."""
+
+_MAX_STEPS = 30
+# In log-odds, in the first step; half as much again in each next one.
+_LONGEST_MOVE = 5.0
+# In log-odds. Convergence is quadratic: after a step this small the error is about 1e-8.
+_TOLERANCE = 1e-4
+# Of the score equations, per patient: what is left of them when only far tails still move.
+_FLAT = 1e-8
+_SINGULAR = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationError:
+    """Mean (`ici`), median (`e50`) and 90th percentile (`e90`) of |observed - predicted| risk."""
+
+    ici: NDArray[np.float64]
+    e50: NDArray[np.float64]
+    e90: NDArray[np.float64]
+
+
+def log_odds(risk: ArrayLike) -> NDArray[np.float64]:
+    """Return the log-odds of risks, those nearer than `RISK_FLOOR` to 0 or 1 moved to it.
+
+    Parameters
+    ----------
+    risk : array-like of float
+        Probabilities.
+
+    Returns
+    -------
+    ndarray of float, shape of `risk`
+        From -13.8 to 13.8.
+
+    Examples
+    --------
+    >>> log_odds([0.0, 0.5]).round(2)
+    array([-13.82,   0.  ])
+    """
+    odds: NDArray[np.float64] = logit(np.clip(np.asarray(risk, float), RISK_FLOOR, 1 - RISK_FLOOR))
+    return odds
+
+
+def oe_ratio(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
+    r"""Return the ratio of observed to expected events at the horizon.
+
+    Best at 1. Above 1 the risks are too low on average, below 1 too high.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Predicted probability of the event by the horizon, in [0, 1].
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        Infinite where every risk is 0.
+
+    Notes
+    -----
+    Aalen-Johansen estimate (Kaplan-Meier without competing events) over the mean risk of all
+    patients, those lost before the horizon included [1]_.
+
+    References
+    ----------
+    .. [1] van Geloven et al. BMJ 377 (2022) e069249. doi:10.1136/bmj-2021-069249
+
+    Examples
+    --------
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 8, 20, 30], [1, 1, 0, 0], horizon_days=10)
+    >>> oe_ratio(outcome, [0.6, 0.3, 0.4, 0.3])
+    np.float64(1.25)
+    """
+    expected = np.asarray(risk, dtype=np.float64) @ outcome.count / outcome.count.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: NDArray[np.float64] = outcome.event_rate / expected
+    return ratio
+
+
+def calibration_intercept(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
+    r"""Return the calibration intercept (calibration in the large) in log-odds.
+
+    Best at 0. Above 0 the risks are too low on average, below 0 too high.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Predicted probability of the event by the horizon, in [0, 1].
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        NaN where nobody has, or everybody has, the event.
+
+    Notes
+    -----
+    The a of :math:`\mathrm{logit} P(y = 1) = a + \mathrm{logit}(r)`, a logistic regression weighted
+    for censoring; the slope is held at 1 [1]_.
+
+    References
+    ----------
+    .. [1] van Calster et al. BMC Med 17 (2019) 230. doi:10.1186/s12916-019-1466-7
+
+    Examples
+    --------
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 8, 20, 30], [1, 1, 0, 0], horizon_days=10)
+    >>> calibration_intercept(outcome, [0.2, 0.2, 0.2, 0.2]).round(4)  # log 4
+    np.float64(1.3863)
+    """
+    odds = log_odds(risk)
+    coefficients, settled = _logistic(np.ones((len(odds), 1)), outcome, offset=odds)
+    return np.where(settled, coefficients[0], np.nan)[()]
+
+
+def calibration_slope(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
+    r"""Return the calibration slope.
+
+    Best at 1. Below 1 the risks are too extreme (overfitting), above 1 not extreme enough.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Predicted probability of the event by the horizon, in [0, 1].
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        NaN where risk separates those with the event from the others, or is the same for all.
+
+    Notes
+    -----
+    The b of :math:`\mathrm{logit} P(y = 1) = a + b\,\mathrm{logit}(r)`, a logistic regression
+    weighted for censoring [1]_.
+
+    References
+    ----------
+    .. [1] van Calster et al. BMC Med 17 (2019) 230. doi:10.1186/s12916-019-1466-7
+
+    Examples
+    --------
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 8, 20, 30, 6, 40], [1, 1, 0, 0, 1, 0], horizon_days=10)
+    >>> calibration_slope(outcome, [0.6, 0.3, 0.4, 0.1, 0.7, 0.5]).round(3)
+    np.float64(1.405)
+    """
+    odds = log_odds(risk)
+    design = np.column_stack([np.ones(len(odds)), odds])
+    coefficients, settled = _logistic(design, outcome, identity=1)
+    return np.where(settled, coefficients[1], np.nan)[()]
+
+
+def smoothed_risk(
+    outcome: KnownOutcome, risk: ArrayLike, at_risk: ArrayLike
+) -> NDArray[np.float64]:
+    r"""Return the observed risk among patients given each predicted risk: the calibration curve.
+
+    Best on the diagonal.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Predicted probability of the event by the horizon, in [0, 1].
+    at_risk : array-like of float, shape (n_points,)
+        Predicted risks at which the curve is wanted.
+
+    Returns
+    -------
+    ndarray of float, shape (n_points,) or (n_points, n_resamples)
+        NaN where no curve fits; a step where risk separates the outcomes.
+
+    Notes
+    -----
+    A logistic regression weighted for censoring on a restricted cubic spline of the log-odds of
+    risk with four knots (`KNOT_QUANTILES`), after [1]_, whose regression model for the hazard it
+    replaces by one for the risk at the horizon, so that it serves competing events as well. Equal
+    knots are merged; with fewer than three the curve is a straight line in log-odds, and with one
+    risk for all it is flat.
+
+    References
+    ----------
+    .. [1] Austin, Harrell & van Klaveren. Stat Med 39 (2020) 2714-2742. doi:10.1002/sim.8570
+
+    Examples
+    --------
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 8, 20, 30], [1, 1, 0, 0], horizon_days=10)
+    >>> smoothed_risk(outcome, [0.2, 0.2, 0.2, 0.2], [0.2]).round(4)
+    array([0.5])
+    """
+    odds = log_odds(risk)
+    knots = np.unique(np.quantile(odds, KNOT_QUANTILES))
+    n_terms = None if np.ptp(odds) > 0 else 1
+    design = _spline(odds, knots)[:, :n_terms]
+    coefficients, _ = _logistic(design, outcome, identity=None if n_terms else 1)
+    curve: NDArray[np.float64] = expit(
+        np.tensordot(
+            _spline(log_odds(at_risk), knots)[:, :n_terms],
+            coefficients,
+            axes=1,
+        )
+    )
+    return curve
+
+
+def calibration_error(outcome: KnownOutcome, risk: ArrayLike) -> CalibrationError:
+    r"""Return the mean, median and 90th percentile of the distance to the calibration curve.
+
+    Lower is better; 0 is perfect. On the scale of risk. A curve fitted to few events wanders, so
+    these are above 0 even for true risks, and more so in resamples (`evaluate` on its intervals).
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Predicted probability of the event by the horizon, in [0, 1].
+
+    Returns
+    -------
+    CalibrationError
+        `ici`, `e50`, `e90`: each a float, or an ndarray of shape (n_resamples,).
+
+    Notes
+    -----
+    :math:`|\hat o(r_i) - r_i|` over all patients, with the curve of `smoothed_risk` [1]_. Quantiles
+    are linearly interpolated (R type 7).
+
+    References
+    ----------
+    .. [1] Austin & Steyerberg. Stat Med 38 (2019) 4051-4065. doi:10.1002/sim.8281
+
+    Examples
+    --------
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 8, 20, 30], [1, 1, 0, 0], horizon_days=10)
+    >>> calibration_error(outcome, [0.2, 0.2, 0.2, 0.2]).ici.round(4)
+    np.float64(0.3)
+    """
+    predicted = np.asarray(risk, dtype=np.float64)
+    curve = smoothed_risk(outcome, predicted, predicted)
+    distance = np.abs(curve.T - predicted).T
+    mean = (distance * outcome.count).sum(axis=0) / outcome.count.sum(axis=0)
+    order = np.argsort(distance, axis=0)
+    distance = np.take_along_axis(distance, order, axis=0)
+    passed = np.cumsum(np.take_along_axis(outcome.count, order, axis=0), axis=0)
+    e50, e90 = (_quantile(distance, passed, level) for level in (0.5, 0.9))
+    return CalibrationError(mean, e50, e90)
+
+
+def _quantile(
+    ascending: NDArray[np.float64], passed: NDArray[np.float64], level: float
+) -> NDArray[np.float64]:
+    """Return a quantile of values repeated as often as `passed` (cumulative) counts them."""
+    position = level * (passed[-1] - 1)
+    below = np.floor(position)
+    ends = [
+        np.take_along_axis(ascending, np.argmax(passed > at, axis=0)[None], axis=0)[0]
+        for at in (below, np.ceil(position))
+    ]
+    quantile: NDArray[np.float64] = ends[0] + (position - below) * (ends[1] - ends[0])
+    return quantile
+
+
+def _spline(odds: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return intercept, linear and restricted cubic terms, the latter scaled as in R's rms."""
+    columns = [np.ones(len(odds)), odds]
+    for knot in knots[:-2] if len(knots) > 2 else ():
+        cubes = [np.maximum(odds - at, 0) ** 3 for at in (knot, knots[-2], knots[-1])]
+        gap = knots[-1] - knots[-2]
+        tail = (cubes[1] * (knots[-1] - knot) - cubes[2] * (knots[-2] - knot)) / gap
+        columns.append((cubes[0] - tail) / (knots[-1] - knots[0]) ** 2)
+    return np.column_stack(columns)
+
+
+def _logistic(
+    design: NDArray[np.float64],
+    outcome: KnownOutcome,
+    *,
+    offset: NDArray[np.float64] | None = None,
+    identity: int | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return weighted logistic coefficients, one column per resample, and whether they settled.
+
+    Newton's method from "observed = predicted": coefficient 1 at column `identity`, else 0. Where
+    risk separates part of the patients by outcome some coefficients grow without end, while the
+    fitted risks do settle; what fits nothing is NaN.
+    """
+    n_patients, n_terms = design.shape
+    weight = outcome.weight.reshape(n_patients, -1)
+    events = design.T @ (weight.T * outcome.happened).T
+    products = (design[:, :, None] * design[:, None, :]).reshape(n_patients, -1)
+    beta = np.zeros((n_terms, weight.shape[1]))
+    if identity is not None:
+        beta[identity] = 1.0
+    margin = design @ beta + (0.0 if offset is None else offset[:, None])
+    settled = stationary = np.zeros(weight.shape[1], dtype=bool)
+    for step_number in range(_MAX_STEPS):
+        mean = expit(margin)
+        expected = weight * mean
+        gradient = events - design.T @ expected
+        curvature = (products.T @ (expected * (1 - mean))).T
+        step, unique = _solve(curvature.reshape(-1, n_terms, n_terms), gradient.T)
+        move = design @ step.T
+        largest = np.abs(move).max(axis=0)
+        # Unbounded, the first steps overshoot where risks are far too extreme; bounded for ever,
+        # a curve that is steep in a tail takes hundreds.
+        longest = _LONGEST_MOVE * 1.5**step_number
+        damping = longest / np.maximum(largest, longest)
+        beta += damping * step.T
+        margin += damping * move
+        stationary = np.abs(gradient).max(axis=0) <= _FLAT * weight.sum(axis=0)
+        settled = unique & (largest <= _TOLERANCE)
+        if (settled | stationary).all():
+            break
+    beta[:, ~(settled | stationary)] = np.nan
+    shape = outcome.weight.shape[1:]
+    return beta.reshape(n_terms, *shape), settled.reshape(shape)
+
+
+def _solve(
+    curvature: NDArray[np.float64], gradient: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the shortest Newton steps, and where they are the only ones."""
+    scale = np.sqrt(np.einsum("bii->bi", curvature) + np.finfo(float).tiny)
+    scaled = curvature / (scale[:, :, None] * scale[:, None, :])
+    smallest = np.linalg.eigvalsh(scaled)[:, 0]
+    inverse = np.linalg.pinv(scaled, rcond=_SINGULAR, hermitian=True)
+    step = np.einsum("bij,bj->bi", inverse, gradient / scale) / scale
+    return step, smallest > _SINGULAR

@@ -1,0 +1,1 @@
+"""Comparing two sets of risks: paired changes, net benefit, nested models."""

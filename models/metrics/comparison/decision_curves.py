@@ -1,0 +1,116 @@
+"""Net benefit by threshold of acting on two models, on everybody and on nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.metrics.comparison.net_benefit import net_benefit, net_benefit_of_all
+from models.metrics.intervals import Interval, bootstrap_interval, widened_for_folds
+from models.metrics.known_outcome import known_outcome
+
+__all__ = ["DecisionComparison", "decision_comparison"]
+
+MOST_RESAMPLES = 200
+"""Pointwise bands need no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionComparison:
+    """Net true positives per patient by threshold; acting on nobody is 0.
+
+    Parameters
+    ----------
+    horizon_days : float
+    thresholds : ndarray of float, shape (n_thresholds,)
+    first, second, gain : Interval
+        Of the two models, and of the second minus the first; pointwise 95 % intervals.
+    treat_all : ndarray of float, shape (n_thresholds,)
+    """
+
+    horizon_days: float
+    thresholds: NDArray[np.float64]
+    first: Interval
+    second: Interval
+    gain: Interval
+    treat_all: NDArray[np.float64]
+
+    def as_json(self, names: tuple[str, str]) -> dict[str, Any]:
+        """Return the curves as lists, those of the two models under names."""
+        curves = {names[0]: self.first, names[1]: self.second, "gain": self.gain}
+        return {
+            "horizon_days": self.horizon_days,
+            "thresholds": self.thresholds.tolist(),
+            "treat_all": self.treat_all.tolist(),
+            **{
+                name: {end: getattr(curve, end).tolist() for end in ("estimate", "low", "high")}
+                for name, curve in curves.items()
+            },
+        }
+
+
+def decision_comparison(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    horizon_days: float,
+    n_bootstrap: int = MOST_RESAMPLES,
+    random_state: int = 0,
+    groups: ArrayLike | None = None,
+    folds: int = 1,
+) -> DecisionComparison:
+    """Return net benefit over the thresholds at which the models treat some but not all.
+
+    Higher is better. Weighted for censoring; a competing event by the horizon is a false positive.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_stays,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_stays,)
+        0 censored, 1 the outcome, 2 the competing event.
+    first, second : array-like of float, shape (n_stays,)
+        Predicted probability of the outcome by the horizon.
+    horizon_days : float
+        Days from time zero.
+    n_bootstrap : int
+        Resamples of patients; at most `MOST_RESAMPLES` are drawn.
+    random_state : int
+        Seed of the resamples.
+    groups : array-like, shape (n_stays,), optional
+        Patient of each stay, resampled together.
+    folds : int
+        As of `widened_for_folds`.
+
+    Returns
+    -------
+    DecisionComparison
+        From 1 % to the 99th percentile of risk, in steps of about 1 %.
+    """
+    risks = [np.asarray(risk, dtype=np.float64) for risk in (first, second)]
+    highest = float(np.clip(np.quantile(np.concatenate(risks), 0.99), 0.05, 0.99))
+    thresholds = np.linspace(0.01, highest, max(int(100 * highest), 5))
+
+    def curves(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        outcome = known_outcome(time_days, event, horizon_days, counts=counts)
+        nets = [net_benefit(outcome, risk, thresholds) for risk in risks]
+        return np.stack([*nets, nets[1] - nets[0]])
+
+    found = bootstrap_interval(
+        curves,
+        len(risks[0]),
+        n_resamples=min(n_bootstrap, MOST_RESAMPLES),
+        random_state=random_state,
+        groups=groups,
+    )
+    found = widened_for_folds(found, folds)
+    of_first, of_second, gain = (
+        Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)
+    )
+    treat_all = net_benefit_of_all(known_outcome(time_days, event, horizon_days), thresholds)
+    return DecisionComparison(float(horizon_days), thresholds, of_first, of_second, gain, treat_all)

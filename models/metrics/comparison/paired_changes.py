@@ -1,0 +1,313 @@
+"""What a panel of markers adds to the other variables, judged on out-of-fold risks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.censoring import CensoringDistribution
+from models.metrics.comparison.net_benefit import net_benefit
+from models.metrics.comparison.reclassification import idi, nri_continuous
+from models.metrics.discrimination.ranking import auroc
+from models.metrics.intervals import Interval, bootstrap_interval, widened_for_folds
+from models.metrics.known_outcome import KnownOutcome, known_outcome
+from models.metrics.overall.brier import brier, ipa
+
+__all__ = [
+    "MARGIN",
+    "Change",
+    "OutOfFold",
+    "Verdict",
+    "auroc_within_folds",
+    "paired_changes",
+    "verdict",
+]
+
+MARGIN = 0.01
+"""A change in the area under the curve up to this is taken to be of no use."""
+
+Verdict = Literal["adds", "adds no more than 0.01", "inconclusive"]
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Risks of patients from models that never saw them.
+
+    Parameters
+    ----------
+    risk : mapping of str to ndarray of float, shape (n_stays, n_horizons)
+        Model -> risk by each horizon.
+    fold : ndarray of int, shape (n_stays,)
+        Fold in which a stay was held out; the same for every model. One fold for all says that the
+        models learned from other patients.
+    horizons_days : tuple of float
+    """
+
+    risk: Mapping[str, _Floats]
+    fold: NDArray[np.int64]
+    horizons_days: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric without and with a panel, and the change, with-minus-without, with its interval.
+
+    Parameters
+    ----------
+    metric : str
+        `auroc`, `ipa`, `brier` and `net_benefit`; and the secondary `idi` and `nri_continuous`,
+        which are changes themselves, so that `without` and `with_panel` are NaN.
+    horizon_days : float
+    threshold : float or None
+        Of `net_benefit`.
+    without, with_panel : float
+    change, low, high : float
+        95 % paired bootstrap interval by patient.
+    secondary : bool
+    """
+
+    metric: str
+    horizon_days: float
+    threshold: float | None
+    without: float
+    with_panel: float
+    change: float
+    low: float
+    high: float
+    secondary: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the change as a mapping; null stands for NaN."""
+        values = {
+            name: getattr(self, name) for name in ("without", "with_panel", "change", "low", "high")
+        }
+        return {
+            "metric": self.metric,
+            "horizon_days": self.horizon_days,
+            "threshold": self.threshold,
+            **{name: None if np.isnan(value) else value for name, value in values.items()},
+            "secondary": self.secondary,
+        }
+
+
+def verdict(low: float, high: float) -> Verdict:
+    """Return what the interval of a change in the area under the curve allows to say.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval; NaN where there is none.
+
+    Returns
+    -------
+    {"adds", "adds no more than 0.01", "inconclusive"}
+        The second wherever the whole interval lies at or below `MARGIN`, even if it lies above 0: a
+        gain that is sure and of no use is of no use.
+
+    Examples
+    --------
+    >>> verdict(0.004, 0.03), verdict(-0.004, 0.008), verdict(-0.004, 0.03)
+    ('adds', 'adds no more than 0.01', 'inconclusive')
+    """
+    if high <= MARGIN:
+        return "adds no more than 0.01"
+    return "adds" if low > 0 else "inconclusive"
+
+
+def auroc_within_folds(
+    outcome: KnownOutcome, risk: ArrayLike, fold: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    r"""Return the area under the curve over pairs of patients held out together.
+
+    Higher is better; 0.5 is chance. Risks of different folds come from different models, and are
+    not compared.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Out-of-fold risk by the horizon.
+    fold : ndarray of int, shape (n_patients,)
+        Fold in which each patient was held out.
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        NaN where no two patients can be compared.
+
+    Notes
+    -----
+    The folds' areas, each weighted by its pairs [1]_.
+
+    References
+    ----------
+    .. [1] LeDell, Petersen & van der Laan. Electron J Stat 9 (2015) 1583-1607.
+       doi:10.1214/15-EJS1035
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 20, 8, 30], [1, 0, 1, 0], horizon_days=10)
+    >>> auroc_within_folds(outcome, [0.6, 0.5, 0.2, 0.1], np.array([0, 0, 1, 1]))
+    np.float64(1.0)
+    """
+    score = np.asarray(risk, dtype=np.float64)
+    concordant = pairs = np.zeros(outcome.weight.shape[1:])
+    for k in np.unique(fold):
+        rows = fold == k
+        part = KnownOutcome(outcome.happened[rows], outcome.weight[rows], outcome.count[rows])
+        both = (part.happened @ part.weight) * (~part.happened @ part.weight)
+        concordant = concordant + np.where(both > 0, both * auroc(part, score[rows]), 0.0)
+        pairs = pairs + both
+    with np.errstate(invalid="ignore"):
+        area: NDArray[np.float64] = concordant / pairs
+    return area
+
+
+def paired_changes(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    out_of_fold: OutOfFold,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    thresholds: Sequence[float],
+    n_bootstrap: int,
+    random_state: int = 0,
+    groups: ArrayLike | None = None,
+) -> list[list[Change]]:
+    r"""Return every change between two models, all on the same resamples of patients.
+
+    Parameters
+    ----------
+    time_days : array-like of float, shape (n_stays,)
+        Time to the first event or to censoring.
+    event : array-like of int, shape (n_stays,)
+        0 censored, 1 the outcome, 2 the competing event.
+    out_of_fold : OutOfFold
+        Risks of every model in `pairs`.
+    pairs : sequence of (str, str)
+        Model without the panel, model with it.
+    thresholds : sequence of float
+        Of the net benefit, strictly between 0 and 1.
+    n_bootstrap : int
+        Resamples of patients.
+    random_state : int
+        Seed of the resamples.
+    groups : array-like, shape (n_stays,), optional
+        Patient of each stay, resampled together.
+
+    Returns
+    -------
+    list of list of Change
+        For each pair: at each horizon `auroc`, `ipa`, `brier`, `net_benefit` at each threshold, and
+        the secondary `idi` and `nri_continuous`.
+
+    Notes
+    -----
+    Patients are resampled, each with the out-of-fold risks of both models, so that what the models
+    share cancels. That is the variance of K folds whose models did not depend on each other, and of
+    those in hand: it leaves out what another draw of the training patients would have changed. So
+    the ends are moved away from the estimate by :math:`\sqrt{1 + K / (K - 1)}`, the correction of
+    Nadeau and Bengio [1]_ for folds whose held-out patients are 1/(K - 1) of the trained ones. The
+    interval is then one for the true change of the pair fitted on all patients, and a cautious one;
+    `tests/benchmark/added_value_study.py` measures its coverage.
+
+    References
+    ----------
+    .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
+    """
+    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
+    models = list(dict.fromkeys(name for pair in pairs for name in pair))
+
+    def statistic(counts: _Floats | None) -> _Floats:
+        censoring = CensoringDistribution.fit(time, kind, counts=counts)
+        rows = []
+        for column, days in enumerate(out_of_fold.horizons_days):
+            outcome = known_outcome(time, kind, days, counts=counts, censoring=censoring)
+            rows.append(_at_horizon(outcome, out_of_fold, column, models, pairs, thresholds))
+        return np.concatenate(rows)
+
+    found = bootstrap_interval(
+        statistic, len(time), n_resamples=n_bootstrap, random_state=random_state, groups=groups
+    )
+    wider = widened_for_folds(found, len(np.unique(out_of_fold.fold)))
+    return _as_changes(wider, out_of_fold.horizons_days, models, pairs, thresholds)
+
+
+def _at_horizon(
+    outcome: KnownOutcome,
+    out_of_fold: OutOfFold,
+    column: int,
+    models: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    thresholds: Sequence[float],
+) -> _Floats:
+    """Return the metrics of all models, their changes in all pairs, then the secondary ones."""
+    risks = {name: out_of_fold.risk[name][:, column] for name in models}
+    metrics = {
+        name: np.stack(
+            [
+                auroc_within_folds(outcome, risk, out_of_fold.fold),
+                ipa(outcome, risk),
+                brier(outcome, risk),
+                *net_benefit(outcome, risk, thresholds),
+            ]
+        )
+        for name, risk in risks.items()
+    }
+    changes = [metrics[panel] - metrics[without] for without, panel in pairs]
+    secondary = [
+        np.stack([function(outcome, risks[without], risks[panel])])
+        for without, panel in pairs
+        for function in (idi, nri_continuous)
+    ]
+    return np.concatenate([*(metrics[name] for name in models), *changes, *secondary])
+
+
+def _as_changes(
+    found: Interval,
+    horizons_days: Sequence[float],
+    models: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    thresholds: Sequence[float],
+) -> list[list[Change]]:
+    """Return the rows of the bootstrap under their names."""
+    keys: list[tuple[str, float | None]] = [("auroc", None), ("ipa", None), ("brier", None)]
+    keys += [("net_benefit", threshold) for threshold in thresholds]
+    width = len(keys)
+    by_horizon = len(found.estimate) // len(horizons_days)
+    changes: list[list[Change]] = [[] for _ in pairs]
+    for number, days in enumerate(horizons_days):
+        start = number * by_horizon
+        first_change = start + width * len(models)
+        first_secondary = first_change + width * len(pairs)
+        for p, pair in enumerate(pairs):
+            levels = [found.estimate[start + width * models.index(name) :][:width] for name in pair]
+            for row, (metric, threshold) in enumerate(keys):
+                at = first_change + width * p + row
+                changes[p].append(
+                    Change(
+                        metric,
+                        days,
+                        threshold,
+                        float(levels[0][row]),
+                        float(levels[1][row]),
+                        *_ends(found, at),
+                    )
+                )
+            for row, metric in enumerate(("idi", "nri_continuous")):
+                ends = _ends(found, first_secondary + 2 * p + row)
+                changes[p].append(Change(metric, days, None, np.nan, np.nan, *ends, secondary=True))
+    return changes
+
+
+def _ends(found: Interval, row: int) -> tuple[float, float, float]:
+    return float(found.estimate[row]), float(found.low[row]), float(found.high[row])

@@ -1,0 +1,1 @@
+"""How well risks and scores rank patients."""

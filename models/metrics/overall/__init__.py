@@ -1,0 +1,1 @@
+"""Calibration and discrimination in one number, and the observed curves behind it."""

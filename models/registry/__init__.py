@@ -1,0 +1,1 @@
+"""Bundles, MLflow models, versions, the gate and tracking."""

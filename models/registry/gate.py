@@ -1,0 +1,204 @@
+"""The gate record: the signed decision without which no version is served as champion.
+
+An MLflow alias can be moved by anyone who may edit the registry, so an alias alone proves nothing.
+The record binds the decision to the bytes of the bundle (`model_sha256`), and the HMAC binds the
+record to whoever holds the key. It is kept as one JSON text, the same in the artifact `gate.json`
+and in the tag of the model version, so that both change together or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from data_schema.errors import GateError, UsageError
+
+__all__ = ["GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
+
+Decision = Literal["promote", "refuse"]
+
+_KEY_VARIABLE = "OSTEON_GATE_KEY"
+_SHORTEST_KEY = 16
+_SIGNATURE = "hmac_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """What was decided about one bundle, on which figures, by whom and when.
+
+    Parameters
+    ----------
+    model_sha256 : str
+        Hash of the bundle that was judged (`models.registry.bundle.bundle_sha256`).
+    cohort_fingerprint : str
+        `Cohort.fingerprint()` of the patients it was judged on.
+    metrics : sequence of mappings
+        Entries of metric, horizon_days, estimate, low, high; None where there is no estimate.
+    decision : {"promote", "refuse"}
+    by : str
+        Who decided.
+    at : str
+        When, as an RFC 3339 time with an offset.
+    """
+
+    model_sha256: str
+    cohort_fingerprint: str
+    metrics: Sequence[Mapping[str, Any]]
+    decision: Decision
+    by: str
+    at: str
+
+
+def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
+    """Return the key that signs gate records, from `OSTEON_GATE_KEY`.
+
+    Parameters
+    ----------
+    environment : mapping of str to str
+        Where to look; the process environment by default.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    UsageError
+        If the variable is missing or shorter than 16 characters.
+    """
+    key = environment.get(_KEY_VARIABLE, "")
+    if len(key) < _SHORTEST_KEY:
+        raise UsageError(
+            f"{_KEY_VARIABLE} must hold a secret of at least {_SHORTEST_KEY} characters; it holds "
+            f"{len(key)}. Make one with "
+            '`python -c "import secrets; print(secrets.token_hex(32))"`.'
+        )
+    return key.encode()
+
+
+def sign(record: GateRecord, key: bytes) -> str:
+    """Return the HMAC-SHA256 of the record's canonical JSON, in hexadecimal.
+
+    Parameters
+    ----------
+    record : GateRecord
+    key : bytes
+        From `gate_key`.
+
+    Returns
+    -------
+    str
+    """
+    text = json.dumps(asdict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def seal(record: GateRecord, key: bytes) -> str:
+    """Return the text of `gate.json`: the record's fields and its signature.
+
+    Parameters
+    ----------
+    record : GateRecord
+    key : bytes
+        From `gate_key`.
+
+    Returns
+    -------
+    str
+    """
+    sealed = asdict(record) | {_SIGNATURE: sign(record, key)}
+    return json.dumps(sealed, sort_keys=True, indent=2, allow_nan=False)
+
+
+def parse(text: str) -> tuple[GateRecord, str]:
+    """Return the record and the signature that a `gate.json` holds, without judging them.
+
+    Parameters
+    ----------
+    text : str
+        What `seal` returned.
+
+    Returns
+    -------
+    record : GateRecord
+    signature : str
+
+    Raises
+    ------
+    GateError
+        If the text is not a gate record.
+    """
+    try:
+        sealed = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
+        sealed = None
+    if not _is_sealed_record(sealed):
+        raise GateError(
+            "The gate record must hold exactly its own fields and a signature; it does not. "
+            "Promote the version again."
+        )
+    signature = sealed.pop(_SIGNATURE)
+    return GateRecord(**sealed), signature
+
+
+def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
+    """Return the record of a `gate.json` that allows this very bundle to be champion.
+
+    Parameters
+    ----------
+    text : str
+        What `seal` returned.
+    key : bytes
+        From `gate_key`.
+    model_sha256 : str
+        The bundle's actual hash, computed from its files.
+
+    Returns
+    -------
+    GateRecord
+
+    Raises
+    ------
+    GateError
+        If the record was altered or signed with another key, speaks of another bundle, or does not
+        say "promote".
+    """
+    record, signature = parse(text)
+    if not hmac.compare_digest(sign(record, key), signature):
+        raise GateError(
+            "The gate record's signature must match; it does not. The record was altered, or "
+            f"signed with another {_KEY_VARIABLE}. Promote the version again."
+        )
+    if record.model_sha256 != model_sha256:
+        raise GateError(
+            "The gate record must speak of the very bundle that is served; it speaks of another. "
+            "Promote the version again."
+        )
+    if record.decision != "promote":
+        raise GateError(
+            'The gate record must say "promote"; it says "refuse". Promote a version that passes.'
+        )
+    return record
+
+
+def _is_sealed_record(sealed: Any) -> bool:
+    """Say whether a JSON value has the shape that `seal` gives."""
+    names = {field.name for field in fields(GateRecord)} | {_SIGNATURE}
+    return (
+        isinstance(sealed, dict)
+        and set(sealed) == names
+        and sealed["decision"] in get_args(Decision)
+        # ASCII only, because compare_digest raises on any other text.
+        and re.fullmatch("[0-9a-f]{64}", str(sealed[_SIGNATURE])) is not None
+    )
+
+
+def _refuse_constant(constant: str) -> None:
+    """Refuse NaN and Infinity, which are not JSON and which canonical JSON cannot hold."""
+    raise ValueError(constant)

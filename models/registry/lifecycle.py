@@ -1,0 +1,398 @@
+"""The MLflow registry as Osteon uses it: every version a checked bundle, every champion signed for.
+
+`register` makes a version and calls it `challenger`; only `promote`, with a gate record, makes one
+`champion`; `load_champion` believes neither the alias nor the files, but the record and the hash.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from data_schema import outcomes
+from data_schema.errors import GateError, OutsideError, UsageError
+from models.inference.risk_model import RiskModel
+from models.registry import gate
+from models.registry.bundle import MODEL_CODE, Bundle, read_bundle
+from models.registry.mlflow_model import BUNDLE_PATH, log_model
+from models.registry.tracking import connect, outside_errors
+from models.registry.versions import (
+    TAG_GATE,
+    TAG_SHA256,
+    Version,
+    aliased_version,
+    find_version,
+    list_models,
+)
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "LoadedModel",
+    "Version",
+    "list_models",
+    "load",
+    "load_champion",
+    "model_name",
+    "promote",
+    "register",
+    "rollback",
+]
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+_VERSION_URI = re.compile(r"models:/(?P<name>[\w.-]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
+_OTHER_URI = re.compile(r"models:/m-\w+|runs:/(?P<run_id>\w+)/[\w./-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model whose files were checked, and what it is known by.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+    sha256 : str
+        Hash of its bundle, computed from the files.
+    name : str
+        Registered name, which is also the contract's.
+    version, alias, run_id : str or None
+        As far as it was asked for by them; a bundle in a directory has none.
+    model_code : bytes
+        Its bundle's copy of the code, for whoever writes the bundle again.
+    gate_text : str or None
+        Text of the gate record that was found to allow it.
+    """
+
+    risk_model: RiskModel
+    sha256: str
+    name: str
+    version: str | None = None
+    alias: str | None = None
+    run_id: str | None = None
+    model_code: bytes = field(default=b"", repr=False)
+    gate_text: str | None = field(default=None, repr=False)
+
+
+def model_name(outcome: str, *, dataset: str = "", simulated: bool = False) -> str:
+    """Return the name a model of this outcome, learned from these patients, registers under.
+
+    Parameters
+    ----------
+    outcome : str
+        Name of the outcome.
+    dataset : str
+        Name of the public data set; empty for a user's own cohort.
+    simulated : bool
+        Whether the patients are simulated.
+
+    Returns
+    -------
+    str
+        The outcome's reserved name for a user's own real cohort, `osteon-<outcome>-<dataset>` else.
+
+    Raises
+    ------
+    UsageError
+        If a user's own cohort has an outcome that Osteon does not define, or the name would be one
+        that is reserved for other patients.
+    """
+    source = dataset or ("simulated" if simulated else "")
+    if not source:
+        return outcomes.outcome(outcome).reserved_model
+    name = f"osteon-{outcome}-{source}"
+    if name in outcomes.RESERVED_MODEL_NAMES:
+        raise UsageError(
+            f"{name} is reserved for a user's own cohort; a data set must not use it. "
+            "Rename the data set."
+        )
+    return name
+
+
+def register(
+    risk_model: RiskModel,
+    *,
+    run_id: str,
+    dataset: str = "",
+    purpose: Literal["training", "checks only"] = "training",
+) -> Version:
+    """Log a risk model to its run, register it as a new version and call that the challenger.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+    run_id : str
+        The MLflow run that trained it.
+    dataset : str
+        Name of the public data set it learned from; empty for a user's own cohort.
+    purpose : {"training", "checks only"}
+        What that data set is good for.
+
+    Returns
+    -------
+    Version
+
+    Raises
+    ------
+    UsageError
+        If the data set is for checks only, or the contract's name is not the one that `model_name`
+        gives: a reserved name belongs to a user's own cohort at that estimand.
+    OutsideError
+        If the registry fails.
+    """
+    contract = risk_model.contract
+    if purpose != "training":
+        raise UsageError(
+            f"{dataset} must not become a registered model; it is a data set for checks only. "
+            "Its outcome is not the one that it resembles."
+        )
+    name = model_name(contract["outcome"], dataset=dataset, simulated=contract["simulated"])
+    if contract["name"] != name:
+        raise UsageError(
+            f"The model must register as {name}; its contract says {contract['name']}. "
+            "Fit it with that name."
+        )
+    model_id, sha256 = log_model(risk_model, run_id=run_id)
+    tags = {
+        TAG_SHA256: sha256,
+        "osteon.outcome": contract["outcome"],
+        "osteon.population": contract["population"],
+        "osteon.simulated": str(contract["simulated"]).lower(),
+    }
+    client = connect().MlflowClient()
+    with outside_errors():
+        _ensure_registered(client, name)
+        created = client.create_model_version(
+            name, f"models:/{model_id}", run_id=run_id, model_id=model_id, tags=tags
+        )
+        client.set_registered_model_alias(name, CHALLENGER, created.version)
+    return find_version(name, version=created.version)
+
+
+def load(uri: str) -> LoadedModel:
+    """Load a model by our own code, from its JSON and UBJSON, after checking every file's hash.
+
+    Parameters
+    ----------
+    uri : str
+        `models:/name/version`, `models:/name@alias`, `models:/m-<id>`, `runs:/<run>/model`, or the
+        directory of a bundle.
+
+    Returns
+    -------
+    LoadedModel
+
+    Raises
+    ------
+    UsageError
+        If there is no such model, or it was not made by Osteon.
+    GateError
+        If a file was changed.
+    OutsideError
+        If the registry fails.
+    """
+    if match := _VERSION_URI.fullmatch(uri):
+        name, number, alias = match.groups()
+        version = aliased_version(name, alias) if alias else find_version(name, version=number)
+        if version is None:
+            raise UsageError(f"{name} must have the alias {alias}; it has not.")
+        return _load_version(version, alias=alias)
+    if match := _OTHER_URI.fullmatch(uri):
+        bundle = _fetch(uri)
+        name = bundle.risk_model.contract["name"]
+        return _loaded(bundle, name, run_id=match["run_id"])
+    if Path(uri).is_dir():
+        bundle = read_bundle(uri)
+        return _loaded(bundle, bundle.risk_model.contract["name"])
+    raise UsageError(
+        f"A model must be models:/NAME/VERSION, models:/NAME@ALIAS, runs:/RUN/model or the "
+        f"directory of a bundle; got {uri!r}."
+    )
+
+
+def load_champion(name: str, key: bytes) -> LoadedModel:
+    """Load the champion of a model, if its gate record allows the very bundle that is there.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    key : bytes
+        From `models.registry.gate.gate_key`.
+
+    Returns
+    -------
+    LoadedModel
+
+    Raises
+    ------
+    UsageError
+        If there is no such model.
+    GateError
+        If it has no champion, or the champion has no valid record: the alias proves nothing.
+    OutsideError
+        If the registry fails.
+    """
+    return _load_approved(_champion(name), key, alias=CHAMPION)
+
+
+def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> None:
+    """Sign a gate record, keep it with the version and its run, and make that version champion.
+
+    Nothing is kept of a record that does not allow the version: it would take the place of one that
+    does, and the champion in service could not be loaded again.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    version : str
+    record : GateRecord
+        The decision on this version's bundle.
+    key : bytes
+        From `models.registry.gate.gate_key`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such version.
+    GateError
+        If the record speaks of another bundle or does not say "promote".
+    OutsideError
+        If the registry fails.
+    """
+    loaded = _load_version(find_version(name, version=version), alias=None)
+    text = gate.seal(record, key)
+    gate.verify(text, key, model_sha256=loaded.sha256)
+    client = connect().MlflowClient()
+    with outside_errors(missing=f"{name} version {version} must exist; it does not."):
+        client.log_text(loaded.run_id, text, "gate.json")
+        client.set_model_version_tag(name, version, TAG_GATE, text)
+        client.set_registered_model_alias(name, CHAMPION, version)
+
+
+def rollback(name: str, *, key: bytes) -> Version:
+    """Make the newest approved version before the champion the champion.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    key : bytes
+        From `models.registry.gate.gate_key`.
+
+    Returns
+    -------
+    Version
+        The champion from now on.
+
+    Raises
+    ------
+    UsageError
+        If there is no such model.
+    GateError
+        If it has no champion, or no version before it has a valid record.
+    OutsideError
+        If the registry fails.
+    """
+    current = int(_champion(name).version)
+    for candidate in list_models(name):
+        if int(candidate.version) < current and _is_approved(candidate, key):
+            with outside_errors(missing=f"{name} must exist; it does not."):
+                connect().MlflowClient().set_registered_model_alias(
+                    name, CHAMPION, candidate.version
+                )
+            return candidate
+    raise GateError(
+        f"{name} must have an approved version before {current} to go back to; it has none."
+    )
+
+
+def _is_approved(version: Version, key: bytes) -> bool:
+    """Say whether a version could be loaded as champion."""
+    try:
+        _load_approved(version, key, alias=None)
+    except GateError:
+        return False
+    return True
+
+
+def _load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedModel:
+    """Load a version, if its gate record allows the very bundle that is there."""
+    loaded = _load_version(version, alias=alias)
+    text = version.tags.get(TAG_GATE)
+    if text is None:
+        raise GateError(
+            f"{version.name} version {version.version} must have a gate record; it has none. "
+            f"Run `osteon promote {version.name} {version.version}`."
+        )
+    gate.verify(text, key, model_sha256=loaded.sha256)
+    return replace(loaded, gate_text=text)
+
+
+def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
+    """Load a version that still carries the bundle it was registered with, under that name."""
+    bundle = _fetch(version.model_uri)
+    if version.sha256 not in ("", bundle.sha256):
+        raise GateError(
+            f"{version.name} version {version.version} must hold the bundle it was registered "
+            "with; it holds another. Register it again."
+        )
+    if bundle.risk_model.contract["name"] != version.name:
+        raise GateError(
+            f"{version.name} version {version.version} must hold a model of that name; it holds "
+            f"{bundle.risk_model.contract['name']}. Register it again."
+        )
+    return _loaded(
+        bundle, version.name, version=version.version, alias=alias, run_id=version.run_id
+    )
+
+
+def _loaded(bundle: Bundle, name: str, **known: Any) -> LoadedModel:
+    return LoadedModel(
+        bundle.risk_model, bundle.sha256, name, model_code=bundle.model_code, **known
+    )
+
+
+def _fetch(uri: str) -> Bundle:
+    """Download an MLflow model and return its bundle, checked."""
+    mlflow = connect()
+    with tempfile.TemporaryDirectory() as scratch:
+        with outside_errors(missing=f"{uri} must exist in the registry; it does not."):
+            model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+        if not any(model.iterdir()):
+            raise OutsideError(f"The files of {uri} must be in the artifact store; they are gone.")
+        if not (model / BUNDLE_PATH).is_dir():
+            raise UsageError(f"{uri} must be a model that Osteon made; it is not.")
+        bundle = read_bundle(model / BUNDLE_PATH)
+        # MLflow clients run this copy of the code, so a champion vouches for it too.
+        if (model / MODEL_CODE).read_bytes() != bundle.model_code:
+            raise GateError(
+                f"{uri} must run the code of its bundle; it runs another. Register it again."
+            )
+    return bundle
+
+
+def _champion(name: str) -> Version:
+    """Return the version that the alias champion names, unverified."""
+    champion = aliased_version(name, CHAMPION)
+    if champion is None:
+        raise GateError(
+            f"{name} must have a champion; it has none. Run `osteon promote {name} VERSION`."
+        )
+    return champion
+
+
+def _ensure_registered(client: Any, name: str) -> None:
+    """Create the registered model, unless it is there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

@@ -1,0 +1,117 @@
+"""A bundle as an MLflow model: the code, the signature, an example and what must be installed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from models.inference.columns import columns_read
+from models.inference.risk_model import RiskModel
+from models.registry.bundle import MODEL_CODE, write_bundle
+from models.registry.tracking import connect, outside_errors
+
+__all__ = ["BUNDLE_PATH", "log_model"]
+
+BUNDLE_PATH = "artifacts/bundle"
+"""Where the bundle lies inside an MLflow model; a copy of its `MODEL_CODE` lies at the top."""
+
+_REQUIREMENTS = ("mlflow", "xgboost", "pandas", "numpy")
+
+
+def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
+    """Log a risk model to its run as an MLflow model that needs nothing of ours.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+    run_id : str
+        The run that trained it.
+
+    Returns
+    -------
+    model_id : str
+        Of MLflow's logged model.
+    sha256 : str
+        Of the bundle.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run.
+    OutsideError
+        If MLflow fails.
+    """
+    mlflow = connect()
+    contract = risk_model.contract
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = Path(scratch, Path(BUNDLE_PATH).name)
+        sha256 = write_bundle(risk_model, bundle)
+        # MLflow imports the file it is given, which leaves a __pycache__ beside it.
+        code = Path(shutil.copy(bundle / MODEL_CODE, scratch))
+        with outside_errors(missing=f"Run {run_id} must exist; it does not."):
+            # Created first, in the run's own experiment: `Model.log` would take the default one.
+            client = mlflow.MlflowClient()
+            run = client.get_run(run_id)
+            logged = client.create_logged_model(
+                run.info.experiment_id, "model", source_run_id=run_id, params=run.data.params
+            )
+            mlflow.models.Model.log(
+                artifact_path=None,
+                flavor=mlflow.pyfunc,
+                run_id=run_id,
+                model_id=logged.model_id,
+                python_model=str(code),
+                artifacts={bundle.name: str(bundle)},
+                signature=_signature(contract),
+                input_example=_example(contract),
+                pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+                metadata=_metadata(contract) | {"bundle_sha256": sha256},
+            )
+    return logged.model_id, sha256
+
+
+def _signature(contract: Mapping[str, Any]) -> Any:
+    """Return what may go in: every column read, optional and of any type, and the two parameters.
+
+    A declared type would make MLflow refuse integers in a column of doubles, and a declared
+    requirement would make it refuse a frame, each time with a message that prints the frame's
+    values. So the model itself checks both (`RiskModel.predict`).
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
+
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(AnyType(), name, required=False) for name in columns_read(contract)
+    ]
+    params = [
+        ParamSpec("horizons_days", DataType.double, _horizons_days(contract), shape=(-1,)),
+        ParamSpec("explain", DataType.boolean, False),
+    ]
+    return ModelSignature(inputs=Schema(columns), params=ParamSchema(params))
+
+
+def _horizons_days(contract: Mapping[str, Any]) -> list[float]:
+    """Return the default horizons as MLflow wants doubles."""
+    return [float(days) for days in contract["default_horizons_days"]]
+
+
+def _example(contract: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return a whole request: the contract's synthetic patient, and both parameters."""
+    params = {"horizons_days": _horizons_days(contract), "explain": True}
+    return pd.DataFrame([contract["example"]]), params
+
+
+def _metadata(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a reader of the MLmodel file must know: for whom, by when, and in which units."""
+    named = ("name", "outcome", "time_zero", "population", "simulated")
+    columns = {
+        feature["name"]: feature["unit"] or feature["kind"] for feature in contract["features"]
+    }
+    return {name: contract[name] for name in named} | {"columns": columns}

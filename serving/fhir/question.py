@@ -1,0 +1,135 @@
+"""What `$predict` is asked: a Bundle, or Parameters that hold one, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from data_schema.fhir.resources import Entry, FhirBroken, entries_of, last_moment, listed, text
+from serving.problems.details import FieldProblem, RequestBroken
+
+__all__ = ["PARAMETERS", "FhirQuestion", "fhir_broken", "read_question"]
+
+PARAMETERS: Mapping[str, str] = {
+    "observations": "A Bundle of Observations of one patient, with the Patient resource for sex "
+    "and date of birth.",
+    "outcome": "What is asked for, as `mortality`; every model that is served if left out.",
+    "timeZero": "The landmark that days are counted from; the newest Observation's time if left "
+    "out. Nothing taken later is used.",
+    "horizonDays": "By when, in days; each model's own horizons if left out.",
+}
+"""The parameters of the operation, and what each is."""
+
+_NOT_OURS = frozenset({"_format", "_pretty"})
+_VALUES = ("valueString", "valueCode", "valueDateTime", "valueDecimal", "valueInteger")
+
+
+@dataclass(frozen=True, slots=True)
+class FhirQuestion:
+    """One question.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+        The resources of the Bundle.
+    outcomes : tuple of str
+        As they were asked; empty means all.
+    time_zero : datetime or None
+        With its offset; None if it was not stated.
+    horizons_days : tuple of float or None
+        None if none was stated.
+    """
+
+    entries: tuple[Entry, ...]
+    outcomes: tuple[str, ...]
+    time_zero: datetime | None
+    horizons_days: tuple[float, ...] | None
+
+
+def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQuestion:
+    """Return the question that a body and the query of its address ask.
+
+    Parameters
+    ----------
+    document : object
+        Parsed JSON: a Bundle, or Parameters with `observations`.
+    query : iterable of (str, str)
+        The other parameters may also stand here, since they are simple.
+
+    Returns
+    -------
+    FhirQuestion
+
+    Raises
+    ------
+    RequestBroken
+        With every rule that it breaks.
+    """
+    stated: dict[str, list[Any]] = {name: [] for name in PARAMETERS}
+    unknown: list[FieldProblem] = []
+    for name, value in [*_in_body(document), *query]:
+        if name in stated:
+            stated[name].append(value)
+        elif name not in _NOT_OURS:
+            known = ", ".join(PARAMETERS)
+            unknown.append(_problem("Parameters", "unknown_field", f"must be one of {known}."))
+    if unknown:
+        raise RequestBroken(unknown[:1])
+    bundles = stated["observations"]
+    if len(bundles) != 1:
+        raise RequestBroken([_problem("observations", "required", "must be one Bundle.")])
+    where = "Bundle" if bundles[0] is document else "Parameters.parameter('observations').resource"
+    try:
+        entries = entries_of(bundles[0], where)
+    except FhirBroken as error:
+        raise fhir_broken(error) from None
+    return FhirQuestion(
+        entries=tuple(entries),
+        outcomes=tuple(map(str, stated["outcome"])),
+        time_zero=_time_zero(stated["timeZero"]),
+        horizons_days=_horizons(stated["horizonDays"]),
+    )
+
+
+def fhir_broken(error: FhirBroken) -> RequestBroken:
+    """Return the same rules broken, in the words of an answer."""
+    return RequestBroken([_problem(p.expression, p.rule, p.message) for p in error.problems])
+
+
+def _in_body(document: object) -> list[tuple[str, Any]]:
+    """Return the parameters of a body; a Bundle by itself is the one resource among them."""
+    if not isinstance(document, Mapping) or document.get("resourceType") != "Parameters":
+        return [("observations", document)]
+    return [
+        (text(one, "name"), one.get("resource", next((one[v] for v in _VALUES if v in one), None)))
+        for one in listed(document, "parameter")
+    ]
+
+
+def _time_zero(stated: Sequence[Any]) -> datetime | None:
+    if not stated:
+        return None
+    # A blank stands for the plus of an offset that nobody escaped in the address.
+    sent = stated[0].replace(" ", "+") if isinstance(stated[0], str) else ""
+    moment = last_moment(sent) if "T" in sent and len(stated) == 1 else None
+    if moment is None:
+        raise RequestBroken(
+            [_problem("timeZero", "time", "must be one time that states its offset; it is not.")]
+        )
+    return moment
+
+
+def _horizons(stated: Sequence[Any]) -> tuple[float, ...] | None:
+    try:
+        days = [float(one) for one in stated if not isinstance(one, bool)]
+    except (TypeError, ValueError, OverflowError):
+        days = []
+    if len(days) < len(stated):
+        raise RequestBroken([_problem("horizonDays", "not_a_number", "must be a number of days.")])
+    return tuple(days) or None
+
+
+def _problem(field: str, rule: str, rest: str) -> FieldProblem:
+    return FieldProblem(field=field, rule=rule, message=f"{field} {rest}")

@@ -1,0 +1,174 @@
+"""One prediction as a FHIR RiskAssessment, the same in R4, R4B and R5.
+
+`probabilityDecimal` is a percentage, 0 to 100, and `when` is a period: the R4 element for a range
+is the age of the patient. A prediction holds a decimal or a range, so the interval is a second one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from ulid import ULID
+
+from data_schema.fhir.observations import NOT_COUNTED, UCUM, FhirRecord
+from data_schema.outcomes import OUTCOMES
+from data_schema.variables import LOCAL_SYSTEM, base_name
+from models import wording
+from serving.prediction.schemas import Prediction, Risk
+from serving.prediction.served import ServedModel
+
+__all__ = ["AI_ASSERTED", "risk_assessment"]
+
+AI_ASSERTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "AIAST",
+    "display": "Artificial Intelligence asserted",
+}
+"""The security label of what an artificial intelligence asserted."""
+
+_IGNORED = {
+    "duplicate": "another of the same variable was used",
+    "after_time_zero": "taken after time zero",
+    "stated_elsewhere": "the Patient resource says it",
+    "not_in_model": "not a variable of this model",
+}
+
+
+def risk_assessment(
+    prediction: Prediction,
+    model: ServedModel,
+    record: FhirRecord,
+    *,
+    time_zero: datetime,
+    created_at: datetime,
+) -> dict[str, Any]:
+    """Return the RiskAssessment of one prediction.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of the request that `fhir_predictor.predict_request` made of the record.
+    model : ServedModel
+        The model that made it.
+    record : FhirRecord
+    time_zero, created_at : datetime
+        What days are counted from; when the prediction was made.
+
+    Returns
+    -------
+    dict
+        A refusal has status `cancelled`, no prediction, and says why in a note.
+    """
+    contract = model.contract
+    named = f"{model.identity.name} version {model.identity.version or 'unregistered'}"
+    found: dict[str, Any] = {
+        "resourceType": "RiskAssessment",
+        "id": str(ULID()),
+        "meta": {"security": [AI_ASSERTED]},
+        "status": "final" if prediction.status == "ok" else "cancelled",
+        "method": {"text": f"{named} (Osteon)"},
+        "code": _outcome(model, contract["outcome_label"]),
+        "subject": dict(record.subject),
+        "occurrenceDateTime": created_at.isoformat(timespec="seconds"),
+        "performer": {"type": "Device", "display": named},
+        "note": [{"text": note} for note in _notes(prediction, model, record)],
+    }
+    if record.encounter:
+        found["encounter"] = {"reference": record.encounter}
+    if basis := list(_basis(prediction, model, record)):
+        found["basis"] = basis
+    if prediction.risks:
+        found["prediction"] = [
+            one for risk in prediction.risks for one in _predictions(risk, model, time_zero)
+        ]
+    return found
+
+
+def _outcome(model: ServedModel, words: str) -> dict[str, Any]:
+    name = model.contract["outcome"]
+    coding = {"system": LOCAL_SYSTEM, "code": name, "display": OUTCOMES[name].label}
+    return {"coding": [coding], "text": words}
+
+
+def _predictions(risk: Risk, model: ServedModel, time_zero: datetime) -> Iterator[dict[str, Any]]:
+    """Yield the risk by one horizon, its interval, and the risk of what comes first instead."""
+    label = model.contract["outcome_label"]
+    by = f"within {risk.horizon_days:g} days of time zero"
+    end = time_zero + timedelta(days=risk.horizon_days)
+    when = {
+        "whenPeriod": {
+            "start": time_zero.isoformat(timespec="seconds"),
+            "end": end.isoformat(timespec="seconds"),
+        }
+    }
+    yield {
+        "outcome": _outcome(model, f"{label} {by}"),
+        "probabilityDecimal": _percent(risk.risk),
+        **when,
+        "rationale": " ".join(risk.sentences),
+    }
+    level = f"{100 * risk.interval.level:g} % interval"
+    yield {
+        "outcome": _outcome(model, f"{label} {by} ({level})"),
+        "probabilityRange": {
+            "low": _quantity(risk.interval.low),
+            "high": _quantity(risk.interval.high),
+        },
+        **when,
+    }
+    if risk.competing_risk is not None:
+        yield {
+            "outcome": {"text": f"Death first, {by}, before this outcome: {label.lower()}"},
+            "probabilityDecimal": _percent(risk.competing_risk),
+            **when,
+        }
+
+
+def _percent(risk: float) -> float:
+    return round(100 * risk, 2)
+
+
+def _quantity(risk: float) -> dict[str, Any]:
+    return {"value": _percent(risk), "unit": "%", "system": UCUM, "code": "%"}
+
+
+def _basis(
+    prediction: Prediction, model: ServedModel, record: FhirRecord
+) -> Iterator[dict[str, Any]]:
+    """Yield a reference to each resource that the answer used."""
+    unused = {ignored.field for ignored in prediction.ignored}
+    missing = set(prediction.missing)
+    features = {feature["variable"] for feature in model.contract["features"]}
+    if record.patient and (("age" in features - missing) or ("sex" in features - missing)):
+        yield dict(record.subject)
+    seen = set()
+    for number, one in enumerate(record.observations):
+        variable = base_name(one.measurement.variable or "")
+        if f"measurements[{number}]" in unused or variable in missing or one.reference in seen:
+            continue
+        seen.add(one.reference)
+        shown = {"reference": one.reference} if one.reference else {"display": one.expression}
+        yield {**shown, "type": "Observation"}
+
+
+def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> Iterator[str]:
+    """Yield what must be known beside the numbers, in plain sentences."""
+    contract = model.contract
+    if prediction.refusals:
+        yield wording.refusal_sentence([refusal.message for refusal in prediction.refusals])
+    yield f"Time zero: {contract['time_zero']}."
+    yield f"The model learned from: {contract['population'].rstrip('.')}."
+    for warning in prediction.warnings:
+        about = f" ({', '.join(warning.variables)})" if warning.variables else ""
+        yield f"Warning: {warning.message}{about}"
+    if prediction.missing:
+        yield f"Not measured: {', '.join(prediction.missing)}."
+    reasons = Counter(_IGNORED[ignored.reason] for ignored in prediction.ignored)
+    for reason, count in reasons.items():
+        yield f"Measurements not used, {reason}: {count}."
+    for why, count in record.not_counted.items():
+        yield f"Observations that do not count, {NOT_COUNTED[why]}: {count}."
+    yield wording.NOTICE

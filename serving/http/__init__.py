@@ -1,0 +1,1 @@
+"""What every request passes: limits, headers, strict JSON, metrics, outbound calls."""

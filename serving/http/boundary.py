@@ -1,0 +1,106 @@
+"""What every request passes: a limit of size, one log line without values, and the last catch.
+
+The log line has the method, the route's own template (never the address that was sent, which may
+hold anything), the status and the duration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.problems.details import BodyTooLarge, BodyTooSlow, respond
+
+__all__ = ["Door"]
+
+_SECONDS_FOR_A_BODY = 10.0
+
+_ACCESS = logging.getLogger("serving.access")
+_LOG = logging.getLogger(__name__)
+
+
+class Door:
+    """ASGI middleware around the whole service."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        count: Callable[[str, str, int, float], None],
+    ) -> None:
+        self._app = app
+        self._count = count
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            if _stated_length(scope) > self._max_body_bytes:
+                await respond(scope["path"], 413)(scope, receive, noting)
+            else:
+                await self._app(scope, _limited(receive, self._max_body_bytes), noting)
+        except Exception as error:  # noqa: BLE001 - the outermost door; nothing goes on after it
+            # An exception's text may hold a value: log where it arose and of what type, no more.
+            _LOG.error("%s at %s", type(error).__name__, _places(error))
+            if status:
+                raise RuntimeError("failed after the answer had begun") from None
+            await respond(scope["path"], 500)(scope, receive, noting)
+        finally:
+            seconds = time.perf_counter() - started
+            route = _template(scope)
+            self._count(scope["method"], route, status, seconds)
+            _ACCESS.info("%s %s %d %.1f ms", scope["method"], route, status, 1_000 * seconds)
+
+
+def _stated_length(scope: Scope) -> int:
+    stated = dict(scope["headers"]).get(b"content-length", b"")
+    return int(stated[:20]) if stated.isdigit() else 0
+
+
+def _limited(receive: Receive, max_body_bytes: int) -> Receive:
+    """Return `receive` that stops a body which is longer than it said, or takes too long."""
+    read, whole = 0, False
+    until = time.monotonic() + _SECONDS_FOR_A_BODY
+
+    async def counting() -> Message:
+        nonlocal read, whole
+        if whole:  # what comes now is only that the client has left
+            return await receive()
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        read += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
+        if read > max_body_bytes:
+            raise BodyTooLarge
+        return message
+
+    return counting
+
+
+def _places(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+
+
+def _template(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "(no route)"))

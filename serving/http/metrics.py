@@ -1,0 +1,97 @@
+"""What Prometheus may know: how often which route answered what, and how fast; never who or what.
+
+Labels are the route's own template and a known method, so that nothing a client makes up becomes
+one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from serving.prediction.served import Served
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    """The counters of one application.
+
+    Where `PROMETHEUS_MULTIPROC_DIR` is set, as `osteon serve` sets it, they are kept in files that
+    all its workers share: whichever is asked tells of all, and those that ended still count.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "osteon_requests",
+            "Requests by method, route and status.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "osteon_request_seconds",
+            "Seconds from the first byte of a request to the last of its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._cards = Counter(
+            "osteon_cds_calls",
+            "Calls of CDS services that were answered with a card, or why with none.",
+            ("service", "answer"),
+            registry=self._registry,
+        )
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request; `route` is a template, never an address as it was sent."""
+        known = method if method in _METHODS else "other"
+        self._requests.labels(known, route, str(status)).inc()
+        self._seconds.labels(known, route).observe(seconds)
+
+    def count_cards(self, service: str, answer: str) -> None:
+        """Count one call of a CDS service; `answer` is `card` or one of few reasons for none."""
+        self._cards.labels(service, answer).inc()
+
+    def text(self, served: Served) -> bytes:
+        """Return all of it as Prometheus reads it, with what is served now."""
+        registry = self._registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + generate_latest(_Standing(served))
+
+
+class _Standing(Collector):
+    """What is served, and why it is less than it should be: read off, not counted."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    def collect(self) -> Iterator[Metric]:
+        models = GaugeMetricFamily(
+            "osteon_model_info",
+            "1 for each served model.",
+            labels=("name", "version", "alias", "sha256"),
+        )
+        for model in self._served.models:
+            one = model.identity
+            labels = (one.name, one.version or "", one.alias or "", model.loaded.sha256)
+            models.add_metric(labels, 1)
+        yield models
+        reasons = GaugeMetricFamily(
+            "osteon_degraded", "1 for each reason why the service is degraded.", labels=("code",)
+        )
+        for code in sorted({reason.code for reason in self._served.degraded}):
+            reasons.add_metric((code,), 1)
+        yield reasons

@@ -1,0 +1,173 @@
+"""Who asks, and where: what turns an answer into an answer that is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, insert
+from ulid import ULID
+
+from data_schema.errors import GateError
+from serving.audit.record import AuditEvent, canonical
+from serving.audit.trail import AuditTrail, Entry, Recorded
+from serving.prediction.schemas import Prediction, PredictRequest
+from serving.problems.details import Conflict, FieldProblem, RequestBroken
+from serving.store.tables import RISKS
+
+if TYPE_CHECKING:
+    from serving.prediction.served import ServedModel
+
+__all__ = ["Answered", "Asked", "Identity"]
+
+_FIELD = "Idempotency-Key"
+_INSERT_RISKS = insert(RISKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an answer is known by: its id, and when it was made."""
+
+    prediction_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was computed for one request: of each model one prediction."""
+
+    request: PredictRequest
+    models: Sequence[ServedModel]
+    predictions: Sequence[Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request's caller and address.
+
+    Parameters
+    ----------
+    trail : AuditTrail
+    actor : str
+        Who asks, as `AuditEvent.actor`.
+    route : str
+        Template of the address.
+    idempotency_key : str or None
+        What the caller sent so that asking again is no second prediction.
+    """
+
+    trail: AuditTrail
+    actor: str
+    route: str
+    idempotency_key: str | None = None
+
+    def record(self, answers: Sequence[Answered]) -> list[Identity]:
+        """Put answers on record, durably, before anybody sees them.
+
+        Parameters
+        ----------
+        answers : sequence of Answered
+            One, where the caller sent an `Idempotency-Key`.
+
+        Returns
+        -------
+        list of Identity
+            That of the first time when the same caller's `Idempotency-Key` is on record already.
+            The answer itself was kept nowhere: the same model gives it again.
+
+        Raises
+        ------
+        RequestBroken
+            If the caller used the key for another request.
+        Conflict
+            If the answer would no longer be that of the first time, since a model has changed.
+        GateError
+            If the record of the first time was changed since, or the trail is not whole.
+        OutsideError
+            If it cannot be recorded; then it must not be answered.
+        """
+        events = [self._event(answer) for answer in answers]
+        entries = [
+            Entry(event, beside=_risks_of(event.prediction_id, answer))
+            for event, answer in zip(events, answers, strict=True)
+        ]
+        identities = []
+        for event, recorded in zip(events, self.trail.append_all(entries), strict=True):
+            if recorded.earlier:
+                _check_same(event, recorded)
+            at = datetime.fromisoformat(recorded.body["at"])
+            identities.append(Identity(recorded.body["prediction_id"], at))
+        return identities
+
+    def _event(self, answer: Answered) -> AuditEvent:
+        keys, request = self.trail.keys, answer.request
+        answered = [
+            {
+                "name": model.loaded.name,
+                "version": model.loaded.version,
+                "sha256": model.loaded.sha256,
+                "outcome": prediction.outcome,
+                "status": prediction.status,
+            }
+            for model, prediction in zip(answer.models, answer.predictions, strict=True)
+        ]
+        refused = all(prediction.status == "refused" for prediction in answer.predictions)
+        return AuditEvent(
+            action="predict",
+            actor=self.actor,
+            status="refused" if refused else "ok",
+            route=self.route,
+            prediction_id=str(ULID()),
+            patient=keys.patient(request.patient_id),
+            # A warning would say that fields with validators of ours may hold any type.
+            input=keys.input(request.model_dump_json(warnings=False)),
+            outcomes=request.outcomes,
+            models=answered,
+            request_key=(
+                None
+                if self.idempotency_key is None
+                else keys.request(self.actor, self.idempotency_key)
+            ),
+        )
+
+
+def _risks_of(prediction_id: str | None, answer: Answered) -> Callable[[Connection], object]:
+    """Return what writes the risks that were answered, for `POST /v1/outcomes` to refer to."""
+    rows = [
+        {
+            "prediction_id": prediction_id,
+            "outcome": prediction.outcome,
+            "model": model.loaded.name,
+            "version": model.loaded.version,
+            "risks": canonical([[risk.horizon_days, risk.risk] for risk in prediction.risks]),
+        }
+        for model, prediction in zip(answer.models, answer.predictions, strict=True)
+    ]
+
+    def write(connection: Connection) -> None:
+        connection.execute(_INSERT_RISKS, rows)
+
+    return write
+
+
+def _check_same(event: AuditEvent, recorded: Recorded) -> None:
+    """Raise unless an earlier record under the same key is of the same request and models."""
+    if not recorded.body:
+        raise GateError(
+            f"The record of an {_FIELD} must be as it was written; it is not. Look at `osteon "
+            "audit verify`."
+        )
+    if recorded.body.get("input") != event.input or recorded.body.get("route") != event.route:
+        raise RequestBroken(
+            [_problem("reused", "must not be used for another request; it was used for one")]
+        )
+    if recorded.body.get("models") != event.models:
+        raise Conflict(
+            [_problem("model_changed", "must be a new one; a model has changed since it was used")]
+        )
+
+
+def _problem(rule: str, rest: str) -> FieldProblem:
+    return FieldProblem(field=_FIELD, rule=rule, message=f"{_FIELD} {rest}.")

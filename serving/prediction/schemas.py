@@ -1,0 +1,323 @@
+"""What `POST /v1/predict` takes and gives, field by field.
+
+Form is checked here: types, times, finite numbers. What a measurement means is checked in
+`serving.prediction.patient`, against the catalogue and the models.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from serving.problems.details import RULE_PREFIX
+
+__all__ = [
+    "Contribution",
+    "CurvePoint",
+    "ExpectedInterval",
+    "HorizonDays",
+    "Ignored",
+    "Interval",
+    "ModelName",
+    "Name",
+    "NextBest",
+    "PathwayPoints",
+    "PredictRequest",
+    "PredictResponse",
+    "Prediction",
+    "Remark",
+    "Risk",
+    "SentMeasurement",
+]
+
+# A stay has some hundred measurements that count; far more is a slip or an attack.
+_MAX_MEASUREMENTS = 2_000
+_MAX_HORIZONS = 50
+_MAX_OUTCOMES = 10
+
+_RFC_3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?"
+)
+_FULL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _broken(rule: str, message: str) -> PydanticCustomError:
+    return PydanticCustomError(RULE_PREFIX + rule, message)
+
+
+def _time(sent: object) -> datetime:
+    match = _RFC_3339.fullmatch(sent) if isinstance(sent, str) else None
+    if match and match["offset"] is None:
+        raise _broken("naive_time", "must state its offset, as in 2026-11-01T08:00:00+01:00")
+    if match:
+        try:
+            return datetime.fromisoformat(match[0].upper())
+        except ValueError:  # the 30th of February
+            pass
+    raise _broken("time", "must be an RFC 3339 time, as in 2026-11-01T08:00:00+01:00")
+
+
+def _date(sent: object) -> date:
+    if isinstance(sent, str) and _FULL_DATE.fullmatch(sent):
+        try:
+            return date.fromisoformat(sent)
+        except ValueError:
+            pass
+    raise _broken("date", "must be a date, as in 1958-03-02")
+
+
+def _value(sent: object) -> float | str | bool:
+    if isinstance(sent, bool | str):
+        return sent
+    if not isinstance(sent, int | float):
+        raise _broken("value_type", "must be a number, a text or true or false")
+    return _finite(sent)
+
+
+def _days(sent: object) -> float:
+    if isinstance(sent, bool) or not isinstance(sent, int | float):
+        raise _broken("not_a_number", "must be a number of days")
+    days = _finite(sent)
+    if days <= 0:
+        raise _broken("range", "must be more than 0 days")
+    return days
+
+
+def _finite(sent: float) -> float:
+    try:
+        number = float(sent)
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.inf
+    if math.isnan(number):
+        raise _broken("not_a_number", "must be a number")
+    if math.isinf(number):
+        raise _broken("infinite", "must be finite")
+    return number
+
+
+def _without_repeats(horizons_days: list[float]) -> list[float]:
+    if len(set(horizons_days)) < len(horizons_days):
+        raise _broken("repeated", "must not name a horizon twice")
+    return horizons_days
+
+
+Time = Annotated[datetime, PlainValidator(_time, json_schema_input_type=datetime)]
+BirthDate = Annotated[date, PlainValidator(_date, json_schema_input_type=date)]
+Value = Annotated[float | str | bool, PlainValidator(_value, float | str | bool)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+HorizonDays = Annotated[
+    float, PlainValidator(_days, json_schema_input_type=Annotated[float, Field(gt=0)])
+]
+Horizons = Annotated[
+    list[HorizonDays],
+    Field(min_length=1, max_length=_MAX_HORIZONS),
+    AfterValidator(_without_repeats),
+]
+IgnoredReason = Literal["duplicate", "after_time_zero", "stated_elsewhere", "not_in_model"]
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SentMeasurement(_Sent):
+    """One measurement: a variable of the catalogue or of a model, or a LOINC code."""
+
+    variable: Name | None = Field(default=None, examples=["fgf23_c"])
+    loinc: Name | None = Field(default=None, examples=["2243-4"])
+    value: Value = Field(
+        description="A number; for a category its text; for a flag true, false, 1 or 0.",
+        examples=[1471],
+    )
+    comparator: Literal["<", "<=", ">", ">="] | None = Field(
+        default=None, description="Set when `value` is a limit of the assay."
+    )
+    unit: Name | None = Field(
+        default=None, description="One that /v1/variables lists.", examples=["[arb'U]/mL"]
+    )
+    time: Time | None = None
+    assay: Name | None = Field(default=None, examples=["LC-MS/MS"])
+    specimen: Name | None = Field(default=None, examples=["plasma"])
+
+
+class PredictRequest(_Sent):
+    """One patient at one time zero: what was measured, and which outcomes are asked for by when."""
+
+    patient_id: Name = Field(description="Opaque; never a name or a record number.")
+    encounter_id: Name | None = Field(default=None, description="Opaque.")
+    time_zero: Time = Field(description="The landmark the model counts days from.")
+    sex: Literal["female", "male", "other", "unknown"] | None = None
+    birth_date: BirthDate | None = None
+    outcomes: Annotated[list[Name], Field(min_length=1, max_length=_MAX_OUTCOMES)]
+    horizons_days: Horizons | None = Field(
+        default=None, description="Each model's own horizons when left out."
+    )
+    measurements: Annotated[list[SentMeasurement], Field(max_length=_MAX_MEASUREMENTS)]
+    explain: StrictBool = Field(
+        default=True, description="Whether to say what moved the risk: contributions and pathways."
+    )
+    next_best: StrictBool = Field(
+        default=False,
+        description="Whether to say which tests of the site's menu, if already available, would "
+        "narrow the interval; no recommendation to order any.",
+    )
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Interval(_Given):
+    """Where the best attainable risk is expected to lie; `kind` names the method."""
+
+    low: float
+    high: float
+    level: float
+    kind: str
+
+
+class Contribution(_Given):
+    """What one variable adds to the estimate, compared with the model's reference patient."""
+
+    variable: str
+    pathway: str
+    measured: bool
+    value: float | str | bool | None = Field(default=None, description="In the canonical unit.")
+    comparator: Literal["<", ">"] | None = Field(
+        default=None, description="Set when the value is a limit of the assay."
+    )
+    unit: str | None = None
+    multiple_of_reference: float | None = Field(
+        default=None, description="Value over this patient's upper reference limit."
+    )
+    log_odds: float
+    points: float = Field(description="Percentage points of risk.")
+
+
+class PathwayPoints(_Given):
+    """Sum over a pathway's measured variables, or over all that is `not_measured`."""
+
+    pathway: str
+    points: float
+
+
+class Risk(_Given):
+    """Risk by one horizon. All points, the adjustment's too, sum to 100 (risk - baseline_risk)."""
+
+    horizon_days: int | float
+    risk: float
+    interval: Interval
+    baseline_risk: float = Field(description="Risk of the model's reference patient.")
+    cohort_risk: float = Field(description="Mean risk of the training cohort.")
+    competing_risk: float | None = Field(
+        description="Risk of dying before the event; null where nothing competes."
+    )
+    monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
+    monotone_adjustment_points: float
+    contributions: list[Contribution]
+    pathways: list[PathwayPoints]
+    sentences: list[str] = Field(
+        default=[], description="The risk and what moved it, in plain words."
+    )
+
+
+class CurvePoint(_Given):
+    """One point of the risk curve."""
+
+    day: int | float
+    risk: float
+    low: float = Field(description="Lower end of the interval, as at the horizons.")
+    high: float
+    cohort_risk: float = Field(description="As at the horizons.")
+    competing_risk: float | None = Field(description="As at the horizons.")
+
+
+class ExpectedInterval(_Given):
+    """Mean ends of the interval over the values drawn."""
+
+    low: float
+    high: float
+
+
+class Remark(_Given):
+    """A warning or a refusal."""
+
+    code: str
+    message: str
+    variables: list[str]
+
+
+class NextBest(_Given):
+    """What to expect of the interval by one horizon once the value of a missing test is known.
+
+    By simulation; the error is the standard error that the finite number of draws leaves.
+    """
+
+    variable: str
+    horizon_days: int | float
+    expected_interval: ExpectedInterval
+    narrowing_points: float = Field(description="Width now minus expected width, in points.")
+    narrowing_error_points: float
+    change_points: float = Field(description="Expected absolute change of the risk, in points.")
+    message: str
+
+
+class Ignored(_Given):
+    """A measurement that was sent and not used, and why."""
+
+    field: str = Field(examples=["measurements[3]"])
+    variable: str
+    reason: IgnoredReason
+    message: str
+
+
+class ModelName(_Given):
+    """Which model answered; `alias` is null when it was not promoted here."""
+
+    name: str
+    version: str | None
+    alias: str | None
+
+
+class Prediction(_Given):
+    """The answer for one outcome; a refusal has no risk and says why."""
+
+    outcome: str
+    status: Literal["ok", "refused"]
+    model: ModelName
+    risks: list[Risk]
+    next_best: list[NextBest] = Field(
+        description="Where asked for, the largest narrowing first; at least 2 points each."
+    )
+    next_best_summary: str | None = Field(
+        default=None, description="What it says in plain words; null where it was not asked for."
+    )
+    curve: list[CurvePoint]
+    summary: str
+    missing: list[str]
+    ignored: list[Ignored]
+    warnings: list[Remark]
+    refusals: list[Remark]
+
+
+class PredictResponse(_Given):
+    """The answer, one prediction for each outcome asked, in the order asked."""
+
+    prediction_id: str = Field(description="ULID.")
+    created_at: datetime
+    time_zero: datetime
+    predictions: list[Prediction]
+    notice: str

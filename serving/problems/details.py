@@ -1,0 +1,228 @@
+"""Every answer that is not a success, as RFC 9457 problem details; for FHIR, as OperationOutcome.
+
+HTTP status is assigned here and nowhere else. An entry names a field, a rule and a count; nothing
+that a client sent is ever repeated in one, except the path of the field.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
+from serving.problems.field_problem import FieldProblem
+from serving.problems.operation_outcome import outcome_response, speaks_fhir
+
+__all__ = [
+    "MEDIA_TYPE",
+    "RULE_PREFIX",
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "Conflict",
+    "FieldProblem",
+    "NoChampion",
+    "PreconditionFailed",
+    "Problem",
+    "RequestBroken",
+    "field_problems",
+    "install",
+    "problem_response",
+    "respond",
+]
+
+_LOG = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+RULE_PREFIX = "osteon_"
+"""Marks a pydantic error type as a rule of ours, whose message is ours too and holds no value."""
+
+
+class Problem(BaseModel):
+    """Problem details of RFC 9457."""
+
+    type: str = Field(examples=["urn:osteon:problem:invalid-request"])
+    title: str
+    status: int = Field(ge=400, le=599)
+    errors: list[FieldProblem] = []
+
+
+class RequestBroken(DataError):
+    """A request breaks the rules listed in `problems`."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"[{p.rule}] {p.field}: {p.message}" for p in self.problems))
+
+
+class NoChampion(GateError):
+    """No model is served for an outcome that was asked for."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{p.field}: {p.message}" for p in self.problems))
+
+
+class Conflict(RequestBroken):
+    """A request that was right once no longer fits what the service has become."""
+
+
+class BodyTooLarge(HTTPException):
+    """A request body is longer than the settings allow."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=413)
+
+
+class BodyTooSlow(HTTPException):
+    """A request body takes longer to arrive than the service waits."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=408, headers={"Connection": "close"})
+
+
+class PreconditionFailed(HTTPException):
+    """FHIR data that a card needs were not sent and could not be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=412)
+
+
+_TITLES: Mapping[int, tuple[str, str]] = {
+    400: ("malformed-request", "The request could not be read."),
+    401: ("unauthorized", "The caller could not be told from a stranger."),
+    403: ("forbidden", "The caller may not do this here."),
+    404: ("not-found", "There is nothing at this address."),
+    405: ("method-not-allowed", "This address does not answer that method."),
+    408: ("too-slow", "The request took too long to arrive."),
+    409: ("conflict", "The request no longer fits the state of the service."),
+    412: ("precondition-failed", "The FHIR data that this needs could not be had."),
+    413: ("too-large", "The request is larger than the service reads."),
+    415: ("unsupported-media-type", "The service reads JSON only."),
+    429: ("too-many-requests", "The caller asks too often."),
+    422: ("invalid-request", "The request breaks rules of the contract."),
+    500: ("internal-error", "The service failed; the answer was not computed."),
+    503: ("unavailable", "The service cannot answer this now."),
+}
+
+_STATUS: tuple[tuple[type[OsteonError], int], ...] = (
+    (GateError, 503),
+    (OutsideError, 503),
+    (Conflict, 409),
+    (DataError, 422),
+    (UsageError, 422),
+)
+
+# pydantic's own messages hold the input, so each of its errors is said again in our words.
+_PYDANTIC_RULES: Mapping[str, tuple[str, str]] = {
+    "missing": ("required", "must be given"),
+    "extra_forbidden": ("unknown_field", "must be a field of the contract; see /openapi.json"),
+    "json_invalid": ("json", "must be one valid JSON document"),
+    "model_attributes_type": ("object", "must be one JSON object, sent as application/json"),
+    "model_type": ("object", "must be one JSON object"),
+    "bool_type": ("flag", "must be true or false"),
+    "string_type": ("text", "must be text"),
+    "string_too_short": ("text_length", "must not be empty"),
+    "string_too_long": ("text_length", "must be shorter"),
+    "list_type": ("list", "must be a list"),
+    "too_short": ("too_few", "must have more entries"),
+    "too_long": ("too_many", "must have fewer entries"),
+    "literal_error": ("not_allowed", "must be one of the values that /openapi.json states"),
+}
+
+# A key that a client made up is shown only if it looks like a field name.
+_PLAIN_KEY = re.compile(r"[A-Za-z_-]{1,40}")
+
+
+def problem_response(
+    status: int,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the problem of one status; a status without words of its own is said as 400 or 500."""
+    slug, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
+    problem = Problem(
+        type=f"urn:osteon:problem:{slug}", title=title, status=status, errors=list(errors)
+    )
+    return JSONResponse(
+        problem.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def respond(
+    path: str,
+    status: int,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the problem of one status in the words of whoever asks at `path`."""
+    if speaks_fhir(path):
+        _, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
+        return outcome_response(status, title, errors, headers)
+    return problem_response(status, errors, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused_by_framework)
+    app.add_exception_handler(OsteonError, _ours)
+
+
+def field_problems(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
+    """Return pydantic's errors in our words, without the values that pydantic puts into its own."""
+    return [_entry(error) for error in errors]
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return respond(request.url.path, 422, field_problems(error.errors()))
+
+
+async def _refused_by_framework(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    # The framework's word for a body it cannot parse (too deep, not UTF-8): no JSON, as 422 says.
+    if error.status_code == 400:
+        errors = [_entry({"type": "json_invalid", "loc": ("body",)})]
+        return respond(request.url.path, 422, errors)
+    return respond(request.url.path, error.status_code, headers=error.headers)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    if status == 503 and not isinstance(error, NoChampion):
+        _LOG.warning("A request is answered with 503. %s", error)
+    # Only these two were written for a client; another message may name a path or a host.
+    listed = error.problems if isinstance(error, RequestBroken | NoChampion) else ()
+    return respond(request.url.path, status, listed)
+
+
+def _entry(error: Mapping[str, Any]) -> FieldProblem:
+    kind = str(error["type"])
+    field = _path([part for part in error["loc"] if part != "body"])
+    if kind == "json_invalid":
+        field = "body"
+    if kind.startswith(RULE_PREFIX):
+        rule, rest = kind.removeprefix(RULE_PREFIX), str(error["msg"])
+    else:
+        rule, rest = _PYDANTIC_RULES.get(kind, ("invalid", "must follow /openapi.json"))
+    return FieldProblem(field=field, rule=rule, message=f"{field} {rest}.")
+
+
+def _path(parts: Sequence[str | int]) -> str:
+    """Return `measurements[3].value`, or `body` for the whole of it."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part if _PLAIN_KEY.fullmatch(part) else '(unnamed)'}"
+    return text.lstrip(".") or "body"

@@ -1,0 +1,1 @@
+"""Supervisor, workers and the watcher of the registry."""

@@ -1,0 +1,273 @@
+"""The service's database: SQLite in one file by default, PostgreSQL where a hospital has one.
+
+It holds the audit trail, what happened afterwards and the keys of callers; never a measurement.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError, SQLAlchemyError
+
+from data_schema.errors import OsteonError, OutsideError, UsageError
+from serving.store import tables
+
+__all__ = ["Database", "database_at", "open_database"]
+
+_SECONDS_TO_WAIT = 10
+_TO_CHECK = "Check OSTEON_DATABASE_URL: host, port, user, password and database."
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+# A commit is on the disk when it returns, whatever the server's own default is, and no statement
+# keeps a request waiting for ever.
+_POSTGRESQL = {
+    "connect_timeout": _SECONDS_TO_WAIT,
+    "tcp_user_timeout": 1_000 * _SECONDS_TO_WAIT,
+    "options": f"-c synchronous_commit=on -c statement_timeout={_SECONDS_TO_WAIT}s "
+    f"-c lock_timeout={_SECONDS_TO_WAIT}s",
+}
+
+
+class Database:
+    """One database, open: transactions that read and transactions that write.
+
+    Parameters
+    ----------
+    engine : Engine
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(osteon_writes=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is one file on this machine."""
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees the database as it is at its first statement, to the end.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        with _outside_errors(self.is_sqlite), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection whose changes are durable once the block ends, or never happened.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        with _outside_errors(self.is_sqlite), self._writer.begin() as connection:
+            yield connection
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a file that is not there."""
+        return self.is_sqlite and not Path(self._engine.url.database or "").exists()
+
+    def is_empty(self) -> bool:
+        """Return whether it is there and nothing of Osteon's is in it.
+
+        Raises
+        ------
+        OutsideError
+            If the database fails.
+        """
+        with self.reading() as connection:
+            return not tables.are_made(connection)
+
+    def make(self) -> None:
+        """Make and migrate the tables where that is needed, of SQLite the file too.
+
+        Raises
+        ------
+        UsageError
+            If the database is of a newer version of Osteon.
+        OutsideError
+            If the database cannot be reached or written.
+        """
+        if self.is_missing:
+            _make_file(Path(self._engine.url.database or ""))
+        with self.writing() as connection:
+            tables.migrate(connection)
+
+    def close(self) -> None:
+        """Close every connection; the next transaction opens new ones."""
+        self._engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open a database, making and migrating its tables where that is needed.
+
+    Parameters
+    ----------
+    url : str
+        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
+
+    Returns
+    -------
+    Database
+
+    Raises
+    ------
+    UsageError
+        If the URL is of no such database, or the database is of a newer version of Osteon.
+    OutsideError
+        If the database cannot be reached or written.
+    """
+    database = database_at(url)
+    try:
+        database.make()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def database_at(url: str) -> Database:
+    """Return a database that nobody has reached yet, which may be down.
+
+    Parameters
+    ----------
+    url : str
+        As of `open_database`.
+
+    Returns
+    -------
+    Database
+        To be made before it is used; until then its transactions may fail.
+
+    Raises
+    ------
+    UsageError
+        If the URL is of no such database.
+    """
+    return Database(_engine_at(url))
+
+
+def _engine_at(url: str) -> Engine:
+    try:
+        stated = make_url(url)
+        stated = stated.set(drivername=_DRIVERS[stated.drivername])
+        return _sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated)
+    except (ArgumentError, KeyError, ValueError):  # one or the other of a port that is no number
+        # Not shown: it may hold a password.
+        raise UsageError(
+            "OSTEON_DATABASE_URL must be sqlite:///FILE or postgresql://USER@HOST/NAME; it is not."
+        ) from None
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise UsageError(
+            "OSTEON_DATABASE_URL must name a file; it names none, and what is only in memory is "
+            "no audit trail."
+        )
+    path = Path(url.database).absolute()
+
+    def connect() -> sqlite3.Connection:
+        # A file that is gone stays gone: a new one would be an empty trail.
+        return sqlite3.connect(
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=_SECONDS_TO_WAIT, check_same_thread=False
+        )
+
+    engine = create_engine(url, creator=connect)
+    event.listen(engine, "connect", _durable)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise OutsideError(
+            f"The database file must be writable; it is not ({error.strerror})."
+        ) from None
+
+
+def _durable(connection: Any, record: Any) -> None:
+    """Make a commit survive a loss of power, and leave transactions to `_begin`."""
+    connection.isolation_level = None
+    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+    record.info["file"] = path, _file_at(path)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return which file lies at a path, None if none does."""
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _begin(connection: Connection) -> None:
+    # SQLite goes on with a file that was moved or deleted, where nobody would look for a record.
+    path, opened = connection.info["file"]
+    if _file_at(path) != opened:
+        connection.invalidate()
+        raise OutsideError("The database file must stay where it is; it was moved or replaced.")
+    # A transaction that first reads and then writes would fail where another wrote in between.
+    writes = connection.get_execution_options().get("osteon_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401 - only to say what is missing
+    except ImportError:
+        raise UsageError(
+            "PostgreSQL must have its driver; it is not installed. "
+            "Install it with `pip install -e '.[postgres]'` in Osteon's folder."
+        ) from None
+    # Asked first whether it still answers: after a restart of the server no request pays for it.
+    return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True)
+
+
+@contextmanager
+def _outside_errors(is_sqlite: bool) -> Iterator[None]:
+    """Say that the database failed without its own words, which hold statements and values."""
+    try:
+        yield
+    except OsteonError:
+        raise
+    except SQLAlchemyError as error:
+        cause = type(getattr(error, "orig", None) or error).__name__
+        advice = "" if is_sqlite or not _is_unreachable(error) else f" {_TO_CHECK}"
+        raise OutsideError(f"The database must answer; it did not ({cause}).{advice}") from None
+
+
+def _is_unreachable(error: SQLAlchemyError) -> bool:
+    """Return whether PostgreSQL was never asked: a statement that fails there has a state."""
+    return (
+        isinstance(error, OperationalError | ProgrammingError)
+        and getattr(error.orig, "sqlstate", None) is None
+    )

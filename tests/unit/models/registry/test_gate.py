@@ -1,0 +1,114 @@
+"""The gate record: what is signed stays what was decided."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from data_schema.errors import GateError, UsageError
+from models.registry.gate import GateRecord, gate_key, parse, seal, sign, verify
+
+KEY = b"a key of sixteen characters or more"
+RECORD = GateRecord(
+    model_sha256="ab" * 32,
+    cohort_fingerprint="cd" * 32,
+    metrics=[
+        {"metric": "auroc", "horizon_days": 28, "estimate": 0.81, "low": 0.78, "high": 0.84},
+        {"metric": "c_uno", "horizon_days": None, "estimate": 0.72, "low": None, "high": None},
+    ],
+    decision="promote",
+    by="reviewer",
+    at="2026-11-22T10:00:00+00:00",
+)
+
+
+def test_a_sealed_record_comes_back_as_it_was():
+    assert verify(seal(RECORD, KEY), KEY, model_sha256="ab" * 32) == RECORD
+
+
+def test_the_signature_is_the_hmac_of_canonical_json():
+    # printf '{"at":"t","by":"b","cohort_fingerprint":"f","decision":"promote","metrics":[],
+    # "model_sha256":"s"}' (on one line) | openssl dgst -sha256 -hmac 0123456789abcdef
+    expected = "6181c79baf2d53d691b94695d7baedaf5a649f3ec3ed4f3f8d344c7c718256be"
+    record = GateRecord("s", "f", metrics=[], decision="promote", by="b", at="t")
+    assert sign(record, b"0123456789abcdef") == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model_sha256", "ba" * 32),
+        ("cohort_fingerprint", "dc" * 32),
+        ("metrics", []),
+        ("by", "somebody else"),
+        ("at", "2026-11-22T10:00:01+00:00"),
+    ],
+)
+def test_a_record_changed_in_any_field_is_refused(field, value):
+    sealed = json.loads(seal(RECORD, KEY)) | {field: value}
+    with pytest.raises(GateError, match="signature must match; it does not"):
+        verify(json.dumps(sealed), KEY, model_sha256=sealed["model_sha256"])
+
+
+def test_a_refusal_cannot_be_turned_into_a_promotion():
+    sealed = json.loads(seal(replace(RECORD, decision="refuse"), KEY))
+    with pytest.raises(GateError, match="signature must match"):
+        verify(json.dumps(sealed | {"decision": "promote"}), KEY, model_sha256="ab" * 32)
+
+
+def test_a_signed_refusal_is_refused():
+    text = seal(replace(RECORD, decision="refuse"), KEY)
+    with pytest.raises(GateError, match='must say "promote"'):
+        verify(text, KEY, model_sha256="ab" * 32)
+
+
+def test_a_record_of_another_bundle_is_refused():
+    with pytest.raises(GateError, match="speaks of another"):
+        verify(seal(RECORD, KEY), KEY, model_sha256="ef" * 32)
+
+
+def test_a_record_signed_with_another_key_is_refused():
+    with pytest.raises(GateError, match="signed with another OSTEON_GATE_KEY"):
+        verify(seal(RECORD, KEY), b"some other key of enough length", model_sha256="ab" * 32)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not json",
+        "[]",
+        "{}",
+        '"promote"',
+        json.dumps(json.loads(seal(RECORD, KEY)) | {"note": "one field more"}),
+        json.dumps(json.loads(seal(RECORD, KEY)) | {"decision": "perhaps"}),
+        json.dumps(json.loads(seal(RECORD, KEY)) | {"hmac_sha256": "é"}),
+        json.dumps(json.loads(seal(RECORD, KEY)) | {"hmac_sha256": None}),
+        seal(RECORD, KEY).replace("0.81", "NaN"),
+    ],
+)
+def test_a_text_that_is_no_gate_record_is_refused(text):
+    with pytest.raises(GateError, match="exactly its own fields and a signature"):
+        parse(text)
+
+
+def test_a_record_with_a_figure_that_is_not_a_number_cannot_be_signed():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        sign(replace(RECORD, metrics=[{"metric": "auroc", "estimate": math.nan}]), KEY)
+
+
+@pytest.mark.parametrize("environment", [{}, {"OSTEON_GATE_KEY": "fifteen letters"}])
+def test_a_missing_or_short_key_says_how_to_make_one(environment):
+    with pytest.raises(UsageError, match=r"at least 16 characters.*secrets\.token_hex\(32\)"):
+        gate_key(environment)
+
+
+def test_the_message_about_a_short_key_does_not_hold_the_key():
+    with pytest.raises(UsageError) as caught:
+        gate_key({"OSTEON_GATE_KEY": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_of_sixteen_characters_is_taken():
+    assert gate_key({"OSTEON_GATE_KEY": "sixteen letters!"}) == b"sixteen letters!"

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.variables import PATHWAYS
+from serving.page.examples import examples
+from serving.page.form import fields, groups, places, unit_choices
+from serving.page.source_attributes import source_attributes
+from serving.prediction.served import Served
+
+if TYPE_CHECKING:
+    from serving.prediction.served import ServedModel
+
+
+def test_every_accepted_scale_can_be_chosen_in_words_without_ucum_marks() -> None:
+    for variable in VARIABLES.values():
+        choices = unit_choices(variable)
+        assert {choice.scale for choice in choices} == set(variable.units.values())
+        assert len({choice.label for choice in choices}) == len(choices)
+        assert not any(re.search(r"[\[\]{}'*]", choice.label) for choice in choices)
+        if choices:
+            assert choices[0].value == variable.unit
+
+
+def test_arbitrary_units_of_another_assay_are_never_called_relative_units() -> None:
+    assert [one.label for one in unit_choices(VARIABLES["fgf23_c"])] == ["RU/mL"]
+    assert [one.label for one in unit_choices(VARIABLES["fgf23_i_units"])] == ["arbitrary units/mL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("creatinine", "umol/L"), ("glucose", "mmol/L"), ("albumin", "g/L"), ("ctx_s", "")],
+)
+def test_units_can_begin_as_si(name: str, unit: str, mortality: ServedModel) -> None:
+    found = {one.column: one for one in fields(Served([mortality]))}
+    assert found[name].si_unit == unit
+
+
+def test_a_field_knows_who_scores_it_and_who_only_warns_by_it(
+    mortality: ServedModel, fracture: ServedModel
+) -> None:
+    found = {one.column: one for one in fields(Served([mortality, fracture]))}
+    both = ("mortality-simulated", "fracture-simulated")
+    assert found["fgf23_c"].models == both
+    assert found["rrt"].models == ()
+    assert found["rrt"].guards == both
+    assert "fgf23_c__below" not in found
+    assert found["estradiol"].models == found["estradiol"].guards == ()
+
+
+def test_age_sex_and_treatments_are_locked_and_nothing_else(mortality: ServedModel) -> None:
+    locked = {one.column for one in fields(Served([mortality])) if one.locked}
+    treatments = {name for name, variable in VARIABLES.items() if variable.treatment}
+    assert locked == treatments | {"age", "sex"}
+
+
+def test_scores_stages_and_counts_are_whole_and_measured_values_are_not(
+    mortality: ServedModel,
+) -> None:
+    whole = {one.column for one in fields(Served([mortality])) if one.whole}
+    assert {"apache2", "sofa", "aki_stage", "falls", "comorbidities"} <= whole
+    assert whole.isdisjoint({"lactate", "age", "ph", "pf_ratio", "rankl_opg_ratio", "fgf23_c"})
+
+
+def test_the_person_comes_first_and_no_pathway_is_left_out(mortality: ServedModel) -> None:
+    names = [group.pathway for group in groups(Served([mortality]))]
+    assert names[:2] == ["person", "severity"]
+    assert set(names) == set(PATHWAYS)
+
+
+def test_fracture_is_asked_of_who_leaves_and_death_of_who_stays(
+    mortality: ServedModel, fracture: ServedModel
+) -> None:
+    icu, leaving = places(Served([fracture, mortality]))
+    assert icu.models == (mortality,)
+    assert leaving.models == (fracture,)
+
+
+def test_a_note_names_variables_by_what_a_clinician_reads(mortality: ServedModel) -> None:
+    notes = {one.column: one.note for one in fields(Served([mortality]))}
+    assert not any("`" in note for note in notes.values())
+    assert "Never converted to U/L (Bone alkaline phosphatase (activity))" in notes["bsap_mass"]
+
+
+def test_example_patients_are_answered_and_have_no_value_of_the_cohort(
+    mortality: ServedModel,
+) -> None:
+    found = examples(mortality)
+    assert len(found) >= 2
+    middle, little = found[0].values, found[1].values
+    assert set(little) < set(middle)
+    contract = mortality.contract
+    for example in found:
+        assert set(example.values) <= {feature["name"] for feature in contract["features"]}
+
+
+def test_each_of_the_31_source_attributes_is_answered(mortality: ServedModel) -> None:
+    found = source_attributes(mortality.contract)
+    assert len(found) == 31
+    assert all(one.answer.strip() and one.answer.endswith(".") for one in found)
+    by_asked = {one.asked: one.answer for one in found}
+    assert "age (date of birth), sex" in by_asked["Personal and social variables among the inputs"]
+    assert "simulated" in by_asked["Relevance of the training data to this setting"]

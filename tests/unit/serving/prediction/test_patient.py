@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from data_schema.variables import Variable
+from serving.prediction.patient import Patient, read_patient
+from serving.prediction.schemas import PredictRequest
+from serving.problems.details import RequestBroken
+
+OWN = {
+    "dzgroup": Variable(
+        "dzgroup", "Disease group", "person", kind="category", categories=("Cirrhosis", "COPD")
+    )
+}
+
+
+def read(*measurements: dict[str, Any], **fields: Any) -> Patient:
+    request = PredictRequest.model_validate(
+        {
+            "patient_id": "p",
+            "time_zero": "2026-11-01T08:00:00+01:00",
+            "outcomes": ["mortality"],
+            "measurements": measurements,
+            **fields,
+        }
+    )
+    return read_patient(request, own=OWN, elsewhere={"aps"})
+
+
+def lactate(value: object, time: str | None = None, unit: str = "mmol/L") -> dict[str, Any]:
+    return {"variable": "lactate", "value": value, "unit": unit, "time": time}
+
+
+def broken(*measurements: dict[str, Any], **fields: Any) -> set[tuple[str, str]]:
+    with pytest.raises(RequestBroken) as raised:
+        read(*measurements, **fields)
+    return {(problem.field, problem.rule) for problem in raised.value.problems}
+
+
+def ignored(patient: Patient) -> set[tuple[str, str, str]]:
+    return {(one.field, one.variable, one.reason) for one in patient.ignored}
+
+
+def test_a_value_is_read_in_the_canonical_unit() -> None:
+    patient = read({"variable": "ctx_s", "value": 0.5, "unit": "ng/mL"})
+    assert patient.number("ctx_s") == pytest.approx(500)
+
+
+def test_a_value_below_its_limit_stays_censored() -> None:
+    patient = read({"loinc": "2243-4", "value": 9.99, "comparator": "<", "unit": "pg/mL"})
+    assert patient.number("estradiol") == 9.99
+    assert patient.values["estradiol"].below
+
+
+def test_every_broken_rule_is_reported_at_once_with_its_field() -> None:
+    assert broken(
+        lactate("1,471"),
+        lactate(-3),
+        lactate(1e9),
+        lactate(2, unit="pg/mL"),
+        {"variable": "fgf23_i", "value": 1471, "unit": "RU/mL"},
+        {"variable": "no_such_marker", "value": 1},
+        {"loinc": "0000-0", "value": 1},
+        {"loinc": "46699-5", "value": 100, "unit": "RU/mL"},
+        {"value": 1},
+        birth_date="2026-11-02",
+    ) == {
+        ("measurements[0].value", "ambiguous_number"),
+        ("measurements[1].value", "range"),
+        ("measurements[2].value", "range"),
+        ("measurements[3].unit", "unit"),
+        ("measurements[4].unit", "unit"),
+        ("measurements[5].variable", "unknown_variable"),
+        ("measurements[6].loinc", "unknown_variable"),
+        ("measurements[7].assay", "assay"),
+        ("measurements[8].variable", "unknown_variable"),
+        ("birth_date", "birth_after_time_zero"),
+    }
+
+
+def test_of_duplicates_the_latest_counts_and_the_others_are_listed() -> None:
+    patient = read(
+        lactate(3.0, "2026-11-01T06:00:00+01:00"),
+        lactate(4.0, "2026-11-01T05:30:00Z"),  # 06:30 in the zone of the others
+        lactate(5.0, "2026-11-01T05:00:00+01:00"),
+        lactate(6.0),
+    )
+    assert patient.number("lactate") == 4.0
+    assert ignored(patient) == {
+        ("measurements[0]", "lactate", "duplicate"),
+        ("measurements[2]", "lactate", "duplicate"),
+        ("measurements[3]", "lactate", "duplicate"),
+    }
+
+
+def test_of_duplicates_of_one_time_the_last_in_the_list_counts() -> None:
+    assert read(lactate(3.0), lactate(4.0)).number("lactate") == 4.0
+
+
+def test_a_measurement_after_time_zero_is_not_used() -> None:
+    patient = read(
+        lactate(3.0, "2026-11-01T08:00:00+01:00"), lactate(9.0, "2026-11-01T08:00:01+01:00")
+    )
+    assert patient.number("lactate") == 3.0
+    assert ignored(patient) == {("measurements[1]", "lactate", "after_time_zero")}
+
+
+def test_a_broken_measurement_after_time_zero_is_still_broken() -> None:
+    assert broken(lactate(1e9, "2026-11-01T09:00:00+01:00")) == {("measurements[0].value", "range")}
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "age"),
+    [("2008-11-01", 18.0), ("1958-05-02", 68.5), ("1964-02-29", 62.67), ("2026-11-01", 0.0)],
+)
+def test_age_is_counted_at_time_zero(birth_date: str, age: float) -> None:
+    assert read(birth_date=birth_date).number("age") == pytest.approx(age, abs=0.01)
+
+
+def test_nobody_is_an_adult_the_day_before_the_18th_birthday() -> None:
+    age = read(birth_date="2008-11-02").number("age")
+    assert age is not None
+    assert 17.99 < age < 18
+
+
+def test_an_impossible_age_is_refused() -> None:
+    assert broken(birth_date="1858-03-02") == {("birth_date", "range")}
+
+
+@pytest.mark.parametrize("sex", ["other", "unknown"])
+def test_sex_other_or_unknown_is_missing(sex: str) -> None:
+    assert read(sex=sex).word("sex") is None
+
+
+def test_the_requests_own_fields_come_before_measurements() -> None:
+    patient = read(
+        {"variable": "age", "value": 50, "unit": "a"},
+        {"variable": "sex", "value": "male"},
+        sex="female",
+        birth_date="1958-05-02",
+    )
+    assert (patient.word("sex"), patient.number("age")) == ("female", pytest.approx(68.5, abs=0.01))
+    assert {reason for _, _, reason in ignored(patient)} == {"stated_elsewhere"}
+
+
+def test_sex_and_age_may_come_as_measurements() -> None:
+    patient = read(
+        {"variable": "age", "value": 50, "unit": "a"},
+        {"variable": "sex", "value": "male"},
+        sex="unknown",
+    )
+    assert (patient.word("sex"), patient.number("age")) == ("male", 50.0)
+
+
+def test_an_unknown_category_is_missing_with_a_warning_that_does_not_repeat_it() -> None:
+    patient = read({"variable": "dzgroup", "value": "Sentinel4711"})
+    assert patient.word("dzgroup") is None
+    assert [(w.code, w.variables) for w in patient.warnings] == [("unknown_category", ["dzgroup"])]
+    assert "Sentinel4711" not in str(patient)
+
+
+def test_a_category_that_is_not_stated_leaves_an_earlier_one_standing() -> None:
+    patient = read(
+        {
+            "variable": "admission_type",
+            "value": "medical",
+            "time": "2026-11-01T06:00:00+01:00",
+        },
+        {
+            "variable": "admission_type",
+            "value": "unknown",
+            "time": "2026-11-01T07:00:00+01:00",
+        },
+    )
+    assert patient.word("admission_type") == "medical"
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(True, 1.0), (1, 1.0), (False, 0.0), (0, 0.0)])
+def test_a_flag_is_true_or_false(sent: object, kept: float) -> None:
+    assert read({"variable": "diabetes", "value": sent}).number("diabetes") == kept
+
+
+def test_a_flag_that_is_neither_is_refused() -> None:
+    assert broken({"variable": "diabetes", "value": 2}) == {("measurements[0].value", "flag")}
+
+
+def test_a_variable_of_another_model_asked_is_ignored() -> None:
+    patient = read({"variable": "aps", "value": 30})
+    assert ignored(patient) == {("measurements[0]", "aps", "not_in_model")}

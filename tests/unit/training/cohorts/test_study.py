@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_schema.errors import RulesBroken, UsageError
+from data_schema.mapping.file import parse_mapping
+from training.cohorts.study import EXCLUDED, public_study, study_of_table
+from training.config import RunConfig
+from training.datasets.registry import ADAPTERS
+
+N = 200
+
+
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    died = rng.random(N) < 0.4
+    return pd.DataFrame(
+        {
+            "patient_id": [f"p{number}" for number in range(N)],
+            "age": rng.normal(60, 12, N).clip(19, 95).round(),
+            "lactate": rng.lognormal(0.6, 0.5, N).round(2),
+            "Ausgang": np.where(died, "x", "y"),
+            "mortality_days": np.where(died, rng.uniform(1, 300, N), 400.0).round(1),
+            "mortality_event": died.astype(int),
+        }
+    )
+
+
+MAPPING = parse_mapping(
+    '[columns.Ausgang]\nvariable = "ward"\nkind = "category"\npathway = "person"\nunit = ""'
+)
+
+
+def test_a_study_says_what_its_model_will_claim() -> None:
+    study = study_of_table(table(), outcome="mortality", config=RunConfig(population="Us."))
+    assert study.model_name == "osteon-mortality"
+    assert study.time_zero == "24 h after ICU admission, alive"
+    assert study.horizons_days == (28.0, 90.0, 365.0)
+    assert study.cohort.population == "Us."
+
+
+def test_the_landmark_chooses_the_estimand() -> None:
+    study = study_of_table(table(), outcome="mortality", landmark="72h", config=RunConfig())
+    assert (study.outcome.name, study.model_name) == ("mortality-72h", "osteon-mortality-72h")
+
+
+def test_a_simulated_cohort_never_takes_a_reserved_name() -> None:
+    study = study_of_table(table(), outcome="mortality", config=RunConfig(simulated=True))
+    assert study.model_name == "osteon-mortality-simulated"
+    assert study.cohort.simulated
+
+
+@pytest.mark.parametrize(
+    ("word", "simulated"), [("published", True), (True, True), (False, False), ("no", False)]
+)
+def test_a_cohort_says_itself_whether_it_is_simulated(word: object, simulated: bool) -> None:
+    study = study_of_table(
+        table().drop(columns="Ausgang").assign(simulated=word),
+        outcome="mortality",
+        config=RunConfig(simulated=False),
+    )
+    assert study.cohort.simulated is simulated
+    assert study.model_name.endswith("-simulated") is simulated
+    assert ("nobody real" in study.cohort.population) is simulated
+
+
+def test_a_leak_is_fatal_until_it_is_excluded_by_name_with_a_record() -> None:
+    with pytest.raises(RulesBroken, match=r"leak_outcome.*ward") as raised:
+        study_of_table(table(), outcome="mortality", mapping=MAPPING, config=RunConfig())
+    assert {finding.variable for finding in raised.value.findings} == {"ward"}
+    for name in ("ward", "Ausgang"):
+        study = study_of_table(
+            table(), outcome="mortality", mapping=MAPPING, config=RunConfig(exclude=(name,))
+        )
+        assert list(study.cohort.features) == ["age", "lactate"]
+        assert study.cohort.dropped == {name: EXCLUDED}
+
+
+def test_excluding_what_is_not_there_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match=r"exclude must name columns.*lactat .*mean lactate"):
+        study_of_table(table(), outcome="mortality", config=RunConfig(exclude=("lactat",)))
+
+
+def test_an_outcome_known_at_one_horizon_has_that_horizon() -> None:
+    mapping = parse_mapping('[outcome.mortality]\nhorizon_days = 180\nevent = "mortality_event"')
+    cohort = table().drop(columns=["Ausgang", "mortality_days"])
+    study = study_of_table(cohort, outcome="mortality", mapping=mapping, config=RunConfig())
+    assert study.horizons_days == (180.0,)
+    with pytest.raises(UsageError, match="horizons_days must be 180"):
+        study_of_table(
+            cohort,
+            outcome="mortality",
+            mapping=mapping,
+            config=RunConfig(horizons_days=(28.0, 180.0)),
+        )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, known in ADAPTERS.items() if known.purpose == "checks only"]
+)
+@pytest.mark.parametrize("outcome", ["mortality", "fracture"])
+def test_a_data_set_for_checks_only_is_never_learned_from(name: str, outcome: str) -> None:
+    with pytest.raises(UsageError, match="checks only"):
+        public_study(name, outcome=outcome, config=RunConfig())
+
+
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
+def test_a_public_data_set_has_its_own_time_zero_and_name() -> None:
+    pytest.importorskip("SurvSet")
+    study = public_study("flchain", outcome="mortality", config=RunConfig(seed=3))
+    assert study.model_name == "osteon-mortality-flchain"
+    assert study.time_zero == ADAPTERS["flchain"].time_zero
+    assert study.cohort.population
+    left_out = str(study.cohort.features.columns[0])
+    without = public_study("FLCHAIN", outcome="mortality", config=RunConfig(exclude=(left_out,)))
+    assert left_out not in without.cohort.features
+    assert without.cohort.dropped[left_out] == EXCLUDED
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"population": "Others"}, "population and simulated must not be stated"),
+        ({"simulated": True}, "population and simulated must not be stated"),
+    ],
+)
+def test_nobody_else_describes_a_public_data_set(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        public_study("support2", outcome="mortality", config=replace(RunConfig(), **change))

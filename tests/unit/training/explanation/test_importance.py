@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_schema.variables import PATHWAYS
+from training.explanation.importance import (
+    NOT_MEASURED,
+    importance,
+    pathway_sums,
+    shap_by_pathway,
+    shap_by_variable,
+)
+from training.explanation.one_patient import example_patient, explain_patient
+
+if TYPE_CHECKING:
+    from models.inference.risk_model import RiskModel
+    from serving.prediction.served import ServedModel
+
+# shap 0.51 colours its plots in a way that matplotlib is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:::shap")
+
+
+@pytest.fixture
+def risk_model(mortality: ServedModel) -> RiskModel:
+    return mortality.loaded.risk_model
+
+
+def test_shap_values_and_base_sum_to_the_logit_of_the_risk(
+    risk_model: RiskModel, patients: pd.DataFrame
+) -> None:
+    risk = risk_model.predict(patients, [28.0], interval=False).risk[:, 0]
+    answered = ~np.isnan(risk)
+    for explanation in (
+        shap_by_variable(risk_model, patients, horizon_days=28.0),
+        shap_by_pathway(risk_model, patients, horizon_days=28.0),
+    ):
+        log_odds = explanation.base_values + explanation.values.sum(axis=1)
+        logit = np.log(risk[answered] / (1 - risk[answered]))
+        np.testing.assert_allclose(log_odds, logit, atol=1e-9)
+
+
+@pytest.mark.parametrize("by", [shap_by_variable, shap_by_pathway])
+def test_every_plot_of_shap_takes_our_explanation(
+    risk_model: RiskModel, patients: pd.DataFrame, by: Any
+) -> None:
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    import shap
+
+    explanation = by(risk_model, patients.head(60))
+    name = explanation.feature_names[0]
+    shap.plots.waterfall(explanation[0], show=False)
+    shap.plots.bar(explanation, show=False)
+    shap.plots.bar(explanation[0], show=False)
+    shap.plots.beeswarm(explanation, show=False)
+    shap.plots.violin(explanation, show=False)
+    shap.plots.heatmap(explanation, show=False)
+    shap.plots.scatter(explanation[:, name], show=False)
+    shap.plots.decision(
+        float(explanation.base_values[0]), explanation.values, explanation.feature_names, show=False
+    )
+    shap.plots.force(explanation[0], matplotlib=True, show=False)
+    plt.close("all")
+
+
+def test_what_was_not_measured_is_one_sum_apart() -> None:
+    contributions = np.array([[1.0, 2.0, 4.0]])
+    measured = np.array([[True, False, True]])
+    sums = pathway_sums(contributions, measured, ("person", "person", "wnt"))
+    assert {key: float(values[0]) for key, values in sums.items()} == {
+        "wnt": 4.0,
+        "person": 1.0,
+        NOT_MEASURED: 2.0,
+    }
+
+
+def test_importance_is_the_mean_size_of_points(
+    risk_model: RiskModel, patients: pd.DataFrame
+) -> None:
+    prediction = risk_model.predict(patients, explain=True, interval=False)
+    answered = np.array([status == "ok" for status in prediction.status])
+    assert prediction.points is not None
+    for horizon, one in enumerate(importance(risk_model, patients)):
+        means = np.abs(prediction.points[answered, horizon]).mean(axis=0)
+        told = {variable.variable: variable.mean_points for variable in one.variables}
+        for name, mean in zip(prediction.variables, means, strict=True):
+            assert told[name] == pytest.approx(mean)
+        assert list(told.values()) == sorted(told.values(), reverse=True)
+        assert set(one.pathways) <= {*PATHWAYS, NOT_MEASURED}
+
+
+def test_the_example_patient_is_explained_and_adds_up(risk_model: RiskModel) -> None:
+    told = explain_patient(risk_model, example_patient(risk_model.contract))
+    assert told.status == "ok"
+    for risk in told.risks:
+        points = sum(one.points for one in risk.contributions) + risk.monotone_adjustment_points
+        assert points == pytest.approx(100 * (risk.risk - risk.baseline_risk), abs=1e-5)
+
+
+def test_a_refused_patient_gets_reasons_and_no_risk(risk_model: RiskModel) -> None:
+    child = example_patient(risk_model.contract).assign(age=12.0)
+    told = explain_patient(risk_model, child)
+    assert (told.status, told.risks) == ("refused", ())
+    assert "under_18" in {refusal["code"] for refusal in told.refusals}
+    assert told.summary.startswith("No risk is given.")

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models.wording import NOTICE
+from training.report.checklists.probast import probast_section
+from training.report.checklists.tripod import tripod_section
+from training.report.content import as_markdown
+from training.report.model_card import model_card
+
+if TYPE_CHECKING:
+    from serving.prediction.served import ServedModel
+
+
+@pytest.fixture
+def contract(mortality: ServedModel) -> dict[str, Any]:
+    """A whole contract, with few events in the held-out patients."""
+    return mortality.contract | {
+        "dropped": {"ward_score": "left out by whoever started the run"},
+        "run": {"seed": 17},
+        "evaluation": {
+            "split": "site",
+            "stays": 90,
+            "patients": 90,
+            "events": 7,
+            "refused": 0,
+            "bootstrap_resamples": 200,
+            "cohort_fingerprint": "e" * 64,
+            "metrics": [
+                {
+                    "metric": "auroc",
+                    "horizon_days": 28.0,
+                    "estimate": 0.8123,
+                    "low": 0.75,
+                    "high": 0.86,
+                },
+                {
+                    "metric": "ibs",
+                    "horizon_days": None,
+                    "estimate": None,
+                    "low": None,
+                    "high": None,
+                    "note": "needs a curve",
+                },
+            ],
+        },
+        "added_value": None,
+        "provenance": {
+            "git_revision": None,
+            "versions": {"python": "3.11.7"},
+            "data_fingerprint": "a" * 64,
+            "training_fingerprint": "b" * 64,
+        },
+    }
+
+
+def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None:
+    text = as_markdown(contract["name"], model_card(contract))
+    for words in (
+        NOTICE,
+        "Made-up patients of a test.",
+        "simulated",
+        "24 h after ICU admission, alive",
+        "28, 90 days",
+        "FGF23",
+        "ward_score | left out by whoever started the run",
+        f"The linear part has the weight {contract['training']['linear_weight']:.2f}",
+        "not fitted again on all",
+        "| Area under the ROC curve: higher is better, 0.5 is chance | 0.812 (0.750 to 0.860) |",
+        "| Integrated Brier score: lower is better | none: needs a curve |",
+        contract["interval"]["guarantee"],
+        "not the drug's effect",
+        "last sites",
+        "b" * 64,
+        "not run from a checkout",
+    ):
+        assert words in text, words
+
+
+def test_small_counts_of_patients_are_not_told(contract: dict[str, Any]) -> None:
+    text = as_markdown(contract["name"], model_card(contract))
+    learned_from = contract["training"]["events"]
+    assert f"| deaths | {learned_from} | fewer than 10 |" in text
+
+
+def test_all_items_of_tripod_ai_are_answered_or_said_to_be_not_done(
+    contract: dict[str, Any],
+) -> None:
+    section = tripod_section(contract, (), external=False)
+
+    rows = [row for row in section.tables[0].rows if len(row) > 1]
+    assert {int(re.sub(r"\D", "", item)) for item, *_ in rows} == set(range(1, 28))
+    states = {item: state for item, _, state, _ in rows}
+    assert states["10"] == states["17"] == states["18a"] == "not done"
+    assert states["20a"] == "filled"
+    assert all(said for *_, said in rows)
+
+
+def test_what_the_report_adds_is_no_longer_not_done(contract: dict[str, Any]) -> None:
+    def state(item: str, done: tuple[str, ...]) -> str:
+        rows = tripod_section(contract, done, external=False).tables[0].rows
+        return next(row[2] for row in rows if row[0] == item)
+
+    assert state("10", ()) == "not done"
+    assert state("10", ("sample size",)) == "filled"
+    assert state("14", ()) == "not done"
+    assert state("14", ("subgroups",)) == "in part"
+
+
+def test_probast_ai_names_concerns_and_judges_nothing(contract: dict[str, Any]) -> None:
+    section = probast_section(contract, (), evaluated=contract["evaluation"], external=False)
+
+    rows = {row[0]: row for row in section.tables[0].rows}
+    assert {"Participants and data sources", "Predictors", "Outcome", "Analysis"} <= set(rows)
+    told = " ".join(cell for row in section.tables[0].rows for cell in row)
+    assert "Simulated patients: applicable to nobody." in told
+    assert "Fewer than 100 events." in told
+    assert "low risk" not in told

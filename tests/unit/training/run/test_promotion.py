@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from training.run.promotion import reasons_against
+
+GOOD = {
+    "auroc": (0.70, 0.80),
+    "ipa": (0.05, 0.20),
+    "oe_ratio": (0.90, 1.10),
+    "calibration_slope": (0.85, 1.15),
+}
+
+
+def figures(**changed: tuple[float | None, float | None]) -> list[dict[str, Any]]:
+    return [
+        {"metric": name, "horizon_days": 28.0, "estimate": 0.0, "low": low, "high": high}
+        for name, (low, high) in (GOOD | changed).items()
+    ]
+
+
+def test_nothing_speaks_against_good_figures() -> None:
+    assert reasons_against(figures()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"auroc": (0.5, 0.6)}, "auroc at 28 days must lie above 0.5 with its interval"),
+        ({"ipa": (-0.01, 0.1)}, "ipa at 28 days must lie above 0 with its interval"),
+        ({"oe_ratio": (0.5, 0.79)}, "oe_ratio at 28 days must be 0.8 to 1.25 somewhere"),
+        ({"oe_ratio": (1.26, 1.5)}, "oe_ratio at 28 days must be 0.8 to 1.25 somewhere"),
+        ({"calibration_slope": (0.3, 0.69)}, "calibration_slope at 28 days must be 0.7 to 1.4"),
+        ({"calibration_slope": (1.41, 2.0)}, "calibration_slope at 28 days must be 0.7 to 1.4"),
+        ({"auroc": (None, None)}, "auroc at 28 days must have an interval; it has none"),
+    ],
+)
+def test_each_criterion_alone_refuses(changed: dict[str, Any], reason: str) -> None:
+    (found,) = reasons_against(figures(**changed))
+    assert found.startswith(reason)
+
+
+def test_an_interval_that_reaches_into_the_range_passes() -> None:
+    assert reasons_against(figures(oe_ratio=(0.5, 0.81), calibration_slope=(1.39, 3.0))) == ()
+
+
+def test_other_metrics_and_the_whole_follow_up_are_not_criteria() -> None:
+    more = [{"metric": "c_uno", "horizon_days": None, "estimate": 0.1, "low": 0.0, "high": 0.2}]
+    assert reasons_against(figures() + more) == ()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data_schema.errors import OutsideError, UsageError
+from training.files import require_new_folder, whole_file, whole_folder, write_table
+
+
+def fail_half_way(path: Path) -> None:
+    path.write_text("half")
+    raise RuntimeError
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a.txt") as draft:
+        draft.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.txt") as draft:
+        fail_half_way(draft)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), whole_folder(tmp_path / "out") as draft:
+        fail_half_way(draft / "a.txt")
+    assert list(tmp_path.iterdir()) == []
+    with whole_folder(tmp_path / "out") as draft:
+        (draft / "a.txt").write_text("whole")
+    assert (tmp_path / "out" / "a.txt").read_text() == "whole"
+
+
+def test_old_and_new_results_are_never_mixed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist yet"):
+        require_new_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "scores.csv"])
+def test_a_table_is_written_in_the_format_of_its_name(tmp_path: Path, name: str) -> None:
+    table = pd.DataFrame({"risk": [0.1, None], "status": ["ok", "refused"]})
+    write_table(table, tmp_path / name)
+    read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+    pd.testing.assert_frame_equal(read(tmp_path / name), table, check_dtype=False)
+
+
+@pytest.mark.parametrize("name", ["scores.xlsx", "scores", "no_folder/scores.csv"])
+def test_a_path_that_no_table_can_be_written_to_is_wrong_usage(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="out must"):
+        write_table(pd.DataFrame(), tmp_path / name)
+
+
+def test_a_disk_that_fails_is_an_outside_error(tmp_path: Path) -> None:
+    with pytest.raises(OutsideError, match="could not be written"), whole_file(tmp_path / "a"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

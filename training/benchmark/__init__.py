@@ -1,0 +1,1 @@
+"""Osteon and its peers on the same splits."""

@@ -1,0 +1,225 @@
+"""Areas under the curve at one horizon, out of fold: Osteon beside scores and physicians."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.cohort import Cohort
+from data_schema.errors import DataError
+from models.metrics.discrimination.delong import delong_interval, delong_test
+from models.metrics.discrimination.ranking import auroc
+from models.metrics.known_outcome import KnownOutcome
+from training.benchmark.curves import OSTEON, PARTS, Progress
+from training.benchmark.peers import fit_logistic
+from training.benchmark.repeated_differences import corrected_difference
+from training.cohorts.splits import folds_by_patient
+from training.datasets.columns import Column, feature_values
+from training.datasets.registry import load_dataset
+from training.datasets.support2 import LANDMARK_DAY, support2_comparators
+from training.fit import fit_osteon, outcome_of
+
+__all__ = ["SIX_MONTHS_DAYS", "compare_at_fixed_horizon", "compare_with_physicians"]
+
+FOLDS = 5
+# Day 180 of the study, as the file counts days, from time zero: the count by which the published
+# areas of the SUPPORT model and the physicians come out, and at which both rank best.
+SIX_MONTHS_DAYS = 180.0 - LANDMARK_DAY
+
+FIXED_HORIZON_PROTOCOL = (
+    "{repeats} times 5 folds of patients, the same for every model; nothing is learned from a "
+    "test patient. auroc: mean over the folds of the area under the curve for the outcome by day "
+    "{day:.0f}, with a corrected t interval over the folds (Nadeau & Bengio 2003). Differences are "
+    "osteon minus the other model, by the same rule."
+)
+PHYSICIANS_PROTOCOL = (
+    "Death by day 180 of the study, 177 days after time zero. Osteon's risks are out of fold: 5 "
+    "folds of all patients, each predicted by a model that never saw them; to the variables of "
+    "the support2 data set they add the full file's APACHE III physiology score. Judged on the "
+    "{patients} patients for whom both the SUPPORT model's and a physician's estimate are "
+    "recorded; the SUPPORT model was itself fitted to some of them. Intervals and differences "
+    "(osteon minus the other) by DeLong."
+)
+
+_Score = NDArray[np.float64]
+
+
+def compare_at_fixed_horizon(
+    cohort: Cohort,
+    *,
+    scores: Mapping[str, _Score],
+    repeats: int,
+    random_state: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Rank patients by Osteon, its parts, a logistic regression and given scores, out of fold.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With an outcome known at one horizon.
+    scores : mapping of str to ndarray of float, shape (n_stays,)
+        Scores that need no fitting; higher means riskier.
+    repeats : int
+        How often the folds are drawn.
+    random_state : int
+    progress : callable
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` (one per model; Osteon's with the weight of the linear part) and
+        `differences`.
+    """
+    outcome = outcome_of(cohort)
+    horizon = float(outcome.time_days[0])
+    areas: dict[str, list[float]] = {}
+    weights, trees = [], []
+    for repeat in range(repeats):
+        progress(f"repeat {repeat + 1} of {repeats}")
+        for split in folds_by_patient(cohort, folds=FOLDS, random_state=random_state + repeat):
+            train, test = cohort.take(split.train), cohort.take(split.test)
+            model = fit_osteon(
+                train, horizons_days=(horizon,), random_state=random_state, interval_folds=0
+            )
+            weights.append(model.linear_weight_)
+            trees.append(model.n_trees_)
+            whole = model.risk_model_
+            risks = {OSTEON: whole} | {name: whole.part(w) for w, name in PARTS.items()}
+            found = {name: m.risk(test.features, (horizon,))[:, 0] for name, m in risks.items()}
+            found["logistic regression"] = fit_logistic(train)(test, [horizon])[:, 0]
+            found |= {name: score[split.test] for name, score in scores.items()}
+            known = _fully_known(outcome.event[split.test] == 1)
+            for name, risk in found.items():
+                areas.setdefault(name, []).append(float(auroc(known, risk)))
+    rows = [_mean_row(name, values) for name, values in areas.items()]
+    rows[0] |= {"linear_weight": float(np.mean(weights)), "trees": float(np.mean(trees))}
+    return {
+        "protocol": FIXED_HORIZON_PROTOCOL.format(repeats=repeats, day=horizon),
+        "rows": rows,
+        "differences": [
+            _mean_row(name, np.subtract(areas[OSTEON], values), metric="auroc")
+            for name, values in areas.items()
+            if name != OSTEON
+        ],
+    }
+
+
+def compare_with_physicians(
+    data_dir: Path | None, *, random_state: int, progress: Progress
+) -> dict[str, Any]:
+    """Compare Osteon on SUPPORT2 with the SUPPORT model and the physicians, on the same patients.
+
+    Parameters
+    ----------
+    data_dir : Path or None
+        The data folder, which holds the full SUPPORT2 file.
+    random_state : int
+    progress : callable
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` and `differences`, with DeLong's intervals.
+
+    Raises
+    ------
+    OutsideError
+        If the full file or the SurvSet package is absent.
+    DataError
+        If the two do not hold the same patients, or the outcome is not known of all.
+    """
+    beside = support2_comparators(data_dir)
+    cohort = _with_severity(load_dataset("support2"), beside["aps"])
+    outcome = outcome_of(cohort)
+    unknown = (outcome.event == 0) & (outcome.time_days < SIX_MONTHS_DAYS)
+    if unknown.any():
+        raise DataError(
+            f"outcomes must be known at six months; {unknown.sum()} of {len(cohort)} "
+            "are not. DeLong's interval does not adjust for censoring."
+        )
+    died = (outcome.event == 1) & (outcome.time_days <= SIX_MONTHS_DAYS)
+    risk = _out_of_fold(cohort, SIX_MONTHS_DAYS, random_state, progress)
+    both = beside[["surv6m", "prg6m"]].notna().all(axis=1).to_numpy()
+    estimates = {
+        OSTEON: risk[both],
+        "SUPPORT model (surv6m)": 1 - beside.loc[both, "surv6m"].to_numpy(),
+        "physicians (prg6m)": 1 - beside.loc[both, "prg6m"].to_numpy(),
+    }
+    return {
+        "protocol": PHYSICIANS_PROTOCOL.format(patients=f"{both.sum():,}"),
+        "rows": [_delong_row(name, died[both], value) for name, value in estimates.items()],
+        "differences": [
+            _delong_difference(name, died[both], estimates[OSTEON], value)
+            for name, value in estimates.items()
+            if name != OSTEON
+        ],
+    }
+
+
+def _with_severity(cohort: Cohort, aps: pd.Series) -> Cohort:
+    """Add the day-3 physiology score that the SUPPORT model and the physicians had before them."""
+    column = Column("aps", VARIABLES["apache3_aps"])
+    return replace(
+        cohort,
+        features=cohort.features.assign(**{column.feature: feature_values(aps, column)}),
+        variables={**cohort.variables, column.feature: column.variable},
+    )
+
+
+def _out_of_fold(
+    cohort: Cohort, horizon_days: float, random_state: int, progress: Progress
+) -> _Score:
+    """Return each patient's risk from a model fitted without that patient."""
+    risk = np.empty(len(cohort))
+    splits = folds_by_patient(cohort, folds=FOLDS, random_state=random_state)
+    for number, split in enumerate(splits, start=1):
+        progress(f"fold {number} of {FOLDS}")
+        model = fit_osteon(
+            cohort.take(split.train),
+            horizons_days=(horizon_days,),
+            random_state=random_state,
+            interval_folds=0,
+        )
+        risk[split.test] = model.predict_risk(cohort.features.iloc[split.test])[:, 0]
+    return risk
+
+
+def _fully_known(happened: NDArray[np.bool_]) -> KnownOutcome:
+    return KnownOutcome(happened, np.ones(len(happened)), np.ones(len(happened)))
+
+
+def _mean_row(name: str, values: Any, *, metric: str = "") -> dict[str, Any]:
+    """Return a mean over folds with its corrected interval, as an area or as a difference."""
+    found = corrected_difference(values, test_to_train=1 / (FOLDS - 1))
+    ends = {"low": found.low, "high": found.high}
+    if metric:
+        return {"model": name, "metric": metric, "estimate": found.estimate} | ends
+    return {"model": name, "auroc": found.estimate} | ends
+
+
+def _delong_row(name: str, happened: NDArray[np.bool_], risk: _Score) -> dict[str, Any]:
+    found = delong_interval(happened, risk)
+    return {"model": name, "auroc": found.auroc, "low": found.low, "high": found.high}
+
+
+def _delong_difference(
+    name: str, happened: NDArray[np.bool_], ours: _Score, theirs: _Score
+) -> dict[str, Any]:
+    found = delong_test(happened, ours, theirs)
+    return {
+        "model": name,
+        "metric": "auroc",
+        "estimate": found.difference,
+        "low": found.low,
+        "high": found.high,
+    }

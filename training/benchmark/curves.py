@@ -1,0 +1,275 @@
+"""Risk curves of Osteon and its peers, judged on the same random splits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort, OutcomeData
+from data_schema.outcomes import COMPETING
+from models.inference.risk_model import RiskModel
+from models.metrics.discrimination.concordance import antolini_c, harrell_c, uno_c
+from models.metrics.discrimination.ranking import auroc
+from models.metrics.known_outcome import known_outcome
+from models.metrics.overall.brier import integrated_brier, integrated_ipa, ipa
+from training.benchmark.competing_peers import COMPETING_PEERS
+from training.benchmark.peers import PEERS, Predict
+from training.benchmark.repeated_differences import corrected_difference
+from training.cohorts.splits import Split, repeated_folds, repeated_splits
+from training.fit import fit_osteon, outcome_of
+
+__all__ = ["OSTEON", "PARTS", "Grid", "Progress", "compare_curves", "evaluation_grid"]
+
+OSTEON = "osteon"
+PARTS = {1.0: "osteon (linear part)", 0.0: "osteon (boosted part)"}
+TEST_FRACTION = 0.3
+FOLDS = 5
+GRID_DAYS = 50
+GRID_QUANTILES = (0.05, 0.9)
+QUARTILES = (0.25, 0.5, 0.75)
+EXPLAINED_ROWS = 500
+
+SPLITS_PROTOCOL = (
+    "{repeats} random splits, 70 % of the patients for training and 30 % for testing, the same for "
+    "every model"
+)
+FOLDS_PROTOCOL = (
+    "{repeats} times {folds} folds of patients, the same for every model; a patient with the "
+    "competing event never has the event, and the peers are those that know of it. c_ipcw: the C "
+    "index for competing risks of the risk by a day, over events up to that day, with inverse "
+    "probability of censoring weights (Wolbers et al. 2014)"
+)
+PROTOCOL = (
+    "{splits}; nothing is learned from a test patient. Means over the splits. c: Harrell's C "
+    "(Wolbers's with a competing event) of the mean risk over {grid} days, the event times' "
+    "quantiles from the 5th to the 90th percentile ({first:.0f} to {last:.0f} days). c_td: "
+    "Antolini's time-dependent C, of the same pairs as c, over the events between them, each "
+    "judged by the risks on its day. ibs: Brier score with inverse probability of censoring "
+    "weights, averaged over the time between them; lower is better. ipa_over_time: one minus ibs "
+    "over that of the event rates. auc: cumulative/dynamic area under the curve, and ipa: index of "
+    "prediction accuracy (one minus the Brier score over that of the event rate), at the quartiles "
+    "of the event times. fit_seconds: fitting once, with its choice of settings (the parts of "
+    "osteon are one fit with it); fold_fit_seconds: the fold models that intervals need. "
+    "explain_rows_per_second: patients explained at one horizon. Differences are osteon minus the "
+    "other model, with corrected t intervals over the splits (Nadeau & Bengio 2003)."
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where curves are judged: the same days for every model and every split."""
+
+    days: NDArray[np.float64]
+    quartiles: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A model with what it cost."""
+
+    predict: Predict
+    fit_seconds: float
+    fold_fit_seconds: float | None = None
+    explain_rows_per_second: float | None = None
+
+
+_Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which splits a cohort is compared on, and with whom."""
+
+    splits: Iterator[Split]
+    n_splits: int
+    test_to_train: float
+    peers: Mapping[str, Callable[[Cohort], Predict]]
+    words: str
+
+
+def compare_curves(
+    cohort: Cohort, *, repeats: int, random_state: int, progress: Progress
+) -> dict[str, Any]:
+    """Fit Osteon, its two parts and every peer on the same splits and return what they reach.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With times to the event.
+    repeats : int
+        Number of random splits, at least 1; with a competing event, of times that five folds are
+        drawn.
+    random_state : int
+        Seed of the splits and of Osteon.
+    progress : callable
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` (one per model) and `differences`.
+    """
+    grid = evaluation_grid(outcome_of(cohort))
+    plan = _plan(cohort, repeats, random_state)
+    models: dict[str, list[tuple[_Fitted, _Metrics]]] = {}
+    for number, split in enumerate(plan.splits, start=1):
+        train, test = cohort.take(split.train), cohort.take(split.test)
+        osteon = partial(_fit_osteon_and_parts, test=test, grid=grid, random_state=random_state)
+        peers = {name: partial(_fit_peer, name=name, fit=fit) for name, fit in plan.peers.items()}
+        for name, fit in ({OSTEON: osteon} | peers).items():
+            progress(f"split {number} of {plan.n_splits}: {name}")
+            for label, fitted in fit(train).items():
+                found = _metrics(test, fitted.predict, grid)
+                models.setdefault(label, []).append((fitted, found))
+    return {
+        "protocol": PROTOCOL.format(
+            splits=plan.words, grid=len(grid.days), first=grid.days[0], last=grid.days[-1]
+        ),
+        "rows": [_row(label, runs, grid) for label, runs in models.items()],
+        "differences": _differences(
+            {k: [m for _, m in runs] for k, runs in models.items()}, plan.test_to_train
+        ),
+    }
+
+
+def _plan(cohort: Cohort, repeats: int, random_state: int) -> _Plan:
+    """Return random splits, or folds where an event competes: it is the rarer for it."""
+    if (outcome_of(cohort).event == COMPETING).any():
+        return _Plan(
+            repeated_folds(cohort, repeats=repeats, folds=FOLDS, random_state=random_state),
+            repeats * FOLDS,
+            1 / (FOLDS - 1),
+            COMPETING_PEERS,
+            FOLDS_PROTOCOL.format(repeats=repeats, folds=FOLDS),
+        )
+    return _Plan(
+        repeated_splits(
+            cohort, repeats=repeats, test_fraction=TEST_FRACTION, random_state=random_state
+        ),
+        repeats,
+        TEST_FRACTION / (1 - TEST_FRACTION),
+        PEERS,
+        SPLITS_PROTOCOL.format(repeats=repeats),
+    )
+
+
+def evaluation_grid(outcome: OutcomeData) -> Grid:
+    """Return the days at which curves are judged, from the event times of the whole data set."""
+    times = outcome.time_days[outcome.event == 1]
+    days = np.unique(np.quantile(times, np.linspace(*GRID_QUANTILES, GRID_DAYS)))
+    return Grid(days, np.quantile(times, QUARTILES))
+
+
+def _fit_osteon_and_parts(
+    train: Cohort, *, test: Cohort, grid: Grid, random_state: int
+) -> dict[str, _Fitted]:
+    """Fit Osteon once; its parts are the same fit with the weight moved to one side."""
+    model = fit_osteon(train, horizons_days=grid.quartiles.tolist(), random_state=random_state)
+    whole = model.risk_model_
+    rows = test.features.head(EXPLAINED_ROWS)
+    start = time.perf_counter()
+    whole.predict(rows, grid.quartiles[1:2].tolist(), explain=True, interval=False)
+    fitted = {
+        OSTEON: _Fitted(
+            _predict_with(whole),
+            model.core_fit_seconds_,
+            model.fold_fit_seconds_,
+            len(rows) / (time.perf_counter() - start),
+        )
+    }
+    for weight, label in PARTS.items():
+        fitted[label] = _Fitted(_predict_with(whole.part(weight)), model.core_fit_seconds_)
+    return fitted
+
+
+def _fit_peer(train: Cohort, *, name: str, fit: Callable[[Cohort], Predict]) -> dict[str, _Fitted]:
+    """Fit one peer and time it."""
+    start = time.perf_counter()
+    predict = fit(train)
+    return {name: _Fitted(predict, time.perf_counter() - start)}
+
+
+def _predict_with(risk_model: RiskModel) -> Predict:
+    return lambda cohort, days: risk_model.risk(cohort.features, days)
+
+
+def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
+    """Return what is read over the time and at the quartiles, on the test patients."""
+    outcome = outcome_of(test)
+    time_days, event = outcome.time_days, outcome.event
+    curve = predict(test, grid.days)
+    at_quartiles = predict(test, grid.quartiles)
+    found = {
+        "c": float(harrell_c(time_days, event, curve.mean(axis=1))),
+        "c_td": antolini_c(time_days, event, curve, grid.days),
+        "ibs": float(integrated_brier(time_days, event, curve, grid.days)),
+        "ipa_over_time": float(integrated_ipa(time_days, event, curve, grid.days)),
+    }
+    competes = bool((event == COMPETING).any())
+    for column, day in enumerate(grid.quartiles):
+        if competes:
+            of_day = uno_c(time_days, event, at_quartiles[:, column], up_to_days=day)
+            found[f"c_ipcw_{day:g}"] = float(of_day)
+        known = known_outcome(time_days, event, day)
+        found[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
+        found[f"ipa_{day:g}"] = float(ipa(known, at_quartiles[:, column]))
+    return found
+
+
+def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[str, Any]:
+    """Return one line of the table: means over the splits."""
+    found = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
+    by_day = {
+        metric: {f"{day:g}": found[f"{metric}_{day:g}"] for day in grid.quartiles}
+        for metric in ("c_ipcw", "auc", "ipa")
+        if f"{metric}_{grid.quartiles[0]:g}" in found
+    }
+    return {
+        "model": label,
+        "c": found["c"],
+        "c_td": found["c_td"],
+        "ibs": found["ibs"],
+        "ipa_over_time": found["ipa_over_time"],
+        **by_day,
+        "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
+        "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
+        "explain_rows_per_second": _mean([f.explain_rows_per_second for f, _ in runs]),
+    }
+
+
+def _differences(
+    metrics: Mapping[str, list[_Metrics]], test_to_train: float
+) -> list[dict[str, Any]]:
+    """Return Osteon minus every other model, per metric, with corrected intervals."""
+    rows = []
+    for label, theirs in metrics.items():
+        if label == OSTEON:
+            continue
+        for metric in theirs[0]:
+            found = corrected_difference(
+                [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)],
+                test_to_train=test_to_train,
+            )
+            rows.append(
+                {
+                    "model": label,
+                    "metric": metric,
+                    "estimate": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                }
+            )
+    return rows
+
+
+def _mean(seconds: list[float | None]) -> float | None:
+    known = [s for s in seconds if s is not None]
+    return float(np.mean(known)) if known else None

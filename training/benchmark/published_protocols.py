@@ -1,0 +1,305 @@
+"""Osteon and its peers by the very protocol of a published table, beside that table.
+
+Both protocols keep columns that Osteon leaves out (known too late, or missing in those who did
+badly), so their figures are called those of the published columns and compare with nothing but the
+table they stand beside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from data_schema.cohort import Cohort, OutcomeData
+from data_schema.variables import Variable
+from training.benchmark.curves import OSTEON, PARTS, Progress
+from training.benchmark.peers import (
+    PEERS,
+    Predict,
+    breslow,
+    proportional_risk,
+    scikit_survival_absent,
+    structured,
+)
+from training.benchmark.published_figures import DSM_SUPPORT2, XGBSE_FLCHAIN, PublishedTable
+from training.benchmark.xgbse_metrics import approximate_brier, strict_c, time_bins
+from training.datasets import flchain, support2
+from training.datasets.columns import Column, feature_values
+from training.datasets.dataset import Raw
+from training.datasets.site_variables import site_number
+from training.fit import fit_osteon, outcome_of
+
+__all__ = ["PROTOCOLS", "flchain_as_published", "support2_as_published"]
+
+XGBSE_TEST, XGBSE_VALIDATION, XGBSE_SEED = 0.2, 0.01, 1
+DSM_TRAIN, DSM_VALIDATION, DSM_TEST = 0.7, 0.1, 0.2
+QUARTILES = (0.25, 0.5, 0.75)
+
+XGBSE_PROTOCOL = (
+    "PUBLISHED COLUMNS: the year of the sample, which sets the length of follow-up, is among them. "
+    "The protocol of the xgbse benchmark: {n:,} residents with a creatinine, 20 % of them for the "
+    "test and 1 % of the rest set aside (scikit-learn's train_test_split, random_state 1); "
+    "{bins} days from {first:.0f} to {last:.0f}; c: pairs strictly ordered in time, by the mean "
+    "risk over the days; ibs: xgbse's approximate Brier score over the days, lower is better. A "
+    "curve that ends before the last day stays at its last value. xgbse itself does not run here: "
+    "it needs numpy < 2, pandas < 3 and xgboost < 3. The table's Cox-PH needs no xgbse: run "
+    "again, it shows that the split and the metrics are theirs. One split: differences have no "
+    "interval. Published: {source}."
+)
+DSM_PROTOCOL = (
+    "PUBLISHED COLUMNS: two interviews (adlp, adls) that are missing in those too ill for them are "
+    "among them. The protocol of Deep Survival Machines: 24 columns of SUPPORT2, days from study "
+    "entry, patients in the order of the file, the last 20 % for the test; the models run here "
+    "learn from the first 80 %, of which DSM learned from 70 and chose its settings on 10, and "
+    "see nothing of the test patients, with whom DSM's columns were filled and scaled. c_ipcw "
+    "(Uno's C up to the day), brier (lower is better) and auc by scikit-survival, weighted by the "
+    "censoring of the 70 %, at the quartiles of the days of death. One split: differences have no "
+    "interval. Published: {source}."
+)
+
+_DSM_LEFT_OUT = ("education_years", "diabetes", "dementia", "coma_score", "support_sps")
+
+_Figures = dict[str, Any]
+_Floats = NDArray[np.float64]
+
+
+def flchain_as_published(*, random_state: int, progress: Progress) -> dict[str, Any]:
+    """Compare on FLCHAIN by xgbse's protocol.
+
+    Parameters
+    ----------
+    random_state : int
+        Seed of Osteon; the split is the protocol's.
+    progress : callable
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` (published ones and those run here) and `differences` (without interval).
+
+    Raises
+    ------
+    OutsideError
+        If a package is absent.
+    """
+    cohort = _flchain_cohort(flchain.DATASET.read(None))
+    rest, test = train_test_split(
+        np.arange(len(cohort)), test_size=XGBSE_TEST, random_state=XGBSE_SEED
+    )
+    train, _ = train_test_split(rest, test_size=XGBSE_VALIDATION, random_state=XGBSE_SEED)
+    days = time_bins(outcome_of(cohort.take(train)))
+    judged = cohort.take(test)
+
+    def figures(predict: Predict) -> _Figures:
+        risk = predict(judged, days)
+        return {
+            "c": strict_c(outcome_of(judged), risk.mean(axis=1)),
+            "ibs": approximate_brier(outcome_of(judged), risk, days),
+        }
+
+    peers = {"Cox-PH of the table": _fit_their_cox} | dict(PEERS)
+    rows = _run_here(cohort.take(train), figures, peers, random_state, progress)
+    protocol = XGBSE_PROTOCOL.format(
+        n=len(cohort),
+        bins=len(days),
+        first=days[0],
+        last=days[-1],
+        source=XGBSE_FLCHAIN.source,
+    )
+    return _beside(XGBSE_FLCHAIN, rows, protocol)
+
+
+def support2_as_published(*, random_state: int, progress: Progress) -> dict[str, Any]:
+    """Compare on SUPPORT2 by the protocol of Deep Survival Machines; see `flchain_as_published`."""
+    try:
+        from sksurv import metrics
+    except ImportError as missing:
+        raise scikit_survival_absent() from missing
+    cohort = _support2_cohort(support2.DATASET.read(None))
+    n = len(cohort)
+    n_train, n_validation, n_test = (int(n * s) for s in (DSM_TRAIN, DSM_VALIDATION, DSM_TEST))
+    outcome = outcome_of(cohort)
+    days = np.quantile(outcome.time_days[outcome.event == 1], QUARTILES)
+    judged = cohort.take(np.arange(n - n_test, n))
+    theirs, ours = (structured(outcome_of(c)) for c in (cohort.take(np.arange(n_train)), judged))
+
+    def figures(predict: Predict) -> _Figures:
+        risk = predict(judged, days)
+        found: _Figures = {"c_ipcw": {}, "brier": {}, "auc": {}}
+        for place, day in enumerate(days):
+            of_day, name = risk[:, place], f"{day:g}"
+            found["c_ipcw"][name] = float(
+                metrics.concordance_index_ipcw(theirs, ours, of_day, tau=day)[0]
+            )
+            found["brier"][name] = float(metrics.brier_score(theirs, ours, 1 - of_day, day)[1][0])
+            found["auc"][name] = float(
+                metrics.cumulative_dynamic_auc(theirs, ours, of_day, day)[0][0]
+            )
+        return found
+
+    train = cohort.take(np.arange(n_train + n_validation))
+    rows = _run_here(train, figures, PEERS, random_state, progress, horizons=days.tolist())
+    return _beside(DSM_SUPPORT2, rows, DSM_PROTOCOL.format(source=DSM_SUPPORT2.source))
+
+
+PROTOCOLS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "flchain-xgbse": flchain_as_published,
+    "support2-dsm": support2_as_published,
+}
+"""Name of the benchmark -> what runs it."""
+
+
+def _fit_their_cox(train: Cohort) -> Predict:
+    """Fit the table's Cox model: no penalty, every column as it stands, ties by Efron."""
+    try:
+        from sksurv.linear_model import CoxPHSurvivalAnalysis
+    except ImportError as missing:
+        raise scikit_survival_absent() from missing
+    outcome = outcome_of(train)
+    # The fit is the same on scaled columns, and its first steps do not overflow.
+    scaler = StandardScaler().fit(_as_numbers(train))
+    x = scaler.transform(_as_numbers(train))
+    cox = CoxPHSurvivalAnalysis(ties="efron").fit(x, structured(outcome))
+    baseline = breslow(outcome, cox.predict(x))
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> _Floats:
+        log_ratio = cox.predict(scaler.transform(_as_numbers(cohort)))
+        return proportional_risk(baseline(days), log_ratio)
+
+    return predict
+
+
+def _as_numbers(cohort: Cohort) -> _Floats:
+    """Return the columns as they stand, sex as 0 and 1."""
+    male = cohort.features["sex"] == "male"
+    numbers: _Floats = cohort.features.assign(sex=male).to_numpy(dtype=np.float64)
+    return numbers
+
+
+def _flchain_cohort(raw: Raw) -> Cohort:
+    """Return the residents with a creatinine, the year of the sample among their columns."""
+    measured = raw[raw["num_creatinine"].notna()].reset_index(drop=True)
+    year = site_number("sample_year", "Year of the sample", "person", "{year}", 1900, 2100)
+    return _with(flchain.adapt(measured), measured, (Column("num_sample_yr", year),))
+
+
+def _support2_cohort(raw: Raw) -> Cohort:
+    """Return the 24 columns and the days as the file counts them."""
+    cohort = support2.adapt(raw)
+    interviews = tuple(
+        Column(f"num_{name}", site_number(name, label, "person", "{score}", 0, 7))
+        for name, label in (("adlp", "Daily living, patient"), ("adls", "Daily living, relative"))
+    )
+    kept = replace(cohort, features=cohort.features.drop(columns=list(_DSM_LEFT_OUT)))
+    counted = OutcomeData(
+        "mortality", raw["time"].to_numpy(dtype=np.float64), outcome_of(cohort).event
+    )
+    return replace(_with(kept, raw, interviews), outcome=counted)
+
+
+def _with(cohort: Cohort, raw: Raw, columns: tuple[Column, ...]) -> Cohort:
+    """Add columns that the adapter leaves out."""
+    values = {column.feature: feature_values(raw[column.source], column) for column in columns}
+    added: dict[str, Variable] = {column.feature: column.variable for column in columns}
+    return replace(
+        cohort,
+        features=pd.concat([cohort.features, pd.DataFrame(values)], axis=1),
+        variables={**cohort.variables, **added},
+    )
+
+
+def _run_here(
+    train: Cohort,
+    figures: Callable[[Predict], _Figures],
+    peers: Mapping[str, Callable[[Cohort], Predict]],
+    random_state: int,
+    progress: Progress,
+    *,
+    horizons: list[float] | None = None,
+) -> list[dict[str, Any]]:
+    """Fit Osteon, its parts and the peers, and return a row of each."""
+    outcome = outcome_of(train)
+    quartiles = np.quantile(outcome.time_days[outcome.event == 1], QUARTILES).tolist()
+    progress(OSTEON)
+    start = time.perf_counter()
+    model = fit_osteon(
+        train,
+        horizons_days=horizons or quartiles,
+        random_state=random_state,
+        interval_folds=0,
+    )
+    seconds = time.perf_counter() - start
+    whole = model.risk_model_
+    fitted: dict[str, tuple[Predict, float]] = {
+        name: (partial(_risk_held, model), seconds)
+        for name, model in (
+            {OSTEON: whole} | {label: whole.part(weight) for weight, label in PARTS.items()}
+        ).items()
+    }
+    for name, fit in peers.items():
+        progress(name)
+        start = time.perf_counter()
+        predict = fit(train)
+        fitted[name] = (predict, time.perf_counter() - start)
+    return [
+        {"model": name, "source": "run here", **figures(predict), "fit_seconds": seconds}
+        for name, (predict, seconds) in fitted.items()
+    ]
+
+
+def _risk_held(risk_model: Any, cohort: Cohort, days: ArrayLike, /) -> _Floats:
+    """Return Osteon's risk, held at its first and last day beyond them."""
+    contract = risk_model.contract
+    within = np.clip(days, contract["min_horizon_days"], contract["max_horizon_days"])
+    risk: _Floats = risk_model.risk(cohort.features, within)
+    return risk
+
+
+def _beside(table: PublishedTable, rows: list[dict[str, Any]], protocol: str) -> dict[str, Any]:
+    """Return the rows run here above the published ones, and Osteon minus each."""
+    published = [
+        {"model": name, "source": "published", **figures} for name, figures in table.rows.items()
+    ]
+    everyone = rows + published
+    return {
+        "protocol": protocol,
+        "rows": everyone,
+        "differences": [one for row in everyone[1:] for one in _differences(rows[0], row)],
+    }
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return ours minus theirs, metric by metric; one split gives no interval."""
+    found = []
+    for metric in ("c", "ibs", "c_ipcw", "brier", "auc"):
+        if theirs.get(metric) is None:
+            continue
+        gaps = (
+            {
+                f"{metric}_{day}": ours[metric][day] - at_day
+                for day, at_day in theirs[metric].items()
+            }
+            if isinstance(theirs[metric], Mapping)
+            else {metric: ours[metric] - theirs[metric]}
+        )
+        found += [
+            {
+                "model": f"{theirs['model']} ({theirs['source']})",
+                "metric": name,
+                "estimate": gap,
+                "low": None,
+                "high": None,
+            }
+            for name, gap in gaps.items()
+        ]
+    return found

@@ -1,0 +1,150 @@
+"""`osteon benchmark`: Osteon and its peers side by side on a public data set, with the protocol."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from data_schema.errors import UsageError
+from training.benchmark.at_one_horizon import compare_at_fixed_horizon, compare_with_physicians
+from training.benchmark.curves import Progress, compare_curves
+from training.benchmark.published_protocols import PROTOCOLS
+from training.benchmark.score_questions import SCORE_QUESTIONS
+from training.benchmark.scores import compare_scores
+from training.benchmark.truth import compare_with_truth
+from training.datasets.registry import data_folder, dataset, load_dataset
+
+__all__ = ["COMPARATORS", "SIMULATED", "machine", "run_benchmark"]
+
+COMPARATORS = "support2-comparators"
+"""Name of the benchmark against the SUPPORT model and the physicians."""
+
+SIMULATED, SIMULATED_PATIENTS = "simulated", 20_000
+"""Name of the benchmark against true risks, and how many patients are learned from and judged."""
+
+DEFAULT_REPEATS = 5
+
+
+def run_benchmark(
+    name: str,
+    *,
+    repeats: int | None = None,
+    random_state: int = 0,
+    data_dir: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Return what Osteon and its peers reach on the same patients.
+
+    Parameters
+    ----------
+    name : str
+        A data set, `support2-comparators`, `simulated`, a published protocol (`flchain-xgbse`,
+        `support2-dsm`), or what a score adds (`support2-score`, `rhc-score`, `glow-score`).
+    repeats : int, optional
+        Random splits (or, with a competing event, an outcome known at one horizon or a score, times
+        that five folds are drawn); 5 without it. The comparators and the published protocols have
+        one partition and take none.
+    random_state : int
+        Seed of the splits and of Osteon.
+    data_dir : Path, optional
+        Folder of the data sets that come as files.
+    progress : callable, optional
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `dataset`, `protocol`, `repeats`, `machine`, `rows` (one per model) and `differences`
+        (Osteon minus each other model); against true risks also
+        `figures`, each with its bounds, and `shares`, points by pathway.
+
+    Raises
+    ------
+    UsageError
+        If there is no such data set, or repeats are not at least 1.
+    OutsideError
+        If a package, R or a file is absent.
+    """
+    if repeats is not None and repeats < 1:
+        raise UsageError(f"repeats must be at least 1; got {repeats}.")
+    asked = name.lower()
+    drawn = 1 if asked in (COMPARATORS, SIMULATED, *PROTOCOLS) else repeats or DEFAULT_REPEATS
+    found = _compare(asked, drawn, random_state, data_dir, progress)
+    return {
+        "dataset": asked,
+        "protocol": found["protocol"],
+        "repeats": drawn,
+        "machine": machine(),
+        "rows": found["rows"],
+        "differences": found["differences"],
+        **{key: found[key] for key in ("figures", "shares") if key in found},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on: processor, cores, versions; no name of a host."""
+    packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival", "comprisk")
+    return {
+        "processor": _processor(),
+        "cores": joblib.cpu_count(),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in packages},
+    }
+
+
+def _compare(
+    name: str, repeats: int, random_state: int, data_dir: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Compare as the name says; a data set by its curves, or by areas at the one known horizon."""
+    folder = data_folder(data_dir)
+    if name == COMPARATORS:
+        return compare_with_physicians(folder, random_state=random_state, progress=progress)
+    if name == SIMULATED:
+        return compare_with_truth(
+            patients=SIMULATED_PATIENTS, random_state=random_state, progress=progress
+        )
+    if name in PROTOCOLS:
+        return PROTOCOLS[name](random_state=random_state, progress=progress)
+    if name in SCORE_QUESTIONS:
+        return compare_scores(
+            SCORE_QUESTIONS[name](folder),
+            repeats=repeats,
+            random_state=random_state,
+            progress=progress,
+        )
+    known = dataset(name, besides=(COMPARATORS, SIMULATED, *PROTOCOLS, *SCORE_QUESTIONS))
+    cohort = load_dataset(name, data_dir)
+    if cohort.outcome is None or cohort.outcome.horizon_days is None:
+        return compare_curves(cohort, repeats=repeats, random_state=random_state, progress=progress)
+    raw = known.read(folder) if known.scores else None
+    return compare_at_fixed_horizon(
+        cohort,
+        scores={
+            score: raw[score].to_numpy(dtype=np.float64)
+            for score in known.scores
+            if raw is not None
+        },
+        repeats=repeats,
+        random_state=random_state,
+        progress=progress,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Return the processor's model name, which `platform` does not know on Linux."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,173 @@
+"""What a severity score adds: Osteon with and without it, beside the score alone, out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort
+from models.metrics.discrimination.ranking import auprc, auroc
+from models.metrics.known_outcome import KnownOutcome
+from models.metrics.overall.brier import brier
+from training.benchmark.curves import OSTEON, PARTS, Progress
+from training.benchmark.peers import fit_logistic
+from training.benchmark.repeated_differences import corrected_difference
+from training.benchmark.score_questions import ScoreQuestion
+from training.cohorts.splits import repeated_folds
+from training.fit import fit_osteon, outcome_of
+
+__all__ = ["NO_MORE_THAN", "WITHOUT", "compare_scores", "verdict"]
+
+FOLDS = 5
+NO_MORE_THAN = 0.01
+"""A gain in the area under the curve that is said to be none worth having."""
+
+WITHOUT = "osteon without the scores"
+
+PROTOCOL = (
+    "{words} {repeats} times {folds} folds of patients, the same for every model; nothing is "
+    "learned from a test patient. auroc, auprc and brier (lower is better): means over the folds; "
+    "intervals and differences (osteon minus the other model) by corrected t over the folds "
+    "(Nadeau & Bengio 2003). linear weight: the share of the linear part that Osteon chose, 1 "
+    "where it won outright. The scores add no more than {limit}: the interval of osteon minus "
+    "osteon without them lies wholly at or below that; they add: it lies wholly above 0; "
+    "inconclusive otherwise."
+)
+
+_Risk = NDArray[np.float64]
+_Metrics = dict[str, float]
+
+
+def compare_scores(
+    question: ScoreQuestion, *, repeats: int, random_state: int, progress: Progress
+) -> dict[str, Any]:
+    """Compare with and without the scores, and with logistic regressions on the scores alone.
+
+    Parameters
+    ----------
+    question : ScoreQuestion
+    repeats : int
+        How often the five folds are drawn, at least 1.
+    random_state : int
+        Seed of the folds and of Osteon.
+    progress : callable
+        Told in one line what is being fitted.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` and `differences`; that to `WITHOUT` carries a `verdict`.
+    """
+    cohort = question.cohort
+    found: dict[str, list[_Metrics]] = {}
+    splits = repeated_folds(cohort, repeats=repeats, folds=FOLDS, random_state=random_state)
+    for number, split in enumerate(splits, start=1):
+        progress(f"fold {number} of {repeats * FOLDS}")
+        train, test = cohort.take(split.train), cohort.take(split.test)
+        for name, (risk, weight) in _risks(question, train, test, random_state).items():
+            metrics = _metrics(test, risk) | ({} if weight is None else {"linear_weight": weight})
+            found.setdefault(name, []).append(metrics)
+    differences = [
+        _difference(name, metric, found[OSTEON], theirs)
+        for name, theirs in found.items()
+        if name != OSTEON
+        for metric in ("auroc", "auprc", "brier")
+    ]
+    for one in differences:
+        if one["model"] == WITHOUT and one["metric"] == "auroc":
+            one["verdict"] = verdict(one["low"], one["high"])
+    return {
+        "protocol": PROTOCOL.format(
+            words=question.words, repeats=repeats, folds=FOLDS, limit=NO_MORE_THAN
+        ),
+        "rows": [_row(name, folds) for name, folds in found.items()],
+        "differences": differences,
+    }
+
+
+def verdict(low: float, high: float) -> str:
+    """Return what an interval of the gain in the area under the curve says of the scores.
+
+    Examples
+    --------
+    >>> verdict(-0.004, 0.008)
+    'the scores add no more than 0.01'
+    >>> verdict(0.002, 0.03), verdict(-0.01, 0.03)
+    ('the scores add', 'inconclusive')
+    """
+    if high <= NO_MORE_THAN:
+        return f"the scores add no more than {NO_MORE_THAN}"
+    return "the scores add" if low > 0 else "inconclusive"
+
+
+def _risks(
+    question: ScoreQuestion, train: Cohort, test: Cohort, random_state: int
+) -> dict[str, tuple[_Risk, float | None]]:
+    """Return each model's risks of the test patients, and the linear weight where there is one."""
+    horizon = [float(outcome_of(train).time_days[0])]
+    with_scores = fit_osteon(
+        train, horizons_days=horizon, random_state=random_state, interval_folds=0
+    )
+    whole = with_scores.risk_model_
+    without = fit_osteon(
+        _without(train, question.scores),
+        horizons_days=horizon,
+        random_state=random_state,
+        interval_folds=0,
+    )
+    risks: dict[str, tuple[_Risk, float | None]] = {
+        OSTEON: (whole.risk(test.features, horizon)[:, 0], with_scores.linear_weight_)
+    }
+    for weight, label in PARTS.items():
+        risks[label] = whole.part(weight).risk(test.features, horizon)[:, 0], None
+    fewer = _without(test, question.scores).features
+    risks[WITHOUT] = without.risk_model_.risk(fewer, horizon)[:, 0], without.linear_weight_
+    risks["logistic regression"] = fit_logistic(train)(test, horizon)[:, 0], None
+    alone = {"logistic on the scores alone": question.scores} if len(question.scores) > 1 else {}
+    alone |= {f"logistic on {score} alone": (score,) for score in question.scores}
+    for label, scores in alone.items():
+        predict = fit_logistic(_only(train, scores))
+        risks[label] = predict(_only(test, scores), horizon)[:, 0], None
+    return risks
+
+
+def _metrics(test: Cohort, risk: _Risk) -> _Metrics:
+    happened = outcome_of(test).event == 1
+    known = KnownOutcome(happened, np.ones(len(happened)), np.ones(len(happened)))
+    return {
+        "auroc": float(auroc(known, risk)),
+        "auprc": float(auprc(known, risk)),
+        "brier": float(brier(known, risk)),
+    }
+
+
+def _row(name: str, folds: list[_Metrics]) -> dict[str, Any]:
+    """Return one line of the table, the area under the curve with its interval."""
+    area = corrected_difference([fold["auroc"] for fold in folds], test_to_train=1 / (FOLDS - 1))
+    means = {metric: float(np.mean([fold[metric] for fold in folds])) for metric in folds[0]}
+    return {"model": name, "auroc": area.estimate, "low": area.low, "high": area.high} | {
+        metric: mean for metric, mean in means.items() if metric != "auroc"
+    }
+
+
+def _difference(
+    name: str, metric: str, ours: list[_Metrics], theirs: list[_Metrics]
+) -> dict[str, Any]:
+    gap = corrected_difference(
+        [o[metric] - t[metric] for o, t in zip(ours, theirs, strict=True)],
+        test_to_train=1 / (FOLDS - 1),
+    )
+    ends: Mapping[str, Any] = {"estimate": gap.estimate, "low": gap.low, "high": gap.high}
+    return {"model": name, "metric": metric, **ends}
+
+
+def _only(cohort: Cohort, columns: tuple[str, ...]) -> Cohort:
+    return replace(cohort, features=cohort.features[list(columns)])
+
+
+def _without(cohort: Cohort, columns: tuple[str, ...]) -> Cohort:
+    return replace(cohort, features=cohort.features.drop(columns=list(columns)))

@@ -1,0 +1,273 @@
+"""Osteon against the best attainable risks of simulated patients, which no real data can tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import spearmanr
+
+from data_schema.cohort import Cohort
+from data_schema.errors import RulesBroken
+from data_schema.variables import PATHWAYS
+from models.inference.risk_model import RiskModel
+from models.metrics.calibration.calibration import calibration_error
+from models.metrics.discrimination.ranking import auroc
+from models.metrics.known_outcome import KnownOutcome
+from training.cohorts.study import check_table
+from training.explanation.importance import importance
+from training.fit import fit_osteon
+from training.simulation.cohort import SimulatedCohort, simulate
+
+__all__ = ["BOUNDS", "Bound", "compare_with_truth", "expected_outcome", "true_shares"]
+
+Progress = Callable[[str], object]
+Risks = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a figure must lie within."""
+
+    figure: str
+    outcome: str
+    low: float | None
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within; one that is undefined does not."""
+        return (self.low is None or value >= self.low) and value <= self.high
+
+
+BOUNDS: tuple[Bound, ...] = (
+    Bound("AUC below the best attainable by", "mortality", None, 0.015),
+    Bound("mean predicted over mean true risk", "mortality", 0.95, 1.05),
+    Bound("ICI against the true risk", "mortality", 0.0, 0.010),
+    Bound("pathway shares, Spearman with the truth", "mortality", 0.9, 1.0),
+    Bound("AUC below the best attainable by", "fracture", None, 0.025),
+    Bound("mean predicted over mean true risk", "fracture", 0.90, 1.10),
+    Bound("ICI against the true risk", "fracture", 0.0, 0.010),
+    Bound("pathway shares, Spearman with the truth", "fracture", 0.9, 1.0),
+)
+"""The figures to reach on 20,000 patients learned from and 20,000 others."""
+
+
+def compare_with_truth(
+    *,
+    patients: int,
+    random_state: int,
+    outcomes: Sequence[str] = ("mortality", "fracture"),
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Train on simulated patients and compare with the true risks of as many others.
+
+    Parameters
+    ----------
+    patients : int
+        To learn from, and as many to be judged on.
+    random_state : int
+        Seed of both cohorts and of the fit.
+    outcomes : sequence of str
+    progress : callable, optional
+        Told in one line what is being done.
+
+    Returns
+    -------
+    dict
+        `protocol`, `rows` (one per outcome and model), `figures` (one per `BOUNDS` and horizon,
+        with `passed`), `shares` (points by pathway, true and found), and `differences`, which are
+        none: the truth is no peer.
+
+    Raises
+    ------
+    RulesBroken
+        If there are too few patients.
+    """
+    learned_from = simulate(patients, seed=2 * random_state)
+    judged = simulate(patients, seed=2 * random_state + 1)
+    progress(f"computing the true risks of {patients} patients")
+    truth = judged.truth
+    rows: list[dict[str, Any]] = []
+    figures: list[dict[str, Any]] = []
+    shares: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        progress(f"fitting {outcome}")
+        told = truth[truth["outcome"] == outcome]
+        started = time.perf_counter()
+        risk_model = _fitted(_checked(learned_from, outcome), told, random_state)
+        seconds = time.perf_counter() - started
+        progress(f"judging {outcome}")
+        features = _checked(judged, outcome).features
+        rows += _rows(risk_model, features, told, outcome, seconds)
+        moved = _shares(risk_model, features, told, outcome)
+        figures += _figures(risk_model, features, told, outcome, moved)
+        shares += moved
+    return {
+        "protocol": (
+            f"{patients} simulated patients learned from, {patients} others judged by their true "
+            "risks: AUC and calibration are expectations over the outcomes that the best "
+            "attainable risk given the recorded values leaves open"
+        ),
+        "rows": rows,
+        "figures": figures,
+        "shares": shares,
+        "differences": [],
+    }
+
+
+def expected_outcome(risk: Risks) -> KnownOutcome:
+    """Return outcomes of which only the probability is given, each patient twice: with and without.
+
+    A metric of it is the ratio of the expectations that the metric is made of, free of the noise
+    of drawing outcomes. Predictions must be repeated likewise: `np.tile(predicted, 2)`.
+
+    Parameters
+    ----------
+    risk : ndarray of float, shape (n_patients,)
+        True probability of the event.
+
+    Returns
+    -------
+    KnownOutcome
+        Of 2 * n_patients rows.
+    """
+    happened = np.repeat([True, False], len(risk))
+    weight = np.concatenate([risk, 1 - risk])
+    return KnownOutcome(happened, weight, weight)
+
+
+def true_shares(told: pd.DataFrame) -> dict[str, float]:
+    """Return the mean absolute points of risk that each pathway's recorded values move the truth.
+
+    Points relate to log-odds as in an explanation: by the secant from the reference to the risk.
+
+    Parameters
+    ----------
+    told : DataFrame
+        Rows of one outcome and horizon of `training.simulation.truth.truth_table`.
+
+    Returns
+    -------
+    dict of str to float
+        Pathway -> points.
+    """
+    # A risk that rounds to 1 has no log-odds.
+    risk = told["risk_recorded"].to_numpy().clip(1e-12, 1 - 1e-12)
+    base = told["base_log_odds"].to_numpy()
+    way = logit(risk) - base
+    near = np.abs(way) < 1e-6
+    gain = np.where(near, risk * (1 - risk), (risk - expit(base)) / np.where(near, 1.0, way))
+    return {
+        pathway: float(np.abs(100 * gain * told[f"contribution__{pathway}"]).mean())
+        for pathway in PATHWAYS
+    }
+
+
+def _checked(simulated: SimulatedCohort, outcome: str) -> Cohort:
+    """Return the cohort as `osteon train` would read it."""
+    checked = check_table(simulated.cohort, outcome=outcome)
+    if checked.cohort is None:
+        raise RulesBroken(checked.report.fatal)
+    return checked.cohort
+
+
+def _fitted(cohort: Cohort, told: pd.DataFrame, random_state: int) -> RiskModel:
+    horizons = sorted(told["horizon_days"].unique())
+    fitted = fit_osteon(cohort, horizons_days=horizons, random_state=random_state, interval_folds=0)
+    return fitted.risk_model_
+
+
+def _rows(
+    risk_model: RiskModel,
+    features: pd.DataFrame,
+    told: pd.DataFrame,
+    outcome: str,
+    seconds: float,
+) -> Iterator[dict[str, Any]]:
+    """Yield what each part and the truth reach."""
+    days = sorted(told["horizon_days"].unique())
+    by_horizon = {day: told[told["horizon_days"] == day] for day in days}
+    best = np.column_stack([rows["risk_recorded"] for rows in by_horizon.values()])
+    risks = {
+        "best attainable": best,
+        "everything known": np.column_stack([r["risk_full"] for r in by_horizon.values()]),
+        "osteon": risk_model.risk(features, days),
+        "osteon (linear part)": risk_model.part(1.0).risk(features, days),
+        "osteon (boosted part)": risk_model.part(0.0).risk(features, days),
+    }
+    for model, risk in risks.items():
+        # Who knows everything is judged by what everything leaves open.
+        true = risk if model == "everything known" else best
+        yield {
+            "outcome": outcome,
+            "model": model,
+            "auc": {f"{day:g}": _auc(true[:, k], risk[:, k]) for k, day in enumerate(days)},
+            "fit_seconds": seconds if model == "osteon" else None,
+        }
+
+
+def _shares(
+    risk_model: RiskModel, features: pd.DataFrame, told: pd.DataFrame, outcome: str
+) -> list[dict[str, Any]]:
+    """Return the points of each pathway in the truth and in the model, by horizon."""
+    return [
+        {
+            "outcome": outcome,
+            "horizon_days": one.horizon_days,
+            "pathway": pathway,
+            "true": points,
+            # A pathway of which the model reads no variable moved nothing.
+            "found": one.pathways.get(pathway, 0.0),
+        }
+        for one in importance(risk_model, features)
+        for pathway, points in true_shares(told[told["horizon_days"] == one.horizon_days]).items()
+    ]
+
+
+def _figures(
+    risk_model: RiskModel,
+    features: pd.DataFrame,
+    told: pd.DataFrame,
+    outcome: str,
+    moved: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    for day in sorted(told["horizon_days"].unique()):
+        rows = told[told["horizon_days"] == day]
+        best = rows["risk_recorded"].to_numpy()
+        risk = risk_model.risk(features, [day])[:, 0]
+        expected = expected_outcome(best)
+        shares = [one for one in moved if one["horizon_days"] == day]
+        values = {
+            "AUC below the best attainable by": _auc(best, best) - _auc(best, risk),
+            "mean predicted over mean true risk": float(risk.mean() / best.mean()),
+            "ICI against the true risk": float(calibration_error(expected, np.tile(risk, 2)).ici),
+            "pathway shares, Spearman with the truth": _rank_agreement(shares),
+        }
+        for bound in BOUNDS:
+            if bound.outcome == outcome:
+                value = values[bound.figure]
+                yield {
+                    "outcome": outcome,
+                    "figure": bound.figure,
+                    "horizon_days": day,
+                    "value": value,
+                    "low": bound.low,
+                    "high": bound.high,
+                    "passed": bound.holds(value),
+                }
+
+
+def _auc(true: Risks, risk: Risks) -> float:
+    return float(auroc(expected_outcome(true), np.tile(risk, 2)))
+
+
+def _rank_agreement(shares: Sequence[Mapping[str, Any]]) -> float:
+    """Return Spearman's correlation over the pathways."""
+    true, found = ([one[key] for one in shares] for key in ("true", "found"))
+    return float(spearmanr(true, found)[0])

@@ -1,0 +1,1 @@
+"""The commands of training, and how their results are printed."""

@@ -1,0 +1,125 @@
+"""`osteon doctor`: whether everything that Osteon stands on is there and answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from data_schema.errors import GateError, OutsideError, UsageError
+from models.registry.gate import gate_key
+from models.registry.lifecycle import CHAMPION, load_champion
+from models.registry.tracking import connect, outside_errors
+from models.registry.versions import list_models
+from training.provenance import git_revision, versions
+from training.run.mlflow_run import experiment_id
+
+__all__ = ["Check", "examine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    check : str
+        What was looked at.
+    ok : bool
+    detail : str
+        What was found; never a secret.
+    trouble : {"", "gate", "outside"}
+        Who says no if it is not ok.
+    """
+
+    check: str
+    ok: bool
+    detail: str
+    trouble: Literal["", "gate", "outside"] = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the check as the command line prints it."""
+        return asdict(self)
+
+
+def examine() -> tuple[Check, ...]:
+    """Look at versions, registry, write access, gate key and every champion's record.
+
+    Returns
+    -------
+    tuple of Check
+        What could not be looked at because of an earlier failure is left out.
+    """
+    found = ", ".join(f"{name} {number}" for name, number in versions().items())
+    checks = [
+        Check("versions", True, found),
+        Check("revision", True, git_revision() or "not run from a checkout"),
+        _gate_key(),
+    ]
+    try:
+        checks += [*_registry()]
+    except OutsideError as error:
+        checks.append(Check("registry", False, str(error), "outside"))
+    return tuple(checks)
+
+
+def _gate_key() -> Check:
+    """Say whether there is a key; that there is none matters only to champions."""
+    try:
+        gate_key()
+    except UsageError as error:
+        return Check("gate key", True, f"not usable, so nothing can be promoted or served: {error}")
+    return Check("gate key", True, "set")
+
+
+def _registry() -> Iterator[Check]:
+    mlflow = connect()
+    names = sorted({version.name for version in list_models()})
+    where = _without_secrets(mlflow.get_tracking_uri())
+    yield Check("registry", True, f"{where}; {len(names)} models")
+    with outside_errors():
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        mlflow.MlflowClient().set_experiment_tag(experiment_id(), "osteon.doctor", now)
+    yield Check("write access", True, "the registry takes records")
+    yield _files(mlflow)
+    champions = {
+        version.name: version.version for version in list_models() if CHAMPION in version.aliases
+    }
+    for name in names:
+        if name in champions:
+            yield _champion(name, champions[name])
+        else:
+            yield Check(f"champion of {name}", True, "none; nothing of it is served")
+
+
+def _files(mlflow: Any) -> Check:
+    """Say whether files can be kept; of a remote store only the store itself can tell."""
+    with outside_errors():
+        uri = mlflow.MlflowClient().get_experiment(experiment_id()).artifact_location
+    place = urlsplit(uri)
+    if place.scheme not in ("", "file"):
+        return Check("files", True, f"kept by {place.scheme}")
+    path = Path(place.path)
+    folder = next(above for above in (path, *path.parents) if above.is_dir())
+    if os.access(folder, os.W_OK):
+        return Check("files", True, f"kept in {path}")
+    return Check("files", False, f"{folder} must be writable; it is not.", "outside")
+
+
+def _champion(name: str, version: str) -> Check:
+    """Say whether a champion may be served: by its record, its files and the key."""
+    try:
+        load_champion(name, gate_key())
+    except (GateError, UsageError) as error:
+        return Check(f"champion of {name}", False, f"version {version}: {error}", "gate")
+    return Check(f"champion of {name}", True, f"version {version} has a valid gate record")
+
+
+def _without_secrets(uri: str) -> str:
+    """Return a URI without user and password."""
+    parts = urlsplit(uri)
+    return uri if "@" not in parts.netloc else parts._replace(netloc=parts.hostname or "").geturl()

@@ -1,0 +1,149 @@
+"""The commands about what is registered: promote, registry, rollback and doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from training.cli.cohorts import MappingOption, stated_mapping
+from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+
+if TYPE_CHECKING:
+    from models.registry.versions import Version
+
+__all__ = ["doctor", "promote", "registry", "rollback"]
+
+NameArgument = Annotated[str, typer.Argument(help="Registered name, as osteon-mortality.")]
+
+
+def promote(
+    context: typer.Context,
+    name: NameArgument,
+    version: Annotated[str, typer.Argument(help="Version number.")],
+    cohort: Annotated[
+        Path | None,
+        typer.Option(help="Judge it on this cohort; without it, on its held-out patients."),
+    ] = None,
+    mapping: MappingOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version champion if its figures pass the gate.
+
+    Exit 1, with reasons, if they do not. The decision is signed with OSTEON_GATE_KEY, and recorded
+    in the audit trail.
+    """
+    with working(), context.obj() as note:
+        from data_schema.table.files import read_table
+        from training.run.promotion import promote as decide
+
+        table = None if cohort is None else read_table(cohort)
+        decision = decide(name, version, table=table, mapping=stated_mapping(mapping))
+        refused = decision.decision != "promote"
+        note(
+            "promoted",
+            "refused" if refused else "ok",
+            name=name,
+            version=version,
+            sha256=decision.model_sha256,
+        )
+    if as_json:
+        print_json(decision.as_json())
+    elif refused:
+        for reason in decision.reasons:
+            typer.echo(f"refused: {reason}", err=True)
+    else:
+        print_lines(
+            [
+                f"{name} version {version} is champion: it passed the gate on "
+                f"{decision.judged_on}. The record is signed by {decision.by} at {decision.at}."
+            ]
+        )
+    raise typer.Exit(1 if refused else 0)
+
+
+def registry(
+    name: Annotated[str | None, typer.Argument(help="Only the versions of this model.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List versions with their aliases and gate records."""
+    with working():
+        from models.registry.versions import list_models
+
+        versions = [_described(version) for version in list_models(name)]
+    if as_json:
+        print_json({"versions": versions})
+        return
+    print_rows(
+        ("name", "version", "aliases", "gate record", "population"),
+        [
+            (
+                one["name"],
+                one["version"],
+                ", ".join(one["aliases"]),
+                f"{one['gate']['decision']} by {one['gate']['by']} at {one['gate']['at']}"
+                if one["gate"]
+                else "none",
+                one["population"],
+            )
+            for one in versions
+        ],
+    )
+
+
+def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
+    """Go back to the newest approved version before the champion; the audit trail records it."""
+    with working(), context.obj() as note:
+        from models.registry import lifecycle as models
+        from models.registry.gate import gate_key
+
+        version = models.rollback(name, key=gate_key())
+        note("rolled_back", "ok", name=name, version=version.version, sha256=version.sha256)
+    if as_json:
+        print_json({"name": version.name, "version": version.version, "alias": "champion"})
+        return
+    print_lines([f"{version.name} version {version.version} is champion again."])
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Say whether all that Osteon stands on is there.
+
+    Looks at versions, registry, write access, gate key and every champion's record.
+    """
+    with working():
+        from training.cli.doctor import examine
+
+        checks = examine()
+    troubles = {check.trouble for check in checks if not check.ok}
+    if as_json:
+        print_json({"ok": not troubles, "checks": [check.as_json() for check in checks]})
+    else:
+        print_rows(
+            ("", "check", "what was found"),
+            [("ok" if check.ok else "NOT OK", check.check, check.detail) for check in checks],
+        )
+    raise typer.Exit(3 if "outside" in troubles else 1 if troubles else 0)
+
+
+def _described(version: Version) -> dict[str, Any]:
+    """Return a version as it is listed; its gate record is shown as it stands, not verified."""
+    record = version.gate_record
+    return {
+        "name": version.name,
+        "version": version.version,
+        "model_uri": version.model_uri,
+        "aliases": list(version.aliases),
+        "run_id": version.run_id,
+        "sha256": version.sha256,
+        "population": version.tags.get("osteon.population", ""),
+        "simulated": version.tags.get("osteon.simulated") == "true",
+        "gate": None
+        if record is None
+        else {
+            "decision": record.decision,
+            "by": record.by,
+            "at": record.at,
+            "cohort_fingerprint": record.cohort_fingerprint,
+        },
+    }

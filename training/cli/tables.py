@@ -1,0 +1,184 @@
+"""Results as tables and sentences for a reader: metrics, one patient's explanation, a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data_schema.printed_units import printed_unit
+from training.cli.console import print_lines, print_rows
+
+if TYPE_CHECKING:
+    from training.explanation.one_patient import Moved, PatientExplanation, RiskAtHorizon
+
+__all__ = ["show_benchmark", "show_explanation", "show_figures", "show_metrics"]
+
+
+def show_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Print metrics as rows and horizons as columns, then those of the whole follow-up."""
+    at_horizons = [metric for metric in metrics if metric["horizon_days"] is not None]
+    overall = [metric for metric in metrics if metric["horizon_days"] is None]
+    horizons = list(dict.fromkeys(metric["horizon_days"] for metric in at_horizons))
+    names = list(dict.fromkeys(metric["metric"] for metric in at_horizons))
+    cells = {(metric["metric"], metric["horizon_days"]): _cell(metric) for metric in at_horizons}
+    print_rows(
+        ["", *(f"{days:g} days" for days in horizons)],
+        [[name, *(cells[name, days] for days in horizons)] for name in names],
+    )
+    print_rows(["", "whole follow-up"], [[metric["metric"], _cell(metric)] for metric in overall])
+    notes = dict.fromkeys(metric["note"] for metric in metrics if metric.get("note"))
+    print_lines([f"- {note}" for note in notes])
+
+
+def show_explanation(told: PatientExplanation) -> None:
+    """Print one patient's risks in sentences, then what moved the first, by pathway."""
+    print_lines([told.summary, ""])
+    if told.risks:
+        risk = told.risks[0]
+        print_lines([f"What moved the estimate at {risk.horizon_days:g} days, in points of risk:"])
+        print_rows(["", "value", "points"], _explanation_rows(risk), numbers=("value", "points"))
+        print_lines(
+            [
+                "",
+                f"The reference is not the average patient: the mean risk of the training cohort "
+                f"is {100 * risk.cohort_risk:.1f}.",
+            ]
+        )
+    print_lines([f"Warning: {warning['message']}" for warning in told.warnings])
+
+
+def show_benchmark(result: Mapping[str, Any]) -> None:
+    """Print what each model reached, then how far Osteon is from it."""
+    print_lines([f"{result['dataset']}: {result['protocol']}", ""])
+    rows = [_flat(row) for row in result["rows"]]
+    found = dict.fromkeys(head for row in rows for head in row)
+    columns = [head for head in found if sum(row.get(head) is not None for row in rows) > 1]
+    print_rows(
+        columns,
+        [[_number(row.get(head)) for head in columns] for row in rows],
+        numbers=[head for head in columns if head not in ("model", "source")],
+    )
+    alone = [head for head in found if head not in columns]
+    for row in rows:
+        of_it = [f"{head} {_number(row[head])}" for head in alone if row.get(head) is not None]
+        print_lines([f"{row['model']}: {', '.join(of_it)}"] if of_it else [])
+    if all(one["low"] is None for one in result["differences"]):
+        print_lines(["", "Osteon minus the other model, on one split:"])
+        _show_by_metric(result["differences"])
+    else:
+        print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+        print_rows(
+            ["model", "metric", "difference"],
+            [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+        )
+    verdicts = [one for one in result["differences"] if "verdict" in one]
+    print_lines([f"osteon beside {one['model']}: {one['verdict']}" for one in verdicts])
+    print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
+
+
+def show_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Print figures beside what they must lie within."""
+    if figures:
+        print_lines(["", "Against the true risks:"])
+        print_rows(
+            ["", "outcome", "days", "figure", "found", "to reach"],
+            [
+                [
+                    "ok" if one["passed"] else "NO",
+                    one["outcome"],
+                    f"{one['horizon_days']:g}",
+                    one["figure"],
+                    f"{one['value']:.4f}",
+                    _bounds(one["low"], one["high"]),
+                ]
+                for one in figures
+            ],
+            numbers=("days", "found"),
+        )
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """Return bounds in words; there may be only one."""
+    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one row with a column for each day of what it holds by day."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            of_days = {
+                f"{key} {float(day):.0f}\N{NO-BREAK SPACE}d": at for day, at in value.items()
+            }
+            flat |= of_days
+        else:
+            flat[key.replace("_", " ")] = value
+    return flat
+
+
+def _show_by_metric(differences: Sequence[Mapping[str, Any]]) -> None:
+    """Print differences that have no interval as models in rows and metrics in columns."""
+    found = {(one["model"], one["metric"]): f"{one['estimate']:+.4f}" for one in differences}
+    models, metrics = (
+        list(dict.fromkeys(one[key] for one in differences)) for key in ("model", "metric")
+    )
+    print_rows(
+        ["model", *(metric.replace("_", " ") for metric in metrics)],
+        [[model, *(found.get((model, metric), "") for metric in metrics)] for model in models],
+        numbers=[metric.replace("_", " ") for metric in metrics],
+    )
+
+
+def _cell(metric: Mapping[str, Any]) -> str:
+    if metric["estimate"] is None:
+        return "-"
+    if metric["low"] is None:
+        return f"{metric['estimate']:z.3f} (no interval)"
+    return f"{metric['estimate']:z.3f} ({metric['low']:z.3f}, {metric['high']:z.3f})"
+
+
+def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:
+    """Return the way from the reference to the risk: pathways by size, each with its variables."""
+    from training.explanation.importance import NOT_MEASURED, pathway_label, points_digits
+
+    digits = points_digits(max(map(abs, risk.pathways.values()), default=0.0))
+
+    def signed(points: float) -> str:
+        shown = f"{points:+.{digits}f}"
+        return shown if float(shown) else shown[1:]
+
+    rows = [["Reference", "", f"{100 * risk.baseline_risk:.{digits}f}"]]
+    by_size = sorted(risk.pathways.items(), key=lambda one: (one[0] == NOT_MEASURED, -abs(one[1])))
+    for pathway, points in by_size:
+        rows.append([pathway_label(pathway), "", signed(points)])
+        rows += [
+            [f"    {one.label}", _value(one), signed(one.points)]
+            for one in risk.contributions
+            if one.measured and one.pathway == pathway
+        ]
+    if risk.monotone_adjustment:
+        adjustment = signed(risk.monotone_adjustment_points)
+        rows.append(["Held non-decreasing over time", "", adjustment])
+    ends = f"{100 * risk.risk_low:.1f} to {100 * risk.risk_high:.1f}"
+    rows.append([f"This patient (95 % interval {ends})", "", f"{100 * risk.risk:.{digits}f}"])
+    return rows
+
+
+def _value(moved: Moved) -> str:
+    if isinstance(moved.value, bool):
+        return "yes" if moved.value else "no"
+    if moved.value is None or isinstance(moved.value, str):
+        return (moved.value or "").replace("_", " ")
+    return f"{moved.value:g} {printed_unit(moved.unit)}".strip()
+
+
+def _difference(one: Mapping[str, Any]) -> str:
+    if one["low"] is None:
+        return _number(one["estimate"])
+    return f"{one['estimate']:+.4f} ({one['low']:+.4f} to {one['high']:+.4f})"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 10 else f"{value:,.0f}"
+    return "" if value is None else str(value)

@@ -1,0 +1,112 @@
+"""The commands that fit models: train and benchmark."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.cohorts import MappingOption, StrictOption
+from training.cli.console import JsonOption, print_json, print_lines, working
+from training.cli.evaluation_tables import show_subgroups, show_verdict
+from training.cli.options import run_settings, study_asked
+from training.cli.tables import show_benchmark, show_figures, show_metrics
+
+__all__ = ["benchmark", "train"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def train(
+    outcome: Annotated[str, typer.Option(help="mortality, fracture, or a data set's own.")],
+    cohort: Annotated[
+        Path | None, typer.Argument(help="CSV, .xlsx or Parquet, one row per stay.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Instead of a cohort: a public data set by name.")
+    ] = None,
+    landmark: Annotated[
+        str, typer.Option(help="Time zero: 24h (mortality without it) or 72h; discharge.")
+    ] = "",
+    mapping: MappingOption = None,
+    config: Annotated[Path | None, typer.Option(help="Settings of the run (TOML).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same model.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave this column out; may be repeated.")
+    ] = None,
+    added_value: Annotated[
+        str,
+        typer.Option(
+            help="Pathways or variables, as resorption,formation: the report tells what they add; "
+            "joined by + they are one part."
+        ),
+    ] = "",
+    over: Annotated[
+        str, typer.Option(help="Over which ones, as severity,person; all others without it.")
+    ] = "",
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a model and register it as challenger.
+
+    Checks the cohort, splits it by patient, fits, evaluates on the held-out patients, explains, and
+    logs everything to MLflow (MLFLOW_TRACKING_URI; sqlite:///mlflow.db without it).
+    """
+    with working() as progress:
+        from training.run.train import train as run
+
+        settings = run_settings(
+            config, seed=seed, exclude=exclude or [], added_value=added_value, over=over
+        )
+        study = study_asked(
+            cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
+        )
+        for finding in study.warnings:
+            _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
+        trained = run(study, settings, progress=progress)
+    result = trained.as_json()
+    if as_json:
+        print_json(result)
+        return
+    print_lines([f"On {trained.n_test} held-out rows, with 95 % intervals:"])
+    show_metrics(result["metrics"])
+    show_subgroups(trained.judgement.as_json()["subgroups"])
+    if trained.added_value is not None:
+        show_verdict(trained.added_value.as_json())
+    print_lines(
+        [
+            "",
+            f"{trained.model_name} version {trained.version} is registered as challenger: "
+            f"{trained.n_train} rows learned from, weight of the linear part "
+            f"{trained.linear_weight:.2f}, {trained.trees} trees.",
+            f"Report: {trained.report}",
+            f"Next: osteon promote {trained.model_name} {trained.version}",
+        ]
+    )
+
+
+def benchmark(
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A public data set (osteon datasets), support2-comparators or simulated; by a "
+            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, "
+            "rhc-score, glow-score."
+        ),
+    ],
+    repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare Osteon with its peers on the same splits."""
+    with working():
+        from training.benchmark.run_benchmark import run_benchmark
+
+        result = run_benchmark(dataset, repeats=repeats, random_state=seed, progress=_LOG.info)
+    if as_json:
+        print_json(result)
+    else:
+        show_benchmark(result)
+        show_figures(result.get("figures", []))

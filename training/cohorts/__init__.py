@@ -1,0 +1,1 @@
+"""The patients of a run: splits, description, flow, groups and panels."""

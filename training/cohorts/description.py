@@ -1,0 +1,335 @@
+"""Who the patients of a cohort are: each variable by group, without a number of a few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort, OutcomeData
+from data_schema.disclosure import SMALLEST_CELL, hidden_cells
+from data_schema.variables import BELOW, base_name
+from models.censoring import is_known
+
+__all__ = [
+    "NOT_RECORDED",
+    "Description",
+    "Group",
+    "Grouping",
+    "VariableInGroup",
+    "VariableInGroups",
+    "by_outcome",
+    "describe",
+    "only",
+    "recorded_share",
+    "standardised_difference",
+]
+
+NOT_RECORDED = "not recorded"
+_MOST_LEVELS = 12
+_OWN_COLUMN = 50
+_OTHER = "other"
+
+
+class Group(TypedDict):
+    """Who a column of a table holds; `stays` is None where the number must stay hidden."""
+
+    label: str
+    stays: int | None
+
+
+class VariableInGroup(TypedDict):
+    """One variable in one group; None where fewer than `SMALLEST_CELL` patients stand behind it.
+
+    `levels` are stays by level, `NOT_RECORDED` last; quartiles, mean and deviation are those of
+    a number that was recorded.
+    """
+
+    levels: list[int | None]
+    quartiles: list[float] | None
+    mean: float | None
+    deviation: float | None
+
+
+class VariableInGroups(TypedDict):
+    """One variable in every group, with what a reader must know of it."""
+
+    name: str
+    label: str
+    unit: str
+    pathway: str
+    kind: str
+    levels: list[str]
+    groups: list[VariableInGroup]
+
+
+class Description(TypedDict):
+    """A cohort by group, as JSON: all of it first, then the groups that make it up."""
+
+    groups: list[Group]
+    variables: list[VariableInGroups]
+
+
+class Grouping(TypedDict):
+    """Groups that make up a cohort: their labels, and the group of each stay."""
+
+    labels: list[str]
+    group: NDArray[np.int64]
+
+
+def by_outcome(
+    outcome: OutcomeData, horizon_days: float, *, event_label: str, competing: str | None
+) -> Grouping:
+    """Return who had the event by a horizon, who had another one first, who neither, who was lost.
+
+    Parameters
+    ----------
+    outcome : OutcomeData
+    horizon_days : float
+        Days from time zero.
+    event_label : str
+        The event in the singular.
+    competing : str or None
+        What competes with it.
+
+    Returns
+    -------
+    Grouping
+        Without a group that nobody is in. Those lost, or with another event, count to those of
+        whom no event is known where they are fewer than `_OWN_COLUMN` stays: so small a group would
+        make many counts of the others untellable.
+    """
+    time, event = outcome.time_days, outcome.event
+    within = time <= horizon_days
+    lost = ~is_known(time, event, horizon_days)
+    group = np.select([lost, within & (event == 1), within & (event == 2)], [3, 0, 1], default=2)
+    few = [number for number in (1, 3) if 0 < (group == number).sum() < _OWN_COLUMN]
+    group[np.isin(group, few)] = 2
+    labels = {
+        0: f"{event_label} by day {horizon_days:g}",
+        1: f"{competing or 'another event'} first",
+        2: f"no {event_label} {'known ' if few else ''}by then"
+        if few or not competing
+        else "neither by then",
+        3: "lost before then",
+    }
+    present = [number for number in labels if (group == number).any()]
+    return Grouping(
+        labels=[labels[number] for number in present], group=np.searchsorted(present, group)
+    )
+
+
+def describe(
+    cohort: Cohort,
+    groupings: Sequence[Grouping] = (),
+    *,
+    whole: str = "all",
+    like: Description | None = None,
+) -> Description:
+    """Return every variable of a cohort, of all patients and by group.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    groupings : sequence of Grouping, optional
+        Ways of dividing it, each into groups that make it up; nobody may be told apart by what is
+        told of all of them together.
+    whole : str
+        Label of all patients.
+    like : Description, optional
+        Whose levels of a category are taken, so that both can be compared.
+
+    Returns
+    -------
+    Description
+        Of stays; a number is told if `SMALLEST_CELL` patients stand behind it and no smaller one
+        follows from it (`data_schema.disclosure`).
+    """
+    counted = _Counted(cohort.patient_id, groupings)
+    everybody = np.zeros(len(cohort), dtype=np.int64)
+    labels = [whole, *(label for grouping in groupings for label in grouping["labels"])]
+    groups = [
+        Group(label=label, stays=None if hide else int(number))
+        for label, number, hide in zip(
+            labels, counted.stays(everybody, 1)[0], counted.hidden(everybody, 1)[0], strict=True
+        )
+    ]
+    named = {v["name"]: v["levels"] for v in like["variables"]} if like else {}
+    return Description(groups=groups, variables=list(_variables(cohort, counted, named)))
+
+
+def only(description: Description, labels: Sequence[str]) -> Description:
+    """Return a description with the groups of the given labels, in their order."""
+    places = [[g["label"] for g in description["groups"]].index(label) for label in labels]
+    return Description(
+        groups=[description["groups"][place] for place in places],
+        variables=[
+            {**variable, "groups": [variable["groups"][place] for place in places]}
+            for variable in description["variables"]
+        ],
+    )
+
+
+def recorded_share(values: VariableInGroup) -> float | None:
+    """Return the share of stays in which a variable was recorded; None where it is hidden."""
+    if None in values["levels"]:
+        return None
+    counts = [count or 0 for count in values["levels"]]
+    return 1 - counts[-1] / max(sum(counts), 1)
+
+
+def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> float | None:
+    """Return how far apart two groups are in a variable, in standard deviations.
+
+    0 is no difference; above 0.1 is often called an imbalance. None where a count is hidden or a
+    variable does not vary.
+
+    Parameters
+    ----------
+    one, other : VariableInGroup
+        Of the same variable, with the same levels.
+
+    Returns
+    -------
+    float or None
+
+    Notes
+    -----
+    Numbers: difference of means over the root of the mean variance. Levels: the Mahalanobis
+    distance of the shares of those recorded [1]_.
+
+    References
+    ----------
+    .. [1] Yang & Dalton. SAS Global Forum 2012, paper 335.
+    """
+    if one["mean"] is not None and other["mean"] is not None:
+        spread = np.sqrt(((one["deviation"] or 0) ** 2 + (other["deviation"] or 0) ** 2) / 2)
+        return float(abs(one["mean"] - other["mean"]) / spread) if spread > 0 else None
+    if None in one["levels"] or None in other["levels"] or len(one["levels"]) < 3:
+        return None
+    shares = [np.array(values["levels"][:-1], dtype=float) for values in (one, other)]
+    if min(share.sum() for share in shares) < SMALLEST_CELL:
+        return None
+    first, second = (share[1:] / share.sum() for share in shares)
+    covariance = sum((np.diag(p) - np.outer(p, p)) / 2 for p in (first, second))
+    gap = first - second
+    return float(np.sqrt(gap @ np.linalg.pinv(covariance) @ gap))
+
+
+class _Counted:
+    """Counts stays and patients by level, of all and by group."""
+
+    def __init__(self, patient_id: NDArray[np.object_], groupings: Sequence[Grouping]) -> None:
+        everybody = Grouping(labels=[""], group=np.zeros(len(patient_id), dtype=np.int64))
+        self.partitions = [len(grouping["labels"]) for grouping in groupings]
+        starts = np.cumsum([0, 1, *self.partitions])
+        self.column_of = [
+            start + grouping["group"]
+            for start, grouping in zip(starts, [everybody, *groupings], strict=False)
+        ]
+        self.n_columns = int(starts[-1])
+        self._patient = np.unique(patient_id.astype(str), return_inverse=True)[1]
+        self._once = len(np.unique(self._patient)) == len(self._patient)
+
+    def stays(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
+        """Return stays by level (rows), of all and by group (columns)."""
+        return self._by(level, n_levels, np.arange(len(level)))
+
+    def patients(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
+        """Return patients, each once in a cell."""
+        return self._by(level, n_levels, np.arange(len(level)) if self._once else self._patient)
+
+    def hidden(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.bool_]:
+        """Return which cells must not be told."""
+        return hidden_cells(self.patients(level, n_levels), self.partitions)
+
+    def rows(self, column: int) -> NDArray[np.bool_]:
+        """Return who is in a column."""
+        return next(of == column for of in self.column_of if (of == column).any())
+
+    def _by(
+        self, level: NDArray[np.int64], n_levels: int, whom: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        found = np.zeros((n_levels, self.n_columns), dtype=np.int64)
+        for column in self.column_of:
+            cell = level * self.n_columns + column
+            once = np.unique(whom * found.size + cell) % found.size
+            found += np.bincount(once, minlength=found.size).reshape(found.shape)
+        return found
+
+
+def _variables(
+    cohort: Cohort, counted: _Counted, named: Mapping[str, list[str]]
+) -> Iterator[VariableInGroups]:
+    for name in map(str, cohort.features.columns):
+        variable = cohort.variables[base_name(name)]
+        suffix = name.removeprefix(base_name(name)).removeprefix("__")
+        kind = "flag" if suffix == BELOW else "number" if suffix else variable.kind
+        column = cohort.features[name]
+        levels, level = _levels(column, kind, named.get(name))
+        yield VariableInGroups(
+            name=name,
+            label=_label(variable.label, suffix),
+            unit=variable.unit if kind == "number" else "",
+            pathway=variable.pathway,
+            kind=kind,
+            levels=levels,
+            groups=_in_groups(column, kind, level, len(levels), counted),
+        )
+
+
+def _label(label: str, suffix: str) -> str:
+    if suffix == BELOW:
+        return f"{label}: below its detection limit"
+    return f"{label} ({suffix})" if suffix else label
+
+
+def _levels(
+    column: pd.Series[Any], kind: str, like: list[str] | None
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the levels of a column, `NOT_RECORDED` last, and the level of each stay."""
+    recorded = column.notna().to_numpy()
+    if kind == "number":
+        return ["recorded", NOT_RECORDED], np.where(recorded, 0, 1)
+    if kind == "flag":
+        return ["yes", "no", NOT_RECORDED], np.where(~recorded, 2, np.where(column == 1, 0, 1))
+    counts = column.value_counts()
+    named = [str(level) for level, number in counts.items() if number >= SMALLEST_CELL]
+    names = [*named[:_MOST_LEVELS], NOT_RECORDED] if like is None else list(like)
+    if set(counts.index.astype(str)) - set(names) and _OTHER not in names:
+        names.insert(-1, _OTHER)
+    place = {level: number for number, level in enumerate(names)}
+    level = [place.get(str(value), place.get(_OTHER, 0)) for value in column]
+    return names, np.where(recorded, level, len(names) - 1).astype(np.int64)
+
+
+def _in_groups(
+    column: pd.Series[Any],
+    kind: str,
+    level: NDArray[np.int64],
+    n_levels: int,
+    counted: _Counted,
+) -> list[VariableInGroup]:
+    patients, stays = counted.patients(level, n_levels), counted.stays(level, n_levels)
+    hidden = counted.hidden(level, n_levels)
+    values = column.to_numpy(dtype=float) if kind == "number" else None
+    described = []
+    for at in range(stays.shape[1]):
+        told = VariableInGroup(
+            levels=[
+                None if hide else int(number)
+                for number, hide in zip(stays[:, at], hidden[:, at], strict=True)
+            ],
+            quartiles=None,
+            mean=None,
+            deviation=None,
+        )
+        if values is not None and patients[0, at] >= SMALLEST_CELL:
+            seen = values[(level == 0) & counted.rows(at)]
+            told["quartiles"] = np.quantile(seen, [0.25, 0.5, 0.75]).tolist()
+            told["mean"], told["deviation"] = float(seen.mean()), float(seen.std(ddof=1))
+        described.append(told)
+    return described

@@ -1,0 +1,1 @@
+"""Explanations of a whole cohort, and of synthetic patients."""

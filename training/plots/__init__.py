@@ -1,0 +1,1 @@
+"""Plots, drawn from results that were computed elsewhere."""

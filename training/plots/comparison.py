@@ -1,0 +1,205 @@
+"""Figures of estimates beside each other: groups, parts of a panel, with and without a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from training.plots.style import (
+    BLACK,
+    BLUE,
+    DASHED,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    journal_figure,
+    percent,
+    shade,
+)
+
+__all__ = ["Estimate", "plot_decision_comparison", "plot_estimates", "plot_risk_distribution"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One row of `plot_estimates`: NaN where there is none, a heading where there is no number."""
+
+    label: str
+    estimate: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    heading: bool = False
+
+
+def plot_estimates(
+    rows: Sequence[Estimate],
+    *,
+    title: str,
+    axis_label: str,
+    population: str,
+    reference: float,
+    reference_label: str,
+    signed: bool = False,
+) -> Figure:
+    """Draw estimates with their intervals below each other, beside a line to compare with.
+
+    Parameters
+    ----------
+    rows : sequence of Estimate
+    title, axis_label : str
+    population : str
+        Who the patients are; printed under the figure.
+    reference : float
+        Where the line stands, called `reference_label`.
+    reference_label : str
+    signed : bool
+        Whether the numbers are changes, and printed with their sign.
+
+    Returns
+    -------
+    Figure
+        One panel; the numbers are printed beside their marks.
+    """
+    height = 1.7 + 0.21 * len(rows)
+    with journal_figure(6.0, height, title=title, population=population) as figure:
+        axes = figure.subplots()
+        axes.axvline(reference, color=GREY, linewidth=1, linestyle=DASHED, label=reference_label)
+        for place, row in enumerate(rows):
+            if row.heading or np.isnan(row.estimate):
+                continue
+            axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=1.4)
+            axes.plot(row.estimate, place, "s", color=BLUE, markersize=4.5)
+            form = "+.4f" if signed else ".3f"
+            told = f"{row.estimate:{form}} ({row.low:{form}} to {row.high:{form}})"
+            axes.annotate(
+                told.replace("-", "\N{MINUS SIGN}"),
+                (1.02, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=7,
+            )
+        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        for row, label in zip(rows, axes.get_yticklabels(), strict=True):
+            label.set_fontweight("bold" if row.heading else "normal")
+        axes.set(ylim=(len(rows) - 0.4, -0.6))
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel(axis_label)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
+
+
+def plot_decision_comparison(
+    told: Mapping[str, Any],
+    *,
+    labels: Mapping[str, str],
+    title: str,
+    gain_label: str,
+    event_label: str,
+    population: str,
+) -> Figure:
+    """Draw the net benefit of acting on one model, on another, on everybody and on nobody.
+
+    Parameters
+    ----------
+    told : mapping
+        As `models.metrics.comparison.decision_curves.DecisionComparison.as_json` returns it.
+    labels : mapping of str to str
+        Names of the first and the second model in it -> what a reader calls them.
+    title : str
+        Without the horizon.
+    gain_label : str
+        What a reader calls the second minus the first.
+    event_label : str
+        What happens, in the singular.
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        The net benefits above, the gain by the second model below.
+    """
+    days = f"{told['horizon_days']:g}"
+    first, second = labels
+    thresholds = np.asarray(told["thresholds"])
+    with journal_figure(4.8, 5.2, title=f"{title} at {days} days", population=population) as figure:
+        axes, below = figure.subplots(2, 1, height_ratios=[3, 2], sharex=True)
+        top = 0.0
+        for key, colour, style in ((second, BLUE, "-"), (first, VERMILLION, DASHED)):
+            net = 100 * np.asarray(told[key]["estimate"], dtype=float)
+            axes.plot(thresholds, net, color=colour, linestyle=style, label=labels[key])
+            top = max(top, float(np.nanmax(net)))
+        everybody = 100 * np.asarray(told["treat_all"])
+        axes.plot(thresholds, everybody, color=ORANGE, label="act on everybody")
+        axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
+        axes.set(xlim=(0, thresholds[-1]), ylim=(-0.1 * top, 1.1 * top))
+        axes.set_ylabel("Net true positives\nper 100 patients")
+        axes.legend(loc="upper right")
+        gain = {
+            end: 100 * np.asarray(told["gain"][end], dtype=float)
+            for end in ("low", "estimate", "high")
+        }
+        shade(below, thresholds, gain["low"], gain["high"], colour=BLUE)
+        below.plot(thresholds, gain["estimate"], color=BLUE)
+        below.axhline(0, color=BLACK, linewidth=1)
+        below.set_ylabel(f"{gain_label}\n(95 % interval)")
+        below.set_xlabel(f"Risk of {event_label} at which one would act")
+        below.xaxis.set_major_formatter(percent())
+    return figure
+
+
+def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, population: str) -> Figure:
+    """Draw how predicted risks are spread among those with the event and those without.
+
+    Parameters
+    ----------
+    told : mapping
+        As `models.metrics.risk_distribution.RiskDistribution.as_json` returns it, with both
+        kinds of patients and the quantiles 5, 25, 50, 75 and 95 %.
+    event_label : str
+        What happens, in the singular.
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        Boxes from the first to the third quartile, whiskers to the 5th and 95th percentile.
+    """
+    title = f"Predicted risks at {told['horizon_days']:g} days, by outcome"
+    kinds = {"event": f"{event_label} by then", "no_event": f"no {event_label} by then"}
+    with journal_figure(5.4, 2.2, title=title, population=population) as figure:
+        axes = figure.subplots()
+        boxes = [
+            dict(
+                zip(("whislo", "q1", "med", "q3", "whishi"), told["quantiles"][kind], strict=True),
+                label=f"{label} ({told['n'][kind]:,})",
+                fliers=[],
+            )
+            for kind, label in kinds.items()
+        ]
+        drawn = axes.bxp(
+            boxes,
+            orientation="horizontal",
+            widths=0.5,
+            showfliers=False,
+            patch_artist=True,
+            medianprops={"color": BLACK, "linewidth": 1.6},
+        )
+        for box, colour in zip(drawn["boxes"], (VERMILLION, BLUE), strict=True):
+            box.set(facecolor=colour, alpha=0.55)
+        means = [told["mean"][kind] for kind in kinds]
+        axes.plot(means, [1, 2], "D", color=BLACK, markersize=4, label="mean")
+        most = max(box["whishi"] for box in boxes)
+        axes.set(xlim=(0, min(1, 1.1 * most)), ylim=(2.6, 0.4))
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_formatter(percent())
+        axes.set_xlabel(f"Predicted risk of {event_label}")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    return figure

@@ -1,0 +1,278 @@
+"""Figures of what moved the estimates: of a cohort, by pathway and variable, and of one patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from training.explanation.importance import points_digits
+from training.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    LIGHT_GREY,
+    VERMILLION,
+    journal_figure,
+    percent,
+)
+
+__all__ = [
+    "NOT_MEASURED",
+    "Contribution",
+    "PatientEstimate",
+    "plot_importance",
+    "plot_pathway_shares",
+    "plot_waterfall",
+]
+
+NOT_MEASURED = "Not measured (together)"
+"""Label of what unmeasured variables contribute: it is given to no pathway."""
+
+_VARIABLES_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one variable added to a patient's risk, in points of risk (100 points = 100 %)."""
+
+    label: str
+    pathway: str
+    points: float
+    measured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PatientEstimate:
+    """One patient's risk and what it is made of.
+
+    The points, `adjustment_points` included, sum to 100 * (risk - baseline_risk).
+    """
+
+    horizon_days: float
+    baseline_risk: float
+    risk: float
+    risk_low: float
+    risk_high: float
+    contributions: tuple[Contribution, ...]
+    adjustment_points: float = 0.0
+
+
+def plot_pathway_shares(
+    mean_points: Mapping[str, float], *, horizon_days: float, population: str
+) -> Figure:
+    """Draw how much each pathway moved the estimates of a cohort.
+
+    Parameters
+    ----------
+    mean_points : mapping of str to float
+        Label of the pathway -> mean over patients of its |points of risk|; `NOT_MEASURED` is grey.
+    horizon_days : float
+        Days from time zero.
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        One panel.
+    """
+    title = f"What moved the estimates at {horizon_days:g} days, by pathway"
+    return _bars(list(mean_points), list(mean_points.values()), title, population)
+
+
+def plot_importance(
+    labels: Sequence[str],
+    pathways: Sequence[str],
+    mean_points: ArrayLike,
+    *,
+    horizon_days: float,
+    population: str,
+    n_shown: int = 15,
+) -> Figure:
+    """Draw how much each variable moved the estimates of a cohort, the strongest first.
+
+    Parameters
+    ----------
+    labels, pathways : sequence of str, length n_variables
+        Label of each variable and of its pathway.
+    mean_points : array-like of float, shape (n_variables,)
+        Mean over patients of the variable's |points of risk|.
+    horizon_days : float
+        Days from time zero.
+    population : str
+        Who the patients are; printed under the figure.
+    n_shown : int
+        Variables drawn.
+
+    Returns
+    -------
+    Figure
+        One panel.
+    """
+    points = np.asarray(mean_points, dtype=np.float64)
+    strongest = np.argsort(-points, kind="stable")[:n_shown]
+    named = [f"{labels[i]} ({pathways[i]})" for i in strongest]
+    title = f"What moved the estimates at {horizon_days:g} days, by variable"
+    return _bars(named, points[strongest].tolist(), title, population)
+
+
+def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: str) -> Figure:
+    """Draw how one patient's estimate comes from the reference to its value, in points of risk.
+
+    Each pathway starts where the one above it ended, and its variables make it up below it: the
+    strongest of all by name, the others together. What was not measured is one grey bar.
+
+    Parameters
+    ----------
+    estimate : PatientEstimate
+        The risk and its contributions.
+    event_label : str
+        What happens, in the words of a clinician: "death".
+    population : str
+        Whom the model learned from; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        One panel.
+    """
+    bars = _waterfall(estimate)
+    start, end = 100 * estimate.baseline_risk, 100 * estimate.risk
+    interval = (100 * estimate.risk_low, 100 * estimate.risk_high)
+    last = len(bars) + 1
+    title = "What raised and what lowered the estimate, in points of risk"
+    with journal_figure(6.2, 1.9 + 0.23 * last, title=title, population=population) as figure:
+        axes = figure.subplots()
+        digits = points_digits(max((abs(bar.points) for bar in bars), default=0.0))
+        for place, bar in enumerate(bars, start=1):
+            _draw(axes, place, bar, digits)
+        axes.plot(start, 0, "D", end, last, "D", color=BLACK, markersize=5)
+        axes.plot(interval, [last, last], color=BLACK)
+        axes.axvline(start, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+        labels = [
+            f"Reference: {start:.1f} %",
+            *(bar.label for bar in bars),
+            f"This patient: {end:.1f} % (95 % interval {interval[0]:.0f} to {interval[1]:.0f})",
+        ]
+        axes.set_yticks(range(last + 1), labels)
+        for bar, label in zip(bars, axes.get_yticklabels()[1:], strict=False):
+            label.set(color=BLACK if bar.main else GREY, fontsize=8 if bar.main else 7)
+        edges = [start, *interval, *(edge for b in bars for edge in (b.left, b.left + b.points))]
+        room = 0.1 * (max(edges) - min(edges))
+        axes.set(xlim=(min(edges) - room / 2, max(edges) + room), ylim=(last + 0.7, -0.7))
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(percent(100))
+        axes.set_xlabel(f"Risk of {event_label} within {estimate.horizon_days:g} days")
+        meanings = {"raised": VERMILLION, "lowered": BLUE, "belongs to no pathway": LIGHT_GREY}
+        keys = [Patch(color=colour, label=text) for text, colour in meanings.items()]
+        axes.legend(handles=keys, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One bar of the waterfall: a pathway (`main`), or a variable of the pathway above it."""
+
+    label: str
+    left: float
+    points: float
+    main: bool = True
+    grey: bool = False
+
+
+def _signed(points: float, digits: int) -> str:
+    """Return points with their sign, which a zero has none of."""
+    shown = f"{points:+.{digits}f}"
+    return (shown if float(shown) else shown[1:]).replace("-", "\N{MINUS SIGN}")
+
+
+def _draw(axes: Axes, place: int, bar: _Bar, digits: int) -> None:
+    """Draw one bar with its signed points at its right end."""
+    colour = LIGHT_GREY if bar.grey else VERMILLION if bar.points > 0 else BLUE
+    axes.barh(
+        place,
+        bar.points,
+        0.72 if bar.main else 0.4,
+        left=bar.left,
+        color=colour,
+        alpha=1.0 if bar.main else 0.45,
+    )
+    axes.annotate(
+        _signed(bar.points, digits),
+        (max(bar.left, bar.left + bar.points), place),
+        (3, 0),
+        textcoords="offset points",
+        va="center",
+        color=BLACK if bar.main else GREY,
+        fontsize=8 if bar.main else 7,
+    )
+
+
+def _waterfall(estimate: PatientEstimate) -> list[_Bar]:
+    """Return bars from the top: pathways by size, their variables, then what belongs to none."""
+    measured = sorted(
+        (c for c in estimate.contributions if c.measured), key=lambda c: -abs(c.points)
+    )
+    members: dict[str, list[Contribution]] = {}
+    for contribution in measured:
+        members.setdefault(contribution.pathway, []).append(contribution)
+    totals = {pathway: sum(c.points for c in parts) for pathway, parts in members.items()}
+    weakest = abs(measured[:_VARIABLES_NAMED][-1].points) if measured else 0.0
+    bars: list[_Bar] = []
+    left = 100 * estimate.baseline_risk
+    for pathway in sorted(totals, key=lambda name: -abs(totals[name])):
+        bars += _of_pathway(pathway, members[pathway], left, weakest)
+        left += totals[pathway]
+    unmeasured = [c.points for c in estimate.contributions if not c.measured]
+    if unmeasured:
+        bars.append(_Bar(NOT_MEASURED, left, sum(unmeasured), grey=True))
+        left += sum(unmeasured)
+    if estimate.adjustment_points:
+        label = "So that risk never falls with time"
+        bars.append(_Bar(label, left, estimate.adjustment_points, grey=True))
+    return bars
+
+
+def _of_pathway(
+    pathway: str, parts: list[Contribution], left: float, weakest_named: float
+) -> list[_Bar]:
+    """Return a pathway's bar and those of its variables; one bar where it has one variable."""
+    total = sum(c.points for c in parts)
+    if len(parts) == 1:
+        return [_Bar(f"{pathway}: {parts[0].label}", left, total)]
+    bars = [_Bar(pathway, left, total)]
+    named = [c for c in parts if abs(c.points) >= weakest_named]
+    rows = [(c.label, c.points) for c in named]
+    if named and len(named) < len(parts):
+        rows.append((f"{len(parts) - len(named)} more", total - sum(c.points for c in named)))
+    for label, points in rows:
+        bars.append(_Bar(label, left, points, main=False))
+        left += points
+    return bars
+
+
+def _bars(labels: Sequence[str], values: Sequence[float], title: str, population: str) -> Figure:
+    """Draw mean |points| as horizontal bars, the largest first, what was not measured last."""
+    order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED, -values[i]))
+    height = 1.3 + 0.24 * len(labels)
+    with journal_figure(5.8, height, title=title, population=population) as figure:
+        axes = figure.subplots()
+        colours = [LIGHT_GREY if labels[i] == NOT_MEASURED else BLUE for i in order]
+        drawn = axes.barh(range(len(order)), [values[i] for i in order], 0.7, color=colours)
+        digits = points_digits(max(values, default=0.0))
+        axes.bar_label(drawn, fmt=f"%.{digits}f", padding=3, fontsize=8)
+        axes.set_yticks(range(len(order)), [labels[i] for i in order])
+        axes.set(ylim=(len(order) - 0.4, -0.6))
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.12)
+        axes.set_xlabel("Mean change, up or down, in points of risk")
+    return figure

@@ -1,0 +1,215 @@
+"""Figures of how well a model predicts; they draw what `models.metrics.curves` computed."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from data_schema.disclosure import SMALLEST_CELL
+from models.metrics.curves import (
+    AurocOverTime,
+    CalibrationCurve,
+    DecisionCurve,
+    IncidenceByRisk,
+)
+from training.plots.style import (
+    BLACK,
+    BLUE,
+    DASHED,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    journal_figure,
+    percent,
+    shade,
+)
+
+__all__ = [
+    "plot_auroc_over_time",
+    "plot_calibration",
+    "plot_decision_curve",
+    "plot_incidence_by_risk",
+]
+
+_FROM_LOW_TO_HIGH = (SKY, BLUE, GREEN, ORANGE, VERMILLION)
+
+
+def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: str) -> Figure:
+    """Draw observed against predicted risk, with the spread of predicted risks below.
+
+    Parameters
+    ----------
+    curve : CalibrationCurve
+        From `models.metrics.curves.calibration_curve`.
+    event_label : str
+        What happens, in the words of a clinician: "death".
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        Bins of fewer than `SMALLEST_CELL` patients are left empty.
+    """
+    title = f"Calibration at {curve.horizon_days:g} days"
+    with journal_figure(3.6, 4.75, title=title, population=population) as figure:
+        axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+        drawn = np.concatenate([curve.predicted, curve.observed.high])
+        top = min(1.0, np.ceil(20 * float(np.nanmax(drawn))) / 20)
+        axes.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle=DASHED, label="ideal")
+        shade(axes, curve.predicted, curve.observed.low, curve.observed.high, colour=BLUE)
+        axes.plot(
+            curve.predicted, curve.observed.estimate, color=BLUE, label="smoothed, 95 % interval"
+        )
+        axes.set(xlim=(0, top), ylim=(0, top), aspect="equal", anchor="S")
+        axes.set_ylabel(f"Observed risk of {event_label}")
+        axes.legend(loc="lower right")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+            axis.set_major_formatter(percent())
+        shown = np.where(curve.bin_counts >= SMALLEST_CELL, curve.bin_counts, 0)
+        below.bar(curve.bin_edges[:-1], shown, np.diff(curve.bin_edges), align="edge", color=BLUE)
+        below.set_xlabel(f"Predicted risk of {event_label}")
+        below.set_ylabel("Patients")
+        below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    return figure
+
+
+def plot_decision_curve(curve: DecisionCurve, *, event_label: str, population: str) -> Figure:
+    """Draw the net benefit of acting on the model, on everybody and on nobody.
+
+    Parameters
+    ----------
+    curve : DecisionCurve
+        From `models.metrics.curves.decision_curve`.
+    event_label : str
+        What happens, in the words of a clinician: "death".
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        One panel.
+    """
+    title = f"Net benefit at {curve.horizon_days:g} days"
+    with journal_figure(4.6, 3.6, title=title, population=population) as figure:
+        axes = figure.subplots()
+        low, estimate, high = (
+            100 * values for values in (curve.model.low, curve.model.estimate, curve.model.high)
+        )
+        top = float(np.nanmax(high))
+        shade(axes, curve.thresholds, low, high, colour=BLUE)
+        axes.plot(curve.thresholds, estimate, color=BLUE, label="act on the model, 95 % interval")
+        axes.plot(curve.thresholds, 100 * curve.treat_all, color=ORANGE, label="act on everybody")
+        axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
+        axes.set(xlim=(0, curve.thresholds[-1]), ylim=(-0.15 * top, 1.08 * top))
+        axes.xaxis.set_major_formatter(percent())
+        axes.set_xlabel(f"Risk of {event_label} at which one would act")
+        axes.set_ylabel("Net true positives per 100 patients")
+        axes.legend(loc="upper right")
+    return figure
+
+
+def plot_auroc_over_time(curve: AurocOverTime, *, event_label: str, population: str) -> Figure:
+    """Draw the area under the curve by day.
+
+    Parameters
+    ----------
+    curve : AurocOverTime
+        From `models.metrics.curves.auroc_over_time`.
+    event_label : str
+        What happens, in the words of a clinician: "death".
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        One panel.
+    """
+    title = f"How well the risk of {event_label} by each day ranks patients"
+    with journal_figure(4.6, 3.3, title=title, population=population) as figure:
+        axes = figure.subplots()
+        shade(axes, curve.days, curve.auroc.low, curve.auroc.high, colour=BLUE)
+        axes.plot(curve.days, curve.auroc.estimate, color=BLUE, label="AUROC, 95 % interval")
+        axes.axhline(0.5, color=GREY, linewidth=1, linestyle=DASHED, label="chance")
+        bottom = min(0.45, float(np.nanmin(curve.auroc.low)) - 0.02)
+        axes.set(xlim=(0, curve.days[-1]), ylim=(bottom, 1.0))
+        axes.set_xlabel("Days from time zero")
+        axes.set_ylabel("Area under the ROC curve")
+        axes.legend(loc="upper right", ncols=2)
+    return figure
+
+
+def plot_incidence_by_risk(
+    incidence: IncidenceByRisk, *, event_label: str, population: str
+) -> Figure:
+    """Draw observed and predicted cumulative incidence in groups of predicted risk.
+
+    Parameters
+    ----------
+    incidence : IncidenceByRisk
+        From `models.metrics.curves.incidence_by_risk`.
+    event_label : str
+        What happens, in the words of a clinician: "death".
+    population : str
+        Who the patients are; printed under the figure.
+
+    Returns
+    -------
+    Figure
+        Groups of fewer than `SMALLEST_CELL` patients are left out.
+    """
+    title = f"Predicted and observed {event_label}, by predicted risk"
+    with journal_figure(5.4, 3.9, title=title, population=population) as figure:
+        axes = figure.subplots()
+        n_groups = len(incidence.groups)
+        days = np.append(0.0, incidence.days)
+        ends: list[tuple[float, str]] = []
+        for number, group in enumerate(incidence.groups):
+            if group.n_patients < SMALLEST_CELL:
+                continue
+            place = number * (len(_FROM_LOW_TO_HIGH) - 1) // max(n_groups - 1, 1)
+            colour = _FROM_LOW_TO_HIGH[place]
+            # Lines, not steps: between two days of the grid the step is not where events were.
+            low, observed, high = (
+                np.append(0.0, values)
+                for values in (group.observed.low, group.observed.estimate, group.observed.high)
+            )
+            shade(axes, days, low, high, colour=colour)
+            axes.plot(days, observed, color=colour)
+            axes.plot(days, np.append(0.0, group.predicted), color=colour, linestyle=DASHED)
+            which = {0: ", lowest risk", n_groups - 1: ", highest risk"}.get(number, "")
+            ends.append((observed[-1], f"group {number + 1}{which}"))
+        axes.plot([], [], color=BLACK, label="observed, 95 % interval")
+        axes.plot([], [], color=BLACK, linestyle=DASHED, label="predicted, mean")
+        # Above the panel: the curve of the highest risk may pass anywhere inside it.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        axes.set(xlim=(0, days[-1]), ylim=(0, None))
+        axes.yaxis.set_major_formatter(percent())
+        axes.set_xlabel("Days from time zero")
+        axes.set_ylabel(f"Cumulative incidence of {event_label}")
+        _label_ends(axes, ends)
+    return figure
+
+
+def _label_ends(axes: Axes, ends: list[tuple[float, str]]) -> None:
+    """Write each label where its line ends, moved up where it would cover the one below."""
+    apart = 0.055 * axes.get_ylim()[1]
+    lowest = -np.inf
+    for height, label in sorted(ends):
+        lowest = max(height, lowest + apart)
+        axes.annotate(
+            label,
+            (1, lowest),
+            (4, 0),
+            ("axes fraction", "data"),
+            "offset points",
+            fontsize=8,
+            va="center",
+        )

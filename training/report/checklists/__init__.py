@@ -1,0 +1,1 @@
+"""TRIPOD+AI and PROBAST+AI."""

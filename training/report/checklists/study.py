@@ -1,0 +1,198 @@
+"""TRIPOD+AI and PROBAST+AI of fits that answer a question of a cohort; none of them is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from training.report.checklists.probast import (
+    Domain,
+    concerns,
+    outcome_domain,
+    probast_domains,
+    source_domain,
+)
+from training.report.checklists.tripod import (
+    FILLED,
+    NOT_APPLICABLE,
+    NOT_DONE,
+    PARTLY,
+    Answer,
+    tripod_answers,
+    tripod_checklist,
+)
+from training.report.content import Section
+
+__all__ = ["study_probast", "study_tripod"]
+
+_Json = Mapping[str, Any]
+
+_NO_MODEL = "The models were fitted to answer the questions; none is kept, registered or served."
+_MANY_PARAMETERS = "Fewer patients than the sample size asks for."
+
+
+def study_tripod(facts: _Json, told: _Json) -> Section:
+    """Return the checklist of TRIPOD+AI with what is known of each item.
+
+    Parameters
+    ----------
+    facts : mapping
+        `name`, `outcome_label`, `event_label`, `competing`, `population`, `time_zero` and
+        `simulated`, as a contract has them.
+    told : mapping
+        As `training.validation.evaluate_cohort.StudyEvaluation.as_json` returns it.
+
+    Returns
+    -------
+    Section
+
+    References
+    ----------
+    .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
+    """
+    contract = {**facts, "evaluation": {"metrics": []}}
+    answers = tripod_answers(contract, ("sample size",), external=False)
+    return tripod_checklist(answers | _questions(facts, told) | _of_refits(told) | _results(told))
+
+
+def _questions(facts: _Json, told: _Json) -> dict[str, Answer]:
+    asked = ", ".join(_asked(told))
+    return {
+        "1": (
+            FILLED,
+            f"{asked.capitalize()} of models of {facts['outcome_label'].lower()}; population: "
+            f"{facts['population'].rstrip('.')}.",
+        ),
+        "3b": (PARTLY, f"Estimand. {_NO_MODEL}"),
+        "4": (FILLED, f"{asked.capitalize()}: At a glance."),
+    }
+
+
+def _asked(told: _Json) -> Iterator[str]:
+    """Yield what was asked of the cohort."""
+    if told["added_value"] is not None:
+        yield "added value of a panel"
+    if told["internal_external"] is not None:
+        yield f"performance in each {told['internal_external']['by']} held out"
+    if told["instability"]:
+        yield "instability of single risks"
+
+
+def _of_refits(told: _Json) -> dict[str, Answer]:
+    held_out = told["internal_external"]
+    return {
+        "12a": (
+            FILLED,
+            "All patients are used: each is judged by models that were fitted without that "
+            "patient.",
+        ),
+        "12c": (
+            FILLED,
+            "A penalised logistic and a boosted part, mixed and recalibrated; all of it is chosen "
+            "anew, out of fold by patient, within every fit.",
+        ),
+        "12d": (FILLED, "Sites and years never seen.")
+        if held_out is not None
+        else (NOT_DONE, "No site or year was held out in its turn."),
+        "12e": (
+            PARTLY,
+            "Each section names its metrics and intervals. Calibration and decision curves of one "
+            "model: in the report of osteon train.",
+        ),
+        "12f": (NOT_APPLICABLE, _NO_MODEL),
+        "12g": (FILLED, "Each risk is that of one model, the one fitted without the patient."),
+        "14": (NOT_DONE, "No subgroup was looked at; the report of osteon train has them."),
+        "15": (
+            FILLED,
+            "A risk in [0, 1] at each horizon; no classes. A net benefit names its thresholds.",
+        ),
+        "16": (FILLED, "Folds of the same patients: none but chance.")
+        if held_out is None
+        else (PARTLY, "Sites and years never seen tells each apart; they are not described."),
+        "22": (NOT_DONE, _NO_MODEL),
+    }
+
+
+def _results(told: _Json) -> dict[str, Answer]:
+    held_out = told["internal_external"]
+    return {
+        "20c": (NOT_APPLICABLE, "One group of patients, fitted to and judged on in turn."),
+        "23a": (PARTLY, "Each question with its intervals. Subgroups: not done."),
+        "23b": (FILLED, "Sites and years never seen.")
+        if held_out is not None
+        else (NOT_DONE, "Performance was not compared across sites."),
+        "24": (NOT_APPLICABLE, _NO_MODEL),
+        "27a": (NOT_APPLICABLE, _NO_MODEL),
+        "27b": (NOT_APPLICABLE, _NO_MODEL),
+        "27c": (PARTLY, "Train a model and judge it on patients held out: osteon train."),
+    }
+
+
+def study_probast(facts: _Json, told: _Json) -> Section:
+    """Return the domains of PROBAST+AI with what the run can tell.
+
+    Parameters
+    ----------
+    facts, told
+        As `study_tripod` takes them.
+
+    Returns
+    -------
+    Section
+        It judges no domain: that needs people who know the data.
+
+    References
+    ----------
+    .. [1] Moons et al. BMJ 388 (2025) e082505. doi:10.1136/bmj-2024-082505
+    """
+    source, outcome = source_domain(facts), outcome_domain(facts)
+    predictors = (
+        "All recorded by time zero; a linter looked for columns that know the outcome. Which "
+        "columns each model read is told with its result."
+    )
+    development: tuple[Domain, ...] = (
+        ("Participants and data sources", source, concerns(_of_patients(facts))),
+        ("Predictors", predictors, concerns(())),
+        ("Outcome", outcome, concerns(())),
+        (
+            "Analysis",
+            "Censoring weighed; missing values kept as such; every choice made within the fit.",
+            concerns(_of_size(told)),
+        ),
+    )
+    judged: tuple[Domain, ...] = (
+        ("Participants and data sources", "The same patients, out of fold.", concerns(_same(told))),
+        ("Predictors", "As in development.", concerns(())),
+        ("Outcome", outcome, concerns(())),
+        (
+            "Analysis",
+            "Both models of a comparison in the same folds; intervals resample patients and hold "
+            "the fitted models fixed.",
+            concerns(_of_events(told)),
+        ),
+    )
+    return probast_domains(development, judged)
+
+
+def _of_patients(facts: _Json) -> Iterator[str]:
+    if facts["simulated"]:
+        yield "Simulated patients: applicable to nobody."
+    if "nobody described them" in facts["population"]:
+        yield "Nobody described the patients."
+
+
+def _of_size(told: _Json) -> Iterator[str]:
+    if any(told["patients"] < one["needed"] for one in told["sample_size"]):
+        yield _MANY_PARAMETERS
+    if not told["instability"]:
+        yield "The instability of single risks was not looked at."
+
+
+def _same(told: _Json) -> Iterator[str]:
+    if told["internal_external"] is None:
+        yield "Folds at random tell nothing of other places and times."
+
+
+def _of_events(told: _Json) -> Iterator[str]:
+    if told["events"] < 100:
+        yield "Fewer than 100 events."

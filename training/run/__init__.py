@@ -1,0 +1,1 @@
+"""One training run, from a cohort to a registered version."""

@@ -1,0 +1,85 @@
+"""What a run adds to a model's contract: its estimand, its patients, its figures and its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from data_schema.cohort import Cohort
+from models.metrics.summary import Metric
+from training.cohorts.description import Description
+from training.cohorts.study import Study
+from training.config import RunConfig
+from training.provenance import git_revision, versions
+from training.validation.panel_value import PanelValue
+from training.validation.predictions import Answers
+
+__all__ = ["contract_facts"]
+
+
+def contract_facts(
+    study: Study,
+    config: RunConfig,
+    *,
+    learned_from: Cohort,
+    held_out: Answers,
+    metrics: Sequence[Metric],
+    described: Description,
+    added_value: PanelValue | None,
+) -> dict[str, Any]:
+    """Return the entries of a contract that only the run can tell.
+
+    The figures of the evaluation travel in the bundle, under its hash, so that the gate judges the
+    very figures of the very model.
+
+    Parameters
+    ----------
+    study : Study
+    config : RunConfig
+    learned_from : Cohort
+        The training rows.
+    held_out : Answers
+        What the model answered for the patients it did not learn from.
+    metrics : sequence of Metric
+        Of those answers.
+    described : Description
+        Of the training rows, to be compared with whom the model is asked about later.
+    added_value : PanelValue or None
+        Of a panel among the training rows.
+
+    Returns
+    -------
+    dict
+        For `RiskModel.with_contract`.
+    """
+    return {
+        "name": study.model_name,
+        "outcome": study.outcome.name,
+        "outcome_label": study.outcome.label,
+        "event_label": study.outcome.event_label,
+        "time_zero": study.time_zero,
+        "population": study.cohort.population,
+        "simulated": study.cohort.simulated,
+        "dropped": dict(study.cohort.dropped),
+        "described": described,
+        "run": config.as_json(),
+        "evaluation": {
+            "split": config.split,
+            "stays": held_out.rows,
+            "patients": len(np.unique(held_out.patient_id.astype(str))),
+            "events": int((held_out.event == 1).sum()),
+            "refused": held_out.refused,
+            "bootstrap_resamples": config.bootstrap_resamples,
+            "cohort_fingerprint": held_out.cohort_fingerprint,
+            "metrics": [metric.as_json() for metric in metrics],
+        },
+        "added_value": None if added_value is None else added_value.as_json(),
+        "provenance": {
+            "git_revision": git_revision(),
+            "versions": versions(),
+            "data_fingerprint": study.cohort.fingerprint(),
+            "training_fingerprint": learned_from.fingerprint(),
+        },
+    }

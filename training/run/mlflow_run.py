@@ -1,0 +1,142 @@
+"""One training run in MLflow: opened before the fit, closed as finished or failed."""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from models.registry.tracking import connect, outside_errors
+
+__all__ = ["EXPERIMENT", "TrackedRun", "experiment_id", "tracked_run", "user_name"]
+
+EXPERIMENT = "osteon"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """An open run."""
+
+    run_id: str
+    artifact_uri: str
+
+    def log(
+        self,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, str | bytes],
+    ) -> None:
+        """Keep what a run decided, reached and wrote.
+
+        Parameters
+        ----------
+        params : mapping
+        metrics : mapping of str to float
+        tags : mapping of str to str
+        files : mapping of str to (str or bytes)
+            Path among the artifacts -> content.
+
+        Raises
+        ------
+        OutsideError
+            If MLflow fails.
+        """
+        mlflow = connect()
+        client = mlflow.MlflowClient()
+        entities = mlflow.entities
+        with tempfile.TemporaryDirectory() as scratch, outside_errors():
+            for name, content in files.items():
+                path = Path(scratch, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+            client.log_artifacts(self.run_id, scratch)
+            client.log_batch(
+                self.run_id,
+                metrics=[entities.Metric(name, value, 0, 0) for name, value in metrics.items()],
+                params=[entities.Param(name, str(value)) for name, value in params.items()],
+                tags=[entities.RunTag(name, value) for name, value in tags.items()],
+            )
+
+    def log_dataset(self, name: str, fingerprint: str, *, context: str) -> None:
+        """Name the patients of a run by their fingerprint; nothing of them is kept.
+
+        Raises
+        ------
+        OutsideError
+            If MLflow fails.
+        """
+        mlflow = connect()
+        entities = mlflow.entities
+        # MLflow's digests have at most 36 characters; the whole one is in the contract.
+        patients = entities.Dataset(name, fingerprint[:36], source_type="osteon", source="{}")
+        used = entities.DatasetInput(patients, [entities.InputTag("mlflow.data.context", context)])
+        with outside_errors():
+            mlflow.MlflowClient().log_inputs(self.run_id, [used])
+
+    def location(self, file: str) -> str:
+        """Return where an artifact lies: a path where it is a file of this machine, else a URI."""
+        uri = f"{self.artifact_uri}/{file}"
+        parsed = urlparse(uri)
+        return url2pathname(parsed.path) if parsed.scheme == "file" else uri
+
+
+@contextmanager
+def tracked_run(name: str) -> Iterator[TrackedRun]:
+    """Open a run of the experiment `EXPERIMENT`; it is marked as failed if the block raises.
+
+    Parameters
+    ----------
+    name : str
+        What MLflow's page calls the run.
+
+    Yields
+    ------
+    TrackedRun
+
+    Raises
+    ------
+    OutsideError
+        If MLflow fails.
+    """
+    client = connect().MlflowClient()
+    with outside_errors():
+        info = client.create_run(
+            experiment_id(), run_name=name, tags={"mlflow.user": user_name()}
+        ).info
+    status = "FAILED"
+    try:
+        yield TrackedRun(info.run_id, info.artifact_uri)
+        status = "FINISHED"
+    finally:
+        with outside_errors():
+            client.set_terminated(info.run_id, status)
+
+
+def user_name() -> str:
+    """Return who runs this, or `unknown` where the system has no name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "unknown"
+
+
+def experiment_id() -> str:
+    """Return the experiment's id, making it if need be; files of SQLite lie beside the database."""
+    mlflow = connect()
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    uri = mlflow.get_tracking_uri()
+    location = None
+    if uri.startswith("sqlite:///"):
+        location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location))

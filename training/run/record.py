@@ -1,0 +1,164 @@
+"""What a run leaves in MLflow: parameters, figures with intervals, plots, report and model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_schema.cohort import Cohort
+from models.inference.risk_model import RiskModel
+from training.cohorts.description import Description, only
+from training.report.content import as_markdown
+from training.report.model_card import model_card
+from training.report.model_report import step_of, write_report
+from training.run.mlflow_run import TrackedRun
+from training.validation.predictions import Answers
+
+__all__ = ["HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
+
+LEARNED_FROM, HELD_OUT = "learned from", "held out"
+
+REPORT = "report.html"
+"""The artifact that holds everything on one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPatients:
+    """The two groups that the patients of a run were split into.
+
+    `described` tells of all of them by outcome, then of `LEARNED_FROM` and `HELD_OUT`.
+    """
+
+    learned_from: Cohort
+    held_out: Cohort
+    described: Description
+
+
+def keep_record(
+    run: TrackedRun,
+    risk_model: RiskModel,
+    told: Answers,
+    patients: RunPatients,
+    judged: Mapping[str, Any],
+    *,
+    seconds: Mapping[str, float],
+) -> None:
+    """Log all that is known of a model to its run.
+
+    Parameters
+    ----------
+    run : TrackedRun
+    risk_model : RiskModel
+        With the whole contract.
+    told : Answers
+        For the held-out patients.
+    patients : RunPatients
+    judged : mapping
+        `metrics`, `subgroups`, `risk_distribution`, `sample_size`, `added_value` and
+        `severity_alone`, as they are printed.
+    seconds : mapping of str to float
+        How long each part of the fit took.
+
+    Raises
+    ------
+    OutsideError
+        If MLflow fails.
+    """
+    contract = risk_model.contract
+    evaluation, provenance = contract["evaluation"], contract["provenance"]
+    card = model_card(contract)
+    labels = [group["label"] for group in patients.described["groups"]]
+    report = write_report(
+        risk_model,
+        told,
+        patients.held_out,
+        title=contract["name"],
+        evaluated={**evaluation, **judged},
+        resamples=evaluation["bootstrap_resamples"],
+        random_state=contract["run"]["seed"],
+        described=only(patients.described, labels[:-2]),
+        compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
+        steps={"Learned from": step_of(patients.learned_from, told.horizons_days)},
+    )
+    run.log_dataset(contract["name"], provenance["training_fingerprint"], context="training")
+    run.log_dataset(contract["name"], evaluation["cohort_fingerprint"], context="evaluation")
+    run.log(
+        params={
+            **contract["run"],
+            "outcome": contract["outcome"],
+            "horizons_days": contract["default_horizons_days"],
+            "linear_weight": contract["training"]["linear_weight"],
+            "trees": contract["training"]["trees"],
+        },
+        metrics={
+            **_flat(evaluation["metrics"]),
+            **_flat_changes(contract["added_value"]),
+            **{f"fit/{part}_seconds": taken for part, taken in seconds.items()},
+        },
+        tags={
+            "osteon.population": contract["population"],
+            "osteon.simulated": str(contract["simulated"]).lower(),
+            **_verdict(contract["added_value"]),
+            "osteon.data_fingerprint": provenance["data_fingerprint"],
+            "mlflow.source.git.commit": provenance["git_revision"] or "unknown",
+            # MLflow's page shows it, up to 8,000 characters; the whole card is an artifact.
+            "mlflow.note.content": as_markdown(contract["name"], card[:3]),
+        },
+        files={
+            "metrics.json": json.dumps(evaluation["metrics"], indent=2),
+            "evaluation.json": json.dumps(judged, indent=2),
+            "contract.json": json.dumps(contract, indent=2, ensure_ascii=False),
+            "importance.json": json.dumps(
+                [one.as_json() for one in report.explained.importance], indent=2
+            ),
+            "model_card.md": as_markdown(contract["name"], card),
+            REPORT: report.written.page,
+            **{f"plots/{name}.png": png for name, png in report.written.plots.items()},
+        },
+    )
+
+
+def _verdict(added: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what is said of the panel, as MLflow's page shows it."""
+    if added is None:
+        return {}
+    days = f"{added['primary_horizon_days']:g}"
+    return {
+        "osteon.panel": ", ".join(added["added"]),
+        "osteon.panel_verdict": f"{added['verdict']}, at {days} days",
+    }
+
+
+def _flat_changes(added: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return what the panel changes under MLflow's names, as `90d/added_auroc`; none secondary."""
+    changes = [] if added is None else [c for c in added["changes"] if not c["secondary"]]
+    return _flat(
+        [
+            {
+                "metric": "added_" + change["metric"] + _at(change["threshold"]),
+                "horizon_days": change["horizon_days"],
+                "estimate": change["change"],
+                "low": change["low"],
+                "high": change["high"],
+            }
+            for change in changes
+        ]
+    )
+
+
+def _at(threshold: float | None) -> str:
+    return "" if threshold is None else f"_at_{threshold:g}"
+
+
+def _flat(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return metrics under MLflow's names, grouped by horizon: `28d/auroc`, `28d/auroc_low`."""
+    flat = {}
+    for metric in metrics:
+        days = metric["horizon_days"]
+        group = "follow_up" if days is None else f"{days:g}d"
+        for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
+            if metric[end] is not None:
+                flat[f"{group}/{metric['metric']}{suffix}"] = metric[end]
+    return flat

@@ -1,0 +1,227 @@
+"""One training run, in the order it happens: from a checked cohort to a registered challenger."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from data_schema.cohort import Cohort
+from models.estimator import CumulativeIncidenceModel
+from models.fitting.training_cohort import Progress
+from models.inference.risk_model import RiskModel
+from models.registry.lifecycle import Version, register
+from training.cohorts.description import Description, Grouping, by_outcome, describe, only
+from training.cohorts.panel import panel_of
+from training.cohorts.splits import Split, split_by_patient
+from training.cohorts.study import Study
+from training.config import RunConfig
+from training.fit import fit_osteon, outcome_of
+from training.report.assembling import primary_horizon
+from training.run.contract import contract_facts
+from training.run.mlflow_run import TrackedRun, tracked_run
+from training.run.record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.validation.judgement import Judgement, judge
+from training.validation.panel_value import PanelValue, panel_value
+from training.validation.predictions import Answers, answers, require_evaluable
+from training.validation.sample_size import patients_needed, too_few_patients
+from training.validation.severity_alone import severity_alone
+
+__all__ = ["Trained", "train"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run made.
+
+    Parameters
+    ----------
+    outcome, model_name, version, model_uri, run_id : str
+        The registered challenger, and the MLflow run that holds all about it.
+    n_train, n_test, events : int
+        Stays learned from, stays held out, and events among both.
+    linear_weight : float
+        Share of the linear part.
+    trees : int
+        Of the boosted part.
+    judgement : Judgement
+        Of the held-out patients: metrics, subgroups, spread of the risks.
+    added_value : PanelValue or None
+        What the panel of the settings adds, among those learned from; None where they name none.
+    report : str
+        Path or URI of the report.
+    """
+
+    outcome: str
+    model_name: str
+    version: str
+    model_uri: str
+    run_id: str
+    n_train: int
+    n_test: int
+    events: int
+    linear_weight: float
+    trees: int
+    judgement: Judgement
+    added_value: PanelValue | None
+    report: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `osteon train --json` prints; `added_value` where a panel was looked at."""
+        return {
+            "outcome": self.outcome,
+            "model_name": self.model_name,
+            "version": self.version,
+            "model_uri": self.model_uri,
+            "run_id": self.run_id,
+            "n_train": self.n_train,
+            "n_test": self.n_test,
+            "events": self.events,
+            "linear_weight": self.linear_weight,
+            "trees": self.trees,
+            "metrics": [metric.as_json() for metric in self.judgement.metrics],
+            "report": self.report,
+            **({} if self.added_value is None else {"added_value": self.added_value.as_json()}),
+        }
+
+
+def train(study: Study, config: RunConfig, *, progress: Progress | None = None) -> Trained:
+    """Split, fit, evaluate, explain, keep and register; the checks were made on the way here.
+
+    Parameters
+    ----------
+    study : Study
+        From `training.cohorts.study`: checked, and free of leaks that the linter knows.
+    config : RunConfig
+    progress : callable, optional
+        Told of every step of the fit.
+
+    Returns
+    -------
+    Trained
+        The registered model is the one that was evaluated; it is not fitted again on all patients.
+
+    Raises
+    ------
+    UsageError
+        If a split by site or time is asked for and the cohort has none, or the panel whose added
+        value is asked for is none of the cohort's.
+    DataError
+        If there is too little to learn from or to evaluate on, or a horizon cannot be observed.
+    OutsideError
+        If MLflow fails.
+    """
+    split = split_by_patient(
+        study.cohort,
+        test_fraction=config.test_fraction,
+        random_state=config.seed,
+        by=None if config.split == "patient" else config.split,
+    )
+    learned_from, held_out = study.cohort.take(split.train), study.cohort.take(split.test)
+    require_evaluable(held_out, study.horizons_days)
+    needed = patients_needed(learned_from, study.horizons_days)
+    for finding in too_few_patients(len(np.unique(learned_from.patient_id.astype(str))), needed):
+        _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
+    panel = panel_of(learned_from, config.added_value, config.over) if config.added_value else None
+    with tracked_run(study.model_name) as run:
+        added = None
+        if panel is not None:
+            among = replace(study, cohort=learned_from)
+            added = panel_value(among, panel, config, progress=progress)
+            _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
+        fitted = _fit(study, config, learned_from, progress)
+        told = answers(fitted.risk_model_, held_out)
+        judgement = judge(
+            told, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
+        )
+        _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
+        metrics = [metric.as_json() for metric in judgement.metrics]
+        severity = severity_alone(
+            learned_from, held_out, told, told.judged_horizons(metrics), config
+        )
+        described = _described(study, split, told, judgement)
+        facts = contract_facts(
+            study,
+            config,
+            learned_from=learned_from,
+            held_out=told,
+            metrics=judgement.metrics,
+            described=only(described, [LEARNED_FROM]),
+            added_value=added,
+        )
+        risk_model = fitted.risk_model_.with_contract(**facts)
+        patients = RunPatients(learned_from, held_out, described)
+        judged = judgement.as_json() | {
+            "sample_size": [one.as_json() for one in needed],
+            "added_value": risk_model.contract["added_value"],
+            "severity_alone": None if severity is None else severity.as_json(),
+        }
+        keep_record(run, risk_model, told, patients, judged, seconds=_seconds(fitted))
+        version = _register(risk_model, run, dataset=study.cohort.name)
+    return Trained(
+        outcome=study.outcome.name,
+        model_name=version.name,
+        version=version.version,
+        model_uri=version.model_uri,
+        run_id=run.run_id,
+        n_train=len(learned_from),
+        n_test=len(held_out),
+        events=int((outcome_of(study.cohort).event == 1).sum()),
+        linear_weight=fitted.linear_weight_,
+        trees=fitted.n_trees_,
+        judgement=judgement,
+        added_value=added,
+        report=run.location(REPORT),
+    )
+
+
+def _fit(
+    study: Study, config: RunConfig, learned_from: Cohort, progress: Progress | None
+) -> CumulativeIncidenceModel:
+    """Fit on the training rows, with every choice made out of fold among them."""
+    fitted = fit_osteon(
+        learned_from,
+        horizons_days=study.horizons_days,
+        random_state=config.seed,
+        interval_folds=config.interval_folds,
+        max_trees=config.max_trees,
+        threads=config.threads,
+        progress=progress,
+    )
+    _LOG.info(
+        "fitted on %d rows in %.1f s, and %d fold models for intervals in %.1f s",
+        len(learned_from),
+        fitted.core_fit_seconds_,
+        config.interval_folds,
+        fitted.fold_fit_seconds_,
+    )
+    return fitted
+
+
+def _described(study: Study, split: Split, told: Answers, judgement: Judgement) -> Description:
+    """Return all patients by outcome, and by which part of the run they were in."""
+    metrics = [metric.as_json() for metric in judgement.metrics]
+    outcome = by_outcome(
+        outcome_of(study.cohort),
+        primary_horizon(told.horizons_days, metrics),
+        event_label=study.outcome.event_label.removesuffix("s"),
+        competing="death" if study.outcome.competing_label else None,
+    )
+    part = np.isin(np.arange(len(study.cohort)), split.test).astype(np.int64)
+    return describe(study.cohort, [outcome, Grouping(labels=[LEARNED_FROM, HELD_OUT], group=part)])
+
+
+def _register(risk_model: RiskModel, run: TrackedRun, *, dataset: str) -> Version:
+    """Register the model as a challenger; data sets for checks only never come this far."""
+    version = register(risk_model, run_id=run.run_id, dataset=dataset)
+    _LOG.info("registered %s version %s as challenger", version.name, version.version)
+    return version
+
+
+def _seconds(fitted: CumulativeIncidenceModel) -> dict[str, float]:
+    """Return how long the fit took."""
+    return {"core": fitted.core_fit_seconds_, "fold": fitted.fold_fit_seconds_}

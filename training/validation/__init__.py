@@ -1,0 +1,1 @@
+"""Judging a model or a procedure on patients it has not learned from."""

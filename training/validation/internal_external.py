@@ -1,0 +1,148 @@
+"""How a model does where it has never been: each site or year held out in its turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort
+from data_schema.errors import DataError, UsageError
+from models.fitting.training_cohort import Progress
+from models.metrics.pooling import POOLED_METRICS, Pooled, pool_metric
+from models.metrics.subgroups import SMALLEST_SUBGROUP, Subgroup, evaluate_subgroups
+from training.cohorts.study import Study
+from training.config import RunConfig
+from training.fit import outcome_of
+from training.refits import refit
+
+__all__ = ["ClusterBy", "InternalExternal", "internal_external"]
+
+ClusterBy = Literal["site", "year"]
+
+_MOST_CLUSTERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class InternalExternal:
+    """What models reach in clusters that they did not learn from.
+
+    Parameters
+    ----------
+    by : {"site", "year"}
+    clusters : tuple of Subgroup
+        Each judged by a model of all the others; small ones are learned from and not judged.
+    pooled : tuple of Pooled
+        Random-effects means of `POOLED_METRICS`, with where a new cluster would lie.
+    """
+
+    by: ClusterBy
+    clusters: tuple[Subgroup, ...]
+    pooled: tuple[Pooled, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the validation as a mapping."""
+        return {
+            "by": self.by,
+            "clusters": [cluster.as_json() for cluster in self.clusters],
+            "pooled": [pooled.as_json() for pooled in self.pooled],
+        }
+
+
+def internal_external(
+    study: Study, config: RunConfig, by: ClusterBy, *, progress: Progress | None = None
+) -> InternalExternal:
+    """Hold out each site or calendar year in turn, fit on the others, and judge it there.
+
+    Parameters
+    ----------
+    study : Study
+    config : RunConfig
+        Its seed, trees, threads and resamples are used.
+    by : {"site", "year"}
+        Year of the time zero.
+    progress : callable, optional
+        Told of every fit.
+
+    Returns
+    -------
+    InternalExternal
+
+    Raises
+    ------
+    UsageError
+        If the cohort does not say the site or the time zero of every stay.
+    DataError
+        If fewer than two clusters are large enough, or there are too many to fit.
+
+    Notes
+    -----
+    Internal-external cross-validation [1]_. A patient with stays in two clusters is never learned
+    from while one of them is held out.
+
+    References
+    ----------
+    .. [1] Steyerberg & Harrell. J Clin Epidemiol 69 (2016) 245-247.
+       doi:10.1016/j.jclinepi.2015.04.005
+    """
+    cohort = study.cohort
+    cluster = _clusters(cohort, by)
+    patients = pd.Series(cohort.patient_id).groupby(cluster).nunique()
+    large = patients.index[patients >= SMALLEST_SUBGROUP]
+    if not 2 <= len(large) <= _MOST_CLUSTERS:
+        raise DataError(
+            f"{by}s must be 2 to {_MOST_CLUSTERS} with at least {SMALLEST_SUBGROUP} "
+            f"patients; there are {len(large)}. Bring more patients, or group the {by}s."
+        )
+    outcome = outcome_of(cohort)
+    risk = np.full((len(cohort), len(study.horizons_days)), np.nan)
+    for number, name in enumerate(large, start=1):
+        held_out = cluster == name
+        elsewhere = ~np.isin(cohort.patient_id, cohort.patient_id[held_out])
+        model = refit(cohort.take(elsewhere), study.horizons_days, config)
+        risk[held_out] = model.predict_risk(cohort.features[held_out])
+        if progress is not None:
+            progress(f"leaving out each {by}", number, len(large))
+    clusters = evaluate_subgroups(
+        outcome.time_days,
+        outcome.event,
+        risk,
+        study.horizons_days,
+        {by: cluster},
+        n_bootstrap=config.bootstrap_resamples,
+        random_state=config.seed,
+        patients=cohort.patient_id,
+    )
+    return InternalExternal(by, clusters, _pooled(clusters, study.horizons_days))
+
+
+def _pooled(clusters: tuple[Subgroup, ...], horizons_days: tuple[float, ...]) -> tuple[Pooled, ...]:
+    """Pool each metric at each horizon over the clusters that have it."""
+    found = []
+    for days in horizons_days:
+        for name in POOLED_METRICS:
+            metrics = [
+                metric
+                for cluster in clusters
+                for metric in cluster.metrics
+                if (metric.metric, metric.horizon_days) == (name, days)
+            ]
+            pooled = pool_metric(metrics) if metrics else None
+            if pooled is not None:
+                found.append(pooled)
+    return tuple(found)
+
+
+def _clusters(cohort: Cohort, by: ClusterBy) -> NDArray[np.object_]:
+    """Return the site, or the year of the time zero, of every stay."""
+    values = cohort.site if by == "site" else cohort.time_zero
+    if values is None or pd.isna(values).any():
+        what = "site" if by == "site" else "time zero"
+        raise UsageError(f"a validation by {by} needs the {what} of every stay; it is not there.")
+    if by == "site":
+        return values.astype(str).astype(object)
+    years: Any = pd.to_datetime(list(values), utc=True).year.to_numpy()
+    return np.asarray(years.astype(str), dtype=object)

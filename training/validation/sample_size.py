@@ -1,0 +1,78 @@
+"""Whether a cohort is large enough for the columns that a model of it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data_schema.cohort import Cohort
+from data_schema.errors import Finding
+from models.censoring import CensoringDistribution
+from models.fitting.encoding import fit_encoding
+from models.metrics.known_outcome import known_outcome, why_not_evaluable
+from models.metrics.sample_size import SampleSize, sample_size
+from training.fit import outcome_of
+
+__all__ = ["patients_needed", "too_few_patients"]
+
+
+def patients_needed(cohort: Cohort, horizons_days: Sequence[float]) -> tuple[SampleSize, ...]:
+    """Return the sample size that a model of all columns needs, at each horizon with outcomes.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With an outcome.
+    horizons_days : sequence of float
+
+    Returns
+    -------
+    tuple of SampleSize
+        Parameters are columns of numbers and flags, and levels of categories beyond the first; the
+        flags of what was not measured are not counted.
+    """
+    outcome = outcome_of(cohort)
+    encoding = fit_encoding(cohort.features, cohort.patient_id)
+    parameters = len(encoding["numbers"]) + sum(
+        max(len(levels) - 1, 1) for _, levels in encoding["levels"]
+    )
+    censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
+    found = []
+    for days in horizons_days:
+        if why_not_evaluable(
+            outcome.time_days, outcome.event, days, censoring, groups=cohort.patient_id
+        ):
+            continue
+        rate = known_outcome(outcome.time_days, outcome.event, days).event_rate
+        found.append(sample_size(horizon_days=days, parameters=parameters, event_rate=float(rate)))
+    return tuple(found)
+
+
+def too_few_patients(n_patients: int, needed: Sequence[SampleSize]) -> tuple[Finding, ...]:
+    """Return a warning where patients are fewer than the first horizon that has them needs.
+
+    Parameters
+    ----------
+    n_patients : int
+        Patients to learn from.
+    needed : sequence of SampleSize
+
+    Returns
+    -------
+    tuple of Finding
+        Empty where there are enough at every horizon.
+    """
+    short = [one for one in needed if n_patients < one.needed]
+    if not short:
+        return ()
+    worst = max(short, key=lambda one: one.needed)
+    return (
+        Finding(
+            "sample_size",
+            "patients",
+            n_patients,
+            f"patients to learn from should number at least {worst.needed:,} for "
+            f"{worst.parameters} candidate parameters and the risk at {worst.horizon_days:g} days "
+            f"(Riley et al. 2019); there are {n_patients:,}. Leave out columns, or expect risks "
+            "that are too extreme.",
+        ),
+    )
