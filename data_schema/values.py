@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from data_schema.errors import UsageError
 
-__all__ = ["GROUPED_BY_POINTS", "MISSING_WORDS", "ParsedNumbers", "parse_numbers"]
+__all__ = [
+    "GROUPED_BY_POINTS",
+    "MISSING_WORDS",
+    "ParsedNumbers",
+    "cell_text",
+    "cell_texts",
+    "parse_numbers",
+]
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", ".")
 """Cells that mean "not measured" in every table, whatever their case."""
@@ -63,6 +70,23 @@ class ParsedNumbers:
     below: NDArray[np.bool_]
     above: NDArray[np.bool_]
     problems: Mapping[str, int]
+
+
+def cell_texts(cells: pd.Series[Any]) -> pd.Series[Any]:
+    """Return cells as stripped text, whole numbers without a fraction; missing stays missing."""
+    codes, distinct = pd.factorize(cells)
+    texts = np.array([*(cell_text(cell) for cell in distinct), None], dtype=object)
+    return pd.Series(texts[codes], dtype=object)
+
+
+def cell_text(cell: object) -> str | None:
+    """Return one cell as stripped text, a whole number without a fraction; None if empty."""
+    if isinstance(cell, (int, np.integer)) and not isinstance(cell, bool):
+        return str(int(cell))  # as a float, long identifiers of two patients would be one
+    if isinstance(cell, (float, np.floating)):
+        number = float(cell)
+        return str(int(number)) if number.is_integer() else str(number)
+    return str(cell).strip() or None
 
 
 def parse_numbers(

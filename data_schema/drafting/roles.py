@@ -11,7 +11,7 @@ from tomlkit.items import Table
 
 from data_schema.drafting.header_matching import squashed
 from data_schema.outcomes import CENSORED, EVENT
-from data_schema.table.features import cell_texts
+from data_schema.values import cell_texts
 
 __all__ = ["Drafted", "draft_ids", "draft_outcomes"]
 

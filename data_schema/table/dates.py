@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from data_schema.errors import Finding
-from data_schema.table.features import cell_texts
+from data_schema.values import cell_texts
 
 __all__ = ["Dates", "read_dates"]
 

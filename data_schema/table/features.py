@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from data_schema.errors import Finding
 from data_schema.table.plan import FeatureSource
 from data_schema.table.stated_units import StatedUnits, stated_units, unit_suspect
-from data_schema.values import MISSING_WORDS, parse_numbers
+from data_schema.values import MISSING_WORDS, cell_text, cell_texts, parse_numbers
 from data_schema.variables import BELOW
 
 if TYPE_CHECKING:
     from data_schema.table.dates import Dates
 
-__all__ = ["FLAG_WORDS", "NOT_STATED", "FeatureColumn", "cell_texts", "read_feature"]
+__all__ = ["FLAG_WORDS", "NOT_STATED", "FeatureColumn", "read_feature"]
 
 FLAG_WORDS: Mapping[str, float] = {
     **dict.fromkeys(("1", "true", "yes", "y", "t"), 1.0),
@@ -112,22 +112,6 @@ def read_feature(
     return _number(table, feature, time_zero)
 
 
-def cell_texts(cells: pd.Series) -> pd.Series:
-    """Return cells as stripped text, whole numbers without a fraction; missing stays missing."""
-    codes, distinct = pd.factorize(cells)
-    texts = np.array([*(_cell_text(cell) for cell in distinct), None], dtype=object)
-    return pd.Series(texts[codes], dtype=object)
-
-
-def _cell_text(cell: object) -> str | None:
-    if isinstance(cell, (int, np.integer)) and not isinstance(cell, bool):
-        return str(int(cell))  # as a float, long identifiers of two patients would be one
-    if isinstance(cell, (float, np.floating)):
-        number = float(cell)
-        return str(int(number)) if number.is_integer() else str(number)
-    return str(cell).strip() or None
-
-
 def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None) -> FeatureColumn:
     source, variable = feature.source, feature.variable
     parsed = parse_numbers(
@@ -215,7 +199,7 @@ def _mapped(cells: pd.Series, feature: FeatureSource) -> pd.Series:
     texts, source = cell_texts(cells), feature.source
     missing = {*MISSING_WORDS, *(str(value).casefold() for value in source.missing_values)}
     missing -= {key.casefold() for key in source.value_map}
-    words = {key: _cell_text(value) for key, value in source.value_map.items()}
+    words = {key: cell_text(value) for key, value in source.value_map.items()}
     meanings = {
         text: words.get(text, None if text.casefold() in missing else text)
         for text in texts.dropna().unique()

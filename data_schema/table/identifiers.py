@@ -13,8 +13,7 @@ from data_schema.errors import Finding
 from data_schema.mapping.file import IdMapping
 from data_schema.mapping.rules import SIMULATED
 from data_schema.table.dates import Dates, read_dates
-from data_schema.table.features import cell_texts
-from data_schema.values import MISSING_WORDS
+from data_schema.values import MISSING_WORDS, cell_texts
 
 __all__ = ["Identifiers", "read_identifiers"]
 

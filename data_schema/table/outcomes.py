@@ -15,8 +15,7 @@ from data_schema.errors import Finding
 from data_schema.mapping.file import OutcomeMapping
 from data_schema.outcomes import CENSORED, COMPETING, EVENT, OUTCOMES, Outcome
 from data_schema.table.dates import Dates, read_dates
-from data_schema.table.features import cell_texts
-from data_schema.values import MISSING_WORDS, parse_numbers
+from data_schema.values import MISSING_WORDS, cell_texts, parse_numbers
 
 __all__ = ["never_at_risk", "read_outcome"]
 

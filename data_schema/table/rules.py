@@ -10,10 +10,9 @@ import pandas as pd
 from data_schema.cohort import OutcomeData
 from data_schema.errors import Finding
 from data_schema.outcomes import EVENT
-from data_schema.table.features import cell_texts
 from data_schema.table.identifiers import Identifiers
 from data_schema.table.plan import CohortPlan
-from data_schema.values import GROUPED_BY_POINTS
+from data_schema.values import GROUPED_BY_POINTS, cell_texts
 from data_schema.variables import BELOW
 
 __all__ = [

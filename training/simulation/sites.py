@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
-from training.simulation.marker import Marker, marker_table
+from training.simulation.marker import Marker
+from training.simulation.markers import marker_table
 from training.simulation.parameter import Basis, assumed
 
 __all__ = [

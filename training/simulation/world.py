@@ -17,7 +17,7 @@ from training.simulation.hazards import (
     HAZARDS,
     Courses,
 )
-from training.simulation.marker import MarkerTable, marker_table
+from training.simulation.markers import MarkerTable, marker_table
 from training.simulation.person import FACTS
 from training.simulation.posterior import Evidence, condition
 from training.simulation.scenarios import Scenario

@@ -10,7 +10,7 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from training.simulation import hazards, person, sites, states
-from training.simulation.marker import marker_table
+from training.simulation.markers import marker_table
 from training.simulation.parameter import Basis
 from training.simulation.statistics import auroc_of, hazard_ratio, odds_ratio
 

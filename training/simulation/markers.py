@@ -1,0 +1,94 @@
+"""Every simulated marker, and the arrays that a cohort is drawn with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation import markers_bone, markers_organs, markers_signals
+from training.simulation.marker import Marker
+from training.simulation.states import STATES, correlation, state_course
+
+__all__ = ["MarkerTable", "marker_table"]
+
+_LEAST_NOISE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerTable:
+    """All markers as arrays, in one order.
+
+    Parameters
+    ----------
+    markers : tuple of Marker
+    location, spread, noise : ndarray of float, shape (n_markers,)
+        `noise` is a standard deviation in units of `spread`.
+    loads : ndarray of float, shape (n_markers, n_states)
+    """
+
+    markers: tuple[Marker, ...]
+    location: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    loads: NDArray[np.float64]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the markers."""
+        return tuple(marker.name for marker in self.markers)
+
+    def effects(self, facts: Sequence[str]) -> NDArray[np.float64]:
+        """Return what each fact adds in units of spread, (n_markers, n_facts)."""
+        return np.array(
+            [
+                [marker.effects.get(fact, 0.0) / marker.spread for fact in facts]
+                for marker in self.markers
+            ]
+        )
+
+    def on_day(self, day: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return shift of each marker and loads on a day of the stay, in units of its spread.
+
+        Parameters
+        ----------
+        day : int
+            One of `states.DAYS`.
+
+        Returns
+        -------
+        tuple of ndarray of float, shapes (n_markers,) and (n_markers, n_states)
+        """
+        trend, spill = state_course(day)
+        return self.loads @ trend, self.loads + self.loads @ spill
+
+
+@cache
+def marker_table() -> MarkerTable:
+    """Return every simulated marker.
+
+    Returns
+    -------
+    MarkerTable
+
+    Raises
+    ------
+    ValueError
+        If the loads of a marker leave no room for noise.
+    """
+    markers = (*markers_bone.MARKERS, *markers_signals.MARKERS, *markers_organs.MARKERS)
+    loads = np.array([[marker.loads.get(state, 0.0) for state in STATES] for marker in markers])
+    left = 1 - np.einsum("jk,kl,jl->j", loads, correlation(), loads)
+    if left.min() < _LEAST_NOISE:
+        crowded = markers[int(left.argmin())].name
+        raise ValueError(f"loads must leave room for noise; those of {crowded} do not.")
+    return MarkerTable(
+        markers,
+        location=np.array([marker.location for marker in markers]),
+        spread=np.array([marker.spread for marker in markers]),
+        noise=np.sqrt(left),
+        loads=loads,
+    )
