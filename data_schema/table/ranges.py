@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from data_schema.errors import Finding, RulesBroken
+from data_schema.errors import Finding
 from data_schema.units import in_range, range_text
 from data_schema.variables import BELOW, Variable, base_name
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandera.errors import SchemaError
     from pandera.pandas import Check, Column, DataFrameSchema
 
-__all__ = ["broken_rules", "feature_schema", "validated_features"]
+__all__ = ["broken_rules", "feature_schema"]
 
 # A change per day and a number of samples are not the variable's own quantity.
 _OTHER_QUANTITIES = ("__slope", "__count")
@@ -52,32 +52,6 @@ def feature_schema(columns: Collection[str], variables: Mapping[str, Variable]) 
         checks=[_range_beside_limits(name, variables[name]) for name in columns if name in flagged],
         strict=True,
     )
-
-
-def validated_features(features: pd.DataFrame, variables: Mapping[str, Variable]) -> pd.DataFrame:
-    """Return features that keep the schema of their variables.
-
-    Parameters
-    ----------
-    features : DataFrame
-        In canonical units.
-    variables : mapping of str to Variable
-        Record of each base variable.
-
-    Returns
-    -------
-    DataFrame
-        The features, unchanged.
-
-    Raises
-    ------
-    RulesBroken
-        As `broken_rules` finds them.
-    """
-    findings = broken_rules(features, variables)
-    if findings:
-        raise RulesBroken(findings)
-    return features
 
 
 def broken_rules(features: pd.DataFrame, variables: Mapping[str, Variable]) -> list[Finding]:

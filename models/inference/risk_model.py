@@ -177,10 +177,6 @@ class RiskModel:
             threads=self._encoding["threads"],
         )
 
-    def with_threads(self, threads: int) -> "RiskModel":
-        """Return the same model answering with so many threads; numbers do not change."""
-        return RiskModel(self.contract, self._model, self._boosters, threads=threads)
-
     def part(self, linear_weight: float) -> "RiskModel":
         """Return the model with only its linear (1) or boosted (0) part, without an interval."""
         main = {**self._model["main"], "linear_weight": linear_weight}

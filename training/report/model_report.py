@@ -37,8 +37,6 @@ from training.validation.predictions import Answers
 
 __all__ = ["WrittenPage", "WrittenReport", "by_place", "step_of", "write_report"]
 
-_GIVEN = "The cohort that was given to be evaluated on."
-
 
 @dataclass(frozen=True, slots=True)
 class WrittenPage:

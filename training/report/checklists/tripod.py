@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from training.report.content import Section, Table
@@ -158,9 +158,6 @@ def tripod_answers(
     for part in (_front, _data, _outcome_and_predictors, _analysis, _results, _discussion):
         found |= part(contract, done, external)
     return found
-
-
-_Part = Callable[[Mapping[str, Any], Collection[str], bool], dict[str, Answer]]
 
 
 def _front(contract: Mapping[str, Any], done: Collection[str], external: bool) -> dict[str, Answer]:

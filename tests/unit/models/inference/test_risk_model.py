@@ -48,7 +48,9 @@ def test_a_file_of_another_format_is_refused(risk_model) -> None:
 
 def test_the_number_of_threads_changes_no_number(risk_model, patients) -> None:
     np.testing.assert_equal(
-        risk_model.with_threads(2).predict(patients, explain=True)._asdict(),
+        RiskModel.from_files(risk_model.files(), threads=2)
+        .predict(patients, explain=True)
+        ._asdict(),
         risk_model.predict(patients, explain=True)._asdict(),
     )
 
