@@ -163,6 +163,7 @@ def is_known(time_days: ArrayLike, event: ArrayLike, horizon_days: ArrayLike) ->
     """
     time = np.asarray(time_days, dtype=np.float64)
     horizon = np.asarray(horizon_days, dtype=np.float64)
+    # Known: an event by h, or T >= h. Only a patient censored before h is unknown.
     known: NDArray[np.bool_] = ((np.asarray(event) != 0) & (time <= horizon)) | (time >= horizon)
     return known
 
@@ -222,6 +223,9 @@ def ipcw_weights(
     """
     time = np.asarray(time_days, dtype=np.float64)
     known = is_known(time, event, horizon_days)
+    # Given the time T of the event, a patient is known at h with probability G(min(T, h)-), so that
+    # E[1{known} / G(min(T, h)-)] = 1 and each known patient also stands for those like it who were
+    # lost.
     at = np.minimum(time, np.asarray(horizon_days, dtype=np.float64))
     survival = censoring.survival_before(at, sites=sites)
     # In a resample nobody may be left where a patient lies whom it did not draw: such a patient has
@@ -255,6 +259,10 @@ def _kaplan_meier(
     time: NDArray[np.float64], censored: NDArray[np.bool_], count: NDArray[np.float64]
 ) -> _Curve:
     """Return the observed times and G just after each of them."""
+    # At each distinct time u, with counts per resample in the second axis: `leaving` = c(u) + d(u),
+    # `leaving_censored` = c(u). A sum from the last time backwards gives Y(u), at risk just before
+    # u; less d(u), as events come before censoring, it is the denominator, and
+    #   G(u) = product over v <= u of (1 - c(v) / (Y(v) - d(v))).
     order = np.argsort(time, kind="stable")
     times, start = np.unique(time[order], return_index=True)
     leaving = np.add.reduceat(count[order], start, axis=0)
@@ -267,6 +275,7 @@ def _kaplan_meier(
 def _before(curve: _Curve, time: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the left limit of a step function that starts at 1."""
     times, survival = curve
+    # side="left" counts the times < t: steps[count] is the value just before t, G(t-).
     steps = np.concatenate([np.ones((1, *survival.shape[1:])), survival])
     before: NDArray[np.float64] = steps[np.searchsorted(times, time, side="left")]
     return before

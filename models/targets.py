@@ -123,6 +123,8 @@ def sample_pairs(
     """
     n = len(target)
     per_patient = max(1, min(per_patient, MAX_PAIRS // n))
+    # Stratified draws: the k-th horizon is the quantile of the event times at (k + U) / K, U
+    # uniform on (0, 1) and K = `per_patient`, so each patient's horizons cover the whole follow-up.
     shares = (np.arange(per_patient) + rng.random((n, per_patient))) / per_patient
     horizon = np.quantile(event_times, shares)
     horizon[np.arange(n), rng.integers(per_patient, size=n)] = rng.choice(horizons_days, size=n)

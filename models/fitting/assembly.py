@@ -193,6 +193,8 @@ def _interval(n_folds: int, days: int) -> dict[str, Any]:
     """Return how the interval is made and what it promises, without any allowance for bias."""
     return {
         "level": LEVEL,
+        # Two-sided quantile with k - 1 degrees of freedom, those of the variance among k fold
+        # models.
         "t": float(student_t.ppf((1 + LEVEL) / 2, max(n_folds - 1, 1))),
         "kind": "variance among fits on random halves of the patients, on the logit scale, widened "
         "for the bias of shrinkage"
@@ -215,6 +217,13 @@ def _with_bias(
     answered = np.array([status == "ok" for status in told.status])
     log_odds = logit(told.risk[answered])
     reach = logit(told.risk_high[answered]) - logit(told.risk_low[answered])
+    # The draft's interval has no bias yet: its ends on the logit scale are eta +- t sd, so that the
+    # variance v among the fold models is (reach / 2 t)^2. At each day the contract gets the
+    # cohort's mean of
+    #   v + PENALTY_BIAS_TIMES * (squared bias of the penalty),
+    # where v stands for the squared bias of the trees, which no formula gives: a fit tuned to the
+    # lowest error gives up about as much to bias as to variance. `curves.IntervalWidth` spreads it
+    # over patients by `center` and `spread`, the mean and variance of eta at that day.
     variance = (reach / (2 * interval["t"])) ** 2
     raw = raw_matrix(patients[answered], cohort.encoding)
     of_penalty = squared_bias(cohort, choices, main, raw, days)
@@ -253,6 +262,7 @@ def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64
     prediction = draft.predict(sample, [middle], interval=False, explain=True)
     contributions = np.asarray(prediction.log_odds)
     answered = np.array([status == "ok" for status in prediction.status])
+    # Share of variable v: sum_i |phi_iv| / sum_u sum_i |phi_iu|, phi the contribution in log-odds.
     size: NDArray[np.float64] = np.abs(contributions[answered]).sum((0, 1))
     return size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size))
 
@@ -264,6 +274,7 @@ def _moved_by_running_maximum(answered: Prediction) -> dict[str, float]:
     """
     adjustment = answered.monotone_adjustment
     log_odds = logit(answered.risk)
+    # In points of risk, 100 (expit(eta*) - expit(eta)), with eta = eta* - adjustment.
     points = 100 * (answered.risk - expit(log_odds - adjustment))
     return {
         "share": float(np.nanmean((points >= MOVED_POINTS).any(axis=1))),

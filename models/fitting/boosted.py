@@ -42,6 +42,13 @@ class BoostingSettings:
 
     def parameters(self, weight_per_patient: float) -> dict[str, object]:
         """Return XGBoost's parameters; `min_patients` is turned into its sum of Hessians."""
+        # XGBoost [Chen & Guestrin, KDD 2016, doi:10.1145/2939672.2939785] adds, in each leaf, the
+        # step
+        #   -`eta` * G / (H + `lambda`),   G = sum w (p - y),   H = sum w p (1 - p)
+        # over the leaf's pairs, and splits only where both children have H >= `min_child_weight`.
+        # The pairs of m patients, of mean total weight W, have H <= m W / 4, reached at p = 1/2:
+        # this bound is the threshold, so a leaf holds at least about m = `min_patients`, and more
+        # where risks are extreme.
         columns = len(self.directions) + 1
         return {
             "objective": "binary:logistic",
@@ -54,6 +61,7 @@ class BoostingSettings:
             "colsample_bytree": min(1.0, max(self.column_share, MIN_COLUMNS / columns)),
             "subsample": self.row_share,
             "lambda": self.penalty,
+            # The last column is log horizon: a cumulative incidence never falls with it.
             "monotone_constraints": (*self.directions, 1),
             "seed": self.seed,
             "nthread": self.threads,
@@ -64,6 +72,8 @@ def _matrix(
     raw: NDArray[np.float64], pairs: Pairs, *, threads: int, like: xgb.DMatrix | None = None
 ) -> xgb.QuantileDMatrix:
     """Return pairs whose outcome is known, one row each, with log horizon as the last column."""
+    # Pair (i, p) with w > 0 becomes the row (x_i, log h_ip) with label 1{T_i <= h_ip, event = 1}
+    # and weight w_ip: the booster regresses the indicator directly, as the linear part does.
     patient, place = np.nonzero(pairs.weight)
     columns = np.column_stack([raw[patient], np.log(pairs.horizon_days[patient, place])])
     return xgb.QuantileDMatrix(
@@ -139,6 +149,7 @@ def fit_booster_watched(
         if (tree + 1) % LOOK_EVERY_ROUNDS and tree + 1 < max_trees:
             continue
         looks.append(float(booster.eval(watched).rsplit(":", 1)[1]))
+        # Looks since the lowest loss, in trees.
         if (len(looks) - 1 - int(np.argmin(looks))) * LOOK_EVERY_ROUNDS >= PATIENCE_ROUNDS:
             break
     return booster, np.asarray(looks)
@@ -170,6 +181,7 @@ def boosted_log_odds(
     rows = np.column_stack(
         [np.repeat(raw, per_patient, axis=0), np.log(horizon_days).ravel()]
     ).astype(np.float32)
+    # The margin is the log-odds: base score plus the sum of the leaves reached in the first trees.
     margin = booster.inplace_predict(
         rows, iteration_range=(0, trees), predict_type="margin", missing=np.nan
     )

@@ -105,6 +105,9 @@ def _split(
     stump: Any = DecisionTreeRegressor(
         max_depth=1,
         min_samples_leaf=MIN_PATIENTS_PER_SITE,
+        # A stump's impurity decrease is its between-group sum of squares over n. That sum over the
+        # variance of the residuals is about chi-square with 1 degree of freedom where follow-up
+        # does not differ, so BSS / n >= MIN_CHI_SQUARE * var / n is the test.
         min_impurity_decrease=MIN_CHI_SQUARE * residual.var() / len(rows),
         random_state=0,
     ).fit(columns[rows], residual)
@@ -122,6 +125,8 @@ def _martingale_residual(target: NDArray[np.void]) -> NDArray[np.float64]:
     time, event = target["time_days"], target["event"]
     times, survival = CensoringDistribution.fit(time, event).pooled
     before = np.concatenate([[1.0], survival[:-1]])
+    # M_i = 1{censored} - Lambda(T_i), with Lambda the Nelson-Aalen sum of the steps c(u) / (Y(u) -
+    # d(u)) = 1 - G(u) / G(u-).
     hazard = 1 - np.divide(survival, before, out=np.ones_like(survival), where=before > 0)
     # Among ties events come before censoring: who has an event at t was never at risk of it at t.
     upto = np.concatenate([[0.0], np.cumsum(hazard)])

@@ -50,6 +50,10 @@ def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
     ]
     if min(patients) < MIN_EVENTS:
         return None
+    # F_k(h) = P(T <= h, cause k) is regressed on 1{T <= h, event = 1}: with the causes swapped the
+    # same code gives F_2. Known outcomes and weights 1 / G(min(T, h)-) do not depend on the cause.
+    # Nothing makes the two fits sum to at most 1, which is why `curves.competing_risk` returns
+    # min(F_2, 1 - F_1).
     swapped = cohort.target.copy()
     swapped["event"][event == EVENT], swapped["event"][event == COMPETING] = COMPETING, EVENT
     # What is settled of the outcome is not settled of what competes with it.

@@ -68,6 +68,9 @@ def fit_joint(frame: pd.DataFrame, encoding: dict[str, Any]) -> dict[str, Any]:
         column |= _quantiles(values[~np.isnan(values)])
         if len(set(column["values"])) < 2:
             continue
+        # Gaussian copula: z = Phi^-1(F(x)), F the column's own distribution function, known at its
+        # quantiles. Ties and rounding leave z short of mean 0 and variance 1, so it is standardised
+        # again: the correlation below is that of (z - mean) / spread.
         scores = normal_scores(values, column)
         column["mean"], column["spread"] = float(np.nanmean(scores)), float(np.nanstd(scores))
         column["below"] = _below(frame, name)
@@ -108,6 +111,7 @@ def _below(frame: pd.DataFrame, name: str) -> float | None:
     below = frame.loc[frame[name].notna(), flag].to_numpy(dtype=float) == 1
     if not SMALLEST_CELL <= below.sum() <= len(below) - SMALLEST_CELL:
         return None
+    # P(z <= c) is the share of measured values below the limit, so c = Phi^-1(share).
     return float(norm.ppf(below.mean()))
 
 
@@ -119,6 +123,10 @@ def _lower_triangle(scores: Sequence[Floats]) -> list[list[float]]:
     off = ~np.eye(len(scores), dtype=bool)
     enough = off & (pairs >= MIN_MEASURED)
     correlation = np.where(enough, correlation, 0.0)
+    # Shrinkage towards the identity [1 of `fit_joint`]: R* = (1 - lambda) R + lambda I with
+    #   lambda = sum_{i != j} Var(r_ij) / sum_{i != j} r_ij^2,   Var(r) ~ (1 - r^2)^2 / (n_ij - 1),
+    # n_ij = `pairs` the patients who have both. `correlation` has zeros on its diagonal here, so
+    # that adding I completes both terms.
     noise = (1 - correlation[enough] ** 2) ** 2 / (pairs[enough] - 1)
     signal = (correlation**2).sum()
     shrinkage = min(noise.sum() / signal, 1.0) if signal > 0 else 1.0
@@ -134,6 +142,10 @@ def _lower_triangle(scores: Sequence[Floats]) -> list[list[float]]:
 def _pairwise(scores: Floats) -> tuple[Floats, Floats]:
     """Return the correlation of each two columns among those who have both, and how many have."""
     present = (~np.isnan(scores)).astype(float)
+    # With m_ij the indicator of j measured in i and x = 0 where it is not, every sum over the
+    # patients who have both a and b is a matrix product: n_ab = (m'm)_ab, and, over those patients,
+    #   E[a] = (x'm)_ab / n_ab,   E[a^2] = (x^2'm)_ab / n_ab,   E[a b] = (x'x)_ab / n_ab.
+    # Row a, column b of `mean` and `variance` belong to a, their transposes to b.
     filled = np.nan_to_num(scores)
     pairs = present.T @ present
     count = np.maximum(pairs, 1.0)

@@ -191,13 +191,23 @@ def expected_squared_bias(
     with threadpool_limits(limits=1):
         design = _Design(columns[:, used], pairs, spec["horizon"], _shares(raw, n_numbers)[used])
         ridge = design.ridge(penalty)
+        # `ridge` R and the Hessian H are those of a mean loss, whose weights sum to 1. In units of
+        # patients both are n times as large, n = len(raw), so that the posterior covariance is V /
+        # n with V = (H + R)^-1. For a patient's log-odds g'theta it splits exactly into two terms,
+        #   g'V g / n = g'V H V g / n + g'V R V g / n,
+        # sampling variance and expected squared bias: to first order the bias of theta is -V R
+        # theta, and theta has prior covariance R^-1 / n. The second term is what this function
+        # returns.
         factor = cho_factor(design.hessian(theta) + np.diag(ridge))
         asked = linear_matrix(at, scaling, n_numbers)[:, used]
         out = np.empty((len(at), len(days)))
         for k, day in enumerate(days):
             basis, lz = horizon_basis(np.log([day]), spec["horizon"])
+            # g = d eta / d theta = (1, b(h), x, z x), in the order of `_Design`.
             fixed = np.broadcast_to(np.append(1.0, basis), (len(asked), 4))
             gradient = np.hstack([fixed, asked, asked * lz])
+            # R is diagonal, and practically 0 for the intercept and the horizon: what is left of
+            # g'V R V g is sum_k R_k (V g)_k^2 over the coefficients of columns.
             solved = cho_solve(factor, gradient.T)[4:]
             out[:, k] = ridge[4:] @ solved**2 / len(raw)
     return out
@@ -208,6 +218,7 @@ def _shares(raw: NDArray[np.float64], n_numbers: int) -> NDArray[np.float64]:
     n_columns = raw.shape[1]
     return np.concatenate(
         [
+            # The blocks of `linear_matrix`: values, their two spline terms, levels, missing flags.
             np.ones(n_numbers),
             np.full(2 * n_numbers, DETAIL_PENALTY),
             np.ones(n_columns - n_numbers),
@@ -243,6 +254,12 @@ class _Design:
     Parameters are ordered: intercept, three of the horizon, one per column, one per column x log h.
     """
 
+    # The log-odds of patient i (row of `columns`) at that patient's p-th horizon are
+    #   eta_ip = b_ip'theta_0 + x_i'beta + z_ip x_i'gamma,
+    # with b = `basis` (1, three terms of log h), z = `lz` (standardised log h), x = `columns`, and
+    # theta = (theta_0, beta, gamma). The objective, with w = `weight` summing to 1 and s =
+    # `shares`, is
+    #   sum_ip w_ip (log(1 + exp(eta_ip)) - y_ip eta_ip) + penalty / 2 sum_k s_k (beta, gamma)_k^2.
     def __init__(
         self,
         columns: NDArray[np.float64],
@@ -262,6 +279,7 @@ class _Design:
     def start(self) -> NDArray[np.float64]:
         """Return zeros with the intercept at the overall log-odds."""
         theta = np.zeros(4 + 2 * self.columns.shape[1])
+        # Without columns and horizon the minimiser is logit(sum w y), since sum w = 1.
         rate = float(np.clip((self.weight * self.outcome).sum(), 1e-6, 1 - 1e-6))
         theta[0] = np.log(rate / (1 - rate))
         return theta
@@ -278,15 +296,19 @@ class _Design:
     def loss(self, theta: NDArray[np.float64], penalty: float) -> float:
         """Return the weighted log-loss plus the penalty."""
         eta = self.log_odds(theta)
+        # log(1 + e^eta) - y eta = -y log p - (1 - y) log(1 - p), without overflow for any eta.
         fit = float((self.weight * (np.logaddexp(0.0, eta) - self.outcome * eta)).sum())
         return fit + 0.5 * penalty * float(self.shares @ theta[4:] ** 2)
 
     def ridge(self, penalty: float) -> NDArray[np.float64]:
         """Return the penalty of every parameter."""
+        # A trace on the free parameters keeps the Cholesky factor when horizons are constant.
         return np.concatenate([np.full(4, UNPENALISED), penalty * self.shares])
 
     def step(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
         """Return Newton's step."""
+        # Solve (H + R) step = -(gradient + R theta). With r = w (p - y) the gradient has the blocks
+        #   sum_ip r_ip b_ip,   sum_i x_i sum_p r_ip,   sum_i x_i sum_p r_ip z_ip.
         residual = self.weight * (expit(self.log_odds(theta)) - self.outcome)
         x, lz = self.columns, self.lz
         gradient = np.concatenate(
@@ -305,6 +327,13 @@ class _Design:
 
     def hessian(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the second derivatives of the weighted log-loss, without the penalty."""
+        # With c = w p (1 - p) and v = (b, x, z x), H = sum_ip c_ip v_ip v_ip'. As x_i is the same
+        # at every horizon of a patient, sums over p come first, S_k(i) = sum_p c_ip z_ip^k =
+        # `sums[k]`, and H is
+        #       | sum c b b'  sum c b x'  sum c z b x' |   | hh     hx_0   hx_1  |
+        #   H = |     .       X' S_0 X    X' S_1 X     | = | hx_0'  xx[0]  xx[1] |
+        #       |     .           .       X' S_2 X     |   | hx_1'  xx[1]  xx[2] |
+        # The cost is that of three products X' S X over patients, however many horizons each has.
         p = expit(self.log_odds(theta))
         curvature = self.weight * p * (1 - p)
         x, lz = self.columns, self.lz
@@ -321,6 +350,7 @@ class _Design:
         loss = self.loss(theta, penalty)
         for _ in range(MAX_STEPS):
             step = self.step(theta, penalty)
+            # The loss is convex, so a short enough step along Newton's direction always lowers it.
             while (trial := self.loss(theta + step, penalty)) > loss and np.abs(step).max() > 1e-12:
                 step = step / 2
             theta, gain, loss = theta + step, loss - trial, trial

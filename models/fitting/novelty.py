@@ -84,11 +84,16 @@ def _correlation(values: NDArray[np.float64], novelty: dict[str, Any]) -> NDArra
     present = np.isfinite(values)
     scores = np.where(present, scores, 0.0)
     pairs = np.maximum(present.T.astype(float) @ present, 1.0)
+    # Normal scores have mean 0, and 0 stands for what is missing: (s's)_ab / n_ab over the n_ab
+    # patients who have both is their covariance.
     covariance = scores.T @ scores / pairs
     spread = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(spread, spread)
     # Pairwise estimates need not be positive definite together: lift the smallest eigenvalues.
     eigenvalues, vectors = np.linalg.eigh(correlation)
     lifted = (vectors * np.maximum(eigenvalues, 0.0)) @ vectors.T
+    # R* = (1 - a) R + a I, a = `SHRINKAGE`. With no negative eigenvalue in R, every one of R* is at
+    # least a, and so is every one of any of its principal submatrices (Cauchy's interlacing): the
+    # submatrix of whatever a patient has measured can be inverted.
     shrunk: NDArray[np.float64] = (1 - SHRINKAGE) * lifted + SHRINKAGE * np.eye(len(lifted))
     return shrunk

@@ -104,6 +104,8 @@ def choose(cohort: TrainingCohort) -> Choices:
     best = int(np.argmin([log_loss(path, pairs) for path in paths]))
     patients = np.concatenate([f.patients for f in folds])
     weight = choose_linear_weight(paths[best], boosted, pairs, patients)
+    # In the order in which they are applied: eta = w eta_linear + (1 - w) eta_boosted, then a(h) +
+    # b eta. Each is chosen given those before it, all on out-of-fold predictions.
     mixed = weight * paths[best] + (1 - weight) * boosted
     calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
     losses = {
@@ -170,6 +172,10 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
        1176-1197. doi:10.1214/aos/1176347263
     """
 
+    # For a mean of n patients with variance s^2 / n, a random half has variance 2 s^2 / n, and two
+    # random halves of the same patients have covariance s^2 / n, the variance of the mean of all.
+    # The expected variance among halves is the difference, s^2 / n: the delete-d jackknife with d =
+    # n / 2, whose factor (n - d) / d is 1.
     def fit(share: TrainingCohort, k: int) -> Part:
         half, _ = next(cohort.folds(2, seed=1 + k))
         return fit_part(share, choices, half)
@@ -206,6 +212,7 @@ def squared_bias(
     expected = expected_squared_bias(
         main.spec, cohort.raw, pairs, penalty=choices.penalty / len(everybody), at=raw, days=days
     )
+    # Recalibration a(h) + b eta multiplies a bias of eta by b, and its square by b^2.
     return choices.calibration.slope**2 * expected
 
 
@@ -251,6 +258,7 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
         settings=cohort.boosting,
         max_trees=cohort.settings.max_trees,
     )
+    # So many held-out patients per fold that all folds together hold at most `MAX_PAIRS` pairs.
     most = MAX_PAIRS // (folds * len(cohort.grid_days()))
     judged = np.random.default_rng(seed).permutation(len(out))[:most]
     on_grid = cohort.pairs_on_grid(out[judged], censoring)
@@ -263,6 +271,8 @@ def _calibration_knots(cohort: TrainingCohort) -> Floats:
     """Return days of the grid that recalibration bends at: more of them where events allow."""
     grid = cohort.grid_days()
     events = int((cohort.target["event"] == 1).sum())
+    # One knot per hundred events, from 2 to 8, at evenly spaced positions of the grid: as the grid
+    # lies mostly at quantiles of the event times, so do the knots.
     count = min(max(events // EVENTS_PER_KNOT, 2), MOST_KNOTS, len(grid))
     knots: Floats = grid[np.linspace(0, len(grid) - 1, count).round().astype(int)]
     return knots

@@ -64,6 +64,7 @@ def best_look(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]
     int
         At least 1.
     """
+    # L(t) = sum_f n_f L_f(t) / sum_f n_f over folds f, with n_f = `weights` and L_f = `histories`.
     longest = max(map(len, histories))
     padded = [np.pad(h, (0, longest - len(h)), mode="edge") for h in histories]
     pooled = np.average(padded, axis=0, weights=weights)
@@ -97,6 +98,10 @@ def simplest_within_one_error(
     .. [1] Breiman, Friedman, Olshen & Stone. Classification and Regression Trees. Wadsworth, 1984.
     """
     _, patient = np.unique(patients, return_inverse=True)
+    # l_ij: loss of patient i under candidate j, summed over that patient's rows. With b the
+    # candidate of lowest mean loss, the excess d_ij = l_ij - l_ib is paired, so what makes a
+    # patient hard to predict under any candidate cancels. The choice is the first j with mean_i
+    # d_ij <= sd_i(d_ij) / sqrt(n); j = b itself has d = 0 and always qualifies.
     losses = np.column_stack(
         [np.bincount(patient, weights=_loss_by_row(one, pairs)) for one in candidates]
     )
@@ -129,12 +134,15 @@ def choose_linear_weight(
         From 0 to 1.
     """
     weights = np.linspace(1.0, 0.0, WEIGHT_STEPS)
+    # eta(w) = w eta_linear + (1 - w) eta_boosted, from the linear part alone (simplest) to the
+    # trees.
     mixtures = [w * linear + (1 - w) * boosted for w in weights]
     return float(round(weights[simplest_within_one_error(mixtures, pairs, patients)], 2))
 
 
 def _loss_by_row(log_odds: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float64]:
     """Return each row's share of the loss; the mean over rows is the loss."""
+    # (n / sum w) sum_p w_ip l_ip for row i; its mean over the n rows is sum w l / sum w.
     loss = np.logaddexp(0.0, log_odds) - pairs.outcome * log_odds
     share = len(loss) / pairs.weight.sum()
     by_row: NDArray[np.float64] = share * (pairs.weight * loss).sum(1)
@@ -198,6 +206,11 @@ def recalibration(
     ----------
     .. [1] Cox. Biometrika 45 (1958) 562-565. doi:10.1093/biomet/45.3-4.562
     """
+    # logit F(h) = a(h) + b eta with a(h) = sum_k a_k N_k(log h). N_k is the hat function of knot k,
+    # 1 there and 0 at every other knot: its values at the pairs are `near[k]`. The coefficients
+    # theta = (a_1, ..., a_K, b) minimise, with w summing to 1 and tau = `STEP_PENALTY_PATIENTS`,
+    #   sum w (log(1 + e^(a(h) + b eta)) - y (a(h) + b eta)) + tau / (2 n) sum_k (a_k+1 - a_k)^2.
+    # The penalty is theta' P theta / 2 with P = (tau / n) D'D, D = `steps` the first differences.
     knots = np.log(knots_days)
     log_h = np.log(pairs.horizon_days)
     near = [np.interp(log_h, knots, one) for one in np.eye(len(knots))]
@@ -207,6 +220,8 @@ def recalibration(
     penalty = np.zeros((len(knots) + 1, len(knots) + 1))
     penalty[:-1, :-1] = STEP_PENALTY_PATIENTS * steps.T @ steps / len(mixed)
     theta = _newton(columns, np.zeros_like(mixed), pairs.outcome, weight, penalty)
+    # b at its bound: the problem is convex, so the constrained minimum has b = MIN_SLOPE exactly,
+    # and a(h) is the minimiser with MIN_SLOPE * eta as a fixed offset.
     if theta[-1] < MIN_SLOPE:
         held = MIN_SLOPE * mixed
         alone = _newton(columns[..., :-1], held, pairs.outcome, weight, penalty[:-1, :-1])
@@ -222,6 +237,10 @@ def _newton(
     penalty: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the coefficients of a small weighted logistic regression with a quadratic penalty."""
+    # With c = `columns` and eta = offset + c'theta, each step solves
+    #   (sum w p (1 - p) c c' + P) step = sum w (p - y) c + P theta.
+    # There is no line search: the few coefficients are clipped to moves of at most 2 in log-odds,
+    # which is far when they start from 0.
     theta = np.zeros(columns.shape[-1])
     for _ in range(50):
         p = expit(offset + columns @ theta)

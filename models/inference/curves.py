@@ -70,6 +70,9 @@ class IntervalWidth(NamedTuple):
 
     def half(self, log_odds: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Return half the interval of patients, shape (n, h), from their variance."""
+        # half = t sqrt(v + B (1 + (eta - c)^2 / s^2) / 2), with B = `squared_bias`, c = `center`
+        # and s^2 = `spread`. The last factor has mean 1 over the training cohort, so B keeps its
+        # meaning.
         apart = (log_odds - self.center) ** 2 / np.maximum(self.spread, 1e-12)
         bias = self.squared_bias * 0.5 * (1.0 + apart)
         return np.asarray(self.t * np.sqrt(variance + bias))

@@ -86,12 +86,17 @@ class Ensemble:
         tuple of ndarray of float, each of shape (n_parts, n, h)
             The second is at least the first.
         """
+        # eta*(h) = max(eta(h), max of eta(g) over g <= h in the fixed grid). Off the grid eta is
+        # replaced by -inf before the running maximum, so a requested horizon counts for itself
+        # alone.
         eta = self._log_odds(raw, np.log(all_days))
         highest = np.maximum.accumulate(np.where(on_grid, eta, -np.inf), axis=-1)
         return eta[..., asked], np.maximum(eta, highest)[..., asked]
 
     def _log_odds(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the recalibrated log-odds, (n_parts, n, h), before the running maximum."""
+        # Part j: eta_j = a_j(h) + b_j (w_j eta_linear,j + (1 - w_j) eta_boosted,j), with a =
+        # `shift`, b = `_slope` and w = `_weight`, as `tuning.recalibration` fitted them.
         mixed = self._weight * self._linear(raw, log_h)
         if self._boosted_counts:
             mixed = mixed + (1 - self._weight) * self._boosted(raw, log_h)
@@ -100,6 +105,10 @@ class Ensemble:
 
     def _linear(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the log-odds of the linear parts, (n_parts, n, h)."""
+        # alpha_j + b_j(h)'theta_j + x_j'beta_j + z_j(h) x_j'gamma_j, as in
+        # `models/fitting/linear.py`. The axes are (part, patient, horizon): each part scales the
+        # patients and log h by its own constants, so that x_j = `columns` and z_j = `lz` carry the
+        # part's index too.
         basis, lz = horizon_basis(log_h, self._horizon)
         columns = linear_matrix(raw, self._scaling, self._n_numbers)
         at_horizon = np.swapaxes(basis @ self._coef_h, 1, 2)
@@ -108,6 +117,8 @@ class Ensemble:
 
     def _boosted(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the log-odds of the boosted parts, (n_parts, n, h)."""
+        # Every patient at every horizon in turn; the joint booster returns one margin per part and
+        # row.
         stacked = np.column_stack(
             [np.repeat(raw, len(log_h), axis=0), np.tile(log_h, len(raw))]
         ).astype(np.float32)
@@ -135,6 +146,9 @@ def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
     Booster
         Its margins are of shape (n, n_boosters).
     """
+    # XGBoost computes margin_c = base_c + sum of the leaves of the trees with `tree_info` c. With
+    # class c set to booster c, and all trees in one iteration, margin_c is that booster's own
+    # margin, summed in its own order.
     models = [json.loads(bytes(booster.save_raw("json"))) for booster in boosters]
     trees: list[dict[str, Any]] = []
     of_booster: list[int] = []
@@ -163,6 +177,8 @@ def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
 
 def _base_margin(base_score: str) -> np.float32:
     """Return the logit of a booster's base score, in XGBoost's own precision."""
+    # logit(p) = -log(1 / p - 1): the order of operations in float32 is that of XGBoost's
+    # `ProbToMargin`, so that the base margin is the same to the last bit.
     risk = np.float32(base_score.strip("[]"))
     odds_against = np.float32(1) / risk - np.float32(1)
     return np.float32(-math.log(float(odds_against)))

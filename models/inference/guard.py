@@ -209,6 +209,9 @@ def novelty_score(values: np.ndarray, novelty: Mapping[str, Any]) -> np.ndarray:
             continue
         rows = np.flatnonzero(which.ravel() == i)
         z = scores[np.ix_(rows, np.flatnonzero(pattern))]
+        # D^2 = z' R_oo^-1 z over the k measured columns o is about chi-square with k degrees of
+        # freedom, and (D^2 / k)^(1/3) about normal with mean 1 - 2 / (9 k) and variance 2 / (9 k):
+        # Wilson & Hilferty. PNAS 17 (1931) 684-688. doi:10.1073/pnas.17.12.684
         distance = (z * np.linalg.solve(correlation[np.ix_(pattern, pattern)], z.T).T).sum(1)
         spread = 2 / (9 * k)
         out[rows] = (np.cbrt(distance / k) - (1 - spread)) / math.sqrt(spread)

@@ -122,6 +122,10 @@ def spline_basis(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     .. [1] Harrell. Regression Modeling Strategies, 2nd ed. Springer (2015), section 2.4.5.
     """
 
+    # For j = 0, 1, with (u)+^3 = max(u, 0)^3 and knots k_0 < ... < k_3,
+    #   C_j(x) = [ (x - k_j)+^3 - (x - k_2)+^3 (k_3 - k_j) / (k_3 - k_2)
+    #              + (x - k_3)+^3 (k_2 - k_j) / (k_3 - k_2) ] / (k_3 - k_0)^2.
+    # Cubic and quadratic terms cancel beyond k_3; the divisor puts C_j on the scale of x.
     def cube(knot: np.ndarray) -> np.ndarray:
         return np.asarray(np.maximum(x - knot, 0.0) ** 3)
 

@@ -118,6 +118,9 @@ def _narrowings(variable: str, now: Prediction, then: Prediction) -> list[Narrow
     width = then.risk_high - then.risk_low
     pairs = width.reshape(STRATA, DRAWS_PER_STRATUM, -1)
     apart = np.nan_to_num(pairs[:, 0] - pairs[:, 1])
+    # Two draws of a stratum differ by d, which estimates the variance d^2 / 2 within it; the mean
+    # over both has half of that. The mean over S strata has variance sum d^2 / (4 S^2), whose root
+    # this is.
     error = np.sqrt((apart**2).sum(0)) / (2 * STRATA)
     now_width = now.risk_high[0] - now.risk_low[0]
     change = np.abs(then.risk - now.risk[0])[answered].mean(0)
@@ -183,6 +186,9 @@ class _Known:
         column, measured = self._columns[place], self._measured
         beside = self._correlation[place, measured]
         among = self._correlation[np.ix_(measured, measured)]
+        # z_j given the measured z_o is normal, with mean r' R_oo^-1 z_o and variance 1 - r' R_oo^-1
+        # r; r = `beside`, R_oo = `among`. Draw s of stratum k is the quantile at (k + U) / S of
+        # that.
         weights = np.linalg.solve(among, beside) if len(measured) else np.zeros(0)
         mean, left = weights @ self._scores, 1 - weights @ beside
         digest = hashlib.sha256(column["feature"].encode() + measured.tobytes())

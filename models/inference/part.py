@@ -59,6 +59,9 @@ def _resolve(tree: dict[str, Any], feature: int, log_h: np.float32) -> dict[str,
             node = left[node] if log_h < np.float32(condition[node]) else right[node]
         return node
 
+    # TreeSHAP weighs the two sides of a split by their covers, as shares of the parent's. A node
+    # that takes the place of a resolved one takes its cover too, and hands the ratio share = kept
+    # cover / own cover down to its children.
     cover = tree["sum_hessian"]
     order, parents, kept_cover = [settle(0)], [2147483647], [cover[0]]
     children: list[tuple[int, int]] = []

@@ -76,6 +76,9 @@ def moved_log_hazards(
     names = list(HAZARDS)
     moved = {name: by_pathway[:, k] for k, name in enumerate(names)}
     for k, (curvature, lowest, _) in enumerate(BENDS.values(), start=len(names)):
+        # kappa (m - c)^2 - kappa (M - c)^2 = kappa (m + M - 2 c)(m - M), with m the patient's mean
+        # state, M the cohort's and c where the hazard is lowest: the first factors are the secant's
+        # slope.
         secant = curvature * (mean[:, k] + mean[among, k].mean() - 2 * lowest)
         moved["acute"] = moved["acute"] + secant[:, None] * by_pathway[:, k]
     return moved
@@ -101,6 +104,12 @@ def _portion(
     )
     measured = ~np.isnan(told.residual)
     information = told.loads / told.noise[:, None] ** 2
+    # With E_s = `on_states`, E_m = `on_markers` (effects of facts f on states and markers), L =
+    # `loads`, I the information and W = D V I' masked to what is measured, the posterior mean in
+    # directions D is
+    #   D m = D E_s f + W (r - L E_s f),   r = x - E_m f,
+    # and a log-hazard adds its own effects of facts b. So a value x_j has the coefficient W_j, and
+    # the facts have b + D E_s - W (E_m + L E_s) = `of_facts`.
     weight = directions @ posterior.covariance @ information.T * measured[:, None, :]
     on_states = effects_matrix(tuple(FACTS), left_out=frozenset())
     on_markers = world.table.effects(list(FACTS))

@@ -199,9 +199,16 @@ def draw_courses(
     Courses
     """
     n = len(log_acute)
+    # Inverse transform: with E exponential of mean 1, the time at which a cumulative hazard first
+    # reaches E has that hazard. With B = exp(log_acute), tau = `ACUTE_DAYS` and E / B = `share`,
+    #   B (1 - e^(-t/tau)) = E   <=>   t = -tau log(1 - E / B)   if E < B, and never otherwise,
+    # so that a patient survives the acute illness with probability e^-B. The chronic hazard is a
+    # broken line, inverted piece by piece.
     share = np.minimum(rng.exponential(size=n) / np.exp(log_acute), 1.0)
     acute = np.where(share < 1, -ACUTE_DAYS * np.log1p(-np.where(share < 1, share, 0.0)), np.inf)
     chronic = _inverse_chronic(rng.exponential(size=n) / np.exp(log_chronic))
+    # Log-normal with these medians. Of the patients who die acutely on the ward, each left the ICU
+    # a uniform share of the way to death; the other patients leave it after `stay`.
     stay = np.exp(np.log(ICU_STAY_DAYS) + ICU_STAY_LN_SD * rng.standard_normal(n))
     ward = np.exp(np.log(WARD_STAY_DAYS) + WARD_STAY_LN_SD * rng.standard_normal(n))
     acutely = acute < np.inf
@@ -231,6 +238,8 @@ def chronic_by(days: float) -> float:
     ends = (*CHRONIC_FROM_DAYS[1:], np.inf)
     return float(
         sum(
+            # C(t) = sum_j k_j (min(t, e_j) - s_j)+ / 365.25: factor k_j = `times` from day s_j to
+            # e_j.
             times * max(min(days, end) - start, 0.0) / YEAR
             for start, end, times in zip(CHRONIC_FROM_DAYS, ends, CHRONIC_TIMES, strict=True)
         )
@@ -252,6 +261,8 @@ def mortality_risk(
     -------
     ndarray of float
     """
+    # F(t) = 1 - exp(-B (1 - e^(-t/tau)) - c C(t)), with B = exp(log_acute) and c =
+    # exp(log_chronic).
     cumulative = np.exp(log_acute) * -np.expm1(-days / ACUTE_DAYS)
     cumulative += np.exp(log_chronic) * chronic_by(days)
     return np.asarray(-np.expm1(-cumulative))
@@ -281,6 +292,15 @@ def mortality_in_icu(
         Their ratio is the risk among those in the ICU at the landmark.
     """
     burden, end = np.exp(log_acute), landmark_days + days
+    # Let L = `landmark_days` and A the time of acute death, P(t < A < inf) = exp(-B (1 -
+    # e^(-t/tau))) - e^-B. A patient who has not died acutely by day t >= L is in the ICU at L in
+    # one of three ways:
+    #   A never comes, and the log-normal stay exceeds L:  e^-B Phi((log m - log L) / s)
+    #   A > t, in the ICU until death:                     pi P(t < A < inf)
+    #   A > t, and left the ICU at u A > L, u uniform:     (1 - pi) E_u P(max(t, L / u) < A < inf)
+    # with m, s of `ICU_STAY_DAYS`, `ICU_STAY_LN_SD`, and pi = `ICU_DEATH_SHARE`. `alive_at` is
+    # their sum; the mean over u is Gauss-Legendre with 5 nodes, whose weights sum to 2, hence share
+    # / 2. The chronic hazard is independent of all this and multiplies by e^(-c C(t)).
     stays = ndtr((np.log(ICU_STAY_DAYS) - np.log(landmark_days)) / ICU_STAY_LN_SD)
     nodes, shares = np.polynomial.legendre.leggauss(5)
     low, high = LEFT_BEFORE_WARD_DEATH
@@ -328,6 +348,11 @@ def fracture_incidence(
     tuple of ndarray of float
         Their ratio is the cumulative incidence among those at risk.
     """
+    # Two groups leave the ICU alive. Survivors of the acute illness, e^-B, are at risk of fracture
+    # at the constant rate f and of chronic death at the piecewise constant rate k_j c. Over a piece
+    # of length D, entered free of both with probability S,
+    #   incidence += S f / (f + k_j c) (1 - e^(-(f + k_j c) D)),   S *= e^(-(f + k_j c) D)
+    # with f = `breaks`, k_j c = `times * dies`, S = `surviving`.
     escapes = np.exp(-np.exp(log_acute))
     dies_on_ward = (1 - escapes) * (1 - ICU_DEATH_SHARE)
     breaks, dies = np.exp(log_fracture) / YEAR, np.exp(log_chronic) / YEAR
@@ -341,6 +366,9 @@ def fracture_incidence(
         ended = -np.expm1(-both * span)
         incidence += surviving * breaks / both * ended
         surviving = surviving * (1 - ended)
+    # The others die acutely on the ward, (1 - e^-B)(1 - pi). On average they left the ICU after 0.6
+    # of the way to death, which leaves 0.4 tau: death at rate mu = 1 / (0.4 tau), and by day h a
+    # fracture with probability f / (f + mu) (1 - e^(-(f + mu) h)).
     rate = breaks + 1 / (0.4 * ACUTE_DAYS)
     on_ward = breaks / rate * -np.expm1(-rate * days)
     return escapes + dies_on_ward, escapes * incidence + dies_on_ward * on_ward
@@ -348,6 +376,8 @@ def fracture_incidence(
 
 def _inverse_chronic(cumulative: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the day by which the chronic hazard, per yearly level, has come to so much."""
+    # C is linear with slope k_j / 365.25 from s_j on, so that within the piece where C(s_j) <= x,
+    #   C^-1(x) = s_j + (x - C(s_j)) 365.25 / k_j.
     starts = np.array([chronic_by(day) for day in CHRONIC_FROM_DAYS])
     piece = np.searchsorted(starts, cumulative, side="right") - 1
     beyond = cumulative - starts[piece]

@@ -64,6 +64,10 @@ class Posterior:
         -------
         ndarray of float, shape (n_patients, n_draws, n_directions)
         """
+        # With D = `directions`, D s ~ N(D m, D V D'): draws are D m + root z, root the lower
+        # Cholesky factor of D V D'. The first direction depends on the first column of z alone, the
+        # second on two, and so on: the columns of Sobol points that are spread most evenly serve
+        # the first directions.
         mean = np.einsum("iqk,ik->iq", directions, self.mean)
         spread = directions @ self.covariance @ directions.transpose(0, 2, 1)
         # Directions may coincide, in which case one of them has nothing left to vary.
@@ -88,6 +92,10 @@ def condition(
     -------
     Posterior
     """
+    # Prior s ~ N(m_0, R), evidence r_j = l_j's + n_j e_j for every measured j. Precisions add:
+    #   V^-1 = R^-1 + sum_j l_j l_j' / n_j^2,   m = V (R^-1 m_0 + sum_j l_j r_j / n_j^2).
+    # Row j of `information` is l_j / n_j^2, row j of `outer` the flattened l_j l_j' / n_j^2: one
+    # product with the 0/1 matrix `measured` sums the latter for every patient.
     n_states = prior_mean.shape[1]
     measured = ~np.isnan(told.residual)
     information = told.loads / told.noise[:, None] ** 2
@@ -111,7 +119,7 @@ def standard_draws(n_draws: int, n_directions: int) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float, shape (n_draws, n_directions)
-        Owen-scrambled Sobol points through the normal quantile function.
+        Scrambled Sobol points through the normal quantile function.
     """
     points = qmc.Sobol(n_directions, scramble=True, rng=np.random.default_rng(0)).random(n_draws)
     return np.asarray(ndtri(points.clip(1e-12, 1 - 1e-12)))

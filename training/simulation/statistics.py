@@ -31,6 +31,8 @@ def auroc_of(value: ArrayLike, event: ArrayLike) -> float:
     0.8333333333333334
     """
     happened = np.asarray(event, dtype=bool)
+    # Mann-Whitney: (sum of the n event ranks - n (n + 1) / 2) / (n (N - n)); ties share the mean
+    # rank.
     rank = rankdata(np.asarray(value, dtype=float))
     n = int(happened.sum())
     return float((rank[happened].sum() - n * (n + 1) / 2) / (n * (len(rank) - n)))
@@ -104,6 +106,10 @@ def hazard_ratio(
     happened, beta = event[latest_first], np.zeros(x.shape[1])
     outer = x[:, :, None] * x[:, None, :]
     for _ in range(_STEPS):
+        # Newton steps of Cox's partial likelihood. Sorted by falling time, the patients at risk at
+        # an event are those up to its row: cumulative sums of e^(x'b), e^(x'b) x and e^(x'b) x x'
+        # give, per event,
+        #   mean = E[x],   information = E[x x'] - E[x] E[x]',   score = x - E[x].
         relative = np.exp(x @ beta)
         at_risk = np.cumsum(relative)[happened]
         first = np.cumsum(relative[:, None] * x, axis=0)[happened] / at_risk[:, None]

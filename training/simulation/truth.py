@@ -127,6 +127,9 @@ def truth_table(world: World, progress: Told = lambda _: None) -> pd.DataFrame:
             for k, name in enumerate(HAZARDS):
                 by_pathway += slopes[outcome][:, place, k, None] * moved[outcome][name]
             by_pathway = by_pathway[at_risk]
+            # Contribution of pathway p: sum_k slope_k moved_kp over log-hazards k, so that
+            # logit(risk) = base + sum of contributions + rest, the rest having mean 0 over the
+            # patients.
             unmoved = _log_odds(best[at_risk, place]) - by_pathway.sum(axis=1)
             blocks.append(
                 pd.DataFrame(
@@ -185,6 +188,10 @@ def _mean_slopes(
     weight: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the mean slope of log-odds in each log-hazard along the way, (n, horizons, 3)."""
+    # eta(t) = eta - (1 - t) way goes from the reference (t = 0) to the patient (t = 1). The mean
+    # slope in log-hazard k is the integral of d logit F(eta(t)) / d eta_k over t in (0, 1): at node
+    # x in (-1, 1), 1 - t = (1 - x) / 2 and the weight is share / 2; each derivative is a forward
+    # difference.
     nodes, shares = np.polynomial.legendre.leggauss(3)
     found = np.zeros((len(weight), len(horizons(outcome)), len(HAZARDS)))
     for node, share in zip(nodes, shares, strict=True):
@@ -241,6 +248,8 @@ def _risk(
         at_risk, happens = mortality_in_icu(acute, chronic, days, landmark_days=world.day - 1.0)
     if weight is None:
         return np.asarray(happens / at_risk)
+    # P(event | record, at risk) = E[P(event and at risk | s)] / E[P(at risk | s)] over the
+    # posterior of the states s, as the means over weighted draws.
     # Being at risk tells of the states as well.
     return np.asarray((weight * happens).sum(1) / (weight * at_risk).sum(1))
 
@@ -266,6 +275,7 @@ def _drawn(
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
     """Return log-hazards of draws, and the weights of the draws, each (n_patients, n_draws)."""
     drawn, weight = _weighted_draws(world, record, standard)
+    # Weights sum to 1, so that 1 / sum w^2 is Kish's effective number of draws.
     few = np.flatnonzero(1 / (weight**2).sum(axis=1) < _FEWEST_EFFECTIVE)
     if len(few):
         drawn[few], weight[few] = _redrawn(world, record, few, standard.shape)
@@ -289,6 +299,8 @@ def _redrawn(
         record.limit[few],
     )
     many, weight = _weighted_draws(world, some, standard_draws(_MANY_DRAWS, shape[1]))
+    # Systematic resampling: the draw whose share of the cumulated weights covers (i + 1/2) / m is
+    # taken for each i < m, so that each draw occurs about m w times and all count alike afterwards.
     places = (np.arange(shape[0]) + 0.5) / shape[0]
     chosen = [
         draws[np.searchsorted(np.cumsum(one), places).clip(max=_MANY_DRAWS - 1)]
@@ -317,6 +329,11 @@ def _weighted_draws(
         axis=1,
     )
     drawn = posterior.draws(directions, standard)
+    # What is no Gaussian evidence multiplies the weight of a draw by its likelihood given the
+    # states:
+    #   below the limit c of marker j:   Phi((c - l_j's) / n_j), with l_j's drawn as a direction
+    #   panels ordered or not:           product of P(ordered | severity) or its complement
+    # with c = `limit`, n = `table.noise`. The largest log-weight is subtracted against underflow.
     severity = len(HAZARDS) + len(BENDS)
     log_weight = np.zeros(drawn.shape[:2])
     for k, j in enumerate(censored, start=severity + 1):
@@ -334,6 +351,7 @@ def _of_orders(
 ) -> NDArray[np.float64]:
     """Return the log-probability of the panels that were ordered, given drawn severity."""
     log_odds = world.panel_log_odds() + world.ordering(severity)
+    # log P = -log(1 + e^-x) if ordered, -log(1 + e^x) if not, x the log-odds of ordering.
     ordered = world.ordered[rows][:, None, :]
     return np.asarray(
         np.where(ordered, -np.logaddexp(0, -log_odds), -np.logaddexp(0, log_odds)).sum(axis=-1)

@@ -186,6 +186,8 @@ class World:
         ndarray of float, shape (n_markers,)
             In units of spread; 0 for a marker that is recorded in nobody.
         """
+        # `residual` is the value less facts, kit and day; adding back what facts do leaves kit and
+        # day out.
         value = self.measured().residual + self.facts @ self.table.effects(list(FACTS)).T
         recorded = self.recorded[among]
         count = np.maximum(recorded.sum(axis=0), 1)
@@ -194,6 +196,8 @@ class World:
     @cached_property
     def ordered(self) -> NDArray[np.bool_]:
         """Whether the panel of each marker was ordered on the first day, (n_patients, n_panels)."""
+        # logit P(panel ordered) = logit(share of the panel) + g (severity - 0.9) for costly panels,
+        # with g = `testing_by_severity` of the scenario, 0 where tests are missing by chance.
         log_odds = self.panel_log_odds() + self.ordering()
         return np.asarray(self.rng("panels").random(log_odds.shape) < expit(log_odds))
 
@@ -277,6 +281,8 @@ class World:
         ndarray of float, shape (n_patients,)
         """
         given = self.states if states is None else states
+        # eta = log(level) + facts'b + site and year + s'd, s = `given`, d = `direction`; and for
+        # the acute hazard, for each state of `BENDS`, kappa (s - lowest)^2.
         linear = np.einsum("ik,ik->i", self.direction(name), given)
         found = self.fixed(name) + linear
         if name == "acute":
@@ -315,6 +321,9 @@ class World:
         told = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
         first = self._measure(self.day, self.states, left_out)
         evidence = Evidence(np.where(told, first.residual, np.nan), first.loads, self.table.noise)
+        # A decoy's states are one draw from N(m, V), the states given the recorded markers of
+        # severity and person alone (and the facts of these two pathways): m + V^(1/2) e with the
+        # Cholesky root of V.
         posterior = condition(self.prior_mean(left_out), correlation(), evidence)
         root = np.linalg.cholesky(posterior.covariance)
         noise = self.rng("decoys").standard_normal(self.states.shape)
@@ -351,6 +360,14 @@ class World:
         fresh = self.rng("sampling", day).standard_normal(shape)
         once = [marker.panel in ONCE for marker in table.markers]
         fresh[:, once] = self.rng("sampling", 1).standard_normal(shape)[:, once]
+        # A marker on its own scale, for patient i and marker j, with the variances of noise summing
+        # to 1:
+        #   y_ij = location_j + spread_j (known_ij + s_i'l_j + n_j e_ij)
+        #   known_ij = effects of facts + kit and sample (`offsets`) + change by the day (`shift`)
+        #   e_ij = sqrt(q) lasting_ij + sqrt(1 - q) fresh_ij,   q = `LASTING_NOISE`
+        # s = `states`, l = `loads`, n = `table.noise`. Samples of two days share lasting, so that
+        # their noise has correlation q. What is known is subtracted after printing, so that
+        # `residual` is s'l + n e but for rounding, the catalogue's range and detection limits.
         noise = np.sqrt(LASTING_NOISE) * lasting + np.sqrt(1 - LASTING_NOISE) * fresh
         effects = table.effects(list(FACTS)) * [float(fact not in left_out) for fact in FACTS]
         known = self.facts @ effects.T + self.offsets + shift
