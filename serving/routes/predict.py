@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.http.route_classes import DirectRoute
+from serving.http.route_classes import StrictRoute
 from serving.prediction import predictor
 from serving.prediction.schemas import PredictRequest, PredictResponse
 from serving.prediction.served import served_by
@@ -44,7 +44,7 @@ class BatchResponse(BaseModel):
     answers: list[PredictResponse]
 
 
-router = APIRouter(prefix="/v1", route_class=DirectRoute, tags=["prediction"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["prediction"])
 
 
 @router.post("/predict", summary="Risks of one patient, explained", response_model=PredictResponse)
