@@ -210,7 +210,7 @@ def test_an_unforeseen_failure_shows_and_logs_where_and_not_what(
 ) -> None:
     problem(client.get("/fails"), 500)
     assert "KeyError at" in caplog.text
-    assert "test_problems.py" in caplog.text
+    assert "test_details.py" in caplog.text
     assert SENTINEL not in caplog.text
 
 

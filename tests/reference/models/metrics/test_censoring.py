@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def test_censoring_curve_agrees_with_prodlim_where_events_and_censorings_tie() -> None:
-    tied = pd.read_csv(HERE.parent / "training" / "data" / "tied.csv")
+    tied = pd.read_csv(HERE / "data" / "tied.csv")
     stored = pd.read_csv(HERE / "censoring.csv")
 
     censoring = CensoringDistribution.fit(tied["time"], tied["event"])

@@ -1,6 +1,6 @@
 # The Kaplan-Meier curve of censoring just before each day by prodlim. Run in this folder.
 suppressMessages(library(prodlim))
-tied <- read.csv("../training/data/tied.csv")
+tied <- read.csv("data/tied.csv")
 fit <- prodlim(Hist(time, event != 0) ~ 1, data = tied, reverse = TRUE)
 day <- 1:40
 target <- commandArgs(trailingOnly = TRUE)
