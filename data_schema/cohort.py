@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data_schema.errors import UsageError
 from data_schema.variables import Variable
 
-__all__ = ["Cohort", "OutcomeData"]
+__all__ = ["Cohort", "OutcomeData", "outcome_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,10 @@ class Cohort:
             digest.update(np.ascontiguousarray(self.outcome.time_days).tobytes())
             digest.update(np.ascontiguousarray(self.outcome.event).tobytes())
         return digest.hexdigest()
+
+
+def outcome_of(cohort: Cohort) -> OutcomeData:
+    """Return the cohort's outcome, which a cohort that is only to be scored does not have."""
+    if cohort.outcome is None:
+        raise UsageError("a cohort must have an outcome to learn from; this one has none.")
+    return cohort.outcome

@@ -1,17 +1,32 @@
-"""Osteon's model fitted to a cohort: what a training run and a benchmark do alike."""
+"""Osteon's model fitted to a cohort, to some of its columns, to folds and to resamples of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from data_schema.cohort import Cohort, OutcomeData
-from data_schema.errors import UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
+from models.metrics.comparison.paired_changes import OutOfFold
 from models.targets import survival_target
-from training.config import MAX_TREES
+from training.cohorts.splits import folds_by_patient
+from training.config import MAX_TREES, RunConfig
 
-__all__ = ["fit_osteon", "outcome_of"]
+__all__ = [
+    "FOLDS",
+    "bootstrap_risks",
+    "fit_osteon",
+    "out_of_fold_risks",
+    "refit",
+    "with_columns",
+]
+
+FOLDS = 5
+"""Folds of the out-of-fold risks."""
 
 
 def fit_osteon(
@@ -73,8 +88,97 @@ def fit_osteon(
     )
 
 
-def outcome_of(cohort: Cohort) -> OutcomeData:
-    """Return the cohort's outcome, which a cohort that is only to be scored does not have."""
-    if cohort.outcome is None:
-        raise UsageError("a cohort must have an outcome to learn from; this one has none.")
-    return cohort.outcome
+def with_columns(cohort: Cohort, names: Sequence[str]) -> Cohort:
+    """Return a cohort with some of its columns only, in the cohort's order."""
+    kept = [name for name in cohort.features.columns if name in set(names)]
+    return replace(cohort, features=cohort.features[kept])
+
+
+def refit(
+    cohort: Cohort, horizons_days: Sequence[float], config: RunConfig
+) -> CumulativeIncidenceModel:
+    """Fit Osteon as a training run does, every choice made anew, without models for intervals."""
+    return fit_osteon(
+        cohort,
+        horizons_days=horizons_days,
+        random_state=config.seed,
+        interval_folds=0,
+        max_trees=config.max_trees,
+        threads=config.threads,
+    )
+
+
+def out_of_fold_risks(
+    cohort: Cohort,
+    columns: Mapping[str, Sequence[str]],
+    horizons_days: Sequence[float],
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
+) -> OutOfFold:
+    """Return each patient's risks by models of some columns that were fitted without that patient.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With an outcome.
+    columns : mapping of str to sequence of str
+        Model -> columns of the cohort that it reads; equal sets are fitted once.
+    horizons_days : sequence of float
+    config : RunConfig
+        Its seed, trees and threads are used.
+    progress : callable, optional
+        Told of every fit.
+
+    Returns
+    -------
+    OutOfFold
+        Everything that a fit chooses is chosen anew within each fold.
+    """
+    sets = {name: frozenset(members) for name, members in columns.items()}
+    distinct = list(dict.fromkeys(sets.values()))
+    fold = np.empty(len(cohort), dtype=np.int64)
+    risk = {members: np.empty((len(cohort), len(horizons_days))) for members in distinct}
+    splits = folds_by_patient(cohort, folds=FOLDS, random_state=config.seed)
+    for k, split in enumerate(splits):
+        fold[split.test] = k
+        for number, members in enumerate(distinct, start=1):
+            part = with_columns(cohort, list(members))
+            model = refit(part.take(split.train), horizons_days, config)
+            risk[members][split.test] = model.predict_risk(part.features.iloc[split.test])
+            if progress is not None:
+                done = k * len(distinct) + number
+                progress("fitting with and without", done, len(splits) * len(distinct))
+    return OutOfFold(
+        {name: risk[members] for name, members in sets.items()}, fold, tuple(horizons_days)
+    )
+
+
+def bootstrap_risks(
+    cohort: Cohort, horizons_days: Sequence[float], config: RunConfig, *, refits: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the risks of every patient by models fitted to resampled patients, one refit at a time.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With an outcome.
+    horizons_days : sequence of float
+    config : RunConfig
+        Its seed, trees and threads are used.
+    refits : int
+
+    Yields
+    ------
+    ndarray of float, shape (n_stays, n_horizons)
+        Of all patients, drawn or not. A patient drawn twice stays one patient for the fit's folds.
+    """
+    patient = np.unique(cohort.patient_id.astype(str), return_inverse=True)[1]
+    order = np.argsort(patient, kind="stable")
+    start = np.searchsorted(patient[order], np.arange(patient.max() + 2))
+    rng = np.random.default_rng(config.seed)
+    for _ in range(refits):
+        drawn = rng.integers(patient.max() + 1, size=patient.max() + 1)
+        rows = np.concatenate([order[start[one] : start[one + 1]] for one in drawn])
+        model = refit(cohort.take(rows), horizons_days, config)
+        yield model.predict_risk(cohort.features)

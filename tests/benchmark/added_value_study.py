@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort, OutcomeData
+from data_schema.cohort import Cohort, OutcomeData, outcome_of
 from models.censoring import is_known
 from models.estimator import CumulativeIncidenceModel
 from models.metrics.comparison.paired_changes import Change, OutOfFold, paired_changes
@@ -36,8 +36,7 @@ from training.cohorts.groups import MARKER_PATHWAYS
 from training.cohorts.panel import Panel, panel_of
 from training.cohorts.study import study_of_table
 from training.config import RunConfig
-from training.fit import outcome_of
-from training.refits import out_of_fold_risks, refit, with_columns
+from training.fit import out_of_fold_risks, refit, with_columns
 from training.simulation.cohort import simulate
 from training.validation.panel_value import WITH, WITHOUT
 

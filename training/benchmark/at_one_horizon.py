@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError
 from models.metrics.discrimination.delong import delong_interval, delong_test
 from models.metrics.discrimination.ranking import auroc
@@ -24,7 +24,7 @@ from training.cohorts.splits import folds_by_patient
 from training.datasets.columns import Column, feature_values
 from training.datasets.registry import load_dataset
 from training.datasets.support2 import LANDMARK_DAY, support2_comparators
-from training.fit import fit_osteon, outcome_of
+from training.fit import fit_osteon
 
 __all__ = ["SIX_MONTHS_DAYS", "compare_at_fixed_horizon", "compare_with_physicians"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort, OutcomeData
+from data_schema.cohort import Cohort, OutcomeData, outcome_of
 from data_schema.outcomes import COMPETING
 from models.inference.risk_model import RiskModel
 from models.metrics.discrimination.concordance import antolini_c, harrell_c, uno_c
@@ -22,7 +22,7 @@ from training.benchmark.competing_peers import COMPETING_PEERS
 from training.benchmark.peers import PEERS, Predict
 from training.benchmark.repeated_differences import corrected_difference
 from training.cohorts.splits import Split, repeated_folds, repeated_splits
-from training.fit import fit_osteon, outcome_of
+from training.fit import fit_osteon
 
 __all__ = ["OSTEON", "PARTS", "Grid", "Progress", "compare_curves", "evaluation_grid"]
 

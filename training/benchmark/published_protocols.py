@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from data_schema.cohort import Cohort, OutcomeData
+from data_schema.cohort import Cohort, OutcomeData, outcome_of
 from data_schema.variables import Variable
 from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import (
@@ -36,7 +36,7 @@ from training.datasets import flchain, support2
 from training.datasets.columns import Column, feature_values
 from training.datasets.dataset import Raw
 from training.datasets.site_variables import site_number
-from training.fit import fit_osteon, outcome_of
+from training.fit import fit_osteon
 
 __all__ = ["PROTOCOLS", "flchain_as_published", "support2_as_published"]
 

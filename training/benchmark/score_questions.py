@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from training.datasets import glow, rhc, support2
 from training.datasets.columns import NOMINAL_HORIZON_DAYS, Column, feature_values, known_at
 from training.datasets.dataset import Raw, read_folder
 from training.datasets.site_variables import site_number
-from training.fit import outcome_of
 
 __all__ = ["SCORE_QUESTIONS", "ScoreQuestion"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from models.metrics.discrimination.ranking import auprc, auroc
 from models.metrics.known_outcome import KnownOutcome
 from models.metrics.overall.brier import brier
@@ -18,7 +18,7 @@ from training.benchmark.peers import fit_logistic
 from training.benchmark.repeated_differences import corrected_difference
 from training.benchmark.score_questions import ScoreQuestion
 from training.cohorts.splits import repeated_folds
-from training.fit import fit_osteon, outcome_of
+from training.fit import fit_osteon
 
 __all__ = ["NO_MORE_THAN", "WITHOUT", "compare_scores", "verdict"]
 

@@ -91,6 +91,7 @@ def evaluate(
         raise UsageError("evaluate must be given --model, or --outcome and what is asked for.")
     with working() as progress:
         from training.files import require_new_folder
+        from training.report.folders import write_study_evaluation
         from training.validation.evaluate_cohort import evaluate_study
 
         if out is not None:
@@ -102,7 +103,7 @@ def evaluate(
         )
         evaluation = evaluate_study(study, settings, questions, progress=progress)
         if out is not None:
-            evaluation.write(out)
+            write_study_evaluation(evaluation, out)
     result = evaluation.as_json() | {"out": None if out is None else str(out)}
     if as_json:
         print_json(result)
@@ -118,6 +119,7 @@ def _judge(
         raise UsageError("evaluate --model must be given a COHORT; it has none.")
     with working():
         from training.files import require_new_folder
+        from training.report.folders import write_evaluation
         from training.validation.evaluate_model import evaluate_on
 
         if out is not None:
@@ -127,7 +129,7 @@ def _judge(
         patients = cohort_for(loaded, cohort, mapping, outcome=outcome)
         evaluation = evaluate_on(loaded, patients)
         if out is not None:
-            evaluation.write(out)
+            write_evaluation(evaluation, out)
     result: dict[str, Any] = evaluation.as_json() | {"out": None if out is None else str(out)}
     if as_json:
         print_json(result)

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from models.inference.risk_model import RiskModel
 from training.cohorts.description import Description, by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
 from training.explanation.cohort import ExplainedCohort, explain_cohort
-from training.fit import outcome_of
 from training.report.assembling import Told, primary_horizon, report_sections
 from training.report.content import Picture, Section
 from training.report.figures.comparison_figures import (

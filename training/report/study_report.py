@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from data_schema.cohort import outcome_of
 from data_schema.printed_units import with_unit
 from data_schema.variables import PATHWAYS
 from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import flow_step
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.fit import outcome_of
 from training.provenance import git_revision, versions
 from training.report.added_value import added_value_section, interval_text
 from training.report.checklists.study import study_probast, study_tripod

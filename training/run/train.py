@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
 from models.inference.risk_model import RiskModel
@@ -18,7 +18,7 @@ from training.cohorts.panel import panel_of
 from training.cohorts.splits import Split, split_by_patient
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.fit import fit_osteon, outcome_of
+from training.fit import fit_osteon
 from training.report.assembling import primary_horizon
 from training.run.contract import contract_facts
 from training.run.mlflow_run import TrackedRun, tracked_run

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_schema.cohort import outcome_of
 from data_schema.errors import UsageError
 from models.fitting.training_cohort import Progress
 from models.metrics.calibration.instability import Instability, instability
@@ -17,10 +16,7 @@ from models.metrics.sample_size import SampleSize
 from training.cohorts.panel import panel_of
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.files import whole_folder
-from training.fit import outcome_of
-from training.refits import bootstrap_risks, refit
-from training.report.study_report import write_study_report
+from training.fit import bootstrap_risks, refit
 from training.validation.internal_external import ClusterBy, InternalExternal, internal_external
 from training.validation.panel_value import PanelValue, panel_value
 from training.validation.sample_size import patients_needed
@@ -115,26 +111,6 @@ class StudyEvaluation:
             "internal_external": None if validated is None else validated.as_json(),
             "instability": [one.as_json() for one in self.instability],
         }
-
-    def write(self, folder: Path) -> None:
-        """Make a folder with `evaluation.json`, report and plots, whole or not at all.
-
-        Raises
-        ------
-        UsageError
-            If the folder exists.
-        OutsideError
-            If the file system will not take it.
-        """
-        told = self.as_json()
-        written = write_study_report(self.study, self.config, told)
-        with whole_folder(folder) as draft:
-            text = json.dumps(told, indent=2)
-            Path(draft, "evaluation.json").write_text(text, encoding="utf-8")
-            Path(draft, "report.html").write_text(written.page, encoding="utf-8")
-            Path(draft, "plots").mkdir()
-            for name, png in written.plots.items():
-                Path(draft, "plots", f"{name}.png").write_bytes(png)
 
 
 def evaluate_study(

@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
 from models.fitting.training_cohort import Progress
 from models.metrics.pooling import POOLED_METRICS, Pooled, pool_metric
 from models.metrics.subgroups import SMALLEST_SUBGROUP, Subgroup, evaluate_subgroups
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.fit import outcome_of
-from training.refits import refit
+from training.fit import refit
 
 __all__ = ["ClusterBy", "InternalExternal", "internal_external"]
 

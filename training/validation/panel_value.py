@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
 from models.censoring import CensoringDistribution
 from models.fitting.encoding import fit_encoding, fit_scaling
@@ -30,8 +30,7 @@ from models.metrics.known_outcome import known_outcome, why_not_evaluable
 from training.cohorts.panel import Panel
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.fit import outcome_of
-from training.refits import FOLDS, out_of_fold_risks
+from training.fit import FOLDS, out_of_fold_risks
 
 __all__ = ["WITH", "WITHOUT", "PanelValue", "PathwayValue", "panel_value"]
 

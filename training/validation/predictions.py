@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
 from models.censoring import CensoringDistribution
 from models.inference.risk_model import InferenceError, RiskModel
 from models.metrics.known_outcome import MIN_OUTCOMES, why_not_evaluable
 from models.metrics.summary import Metric, evaluate
-from training.fit import outcome_of
 
 __all__ = ["Answers", "answers", "require_evaluable"]
 

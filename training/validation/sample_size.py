@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import Finding
 from models.censoring import CensoringDistribution
 from models.fitting.encoding import fit_encoding
 from models.metrics.known_outcome import known_outcome, why_not_evaluable
 from models.metrics.sample_size import SampleSize, sample_size
-from training.fit import outcome_of
 
 __all__ = ["patients_needed", "too_few_patients"]
 

@@ -10,7 +10,7 @@ from data_schema.cohort import Cohort
 from data_schema.variables import base_name
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
 from training.config import RunConfig
-from training.refits import refit, with_columns
+from training.fit import refit, with_columns
 from training.validation.predictions import Answers
 
 __all__ = ["SeverityAlone", "severity_alone"]

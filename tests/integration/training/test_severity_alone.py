@@ -17,7 +17,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.known_outcome import known_outcome
 from training.config import RunConfig
-from training.refits import refit, with_columns
+from training.fit import refit, with_columns
 from training.validation.predictions import Answers
 from training.validation.severity_alone import severity_alone
 

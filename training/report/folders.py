@@ -1,0 +1,95 @@
+"""The folders that `osteon evaluate --out` makes: figures as JSON and CSV, report and plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.metrics.summary import Metric
+from training.files import whole_folder
+from training.report.content import as_markdown
+from training.report.model_report import WrittenPage, write_report
+from training.report.study_report import write_study_report
+from training.validation.evaluate_cohort import StudyEvaluation
+from training.validation.evaluate_model import RESAMPLES, Evaluation
+
+__all__ = ["write_evaluation", "write_study_evaluation"]
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    """Make a folder with metrics, plots, report and model card, whole or not at all.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    folder : Path
+
+    Raises
+    ------
+    UsageError
+        If the folder exists.
+    OutsideError
+        If the file system will not take it.
+    """
+    told = evaluation.as_json()
+    name = evaluation.loaded.name
+    report = write_report(
+        evaluation.loaded.risk_model,
+        evaluation.told,
+        evaluation.cohort,
+        title=name,
+        evaluated=told,
+        resamples=RESAMPLES,
+        random_state=0,
+    )
+    card = as_markdown(
+        f"{name} on a cohort of {told['patients']} patients", report.written.sections
+    )
+    with _report_folder(folder, report.written) as draft:
+        Path(draft, "metrics.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+        Path(draft, "metrics.csv").write_text(_csv(evaluation.judgement.metrics), encoding="utf-8")
+        Path(draft, "model_card.md").write_text(card, encoding="utf-8")
+
+
+def write_study_evaluation(evaluation: StudyEvaluation, folder: Path) -> None:
+    """Make a folder with `evaluation.json`, report and plots, whole or not at all.
+
+    Parameters
+    ----------
+    evaluation : StudyEvaluation
+    folder : Path
+
+    Raises
+    ------
+    UsageError, OutsideError
+        As `write_evaluation` does.
+    """
+    told = evaluation.as_json()
+    written = write_study_report(evaluation.study, evaluation.config, told)
+    with _report_folder(folder, written) as draft:
+        text = json.dumps(told, indent=2)
+        Path(draft, "evaluation.json").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _report_folder(folder: Path, written: WrittenPage) -> Iterator[Path]:
+    """Give a folder that holds a report and its plots, to put the other files into."""
+    with whole_folder(folder) as draft:
+        Path(draft, "report.html").write_text(written.page, encoding="utf-8")
+        Path(draft, "plots").mkdir()
+        for name, png in written.plots.items():
+            Path(draft, "plots", f"{name}.png").write_bytes(png)
+        yield draft
+
+
+def _csv(metrics: tuple[Metric, ...]) -> str:
+    text = io.StringIO()
+    names = ("metric", "horizon_days", "estimate", "low", "high", "note")
+    rows = csv.DictWriter(text, names, lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(metric.as_json() for metric in metrics)
+    return text.getvalue()
