@@ -31,7 +31,7 @@ from serving.cds.shown import ShownCard, show, was_shown
 from serving.fhir.predictor import predict_request
 from serving.fhir.question import FhirQuestion, fhir_broken
 from serving.prediction import predictor
-from serving.prediction.on_record import Asked
+from serving.prediction.on_record import Recorder
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import PreconditionFailed, RequestBroken
 from serving.settings import Settings
@@ -71,6 +71,7 @@ def cards(
     service: CdsService,
     request: HookRequest,
     served: Served,
+    recorder: Recorder,
     settings: Settings,
     *,
     now: datetime,
@@ -88,7 +89,8 @@ def cards(
     service : CdsService
     request : HookRequest
     served : Served
-        What `served_by` gives.
+    recorder : Recorder
+        Puts the call, and any prediction that it needs, on record.
     settings : Settings
     now : datetime
         With the offset of the place: its day is the day of "one card a day".
@@ -108,43 +110,40 @@ def cards(
     OutsideError
         If the call cannot be recorded.
     """
-    assert served.asked is not None  # `served_by` sees to it
-    asked, context = served.asked, request.context
-    viewer = asked.trail.keys.viewer(
-        asked.actor, context.userId, context.patientId, service.outcome
-    )
-    event = _event(asked, service, request)
+    trail, context = recorder.trail, request.context
+    viewer = trail.keys.viewer(recorder.actor, context.userId, context.patientId, service.outcome)
+    event = _event(recorder, service, request)
     try:
-        if was_shown(asked.trail, viewer, day=now.date()):
+        if was_shown(trail, viewer, day=now.date()):
             raise _NoCard("seen")
-        drawn = _drawn(service, request, served, settings, now)
-        said = asked.trail.keys.card(canonical(drawn.card))
-        if was_shown(asked.trail, viewer, day=now.date(), said=said):
+        drawn = _drawn(service, request, served, recorder, settings, now)
+        said = trail.keys.card(canonical(drawn.card))
+        if was_shown(trail, viewer, day=now.date(), said=said):
             raise _NoCard("seen")
         name = str(uuid4())
         shown = ShownCard(name, service.id, drawn.prediction_id, viewer, said, now.date())
-        if not show(asked.trail, shown, _of_card(event, shown)):
+        if not show(trail, shown, _of_card(event, shown)):
             raise _NoCard("seen")
     except _NoCard as silence:
-        asked.trail.append(event)
+        trail.append(event)
         count(service.id, silence.why)
         return []
     except (PreconditionFailed, RequestBroken):
-        asked.trail.append(replace(event, status="not_answered"))
+        trail.append(replace(event, status="not_answered"))
         raise
     count(service.id, "card")
     return [drawn.card | {"uuid": name}]
 
 
-def _event(asked: Asked, service: CdsService, request: HookRequest) -> AuditEvent:
+def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:
     """Return what is recorded of a call; only staff are named in it."""
     user = request.context.userId
     return AuditEvent(
         action="card",
-        actor=asked.actor,
+        actor=recorder.actor,
         status="no_card",
-        route=asked.route,
-        patient=asked.trail.keys.patient(request.context.patientId),
+        route=recorder.route,
+        patient=recorder.trail.keys.patient(request.context.patientId),
         outcomes=[service.outcome],
         detail={"service": service.id, "hook_instance": request.hookInstance}
         | ({"user": user} if _PRACTITIONER.fullmatch(user) else {}),
@@ -161,7 +160,12 @@ def _of_card(event: AuditEvent, shown: ShownCard) -> AuditEvent:
 
 
 def _drawn(
-    service: CdsService, request: HookRequest, served: Served, settings: Settings, now: datetime
+    service: CdsService,
+    request: HookRequest,
+    served: Served,
+    recorder: Recorder,
+    settings: Settings,
+    now: datetime,
 ) -> _Drawn:
     """Return the card of a call, or raise `_NoCard` at the first reason for silence."""
     model = model_of(service, served)
@@ -190,7 +194,7 @@ def _drawn(
         observations=(*record.observations, *flags),
         encounter=f"Encounter/{request.context.encounterId}",
     )
-    return _predicted(record, unread, at, model, served, settings.public_url)
+    return _predicted(record, unread, at, model, served, recorder, settings.public_url)
 
 
 def _record(entries: Sequence[Entry], model: ServedModel, at: Landmark) -> FhirRecord:
@@ -235,10 +239,11 @@ def _predicted(
     at: Landmark,
     model: ServedModel,
     served: Served,
+    recorder: Recorder,
     url: str | None,
 ) -> _Drawn:
     question = FhirQuestion((), (model.asked_as,), at.time_zero, None)
-    answer = predictor.predict(predict_request(record, question), served)
+    answer = predictor.predict(predict_request(record, question), served, recorder)
     (prediction,) = answer.predictions
     if prediction.status != "ok" or not prediction.risks:
         raise _NoCard("refused")

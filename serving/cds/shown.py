@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from serving.audit.record import AuditEvent, now
 from serving.audit.trail import AuditTrail, Entry
 from serving.cds.hook_request import Feedback
-from serving.prediction.on_record import Asked
+from serving.prediction.on_record import Recorder
 from serving.problems.details import FieldProblem, RequestBroken
 from serving.store.tables import CARD_FEEDBACK, CARDS
 
@@ -110,13 +110,13 @@ def show(trail: AuditTrail, shown: ShownCard, event: AuditEvent) -> bool:
     return is_new
 
 
-def keep_feedback(asked: Asked, service: str, feedback: Sequence[Feedback]) -> None:
+def keep_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]) -> None:
     """Keep what users did with cards, and record that it was sent.
 
     Parameters
     ----------
-    asked : Asked
-        Who sends it.
+    recorder : Recorder
+        Of the request that sends it.
     service : str
         Id of the service that gave the cards.
     feedback : sequence of Feedback
@@ -128,7 +128,7 @@ def keep_feedback(asked: Asked, service: str, feedback: Sequence[Feedback]) -> N
     OutsideError
         If it cannot be kept.
     """
-    trail = asked.trail
+    trail = recorder.trail
     with trail.database.reading() as connection:
         predictions = [
             connection.execute(
@@ -155,9 +155,9 @@ def keep_feedback(asked: Asked, service: str, feedback: Sequence[Feedback]) -> N
     events = [
         AuditEvent(
             action="feedback",
-            actor=asked.actor,
+            actor=recorder.actor,
             status=one.outcome,
-            route=asked.route,
+            route=recorder.route,
             prediction_id=prediction_id,
             detail={"service": service, "card": one.card.lower()},
         )

@@ -14,6 +14,7 @@ from data_schema.fhir.resources import FhirBroken, text
 from serving.fhir.question import FhirQuestion, fhir_broken
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
+from serving.prediction.on_record import Recorder
 from serving.prediction.schemas import PredictRequest
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import FieldProblem, NoChampion, RequestBroken, field_problems
@@ -28,13 +29,17 @@ _FIELDS = {
 }
 
 
-def assess(question: FhirQuestion, served: Served) -> list[dict[str, Any]]:
+def assess(
+    question: FhirQuestion, served: Served, recorder: Recorder | None = None
+) -> list[dict[str, Any]]:
     """Answer one question.
 
     Parameters
     ----------
     question : FhirQuestion
     served : Served
+    recorder : Recorder, optional
+        As `serving.prediction.predictor.predict` takes it.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def assess(question: FhirQuestion, served: Served) -> list[dict[str, Any]]:
         question, outcomes=tuple(model.asked_as for model in models), time_zero=time_zero
     )
     try:
-        answer = predictor.predict(predict_request(record, asked), served)
+        answer = predictor.predict(predict_request(record, asked), served, recorder)
     except RequestBroken as error:
         problems = [_in_fhir(problem, record.observations) for problem in error.problems]
         raise RequestBroken(problems) from None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from data_schema.outcomes import OUTCOMES
 from serving.audit.record import AuditEvent, now
 from serving.audit.trail import Entry
-from serving.prediction.on_record import Asked
+from serving.prediction.on_record import Recorder
 from serving.problems.details import FieldProblem, RequestBroken
 from serving.store.tables import OUTCOMES as HAPPENED
 from serving.store.tables import RISKS
@@ -19,13 +19,15 @@ __all__ = ["record"]
 _PREDICTED = select(RISKS.c.outcome).where(RISKS.c.prediction_id == bindparam("asked"))
 
 
-def record(asked: Asked, *, prediction_id: str, outcome: str, event: int, days: float) -> datetime:
+def record(
+    recorder: Recorder, *, prediction_id: str, outcome: str, event: int, days: float
+) -> datetime:
     """Keep what happened, and record that it was sent.
 
     Parameters
     ----------
-    asked : Asked
-        Who sends it.
+    recorder : Recorder
+        Of the request that sends it.
     prediction_id : str
     outcome : str
         One that the prediction was about.
@@ -46,7 +48,7 @@ def record(asked: Asked, *, prediction_id: str, outcome: str, event: int, days: 
     OutsideError
         If it cannot be recorded.
     """
-    trail = asked.trail
+    trail = recorder.trail
     with trail.database.reading() as connection:
         predicted = set(connection.execute(_PREDICTED, {"asked": prediction_id}).scalars())
     _check(predicted, outcome, event)
@@ -63,9 +65,9 @@ def record(asked: Asked, *, prediction_id: str, outcome: str, event: int, days: 
 
     said = AuditEvent(
         action="outcome",
-        actor=asked.actor,
+        actor=recorder.actor,
         status="ok",
-        route=asked.route,
+        route=recorder.route,
         prediction_id=prediction_id,
         outcomes=[outcome],
     )

@@ -1,11 +1,10 @@
-"""Who asks, and where: what turns an answer into an answer that is on record."""
+"""The recorder of one request: it puts answers on record before they are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert
 from ulid import ULID
@@ -14,13 +13,11 @@ from data_schema.errors import GateError
 from serving.audit.record import AuditEvent, canonical
 from serving.audit.trail import AuditTrail, Entry, Recorded
 from serving.prediction.schemas import Prediction, PredictRequest
+from serving.prediction.served import ServedModel
 from serving.problems.details import Conflict, FieldProblem, RequestBroken
 from serving.store.tables import RISKS
 
-if TYPE_CHECKING:
-    from serving.prediction.served import ServedModel
-
-__all__ = ["Answered", "Asked", "Identity"]
+__all__ = ["ComputedAnswer", "Identity", "Recorder"]
 
 _FIELD = "Idempotency-Key"
 _INSERT_RISKS = insert(RISKS)
@@ -35,7 +32,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ComputedAnswer:
     """What was computed for one request: of each model one prediction."""
 
     request: PredictRequest
@@ -44,18 +41,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request's caller and address.
+class Recorder:
+    """The audit trail, with the caller and the address of one request.
 
     Parameters
     ----------
     trail : AuditTrail
     actor : str
-        Who asks, as `AuditEvent.actor`.
+        The caller, as `AuditEvent.actor`.
     route : str
         Template of the address.
     idempotency_key : str or None
-        What the caller sent so that asking again is no second prediction.
+        What the caller sent so that a repeated request is not a second prediction.
     """
 
     trail: AuditTrail
@@ -63,19 +60,19 @@ class Asked:
     route: str
     idempotency_key: str | None = None
 
-    def record(self, answers: Sequence[Answered]) -> list[Identity]:
-        """Put answers on record, durably, before anybody sees them.
+    def record(self, answers: Sequence[ComputedAnswer]) -> list[Identity]:
+        """Put answers on record, durably, before they are sent.
 
         Parameters
         ----------
-        answers : sequence of Answered
-            One, where the caller sent an `Idempotency-Key`.
+        answers : sequence of ComputedAnswer
+            Exactly one if the caller sent an `Idempotency-Key`.
 
         Returns
         -------
         list of Identity
-            That of the first time when the same caller's `Idempotency-Key` is on record already.
-            The answer itself was kept nowhere: the same model gives it again.
+            If the same caller's `Idempotency-Key` is already on record, the identity of the first
+            answer. The answer itself is stored nowhere: the same model computes it again.
 
         Raises
         ------
@@ -101,7 +98,7 @@ class Asked:
             identities.append(Identity(recorded.body["prediction_id"], at))
         return identities
 
-    def _event(self, answer: Answered) -> AuditEvent:
+    def _event(self, answer: ComputedAnswer) -> AuditEvent:
         keys, request = self.trail.keys, answer.request
         answered = [
             {
@@ -133,7 +130,7 @@ class Asked:
         )
 
 
-def _risks_of(prediction_id: str | None, answer: Answered) -> Callable[[Connection], object]:
+def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Connection], object]:
     """Return what writes the risks that were answered, for `POST /v1/outcomes` to refer to."""
     rows = [
         {

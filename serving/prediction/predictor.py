@@ -21,7 +21,7 @@ from models.inference.risk_model import Prediction as RawPrediction
 from models.wording import NOTICE
 from serving.prediction.contributions import NOT_MEASURED, contributions, pathway_points
 from serving.prediction.next_best import next_best
-from serving.prediction.on_record import Answered, Identity
+from serving.prediction.on_record import ComputedAnswer, Identity, Recorder
 from serving.prediction.patient import Patient, not_used, read_patient
 from serving.prediction.schemas import (
     CurvePoint,
@@ -57,14 +57,17 @@ _AT_LIMIT = Remark(
 )
 
 
-def predict(request: PredictRequest, served: Served) -> PredictResponse:
+def predict(
+    request: PredictRequest, served: Served, recorder: Recorder | None = None
+) -> PredictResponse:
     """Answer one request.
 
     Parameters
     ----------
     request : PredictRequest
     served : Served
-        What `served_by` gives: then the answer is on record before this returns it.
+    recorder : Recorder, optional
+        Puts the answer on record before it is returned. If it is left out, nothing is recorded.
 
     Returns
     -------
@@ -79,17 +82,20 @@ def predict(request: PredictRequest, served: Served) -> PredictResponse:
     OutsideError
         If the answer cannot be recorded.
     """
-    (answer,) = _recorded([_computed(request, served)], served)
+    (answer,) = _recorded([_computed(request, served)], recorder)
     return answer
 
 
-def predict_batch(requests: Sequence[PredictRequest], served: Served) -> list[PredictResponse]:
+def predict_batch(
+    requests: Sequence[PredictRequest], served: Served, recorder: Recorder | None = None
+) -> list[PredictResponse]:
     """Answer several requests, all of them or none; they are put on record together.
 
     Parameters
     ----------
     requests : sequence of PredictRequest
     served : Served
+    recorder : Recorder, optional
         As in `predict`.
 
     Returns
@@ -115,7 +121,7 @@ def predict_batch(requests: Sequence[PredictRequest], served: Served) -> list[Pr
             raise NoChampion(problems) from None
     if broken:
         raise RequestBroken(broken)
-    return _recorded(computed, served)
+    return _recorded(computed, recorder)
 
 
 def _within(problem: FieldProblem, number: int) -> FieldProblem:
@@ -125,22 +131,24 @@ def _within(problem: FieldProblem, number: int) -> FieldProblem:
     )
 
 
-def _computed(request: PredictRequest, served: Served) -> Answered:
+def _computed(request: PredictRequest, served: Served) -> ComputedAnswer:
     models = served.find(request.outcomes)
     patients = _read(request, models)
     predictions = [
         _prediction(model, patient, request, served.menu)
         for model, patient in zip(models, patients, strict=True)
     ]
-    return Answered(request, models, predictions)
+    return ComputedAnswer(request, models, predictions)
 
 
-def _recorded(computed: Sequence[Answered], served: Served) -> list[PredictResponse]:
-    """Return what was computed as answers, which are on record where somebody asked for them."""
-    if served.asked is None:
+def _recorded(
+    computed: Sequence[ComputedAnswer], recorder: Recorder | None
+) -> list[PredictResponse]:
+    """Return the answers, put on record first if there is a recorder."""
+    if recorder is None:
         identities = [Identity(str(ULID()), datetime.now(UTC)) for _ in computed]
     else:
-        identities = served.asked.record(computed)
+        identities = recorder.record(computed)
     return [
         PredictResponse(
             prediction_id=identity.prediction_id,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-from fastapi import Request
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
@@ -16,12 +13,11 @@ from data_schema.outcomes import OUTCOMES
 from data_schema.variables import BELOW, Variable, base_name
 from models.inference.columns import guard_columns
 from models.registry.lifecycle import LoadedModel
-from serving.prediction.on_record import Asked
 from serving.prediction.schemas import ModelName
 from serving.problems.details import FieldProblem, NoChampion, RequestBroken
 from serving.processes.plan import Reason
 
-__all__ = ["Served", "ServedModel", "asked_of", "served_by"]
+__all__ = ["Served", "ServedModel"]
 
 _PREFIX = "osteon-"
 _DESCRIPTION = ("outcome_label", "event_label", "time_zero", "population", "simulated")
@@ -141,16 +137,9 @@ class Served:
         self.models = tuple(models)
         self.degraded = tuple(degraded)
         self.menu = tuple(menu)
-        self.asked: Asked | None = None
         self._by_word = {model.asked_as: model for model in self.models}
         if len(self._by_word) < len(self.models):
             raise UsageError("Models must have different names; two have the same. Serve only one.")
-
-    def asked_by(self, asked: Asked) -> Served:
-        """Return the same models, asked by somebody: what `predict` answers is then recorded."""
-        same = copy(self)
-        same.asked = asked
-        return same
 
     @property
     def answerable(self) -> list[str]:
@@ -201,22 +190,6 @@ class Served:
         if word in self._by_word:
             return (self._by_word[word],)
         return tuple(model for model in self.models if model.contract["outcome"] == word)
-
-
-def served_by(request: Request, *, idempotency_key: str | None = None) -> Served:
-    """Return the models of the application that a request came to, asked by its caller."""
-    served: Served = request.app.state.served
-    return served.asked_by(asked_of(request, idempotency_key=idempotency_key))
-
-
-def asked_of(request: Request, *, idempotency_key: str | None = None) -> Asked:
-    """Return who sent a request, and to which address."""
-    return Asked(
-        request.app.state.trail,
-        actor=request.state.caller.actor,
-        route=request.scope["route"].path,
-        idempotency_key=idempotency_key,
-    )
 
 
 def _entry(field: str, rule: str, rest: str) -> FieldProblem:

@@ -16,7 +16,7 @@ from serving.cds.hook_request import HookRequest, SentFeedback
 from serving.cds.services import SERVICES, CdsService, discovery
 from serving.cds.shown import keep_feedback
 from serving.http.route_classes import StrictRoute
-from serving.prediction.served import asked_of, served_by
+from serving.prediction.caller import recorder_of, served_models
 from serving.problems.details import FieldProblem, RequestBroken
 
 __all__ = ["router"]
@@ -43,7 +43,7 @@ class Received(BaseModel):
 @router.get("", summary="CDS Hooks discovery")
 def services(request: Request) -> Services:
     """Called by an electronic health record to learn hooks and prefetch; nothing is audited."""
-    return Services.model_validate(discovery(served_by(request), _now().date()))
+    return Services.model_validate(discovery(served_models(request), _now().date()))
 
 
 @router.post("/{service_id}", summary="Cards of one patient")
@@ -61,7 +61,8 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
         cards,
         service,
         body,
-        served_by(request),
+        served_models(request),
+        recorder_of(request),
         request.app.state.settings,
         now=_now(),
         count=request.app.state.metrics.count_cards,
@@ -74,7 +75,7 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
 @router.post("/{service_id}/feedback", summary="What users did with cards")
 def feedback(service_id: str, body: SentFeedback, request: Request) -> Received:
     """Called by an electronic health record after a card; kept, and audited without the comment."""
-    keep_feedback(asked_of(request), _service(service_id).id, body.feedback)
+    keep_feedback(recorder_of(request), _service(service_id).id, body.feedback)
     return Received()
 
 

@@ -13,7 +13,7 @@ from serving.fhir import conformance as fhir_conformance
 from serving.fhir.predictor import assess
 from serving.fhir.question import PARAMETERS, read_question
 from serving.http.route_classes import json_body
-from serving.prediction.served import served_by
+from serving.prediction.caller import recorder_of, served_models
 from serving.problems.operation_outcome import FHIR_JSON, OPERATION_OUTCOME_RESPONSES
 
 __all__ = ["router"]
@@ -68,7 +68,7 @@ def predict(request: Request, document: Annotated[Any, Depends(json_body)]) -> d
     RiskAssessment of status `cancelled`, without a prediction.
     """
     question = read_question(document, request.query_params.multi_items())
-    found = assess(question, served_by(request))
+    found = assess(question, served_models(request), recorder_of(request))
     if len(found) == 1:
         return found[0]
     entries = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": one} for one in found]

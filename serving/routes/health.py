@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from data_schema.errors import GateError, OutsideError
+from serving.prediction.caller import served_models
 from serving.prediction.schemas import ModelName
-from serving.prediction.served import served_by
 from serving.problems.details import FieldProblem, problem_response
 from serving.processes.plan import Reason
 
@@ -51,7 +51,7 @@ def ready(request: Request) -> Ready | Response:
     `degraded` is 200: what is answered is answered as always, from models that were checked, while
     the registry is down or a version in it was refused. Nothing is audited.
     """
-    served = served_by(request)
+    served = served_models(request)
     served.require_any()
     try:
         request.app.state.trail.check()

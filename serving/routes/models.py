@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from serving.prediction.served import ServedModel, served_by
+from serving.prediction.caller import served_models
+from serving.prediction.served import ServedModel
 
 __all__ = ["router"]
 
@@ -77,7 +78,7 @@ class Models(BaseModel):
 @router.get("/models", summary="The served models")
 def models(request: Request) -> Models:
     """Called by whoever wants to know what answers; it holds no patient, and nothing is audited."""
-    return Models(models=[_described(model) for model in served_by(request).models])
+    return Models(models=[_described(model) for model in served_models(request).models])
 
 
 def _described(model: ServedModel) -> Model:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from serving.http.route_classes import StrictRoute
 from serving.prediction import follow_up
+from serving.prediction.caller import recorder_of
 from serving.prediction.schemas import HorizonDays, Name
-from serving.prediction.served import asked_of
 
 __all__ = ["router"]
 
@@ -55,7 +55,7 @@ def outcomes(body: SentOutcome, request: Request) -> RecordedOutcome:
     The prediction must be on record; the patient is not named again.
     """
     recorded_at = follow_up.record(
-        asked_of(request),
+        recorder_of(request),
         prediction_id=body.prediction_id,
         outcome=body.outcome,
         event=body.event,

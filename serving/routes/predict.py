@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.http.route_classes import StrictRoute
 from serving.prediction import predictor
+from serving.prediction.caller import recorder_of, served_models
 from serving.prediction.schemas import PredictRequest, PredictResponse
-from serving.prediction.served import served_by
 
 __all__ = ["router"]
 
@@ -57,7 +57,9 @@ def predict(
     which model answered and keyed hashes of patient and request are audited before the answer is
     sent. Sent again with the same `Idempotency-Key`, a request gets its first answer.
     """
-    answer = predictor.predict(body, served_by(request, idempotency_key=idempotency_key))
+    answer = predictor.predict(
+        body, served_models(request), recorder_of(request, idempotency_key=idempotency_key)
+    )
     return _sent(answer)
 
 
@@ -69,7 +71,7 @@ def predict_batch(body: BatchRequest, request: Request) -> Response:
 
     Every prediction of it is audited as if it had been asked for alone.
     """
-    answers = predictor.predict_batch(body.requests, served_by(request))
+    answers = predictor.predict_batch(body.requests, served_models(request), recorder_of(request))
     return _sent(BatchResponse(answers=answers))
 
 

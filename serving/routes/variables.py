@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import Kind, Variable
-from serving.prediction.served import served_by
+from serving.prediction.caller import served_models
 
 __all__ = ["router"]
 
@@ -73,7 +73,7 @@ def variables(request: Request) -> Variables:
     """Called by whoever builds a form or maps a laboratory's codes; nothing is audited."""
     users: dict[str, list[str]] = {}
     entries = dict(VARIABLES)
-    for model in served_by(request).models:
+    for model in served_models(request).models:
         entries |= model.own_variables
         for name in dict.fromkeys(f["variable"] for f in model.contract["features"]):
             users.setdefault(name, []).append(model.loaded.name)

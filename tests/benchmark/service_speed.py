@@ -196,7 +196,7 @@ def breakdown(model: str, p50: float) -> dict[str, float]:
     from serving.audit.record import AuditEvent
     from serving.openapi import example_request
     from serving.prediction import predictor
-    from serving.prediction.on_record import Asked
+    from serving.prediction.on_record import Recorder
     from serving.prediction.patient import read_patient
     from serving.prediction.schemas import PredictRequest
     from serving.prediction.served import Served, ServedModel
@@ -214,12 +214,12 @@ def breakdown(model: str, p50: float) -> dict[str, float]:
     with ExitStack() as opened:
         folder = opened.enter_context(tempfile.TemporaryDirectory(dir="."))
         trail = opened.enter_context(closing(open_trail(Settings(state_dir=Path(folder)))))
-        asked = served.asked_by(Asked(trail, actor="local", route="/v1/predict"))
-        answer = predictor.predict(request, asked)
+        recorder = Recorder(trail, actor="local", route="/v1/predict")
+        answer = predictor.predict(request, served, recorder)
         bare = median_ms(lambda: risk_model.predict_with_curve(table, horizons_days))
         in_model: list[float] = []
         risk_model.predict_with_curve = timed(risk_model.predict_with_curve, in_model)
-        whole = median_ms(lambda: predictor.predict(request, asked))
+        whole = median_ms(lambda: predictor.predict(request, served, recorder))
         explained = 1_000 * statistics.median(in_model)
         stages = {
             "parsing": median_ms(lambda: PredictRequest.model_validate(json.loads(body))),

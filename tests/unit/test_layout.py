@@ -21,7 +21,6 @@ def modules(package: str) -> list[Path]:
     return sorted(path for path in (ROOT / package).rglob("*.py") if path.name != "__init__.py")
 
 
-@pytest.mark.xfail(reason="serving.prediction.served and on_record import each other", strict=True)
 def test_no_modules_import_each_other_in_a_circle():
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     places = {module: place for place, module in enumerate(sorted(graph.modules))}

@@ -1,0 +1,26 @@
+"""What a route takes from its request: the served models, and a recorder for the caller."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from serving.prediction.on_record import Recorder
+from serving.prediction.served import Served
+
+__all__ = ["recorder_of", "served_models"]
+
+
+def served_models(request: Request) -> Served:
+    """Return the models of the application that received a request."""
+    served: Served = request.app.state.served
+    return served
+
+
+def recorder_of(request: Request, *, idempotency_key: str | None = None) -> Recorder:
+    """Return the recorder of a request: it knows the caller and the address."""
+    return Recorder(
+        request.app.state.trail,
+        actor=request.state.caller.actor,
+        route=request.scope["route"].path,
+        idempotency_key=idempotency_key,
+    )
