@@ -1,7 +1,7 @@
 """The catalogue: every variable Osteon knows, by name and by code.
 
-To add a biomarker, add one entry to the file of its pathway in `data_schema/catalogue/`.
-Validation, training, HTTP, page and tests derive from it.
+To add a variable, add one entry to the file of its pathway in `data_schema/catalogue/`. Validation,
+simulation, training, HTTP, page and tests derive from it; an incomplete entry is refused at import.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from data_schema.catalogue import (
     severity,
     wnt,
 )
+from data_schema.catalogue.completeness import require_complete
 from data_schema.errors import UsageError
-from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Reference, Variable
+from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Origin, Reference, Variable
 
 __all__ = [
     "VARIABLES",
@@ -59,10 +60,11 @@ _PATHWAY_FILES = (
 
 def _entries() -> Iterator[Variable]:
     """Yield every entry; one without a verified LOINC code gets its name as local code."""
-    for pathway_file in _PATHWAY_FILES:
-        for entry in pathway_file.ENTRIES:
-            local = Code(entry.name, entry.label, system=LOCAL_SYSTEM)
-            yield entry if entry.codes else replace(entry, codes=(local,))
+    entries = [entry for pathway_file in _PATHWAY_FILES for entry in pathway_file.ENTRIES]
+    require_complete(entries)
+    for entry in entries:
+        local = Code(entry.name, entry.label, system=LOCAL_SYSTEM)
+        yield entry if entry.codes else replace(entry, codes=(local,))
 
 
 def _by_code() -> Mapping[tuple[str, str], tuple[tuple[Variable, Code], ...]]:
@@ -132,29 +134,8 @@ def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]
     return _BY_CODE.get((system, code), ())
 
 
-_BONE_PATHWAYS = frozenset({"resorption", "formation", "opg_rankl", "wnt", "bone_mass"})
-_BONE_HORMONES = frozenset(
-    {
-        "estradiol",
-        "fgf23_c",
-        "fgf23_i",
-        "fgf23_i_units",
-        "osteopontin",
-        "osteopontin_serum",
-        "pth",
-        "vitd25",
-        "vitd125",
-    }
-)
-# Of the liver as much as of bone, of every immune cell, or no measurement at all.
-_NOT_OF_BONE = frozenset({"alkaline_phosphatase", "sampling_hour", "trail", "trap_total"})
-
-
 def is_bone_marker(name: str) -> bool:
     """Return whether a variable is measured of bone, or is a hormone of bone.
-
-    A history of fracture is not measured, and calcium, phosphate, CRP, cytokines and total alkaline
-    phosphatase are routine laboratory or not of bone alone.
 
     Parameters
     ----------
@@ -170,22 +151,8 @@ def is_bone_marker(name: str) -> bool:
     >>> [is_bone_marker(name) for name in ("ctx_s", "fgf23_c", "t_fn", "calcium", "prior_fracture")]
     [True, True, True, False, False]
     """
-    entry = VARIABLES.get(name)
-    if entry is None or entry.kind != "number" or name in _NOT_OF_BONE:
-        return False
-    return entry.pathway in _BONE_PATHWAYS or name in _BONE_HORMONES
-
-
-_WITHOUT_TESTS = frozenset({"bone_mass", "drivers", "care", "person"})
-# Reckoned from tests, read off at the bedside, or set there.
-_NOT_OF_A_SAMPLE = frozenset(
-    {
-        *("uncoupling_index", "rankl_opg_ratio", "sampling_hour", "pf_ratio", "egfr"),
-        *("map", "systolic_pressure", "diastolic_pressure", "heart_rate", "respiratory_rate"),
-        *("temperature", "spo2", "fio2", "urine_output"),
-    }
-)
-_SCORED = ("{score}", "{stage}")
+    origin = _origin(name)
+    return origin is not None and origin.of_bone
 
 
 def is_laboratory_test(name: str) -> bool:
@@ -207,15 +174,12 @@ def is_laboratory_test(name: str) -> bool:
     >>> [is_laboratory_test(name) for name in ("ctx_s", "lactate", "apache2", "pf_ratio", "l1_hu")]
     [True, True, False, False, False]
     """
-    entry = VARIABLES.get(name)
-    return (
-        entry is not None
-        and entry.kind == "number"
-        and not entry.treatment
-        and entry.pathway not in _WITHOUT_TESTS
-        and entry.unit not in _SCORED
-        and name not in _NOT_OF_A_SAMPLE
-    )
+    origin = _origin(name)
+    return origin is not None and origin.kind == "sample"
+
+
+def _origin(name: str) -> Origin | None:
+    return VARIABLES[name].origin if name in VARIABLES else None
 
 
 def reference_interval(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from data_schema.windows import LAST_VALUE, Window
 
 __all__ = [
     "BELOW",
@@ -12,14 +15,20 @@ __all__ = [
     "LOCAL_SYSTEM",
     "LOINC",
     "PATHWAYS",
+    "AssayWords",
+    "Caveat",
     "Code",
     "Kind",
+    "Origin",
     "Reference",
     "Variable",
     "base_name",
 ]
 
 Kind = Literal["number", "category", "flag"]
+
+Caveat = Literal["renal_retention", "exogenous_hormones", "biotin", "ctx_not_fasting_morning"]
+"""Code of a warning that concerns a variable (`models/fitting/special_cases.py`)."""
 
 LOINC = "http://loinc.org"
 LOCAL_SYSTEM = "urn:osteon:codes"
@@ -78,6 +87,47 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How a number comes to be, and what that means for its reader.
+
+    Parameters
+    ----------
+    kind : {"sample", "scan", "bedside", "derived", "score", "record"}
+        Measured by a laboratory in a sample, and so a test that can be ordered; by a scanner; by a
+        monitor, a ventilator or a nurse; computed from other values; given as points or a stage; or
+        read off the patient's record.
+    of_bone : bool
+        Whether it is measured of bone, or is a hormone of bone. Routine laboratory values such as
+        calcium, and what is not of bone alone, are not.
+    caveats : tuple of Caveat
+        Warnings that concern it.
+    """
+
+    kind: Literal["sample", "scan", "bedside", "derived", "score", "record"]
+    of_bone: bool
+    caveats: tuple[Caveat, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssayWords:
+    """What the name of a variable's assay may say, and what only another variable's assay says.
+
+    Both are regular expressions for a name in lower case.
+    """
+
+    own: str
+    other: str
+
+    def names_another(self, assay: str) -> bool:
+        """Return whether the name of an assay, in lower case, is that of another variable.
+
+        >>> AssayWords(own="intact", other="c.?term").names_another("c-terminal elisa")
+        True
+        """
+        return bool(re.search(self.other, assay)) and not re.search(self.own, assay)
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """One variable of the catalogue, or one declared by a site's mapping file.
 
@@ -91,6 +141,8 @@ class Variable:
         A key of `PATHWAYS`.
     kind : {"number", "category", "flag"}
         A flag is 0 or 1; a category is one of `categories` (any text if that is empty).
+    origin : Origin or None
+        How a number comes to be; the catalogue states it for every number.
     unit : str
         Canonical UCUM unit; empty for flags and categories.
     units : mapping of str to float
@@ -101,6 +153,11 @@ class Variable:
         LOINC codes, or one code of the local system where LOINC has none.
     low, high : float or None
         Plausible range in the canonical unit, inclusive; outside is refused.
+    typical_median : tuple of (float, float) or None
+        Lowest and highest median of a cohort, in the canonical unit, where the accepted units are
+        far apart. The plausible range admits the sickest patient, so it cannot tell phosphate in
+        mmol/L from phosphate in mg/dL; the median of a whole cohort can. It lies in this interval
+        for healthy volunteers and for the sickest intensive care unit alike.
     references : tuple of Reference
         Reference intervals.
     detection_limit : float or None
@@ -111,12 +168,22 @@ class Variable:
         Allowed categories.
     specimen : str
         `serum`, `plasma`, `urine`, ... where it is part of the identity.
-    renal_retention : bool
-        Retained when the kidney fails.
+    assay_words : AssayWords or None
+        Tells its assay from that of another variable; None if no assay's name does.
+    synonyms : tuple of str
+        What laboratories and spreadsheets call it, besides name and label. A word that several
+        entries list leaves a header open until its unit or specimen settles which is meant.
+    near_synonyms : tuple of str
+        Words that may mean it, or a quantity that the catalogue does not hold.
+    ambiguity : str
+        What must be known to tell it from the other entries with the same text, or from what its
+        near synonyms may mean.
     treatment : bool
         A treatment: marks the patient, is locked in "check an entry".
-    window : str
-        When it is measured relative to time zero, in words.
+    window : Window
+        When it is measured relative to time zero.
+    caution : str
+        A sentence that must stand wherever its contribution to a risk is described.
     note : str
         What a user must know; where the review and later evidence disagree, the evidence.
     """
@@ -125,20 +192,26 @@ class Variable:
     label: str
     pathway: str
     kind: Kind = "number"
+    origin: Origin | None = None
     unit: str = ""
     units: Mapping[str, float] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     codes: tuple[Code, ...] = ()
     low: float | None = None
     high: float | None = None
+    typical_median: tuple[float, float] | None = None
     references: tuple[Reference, ...] = ()
     detection_limit: float | None = None
     direction: Mapping[str, int] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
     specimen: str = ""
-    renal_retention: bool = False
+    assay_words: AssayWords | None = None
+    synonyms: tuple[str, ...] = ()
+    near_synonyms: tuple[str, ...] = ()
+    ambiguity: str = ""
     treatment: bool = False
-    window: str = "last value at or before time zero"
+    window: Window = LAST_VALUE
+    caution: str = ""
     note: str = ""
 
 

@@ -30,20 +30,18 @@ NOT_MEASURED = "what was not measured (together)"
 # Points smaller than this would be printed as 0.0.
 _SHOWN_POINTS = 0.05
 
-_ESTRADIOL = (
-    "For estradiol, higher values accompany death in acute illness, "
-    "lower values accompany bone loss over years."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A variable, or all that was not measured, and the points by which it moved the estimate."""
+    """A variable, or all that was not measured, and the points by which it moved the estimate.
+
+    `caution` is a sentence that must stand wherever the variable is shown.
+    """
 
     label: str
     points: float
     treatment: bool = False
-    estradiol: bool = False
+    caution: str = ""
 
 
 def estimate_sentence(
@@ -120,9 +118,7 @@ def mover_sentences(movers: Sequence[Mover], *, horizon_days: float) -> list[str
         for mover in shown
         if mover.treatment
     ]
-    if any(mover.estradiol for mover in shown):
-        sentences.append(_ESTRADIOL)
-    return sentences
+    return [*sentences, *dict.fromkeys(mover.caution for mover in shown if mover.caution)]
 
 
 def narrowing_sentence(

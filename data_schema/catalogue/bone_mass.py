@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from data_schema.catalogue.origins import BONE_SCAN
 from data_schema.catalogue.unit_tables import T_SCORE
 from data_schema.variables import Code, Reference, Variable
+from data_schema.windows import Window
 
 __all__ = ["ENTRIES"]
 
@@ -11,19 +15,27 @@ _AREA_DENSITY = {"g/cm2": 1.0, "mg/cm2": 0.001, "kg/m2": 0.1}
 _FALLS_WITH_DENSITY = {"fracture": -1}
 _WHO = "WHO: normal above -1, osteoporosis at or below -2.5; background, unverified"
 _DEVICE = "Hologic and Lunar devices differ by several per cent: state the device."
-_SCAN = "last scan in the 2 years before time zero"
+_SCAN = Window("last scan in the 2 years before time zero", timedelta(days=732))
+_WHICH_SITE = "BMD is one variable per site: femoral neck, total hip or lumbar spine?"
+_WHICH_T_SCORE = "a T-score is one variable per site: femoral neck, hip or lumbar spine?"
+_BMD = ("bmd", "bone mineral density", "femur bmd")
+_T_WORDS = ("t-score", "tscore")
 
 ENTRIES: tuple[Variable, ...] = (
     Variable(
         name="bmd_fn",
         label="BMD, femoral neck (DXA)",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="g/cm2",
         units=_AREA_DENSITY,
         codes=(Code("24701-5", "DXA Femur [Mass/Area] Bone density", body_site="neck"),),
         low=0.1,
         high=3.0,
+        typical_median=(0.4, 1.4),
         direction=_FALLS_WITH_DENSITY,
+        synonyms=(*_BMD, "bmd femur neck", "bmd neck", "femoral neck bmd", "fn bmd"),
+        ambiguity=_WHICH_SITE,
         window=_SCAN,
         note=f"{_DEVICE} LOINC says femur: the body site must be the femoral neck.",
     ),
@@ -31,6 +43,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="t_fn",
         label="T-score, femoral neck (DXA)",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="{T-score}",
         units=T_SCORE,
         codes=(Code("38263-0", "DXA Femur [T-score] Bone density", body_site="neck"),),
@@ -38,6 +51,14 @@ ENTRIES: tuple[Variable, ...] = (
         high=10.0,
         references=(Reference(-1.0, None, _WHO),),
         direction=_FALLS_WITH_DENSITY,
+        synonyms=(
+            *_T_WORDS,
+            "t-score neck",
+            "t-score femoral neck",
+            "femoral neck t-score",
+            "t score nk",
+        ),
+        ambiguity=_WHICH_T_SCORE,
         window=_SCAN,
         note="LOINC says femur: the body site must be the femoral neck. Code 38265-5, which some "
         "sources call a DXA T-score, is of the radius and ulna.",
@@ -46,12 +67,16 @@ ENTRIES: tuple[Variable, ...] = (
         name="bmd_hip",
         label="BMD, total hip (DXA)",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="g/cm2",
         units=_AREA_DENSITY,
         codes=(Code("38261-4", "DXA Hip [Mass/Area] Bone density", units=("g/cm2",)),),
         low=0.1,
         high=3.0,
+        typical_median=(0.4, 1.4),
         direction=_FALLS_WITH_DENSITY,
+        synonyms=(*_BMD, "bmd femur total", "total hip bmd", "hip bmd", "bmd total hip"),
+        ambiguity=_WHICH_SITE,
         window=_SCAN,
         note=_DEVICE,
     ),
@@ -59,6 +84,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="t_hip",
         label="T-score, total hip (DXA)",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="{T-score}",
         units=T_SCORE,
         codes=(Code("38264-8", "DXA Hip [T-score] Bone density"),),
@@ -66,18 +92,24 @@ ENTRIES: tuple[Variable, ...] = (
         high=10.0,
         references=(Reference(-1.0, None, _WHO),),
         direction=_FALLS_WITH_DENSITY,
+        synonyms=(*_T_WORDS, "t-score hip", "t-score total hip", "hip t-score"),
+        ambiguity=_WHICH_T_SCORE,
         window=_SCAN,
     ),
     Variable(
         name="bmd_ls",
         label="BMD, lumbar spine (DXA)",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="g/cm2",
         units=_AREA_DENSITY,
         codes=(Code("24966-4", "DXA Lumbar spine [Mass/Area] Bone density"),),
         low=0.1,
         high=3.0,
+        typical_median=(0.4, 1.6),
         direction=_FALLS_WITH_DENSITY,
+        synonyms=(*_BMD, "bmd spine", "bmd spine total", "lumbar spine bmd", "spine bmd"),
+        ambiguity=_WHICH_SITE,
         window=_SCAN,
         note=_DEVICE,
     ),
@@ -85,6 +117,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="t_ls",
         label="T-score, lumbar spine (DXA)",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="{T-score}",
         units=T_SCORE,
         codes=(Code("38267-1", "DXA Lumbar spine [T-score] Bone density"),),
@@ -92,19 +125,23 @@ ENTRIES: tuple[Variable, ...] = (
         high=10.0,
         references=(Reference(-1.0, None, _WHO),),
         direction=_FALLS_WITH_DENSITY,
+        synonyms=(*_T_WORDS, "t-score spine", "t-score lumbar spine", "spine t-score"),
+        ambiguity=_WHICH_T_SCORE,
         window=_SCAN,
     ),
     Variable(
         name="l1_hu",
         label="CT attenuation of L1",
         pathway="bone_mass",
+        origin=BONE_SCAN,
         unit="[hnsf'U]",
         units={"[hnsf'U]": 1.0},
         low=-200.0,
         high=800.0,
         references=(Reference(135.0, None, "below 135: risk of osteoporosis, Anderson, review"),),
         direction=_FALLS_WITH_DENSITY,
-        window="last CT in the 90 days before time zero",
+        synonyms=("l1 hu", "hu l1", "l1 attenuation"),
+        window=Window("last CT in the 90 days before time zero", timedelta(days=90)),
         note="About 226 at 25 years and 89 at 92 (Jang, Radiology 2019); contrast adds about 7.5.",
     ),
     Variable(
@@ -112,7 +149,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="CT of L1 with contrast",
         pathway="bone_mass",
         kind="flag",
-        window="at the CT of L1",
+        window=Window("at the CT of L1"),
     ),
     Variable(
         name="prior_fracture",
@@ -120,14 +157,15 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="bone_mass",
         kind="flag",
         direction={"fracture": 1},
-        window="before time zero",
+        synonyms=("priorfrac", "previous fracture", "fracture history", "prior fx"),
+        window=Window("before time zero"),
     ),
     Variable(
         name="osteoporosis",
         label="Known osteoporosis",
         pathway="bone_mass",
         kind="flag",
-        window="diagnosed before time zero",
+        window=Window("diagnosed before time zero"),
         note="The review says bone loss was larger in patients without osteoporosis; one CT series "
         "supports it (n = 52), another does not (n = 38).",
     ),

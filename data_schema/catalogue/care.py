@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from data_schema.catalogue.origins import RECORDED
 from data_schema.catalogue.unit_tables import DAYS, MG_PER_DAY
 from data_schema.variables import Variable
+from data_schema.windows import Since, Window
 
 __all__ = ["ENTRIES"]
 
-_STAY = "from ICU admission to time zero"
-_YEAR = "in the year before time zero"
+_STAY = Window("from ICU admission to time zero", Since.ADMISSION)
+_MEAN = Window("mean from ICU admission to time zero", Since.ADMISSION)
+_YEAR = Window("in the year before time zero", timedelta(days=366))
 _UNKNOWN = "An absent entry is unknown, not no. It marks the patient; it is not the drug's effect."
 
 
-def _care(name: str, label: str, window: str = _STAY) -> Variable:
+def _care(name: str, label: str, window: Window = _STAY) -> Variable:
     """One treatment that was given or not."""
     return Variable(
         name=name,
@@ -32,49 +37,53 @@ ENTRIES: tuple[Variable, ...] = (
         name="protein_intake",
         label="Protein intake",
         pathway="care",
+        origin=RECORDED,
         unit="g/(kg.d)",
         units={"g/(kg.d)": 1.0, "g/kg/d": 1.0},
         low=0.0,
         high=10.0,
         treatment=True,
-        window=f"mean {_STAY}",
+        window=_MEAN,
     ),
     _care("calcium_supplement", "Calcium supplement"),
     Variable(
         name="calcium_dose",
         label="Calcium supplement, elemental dose",
         pathway="care",
+        origin=RECORDED,
         unit="mg/d",
         units=MG_PER_DAY,
         low=0.0,
         high=20000.0,
         treatment=True,
-        window=f"mean {_STAY}",
+        window=_MEAN,
     ),
     _care("selenium_supplement", "Selenium supplement"),
     Variable(
         name="selenium_dose",
         label="Selenium supplement, dose",
         pathway="care",
+        origin=RECORDED,
         unit="ug/d",
         units={"ug/d": 1.0, "mg/d": 1000.0},
         low=0.0,
         high=10000.0,
         treatment=True,
-        window=f"mean {_STAY}",
+        window=_MEAN,
     ),
     _care("vitamin_d_supplement", "Vitamin D supplement"),
     Variable(
         name="vitamin_d_dose",
         label="Vitamin D supplement, dose",
         pathway="care",
+        origin=RECORDED,
         unit="[iU]/d",
         # 1 ug of cholecalciferol or ergocalciferol is 40 international units by definition.
         units={"[iU]/d": 1.0, "[IU]/d": 1.0, "ug/d": 40.0},
         low=0.0,
         high=1000000.0,
         treatment=True,
-        window=f"mean {_STAY}",
+        window=_MEAN,
         note="Cholecalciferol or ergocalciferol; calcitriol and calcifediol are not counted here.",
     ),
     _care("probiotic", "Probiotic"),
@@ -90,12 +99,13 @@ ENTRIES: tuple[Variable, ...] = (
         name="denosumab_days_since",
         label="Days since the last denosumab dose",
         pathway="care",
+        origin=RECORDED,
         unit="d",
         units=DAYS,
         low=0.0,
         high=10000.0,
         treatment=True,
-        window="last dose before time zero",
+        window=Window("last dose before time zero"),
         note="Computed from the date of the last dose; bone is lost fast when a dose is missed. "
         "Never given: leave empty and set `denosumab` to 0.",
     ),
@@ -106,7 +116,7 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="care",
         kind="flag",
         treatment=True,
-        window="in the 3 days before the sample",
+        window=Window("in the 3 days before the sample"),
         note="Disturbs streptavidin-biotin immunoassays in either direction: warned about.",
     ),
 )

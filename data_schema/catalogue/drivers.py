@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from data_schema.catalogue.origins import RECORDED
 from data_schema.catalogue.unit_tables import DAYS, MG_PER_DAY
 from data_schema.variables import Code, Variable
+from data_schema.windows import AT_TIME_ZERO, Since, Window
 
 __all__ = ["ENTRIES"]
 
-_STAY = "from ICU admission to time zero"
+_STAY = Window("from ICU admission to time zero", Since.ADMISSION)
 _UNKNOWN = "An absent entry is unknown, not no."
 
 ENTRIES: tuple[Variable, ...] = (
@@ -15,6 +19,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="immobilisation_days",
         label="Immobilisation",
         pathway="drivers",
+        origin=RECORDED,
         unit="d",
         units=DAYS,
         low=0.0,
@@ -25,6 +30,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="restraint_days",
         label="Physical restraint",
         pathway="drivers",
+        origin=RECORDED,
         unit="d",
         units=DAYS,
         low=0.0,
@@ -36,12 +42,14 @@ ENTRIES: tuple[Variable, ...] = (
         name="vent_days",
         label="Mechanical ventilation, days",
         pathway="drivers",
+        origin=RECORDED,
         unit="d",
         units=DAYS,
         # The code counts each partial day as one calendar day, which hours over 24 does not.
         codes=(Code("74201-5", "Days on ventilator", units=("d",)),),
         low=0.0,
         high=2000.0,
+        synonyms=("ventilation days", "days ventilated"),
         treatment=True,
         window=_STAY,
         note="LOINC 74201-5 counts calendar days; hours are accepted for the variable only.",
@@ -51,8 +59,9 @@ ENTRIES: tuple[Variable, ...] = (
         label="Mechanical ventilation",
         pathway="drivers",
         kind="flag",
+        synonyms=("ventilated", "mv", "mech vent"),
         treatment=True,
-        window="at time zero",
+        window=AT_TIME_ZERO,
         note=_UNKNOWN,
     ),
     Variable(
@@ -60,6 +69,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Corticosteroid",
         pathway="drivers",
         kind="flag",
+        synonyms=("steroid", "steroids", "corticosteroids", "prednisone"),
         treatment=True,
         window=_STAY,
         note=_UNKNOWN,
@@ -68,12 +78,13 @@ ENTRIES: tuple[Variable, ...] = (
         name="corticosteroid_dose",
         label="Corticosteroid dose (prednisolone equivalent)",
         pathway="drivers",
+        origin=RECORDED,
         unit="mg/d",
         units=MG_PER_DAY,
         low=0.0,
         high=5000.0,
         treatment=True,
-        window=f"mean {_STAY}",
+        window=Window("mean from ICU admission to time zero", Since.ADMISSION),
         note="Prednisolone equivalents: hydrocortisone over 4, methylprednisolone times 1.25, "
         "dexamethasone times 6.7.",
     ),
@@ -81,20 +92,22 @@ ENTRIES: tuple[Variable, ...] = (
         name="corticosteroid_days",
         label="Corticosteroid, days",
         pathway="drivers",
+        origin=RECORDED,
         unit="d",
         units=DAYS,
         low=0.0,
         high=20000.0,
         treatment=True,
-        window="before time zero, the current course",
+        window=Window("before time zero, the current course"),
     ),
     Variable(
         name="catecholamines",
         label="Catecholamines",
         pathway="drivers",
         kind="flag",
+        synonyms=("vasopressor", "vasopressors"),
         treatment=True,
-        window="in the 24 h before time zero",
+        window=Window("in the 24 h before time zero", timedelta(hours=24)),
         note=_UNKNOWN,
     ),
     Variable(
@@ -138,7 +151,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Malnutrition",
         pathway="drivers",
         kind="flag",
-        window="at ICU admission",
+        window=Window("at ICU admission"),
         note="State the definition (GLIM, SGA or another) in the model card.",
     ),
 )

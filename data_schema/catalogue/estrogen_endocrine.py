@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from data_schema.catalogue.origins import LABORATORY
 from data_schema.catalogue.unit_tables import NG_PER_ML, PG_PER_ML
-from data_schema.variables import Code, Reference, Variable
+from data_schema.variables import Code, Origin, Reference, Variable
+from data_schema.windows import Window
 
 __all__ = ["ENTRIES"]
 
@@ -16,6 +20,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="estradiol",
         label="Estradiol (E2)",
         pathway="estrogen_endocrine",
+        origin=Origin("sample", of_bone=True, caveats=("exogenous_hormones", "biotin")),
         unit="pg/mL",
         # Molecular weight 272.382: 1 pg/mL is 3.6713 pmol/L.
         units={
@@ -73,6 +78,9 @@ ENTRIES: tuple[Variable, ...] = (
             ),
         ),
         detection_limit=9.99,
+        synonyms=("e2", "oestradiol", "17-beta-estradiol", "estradiol 17b"),
+        caution="For estradiol, higher values accompany death in acute illness, lower values "
+        "accompany bone loss over years.",
         note="Higher values accompany death in acute illness, lower values accompany bone loss "
         "over years: never constrained. At least a quarter of critically ill patients lie at the "
         "immunoassay's floor of 9.99 pg/mL; LC-MS/MS quantifies from 8 pmol/L (2.2 pg/mL).",
@@ -83,13 +91,14 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="estrogen_endocrine",
         kind="flag",
         treatment=True,
-        window="in the 3 months before time zero",
+        window=Window("in the 3 months before time zero", timedelta(days=93)),
         note="Estradiol, testosterone and SHBG do not mean the same under them: warned about.",
     ),
     Variable(
         name="testosterone",
         label="Testosterone, total",
         pathway="estrogen_endocrine",
+        origin=Origin("sample", of_bone=False, caveats=("exogenous_hormones", "biotin")),
         unit="ng/dL",
         # Molecular weight 288.431.
         units={"ng/dL": 1.0, "ng/mL": 100.0, "ug/L": 100.0, "nmol/L": 28.8431},
@@ -107,11 +116,13 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.5,
         high=10000.0,
+        synonyms=("testosterone", "total testosterone"),
     ),
     Variable(
         name="shbg",
         label="SHBG (sex hormone binding globulin)",
         pathway="estrogen_endocrine",
+        origin=Origin("sample", of_bone=False, caveats=("exogenous_hormones", "biotin")),
         unit="nmol/L",
         units={"nmol/L": 1.0},
         codes=(Code("13967-5", "Sex hormone binding globulin [Moles/volume] in Serum or Plasma"),),
@@ -122,21 +133,25 @@ ENTRIES: tuple[Variable, ...] = (
         name="igf1",
         label="IGF-1",
         pathway="estrogen_endocrine",
+        origin=LABORATORY,
         unit="ng/mL",
         units=NG_PER_ML,
         codes=(Code("2484-4", "Insulin-like growth factor-I [Mass/volume] in Serum or Plasma"),),
         low=1.0,
         high=3000.0,
+        synonyms=("igf-i", "insulin-like growth factor 1"),
         note="Falls with age: compare within age.",
     ),
     Variable(
         name="tgf_beta1",
         label="TGF-beta 1",
         pathway="estrogen_endocrine",
+        origin=LABORATORY,
         unit="ng/mL",
         units={**NG_PER_ML, "pg/mL": 0.001},
         low=0.01,
         high=1000.0,
+        synonyms=("tgf-beta", "tgfb", "tgfb1", "tgf-b1"),
         note="Platelets release it on clotting: serum exceeds platelet-poor plasma many times; "
         "state the specimen.",
     ),
@@ -144,6 +159,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="cortisol",
         label="Cortisol, total",
         pathway="estrogen_endocrine",
+        origin=LABORATORY,
         unit="ug/dL",
         # Molecular weight 362.46.
         units={"ug/dL": 1.0, "ng/mL": 0.1, "ug/L": 0.1, "nmol/L": 0.036246},
@@ -157,6 +173,7 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.1,
         high=500.0,
+        synonyms=("cortisol", "total cortisol"),
         note="Hydrocortisone and prednisolone cross-react in immunoassays.",
     ),
 )

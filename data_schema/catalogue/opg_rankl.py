@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from data_schema.catalogue.origins import BONE_LABORATORY, LABORATORY
 from data_schema.catalogue.unit_tables import PG_PER_ML, PMOL_PER_L, RATIO
-from data_schema.variables import Reference, Variable
+from data_schema.variables import AssayWords, Origin, Reference, Variable
+from data_schema.windows import Since, Window
 
 __all__ = ["ENTRIES"]
 
 _DONORS = "300 blood donors, Scand J Clin Lab Invest 2007;67:821, doi:10.1080/00365510701432509"
+_WHICH_RANKL = "free and total RANKL are two variables: which?"
+_RANKL = ("rankl", "srankl", "trance")
 
 ENTRIES: tuple[Variable, ...] = (
     Variable(
         name="rankl_free",
         label="RANKL, free (soluble), molar",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pmol/L",
         units={**PMOL_PER_L, "fmol/mL": 1.0},
         low=0.0,
         high=500.0,
         detection_limit=0.01,
+        assay_words=AssayWords(own="free", other="total"),
+        synonyms=(*_RANKL, "free rankl", "rankl free", "free srankl"),
+        ambiguity=_WHICH_RANKL,
         note="Never total RANKL, which is about 1,000 times higher. The review implies activation "
         "in critical illness; measured free RANKL was undetectable or low there.",
     ),
@@ -26,43 +34,58 @@ ENTRIES: tuple[Variable, ...] = (
         name="rankl_free_mass",
         label="RANKL, free (soluble), mass",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units=PG_PER_ML,
         low=0.0,
         high=10000.0,
+        assay_words=AssayWords(own="free", other="total"),
+        synonyms=(*_RANKL, "free rankl", "rankl free", "free srankl"),
+        ambiguity=_WHICH_RANKL,
         note="Mass and molar kits use different calibrators: never converted to `rankl_free`.",
     ),
     Variable(
         name="rankl_total",
         label="RANKL, total (free and bound to OPG), molar",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pmol/L",
         units={**PMOL_PER_L, "nmol/L": 1000.0},
         low=0.1,
         high=1000000.0,
+        typical_median=(30.0, 30000.0),
         references=(Reference(None, 40200.0, f"95th percentile, {_DONORS}"),),
+        assay_words=AssayWords(own="total", other="free"),
+        synonyms=(*_RANKL, "total rankl", "rankl total", "total srankl"),
+        ambiguity=_WHICH_RANKL,
         note="Never free RANKL. Extremely skewed: median 660 pmol/L in blood donors.",
     ),
     Variable(
         name="rankl_total_mass",
         label="RANKL, total (free and bound to OPG), mass",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units=PG_PER_ML,
         low=0.1,
         high=10000000.0,
+        assay_words=AssayWords(own="total", other="free"),
+        synonyms=(*_RANKL, "total rankl", "rankl total", "total srankl"),
+        ambiguity=_WHICH_RANKL,
         note="Mass and molar kits use different calibrators: never converted to `rankl_total`.",
     ),
     Variable(
         name="opg",
         label="Osteoprotegerin, molar",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pmol/L",
         units=PMOL_PER_L,
         low=0.05,
         high=500.0,
         references=(Reference(None, 4.2, f"95th percentile, {_DONORS}"),),
         detection_limit=0.1,
+        synonyms=("opg", "osteoprotegerin"),
         note="About 3 times the reference at ICU admission. Kits in pg/mL differ by calibrator "
         "(monomer or dimer): use `opg_mass`, never converted.",
     ),
@@ -70,21 +93,25 @@ ENTRIES: tuple[Variable, ...] = (
         name="opg_mass",
         label="Osteoprotegerin, mass",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units=PG_PER_ML,
         low=1.0,
         high=50000.0,
+        synonyms=("opg", "osteoprotegerin"),
         note="Kits differ by calibrator (monomer or dimer): never converted to `opg`.",
     ),
     Variable(
         name="rankl_opg_ratio",
         label="RANKL/OPG ratio",
         pathway="opg_rankl",
+        origin=Origin("derived", of_bone=True, caveats=()),
         unit="1",
         units=RATIO,
         low=0.0,
         high=10000.0,
-        window="derived from values at time zero",
+        synonyms=("rankl/opg",),
+        window=Window("derived from values at time zero", Since.STAY),
         note="Free RANKL over OPG, both molar. Its direction in critical illness is not settled: "
         "one small septic-shock study found it raised, larger ones found low RANKL and high OPG.",
     ),
@@ -92,15 +119,18 @@ ENTRIES: tuple[Variable, ...] = (
         name="mcsf",
         label="M-CSF (CSF-1)",
         pathway="opg_rankl",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=0.0,
         high=1000000.0,
+        synonyms=("m-csf", "csf-1"),
     ),
     Variable(
         name="trail",
         label="TRAIL, soluble",
         pathway="opg_rankl",
+        origin=LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=0.0,

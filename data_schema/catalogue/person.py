@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from data_schema.catalogue.origins import DERIVED, RECORDED, SCORED
 from data_schema.catalogue.unit_tables import COUNT, SCORE
 from data_schema.variables import Code, Variable
+from data_schema.windows import AT_TIME_ZERO, Window
 
 __all__ = ["ENTRIES"]
 
-_HISTORY = "known before the acute illness"
+_HISTORY = Window("known before the acute illness")
 
 ENTRIES: tuple[Variable, ...] = (
     Variable(
         name="age",
         label="Age",
         pathway="person",
+        origin=RECORDED,
         unit="a",
         units={"a": 1.0, "mo": 1 / 12},
         codes=(Code("30525-0", "Age"),),
         low=0.0,
         high=120.0,
+        typical_median=(18.0, 100.0),
         direction={"mortality": 1, "fracture": 1},
-        window="at time zero",
+        synonyms=("age years", "age at admission", "alter"),
+        window=AT_TIME_ZERO,
         note="Computed from the date of birth where that is known. Under 18 is refused by every "
         "model.",
     ),
@@ -31,7 +36,8 @@ ENTRIES: tuple[Variable, ...] = (
         kind="category",
         categories=("female", "male"),
         codes=(Code("46098-0", "Sex"),),
-        window="at time zero",
+        synonyms=("gender", "geschlecht"),
+        window=AT_TIME_ZERO,
         note="Other or unknown is missing, and then no sex-specific reference is used.",
     ),
     Variable(
@@ -40,7 +46,8 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="person",
         kind="category",
         categories=("pre", "peri", "post", "unknown", "not_applicable"),
-        window="before the acute illness",
+        synonyms=("menopause", "menopausal"),
+        window=Window("before the acute illness"),
         note="Never inferred from age.",
     ),
     Variable(
@@ -48,44 +55,54 @@ ENTRIES: tuple[Variable, ...] = (
         label="Pregnant",
         pathway="person",
         kind="flag",
-        window="at time zero",
+        synonyms=("pregnancy",),
+        window=AT_TIME_ZERO,
         note="Refused by every model.",
     ),
     Variable(
         name="bmi",
         label="Body mass index",
         pathway="person",
+        origin=DERIVED,
         unit="kg/m2",
         units={"kg/m2": 1.0},
         codes=(Code("39156-5", "Body mass index (BMI) [Ratio]"),),
         low=5.0,
         high=150.0,
+        synonyms=("body mass index",),
     ),
     Variable(
         name="weight",
         label="Body weight",
         pathway="person",
+        origin=RECORDED,
         unit="kg",
         units={"kg": 1.0, "g": 0.001, "[lb_av]": 0.45359237},
         codes=(Code("29463-7", "Body weight"),),
         low=15.0,
         high=600.0,
+        synonyms=("body weight", "wt", "gewicht"),
+        typical_median=(35.0, 125.0),
     ),
     Variable(
         name="height",
         label="Body height",
         pathway="person",
+        origin=RECORDED,
         unit="cm",
         units={"cm": 1.0, "m": 100.0, "[in_i]": 2.54},
         codes=(Code("8302-2", "Body height"),),
         low=50.0,
         high=275.0,
+        synonyms=("body height", "ht", "stature"),
+        typical_median=(140.0, 200.0),
     ),
     Variable(
         name="ckd",
         label="Chronic kidney disease",
         pathway="person",
         kind="flag",
+        synonyms=("chronic kidney disease",),
         window=_HISTORY,
     ),
     Variable(
@@ -100,6 +117,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Diabetes",
         pathway="person",
         kind="flag",
+        synonyms=("dm", "diabetes mellitus"),
         window=_HISTORY,
     ),
     Variable(
@@ -129,6 +147,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Current smoking",
         pathway="person",
         kind="flag",
+        synonyms=("smoker", "smoke", "current smoker"),
         window=_HISTORY,
     ),
     Variable(
@@ -142,33 +161,38 @@ ENTRIES: tuple[Variable, ...] = (
         name="falls",
         label="Falls in the past year",
         pathway="person",
+        origin=RECORDED,
         unit="1",
         units=COUNT,
         low=0.0,
         high=1000.0,
-        window="the year before the acute illness",
+        window=Window("the year before the acute illness"),
     ),
     Variable(
         name="parental_hip_fracture",
         label="Hip fracture of a parent",
         pathway="person",
         kind="flag",
+        synonyms=("momfrac", "mother hip fracture", "parental fracture"),
         window=_HISTORY,
     ),
     Variable(
         name="comorbidity_index",
         label="Charlson comorbidity index",
         pathway="person",
+        origin=SCORED,
         unit="{score}",
         units=SCORE,
         low=0.0,
         high=40.0,
+        synonyms=("charlson", "cci"),
         window=_HISTORY,
     ),
     Variable(
         name="comorbidities",
         label="Number of comorbidities",
         pathway="person",
+        origin=RECORDED,
         unit="1",
         units=COUNT,
         low=0.0,
@@ -180,6 +204,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="education_years",
         label="Years of education",
         pathway="person",
+        origin=RECORDED,
         unit="a",
         units={"a": 1.0},
         low=0.0,
@@ -192,6 +217,6 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="person",
         kind="category",
         categories=("medical", "elective_surgery", "emergency_surgery"),
-        window="at ICU admission",
+        window=Window("at ICU admission"),
     ),
 )

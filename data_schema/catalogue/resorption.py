@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from data_schema.catalogue.origins import BONE_IMMUNOASSAY, RECORDED, RETAINED_IMMUNOASSAY
 from data_schema.catalogue.unit_tables import (
     ENZYME,
     NMOL_PER_L,
     NMOL_PER_MMOL_CREATININE,
     RATIO,
 )
-from data_schema.variables import Code, Reference, Variable
+from data_schema.variables import Code, Origin, Reference, Variable
+from data_schema.windows import Since, Window
 
 __all__ = ["ENTRIES"]
 
@@ -23,6 +25,9 @@ ENTRIES: tuple[Variable, ...] = (
         name="ctx_s",
         label="CTX-I (beta-CrossLaps), serum",
         pathway="resorption",
+        origin=Origin(
+            "sample", of_bone=True, caveats=("renal_retention", "biotin", "ctx_not_fasting_morning")
+        ),
         unit="pg/mL",
         units={"pg/mL": 1.0, "ng/L": 1.0, "ng/mL": 1000.0, "ug/L": 1000.0},
         codes=(
@@ -30,6 +35,7 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=5.0,
         high=20000.0,
+        typical_median=(60.0, 6000.0),
         references=(
             Reference(111.0, 791.0, f"Elecsys, {_BONE_2012}", sex="female", menopause="pre"),
             Reference(112.0, 1018.0, f"Elecsys, {_CAMARGO}", sex="female", menopause="post"),
@@ -37,7 +43,7 @@ ENTRIES: tuple[Variable, ...] = (
             Reference(120.0, 830.0, f"men 25-29 y, {_SHIP}", sex="male", age_to=69),
         ),
         detection_limit=10.0,
-        renal_retention=True,
+        synonyms=("ctx", "ctx-i", "s-ctx", "beta-ctx", "b-ctx", "crosslaps", "beta-crosslaps"),
         note="Laboratories print ng/mL or pg/mL, a factor of 1,000 apart. Food and the hour of day "
         "change it: sample in the morning, fasting. The review states 4 to 8 times the reference "
         "within 24 h of ICU admission; later series saw about 6 times in prolonged critical "
@@ -47,6 +53,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="ntx_s",
         label="NTX-I, serum",
         pathway="resorption",
+        origin=RETAINED_IMMUNOASSAY,
         unit="nmol/L",
         units=NMOL_PER_L,
         aliases={"nmol BCE/L": "nmol/L", "nM BCE": "nmol/L"},
@@ -55,13 +62,14 @@ ENTRIES: tuple[Variable, ...] = (
         high=2000.0,
         detection_limit=3.0,
         specimen="serum",
-        renal_retention=True,
+        synonyms=("ntx", "ntx-i"),
         note="Bone collagen equivalents (nmol BCE/L); no conversion to mass exists.",
     ),
     Variable(
         name="ntx_u_cr",
         label="NTX-I/creatinine, urine",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="nmol/mmol{creat}",
         units=NMOL_PER_MMOL_CREATININE,
         aliases={
@@ -80,12 +88,14 @@ ENTRIES: tuple[Variable, ...] = (
         high=5000.0,
         references=(Reference(12.3, 59.7, _BONE_2012, sex="female", menopause="pre"),),
         specimen="urine",
+        synonyms=("ntx", "ntx-i", "urinary ntx", "u-ntx", "ntx/cr", "ntx/creatinine", "ntx/crea"),
         note="Bone collagen equivalents per creatinine; no conversion to mass exists.",
     ),
     Variable(
         name="ntx_u",
         label="NTX-I, urine, uncorrected",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="nmol/L",
         units={**NMOL_PER_L, "nmol/mL": 1000.0},
         aliases={"nmol BCE/L": "nmol/L", "nM BCE": "nmol/L"},
@@ -93,12 +103,14 @@ ENTRIES: tuple[Variable, ...] = (
         low=1.0,
         high=50000.0,
         specimen="urine",
+        synonyms=("ntx", "ntx-i", "urinary ntx", "u-ntx"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
     Variable(
         name="pyd_u_cr",
         label="Pyridinoline/creatinine, urine",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="nmol/mmol{creat}",
         units=NMOL_PER_MMOL_CREATININE,
         codes=(
@@ -114,6 +126,7 @@ ENTRIES: tuple[Variable, ...] = (
         high=5000.0,
         references=(Reference(16.0, 37.0, f"women, {_BACKGROUND}", sex="female"),),
         specimen="urine",
+        synonyms=("pyd", "pyridinoline"),
         note="The free fraction (LOINC 48987-2) is another quantity than the total; it is taken "
         "only when the assay is stated, and never converted.",
     ),
@@ -121,18 +134,21 @@ ENTRIES: tuple[Variable, ...] = (
         name="pyd_u",
         label="Pyridinoline, urine, uncorrected",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="nmol/L",
         units=NMOL_PER_L,
         codes=(Code("34367-3", "Pyridinoline [Moles/volume] in Urine"),),
         low=1.0,
         high=50000.0,
         specimen="urine",
+        synonyms=("pyd", "pyridinoline"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
     Variable(
         name="dpd_u_cr",
         label="Deoxypyridinoline/creatinine, urine",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="nmol/mmol{creat}",
         units=NMOL_PER_MMOL_CREATININE,
         codes=(
@@ -151,6 +167,7 @@ ENTRIES: tuple[Variable, ...] = (
             Reference(2.3, 5.4, f"men, {_BACKGROUND}", sex="male"),
         ),
         specimen="urine",
+        synonyms=("dpd", "deoxypyridinoline"),
         note="The free fraction (LOINC 13881-8) is another quantity than the total; it is taken "
         "only when the assay is stated, and never converted.",
     ),
@@ -158,6 +175,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="dpd_u",
         label="Deoxypyridinoline, urine, uncorrected",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="nmol/L",
         units=NMOL_PER_L,
         codes=(Code("27424-1", "Deoxypyridinoline [Moles/volume] in Urine"),),
@@ -165,12 +183,14 @@ ENTRIES: tuple[Variable, ...] = (
         high=20000.0,
         detection_limit=1.0,
         specimen="urine",
+        synonyms=("dpd", "deoxypyridinoline"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
     Variable(
         name="hyp_u_cr",
         label="Hydroxyproline/creatinine, urine",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="mmol/mol{creat}",
         # mg/g: molecular weight of creatinine over that of hydroxyproline, 113.1179 / 131.1299.
         units={"mmol/mol{creat}": 1.0, "umol/mmol{creat}": 1.0, "mg/g{creat}": 0.862641},
@@ -189,12 +209,14 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.1,
         high=2000.0,
         specimen="urine",
+        synonyms=("hydroxyproline", "hyp"),
         note="Not specific to bone: diet and other collagen contribute.",
     ),
     Variable(
         name="hyp_u",
         label="Hydroxyproline, urine, uncorrected",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="umol/L",
         # Molecular weight 131.1299.
         units={"umol/L": 1.0, "mg/L": 7.62603, "mg/dL": 76.2603},
@@ -202,12 +224,14 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.1,
         high=20000.0,
         specimen="urine",
+        synonyms=("hydroxyproline", "hyp"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
     Variable(
         name="hyp_u_24h",
         label="Hydroxyproline, 24 h urine",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="mg/(24.h)",
         units={"mg/(24.h)": 1.0},
         codes=(Code("2447-1", "Hydroxyproline [Mass/time] in 24 hour Urine"),),
@@ -215,18 +239,21 @@ ENTRIES: tuple[Variable, ...] = (
         high=2000.0,
         references=(Reference(10.0, 40.0, _BACKGROUND),),
         specimen="urine",
+        synonyms=("hydroxyproline", "hyp"),
         note="Written mg/(24.h): without the brackets UCUM reads mg times hours over 24.",
     ),
     Variable(
         name="trap5b",
         label="TRAP 5b, serum",
         pathway="resorption",
+        origin=BONE_IMMUNOASSAY,
         unit="U/L",
         units=ENZYME,
         low=0.05,
         high=200.0,
         references=(Reference(1.0, 4.0, f"depends on the method, {_BACKGROUND}"),),
         detection_limit=0.5,
+        synonyms=("trap5b", "trap-5b", "tracp5b", "tracp-5b", "trap", "tracp"),
         note="The osteoclast's isoform; less dependent on the kidney than CTX. Total TRAP "
         "(`trap_total`) is not equivalent.",
     ),
@@ -234,6 +261,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="trap_total",
         label="TRAP, total, serum",
         pathway="resorption",
+        origin=Origin("sample", of_bone=False, caveats=("biotin",)),
         unit="U/L",
         units=ENZYME,
         codes=(
@@ -244,17 +272,19 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.05,
         high=500.0,
+        synonyms=("trap", "tracp"),
         note="Isoforms 5a and 5b together: not TRAP 5b.",
     ),
     Variable(
         name="uncoupling_index",
         label="Uncoupling index (resorption over formation)",
         pathway="resorption",
+        origin=Origin("derived", of_bone=True, caveats=("biotin",)),
         unit="1",
         units=RATIO,
         low=0.0,
         high=1000.0,
-        window="derived from values at time zero",
+        window=Window("derived from values at time zero", Since.STAY),
         note="A resorption marker over a formation marker, each as a multiple of its upper "
         "reference limit. The review states that formation is disproportionately inhibited; at ICU "
         "admission collagen propeptides were high, BSAP normal and osteocalcin low, so the index "
@@ -265,18 +295,19 @@ ENTRIES: tuple[Variable, ...] = (
         label="Bone markers sampled fasting",
         pathway="resorption",
         kind="flag",
-        window="at the bone-marker sample",
+        window=Window("at the bone-marker sample"),
         note="CTX falls after food: a sample that is not fasting is warned about.",
     ),
     Variable(
         name="sampling_hour",
         label="Clock hour of the bone-marker sample",
         pathway="resorption",
+        origin=RECORDED,
         unit="h",
         units={"h": 1.0},
         low=0.0,
         high=24.0,
-        window="at the bone-marker sample",
+        window=Window("at the bone-marker sample"),
         note="Local time, 0 to 24. CTX is lower in the afternoon: such a sample is warned about.",
     ),
 )

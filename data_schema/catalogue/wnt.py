@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data_schema.catalogue.origins import BONE_LABORATORY
 from data_schema.catalogue.unit_tables import PG_PER_ML, PMOL_PER_L
 from data_schema.variables import Reference, Variable
 
@@ -17,11 +18,13 @@ ENTRIES: tuple[Variable, ...] = (
         name="sclerostin",
         label="Sclerostin, molar",
         pathway="wnt",
+        origin=BONE_LABORATORY,
         unit="pmol/L",
         units=PMOL_PER_L,
         low=0.5,
         high=5000.0,
         detection_limit=3.0,
+        synonyms=("sclerostin", "sost"),
         note=f"{_KITS} Raised in critical illness with severity and renal failure; not a predictor "
         "of death (Koch, J Crit Care 2017). Values in pg/mL are `sclerostin_mass`.",
     ),
@@ -29,38 +32,47 @@ ENTRIES: tuple[Variable, ...] = (
         name="sclerostin_mass",
         label="Sclerostin, mass",
         pathway="wnt",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=1.0,
         high=200000.0,
+        synonyms=("sclerostin", "sost"),
+        typical_median=(5.0, 5000.0),
         note=f"{_KITS} Never converted to `sclerostin`: the calibrator's mass is the kit's own.",
     ),
     Variable(
         name="dkk1",
         label="DKK1 (Dickkopf-1), molar",
         pathway="wnt",
+        origin=BONE_LABORATORY,
         unit="pmol/L",
         units=PMOL_PER_L,
         low=0.1,
         high=5000.0,
         references=(Reference(20.0, 50.0, "depends on the kit, background, unverified"),),
         detection_limit=1.0,
+        synonyms=("dkk1", "dkk-1", "dickkopf-1"),
         note="Values in pg/mL are `dkk1_mass`.",
     ),
     Variable(
         name="dkk1_mass",
         label="DKK1 (Dickkopf-1), mass",
         pathway="wnt",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=1.0,
         high=200000.0,
+        synonyms=("dkk1", "dkk-1", "dickkopf-1"),
+        typical_median=(100.0, 20000.0),
         note="Never converted to `dkk1`: the calibrator's mass is the kit's own.",
     ),
     Variable(
         name="wif1",
         label="WIF1 (Wnt inhibitory factor 1)",
         pathway="wnt",
+        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=0.0,

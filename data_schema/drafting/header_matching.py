@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.drafting.header_words import AMBIGUOUS, SYNONYMS
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import Variable
 
@@ -94,7 +93,7 @@ def match_header(header: str) -> HeaderMatch | None:
         variables, suffix = _candidates(words)
         if not variables:
             continue
-        why = AMBIGUOUS.get(frozenset(variables), "")
+        why = _ambiguity(variables)
         if not unit:
             return refused or HeaderMatch(variables, suffix, "", False, why)
         accepting = tuple(v for v in variables if v == "" or _accepts(v, unit))
@@ -159,12 +158,24 @@ def _candidates(words: str) -> tuple[tuple[str, ...], str]:
     return found, suffixes[0] if len(suffixes) == 1 else ""
 
 
+def _ambiguity(names: Sequence[str]) -> str:
+    """Return what must be known to choose, if the names are all those that it concerns."""
+    texts = {VARIABLES[name].ambiguity for name in names if name}
+    if len(names) == 1 or len(texts) > 1:
+        return ""
+    (text,) = texts
+    concerned = {name for name, variable in VARIABLES.items() if variable.ambiguity == text}
+    return text if concerned == {*names} - {""} else ""
+
+
 def _index() -> Mapping[str, tuple[str, ...]]:
-    """Return squashed words -> the variables they may mean."""
+    """Return squashed words -> the variables they may mean; "" is what the catalogue has not."""
     found: dict[str, list[str]] = defaultdict(list)
-    for variables, phrases in SYNONYMS.items():
-        for phrase in phrases:
-            found[squashed(phrase)] += variables
+    for name, variable in VARIABLES.items():
+        for phrase in variable.synonyms:
+            found[squashed(phrase)].append(name)
+        for phrase in variable.near_synonyms:
+            found[squashed(phrase)] += [name, ""]
     for name, variable in VARIABLES.items():
         short = re.sub(r"\(.*?\)", "", variable.label)
         for phrase in {squashed(name), squashed(variable.label), squashed(short)}:

@@ -23,7 +23,6 @@ from data_schema.fhir.resources import (
     text,
 )
 from data_schema.measurements import Measurement
-from data_schema.windows import window_start
 
 __all__ = ["COMFORT_CARE", "MEDICATIONS", "history", "is_comfort_care"]
 
@@ -172,7 +171,7 @@ def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) ->
         return
     stated = [code for system, code in codings(_drug(resource)) if system == _ATC]
     for name, beginnings in MEDICATIONS.items():
-        first = window_start(VARIABLES[name], icu_start=icu_start, time_zero=time_zero)
+        first = VARIABLES[name].window.start(icu_start=icu_start, time_zero=time_zero)
         if moment >= (first or icu_start) and any(code.startswith(beginnings) for code in stated):
             yield name
 

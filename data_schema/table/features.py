@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -53,16 +52,6 @@ _MUST: Mapping[str, str] = {
     "mapping file.",
 }
 """Rule -> what must be, after the feature's name."""
-
-# Variable -> what the name of its assay may say, and what only another variable's assay says.
-_ASSAY_WORDS: Mapping[str, tuple[str, str]] = {
-    "fgf23_c": (r"c.?term", "intact"),
-    "fgf23_i": ("intact", r"c.?term"),
-    "rankl_free": ("free", "total"),
-    "rankl_free_mass": ("free", "total"),
-    "rankl_total": ("total", "free"),
-    "rankl_total_mass": ("total", "free"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +138,8 @@ def _assay_problems(
         stated |= {*cell_texts(table[source.assay_column]).dropna().unique()}
     assays = {str(assay).casefold() for assay in stated if assay}
     findings = []
-    own, other = _ASSAY_WORDS.get(variable.name, ("", "$^"))
-    if any(re.search(other, assay) and not re.search(own, assay) for assay in assays):
+    words = variable.assay_words
+    if words is not None and any(words.names_another(assay) for assay in assays):
         findings.append(_finding("assay", feature, units.measured, rows))
     if source.specimen and variable.specimen not in source.specimen.casefold():
         told = variable.specimen

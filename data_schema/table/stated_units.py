@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_schema.catalogue.typical_medians import TYPICAL_MEDIANS
 from data_schema.errors import Finding
 from data_schema.mapping.file import ColumnMapping, Period
 from data_schema.table.plan import FeatureSource
@@ -236,7 +235,7 @@ def fitting_units(
 
 def _is_untypical(variable: Variable, values: NDArray[np.float64]) -> bool:
     """Return whether no cohort has this median; too few values, or no figure, and it may."""
-    if variable.name not in TYPICAL_MEDIANS or len(values) < _MEDIAN_OF:
+    if variable.typical_median is None or len(values) < _MEDIAN_OF:
         return False
-    low, high = TYPICAL_MEDIANS[variable.name]
+    low, high = variable.typical_median
     return not low <= float(np.median(values)) <= high

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.variables import Caveat
 
 __all__ = ["SPECIAL_CASES", "SpecialCase"]
 
@@ -32,11 +33,12 @@ class SpecialCase:
         }
 
 
-_RETAINED = tuple(name for name, v in VARIABLES.items() if v.renal_retention)
-_HORMONES = ("estradiol", "testosterone", "shbg")
-_BONE_MARKERS = tuple(
-    name for name, v in VARIABLES.items() if v.pathway in {"resorption", "formation"} and v.codes
-)
+def _concerned(code: Caveat) -> tuple[str, ...]:
+    """Return the variables of the catalogue that a warning concerns."""
+    return tuple(
+        name for name, v in VARIABLES.items() if v.origin is not None and code in v.origin.caveats
+    )
+
 
 SPECIAL_CASES = (
     SpecialCase(
@@ -48,24 +50,24 @@ SPECIAL_CASES = (
         "renal_retention",
         "The kidney retains these markers: high values may mean kidney failure, not bone turnover.",
         (("rrt", 1, 1), ("aki_stage", 1, 3)),
-        _RETAINED,
+        _concerned("renal_retention"),
     ),
     SpecialCase(
         "exogenous_hormones",
         "Hormone treatment changes these values.",
         (("exogenous_hormones", 1, 1),),
-        _HORMONES,
+        _concerned("exogenous_hormones"),
     ),
     SpecialCase(
         "biotin",
         "Biotin disturbs many immunoassays of these markers.",
         (("biotin", 1, 1),),
-        tuple(dict.fromkeys((*_RETAINED, *_HORMONES, *_BONE_MARKERS, "pth"))),
+        _concerned("biotin"),
     ),
     SpecialCase(
         "ctx_not_fasting_morning",
         "CTX was not sampled fasting in the morning: it reads lower.",
         (("fasting", 0, 0), ("sampling_hour", 12, 24)),
-        ("ctx_s",),
+        _concerned("ctx_not_fasting_morning"),
     ),
 )

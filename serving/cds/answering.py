@@ -20,7 +20,6 @@ from data_schema.fhir.observations import FhirRecord, SentObservation, read_reco
 from data_schema.fhir.resources import Entry, FhirBroken
 from data_schema.measurements import canonical_measurement
 from data_schema.variables import base_name
-from data_schema.windows import window_start
 from serving.audit.record import AuditEvent, canonical
 from serving.cds.cards import card, says_enough
 from serving.cds.hook_request import HookRequest
@@ -230,7 +229,7 @@ def _first_moment(one: SentObservation, at: Landmark) -> datetime | None:
     known = VARIABLES.get(base_name(one.measurement.variable or ""))
     if known is None:
         return None
-    return window_start(known, icu_start=at.icu_start, time_zero=at.time_zero)
+    return known.window.start(icu_start=at.icu_start, time_zero=at.time_zero)
 
 
 def _predicted(

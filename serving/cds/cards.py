@@ -182,7 +182,7 @@ def _moved(risk: Risk, model: ServedModel) -> str:
             label=labels[one.variable],
             points=one.points,
             treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
-            estradiol=one.variable == "estradiol",
+            caution=VARIABLES[one.variable].caution if one.variable in VARIABLES else "",
         )
         for one in _shown(risk)
     ]

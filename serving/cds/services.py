@@ -12,7 +12,6 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.fhir.history import COMFORT_CARE, MEDICATIONS
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, LOINC, base_name
-from data_schema.windows import window_length
 from models.wording import NOTICE
 from serving.prediction.served import Served, ServedModel
 
@@ -168,7 +167,7 @@ def templates(service: CdsService, model: ServedModel | None, today: date) -> di
 
 def _since(today: date, lookback: timedelta, variables: Iterable[str]) -> str:
     """Return the first day that any of the variables counts from, for whoever is asked today."""
-    lengths = (window_length(VARIABLES[name]) for name in variables if name in VARIABLES)
+    lengths = (VARIABLES[name].window.length for name in variables if name in VARIABLES)
     back = max([lookback, *(length for length in lengths if length is not None)])
     return (today - back - _MARGIN).isoformat()
 

@@ -372,7 +372,7 @@ def _movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:
             label=labels[one.variable],
             points=one.points,
             treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
-            estradiol=one.variable == "estradiol",
+            caution=VARIABLES[one.variable].caution if one.variable in VARIABLES else "",
         )
         for one in risk.contributions[:_MOVERS]
         if one.measured

@@ -83,4 +83,6 @@ def variables(request: Request) -> Variables:
 
 
 def _described(entry: Variable, models: list[str]) -> VariableEntry:
-    return VariableEntry.model_validate(asdict(entry) | {"models": models})
+    retained = entry.origin is not None and "renal_retention" in entry.origin.caveats
+    stated = {"window": entry.window.words, "renal_retention": retained, "models": models}
+    return VariableEntry.model_validate(asdict(entry) | stated)

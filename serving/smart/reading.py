@@ -18,7 +18,6 @@ from data_schema.fhir.history import MEDICATIONS
 from data_schema.fhir.resources import Entry, FhirBroken, entries_of, listed, text
 from data_schema.fhir.subject import is_about
 from data_schema.variables import LOINC
-from data_schema.windows import window_length
 from serving.http.outbound import Unreachable, get_json
 
 __all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "Fetched", "FhirSource", "fetched"]
@@ -142,7 +141,7 @@ def _own(source: FhirSource, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _since(time_zero: datetime) -> list[tuple[str, str]]:
-    lengths = (window_length(VARIABLES[name]) for name in MEDICATIONS)
+    lengths = (VARIABLES[name].window.length for name in MEDICATIONS)
     longest = max(length.days for length in lengths if length is not None)
     return [("authoredon", f"ge{_day(time_zero, before=longest + 1)}")]
 

@@ -243,7 +243,7 @@ def _movers(risk: RiskAtHorizon) -> list[Mover]:
             label=one.label,
             points=one.points,
             treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
-            estradiol=one.variable == "estradiol",
+            caution=VARIABLES[one.variable].caution if one.variable in VARIABLES else "",
         )
         for one in risk.contributions[:_MOVERS]
         if one.measured

@@ -132,7 +132,8 @@ def _cohort_table(world: World) -> pd.DataFrame:
     }
     columns = {}
     for name in VARIABLES:
-        columns[name] = found[name]
+        # What the causal model does not hold is missing throughout.
+        columns[name] = found.get(name, np.full(len(world), np.nan))
         if f"{name}__below" in below:
             columns[f"{name}__below"] = below[f"{name}__below"]
     ids = {

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
 import pytest
 
-from data_schema.biomarkers import VARIABLES, by_code, reference_interval, variable
+from data_schema.biomarkers import (
+    VARIABLES,
+    by_code,
+    is_bone_marker,
+    is_laboratory_test,
+    reference_interval,
+    variable,
+)
 from data_schema.errors import UsageError
 from data_schema.outcomes import OUTCOMES
 from data_schema.units import in_range
-from data_schema.variables import LOCAL_SYSTEM, LOINC, PATHWAYS, base_name
+from data_schema.variables import LOCAL_SYSTEM, LOINC, PATHWAYS, Variable, base_name
 
 # The table "Everything the review names has a row until it works" of product.md, row by row.
 PROMISED = {
@@ -45,6 +53,7 @@ BELOW_ZERO_IS_PLAUSIBLE = {"t_fn", "t_hip", "t_ls", "l1_hu"}
 
 EVERY = tuple(VARIABLES.values())
 NUMBERS = tuple(entry for entry in EVERY if entry.kind == "number")
+WITH_MEDIAN = tuple(entry for entry in NUMBERS if entry.typical_median is not None)
 
 
 @pytest.mark.parametrize("pathway", PATHWAYS)
@@ -59,7 +68,7 @@ def test_an_entry_says_what_it_is() -> None:
         assert base_name(entry.name) == entry.name
         assert entry.label
         assert entry.pathway in PATHWAYS
-        assert entry.window
+        assert entry.window.words
         assert entry.codes
 
 
@@ -104,6 +113,34 @@ def test_a_reference_interval_is_plausible_and_names_its_source() -> None:
                 r"\b(19|20)\d\d\b|review|Health2006", ref.source
             )
             assert ref.menopause is None or ref.sex == "female"
+
+
+@pytest.mark.parametrize("entry", WITH_MEDIAN, ids=lambda entry: entry.name)
+def test_the_middle_of_every_reference_interval_is_a_typical_median(entry: Variable) -> None:
+    low, high = entry.typical_median or (0.0, 0.0)
+    for reference in entry.references:
+        if reference.low and reference.high:
+            assert low <= math.sqrt(reference.low * reference.high) <= high
+
+
+def test_a_typical_median_is_stated_where_units_are_far_apart() -> None:
+    for entry in WITH_MEDIAN:
+        assert max(entry.units.values()) / min(entry.units.values()) > 2
+
+
+def test_what_can_be_ordered_is_measured_in_a_sample() -> None:
+    ordered = {name for name in VARIABLES if is_laboratory_test(name)}
+    assert {"ctx_s", "lactate", "pao2", "vitd25"} <= ordered
+    for name in ("uncoupling_index", "sampling_hour", "pf_ratio", "map", "apache2", "t_fn", "rrt"):
+        assert name not in ordered
+    assert not is_laboratory_test("a_site_s_own")
+
+
+def test_routine_laboratory_and_a_history_of_fracture_are_not_of_bone() -> None:
+    assert all(map(is_bone_marker, ("ctx_s", "estradiol", "fgf23_i", "osteopontin", "pth", "t_fn")))
+    for name in ("alkaline_phosphatase", "trap_total", "trail", "calcium", "crp", "prior_fracture"):
+        assert not is_bone_marker(name)
+    assert not is_bone_marker("a_site_s_own")
 
 
 def test_a_detection_limit_is_positive_and_below_the_range_s_end() -> None:
@@ -197,7 +234,9 @@ def test_mass_and_molar_kits_are_two_variables(name: str) -> None:
 
 
 def test_markers_that_the_kidney_retains_are_marked() -> None:
-    retained = {name for name, entry in VARIABLES.items() if entry.renal_retention}
+    retained = {
+        name for name, v in VARIABLES.items() if v.origin and "renal_retention" in v.origin.caveats
+    }
     assert retained == {
         "ctx_s",
         "ntx_s",

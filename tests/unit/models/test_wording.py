@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+from data_schema.biomarkers import VARIABLES
 from models.wording import NOT_MEASURED, Mover, estimate_sentence, mover_sentences
 
 # "because" and its kin would make a marker, or a drug, the reason of a death.
@@ -89,7 +90,8 @@ def test_a_treatment_marks_the_patient() -> None:
 
 
 def test_estradiol_is_never_said_without_its_two_directions() -> None:
-    sentences = mover_sentences([Mover("Estradiol", 3.0, estradiol=True)], horizon_days=28)
+    caution = VARIABLES["estradiol"].caution
+    sentences = mover_sentences([Mover("Estradiol", 3.0, caution=caution)], horizon_days=28)
     assert sentences[-1] == (
         "For estradiol, higher values accompany death in acute illness, "
         "lower values accompany bone loss over years."
@@ -100,7 +102,7 @@ def test_no_sentence_is_causal() -> None:
     movers = [
         Mover("Lactate", 4.0),
         Mover("Denosumab", -3.0, treatment=True),
-        Mover("Estradiol", 3.0, estradiol=True),
+        *(Mover(v.label, 3.0, caution=v.caution) for v in VARIABLES.values() if v.caution),
         Mover(NOT_MEASURED, -1.0),
     ]
     assert not CAUSAL.search(" ".join(mover_sentences(movers, horizon_days=28)))

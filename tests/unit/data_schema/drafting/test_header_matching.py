@@ -6,7 +6,6 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.drafting.header_matching import match_header
-from data_schema.drafting.header_words import AMBIGUOUS, SYNONYMS
 
 
 @pytest.mark.parametrize(
@@ -88,6 +87,28 @@ def test_every_variable_is_known_by_its_name_and_its_label() -> None:
             assert name in match.variables, header
 
 
-def test_synonyms_and_reasons_name_variables_of_the_catalogue() -> None:
-    named = {name for group in (*SYNONYMS, *AMBIGUOUS) for name in group}
-    assert named - {""} <= set(VARIABLES)
+def test_every_synonym_leads_to_its_variable() -> None:
+    for name, variable in VARIABLES.items():
+        for header in (*variable.synonyms, *variable.near_synonyms):
+            match = match_header(header)
+            assert match is not None, header
+            assert name in match.variables, header
+            assert not (match.is_settled and header in variable.near_synonyms), header
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("FGF23", "which fragment?"),
+        ("intact FGF23", ""),  # mass or units, which the unit settles
+        ("BMD", "femoral neck, total hip or lumbar spine?"),
+        ("25-OH-D3", "D3 alone is not total 25-OH vitamin D"),
+        ("vitamin D", ""),
+        ("urea", "in mmol/L they are one"),
+    ],
+)
+def test_what_must_be_known_is_said_where_it_settles_the_header(header: str, why: str) -> None:
+    match = match_header(header)
+    assert match is not None
+    assert not match.is_settled
+    assert why in match.why if why else match.why == ""

@@ -1,0 +1,27 @@
+"""Origins of a number that several entries share."""
+
+from __future__ import annotations
+
+from data_schema.variables import Origin
+
+__all__ = [
+    "BEDSIDE",
+    "BONE_IMMUNOASSAY",
+    "BONE_LABORATORY",
+    "BONE_SCAN",
+    "DERIVED",
+    "LABORATORY",
+    "RECORDED",
+    "RETAINED_IMMUNOASSAY",
+    "SCORED",
+]
+
+LABORATORY = Origin("sample", of_bone=False, caveats=())
+BONE_LABORATORY = Origin("sample", of_bone=True, caveats=())
+BONE_IMMUNOASSAY = Origin("sample", of_bone=True, caveats=("biotin",))
+RETAINED_IMMUNOASSAY = Origin("sample", of_bone=True, caveats=("renal_retention", "biotin"))
+BONE_SCAN = Origin("scan", of_bone=True, caveats=())
+BEDSIDE = Origin("bedside", of_bone=False, caveats=())
+DERIVED = Origin("derived", of_bone=False, caveats=())
+SCORED = Origin("score", of_bone=False, caveats=())
+RECORDED = Origin("record", of_bone=False, caveats=())
