@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 NOMINAL_HORIZON_DAYS = 1.0
-"""Stands in where an outcome has no time: present already, or within a window nobody wrote down."""
+"""Stands in where an outcome has no time: present already, or within an undocumented window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Column:
     variable : Variable
         What it means; its plausible range decides which numbers are recording errors.
     codes : mapping
-        Raw code -> flag value or category; a code that is not listed is missing. Empty: as it is.
+        Raw code -> flag value or category; a code that is not listed is missing. Empty: unchanged.
     missing : tuple
         Raw values that stand for "not measured".
     unit : str
-        UCUM unit of the raw numbers, one that the variable accepts; empty: already canonical.
+        UCUM unit of the raw numbers, which the variable must accept; empty if canonical.
     suffix : str
         Feature suffix (`first`, `max`, ...); empty for the variable itself.
     """
@@ -63,8 +63,8 @@ def feature_values(raw: pd.Series, column: Column) -> pd.Series:
     """Return the values of one feature.
 
     A number outside the plausible range of its variable cannot be that quantity (an albumin of
-    29 g/dL, the mean arterial pressure of a stopped heart) and becomes missing, as the door would
-    have refused it in a cohort of one's own.
+    29 g/dL, the mean arterial pressure of a stopped heart) and becomes missing; in a user's
+    own cohort the check would refuse it.
     """
     values = raw.astype(object).where(raw.notna() & ~raw.isin(list(column.missing)), None)
     if column.codes:

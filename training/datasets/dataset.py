@@ -1,4 +1,4 @@
-"""What every adapter hands over: a public data set, how to read it and what it may be used for."""
+"""What every adapter defines: a public data set, how to read it and what it may be used for."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ class Dataset:
     Parameters
     ----------
     name : str
-        How the command line calls it, and the last part of the registered model's name.
+        Its name on the command line, and the last part of the registered model's name.
     read : callable
         Reads the raw table; takes the data folder, or None for a data set that comes in a package.
     adapt : callable
         Turns the raw table into a cohort; every raw column is either used or dropped with a reason.
     outcome : str
-        Name of the outcome; nothing but these two is ever called `mortality` or `fracture`.
+        Name of the outcome; `mortality` and `fracture` are reserved for death from any cause and a
+        fracture, each from a time zero.
     time_zero : str
-        The moment that days are counted from and after which nothing may be known.
+        The moment that days are counted from; no feature may be known only later.
     source : str
         Where the table comes from.
     purpose : {"training", "checks only"}
@@ -44,14 +45,14 @@ class Dataset:
     shares_patients_with : tuple of str
         Data sets with some of the same patients: never mixed, and neither is a test of the other.
     scores : tuple of str
-        Raw columns, one value per row of the cohort, that are risk scores of their own: kept out of
-        the features and ranked beside the model.
+        Raw columns, one value per row of the cohort, that are risk scores: left out of the
+        features and ranked beside the model.
     horizons_days : tuple of float
         Default horizons of an outcome that only this data set has, and that has times.
     competing_label : str, optional
-        What competes with such an outcome.
+        The event that competes with such an outcome.
     notes : tuple of str
-        What a reader of its figures must know.
+        What readers of its figures must know.
     """
 
     name: str
@@ -101,9 +102,9 @@ def read_folder(data_dir: Path | None, file: str) -> Raw:
     """
     if data_dir is None:
         raise OutsideError(
-            f"{file} is read from the data folder, and none was found. Set OSTEON_DATA_DIR."
+            f"{file} is read from the data folder, which is not set. Set OSTEON_DATA_DIR."
         )
     path = data_dir / file
     if not path.is_file():
-        raise OutsideError(f"the data folder must hold {file}; it does not. Check OSTEON_DATA_DIR.")
+        raise OutsideError(f"The data folder has no {file}. Check OSTEON_DATA_DIR.")
     return pd.read_csv(path)

@@ -1,4 +1,4 @@
-"""Hip study: death after a hip fracture, within a window that nobody wrote down (psfmi)."""
+"""Hip study: death after a hip fracture, within an undocumented window (psfmi)."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ _DROPPED = {
 def adapt(raw: Raw) -> Cohort:
     """Return MGUS2 as a cohort: progression is the event, death without it competes.
 
-    Times are whole months. Whoever progressed and died in the same month progressed first.
+    Times are whole months. A patient who progressed and died in the same month progressed first.
     """
     progressed, died = raw["pstat"].to_numpy() == 1, raw["death"].to_numpy() == 1
     months = np.where(progressed, raw["ptime"], raw["futime"]).astype(np.float64)

@@ -83,7 +83,7 @@ def _dropped(raw: Raw) -> dict[str, str]:
 
 
 def adapt(raw: Raw) -> Cohort:
-    """Return NHANES as a cohort whose outcome is already there at time zero."""
+    """Return NHANES as a cohort whose outcome is already present at time zero."""
     return adapt_table(
         raw,
         _COLUMNS,

@@ -105,8 +105,8 @@ _DROPPED = {
 def adapt(raw: Raw) -> Cohort:
     """Return the challenge's set A: death in hospital, known for everyone by the longest stay.
 
-    The file says whether a patient died in hospital, so the only honest horizon is one by which
-    every stay had ended: 154 days after admission, 152 after time zero. This is not death from any
+    The file says whether a patient died in hospital, so the horizon must be one by which every
+    stay had ended: 154 days after admission, 152 after time zero. This is not death from any
     cause: `Survival` also counts deaths after discharge, but not how long others were followed.
     """
     return adapt_table(

@@ -1,4 +1,4 @@
-"""R as a peer's own implementation: a script of ours run by the `Rscript` of this machine."""
+"""Run one of our R scripts with the `Rscript` of this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run_r(script: Path, *arguments: str, table: str = "") -> str:
     script : Path
         The script.
     *arguments : str
-        What it finds in `commandArgs(TRUE)`.
+        What it gets from `commandArgs(TRUE)`.
     table : str
         What it reads from standard input.
 
@@ -34,14 +34,14 @@ def run_r(script: Path, *arguments: str, table: str = "") -> str:
     Raises
     ------
     OutsideError
-        If R or a package of R is not installed, or the script stops. What R says of it may hold
+        If R or a package of R is not installed, or the script fails. R's own message may hold
         values of patients and is not passed on.
     """
     rscript = shutil.which("Rscript")
     if rscript is None:
         raise OutsideError(
-            "Rscript must be on the PATH; it is not. Install R with its packages survival and "
-            "cmprsk (Debian: r-base-core r-cran-survival r-cran-cmprsk)."
+            "Rscript is not on the PATH. Install R with its packages survival and cmprsk "
+            "(Debian: r-base-core r-cran-survival r-cran-cmprsk)."
         )
     done = subprocess.run(
         [rscript, "--vanilla", str(script), *arguments],
@@ -55,7 +55,6 @@ def run_r(script: Path, *arguments: str, table: str = "") -> str:
     absent = _ABSENT_PACKAGE.search(done.stderr)
     if absent:
         raise OutsideError(
-            f"R must have its package {absent[1]}; it does not. "
-            f"Install it (Debian: r-cran-{absent[1].lower()})."
+            f"R has no package {absent[1]}. Install it (Debian: r-cran-{absent[1].lower()})."
         )
-    raise OutsideError(f"{script.name} must run in R; it stopped with status {done.returncode}.")
+    raise OutsideError(f"{script.name} failed in R with exit status {done.returncode}.")

@@ -42,14 +42,14 @@ _BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2].parent / "shared" /
 
 
 def dataset(name: str, *, besides: tuple[str, ...] = ()) -> Dataset:
-    """Return what is known of a data set; upper and lower case are the same.
+    """Return the record of a data set; case is ignored.
 
     Parameters
     ----------
     name : str
         A key of `ADAPTERS`.
     besides : tuple of str
-        What else the caller understands, for the message of the error.
+        Other names that the caller accepts, for the error message.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def dataset(name: str, *, besides: tuple[str, ...] = ()) -> Dataset:
 
 
 def data_folder(data_dir: Path | None = None) -> Path | None:
-    """Return the folder of data files: the argument, OSTEON_DATA_DIR, or the one beside us."""
+    """Return the folder of data files: the argument, OSTEON_DATA_DIR, or ../shared/data."""
     if data_dir is not None:
         return data_dir
     if setting := os.environ.get("OSTEON_DATA_DIR"):
@@ -101,7 +101,7 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Cohort:
     OutsideError
         If its package or its file is absent.
     DataError
-        If the table is not the one that the adapter knows.
+        If the table has other columns than the adapter expects.
     """
     known = dataset(name)
     return known.adapt(known.read(data_folder(data_dir)))

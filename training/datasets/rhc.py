@@ -120,7 +120,7 @@ _DROPPED = {
 def adapt(raw: Raw) -> Cohort:
     """Return RHC as a cohort with time zero on study day 1.
 
-    `time` counts days since study entry; nobody in it died within the first two days.
+    `time` counts days since study entry; no patient died within the first two days.
     """
     return adapt_table(
         raw,

@@ -1,4 +1,4 @@
-"""Variables that several public data sets hold and the catalogue, on purpose, does not."""
+"""Variables of several public data sets that the catalogue omits on purpose."""
 
 from __future__ import annotations
 

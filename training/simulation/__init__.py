@@ -1,1 +1,1 @@
-"""Simulated critically ill patients whose true risks are known: not real, never taken for such."""
+"""Simulated critically ill patients whose true risks are known; never to be taken for real."""

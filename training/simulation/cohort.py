@@ -43,14 +43,14 @@ class SimulatedCohort:
     def cohort(self) -> pd.DataFrame:
         """One row per stay: identifiers, `simulated`, every variable of the catalogue, outcomes.
 
-        `fracture_days` and `fracture_event` are empty for who died in the ICU, who was never at
-        risk of a fracture after it.
+        `fracture_days` and `fracture_event` are empty for patients who died in the ICU: they
+        were never at risk of a fracture after it.
         """
         return _cohort_table(self.world)
 
     @cached_property
     def truth(self) -> pd.DataFrame:
-        """True risks and contributions, computed when first asked for (`truth.truth_table`)."""
+        """True risks and contributions, computed on first access (`truth.truth_table`)."""
         return truth_table(self.world)
 
     @cached_property
@@ -69,8 +69,8 @@ class SimulatedCohort:
         Returns
         -------
         dict of str to ndarray of float, shape (n_patients, n_horizons)
-            Outcome -> risk at its default horizons; `risk_recorded` of the truth is that without
-            nothing.
+            Outcome -> risk at its default horizons. With no pathway left out it is
+            `risk_recorded` of the truth.
         """
         return recorded_risk(self.world, without=without)
 
@@ -89,7 +89,7 @@ def simulate(
     scenario : str
         A key of `training.simulation.scenarios.SCENARIOS`.
     landmark : {"24h", "72h"}
-        When they are seen; at 72 h those are kept who are alive and in the ICU.
+        When they are seen; at 72 h only patients alive and in the ICU remain.
 
     Returns
     -------
@@ -125,15 +125,15 @@ def _cohort_table(world: World) -> pd.DataFrame:
         for j, name in enumerate(world.table.names)
         if name in CENSORED
     }
-    found = {
+    values = {
         **recorded,
         **known_columns(world),
         **extra_columns(world, recorded, days=float(world.day)),
     }
     columns = {}
     for name in VARIABLES:
-        # What the causal model does not hold is missing throughout.
-        columns[name] = found.get(name, np.full(len(world), np.nan))
+        # A variable that the causal model does not hold is missing throughout.
+        columns[name] = values.get(name, np.full(len(world), np.nan))
         if f"{name}__below" in below:
             columns[f"{name}__below"] = below[f"{name}__below"]
     ids = {

@@ -1,4 +1,4 @@
-"""Every marker of every patient, as no record holds them, for figures of the whole population."""
+"""Every marker of every patient, ordered or not, for figures of the whole population."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Values = NDArray[np.float64]
 
 
 class Complete:
-    """Complete markers and fates of one world: nothing is left out for not having been ordered.
+    """Markers and fates of one world, complete: markers that were never ordered are included.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Complete:
         return self._by_day[day][:, self.world.table.names.index(name)]
 
     def in_hospital(self, day: int) -> NDArray[np.bool_]:
-        """Return who is alive and in hospital on a day of the stay."""
+        """Return which patients are alive and in hospital on a day of the stay."""
         home = np.where(self.dies_in_hospital, np.inf, self.courses.hospital_discharge)
         return np.asarray(np.minimum(home, self.courses.death) > day - 1)
 
     def dead_by(self, days: float) -> NDArray[np.bool_]:
-        """Return who is dead by a day from time zero."""
+        """Return which patients are dead by a day from time zero."""
         return np.asarray(self.courses.death <= days)
 
     @cached_property
@@ -56,7 +56,7 @@ class Complete:
 
     @cached_property
     def fractures(self) -> tuple[NDArray[np.bool_], Values, NDArray[np.bool_]]:
-        """Who is at risk, years from ICU discharge to fracture, death or 5 years, and fractures."""
+        """Who is at risk, years from ICU discharge to fracture, death or year 5, and fractures."""
         at_risk = ~self.dies_in_icu
         first = np.minimum(self.courses.fracture, self.courses.death) - self.courses.icu_discharge
         years = np.minimum(first, 5 * YEAR) / YEAR

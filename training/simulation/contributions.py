@@ -38,7 +38,7 @@ class Recorded:
     ----------
     rows : ndarray of int, shape (n_patients,)
         Where they stand in the world.
-    told : Evidence
+    evidence : Evidence
         Markers measured above their limit.
     below : ndarray of bool, shape (n_patients, n_markers)
         Markers below it.
@@ -47,7 +47,7 @@ class Recorded:
     """
 
     rows: NDArray[np.int64]
-    told: Evidence
+    evidence: Evidence
     below: NDArray[np.bool_]
     limit: NDArray[np.float64]
 
@@ -91,9 +91,9 @@ def _portion(
     usual_fact: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return expected directions (n, q), and what moved each by pathway (n, q, n_pathways)."""
-    rows, told = record.rows, _with_expected_values(world, record)
+    rows, evidence = record.rows, _with_expected_values(world, record)
     prior, facts = world.prior_mean()[rows], world.facts[rows]
-    posterior = condition(prior, correlation(), told)
+    posterior = condition(prior, correlation(), evidence)
     bends = np.eye(len(STATES))[[STATES.index(state) for state in BENDS]]
     directions = np.concatenate(
         [
@@ -102,8 +102,8 @@ def _portion(
         ],
         axis=1,
     )
-    measured = ~np.isnan(told.residual)
-    information = told.loads / told.noise[:, None] ** 2
+    measured = ~np.isnan(evidence.residual)
+    information = evidence.loads / evidence.noise[:, None] ** 2
     # With E_s = `on_states`, E_m = `on_markers` (effects of facts f on states and markers), L =
     # `loads`, I the information and W = D V I' masked to what is measured, the posterior mean in
     # directions D is
@@ -115,8 +115,8 @@ def _portion(
     on_markers = world.table.effects(list(FACTS))
     own = np.vstack([hazard.of_facts() for hazard in HAZARDS.values()])
     own = np.vstack([own, np.zeros((len(BENDS), len(FACTS)))])
-    of_facts = own + directions @ on_states - weight @ (on_markers + told.loads @ on_states)
-    value = told.residual + facts @ on_markers.T
+    of_facts = own + directions @ on_states - weight @ (on_markers + evidence.loads @ on_states)
+    value = evidence.residual + facts @ on_markers.T
     by_marker = weight * np.where(measured, value - usual_value, 0.0)[:, None, :]
     by_fact = of_facts * (facts - usual_fact)[:, None, :]
     mean = np.einsum("iqk,ik->iq", directions, posterior.mean)
@@ -126,18 +126,18 @@ def _portion(
 
 def _with_expected_values(world: World, record: Recorded) -> Evidence:
     """Return the evidence with the expectation in place of what lies below a limit."""
-    told = record.told
+    evidence = record.evidence
     if not record.below.any():
-        return told
-    posterior = condition(world.prior_mean()[record.rows], correlation(), told)
-    centre = posterior.mean @ told.loads.T
-    inside = np.einsum("jk,ikl,jl->ij", told.loads, posterior.covariance, told.loads)
-    spread = np.sqrt(inside + told.noise**2)
+        return evidence
+    posterior = condition(world.prior_mean()[record.rows], correlation(), evidence)
+    centre = posterior.mean @ evidence.loads.T
+    inside = np.einsum("jk,ikl,jl->ij", evidence.loads, posterior.covariance, evidence.loads)
+    spread = np.sqrt(inside + evidence.noise**2)
     at = (record.limit - centre) / spread
     # Mean of a normal known to lie below the limit, by the inverse Mills ratio.
     mills = np.exp(-(at**2) / 2 - 0.5 * np.log(2 * np.pi) - log_ndtr(at))
-    residual = np.where(record.below, centre - spread * mills, told.residual)
-    return Evidence(residual, told.loads, told.noise)
+    residual = np.where(record.below, centre - spread * mills, evidence.residual)
+    return Evidence(residual, evidence.loads, evidence.noise)
 
 
 def _pathways(names: Iterable[str]) -> NDArray[np.float64]:

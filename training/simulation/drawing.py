@@ -55,7 +55,7 @@ def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
     noise = rngs["states"].standard_normal((patients, len(STATES)))
     states = facts @ effects_matrix(tuple(FACTS), left_out=frozenset()).T
     states = states + noise @ np.linalg.cholesky(correlation()).T
-    nobody = np.full(patients, np.nan)
+    undrawn = np.full(patients, np.nan)
     world = World(
         scenario,
         seed,
@@ -64,8 +64,8 @@ def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
         time_zero,
         facts,
         states,
-        Courses(nobody, nobody, nobody, nobody),
-        nobody,
+        Courses(undrawn, undrawn, undrawn, undrawn),
+        undrawn,
     )
     acute, chronic, fracture = (world.log_hazard(name) for name in ("acute", "chronic", "fracture"))
     courses = draw_courses(acute, chronic, fracture, rngs["courses"])
@@ -81,6 +81,6 @@ def _follow_up(world: World, courses: Courses, rng: np.random.Generator) -> NDAr
         known = dict(zip(FACTS, world.facts.T, strict=True))
         log_rate = 1.2 + 0.5 * known["age10"] + 0.6 * known["aki3"] + 0.6 * known["sepsis"]
     lost = rng.exponential(size=len(world)) / (LOST_PER_YEAR * np.exp(log_rate)) * DAYS_PER_YEAR
-    # Nobody is lost in hospital; who dies there is never seen leaving it.
+    # No patient is lost in hospital; a patient who dies there never leaves it.
     home = np.where(np.isnan(courses.hospital_discharge), np.inf, courses.hospital_discharge)
     return np.asarray(np.minimum(study, home + lost))

@@ -30,10 +30,10 @@ CARE_SHARES: Mapping[str, float] = {
     "sclerostin_antibody": 0.002,
     "biotin": 0.01,
 }
-"""Share given, where an entry was made."""
+"""Share of patients given it, among those with an entry."""
 
 _NOTED = 0.7
-"""Share of patients in whom care that decides nothing was noted: an absent entry is unknown."""
+"""Share of patients with an entry for care that affects no outcome; no entry means unknown."""
 
 _YOUNG_ADULTS: Mapping[str, tuple[str, float, float]] = {
     "t_fn": ("bmd_fn", 0.858, 0.120),
@@ -63,10 +63,10 @@ def known_columns(world: World) -> dict[str, NDArray[np.generic]]:
     dict of str to ndarray
     """
     people = world.people
-    told = {_NAMES.get(str(name), str(name)): people[name].to_numpy() for name in people}
+    renamed = {_NAMES.get(str(name), str(name)): people[name].to_numpy() for name in people}
     from_category = {"sex", "admission_type", "cancer", "aki_stage", "gcs", "bmi", "age", "vitd25"}
     wanted = set(FACTS.values()) - from_category
-    columns = {name: told[name] for name in told if name in wanted}
+    columns = {name: renamed[name] for name in renamed if name in wanted}
     columns |= {name: people[name].to_numpy() for name in ("age", "gcs", "aki_stage", "bmi")}
     columns["infection"] = people["infection"].to_numpy()
     columns["exogenous_hormones"] = people["exogenous_hormones"].to_numpy()
@@ -83,7 +83,7 @@ def known_columns(world: World) -> dict[str, NDArray[np.generic]]:
 def extra_columns(
     world: World, measured: Mapping[str, NDArray[np.float64]], days: float
 ) -> dict[str, NDArray[np.generic]]:
-    """Return the remaining columns; none of them tells anything of the outcome that others do not.
+    """Return the remaining columns; given the others, none carries information on the outcome.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def extra_columns(
 
 
 def _derived(measured: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    found = {
+    derived = {
         score: np.round((measured[density] - mean) / sd, 1)
         for score, (density, mean, sd) in _YOUNG_ADULTS.items()
     }
-    found["uncoupling_index"] = np.round((measured["ctx_s"] / 800) / (measured["p1np"] / 85), 2)
-    found["rankl_opg_ratio"] = np.round(measured["rankl_free"] / measured["opg"], 4)
-    return found
+    derived["uncoupling_index"] = np.round((measured["ctx_s"] / 800) / (measured["p1np"] / 85), 2)
+    derived["rankl_opg_ratio"] = np.round(measured["rankl_free"] / measured["opg"], 4)
+    return derived
 
 
 def _at_the_sample(
@@ -160,19 +160,19 @@ def _care(world: World, rng: np.random.Generator) -> dict[str, NDArray[np.float6
     def noted(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(rng.random(n) < _NOTED, values, np.nan)
 
-    found = {
+    given = {
         name: noted((rng.random(n) < share).astype(float)) for name, share in CARE_SHARES.items()
     }
-    found["protein_intake"] = noted(np.round(rng.gamma(4, 0.15, n), 2))
+    given["protein_intake"] = noted(np.round(rng.gamma(4, 0.15, n), 2))
     for dose, flag, usual in (
-        ("calcium_dose", found["calcium_supplement"], 800.0),
-        ("selenium_dose", found["selenium_supplement"], 500.0),
+        ("calcium_dose", given["calcium_supplement"], 800.0),
+        ("selenium_dose", given["selenium_supplement"], 500.0),
         ("vitamin_d_dose", world.people["vitamin_d_supplement"].to_numpy(), 2000.0),
     ):
-        found[dose] = np.where(flag == 1, np.round(usual * rng.uniform(0.5, 1.5, n), -2), flag)
-    given = world.people["denosumab"] == 1
-    found["denosumab_days_since"] = np.where(given, np.round(rng.uniform(5, 250, n)), np.nan)
-    return found
+        given[dose] = np.where(flag == 1, np.round(usual * rng.uniform(0.5, 1.5, n), -2), flag)
+    on_denosumab = world.people["denosumab"] == 1
+    given["denosumab_days_since"] = np.where(on_denosumab, np.round(rng.uniform(5, 250, n)), np.nan)
+    return given
 
 
 def _of_the_person(

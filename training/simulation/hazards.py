@@ -1,12 +1,12 @@
 r"""When patients die, leave the ICU and break a bone, given states and facts.
 
 Death has two sources. The acute illness kills in hospital or not at all: from time zero its
-cumulative hazard is :math:`a\,e^{\eta_a}(1 - e^{-t/\tau})`. What a person brings along kills at any
-time: :math:`c(t)\,e^{\eta_c}`. Fracture has a constant hazard from ICU discharge,
-:math:`f\,e^{\eta_f}`. All three are log-linear in states and facts, but that the acute one is
-U-shaped in calcium and phosphate, and that FGF23 breaks bones in chronic kidney disease only. The
-two deaths add up, so hazards are neither proportional nor is the risk at one horizon a function of
-the risk at another.
+cumulative hazard is :math:`a\,e^{\eta_a}(1 - e^{-t/\tau})`. What a patient had before
+admission kills at any time: :math:`c(t)\,e^{\eta_c}`. Fracture has a constant hazard from ICU
+discharge, :math:`f\,e^{\eta_f}`. All three are log-linear in states and facts, with two
+exceptions: the acute one is U-shaped in calcium and phosphate, and FGF23 raises the hazard of
+fracture only in chronic kidney disease. The two hazards of death add up, so that hazards are not
+proportional and the risk at one horizon is no function of the risk at another.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ BENDS: Mapping[str, tuple[float, float, Basis]] = {
 """State -> curvature of the acute log-hazard (per squared SD), where it is lowest, and why."""
 
 ACUTE_DAYS = 9.0
-"""Mean time to an acute death, were there no other cause."""
+"""Mean time to an acute death if there were no other cause."""
 
 CHRONIC_FROM_DAYS = (0.0, 182.0, 365.0, 1096.0)
 CHRONIC_TIMES = (1.90, 1.25, 1.00, 1.10)
@@ -155,7 +155,7 @@ ICU_DEATH_SHARE, ICU_DEATH_BASIS = 0.72, Basis("10: ICU 16.2 of hospital 22.4 %"
 ICU_STAY_DAYS, ICU_STAY_LN_SD = 2.6, 1.0
 WARD_STAY_DAYS, WARD_STAY_LN_SD = 6.0, 0.8
 LEFT_BEFORE_WARD_DEATH = (0.3, 0.9)
-"""Part of the way to death at which who dies on the ward left the ICU: evenly between these."""
+"""Patients who die on the ward left the ICU at a share of the way to death, uniform on this."""
 
 STAY_BASIS = Basis("10: ICU median 3 d, hospital 10-12 d", "background")
 
@@ -168,11 +168,11 @@ class Courses:
     ----------
     death : ndarray of float, shape (n_patients,)
     icu_discharge : ndarray of float
-        NaN for who dies in the ICU.
+        NaN for patients who die in the ICU.
     hospital_discharge : ndarray of float
-        NaN for who dies in hospital.
+        NaN for patients who die in hospital.
     fracture : ndarray of float
-        From time zero, whether the patient lives to see it or not; NaN for who dies in the ICU.
+        From time zero, also where death comes first; NaN for patients who die in the ICU.
     """
 
     death: NDArray[np.float64]
@@ -332,9 +332,9 @@ def fracture_incidence(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the probability of leaving the ICU alive, and of that and a fracture by a day after.
 
-    The chronic hazard is counted from ICU discharge, which is off by the days in the ICU; who dies
-    in hospital after the ICU is taken to do so exponentially. Neither error shows among the
-    fates of 60,000 patients.
+    The chronic hazard is counted from ICU discharge, which is off by the days in the ICU, and
+    deaths in hospital after the ICU are taken as exponential. Neither error is visible in the
+    fates of 60,000 simulated patients.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ class Basis:
     Parameters
     ----------
     row : str
-        Section of the evidence sheet and its row; "" for what nothing there supports.
+        Section of the evidence sheet and its row; "" where no row supports the number.
     mark : str
         `seen`, `derived`, `background` or `seed` as in the sheet, or `assumed`.
     """

@@ -59,13 +59,13 @@ FACTS: Mapping[str, str] = {
     "osteoporosis": "osteoporosis",
     "season": "vitd25",
 }
-"""What is always recorded and moves states or hazards -> the variable that tells it. `season` is
-read from time zero and no column; it counts with 25-OH vitamin D, the one marker that it moves."""
+"""What is always recorded and moves states or hazards -> the variable that records it. `season` is
+read from time zero, not from a column; it counts with 25-OH vitamin D, the only marker it moves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A fact that is there or not: log-odds at the average patient, and what moves them."""
+    """A fact that is present or absent: log-odds at the average patient, and what moves them."""
 
     share: float
     effects: Mapping[str, float]

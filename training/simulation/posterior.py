@@ -1,4 +1,4 @@
-"""What recorded values tell of the hidden states: exact Gaussian conditioning, then weights.
+"""What recorded values say about the hidden states: exact Gaussian conditioning, then weights.
 
 States are Gaussian given the facts, and measured markers are linear in them with independent noise,
 so that states given what was measured are Gaussian too. Values below a detection limit, and in one
@@ -24,7 +24,8 @@ class Evidence:
     Parameters
     ----------
     residual : ndarray of float, shape (n_patients, n_markers)
-        Value less all that does not hang on states, in units of spread; NaN where not measured.
+        Value less everything that does not depend on states, in units of spread; NaN where not
+        measured.
     loads : ndarray of float, shape (n_markers, n_states)
     noise : ndarray of float, shape (n_markers,)
         Standard deviation.
@@ -56,7 +57,7 @@ class Posterior:
         Parameters
         ----------
         directions : ndarray of float, shape (n_patients, n_directions, n_states)
-            The first ones are drawn most evenly.
+            The first directions get the most evenly spread draws.
         standard : ndarray of float, shape (n_draws, n_directions)
             From `standard_draws`.
 
@@ -70,14 +71,14 @@ class Posterior:
         # the first directions.
         mean = np.einsum("iqk,ik->iq", directions, self.mean)
         spread = directions @ self.covariance @ directions.transpose(0, 2, 1)
-        # Directions may coincide, in which case one of them has nothing left to vary.
+        # Directions may coincide, in which case one of them has no variance left.
         spread += 1e-9 * np.eye(directions.shape[1])
         root = np.linalg.cholesky(spread)
         return np.asarray(mean[:, None, :] + standard @ root.transpose(0, 2, 1))
 
 
 def condition(
-    prior_mean: NDArray[np.float64], prior_covariance: NDArray[np.float64], told: Evidence
+    prior_mean: NDArray[np.float64], prior_covariance: NDArray[np.float64], evidence: Evidence
 ) -> Posterior:
     """Return the states of each patient given what was measured in that patient.
 
@@ -86,7 +87,7 @@ def condition(
     prior_mean : ndarray of float, shape (n_patients, n_states)
         Given the facts.
     prior_covariance : ndarray of float, shape (n_states, n_states)
-    told : Evidence
+    evidence : Evidence
 
     Returns
     -------
@@ -97,13 +98,14 @@ def condition(
     # Row j of `information` is l_j / n_j^2, row j of `outer` the flattened l_j l_j' / n_j^2: one
     # product with the 0/1 matrix `measured` sums the latter for every patient.
     n_states = prior_mean.shape[1]
-    measured = ~np.isnan(told.residual)
-    information = told.loads / told.noise[:, None] ** 2
-    outer = (information[:, :, None] * told.loads[:, None, :]).reshape(len(told.loads), -1)
+    measured = ~np.isnan(evidence.residual)
+    information = evidence.loads / evidence.noise[:, None] ** 2
+    outer = information[:, :, None] * evidence.loads[:, None, :]
+    outer = outer.reshape(len(evidence.loads), -1)
     prior_precision = np.linalg.inv(prior_covariance)
     precision = (measured @ outer).reshape(-1, n_states, n_states) + prior_precision
     covariance = np.linalg.inv(precision)
-    pulled = np.where(measured, told.residual, 0.0) @ information + prior_mean @ prior_precision
+    pulled = np.where(measured, evidence.residual, 0.0) @ information + prior_mean @ prior_precision
     return Posterior(np.einsum("ikl,il->ik", covariance, pulled), covariance)
 
 

@@ -37,7 +37,7 @@ class Compared:
     low, high : float
         What is accepted: the published interval, or a tolerance where there is none.
     tolerance : bool
-        Whether low and high are ours and not the paper's.
+        Whether low and high were chosen here rather than published.
     row : str
         Section of the evidence sheet.
     mark : str
@@ -175,7 +175,7 @@ def _fgf23(seen: Complete) -> Iterator[Compared]:
             "derived",
         )
     severe = seen.stage == 3
-    adjusted = [one[severe] for one in seen.by_severity]
+    adjusted = [value[severe] for value in seen.by_severity]
     quarters = top_to_bottom_quarter(c_terminal[severe], seen.dead_by(60)[severe], *adjusted)
     yield _seen_figure(
         "cFGF23, Q4:Q1 adjusted OR, 60 d, AKI stage 3",
@@ -295,12 +295,12 @@ def _mineral(seen: Complete) -> Iterator[Compared]:
     )
     for label, at_end in (("below 0.9", ionised < 0.9), ("above 1.3", ionised > 1.3)):
         against = at_end | ((ionised >= 1.0) & (ionised <= 1.2))
-        found = odds_ratio(
-            dies[against], at_end[against], *(one[against] for one in seen.by_severity)
+        ratio = odds_ratio(
+            dies[against], at_end[against], *(value[against] for value in seen.by_severity)
         )
         yield _tolerated(
             f"ionised calcium {label}, adjusted OR of death",
-            found,
+            ratio,
             "U-shape: above 1",
             1.05,
             4.0,
@@ -319,7 +319,7 @@ def _mineral(seen: Complete) -> Iterator[Compared]:
         3.38,
         "7",
     )
-    adjusted = [one[~high] for one in seen.by_severity]
+    adjusted = [value[~high] for value in seen.by_severity]
     yield _seen_figure(
         "hypophosphataemia, adjusted OR of death",
         odds_ratio(dies[~high], low[~high], *adjusted),
@@ -363,12 +363,12 @@ def _fracture(seen: Complete) -> Iterator[Compared]:
         )
     density = seen.of("bmd_hip")
     adjusted = (seen.age10[at_risk], seen.female[at_risk].astype(float))
-    told = years[at_risk], broke[at_risk]
+    course = years[at_risk], broke[at_risk]
     # The reference SD is that of young adults.
     lower = -density[at_risk] / 0.13
     yield _seen_figure(
         "fracture, HR per SD lower BMD",
-        hazard_ratio(*told, lower, *adjusted),
+        hazard_ratio(*course, lower, *adjusted),
         "1.38-1.41 (1.28-1.51)",
         1.28,
         1.51,
@@ -379,7 +379,7 @@ def _fracture(seen: Complete) -> Iterator[Compared]:
         ("P1NP", "p1np", "1.28 (1.15-1.42)", 1.15, 1.42),
     ):
         marker = np.log(seen.of(name)[at_risk])
-        found = hazard_ratio(*told, (marker - marker.mean()) / marker.std(), lower, *adjusted)
+        ratio = hazard_ratio(*course, (marker - marker.mean()) / marker.std(), lower, *adjusted)
         yield _seen_figure(
-            f"fracture, adjusted HR per SD {label}", found, published, low, high, "4"
+            f"fracture, adjusted HR per SD {label}", ratio, published, low, high, "4"
         )

@@ -30,7 +30,7 @@ def observation_table(world: World) -> pd.DataFrame:
     """Return every sample of every patient who was alive and in hospital on its day.
 
     The first is drawn in the six hours before time zero (24 h after ICU admission); the later ones
-    follow it by whole days. What is ordered for a patient is ordered each time.
+    follow it by whole days. A panel ordered for a patient is ordered each time.
 
     Parameters
     ----------
@@ -56,21 +56,23 @@ def observation_table(world: World) -> pd.DataFrame:
                 {
                     "subject_id": world.patient_id[patient],
                     "time": pd.to_datetime(time[patient], utc=True),
-                    "code": np.array([observation_code(one) for one in variables])[marker],
+                    "code": np.array([observation_code(variable) for variable in variables])[
+                        marker
+                    ],
                     "numeric_value": measured.value[patient, marker],
-                    "unit": np.array([one.unit for one in variables])[marker],
+                    "unit": np.array([variable.unit for variable in variables])[marker],
                     "comparator": np.array([None, "<"])[
                         measured.below[patient, marker].astype(int)
                     ],
                 }
             )
         )
-    found = pd.concat(blocks, ignore_index=True)
-    return found.sort_values(["subject_id", "time"], kind="stable", ignore_index=True)
+    samples = pd.concat(blocks, ignore_index=True)
+    return samples.sort_values(["subject_id", "time"], kind="stable", ignore_index=True)
 
 
 def _in_hospital(world: World, day: int) -> np.ndarray:
-    """Return who is alive and in hospital on a day; who dies there never leaves it."""
+    """Return which patients are alive and in hospital on a day; those who die there never leave."""
     courses = world.courses
     home = np.where(np.isnan(courses.hospital_discharge), np.inf, courses.hospital_discharge)
     return np.asarray(np.minimum(home, courses.death) > day - 1)

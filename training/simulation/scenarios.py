@@ -21,10 +21,10 @@ class Scenario:
     summary : str
         One sentence.
     patients : int or None
-        The one size that it has; None for any.
+        The only size it allows; None for any.
     panel_informs : bool
-        Whether blood and urine markers of bone and immunity tell more of the outcome than recorded
-        severity and person do.
+        Whether blood and urine markers of bone and immunity carry information on the outcome beyond
+        recorded severity and person.
     shifted_site : bool
         Whether the last site has other patients, kits and risks.
     drift : bool
@@ -32,7 +32,7 @@ class Scenario:
     testing_by_severity : float
         Log odds ratio of ordering a costly panel per standard deviation of hidden severity.
     censoring_by_facts : bool
-        Whether older and sicker patients are lost from sight sooner.
+        Whether older and sicker patients are lost to follow-up sooner.
     """
 
     name: str
@@ -46,8 +46,8 @@ class Scenario:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    one.name: one
-    for one in (
+    entry.name: entry
+    for entry in (
         Scenario("published", "Calibrated to the published figures; tests are ordered by chance."),
         Scenario(
             "no-added-value",
@@ -68,12 +68,12 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("small", "As published, with 300 patients.", patients=300),
         Scenario(
             "informative-testing",
-            "Sicker patients get more tests, so that an ordered test tells of its own.",
+            "Sicker patients get more tests, so that ordering a test is itself informative.",
             testing_by_severity=0.6,
         ),
         Scenario(
             "covariate-censoring",
-            "Older and sicker patients are lost from sight sooner.",
+            "Older and sicker patients are lost to follow-up sooner.",
             censoring_by_facts=True,
         ),
     )

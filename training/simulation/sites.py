@@ -67,7 +67,7 @@ SITES: tuple[Site, ...] = (
     Site("leuven", 0.14, _MASS | _SERUM | {"fgf23_c", "fgf23_i_units"}, _LC_MS),
     Site("nashville", 0.10, _MOLAR | _PLASMA | {"fgf23_i"}, older=-4.0),
 )
-"""Invented hospitals; what they are called is no claim about any real one."""
+"""Invented hospitals; their names make no claim about any real hospital."""
 
 PANELS: Mapping[str, float] = {
     "scores": 0.92,
@@ -112,8 +112,8 @@ PANELS: Mapping[str, float] = {
     "dxa": 0.10,
     "ct_l1": 0.35,
 }
-"""Panel -> share of the patients in whom it is ordered. Assumed throughout: most patients lack most
-markers, and routine laboratory values are there in almost all."""
+"""Panel -> share of the patients for whom it is ordered. Assumed throughout: most patients lack
+most markers, and almost all have routine laboratory values."""
 
 PANELS_BASIS = assumed("21: exposure prevalences were not seen")
 
@@ -153,9 +153,9 @@ def assay_offsets() -> NDArray[np.float64]:
     """
     rng = np.random.default_rng(2022)
     markers = marker_table().markers
-    drawn = ASSAY_SPREAD * rng.standard_normal((len(SITES), len(markers)))
-    drawn[:, [marker.panel in ROUTINE for marker in markers]] = 0.0
-    return drawn
+    offsets = ASSAY_SPREAD * rng.standard_normal((len(SITES), len(markers)))
+    offsets[:, [marker.panel in ROUTINE for marker in markers]] = 0.0
+    return offsets
 
 
 def available() -> NDArray[np.bool_]:
@@ -165,7 +165,7 @@ def available() -> NDArray[np.bool_]:
 
 
 def lower_limits() -> NDArray[np.float64]:
-    """Return the lower limit of each site and marker in the catalogue's unit; -inf where none is.
+    """Return the lower limit of each site and marker in the catalogue's unit; -inf without one.
 
     Returns
     -------

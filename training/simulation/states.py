@@ -1,4 +1,4 @@
-"""The hidden states of a patient: what moves them, how they hang together, and how they evolve.
+"""The hidden states of a patient: what moves them, how they correlate, and how they evolve.
 
 A state is in standard deviations of what person and circumstances leave open. States are jointly
 Gaussian given what is always known of a patient, which makes the best attainable risk computable.
@@ -247,11 +247,11 @@ def correlation() -> NDArray[np.float64]:
     ndarray of float, shape (n_states, n_states)
         Positive definite.
     """
-    found = np.eye(len(STATES))
-    for (one, other), (value, _) in CORRELATIONS.items():
-        i, j = STATES.index(one), STATES.index(other)
-        found[i, j] = found[j, i] = value
-    return found
+    matrix = np.eye(len(STATES))
+    for (first, second), (value, _) in CORRELATIONS.items():
+        i, j = STATES.index(first), STATES.index(second)
+        matrix[i, j] = matrix[j, i] = value
+    return matrix
 
 
 def effects_matrix(known: tuple[str, ...], *, left_out: frozenset[str]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ _STEPS = 30
 
 
 def auroc_of(value: ArrayLike, event: ArrayLike) -> float:
-    """Return the probability that a value is higher in who had the event than in who had not.
+    """Return the probability that a value is higher in a patient with the event than without.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def auroc_of(value: ArrayLike, event: ArrayLike) -> float:
     Returns
     -------
     float
-        0.5 where it tells nothing; ties count half.
+        0.5 where the value is uninformative; ties count half.
 
     Examples
     --------
@@ -77,7 +77,9 @@ def top_to_bottom_quarter(
     """
     low, high = np.quantile(value, (0.25, 0.75))
     ends = (value <= low) | (value >= high)
-    return odds_ratio(event[ends], (value >= high)[ends], *(one[ends] for one in adjusted_for))
+    return odds_ratio(
+        event[ends], (value >= high)[ends], *(values[ends] for values in adjusted_for)
+    )
 
 
 def hazard_ratio(
@@ -92,7 +94,7 @@ def hazard_ratio(
     ----------
     days : ndarray of float, shape (n_patients,)
     event : ndarray of bool, shape (n_patients,)
-        Whatever else ended the observation is censoring: the hazard is cause-specific.
+        Any other end of observation counts as censoring: the hazard is cause-specific.
     value : ndarray of float, shape (n_patients,)
     *adjusted_for : ndarray of float, shape (n_patients,)
 

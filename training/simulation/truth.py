@@ -1,9 +1,10 @@
 """The true risks: given all that the generator knows, and given no more than the record holds.
 
-`risk_recorded` is the best that anybody can do with the recorded values: the mean of the full risk
+`risk_recorded` is the best risk attainable from the recorded values: the mean of the full risk
 over the states that are compatible with them. States given what was measured are Gaussian; values
 below a limit, and orders that follow severity, enter as weights; the integral is over evenly
-spread draws. What is no column but known wherever a model is used counts too: site, kit, date.
+spread draws. Site, kit and date are no columns, but they are known wherever a model is used, so
+they count too.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ DRAWS = 128
 """Draws per patient: risks are off by 0.001 on average, and by 0.01 in one patient of 200."""
 
 _FEWEST_EFFECTIVE, _MANY_DRAWS = 40, 4096
-"""Where fewer draws than this bear the weight, so many more are drawn and thinned by weight."""
+"""Below this effective number of draws, this many are drawn and resampled by weight."""
 
 _CHUNK = 1000
 _STEP = 0.01
 _LEAST_RISK = 1e-12
-Told = Callable[[float], object]
+Progress = Callable[[float], object]
 
 
 def horizons(outcome: str) -> tuple[float, ...]:
@@ -50,7 +51,7 @@ def horizons(outcome: str) -> tuple[float, ...]:
 
 
 def _outcomes(world: World) -> tuple[str, ...]:
-    """Return the outcomes that the cohort tells; at 72 h fracture is not one of them."""
+    """Return the outcomes that the cohort records; at 72 h it has no fracture."""
     return ("mortality", "fracture") if world.landmark == "24h" else ("mortality",)
 
 
@@ -75,7 +76,7 @@ def recorded_risk(
     *,
     without: frozenset[str] = frozenset(),
     draws: int = DRAWS,
-    progress: Told = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return the best attainable risk of each outcome.
 
@@ -87,27 +88,27 @@ def recorded_risk(
     draws : int
         A power of 2.
     progress : callable
-        Told the share done.
+        Called with the share done.
 
     Returns
     -------
     dict of str to ndarray of float, shape (n_patients, n_horizons)
     """
-    found: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
+    by_outcome: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _outcomes(world)}
     for log, weight in _each_portion(world, without, draws, progress):
-        for outcome, risks in found.items():
+        for outcome, risks in by_outcome.items():
             risks.append(_at_horizons(world, outcome, log, weight))
-    return {outcome: np.vstack(risks) for outcome, risks in found.items()}
+    return {outcome: np.vstack(risks) for outcome, risks in by_outcome.items()}
 
 
-def truth_table(world: World, progress: Told = lambda _: None) -> pd.DataFrame:
+def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFrame:
     """Return the truth about every patient at risk, one row per outcome and horizon.
 
     Parameters
     ----------
     world : World
     progress : callable
-        Told the share done.
+        Called with the share done.
 
     Returns
     -------
@@ -157,7 +158,7 @@ def _moved(world: World, outcome: str) -> dict[str, NDArray[np.float64]]:
 
 
 def _risks_and_slopes(
-    world: World, moved: Mapping[str, Mapping[str, NDArray[np.float64]]], progress: Told
+    world: World, moved: Mapping[str, Mapping[str, NDArray[np.float64]]], progress: Progress
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Return recorded risks, and how their log-odds rise with each log-hazard, (n, horizons, 3).
 
@@ -193,7 +194,7 @@ def _mean_slopes(
     # x in (-1, 1), 1 - t = (1 - x) / 2 and the weight is share / 2; each derivative is a forward
     # difference.
     nodes, shares = np.polynomial.legendre.leggauss(3)
-    found = np.zeros((len(weight), len(horizons(outcome)), len(HAZARDS)))
+    slopes = np.zeros((len(weight), len(horizons(outcome)), len(HAZARDS)))
     for node, share in zip(nodes, shares, strict=True):
         here = {name: log[name] - (1 - node) / 2 * way[name] for name in HAZARDS}
         odds = _log_odds(_at_horizons(world, outcome, here, weight))
@@ -201,8 +202,8 @@ def _mean_slopes(
             _log_odds(_at_horizons(world, outcome, {**here, name: here[name] + _STEP}, weight))
             for name in HAZARDS
         ]
-        found += share / 2 * np.stack([up - odds for up in higher], axis=2) / _STEP
-    return found
+        slopes += share / 2 * np.stack([up - odds for up in higher], axis=2) / _STEP
+    return slopes
 
 
 def _log_odds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -211,7 +212,7 @@ def _log_odds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _each_portion(
-    world: World, without: frozenset[str], draws: int, progress: Told
+    world: World, without: frozenset[str], draws: int, progress: Progress
 ) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
     """Yield log-hazards and weights of draws, portion by portion."""
     standard = standard_draws(draws, len(HAZARDS) + len(BENDS) + 1 + len(CENSORED))
@@ -294,7 +295,7 @@ def _redrawn(
     """Return draws of some patients, resampled by weight from many more, and the weight of each."""
     some = Recorded(
         record.rows[few],
-        Evidence(record.told.residual[few], record.told.loads, record.told.noise),
+        Evidence(record.evidence.residual[few], record.evidence.loads, record.evidence.noise),
         record.below[few],
         record.limit[few],
     )
@@ -303,8 +304,8 @@ def _redrawn(
     # taken for each i < m, so that each draw occurs about m w times and all count alike afterwards.
     places = (np.arange(shape[0]) + 0.5) / shape[0]
     chosen = [
-        draws[np.searchsorted(np.cumsum(one), places).clip(max=_MANY_DRAWS - 1)]
-        for draws, one in zip(many, weight, strict=True)
+        draws[np.searchsorted(np.cumsum(weights), places).clip(max=_MANY_DRAWS - 1)]
+        for draws, weights in zip(many, weight, strict=True)
     ]
     return np.stack(chosen), 1 / shape[0]
 
@@ -317,10 +318,10 @@ def _weighted_draws(
     First the log-hazards' states, then those of `BENDS`, severity, and the markers of `CENSORED`.
     """
     rows, names = record.rows, world.table.names
-    posterior = condition(world.prior_mean()[rows], correlation(), record.told)
+    posterior = condition(world.prior_mean()[rows], correlation(), record.evidence)
     censored = [names.index(name) for name in CENSORED]
     states = [np.eye(len(STATES))[STATES.index(name)] for name in (*BENDS, "severity")]
-    shared = np.vstack([*states, record.told.loads[censored]])
+    shared = np.vstack([*states, record.evidence.loads[censored]])
     directions = np.concatenate(
         [
             np.stack([world.direction(name)[rows] for name in HAZARDS], axis=1),
@@ -329,7 +330,7 @@ def _weighted_draws(
         axis=1,
     )
     drawn = posterior.draws(directions, standard)
-    # What is no Gaussian evidence multiplies the weight of a draw by its likelihood given the
+    # Evidence that is not Gaussian multiplies the weight of a draw by its likelihood given the
     # states:
     #   below the limit c of marker j:   Phi((c - l_j's) / n_j), with l_j's drawn as a direction
     #   panels ordered or not:           product of P(ordered | severity) or its complement

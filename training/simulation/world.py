@@ -49,7 +49,7 @@ LASTING_NOISE = 0.5
 """Share of a marker's own variance that stays with the patient from one sample to the next."""
 
 RECORDED_PATHWAYS = frozenset({"severity", "person"})
-"""What the panel may depend on where it adds nothing."""
+"""Pathways that the panel may depend on in the scenario without added value."""
 
 PANEL_PATHWAYS = frozenset(
     {
@@ -62,7 +62,7 @@ PANEL_PATHWAYS = frozenset(
         "osteopontin_immune",
     }
 )
-"""What tells nothing of its own in the scenario without added value."""
+"""Pathways without information of their own in the scenario without added value."""
 
 STREAMS = {
     "people": 0,
@@ -92,7 +92,7 @@ class Measured:
         As a laboratory prints it; the limit where it lies below one.
     below : ndarray of bool, shape (n_patients, n_markers)
     residual : ndarray of float, shape (n_patients, n_markers)
-        The printed value less all that does not hang on states, in units of spread.
+        The printed value less everything that does not depend on states, in units of spread.
     loads : ndarray of float, shape (n_markers, n_states)
         On that day.
     """
@@ -140,7 +140,7 @@ class World:
         return len(self.people)
 
     def rng(self, stream: str, day: int = 0) -> np.random.Generator:
-        """Return the generator of one purpose, so that no draw depends on another's being made."""
+        """Return the generator of one purpose: draws for one never shift those for another."""
         number = STREAMS[stream] if not day else _FIRST_SAMPLE + day
         return np.random.default_rng([self.seed, number])
 
@@ -150,7 +150,7 @@ class World:
         return {"24h": 1, "72h": 3}[self.landmark]
 
     def at_risk(self, outcome: str) -> NDArray[np.bool_]:
-        """Return who is at risk: for fracture who leaves the ICU alive, at 72 h who is in it."""
+        """Return which patients are at risk: of fracture after the ICU, of death in it at 72 h."""
         courses = self.courses
         if outcome == "fracture":
             return ~np.isnan(courses.icu_discharge)
@@ -166,7 +166,7 @@ class World:
 
     @cached_property
     def patient_id(self) -> NDArray[np.object_]:
-        """Identifiers, which say that nobody real is meant."""
+        """Identifiers, which say that the patients are simulated."""
         width = len(str(len(self)))
         return np.array([f"simulated-{self.seed}-{i:0{width}d}" for i in range(len(self))], object)
 
@@ -184,7 +184,7 @@ class World:
         Returns
         -------
         ndarray of float, shape (n_markers,)
-            In units of spread; 0 for a marker that is recorded in nobody.
+            In units of spread; 0 for a marker that no patient has.
         """
         # `residual` is the value less facts, kit and day; adding back what facts do leaves kit and
         # day out.
@@ -211,17 +211,17 @@ class World:
         Parameters
         ----------
         severity : ndarray of float, optional
-            The true one without it.
+            The true one by default.
 
         Returns
         -------
         ndarray of float, shape (*severity.shape, n_panels)
             0 for routine panels, and for all where tests are ordered by chance.
         """
-        drawn = self.states[:, STATES.index("severity")] if severity is None else severity
+        given = self.states[:, STATES.index("severity")] if severity is None else severity
         costly = np.array([float(panel not in ROUTINE) for panel in PANELS])
         return np.asarray(
-            self.scenario.testing_by_severity * (drawn[..., None] - _USUAL_SEVERITY) * costly
+            self.scenario.testing_by_severity * (given[..., None] - _USUAL_SEVERITY) * costly
         )
 
     @cached_property
@@ -235,19 +235,19 @@ class World:
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
         """What is known of kits and samples, in units of spread, (n_patients, n_markers)."""
-        found = assay_offsets()[self.site]
+        offsets = assay_offsets()[self.site]
         names = self.table.names
         spread = dict(zip(names, self.table.spread, strict=True))
-        found[:, names.index("l1_hu")] += 7.5 / spread["l1_hu"] * self.people["contrast"]
-        found[:, names.index("ctx_s")] -= 0.20 / spread["ctx_s"] * (1 - self.people["fasting"])
+        offsets[:, names.index("l1_hu")] += 7.5 / spread["l1_hu"] * self.people["contrast"]
+        offsets[:, names.index("ctx_s")] -= 0.20 / spread["ctx_s"] * (1 - self.people["fasting"])
         hormones = self.people["exogenous_hormones"] * 0.8 / spread["estradiol"]
-        found[:, names.index("estradiol")] += hormones
+        offsets[:, names.index("estradiol")] += hormones
         costly = np.array([marker.panel not in ROUTINE for marker in self.table.markers])
         if self.scenario.shifted_site:
-            found[np.ix_(self.site == len(SITES) - 1, costly)] += 0.5
+            offsets[np.ix_(self.site == len(SITES) - 1, costly)] += 0.5
         if self.scenario.drift:
-            found[self.years >= 6, names.index("ctx_s")] += 0.8
-        return found
+            offsets[self.years >= 6, names.index("ctx_s")] += 0.8
+        return offsets
 
     @cached_property
     def years(self) -> NDArray[np.float64]:
@@ -256,7 +256,7 @@ class World:
 
     @cached_property
     def informing(self) -> NDArray[np.bool_]:
-        """Whether each marker hangs on the states that decide the outcome, (n_markers,)."""
+        """Whether each marker depends on the states that drive the outcome, (n_markers,)."""
         pathways = [VARIABLES[name].pathway for name in self.table.names]
         return np.array(
             [self.scenario.panel_informs or pathway not in PANEL_PATHWAYS for pathway in pathways]
@@ -284,28 +284,29 @@ class World:
         # eta = log(level) + facts'b + site and year + s'd, s = `given`, d = `direction`; and for
         # the acute hazard, for each state of `BENDS`, kappa (s - lowest)^2.
         linear = np.einsum("ik,ik->i", self.direction(name), given)
-        found = self.fixed(name) + linear
+        log_hazard = self.fixed(name) + linear
         if name == "acute":
             for state, (curvature, lowest, _) in BENDS.items():
-                found = found + curvature * (given[:, STATES.index(state)] - lowest) ** 2
-        return np.asarray(found)
+                bend = curvature * (given[:, STATES.index(state)] - lowest) ** 2
+                log_hazard = log_hazard + bend
+        return np.asarray(log_hazard)
 
     def direction(self, name: str) -> NDArray[np.float64]:
         """Return what a standard deviation of each state adds to a log-hazard, (n, n_states)."""
-        found = np.tile(HAZARDS[name].of_states(), (len(self), 1))
+        slopes = np.tile(HAZARDS[name].of_states(), (len(self), 1))
         if name == "fracture":
             ckd = self.facts[:, list(FACTS).index("ckd")]
-            found[:, STATES.index("fgf23")] += FGF23_ON_FRACTURE_IN_CKD * ckd
-        return found
+            slopes[:, STATES.index("fgf23")] += FGF23_ON_FRACTURE_IN_CKD * ckd
+        return slopes
 
     def fixed(self, name: str) -> NDArray[np.float64]:
         """Return the part of a log-hazard that is known: level, facts, site and year, (n,)."""
-        found = np.log(HAZARDS[name].level) + self.facts @ HAZARDS[name].of_facts()
+        log_hazard = np.log(HAZARDS[name].level) + self.facts @ HAZARDS[name].of_facts()
         if name == "acute" and self.scenario.shifted_site:
-            found = found + 0.5 * (self.site == len(SITES) - 1)
+            log_hazard = log_hazard + 0.5 * (self.site == len(SITES) - 1)
         if name == "acute" and self.scenario.drift:
-            found = found - 0.06 * (self.years - (YEARS - 1) / 2)
-        return np.asarray(found)
+            log_hazard = log_hazard - 0.06 * (self.years - (YEARS - 1) / 2)
+        return np.asarray(log_hazard)
 
     @cached_property
     def seen_states(self) -> NDArray[np.float64]:
@@ -318,9 +319,9 @@ class World:
             return self.states
         left_out = _left_out_of_decoys()
         pathways = np.array([VARIABLES[name].pathway for name in self.table.names])
-        told = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
+        known = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
         first = self._measure(self.day, self.states, left_out)
-        evidence = Evidence(np.where(told, first.residual, np.nan), first.loads, self.table.noise)
+        evidence = Evidence(np.where(known, first.residual, np.nan), first.loads, self.table.noise)
         # A decoy's states are one draw from N(m, V), the states given the recorded markers of
         # severity and person alone (and the facts of these two pathways): m + V^(1/2) e with the
         # Cholesky root of V.
@@ -335,7 +336,7 @@ class World:
         Parameters
         ----------
         day : int, optional
-            One of `states.DAYS`; the day of the cohort without it.
+            One of `states.DAYS`; the day of the cohort by default.
 
         Returns
         -------

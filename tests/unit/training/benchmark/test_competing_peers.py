@@ -97,7 +97,7 @@ def test_a_cohort_without_events_is_refused():
 
 def test_without_r_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OutsideError, match="Rscript must be on the PATH; it is not"):
+    with pytest.raises(OutsideError, match="Rscript is not on the PATH"):
         COMPETING_PEERS[WITH_R[0]](cohort_of(1))
 
 
@@ -105,7 +105,7 @@ def test_without_r_the_error_says_what_to_install(monkeypatch, tmp_path):
 def test_an_absent_package_is_named_and_what_r_says_of_the_data_is_not(tmp_path):
     script = tmp_path / "peer.R"
     script.write_text("library(thereIsNoSuchPackage)")
-    with pytest.raises(OutsideError, match="R must have its package thereIsNoSuchPackage"):
+    with pytest.raises(OutsideError, match="R has no package thereIsNoSuchPackage"):
         run_r(script)
     script.write_text("stop(readLines('stdin'))")
     with pytest.raises(OutsideError) as refused:
