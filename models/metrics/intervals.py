@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,7 @@ __all__ = [
     "MAX_UNDEFINED",
     "Interval",
     "bootstrap_interval",
+    "named_bootstrap_intervals",
     "resampled_counts",
     "widened_for_folds",
 ]
@@ -23,6 +25,8 @@ MAX_UNDEFINED = 0.05
 """Share of resamples in which a statistic may be undefined before it gets no interval."""
 
 _CELLS = 200_000
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,68 @@ def bootstrap_interval(
     >>> interval.estimate, interval.low, interval.high
     (np.float64(6.25), np.float64(4.0), np.float64(8.5))
     """
-    estimate = statistic(None)
+    found = named_bootstrap_intervals(
+        lambda counts: {"": statistic(counts)},
+        n_rows,
+        n_resamples=n_resamples,
+        random_state=random_state,
+        groups=groups,
+        level=level,
+    )
+    return found[""]
+
+
+def named_bootstrap_intervals(
+    statistics: Callable[[NDArray[np.float64] | None], Mapping[Key, NDArray[np.float64]]],
+    n_rows: int,
+    *,
+    n_resamples: int,
+    random_state: int,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+) -> dict[Key, Interval]:
+    """Return several statistics with their intervals, all on the same resamples of patients.
+
+    Parameters
+    ----------
+    statistics : callable
+        As the statistic of `bootstrap_interval`, for several under names that never change.
+    n_rows, n_resamples, random_state, groups, level
+        As of `bootstrap_interval`.
+
+    Returns
+    -------
+    dict of Interval
+        Under the names of the statistics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> days = np.array([3.0, 5.0, 8.0, 9.0])
+    >>> def moments(counts):
+    ...     counts = np.ones(4) if counts is None else counts
+    ...     return {power: days**power @ counts / counts.sum(axis=0) for power in (1, 2)}
+    >>> found = named_bootstrap_intervals(moments, 4, n_resamples=200, random_state=0)
+    >>> found[1].estimate, found[2].estimate
+    (np.float64(6.25), np.float64(44.75))
+    """
+    estimates = statistics(None)
     draws = resampled_counts(
         n_rows, n_resamples=n_resamples, random_state=random_state, groups=groups
     )
     # The products are too small to gain from more threads, and on a busy machine lose to them.
     with threadpool_limits(1, user_api="blas"):
-        values = np.concatenate([statistic(counts) for counts in draws], axis=-1)
+        resamples = [statistics(counts) for counts in draws]
+    return {
+        name: _interval(
+            estimate, np.concatenate([values[name] for values in resamples], axis=-1), level
+        )
+        for name, estimate in estimates.items()
+    }
+
+
+def _interval(estimate: NDArray[np.float64], values: NDArray[np.float64], level: float) -> Interval:
+    """Return an estimate between the percentiles of its resamples."""
     undefined = np.isnan(values).mean(axis=-1) > MAX_UNDEFINED
     ends = np.full((2, *np.shape(estimate)), np.nan)
     tail = (1 - level) / 2

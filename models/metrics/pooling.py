@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,11 +11,17 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 from scipy.stats import t as student_t
 
-from models.metrics.summary import Metric
+from models.metrics.catalogue import METRICS, Scale
+from models.metrics.metric import Metric
 
-__all__ = ["POOLED_METRICS", "Pooled", "pool_metric", "random_effects"]
+__all__ = ["Pooled", "pool_metric", "random_effects"]
 
-POOLED_METRICS = ("auroc", "oe_ratio", "calibration_slope")
+_SYMMETRIC: Mapping[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    Scale.PROPORTION: (logit, expit),
+    Scale.RATIO: (np.log, np.exp),
+    Scale.REAL: (np.asarray, np.asarray),
+}
+"""Scale -> the way to one on which a metric's error is symmetric, and the way back."""
 
 _HALF_WIDTH = 1.959963984540054
 _SMALLEST_ERROR = 1e-6
@@ -35,8 +42,8 @@ class Pooled:
     next_low, next_high : float
         95 % prediction interval for a cluster that was not seen.
     tau : float
-        Standard deviation between clusters, on the scale that was pooled: log-odds for `auroc`,
-        logarithm for `oe_ratio`.
+        Standard deviation between clusters, on the scale that was pooled: log-odds of a proportion,
+        logarithm of a ratio.
     """
 
     metric: str
@@ -115,26 +122,22 @@ def random_effects(
     return mean, mean - half, mean + half, mean - beyond, mean + beyond, float(tau2**0.5)
 
 
-def pool_metric(metrics: list[Metric]) -> Pooled | None:
+def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
     """Return one metric of several clusters, pooled on the scale on which it is symmetric.
 
     Parameters
     ----------
-    metrics : list of Metric
-        The same of `POOLED_METRICS` at the same horizon, one for each cluster; those without an
-        interval are left out. Standard errors are taken from the width of the intervals, or from
-        one half of it where the other end is infinite on that scale (an AUROC up to 1).
+    metrics : sequence of Metric
+        One metric at one horizon, once for each cluster; those without an interval are left out.
+        Standard errors are taken from the width of the intervals, or from one half of it where the
+        other end is infinite on that scale (an AUROC up to 1).
 
     Returns
     -------
     Pooled or None
         None for fewer than three clusters.
     """
-    there, back = {
-        "auroc": (logit, expit),
-        "oe_ratio": (np.log, np.exp),
-        "calibration_slope": (np.asarray, np.asarray),
-    }[metrics[0].metric]
+    there, back = _SYMMETRIC[METRICS[metrics[0].metric].scale]
     with np.errstate(divide="ignore", invalid="ignore"):
         value, low, high = (
             there(np.array([getattr(one, end) for one in metrics]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,33 +14,30 @@ from numpy.typing import ArrayLike, NDArray
 from data_schema.disclosure import hidden_cells
 from models.censoring import CensoringDistribution
 from models.folds import patient_codes
-from models.metrics.calibration.calibration import (
-    calibration_intercept,
-    calibration_slope,
-    oe_ratio,
-)
-from models.metrics.comparison.net_benefit import net_benefit
-from models.metrics.discrimination.ranking import auroc
-from models.metrics.intervals import bootstrap_interval
+from models.metrics.catalogue import AT_HORIZON, AtHorizon, Place
+from models.metrics.intervals import named_bootstrap_intervals
 from models.metrics.known_outcome import known_outcome, pseudo_outcome, why_not_evaluable
-from models.metrics.overall.brier import brier, ipa
+from models.metrics.metric import Metric, MetricJson
 from models.metrics.pseudo_values import pseudo_values
-from models.metrics.summary import Metric
+from models.metrics.summary import metric_of
 
-__all__ = ["SMALLEST_SUBGROUP", "SUBGROUP_METRICS", "Subgroup", "evaluate_subgroups"]
+__all__ = ["SMALLEST_SUBGROUP", "Subgroup", "SubgroupJson", "evaluate_subgroups"]
 
 SMALLEST_SUBGROUP = 50
 """Patients below which a group gets no metric."""
 
-SUBGROUP_METRICS = (
-    "auroc",
-    "brier",
-    "ipa",
-    "oe_ratio",
-    "calibration_intercept",
-    "calibration_slope",
-    "net_benefit",
-)
+_IN_SUBGROUPS = tuple(spec for spec in AT_HORIZON if Place.SUBGROUPS in spec.places)
+
+
+class SubgroupJson(TypedDict):
+    """A group of patients as JSON."""
+
+    grouping: str
+    level: str
+    stays: int | None
+    events: int | None
+    metrics: list[MetricJson]
+    note: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,8 @@ class Subgroup:
     stays, events : int or None
         None where few patients stand behind a count, or it would tell of few.
     metrics : tuple of Metric
-        `SUBGROUP_METRICS` at each horizon; none in a group that is too small.
+        Those that the catalogue places in subgroups, at each horizon; none in a group that is too
+        small.
     note : str
         Why there are none.
     """
@@ -66,16 +64,18 @@ class Subgroup:
     metrics: tuple[Metric, ...]
     note: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the group as a mapping."""
-        return {
-            "grouping": self.grouping,
-            "level": self.level,
-            "stays": self.stays,
-            "events": self.events,
-            "metrics": [metric.as_json() for metric in self.metrics],
-            **({"note": self.note} if self.note else {}),
-        }
+    def as_json(self) -> SubgroupJson:
+        """Return what the command line prints."""
+        group = SubgroupJson(
+            grouping=self.grouping,
+            level=self.level,
+            stays=self.stays,
+            events=self.events,
+            metrics=[metric.as_json() for metric in self.metrics],
+        )
+        if self.note:
+            group["note"] = self.note
+        return group
 
 
 def evaluate_subgroups(
@@ -226,21 +226,24 @@ def _metrics(
         note = why_not_evaluable(time, kind, days, censoring, groups=patients)
         if note or np.isnan(threshold):
             note = note or "cannot be judged in the whole cohort"
-            metrics += [Metric(m, days, np.nan, np.nan, np.nan, note) for m in SUBGROUP_METRICS]
+            metrics += [Metric.undefined(spec.name, days, note) for spec in _IN_SUBGROUPS]
             continue
-        found = bootstrap_interval(
-            partial(_at_horizon, time, kind, risk[:, column], days, threshold),
+        intervals = named_bootstrap_intervals(
+            partial(
+                _at_horizon,
+                time,
+                kind,
+                risk[:, column],
+                days,
+                threshold,
+                pseudo_values(time, kind, days),
+            ),
             len(time),
             n_resamples=n_bootstrap,
             random_state=random_state,
             groups=patients,
         )
-        metrics += [
-            _metric(metric, days, *map(float, ends))
-            for metric, *ends in zip(
-                SUBGROUP_METRICS, found.estimate, found.low, found.high, strict=True
-            )
-        ]
+        metrics += [metric_of(spec, days, intervals[spec.name]) for spec in _IN_SUBGROUPS]
     return tuple(metrics), ""
 
 
@@ -250,29 +253,14 @@ def _at_horizon(
     risk: NDArray[np.float64],
     days: float,
     threshold: float,
+    pseudo: NDArray[np.float64],
     counts: NDArray[np.float64] | None,
-) -> NDArray[np.float64]:
-    """Return `SUBGROUP_METRICS` in their order; pseudo-values are those of the group as it is."""
-    outcome = known_outcome(time, kind, days, counts=counts)
-    known = pseudo_outcome(pseudo_values(time, kind, days), counts=counts)
-    return np.stack(
-        [
-            auroc(outcome, risk),
-            brier(outcome, risk),
-            ipa(outcome, risk),
-            oe_ratio(known, risk),
-            calibration_intercept(known, risk),
-            calibration_slope(known, risk),
-            net_benefit(outcome, risk, threshold)[0],
-        ]
+) -> dict[str, NDArray[np.float64]]:
+    """Return each metric; pseudo-values are those of the group as it is."""
+    at_horizon = AtHorizon(
+        known_outcome(time, kind, days, counts=counts),
+        pseudo_outcome(pseudo, counts=counts),
+        risk,
+        threshold,
     )
-
-
-def _metric(metric: str, days: float, estimate: float, low: float, high: float) -> Metric:
-    """Return one metric, with a note where it is undefined."""
-    note = ""
-    if np.isnan(estimate):
-        note = "risks are equal for all, or separate those with the event from the others"
-    elif np.isnan(low):
-        note = "undefined in too many resamples for an interval"
-    return Metric(metric, days, estimate, low, high, note)
+    return {spec.name: spec.function(at_horizon) for spec in _IN_SUBGROUPS}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,74 +11,25 @@ from numpy.typing import ArrayLike, NDArray
 from data_schema.errors import DataError
 from models.censoring import CensoringDistribution
 from models.folds import patient_codes
-from models.metrics.calibration.calibration import (
-    calibration_error,
-    calibration_intercept,
-    calibration_slope,
-    oe_ratio,
+from models.metrics.catalogue import (
+    AT_HORIZON,
+    OVER_FOLLOW_UP,
+    AnyMetricSpec,
+    AtHorizon,
+    OverFollowUp,
+    Scale,
 )
-from models.metrics.comparison.net_benefit import net_benefit
-from models.metrics.discrimination.concordance import harrell_c, uno_c
-from models.metrics.discrimination.ranking import auprc, auroc
-from models.metrics.intervals import Interval, bootstrap_interval
+from models.metrics.intervals import Interval, named_bootstrap_intervals
 from models.metrics.known_outcome import (
     LOWEST_OBSERVED_SHARE,
     MIN_OUTCOMES,
-    KnownOutcome,
     known_outcome,
     why_not_evaluable,
 )
-from models.metrics.overall.brier import brier, integrated_brier, ipa
+from models.metrics.metric import Metric
 from models.targets import survival_target
 
-__all__ = [
-    "HORIZON_METRICS",
-    "OVERALL_METRICS",
-    "Metric",
-    "evaluate",
-]
-
-HORIZON_METRICS = (
-    "auroc",
-    "auprc",
-    "brier",
-    "ipa",
-    "oe_ratio",
-    "calibration_intercept",
-    "calibration_slope",
-    "ici",
-    "e50",
-    "e90",
-    "net_benefit",
-)
-OVERALL_METRICS = ("c_harrell", "c_uno", "ibs")
-
-_DISTANCES = ("ici", "e50", "e90")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric with its interval; NaN, with a `note` that says why, where it is undefined.
-
-    `horizon_days` is None for a metric of the whole follow-up.
-    """
-
-    metric: str
-    horizon_days: float | None
-    estimate: float
-    low: float
-    high: float
-    note: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what the command line prints; null stands for NaN."""
-        values = {"estimate": self.estimate, "low": self.low, "high": self.high}
-        return {
-            "metric": self.metric,
-            "horizon_days": self.horizon_days,
-            **{name: None if np.isnan(value) else value for name, value in values.items()},
-            **({"note": self.note} if self.note else {}),
-        }
+__all__ = ["evaluate", "metric_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +81,8 @@ def evaluate(
     Returns
     -------
     list of Metric
-        `HORIZON_METRICS` for each horizon, then `OVERALL_METRICS`. A metric that cannot be had (too
-        few outcomes, nobody observed any more) is NaN with a note.
+        Those `AT_HORIZON` in the catalogue for each horizon, then those `OVER_FOLLOW_UP`. A metric
+        that cannot be computed (too few outcomes, no patient still observed) is NaN with a note.
 
     Raises
     ------
@@ -184,21 +134,23 @@ def evaluate(
     thresholds = {
         h: float(known_outcome(cohort.time_days, cohort.event, h).event_rate) for h in usable
     }
-    interval = bootstrap_interval(
+    intervals = named_bootstrap_intervals(
         lambda counts: _all_metrics(cohort, thresholds, counts),
         len(cohort.time_days),
         n_resamples=n_bootstrap,
         random_state=random_state,
         groups=groups,
     )
-    keys: list[tuple[str, float | None]] = [(m, h) for h in usable for m in HORIZON_METRICS]
-    keys += [(metric, None) for metric in OVERALL_METRICS]
-    found = {key: _metric(*key, interval, row) for row, key in enumerate(keys)}
-    return [
-        found.get((metric, h)) or Metric(metric, h, np.nan, np.nan, np.nan, notes[h])
+    at_horizons = [
+        metric_of(spec, h, intervals[spec.name, h])
+        if h in thresholds
+        else Metric.undefined(spec.name, h, notes[h])
         for h in cohort.horizons_days
-        for metric in HORIZON_METRICS
-    ] + [found[metric, None] for metric in OVERALL_METRICS]
+        for spec in AT_HORIZON
+    ]
+    return at_horizons + [
+        metric_of(spec, None, intervals[spec.name, None]) for spec in OVER_FOLLOW_UP
+    ]
 
 
 def _checked(
@@ -259,67 +211,37 @@ def _within_follow_up(cohort: _Cohort, censoring: CensoringDistribution) -> _Coh
 
 def _all_metrics(
     cohort: _Cohort, thresholds: dict[float, float], counts: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    """Return all metrics at the horizons of `thresholds`, then those of the whole follow-up."""
+) -> dict[tuple[str, float | None], NDArray[np.float64]]:
+    """Return each metric at each horizon of `thresholds`, and each of the whole follow-up."""
     time, event = cohort.time_days, cohort.event
     censoring = CensoringDistribution.fit(time, event, counts=counts)
-    rows: list[NDArray[np.float64]] = []
+    values: dict[tuple[str, float | None], NDArray[np.float64]] = {}
     for column, h in enumerate(cohort.horizons_days):
         if h in thresholds:
             outcome = known_outcome(time, event, h, counts=counts, censoring=censoring)
-            rows += _at_horizon(outcome, cohort.risk[:, column], thresholds[h])
-    last = max([*thresholds, *cohort.curve_days])
-    rows.append(harrell_c(time, event, cohort.score, counts=counts))
-    rows.append(
-        uno_c(time, event, cohort.score, up_to_days=last, counts=counts, censoring=censoring)
+            at_horizon = AtHorizon(outcome, outcome, cohort.risk[:, column], thresholds[h])
+            values |= {(spec.name, h): spec.function(at_horizon) for spec in AT_HORIZON}
+    follow_up = OverFollowUp(
+        time,
+        event,
+        cohort.score,
+        cohort.curve_risk,
+        cohort.curve_days,
+        max([*thresholds, *cohort.curve_days]),
+        counts,
+        censoring,
     )
-    rows.append(
-        integrated_brier(
-            time,
-            event,
-            cohort.curve_risk,
-            cohort.curve_days,
-            counts=counts,
-            censoring=censoring,
-        )
-        if len(cohort.curve_days) > 1
-        else np.full(np.shape(rows[0]), np.nan)
-    )
-    return np.stack(rows)
+    return values | {(spec.name, None): spec.function(follow_up) for spec in OVER_FOLLOW_UP}
 
 
-def _at_horizon(
-    outcome: KnownOutcome, risk: NDArray[np.float64], threshold: float
-) -> list[NDArray[np.float64]]:
-    """Return `HORIZON_METRICS` in their order."""
-    error = calibration_error(outcome, risk)
-    return [
-        auroc(outcome, risk),
-        auprc(outcome, risk),
-        brier(outcome, risk),
-        ipa(outcome, risk),
-        oe_ratio(outcome, risk),
-        calibration_intercept(outcome, risk),
-        calibration_slope(outcome, risk),
-        error.ici,
-        error.e50,
-        error.e90,
-        net_benefit(outcome, risk, threshold)[0],
-    ]
-
-
-def _metric(metric: str, horizon_days: float | None, interval: Interval, row: int) -> Metric:
-    """Return one row of the interval, with a note where it is undefined."""
-    estimate, low, high = (
-        float(values[row]) for values in (interval.estimate, interval.low, interval.high)
-    )
-    if metric in _DISTANCES:
+def metric_of(spec: AnyMetricSpec, horizon_days: float | None, interval: Interval) -> Metric:
+    """Return a metric from its bootstrap, with a note where it is undefined."""
+    estimate, low, high = map(float, (interval.estimate, interval.low, interval.high))
+    if spec.scale is Scale.DISTANCE:
         low = min(low, max(2 * estimate - high, 0.0))
     note = ""
-    if metric == "ibs" and np.isnan(estimate):
-        note = "needs a curve of at least two days within follow-up"
-    elif np.isnan(estimate):
-        note = "risks are equal for all, or separate those with the event from the others"
+    if np.isnan(estimate):
+        note = spec.when_undefined
     elif np.isnan(low):
         note = "undefined in too many resamples for an interval"
-    return Metric(metric, horizon_days, estimate, low, high, note)
+    return Metric(spec.name, horizon_days, estimate, low, high, note)

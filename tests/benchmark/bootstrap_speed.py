@@ -17,11 +17,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from models.metrics.catalogue import AT_HORIZON, OVER_FOLLOW_UP
 from models.metrics.comparison.paired_changes import OutOfFold, paired_changes
 from models.metrics.intervals import bootstrap_interval
 from models.metrics.overall.brier import integrated_ipa
 from models.metrics.subgroups import evaluate_subgroups
-from models.metrics.summary import HORIZON_METRICS, OVERALL_METRICS, evaluate
+from models.metrics.summary import evaluate
 
 PATIENTS, RESAMPLES = 10_000, 1_000
 HORIZONS = (365.0, 730.0, 1826.0)
@@ -43,7 +44,7 @@ def main() -> None:
     out_of_fold = OutOfFold({"a": blurred, "b": risk}, np.arange(PATIENTS) % 5, HORIZONS)
     half = np.where(rng.random(PATIENTS) < 0.5, "one", "other").astype(object)
     done = {
-        f"{len(HORIZON_METRICS)} metrics at 3 horizons, {len(OVERALL_METRICS)} of all follow-up": (
+        f"{len(AT_HORIZON)} metrics at 3 horizons, {len(OVER_FOLLOW_UP)} of all follow-up": (
             lambda: evaluate(
                 days,
                 event,

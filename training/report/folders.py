@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.metrics.summary import Metric
+from models.metrics.metric import Metric
 from training.files import whole_folder
 from training.report.content import as_markdown
 from training.report.model_report import WrittenPage, write_report

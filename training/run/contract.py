@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_schema.cohort import Cohort
-from models.metrics.summary import Metric
+from models.metrics.metric import Metric
 from training.cohorts.description import Description
 from training.cohorts.study import Study
 from training.config import RunConfig

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
 from models.fitting.training_cohort import Progress
-from models.metrics.pooling import POOLED_METRICS, Pooled, pool_metric
+from models.metrics.catalogue import Place, shown_in
+from models.metrics.pooling import Pooled, pool_metric
 from models.metrics.subgroups import SMALLEST_SUBGROUP, Subgroup, evaluate_subgroups
 from training.cohorts.study import Study
 from training.config import RunConfig
@@ -35,7 +36,8 @@ class InternalExternal:
     clusters : tuple of Subgroup
         Each judged by a model of all the others; small ones are learned from and not judged.
     pooled : tuple of Pooled
-        Random-effects means of `POOLED_METRICS`, with where a new cluster would lie.
+        Random-effects means of the metrics that the catalogue pools, and where a new cluster would
+        lie.
     """
 
     by: ClusterBy
@@ -122,12 +124,12 @@ def _pooled(clusters: tuple[Subgroup, ...], horizons_days: tuple[float, ...]) ->
     """Pool each metric at each horizon over the clusters that have it."""
     found = []
     for days in horizons_days:
-        for name in POOLED_METRICS:
+        for spec in shown_in(Place.POOLED):
             metrics = [
                 metric
                 for cluster in clusters
                 for metric in cluster.metrics
-                if (metric.metric, metric.horizon_days) == (name, days)
+                if (metric.metric, metric.horizon_days) == (spec.name, days)
             ]
             pooled = pool_metric(metrics) if metrics else None
             if pooled is not None:

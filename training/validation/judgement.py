@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_schema.cohort import Cohort
+from models.metrics.metric import Metric
 from models.metrics.risk_distribution import RiskDistribution, risk_distribution
 from models.metrics.subgroups import Subgroup, evaluate_subgroups
-from models.metrics.summary import Metric
 from training.cohorts.groups import patient_groups
 from training.validation.predictions import Answers
 

@@ -15,7 +15,8 @@ from data_schema.errors import DataError, UsageError
 from models.censoring import CensoringDistribution
 from models.inference.risk_model import InferenceError, RiskModel
 from models.metrics.known_outcome import MIN_OUTCOMES, why_not_evaluable
-from models.metrics.summary import Metric, evaluate
+from models.metrics.metric import Metric
+from models.metrics.summary import evaluate
 
 __all__ = ["Answers", "answers", "require_evaluable"]
 

@@ -5,8 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from data_schema.errors import DataError
+from models.metrics.catalogue import AT_HORIZON, OVER_FOLLOW_UP
 from models.metrics.intervals import bootstrap_interval, resampled_counts
-from models.metrics.summary import HORIZON_METRICS, OVERALL_METRICS, Metric, evaluate
+from models.metrics.metric import Metric
+from models.metrics.summary import evaluate
 
 Array = NDArray[np.float64]
 HORIZONS = (28.0, 90.0)
@@ -48,8 +50,8 @@ def test_every_metric_has_an_interval_around_it(competing_rate: float) -> None:
     )
 
     names = [(metric.metric, metric.horizon_days) for metric in metrics]
-    expected = [(m, h) for h in HORIZONS for m in HORIZON_METRICS]
-    assert names == [*expected, *((m, None) for m in OVERALL_METRICS)]
+    expected = [(spec.name, h) for h in HORIZONS for spec in AT_HORIZON]
+    assert names == [*expected, *((spec.name, None) for spec in OVER_FOLLOW_UP)]
     assert all(metric.low <= metric.estimate <= metric.high for metric in metrics)
     assert not any(metric.note for metric in metrics)
 

@@ -9,9 +9,9 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import DataError
 from data_schema.outcomes import outcome
 from models.metrics.calibration.instability import instability
+from models.metrics.metric import Metric
 from models.metrics.pooling import pool_metric, random_effects
 from models.metrics.sample_size import sample_size
-from models.metrics.summary import Metric
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.validation.internal_external import internal_external

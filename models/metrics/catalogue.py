@@ -1,0 +1,446 @@
+"""The catalogue of metrics: what each one is, how it is computed and read, and where it is shown.
+
+JSON, MLflow, console, report, subgroups, pooling, gate and the clinician's page read it. To add a
+metric, add its function to a module of this package and its `MetricSpec` here, with a test of the
+function against an independent value in `tests/reference/models/metrics/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.censoring import CensoringDistribution
+from models.metrics.calibration.calibration import (
+    CalibrationError,
+    calibration_error,
+    calibration_intercept,
+    calibration_slope,
+    oe_ratio,
+)
+from models.metrics.comparison.net_benefit import net_benefit
+from models.metrics.discrimination.concordance import harrell_c, uno_c
+from models.metrics.discrimination.ranking import auprc, auroc
+from models.metrics.known_outcome import KnownOutcome
+from models.metrics.overall.brier import brier, integrated_brier, ipa
+
+__all__ = [
+    "AT_HORIZON",
+    "METRICS",
+    "OVER_FOLLOW_UP",
+    "AnyMetricSpec",
+    "AtHorizon",
+    "Direction",
+    "Group",
+    "IntervalAbove",
+    "IntervalReaches",
+    "MetricSpec",
+    "OverFollowUp",
+    "PageEntry",
+    "Place",
+    "Scale",
+    "by_group",
+    "shown_in",
+]
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AtHorizon:
+    """What the metrics of one horizon are computed from.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        Weighted for censoring.
+    calibration_outcome : KnownOutcome
+        What calibration is judged on: `outcome`, or pseudo-values within a subgroup.
+    risk : ndarray of float, shape (n_patients,)
+        Predicted probability of the event by the horizon.
+    threshold : float
+        Risk at which treatment would start, for the net benefit.
+    """
+
+    outcome: KnownOutcome
+    calibration_outcome: KnownOutcome
+    risk: _Floats
+    threshold: float
+
+    @cached_property
+    def calibration_error(self) -> CalibrationError:
+        """Distances to one calibration curve, which three metrics share."""
+        return calibration_error(self.calibration_outcome, self.risk)
+
+
+@dataclass(frozen=True, slots=True)
+class OverFollowUp:
+    """What the metrics of the whole follow-up are computed from.
+
+    Parameters
+    ----------
+    time_days, event : ndarray, shape (n_patients,)
+        0 censored, 1 the outcome, 2 the competing event.
+    score : ndarray of float, shape (n_patients,)
+        Higher for an earlier event.
+    curve_risk, curve_days : ndarray of float, shapes (n_patients, n_days) and (n_days,)
+        The predicted curve on a grid that ends where enough patients are still observed.
+    last_day : float
+        The day on which the comparison of pairs ends.
+    counts : ndarray of float, shape (n_patients, n_resamples), or None
+        How often each patient occurs in each bootstrap resample; None for once each.
+    censoring : CensoringDistribution
+        Fitted on these patients with these counts.
+    """
+
+    time_days: _Floats
+    event: NDArray[np.int64]
+    score: _Floats
+    curve_risk: _Floats
+    curve_days: _Floats
+    last_day: float
+    counts: _Floats | None
+    censoring: CensoringDistribution
+
+
+class Group(StrEnum):
+    """What a metric judges, as the report's tables are headed; in their order."""
+
+    DISCRIMINATION = "Discrimination"
+    CALIBRATION = "Calibration"
+    OVERALL = "Overall"
+    CLINICAL_USE = "Clinical use"
+
+
+class Direction(StrEnum):
+    """Which value is best."""
+
+    HIGHER = "higher is better"
+    LOWER = "lower is better"
+    ONE = "1 is ideal"
+    ZERO = "0 is ideal"
+
+
+class Scale(Enum):
+    """The values that a metric can take, which decide how its intervals and means are made."""
+
+    PROPORTION = "in [0, 1]; pooled as log-odds"
+    RATIO = "above 0; pooled as a logarithm"
+    REAL = "any number; pooled as it is"
+    DISTANCE = "0 or more, and above 0 by chance alone; never pooled"
+
+
+class Place(Enum):
+    """Where a metric of a horizon is shown beyond the results of all patients."""
+
+    SUBGROUPS = "computed in each subgroup, and in the JSON of subgroups"
+    SUBGROUPS_OF_CONSOLE = "in the lines of subgroups that the command line prints"
+    SUBGROUPS_OF_REPORT = "in the report's tables of subgroups, sites and years"
+    POOLED = "pooled over sites or years"
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """How the clinician's page prints a metric."""
+
+    label: str
+    reading: str
+    digits: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalAbove:
+    """A rule of the gate: the whole interval lies above a limit."""
+
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalReaches:
+    """A rule of the gate: the interval reaches into a range."""
+
+    least: float
+    most: float
+
+
+Inputs = TypeVar("Inputs", AtHorizon, OverFollowUp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec(Generic[Inputs]):
+    """Everything that is known of one metric.
+
+    Parameters
+    ----------
+    name : str
+        In JSON, in MLflow and on the command line.
+    label : str
+        In the report.
+    direction : Direction
+    compared_with : str
+        What a value is read against ("0.5 is chance").
+    scale : Scale
+    group : Group
+    function : callable
+        Returns one value, or one for each resample.
+    when_undefined : str
+        Why there may be no value.
+    places : set of Place
+    at_a_glance : str
+        How the first section of the report calls it; empty where it is not among those.
+    page : PageEntry or None
+        None where the clinician's page leaves it out.
+    gate : IntervalAbove or IntervalReaches or None
+        What a model must reach to become champion, at every horizon.
+    worse_by : float or None
+        How much worse than the champion a challenger may be on the same patients.
+    """
+
+    name: str
+    label: str
+    direction: Direction
+    compared_with: str = ""
+    scale: Scale
+    group: Group
+    function: Callable[[Inputs], _Floats]
+    when_undefined: str = (
+        "risks are equal for all, or separate those with the event from the others"
+    )
+    places: frozenset[Place] = frozenset()
+    at_a_glance: str = ""
+    page: PageEntry | None = None
+    gate: IntervalAbove | IntervalReaches | None = None
+    worse_by: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would be computed wrongly or shown nowhere."""
+        if self.places and Place.SUBGROUPS not in self.places:
+            raise ValueError(f"{self.name} must be computed in subgroups to be shown there.")
+        if Place.POOLED in self.places and self.scale is Scale.DISTANCE:
+            raise ValueError(f"{self.name} must not be pooled: it is above 0 by chance alone.")
+
+    @property
+    def reading(self) -> str:
+        """How a value is read, in words."""
+        return ", ".join(filter(None, (self.direction, self.compared_with)))
+
+
+def _integrated_brier(data: OverFollowUp) -> _Floats:
+    """Return the integrated Brier score; NaN where the curve has no two days to average over."""
+    if len(data.curve_days) < 2:
+        return np.full(() if data.counts is None else data.counts.shape[1:], np.nan)
+    return integrated_brier(
+        data.time_days,
+        data.event,
+        data.curve_risk,
+        data.curve_days,
+        counts=data.counts,
+        censoring=data.censoring,
+    )
+
+
+_OF_SUBGROUPS = frozenset({Place.SUBGROUPS})
+_OF_REPORT = _OF_SUBGROUPS | {Place.SUBGROUPS_OF_REPORT}
+
+AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
+    MetricSpec(
+        name="auroc",
+        label="Area under the ROC curve",
+        direction=Direction.HIGHER,
+        compared_with="0.5 is chance",
+        scale=Scale.PROPORTION,
+        group=Group.DISCRIMINATION,
+        function=lambda data: auroc(data.outcome, data.risk),
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
+        at_a_glance="Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
+        page=PageEntry("Discrimination (AUROC)", "1 is perfect, 0.5 is chance"),
+        gate=IntervalAbove(0.5),
+    ),
+    MetricSpec(
+        name="auprc",
+        label="Area under the precision-recall curve",
+        direction=Direction.HIGHER,
+        compared_with="the event rate is chance",
+        scale=Scale.PROPORTION,
+        group=Group.DISCRIMINATION,
+        function=lambda data: auprc(data.outcome, data.risk),
+    ),
+    MetricSpec(
+        name="brier",
+        label="Brier score",
+        direction=Direction.LOWER,
+        scale=Scale.PROPORTION,
+        group=Group.OVERALL,
+        function=lambda data: brier(data.outcome, data.risk),
+        places=_OF_SUBGROUPS,
+    ),
+    MetricSpec(
+        name="ipa",
+        label="Scaled Brier score (IPA)",
+        direction=Direction.HIGHER,
+        compared_with="0 is no better than the event rate",
+        scale=Scale.REAL,
+        group=Group.OVERALL,
+        function=lambda data: ipa(data.outcome, data.risk),
+        places=_OF_REPORT,
+        at_a_glance="Overall: scaled Brier score (0 no use, 1 perfect)",
+        page=PageEntry("Index of prediction accuracy", "0 is no better than the event rate", 3),
+        gate=IntervalAbove(0.0),
+    ),
+    MetricSpec(
+        name="oe_ratio",
+        label="Observed over expected events",
+        direction=Direction.ONE,
+        scale=Scale.RATIO,
+        group=Group.CALIBRATION,
+        function=lambda data: oe_ratio(data.calibration_outcome, data.risk),
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
+        at_a_glance="Level: observed over expected events (1 ideal)",
+        page=PageEntry("Observed over expected", "1 is ideal; above 1 the model expects too few"),
+        gate=IntervalReaches(0.8, 1.25),
+    ),
+    MetricSpec(
+        name="calibration_intercept",
+        label="Calibration intercept",
+        direction=Direction.ZERO,
+        scale=Scale.REAL,
+        group=Group.CALIBRATION,
+        function=lambda data: calibration_intercept(data.calibration_outcome, data.risk),
+        places=_OF_SUBGROUPS,
+    ),
+    MetricSpec(
+        name="calibration_slope",
+        label="Calibration slope",
+        direction=Direction.ONE,
+        scale=Scale.REAL,
+        group=Group.CALIBRATION,
+        function=lambda data: calibration_slope(data.calibration_outcome, data.risk),
+        places=_OF_REPORT | {Place.POOLED},
+        at_a_glance="Spread: calibration slope (1 ideal)",
+        page=PageEntry("Calibration slope", "1 is ideal; below 1 risks are too extreme"),
+        gate=IntervalReaches(0.7, 1.4),
+    ),
+    MetricSpec(
+        name="ici",
+        label="Mean distance to the calibration curve (ICI)",
+        direction=Direction.LOWER,
+        scale=Scale.DISTANCE,
+        group=Group.CALIBRATION,
+        function=lambda data: data.calibration_error.ici,
+        page=PageEntry("Distance of risks from what was observed (ICI)", "0 is ideal", 3),
+    ),
+    MetricSpec(
+        name="e50",
+        label="Median distance (E50)",
+        direction=Direction.LOWER,
+        scale=Scale.DISTANCE,
+        group=Group.CALIBRATION,
+        function=lambda data: data.calibration_error.e50,
+    ),
+    MetricSpec(
+        name="e90",
+        label="90th percentile of the distance (E90)",
+        direction=Direction.LOWER,
+        scale=Scale.DISTANCE,
+        group=Group.CALIBRATION,
+        function=lambda data: data.calibration_error.e90,
+    ),
+    MetricSpec(
+        name="net_benefit",
+        label="Net benefit at the observed event rate",
+        direction=Direction.HIGHER,
+        compared_with="0 is treating no patient or all of them",
+        scale=Scale.REAL,
+        group=Group.CLINICAL_USE,
+        function=lambda data: net_benefit(data.outcome, data.risk, data.threshold)[0],
+        places=_OF_SUBGROUPS,
+        page=PageEntry(
+            "Net benefit at the event rate", "higher is better, 0 is treating no patient", 3
+        ),
+    ),
+)
+"""Metrics of each horizon, in the order in which they are printed."""
+
+OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
+    MetricSpec(
+        name="c_harrell",
+        label="Harrell's C",
+        direction=Direction.HIGHER,
+        compared_with="0.5 is chance",
+        scale=Scale.PROPORTION,
+        group=Group.DISCRIMINATION,
+        function=lambda data: harrell_c(data.time_days, data.event, data.score, counts=data.counts),
+        worse_by=0.01,
+    ),
+    MetricSpec(
+        name="c_uno",
+        label="Uno's C",
+        direction=Direction.HIGHER,
+        compared_with="0.5 is chance",
+        scale=Scale.PROPORTION,
+        group=Group.DISCRIMINATION,
+        function=lambda data: uno_c(
+            data.time_days,
+            data.event,
+            data.score,
+            up_to_days=data.last_day,
+            counts=data.counts,
+            censoring=data.censoring,
+        ),
+        page=PageEntry(
+            "Discrimination over time (Uno's C)", "1 is a perfect ranking, 0.5 is chance"
+        ),
+    ),
+    MetricSpec(
+        name="ibs",
+        label="Integrated Brier score",
+        direction=Direction.LOWER,
+        scale=Scale.PROPORTION,
+        group=Group.OVERALL,
+        function=_integrated_brier,
+        when_undefined="needs a curve of at least two days within follow-up",
+        worse_by=0.002,
+    ),
+)
+"""Metrics of the whole follow-up, in the order in which they are printed."""
+
+
+AnyMetricSpec = MetricSpec[AtHorizon] | MetricSpec[OverFollowUp]
+
+
+def _by_name() -> dict[str, AnyMetricSpec]:
+    """Return every metric under its name, after a check of what a single spec cannot see."""
+    specs: list[AnyMetricSpec] = [*AT_HORIZON, *OVER_FOLLOW_UP]
+    by_name = {spec.name: spec for spec in specs}
+    if len(by_name) < len(specs):
+        raise ValueError("metrics must have names of their own; two share one.")
+    for spec in OVER_FOLLOW_UP:
+        if spec.places or spec.at_a_glance:
+            raise ValueError(f"{spec.name} must have a horizon to be shown in tables by horizon.")
+    for at_horizon in AT_HORIZON:
+        if at_horizon.worse_by is not None:
+            raise ValueError(
+                f"{at_horizon.name} must cover the whole follow-up to be compared with a champion."
+            )
+    return by_name
+
+
+METRICS: Mapping[str, AnyMetricSpec] = _by_name()
+"""Name -> metric."""
+
+
+def by_group(specs: Iterable[MetricSpec[AtHorizon]]) -> tuple[MetricSpec[AtHorizon], ...]:
+    """Return metrics in the order of the report: by group, then as in the catalogue."""
+    order = list(Group)
+    return tuple(sorted(specs, key=lambda spec: order.index(spec.group)))
+
+
+def shown_in(place: Place) -> tuple[MetricSpec[AtHorizon], ...]:
+    """Return the metrics that are shown in a place, in the order of the report."""
+    return by_group(spec for spec in AT_HORIZON if place in spec.places)

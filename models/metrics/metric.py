@@ -1,0 +1,110 @@
+"""One metric of a model, with its interval: the record that every table and file is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+import numpy as np
+
+__all__ = ["Metric", "MetricJson", "metric_at", "metrics_from_json"]
+
+
+class MetricJson(TypedDict):
+    """A metric as JSON; null where it is undefined, and then `note` says why."""
+
+    metric: str
+    horizon_days: float | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    note: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric with its interval; NaN, with a `note` that says why, where it is undefined.
+
+    `metric` is a name in `models.metrics.catalogue.METRICS`. `horizon_days` is None for a metric
+    of the whole follow-up.
+    """
+
+    metric: str
+    horizon_days: float | None
+    estimate: float
+    low: float
+    high: float
+    note: str = ""
+
+    @classmethod
+    def undefined(cls, metric: str, horizon_days: float | None, note: str) -> Metric:
+        """Return a metric without a value."""
+        return cls(metric, horizon_days, np.nan, np.nan, np.nan, note)
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether there is an estimate."""
+        return not np.isnan(self.estimate)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval around the estimate."""
+        return not (np.isnan(self.low) or np.isnan(self.high))
+
+    def as_json(self) -> MetricJson:
+        """Return what the command line prints; null stands for NaN."""
+        entry = MetricJson(
+            metric=self.metric,
+            horizon_days=self.horizon_days,
+            estimate=_null_for_nan(self.estimate),
+            low=_null_for_nan(self.low),
+            high=_null_for_nan(self.high),
+        )
+        if self.note:
+            entry["note"] = self.note
+        return entry
+
+
+def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
+    """Return the metrics that `Metric.as_json` wrote.
+
+    Parameters
+    ----------
+    entries : iterable of mappings
+        From a bundle's contract or a gate record.
+
+    Returns
+    -------
+    tuple of Metric
+
+    Examples
+    --------
+    >>> entry = {"metric": "ipa", "horizon_days": 28, "estimate": 0.2, "low": None, "high": None}
+    >>> metrics_from_json([entry])[0].as_json() == entry
+    True
+    """
+    return tuple(
+        Metric(
+            entry["metric"],
+            entry["horizon_days"],
+            _nan_for_null(entry["estimate"]),
+            _nan_for_null(entry["low"]),
+            _nan_for_null(entry["high"]),
+            entry.get("note", ""),
+        )
+        for entry in entries
+    )
+
+
+def metric_at(metrics: Iterable[Metric], name: str, horizon_days: float | None) -> Metric | None:
+    """Return one metric at a horizon, or None where it is not among the metrics."""
+    return next((m for m in metrics if (m.metric, m.horizon_days) == (name, horizon_days)), None)
+
+
+def _null_for_nan(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _nan_for_null(value: float | None) -> float:
+    return np.nan if value is None else value
