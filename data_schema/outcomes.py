@@ -11,15 +11,42 @@ from data_schema.errors import UsageError
 __all__ = [
     "CENSORED",
     "COMPETING",
+    "ENDPOINTS",
     "EVENT",
     "OUTCOMES",
     "RESERVED_MODEL_NAMES",
+    "Landmark",
     "Outcome",
     "outcome",
 ]
 
 CENSORED, EVENT, COMPETING = 0, 1, 2
 """Numbers in an event column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """When days are counted from.
+
+    Parameters
+    ----------
+    words : str
+        As the command line writes it.
+    hours : int or None
+        Hours after admission to intensive care; None at discharge from it.
+    """
+
+    words: str
+    hours: int | None
+
+    def is_before(self, other: Landmark) -> bool:
+        """Return whether it is surely earlier in the same stay than another landmark."""
+        return self.hours is not None and (other.hours is None or self.hours < other.hours)
+
+
+_AFTER_24_HOURS = Landmark("24h", 24)
+_AFTER_72_HOURS = Landmark("72h", 72)
+_DISCHARGE = Landmark("discharge", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +58,44 @@ class Outcome:
     name : str
         Name in `OUTCOMES`, in requests and in bundles.
     endpoint : str
-        What happens, `mortality` or `fracture`. It names the columns of a cohort and the key of
+        What happens, such as `mortality`. It names the columns of a cohort and the key of
         `Variable.direction`; two outcomes may share it.
     label : str
         What a clinician reads.
     event_label : str
         The event as a noun, in the plural: "the model expects about 23 <event_label>".
-    landmark : str
-        Time zero as the command line writes it: `24h`, `72h`, `discharge`.
+    landmark : Landmark or None
+        Time zero; None where only a public data set has the outcome.
     time_zero : str
         Time zero in words, with who is still under observation then.
     horizons_days : tuple of int
         Horizons by default.
     competing_label : str or None
         The event that prevents the outcome; None if nothing does.
-    reserved_model : str
-        Registered model name, reserved for this estimand in a user's own real cohort.
+    is_death : bool
+        Whether the event is death from any cause, after which no other event can happen.
+    event_headers, days_headers, date_headers : tuple of str
+        Headers that `osteon map` takes for the column of the event, of the days until it and of its
+        date, the likeliest first, besides those that follow from the endpoint's name.
     """
 
     name: str
     endpoint: str
     label: str
     event_label: str
-    landmark: str
+    landmark: Landmark | None
     time_zero: str
     horizons_days: tuple[int, ...]
     competing_label: str | None
-    reserved_model: str
+    is_death: bool = False
+    event_headers: tuple[str, ...] = ()
+    days_headers: tuple[str, ...] = ()
+    date_headers: tuple[str, ...] = ()
+
+    @property
+    def reserved_model(self) -> str:
+        """Registered model name, reserved for this estimand in a user's own real cohort."""
+        return f"osteon-{self.name}"
 
     @property
     def days_column(self) -> str:
@@ -84,38 +122,52 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 endpoint="mortality",
                 label="Death from any cause",
                 event_label="deaths",
-                landmark="24h",
+                landmark=_AFTER_24_HOURS,
                 time_zero="24 h after ICU admission, alive",
                 horizons_days=(28, 90, 365),
                 competing_label=None,
-                reserved_model="osteon-mortality",
+                is_death=True,
+                event_headers=(
+                    *("death", "dead", "died", "deceased", "death event", "exitus", "event"),
+                    *("status", "vital status", "in-hospital_death"),
+                ),
+                days_headers=("days to death", "survival days", "survival time"),
+                date_headers=("death_date", "date of death", "dod", "deathdate"),
             ),
             Outcome(
                 name="mortality-72h",
                 endpoint="mortality",
                 label="Death from any cause",
                 event_label="deaths",
-                landmark="72h",
+                landmark=_AFTER_72_HOURS,
                 time_zero="72 h after ICU admission, alive and in ICU",
                 horizons_days=(28, 90, 365),
                 competing_label=None,
-                reserved_model="osteon-mortality-72h",
+                is_death=True,
             ),
             Outcome(
                 name="fracture",
                 endpoint="fracture",
                 label="First fracture",
                 event_label="fractures",
-                landmark="discharge",
+                landmark=_DISCHARGE,
                 time_zero="ICU discharge, alive",
                 horizons_days=(365, 730, 1826),
                 competing_label="death without fracture",
-                reserved_model="osteon-fracture",
+                event_headers=("fracture", "incident fracture", "new fracture"),
             ),
         )
     }
 )
 """Every outcome by name."""
+
+ENDPOINTS: Mapping[str, Outcome] = MappingProxyType(
+    {
+        endpoint: next(entry for entry in OUTCOMES.values() if entry.endpoint == endpoint)
+        for endpoint in dict.fromkeys(entry.endpoint for entry in OUTCOMES.values())
+    }
+)
+"""The first outcome of each endpoint."""
 
 RESERVED_MODEL_NAMES = frozenset(entry.reserved_model for entry in OUTCOMES.values())
 """Model names that only a user's own real cohort may take."""
@@ -129,7 +181,7 @@ def outcome(name: str, landmark: str = "") -> Outcome:
     name : str
         Name of an outcome, or of an endpoint when `landmark` is given.
     landmark : str
-        `24h`, `72h` or `discharge`; empty for the outcome that has the name.
+        Words of a landmark, as `72h`; empty for the outcome that has the name.
 
     Returns
     -------
@@ -149,11 +201,10 @@ def outcome(name: str, landmark: str = "") -> Outcome:
     'osteon-mortality-72h'
     """
     for entry in OUTCOMES.values():
-        if (not landmark and entry.name == name) or (entry.endpoint, entry.landmark) == (
-            name,
-            landmark,
-        ):
+        at = entry.landmark.words if entry.landmark else ""
+        if (not landmark and entry.name == name) or (entry.endpoint, at) == (name, landmark):
             return entry
-    known = ", ".join(f"{entry.endpoint} at {entry.landmark}" for entry in OUTCOMES.values())
+    listed = [(entry.endpoint, entry.landmark) for entry in OUTCOMES.values()]
+    known = ", ".join(f"{endpoint} at {at.words}" for endpoint, at in listed if at)
     asked = f"{name} at {landmark}" if landmark else name
     raise UsageError(f"outcome must be one of {known}; got {asked!r}.")

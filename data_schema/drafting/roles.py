@@ -10,7 +10,7 @@ import tomlkit
 from tomlkit.items import Table
 
 from data_schema.drafting.header_matching import squashed
-from data_schema.outcomes import CENSORED, EVENT
+from data_schema.outcomes import CENSORED, ENDPOINTS, EVENT, Outcome
 from data_schema.values import cell_texts
 
 __all__ = ["Drafted", "draft_ids", "draft_outcomes"]
@@ -25,33 +25,14 @@ _IDS: Mapping[str, tuple[str, ...]] = {
     "site": ("site", "site_id", "hospital", "hospital_id", "center", "centre", "clinic"),
     "time_zero": ("time_zero", "time zero", "index_time", "index date", "baseline date"),
 }
-_DEATH_DATES = ("death_date", "date of death", "dod", "deathdate")
 _LAST_SEEN = (
     *("last_seen", "last_seen_date", "last contact", "last contact date", "date last seen"),
     *("last follow-up", "last followup date", "censor date", "date of last contact"),
 )
 _DAYS = ("followup_days", "follow-up days", "followup_d", "followup", "futime", "d.time", "time")
-_ROLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "mortality": {
-        "event": (
-            *("mortality_event", "death", "dead", "died", "deceased", "death event", "exitus"),
-            *("event", "status", "vital status", "in-hospital_death", "mortality"),
-        ),
-        "days": ("mortality_days", "days to death", "survival days", "survival time", *_DAYS),
-        "event_date": _DEATH_DATES,
-        "last_seen_date": _LAST_SEEN,
-    },
-    "fracture": {
-        "event": ("fracture_event", "fracture", "incident fracture", "new fracture"),
-        "days": ("fracture_days", "time to fracture", "days to fracture", *_DAYS),
-        "event_date": ("fracture_date", "date of fracture"),
-        "last_seen_date": _LAST_SEEN,
-        "competing_date": _DEATH_DATES,
-    },
-}
 _EVENT_WORDS: Mapping[str, int] = {
     **dict.fromkeys(("alive", "survived", "survivor", "censored", "no", "n", "false"), CENSORED),
-    **dict.fromkeys(("dead", "died", "deceased", "death", "yes", "y", "true", "fracture"), EVENT),
+    **dict.fromkeys(("dead", "died", "deceased", "death", "yes", "y", "true"), EVENT),
 }
 _MAX_EVENT_WORDS = 6
 
@@ -100,17 +81,38 @@ def draft_outcomes(table: pd.DataFrame) -> Mapping[str, Drafted]:
     """
     by_words = _by_words(table)
     drafts: dict[str, Drafted] = {}
-    for name, roles in _ROLES.items():
+    for name, outcome in ENDPOINTS.items():
+        roles = _roles(outcome)
         found = {role: _first(headers, by_words) for role, headers in roles.items()}
         told = {role: column for role, column in found.items() if column is not None}
         if "event" in told and ("days" in told or "event_date" not in told):
-            drafts[name] = _by_days(table, told)
+            drafts[name] = _by_days(table, told, outcome)
         elif "event_date" in told:
             drafts[name] = _by_dates(told, roles)
     return drafts
 
 
-def _by_days(table: pd.DataFrame, told: Mapping[str, str]) -> Drafted:
+def _roles(outcome: Outcome) -> dict[str, tuple[str, ...]]:
+    """Return the headers of each key of `[outcome.<name>]`, the likeliest first."""
+    name = outcome.endpoint
+    days = (f"time to {name}", f"days to {name}")
+    roles = {
+        "event": (outcome.event_column, *outcome.event_headers, name),
+        "days": (outcome.days_column, *outcome.days_headers, *days, *_DAYS),
+        "event_date": _dates(outcome),
+        "last_seen_date": _LAST_SEEN,
+    }
+    if outcome.competing_label is None:
+        return roles
+    deaths = [header for one in ENDPOINTS.values() if one.is_death for header in _dates(one)]
+    return {**roles, "competing_date": tuple(deaths)}
+
+
+def _dates(outcome: Outcome) -> tuple[str, ...]:
+    return (*outcome.date_headers, f"{outcome.endpoint}_date", f"date of {outcome.endpoint}")
+
+
+def _by_days(table: pd.DataFrame, told: Mapping[str, str], outcome: Outcome) -> Drafted:
     draft = tomlkit.table()
     days = tomlkit.string(told.get("days", ""))
     if not days:
@@ -121,7 +123,8 @@ def _by_days(table: pd.DataFrame, told: Mapping[str, str]) -> Drafted:
     if len(words) <= _MAX_EVENT_WORDS and not set(words) <= {"0", "1", "2"}:
         codes = tomlkit.inline_table()
         for word in sorted(words):
-            codes[word] = _EVENT_WORDS.get(word.casefold(), "")
+            is_event = word.casefold() == outcome.endpoint
+            codes[word] = EVENT if is_event else _EVENT_WORDS.get(word.casefold(), "")
         if "" in codes.values():
             codes.comment("0 censored, 1 the outcome, 2 the competing event")
         draft.add("event_map", codes)

@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import Any
 
 from data_schema.errors import UsageError
-from data_schema.outcomes import OUTCOMES
+from data_schema.outcomes import ENDPOINTS
 
 __all__ = [
     "CohortMapping",
@@ -157,7 +157,7 @@ class CohortMapping:
     ----------
     ids : IdMapping
     outcomes : mapping of str to OutcomeMapping
-        By endpoint: `mortality`, `fracture`.
+        By endpoint, as `mortality`.
     columns : mapping of str to ColumnMapping
         By the site's name.
     """
@@ -222,7 +222,7 @@ def parse_mapping(text: str) -> CohortMapping:
     ids = _table(document, "ids", "[ids]")
     outcomes = _table(document, "outcome", "[outcome]")
     columns = _table(document, "columns", "[columns]")
-    _only(outcomes, {entry.endpoint for entry in OUTCOMES.values()}, "[outcome]")
+    _only(outcomes, set(ENDPOINTS), "[outcome]")
     return CohortMapping(
         ids=IdMapping(**_typed(ids, _ID_TYPES, "[ids]")),
         outcomes=MappingProxyType({name: _outcome(name, outcomes) for name in outcomes}),

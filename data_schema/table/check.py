@@ -189,7 +189,7 @@ def _read_outcome(
         for other, mapped in plan.other_outcomes:
             also, _ = read_outcome(table, mapped, other, ids.time_zero)
             if also is not None:
-                findings += contradicting_outcomes(told, also)
+                findings += contradicting_outcomes((asked, told), (other, also))
     return told, findings
 
 

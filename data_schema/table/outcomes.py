@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data_schema.cohort import OutcomeData
 from data_schema.errors import Finding
 from data_schema.mapping.file import OutcomeMapping
-from data_schema.outcomes import CENSORED, COMPETING, EVENT, OUTCOMES, Outcome
+from data_schema.outcomes import CENSORED, COMPETING, EVENT, Outcome
 from data_schema.table.dates import Dates, read_dates
 from data_schema.values import MISSING_WORDS, cell_texts, parse_numbers
 
@@ -105,13 +105,14 @@ def never_at_risk(
     ndarray of bool, shape (n_stays,)
         All false unless death competes with the outcome and the table tells of all deaths.
     """
-    deaths = [mapped for other, mapped in others if other.endpoint == "mortality"]
+    deaths = [(other, mapped) for other, mapped in others if other.is_death]
     nobody = np.zeros(len(table), dtype=bool)
     if outcome.competing_label is None or not deaths or told.days is None or told.event is None:
         return nobody
     died = nobody
-    if deaths[0].event is not None:
-        died = _events(table[deaths[0].event], deaths[0], OUTCOMES["mortality"]).values == EVENT
+    death, mapped = deaths[0]
+    if mapped.event is not None:
+        died = _events(table[mapped.event], mapped, death).values == EVENT
     for name in (told.days, told.event):
         texts = cell_texts(table[name])
         empty = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)

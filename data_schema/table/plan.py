@@ -16,7 +16,7 @@ from data_schema.mapping.rules import (
     mapping_problems,
     named_columns,
 )
-from data_schema.outcomes import OUTCOMES, Outcome
+from data_schema.outcomes import ENDPOINTS, Outcome
 from data_schema.variables import Kind, Variable, base_name
 
 __all__ = ["CohortPlan", "FeatureSource", "plan_cohort"]
@@ -124,7 +124,7 @@ def _reserved(ids: IdMapping) -> Iterator[str]:
     """Yield the columns of identifiers, and those that any cohort may have by its own name."""
     yield SIMULATED
     yield from filter(None, (getattr(ids, key) for key in ID_COLUMNS))
-    for entry in OUTCOMES.values():
+    for entry in ENDPOINTS.values():
         yield from (entry.days_column, entry.event_column)
 
 
@@ -176,8 +176,7 @@ def _outcome(
 def _others(
     mapping: CohortMapping, outcome: Outcome | None, columns: Collection[str]
 ) -> Iterator[tuple[Outcome, OutcomeMapping]]:
-    by_endpoint = {entry.endpoint: entry for entry in reversed(list(OUTCOMES.values()))}
-    for endpoint, other in by_endpoint.items():
+    for endpoint, other in ENDPOINTS.items():
         if outcome is not None and endpoint != outcome.endpoint:
             told, _ = _outcome(mapping, other, columns)
             if told is not None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from data_schema.cohort import OutcomeData
 from data_schema.errors import Finding
-from data_schema.outcomes import EVENT
+from data_schema.outcomes import EVENT, Outcome
 from data_schema.table.identifiers import Identifiers
 from data_schema.table.plan import CohortPlan
 from data_schema.values import GROUPED_BY_POINTS, cell_texts
@@ -212,36 +212,44 @@ def too_little_to_learn_from(told: OutcomeData, ids: Identifiers) -> Iterator[Fi
         )
 
 
-def contradicting_outcomes(told: OutcomeData, also: OutcomeData) -> Iterator[Finding]:
-    """Yield a fracture that comes after death, or after the patient was lost from sight.
+def contradicting_outcomes(
+    requested: tuple[Outcome, OutcomeData], other: tuple[Outcome, OutcomeData]
+) -> Iterator[Finding]:
+    """Yield events that come after death, or after the patient was lost from sight.
 
     Parameters
     ----------
-    told, also : OutcomeData
-        The outcome that was asked for, and another of the same stays.
+    requested, other : tuple of (Outcome, OutcomeData)
+        The outcome to be predicted, and another of the same stays.
 
     Yields
     ------
     Finding
         Rule `event_after_censoring`.
     """
-    if told.horizon_days is not None or also.horizon_days is not None:
+    (ending, death), (ended, event) = (
+        (requested, other) if requested[0].is_death else (other, requested)
+    )
+    if death.horizon_days is not None or event.horizon_days is not None:
         return
-    death, fracture = (told, also) if told.name == "mortality" else (also, told)
-    if (death.name, fracture.name) != ("mortality", "fracture"):
+    if not ending.is_death or ended.competing_label is None or _starts_before(ended, ending):
         return
-    # The clock of fracture starts later, at ICU discharge, so its days can only be fewer.
-    # Who was followed for death to the very end may still be followed for fracture after it.
+    # The clock of the event starts no earlier than that of death, so its days can only be fewer.
+    # A patient followed for death to the very end may still be followed for the event after it.
     was_lost = (death.event != EVENT) & (death.time_days < death.time_days.max())
-    late = (fracture.time_days > death.time_days) & (
-        (death.event == EVENT) | (was_lost & (fracture.event == EVENT))
+    late = (event.time_days > death.time_days) & (
+        (death.event == EVENT) | (was_lost & (event.event == EVENT))
     )
     count = int(late.sum())
     if count:
         yield Finding(
             "event_after_censoring",
-            told.name,
+            requested[1].name,
             count,
-            f"fracture must not come after death or after the patient was last seen; in {count} of "
-            f"{len(late)} rows it does. Correct days and events of both outcomes.",
+            f"{event.name} must not come after death or after the patient was last seen; in "
+            f"{count} of {len(late)} rows it does. Correct days and events of both outcomes.",
         )
+
+
+def _starts_before(one: Outcome, other: Outcome) -> bool:
+    return bool(one.landmark and other.landmark and one.landmark.is_before(other.landmark))

@@ -14,7 +14,6 @@ from serving.cds.services import CdsService
 __all__ = ["Landmark", "is_living_adult", "landmark"]
 
 _ADULT_YEARS = 18
-_DISCHARGE = "discharge"
 # One that began earlier is a slip in the record.
 _LONGEST_STAY = timedelta(days=730)
 
@@ -87,13 +86,15 @@ def landmark(
     begun = [stay for stay in stays if now - _LONGEST_STAY <= stay.start <= now]
     if not begun or any(_left_dead(entry.resource) for entry in entries):
         return None
-    stay, after = begun[-1], OUTCOMES[service.outcome].landmark
+    stay, counted_from = begun[-1], OUTCOMES[service.outcome].landmark
     is_there = stay.is_running(now)
-    if after == _DISCHARGE:
+    if counted_from is None:
+        return None
+    if counted_from.hours is None:
         zero = now if is_there or stay.end is None else stay.end
         found = Landmark(stay.start, zero, is_now=is_there)
     elif is_there:
-        found = Landmark(stay.start, stay.start + timedelta(hours=int(after.removesuffix("h"))))
+        found = Landmark(stay.start, stay.start + timedelta(hours=counted_from.hours))
     else:
         return None
     return found if found.time_zero <= now <= found.time_zero + service.window else None

@@ -153,7 +153,7 @@ def places(served: Served) -> tuple[Place, ...]:
 
 def _is_of_discharge(model: ServedModel) -> bool:
     outcome = OUTCOMES.get(model.contract["outcome"])
-    return outcome is not None and outcome.landmark == "discharge"
+    return outcome is not None and outcome.landmark is not None and outcome.landmark.hours is None
 
 
 def groups(served: Served) -> tuple[Group, ...]:

@@ -149,13 +149,12 @@ def _checked(
 
 def _told(table: pd.DataFrame, mapping: CohortMapping | None) -> list[str]:
     """Return the outcomes of which a table or its mapping holds at least a part."""
-    from data_schema.outcomes import OUTCOMES
+    from data_schema.outcomes import ENDPOINTS
 
     mapped = set() if mapping is None else set(mapping.outcomes)
-    endpoints = [entry for entry in OUTCOMES.values() if entry.name == entry.endpoint]
     return [
         entry.name
-        for entry in endpoints
+        for entry in ENDPOINTS.values()
         if entry.endpoint in mapped or entry.days_column in table or entry.event_column in table
     ]
 

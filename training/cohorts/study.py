@@ -204,11 +204,10 @@ def _outcome_of(known: Dataset) -> Outcome:
         endpoint=known.outcome,
         label=words.capitalize(),
         event_label=f"{words}s",
-        landmark="",
+        landmark=None,
         time_zero=known.time_zero,
         horizons_days=known.horizons_days,
         competing_label=known.competing_label,
-        reserved_model="",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,19 +13,26 @@ from numpy.typing import NDArray
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
 from data_schema.mapping.rules import SIMULATED
+from data_schema.outcomes import OUTCOMES
 from data_schema.variables import base_name
 from training.simulation.drawing import draw_world
 from training.simulation.extras import extra_columns, known_columns
 from training.simulation.samples import observation_table
 from training.simulation.scenarios import scenario as known_scenario
 from training.simulation.sites import CENSORED, SITES
+from training.simulation.states import DAYS
 from training.simulation.truth import recorded_risk, truth_table
 from training.simulation.world import World
 
 __all__ = ["DEFAULT_PATIENTS", "LANDMARKS", "SimulatedCohort", "simulate"]
 
 DEFAULT_PATIENTS = 20_000
-LANDMARKS = ("24h", "72h")
+LANDMARKS: Mapping[str, int] = {
+    landmark.words: landmark.hours // 24
+    for landmark in (outcome.landmark for outcome in OUTCOMES.values())
+    if landmark is not None and landmark.hours is not None and landmark.hours // 24 in DAYS
+}
+"""Landmark as the command line writes it -> day of the stay on which the cohort is seen."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def simulate(
         )
     if landmark not in LANDMARKS:
         raise UsageError(f"landmark must be one of {', '.join(LANDMARKS)}; got {landmark!r}.")
-    return SimulatedCohort(replace(draw_world(patients, seed, world_of), landmark=landmark))
+    return SimulatedCohort(replace(draw_world(patients, seed, world_of), day=LANDMARKS[landmark]))
 
 
 def _cohort_table(world: World) -> pd.DataFrame:
@@ -162,7 +170,7 @@ def _outcomes(world: World) -> dict[str, NDArray[np.float64]]:
         "mortality_days": _days(np.minimum(courses.death, last_seen) - (world.day - 1)),
         "mortality_event": (courses.death <= last_seen).astype(np.float64),
     }
-    if world.landmark != "24h":
+    if world.day > 1:
         return death
     left = courses.icu_discharge
     first = np.minimum(np.minimum(courses.fracture, courses.death), last_seen)

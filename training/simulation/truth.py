@@ -52,7 +52,7 @@ def horizons(outcome: str) -> tuple[float, ...]:
 
 def _outcomes(world: World) -> tuple[str, ...]:
     """Return the outcomes that the cohort records; at 72 h it has no fracture."""
-    return ("mortality", "fracture") if world.landmark == "24h" else ("mortality",)
+    return ("mortality", "fracture") if world.day == 1 else ("mortality",)
 
 
 def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
@@ -242,7 +242,7 @@ def _risk(
     acute, chronic = log["acute"], log["chronic"]
     if outcome == "fracture":
         at_risk, happens = fracture_incidence(acute, chronic, log["fracture"], days)
-    elif world.landmark == "24h":
+    elif world.day == 1:
         happens = mortality_risk(acute, chronic, days)
         at_risk = np.ones_like(happens)
     else:

@@ -121,8 +121,9 @@ class World:
     courses : Courses
     last_seen : ndarray of float, shape (n_patients,)
         Days from time zero to the end of observation.
-    landmark : {"24h", "72h"}
-        When the cohort is seen. Time zero and all days of the world are those of 24 h.
+    day : int
+        Day of the stay on which the cohort is seen. Time zero and all days of the world are those
+        of the first day's end, 24 h after ICU admission.
     """
 
     scenario: Scenario
@@ -134,7 +135,7 @@ class World:
     states: NDArray[np.float64]
     courses: Courses
     last_seen: NDArray[np.float64]
-    landmark: str = "24h"
+    day: int = 1
 
     def __len__(self) -> int:
         return len(self.people)
@@ -144,17 +145,12 @@ class World:
         number = STREAMS[stream] if not day else _FIRST_SAMPLE + day
         return np.random.default_rng([self.seed, number])
 
-    @property
-    def day(self) -> int:
-        """Day of the stay on which the cohort is seen."""
-        return {"24h": 1, "72h": 3}[self.landmark]
-
     def at_risk(self, outcome: str) -> NDArray[np.bool_]:
         """Return which patients are at risk: of fracture after the ICU, of death in it at 72 h."""
         courses = self.courses
         if outcome == "fracture":
             return ~np.isnan(courses.icu_discharge)
-        if self.landmark == "24h":
+        if self.day == 1:
             return np.ones(len(self), dtype=bool)
         left = np.where(np.isnan(courses.icu_discharge), np.inf, courses.icu_discharge)
         return np.asarray(np.minimum(left, courses.death) > self.day - 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from data_schema.errors import UsageError
-from data_schema.outcomes import OUTCOMES, RESERVED_MODEL_NAMES, outcome
+from data_schema.outcomes import ENDPOINTS, OUTCOMES, RESERVED_MODEL_NAMES, outcome
 
 
 def test_each_outcome_states_its_time_zero_horizons_and_competing_event() -> None:
     stated = {
         name: (
-            entry.landmark,
+            entry.landmark.words if entry.landmark else None,
             entry.horizons_days,
             entry.competing_label,
             entry.reserved_model,
@@ -61,3 +61,16 @@ def test_two_landmarks_of_one_endpoint_share_its_columns() -> None:
 def test_an_unknown_outcome_is_refused_with_the_known_ones(name: str, landmark: str) -> None:
     with pytest.raises(UsageError, match="must be one of mortality at 24h"):
         outcome(name, landmark)
+
+
+def test_an_endpoint_is_described_by_its_first_outcome() -> None:
+    assert {name: outcome(name) for name in ("mortality", "fracture")} == ENDPOINTS
+    assert list(ENDPOINTS) == ["mortality", "fracture"]
+
+
+def test_landmarks_follow_one_another_in_a_stay() -> None:
+    landmarks = [OUTCOMES[n].landmark for n in ("mortality", "mortality-72h", "fracture")]
+    stated = [landmark for landmark in landmarks if landmark is not None]
+    assert [landmark.hours for landmark in stated] == [24, 72, None]
+    before = [[one.is_before(other) for other in stated] for one in stated]
+    assert before == [[False, True, True], [False, False, True], [False, False, False]]
