@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,22 +12,14 @@ import pandas as pd
 
 from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.errors import Finding, RulesBroken
-from data_schema.units import (
-    canonical_unit_spelling,
-    factor,
-    may_stand,
-    plausible_units,
-    range_text,
-)
-from data_schema.values import parse_numbers
+from data_schema.readings import basis, category_of, flag_of, has_range
+from data_schema.units import may_stand, plausible_units, range_text
+from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import BELOW, Code, Variable, base_name
 
 __all__ = ["CanonicalMeasurement", "Measurement", "canonical_measurement"]
 
-_BELOW = ("<", "<=")
-_ABOVE = (">", ">=")
-_MATRICES = frozenset({"serum", "plasma", "urine", "blood"})
-_NOT_STATED = frozenset({"other", "unknown"})
+_COMPARATORS = ("<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +29,8 @@ class Measurement:
     Parameters
     ----------
     value : float, str or bool
-        A number or the text a laboratory prints (`<9.99`); a category's text; a flag's truth.
+        A number or the text a laboratory prints (`<9.99`); a category; a flag as truth, 1 or 0, or
+        the words of a table. A word such as "NA" states that nothing was measured.
     variable : str or None
         Name in the catalogue or in a model, with or without a feature suffix.
     loinc : str or None
@@ -71,7 +63,7 @@ class CanonicalMeasurement:
     variable : Variable
         The variable it belongs to.
     value : float, str or None
-        In the canonical unit; 0 or 1 for a flag; None for a category that was not stated.
+        In the canonical unit; 0 or 1 for a flag; None if it states that nothing was measured.
     below, above : bool
         The value is the lower or the upper limit of the assay.
     """
@@ -112,7 +104,9 @@ def canonical_measurement(
     """
     try:
         column, variable, code = _identified(sent, variables)
-        _check_identity(sent, variable, code)
+        if code is not None and code.assay_required and not (sent.assay or "").strip():
+            must = "state its assay under this code, which does not say what was measured"
+            _refuse("assay", variable, f"{must}; it does not.")
         if variable.kind == "number":
             return _number(sent, column, variable, code)
         return _category_or_flag(sent, column, variable)
@@ -127,11 +121,11 @@ def _identified(
     named = _named(sent.variable, variables) if sent.variable is not None else None
     if sent.loinc is None:
         if named is None:
-            _refuse("unknown_variable", "", "variable or loinc must be given; neither is.")
+            _refuse("unknown_variable", None, "variable or loinc must be given; neither is.")
         return (*named, None)
     coded = by_code(sent.loinc)
     if not coded:
-        _refuse("unknown_variable", "", "loinc must be a code of the catalogue; it is not.")
+        _refuse("unknown_variable", None, "loinc must be a code of the catalogue; it is not.")
     if named is None:
         variable, code = coded[0]
         return variable.name, variable, code
@@ -139,11 +133,8 @@ def _identified(
     for candidate, code in coded:
         if candidate.name == variable.name:
             return column, variable, code
-    _refuse(
-        "unknown_variable",
-        variable.name,
-        f"{variable.name} must have its own loinc; the code sent is of another variable.",
-    )
+    must = "have its own loinc; the code sent is of another variable."
+    _refuse("unknown_variable", variable, must)
 
 
 def _named(name: str, variables: Mapping[str, Variable]) -> tuple[str, Variable]:
@@ -154,88 +145,72 @@ def _named(name: str, variables: Mapping[str, Variable]) -> tuple[str, Variable]
     advice = f" Did you mean {', '.join(close)}?" if close else ""
     _refuse(
         "unknown_variable",
-        "",
+        None,
         f"variable must be in the catalogue or the model; it is not.{advice}",
     )
-
-
-def _check_identity(sent: Measurement, variable: Variable, code: Code | None) -> None:
-    """Refuse what is, or may be, another quantity under this name."""
-    if code is not None and code.assay_required and not (sent.assay or "").strip():
-        _refuse(
-            "assay",
-            variable.name,
-            f"{variable.name} must state its assay under this code, which does not say what was "
-            "measured; it does not.",
-        )
-    if sent.specimen is None or not variable.specimen:
-        return
-    stated = _MATRICES & set(re.findall(r"[a-z]+", sent.specimen.casefold()))
-    if stated != {variable.specimen}:
-        _refuse(
-            "specimen",
-            variable.name,
-            f"{variable.name} must be measured in {variable.specimen}; the stated specimen is not. "
-            "Another specimen is another variable.",
-        )
 
 
 def _number(
     sent: Measurement, column: str, variable: Variable, code: Code | None
 ) -> CanonicalMeasurement:
-    value, comparator = _read(sent, variable.name)
-    below, above = comparator in _BELOW, comparator in _ABOVE
-    if column == f"{variable.name}__count":
-        return CanonicalMeasurement(column, variable, value)
-    unit = _accepted_unit(sent.unit or "", variable, code)
-    canonical = value * variable.units.get(unit, 1.0)
-    if column != f"{variable.name}__slope" and not may_stand(variable, canonical, below=below):
-        fitting = [other for other in plausible_units(variable, value) if other != unit]
+    value, below, above = _read(sent, variable)
+    if math.isnan(value):
+        return CanonicalMeasurement(column, variable, None)
+    unit = sent.unit or ""
+    how = basis(
+        variable, column, unit=unit, assays=(sent.assay or "",), specimen=sent.specimen or ""
+    )
+    for rule in how.broken:
+        _refuse(rule, variable, _refusal(rule, variable, unit))
+    if code is not None and code.units and how.unit and how.unit not in code.units:
+        must = f"be in a unit of its code ({', '.join(code.units)})"
+        advice = "Send the code of what the laboratory reports, or the variable's name."
+        _refuse("unit", variable, f"{must}; it is not. {advice}")
+    canonical = value * how.factor
+    if has_range(column) and not may_stand(variable, canonical, below=below):
+        fitting = [other for other in plausible_units(variable, value) if other != how.unit]
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""
-        _refuse(
-            "range",
-            variable.name,
-            f"{variable.name} must be {range_text(variable)}; it is not. Check value and unit."
-            f"{advice}",
-        )
+        must = f"be {range_text(variable)}; it is not. Check value and unit.{advice}"
+        _refuse("range", variable, must)
     return CanonicalMeasurement(column, variable, canonical, below, above)
 
 
-def _accepted_unit(stated: str, variable: Variable, code: Code | None) -> str:
-    """Return the UCUM unit, which the variable and the code must both accept."""
-    factor(variable, stated)  # refuses what the variable does not accept
-    unit = canonical_unit_spelling(variable, stated) or ""
-    if code is not None and code.units and unit not in code.units:
-        _refuse(
-            "unit",
-            variable.name,
-            f"{variable.name} must be in a unit of its code ({', '.join(code.units)}); it is not. "
-            "Send the code of what the laboratory reports, or the variable's name.",
+def _refusal(rule: str, variable: Variable, unit: str) -> str:
+    """Return what a rule of `readings.basis` demands, after the variable's name."""
+    if rule == "assay":
+        return (
+            "be measured by an assay of its own; the stated one is of another variable. Send the "
+            "value as that variable."
         )
-    return unit
+    if rule == "specimen":
+        return (
+            f"be measured in {variable.specimen or 'blood'}; the stated specimen is not. Another "
+            "specimen is another variable."
+        )
+    # The text is not repeated: a free-text unit may hold a value.
+    accepted = ", ".join(variable.units) or "no unit"
+    stated = "the stated one is not among them" if unit.strip() else "none is stated"
+    return (
+        f"be in an accepted unit ({accepted}); {stated}. State the unit that the laboratory "
+        "reports, or convert the values."
+    )
 
 
-def _read(sent: Measurement, name: str) -> tuple[float, str]:
-    """Return the number and its comparator, from text if need be."""
-    if sent.comparator not in (None, *_BELOW, *_ABOVE):
-        _refuse("comparator", name, f"{name} must have a comparator of <, <=, >, >=; it has not.")
-    if isinstance(sent.value, bool):
-        _refuse("not_a_number", name, f"{name} must be a number; it is not.")
-    if isinstance(sent.value, str):
-        parsed = parse_numbers(pd.Series([sent.value], dtype=object))
+def _read(sent: Measurement, variable: Variable) -> tuple[float, bool, bool]:
+    """Return the number, and whether it lies below or above a limit; NaN is not measured."""
+    comparator = sent.comparator or ""
+    if comparator and comparator not in _COMPARATORS:
+        _refuse("comparator", variable, "have a comparator of <, <=, >, >=; it has not.")
+    if isinstance(sent.value, str | bool):
+        parsed = parse_numbers(pd.Series([f"{comparator}{sent.value}"], dtype=object))
         for rule in parsed.problems:
-            _refuse(rule, name, f"{name} must be {_READABLE[rule]}; it is not.")
-        value = float(parsed.values[0])
-        comparator = "<" if parsed.below[0] else ">" if parsed.above[0] else ""
-        if comparator and sent.comparator:
-            _refuse("comparator", name, f"{name} must have one comparator; it has two.")
-    else:
-        value, comparator = _as_float(sent.value), ""
-    if math.isnan(value):
-        _refuse("not_a_number", name, f"{name} must be a number; it is not.")
-    if math.isinf(value):
-        _refuse("infinite", name, f"{name} must be finite; it is not.")
-    return value, comparator or sent.comparator or ""
+            _refuse(rule, variable, f"be {_READABLE[rule]}; it is not.")
+        return float(parsed.values[0]), bool(parsed.below[0]), bool(parsed.above[0])
+    value = _as_float(sent.value)
+    rule = "infinite" if math.isinf(value) else "comparator"
+    if math.isinf(value) or (math.isnan(value) and comparator):
+        _refuse(rule, variable, f"be {_READABLE[rule]}; it is not.")
+    return value, comparator.startswith("<"), comparator.startswith(">")
 
 
 def _as_float(number: float) -> float:
@@ -249,31 +224,26 @@ _READABLE: Mapping[str, str] = {
     "not_a_number": "a number",
     "infinite": "finite",
     "ambiguous_number": "a number with a point as decimal mark and no other mark",
-    "comparator": "a number after its comparator",
+    "comparator": "a number after one comparator",
 }
 
 
 def _category_or_flag(sent: Measurement, column: str, variable: Variable) -> CanonicalMeasurement:
-    name = variable.name
     if sent.comparator:
-        _refuse("comparator", name, f"{name} must have no comparator; it has one.")
-    if sent.unit:
-        _refuse("unit", name, f"{name} must have no unit; it has one.")
-    if variable.kind == "flag":
-        if isinstance(sent.value, str) or sent.value not in (0, 1):
-            _refuse("flag", name, f"{name} must be true or false, or 1 or 0; it is not.")
-        return CanonicalMeasurement(column, variable, float(sent.value))
-    word = sent.value.strip() if isinstance(sent.value, str) else ""
-    if not variable.categories and word:
-        return CanonicalMeasurement(column, variable, word)
-    for category in variable.categories:
-        if category.casefold() == word.casefold():
-            return CanonicalMeasurement(column, variable, category)
-    if word.casefold() in _NOT_STATED:
-        return CanonicalMeasurement(column, variable, None)
-    known = ", ".join(variable.categories) or "a text"
-    _refuse("category", name, f"{name} must be one of {known}; it is not.")
+        _refuse("comparator", variable, "have no comparator; it has one.")
+    if (sent.unit or "").strip():
+        _refuse("unit", variable, "have no unit; it has one.")
+    text = cell_text(sent.value)
+    word = flag_of(text) if variable.kind == "flag" else category_of(variable, text)
+    if word.broken is not None:
+        known = ", ".join(variable.categories)
+        words = f"one of {known}" if known else "true or false, yes or no, or 1 or 0"
+        _refuse(word.broken, variable, f"be {words}; it is not.")
+    return CanonicalMeasurement(column, variable, word.value)
 
 
-def _refuse(rule: str, variable: str, message: str) -> NoReturn:
-    raise RulesBroken([Finding(rule, variable, 1, message)])
+def _refuse(rule: str, variable: Variable | None, message: str) -> NoReturn:
+    """Refuse a measurement: what it must be comes after the variable's name, if that is known."""
+    name = variable.name if variable is not None else ""
+    text = f"{name} must {message}" if name else message
+    raise RulesBroken([Finding(rule, name, 1, text)])

@@ -97,9 +97,10 @@ def parse_numbers(
 ) -> ParsedNumbers:
     """Return the numbers of one column.
 
-    Cells that are numbers already are taken as they are. In text a point is the decimal mark unless
-    `decimal` says otherwise; a comma, or a space between digits, is refused as ambiguous until
-    `decimal` says which mark is which, and then the other mark and the space group thousands.
+    Cells that are numbers already are taken as they are; true and false are not numbers. In text a
+    point is the decimal mark unless `decimal` says otherwise; a comma, or a space between digits,
+    is refused as ambiguous until `decimal` says which mark is which, and then the other mark and
+    the space group thousands.
 
     Parameters
     ----------
@@ -130,6 +131,8 @@ def parse_numbers(
         raise UsageError(
             "decimal must be '.' or ','; got another mark. State one, or leave it out."
         )
+    if pd.api.types.is_bool_dtype(cells.dtype):
+        cells = cells.astype(object)
     if pd.api.types.is_numeric_dtype(cells.dtype):
         parsed = _from_numbers(cells.to_numpy(dtype=np.float64, na_value=np.nan))
     else:

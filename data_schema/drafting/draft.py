@@ -18,7 +18,7 @@ from tomlkit.items import Item, Table
 from data_schema.biomarkers import VARIABLES
 from data_schema.drafting.header_matching import HeaderMatch, match_header
 from data_schema.drafting.roles import draft_ids, draft_outcomes
-from data_schema.table.features import FLAG_WORDS, NOT_STATED
+from data_schema.readings import FLAG_WORDS, NOT_STATED
 from data_schema.table.stated_units import fitting_units
 from data_schema.units import canonical_unit_spelling
 from data_schema.values import GROUPED_BY_POINTS, cell_texts, parse_numbers

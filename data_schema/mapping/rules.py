@@ -153,13 +153,7 @@ def _against_the_catalogue(source: ColumnMapping, variable: Variable) -> Iterato
             f"states {', '.join(own)}. Remove these keys, or choose another name.",
         )
     stated = [source.unit, source.unit_column]
-    if variable.kind != "number" and any(stated):
-        yield Finding(
-            "unit",
-            variable.name,
-            1,
-            f"{variable.name} must have no unit, being a {variable.kind}; the mapping states one.",
-        )
+    yield from _unit_of_a_word(source, variable.name, variable.kind)
     if None not in stated:
         yield Finding(
             "unit",
@@ -170,6 +164,13 @@ def _against_the_catalogue(source: ColumnMapping, variable: Variable) -> Iterato
     in_periods = bool(source.periods) and all(period.unit for period in source.periods)
     if stated == [None, None] and not in_periods and not _needs_no_unit(source):
         yield _blank(f'[columns."{source.column}"]', "unit", source.column)
+
+
+def _unit_of_a_word(source: ColumnMapping, name: str, kind: str | None) -> Iterator[Finding]:
+    """Yield that a flag or a category must have no unit, if the mapping states one."""
+    if kind in ("flag", "category") and ((source.unit or "").strip() or source.unit_column):
+        message = f"{name} must have no unit, being a {kind}; the mapping states one."
+        yield Finding("unit", name, 1, message)
 
 
 def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
@@ -191,3 +192,5 @@ def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
         )
     elif source.kind == "number" and source.unit is None:
         yield _blank(f'[columns."{source.column}"]', "unit", source.column)
+    else:
+        yield from _unit_of_a_word(source, name, source.kind)

@@ -20,11 +20,10 @@ from data_schema.leakage.linter import find_leaks
 from data_schema.mapping.file import CohortMapping
 from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
-from data_schema.table import ranges as frames
-from data_schema.table.features import FeatureColumn, read_feature
+from data_schema.table.features import FeatureColumn, implausible, read_feature
 from data_schema.table.identifiers import Identifiers, read_identifiers
 from data_schema.table.outcomes import never_at_risk, read_outcome
-from data_schema.table.plan import CohortPlan, plan_cohort
+from data_schema.table.plan import CohortPlan, FeatureSource, plan_cohort
 from data_schema.table.rules import (
     constant_features,
     contradicting_outcomes,
@@ -198,6 +197,7 @@ def _read_features(
 ) -> tuple[pd.DataFrame, dict[str, Variable], list[Finding]]:
     """Return the features in canonical units, their variables, and the rules their values break."""
     findings: list[Finding] = []
+    out_of_range: list[Finding] = []
     columns: dict[str, pd.Series[Any]] = {}
     variables: dict[str, Variable] = {}
     # Flags first, so that limits found among the numbers are added to them.
@@ -212,9 +212,11 @@ def _read_features(
             findings.append(_all_missing(source.feature, len(table)))
             continue
         variables[source.variable.name] = source.variable
-        _add(columns, source.feature, read)
+        below = _add(columns, source, read)
+        if below is not None and (broken := implausible(source, read.values, below)):
+            out_of_range.append(broken)
     features = pd.DataFrame(columns, index=range(len(table)))
-    findings += [*frames.broken_rules(features, variables), *constant_features(features)]
+    findings += [*out_of_range, *constant_features(features)]
     if not variables:
         message = (
             "cohort must have at least one usable variable; it has none. Use names of the "
@@ -224,15 +226,25 @@ def _read_features(
     return features, variables, findings
 
 
-def _add(columns: dict[str, pd.Series[Any]], name: str, read: FeatureColumn) -> None:
-    """Add a feature and, where values are detection limits, the flag beside it."""
+def _add(
+    columns: dict[str, pd.Series[Any]], source: FeatureSource, read: FeatureColumn
+) -> NDArray[np.bool_] | None:
+    """Add a feature and, where values are detection limits, the flag beside it.
+
+    Return which numbers are detection limits; None if the feature is no number.
+    """
     assert read.values is not None
-    is_text = read.values.dtype == object
+    name, is_text = source.feature, read.values.dtype == object
     columns[name] = pd.Series(read.values, dtype=object if is_text else np.float64)
-    if read.below is not None:
-        flag, limits = f"{name}__{BELOW}", pd.Series(read.below, dtype=np.float64)
-        # The cohort may bring a flag of its own, for limits that its numbers do not show.
+    if read.below is None:
+        return None
+    flag = f"{name}__{BELOW}"
+    # The cohort may bring a flag of its own, for limits that its numbers do not show.
+    below = read.below | (columns[flag] == 1.0).to_numpy() if flag in columns else read.below
+    if name == source.variable.name and read.below.any():
+        limits = pd.Series(read.below, dtype=np.float64)
         columns[flag] = limits.mask(columns[flag] == 1.0, 1.0) if flag in columns else limits
+    return below
 
 
 def _all_missing(name: str, n_rows: int) -> Finding:

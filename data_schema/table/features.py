@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -11,22 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.errors import Finding
+from data_schema.mapping.file import ColumnMapping
+from data_schema.readings import category_of, flag_of, has_range
 from data_schema.table.plan import FeatureSource
 from data_schema.table.stated_units import StatedUnits, stated_units, unit_suspect
+from data_schema.units import in_range, range_text
 from data_schema.values import MISSING_WORDS, cell_text, cell_texts, parse_numbers
 from data_schema.variables import BELOW
 
 if TYPE_CHECKING:
     from data_schema.table.dates import Dates
 
-__all__ = ["FLAG_WORDS", "NOT_STATED", "FeatureColumn", "read_feature"]
+__all__ = ["FeatureColumn", "implausible", "read_feature"]
 
-FLAG_WORDS: Mapping[str, float] = {
-    **dict.fromkeys(("1", "true", "yes", "y", "t"), 1.0),
-    **dict.fromkeys(("0", "false", "no", "n", "f"), 0.0),
-}
-# "Sex other or unknown" is missing; where "unknown" is a category of its own it is kept.
-NOT_STATED = frozenset({*MISSING_WORDS, "unknown", "other"})
 # Text is a category if it has few values, or up to a hundred of which most recur.
 _FEW_CATEGORIES = 20
 _MAX_CATEGORIES = 100
@@ -64,7 +61,7 @@ class FeatureColumn:
         float64 with NaN, or objects of str and None for a category; None where the unit is in
         question, so that nothing can be said of the values.
     below : ndarray of bool or None
-        Where a value is the assay's lower limit; None if nowhere.
+        Where a value is the assay's lower limit; None if it is no number.
     findings : tuple of Finding
         Rules broken, fatal or not.
     """
@@ -92,17 +89,40 @@ def read_feature(
     -------
     FeatureColumn
     """
-    cells = table[feature.source.column]
-    if feature.feature == f"{feature.variable.name}__{BELOW}":
-        return _flag(cells, feature)
-    readers = {"flag": _flag, "category": _category}
-    if feature.variable.kind in readers:
-        return readers[feature.variable.kind](cells, feature)
-    return _number(table, feature, time_zero)
+    if feature.variable.kind == "number" and not feature.feature.endswith(f"__{BELOW}"):
+        return _number(table, feature, time_zero)
+    return _words(table[feature.source.column], feature)
+
+
+def implausible(
+    feature: FeatureSource, values: NDArray[np.float64], below: NDArray[np.bool_]
+) -> Finding | None:
+    """Return how many numbers lie outside the plausible range, or None if none does.
+
+    Parameters
+    ----------
+    feature : FeatureSource
+    values : ndarray of float64
+        In the canonical unit.
+    below : ndarray of bool
+        Values that are detection limits, which may lie under the range.
+
+    Returns
+    -------
+    Finding or None
+        Rule `range`.
+    """
+    name, variable = feature.feature, feature.variable
+    if not has_range(name):
+        return None
+    count = int((~in_range(variable, values, below=below)).sum())
+    what = f"{range_text(variable)}; {count} of {len(values)} rows are not"
+    message = f"{name} must be {what}. Check values and unit."
+    return Finding("range", name, count, message) if count else None
 
 
 def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None) -> FeatureColumn:
-    source, variable = feature.source, feature.variable
+    source = feature.source
     parsed = parse_numbers(
         table[source.column],
         decimal=cast(Literal[".", ","] | None, source.decimal or None),
@@ -113,87 +133,75 @@ def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
     ]
     measured = ~np.isnan(parsed.values)
     units = stated_units(table, feature, time_zero, measured)
-    findings += [*units.findings, *_assay_problems(table, feature, units)]
+    findings += [*_assay_problems(table, feature, units), *units.findings(feature)]
     if units.factors is None:
         return FeatureColumn(None, None, tuple(findings))
     under_limit = parsed.values < units.lower_limits
     below = parsed.below | under_limit
-    values = np.where(under_limit, units.lower_limits, parsed.values) * units.factors
+    with np.errstate(over="ignore"):  # infinity is outside every plausible range
+        values = np.where(under_limit, units.lower_limits, parsed.values) * units.factors
     suspect = unit_suspect(feature, units, values, below)
     if suspect is not None:
         return FeatureColumn(None, None, (*findings, suspect))
     if parsed.above.any():
         findings.append(_finding("above_limit", feature, int(parsed.above.sum()), len(table)))
-    is_own = feature.feature == variable.name
-    return FeatureColumn(values, below if is_own and below.any() else None, tuple(findings))
+    return FeatureColumn(values, below, tuple(findings))
 
 
 def _assay_problems(
     table: pd.DataFrame, feature: FeatureSource, units: StatedUnits
 ) -> list[Finding]:
     """Return what assays and specimen say against the variable, and whether several are pooled."""
-    source, variable, rows = feature.source, feature.variable, len(table)
+    source, rows = feature.source, len(table)
     stated = {source.assay, *(period.assay for period in source.periods)}
     if source.assay_column is not None and source.assay_column in table:
         stated |= {*cell_texts(table[source.assay_column]).dropna().unique()}
-    assays = {str(assay).casefold() for assay in stated if assay}
-    findings = []
-    words = variable.assay_words
-    if words is not None and any(words.names_another(assay) for assay in assays):
-        findings.append(_finding("assay", feature, units.measured, rows))
-    if source.specimen and variable.specimen not in source.specimen.casefold():
-        told = variable.specimen
-        findings.append(_finding("specimen", feature, units.measured, rows, told=told))
-    if len(assays) > 1:
-        findings.append(_finding("assay_mixed", feature, len(assays), rows))
-    return findings
+    n_assays = len({str(assay).casefold() for assay in stated if assay})
+    told = feature.variable.specimen or "blood"
+    findings = [
+        _finding(rule, feature, units.broken[rule], rows, told=told)
+        for rule in ("assay", "specimen")
+        if rule in units.broken
+    ]
+    return findings + ([_finding("assay_mixed", feature, n_assays, rows)] if n_assays > 1 else [])
 
 
-def _category(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
-    texts = _mapped(cells, feature)
-    distinct = texts.dropna().unique()
-    not_stated = {text for text in distinct if text.casefold() in NOT_STATED}
-    if not feature.variable.categories:
-        # A site's own category may well be "other".
-        kept = texts.mask(texts.isin({t for t in not_stated if t.casefold() != "other"}), None)
-        most = min(_MAX_CATEGORIES, max(_FEW_CATEGORIES, texts.count() // 2))
-        findings = [_finding("many_categories", feature, len(distinct), len(cells))]
-        return FeatureColumn(_objects(kept), None, tuple(findings if len(distinct) > most else ()))
-    listed = {category.casefold(): category for category in feature.variable.categories}
-    known = {text: listed.get(text.casefold()) for text in distinct}
-    unknown = {text for text in distinct if known[text] is None} - not_stated
-    count = int(texts.isin(unknown).sum())
+def _words(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
+    """Return a flag or a category, each distinct cell judged once."""
+    codes, distinct = pd.factorize(cells)
+    texts = _mapped(map(cell_text, distinct), feature.source)
+    is_flag = feature.variable.kind == "flag" or feature.feature.endswith(f"__{BELOW}")
+    read = [flag_of(text) if is_flag else category_of(feature.variable, text) for text in texts]
+    rows_of = np.bincount(codes[codes >= 0], minlength=len(read)).tolist()
+    rule: Literal["flag", "category"] = "flag" if is_flag else "category"
+    count = sum(rows for word, rows in zip(read, rows_of, strict=True) if word.broken is not None)
     told = ", ".join(feature.variable.categories)
-    findings = [_finding("category", feature, count, len(cells), told=told)] if count else []
-    return FeatureColumn(_objects(texts.map(known)), None, tuple(findings))
+    findings = [_finding(rule, feature, count, len(cells), told=told)] if count else []
+    if not is_flag and not feature.variable.categories:
+        findings += _many_categories(texts, rows_of, feature)
+    # An empty cell has code -1 and so the last value.
+    values = np.array([*(word.value for word in read), None], dtype=object)[codes]
+    return FeatureColumn(values.astype(np.float64) if is_flag else values, None, tuple(findings))
 
 
-def _objects(texts: pd.Series) -> NDArray[np.object_]:
-    """Return texts as an array of str and None."""
-    array: NDArray[np.object_] = texts.astype(object).where(texts.notna(), None).to_numpy(object)
-    return array
+def _many_categories(
+    texts: Sequence[str | None], rows_of: Sequence[int], feature: FeatureSource
+) -> list[Finding]:
+    """Return that a column of the site's own has too many texts to be a category, if it has."""
+    n_distinct, n_rows = len({*texts} - {None}), sum(rows_of)
+    count = sum(rows for text, rows in zip(texts, rows_of, strict=True) if text is not None)
+    most = min(_MAX_CATEGORIES, max(_FEW_CATEGORIES, count // 2))
+    too_many = n_distinct > most
+    return [_finding("many_categories", feature, n_distinct, n_rows)] if too_many else []
 
 
-def _flag(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
-    words = _mapped(cells, feature).map(str.casefold, na_action="ignore")
-    values = words.map(FLAG_WORDS).to_numpy(dtype=np.float64)
-    strange = words.notna() & ~words.isin(NOT_STATED) & np.isnan(values)
-    count = int(strange.sum())
-    findings = (_finding("flag", feature, count, len(cells)),) if count else ()
-    return FeatureColumn(values, None, findings)
-
-
-def _mapped(cells: pd.Series, feature: FeatureSource) -> pd.Series:
-    """Return cells as text, after the site's missing values and value map."""
-    texts, source = cell_texts(cells), feature.source
+def _mapped(texts: Iterable[str | None], source: ColumnMapping) -> list[str | None]:
+    """Return the texts of cells after the site's missing values and value map."""
     missing = {*MISSING_WORDS, *(str(value).casefold() for value in source.missing_values)}
     missing -= {key.casefold() for key in source.value_map}
     words = {key: cell_text(value) for key, value in source.value_map.items()}
-    meanings = {
-        text: words.get(text, None if text.casefold() in missing else text)
-        for text in texts.dropna().unique()
-    }
-    return texts.map(meanings).astype(object)
+    plain = (None if text is None or text.casefold() in missing else text for text in texts)
+    return [words.get(text, text) if text is not None else None for text in plain]
 
 
 def _finding(rule: str, feature: FeatureSource, count: int, n: int, *, told: str = "") -> Finding:

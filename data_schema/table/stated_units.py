@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.errors import Finding
-from data_schema.mapping.file import ColumnMapping, Period
+from data_schema.mapping.file import Period
+from data_schema.readings import Basis, basis
 from data_schema.table.plan import FeatureSource
-from data_schema.units import canonical_unit_spelling, in_range, range_text
+from data_schema.units import in_range, range_text
+from data_schema.values import cell_text
 from data_schema.variables import Variable
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ _MOST_IN_RANGE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class StatedUnits:
-    """What converts a column, row by row.
+    """What converts a column, row by row, and the rules that what is stated of it breaks.
 
     Parameters
     ----------
@@ -36,18 +39,41 @@ class StatedUnits:
         Canonical value = value * factor; None if a unit is not accepted.
     lower_limits : ndarray of float64
         Stated detection limit in the column's unit; -inf where none is.
-    measured : int
-        Rows with a number.
     one_unit : str
         The UCUM unit of every row; empty if they differ.
-    findings : tuple of Finding
+    broken : mapping of str to int
+        Rule (`assay`, `specimen`, `unit`) -> rows with a number that break it.
+    outside_periods : int
+        Rows with a number that lie in no period of the mapping.
     """
 
     factors: NDArray[np.float64] | None
     lower_limits: NDArray[np.float64]
-    measured: int
     one_unit: str
-    findings: tuple[Finding, ...]
+    broken: Mapping[str, int]
+    outside_periods: int
+
+    def findings(self, feature: FeatureSource) -> Iterator[Finding]:
+        """Yield what is wrong with the periods and the units of a feature's column."""
+        name, n_rows = feature.feature, len(self.lower_limits)
+        if self.outside_periods:
+            yield Finding(
+                "period",
+                name,
+                self.outside_periods,
+                f"{name} must lie in a period of the mapping by its time_zero; "
+                f"{self.outside_periods} of {n_rows} rows do not. Extend the periods.",
+            )
+        count, stated = self.broken.get("unit", 0), feature.source.unit
+        if count and (stated is None or stated.strip()):  # a blank is reported with the mapping
+            accepted = ", ".join(feature.variable.units) or "none"
+            yield Finding(
+                "unit",
+                name,
+                count,
+                f"{name} must be in an accepted unit ({accepted}); {count} of {n_rows} rows are "
+                f"not. {_trap(feature.variable)}",
+            )
 
 
 def stated_units(
@@ -61,7 +87,7 @@ def stated_units(
     Parameters
     ----------
     table : DataFrame
-        Holds the unit column, where the mapping names one.
+        Holds the columns of unit and assay, where the mapping names them.
     feature : FeatureSource
     time_zero : Dates or None
         Tells periods apart.
@@ -72,83 +98,71 @@ def stated_units(
     -------
     StatedUnits
     """
-    source, variable = feature.source, feature.variable
-    texts, text_of = _unit_texts(table, source)
-    limits = np.full(len(table), -np.inf if source.lower_limit is None else source.lower_limit)
-    findings: list[Finding] = []
-    if source.periods and time_zero is not None:
-        in_none = measured.copy()
-        for period, rows in _rows_of_periods(source.periods, time_zero):
-            in_none &= ~rows
-            if period.unit is not None:
-                text_of[rows] = len(texts)
-                texts.append(period.unit)
-            if period.lower_limit is not None:
-                limits[rows] = period.lower_limit
-        findings += _outside_periods(feature, in_none)
-    # A number of samples has no unit, whatever the unit of the samples.
-    is_count = feature.feature.endswith("__count")
-    spelled = ["" if is_count else canonical_unit_spelling(variable, text) for text in texts]
-    scales = [np.nan if unit is None else variable.units.get(unit, 1.0) for unit in spelled]
-    factors = np.array([1.0] * len(texts) if is_count else scales)[text_of]
-    refused = measured & np.isnan(factors)
-    if source.unit is None or source.unit.strip():  # a blank one is reported with the mapping
-        findings += _refused_units(feature, refused)
-    units = {spelled[code] or "" for code in np.unique(text_of[measured])}
+    source = feature.source
+    units, unit_of = _texts(table, source.unit_column)
+    assays, assay_of = _texts(table, source.assay_column)
+    # The last one is of the rows that lie in no period.
+    periods = [*source.periods, Period()] if time_zero is not None else [Period()]
+    period_of = _period_of(periods[:-1], time_zero, len(table))
+    # Rows of which the same is stated are judged once.
+    shape = (len(units), len(assays), len(periods))
+    codes, distinct = pd.factorize(np.ravel_multi_index((unit_of, assay_of, period_of), shape))
+    bases, limits = [], []
+    for unit, assay, at in zip(*np.unravel_index(distinct, shape), strict=True):
+        bases.append(_basis(feature, units[unit], assays[assay], periods[at]))
+        limit = periods[at].lower_limit
+        limits.append(source.lower_limit if limit is None else limit)
+    rows_of = np.bincount(codes[measured], minlength=len(bases)).tolist()
+    broken: Counter[str] = Counter()
+    for one, rows in zip(bases, rows_of, strict=True):
+        broken.update(dict.fromkeys(one.broken, rows))
+    used = {one.unit for one, rows in zip(bases, rows_of, strict=True) if rows}
+    in_none = measured & (period_of == len(periods) - 1)
     return StatedUnits(
-        None if refused.any() else factors,
-        limits,
-        int(measured.sum()),
-        units.pop() if len(units) == 1 else "",
-        tuple(findings),
+        None if broken["unit"] else np.array([one.factor for one in bases])[codes],
+        np.array([-np.inf if limit is None else limit for limit in limits])[codes],
+        used.pop() if len(used) == 1 else "",
+        +broken,
+        int(in_none.sum()) if len(periods) > 1 else 0,
     )
 
 
-def _unit_texts(table: pd.DataFrame, source: ColumnMapping) -> tuple[list[str], NDArray[np.intp]]:
-    """Return the distinct units that are stated, and which of them each row has."""
-    if source.unit_column is None or source.unit_column not in table:
-        return [source.unit or ""], np.zeros(len(table), dtype=np.intp)
-    codes, distinct = pd.factorize(table[source.unit_column])
+def _basis(feature: FeatureSource, unit: str, assay: str, period: Period) -> Basis:
+    """Return how rows were measured by the mapping, their own cells and their period."""
+    source = feature.source
+    return basis(
+        feature.variable,
+        feature.feature,
+        unit=period.unit if period.unit is not None else unit or source.unit or "",
+        assays=(source.assay or "", assay, period.assay or ""),
+        specimen=source.specimen or "",
+    )
+
+
+def _texts(table: pd.DataFrame, column: str | None) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the distinct texts of a column, if there is one, and which of them each row has."""
+    if column is None or column not in table:
+        return [""], np.zeros(len(table), dtype=np.intp)
+    codes, distinct = pd.factorize(table[column])
     # An empty cell has code -1 and so the last text.
-    return [*map(str, distinct), ""], np.where(codes < 0, len(distinct), codes)
+    texts = [*(cell_text(cell) or "" for cell in distinct), ""]
+    return texts, np.where(codes < 0, len(distinct), codes)
 
 
-def _rows_of_periods(
-    periods: Iterable[Period], time_zero: Dates
-) -> Iterator[tuple[Period, NDArray[np.bool_]]]:
+def _period_of(periods: Sequence[Period], time_zero: Dates | None, n_rows: int) -> NDArray[np.intp]:
+    """Return the period of each row by its day, or their number where it lies in none."""
+    found = np.full(n_rows, len(periods), dtype=np.intp)
+    if not periods or time_zero is None:
+        return found
     days = time_zero.day.dt.tz_localize(None)
-    for period in periods:
+    for number, period in enumerate(periods):
         rows = days.notna().to_numpy(copy=True)
         if period.start is not None:
             rows &= (days >= pd.Timestamp(period.start)).to_numpy()
         if period.end is not None:
             rows &= (days <= pd.Timestamp(period.end)).to_numpy()
-        yield period, rows
-
-
-def _outside_periods(feature: FeatureSource, rows: NDArray[np.bool_]) -> Iterator[Finding]:
-    count = int(rows.sum())
-    if count:
-        yield Finding(
-            "period",
-            feature.feature,
-            count,
-            f"{feature.feature} must lie in a period of the mapping by its time_zero; {count} of "
-            f"{len(rows)} rows do not. Extend the periods.",
-        )
-
-
-def _refused_units(feature: FeatureSource, rows: NDArray[np.bool_]) -> Iterator[Finding]:
-    count, variable = int(rows.sum()), feature.variable
-    if count:
-        accepted = ", ".join(variable.units) or "none"
-        yield Finding(
-            "unit",
-            feature.feature,
-            count,
-            f"{feature.feature} must be in an accepted unit ({accepted}); {count} of {len(rows)} "
-            f"rows are not. {_trap(variable)}",
-        )
+        found[rows] = number
+    return found
 
 
 def _trap(variable: Variable) -> str:

@@ -113,14 +113,49 @@ def test_serum_osteopontin_is_not_plasma_osteopontin() -> None:
     assert refusal(replace(serum, specimen="Plasma")).rule == "specimen"
 
 
+def test_what_either_matrix_would_do_for_may_come_from_either() -> None:
+    sent = Measurement(30, variable="fgf23_i", unit="pg/mL", specimen="serum or plasma")
+    assert accepted(sent).value == 30
+    blood_plasma = Measurement(60, variable="osteopontin", unit="ng/mL", specimen="Blood plasma")
+    assert accepted(blood_plasma).value == 60
+    assert refusal(replace(blood_plasma, specimen="whole blood or plasma")).rule == "specimen"
+
+
+@pytest.mark.parametrize(
+    ("variable", "unit", "assay"),
+    [
+        ("fgf23_c", "RU/mL", "intact FGF23"),
+        ("fgf23_i", "pg/mL", "C-Term ELISA"),
+        ("rankl_free", "pmol/L", "Total sRANKL"),
+    ],
+)
+def test_an_assay_of_another_variable_is_refused(variable: str, unit: str, assay: str) -> None:
+    sent = Measurement(30, variable=variable, unit=unit, assay=assay)
+    assert refusal(sent).rule == "assay"
+    assert assay not in refusal(sent).message
+    assert accepted(replace(sent, assay="as the laboratory names it")).value == 30
+
+
+def test_a_code_of_unstated_fragment_refuses_the_assay_of_the_other_fragment() -> None:
+    sent = Measurement(30, loinc="46699-5", unit="RU/mL", assay="intact FGF23")
+    assert refusal(sent).rule == "assay"
+
+
 def test_urine_markers_refuse_serum() -> None:
     sent = Measurement(40, variable="ntx_u_cr", unit="nmol/mmol{creat}", specimen="serum")
     assert refusal(sent).rule == "specimen"
 
 
-def test_a_specimen_that_is_no_part_of_the_identity_is_not_checked() -> None:
-    sent = Measurement(30, variable="estradiol", unit="pg/mL", specimen="venous blood")
-    assert accepted(sent).value == 30
+def test_a_blood_test_may_come_from_any_blood_and_from_nothing_else() -> None:
+    sent = Measurement(45, variable="creatinine", unit="mg/dL", specimen="venous blood")
+    assert accepted(sent).value == 45
+    assert accepted(replace(sent, specimen="as the laboratory names it")).value == 45
+    for specimen in ("24 h urine", "CSF", "Pleural fluid"):
+        found = refusal(replace(sent, specimen=specimen))
+        assert found.rule == "specimen"
+        assert "must be measured in blood" in found.message
+    urine = Measurement(1.5, variable="urine_output", unit="mL/kg/h", specimen="urine")
+    assert accepted(replace(urine, unit=VARIABLES["urine_output"].unit)).column == "urine_output"
 
 
 @pytest.mark.parametrize(
@@ -175,9 +210,7 @@ def test_a_detection_limit_under_the_plausible_range_is_kept() -> None:
     ("value", "rule"),
     [
         ("abc", "not_a_number"),
-        ("", "not_a_number"),
         (True, "not_a_number"),
-        (math.nan, "not_a_number"),
         (math.inf, "infinite"),
         ("1e400", "infinite"),
         (10**309, "infinite"),
@@ -188,6 +221,17 @@ def test_a_detection_limit_under_the_plausible_range_is_kept() -> None:
 )
 def test_what_is_not_one_finite_number_is_refused(value: float | str, rule: str) -> None:
     assert refusal(Measurement(value, variable="lactate", unit="mmol/L")).rule == rule
+
+
+@pytest.mark.parametrize("value", ["", "NA", " n/a ", ".", math.nan])
+@pytest.mark.parametrize("name", ["lactate", "rrt", "sex"])
+def test_a_word_for_missing_states_that_nothing_was_measured(value: float | str, name: str) -> None:
+    assert accepted(Measurement(value, variable=name)).value is None
+
+
+def test_a_comparator_needs_a_number() -> None:
+    sent = Measurement("NA", variable="lactate", unit="mmol/L", comparator="<")
+    assert refusal(sent).rule == "comparator"
 
 
 def test_an_unknown_or_second_comparator_is_refused() -> None:
@@ -202,12 +246,17 @@ def test_a_unit_must_be_stated_unless_the_variable_has_none_to_state() -> None:
     assert accepted(Measurement(9, variable="sofa")).value == 9
 
 
-@pytest.mark.parametrize(("value", "expected"), [(True, 1.0), (False, 0.0), (1, 1.0), (0.0, 0.0)])
-def test_a_flag_is_true_false_one_or_zero(value: float | bool, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(True, 1.0), (False, 0.0), (1, 1.0), (0.0, 0.0), ("Yes", 1.0), ("n", 0.0), ("1", 1.0)],
+)
+def test_a_flag_is_true_false_one_zero_or_a_word_for_them(
+    value: float | str | bool, expected: float
+) -> None:
     assert accepted(Measurement(value, variable="rrt")).value == expected
 
 
-@pytest.mark.parametrize("value", ["yes", "1", 2, math.nan])
+@pytest.mark.parametrize("value", ["perhaps", "1.0", 2, math.inf])
 def test_a_flag_is_nothing_else(value: float | str) -> None:
     assert refusal(Measurement(value, variable="rrt")).rule == "flag"
 
@@ -253,9 +302,9 @@ def test_a_model_s_own_variables_are_read_like_the_catalogue_s() -> None:
     assert group.value == "Coma"
     kappa = canonical_measurement(Measurement(1e12, variable="kappa", unit="mg/dL"), own)
     assert isinstance(kappa, CanonicalMeasurement)  # no range was declared
-    empty = canonical_measurement(Measurement("  ", variable="dzgroup"), own)
-    assert isinstance(empty, Finding)
-    assert empty.rule == "category"
+    numbered = canonical_measurement(Measurement(2, variable="dzgroup"), own)
+    assert isinstance(numbered, CanonicalMeasurement)
+    assert numbered.value == "2"  # as a column of numbers is read
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,23 @@ def test_a_limit_under_the_plausible_range_is_kept() -> None:
     assert only(check(put("ctx_s", f"{low / 2}")(clean()))).rule == "range"
 
 
+def test_a_limit_under_the_range_may_stand_for_a_maximum() -> None:
+    low = VARIABLES["ctx_s"].low
+    assert low is not None
+    table = put("ctx_s", f"<{low / 2}")(clean()).rename(columns={"ctx_s": "ctx_s__max"})
+    cohort = check(table).cohort
+    assert cohort is not None
+    assert cohort.features["ctx_s__max"].iloc[0] == low / 2
+    assert only(check(put("ctx_s__max", f"{low / 2}")(table))).rule == "range"
+
+
+@pytest.mark.parametrize("dtype", [bool, "boolean", object])
+def test_true_and_false_are_not_numbers(dtype: object) -> None:
+    table = clean().assign(lactate=pd.Series([True, False] * (N // 2), dtype=dtype))
+    finding = only(check(table))
+    assert (finding.rule, finding.count) == ("not_a_number", N)
+
+
 def test_a_cohort_may_bring_its_own_flags() -> None:
     table = put("estradiol", "<9.99")(clean())
     table["estradiol__below"] = ["0", "1"] + ["0"] * (N - 2)
@@ -151,6 +168,13 @@ def test_what_contradicts_catalogue_or_table_is_fatal(
 ) -> None:
     found = {(f.rule, f.variable) for f in check(clean(), mapping).report.fatal}
     assert (rule, variable) in found
+
+
+@pytest.mark.parametrize("kind", ["flag", "category"])
+def test_a_flag_or_category_of_the_site_has_no_unit(kind: str) -> None:
+    mapping = f'[columns.shock]\nvariable = "mine"\nkind = "{kind}"\npathway = "person"\n'
+    assert check(clean(), mapping).cohort is not None
+    assert only(check(clean(), mapping + 'unit = "mg/dL"\n')).rule == "unit"
 
 
 def test_a_close_name_is_suggested() -> None:

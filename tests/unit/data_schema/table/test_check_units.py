@@ -97,7 +97,12 @@ def test_an_assay_that_names_both_fragments_is_of_the_variable_it_names() -> Non
 
 @pytest.mark.parametrize(
     ("variable", "unit", "specimen"),
-    [("osteopontin", "ng/mL", "serum"), ("fgf23_c", "RU/mL", "urine")],
+    [
+        ("osteopontin", "ng/mL", "serum"),
+        ("osteopontin", "ng/mL", "serum or plasma"),
+        ("fgf23_c", "RU/mL", "urine"),
+        ("ctx_s", "pg/mL", "24 h urine"),
+    ],
 )
 def test_another_specimen_is_another_variable(variable: str, unit: str, specimen: str) -> None:
     mapping = f'[columns.ctx_s]\nvariable = "{variable}"\nunit = "{unit}"\n'
@@ -127,6 +132,19 @@ def test_several_assays_in_one_column_are_warned_of() -> None:
     table = clean().assign(kit=["A", "B"] * (N // 2))
     mapping = '[columns.ctx_s]\nvariable = "ctx_s"\nunit = "pg/mL"\nassay_column = "kit"\n'
     assert [f.rule for f in check(table, mapping).report.warnings] == ["assay_mixed"]
+
+
+def test_only_rows_with_an_assay_of_another_variable_are_counted() -> None:
+    table = clean().assign(kit=["C-term ELISA", "Intact FGF23"] + ["C-term ELISA"] * (N - 2))
+    mapping = '[columns.ctx_s]\nvariable = "fgf23_c"\nunit = "RU/mL"\nassay_column = "kit"\n'
+    finding = only(check(table, mapping))
+    assert (finding.rule, finding.count) == ("assay", 1)
+
+
+def test_each_statement_of_an_assay_counts() -> None:
+    mapping = '[columns.ctx_s]\nvariable = "fgf23_c"\nunit = "RU/mL"\nassay_column = "kit"\n'
+    table = clean().assign(kit="C-term ELISA")
+    assert only(check(table, mapping + 'assay = "Intact FGF23"\n')).rule == "assay"
 
 
 PERIODS = """

@@ -1,0 +1,167 @@
+"""What a stated value means: one set of rules for a cell of a table and a value sent by itself.
+
+A table applies them to each distinct combination of unit, assay and specimen, and to each distinct
+word, of a column; HTTP, FHIR and CDS Hooks apply them to one value. Numbers are read by
+`values.parse_numbers` and judged by the range in `units`. What happens to a value that breaks a
+rule (a fatal finding, a refusal, a warning) is for each caller to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from data_schema.units import canonical_unit_spelling
+from data_schema.values import MISSING_WORDS
+from data_schema.variables import Variable
+
+__all__ = [
+    "FLAG_WORDS",
+    "NOT_STATED",
+    "Basis",
+    "Word",
+    "basis",
+    "category_of",
+    "flag_of",
+    "has_range",
+]
+
+FLAG_WORDS: Mapping[str, float] = {
+    **dict.fromkeys(("1", "true", "yes", "y", "t"), 1.0),
+    **dict.fromkeys(("0", "false", "no", "n", "f"), 0.0),
+}
+NOT_STATED = frozenset({*MISSING_WORDS, "unknown", "other"})
+"""Words for "not measured" among flags and categories, unless a category has that name."""
+
+_MATRICES = frozenset({"serum", "plasma", "urine", "blood"})
+_NOT_BLOOD = frozenset(
+    {"urine", "csf", "cerebrospinal", "saliva", "sputum", "sweat", "stool", "feces", "dialysate"}
+    | {"pleural", "pericardial", "peritoneal", "ascites", "ascitic", "synovial"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """How a number was measured, in the catalogue's words.
+
+    Parameters
+    ----------
+    unit : str
+        UCUM unit; empty where the number has none or the unit is refused.
+    factor : float
+        Canonical value = value * factor; NaN if the unit is refused.
+    broken : tuple of {"assay", "specimen", "unit"}
+        Rules broken, the most fundamental first.
+    """
+
+    unit: str
+    factor: float
+    broken: tuple[Literal["assay", "specimen", "unit"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One flag or category as it was read: its value, None if not stated, and the broken rule."""
+
+    value: float | str | None
+    broken: Literal["flag", "category"] | None = None
+
+
+def basis(
+    variable: Variable, feature: str, *, unit: str, assays: Iterable[str] = (), specimen: str = ""
+) -> Basis:
+    """Return how a number was measured, and the rules that this breaks.
+
+    Parameters
+    ----------
+    variable : Variable
+        What was measured.
+    feature : str
+        Column of the variable, with or without a suffix; a number of samples has no unit.
+    unit : str
+        As it was stated; empty if it was not.
+    assays : iterable of str
+        All that is stated of the assay. Each must be the variable's own.
+    specimen : str
+        As it was stated; empty if it was not.
+
+    Returns
+    -------
+    Basis
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import VARIABLES
+    >>> basis(VARIABLES["ctx_s"], "ctx_s", unit="ng/mL").factor
+    1000.0
+    >>> fgf23 = VARIABLES["fgf23_c"]
+    >>> basis(fgf23, "fgf23_c", unit="RU/mL", assays=["intact FGF23"], specimen="serum").broken
+    ('assay', 'specimen')
+    """
+    is_count = feature.endswith("__count")
+    spelled = "" if is_count else canonical_unit_spelling(variable, unit)
+    broken: list[Literal["assay", "specimen", "unit"]] = []
+    words = variable.assay_words
+    if words is not None and any(words.names_another(assay.casefold()) for assay in assays):
+        broken.append("assay")
+    if specimen.strip() and not _is_own_specimen(variable, specimen):
+        broken.append("specimen")
+    if spelled is None:
+        return Basis("", float("nan"), (*broken, "unit"))
+    return Basis(spelled, 1.0 if is_count else variable.units.get(spelled, 1.0), tuple(broken))
+
+
+def _is_own_specimen(variable: Variable, specimen: str) -> bool:
+    """Return whether the specimen is the variable's; "serum or plasma" is neither of them.
+
+    A sample whose matrix is no part of the variable is of blood, as serum, plasma or whole.
+    """
+    words = set(re.findall(r"[a-z]+", specimen.casefold()))
+    stated = words & _MATRICES
+    if not variable.specimen:
+        is_sample = variable.origin is not None and variable.origin.kind == "sample"
+        return not is_sample or not words & _NOT_BLOOD or bool(stated - {"urine"})
+    if "whole" not in words and stated & {"serum", "plasma"}:
+        stated -= {"blood"}  # both are made from blood
+    return stated == {variable.specimen}
+
+
+def has_range(feature: str) -> bool:
+    """Return whether a column has its variable's range: a slope or number of samples has none.
+
+    >>> has_range("lactate__max"), has_range("lactate__slope")
+    (True, False)
+    """
+    return not feature.endswith(("__slope", "__count"))
+
+
+def flag_of(text: str | None) -> Word:
+    """Return the flag that a text states.
+
+    >>> flag_of("Yes").value, flag_of("unknown").value, flag_of("2").broken
+    (1.0, None, 'flag')
+    """
+    word = "" if text is None else text.casefold()
+    if word in FLAG_WORDS:
+        return Word(FLAG_WORDS[word])
+    return Word(None) if word in NOT_STATED else Word(None, "flag")
+
+
+def category_of(variable: Variable, text: str | None) -> Word:
+    """Return the category of a variable that a text states, as the catalogue spells it.
+
+    A variable without a list of categories takes any text, "other" included.
+
+    >>> from data_schema.biomarkers import VARIABLES
+    >>> category_of(VARIABLES["sex"], "Female").value, category_of(VARIABLES["sex"], "x").broken
+    ('female', 'category')
+    """
+    word = "" if text is None else text.casefold()
+    for category in variable.categories:
+        if category.casefold() == word:
+            return Word(category)
+    if word in NOT_STATED and (variable.categories or word != "other"):
+        return Word(None)
+    return Word(None, "category") if variable.categories else Word(text)

@@ -1,0 +1,24 @@
+"""A value means the same in a table, by HTTP and in FHIR, or breaks the same rule."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stated_values import FEATURES, as_fhir, as_http, draw, single_verdict, table_verdicts
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rng=st.randoms(use_true_random=False),
+    features=st.lists(st.sampled_from(FEATURES), min_size=1, max_size=30, unique=True),
+)
+def test_every_reader_gives_the_same_verdict(rng: random.Random, features: list[str]) -> None:
+    stated = [draw(rng, feature) for feature in features]
+    verdicts = table_verdicts(stated)
+    for one in stated:
+        for sent in (as_http(one), as_fhir(one)):
+            if sent is not None:
+                assert single_verdict(sent) == verdicts[one.feature], one
