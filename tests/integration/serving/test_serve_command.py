@@ -326,7 +326,7 @@ model = ServedModel(load({str(bundle)!r}), promoted=False)
 create_app(Settings(), models=[model])
 served = Served([model])
 predict(PredictRequest.model_validate(example_request(served)), served)
-heavy = {{"shap", "matplotlib", "optuna", "pandera", "mlflow", "training"}}
+heavy = {{"shap", "matplotlib", "optuna", "mlflow", "training"}}
 print(sorted(heavy.intersection(sys.modules)))
 """
     done = subprocess.run(
