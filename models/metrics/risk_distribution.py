@@ -46,27 +46,31 @@ class RiskDistribution:
     bin_edges: NDArray[np.float64]
     counts: dict[str, NDArray[np.int64]]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the distribution; null stands for a count that tells of a few patients, and a kind
-        of few patients is left out.
-        """
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The kinds of patients that are not so few that they must be left out."""
         small = hidden_cells(np.array([[self.n[kind] for kind in KINDS]]))[0]
-        told = [kind for kind, hide in zip(KINDS, small, strict=True) if not hide and self.n[kind]]
+        return tuple(
+            kind for kind, hide in zip(KINDS, small, strict=True) if not hide and self.n[kind]
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the kinds `shown`; null stands for a count that tells of a few patients."""
         bins = np.column_stack([self.counts[kind] for kind in KINDS])
         hidden = dict(zip(KINDS, hidden_cells(bins).T, strict=True))
         return {
             "horizon_days": self.horizon_days,
-            "n": {kind: self.n[kind] for kind in told},
-            "mean": {kind: self.mean[kind] for kind in told},
+            "n": {kind: self.n[kind] for kind in self.shown},
+            "mean": {kind: self.mean[kind] for kind in self.shown},
             "quantile_levels": list(QUANTILES),
-            "quantiles": {kind: list(self.quantiles[kind]) for kind in told},
+            "quantiles": {kind: list(self.quantiles[kind]) for kind in self.shown},
             "bin_edges": self.bin_edges.tolist(),
             "counts": {
                 kind: [
                     None if hide else int(n)
                     for n, hide in zip(self.counts[kind], hidden[kind], strict=True)
                 ]
-                for kind in told
+                for kind in self.shown
             },
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -104,11 +104,10 @@ def evaluate(
         evaluation = evaluate_study(study, settings, questions, progress=progress)
         if out is not None:
             write_study_evaluation(evaluation, out)
-    result = evaluation.as_json() | {"out": None if out is None else str(out)}
     if as_json:
-        print_json(result)
+        print_json(evaluation.as_json() | {"out": None if out is None else str(out)})
     else:
-        show_study_evaluation(result)
+        show_study_evaluation(evaluation)
 
 
 def _judge(
@@ -130,19 +129,18 @@ def _judge(
         evaluation = evaluate_on(loaded, patients)
         if out is not None:
             write_evaluation(evaluation, out)
-    result: dict[str, Any] = evaluation.as_json() | {"out": None if out is None else str(out)}
     if as_json:
-        print_json(result)
+        print_json(evaluation.as_json() | {"out": None if out is None else str(out)})
         return
+    told = evaluation.told
     print_lines(
         [
-            f"{named(loaded)} on {result['patients']} patients with {result['events']} events "
-            f"(refused and left out: {result['refused']} of {result['stays']} stays), with 95 % "
-            "intervals:"
+            f"{named(loaded)} on {told.patients} patients with {told.events} events "
+            f"(refused and left out: {told.refused} of {told.rows} stays), with 95 % intervals:"
         ]
     )
-    show_metrics(result["metrics"])
-    show_subgroups(result["subgroups"])
+    show_metrics(evaluation.judgement.metrics)
+    show_subgroups(evaluation.judgement.subgroups)
 
 
 def _questions(

@@ -2,132 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from training.cli.console import print_lines, print_rows
 
-__all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
+if TYPE_CHECKING:
+    from models.metrics.calibration.instability import Instability
+    from models.metrics.comparison.likelihood_ratio import LikelihoodRatio
+    from models.metrics.comparison.paired_changes import Change
+    from models.metrics.metric import Metric
+    from models.metrics.subgroups import Subgroup
+    from training.validation.evaluate_cohort import StudyEvaluation
+    from training.validation.internal_external import InternalExternal
+    from training.validation.panel_value import PanelValue
 
-_Json = Mapping[str, Any]
+__all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
 _SHOWN = ("auroc", "oe_ratio")
 
 
-def show_subgroups(subgroups: Sequence[_Json]) -> None:
+def show_subgroups(subgroups: Sequence[Subgroup]) -> None:
     """Print each group at the last horizon that can be judged in it, and which cannot be."""
     rows = [row for group in subgroups if (row := _group_row(group))]
     if rows:
         print_lines(["", "By group, with 95 % intervals:"])
         numbers = ("stays", "events")
         print_rows(["", "", "stays", "events", "days", *_SHOWN], rows, numbers=numbers)
-    small = [f"{g['grouping']} {g['level']}" for g in subgroups if not _group_row(g)]
+    small = [f"{g.grouping} {g.level}" for g in subgroups if not _group_row(g)]
     if small:
         print_lines([f"Too few patients or outcomes to be judged: {', '.join(small)}."])
 
 
-def show_study_evaluation(result: _Json) -> None:
+def show_study_evaluation(evaluation: StudyEvaluation) -> None:
     """Print what was asked of a cohort."""
+    study = evaluation.study
     print_lines(
         [
-            f"{result['patients']} patients with {result['events']} events: "
-            f"{result['population']}"
-            + (" (simulated)" if result["simulated"] else "")
-            + f". Outcome: {result['outcome']}, from {result['time_zero']}.",
-            *_size_lines(result),
+            f"{evaluation.patients} patients with {evaluation.events} events: "
+            f"{study.cohort.population}"
+            + (" (simulated)" if study.cohort.simulated else "")
+            + f". Outcome: {study.outcome.name}, from {study.time_zero}.",
+            *_size_lines(evaluation),
         ]
     )
-    if result["added_value"] is not None:
-        _show_added_value(result["added_value"])
-    if result["internal_external"] is not None:
-        _show_validation(result["internal_external"])
-    for one in result["instability"]:
+    if evaluation.added_value is not None:
+        _show_added_value(evaluation.added_value)
+    if evaluation.internal_external is not None:
+        _show_validation(evaluation.internal_external)
+    for one in evaluation.instability:
         print_lines(["", _instability_line(one)])
 
 
-def _size_lines(result: _Json) -> Iterator[str]:
-    for one in result["sample_size"]:
-        short = " There are fewer." if result["patients"] < one["needed"] else ""
+def _size_lines(evaluation: StudyEvaluation) -> Iterator[str]:
+    for one in evaluation.sample_size:
+        short = " There are fewer." if evaluation.patients < one.needed else ""
         yield (
-            f"A model of {one['parameters']} parameters needs {one['needed']:,} patients at "
-            f"{one['horizon_days']:g} days (Riley et al. 2019).{short}"
+            f"A model of {one.parameters} parameters needs {one.needed:,} patients at "
+            f"{one.horizon_days:g} days (Riley et al. 2019).{short}"
         )
 
 
-def show_verdict(told: _Json) -> None:
+def show_verdict(told: PanelValue) -> None:
     """Print what a panel adds, in two lines."""
-    primary = told["primary"]
-    added, over = ", ".join(told["added"]), f"{len(told['over'])} columns"
+    primary = told.primary
+    added, over = ", ".join(told.panel.added), f"{len(told.panel.over)} columns"
     print_lines(
         [
             "",
-            f"Added value of {added} over {over}, in {told['folds']} folds of "
-            f"{told['patients']} patients:",
-            f"Verdict at {told['primary_horizon_days']:g} days: {told['verdict']}. AUROC "
-            f"{primary['without']:.3f} without, {primary['with_panel']:.3f} with; change "
+            f"Added value of {added} over {over}, in {told.folds} folds of "
+            f"{told.patients} patients:",
+            f"Verdict at {told.primary_horizon_days:g} days: {told.verdict}. AUROC "
+            f"{primary.without:.3f} without, {primary.with_panel:.3f} with; change "
             f"{_interval(primary)}.",
         ]
     )
 
 
-def _show_added_value(told: _Json) -> None:
+def _show_added_value(told: PanelValue) -> None:
     from training.report.added_value import trade_off_sentences
 
     show_verdict(told)
     print_lines([""])
-    changes = [change for change in told["changes"] if not change["secondary"]]
+    changes = [change for change in told.changes if not change.secondary]
     print_rows(
         ["days", "metric", "without", "with", "change (95 % interval)"],
         [
             [
-                f"{change['horizon_days']:g}",
+                f"{change.horizon_days:g}",
                 _name(change),
-                _number(change["without"]),
-                _number(change["with_panel"]),
+                _number(change.without),
+                _number(change.with_panel),
                 _interval(change),
             ]
             for change in changes
         ],
     )
-    secondary = [change for change in told["changes"] if change["secondary"]]
+    secondary = [change for change in told.changes if change.secondary]
     print_lines(["", "Secondary, no proof of added value:"])
     print_rows(
         ["days", "metric", "change (95 % interval)"],
-        [[f"{c['horizon_days']:g}", _name(c), _interval(c)] for c in secondary],
+        [[f"{c.horizon_days:g}", _name(c), _interval(c)] for c in secondary],
     )
-    if told["pathways"]:
-        print_lines(["", f"Change in AUROC at {told['primary_horizon_days']:g} days:"])
+    if told.pathways:
+        print_lines(["", f"Change in AUROC at {told.primary_horizon_days:g} days:"])
         print_rows(
             ["", "columns", "on top of all others", "alone over the rest"],
             [
                 [
-                    one["name"],
-                    str(len(one["columns"])),
-                    _interval(one["on_top"][0]),
-                    _interval(one["alone"][0]),
+                    one.name,
+                    str(len(one.columns)),
+                    _interval(one.lost_if_left_out),
+                    _interval(one.gained_alone),
                 ]
-                for one in told["pathways"]
+                for one in told.pathways
             ],
             numbers=("columns",),
         )
     print_lines(
         [
             "",
-            _likelihood_line(told["likelihood_ratio"]),
-            *trade_off_sentences(told["test_trade_off"]),
+            _likelihood_line(told.likelihood_ratio),
+            *trade_off_sentences(told.trade_off),
         ]
     )
 
 
-def _likelihood_line(test: _Json) -> str:
+def _likelihood_line(test: LikelihoodRatio) -> str:
     from training.report.added_value import share_without_panel
 
-    if test["statistic"] is None:
-        return f"No likelihood-ratio test: {test['note']}."
+    if math.isnan(test.statistic):
+        return f"No likelihood-ratio test: {test.note}."
     return (
-        f"Likelihood ratio ({test['model']}): {test['statistic']:.1f} on "
-        f"{test['degrees_of_freedom']} df, p {_p_value(test['p_value'])}; "
-        f"{share_without_panel(test['adequacy'])}."
+        f"Likelihood ratio ({test.model}): {test.statistic:.1f} on "
+        f"{test.degrees_of_freedom} df, p {_p_value(test.p_value)}; "
+        f"{share_without_panel(test.adequacy)}."
     )
 
 
@@ -135,64 +145,64 @@ def _p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
 
 
-def _show_validation(told: _Json) -> None:
-    print_lines(["", f"Each {told['by']} held out in turn:"])
-    show_subgroups(told["clusters"])
-    if told["pooled"]:
+def _show_validation(told: InternalExternal) -> None:
+    print_lines(["", f"Each {told.by} held out in turn:"])
+    show_subgroups(told.clusters)
+    if told.pooled:
         print_lines(["", "Random-effects means, and where a new one would lie (95 %):"])
         print_rows(
             ["days", "metric", "mean", "new"],
             [
                 [
-                    f"{one['horizon_days']:g}",
-                    one["metric"],
-                    f"{one['estimate']:z.3f} ({one['low']:z.3f}, {one['high']:z.3f})",
-                    f"{one['next_low']:z.3f} to {one['next_high']:z.3f}",
+                    f"{one.horizon_days:g}",
+                    one.metric,
+                    f"{one.estimate:z.3f} ({one.low:z.3f}, {one.high:z.3f})",
+                    f"{one.next_low:z.3f} to {one.next_high:z.3f}",
                 ]
-                for one in told["pooled"]
+                for one in told.pooled
             ],
         )
 
 
-def _instability_line(one: _Json) -> str:
-    wide = one["share_wider_than"]["0.1"]
+def _instability_line(one: Instability) -> str:
+    wide = one.share_wider_than[0.1]
     return (
-        f"Over {one['refits']} bootstrap refits a risk at {one['horizon_days']:g} days moves by "
-        f"{100 * one['mean_absolute_change']:.1f} points on average; the 95 % range of "
+        f"Over {one.refits} bootstrap refits a risk at {one.horizon_days:g} days moves by "
+        f"{100 * one.mean_absolute_change:.1f} points on average; the 95 % range of "
         f"{100 * wide:.0f} % of the patients is wider than 10 points."
     )
 
 
-def _group_row(group: _Json) -> list[str]:
+def _group_row(group: Subgroup) -> list[str]:
     """Return one line of a group; none for one that cannot be judged."""
-    judged = [m for m in group["metrics"] if m["estimate"] is not None]
+    judged = [m for m in group.metrics if not math.isnan(m.estimate)]
     if not judged:
         return []
-    days = judged[-1]["horizon_days"]
-    at = {m["metric"]: m for m in judged if m["horizon_days"] == days}
-    counts = ("withheld" if group[n] is None else str(group[n]) for n in ("stays", "events"))
+    days = judged[-1].horizon_days
+    at = {m.metric: m for m in judged if m.horizon_days == days}
+    counts = ("withheld" if n is None else str(n) for n in (group.stays, group.events))
     cells = (_estimate(at.get(name)) for name in _SHOWN)
-    return [group["grouping"], group["level"], *counts, f"{days:g}", *cells]
+    return [group.grouping, group.level, *counts, f"{days:g}", *cells]
 
 
-def _estimate(metric: _Json | None) -> str:
+def _estimate(metric: Metric | None) -> str:
     if metric is None:
         return "-"
-    if metric["low"] is None:
-        return f"{metric['estimate']:.2f}"
-    return f"{metric['estimate']:.2f} ({metric['low']:.2f}, {metric['high']:.2f})"
+    if math.isnan(metric.low):
+        return f"{metric.estimate:.2f}"
+    return f"{metric.estimate:.2f} ({metric.low:.2f}, {metric.high:.2f})"
 
 
-def _name(change: _Json) -> str:
-    at = "" if change["threshold"] is None else f" at {change['threshold']:g}"
-    return f"{change['metric']}{at}"
+def _name(change: Change) -> str:
+    at = "" if change.threshold is None else f" at {change.threshold:g}"
+    return f"{change.metric}{at}"
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
-def _interval(change: _Json) -> str:
-    if change["low"] is None:
-        return f"{change['change']:+.4f} (no interval)" if change["change"] is not None else "-"
-    return f"{change['change']:+.4f} ({change['low']:+.4f} to {change['high']:+.4f})"
+def _interval(change: Change) -> str:
+    if math.isnan(change.low):
+        return "-" if math.isnan(change.change) else f"{change.change:+.4f} (no interval)"
+    return f"{change.change:+.4f} ({change.low:+.4f} to {change.high:+.4f})"

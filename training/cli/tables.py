@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,24 +10,26 @@ from data_schema.printed_units import printed_unit
 from training.cli.console import print_lines, print_rows
 
 if TYPE_CHECKING:
+    from models.metrics.metric import Metric
     from training.explanation.one_patient import Moved, PatientExplanation, RiskAtHorizon
 
 __all__ = ["show_benchmark", "show_explanation", "show_figures", "show_metrics"]
 
 
-def show_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
+def show_metrics(metrics: Sequence[Metric]) -> None:
     """Print metrics as rows and horizons as columns, then those of the whole follow-up."""
-    at_horizons = [metric for metric in metrics if metric["horizon_days"] is not None]
-    overall = [metric for metric in metrics if metric["horizon_days"] is None]
-    horizons = list(dict.fromkeys(metric["horizon_days"] for metric in at_horizons))
-    names = list(dict.fromkeys(metric["metric"] for metric in at_horizons))
-    cells = {(metric["metric"], metric["horizon_days"]): _cell(metric) for metric in at_horizons}
+    overall = [one for one in metrics if one.horizon_days is None]
+    horizons = list(
+        dict.fromkeys(one.horizon_days for one in metrics if one.horizon_days is not None)
+    )
+    names = list(dict.fromkeys(one.metric for one in metrics if one.horizon_days is not None))
+    cells = {(one.metric, one.horizon_days): _cell(one) for one in metrics}
     print_rows(
         ["", *(f"{days:g} days" for days in horizons)],
         [[name, *(cells[name, days] for days in horizons)] for name in names],
     )
-    print_rows(["", "whole follow-up"], [[metric["metric"], _cell(metric)] for metric in overall])
-    notes = dict.fromkeys(metric["note"] for metric in metrics if metric.get("note"))
+    print_rows(["", "whole follow-up"], [[metric.metric, _cell(metric)] for metric in overall])
+    notes = dict.fromkeys(metric.note for metric in metrics if metric.note)
     print_lines([f"- {note}" for note in notes])
 
 
@@ -129,12 +132,12 @@ def _show_by_metric(differences: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def _cell(metric: Mapping[str, Any]) -> str:
-    if metric["estimate"] is None:
+def _cell(metric: Metric) -> str:
+    if math.isnan(metric.estimate):
         return "-"
-    if metric["low"] is None:
-        return f"{metric['estimate']:z.3f} (no interval)"
-    return f"{metric['estimate']:z.3f} ({metric['low']:z.3f}, {metric['high']:z.3f})"
+    if math.isnan(metric.low):
+        return f"{metric.estimate:z.3f} (no interval)"
+    return f"{metric.estimate:z.3f} ({metric.low:z.3f}, {metric.high:z.3f})"
 
 
 def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:

@@ -66,15 +66,14 @@ def train(
         for finding in study.warnings:
             _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
         trained = run(study, settings, progress=progress)
-    result = trained.as_json()
     if as_json:
-        print_json(result)
+        print_json(trained.as_json())
         return
     print_lines([f"On {trained.n_test} held-out rows, with 95 % intervals:"])
-    show_metrics(result["metrics"])
-    show_subgroups(trained.judgement.as_json()["subgroups"])
+    show_metrics(trained.judgement.metrics)
+    show_subgroups(trained.judgement.subgroups)
     if trained.added_value is not None:
-        show_verdict(trained.added_value.as_json())
+        show_verdict(trained.added_value)
     print_lines(
         [
             "",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from models.metrics.comparison.decision_curves import DecisionComparison
+from models.metrics.risk_distribution import RiskDistribution
 from training.plots.style import (
     BLACK,
     BLUE,
@@ -95,9 +96,9 @@ def plot_estimates(
 
 
 def plot_decision_comparison(
-    told: Mapping[str, Any],
+    told: DecisionComparison,
     *,
-    labels: Mapping[str, str],
+    labels: tuple[str, str],
     title: str,
     gain_label: str,
     event_label: str,
@@ -107,10 +108,9 @@ def plot_decision_comparison(
 
     Parameters
     ----------
-    told : mapping
-        As `models.metrics.comparison.decision_curves.DecisionComparison.as_json` returns it.
-    labels : mapping of str to str
-        Names of the first and the second model in it -> what a reader calls them.
+    told : DecisionComparison
+    labels : tuple of (str, str)
+        What a reader calls the first and the second model.
     title : str
         Without the horizon.
     gain_label : str
@@ -125,28 +125,24 @@ def plot_decision_comparison(
     Figure
         The net benefits above, the gain by the second model below.
     """
-    days = f"{told['horizon_days']:g}"
-    first, second = labels
-    thresholds = np.asarray(told["thresholds"])
+    days = f"{told.horizon_days:g}"
+    thresholds = told.thresholds
+    models = ((told.second, labels[1], BLUE, "-"), (told.first, labels[0], VERMILLION, DASHED))
     with journal_figure(4.8, 5.2, title=f"{title} at {days} days", population=population) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[3, 2], sharex=True)
         top = 0.0
-        for key, colour, style in ((second, BLUE, "-"), (first, VERMILLION, DASHED)):
-            net = 100 * np.asarray(told[key]["estimate"], dtype=float)
-            axes.plot(thresholds, net, color=colour, linestyle=style, label=labels[key])
+        for model, label, colour, style in models:
+            net = 100 * model.estimate
+            axes.plot(thresholds, net, color=colour, linestyle=style, label=label)
             top = max(top, float(np.nanmax(net)))
-        everybody = 100 * np.asarray(told["treat_all"])
-        axes.plot(thresholds, everybody, color=ORANGE, label="act on everybody")
+        axes.plot(thresholds, 100 * told.treat_all, color=ORANGE, label="act on everybody")
         axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
         axes.set(xlim=(0, thresholds[-1]), ylim=(-0.1 * top, 1.1 * top))
         axes.set_ylabel("Net true positives\nper 100 patients")
         axes.legend(loc="upper right")
-        gain = {
-            end: 100 * np.asarray(told["gain"][end], dtype=float)
-            for end in ("low", "estimate", "high")
-        }
-        shade(below, thresholds, gain["low"], gain["high"], colour=BLUE)
-        below.plot(thresholds, gain["estimate"], color=BLUE)
+        gain = told.gain
+        shade(below, thresholds, 100 * gain.low, 100 * gain.high, colour=BLUE)
+        below.plot(thresholds, 100 * gain.estimate, color=BLUE)
         below.axhline(0, color=BLACK, linewidth=1)
         below.set_ylabel(f"{gain_label}\n(95 % interval)")
         below.set_xlabel(f"Risk of {event_label} at which one would act")
@@ -154,14 +150,13 @@ def plot_decision_comparison(
     return figure
 
 
-def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, population: str) -> Figure:
+def plot_risk_distribution(told: RiskDistribution, *, event_label: str, population: str) -> Figure:
     """Draw how predicted risks are spread among those with the event and those without.
 
     Parameters
     ----------
-    told : mapping
-        As `models.metrics.risk_distribution.RiskDistribution.as_json` returns it, with both
-        kinds of patients and the quantiles 5, 25, 50, 75 and 95 %.
+    told : RiskDistribution
+        With patients who had the event and patients who did not.
     event_label : str
         What happens, in the singular.
     population : str
@@ -172,14 +167,14 @@ def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, populat
     Figure
         Boxes from the first to the third quartile, whiskers to the 5th and 95th percentile.
     """
-    title = f"Predicted risks at {told['horizon_days']:g} days, by outcome"
+    title = f"Predicted risks at {told.horizon_days:g} days, by outcome"
     kinds = {"event": f"{event_label} by then", "no_event": f"no {event_label} by then"}
     with journal_figure(5.4, 2.2, title=title, population=population) as figure:
         axes = figure.subplots()
         boxes = [
             dict(
-                zip(("whislo", "q1", "med", "q3", "whishi"), told["quantiles"][kind], strict=True),
-                label=f"{label} ({told['n'][kind]:,})",
+                zip(("whislo", "q1", "med", "q3", "whishi"), told.quantiles[kind], strict=True),
+                label=f"{label} ({told.n[kind]:,})",
                 fliers=[],
             )
             for kind, label in kinds.items()
@@ -194,9 +189,9 @@ def plot_risk_distribution(told: Mapping[str, Any], *, event_label: str, populat
         )
         for box, colour in zip(drawn["boxes"], (VERMILLION, BLUE), strict=True):
             box.set(facecolor=colour, alpha=0.55)
-        means = [told["mean"][kind] for kind in kinds]
+        means = [told.mean[kind] for kind in kinds]
         axes.plot(means, [1, 2], "D", color=BLACK, markersize=4, label="mean")
-        most = max(box["whishi"] for box in boxes)
+        most = max(told.quantiles[kind][-1] for kind in kinds)
         axes.set(xlim=(0, min(1, 1.1 * most)), ylim=(2.6, 0.4))
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(percent())

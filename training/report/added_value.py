@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+
+import numpy as np
 
 from data_schema.disclosure import shown_count
+from models.metrics.comparison.likelihood_ratio import LikelihoodRatio
+from models.metrics.comparison.net_benefit import TradeOff
+from models.metrics.comparison.paired_changes import MARGIN, Change
 from training.cohorts.panel import part_label
 from training.report.content import Picture, Section, Table
+from training.validation.panel_value import PanelValue, PathwayValue
 
 __all__ = [
     "AMONG_LEARNED_FROM",
@@ -40,15 +45,14 @@ _SAYS = {
 
 
 def added_value_section(
-    told: Mapping[str, Any] | None, pictures: Sequence[Picture] = (), *, whom: str = ""
+    told: PanelValue | None, pictures: Sequence[Picture] = (), *, whom: str = ""
 ) -> Section:
     """Return what a panel adds, or how to find out.
 
     Parameters
     ----------
-    told : mapping or None
-        As `training.validation.panel_value.PanelValue.as_json` returns it; None where it was not
-        looked at.
+    told : PanelValue or None
+        None where it was not looked at.
     pictures : sequence of Picture
     whom : str
         Among which patients, where they are not all of the cohort.
@@ -65,35 +69,34 @@ def added_value_section(
             "osteon evaluate, with --added-value resorption,formation,fgf23_mineral "
             "--over severity,person.",
         )
-    primary = told["primary"]
-    days = f"{told['primary_horizon_days']:g}"
+    primary = told.primary
+    days = f"{told.primary_horizon_days:g}"
     sentences = (
         *([whom] if whom else []),
-        f"Added: {_named(told['added'])}, over {len(told['over'])} other columns. Both models were "
-        f"fitted anew in {told['folds']} folds of {shown_count(told['patients'])} patients with "
-        f"{shown_count(told['events'])} events in the whole follow-up, and each fold was judged "
+        f"Added: {_named(told.panel.added)}, over {len(told.panel.over)} other columns. Both "
+        f"models were fitted anew in {told.folds} folds of {shown_count(told.patients)} patients "
+        f"with {shown_count(told.events)} events in the whole follow-up, and each fold was judged "
         "by models of the others.",
         f"Primary: the change in the area under the ROC curve at {days} days, "
-        f"{_signed(primary['without'], primary['with_panel'])}, is {interval_text(primary)}; a "
-        f"gain up to {told['margin']:g} is taken to be of no use.",
-        f"Verdict: {told['verdict']}. {_SAYS[told['verdict']]}",
-        _likelihood(told["likelihood_ratio"]),
-        *trade_off_sentences(told["test_trade_off"]),
-        *(f"Not judged at {day} days: {why}." for day, why in told["not_judged"].items()),
+        f"{_signed(primary.without, primary.with_panel)}, is {interval_text(primary)}; a "
+        f"gain up to {MARGIN:g} is taken to be of no use.",
+        f"Verdict: {told.verdict}. {_SAYS[told.verdict]}",
+        _likelihood(told.likelihood_ratio),
+        *trade_off_sentences(told.trade_off),
+        *(f"Not judged at {day:g} days: {why}." for day, why in told.not_judged.items()),
     )
-    tables = [_changes(told["changes"], primary, told["resamples"])]
-    if told["pathways"]:
-        tables.append(_parts(told["pathways"], days))
+    tables = [_changes(told.changes, primary, told.resamples)]
+    if told.pathways:
+        tables.append(_parts(told.pathways, days))
     return Section(title, sentences, tuple(tables), tuple(pictures))
 
 
-def verdict_sentence(told: Mapping[str, Any] | None) -> str:
+def verdict_sentence(told: PanelValue | None) -> str:
     """Return the verdict for those who read no further, or that nobody looked.
 
     Parameters
     ----------
-    told : mapping or None
-        As for `added_value_section`.
+    told : PanelValue or None
 
     Returns
     -------
@@ -101,10 +104,9 @@ def verdict_sentence(told: Mapping[str, Any] | None) -> str:
     """
     if told is None:
         return "Added value of a panel over the other variables: not done."
-    days = f"{told['primary_horizon_days']:g}"
     return (
-        f"Added value of {_named(told['added'])} at {days} days: {told['verdict']}; the area under "
-        f"the ROC curve changes by {interval_text(told['primary'])}."
+        f"Added value of {_named(told.panel.added)} at {told.primary_horizon_days:g} days: "
+        f"{told.verdict}; the area under the ROC curve changes by {interval_text(told.primary)}."
     )
 
 
@@ -115,49 +117,49 @@ def _named(added: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def _likelihood(test: Mapping[str, Any]) -> str:
-    if test["statistic"] is None:
-        return f"No likelihood-ratio test: {test['note']}."
-    p = "< 0.0001" if test["p_value"] < 0.0001 else f"= {test['p_value']:.4f}"
+def _likelihood(test: LikelihoodRatio) -> str:
+    if np.isnan(test.statistic):
+        return f"No likelihood-ratio test: {test.note}."
+    p = "< 0.0001" if test.p_value < 0.0001 else f"= {test.p_value:.4f}"
     return (
-        f"Likelihood ratio ({test['model']}): {test['statistic']:.1f} on "
-        f"{test['degrees_of_freedom']} degrees of freedom, p {p}; "
-        f"{share_without_panel(test['adequacy'])}."
+        f"Likelihood ratio ({test.model}): {test.statistic:.1f} on "
+        f"{test.degrees_of_freedom} degrees of freedom, p {p}; "
+        f"{share_without_panel(test.adequacy)}."
     )
 
 
-def share_without_panel(adequacy: float | None) -> str:
+def share_without_panel(adequacy: float) -> str:
     """Return in words how much of the likelihood ratio is there without the panel.
 
     Parameters
     ----------
-    adequacy : float or None
-        From `LikelihoodRatio`; None where the whole has none.
+    adequacy : float
+        From `LikelihoodRatio`; NaN where the whole has none.
 
     Returns
     -------
     str
         Without a full stop.
     """
-    if adequacy is None:
+    if np.isnan(adequacy):
         return "neither model tells more than one risk for all"
     return f"{100 * adequacy:.0f} % of the whole is there without the panel"
 
 
-def _ends(one: Mapping[str, Any]) -> str:
+def _ends(one: TradeOff) -> str:
     """Return the interval of a number of tests, without an end where there may be no gain."""
-    if one["low"] is None:
+    if np.isinf(one.low):
         return ""
-    most = "without an end" if one["high"] is None else f"to {one['high']:,.0f}"
-    return f" (95 % interval {one['low']:,.0f} {most})"
+    most = "without an end" if np.isinf(one.high) else f"to {one.high:,.0f}"
+    return f" (95 % interval {one.low:,.0f} {most})"
 
 
-def trade_off_sentences(tests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def trade_off_sentences(tests: Sequence[TradeOff]) -> Iterator[str]:
     """Yield how many tests one more net true positive costs, at each risk at which one acts."""
     for one in tests:
-        number = "no number of" if one["tests"] is None else f"{one['tests']:,.0f}"
+        number = "no number of" if np.isinf(one.tests) else f"{one.tests:,.0f}"
         yield (
-            f"Acting at a risk of {100 * one['threshold']:g} %: {number} tests of the panel for "
+            f"Acting at a risk of {100 * one.threshold:g} %: {number} tests of the panel for "
             f"one more net true positive{_ends(one)}."
         )
 
@@ -166,24 +168,22 @@ def _signed(without: float, with_panel: float) -> str:
     return f"from {without:.3f} without to {with_panel:.3f} with the panel"
 
 
-def interval_text(change: Mapping[str, Any]) -> str:
+def interval_text(change: Change) -> str:
     """Return a change with its interval, each with its sign."""
-    if change["low"] is None:
-        return f"{_plus(change['change'])} (no interval)"
-    return f"{_plus(change['change'])} ({_plus(change['low'])} to {_plus(change['high'])})"
+    if np.isnan(change.low):
+        return f"{_plus(change.change)} (no interval)"
+    return f"{_plus(change.change)} ({_plus(change.low)} to {_plus(change.high)})"
 
 
-def _plus(value: float | None) -> str:
-    return "" if value is None else f"{value:+z.4f}".replace("-", "\N{MINUS SIGN}")
+def _plus(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:+z.4f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
+def _plain(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _changes(
-    changes: Sequence[Mapping[str, Any]], primary: Mapping[str, Any], resamples: int
-) -> Table:
+def _changes(changes: Sequence[Change], primary: Change, resamples: int) -> Table:
     return Table(
         "Without and with the panel, out of fold",
         ("Metric", "horizon (days)", "without", "with", "change (95 % interval)"),
@@ -197,37 +197,37 @@ def _changes(
     )
 
 
-def _change_rows(
-    changes: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]
-) -> Iterator[tuple[str, ...]]:
+def _change_rows(changes: Sequence[Change], primary: Change) -> Iterator[tuple[str, ...]]:
     others = [one for one in changes if one != primary]
     groups = {
         "Primary": [primary],
-        "Supporting": [one for one in others if not one["secondary"]],
-        "Secondary": [one for one in others if one["secondary"]],
+        "Supporting": [one for one in others if not one.secondary],
+        "Secondary": [one for one in others if one.secondary],
     }
     for heading, members in groups.items():
         yield (heading,)
         for one in members:
-            at = "" if one["threshold"] is None else f" at {100 * one['threshold']:g} %"
+            at = "" if one.threshold is None else f" at {100 * one.threshold:g} %"
             yield (
-                f"{_METRICS[one['metric']]}{at}",
-                f"{one['horizon_days']:g}",
-                *(_plain(one[key]) for key in ("without", "with_panel")),
+                f"{_METRICS[one.metric]}{at}",
+                f"{one.horizon_days:g}",
+                _plain(one.without),
+                _plain(one.with_panel),
                 interval_text(one),
             )
 
 
-def _parts(pathways: Sequence[Mapping[str, Any]], days: str) -> Table:
-    rows = []
-    for one in pathways:
-        changes = [
-            next(c for c in one[side] if c["metric"] == "auroc") for side in ("on_top", "alone")
-        ]
-        rows.append((part_label(one["name"]), *map(interval_text, changes)))
+def _parts(pathways: Sequence[PathwayValue], days: str) -> Table:
     return Table(
         f"Each part of the panel: change in the area under the ROC curve at {days} days",
         ("", "lost if it is left out", "gained by it alone"),
-        tuple(rows),
+        tuple(
+            (
+                part_label(one.name),
+                interval_text(one.lost_if_left_out),
+                interval_text(one.gained_alone),
+            )
+            for one in pathways
+        ),
         numbers=True,
     )

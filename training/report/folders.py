@@ -11,11 +11,13 @@ from pathlib import Path
 
 from models.metrics.metric import Metric
 from training.files import whole_folder
+from training.report.assembling import WrittenPage
 from training.report.content import as_markdown
-from training.report.model_report import WrittenPage, write_report
+from training.report.model_report import write_report
 from training.report.study_report import write_study_report
 from training.validation.evaluate_cohort import StudyEvaluation
 from training.validation.evaluate_model import RESAMPLES, Evaluation
+from training.validation.judgement import Findings
 
 __all__ = ["write_evaluation", "write_study_evaluation"]
 
@@ -35,22 +37,21 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     OutsideError
         If the file system will not take it.
     """
-    told = evaluation.as_json()
     name = evaluation.loaded.name
     report = write_report(
         evaluation.loaded.risk_model,
-        evaluation.told,
+        Findings(evaluation.told, evaluation.judgement),
         evaluation.cohort,
         title=name,
-        evaluated=told,
         resamples=RESAMPLES,
         random_state=0,
     )
     card = as_markdown(
-        f"{name} on a cohort of {told['patients']} patients", report.written.sections
+        f"{name} on a cohort of {evaluation.told.patients} patients", report.written.sections
     )
     with _report_folder(folder, report.written) as draft:
-        Path(draft, "metrics.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+        text = json.dumps(evaluation.as_json(), indent=2)
+        Path(draft, "metrics.json").write_text(text, encoding="utf-8")
         Path(draft, "metrics.csv").write_text(_csv(evaluation.judgement.metrics), encoding="utf-8")
         Path(draft, "model_card.md").write_text(card, encoding="utf-8")
 
@@ -68,10 +69,9 @@ def write_study_evaluation(evaluation: StudyEvaluation, folder: Path) -> None:
     UsageError, OutsideError
         As `write_evaluation` does.
     """
-    told = evaluation.as_json()
-    written = write_study_report(evaluation.study, evaluation.config, told)
+    written = write_study_report(evaluation)
     with _report_folder(folder, written) as draft:
-        text = json.dumps(told, indent=2)
+        text = json.dumps(evaluation.as_json(), indent=2)
         Path(draft, "evaluation.json").write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The model card: what to know before believing a risk, drawn from the contract alone."""
+"""The model card: what to know before believing a risk."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from training.report.model_sections import (
     provenance,
 )
 from training.report.performance import performance_section
+from training.validation.judgement import Findings
 
 __all__ = ["model_card"]
 
 
-def model_card(contract: Mapping[str, Any]) -> tuple[Section, ...]:
+def model_card(contract: Mapping[str, Any], findings: Findings) -> tuple[Section, ...]:
     """Return the card of a model that a training run made.
 
     Parameters
     ----------
     contract : mapping
         Of the bundle, with what `training.run.contract` added.
+    findings : Findings
+        Of the training run.
 
     Returns
     -------
@@ -49,14 +52,14 @@ def model_card(contract: Mapping[str, Any]) -> tuple[Section, ...]:
         how_it_was_fitted(contract),
         performance_section(
             "Performance on patients it did not learn from",
-            evaluation["metrics"],
+            findings.judgement.metrics,
             resamples=evaluation["bootstrap_resamples"],
         ),
-        added_value_section(contract.get("added_value"), whom=AMONG_LEARNED_FROM),
+        added_value_section(findings.added_value, whom=AMONG_LEARNED_FROM),
         interval_of_a_risk(contract),
         explanation_of_a_risk(),
         limits(contract),
         tripod_section(contract, (), external=False),
-        probast_section(contract, (), evaluated=evaluation, external=False),
+        probast_section(contract, (), evaluated=findings.answers, external=False),
         provenance(contract, evaluated_fingerprint=evaluation["cohort_fingerprint"]),
     )

@@ -1,18 +1,27 @@
-"""The report of an evaluation, written: its page and the files of its figures."""
+"""The report of a model: what was learned from whom, how good it is, what moved its estimates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from data_schema.cohort import Cohort, outcome_of
 from models.inference.risk_model import RiskModel
 from training.cohorts.description import Description, by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
-from training.explanation.cohort import ExplainedCohort, explain_cohort
-from training.report.assembling import Told, primary_horizon, report_sections
-from training.report.content import Picture, Section
+from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
+from training.explanation.importance import NOT_MEASURED, Importance, pathway_label, points_digits
+from training.report.added_value import (
+    AMONG_LEARNED_FROM,
+    added_value_section,
+    verdict_sentence,
+)
+from training.report.assembling import Pictures, WrittenPage, patient_sections, written_page
+from training.report.checklists.probast import probast_section
+from training.report.checklists.tripod import tripod_section
+from training.report.content import Picture, Section, Table
 from training.report.figures.comparison_figures import (
     net_benefit_figures,
     panel_figures,
@@ -21,29 +30,37 @@ from training.report.figures.comparison_figures import (
     subgroup_figure,
 )
 from training.report.figures.model_figures import (
-    Drawn,
     Words,
-    as_png,
-    as_svg,
     evaluation_figures,
     example_figures,
     explanation_figures,
     recorded_figure,
 )
-from training.report.page import report_page
-from training.report.performance import metric_at
+from training.report.model_sections import (
+    HOW_SPLIT,
+    columns_left_out,
+    estimand,
+    explanation_of_a_risk,
+    how_it_was_fitted,
+    intended_use,
+    interval_of_a_risk,
+    limits,
+    predictors,
+    provenance,
+)
+from training.report.patients import comparison_table
+from training.report.performance import estimate_text, metric_at, performance_section
+from training.report.study_sections import (
+    instability_section,
+    sample_size_section,
+    subgroups_section,
+    validation_section,
+)
+from training.validation.judgement import Findings, primary_horizon
 from training.validation.predictions import Answers
+from training.validation.severity_alone import SeverityAlone
 
-__all__ = ["WrittenPage", "WrittenReport", "by_place", "step_of", "write_report"]
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenPage:
-    """A report: one page, its sections, and its figures as PNG by name."""
-
-    page: str
-    sections: tuple[Section, ...]
-    plots: Mapping[str, bytes]
+__all__ = ["WrittenReport", "step_of", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +71,60 @@ class WrittenReport:
     explained: ExplainedCohort
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Everything that the report tells.
+
+    Parameters
+    ----------
+    contract : mapping
+        Of the model, with what the training run added.
+    external : bool
+        Whether the patients evaluated are others than the training run's.
+    findings : Findings
+        Of the patients evaluated.
+    resamples : int
+        Of the intervals.
+    primary_horizon_days : float
+        That patients are described and estimates are explained for.
+    steps : mapping of str to FlowStep
+        What is done with a group of patients -> the group.
+    by_outcome : Description
+        All patients, and by what had become of them.
+    compared : tuple of (Description, Description)
+        Whom the model learned from, and whom it was evaluated on.
+    explained : ExplainedCohort
+    """
+
+    contract: Mapping[str, Any]
+    external: bool
+    findings: Findings
+    resamples: int
+    primary_horizon_days: float
+    steps: Mapping[str, FlowStep]
+    by_outcome: Description
+    compared: tuple[Description, ...]
+    explained: ExplainedCohort
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """What was done beyond what every evaluation does."""
+        subgroups = self.findings.judgement.subgroups
+        looked_at = {
+            "subgroups": bool(subgroups),
+            "sample size": bool(self.findings.sample_size),
+            "added value": self.findings.added_value is not None,
+            "sites": any(one.grouping == "site" for one in subgroups),
+        }
+        return tuple(name for name, done in looked_at.items() if done)
+
+
 def write_report(
     risk_model: RiskModel,
-    judged: Answers,
+    findings: Findings,
     cohort: Cohort,
     *,
     title: str,
-    evaluated: Mapping[str, Any],
     resamples: int,
     random_state: int,
     described: Description | None = None,
@@ -73,13 +137,11 @@ def write_report(
     ----------
     risk_model : RiskModel
         With the whole contract.
-    judged : Answers
-        What the model answered for the patients evaluated.
+    findings : Findings
+        Of the patients evaluated.
     cohort : Cohort
         Those patients.
     title : str
-    evaluated : mapping
-        As `training.report.assembling.Told` takes it.
     resamples, random_state : int
         Of the intervals.
     described : Description, optional
@@ -93,9 +155,9 @@ def write_report(
     -------
     WrittenReport
     """
-    contract = risk_model.contract
+    contract, judged, judgement = risk_model.contract, findings.answers, findings.judgement
     external = described is None
-    days = primary_horizon(judged.horizons_days, evaluated["metrics"])
+    days = primary_horizon(judged.horizons_days, judgement.metrics)
     explained = explain_cohort(
         risk_model, cohort, judged.horizons_days, horizon_days=days, random_state=random_state
     )
@@ -110,8 +172,8 @@ def write_report(
         evaluated_on = describe(cohort, whole="evaluated on", like=learned_from)
         compared = (learned_from, evaluated_on)
     resampled = {"n_bootstrap": resamples, "random_state": random_state}
-    usable = judged.judged_horizons(evaluated["metrics"])
-    severity = evaluated.get("severity_alone")
+    usable = judged.judged_horizons(judgement.metrics)
+    severity = findings.severity_alone
     drawn = [
         *evaluation_figures(judged, usable, words=words, **resampled),
         *(
@@ -119,27 +181,24 @@ def write_report(
             if severity is None
             else severity_figures(severity, words=words)
         ),
-        *risk_distribution_figure(
-            evaluated.get("risk_distribution", ()), horizon_days=days, words=words
-        ),
+        *risk_distribution_figure(judgement.risk_distribution, horizon_days=days, words=words),
         *recorded_figure(described, words=words),
         *subgroup_figure(
-            evaluated.get("subgroups", ()),
-            overall=metric_at(evaluated["metrics"], "auroc", days),
+            judgement.subgroups,
+            overall=metric_at(judgement.metrics, "auroc", days),
             horizon_days=days,
             words=words,
         ),
-        *_of_panel(evaluated.get("added_value"), words=words),
+        *(() if findings.added_value is None else panel_figures(findings.added_value, words=words)),
         *explanation_figures(explained, words=words),
         *example_figures(
             risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
         ),
     ]
-    plots = {one.name: as_png(one.figure) for one in drawn}
-    told = Told(
+    told = _Told(
         contract=contract,
         external=external,
-        evaluated=evaluated,
+        findings=findings,
         resamples=resamples,
         primary_horizon_days=days,
         steps={
@@ -151,16 +210,16 @@ def write_report(
         by_outcome=described,
         compared=compared,
         explained=explained,
-        pictures=by_place(drawn),
     )
-    sections = report_sections(told)
-    page = report_page(
+    what = "evaluation on other patients" if external else "training run"
+    written = written_page(
         title,
-        _subtitle(contract, evaluated, external=external),
-        sections,
+        f"{contract['outcome_label']}: report of the {what} ({judged.rows:,} stays).",
+        drawn,
+        partial(_sections, told),
         simulated=contract["simulated"],
     )
-    return WrittenReport(WrittenPage(page, sections, plots), explained)
+    return WrittenReport(written, explained)
 
 
 def step_of(
@@ -176,21 +235,186 @@ def step_of(
     )
 
 
-def _of_panel(told: Mapping[str, Any] | None, *, words: Words) -> Iterator[Drawn]:
-    return iter(()) if told is None else panel_figures(told, words=words)
+def _sections(told: _Told, pictures: Pictures) -> tuple[Section, ...]:
+    """Return the sections: no value of a patient, no count of fewer than `SMALLEST_CELL`."""
+    contract, findings = told.contract, told.findings
+    return (
+        _at_a_glance(told),
+        intended_use(contract),
+        estimand(contract),
+        _patients(told, pictures),
+        predictors(contract),
+        columns_left_out(contract),
+        replace(
+            how_it_was_fitted(contract),
+            parts=(
+                interval_of_a_risk(contract),
+                sample_size_section(
+                    findings.sample_size, patients=contract["training"]["patients"]
+                ),
+            ),
+        ),
+        _performance(told, pictures),
+        Section(
+            "Calibration",
+            (
+                "A patient is told a risk, so the risk must be right, not only its rank. Curves "
+                "are smoothed; their numbers are in the table of performance.",
+            ),
+            pictures=_at(pictures, "calibration"),
+        ),
+        Section(
+            "Decision curves",
+            (
+                "Whether acting on the model does more good than acting on everybody or nobody "
+                "depends on the risk at which one would act. Net benefit counts harm and good in "
+                "the same unit: true positives.",
+                _against_severity(findings.severity_alone, external=told.external),
+            ),
+            pictures=_at(pictures, "decision"),
+        ),
+        added_value_section(
+            findings.added_value,
+            _at(pictures, "added value"),
+            whom=AMONG_LEARNED_FROM,
+        ),
+        subgroups_section(
+            findings.judgement.subgroups,
+            horizon_days=told.primary_horizon_days,
+            pictures=_at(pictures, "subgroups"),
+        ),
+        validation_section(None, horizon_days=told.primary_horizon_days),
+        instability_section(()),
+        _explanation(told, pictures),
+        limits(contract, external=told.external),
+        tripod_section(contract, told.done, external=told.external),
+        probast_section(contract, told.done, evaluated=findings.answers, external=told.external),
+        provenance(contract, evaluated_fingerprint=findings.answers.cohort_fingerprint),
+    )
 
 
-def by_place(drawn: list[Drawn]) -> dict[str, list[Picture]]:
-    """Return figures as pictures of a page, by the section where they belong."""
-    places: dict[str, list[Picture]] = {}
-    for one in drawn:
-        if one.place != "files":
-            width = float(one.figure.get_figwidth())
-            picture = Picture(one.caption, one.alternative, width, as_svg(one.figure))
-            places.setdefault(one.place, []).append(picture)
-    return places
+def _against_severity(told: SeverityAlone | None, *, external: bool) -> str:
+    """Return what severity alone is, or why the model is not held against it."""
+    if told is None:
+        return (
+            "The report of a training run compares its model with severity alone, too."
+            if external
+            else "Severity alone is not drawn: it is nothing, or everything, that was recorded."
+        )
+    return (
+        f"Severity alone is the {len(told.columns)} columns of scores and organ functions, "
+        "fitted to the same patients in the same way, every choice made anew, and asked about the "
+        "same patients as the model."
+    )
 
 
-def _subtitle(contract: Mapping[str, Any], evaluated: Mapping[str, Any], *, external: bool) -> str:
-    what = "evaluation on other patients" if external else "training run"
-    return f"{contract['outcome_label']}: report of the {what} ({evaluated['stays']:,} stays)."
+def _at(pictures: Pictures, place: str) -> tuple[Picture, ...]:
+    return tuple(pictures.get(place, ()))
+
+
+def _at_a_glance(told: _Told) -> Section:
+    metrics = told.findings.judgement.metrics
+    horizons = list(dict.fromkeys(m.horizon_days for m in metrics if m.horizon_days is not None))
+    names = {
+        "auroc": "Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
+        "oe_ratio": "Level: observed over expected events (1 ideal)",
+        "calibration_slope": "Spread: calibration slope (1 ideal)",
+        "ipa": "Overall: scaled Brier score (0 no use, 1 perfect)",
+    }
+    rows = tuple(
+        (label, *(estimate_text(metric_at(metrics, name, days)) for days in horizons))
+        for name, label in names.items()
+    )
+    whom = (
+        "patients that the training run never saw"
+        if told.external
+        else "patients of the same source that were held out"
+    )
+    return Section(
+        "At a glance",
+        (
+            f"Risk of {told.contract['event_label'].removesuffix('s')}, counted from time zero: "
+            f"{told.contract['time_zero']}. Judged on {whom}, with 95 % intervals.",
+            *(
+                ()
+                if "subgroups" in told.done
+                else ("Whether it does as well in every group of patients: not done.",)
+            ),
+            verdict_sentence(told.findings.added_value),
+        ),
+        (Table("The metrics to look at first", ("", *(f"{d:g} days" for d in horizons)), rows),),
+    )
+
+
+def _patients(told: _Told, pictures: Pictures) -> Section:
+    contract = told.contract
+    event = contract["event_label"].removesuffix("s")
+    population = f"{contract['population'].rstrip('.')}."
+    who = (
+        (f"The model learned from: {population}", "Evaluated: the cohort that was given.")
+        if told.external
+        else (population, HOW_SPLIT[contract["evaluation"]["split"]])
+    )
+    table = comparison_table(*told.compared, caption="Learned from and evaluated on, side by side")
+    return Section(
+        "Patients",
+        who,
+        parts=(
+            *patient_sections(
+                told.steps,
+                told.by_outcome,
+                pictures,
+                whole="Cohort given" if told.external else "Cohort",
+                event=event,
+                competing=contract["competing"],
+                horizon_days=told.primary_horizon_days,
+                gaps=(
+                    "Nothing was imputed from other patients and nobody was left out for a gap.",
+                ),
+            ),
+            Section("Development and evaluation compared", tables=(table,)),
+        ),
+    )
+
+
+def _performance(told: _Told, pictures: Pictures) -> Section:
+    section = performance_section(
+        "Performance", told.findings.judgement.metrics, resamples=told.resamples
+    )
+    return replace(section, pictures=_at(pictures, "performance"))
+
+
+def _explanation(told: _Told, pictures: Pictures) -> Section:
+    read = explanation_of_a_risk()
+    explained = told.explained
+    return Section(
+        "Explanation",
+        (
+            *read.sentences,
+            f"Shown for patients drawn at random from those evaluated, at most {MOST_EXPLAINED:,}, "
+            "one stay of each.",
+        ),
+        (
+            Table(
+                "Mean change of the estimate by pathway, in points of risk",
+                ("", *(f"{one.horizon_days:g} days" for one in explained.importance)),
+                tuple(_shares(explained.importance)),
+                numbers=True,
+            ),
+        ),
+        _at(pictures, "explanation"),
+        parts=(
+            Section(
+                "Made-up patients",
+                ("None of them is in the cohort.",),
+                pictures=_at(pictures, "examples"),
+            ),
+        ),
+    )
+
+
+def _shares(importance: Sequence[Importance]) -> Iterator[tuple[str, ...]]:
+    first = importance[0].pathways
+    digits = points_digits(max(first.values()))
+    for key in sorted(first, key=lambda key: (key == NOT_MEASURED, -first[key])):
+        yield (pathway_label(key), *(f"{one.pathways[key]:.{digits}f}" for one in importance))

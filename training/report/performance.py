@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import numpy as np
+
+from models.metrics.metric import Metric
+from models.metrics.pooling import Pooled
 from training.report.content import Section, Table
 
 __all__ = ["METRIC_LABELS", "estimate_text", "metric_at", "performance_section"]
@@ -41,16 +44,13 @@ _GROUPS = {
 }
 
 
-def performance_section(
-    title: str, metrics: Sequence[Mapping[str, Any]], *, resamples: int
-) -> Section:
+def performance_section(title: str, metrics: Sequence[Metric], *, resamples: int) -> Section:
     """Return every metric with its interval and how it is read.
 
     Parameters
     ----------
     title : str
-    metrics : sequence of mappings
-        Entries of metric, horizon_days, estimate, low and high, with a note where undefined.
+    metrics : sequence of Metric
     resamples : int
         Bootstrap resamples of the patients.
 
@@ -71,42 +71,35 @@ def performance_section(
     )
 
 
-def metric_at(
-    metrics: Sequence[Mapping[str, Any]], name: str, horizon_days: float | None
-) -> Mapping[str, Any] | None:
+def metric_at(metrics: Sequence[Metric], name: str, horizon_days: float | None) -> Metric | None:
     """Return one metric at a horizon, or None where there is no such one."""
-    return next(
-        (m for m in metrics if m["metric"] == name and m["horizon_days"] == horizon_days), None
-    )
+    return next((m for m in metrics if (m.metric, m.horizon_days) == (name, horizon_days)), None)
 
 
-def estimate_text(metric: Mapping[str, Any] | None) -> str:
+def estimate_text(metric: Metric | Pooled | None) -> str:
     """Return an estimate with its interval, or why there is none.
 
     Examples
     --------
-    >>> estimate_text({"estimate": 0.8123, "low": 0.75, "high": 0.86})
+    >>> estimate_text(Metric("auroc", 28.0, 0.8123, 0.75, 0.86))
     '0.812 (0.750 to 0.860)'
     """
     if metric is None:
         return ""
-    if metric["estimate"] is None:
-        return f"none: {metric['note']}"
-    if metric["low"] is None:
-        return f"{_number(metric['estimate'])} (no interval: {metric['note']})"
-    low, high = _number(metric["low"]), _number(metric["high"])
-    return f"{_number(metric['estimate'])} ({low} to {high})"
+    if isinstance(metric, Metric) and np.isnan(metric.estimate):
+        return f"none: {metric.note}"
+    if isinstance(metric, Metric) and np.isnan(metric.low):
+        return f"{_number(metric.estimate)} (no interval: {metric.note})"
+    return f"{_number(metric.estimate)} ({_number(metric.low)} to {_number(metric.high)})"
 
 
 def _number(value: float) -> str:
     return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _by_horizon(metrics: Sequence[Mapping[str, Any]]) -> Table:
-    horizons = list(
-        dict.fromkeys(m["horizon_days"] for m in metrics if m["horizon_days"] is not None)
-    )
-    told = {m["metric"] for m in metrics if m["horizon_days"] is not None}
+def _by_horizon(metrics: Sequence[Metric]) -> Table:
+    horizons = list(dict.fromkeys(m.horizon_days for m in metrics if m.horizon_days is not None))
+    told = {m.metric for m in metrics if m.horizon_days is not None}
     rows: list[tuple[str, ...]] = []
     for group, names in _GROUPS.items():
         members = [name for name in names if name in told]
@@ -122,20 +115,20 @@ def _by_horizon(metrics: Sequence[Mapping[str, Any]]) -> Table:
         "Performance by horizon, with 95 % intervals",
         ("Metric and how it is read", *(f"{days:g} days" for days in horizons)),
         tuple(rows),
-        numbers=not any(m["estimate"] is None for m in metrics),
+        numbers=not any(np.isnan(m.estimate) for m in metrics),
     )
 
 
-def _whole_follow_up(metrics: Sequence[Mapping[str, Any]]) -> Table:
+def _whole_follow_up(metrics: Sequence[Metric]) -> Table:
     return Table(
         "Performance over the whole follow-up, with 95 % intervals",
         ("Metric and how it is read", "whole follow-up"),
         tuple(
             (
-                f"{METRIC_LABELS[m['metric']][0]}: {METRIC_LABELS[m['metric']][1]}",
+                f"{METRIC_LABELS[m.metric][0]}: {METRIC_LABELS[m.metric][1]}",
                 estimate_text(m),
             )
             for m in metrics
-            if m["horizon_days"] is None
+            if m.horizon_days is None
         ),
     )

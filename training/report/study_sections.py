@@ -1,18 +1,23 @@
 """What an evaluation may tell beyond the metrics: groups, size, sites and years, instability.
 
-Each section takes what the command line prints of it, and says "not done" where there is none.
+Each section says "not done" where there is nothing to tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from data_schema.disclosure import SMALLEST_CELL, hidden_cells, shown_count
+from models.metrics.calibration.instability import WIDTHS, Instability
+from models.metrics.metric import Metric
+from models.metrics.pooling import Pooled
+from models.metrics.sample_size import SampleSize
+from models.metrics.subgroups import Subgroup
 from training.report.content import Picture, Section, Table
 from training.report.performance import METRIC_LABELS, estimate_text, metric_at
+from training.validation.internal_external import InternalExternal
 
 __all__ = [
     "grouping_label",
@@ -23,20 +28,17 @@ __all__ = [
     "validation_section",
 ]
 
-_Json = Mapping[str, Any]
-
 _IN_GROUPS = ("auroc", "oe_ratio", "calibration_slope", "ipa")
 
 
 def subgroups_section(
-    subgroups: Sequence[_Json] | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
+    subgroups: Sequence[Subgroup], *, horizon_days: float, pictures: Sequence[Picture] = ()
 ) -> Section:
     """Return performance in groups of patients at one horizon.
 
     Parameters
     ----------
-    subgroups : sequence of mappings or None
-        As `models.metrics.subgroups.Subgroup.as_json` returns them; None where nobody looked.
+    subgroups : sequence of Subgroup
     horizon_days : float
     pictures : sequence of Picture
 
@@ -45,12 +47,6 @@ def subgroups_section(
     Section
     """
     title = "Subgroups"
-    if subgroups is None:
-        return Section(
-            title,
-            not_done="Performance was not looked at by sex, age, menopause, kidney function, "
-            "sepsis, site or number of markers measured.",
-        )
     if not subgroups:
         return Section(
             title, not_done="Nothing recorded of these patients tells groups of them apart."
@@ -66,13 +62,13 @@ def subgroups_section(
     )
 
 
-def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Section:
+def sample_size_section(sizes: Sequence[SampleSize], *, patients: int) -> Section:
     """Return how many patients a model of so many parameters needs.
 
     Parameters
     ----------
-    sizes : sequence of mappings or None
-        As `models.metrics.sample_size.SampleSize.as_json` returns them.
+    sizes : sequence of SampleSize
+        Empty where none was calculated.
     patients : int
         Patients to learn from.
 
@@ -85,10 +81,10 @@ def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Sect
         return Section(
             title, not_done="No sample size was calculated; the counts are under Patients."
         )
-    short = [one for one in sizes if patients < one["needed"]]
+    short = [one for one in sizes if patients < one.needed]
     verdict = (
         "There are fewer than needed at "
-        + ", ".join(f"{one['horizon_days']:g}" for one in short)
+        + ", ".join(f"{one.horizon_days:g}" for one in short)
         + " days: expect risks that are too extreme."
         if short
         else "There are enough at every horizon."
@@ -97,7 +93,7 @@ def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Sect
         title,
         (
             f"By the criteria of Riley et al. (Stat Med 2019;38:1276-1296) for "
-            f"{sizes[0]['parameters']} candidate parameters, beside {shown_count(patients)} "
+            f"{sizes[0].parameters} candidate parameters, beside {shown_count(patients)} "
             f"patients to learn from. {verdict} The criteria are those of regression without "
             "penalty: a warning where there are fewer, no proof where there are enough.",
         ),
@@ -113,16 +109,11 @@ def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Sect
                 ),
                 tuple(
                     (
-                        f"{one['horizon_days']:g} days",
-                        *(
-                            f"{one[key]:,}"
-                            for key in (
-                                "for_shrinkage",
-                                "for_optimism",
-                                "for_overall_risk",
-                                "needed",
-                            )
-                        ),
+                        f"{one.horizon_days:g} days",
+                        f"{one.for_shrinkage:,}",
+                        f"{one.for_optimism:,}",
+                        f"{one.for_overall_risk:,}",
+                        f"{one.needed:,}",
                     )
                     for one in sizes
                 ),
@@ -132,13 +123,13 @@ def sample_size_section(sizes: Sequence[_Json] | None, *, patients: int) -> Sect
     )
 
 
-def instability_section(told: Sequence[_Json] | None) -> Section:
+def instability_section(told: Sequence[Instability]) -> Section:
     """Return how far single risks move when other patients are learned from.
 
     Parameters
     ----------
-    told : sequence of mappings or None
-        As `models.metrics.calibration.instability.Instability.as_json` returns them.
+    told : sequence of Instability
+        One for each horizon; empty where it was not looked at.
 
     Returns
     -------
@@ -151,11 +142,10 @@ def instability_section(told: Sequence[_Json] | None) -> Section:
             not_done="The model was not refitted on resampled patients to see how far a single "
             "risk moves. See it with: osteon evaluate --instability 200.",
         )
-    widths = list(told[0]["share_wider_than"])
     return Section(
         title,
         (
-            f"The model was fitted anew on {told[0]['refits']} bootstrap resamples of the "
+            f"The model was fitted anew on {told[0].refits} bootstrap resamples of the "
             "patients, and each patient's risks were compared (Riley & Collins, Biom J "
             "2023;65:2200302). Lower is better; it says nothing of whether the risks are right.",
         ),
@@ -167,20 +157,15 @@ def instability_section(told: Sequence[_Json] | None) -> Section:
                     "mean change",
                     "90th percentile",
                     "median width of 95 % of refits",
-                    *(f"share wider than {100 * float(width):g} points" for width in widths),
+                    *(f"share wider than {100 * width:g} points" for width in WIDTHS),
                 ),
                 tuple(
                     (
-                        f"{one['horizon_days']:g} days",
-                        *(
-                            f"{100 * one[key]:.1f}"
-                            for key in (
-                                "mean_absolute_change",
-                                "p90_mean_absolute_change",
-                                "median_interval_width",
-                            )
-                        ),
-                        *(f"{100 * one['share_wider_than'][width]:.0f} %" for width in widths),
+                        f"{one.horizon_days:g} days",
+                        f"{100 * one.mean_absolute_change:.1f}",
+                        f"{100 * one.p90_mean_absolute_change:.1f}",
+                        f"{100 * one.median_interval_width:.1f}",
+                        *(f"{100 * share:.0f} %" for share in one.share_wider_than.values()),
                     )
                     for one in told
                 ),
@@ -191,14 +176,14 @@ def instability_section(told: Sequence[_Json] | None) -> Section:
 
 
 def validation_section(
-    told: _Json | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
+    told: InternalExternal | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
 ) -> Section:
     """Return performance at sites or in years that a model did not learn from.
 
     Parameters
     ----------
-    told : mapping or None
-        As `training.validation.internal_external.InternalExternal.as_json` returns it.
+    told : InternalExternal or None
+        None where it was not done.
     horizon_days : float
     pictures : sequence of Picture
 
@@ -213,10 +198,10 @@ def validation_section(
             not_done="No site or year was held out in its turn. See it with: osteon evaluate "
             "--internal-external site.",
         )
-    by = told["by"]
-    tables = [_group_table(told["clusters"], horizon_days, f"Each {by} by a model of the others")]
-    if told["pooled"]:
-        tables.append(_pooled_table(told["pooled"], by))
+    by = told.by
+    tables = [_group_table(told.clusters, horizon_days, f"Each {by} by a model of the others")]
+    if told.pooled:
+        tables.append(_pooled_table(told.pooled, by))
     return Section(
         title,
         (
@@ -228,7 +213,7 @@ def validation_section(
     )
 
 
-def _group_table(groups: Sequence[_Json], days: float, caption: str) -> Table:
+def _group_table(groups: Sequence[Subgroup], days: float, caption: str) -> Table:
     return Table(
         f"{caption}, at {days:g} days, with 95 % intervals",
         ("", "stays", "events, whole follow-up", *(METRIC_LABELS[name][0] for name in _IN_GROUPS)),
@@ -248,14 +233,15 @@ def level_label(level: str) -> str:
     return level.replace("_", " ")
 
 
-def _group_rows(groups: Sequence[_Json], days: float) -> Iterator[tuple[str, ...]]:
-    for grouping in dict.fromkeys(group["grouping"] for group in groups):
+def _group_rows(groups: Sequence[Subgroup], days: float) -> Iterator[tuple[str, ...]]:
+    for grouping in dict.fromkeys(group.grouping for group in groups):
         yield (grouping_label(grouping),)
-        members = [group for group in groups if group["grouping"] == grouping]
-        stays, events = (_told_counts([one[key] for one in members]) for key in ("stays", "events"))
+        members = [group for group in groups if group.grouping == grouping]
+        stays = _told_counts([one.stays for one in members])
+        events = _told_counts([one.events for one in members])
         for group, n, happened in zip(members, stays, events, strict=True):
-            metrics = (metric_at(group["metrics"], name, days) for name in _IN_GROUPS)
-            yield (level_label(group["level"]), n, happened, *map(_short_estimate, metrics))
+            metrics = (metric_at(group.metrics, name, days) for name in _IN_GROUPS)
+            yield (level_label(group.level), n, happened, *map(_short_estimate, metrics))
 
 
 def _told_counts(counts: Sequence[int | None]) -> list[str]:
@@ -268,23 +254,23 @@ def _told_counts(counts: Sequence[int | None]) -> list[str]:
     ]
 
 
-def _short_estimate(metric: _Json | None) -> str:
-    if metric is None or metric["estimate"] is None:
+def _short_estimate(metric: Metric | None) -> str:
+    if metric is None or np.isnan(metric.estimate):
         return "too few"
-    return estimate_text(metric) if metric["low"] is not None else f"{metric['estimate']:z.3f}"
+    return f"{metric.estimate:z.3f}" if np.isnan(metric.low) else estimate_text(metric)
 
 
-def _pooled_table(pooled: Sequence[_Json], by: str) -> Table:
+def _pooled_table(pooled: Sequence[Pooled], by: str) -> Table:
     return Table(
         f"Random-effects means over {by}s, and where a new one would lie (95 %)",
         ("Metric", "horizon (days)", f"{by}s", "mean (95 % interval)", f"a new {by}"),
         tuple(
             (
-                METRIC_LABELS[one["metric"]][0],
-                f"{one['horizon_days']:g}",
-                f"{one['clusters']}",
+                METRIC_LABELS[one.metric][0],
+                f"{one.horizon_days:g}",
+                f"{one.clusters}",
                 estimate_text(one),
-                f"{one['next_low']:z.3f} to {one['next_high']:z.3f}".replace("-", "\N{MINUS SIGN}"),
+                f"{one.next_low:z.3f} to {one.next_high:z.3f}".replace("-", "\N{MINUS SIGN}"),
             )
             for one in pooled
         ),

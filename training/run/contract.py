@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from data_schema.cohort import Cohort
 from models.metrics.metric import Metric
 from training.cohorts.description import Description
@@ -68,8 +66,8 @@ def contract_facts(
         "evaluation": {
             "split": config.split,
             "stays": held_out.rows,
-            "patients": len(np.unique(held_out.patient_id.astype(str))),
-            "events": int((held_out.event == 1).sum()),
+            "patients": held_out.patients,
+            "events": held_out.events,
             "refused": held_out.refused,
             "bootstrap_resamples": config.bootstrap_resamples,
             "cohort_fingerprint": held_out.cohort_fingerprint,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
 
 from data_schema.cohort import Cohort
 from models.inference.risk_model import RiskModel
+from models.metrics.metric import Metric
 from training.cohorts.description import Description, only
 from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.report.model_report import step_of, write_report
 from training.run.mlflow_run import TrackedRun
-from training.validation.predictions import Answers
+from training.validation.judgement import Findings
+from training.validation.panel_value import PanelValue
 
 __all__ = ["HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
 
@@ -39,9 +42,8 @@ class RunPatients:
 def keep_record(
     run: TrackedRun,
     risk_model: RiskModel,
-    told: Answers,
+    findings: Findings,
     patients: RunPatients,
-    judged: Mapping[str, Any],
     *,
     seconds: Mapping[str, float],
 ) -> None:
@@ -52,12 +54,9 @@ def keep_record(
     run : TrackedRun
     risk_model : RiskModel
         With the whole contract.
-    told : Answers
-        For the held-out patients.
+    findings : Findings
+        Of the held-out patients.
     patients : RunPatients
-    judged : mapping
-        `metrics`, `subgroups`, `risk_distribution`, `sample_size`, `added_value` and
-        `severity_alone`, as they are printed.
     seconds : mapping of str to float
         How long each part of the fit took.
 
@@ -68,19 +67,18 @@ def keep_record(
     """
     contract = risk_model.contract
     evaluation, provenance = contract["evaluation"], contract["provenance"]
-    card = model_card(contract)
+    card = model_card(contract, findings)
     labels = [group["label"] for group in patients.described["groups"]]
     report = write_report(
         risk_model,
-        told,
+        findings,
         patients.held_out,
         title=contract["name"],
-        evaluated={**evaluation, **judged},
         resamples=evaluation["bootstrap_resamples"],
         random_state=contract["run"]["seed"],
         described=only(patients.described, labels[:-2]),
         compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
-        steps={"Learned from": step_of(patients.learned_from, told.horizons_days)},
+        steps={"Learned from": step_of(patients.learned_from, findings.answers.horizons_days)},
     )
     run.log_dataset(contract["name"], provenance["training_fingerprint"], context="training")
     run.log_dataset(contract["name"], evaluation["cohort_fingerprint"], context="evaluation")
@@ -93,14 +91,14 @@ def keep_record(
             "trees": contract["training"]["trees"],
         },
         metrics={
-            **_flat(evaluation["metrics"]),
-            **_flat_changes(contract["added_value"]),
+            **_flat(findings.judgement.metrics),
+            **_flat_changes(findings.added_value),
             **{f"fit/{part}_seconds": taken for part, taken in seconds.items()},
         },
         tags={
             "osteon.population": contract["population"],
             "osteon.simulated": str(contract["simulated"]).lower(),
-            **_verdict(contract["added_value"]),
+            **_verdict(findings.added_value),
             "osteon.data_fingerprint": provenance["data_fingerprint"],
             "mlflow.source.git.commit": provenance["git_revision"] or "unknown",
             # MLflow's page shows it, up to 8,000 characters; the whole card is an artifact.
@@ -108,7 +106,7 @@ def keep_record(
         },
         files={
             "metrics.json": json.dumps(evaluation["metrics"], indent=2),
-            "evaluation.json": json.dumps(judged, indent=2),
+            "evaluation.json": json.dumps(findings.as_json(), indent=2),
             "contract.json": json.dumps(contract, indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
                 [one.as_json() for one in report.explained.importance], indent=2
@@ -120,31 +118,28 @@ def keep_record(
     )
 
 
-def _verdict(added: Mapping[str, Any] | None) -> dict[str, str]:
+def _verdict(added: PanelValue | None) -> dict[str, str]:
     """Return what is said of the panel, as MLflow's page shows it."""
     if added is None:
         return {}
-    days = f"{added['primary_horizon_days']:g}"
     return {
-        "osteon.panel": ", ".join(added["added"]),
-        "osteon.panel_verdict": f"{added['verdict']}, at {days} days",
+        "osteon.panel": ", ".join(added.panel.added),
+        "osteon.panel_verdict": f"{added.verdict}, at {added.primary_horizon_days:g} days",
     }
 
 
-def _flat_changes(added: Mapping[str, Any] | None) -> dict[str, float]:
+def _flat_changes(added: PanelValue | None) -> dict[str, float]:
     """Return what the panel changes under MLflow's names, as `90d/added_auroc`; none secondary."""
-    changes = [] if added is None else [c for c in added["changes"] if not c["secondary"]]
+    changes = [] if added is None else [one for one in added.changes if not one.secondary]
     return _flat(
-        [
-            {
-                "metric": "added_" + change["metric"] + _at(change["threshold"]),
-                "horizon_days": change["horizon_days"],
-                "estimate": change["change"],
-                "low": change["low"],
-                "high": change["high"],
-            }
-            for change in changes
-        ]
+        Metric(
+            f"added_{one.metric}{_at(one.threshold)}",
+            one.horizon_days,
+            one.change,
+            one.low,
+            one.high,
+        )
+        for one in changes
     )
 
 
@@ -152,13 +147,15 @@ def _at(threshold: float | None) -> str:
     return "" if threshold is None else f"_at_{threshold:g}"
 
 
-def _flat(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _flat(metrics: Iterable[Metric]) -> dict[str, float]:
     """Return metrics under MLflow's names, grouped by horizon: `28d/auroc`, `28d/auroc_low`."""
-    flat = {}
-    for metric in metrics:
-        days = metric["horizon_days"]
-        group = "follow_up" if days is None else f"{days:g}d"
-        for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
-            if metric[end] is not None:
-                flat[f"{group}/{metric['metric']}{suffix}"] = metric[end]
+    flat: dict[str, float] = {}
+    for one in metrics:
+        group = "follow_up" if one.horizon_days is None else f"{one.horizon_days:g}d"
+        ends = {"": one.estimate, "_low": one.low, "_high": one.high}
+        flat |= {
+            f"{group}/{one.metric}{suffix}": value
+            for suffix, value in ends.items()
+            if not np.isnan(value)
+        }
     return flat

@@ -19,11 +19,10 @@ from training.cohorts.splits import Split, split_by_patient
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.fit import fit_osteon
-from training.report.assembling import primary_horizon
 from training.run.contract import contract_facts
 from training.run.mlflow_run import TrackedRun, tracked_run
 from training.run.record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
-from training.validation.judgement import Judgement, judge
+from training.validation.judgement import Findings, Judgement, judge, primary_horizon
 from training.validation.panel_value import PanelValue, panel_value
 from training.validation.predictions import Answers, answers, require_evaluable
 from training.validation.sample_size import patients_needed, too_few_patients
@@ -139,10 +138,8 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             told, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
         _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
-        metrics = [metric.as_json() for metric in judgement.metrics]
-        severity = severity_alone(
-            learned_from, held_out, told, told.judged_horizons(metrics), config
-        )
+        usable = told.judged_horizons(judgement.metrics)
+        severity = severity_alone(learned_from, held_out, told, usable, config)
         described = _described(study, split, told, judgement)
         facts = contract_facts(
             study,
@@ -155,12 +152,8 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         )
         risk_model = fitted.risk_model_.with_contract(**facts)
         patients = RunPatients(learned_from, held_out, described)
-        judged = judgement.as_json() | {
-            "sample_size": [one.as_json() for one in needed],
-            "added_value": risk_model.contract["added_value"],
-            "severity_alone": None if severity is None else severity.as_json(),
-        }
-        keep_record(run, risk_model, told, patients, judged, seconds=_seconds(fitted))
+        findings = Findings(told, judgement, needed, added, severity)
+        keep_record(run, risk_model, findings, patients, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)
     return Trained(
         outcome=study.outcome.name,
@@ -204,10 +197,9 @@ def _fit(
 
 def _described(study: Study, split: Split, told: Answers, judgement: Judgement) -> Description:
     """Return all patients by outcome, and by which part of the run they were in."""
-    metrics = [metric.as_json() for metric in judgement.metrics]
     outcome = by_outcome(
         outcome_of(study.cohort),
-        primary_horizon(told.horizons_days, metrics),
+        primary_horizon(told.horizons_days, judgement.metrics),
         event_label=study.outcome.event_label.removesuffix("s"),
         competing="death" if study.outcome.competing_label else None,
     )

@@ -92,6 +92,16 @@ class StudyEvaluation:
     instability: tuple[Instability, ...]
     sample_size: tuple[SampleSize, ...]
 
+    @property
+    def patients(self) -> int:
+        """Patients of the cohort."""
+        return len(np.unique(self.study.cohort.patient_id.astype(str)))
+
+    @property
+    def events(self) -> int:
+        """Stays with the event."""
+        return int((outcome_of(self.study.cohort).event == 1).sum())
+
     def as_json(self) -> dict[str, Any]:
         """Return what `osteon evaluate --json` prints, but for the folder."""
         cohort = self.study.cohort
@@ -103,8 +113,8 @@ class StudyEvaluation:
             "population": cohort.population,
             "simulated": cohort.simulated,
             "stays": len(cohort),
-            "patients": len(np.unique(cohort.patient_id.astype(str))),
-            "events": int((outcome_of(cohort).event == 1).sum()),
+            "patients": self.patients,
+            "events": self.events,
             "cohort_fingerprint": cohort.fingerprint(),
             "sample_size": [one.as_json() for one in self.sample_size],
             "added_value": None if added is None else added.as_json(),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from data_schema.cohort import Cohort
 from models.registry.lifecycle import LoadedModel
 from training.validation.judgement import Judgement, judge
@@ -34,8 +32,8 @@ class Evaluation:
             "model": {"name": loaded.name, "version": loaded.version, "alias": loaded.alias},
             "outcome": loaded.risk_model.contract["outcome"],
             "stays": told.rows,
-            "patients": len(np.unique(told.patient_id.astype(str))),
-            "events": int((told.event == 1).sum()),
+            "patients": told.patients,
+            "events": told.events,
             "refused": told.refused,
             "cohort_fingerprint": told.cohort_fingerprint,
             **self.judgement.as_json(),

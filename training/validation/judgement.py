@@ -1,18 +1,24 @@
-"""Everything that is said of a model from its answers for patients whose outcome is known."""
+"""What a model reached on patients whose outcome is known, and all that a report says of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from data_schema.cohort import Cohort
 from models.metrics.metric import Metric
 from models.metrics.risk_distribution import RiskDistribution, risk_distribution
+from models.metrics.sample_size import SampleSize
 from models.metrics.subgroups import Subgroup, evaluate_subgroups
 from training.cohorts.groups import patient_groups
+from training.validation.panel_value import PanelValue
 from training.validation.predictions import Answers
+from training.validation.severity_alone import SeverityAlone
 
-__all__ = ["Judgement", "judge"]
+__all__ = ["Findings", "Judgement", "judge", "primary_horizon"]
 
 SUBGROUP_RESAMPLES = 200
 """Groups are many, and their intervals are wide: the ends need not be exact."""
@@ -43,6 +49,48 @@ class Judgement:
             "subgroups": [group.as_json() for group in self.subgroups],
             "risk_distribution": [one.as_json() for one in self.risk_distribution],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that the evaluation of a model has to report.
+
+    Parameters
+    ----------
+    answers : Answers
+    judgement : Judgement
+    sample_size : tuple of SampleSize
+        Of a training run: what a model of all columns needs; empty for other patients.
+    added_value : PanelValue or None
+        Of a training run that looked at a panel.
+    severity_alone : SeverityAlone or None
+        Of a training run whose cohort has columns of severity, and others.
+    """
+
+    answers: Answers
+    judgement: Judgement
+    sample_size: tuple[SampleSize, ...] = ()
+    added_value: PanelValue | None = None
+    severity_alone: SeverityAlone | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the findings of a training run as MLflow keeps them."""
+        return self.judgement.as_json() | {
+            "sample_size": [one.as_json() for one in self.sample_size],
+            "added_value": None if self.added_value is None else self.added_value.as_json(),
+            "severity_alone": (
+                None if self.severity_alone is None else self.severity_alone.as_json()
+            ),
+        }
+
+
+def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Metric]) -> float:
+    """Return the middle horizon, or the first that could be judged where it could not."""
+    judged = [metric.horizon_days for metric in metrics if not np.isnan(metric.estimate)]
+    middle = float(horizons_days[len(horizons_days) // 2])
+    if middle in judged:
+        return middle
+    return next((float(days) for days in horizons_days if days in judged), middle)
 
 
 def judge(told: Answers, cohort: Cohort, *, n_bootstrap: int, random_state: int) -> Judgement:

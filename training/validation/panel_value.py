@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,16 @@ class PathwayValue:
     columns: tuple[str, ...]
     on_top: tuple[Change, ...]
     alone: tuple[Change, ...]
+
+    @property
+    def lost_if_left_out(self) -> Change:
+        """The change in the area under the curve from everything but this part to everything."""
+        return next(change for change in self.on_top if change.metric == "auroc")
+
+    @property
+    def gained_alone(self) -> Change:
+        """The change in the area under the curve from the other variables to those and this."""
+        return next(change for change in self.alone if change.metric == "auroc")
 
     def as_json(self) -> dict[str, Any]:
         """Return the part as a mapping."""
@@ -192,7 +202,11 @@ def panel_value(
         raise UsageError(f"thresholds must lie strictly between 0 and 1; got {list(at)}.")
     risks = out_of_fold_risks(cohort, _models(panel), horizons, config, progress=progress)
     told = outcome.time_days, outcome.event
-    resampled = _resampled(cohort, config)
+    resampled = _Resampled(
+        n_bootstrap=config.bootstrap_resamples,
+        random_state=config.seed,
+        groups=cohort.patient_id,
+    )
     changes = paired_changes(*told, risks, [(WITHOUT, WITH)], thresholds=at, **resampled)[0]
     at_primary = _at(risks, primary)
     of_primary = [change for change in changes if change.horizon_days == primary]
@@ -226,13 +240,12 @@ def panel_value(
     )
 
 
-def _resampled(cohort: Cohort, config: RunConfig) -> dict[str, Any]:
-    """Return how patients are resampled, for every interval alike."""
-    return {
-        "n_bootstrap": config.bootstrap_resamples,
-        "random_state": config.seed,
-        "groups": cohort.patient_id,
-    }
+class _Resampled(TypedDict):
+    """How patients are resampled, for every interval alike."""
+
+    n_bootstrap: int
+    random_state: int
+    groups: NDArray[np.object_]
 
 
 def _models(panel: Panel) -> dict[str, list[str]]:
@@ -258,7 +271,7 @@ def _parts(
     panel: Panel,
     risks: OutOfFold,
     thresholds: Sequence[float],
-    resampled: Mapping[str, Any],
+    resampled: _Resampled,
 ) -> tuple[PathwayValue, ...]:
     """Return what each part adds on top of all others, and alone."""
     if len(panel.added) < 2:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +76,19 @@ class Answers:
             )
         )
 
-    def judged_horizons(self, metrics: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Return the horizons at which one of the metrics, as they are printed, has an estimate."""
-        usable = {one["horizon_days"] for one in metrics if one["estimate"] is not None}
+    @property
+    def patients(self) -> int:
+        """Patients who got an answer for one of their stays."""
+        return len(np.unique(self.patient_id.astype(str)))
+
+    @property
+    def events(self) -> int:
+        """Stays with the event among those that got an answer."""
+        return int((self.event == 1).sum())
+
+    def judged_horizons(self, metrics: Sequence[Metric]) -> list[float]:
+        """Return the horizons at which one of the metrics has an estimate."""
+        usable = {one.horizon_days for one in metrics if not np.isnan(one.estimate)}
         return [days for days in self.horizons_days if days in usable]
 
 

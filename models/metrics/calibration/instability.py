@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Instability", "instability"]
+__all__ = ["WIDTHS", "Instability", "instability"]
 
-_WIDTHS = (0.05, 0.1, 0.2)
+WIDTHS = (0.05, 0.1, 0.2)
+"""Widths of a patient's range of risks that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,36 @@ class Instability:
     high: NDArray[np.float64]
     flips: dict[float, NDArray[np.float64]]
 
+    @property
+    def mean_absolute_change(self) -> float:
+        """Mean over the patients of how far their risks move."""
+        return float(self.mean_change.mean())
+
+    @property
+    def p90_mean_absolute_change(self) -> float:
+        """How far the risks of nine patients in ten move at most."""
+        return float(np.quantile(self.mean_change, 0.9))
+
+    @property
+    def median_interval_width(self) -> float:
+        """Median over the patients of `high - low`."""
+        return float(np.median(self.high - self.low))
+
+    @property
+    def share_wider_than(self) -> dict[float, float]:
+        """Width -> share of the patients whose `high - low` is wider."""
+        width = self.high - self.low
+        return {limit: float((width > limit).mean()) for limit in WIDTHS}
+
     def as_json(self) -> dict[str, Any]:
         """Return what is true of the cohort; no figure of one patient is in it."""
-        width = self.high - self.low
         return {
             "horizon_days": self.horizon_days,
             "refits": self.refits,
-            "mean_absolute_change": float(self.mean_change.mean()),
-            "p90_mean_absolute_change": float(np.quantile(self.mean_change, 0.9)),
-            "median_interval_width": float(np.median(width)),
-            "share_wider_than": {f"{w:g}": float((width > w).mean()) for w in _WIDTHS},
+            "mean_absolute_change": self.mean_absolute_change,
+            "p90_mean_absolute_change": self.p90_mean_absolute_change,
+            "median_interval_width": self.median_interval_width,
+            "share_wider_than": {f"{w:g}": share for w, share in self.share_wider_than.items()},
             "mean_share_flipped": {f"{t:g}": float(v.mean()) for t, v in self.flips.items()},
         }
 

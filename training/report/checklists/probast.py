@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from training.report.content import Section, Table
+from training.validation.predictions import Answers
 
 __all__ = [
+    "FEW_EVENTS",
     "Domain",
     "concerns",
     "outcome_domain",
@@ -16,7 +18,7 @@ __all__ = [
     "source_domain",
 ]
 
-_FEW_EVENTS = 100
+FEW_EVENTS = 100
 """Fewer events in an evaluation leave calibration too uncertain (Collins et al. 2016)."""
 
 Domain = tuple[str, str, str]
@@ -29,7 +31,7 @@ def probast_section(
     contract: Mapping[str, Any],
     done: Collection[str],
     *,
-    evaluated: Mapping[str, Any],
+    evaluated: Answers,
     external: bool,
 ) -> Section:
     """Return what the run shows in each domain, and what concerns it finds itself.
@@ -40,8 +42,8 @@ def probast_section(
         Of the model, with what the training run added.
     done : collection of str
         As `tripod_section` takes it.
-    evaluated : mapping
-        `patients`, `events`, `refused` and `stays` of the evaluation that the report tells of.
+    evaluated : Answers
+        For the patients of the evaluation that the report tells of.
     external : bool
         Whether they are other patients than the run's.
 
@@ -190,8 +192,8 @@ def _how_judged() -> str:
     )
 
 
-def _of_numbers(evaluated: Mapping[str, Any]) -> Iterator[str]:
-    if evaluated["events"] < _FEW_EVENTS:
-        yield f"Fewer than {_FEW_EVENTS} events."
-    if evaluated["refused"] >= max(0.05 * evaluated["stays"], 1):
+def _of_numbers(evaluated: Answers) -> Iterator[str]:
+    if evaluated.events < FEW_EVENTS:
+        yield f"Fewer than {FEW_EVENTS} events."
+    if evaluated.refused >= max(0.05 * evaluated.rows, 1):
         yield "More than 5 % of the stays were refused and are in no figure."

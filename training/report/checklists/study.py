@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from training.report.checklists.probast import (
+    FEW_EVENTS,
     Domain,
     concerns,
     outcome_domain,
@@ -22,6 +23,7 @@ from training.report.checklists.tripod import (
     tripod_checklist,
 )
 from training.report.content import Section
+from training.validation.evaluate_cohort import StudyEvaluation
 
 __all__ = ["study_probast", "study_tripod"]
 
@@ -31,7 +33,7 @@ _NO_MODEL = "The models were fitted to answer the questions; none is kept, regis
 _MANY_PARAMETERS = "Fewer patients than the sample size asks for."
 
 
-def study_tripod(facts: _Json, told: _Json) -> Section:
+def study_tripod(facts: _Json, told: StudyEvaluation) -> Section:
     """Return the checklist of TRIPOD+AI with what is known of each item.
 
     Parameters
@@ -39,8 +41,7 @@ def study_tripod(facts: _Json, told: _Json) -> Section:
     facts : mapping
         `name`, `outcome_label`, `event_label`, `competing`, `population`, `time_zero` and
         `simulated`, as a contract has them.
-    told : mapping
-        As `training.validation.evaluate_cohort.StudyEvaluation.as_json` returns it.
+    told : StudyEvaluation
 
     Returns
     -------
@@ -55,7 +56,7 @@ def study_tripod(facts: _Json, told: _Json) -> Section:
     return tripod_checklist(answers | _questions(facts, told) | _of_refits(told) | _results(told))
 
 
-def _questions(facts: _Json, told: _Json) -> dict[str, Answer]:
+def _questions(facts: _Json, told: StudyEvaluation) -> dict[str, Answer]:
     asked = ", ".join(_asked(told))
     return {
         "1": (
@@ -68,18 +69,18 @@ def _questions(facts: _Json, told: _Json) -> dict[str, Answer]:
     }
 
 
-def _asked(told: _Json) -> Iterator[str]:
+def _asked(told: StudyEvaluation) -> Iterator[str]:
     """Yield what was asked of the cohort."""
-    if told["added_value"] is not None:
+    if told.added_value is not None:
         yield "added value of a panel"
-    if told["internal_external"] is not None:
-        yield f"performance in each {told['internal_external']['by']} held out"
-    if told["instability"]:
+    if told.internal_external is not None:
+        yield f"performance in each {told.internal_external.by} held out"
+    if told.instability:
         yield "instability of single risks"
 
 
-def _of_refits(told: _Json) -> dict[str, Answer]:
-    held_out = told["internal_external"]
+def _of_refits(told: StudyEvaluation) -> dict[str, Answer]:
+    held_out = told.internal_external
     return {
         "12a": (
             FILLED,
@@ -113,8 +114,8 @@ def _of_refits(told: _Json) -> dict[str, Answer]:
     }
 
 
-def _results(told: _Json) -> dict[str, Answer]:
-    held_out = told["internal_external"]
+def _results(told: StudyEvaluation) -> dict[str, Answer]:
+    held_out = told.internal_external
     return {
         "20c": (NOT_APPLICABLE, "One group of patients, fitted to and judged on in turn."),
         "23a": (PARTLY, "Each question with its intervals. Subgroups: not done."),
@@ -128,7 +129,7 @@ def _results(told: _Json) -> dict[str, Answer]:
     }
 
 
-def study_probast(facts: _Json, told: _Json) -> Section:
+def study_probast(facts: _Json, told: StudyEvaluation) -> Section:
     """Return the domains of PROBAST+AI with what the run can tell.
 
     Parameters
@@ -181,18 +182,18 @@ def _of_patients(facts: _Json) -> Iterator[str]:
         yield "Nobody described the patients."
 
 
-def _of_size(told: _Json) -> Iterator[str]:
-    if any(told["patients"] < one["needed"] for one in told["sample_size"]):
+def _of_size(told: StudyEvaluation) -> Iterator[str]:
+    if any(told.patients < one.needed for one in told.sample_size):
         yield _MANY_PARAMETERS
-    if not told["instability"]:
+    if not told.instability:
         yield "The instability of single risks was not looked at."
 
 
-def _same(told: _Json) -> Iterator[str]:
-    if told["internal_external"] is None:
+def _same(told: StudyEvaluation) -> Iterator[str]:
+    if told.internal_external is None:
         yield "Folds at random tell nothing of other places and times."
 
 
-def _of_events(told: _Json) -> Iterator[str]:
-    if told["events"] < 100:
-        yield "Fewer than 100 events."
+def _of_events(told: StudyEvaluation) -> Iterator[str]:
+    if told.events < FEW_EVENTS:
+        yield f"Fewer than {FEW_EVENTS} events."

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
+import numpy as np
+
+from models.metrics.comparison.paired_changes import Change
 from models.metrics.curves import decision_curve
+from models.metrics.metric import Metric
+from models.metrics.pooling import Pooled
+from models.metrics.risk_distribution import RiskDistribution
+from models.metrics.subgroups import Subgroup
 from training.cohorts.panel import part_label
 from training.plots.comparison import (
     Estimate,
@@ -17,7 +24,10 @@ from training.plots.performance import plot_decision_curve
 from training.report.figures.model_figures import MOST_RESAMPLES, Drawn, Words
 from training.report.performance import metric_at
 from training.report.study_sections import grouping_label, level_label
+from training.validation.internal_external import InternalExternal
+from training.validation.panel_value import PanelValue
 from training.validation.predictions import Answers
+from training.validation.severity_alone import SeverityAlone
 
 __all__ = [
     "net_benefit_figures",
@@ -28,19 +38,16 @@ __all__ = [
     "validation_figure",
 ]
 
-_Json = Mapping[str, Any]
-
 
 def subgroup_figure(
-    subgroups: Sequence[_Json], *, overall: _Json | None, horizon_days: float, words: Words
+    subgroups: Sequence[Subgroup], *, overall: Metric | None, horizon_days: float, words: Words
 ) -> Iterator[Drawn]:
     """Yield the area under the curve in each group of patients, if one group has it.
 
     Parameters
     ----------
-    subgroups : sequence of mappings
-        As `models.metrics.subgroups.Subgroup.as_json` returns them.
-    overall : mapping or None
+    subgroups : sequence of Subgroup
+    overall : Metric or None
         The metric of all patients.
     horizon_days : float
     words : Words
@@ -60,22 +67,23 @@ def subgroup_figure(
 
 
 def validation_figure(
-    clusters: Sequence[_Json], *, by: str, overall: _Json | None, horizon_days: float, words: Words
+    validated: InternalExternal, *, horizon_days: float, words: Words
 ) -> Iterator[Drawn]:
     """Yield the area under the curve where a model had never been; arguments as above."""
+    at = ("auroc", horizon_days)
     yield from _groups(
-        clusters,
-        overall,
+        validated.clusters,
+        next((one for one in validated.pooled if (one.metric, one.horizon_days) == at), None),
         horizon_days,
         words,
         name="validation",
-        title=f"Ranking in each {by} by a model of the others, at {horizon_days:g} days",
+        title=f"Ranking in each {validated.by} by a model of the others, at {horizon_days:g} days",
     )
 
 
 def _groups(
-    groups: Sequence[_Json],
-    overall: _Json | None,
+    groups: Sequence[Subgroup],
+    overall: Metric | Pooled | None,
     days: float,
     words: Words,
     *,
@@ -85,18 +93,16 @@ def _groups(
     rows: list[Estimate] = []
     heading = ""
     for group in groups:
-        metric = metric_at(group["metrics"], "auroc", days)
-        if metric is None or metric["estimate"] is None or metric["low"] is None:
+        metric = metric_at(group.metrics, "auroc", days)
+        if metric is None or np.isnan(metric.estimate) or np.isnan(metric.low):
             continue
-        if group["grouping"] != heading:
-            heading = group["grouping"]
+        if group.grouping != heading:
+            heading = group.grouping
             rows.append(Estimate(grouping_label(heading), heading=True))
-        rows.append(
-            Estimate(level_label(group["level"]), metric["estimate"], metric["low"], metric["high"])
-        )
+        rows.append(Estimate(level_label(group.level), metric.estimate, metric.low, metric.high))
     if not rows:
         return
-    known = overall is not None and overall["estimate"] is not None
+    known = None if overall is None or np.isnan(overall.estimate) else overall.estimate
     yield Drawn(
         name,
         name,
@@ -109,21 +115,20 @@ def _groups(
             title=title,
             axis_label=f"Area under the ROC curve for {words.event}",
             population=words.population,
-            reference=overall["estimate"] if overall is not None and known else 0.5,
-            reference_label="all patients" if known else "chance",
+            reference=0.5 if known is None else known,
+            reference_label="chance" if known is None else "all patients",
         ),
     )
 
 
 def risk_distribution_figure(
-    distributions: Sequence[_Json], *, horizon_days: float, words: Words
+    distributions: Sequence[RiskDistribution], *, horizon_days: float, words: Words
 ) -> Iterator[Drawn]:
     """Yield how predicted risks are spread by outcome at one horizon.
 
     Parameters
     ----------
-    distributions : sequence of mappings
-        As `models.metrics.risk_distribution.RiskDistribution.as_json` returns them.
+    distributions : sequence of RiskDistribution
     horizon_days : float
     words : Words
 
@@ -132,8 +137,8 @@ def risk_distribution_figure(
     Drawn
     """
     for told in distributions:
-        if told["horizon_days"] == horizon_days and {"event", "no_event"} <= set(told["counts"]):
-            medians = (100 * told["quantiles"][kind][2] for kind in ("event", "no_event"))
+        if told.horizon_days == horizon_days and {"event", "no_event"} <= set(told.shown):
+            medians = (100 * told.quantiles[kind][2] for kind in ("event", "no_event"))
             with_event, without = (f"{median:.0f} %" for median in medians)
             yield Drawn(
                 "risk_distribution",
@@ -147,32 +152,31 @@ def risk_distribution_figure(
             )
 
 
-def panel_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
+def panel_figures(told: PanelValue, *, words: Words) -> Iterator[Drawn]:
     """Yield what a panel and its parts add, and the net benefit with and without it.
 
     Parameters
     ----------
-    told : mapping
-        As `training.validation.panel_value.PanelValue.as_json` returns it.
+    told : PanelValue
     words : Words
 
     Yields
     ------
     Drawn
     """
-    days = f"{told['primary_horizon_days']:g}"
-    rows = [Estimate("The whole panel", *_ends(told["primary"]))]
-    for side, heading in (("on_top", "Lost if left out"), ("alone", "Gained by it alone")):
-        rows += [Estimate(heading, heading=True)] if told["pathways"] else []
-        rows += [
-            Estimate(part_label(one["name"]), *_ends(_auroc(one[side]))) for one in told["pathways"]
-        ]
+    days = f"{told.primary_horizon_days:g}"
+    rows = [Estimate("The whole panel", *_ends(told.primary))]
+    if told.pathways:
+        rows.append(Estimate("Lost if left out", heading=True))
+        rows += [Estimate(part_label(p.name), *_ends(p.lost_if_left_out)) for p in told.pathways]
+        rows.append(Estimate("Gained by it alone", heading=True))
+        rows += [Estimate(part_label(p.name), *_ends(p.gained_alone)) for p in told.pathways]
     yield Drawn(
         "added_value",
         "added value",
         f"Change in the area under the ROC curve at {days} days, paired 95 % intervals. Right of "
         "the dashed line the panel, or its part, adds.",
-        f"Change by the whole panel {told['primary']['change']:+.4f}; the numbers of its parts are "
+        f"Change by the whole panel {told.primary.change:+.4f}; the numbers of its parts are "
         "in the table.",
         plot_estimates(
             rows,
@@ -192,8 +196,8 @@ def panel_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
         f"Net true positives per 100 patients against the risk of {words.event} at which one would "
         "act, with and without the panel, and their difference.",
         plot_decision_comparison(
-            told["decision"],
-            labels={"without": "without the panel", "with_panel": "with the panel"},
+            told.decision,
+            labels=("without the panel", "with the panel"),
             title="Net benefit with and without the panel",
             gain_label="Gain by the panel",
             event_label=words.event,
@@ -247,21 +251,20 @@ def net_benefit_figures(
         )
 
 
-def severity_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
+def severity_figures(told: SeverityAlone, *, words: Words) -> Iterator[Drawn]:
     """Yield the net benefit of a model at each horizon, beside severity alone, all and nobody.
 
     Parameters
     ----------
-    told : mapping
-        As `training.validation.severity_alone.SeverityAlone.as_json` returns it.
+    told : SeverityAlone
     words : Words
 
     Yields
     ------
     Drawn
     """
-    for one in told["decision"]:
-        days = f"{one['horizon_days']:g}"
+    for one in told.decision:
+        days = f"{one.horizon_days:g}"
         yield Drawn(
             f"net_benefit_{days}d",
             "decision",
@@ -272,7 +275,7 @@ def severity_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
             f"would act at {days} days, of the model and of severity alone, and their difference.",
             plot_decision_comparison(
                 one,
-                labels={"severity_alone": "severity alone", "model": "the model"},
+                labels=("severity alone", "the model"),
                 title="Net benefit of the model and of severity alone",
                 gain_label="Gain over severity",
                 event_label=words.event,
@@ -281,12 +284,6 @@ def severity_figures(told: _Json, *, words: Words) -> Iterator[Drawn]:
         )
 
 
-def _auroc(changes: Sequence[_Json]) -> _Json:
-    return next(change for change in changes if change["metric"] == "auroc")
-
-
-def _ends(change: _Json) -> tuple[float, float, float]:
+def _ends(change: Change) -> tuple[float, float, float]:
     """Return a change with its interval; NaN where there is none."""
-    ends = (change[key] for key in ("change", "low", "high"))
-    estimate, low, high = (float("nan") if end is None else end for end in ends)
-    return estimate, low, high
+    return change.change, change.low, change.high

@@ -3,16 +3,43 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from models.metrics.metric import Metric
 from models.wording import NOTICE
 from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import tripod_section
 from training.report.content import as_markdown
 from training.report.model_card import model_card
+from training.validation.judgement import Findings, Judgement
+from training.validation.predictions import Answers
 
 if TYPE_CHECKING:
     from serving.prediction.served import ServedModel
+
+
+METRICS = (
+    Metric("auroc", 28.0, 0.8123, 0.75, 0.86),
+    Metric("ibs", None, np.nan, np.nan, np.nan, "needs a curve"),
+)
+
+ANSWERS = Answers(
+    time_days=np.full(90, 30.0),
+    event=np.repeat([1, 0], [7, 83]),
+    patient_id=np.arange(90).astype(object),
+    risk=np.full((90, 1), 0.1),
+    horizons_days=(28.0,),
+    curve_risk=None,
+    curve_days=None,
+    answered=np.full(90, True),
+    rows=90,
+    refused=0,
+    cohort_fingerprint="e" * 64,
+    refused_by_rule={},
+)
+
+FINDINGS = Findings(ANSWERS, Judgement(METRICS, (), ()))
 
 
 @pytest.fixture
@@ -29,23 +56,7 @@ def contract(mortality: ServedModel) -> dict[str, Any]:
             "refused": 0,
             "bootstrap_resamples": 200,
             "cohort_fingerprint": "e" * 64,
-            "metrics": [
-                {
-                    "metric": "auroc",
-                    "horizon_days": 28.0,
-                    "estimate": 0.8123,
-                    "low": 0.75,
-                    "high": 0.86,
-                },
-                {
-                    "metric": "ibs",
-                    "horizon_days": None,
-                    "estimate": None,
-                    "low": None,
-                    "high": None,
-                    "note": "needs a curve",
-                },
-            ],
+            "metrics": [metric.as_json() for metric in METRICS],
         },
         "added_value": None,
         "provenance": {
@@ -58,7 +69,7 @@ def contract(mortality: ServedModel) -> dict[str, Any]:
 
 
 def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None:
-    text = as_markdown(contract["name"], model_card(contract))
+    text = as_markdown(contract["name"], model_card(contract, FINDINGS))
     for words in (
         NOTICE,
         "Made-up patients of a test.",
@@ -81,7 +92,7 @@ def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None
 
 
 def test_small_counts_of_patients_are_not_told(contract: dict[str, Any]) -> None:
-    text = as_markdown(contract["name"], model_card(contract))
+    text = as_markdown(contract["name"], model_card(contract, FINDINGS))
     learned_from = contract["training"]["events"]
     assert f"| deaths | {learned_from} | fewer than 10 |" in text
 
@@ -111,7 +122,7 @@ def test_what_the_report_adds_is_no_longer_not_done(contract: dict[str, Any]) ->
 
 
 def test_probast_ai_names_concerns_and_judges_nothing(contract: dict[str, Any]) -> None:
-    section = probast_section(contract, (), evaluated=contract["evaluation"], external=False)
+    section = probast_section(contract, (), evaluated=ANSWERS, external=False)
 
     rows = {row[0]: row for row in section.tables[0].rows}
     assert {"Participants and data sources", "Predictors", "Outcome", "Analysis"} <= set(rows)

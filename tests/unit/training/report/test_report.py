@@ -1,17 +1,26 @@
 """The page: everything on it, nothing from elsewhere, readable without seeing it."""
 
 import itertools
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
+import numpy as np
 import pytest
 
+from models.metrics.comparison.decision_curves import DecisionComparison
+from models.metrics.comparison.likelihood_ratio import LikelihoodRatio
+from models.metrics.comparison.net_benefit import TradeOff
+from models.metrics.comparison.paired_changes import Change
+from models.metrics.intervals import Interval
+from models.metrics.metric import Metric
 from models.wording import NOTICE
+from training.cohorts.panel import Panel
 from training.report.added_value import added_value_section
 from training.report.content import Box, Picture, Section, Table, as_markdown
 from training.report.page import SIMULATED, report_page
 from training.report.patients import table_one
 from training.report.performance import performance_section
+from training.validation.panel_value import PanelValue, PathwayValue
 
 SECTIONS = (
     Section(
@@ -121,15 +130,8 @@ def test_markdown_has_the_same_tables() -> None:
 
 def test_a_metric_that_could_not_be_had_says_why() -> None:
     metrics = [
-        {"metric": "auroc", "horizon_days": 28.0, "estimate": 0.81, "low": 0.7, "high": 0.9},
-        {
-            "metric": "auroc",
-            "horizon_days": 90.0,
-            "estimate": None,
-            "low": None,
-            "high": None,
-            "note": "too few",
-        },
+        Metric("auroc", 28.0, 0.81, 0.7, 0.9),
+        Metric("auroc", 90.0, np.nan, np.nan, np.nan, "too few"),
     ]
 
     table = performance_section("Performance", metrics, resamples=100).tables[0]
@@ -137,50 +139,38 @@ def test_a_metric_that_could_not_be_had_says_why() -> None:
     assert table.rows[1][1:] == ("0.810 (0.700 to 0.900)", "none: too few")
 
 
-def change(metric: str, value: float, **more: Any) -> dict[str, Any]:
-    return {
-        "metric": metric,
-        "horizon_days": 28.0,
-        "threshold": None,
-        "without": 0.7,
-        "with_panel": 0.7 + value,
-        "change": value,
-        "low": value - 0.01,
-        "high": value + 0.01,
-        "secondary": False,
-    } | more
+def change(metric: str, value: float) -> Change:
+    return Change(metric, 28.0, None, 0.7, 0.7 + value, value, value - 0.01, value + 0.01)
 
 
 def test_added_value_tells_its_verdict_and_each_part() -> None:
-    told = {
-        "added": {"resorption": ["ctx_s"], "formation": ["p1np"]},
-        "over": ["age", "sofa"],
-        "folds": 5,
-        "patients": 700,
-        "events": 120,
-        "resamples": 200,
-        "margin": 0.01,
-        "primary_horizon_days": 28.0,
-        "primary": change("auroc", 0.03),
-        "verdict": "adds",
-        "changes": [
-            change("auroc", 0.03),
-            change("idi", 0.02, secondary=True, without=None, with_panel=None),
-        ],
-        "pathways": [
-            {
-                "name": "resorption",
-                "on_top": [change("auroc", 0.02)],
-                "alone": [change("auroc", 0.025)],
-            }
-        ],
-        "likelihood_ratio": {
-            **{"model": "Cox", "statistic": 20.0, "degrees_of_freedom": 2},
-            **{"p_value": 0.00001, "adequacy": 0.9, "note": ""},
-        },
-        "test_trade_off": [{"threshold": 0.1, "tests": 240.0, "low": 110.0, "high": None}],
-        "not_judged": {"365": "needs more"},
-    }
+    idi = replace(change("idi", 0.02), without=np.nan, with_panel=np.nan, secondary=True)
+    nothing = Interval(np.zeros(1), np.zeros(1), np.zeros(1))
+    told = PanelValue(
+        outcome="mortality",
+        event_label="deaths",
+        population="Adults of two ICUs",
+        simulated=False,
+        panel=Panel({"resorption": ("ctx_s",), "formation": ("p1np",)}, ("age", "sofa")),
+        stays=700,
+        patients=700,
+        events=120,
+        folds=5,
+        resamples=200,
+        primary_horizon_days=28.0,
+        primary=change("auroc", 0.03),
+        verdict="adds",
+        changes=(change("auroc", 0.03), idi),
+        pathways=(
+            PathwayValue(
+                "resorption", ("ctx_s",), (change("auroc", 0.02),), (change("auroc", 0.025),)
+            ),
+        ),
+        likelihood_ratio=LikelihoodRatio("Cox", 20.0, 2, 0.00001, 0.9),
+        trade_off=(TradeOff(0.1, 240.0, 110.0, np.inf),),
+        decision=DecisionComparison(28.0, np.zeros(1), nothing, nothing, nothing, np.zeros(1)),
+        not_judged={365.0: "needs more"},
+    )
 
     text = as_markdown("m", [added_value_section(told)])
 

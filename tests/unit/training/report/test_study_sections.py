@@ -1,10 +1,20 @@
 """What an evaluation tells beyond the metrics, and what it does not tell of a few patients."""
 
 import io
-from typing import Any
 
 import numpy as np
 
+from models.metrics.calibration.instability import Instability
+from models.metrics.comparison.decision_curves import DecisionComparison
+from models.metrics.comparison.likelihood_ratio import LikelihoodRatio
+from models.metrics.comparison.paired_changes import Change
+from models.metrics.intervals import Interval
+from models.metrics.metric import Metric
+from models.metrics.pooling import Pooled
+from models.metrics.risk_distribution import RiskDistribution
+from models.metrics.sample_size import SampleSize
+from models.metrics.subgroups import Subgroup
+from training.cohorts.panel import Panel
 from training.report.content import as_markdown
 from training.report.figures.comparison_figures import (
     panel_figures,
@@ -18,21 +28,18 @@ from training.report.study_sections import (
     subgroups_section,
     validation_section,
 )
+from training.validation.internal_external import InternalExternal
+from training.validation.panel_value import PanelValue, PathwayValue
 
 WORDS = Words("death", "400 simulated patients")
 
 
-def auroc(estimate: float) -> dict[str, Any]:
-    ends = {"low": estimate - 0.05, "high": estimate + 0.05}
-    return {"metric": "auroc", "horizon_days": 90.0, "estimate": estimate} | ends
+def auroc(estimate: float) -> Metric:
+    return Metric("auroc", 90.0, estimate, estimate - 0.05, estimate + 0.05)
 
 
-def group(level: str, stays: int | None, events: int | None) -> dict[str, Any]:
-    metrics = [auroc(0.8)] if stays and stays > 50 else []
-    return {
-        **{"grouping": "menopause", "level": level, "stays": stays, "events": events},
-        "metrics": metrics,
-    }
+def group(level: str, stays: int | None, events: int | None, by: str = "menopause") -> Subgroup:
+    return Subgroup(by, level, stays, events, (auroc(0.8),) if stays and stays > 50 else ())
 
 
 GROUPS = [group("not_applicable", 530, 120), group("peri", None, None), group("post", 231, 60)]
@@ -50,48 +57,35 @@ def test_a_group_of_a_few_cannot_be_counted_from_the_others() -> None:
     assert rows["peri"][2] == "too few"
 
 
-def test_groups_that_nobody_looked_at_are_not_done() -> None:
-    assert "not looked at" in subgroups_section(None, horizon_days=90.0).not_done
+def test_patients_of_one_group_only_have_no_subgroups() -> None:
     assert "tells groups" in subgroups_section([], horizon_days=90.0).not_done
 
 
 def test_too_few_patients_to_learn_from_is_said() -> None:
-    sizes = [
-        {
-            **{"horizon_days": 28.0, "parameters": 24, "for_shrinkage": 500},
-            **{"for_optimism": 662, "for_overall_risk": 221, "needed": 662},
-        }
-    ]
+    sizes = [SampleSize(28.0, 24, 0.174, 0.288, 500, 662, 221)]
 
     assert "fewer than needed at 28 days" in sample_size_section(sizes, patients=661).sentences[0]
     assert "enough at every horizon" in sample_size_section(sizes, patients=662).sentences[0]
-    assert sample_size_section(None, patients=662).not_done
+    assert sample_size_section([], patients=662).not_done
 
 
 def test_instability_is_told_in_points_of_risk() -> None:
-    told = [
-        {
-            **{"horizon_days": 28.0, "refits": 200, "mean_absolute_change": 0.021},
-            **{"p90_mean_absolute_change": 0.05, "median_interval_width": 0.11},
-            "share_wider_than": {"0.05": 0.9, "0.1": 0.6},
-        }
-    ]
+    # Ranges of 0.04, 0.08 (six of ten) and 0.12 wide, around risks that move by 2 points.
+    width = np.repeat([0.04, 0.08, 0.12], [1, 6, 3])
+    risk = np.full(10, 0.5)
+    told = [Instability(28.0, 200, risk, np.full(10, 0.021), risk, risk + width, {})]
 
-    text = as_markdown("m", [instability_section(told), instability_section(None)])
+    text = as_markdown("m", [instability_section(told), instability_section([])])
 
-    assert "| 28 days | 2.1 | 5.0 | 11.0 | 90 % | 60 % |" in text
+    assert "| 28 days | 2.1 | 2.1 | 8.0 | 90 % | 30 % | 0 % |" in text
     assert "share wider than 10 points" in text
     assert "--instability" in text
 
 
 def test_sites_never_seen_are_told_with_where_a_new_one_would_lie() -> None:
-    pooled = {
-        **{"metric": "auroc", "horizon_days": 90.0, "clusters": 3, "tau": 0.1},
-        **{"estimate": 0.8, "low": 0.75, "high": 0.84, "next_low": 0.6, "next_high": 0.9},
-    }
-    clusters = [{**group("graz", 200, 40), "grouping": "site"}]
+    pooled = Pooled("auroc", 90.0, 3, 0.8, 0.75, 0.84, 0.6, 0.9, 0.1)
 
-    told = {"by": "site", "clusters": clusters, "pooled": [pooled]}
+    told = InternalExternal("site", (group("graz", 200, 40, by="site"),), (pooled,))
     text = as_markdown("m", [validation_section(told, horizon_days=90.0)])
 
     assert "| graz | 200 | 40 | 0.800 (0.750 to 0.850) |" in text
@@ -99,15 +93,11 @@ def test_sites_never_seen_are_told_with_where_a_new_one_would_lie() -> None:
 
 
 def test_figures_of_groups_and_of_the_spread_of_risks_are_drawn() -> None:
-    spread = {
-        **{"horizon_days": 90.0, "n": {"event": 60, "no_event": 300}},
-        "mean": {"event": 0.5, "no_event": 0.2},
-        "quantiles": {
-            "event": [0.1, 0.3, 0.5, 0.7, 0.9],
-            "no_event": [0.05, 0.1, 0.2, 0.3, 0.5],
-        },
-        "counts": {"event": [60], "no_event": [300]},
-    }
+    kinds = {"all": 360, "event": 60, "no_event": 300, "unknown": 0}
+    quantiles = {"event": (0.1, 0.3, 0.5, 0.7, 0.9), "no_event": (0.05, 0.1, 0.2, 0.3, 0.5)}
+    counts = {kind: np.array([n]) for kind, n in kinds.items()}
+    means = {"event": 0.5, "no_event": 0.2}
+    spread = RiskDistribution(90.0, kinds, means, quantiles, np.array([0.0, 1.0]), counts)
 
     groups = next(subgroup_figure(GROUPS, overall=auroc(0.81), horizon_days=90.0, words=WORDS))
     risks = next(risk_distribution_figure([spread], horizon_days=90.0, words=WORDS))
@@ -120,16 +110,30 @@ def test_figures_of_groups_and_of_the_spread_of_risks_are_drawn() -> None:
 
 
 def test_what_a_panel_adds_is_drawn_with_each_part() -> None:
-    change = {**auroc(0.8), "change": 0.02, "low": 0.01, "high": 0.03}
-    curve = {end: [0.1, 0.05] for end in ("estimate", "low", "high")}
-    told = {
-        **{"primary_horizon_days": 90.0, "primary": change},
-        "pathways": [{"name": "resorption", "on_top": [change], "alone": [change]}],
-        "decision": {
-            **{"horizon_days": 90.0, "thresholds": [0.1, 0.2], "treat_all": [0.1, 0.0]},
-            **{"with_panel": curve, "without": curve, "gain": curve},
-        },
-    }
+    change = Change("auroc", 90.0, None, 0.78, 0.8, 0.02, 0.01, 0.03)
+    curve = Interval(*(np.array([0.1, 0.05]) for _ in range(3)))
+    at = np.array([0.1, 0.2])
+    told = PanelValue(
+        outcome="mortality",
+        event_label="deaths",
+        population="Adults of two ICUs",
+        simulated=False,
+        panel=Panel({"resorption": ("ctx_s",)}, ("age",)),
+        stays=700,
+        patients=700,
+        events=120,
+        folds=5,
+        resamples=200,
+        primary_horizon_days=90.0,
+        primary=change,
+        verdict="adds",
+        changes=(change,),
+        pathways=(PathwayValue("resorption", ("ctx_s",), (change,), (change,)),),
+        likelihood_ratio=LikelihoodRatio("Cox", 20.0, 2, 0.00001, 0.9),
+        trade_off=(),
+        decision=DecisionComparison(90.0, at, curve, curve, curve, at),
+        not_judged={},
+    )
 
     panel, net_benefit = panel_figures(told, words=WORDS)
 

@@ -201,4 +201,4 @@ def test_where_the_whole_model_gains_nothing_no_share_of_it_is_told() -> None:
 
     assert (found.statistic, found.p_value) == (0.0, 1.0)
     assert found.as_json()["adequacy"] is None
-    assert share_without_panel(found.as_json()["adequacy"]).startswith("neither model")
+    assert share_without_panel(found.adequacy).startswith("neither model")
