@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -109,10 +110,9 @@ def check(
     from training.cohorts.study import check_table
 
     report = check_table(frame, outcome=outcome, mapping=stated_mapping(mapping)).report
-    found = report.as_json()
     rows = [
-        {"severity": severity, **finding}
-        for severity, findings in (("fatal", found["fatal"]), ("warning", found["warnings"]))
+        {"severity": severity, **asdict(finding)}
+        for severity, findings in (("fatal", report.fatal), ("warning", report.warnings))
         for finding in findings
     ]
     return pd.DataFrame(rows, columns=["severity", "rule", "variable", "count", "message"])

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
-from typing import Any
 
 from data_schema.errors import DataError
 
@@ -32,7 +31,7 @@ __all__ = [
     "text",
 ]
 
-Resource = Mapping[str, Any]
+Resource = Mapping[str, object]
 
 _DATE_TIME = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"

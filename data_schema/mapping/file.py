@@ -15,7 +15,7 @@
     pathway = "person"
 
 A key that is not known fails here. What is blank, or contradicts the catalogue or the table, is
-found in `mapping_rules.py`, so that one report lists all of it.
+found in `mapping/rules.py`, so that one report lists all of it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from __future__ import annotations
 import datetime
 import operator
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from data_schema.errors import UsageError
 from data_schema.outcomes import ENDPOINTS
@@ -215,142 +214,163 @@ def parse_mapping(text: str) -> CohortMapping:
     'ng/mL'
     """
     try:
-        document = tomllib.loads(text)
+        document: object = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"mapping must be TOML; it is not: {error}.") from None
-    _only(document, {"ids", "outcome", "columns"}, "the mapping file")
-    ids = _table(document, "ids", "[ids]")
-    outcomes = _table(document, "outcome", "[outcome]")
-    columns = _table(document, "columns", "[columns]")
-    _only(outcomes, set(ENDPOINTS), "[outcome]")
+        raise UsageError(f"mapping must be TOML: {error}.") from None
+    whole = _Table.of(document, "the mapping file", ("ids", "outcome", "columns"))
+    ids = _Table.of(whole.keys.get("ids", {}), "[ids]", _ID_KEYS)
+    outcomes = _Table.of(whole.keys.get("outcome", {}), "[outcome]", ENDPOINTS)
+    columns = _Table.of(whole.keys.get("columns", {}), "[columns]")
     return CohortMapping(
-        ids=IdMapping(**_typed(ids, _ID_TYPES, "[ids]")),
-        outcomes=MappingProxyType({name: _outcome(name, outcomes) for name in outcomes}),
-        columns=MappingProxyType({name: _column(name, columns) for name in columns}),
+        ids=IdMapping(**ids.texts(_ID_KEYS)),
+        outcomes=MappingProxyType({name: _outcome(name, outcomes) for name in outcomes.keys}),
+        columns=MappingProxyType({name: _column(name, columns) for name in columns.keys}),
     )
 
 
-_NUMBER = (int, float)
-_CELL = (str, int, float, bool)
-_Types = Mapping[str, type | tuple[type, ...]]
-_ID_TYPES: _Types = {item.name: str for item in fields(IdMapping)}
-_OUTCOME_TYPES: _Types = {
-    **{item.name: str for item in fields(OutcomeMapping)},
-    "event_map": dict,
-    "horizon_days": _NUMBER,
-}
-_PERIOD_TYPES: _Types = {
-    "from": datetime.date,
-    "to": datetime.date,
-    "unit": str,
-    "assay": str,
-    "lower_limit": _NUMBER,
-}
-_COLUMN_TYPES: _Types = {
-    "variable": str,
-    "unit": str,
-    "unit_column": str,
-    "assay": str,
-    "assay_column": str,
-    "specimen": str,
-    "lower_limit": _NUMBER,
-    "missing_values": list,
-    "decimal": str,
-    "map": dict,
-    "periods": list,
-    "known_at_time_zero": bool,
-    "kind": str,
-    "pathway": str,
-    "label": str,
-    "low": _NUMBER,
-    "high": _NUMBER,
-}
+_ID_KEYS = tuple(item.name for item in fields(IdMapping))
+_OUTCOME_KEYS = tuple(item.name for item in fields(OutcomeMapping))
+_OUTCOME_TEXTS = tuple(key for key in _OUTCOME_KEYS if key not in ("event_map", "horizon_days"))
+_COLUMN_TEXTS = (
+    *("unit", "unit_column", "assay", "assay_column", "specimen", "decimal"),
+    *("kind", "pathway", "label"),
+)
+_COLUMN_NUMBERS = ("lower_limit", "low", "high")
+_COLUMN_KEYS = (
+    *("variable", "missing_values", "map", "periods", "known_at_time_zero"),
+    *(*_COLUMN_TEXTS, *_COLUMN_NUMBERS),
+)
 
 
-def _outcome(name: str, outcomes: Mapping[str, Any]) -> OutcomeMapping:
-    where = f"[outcome.{name}]"
-    stated = _typed(_table(outcomes, name, where), _OUTCOME_TYPES, where)
-    stated["event_map"] = _cells(stated.get("event_map", {}), where, allowed=(int,))
-    _check_decimal(stated, where)
-    return OutcomeMapping(**stated)
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One table of the file, whose keys are read by type; true and false are not numbers."""
+
+    keys: Mapping[str, object]
+    where: str
+
+    @classmethod
+    def of(cls, stated: object, where: str, known: Collection[str] | None = None) -> _Table:
+        """Return a table, all of whose keys are known."""
+        if not isinstance(stated, dict):
+            raise UsageError(f"{where} must be a table.")
+        unknown = sorted(stated.keys() - set(stated if known is None else known))
+        if unknown:
+            raise UsageError(
+                f"{where} must hold known keys only; it has {', '.join(unknown)}. "
+                f"Known: {', '.join(sorted(known or ()))}."
+            )
+        return cls(stated, where)
+
+    def text(self, key: str) -> str | None:
+        value = self.keys.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        raise self._wrong(key, "a text")
+
+    def texts(self, keys: Collection[str]) -> dict[str, str | None]:
+        return {key: self.text(key) for key in keys}
+
+    def number(self, key: str) -> float | None:
+        value = self.keys.get(key)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return value
+        raise self._wrong(key, "a number")
+
+    def truth(self, key: str) -> bool:
+        value = self.keys.get(key, False)
+        if isinstance(value, bool):
+            return value
+        raise self._wrong(key, "true or false")
+
+    def day(self, key: str) -> datetime.date | None:
+        value = self.keys.get(key)
+        is_day = isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
+        if value is None or (isinstance(value, datetime.date) and is_day):
+            return value
+        raise self._wrong(key, "a date such as 2024-03-31, without quotes")
+
+    def items(self, key: str) -> Sequence[object]:
+        value = self.keys.get(key, [])
+        if isinstance(value, list):
+            return value
+        raise self._wrong(key, "a list")
+
+    def cells(self, key: str) -> Mapping[str, object]:
+        value = self.keys.get(key, {})
+        if isinstance(value, dict):
+            return value
+        raise self._wrong(key, "an inline table")
+
+    def _wrong(self, key: str, what: str) -> UsageError:
+        return UsageError(f"{self.where} {key} must be {what}.")
 
 
-def _column(name: str, columns: Mapping[str, Any]) -> ColumnMapping:
-    where = f'[columns."{name}"]'
-    stated = _typed(_table(columns, name, where), _COLUMN_TYPES, where)
-    _check_decimal(stated, where)
-    values = stated.pop("missing_values", [])
-    if not all(isinstance(value, _CELL) for value in values):
-        raise UsageError(f"{where} missing_values must be texts or numbers; one is not.")
+def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
+    table = _Table.of(outcomes.keys[name], f"[outcome.{name}]", _OUTCOME_KEYS)
+    _check_decimal(table)
+    # A blank is a decision still to be made, which `mapping/rules.py` reports.
+    codes = {
+        cell: code if isinstance(code, int) else ""
+        for cell, code in table.cells("event_map").items()
+        if code == "" or type(code) is int
+    }
+    if len(codes) < len(table.cells("event_map")):
+        raise UsageError(f"{table.where} a map must lead to whole numbers; one entry does not.")
+    return OutcomeMapping(
+        event_map=MappingProxyType(codes),
+        horizon_days=table.number("horizon_days"),
+        **table.texts(_OUTCOME_TEXTS),
+    )
+
+
+def _column(name: str, columns: _Table) -> ColumnMapping:
+    table = _Table.of(columns.keys[name], f'[columns."{name}"]', _COLUMN_KEYS)
+    _check_decimal(table)
+    missing = tuple(value for value in table.items("missing_values") if isinstance(value, _Cell))
+    if len(missing) < len(table.items("missing_values")):
+        message = "missing_values must be texts or numbers; one is not."
+        raise UsageError(f"{table.where} {message}")
+    cells = {key: cell for key, cell in table.cells("map").items() if isinstance(cell, _Cell)}
+    if len(cells) < len(table.cells("map")):
+        raise UsageError(f"{table.where} a map must lead to texts or numbers; one entry does not.")
     return ColumnMapping(
         column=name,
-        missing_values=tuple(values),
-        value_map=_cells(stated.pop("map", {}), where, allowed=_CELL),
-        periods=_periods(stated.pop("periods", []), f"{where} periods"),
-        **stated,
+        variable=table.text("variable") or "",
+        missing_values=missing,
+        value_map=MappingProxyType(cells),
+        periods=_periods(table.items("periods"), f"{table.where} periods"),
+        known_at_time_zero=table.truth("known_at_time_zero"),
+        lower_limit=table.number("lower_limit"),
+        low=table.number("low"),
+        high=table.number("high"),
+        **table.texts(_COLUMN_TEXTS),
     )
 
 
-def _check_decimal(stated: Mapping[str, Any], where: str) -> None:
-    if stated.get("decimal", ".") not in ("", ".", ","):
-        raise UsageError(f'{where} decimal must be "." or ","; it is not.')
+def _check_decimal(table: _Table) -> None:
+    if table.text("decimal") not in (None, "", ".", ","):
+        raise UsageError(f'{table.where} decimal must be "." or ",".')
 
 
-def _periods(stated: list[Any], where: str) -> tuple[Period, ...]:
+def _periods(stated: Sequence[object], where: str) -> tuple[Period, ...]:
     if not all(isinstance(period, dict) for period in stated):
         raise UsageError(f"{where} must be tables ([[...periods]]); one is not.")
-    keys = [_typed(period, _PERIOD_TYPES, where) for period in stated]
-    periods = [Period(start=key.pop("from", None), end=key.pop("to", None), **key) for key in keys]
+    known = ("from", "to", "unit", "assay", "lower_limit")
+    tables = [_Table.of(period, where, known) for period in stated]
+    periods = [
+        Period(
+            start=table.day("from"),
+            end=table.day("to"),
+            unit=table.text("unit"),
+            assay=table.text("assay"),
+            lower_limit=table.number("lower_limit"),
+        )
+        for table in tables
+    ]
     periods.sort(key=lambda period: period.start or datetime.date.min)
     ends = [period.end or datetime.date.max for period in periods]
     starts = [period.start or datetime.date.min for period in periods]
     if any(map(operator.gt, starts, ends)) or any(map(operator.le, starts[1:], ends)):
-        raise UsageError(f"{where} must follow one another without overlap; they do not.")
+        raise UsageError(f"{where} must follow one another without overlap.")
     return tuple(periods)
-
-
-def _table(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    table = parent.get(key, {})
-    if not isinstance(table, dict):
-        raise UsageError(f"{where} must be a table; it is not.")
-    return table
-
-
-def _only(stated: Mapping[str, Any], known: set[str], where: str) -> None:
-    unknown = sorted(set(stated) - known)
-    if unknown:
-        raise UsageError(
-            f"{where} must hold known keys only; it has {', '.join(unknown)}. "
-            f"Known: {', '.join(sorted(known))}."
-        )
-
-
-def _typed(stated: Mapping[str, Any], types: _Types, where: str) -> dict[str, Any]:
-    """Return the stated keys, each of its type; true and false are not numbers."""
-    _only(stated, set(types), where)
-    for key, value in stated.items():
-        fits = isinstance(value, types[key]) and (types[key] is bool or not isinstance(value, bool))
-        if not fits or isinstance(value, datetime.datetime):
-            raise UsageError(f"{where} {key} must be {_WORDS[types[key]]}; it is not.")
-    return dict(stated)
-
-
-_WORDS: Mapping[type | tuple[type, ...], str] = {
-    str: "a text",
-    bool: "true or false",
-    dict: "an inline table",
-    list: "a list",
-    _NUMBER: "a number",
-    datetime.date: "a date such as 2024-03-31, without quotes",
-}
-
-
-def _cells(
-    stated: Mapping[str, Any], where: str, *, allowed: tuple[type, ...]
-) -> Mapping[str, Any]:
-    # A blank is a decision still to be made, which `mapping_rules.py` reports.
-    decided = [value for value in stated.values() if value != ""]
-    if not all(type(value) in allowed for value in decided):
-        plain = "whole numbers" if allowed == (int,) else "texts or numbers"
-        raise UsageError(f"{where} a map must lead to {plain}; one entry does not.")
-    return MappingProxyType(dict(stated))

@@ -7,7 +7,7 @@ rows and never with a value, and one fatal finding means that there is no cohort
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,14 +70,6 @@ class Report:
     rows: int
     fatal: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what `osteon check --json` prints."""
-        return {
-            "rows": self.rows,
-            "fatal": [asdict(finding) for finding in self.fatal],
-            "warnings": [asdict(finding) for finding in self.warnings],
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,7 @@ def check(
         else:
             report = _checked(table, stated, outcome, strict=strict)
     if as_json:
-        print_json(report.as_json())
+        print_json(asdict(report))
     else:
         _print_report(report)
     raise typer.Exit(1 if report.fatal else 0)

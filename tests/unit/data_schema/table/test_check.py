@@ -10,12 +10,12 @@ import pytest
 
 from checked_cohorts import N, check, clean, only, put
 from data_schema.errors import UsageError
-from data_schema.table.check import WARNING_RULES, check_cohort
+from data_schema.table.check import WARNING_RULES, Report, check_cohort
 
 
 def test_a_clean_cohort_passes_without_a_word() -> None:
     checked = check(clean())
-    assert checked.report.as_json() == {"rows": N, "fatal": [], "warnings": []}
+    assert checked.report == Report(rows=N, fatal=(), warnings=())
     cohort = checked.cohort
     assert cohort is not None
     assert list(cohort.features.columns) == [
