@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from places import ROOT
-
-_PACKAGES = ("data_schema", "models", "training", "serving")
+from source_trees import copy_source
 
 
 @pytest.fixture
 def source_tree(tmp_path: Path) -> Path:
     """A folder with a copy of the four packages and of `osteon.py`."""
-    folder = tmp_path / "source"
-    for package in _PACKAGES:
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    shutil.copy(ROOT / "osteon.py", folder)
-    return folder
+    return copy_source(tmp_path / "source")

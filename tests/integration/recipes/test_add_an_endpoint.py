@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from places import ROOT
-from source_trees import run_python
+from source_trees import changed_files, run_python
 
 ROUTE = '''"""`/v1/acknowledgements`: a clinician has seen a prediction."""
 
@@ -112,14 +111,7 @@ def test_an_endpoint_takes_two_files(answers: dict[str, Any], source_tree: Path)
     details = [
         {d["type"]: d["valueString"] for d in one["entity"][0]["detail"]} for one in recorded
     ]
-    changed = {
-        str(path.relative_to(source_tree))
-        for path in source_tree.rglob("*.py")
-        if not (ROOT / path.relative_to(source_tree)).exists()
-        or path.read_bytes() != (ROOT / path.relative_to(source_tree)).read_bytes()
-    }
-
-    assert changed == {"serving/app.py", "serving/routes/acknowledgements.py"}
+    assert changed_files(source_tree) == {"serving/app.py", "serving/routes/acknowledgements.py"}
     assert answers["answer"] == {"prediction_id": "01JD0000000000000000000000"}
     assert (answers["stranger"], answers["other_role"]) == (401, 403)
     assert answers["wrong"]["errors"][0]["field"] == "prediction_id"
