@@ -13,11 +13,12 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, TypeGuard, get_args
 
 from data_schema.errors import GateError, UsageError
+from models.metrics.metric import Metric, metrics_from_json
 
 __all__ = ["GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
 
@@ -26,6 +27,7 @@ Decision = Literal["promote", "refuse"]
 _KEY_VARIABLE = "OSTEON_GATE_KEY"
 _SHORTEST_KEY = 16
 _SIGNATURE = "hmac_sha256"
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class GateRecord:
         Hash of the bundle that was judged (`models.registry.bundle.bundle_sha256`).
     cohort_fingerprint : str
         `Cohort.fingerprint()` of the patients it was judged on.
-    metrics : sequence of mappings
-        Entries of metric, horizon_days, estimate, low, high; None where there is no estimate.
+    metrics : tuple of Metric
+        Without their notes, which are not part of what is signed.
     decision : {"promote", "refuse"}
     by : str
         Who decided.
@@ -49,10 +51,15 @@ class GateRecord:
 
     model_sha256: str
     cohort_fingerprint: str
-    metrics: Sequence[Mapping[str, Any]]
+    metrics: tuple[Metric, ...]
     decision: Decision
     by: str
     at: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return what is signed; null stands for a value that a metric does not have."""
+        metrics = [replace(metric, note="").as_json() for metric in self.metrics]
+        return asdict(self) | {"metrics": metrics}
 
 
 def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
@@ -95,7 +102,7 @@ def sign(record: GateRecord, key: bytes) -> str:
     -------
     str
     """
-    text = json.dumps(asdict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(record.as_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
@@ -112,7 +119,7 @@ def seal(record: GateRecord, key: bytes) -> str:
     -------
     str
     """
-    sealed = asdict(record) | {_SIGNATURE: sign(record, key)}
+    sealed = record.as_json() | {_SIGNATURE: sign(record, key)}
     return json.dumps(sealed, sort_keys=True, indent=2, allow_nan=False)
 
 
@@ -144,7 +151,7 @@ def parse(text: str) -> tuple[GateRecord, str]:
             "Promote the version again."
         )
     signature = sealed.pop(_SIGNATURE)
-    return GateRecord(**sealed), signature
+    return GateRecord(**sealed | {"metrics": metrics_from_json(sealed["metrics"])}), signature
 
 
 def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
@@ -187,15 +194,31 @@ def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
     return record
 
 
-def _is_sealed_record(sealed: Any) -> bool:
+def _is_sealed_record(sealed: object) -> TypeGuard[dict[str, Any]]:
     """Say whether a JSON value has the shape that `seal` gives."""
     names = {field.name for field in fields(GateRecord)} | {_SIGNATURE}
     return (
         isinstance(sealed, dict)
         and set(sealed) == names
         and sealed["decision"] in get_args(Decision)
+        and isinstance(sealed["metrics"], list)
+        and all(map(_is_metric, sealed["metrics"]))
         # ASCII only, because compare_digest raises on any other text.
         and re.fullmatch("[0-9a-f]{64}", str(sealed[_SIGNATURE])) is not None
+    )
+
+
+def _is_metric(entry: object) -> bool:
+    """Say whether a JSON value is a metric as `GateRecord.as_json` writes it."""
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {field.name for field in fields(Metric)} - {"note"}
+        and isinstance(entry["metric"], str)
+        and all(
+            value is None or (type(value) in (int, float) and abs(value) < _LARGEST)
+            for name, value in entry.items()
+            if name != "metric"
+        )
     )
 
 

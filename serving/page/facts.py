@@ -6,26 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.metrics.catalogue import METRICS
+from models.metrics.metric import Metric, metrics_from_json
 from serving.prediction.served import ServedModel
 
 __all__ = ["Figure", "cohort_rows", "figures", "limits"]
 
 # Fewer patients than this might point to someone.
 _SMALLEST_CELL = 10
-
-# The figures that a clinician reads first, and how: the report of the run has all of them.
-_READ: Mapping[str, tuple[str, str]] = {
-    "auroc": ("Discrimination (AUROC)", "1 tells everybody apart, 0.5 is chance"),
-    "c_uno": ("Discrimination over time (Uno's C)", "1 ranks everybody right, 0.5 is chance"),
-    "oe_ratio": ("Observed over expected", "1 is ideal; above 1 the model expects too few"),
-    "calibration_slope": ("Calibration slope", "1 is ideal; below 1 risks are too extreme"),
-    "ici": ("Distance of risks from what was observed (ICI)", "0 is ideal"),
-    "ipa": ("Index of prediction accuracy", "0 is no better than the event rate"),
-    "net_benefit": ("Net benefit at the event rate", "higher is better, 0 is acting on nobody"),
-}
-
-# Figures near 0, of which two decimals leave one digit or none.
-_SMALL = frozenset({"ici", "net_benefit", "ipa"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +31,13 @@ def figures(contract: Mapping[str, Any]) -> tuple[Figure, ...]:
     evaluation = contract.get("evaluation") or {"metrics": []}
     return tuple(
         Figure(
-            label=_READ[one["metric"]][0],
-            horizon="all" if one["horizon_days"] is None else f"{one['horizon_days']:g} days",
-            estimate=_estimate(one),
-            reading=_READ[one["metric"]][1],
+            label=page.label,
+            horizon="all" if metric.horizon_days is None else f"{metric.horizon_days:g} days",
+            estimate=_estimate(metric, page.digits),
+            reading=page.reading,
         )
-        for one in evaluation["metrics"]
-        if one["metric"] in _READ
+        for metric in metrics_from_json(evaluation["metrics"])
+        if metric.metric in METRICS and (page := METRICS[metric.metric].page) is not None
     )
 
 
@@ -83,13 +71,13 @@ def limits(model: ServedModel) -> tuple[str, ...]:
     )
 
 
-def _estimate(one: Mapping[str, Any]) -> str:
-    if one["estimate"] is None:
+def _estimate(metric: Metric, digits: int) -> str:
+    if not metric.is_defined:
         return "not defined here"
-    digits = 3 if one["metric"] in _SMALL else 2
-    numbers = (one["estimate"], one["low"], one["high"])
-    estimate, low, high = (None if n is None else f"{n:.{digits}f}" for n in numbers)
-    return f"{estimate} (no interval)" if low is None else f"{estimate} ({low} to {high})"
+    estimate = f"{metric.estimate:.{digits}f}"
+    if not metric.has_interval:
+        return f"{estimate} (no interval)"
+    return f"{estimate} ({metric.low:.{digits}f} to {metric.high:.{digits}f})"
 
 
 def _count(number: int | None) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 
 from data_schema.errors import GateError, UsageError
 from data_schema.mapping.file import CohortMapping
+from models.metrics.catalogue import METRICS, Direction, IntervalAbove
+from models.metrics.metric import Metric, metric_at, metrics_from_json
 from models.registry import lifecycle as registry
 from models.registry.gate import GateRecord, gate_key
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
@@ -20,21 +21,6 @@ from training.score import cohort_for_model
 from training.validation.predictions import answers
 
 __all__ = ["Decision", "promote", "reasons_against"]
-
-AUROC_ABOVE = 0.5
-"""The interval of the area must lie above chance."""
-
-IPA_ABOVE = 0.0
-"""The interval of the index of prediction accuracy must lie above that of the event rate alone."""
-
-OE_WITHIN = (0.8, 1.25)
-"""The interval of observed over expected must reach into this range."""
-
-SLOPE_WITHIN = (0.7, 1.4)
-"""The interval of the calibration slope must reach into this range."""
-
-WORSE_BY = {"c_harrell": -0.01, "ibs": 0.002}
-"""A challenger judged on the champion's patients may be worse by this much, no more."""
 
 _RESAMPLES = 1000
 
@@ -53,7 +39,7 @@ class Decision:
     judged_on : str
         Which patients, in words.
     cohort_fingerprint : str
-    metrics : sequence of mappings
+    metrics : tuple of Metric
     by, at : str
         Who asked, and when.
     alias : str or None
@@ -67,14 +53,15 @@ class Decision:
     reasons: tuple[str, ...]
     judged_on: str
     cohort_fingerprint: str
-    metrics: Sequence[Mapping[str, Any]]
+    metrics: tuple[Metric, ...]
     by: str
     at: str
     alias: str | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `osteon promote --json` prints."""
-        return asdict(self)
+        metrics = [replace(metric, note="").as_json() for metric in self.metrics]
+        return asdict(self) | {"metrics": metrics}
 
 
 def promote(
@@ -144,44 +131,37 @@ def promote(
     )
 
 
-def reasons_against(metrics: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return which of the gate's criteria the figures miss, at any horizon.
+def reasons_against(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """Return which of the gate's criteria the metrics miss, at any horizon.
 
     Parameters
     ----------
-    metrics : sequence of mappings
-        Entries of metric, horizon_days, estimate, low and high.
+    metrics : sequence of Metric
 
     Returns
     -------
     tuple of str
     """
-    return tuple(
-        reason for metric in metrics if metric["metric"] in _CRITERIA for reason in _against(metric)
-    )
+    return tuple(reason for metric in metrics for reason in _against(metric))
 
 
-_CRITERIA = {
-    "auroc": (AUROC_ABOVE, None),
-    "ipa": (IPA_ABOVE, None),
-    "oe_ratio": OE_WITHIN,
-    "calibration_slope": SLOPE_WITHIN,
-}
-
-
-def _against(metric: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why one figure speaks against the model."""
-    least, most = _CRITERIA[metric["metric"]]
-    low, high = metric["low"], metric["high"]
-    what = f"{metric['metric']} at {metric['horizon_days']:g} days"
-    if low is None or high is None:
+def _against(metric: Metric) -> Iterator[str]:
+    """Yield why one metric speaks against the model, by the catalogue's rule for it."""
+    spec = METRICS.get(metric.metric)
+    if spec is None or (rule := spec.gate) is None:
+        return
+    at = "" if metric.horizon_days is None else f" at {metric.horizon_days:g} days"
+    what = f"{metric.metric}{at}"
+    interval = f"{metric.low:.3f} to {metric.high:.3f}"
+    if not metric.has_interval:
         yield f"{what} must have an interval; it has none. Judge it on more patients."
-    elif most is None and low <= least:
-        yield f"{what} must lie above {least:g} with its interval; it is {low:.3f} to {high:.3f}."
-    elif most is not None and (high < least or low > most):
+    elif isinstance(rule, IntervalAbove):
+        if metric.low <= rule.limit:
+            yield f"{what} must lie above {rule.limit:g} with its interval; it is {interval}."
+    elif metric.high < rule.least or metric.low > rule.most:
         yield (
-            f"{what} must be {least:g} to {most:g} somewhere in its interval; "
-            f"it is {low:.3f} to {high:.3f}."
+            f"{what} must be {rule.least:g} to {rule.most:g} somewhere in its interval; "
+            f"it is {interval}."
         )
 
 
@@ -189,7 +169,7 @@ def _against_the_champion(
     name: str,
     version: str,
     fingerprint: str,
-    metrics: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Metric],
     key: bytes,
 ) -> Iterator[str]:
     """Yield where a challenger is worse than the champion; only the same patients can tell."""
@@ -203,23 +183,19 @@ def _against_the_champion(
     record = champion.gate_record
     if record.cohort_fingerprint != fingerprint:
         return
-    ours, theirs = _overall(metrics), _overall(record.metrics)
-    for metric, margin in WORSE_BY.items():
-        mine, his = ours.get(metric), theirs.get(metric)
-        if mine is None or his is None:
+    for spec in METRICS.values():
+        ours, theirs = (metric_at(all_, spec.name, None) for all_ in (metrics, record.metrics))
+        if spec.worse_by is None or ours is None or theirs is None:
             continue
-        if (mine - his) * (1 if margin > 0 else -1) > abs(margin):
+        gain = ours.estimate - theirs.estimate
+        if (gain if spec.direction is Direction.LOWER else -gain) > spec.worse_by:
             yield (
-                f"{metric} must not be worse than the champion's on the same patients by more "
-                f"than {abs(margin):g}; it is {mine:.4f} against {his:.4f}."
+                f"{spec.name} must not be worse than the champion's on the same patients by more "
+                f"than {spec.worse_by:g}; it is {ours.estimate:.4f} against {theirs.estimate:.4f}."
             )
 
 
-def _overall(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    return {m["metric"]: m["estimate"] for m in metrics if m["horizon_days"] is None}
-
-
-_Judged = tuple[str, str, list[dict[str, Any]]]
+_Judged = tuple[str, str, tuple[Metric, ...]]
 
 
 def _of_the_run(loaded: LoadedModel) -> _Judged:
@@ -233,7 +209,7 @@ def _of_the_run(loaded: LoadedModel) -> _Judged:
     return (
         "the held-out patients of its training run",
         evaluation["cohort_fingerprint"],
-        _entries(evaluation["metrics"]),
+        metrics_from_json(evaluation["metrics"]),
     )
 
 
@@ -252,12 +228,4 @@ def _of_cohort(loaded: LoadedModel, table: pd.DataFrame, mapping: CohortMapping 
             "its run. Leave --cohort out to judge it on those of them that were held out."
         )
     metrics = answers(loaded.risk_model, cohort).metrics(n_bootstrap=_RESAMPLES, random_state=0)
-    return "the cohort that was given", fingerprint, _entries(m.as_json() for m in metrics)
-
-
-def _entries(
-    metrics: Iterator[Mapping[str, Any]] | Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
-    """Return figures as a gate record keeps them."""
-    keys = ("metric", "horizon_days", "estimate", "low", "high")
-    return [{key: metric[key] for key in keys} for metric in metrics]
+    return "the cohort that was given", fingerprint, metrics

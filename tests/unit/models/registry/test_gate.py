@@ -1,22 +1,23 @@
 """The gate record: what is signed stays what was decided."""
 
 import json
-import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from data_schema.errors import GateError, UsageError
+from models.metrics.metric import Metric
 from models.registry.gate import GateRecord, gate_key, parse, seal, sign, verify
 
 KEY = b"a key of sixteen characters or more"
 RECORD = GateRecord(
     model_sha256="ab" * 32,
     cohort_fingerprint="cd" * 32,
-    metrics=[
-        {"metric": "auroc", "horizon_days": 28, "estimate": 0.81, "low": 0.78, "high": 0.84},
-        {"metric": "c_uno", "horizon_days": None, "estimate": 0.72, "low": None, "high": None},
-    ],
+    metrics=(
+        Metric("auroc", 28, estimate=0.81, low=0.78, high=0.84),
+        Metric("c_uno", None, estimate=0.72, low=np.nan, high=np.nan),
+    ),
     decision="promote",
     by="reviewer",
     at="2026-11-22T10:00:00+00:00",
@@ -31,8 +32,17 @@ def test_the_signature_is_the_hmac_of_canonical_json():
     # printf '{"at":"t","by":"b","cohort_fingerprint":"f","decision":"promote","metrics":[],
     # "model_sha256":"s"}' (on one line) | openssl dgst -sha256 -hmac 0123456789abcdef
     expected = "6181c79baf2d53d691b94695d7baedaf5a649f3ec3ed4f3f8d344c7c718256be"
-    record = GateRecord("s", "f", metrics=[], decision="promote", by="b", at="t")
+    record = GateRecord("s", "f", metrics=(), decision="promote", by="b", at="t")
     assert sign(record, b"0123456789abcdef") == expected
+
+
+def test_the_signature_of_a_record_from_before_metrics_were_typed_still_holds():
+    # Signed by commit 99de743, where the metrics were mappings.
+    signed = "76e537d93d136bbd5486b4d970fe0a8ef4781cbff59171de32536967e88e54f2"
+    assert sign(RECORD, KEY) == signed
+    assert sign(replace(RECORD, metrics=(replace(RECORD.metrics[0], note="a note"),)), KEY) == sign(
+        replace(RECORD, metrics=RECORD.metrics[:1]), KEY
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,6 +96,10 @@ def test_a_record_signed_with_another_key_is_refused():
         json.dumps(json.loads(seal(RECORD, KEY)) | {"hmac_sha256": "é"}),
         json.dumps(json.loads(seal(RECORD, KEY)) | {"hmac_sha256": None}),
         seal(RECORD, KEY).replace("0.81", "NaN"),
+        seal(RECORD, KEY).replace("0.81", '"0.81"'),
+        seal(RECORD, KEY).replace("0.81", "1" + 400 * "0"),
+        seal(RECORD, KEY).replace('"low"', '"lower"'),
+        json.dumps(json.loads(seal(RECORD, KEY)) | {"metrics": {}}),
     ],
 )
 def test_a_text_that_is_no_gate_record_is_refused(text):
@@ -94,8 +108,9 @@ def test_a_text_that_is_no_gate_record_is_refused(text):
 
 
 def test_a_record_with_a_figure_that_is_not_a_number_cannot_be_signed():
+    infinite = Metric("oe_ratio", 28, estimate=np.inf, low=np.nan, high=np.nan)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        sign(replace(RECORD, metrics=[{"metric": "auroc", "estimate": math.nan}]), KEY)
+        sign(replace(RECORD, metrics=(infinite,)), KEY)
 
 
 @pytest.mark.parametrize("environment", [{}, {"OSTEON_GATE_KEY": "fifteen letters"}])

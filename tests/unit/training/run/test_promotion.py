@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import pytest
 
+from models.metrics.metric import Metric
 from training.run.promotion import reasons_against
 
 GOOD = {
@@ -14,9 +14,9 @@ GOOD = {
 }
 
 
-def figures(**changed: tuple[float | None, float | None]) -> list[dict[str, Any]]:
+def figures(**changed: tuple[float, float]) -> list[Metric]:
     return [
-        {"metric": name, "horizon_days": 28.0, "estimate": 0.0, "low": low, "high": high}
+        Metric(name, 28.0, estimate=0.0, low=low, high=high)
         for name, (low, high) in (GOOD | changed).items()
     ]
 
@@ -34,10 +34,10 @@ def test_nothing_speaks_against_good_figures() -> None:
         ({"oe_ratio": (1.26, 1.5)}, "oe_ratio at 28 days must be 0.8 to 1.25 somewhere"),
         ({"calibration_slope": (0.3, 0.69)}, "calibration_slope at 28 days must be 0.7 to 1.4"),
         ({"calibration_slope": (1.41, 2.0)}, "calibration_slope at 28 days must be 0.7 to 1.4"),
-        ({"auroc": (None, None)}, "auroc at 28 days must have an interval; it has none"),
+        ({"auroc": (np.nan, np.nan)}, "auroc at 28 days must have an interval; it has none"),
     ],
 )
-def test_each_criterion_alone_refuses(changed: dict[str, Any], reason: str) -> None:
+def test_each_criterion_alone_refuses(changed: dict[str, tuple[float, float]], reason: str) -> None:
     (found,) = reasons_against(figures(**changed))
     assert found.startswith(reason)
 
@@ -47,5 +47,8 @@ def test_an_interval_that_reaches_into_the_range_passes() -> None:
 
 
 def test_other_metrics_and_the_whole_follow_up_are_not_criteria() -> None:
-    more = [{"metric": "c_uno", "horizon_days": None, "estimate": 0.1, "low": 0.0, "high": 0.2}]
+    more = [
+        Metric("c_uno", None, estimate=0.1, low=0.0, high=0.2),
+        Metric("of an older version", 28.0, estimate=0.1, low=0.0, high=0.2),
+    ]
     assert reasons_against(figures() + more) == ()
