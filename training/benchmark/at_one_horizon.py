@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort, outcome_of
@@ -17,9 +16,10 @@ from data_schema.errors import DataError
 from models.metrics.discrimination.delong import delong_interval, delong_test
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.known_outcome import KnownOutcome
+from training.benchmark.comparison import Comparison, ModelDifference, ModelRow
 from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import fit_logistic
-from training.benchmark.repeated_differences import corrected_difference
+from training.benchmark.repeated_differences import Difference, corrected_difference
 from training.cohorts.splits import folds_by_patient
 from training.datasets.columns import Column, feature_values
 from training.datasets.registry import load_dataset
@@ -58,7 +58,7 @@ def compare_at_fixed_horizon(
     repeats: int,
     random_state: int,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Comparison:
     """Rank patients by Osteon, its parts, a logistic regression and given scores, out of fold.
 
     Parameters
@@ -75,9 +75,8 @@ def compare_at_fixed_horizon(
 
     Returns
     -------
-    dict
-        `protocol`, `rows` (one per model; Osteon's with the weight of the linear part) and
-        `differences`.
+    Comparison
+        Osteon's row has the weight of the linear part.
     """
     outcome = outcome_of(cohort)
     horizon = float(outcome.time_days[0])
@@ -100,22 +99,24 @@ def compare_at_fixed_horizon(
             known = _fully_known(outcome.event[split.test] == 1)
             for name, risk in found.items():
                 areas.setdefault(name, []).append(float(auroc(known, risk)))
-    rows = [_mean_row(name, values) for name, values in areas.items()]
-    rows[0] |= {"linear_weight": float(np.mean(weights)), "trees": float(np.mean(trees))}
-    return {
-        "protocol": FIXED_HORIZON_PROTOCOL.format(repeats=repeats, day=horizon),
-        "rows": rows,
-        "differences": [
-            _mean_row(name, np.subtract(areas[OSTEON], values), metric="auroc")
+    chosen = {"linear_weight": float(np.mean(weights)), "trees": float(np.mean(trees))}
+    return Comparison(
+        FIXED_HORIZON_PROTOCOL.format(repeats=repeats, day=horizon),
+        tuple(
+            _row(name, _corrected(values), chosen=chosen if name == OSTEON else None)
+            for name, values in areas.items()
+        ),
+        tuple(
+            _difference(name, _corrected(np.subtract(areas[OSTEON], values)))
             for name, values in areas.items()
             if name != OSTEON
-        ],
-    }
+        ),
+    )
 
 
 def compare_with_physicians(
     data_dir: Path | None, *, random_state: int, progress: Progress
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare Osteon on SUPPORT2 with the SUPPORT model and the physicians, on the same patients.
 
     Parameters
@@ -128,8 +129,8 @@ def compare_with_physicians(
 
     Returns
     -------
-    dict
-        `protocol`, `rows` and `differences`, with DeLong's intervals.
+    Comparison
+        With DeLong's intervals.
 
     Raises
     ------
@@ -155,15 +156,22 @@ def compare_with_physicians(
         "SUPPORT model (surv6m)": 1 - beside.loc[both, "surv6m"].to_numpy(),
         "physicians (prg6m)": 1 - beside.loc[both, "prg6m"].to_numpy(),
     }
-    return {
-        "protocol": PHYSICIANS_PROTOCOL.format(patients=f"{both.sum():,}"),
-        "rows": [_delong_row(name, died[both], value) for name, value in estimates.items()],
-        "differences": [
-            _delong_difference(name, died[both], estimates[OSTEON], value)
-            for name, value in estimates.items()
-            if name != OSTEON
-        ],
+    areas = {name: delong_interval(died[both], value) for name, value in estimates.items()}
+    gaps = {
+        name: delong_test(died[both], estimates[OSTEON], value)
+        for name, value in estimates.items()
+        if name != OSTEON
     }
+    return Comparison(
+        PHYSICIANS_PROTOCOL.format(patients=f"{both.sum():,}"),
+        tuple(
+            _row(name, Difference(area.auroc, area.low, area.high)) for name, area in areas.items()
+        ),
+        tuple(
+            _difference(name, Difference(gap.difference, gap.low, gap.high))
+            for name, gap in gaps.items()
+        ),
+    )
 
 
 def _with_severity(cohort: Cohort, aps: pd.Series) -> Cohort:
@@ -198,28 +206,16 @@ def _fully_known(happened: NDArray[np.bool_]) -> KnownOutcome:
     return KnownOutcome(happened, np.ones(len(happened)), np.ones(len(happened)))
 
 
-def _mean_row(name: str, values: Any, *, metric: str = "") -> dict[str, Any]:
-    """Return a mean over folds with its corrected interval, as an area or as a difference."""
-    found = corrected_difference(values, test_to_train=1 / (FOLDS - 1))
-    ends = {"low": found.low, "high": found.high}
-    if metric:
-        return {"model": name, "metric": metric, "estimate": found.estimate} | ends
-    return {"model": name, "auroc": found.estimate} | ends
+def _corrected(values: ArrayLike) -> Difference:
+    """Return a mean over the folds with its corrected interval."""
+    return corrected_difference(values, test_to_train=1 / (FOLDS - 1))
 
 
-def _delong_row(name: str, happened: NDArray[np.bool_], risk: _Score) -> dict[str, Any]:
-    found = delong_interval(happened, risk)
-    return {"model": name, "auroc": found.auroc, "low": found.low, "high": found.high}
+def _row(name: str, area: Difference, *, chosen: Mapping[str, float] | None = None) -> ModelRow:
+    """Return an area under the curve with its interval, and what the fit chose."""
+    ends = {"auroc": area.estimate, "low": area.low, "high": area.high}
+    return ModelRow(name, {**ends, **(chosen or {})})
 
 
-def _delong_difference(
-    name: str, happened: NDArray[np.bool_], ours: _Score, theirs: _Score
-) -> dict[str, Any]:
-    found = delong_test(happened, ours, theirs)
-    return {
-        "model": name,
-        "metric": "auroc",
-        "estimate": found.difference,
-        "low": found.low,
-        "high": found.high,
-    }
+def _difference(name: str, gap: Difference) -> ModelDifference:
+    return ModelDifference(name, "auroc", gap.estimate, gap.low, gap.high)

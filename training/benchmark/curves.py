@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from models.metrics.discrimination.concordance import antolini_c, harrell_c, uno
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.known_outcome import known_outcome
 from models.metrics.overall.brier import integrated_brier, integrated_ipa, ipa
+from training.benchmark.comparison import Comparison, ModelDifference, ModelRow
 from training.benchmark.competing_peers import COMPETING_PEERS
 from training.benchmark.peers import PEERS, Predict
 from training.benchmark.repeated_differences import corrected_difference
@@ -97,7 +97,7 @@ class _Plan:
 
 def compare_curves(
     cohort: Cohort, *, repeats: int, random_state: int, progress: Progress
-) -> dict[str, Any]:
+) -> Comparison:
     """Fit Osteon, its two parts and every peer on the same splits and return what they reach.
 
     Parameters
@@ -114,8 +114,7 @@ def compare_curves(
 
     Returns
     -------
-    dict
-        `protocol`, `rows` (one per model) and `differences`.
+    Comparison
     """
     grid = evaluation_grid(outcome_of(cohort))
     plan = _plan(cohort, repeats, random_state)
@@ -129,15 +128,14 @@ def compare_curves(
             for label, fitted in fit(train).items():
                 found = _metrics(test, fitted.predict, grid)
                 models.setdefault(label, []).append((fitted, found))
-    return {
-        "protocol": PROTOCOL.format(
+    metrics = {label: [found for _, found in runs] for label, runs in models.items()}
+    return Comparison(
+        PROTOCOL.format(
             splits=plan.words, grid=len(grid.days), first=grid.days[0], last=grid.days[-1]
         ),
-        "rows": [_row(label, runs, grid) for label, runs in models.items()],
-        "differences": _differences(
-            {k: [m for _, m in runs] for k, runs in models.items()}, plan.test_to_train
-        ),
-    }
+        tuple(_row(label, runs, grid) for label, runs in models.items()),
+        tuple(_differences(metrics, plan.test_to_train)),
+    )
 
 
 def _plan(cohort: Cohort, repeats: int, random_state: int) -> _Plan:
@@ -224,7 +222,7 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
     return found
 
 
-def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[str, Any]:
+def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> ModelRow:
     """Return one line of the table: means over the splits."""
     found = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
     by_day = {
@@ -232,24 +230,22 @@ def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> dict[s
         for metric in ("c_ipcw", "auc", "ipa")
         if f"{metric}_{grid.quartiles[0]:g}" in found
     }
-    return {
-        "model": label,
-        "c": found["c"],
-        "c_td": found["c_td"],
-        "ibs": found["ibs"],
-        "ipa_over_time": found["ipa_over_time"],
-        **by_day,
-        "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
-        "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
-        "explain_rows_per_second": _mean([f.explain_rows_per_second for f, _ in runs]),
-    }
+    return ModelRow(
+        label,
+        {
+            **{metric: found[metric] for metric in ("c", "c_td", "ibs", "ipa_over_time")},
+            **by_day,
+            "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
+            "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
+            "explain_rows_per_second": _mean([f.explain_rows_per_second for f, _ in runs]),
+        },
+    )
 
 
 def _differences(
     metrics: Mapping[str, list[_Metrics]], test_to_train: float
-) -> list[dict[str, Any]]:
-    """Return Osteon minus every other model, per metric, with corrected intervals."""
-    rows = []
+) -> Iterator[ModelDifference]:
+    """Yield Osteon minus every other model, per metric, with corrected intervals."""
     for label, theirs in metrics.items():
         if label == OSTEON:
             continue
@@ -258,16 +254,7 @@ def _differences(
                 [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)],
                 test_to_train=test_to_train,
             )
-            rows.append(
-                {
-                    "model": label,
-                    "metric": metric,
-                    "estimate": found.estimate,
-                    "low": found.low,
-                    "high": found.high,
-                }
-            )
-    return rows
+            yield ModelDifference(label, metric, found.estimate, found.low, found.high)
 
 
 def _mean(seconds: list[float | None]) -> float | None:

@@ -8,7 +8,7 @@ table they stand beside.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_schema.cohort import Cohort, OutcomeData, outcome_of
 from data_schema.variables import Variable
+from training.benchmark.comparison import Comparison, Figure, ModelDifference, ModelRow
 from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import (
     PEERS,
@@ -68,11 +69,11 @@ DSM_PROTOCOL = (
 
 _DSM_LEFT_OUT = ("education_years", "diabetes", "dementia", "coma_score", "support_sps")
 
-_Figures = dict[str, Any]
+_Figures = Mapping[str, Figure]
 _Floats = NDArray[np.float64]
 
 
-def flchain_as_published(*, random_state: int, progress: Progress) -> dict[str, Any]:
+def flchain_as_published(*, random_state: int, progress: Progress) -> Comparison:
     """Compare on FLCHAIN by xgbse's protocol.
 
     Parameters
@@ -84,8 +85,8 @@ def flchain_as_published(*, random_state: int, progress: Progress) -> dict[str, 
 
     Returns
     -------
-    dict
-        `protocol`, `rows` (published ones and those run here) and `differences` (without interval).
+    Comparison
+        Rows run here, then published ones; differences have no interval.
 
     Raises
     ------
@@ -119,7 +120,7 @@ def flchain_as_published(*, random_state: int, progress: Progress) -> dict[str, 
     return _beside(XGBSE_FLCHAIN, rows, protocol)
 
 
-def support2_as_published(*, random_state: int, progress: Progress) -> dict[str, Any]:
+def support2_as_published(*, random_state: int, progress: Progress) -> Comparison:
     """Compare on SUPPORT2 by the protocol of Deep Survival Machines; see `flchain_as_published`."""
     try:
         from sksurv import metrics
@@ -135,7 +136,7 @@ def support2_as_published(*, random_state: int, progress: Progress) -> dict[str,
 
     def figures(predict: Predict) -> _Figures:
         risk = predict(judged, days)
-        found: _Figures = {"c_ipcw": {}, "brier": {}, "auc": {}}
+        found: dict[str, dict[str, float]] = {"c_ipcw": {}, "brier": {}, "auc": {}}
         for place, day in enumerate(days):
             of_day, name = risk[:, place], f"{day:g}"
             found["c_ipcw"][name] = float(
@@ -152,7 +153,7 @@ def support2_as_published(*, random_state: int, progress: Progress) -> dict[str,
     return _beside(DSM_SUPPORT2, rows, DSM_PROTOCOL.format(source=DSM_SUPPORT2.source))
 
 
-PROTOCOLS: Mapping[str, Callable[..., dict[str, Any]]] = {
+PROTOCOLS: Mapping[str, Callable[..., Comparison]] = {
     "flchain-xgbse": flchain_as_published,
     "support2-dsm": support2_as_published,
 }
@@ -226,7 +227,7 @@ def _run_here(
     progress: Progress,
     *,
     horizons: list[float] | None = None,
-) -> list[dict[str, Any]]:
+) -> tuple[ModelRow, ...]:
     """Fit Osteon, its parts and the peers, and return a row of each."""
     outcome = outcome_of(train)
     quartiles = np.quantile(outcome.time_days[outcome.event == 1], QUARTILES).tolist()
@@ -251,10 +252,10 @@ def _run_here(
         start = time.perf_counter()
         predict = fit(train)
         fitted[name] = (predict, time.perf_counter() - start)
-    return [
-        {"model": name, "source": "run here", **figures(predict), "fit_seconds": seconds}
+    return tuple(
+        ModelRow(name, {**figures(predict), "fit_seconds": seconds}, source="run here")
         for name, (predict, seconds) in fitted.items()
-    ]
+    )
 
 
 def _risk_held(risk_model: Any, cohort: Cohort, days: ArrayLike, /) -> _Floats:
@@ -265,41 +266,25 @@ def _risk_held(risk_model: Any, cohort: Cohort, days: ArrayLike, /) -> _Floats:
     return risk
 
 
-def _beside(table: PublishedTable, rows: list[dict[str, Any]], protocol: str) -> dict[str, Any]:
+def _beside(table: PublishedTable, rows: tuple[ModelRow, ...], protocol: str) -> Comparison:
     """Return the rows run here above the published ones, and Osteon minus each."""
-    published = [
-        {"model": name, "source": "published", **figures} for name, figures in table.rows.items()
-    ]
-    everyone = rows + published
-    return {
-        "protocol": protocol,
-        "rows": everyone,
-        "differences": [one for row in everyone[1:] for one in _differences(rows[0], row)],
-    }
+    published = (
+        ModelRow(name, figures, source="published") for name, figures in table.rows.items()
+    )
+    everyone = (*rows, *published)
+    differences = (one for row in everyone[1:] for one in _differences(rows[0], row))
+    return Comparison(protocol, everyone, tuple(differences))
 
 
-def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return ours minus theirs, metric by metric; one split gives no interval."""
-    found = []
+def _differences(ours: ModelRow, theirs: ModelRow) -> Iterator[ModelDifference]:
+    """Yield ours minus theirs, metric by metric; one split gives no interval."""
     for metric in ("c", "ibs", "c_ipcw", "brier", "auc"):
-        if theirs.get(metric) is None:
+        mine, other = (row.figures.get(metric) for row in (ours, theirs))
+        if isinstance(mine, Mapping) and isinstance(other, Mapping):
+            gaps = {f"{metric}_{day}": mine[day] - at_day for day, at_day in other.items()}
+        elif isinstance(mine, float) and isinstance(other, float):
+            gaps = {metric: mine - other}
+        else:
             continue
-        gaps = (
-            {
-                f"{metric}_{day}": ours[metric][day] - at_day
-                for day, at_day in theirs[metric].items()
-            }
-            if isinstance(theirs[metric], Mapping)
-            else {metric: ours[metric] - theirs[metric]}
-        )
-        found += [
-            {
-                "model": f"{theirs['model']} ({theirs['source']})",
-                "metric": name,
-                "estimate": gap,
-                "low": None,
-                "high": None,
-            }
-            for name, gap in gaps.items()
-        ]
-    return found
+        for name, gap in gaps.items():
+            yield ModelDifference(f"{theirs.model} ({theirs.source})", name, gap, None, None)

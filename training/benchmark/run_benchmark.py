@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
 
 from data_schema.errors import UsageError
 from training.benchmark.at_one_horizon import compare_at_fixed_horizon, compare_with_physicians
+from training.benchmark.comparison import Comparison
 from training.benchmark.curves import Progress, compare_curves
 from training.benchmark.published_protocols import PROTOCOLS
 from training.benchmark.score_questions import SCORE_QUESTIONS
@@ -19,7 +21,7 @@ from training.benchmark.scores import compare_scores
 from training.benchmark.truth import compare_with_truth
 from training.datasets.registry import data_folder, dataset, load_dataset
 
-__all__ = ["COMPARATORS", "SIMULATED", "machine", "run_benchmark"]
+__all__ = ["COMPARATORS", "SIMULATED", "BenchmarkResult", "machine", "run_benchmark"]
 
 COMPARATORS = "support2-comparators"
 """Name of the benchmark against the SUPPORT model and the physicians."""
@@ -30,6 +32,36 @@ SIMULATED, SIMULATED_PATIENTS = "simulated", 20_000
 DEFAULT_REPEATS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult:
+    """A comparison, and what it was made on.
+
+    Parameters
+    ----------
+    dataset : str
+    repeats : int
+        Random splits, or times that the folds were drawn.
+    machine : mapping of str to (str, int or None)
+        As `machine` returns it.
+    comparison : Comparison
+    """
+
+    dataset: str
+    repeats: int
+    machine: Mapping[str, str | int | None]
+    comparison: Comparison
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `osteon benchmark --json` prints."""
+        return {
+            "dataset": self.dataset,
+            "protocol": self.comparison.protocol,
+            "repeats": self.repeats,
+            "machine": self.machine,
+            **self.comparison.as_json(),
+        }
+
+
 def run_benchmark(
     name: str,
     *,
@@ -37,7 +69,7 @@ def run_benchmark(
     random_state: int = 0,
     data_dir: Path | None = None,
     progress: Progress = lambda _: None,
-) -> dict[str, Any]:
+) -> BenchmarkResult:
     """Return what Osteon and its peers reach on the same patients.
 
     Parameters
@@ -58,10 +90,7 @@ def run_benchmark(
 
     Returns
     -------
-    dict
-        `dataset`, `protocol`, `repeats`, `machine`, `rows` (one per model) and `differences`
-        (Osteon minus each other model); against true risks also
-        `figures`, each with its bounds, and `shares`, points by pathway.
+    BenchmarkResult
 
     Raises
     ------
@@ -75,18 +104,10 @@ def run_benchmark(
     asked = name.lower()
     drawn = 1 if asked in (COMPARATORS, SIMULATED, *PROTOCOLS) else repeats or DEFAULT_REPEATS
     found = _compare(asked, drawn, random_state, data_dir, progress)
-    return {
-        "dataset": asked,
-        "protocol": found["protocol"],
-        "repeats": drawn,
-        "machine": machine(),
-        "rows": found["rows"],
-        "differences": found["differences"],
-        **{key: found[key] for key in ("figures", "shares") if key in found},
-    }
+    return BenchmarkResult(asked, drawn, machine(), found)
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, str | int | None]:
     """Return what the figures were measured on: processor, cores, versions; no name of a host."""
     packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival", "comprisk")
     return {
@@ -99,7 +120,7 @@ def machine() -> dict[str, Any]:
 
 def _compare(
     name: str, repeats: int, random_state: int, data_dir: Path | None, progress: Progress
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare as the name says; a data set by its curves, or by areas at the one known horizon."""
     folder = data_folder(data_dir)
     if name == COMPARATORS:

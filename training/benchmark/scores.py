@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +11,7 @@ from data_schema.cohort import Cohort, outcome_of
 from models.metrics.discrimination.ranking import auprc, auroc
 from models.metrics.known_outcome import KnownOutcome
 from models.metrics.overall.brier import brier
+from training.benchmark.comparison import Comparison, ModelDifference, ModelRow
 from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import fit_logistic
 from training.benchmark.repeated_differences import corrected_difference
@@ -44,7 +43,7 @@ _Metrics = dict[str, float]
 
 def compare_scores(
     question: ScoreQuestion, *, repeats: int, random_state: int, progress: Progress
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare with and without the scores, and with logistic regressions on the scores alone.
 
     Parameters
@@ -59,8 +58,8 @@ def compare_scores(
 
     Returns
     -------
-    dict
-        `protocol`, `rows` and `differences`; that to `WITHOUT` carries a `verdict`.
+    Comparison
+        The difference in the area under the curve to `WITHOUT` carries a verdict.
     """
     cohort = question.cohort
     found: dict[str, list[_Metrics]] = {}
@@ -71,22 +70,16 @@ def compare_scores(
         for name, (risk, weight) in _risks(question, train, test, random_state).items():
             metrics = _metrics(test, risk) | ({} if weight is None else {"linear_weight": weight})
             found.setdefault(name, []).append(metrics)
-    differences = [
-        _difference(name, metric, found[OSTEON], theirs)
-        for name, theirs in found.items()
-        if name != OSTEON
-        for metric in ("auroc", "auprc", "brier")
-    ]
-    for one in differences:
-        if one["model"] == WITHOUT and one["metric"] == "auroc":
-            one["verdict"] = verdict(one["low"], one["high"])
-    return {
-        "protocol": PROTOCOL.format(
-            words=question.words, repeats=repeats, folds=FOLDS, limit=NO_MORE_THAN
+    return Comparison(
+        PROTOCOL.format(words=question.words, repeats=repeats, folds=FOLDS, limit=NO_MORE_THAN),
+        tuple(_row(name, folds) for name, folds in found.items()),
+        tuple(
+            _difference(name, metric, found[OSTEON], theirs)
+            for name, theirs in found.items()
+            if name != OSTEON
+            for metric in ("auroc", "auprc", "brier")
         ),
-        "rows": [_row(name, folds) for name, folds in found.items()],
-        "differences": differences,
-    }
+    )
 
 
 def verdict(low: float, high: float) -> str:
@@ -145,24 +138,25 @@ def _metrics(test: Cohort, risk: _Risk) -> _Metrics:
     }
 
 
-def _row(name: str, folds: list[_Metrics]) -> dict[str, Any]:
+def _row(name: str, folds: list[_Metrics]) -> ModelRow:
     """Return one line of the table, the area under the curve with its interval."""
     area = corrected_difference([fold["auroc"] for fold in folds], test_to_train=1 / (FOLDS - 1))
     means = {metric: float(np.mean([fold[metric] for fold in folds])) for metric in folds[0]}
-    return {"model": name, "auroc": area.estimate, "low": area.low, "high": area.high} | {
-        metric: mean for metric, mean in means.items() if metric != "auroc"
-    }
+    others = {metric: mean for metric, mean in means.items() if metric != "auroc"}
+    return ModelRow(name, {"auroc": area.estimate, "low": area.low, "high": area.high, **others})
 
 
 def _difference(
     name: str, metric: str, ours: list[_Metrics], theirs: list[_Metrics]
-) -> dict[str, Any]:
+) -> ModelDifference:
     gap = corrected_difference(
         [o[metric] - t[metric] for o, t in zip(ours, theirs, strict=True)],
         test_to_train=1 / (FOLDS - 1),
     )
-    ends: Mapping[str, Any] = {"estimate": gap.estimate, "low": gap.low, "high": gap.high}
-    return {"model": name, "metric": metric, **ends}
+    said = ""
+    if name == WITHOUT and metric == "auroc" and gap.low is not None and gap.high is not None:
+        said = verdict(gap.low, gap.high)
+    return ModelDifference(name, metric, gap.estimate, gap.low, gap.high, said)
 
 
 def _only(cohort: Cohort, columns: tuple[str, ...]) -> Cohort:

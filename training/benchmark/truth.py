@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from models.inference.risk_model import RiskModel
 from models.metrics.calibration.calibration import calibration_error
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.known_outcome import KnownOutcome
+from training.benchmark.comparison import Comparison, JudgedFigure, ModelRow, PathwayShare
 from training.cohorts.study import check_table
 from training.explanation.importance import importance
 from training.fit import fit_osteon
@@ -64,7 +64,7 @@ def compare_with_truth(
     random_state: int,
     outcomes: Sequence[str] = ("mortality", "fracture"),
     progress: Progress = lambda _: None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Train on simulated patients and compare with the true risks of as many others.
 
     Parameters
@@ -79,10 +79,9 @@ def compare_with_truth(
 
     Returns
     -------
-    dict
-        `protocol`, `rows` (one per outcome and model), `figures` (one per `BOUNDS` and horizon,
-        with `passed`), `shares` (points by pathway, true and found), and `differences`, which are
-        none: the truth is no peer.
+    Comparison
+        One row per outcome and model, one figure per `BOUNDS` and horizon, and no differences: the
+        truth is no peer.
 
     Raises
     ------
@@ -93,9 +92,9 @@ def compare_with_truth(
     judged = simulate(patients, seed=2 * random_state + 1)
     progress(f"computing the true risks of {patients} patients")
     truth = judged.truth
-    rows: list[dict[str, Any]] = []
-    figures: list[dict[str, Any]] = []
-    shares: list[dict[str, Any]] = []
+    rows: list[ModelRow] = []
+    figures: list[JudgedFigure] = []
+    shares: list[PathwayShare] = []
     for outcome in outcomes:
         progress(f"fitting {outcome}")
         told = truth[truth["outcome"] == outcome]
@@ -108,17 +107,16 @@ def compare_with_truth(
         moved = _shares(risk_model, features, told, outcome)
         figures += _figures(risk_model, features, told, outcome, moved)
         shares += moved
-    return {
-        "protocol": (
+    return Comparison(
+        protocol=(
             f"{patients} simulated patients learned from, {patients} others judged by their true "
             "risks: AUC and calibration are expectations over the outcomes that the best "
             "attainable risk given the recorded values leaves open"
         ),
-        "rows": rows,
-        "figures": figures,
-        "shares": shares,
-        "differences": [],
-    }
+        rows=tuple(rows),
+        figures=tuple(figures),
+        shares=tuple(shares),
+    )
 
 
 def expected_outcome(risk: Risks) -> KnownOutcome:
@@ -189,7 +187,7 @@ def _rows(
     told: pd.DataFrame,
     outcome: str,
     seconds: float,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[ModelRow]:
     """Yield what each part and the truth reach."""
     days = sorted(told["horizon_days"].unique())
     by_horizon = {day: told[told["horizon_days"] == day] for day in days}
@@ -204,27 +202,23 @@ def _rows(
     for model, risk in risks.items():
         # Who knows everything is judged by what everything leaves open.
         true = risk if model == "everything known" else best
-        yield {
-            "outcome": outcome,
-            "model": model,
-            "auc": {f"{day:g}": _auc(true[:, k], risk[:, k]) for k, day in enumerate(days)},
-            "fit_seconds": seconds if model == "osteon" else None,
-        }
+        yield ModelRow(
+            model,
+            {
+                "auc": {f"{day:g}": _auc(true[:, k], risk[:, k]) for k, day in enumerate(days)},
+                "fit_seconds": seconds if model == "osteon" else None,
+            },
+            outcome=outcome,
+        )
 
 
 def _shares(
     risk_model: RiskModel, features: pd.DataFrame, told: pd.DataFrame, outcome: str
-) -> list[dict[str, Any]]:
+) -> list[PathwayShare]:
     """Return the points of each pathway in the truth and in the model, by horizon."""
     return [
-        {
-            "outcome": outcome,
-            "horizon_days": one.horizon_days,
-            "pathway": pathway,
-            "true": points,
-            # A pathway of which the model reads no variable moved nothing.
-            "found": one.pathways.get(pathway, 0.0),
-        }
+        # A pathway of which the model reads no variable moved nothing.
+        PathwayShare(outcome, one.horizon_days, pathway, points, one.pathways.get(pathway, 0.0))
         for one in importance(risk_model, features)
         for pathway, points in true_shares(told[told["horizon_days"] == one.horizon_days]).items()
     ]
@@ -235,14 +229,14 @@ def _figures(
     features: pd.DataFrame,
     told: pd.DataFrame,
     outcome: str,
-    moved: Sequence[Mapping[str, Any]],
-) -> Iterator[dict[str, Any]]:
+    moved: Sequence[PathwayShare],
+) -> Iterator[JudgedFigure]:
     for day in sorted(told["horizon_days"].unique()):
         rows = told[told["horizon_days"] == day]
         best = rows["risk_recorded"].to_numpy()
         risk = risk_model.risk(features, [day])[:, 0]
         expected = expected_outcome(best)
-        shares = [one for one in moved if one["horizon_days"] == day]
+        shares = [one for one in moved if one.horizon_days == day]
         values = {
             "AUC below the best attainable by": _auc(best, best) - _auc(best, risk),
             "mean predicted over mean true risk": float(risk.mean() / best.mean()),
@@ -252,22 +246,15 @@ def _figures(
         for bound in BOUNDS:
             if bound.outcome == outcome:
                 value = values[bound.figure]
-                yield {
-                    "outcome": outcome,
-                    "figure": bound.figure,
-                    "horizon_days": day,
-                    "value": value,
-                    "low": bound.low,
-                    "high": bound.high,
-                    "passed": bound.holds(value),
-                }
+                yield JudgedFigure(
+                    outcome, bound.figure, day, value, bound.low, bound.high, bound.holds(value)
+                )
 
 
 def _auc(true: Risks, risk: Risks) -> float:
     return float(auroc(expected_outcome(true), np.tile(risk, 2)))
 
 
-def _rank_agreement(shares: Sequence[Mapping[str, Any]]) -> float:
+def _rank_agreement(shares: Sequence[PathwayShare]) -> float:
     """Return Spearman's correlation over the pathways."""
-    true, found = ([one[key] for one in shares] for key in ("true", "found"))
-    return float(spearmanr(true, found)[0])
+    return float(spearmanr([one.true for one in shares], [one.found for one in shares])[0])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data_schema.printed_units import printed_unit
 from training.cli.console import print_lines, print_rows
 
 if TYPE_CHECKING:
     from models.metrics.metric import Metric
+    from training.benchmark.comparison import JudgedFigure, ModelDifference, ModelRow
+    from training.benchmark.run_benchmark import BenchmarkResult
     from training.explanation.one_patient import Moved, PatientExplanation, RiskAtHorizon
 
-__all__ = ["show_benchmark", "show_explanation", "show_figures", "show_metrics"]
+__all__ = ["show_benchmark", "show_explanation", "show_metrics"]
 
 
 def show_metrics(metrics: Sequence[Metric]) -> None:
@@ -50,36 +52,38 @@ def show_explanation(told: PatientExplanation) -> None:
     print_lines([f"Warning: {warning['message']}" for warning in told.warnings])
 
 
-def show_benchmark(result: Mapping[str, Any]) -> None:
-    """Print what each model reached, then how far Osteon is from it."""
-    print_lines([f"{result['dataset']}: {result['protocol']}", ""])
-    rows = [_flat(row) for row in result["rows"]]
-    found = dict.fromkeys(head for row in rows for head in row)
-    columns = [head for head in found if sum(row.get(head) is not None for row in rows) > 1]
+def show_benchmark(result: BenchmarkResult) -> None:
+    """Print what each model reached, then how far Osteon is from it, or what it had to reach."""
+    comparison = result.comparison
+    print_lines([f"{result.dataset}: {comparison.protocol}", ""])
+    rows = [_cells(row) for row in comparison.rows]
+    heads = dict.fromkeys(head for row in rows for head in row)
+    columns = [head for head in heads if sum(row.get(head) is not None for row in rows) > 1]
     print_rows(
         columns,
         [[_number(row.get(head)) for head in columns] for row in rows],
         numbers=[head for head in columns if head not in ("model", "source")],
     )
-    alone = [head for head in found if head not in columns]
+    alone = [head for head in heads if head not in columns]
     for row in rows:
         of_it = [f"{head} {_number(row[head])}" for head in alone if row.get(head) is not None]
         print_lines([f"{row['model']}: {', '.join(of_it)}"] if of_it else [])
-    if all(one["low"] is None for one in result["differences"]):
+    if all(one.low is None for one in comparison.differences):
         print_lines(["", "Osteon minus the other model, on one split:"])
-        _show_by_metric(result["differences"])
+        _show_by_metric(comparison.differences)
     else:
         print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
         print_rows(
             ["model", "metric", "difference"],
-            [[one["model"], one["metric"], _difference(one)] for one in result["differences"]],
+            [[one.model, one.metric, _difference(one)] for one in comparison.differences],
         )
-    verdicts = [one for one in result["differences"] if "verdict" in one]
-    print_lines([f"osteon beside {one['model']}: {one['verdict']}" for one in verdicts])
-    print_lines(["", ", ".join(f"{key} {value}" for key, value in result["machine"].items())])
+    verdicts = [one for one in comparison.differences if one.verdict]
+    print_lines([f"osteon beside {one.model}: {one.verdict}" for one in verdicts])
+    print_lines(["", ", ".join(f"{key} {value}" for key, value in result.machine.items())])
+    _show_figures(comparison.figures)
 
 
-def show_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+def _show_figures(figures: Sequence[JudgedFigure]) -> None:
     """Print figures beside what they must lie within."""
     if figures:
         print_lines(["", "Against the true risks:"])
@@ -87,12 +91,12 @@ def show_figures(figures: Sequence[Mapping[str, Any]]) -> None:
             ["", "outcome", "days", "figure", "found", "to reach"],
             [
                 [
-                    "ok" if one["passed"] else "NO",
-                    one["outcome"],
-                    f"{one['horizon_days']:g}",
-                    one["figure"],
-                    f"{one['value']:.4f}",
-                    _bounds(one["low"], one["high"]),
+                    "ok" if one.passed else "NO",
+                    one.outcome,
+                    f"{one.horizon_days:g}",
+                    one.figure,
+                    f"{one.value:.4f}",
+                    _bounds(one.low, one.high),
                 ]
                 for one in figures
             ],
@@ -105,29 +109,28 @@ def _bounds(low: float | None, high: float | None) -> str:
     return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one row with a column for each day of what it holds by day."""
-    flat: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, Mapping):
-            of_days = {
-                f"{key} {float(day):.0f}\N{NO-BREAK SPACE}d": at for day, at in value.items()
+def _cells(row: ModelRow) -> dict[str, str | float | None]:
+    """Return one row by column, with a column for each day of what it has by day."""
+    named = {"outcome": row.outcome, "model": row.model, "source": row.source}
+    cells: dict[str, str | float | None] = {head: text for head, text in named.items() if text}
+    for name, figure in row.figures.items():
+        if isinstance(figure, Mapping):
+            cells |= {
+                f"{name} {float(day):.0f}\N{NO-BREAK SPACE}d": at for day, at in figure.items()
             }
-            flat |= of_days
         else:
-            flat[key.replace("_", " ")] = value
-    return flat
+            cells[name.replace("_", " ")] = figure
+    return cells
 
 
-def _show_by_metric(differences: Sequence[Mapping[str, Any]]) -> None:
+def _show_by_metric(differences: Sequence[ModelDifference]) -> None:
     """Print differences that have no interval as models in rows and metrics in columns."""
-    found = {(one["model"], one["metric"]): f"{one['estimate']:+.4f}" for one in differences}
-    models, metrics = (
-        list(dict.fromkeys(one[key] for one in differences)) for key in ("model", "metric")
-    )
+    gaps = {(one.model, one.metric): f"{one.estimate:+.4f}" for one in differences}
+    models = list(dict.fromkeys(one.model for one in differences))
+    metrics = list(dict.fromkeys(one.metric for one in differences))
     print_rows(
         ["model", *(metric.replace("_", " ") for metric in metrics)],
-        [[model, *(found.get((model, metric), "") for metric in metrics)] for model in models],
+        [[model, *(gaps.get((model, metric), "") for metric in metrics)] for model in models],
         numbers=[metric.replace("_", " ") for metric in metrics],
     )
 
@@ -175,13 +178,13 @@ def _value(moved: Moved) -> str:
     return f"{moved.value:g} {printed_unit(moved.unit)}".strip()
 
 
-def _difference(one: Mapping[str, Any]) -> str:
-    if one["low"] is None:
-        return _number(one["estimate"])
-    return f"{one['estimate']:+.4f} ({one['low']:+.4f} to {one['high']:+.4f})"
+def _difference(one: ModelDifference) -> str:
+    if one.low is None:
+        return _number(one.estimate)
+    return f"{one.estimate:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
 
 
-def _number(value: Any) -> str:
+def _number(value: str | float | None) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 10 else f"{value:,.0f}"
     return "" if value is None else str(value)

@@ -12,7 +12,7 @@ from training.cli.cohorts import MappingOption, StrictOption
 from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_subgroups, show_verdict
 from training.cli.options import run_settings, study_asked
-from training.cli.tables import show_benchmark, show_figures, show_metrics
+from training.cli.tables import show_benchmark, show_metrics
 
 __all__ = ["benchmark", "train"]
 
@@ -105,7 +105,6 @@ def benchmark(
 
         result = run_benchmark(dataset, repeats=repeats, random_state=seed, progress=_LOG.info)
     if as_json:
-        print_json(result)
+        print_json(result.as_json())
     else:
         show_benchmark(result)
-        show_figures(result.get("figures", []))

@@ -41,7 +41,7 @@ def result(one_thread):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "load_dataset", small)
         told: list[str] = []
-        found = run_benchmark("framingham", repeats=2, progress=told.append)
+        found = run_benchmark("framingham", repeats=2, progress=told.append).as_json()
     return found, told
 
 
@@ -102,7 +102,7 @@ def test_with_a_competing_event_the_peers_are_those_that_know_of_it(monkeypatch)
         benchmark, "load_dataset", lambda *_: cohort.take(np.union1d(events, np.arange(300)))
     )
     monkeypatch.setattr("training.benchmark.curves.FOLDS", 2)
-    found = run_benchmark("mgus2", repeats=1)
+    found = run_benchmark("mgus2", repeats=1).as_json()
     assert [r["model"] for r in found["rows"]] == [OSTEON, *PARTS.values(), *COMPETING_PEERS]
     assert found["protocol"].startswith("1 times 2 folds of patients")
     for row in found["rows"]:
@@ -130,7 +130,7 @@ def physicians_of_a_few(monkeypatch):
 
 def test_osteon_and_the_physicians_are_judged_on_the_same_patients(physicians_of_a_few):
     _, beside = physicians_of_a_few
-    found = run_benchmark(COMPARATORS)
+    found = run_benchmark(COMPARATORS).as_json()
     ours, model, physicians = found["rows"]
     assert f"Judged on the {beside.notna().all(axis=1).sum()} patients" in found["protocol"]
     # Random estimates rank nobody; Osteon, out of fold, does.
@@ -157,7 +157,7 @@ def test_an_outcome_at_one_horizon_is_compared_by_area_with_scores_beside(monkey
         fracture=rng.permutation(["Yes"] * 40 + ["No"] * 110),
     )
     monkeypatch.setattr("training.datasets.glow.read_folder", lambda folder, file: table)
-    found = run_benchmark("glow", repeats=1)
+    found = run_benchmark("glow", repeats=1).as_json()
     models = [row["model"] for row in found["rows"]]
     assert models == [OSTEON, *PARTS.values(), "logistic regression", "fracscore"]
     assert 0 <= found["rows"][0]["linear_weight"] <= 1

@@ -48,7 +48,7 @@ def telling(few_fits_on_one_thread):
 
 
 def test_every_model_has_a_row_with_an_interval(telling):
-    models = [row["model"] for row in telling["rows"]]
+    models = [row.model for row in telling.rows]
     assert models == [
         OSTEON,
         *PARTS.values(),
@@ -56,17 +56,18 @@ def test_every_model_has_a_row_with_an_interval(telling):
         "logistic regression",
         "logistic on score alone",
     ]
-    assert all(row["low"] < row["auroc"] < row["high"] for row in telling["rows"])
-    assert 0 <= telling["rows"][0]["linear_weight"] <= 1
-    assert telling["protocol"].startswith("Deaths by lot. 1 times 3 folds")
+    areas = [row.figures for row in telling.rows]
+    assert all(area["low"] < area["auroc"] < area["high"] for area in areas)
+    assert 0 <= areas[0]["linear_weight"] <= 1
+    assert telling.protocol.startswith("Deaths by lot. 1 times 3 folds")
 
 
 def test_a_score_that_tells_adds(telling):
-    (found,) = [one for one in telling["differences"] if "verdict" in one]
-    assert found["model"] == WITHOUT
+    (found,) = [one for one in telling.differences if one.verdict]
+    assert found.model == WITHOUT
     # Half of what decides is hidden without it.
-    assert found["estimate"] > 0.05
-    assert found["verdict"] == "the scores add"
+    assert found.estimate > 0.05
+    assert found.verdict == "the scores add"
 
 
 def test_a_wide_interval_decides_nothing():

@@ -16,7 +16,7 @@ def no_slow_peers(monkeypatch):
 
 
 def test_the_cox_model_of_the_xgbse_table_comes_out_again_and_osteon_is_not_below_the_best_row():
-    found = run_benchmark("flchain-xgbse")
+    found = run_benchmark("flchain-xgbse").as_json()
     rows = {(row["model"], row["source"]): row for row in found["rows"]}
     again = rows["Cox-PH of the table", "run here"]
     # The notebook behind the table prints 0.78838 and 0.09855.
@@ -31,7 +31,7 @@ def test_the_cox_model_of_the_xgbse_table_comes_out_again_and_osteon_is_not_belo
 
 
 def test_osteon_is_above_deep_survival_machines_in_all_nine_cells():
-    found = run_benchmark("support2-dsm")
+    found = run_benchmark("support2-dsm").as_json()
     assert [row["model"] for row in found["rows"]] == [OSTEON, *PARTS.values(), *DSM_SUPPORT2.rows]
     gaps = {
         one["metric"]: one["estimate"]

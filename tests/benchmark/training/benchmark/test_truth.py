@@ -18,10 +18,10 @@ def test_every_bound_is_judged_at_every_horizon() -> None:
     found = compare_with_truth(
         patients=800, random_state=3, outcomes=("mortality",), progress=said.append
     )
-    judged = [(one["figure"], one["horizon_days"]) for one in found["figures"]]
+    judged = [(one.figure, one.horizon_days) for one in found.figures]
     wanted = [bound.figure for bound in BOUNDS if bound.outcome == "mortality"]
     assert judged == [(figure, days) for days in (28.0, 90.0, 365.0) for figure in wanted]
-    rows = {row["model"]: row["auc"] for row in found["rows"]}
+    rows = {row.model: row.figures["auc"] for row in found.rows}
     for days in ("28", "90", "365"):
         # Nobody who knows only the record does better than the best, nor better than all-knowing.
         assert rows["osteon"][days] < rows["best attainable"][days] < rows["everything known"][days]
