@@ -109,7 +109,7 @@ class RunConfig:
             if not kept:
                 raise UsageError(f"{name} must {rule}; got {getattr(self, name)!r}.")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the settings as the bundle and MLflow keep them."""
         return asdict(self)
 

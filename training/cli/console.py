@@ -61,7 +61,14 @@ def _stages_logged() -> Iterator[None]:
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -70,7 +77,7 @@ def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def told(what: str, done: int, steps: int) -> None:
             if what not in tasks:
@@ -80,7 +87,7 @@ def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield told
 
 
-def print_json(result: Mapping[str, Any]) -> None:
+def print_json(result: Mapping[str, object]) -> None:
     """Print one JSON object on stdout; null stands for what is undefined."""
     typer.echo(json.dumps(_finite(result), ensure_ascii=False, allow_nan=False))
 

@@ -41,7 +41,7 @@ class Check:
     detail: str
     trouble: Literal["", "gate", "outside"] = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the check as the command line prints it."""
         return asdict(self)
 

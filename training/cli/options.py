@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data_schema.errors import UsageError
 from training.cli.cohorts import stated_mapping
@@ -35,7 +35,7 @@ def study_asked(
     """
     if dataset is None:
         return _own(cohort, outcome, landmark, mapping, settings, strict=strict)
-    own = {"COHORT": cohort, "--mapping": mapping, "--landmark": landmark}
+    own: Mapping[str, object] = {"COHORT": cohort, "--mapping": mapping, "--landmark": landmark}
     return _public(dataset, outcome, settings, own)
 
 
@@ -67,7 +67,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _public(name: str, outcome: str, settings: RunConfig, own: dict[str, Any]) -> Study:
+def _public(name: str, outcome: str, settings: RunConfig, own: Mapping[str, object]) -> Study:
     """Return a public data set, which takes nothing that describes a cohort of one's own."""
     from training.cohorts.study import public_study
 

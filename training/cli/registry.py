@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -71,21 +71,21 @@ def registry(
     with working():
         from models.registry.versions import list_models
 
-        versions = [_described(version) for version in list_models(name)]
+        versions = list_models(name)
     if as_json:
-        print_json({"versions": versions})
+        print_json({"versions": [_described(version) for version in versions]})
         return
     print_rows(
         ("name", "version", "aliases", "gate record", "population"),
         [
             (
-                one["name"],
-                one["version"],
-                ", ".join(one["aliases"]),
-                f"{one['gate']['decision']} by {one['gate']['by']} at {one['gate']['at']}"
-                if one["gate"]
-                else "none",
-                one["population"],
+                one.name,
+                one.version,
+                ", ".join(one.aliases),
+                "none"
+                if one.gate_record is None
+                else f"{one.gate_record.decision} by {one.gate_record.by} at {one.gate_record.at}",
+                _population(one),
             )
             for one in versions
         ],
@@ -126,7 +126,11 @@ def doctor(as_json: JsonOption = False) -> None:
     raise typer.Exit(3 if "outside" in troubles else 1 if troubles else 0)
 
 
-def _described(version: Version) -> dict[str, Any]:
+def _population(version: Version) -> str:
+    return version.tags.get("osteon.population", "")
+
+
+def _described(version: Version) -> dict[str, object]:
     """Return a version as it is listed; its gate record is shown as it stands, not verified."""
     record = version.gate_record
     return {
@@ -136,7 +140,7 @@ def _described(version: Version) -> dict[str, Any]:
         "aliases": list(version.aliases),
         "run_id": version.run_id,
         "sha256": version.sha256,
-        "population": version.tags.get("osteon.population", ""),
+        "population": _population(version),
         "simulated": version.tags.get("osteon.simulated") == "true",
         "gate": None
         if record is None

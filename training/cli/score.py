@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -137,7 +137,7 @@ def _days(text: str) -> list[float]:
     return days
 
 
-def _identity(loaded: LoadedModel) -> dict[str, Any]:
+def _identity(loaded: LoadedModel) -> dict[str, object]:
     """Return which model answers, and whom it learned from."""
     contract = loaded.risk_model.contract
     model = {"name": loaded.name, "version": loaded.version, "alias": loaded.alias}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -53,18 +54,34 @@ def simulate(
     with working() as progress:
         result = _written(patients, seed, scenario, landmark, out, truth, observations, progress)
     if as_json:
-        print_json(result)
+        print_json(asdict(result))
         return
     print_lines(
         [
-            f"{result['patients']} simulated patients ({scenario}), {result['deaths']} deaths, "
-            f"{result['fractures']} fractures in {result['at_risk_of_fracture']} who left the ICU "
+            f"{result.patients} simulated patients ({scenario}), {result.deaths} deaths, "
+            f"{result.fractures} fractures in {result.at_risk_of_fracture} who left the ICU "
             f"alive: {out}",
             *(f"True risks: {truth}" for _ in [truth] if truth),
             *(f"Observations: {observations}" for _ in [observations] if observations),
             f"Next: osteon train {out} --outcome mortality --landmark {landmark}",
         ]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A simulated cohort and the files that hold it."""
+
+    patients: int
+    scenario: str
+    landmark: str
+    seed: int
+    deaths: int
+    at_risk_of_fracture: int
+    fractures: int
+    out: str
+    truth: str | None
+    observations: str | None
 
 
 def _written(
@@ -76,7 +93,7 @@ def _written(
     truth: Path | None,
     observations: Path | None,
     progress: Callable[[str, int, int], None],
-) -> dict[str, Any]:
+) -> _Written:
     """Write what was asked for and return what `--json` prints."""
     from training.files import require_table_path, write_table
     from training.simulation.cohort import DEFAULT_PATIENTS, simulate
@@ -99,18 +116,18 @@ def _written(
         write_table(drawn.observations, observations)
     # The cohort of 72 h tells no fracture.
     fracture = cohort.get("fracture_event", cohort["mortality_event"].iloc[:0])
-    return {
-        "patients": len(cohort),
-        "scenario": scenario,
-        "landmark": landmark,
-        "seed": seed,
-        "deaths": int(cohort["mortality_event"].sum()),
-        "at_risk_of_fracture": int(fracture.notna().sum()),
-        "fractures": int((fracture == 1).sum()),
-        "out": str(out),
-        "truth": None if truth is None else str(truth),
-        "observations": None if observations is None else str(observations),
-    }
+    return _Written(
+        patients=len(cohort),
+        scenario=scenario,
+        landmark=landmark,
+        seed=seed,
+        deaths=int(cohort["mortality_event"].sum()),
+        at_risk_of_fracture=int(fracture.notna().sum()),
+        fractures=int((fracture == 1).sum()),
+        out=str(out),
+        truth=None if truth is None else str(truth),
+        observations=None if observations is None else str(observations),
+    )
 
 
 def _check(

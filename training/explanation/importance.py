@@ -66,7 +66,7 @@ class Importance:
     variables: tuple[VariableImportance, ...]
     pathways: Mapping[str, float]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the figures as they are kept in MLflow."""
         return {
             "horizon_days": self.horizon_days,

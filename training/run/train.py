@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -69,7 +68,7 @@ class Trained:
     added_value: PanelValue | None
     report: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `osteon train --json` prints; `added_value` where a panel was looked at."""
         return {
             "outcome": self.outcome,

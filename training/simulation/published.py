@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -58,7 +57,7 @@ class Compared:
         """Whether the simulated figure is accepted."""
         return bool(self.low <= self.simulated <= self.high)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the figure as `osteon simulate --check --json` prints it."""
         return {**asdict(self), "passed": self.passed}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -102,7 +101,7 @@ class StudyEvaluation:
         """Stays with the event."""
         return int((outcome_of(self.study.cohort).event == 1).sum())
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --json` prints, but for the folder."""
         cohort = self.study.cohort
         added, validated = self.added_value, self.internal_external

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from data_schema.cohort import Cohort
 from models.registry.lifecycle import LoadedModel
@@ -25,7 +24,7 @@ class Evaluation:
     judgement: Judgement
     cohort: Cohort
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --json` prints, but for the folder."""
         loaded, told = self.loaded, self.told
         return {

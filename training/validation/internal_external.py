@@ -44,7 +44,7 @@ class InternalExternal:
     clusters: tuple[Subgroup, ...]
     pooled: tuple[Pooled, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the validation as a mapping."""
         return {
             "by": self.by,

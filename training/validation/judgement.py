@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ class Judgement:
     subgroups: tuple[Subgroup, ...]
     risk_distribution: tuple[RiskDistribution, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the judgement as a mapping."""
         return {
             "metrics": [metric.as_json() for metric in self.metrics],
@@ -73,7 +72,7 @@ class Findings:
     added_value: PanelValue | None = None
     severity_alone: SeverityAlone | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the findings of a training run as MLflow keeps them."""
         return self.judgement.as_json() | {
             "sample_size": [one.as_json() for one in self.sample_size],

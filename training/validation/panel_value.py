@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class PathwayValue:
         """The change in the area under the curve from the other variables to those and this."""
         return next(change for change in self.alone if change.metric == "auroc")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the part as a mapping."""
         return {
             "name": self.name,
@@ -132,7 +132,7 @@ class PanelValue:
     decision: DecisionComparison
     not_judged: Mapping[float, str]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --added-value --json` prints of it."""
         same = ("outcome", "event_label", "population", "simulated", "stays", "patients", "events")
         return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from data_schema.cohort import Cohort
 from data_schema.variables import base_name
@@ -33,7 +32,7 @@ class SeverityAlone:
     columns: tuple[str, ...]
     decision: tuple[DecisionComparison, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the comparison as a mapping."""
         names = ("severity_alone", "model")
         return {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.printed_units import printed_unit
@@ -71,6 +73,14 @@ Place = Literal[
 _MOST_RECORDED = 30
 
 _EXAMPLES = {"example_low_risk": ("low", 0.1), "example_high_risk": ("high", 0.9)}
+
+
+class _Bands(TypedDict):
+    """How patients are resampled for pointwise bands."""
+
+    n_bootstrap: int
+    random_state: int
+    groups: NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ def evaluation_figures(
     """
     told = judged.time_days, judged.event
     said = {"event_label": words.event, "population": words.population}
-    bands: dict[str, Any] = {
+    bands: _Bands = {
         "n_bootstrap": min(n_bootstrap, MOST_RESAMPLES),
         "random_state": random_state,
         "groups": judged.patient_id,
