@@ -13,6 +13,7 @@ __all__ = [
     "COMPETING",
     "ENDPOINTS",
     "EVENT",
+    "MIN_EVENTS",
     "OUTCOMES",
     "RESERVED_MODEL_NAMES",
     "Landmark",
@@ -22,6 +23,9 @@ __all__ = [
 
 CENSORED, EVENT, COMPETING = 0, 1, 2
 """Numbers in an event column."""
+
+MIN_EVENTS = 10
+"""Patients with the event, and patients without it, that a fit or a figure about one needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,13 @@ import pandas as pd
 
 from data_schema.cohort import OutcomeData
 from data_schema.errors import Finding
-from data_schema.outcomes import EVENT, Outcome
+from data_schema.outcomes import EVENT, MIN_EVENTS, Outcome
 from data_schema.table.identifiers import Identifiers
 from data_schema.table.plan import CohortPlan
 from data_schema.values import GROUPED_BY_POINTS, cell_texts
 from data_schema.variables import BELOW
 
 __all__ = [
-    "MIN_EVENTS",
     "MIN_PATIENTS",
     "constant_features",
     "contradicting_outcomes",
@@ -28,8 +27,7 @@ __all__ = [
 ]
 
 MIN_PATIENTS = 50
-MIN_EVENTS = 10
-"""With fewer, neither a model nor any figure about it means anything."""
+"""With fewer patients, neither a model nor any figure about it means anything."""
 
 _ADULT_YEARS = 18
 _NAMED = 10

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_schema.outcomes import COMPETING, EVENT
+from data_schema.outcomes import COMPETING, EVENT, MIN_EVENTS
 from models.fitting.steps import Choices, Part, choose, fit_part
-from models.fitting.training_cohort import MIN_EVENTS, TrainingCohort
+from models.fitting.training_cohort import TrainingCohort
 
 __all__ = ["CompetingCurve", "fit_competing"]
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import DataError
+from data_schema.outcomes import MIN_EVENTS
 from data_schema.variables import Variable
 from models.censoring import CensoringDistribution
 from models.fitting.boosted import BoostingSettings
@@ -22,10 +23,7 @@ from models.folds import patient_codes, patient_folds
 from models.inference.matrices import level_columns, raw_matrix
 from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
 
-__all__ = ["MIN_EVENTS", "Censoring", "FitSettings", "Progress", "TrainingCohort"]
-
-MIN_EVENTS = 10
-"""Fewer patients than this, with the event or without, cannot be split into folds."""
+__all__ = ["Censoring", "FitSettings", "Progress", "TrainingCohort"]
 
 LONGEST_SHARE = 0.99
 GRID_POINTS = 24

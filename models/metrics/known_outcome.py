@@ -8,20 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data_schema.outcomes import MIN_EVENTS
 from models.censoring import CensoringDistribution, ipcw_weights, is_known
 from models.folds import patient_codes
 
 __all__ = [
     "LOWEST_OBSERVED_SHARE",
-    "MIN_OUTCOMES",
     "KnownOutcome",
     "known_outcome",
     "pseudo_outcome",
     "why_not_evaluable",
 ]
-
-MIN_OUTCOMES = 10
-"""Patients known to have had the event, and known not to, that a metric needs."""
 
 LOWEST_OBSERVED_SHARE = 0.05
 """Where G(h-) is lower the weights of a few patients decide, and a horizon is not evaluated."""
@@ -179,9 +176,9 @@ def why_not_evaluable(
     happened = (kind == 1) & (time <= horizon_days)
     did_not = is_known(time, kind, horizon_days) & ~happened
     patient = patient_codes(groups, len(time))
-    if min(len(np.unique(patient[stays])) for stays in (happened, did_not)) < MIN_OUTCOMES:
+    if min(len(np.unique(patient[stays])) for stays in (happened, did_not)) < MIN_EVENTS:
         return (
-            f"needs {MIN_OUTCOMES} patients with and {MIN_OUTCOMES} without the event; "
+            f"needs {MIN_EVENTS} patients with and {MIN_EVENTS} without the event; "
             "one or both are fewer"
         )
     if censoring.lowest_before(horizon_days) < LOWEST_OBSERVED_SHARE:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import DataError
+from data_schema.outcomes import MIN_EVENTS
 from models.censoring import CensoringDistribution
 from models.folds import patient_codes
 from models.metrics.catalogue import (
@@ -22,7 +23,6 @@ from models.metrics.catalogue import (
 from models.metrics.intervals import Interval, named_bootstrap_intervals
 from models.metrics.known_outcome import (
     LOWEST_OBSERVED_SHARE,
-    MIN_OUTCOMES,
     known_outcome,
     why_not_evaluable,
 )
@@ -126,8 +126,8 @@ def evaluate(
     usable = [h for h in cohort.horizons_days if not notes[h]]
     if not usable:
         raise DataError(
-            f"horizons_days must have one with at least {MIN_OUTCOMES} patients with and "
-            f"{MIN_OUTCOMES} without the event while patients are still observed; "
+            f"horizons_days must have one with at least {MIN_EVENTS} patients with and "
+            f"{MIN_EVENTS} without the event while patients are still observed; "
             f"0 of {len(notes)} have. Evaluate on more patients or at other horizons."
         )
     cohort = _within_follow_up(cohort, censoring)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
+from data_schema.outcomes import MIN_EVENTS
 from models.censoring import CensoringDistribution
 from models.inference.risk_model import InferenceError, RiskModel
-from models.metrics.known_outcome import MIN_OUTCOMES, why_not_evaluable
+from models.metrics.known_outcome import why_not_evaluable
 from models.metrics.metric import Metric
 from models.metrics.summary import evaluate
 
@@ -165,7 +166,7 @@ def require_evaluable(cohort: Cohort, horizons_days: Sequence[float]) -> None:
         for days in horizons_days
     ):
         raise DataError(
-            f"held-out patients must include {MIN_OUTCOMES} with and {MIN_OUTCOMES} without the "
+            f"held-out patients must include {MIN_EVENTS} with and {MIN_EVENTS} without the "
             f"event at one horizon; the {len(cohort)} rows do not. Bring more patients, hold out "
             "more of them (test_fraction), or choose other horizons."
         )

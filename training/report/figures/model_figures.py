@@ -283,8 +283,8 @@ def explanation_figures(explained: ExplainedCohort, *, words: Words) -> Iterator
             "responses",
             "explanation",
             "How the contribution of the strongest variables goes with their value: median and "
-            "middle half of the patients in each bin, at least 10 in each. It shows how the model "
-            "responds, not what treatment would do.",
+            f"middle half of the patients in each bin, at least {SMALLEST_CELL} in each. It shows "
+            "how the model responds, not what treatment would do.",
             "One panel for each of " + ", ".join(one.label for one in explained.responses) + ".",
             plot_responses(explained.responses, horizon_days=days, population=population),
         )
