@@ -13,7 +13,7 @@ import pandas as pd
 from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.errors import Finding, RulesBroken
 from data_schema.readings import basis, category_of, flag_of, has_range
-from data_schema.units import may_stand, plausible_units, range_text
+from data_schema.units import may_stand, plausible_units, range_text, units_in_words
 from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import BELOW, Code, Variable, base_name
 
@@ -163,12 +163,14 @@ def _number(
     for rule in how.broken:
         _refuse(rule, variable, _refusal(rule, variable, unit))
     if code is not None and code.units and how.unit and how.unit not in code.units:
-        must = f"be in a unit of its code ({', '.join(code.units)})"
+        of_code = ", ".join(units_in_words(variable, code.units))
+        must = f"be in a unit of its code ({of_code})"
         advice = "Send the code of what the laboratory reports, or the variable's name."
         _refuse("unit", variable, f"{must}; it is not. {advice}")
     canonical = value * how.factor
     if has_range(column) and not may_stand(variable, canonical, below=below):
-        fitting = [other for other in plausible_units(variable, value) if other != how.unit]
+        others = [unit for unit in plausible_units(variable, value) if unit != how.unit]
+        fitting = units_in_words(variable, others)
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""
         must = f"be {range_text(variable)}; it is not. Check value and unit.{advice}"
         _refuse("range", variable, must)
@@ -188,7 +190,7 @@ def _refusal(rule: str, variable: Variable, unit: str) -> str:
             "specimen is another variable."
         )
     # The text is not repeated: a free-text unit may hold a value.
-    accepted = ", ".join(variable.units) or "no unit"
+    accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
     stated = "the stated one is not among them" if unit.strip() else "none is stated"
     return (
         f"be in an accepted unit ({accepted}); {stated}. State the unit that the laboratory "

@@ -13,14 +13,21 @@ _WHOLE: Mapping[str, str] = {
     "d": "days",
     "h": "hours",
     "/min": "per minute",
+    "{beats}/min": "per minute",
+    "{breaths}/min": "per minute",
     "Cel": "°C",
     "[hnsf'U]": "HU",
+    "[in_i]": "inches",
+    "[lb_av]": "lb",
 }
 
 _PARTS: Mapping[str, str] = {
     "mm[Hg]": "mmHg",
+    "cm[Hg]": "cmHg",
     "[arb'U]": "RU",
+    "{RU}": "RU",
     "[iU]": "IU",
+    "[IU]": "IU",
     "10*3": "× 10³",
     "10*6": "× 10⁶",
     "10*9": "× 10⁹",

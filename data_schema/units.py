@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data_schema.errors import Finding, RulesBroken
+from data_schema.printed_units import printed_unit
 from data_schema.variables import Variable
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "plausible_units",
     "range_text",
     "to_canonical",
+    "units_in_words",
 ]
 
 _MAY_BE_UNSAID = frozenset(
@@ -38,7 +40,7 @@ _PRINTED: Mapping[str, tuple[str, ...]] = {
     "[iU]/d": ("IU/d", "IU/24h"),
     "mm[Hg]": ("mmHg",),
     "cm[Hg]": ("cmHg",),
-    "/min": ("1/min", "bpm", "beats/min", "breaths/min"),
+    "/min": ("per minute", "1/min", "bpm", "beats/min", "breaths/min"),
     "Cel": ("°C", "degC", "C", "Celsius"),
     "[hnsf'U]": ("HU",),
     "mL/min/{1.73_m2}": ("mL/min/1.73m2", "mL/min/(1.73m2)"),
@@ -134,6 +136,41 @@ def canonical_unit_spelling(variable: Variable, text: str) -> str | None:
     return aliases.get(folded)
 
 
+def units_in_words(variable: Variable, units: Iterable[str]) -> tuple[str, ...]:
+    """Return accepted units as a message lists them: as printed, where that can be read back.
+
+    Scores, ratios and the like have no unit to print. Where a percentage is accepted, the unit 1
+    is called a fraction.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose units they are.
+    units : iterable of str
+        Keys of `variable.units`.
+
+    Returns
+    -------
+    tuple of str
+        Each once.
+
+    Examples
+    --------
+    >>> from data_schema.biomarkers import variable
+    >>> units_in_words(variable("pf_ratio"), ["mm[Hg]", "kPa"])
+    ('mmHg', 'kPa')
+    >>> units_in_words(variable("sofa"), ["{score}"])
+    ()
+    """
+    words: dict[str, None] = {}
+    for unit in units:
+        printed = "fraction" if (unit, variable.unit) == ("1", "%") else printed_unit(unit)
+        same = canonical_unit_spelling(variable, printed) if printed else unit
+        is_read = same is not None and variable.units[same] == variable.units[unit]
+        words[printed if is_read else unit] = None
+    return tuple(filter(None, words))
+
+
 def factor(variable: Variable, unit: str) -> float:
     """Return what a value in the given unit is multiplied by to be in the canonical unit.
 
@@ -163,7 +200,7 @@ def factor(variable: Variable, unit: str) -> float:
     spelling = canonical_unit_spelling(variable, unit)
     if spelling is None:
         # The text is not repeated: a free-text unit may hold a value.
-        accepted = ", ".join(variable.units) or "no unit"
+        accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
         found = "the stated one is not among them" if unit.strip() else "none is stated"
         message = (
             f"{variable.name} must be in an accepted unit ({accepted}); {found}. "
@@ -267,7 +304,7 @@ def range_text(variable: Variable) -> str:
     Returns
     -------
     str
-        Ends and unit.
+        Ends and printed unit.
 
     Examples
     --------
@@ -277,7 +314,7 @@ def range_text(variable: Variable) -> str:
     """
     low = "any" if variable.low is None else f"{variable.low:.10g}"
     high = "any" if variable.high is None else f"{variable.high:.10g}"
-    return f"{low} to {high} {variable.unit}".rstrip()
+    return f"{low} to {high} {printed_unit(variable.unit)}".rstrip()
 
 
 def plausible_units(variable: Variable, values: ArrayLike) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from data_schema.drafting.header_matching import HeaderMatch, match_header
 from data_schema.drafting.roles import draft_ids, draft_outcomes
 from data_schema.readings import FLAG_WORDS, NOT_STATED
 from data_schema.table.stated_units import fitting_units
-from data_schema.units import canonical_unit_spelling
+from data_schema.units import canonical_unit_spelling, units_in_words
 from data_schema.values import GROUPED_BY_POINTS, cell_texts, parse_numbers
 from data_schema.variables import Variable
 
@@ -154,7 +154,7 @@ def _draft_number(
         )
         return
     if match.unit and not match.unit_is_accepted:
-        accepted = ", ".join(variable.units)
+        accepted = ", ".join(units_in_words(variable, variable.units))
         draft.add("unit", _commented("", f"the header's unit is not accepted; {accepted} are"))
         return
     if match.unit or canonical_unit_spelling(variable, "") is None:
@@ -172,18 +172,20 @@ def _unit(
     if measured.any():
         fitting = fitting_units(variable, parsed.values[measured], below=parsed.below[measured])
     scales = {variable.units[unit] for unit in fitting}
+    fits = " or ".join(units_in_words(variable, fitting))
     if in_header:
         stated = canonical_unit_spelling(variable, in_header) or ""
         if scales and variable.units.get(stated, 1.0) not in scales:
-            return "", f"the header says {in_header}, but the values fit {' or '.join(fitting)}"
+            return "", f"the header says {in_header}, but the values fit {fits}"
         return in_header, ""
     if len(set(variable.units.values())) == 1:
         return variable.unit, "the only unit of this variable; confirm"
     if len(fitting) == 1:
         return fitting[0], "read from the values, which fit no other unit; confirm"
     if fitting:
-        return "", f"the values fit {' or '.join(fitting)}"
-    return "", f"the values fit no unit of this variable ({', '.join(variable.units)})"
+        return "", f"the values fit {fits}"
+    accepted = ", ".join(units_in_words(variable, variable.units))
+    return "", f"the values fit no unit of this variable ({accepted})"
 
 
 def _decimal(texts: pd.Series) -> Literal[",", ""] | None:

@@ -15,7 +15,7 @@ from data_schema.errors import Finding
 from data_schema.mapping.file import Period
 from data_schema.readings import Basis, basis
 from data_schema.table.plan import FeatureSource
-from data_schema.units import in_range, range_text
+from data_schema.units import in_range, range_text, units_in_words
 from data_schema.values import cell_text
 from data_schema.variables import Variable
 
@@ -66,13 +66,14 @@ class StatedUnits:
             )
         count, stated = self.broken.get("unit", 0), feature.source.unit
         if count and (stated is None or stated.strip()):  # a blank is reported with the mapping
-            accepted = ", ".join(feature.variable.units) or "none"
+            variable = feature.variable
+            accepted = ", ".join(units_in_words(variable, variable.units)) or "none"
             yield Finding(
                 "unit",
                 name,
                 count,
                 f"{name} must be in an accepted unit ({accepted}); {count} of {n_rows} rows are "
-                f"not. {_trap(feature.variable)}",
+                f"not. {_trap(variable)}",
             )
 
 
@@ -208,13 +209,15 @@ def unit_suspect(
     if not fitting:
         return None
     count = int(outside.sum()) if mostly_outside else len(numbers)
+    (stated_unit,) = units_in_words(variable, [units.one_unit]) or (units.one_unit,)
+    fits = " or ".join(units_in_words(variable, fitting))
     what = f"lie outside {range_text(variable)}" if mostly_outside else "have an untypical median"
     return Finding(
         "unit_suspect",
         feature.feature,
         count,
-        f"{feature.feature} must be in the stated unit, {units.one_unit}; {count} of {len(values)} "
-        f"rows {what}, and all would fit {' or '.join(fitting)}. Correct the unit.",
+        f"{feature.feature} must be in the stated unit, {stated_unit}; {count} of {len(values)} "
+        f"rows {what}, and all would fit the unit {fits}. Correct the unit.",
     )
 
 

@@ -26,7 +26,6 @@ from data_schema.fhir.resources import (
     text,
 )
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
-from data_schema.printed_units import printed_unit
 from data_schema.units import canonical_unit_spelling, may_stand, range_text
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
 from serving.page.form import unit_choices
@@ -214,7 +213,7 @@ def _checked(
     label = variable.label
     checked = canonical_measurement(sent.measurement, variables)
     if not isinstance(checked, CanonicalMeasurement):
-        rule = _printed(_said(checked.message), variable)
+        rule = _said(checked.message)
         return Unread(name=label, rule=checked.rule, message=rule, time=sent.time)
     if sent.time is None:
         return Unread(name=label, rule="time", message="must say when it was taken.")
@@ -293,7 +292,7 @@ def _person(patient: Resource, time_zero: datetime) -> tuple[list[Filled], list[
     elif birth > time_zero.date() or not may_stand(
         VARIABLES["age"], age := age_in_years(birth, time_zero.date())
     ):
-        rule = f"must be {_printed_range(VARIABLES['age'])} at time zero."
+        rule = f"must be {range_text(VARIABLES['age'])} at time zero."
         unread.append(Unread(name=label, rule="range", message=rule))
     else:
         filled.append(Filled(column="age", value=f"{age:.1f}", unit=VARIABLES["age"].unit))
@@ -349,19 +348,3 @@ def _said(message: str) -> str:
     """Return a rule without the name it begins with, and without advice to who sent the value."""
     first, _, rest = f"{message.partition('. ')[0].rstrip('.')}.".partition(" ")
     return rest if first in VARIABLES or rest.startswith("must ") else f"{first} {rest}"
-
-
-def _printed(rule: str, variable: Variable) -> str:
-    """Return a rule with its units as the form shows them, not in UCUM."""
-    labels = {choice.value: choice.label for choice in unit_choices(variable)}
-    for units in (tuple(variable.units), *(code.units for code in variable.codes)):
-        shown = [labels[unit] for unit in units if unit in labels]
-        shown = shown or [printed_unit(unit) for unit in units]
-        told = ", ".join(dict.fromkeys(filter(None, shown))) or "no unit"
-        rule = rule.replace(f"({', '.join(units)})", f"({told})")
-    return rule.replace(range_text(variable), _printed_range(variable))
-
-
-def _printed_range(variable: Variable) -> str:
-    ends = range_text(variable).removesuffix(variable.unit)
-    return f"{ends}{printed_unit(variable.unit)}".rstrip()

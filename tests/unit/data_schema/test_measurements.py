@@ -190,7 +190,7 @@ def test_a_value_outside_the_plausible_range_is_refused(value: float) -> None:
 def test_fio2_as_a_fraction_with_unit_per_cent_is_refused_and_the_unit_named() -> None:
     found = refusal(Measurement(0.5, loinc="19994-3", unit="%"))
     assert found.rule == "range"
-    assert "It would fit the unit 1." in found.message
+    assert "It would fit the unit fraction." in found.message
     assert accepted(Measurement(0.5, loinc="19994-3", unit="1")).value == 50.0
 
 

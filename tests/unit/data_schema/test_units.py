@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_schema.biomarkers import variable
+from data_schema.biomarkers import VARIABLES, variable
 from data_schema.errors import DataError
 from data_schema.units import (
     canonical_unit_spelling,
@@ -14,6 +14,7 @@ from data_schema.units import (
     plausible_units,
     range_text,
     to_canonical,
+    units_in_words,
 )
 
 
@@ -259,4 +260,30 @@ def test_units_that_the_range_cannot_tell_apart_are_all_named() -> None:
 
 def test_a_range_is_printed_with_its_unit() -> None:
     assert range_text(variable("albumin")) == "0.2 to 12 g/dL"
-    assert range_text(variable("fgf23_c")) == "1 to 1000000 [arb'U]/mL"
+    assert range_text(variable("fgf23_c")) == "1 to 1000000 RU/mL"
+
+
+@pytest.mark.parametrize("entry", VARIABLES.values(), ids=lambda entry: entry.name)
+def test_a_unit_in_a_message_can_be_typed_and_means_the_same(entry) -> None:
+    for unit in entry.units:
+        for word in units_in_words(entry, [unit]):
+            assert factor(entry, word) == entry.units[unit]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("temperature", {"°C"}),
+        ("map", {"mmHg"}),
+        ("white_cells", {"× 10³/µL", "× 10⁹/L"}),
+        ("fio2", {"%", "fraction"}),
+        ("heart_rate", {"per minute"}),
+        ("apache2", set()),
+        # RU/mL without a word on the assay is read as C-terminal FGF23 only.
+        ("fgf23_i_units", {"[arb'U]/mL"}),
+    ],
+)
+def test_a_message_lists_units_as_they_are_printed(name, words) -> None:
+    entry = variable(name)
+    assert words <= set(units_in_words(entry, entry.units))
+    assert words or not units_in_words(entry, entry.units)

@@ -25,7 +25,7 @@ def test_values_are_converted_to_the_canonical_unit() -> None:
 def test_a_unit_that_the_variable_does_not_accept_is_fatal() -> None:
     finding = only(check(clean().rename(columns={"ctx_s": "CTX"}), _ctx("mg/dL")))
     assert (finding.rule, finding.variable, finding.count) == ("unit", "ctx_s", N)
-    assert "pg/mL, ng/L, ng/mL, ug/L" in finding.message
+    assert "pg/mL, ng/L, ng/mL, µg/L" in finding.message
     assert "mg/dL" not in finding.message  # a free-text unit may hold a value
 
 
@@ -37,13 +37,13 @@ def test_a_unit_that_the_variable_does_not_accept_is_fatal() -> None:
         ("phosphate", "mg/dL", 1.1, "mmol/L"),
         ("phosphate", "mmol/L", 3.4, "mg/dL"),
         ("glucose", "mg/dL", 7.5, "mmol/L"),
-        ("creatinine", "mg/dL", 95.0, "umol/L"),
+        ("creatinine", "mg/dL", 95.0, "µmol/L"),
         ("albumin", "g/dL", 29.0, "g/L"),
         ("lactate", "mmol/L", 20.0, "mg/dL"),
         ("calcium", "mg/dL", 2.1, "mmol/L"),
-        ("fio2", "%", 0.45, "1"),
+        ("fio2", "%", 0.45, "fraction"),
         ("height", "cm", 1.72, "m"),
-        ("weight", "kg", 172.0, "[lb_av]"),
+        ("weight", "kg", 172.0, "lb"),
     ],
 )
 def test_swapped_units_are_fatal_and_the_fitting_unit_is_named(
@@ -55,7 +55,7 @@ def test_swapped_units_are_fatal_and_the_fitting_unit_is_named(
     mapping = f'[columns.lab]\nvariable = "{variable}"\nunit = "{stated}"\n'
     finding = only(check(table, mapping))
     assert (finding.rule, finding.variable) == ("unit_suspect", variable)
-    assert f"fit {fits}" in finding.message
+    assert f"fit the unit {fits}" in finding.message
 
 
 def test_a_catalogue_name_in_another_unit_is_suspect_too() -> None:
