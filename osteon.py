@@ -361,7 +361,7 @@ def _asked(
     return loaded, cohort_for_model(
         frame,
         contract,
-        outcome=contract["outcome"] if with_outcome else None,
+        outcome=contract.outcome if with_outcome else None,
         mapping=stated_mapping(mapping),
     )
 

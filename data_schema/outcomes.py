@@ -66,8 +66,9 @@ class Outcome:
         `Variable.direction`; two outcomes may share it.
     label : str
         What a clinician reads.
-    event_label : str
-        The event as a noun, in the plural: "the model expects about 23 <event_label>".
+    event_label, event_singular : str
+        The event as a noun, in the plural and in the singular: "the model expects about 23
+        <event_label>".
     landmark : Landmark or None
         Time zero; None where only a public data set has the outcome.
     time_zero : str
@@ -87,6 +88,7 @@ class Outcome:
     endpoint: str
     label: str
     event_label: str
+    event_singular: str
     landmark: Landmark | None
     time_zero: str
     horizons_days: tuple[int, ...]
@@ -126,6 +128,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 endpoint="mortality",
                 label="Death from any cause",
                 event_label="deaths",
+                event_singular="death",
                 landmark=_AFTER_24_HOURS,
                 time_zero="24 h after ICU admission, alive",
                 horizons_days=(28, 90, 365),
@@ -143,6 +146,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 endpoint="mortality",
                 label="Death from any cause",
                 event_label="deaths",
+                event_singular="death",
                 landmark=_AFTER_72_HOURS,
                 time_zero="72 h after ICU admission, alive and in ICU",
                 horizons_days=(28, 90, 365),
@@ -154,6 +158,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 endpoint="fracture",
                 label="First fracture",
                 event_label="fractures",
+                event_singular="fracture",
                 landmark=_DISCHARGE,
                 time_zero="ICU discharge, alive",
                 horizons_days=(365, 730, 1826),

@@ -86,7 +86,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         Share of the linear part, 0 to 1.
     n_trees_ : int
         Trees of the boosted part.
-    out_of_fold_loss_ : dict of str to float
+    out_of_fold_loss_ : LogLosses
         Weighted log-loss per pair of `linear`, `boosted`, `mixture` and `recalibrated`; lower is
         better.
     core_fit_seconds_ : float

@@ -70,24 +70,26 @@ def example_request(served: Served) -> dict[str, Any]:
 
 def _example_of(model: ServedModel) -> dict[str, Any]:
     contract = model.contract
-    example = dict(contract["example"])
+    example = dict(contract.example)
     request = {"patient_id": "opaque", "encounter_id": "opaque", "time_zero": _TIME_ZERO}
-    if example.get("sex"):
-        request["sex"] = example.pop("sex")
-    if example.get("age"):
-        age = timedelta(days=365.25 * example.pop("age"))
+    if isinstance(sex := example.get("sex"), str):
+        request["sex"] = sex
+        del example["sex"]
+    if isinstance(years := example.get("age"), float):
+        age = timedelta(days=365.25 * years)
         request["birth_date"] = str(date.fromisoformat(_TIME_ZERO[:10]) - age)
+        del example["age"]
     measurements = []
-    for feature in contract["features"]:
-        value = example.get(feature["name"])
-        if value is None or feature["name"].endswith(f"__{BELOW}"):
+    for feature in contract.features:
+        value = example.get(feature.name)
+        if value is None or feature.name.endswith(f"__{BELOW}"):
             continue
-        unit = {"unit": feature["unit"]} if feature["unit"] else {}
-        sent = {"variable": feature["name"], "value": value, **unit, "time": _MEASURED}
+        unit = {"unit": feature.unit} if feature.unit else {}
+        sent = {"variable": feature.name, "value": value, **unit, "time": _MEASURED}
         measurements.append(sent)
     return request | {
         "outcomes": [model.asked_as],
-        "horizons_days": contract["default_horizons_days"],
+        "horizons_days": list(contract.default_horizons_days),
         "measurements": measurements,
     }
 

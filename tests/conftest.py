@@ -97,32 +97,32 @@ def _fit(
 
 
 def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
+    from contracts import restated
+    from models.inference.contract import Evaluation, HeldOutMetric
     from models.registry.lifecycle import LoadedModel
     from serving.prediction.served import ServedModel
 
-    described = risk_model.with_contract(
+    described = restated(
+        risk_model,
         name=name,
         outcome_label=f"Some {events}",
         event_label=events,
+        event_singular=events.removesuffix("s"),
+        is_death=events == "deaths",
         time_zero="24 h after ICU admission, alive",
         population="Made-up patients of a test.",
+        population_described=True,
         simulated=True,
-        evaluation={
-            "split": "patient",
-            "stays": 90,
-            "patients": 88,
-            "events": 30,
-            "refused": 2,
-            "metrics": [
-                {
-                    "metric": "auroc",
-                    "horizon_days": 28.0,
-                    "estimate": 0.8,
-                    "low": 0.7,
-                    "high": 0.9,
-                },
-            ],
-        },
+        evaluation=Evaluation(
+            split="patient",
+            stays=90,
+            patients=88,
+            events=30,
+            refused=2,
+            bootstrap_resamples=100,
+            cohort_fingerprint="0" * 64,
+            metrics=(HeldOutMetric("auroc", 28.0, 0.8, 0.7, 0.9),),
+        ),
     )
     loaded = LoadedModel(
         described, sha256="0" * 64, name=name, version="3", alias="champion", run_id="a-run"
@@ -171,9 +171,11 @@ def fracture() -> ServedModel:
 def _of_real_patients(model: ServedModel) -> ServedModel:
     from dataclasses import replace
 
+    from contracts import restated
+
     name = model.loaded.name.removesuffix("-simulated")
-    real = model.loaded.risk_model.with_contract(
-        name=name, simulated=False, population="Adults of two hospitals."
+    real = restated(
+        model.loaded.risk_model, name=name, simulated=False, population="Adults of two hospitals."
     )
     return replace(model, loaded=replace(model.loaded, risk_model=real, name=name))
 
@@ -194,13 +196,14 @@ def _sure(outcome: str, horizons_days: tuple[float, ...], share: float, events: 
     """Return a model as if of real patients, of so many that its intervals are narrow."""
     from dataclasses import replace
 
+    from contracts import restated
     from data_schema.outcomes import OUTCOMES
 
     fitted = _fit(
         outcome, horizons_days, competing_share=share, n=1_500, interval_folds=10, max_trees=1
     )
     model = _of_real_patients(_served(fitted, f"osteon-{outcome}-simulated", events))
-    counted = model.loaded.risk_model.with_contract(time_zero=OUTCOMES[outcome].time_zero)
+    counted = restated(model.loaded.risk_model, time_zero=OUTCOMES[outcome].time_zero)
     return replace(model, loaded=replace(model.loaded, risk_model=counted))
 
 

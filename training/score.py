@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from data_schema.errors import Finding, RulesBroken, UsageError
 from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.variables import BELOW, base_name
 from models.inference.columns import columns_read
+from models.inference.contract import Contract, Feature
 from models.inference.risk_model import InferenceError, RiskModel
 from training.cohorts.study import check_table
 
@@ -24,7 +25,7 @@ __all__ = ["cohort_for_model", "score"]
 
 def cohort_for_model(
     table: pd.DataFrame,
-    contract: Mapping[str, Any],
+    contract: Contract,
     *,
     outcome: str | None,
     mapping: CohortMapping | None = None,
@@ -39,7 +40,7 @@ def cohort_for_model(
     ----------
     table : DataFrame
         One row per stay.
-    contract : mapping
+    contract : Contract
         The model's.
     outcome : str or None
         Name of the outcome to read; None where the cohort is only to be scored.
@@ -65,17 +66,17 @@ def cohort_for_model(
         raise RulesBroken(checked.report.fatal)
     cohort = checked.cohort
     features = cohort.features.copy()
-    missing = [f for f in contract["features"] if f["name"] not in features]
+    missing = [f for f in contract.features if f.name not in features]
     absent = list(_absent(missing, cohort))
     if absent:
         raise RulesBroken(absent)
     for feature in missing:
-        features[feature["name"]] = _empty(feature, len(features))
+        features[feature.name] = _empty(feature, len(features))
     return replace(
         cohort,
         features=features,
-        population=contract["population"],
-        simulated=contract["simulated"],
+        population=contract.population,
+        simulated=contract.simulated,
     )
 
 
@@ -119,33 +120,33 @@ def score(
 
 
 def _with_own_variables(
-    mapping: CohortMapping, table: pd.DataFrame, contract: Mapping[str, Any]
+    mapping: CohortMapping, table: pd.DataFrame, contract: Contract
 ) -> CohortMapping:
     """Add the columns that bear the name of a variable of the model's own, unless mapped."""
     taken = {*mapping.columns, *(column.variable for column in mapping.columns.values())}
     own = {
-        feature["name"]: ColumnMapping(
-            column=feature["name"],
-            variable=feature["name"],
-            unit=feature["unit"] if feature["kind"] == "number" else None,
-            kind=feature["kind"],
-            pathway=feature["pathway"],
-            label=feature["label"],
-            low=feature["low"],
-            high=feature["high"],
+        feature.name: ColumnMapping(
+            column=feature.name,
+            variable=feature.name,
+            unit=feature.unit if feature.kind == "number" else None,
+            kind=feature.kind,
+            pathway=feature.pathway,
+            label=feature.label,
+            low=feature.low,
+            high=feature.high,
             known_at_time_zero=True,
         )
-        for feature in contract["features"]
-        if feature["name"] == feature["variable"]
-        and feature["name"] not in VARIABLES
-        and feature["name"] not in taken
-        and feature["name"] in table
+        for feature in contract.features
+        if feature.name == feature.variable
+        and feature.name not in VARIABLES
+        and feature.name not in taken
+        and feature.name in table
     }
     return replace(mapping, columns=MappingProxyType({**mapping.columns, **own}))
 
 
 def _only_read(
-    table: pd.DataFrame, mapping: CohortMapping, contract: Mapping[str, Any]
+    table: pd.DataFrame, mapping: CohortMapping, contract: Contract
 ) -> tuple[pd.DataFrame, CohortMapping]:
     """Leave out predictors that the model does not read, so that nothing in them matters."""
     read = {base_name(column) for column in columns_read(contract)}
@@ -166,10 +167,10 @@ def _only_read(
     )
 
 
-def _absent(missing: Sequence[Mapping[str, Any]], cohort: Cohort) -> Iterator[Finding]:
+def _absent(missing: Sequence[Feature], cohort: Cohort) -> Iterator[Finding]:
     """Yield the columns that are not there at all; an empty one was dropped with its reason."""
     for feature in missing:
-        name = feature["name"]
+        name = feature.name
         if name not in cohort.dropped and not name.endswith(f"__{BELOW}"):
             yield Finding(
                 "missing_column",
@@ -180,9 +181,9 @@ def _absent(missing: Sequence[Mapping[str, Any]], cohort: Cohort) -> Iterator[Fi
             )
 
 
-def _empty(feature: Mapping[str, Any], n_rows: int) -> pd.Series[Any]:
+def _empty(feature: Feature, n_rows: int) -> pd.Series[Any]:
     """Return a column of "not measured", or of "not below a limit"."""
-    if feature["kind"] == "category":
+    if feature.kind == "category":
         return pd.Series([None] * n_rows, dtype=object)
-    value = 0.0 if feature["name"].endswith(f"__{BELOW}") else np.nan
+    value = 0.0 if feature.name.endswith(f"__{BELOW}") else np.nan
     return pd.Series(np.full(n_rows, value))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,22 @@ from models.fitting.novelty import fit_novelty
 from models.fitting.special_cases import SPECIAL_CASES
 from models.fitting.steps import Choices, Part, squared_bias
 from models.fitting.training_cohort import TrainingCohort
+from models.inference.contract import (
+    BUNDLE_FORMAT,
+    Contract,
+    CurveChoices,
+    Feature,
+    FollowUp,
+    Guard,
+    IntervalFacts,
+    MovedRisks,
+    TrainingFacts,
+)
 from models.inference.matrices import expit, raw_matrix
+from models.inference.parameters import ModelParameters
 from models.inference.prediction import Prediction
-from models.inference.risk_model import BUNDLE_FORMAT, RiskModel
+from models.inference.risk_model import RiskModel
+from models.inference.trees import booster_bytes
 from models.targets import MIN_G
 
 __all__ = ["assemble"]
@@ -74,145 +88,155 @@ def assemble(
     RiskModel
         Its contract lacks what a run knows: name, labels, population.
     """
-    model = {
-        "encoding": cohort.encoding,
-        "main": main.spec,
-        "folds": [part.spec for part in folds],
-        "competing": None if competing is None else competing.part.spec,
-    }
+    parameters = ModelParameters(
+        encoding=cohort.encoding,
+        main=main.parameters,
+        folds=tuple(part.parameters for part in folds),
+        competing=None if competing is None else competing.part.parameters,
+    )
     parts = [main, *folds] if competing is None else [main, *folds, competing.part]
-    boosters = [bytes(part.booster.save_raw("ubj")) for part in parts]
+    boosters = [booster_bytes(part.booster) for part in parts]
     threads = cohort.settings.n_jobs
     contract = _contract(cohort, choices, len(folds), competing)
-    draft = RiskModel(contract, model, boosters, threads=threads)
+    draft = RiskModel(contract, parameters, boosters, threads=threads)
     sample = _sample(cohort, SUMMARISED_PATIENTS)
     answered = draft.predict(sample, interval=False)
     moved = _moved_by_running_maximum(answered)
     if folds:
-        draft = draft.with_contract(interval=_with_bias(draft, cohort, choices, main))
+        interval = _with_bias(draft, cohort, choices, main)
+        draft = draft.with_contract(replace(draft.contract, interval=interval))
+    contract = draft.contract
     return draft.with_contract(
-        cohort_risk=draft.risk(sample, draft.contract["grid_days"]).mean(0).tolist(),
-        guard=_guard(draft, cohort, answered.measured),
-        training={**draft.contract["training"], "moved_by_running_maximum": moved},
+        replace(
+            contract,
+            cohort_risk=tuple(draft.risk(sample, contract.grid_days).mean(0).tolist()),
+            guard=_guard(draft, cohort, answered.measured),
+            training=replace(contract.training, moved_by_running_maximum=moved),
+        )
     )
 
 
 def _contract(
     cohort: TrainingCohort, choices: Choices, n_folds: int, competing: CompetingCurve | None
-) -> dict[str, Any]:
+) -> Contract:
     """Return the contract without what only the assembled model can tell."""
     s = cohort.settings
     grid = cohort.grid_days()
-    features = [_feature(cohort, str(name)) for name in cohort.frame.columns]
+    features = tuple(_feature(cohort, str(name)) for name in cohort.frame.columns)
     event = cohort.target["event"]
-    return {
-        "bundle_format": BUNDLE_FORMAT,
-        "outcome": s.outcome,
-        "competing": "death" if (event == 2).any() else None,
-        "competing_curve": None if competing is None else _chosen(competing.choices),
-        "default_horizons_days": list(s.horizons_days),
-        "min_horizon_days": float(grid[0]),
-        "max_horizon_days": float(grid[-1]),
-        "grid_days": grid.tolist(),
-        "fixed_horizon": s.fixed_horizon,
-        "features": features,
-        "interval": _interval(n_folds, len(grid)),
-        "training": {
-            "patients": len(np.unique(cohort.groups)),
-            "stays": len(event),
-            "events": int((event == 1).sum()),
-            "competing_events": int((event == 2).sum()),
-            **_chosen(choices),
-            "follow_up": _follow_up(cohort),
-            "seed": s.random_state,
-        },
-        "example": _example(cohort),
-        "joint": fit_joint(cohort.frame, cohort.encoding),
-        "cohort_risk": [0.0] * len(grid),
-        "guard": {
-            "information": {f["variable"]: 1.0 for f in features},
-            "min_information": 0.0,
-            "special": [],
-            "novelty": {"columns": []},
-        },
-    }
+    return Contract(
+        bundle_format=BUNDLE_FORMAT,
+        outcome=s.outcome,
+        competing="death" if (event == 2).any() else None,
+        competing_curve=None if competing is None else _curve_choices(competing.choices),
+        default_horizons_days=tuple(s.horizons_days),
+        min_horizon_days=float(grid[0]),
+        max_horizon_days=float(grid[-1]),
+        grid_days=tuple(grid.tolist()),
+        fixed_horizon=s.fixed_horizon,
+        features=features,
+        interval=_interval(n_folds, len(grid)),
+        training=TrainingFacts(
+            patients=len(np.unique(cohort.groups)),
+            stays=len(event),
+            events=int((event == 1).sum()),
+            competing_events=int((event == 2).sum()),
+            linear_weight=choices.linear_weight,
+            trees=choices.trees,
+            out_of_fold_log_loss=choices.losses,
+            recalibration_slope=choices.calibration.slope,
+            follow_up=_follow_up(cohort),
+            seed=s.random_state,
+        ),
+        example=_example(cohort),
+        joint=fit_joint(cohort.frame, cohort.encoding),
+        cohort_risk=(0.0,) * len(grid),
+        guard=Guard(information={f.variable: 1.0 for f in features}),
+    )
 
 
-def _follow_up(cohort: TrainingCohort) -> dict[str, Any]:
+def _follow_up(cohort: TrainingCohort) -> FollowUp:
     """Return how censoring was told apart, and for whom a default horizon is read off others."""
     censoring = cohort.censoring(np.arange(len(cohort.target)))
     defaults = cohort.settings.horizons_days
-    return {
-        "strata": censoring.curves(),
-        "smallest_probability_uncensored": float(
+    return FollowUp(
+        strata=censoring.curves(),
+        smallest_probability_uncensored=float(
             censoring.distribution.survival_before(np.array([cohort.upto_days]))[0]
         ),
-        "not_observed_so_long": [
+        not_observed_so_long=tuple(
             float((censoring.left_at(days) < MIN_G).mean()) for days in defaults
-        ],
-    }
+        ),
+    )
 
 
-def _chosen(choices: Choices) -> dict[str, Any]:
+def _curve_choices(choices: Choices) -> CurveChoices:
     """Return what out-of-fold predictions decided."""
-    return {
-        "linear_weight": choices.linear_weight,
-        "trees": choices.trees,
-        "out_of_fold_log_loss": choices.losses,
-        "recalibration_slope": choices.calibration.slope,
-    }
+    return CurveChoices(
+        linear_weight=choices.linear_weight,
+        trees=choices.trees,
+        out_of_fold_log_loss=choices.losses,
+        recalibration_slope=choices.calibration.slope,
+    )
 
 
-def _feature(cohort: TrainingCohort, name: str) -> dict[str, Any]:
+def _feature(cohort: TrainingCohort, name: str) -> Feature:
     """Return the contract's entry of one feature column."""
     base = base_name(name)
     variable = cohort.settings.variables.get(base) or Variable(base, base, "person")
-    is_number = name in cohort.encoding["numbers"]
+    is_number = name in cohort.encoding.numbers
     own = name == base
-    is_flag = own and variable.kind == "flag"
-    entry: dict[str, Any] = {
-        "name": name,
-        "variable": base,
-        "label": variable.label,
-        "pathway": variable.pathway,
-        "kind": "category" if not is_number else "flag" if is_flag else "number",
-        "unit": variable.unit if not name.endswith(f"__{BELOW}") else "",
-        "low": variable.low if own else None,
-        "high": variable.high if own else None,
-        "categories": dict(cohort.encoding["levels"]).get(name, []),
-        "direction": variable.direction.get(cohort.settings.outcome, 0) if own else 0,
-    }
-    if is_number and own and cohort.frame[name].notna().any():
-        values = cohort.frame[name].dropna().to_numpy(dtype=float)
-        outer = outer_share(len(values))
-        entry["seen"] = np.quantile(values, [outer, 1 - outer]).tolist()
-    return entry
+    of_number: Literal["flag", "number"] = "flag" if own and variable.kind == "flag" else "number"
+    return Feature(
+        name=name,
+        variable=base,
+        label=variable.label,
+        pathway=variable.pathway,
+        kind=of_number if is_number else "category",
+        unit=variable.unit if not name.endswith(f"__{BELOW}") else "",
+        low=variable.low if own else None,
+        high=variable.high if own else None,
+        categories=dict(cohort.encoding.levels).get(name, ()),
+        direction=variable.direction.get(cohort.settings.outcome, 0) if own else 0,
+        seen=_seen(cohort.frame[name]) if is_number and own else None,
+    )
 
 
-def _interval(n_folds: int, days: int) -> dict[str, Any]:
+def _seen(column: pd.Series[float]) -> tuple[float, float] | None:
+    """Return the range of nearly all patients, or None where nothing was measured."""
+    values = column.dropna().to_numpy(dtype=float)
+    if not len(values):
+        return None
+    outer = outer_share(len(values))
+    least, most = np.quantile(values, [outer, 1 - outer]).tolist()
+    return least, most
+
+
+def _interval(n_folds: int, days: int) -> IntervalFacts:
     """Return how the interval is made and what it promises, without any allowance for bias."""
-    return {
-        "level": LEVEL,
+    return IntervalFacts(
+        level=LEVEL,
         # Two-sided quantile with k - 1 degrees of freedom, those of the variance among k fold
         # models.
-        "t": float(student_t.ppf((1 + LEVEL) / 2, max(n_folds - 1, 1))),
-        "kind": "variance among fits on random halves of the patients, on the logit scale, widened "
+        t=float(student_t.ppf((1 + LEVEL) / 2, max(n_folds - 1, 1))),
+        kind="variance among fits on random halves of the patients, on the logit scale, widened "
         "for the bias of shrinkage"
         if n_folds
         else "none",
-        "guarantee": GUARANTEE,
-        "squared_bias": [0.0] * days,
-        "center": [0.0] * days,
-        "spread": [1.0] * days,
-    }
+        guarantee=GUARANTEE,
+        squared_bias=(0.0,) * days,
+        center=(0.0,) * days,
+        spread=(1.0,) * days,
+        available=n_folds > 0,
+    )
 
 
 def _with_bias(
     draft: RiskModel, cohort: TrainingCohort, choices: Choices, main: Part
-) -> dict[str, Any]:
+) -> IntervalFacts:
     """Return the interval with an allowance for bias, that of the trees and that of the penalty."""
-    interval: dict[str, Any] = draft.contract["interval"]
-    patients, days = _sample(cohort, JUDGED_PATIENTS), np.asarray(draft.contract["grid_days"])
+    interval = draft.contract.interval
+    patients, days = _sample(cohort, JUDGED_PATIENTS), np.asarray(draft.contract.grid_days)
     told = draft.predict(patients, days)
     answered = np.array([status == "ok" for status in told.status])
     log_odds = logit(told.risk[answered])
@@ -224,23 +248,24 @@ def _with_bias(
     # where v stands for the squared bias of the trees, which no formula gives: a fit tuned to the
     # lowest error gives up about as much to bias as to variance. `curves.IntervalWidth` spreads it
     # over patients by `center` and `spread`, the mean and variance of eta at that day.
-    variance = (reach / (2 * interval["t"])) ** 2
+    variance = (reach / (2 * interval.t)) ** 2
     raw = raw_matrix(patients[answered], cohort.encoding)
     of_penalty = squared_bias(cohort, choices, main, raw, days)
-    return interval | {
-        "squared_bias": (variance + PENALTY_BIAS_TIMES * of_penalty).mean(0).tolist(),
-        "center": log_odds.mean(0).tolist(),
-        "spread": log_odds.var(0).tolist(),
-    }
+    return replace(
+        interval,
+        squared_bias=tuple((variance + PENALTY_BIAS_TIMES * of_penalty).mean(0).tolist()),
+        center=tuple(log_odds.mean(0).tolist()),
+        spread=tuple(log_odds.var(0).tolist()),
+    )
 
 
-def _example(cohort: TrainingCohort) -> dict[str, Any]:
+def _example(cohort: TrainingCohort) -> dict[str, float | str | None]:
     """Return a made-up patient: medians to two digits, of learned levels that of most patients."""
-    example: dict[str, Any] = {}
-    learned = dict(cohort.encoding["levels"])
+    example: dict[str, float | str | None] = {}
+    learned = dict(cohort.encoding.levels)
     for name in cohort.frame.columns:
         column = cohort.frame[name]
-        if name in cohort.encoding["numbers"]:
+        if name in cohort.encoding.numbers:
             values = column.dropna()
             example[str(name)] = float(f"{np.median(values):.2g}") if len(values) else None
         else:
@@ -267,7 +292,7 @@ def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64
     return size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size))
 
 
-def _moved_by_running_maximum(answered: Prediction) -> dict[str, float]:
+def _moved_by_running_maximum(answered: Prediction) -> MovedRisks:
     """Return the share of patients whose risk it raises by `MOVED_POINTS`, and by how much at most.
 
     At the default horizons, in points of risk.
@@ -276,20 +301,18 @@ def _moved_by_running_maximum(answered: Prediction) -> dict[str, float]:
     log_odds = logit(answered.risk)
     # In points of risk, 100 (expit(eta*) - expit(eta)), with eta = eta* - adjustment.
     points = 100 * (answered.risk - expit(log_odds - adjustment))
-    return {
-        "share": float(np.nanmean((points >= MOVED_POINTS).any(axis=1))),
-        "largest_points": float(np.nanmax(points)),
-    }
+    return MovedRisks(
+        share=float(np.nanmean((points >= MOVED_POINTS).any(axis=1))),
+        largest_points=float(np.nanmax(points)),
+    )
 
 
-def _guard(draft: RiskModel, cohort: TrainingCohort, measured: NDArray[np.bool_]) -> dict[str, Any]:
+def _guard(draft: RiskModel, cohort: TrainingCohort, measured: NDArray[np.bool_]) -> Guard:
     """Return what decides whom the model must not answer, and what it says beside an answer."""
     share = _information(draft, cohort)
-    return {
-        "information": dict(zip(draft.variables, share.tolist(), strict=True)),
-        "min_information": min(
-            MIN_INFORMATION, float(np.quantile(measured @ share, POOREST_SHARE))
-        ),
-        "special": [case.as_json() for case in SPECIAL_CASES],
-        "novelty": fit_novelty(cohort.raw, cohort.encoding["numbers"]),
-    }
+    return Guard(
+        information=dict(zip(draft.variables, share.tolist(), strict=True)),
+        min_information=min(MIN_INFORMATION, float(np.quantile(measured @ share, POOREST_SHARE))),
+        special=SPECIAL_CASES,
+        novelty=fit_novelty(cohort.raw, cohort.encoding.numbers),
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +10,7 @@ from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import DataError
 from models.folds import patient_codes
 from models.inference.matrices import no_text, texts_of
+from models.inference.parameters import Encoding, Scaling
 
 __all__ = ["fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
 
@@ -25,7 +24,7 @@ FEW_VALUES = 8
 """A variable with fewer distinct values gets a straight line instead of a spline."""
 
 
-def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[str, Any]:
+def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> Encoding:
     """Return which columns are numbers and which levels each category has.
 
     A level of fewer than `SMALLEST_CELL` patients would be learned from them alone and tell of
@@ -40,9 +39,7 @@ def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[s
 
     Returns
     -------
-    dict
-        `numbers` (list of str) and `levels` (feature and its sorted levels), as `matrices` reads
-        them.
+    Encoding
 
     Raises
     ------
@@ -57,8 +54,9 @@ def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> dict[s
             continue
         _refuse_other_than_text(frame[name], str(name))
         patients = patients_by_level(frame, name, patient)
-        levels.append([str(name), sorted(patients.index[patients >= SMALLEST_CELL])])
-    return {"numbers": numbers, "levels": levels}
+        enough = sorted(patients.index[patients >= SMALLEST_CELL])
+        levels.append((str(name), tuple(enough)))
+    return Encoding(tuple(numbers), tuple(levels))
 
 
 def patients_by_level(frame: pd.DataFrame, name: str, patient: NDArray[np.int64]) -> pd.Series[int]:
@@ -77,7 +75,7 @@ def _refuse_other_than_text(column: pd.Series, name: str) -> None:
         )
 
 
-def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> dict[str, list[Any]]:
+def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> Scaling:
     """Return how to standardise each number: log or not, limits, centre, scale and spline knots.
 
     Values are clipped to the quantiles of `outer_share`, so that one extreme entry cannot carry a
@@ -92,17 +90,9 @@ def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> dict[str, list[Any]
 
     Returns
     -------
-    dict of lists
-        `log, low, high, center, scale` of length n_numbers and `knots` of shape (n_numbers, 4).
+    Scaling
     """
-    out: dict[str, list[Any]] = {
-        "log": [],
-        "low": [],
-        "high": [],
-        "center": [],
-        "scale": [],
-        "knots": [],
-    }
+    columns = []
     for j in range(n_numbers):
         x = raw[~np.isnan(raw[:, j]), j]
         distinct = len(np.unique(x))
@@ -117,9 +107,8 @@ def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> dict[str, list[Any]
         if distinct >= FEW_VALUES:
             at = np.quantile((x - center) / scale, KNOT_SHARES)
             knots = at if len(np.unique(at)) == len(at) else knots
-        for key, value in zip(out, (log, low, high, center, scale, knots.tolist()), strict=True):
-            out[key].append(value if isinstance(value, bool | list) else float(value))
-    return out
+        columns.append((log, low, high, center, scale, knots))
+    return Scaling(*map(np.asarray, zip(*columns, strict=True) if columns else [[]] * 6))
 
 
 def outer_share(patients: int) -> float:

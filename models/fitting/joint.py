@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,10 @@ from scipy.stats import norm
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.variables import BELOW
 from models.fitting.encoding import outer_share
+from models.inference.contract import JointColumn, JointDistribution
 from models.inference.matrices import level_columns, raw_matrix
 from models.inference.next_best import normal_scores
+from models.inference.parameters import Encoding
 
 __all__ = ["fit_joint"]
 
@@ -28,7 +29,7 @@ LEAST_EIGENVALUE = 0.05
 Floats = NDArray[np.float64]
 
 
-def fit_joint(frame: pd.DataFrame, encoding: dict[str, Any]) -> dict[str, Any]:
+def fit_joint(frame: pd.DataFrame, encoding: Encoding) -> JointDistribution:
     """Return a Gaussian copula of the columns that a model reads.
 
     Each column becomes normal scores through its own quantiles. Correlations of the scores are of
@@ -41,42 +42,37 @@ def fit_joint(frame: pd.DataFrame, encoding: dict[str, Any]) -> dict[str, Any]:
     ----------
     frame : DataFrame, shape (n_patients, n_features)
         Training patients.
-    encoding : dict
-        From `encoding.fit_encoding`.
+    encoding : Encoding
 
     Returns
     -------
-    dict
-        As `next_best.expected_narrowing` reads it: `columns`, each with its `feature`, the `level`
-        of a category, `scores` and `values` of its quantiles, `mean` and `spread` of its scores and
-        the score up to which a draw is `below` its limit; and `correlation`, row by row below the
-        diagonal.
+    JointDistribution
+        As `next_best.expected_narrowing` reads it.
 
     References
     ----------
     .. [1] Schäfer & Strimmer. Stat Appl Genet Mol Biol 4 (2005) 32. doi:10.2202/1544-6115.1175
     """
     raw = raw_matrix(frame, encoding)
-    named = [*((name, None) for name in encoding["numbers"]), *level_columns(encoding)]
-    columns: list[dict[str, Any]] = []
+    named = [*((name, None) for name in encoding.numbers), *level_columns(encoding)]
+    columns: list[JointColumn] = []
     kept: list[Floats] = []
     for place, (name, level) in enumerate(named):
         values = raw[:, place]
         if name.endswith(f"__{BELOW}") or not _told_by_enough(values, binary=level is not None):
             continue
-        column: dict[str, Any] = {"feature": name, "level": level}
-        column |= _quantiles(values[~np.isnan(values)])
-        if len(set(column["values"])) < 2:
+        quantiles, of_quantiles = _quantiles(values[~np.isnan(values)])
+        if len(set(quantiles)) < 2:
             continue
         # Gaussian copula: z = Phi^-1(F(x)), F the column's own distribution function, known at its
         # quantiles. Ties and rounding leave z short of mean 0 and variance 1, so it is standardised
         # again: the correlation below is that of (z - mean) / spread.
-        scores = normal_scores(values, column)
-        column["mean"], column["spread"] = float(np.nanmean(scores)), float(np.nanstd(scores))
-        column["below"] = _below(frame, name)
-        columns.append(column)
-        kept.append((scores - column["mean"]) / column["spread"])
-    return {"columns": columns, "correlation": _lower_triangle(kept)}
+        scores = normal_scores(values, quantiles, of_quantiles)
+        mean, spread = float(np.nanmean(scores)), float(np.nanstd(scores))
+        below = _below(frame, name)
+        columns.append(JointColumn(name, level, of_quantiles, quantiles, mean, spread, below))
+        kept.append((scores - mean) / spread)
+    return JointDistribution(tuple(columns), _lower_triangle(kept))
 
 
 def _told_by_enough(values: Floats, *, binary: bool) -> bool:
@@ -87,7 +83,7 @@ def _told_by_enough(values: Floats, *, binary: bool) -> bool:
     return not binary or SMALLEST_CELL <= measured.sum() <= len(measured) - SMALLEST_CELL
 
 
-def _quantiles(measured: Floats) -> dict[str, list[float]]:
+def _quantiles(measured: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return quantiles of a column and their normal scores, as many as patients allow."""
     outer = outer_share(len(measured))
     most = int((1 - 2 * outer) * len(measured) / SMALLEST_CELL) + 1
@@ -97,10 +93,8 @@ def _quantiles(measured: Floats) -> dict[str, list[float]]:
         shares = np.linspace(outer, 1 - outer, max(min(most, MOST_QUANTILES), 2))
     # An actual value and not one between two: a flag is 0 or 1, a stage a whole number.
     values = np.quantile(measured, shares, method="inverted_cdf")
-    return {
-        "scores": norm.ppf(shares).round(4).tolist(),
-        "values": [float(f"{value:.{DIGITS}g}") for value in values],
-    }
+    rounded = tuple(float(f"{value:.{DIGITS}g}") for value in values)
+    return rounded, tuple(norm.ppf(shares).round(4).tolist())
 
 
 def _below(frame: pd.DataFrame, name: str) -> float | None:
@@ -115,10 +109,10 @@ def _below(frame: pd.DataFrame, name: str) -> float | None:
     return float(norm.ppf(below.mean()))
 
 
-def _lower_triangle(scores: Sequence[Floats]) -> list[list[float]]:
+def _lower_triangle(scores: Sequence[Floats]) -> tuple[tuple[float, ...], ...]:
     """Return the shrunken correlation of standardised scores, below the diagonal."""
     if len(scores) < 2:
-        return [[] for _ in scores]
+        return ((),) * len(scores)
     correlation, pairs = _pairwise(np.column_stack(scores))
     off = ~np.eye(len(scores), dtype=bool)
     enough = off & (pairs >= MIN_MEASURED)
@@ -136,7 +130,7 @@ def _lower_triangle(scores: Sequence[Floats]) -> list[list[float]]:
     lifted = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
     spread = np.sqrt(np.diag(lifted))
     lifted = (lifted / np.outer(spread, spread)).round(4)
-    return [lifted[row, :row].tolist() for row in range(len(lifted))]
+    return tuple(tuple(lifted[row, :row].tolist()) for row in range(len(lifted)))
 
 
 def _pairwise(scores: Floats) -> tuple[Floats, Floats]:

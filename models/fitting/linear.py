@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +11,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from models.inference.matrices import horizon_basis, linear_matrix, spline_basis
+from models.inference.parameters import Calibration, HorizonBasis, PartParameters, Scaling
 from models.targets import Pairs
 
 __all__ = ["LinearPart", "expected_squared_bias", "fit_horizon_basis", "fit_linear_path"]
@@ -28,9 +27,9 @@ shrunk, and as any of the three its change with the horizon: what is rarer needs
 
 @dataclass(frozen=True, slots=True)
 class LinearPart:
-    """Coefficients of one fit; `spec` is what `inference` reads."""
+    """One fit, as a part without trees and without recalibration."""
 
-    spec: dict[str, Any]
+    parameters: PartParameters
 
     def log_odds(
         self, raw: NDArray[np.float64], horizon_days: NDArray[np.float64]
@@ -47,21 +46,20 @@ class LinearPart:
         -------
         ndarray of float, shape (n_patients, n_horizons)
         """
-        spec = self.spec
-        scaling = {key: np.asarray(value) for key, value in spec["scaling"].items()}
-        columns = linear_matrix(raw, scaling, len(scaling["log"]))
-        basis, lz = horizon_basis(np.log(horizon_days).ravel(), spec["horizon"])
+        own = self.parameters
+        columns = linear_matrix(raw, own.scaling)
+        basis, lz = horizon_basis(np.log(horizon_days).ravel(), own.horizon)
         shape = horizon_days.shape
-        level = columns @ np.asarray(spec["coef"])
-        slope = columns @ np.asarray(spec["coef_log_h"])
-        of_horizon = (basis @ np.asarray(spec["coef_h"])).reshape(shape)
+        level = columns @ own.coef
+        slope = columns @ own.coef_log_h
+        of_horizon = (basis @ own.coef_h).reshape(shape)
         log_odds: NDArray[np.float64] = (
-            spec["intercept"] + of_horizon + level[:, None] + slope[:, None] * lz.reshape(shape)
+            own.intercept + of_horizon + level[:, None] + slope[:, None] * lz.reshape(shape)
         )
         return log_odds
 
 
-def fit_horizon_basis(pairs: Pairs) -> dict[str, Any]:
+def fit_horizon_basis(pairs: Pairs) -> HorizonBasis:
     """Return the spline of log horizon; a single horizon gives constants.
 
     Parameters
@@ -70,9 +68,7 @@ def fit_horizon_basis(pairs: Pairs) -> dict[str, Any]:
 
     Returns
     -------
-    dict of lists
-        `knots` (4), and `mean` and `scale` of its three terms, as `matrices.horizon_basis` reads
-        them.
+    HorizonBasis
     """
     log_h = np.log(pairs.horizon_days[pairs.weight > 0])
     knots = np.quantile(log_h, (0.05, 0.35, 0.65, 0.95))
@@ -80,18 +76,14 @@ def fit_horizon_basis(pairs: Pairs) -> dict[str, Any]:
         knots = np.full(4, log_h.mean())
     basis = np.column_stack([log_h, spline_basis(log_h, np.broadcast_to(knots, (len(log_h), 4)))])
     scale = basis.std(0)
-    return {
-        "knots": knots.tolist(),
-        "mean": basis.mean(0).tolist(),
-        "scale": np.where(scale > 1e-9, scale, 1.0).tolist(),
-    }
+    return HorizonBasis(knots, basis.mean(0), np.where(scale > 1e-9, scale, 1.0))
 
 
 def fit_linear_path(
     raw: NDArray[np.float64],
     pairs: Pairs,
     *,
-    scaling: dict[str, list[Any]],
+    scaling: Scaling,
     penalties: tuple[float, ...],
 ) -> list[LinearPart]:
     r"""Fit the linear part at each penalty, strongest first, each from where the last one ended.
@@ -108,7 +100,7 @@ def fit_linear_path(
         From `matrices.raw_matrix`.
     pairs : Pairs
         Of the same patients.
-    scaling : dict
+    scaling : Scaling
         From `encoding.fit_scaling` on the same patients.
     penalties : tuple of float
         Positive; the loss they are added to is a mean over pairs, by weight.
@@ -124,23 +116,21 @@ def fit_linear_path(
     cubic spline; x holds standardised values, their spline terms, category levels and missing
     flags.
     """
-    arrays = {key: np.asarray(value) for key, value in scaling.items()}
-    n_numbers = len(arrays["log"])
-    columns = linear_matrix(raw, arrays, n_numbers)
+    columns = linear_matrix(raw, scaling)
     used = np.flatnonzero(columns.std(0) > 1e-9)
     horizon = fit_horizon_basis(pairs)
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, horizon, _shares(raw, n_numbers)[used])
+        design = _Design(columns[:, used], pairs, horizon, _shares(raw, scaling)[used])
         theta = design.start()
         parts = []
         for penalty in sorted(penalties, reverse=True):
             theta = design.minimise(theta, penalty)
-            parts.append(LinearPart(_spec(theta, used, columns, horizon, scaling)))
+            parts.append(LinearPart(_parameters(theta, used, columns, horizon, scaling)))
     return parts
 
 
 def expected_squared_bias(
-    spec: Mapping[str, Any],
+    parameters: PartParameters,
     raw: NDArray[np.float64],
     pairs: Pairs,
     *,
@@ -152,8 +142,8 @@ def expected_squared_bias(
 
     Parameters
     ----------
-    spec : mapping
-        Of the linear part, fitted with this penalty on these patients.
+    parameters : PartParameters
+        Of the part whose linear half was fitted with this penalty on these patients.
     raw : ndarray of float, shape (n_patients, n_columns)
         From `matrices.raw_matrix`.
     pairs : Pairs
@@ -182,14 +172,12 @@ def expected_squared_bias(
     .. [1] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
        doi:10.1080/01621459.1988.10478711
     """
-    scaling = {key: np.asarray(value) for key, value in spec["scaling"].items()}
-    n_numbers = len(scaling["log"])
-    columns = linear_matrix(raw, scaling, n_numbers)
+    own, horizon = parameters, parameters.horizon
+    columns = linear_matrix(raw, own.scaling)
     used = np.flatnonzero(columns.std(0) > 1e-9)
-    coef, coef_log_h = (np.asarray(spec[name])[used] for name in ("coef", "coef_log_h"))
-    theta = np.concatenate([[spec["intercept"]], spec["coef_h"], coef, coef_log_h])
+    theta = np.concatenate([[own.intercept], own.coef_h, own.coef[used], own.coef_log_h[used]])
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, spec["horizon"], _shares(raw, n_numbers)[used])
+        design = _Design(columns[:, used], pairs, horizon, _shares(raw, own.scaling)[used])
         ridge = design.ridge(penalty)
         # `ridge` R and the Hessian H are those of a mean loss, whose weights sum to 1. In units of
         # patients both are n times as large, n = len(raw), so that the posterior covariance is V /
@@ -199,10 +187,10 @@ def expected_squared_bias(
         # theta, and theta has prior covariance R^-1 / n. The second term is what this function
         # returns.
         factor = cho_factor(design.hessian(theta) + np.diag(ridge))
-        asked = linear_matrix(at, scaling, n_numbers)[:, used]
+        asked = linear_matrix(at, own.scaling)[:, used]
         out = np.empty((len(at), len(days)))
         for k, day in enumerate(days):
-            basis, lz = horizon_basis(np.log([day]), spec["horizon"])
+            basis, lz = horizon_basis(np.log([day]), horizon)
             # g = d eta / d theta = (1, b(h), x, z x), in the order of `_Design`.
             fixed = np.broadcast_to(np.append(1.0, basis), (len(asked), 4))
             gradient = np.hstack([fixed, asked, asked * lz])
@@ -213,9 +201,9 @@ def expected_squared_bias(
     return out
 
 
-def _shares(raw: NDArray[np.float64], n_numbers: int) -> NDArray[np.float64]:
+def _shares(raw: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
     """Return how many times the penalty each column of `linear_matrix` bears."""
-    n_columns = raw.shape[1]
+    n_columns, n_numbers = raw.shape[1], len(scaling.log)
     return np.concatenate(
         [
             # The blocks of `linear_matrix`: values, their two spline terms, levels, missing flags.
@@ -227,25 +215,27 @@ def _shares(raw: NDArray[np.float64], n_numbers: int) -> NDArray[np.float64]:
     )
 
 
-def _spec(
+def _parameters(
     theta: NDArray[np.float64],
     used: NDArray[np.int64],
     columns: NDArray[np.float64],
-    horizon: dict[str, Any],
-    scaling: dict[str, list[Any]],
-) -> dict[str, Any]:
-    """Return the fitted part as plain lists; unused columns get coefficient 0."""
+    horizon: HorizonBasis,
+    scaling: Scaling,
+) -> PartParameters:
+    """Return the fitted part; unused columns get coefficient 0."""
     coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
     coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
-    return {
-        "scaling": scaling,
-        "horizon": horizon,
-        "intercept": float(theta[0]),
-        "coef_h": theta[1:4].tolist(),
-        "coef": coef.tolist(),
-        "coef_log_h": coef_log_h.tolist(),
-        "column_mean": columns.mean(0).tolist(),
-    }
+    return PartParameters(
+        scaling=scaling,
+        horizon=horizon,
+        intercept=float(theta[0]),
+        coef_h=theta[1:4].copy(),
+        coef=coef,
+        coef_log_h=coef_log_h,
+        column_mean=columns.mean(0),
+        linear_weight=1.0,
+        calibration=Calibration((0.0,), (0.0,), 1.0),
+    )
 
 
 class _Design:
@@ -264,7 +254,7 @@ class _Design:
         self,
         columns: NDArray[np.float64],
         pairs: Pairs,
-        horizon: dict[str, Any],
+        horizon: HorizonBasis,
         shares: NDArray[np.float64],
     ) -> None:
         self.columns = columns

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
 from models.fitting.encoding import outer_share
+from models.inference.contract import Novelty
 from models.inference.guard import novelty_score
 
 __all__ = ["fit_novelty"]
@@ -19,7 +21,7 @@ SHRINKAGE = 0.1
 REFUSE_SHARE, WARN_SHARE = 0.999, 0.99
 
 
-def fit_novelty(raw: NDArray[np.float64], numbers: list[str]) -> dict[str, Any]:
+def fit_novelty(raw: NDArray[np.float64], numbers: Sequence[str]) -> Novelty:
     """Return quantiles, their normal scores, a correlation and the two thresholds.
 
     Continuous variables become normal scores through their own quantiles (a Gaussian copula); the
@@ -30,13 +32,13 @@ def fit_novelty(raw: NDArray[np.float64], numbers: list[str]) -> dict[str, Any]:
     Parameters
     ----------
     raw : ndarray of float, shape (n_patients, n_columns)
-    numbers : list of str
+    numbers : sequence of str
         Names of the leading columns of `raw` that are numbers.
 
     Returns
     -------
-    dict
-        As `guarding.novelty_score` reads it.
+    Novelty
+        As `guard.novelty_score` reads it.
     """
     columns = [
         j
@@ -47,21 +49,25 @@ def fit_novelty(raw: NDArray[np.float64], numbers: list[str]) -> dict[str, Any]:
     ]
     values = raw[:, columns]
     shares = _shares(values)
-    novelty: dict[str, Any] = {
-        "columns": columns,
-        "normal_scores": norm.ppf(shares).tolist(),
-        "quantiles": [
-            np.maximum.accumulate(np.nanquantile(values[:, j], shares)).tolist()
-            for j in range(len(columns))
-        ],
-        "correlation": np.eye(len(columns)).tolist(),
-    }
-    if columns:
-        novelty["correlation"] = _correlation(values, novelty).tolist()
-        score = novelty_score(values, novelty)
-        novelty["refuse_above"] = float(np.quantile(score, REFUSE_SHARE))
-        novelty["warn_above"] = float(np.quantile(score, WARN_SHARE))
-    return novelty
+    normal = norm.ppf(shares)
+    quantiles = [
+        np.maximum.accumulate(np.nanquantile(values[:, j], shares)) for j in range(len(columns))
+    ]
+    novelty = Novelty(
+        columns=tuple(columns),
+        normal_scores=tuple(normal.tolist()),
+        quantiles=tuple(tuple(q.tolist()) for q in quantiles),
+    )
+    if not columns:
+        return novelty
+    correlation = _correlation(values, quantiles, normal).tolist()
+    novelty = replace(novelty, correlation=tuple(map(tuple, correlation)))
+    score = novelty_score(values, novelty)
+    return replace(
+        novelty,
+        refuse_above=float(np.quantile(score, REFUSE_SHARE)),
+        warn_above=float(np.quantile(score, WARN_SHARE)),
+    )
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,12 +81,13 @@ def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return kept
 
 
-def _correlation(values: NDArray[np.float64], novelty: dict[str, Any]) -> NDArray[np.float64]:
+def _correlation(
+    values: NDArray[np.float64],
+    quantiles: Sequence[NDArray[np.float64]],
+    normal: NDArray[np.float64],
+) -> NDArray[np.float64]:
     """Return the shrunken correlation of normal scores, missing values at their mean."""
-    normal = np.asarray(novelty["normal_scores"])
-    scores = np.column_stack(
-        [np.interp(values[:, j], q, normal) for j, q in enumerate(novelty["quantiles"])]
-    )
+    scores = np.column_stack([np.interp(values[:, j], q, normal) for j, q in enumerate(quantiles)])
     present = np.isfinite(values)
     scores = np.where(present, scores, 0.0)
     pairs = np.maximum(present.T.astype(float) @ present, 1.0)

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import Caveat
+from models.inference.contract import SpecialCase
 
-__all__ = ["SPECIAL_CASES", "SpecialCase"]
-
-
-@dataclass(frozen=True, slots=True)
-class SpecialCase:
-    """A warning given when any of the conditions (column, lowest, highest) holds.
-
-    With variables named, it is given only where the model reads one of them and names those.
-    """
-
-    code: str
-    message: str
-    when: tuple[tuple[str, float, float], ...]
-    variables: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the case as the bundle holds it."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "when": [list(condition) for condition in self.when],
-            "variables": list(self.variables),
-        }
+__all__ = ["SPECIAL_CASES"]
 
 
 def _concerned(code: Caveat) -> tuple[str, ...]:

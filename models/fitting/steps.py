@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,12 +23,13 @@ from models.fitting.linear import expected_squared_bias, fit_linear_path
 from models.fitting.training_cohort import TrainingCohort
 from models.fitting.tuning import (
     SMALL_COHORT,
-    Calibration,
     best_look,
     choose_linear_weight,
     log_loss,
     recalibration,
 )
+from models.inference.contract import LogLosses
+from models.inference.parameters import Calibration, PartParameters
 from models.targets import MAX_PAIRS, Pairs
 
 __all__ = ["Choices", "Part", "choose", "fit_interval_parts", "fit_part", "squared_bias"]
@@ -55,14 +56,14 @@ class Choices:
     trees: int
     linear_weight: float
     calibration: Calibration
-    losses: dict[str, float]
+    losses: LogLosses
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One fitted model on its own, as `inference` reads it."""
 
-    spec: dict[str, Any]
+    parameters: PartParameters
     booster: xgb.Booster
 
 
@@ -108,12 +109,12 @@ def choose(cohort: TrainingCohort) -> Choices:
     # b eta. Each is chosen given those before it, all on out-of-fold predictions.
     mixed = weight * paths[best] + (1 - weight) * boosted
     calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
-    losses = {
-        "linear": log_loss(paths[best], pairs),
-        "boosted": log_loss(boosted, pairs),
-        "mixture": log_loss(mixed, pairs),
-        "recalibrated": log_loss(calibration.log_odds(mixed, pairs.horizon_days), pairs),
-    }
+    losses = LogLosses(
+        linear=log_loss(paths[best], pairs),
+        boosted=log_loss(boosted, pairs),
+        mixture=log_loss(mixed, pairs),
+        recalibrated=log_loss(calibration.log_odds(mixed, np.log(pairs.horizon_days)), pairs),
+    )
     return Choices(PENALTY_PATIENTS[best], trees, weight, calibration, losses)
 
 
@@ -141,12 +142,10 @@ def fit_part(cohort: TrainingCohort, choices: Choices, rows: Rows) -> Part:
         penalties=(choices.penalty / len(rows),),
     )[0]
     booster = fit_booster(raw, pairs, settings=cohort.boosting, trees=choices.trees)
-    spec = {
-        **linear.spec,
-        "linear_weight": choices.linear_weight,
-        "calibration": asdict(choices.calibration),
-    }
-    return Part(spec, booster)
+    parameters = replace(
+        linear.parameters, linear_weight=choices.linear_weight, calibration=choices.calibration
+    )
+    return Part(parameters, booster)
 
 
 def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
@@ -210,7 +209,12 @@ def squared_bias(
     everybody = np.arange(len(cohort.target))
     pairs = _pairs_learned_from(cohort, everybody)
     expected = expected_squared_bias(
-        main.spec, cohort.raw, pairs, penalty=choices.penalty / len(everybody), at=raw, days=days
+        main.parameters,
+        cohort.raw,
+        pairs,
+        penalty=choices.penalty / len(everybody),
+        at=raw,
+        days=days,
     )
     # Recalibration a(h) + b eta multiplies a bias of eta by b, and its square by b^2.
     return choices.calibration.slope**2 * expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from models.fitting.encoding import fit_encoding, outer_share
 from models.fitting.tuning import SMALL_COHORT
 from models.folds import patient_codes, patient_folds
 from models.inference.matrices import level_columns, raw_matrix
+from models.inference.parameters import Encoding
 from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
 
 __all__ = ["Censoring", "FitSettings", "Progress", "TrainingCohort"]
@@ -83,7 +84,7 @@ class TrainingCohort:
     target: NDArray[np.void]
     groups: Rows
     sites: NDArray[np.object_] | None
-    encoding: dict[str, Any]
+    encoding: Encoding
     raw: Floats
     upto_days: float
     boosting: BoostingSettings
@@ -137,7 +138,7 @@ class TrainingCohort:
     @property
     def n_numbers(self) -> int:
         """How many leading columns of `raw` are numbers."""
-        return len(self.encoding["numbers"])
+        return len(self.encoding.numbers)
 
     @property
     def horizons_per_patient(self) -> int:
@@ -224,7 +225,7 @@ def _check_events(target: NDArray[np.void], groups: Rows, settings: FitSettings)
         )
 
 
-def _boosting_settings(encoding: Mapping[str, Any], settings: FitSettings) -> BoostingSettings:
+def _boosting_settings(encoding: Encoding, settings: FitSettings) -> BoostingSettings:
     """Return what every boosted fit shares."""
     return BoostingSettings(
         learning_rate=settings.learning_rate,
@@ -239,12 +240,12 @@ def _boosting_settings(encoding: Mapping[str, Any], settings: FitSettings) -> Bo
     )
 
 
-def _directions(encoding: Mapping[str, Any], settings: FitSettings) -> tuple[int, ...]:
+def _directions(encoding: Encoding, settings: FitSettings) -> tuple[int, ...]:
     """Return the constraint of each raw column: only where the direction of risk is settled."""
     known = settings.variables
     numbers = [
         known[name].direction.get(settings.outcome, 0) if name in known else 0
-        for name in encoding["numbers"]
+        for name in encoding.numbers
     ]
     return (*numbers, *[0] * len(level_columns(encoding)))
 

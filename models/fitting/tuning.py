@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from models.inference.parameters import Calibration
 from models.targets import Pairs
 
 __all__ = [
     "SMALL_COHORT",
-    "Calibration",
     "best_look",
     "choose_linear_weight",
     "log_loss",
@@ -147,34 +146,6 @@ def _loss_by_row(log_odds: NDArray[np.float64], pairs: Pairs) -> NDArray[np.floa
     share = len(loss) / pairs.weight.sum()
     by_row: NDArray[np.float64] = share * (pairs.weight * loss).sum(1)
     return by_row
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Affine in the log-odds: `shift at the horizon + slope * log-odds`.
-
-    The shift is a line in log horizon between knots, and flat beyond the outer ones.
-
-    Parameters
-    ----------
-    log_h : tuple of float
-        Logarithms of the knots, ascending.
-    shift : tuple of float
-        Log-odds at each knot.
-    slope : float
-        Positive.
-    """
-
-    log_h: tuple[float, ...]
-    shift: tuple[float, ...]
-    slope: float
-
-    def log_odds(
-        self, mixed: NDArray[np.float64], horizon_days: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return recalibrated log-odds."""
-        shift: NDArray[np.float64] = np.interp(np.log(horizon_days), self.log_h, self.shift)
-        return shift + self.slope * mixed
 
 
 def recalibration(

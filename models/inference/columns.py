@@ -3,36 +3,33 @@
 Part of every bundle's `model.py`: it imports only the standard library.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from models.inference.contract import Contract
 
 __all__ = ["columns_read", "guard_columns"]
 
 
-def guard_columns(contract: Mapping[str, Any]) -> tuple[str, ...]:
+def guard_columns(contract: Contract) -> tuple[str, ...]:
     """Return the columns that decide whom a model does not answer, and what it warns of.
 
     Parameters
     ----------
-    contract : mapping
-        The bundle's contract.
+    contract : Contract
 
     Returns
     -------
     tuple of str
         All of them numbers, none of them required.
     """
-    special = [column for rule in contract["guard"]["special"] for column, *_ in rule["when"]]
+    special = [column for rule in contract.guard.special for column, *_ in rule.when]
     return tuple(dict.fromkeys(("age", "pregnant", *special)))
 
 
-def columns_read(contract: Mapping[str, Any]) -> dict[str, str]:
+def columns_read(contract: Contract) -> dict[str, str]:
     """Return what a model reads of a frame: column -> "numbers", "text" or "identifiers".
 
     Parameters
     ----------
-    contract : mapping
-        The bundle's contract.
+    contract : Contract
 
     Returns
     -------
@@ -42,7 +39,7 @@ def columns_read(contract: Mapping[str, Any]) -> dict[str, str]:
     identifiers = dict.fromkeys(("patient_id", "stay_id", "time_zero"), "identifiers")
     guard = dict.fromkeys(guard_columns(contract), "numbers")
     features = {
-        feature["name"]: "text" if feature["kind"] == "category" else "numbers"
-        for feature in contract["features"]
+        feature.name: "text" if feature.kind == "category" else "numbers"
+        for feature in contract.features
     }
     return identifiers | guard | features

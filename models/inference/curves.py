@@ -3,12 +3,12 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from models.inference.contract import Contract
 from models.inference.ensemble import Ensemble
 from models.inference.matrices import expit
 from models.inference.prediction import Curve
@@ -62,11 +62,11 @@ class IntervalWidth(NamedTuple):
     spread: np.ndarray
 
     @classmethod
-    def of(cls, contract: Mapping[str, Any], days: np.ndarray) -> "IntervalWidth":
+    def of(cls, contract: Contract, days: np.ndarray) -> "IntervalWidth":
         """Return what a model's contract says of the days asked for."""
-        interval, grid = contract["interval"], np.log(contract["grid_days"])
-        names = ("squared_bias", "center", "spread")
-        return cls(interval["t"], *(np.interp(np.log(days), grid, interval[n]) for n in names))
+        interval, grid = contract.interval, np.log(contract.grid_days)
+        at_grid = (interval.squared_bias, interval.center, interval.spread)
+        return cls(interval.t, *(np.interp(np.log(days), grid, each) for each in at_grid))
 
     def half(self, log_odds: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Return half the interval of patients, shape (n, h), from their variance."""

@@ -3,18 +3,18 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-import json
-import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields
+from typing import TypeVar
 
 import numpy as np
-import xgboost as xgb
 
 from models.inference.matrices import horizon_basis, linear_matrix
-from models.inference.part import FittedPart, load_booster
+from models.inference.parameters import HorizonBasis, Scaling
+from models.inference.part import FittedPart
+from models.inference.trees import joint_booster
 
-__all__ = ["Ensemble", "joint_booster"]
+__all__ = ["Ensemble"]
 
 
 class Ensemble:
@@ -29,38 +29,30 @@ class Ensemble:
     """
 
     def __init__(self, parts: Sequence[FittedPart]) -> None:
-        self._parts = tuple(parts)
-        first = parts[0]
-        self._n_numbers = first.n_numbers
-        self._scaling = {
-            key: np.stack([part.scaling[key] for part in parts])[:, None] for key in first.scaling
-        }
-        self._horizon = {
-            key: np.array([part.horizon[key] for part in parts])[:, None]
-            for key in ("knots", "mean", "scale")
-        }
-        self._coef, self._coef_log_h, self._coef_h = (
-            np.stack([getattr(part, name) for part in parts])[..., None]
-            for name in ("coef", "coef_log_h", "coef_h")
-        )
+        own = [part.parameters for part in parts]
+        self._calibrations = tuple(one.calibration for one in own)
+        self._scaling = _stacked([one.scaling for one in own])
+        self._horizon = _stacked([one.horizon for one in own])
+        self._coef = np.stack([one.coef for one in own])[..., None]
+        self._coef_log_h = np.stack([one.coef_log_h for one in own])[..., None]
+        self._coef_h = np.stack([one.coef_h for one in own])[..., None]
         self._intercept, self._weight, self._slope = (
             np.array(values)[:, None, None]
             for values in (
-                [part.intercept for part in parts],
-                [part.weight for part in parts],
-                [part.calibration["slope"] for part in parts],
+                [one.intercept for one in own],
+                [one.linear_weight for one in own],
+                [one.calibration.slope for one in own],
             )
         )
         boosters = [part.booster for part in parts]
-        threads = first.encoding["threads"]
         boosted = bool((self._weight < 1).any())
         several = boosted and len(parts) > 1
-        self._booster = joint_booster(boosters, threads) if several else boosters[0]
+        self._booster = joint_booster(boosters, parts[0].threads) if several else boosters[0]
         self._boosted_counts = boosted
 
     def __len__(self) -> int:
         """Return the number of parts."""
-        return len(self._parts)
+        return len(self._calibrations)
 
     def monotone(
         self, raw: np.ndarray, all_days: np.ndarray, on_grid: np.ndarray, asked: np.ndarray
@@ -100,7 +92,7 @@ class Ensemble:
         mixed = self._weight * self._linear(raw, log_h)
         if self._boosted_counts:
             mixed = mixed + (1 - self._weight) * self._boosted(raw, log_h)
-        shift = np.stack([part.shift(log_h) for part in self._parts])[:, None]
+        shift = np.stack([one.shift_at(log_h) for one in self._calibrations])[:, None]
         return np.asarray(shift + self._slope * mixed)
 
     def _linear(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
@@ -110,7 +102,7 @@ class Ensemble:
         # patients and log h by its own constants, so that x_j = `columns` and z_j = `lz` carry the
         # part's index too.
         basis, lz = horizon_basis(log_h, self._horizon)
-        columns = linear_matrix(raw, self._scaling, self._n_numbers)
+        columns = linear_matrix(raw, self._scaling)
         at_horizon = np.swapaxes(basis @ self._coef_h, 1, 2)
         slope = (columns @ self._coef_log_h) * lz[:, None]
         return np.asarray(self._intercept + at_horizon + columns @ self._coef + slope)
@@ -129,56 +121,15 @@ class Ensemble:
         return np.moveaxis(by_part, -1, 0)
 
 
-def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
-    """Return one booster that gives the margins of several, side by side.
-
-    XGBoost keeps the trees of each class of a multi-class model apart by `tree_info`; here each
-    booster is a class. Margins are the very sums that the boosters give.
-
-    Parameters
-    ----------
-    boosters : sequence of Booster
-        `binary:logistic`, of the same columns.
-    threads : int
-
-    Returns
-    -------
-    Booster
-        Its margins are of shape (n, n_boosters).
-    """
-    # XGBoost computes margin_c = base_c + sum of the leaves of the trees with `tree_info` c. With
-    # class c set to booster c, and all trees in one iteration, margin_c is that booster's own
-    # margin, summed in its own order.
-    models = [json.loads(bytes(booster.save_raw("json"))) for booster in boosters]
-    trees: list[dict[str, Any]] = []
-    of_booster: list[int] = []
-    base: list[np.float32] = []
-    for number, model in enumerate(models):
-        for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
-            trees.append({**tree, "id": len(trees)})
-            of_booster.append(number)
-        base.append(_base_margin(model["learner"]["learner_model_param"]["base_score"]))
-    joint = models[0]
-    learner = joint["learner"]
-    forest = learner["gradient_booster"]["model"]
-    forest |= {"trees": trees, "tree_info": of_booster, "iteration_indptr": [0, len(trees)]}
-    forest["gbtree_model_param"]["num_trees"] = str(len(trees))
-    count = str(len(boosters))
-    learner["objective"] = {
-        "name": "multi:softprob",
-        "softmax_multiclass_param": {"num_class": count},
-    }
-    learner["learner_model_param"] |= {
-        "num_class": count,
-        "base_score": "[" + ",".join(f"{margin:.9g}" for margin in base) + "]",
-    }
-    return load_booster(json.dumps(joint).encode(), threads)
+Arrays = TypeVar("Arrays", Scaling, HorizonBasis)
 
 
-def _base_margin(base_score: str) -> np.float32:
-    """Return the logit of a booster's base score, in XGBoost's own precision."""
-    # logit(p) = -log(1 / p - 1): the order of operations in float32 is that of XGBoost's
-    # `ProbToMargin`, so that the base margin is the same to the last bit.
-    risk = np.float32(base_score.strip("[]"))
-    odds_against = np.float32(1) / risk - np.float32(1)
-    return np.float32(-math.log(float(odds_against)))
+def _stacked(parts: Sequence[Arrays]) -> Arrays:
+    """Return the arrays of several parts in one, on a first axis of n_parts and a second of 1."""
+    kind = type(parts[0])
+    return kind(
+        **{
+            field.name: np.stack([getattr(part, field.name) for part in parts])[:, None]
+            for field in fields(kind)
+        }
+    )

@@ -4,12 +4,13 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from models.inference.contract import Contract, Feature, Guard, Novelty, SpecialCase
 from models.inference.matrices import Table
+from models.inference.prediction import Remark
 
 __all__ = ["Verdicts", "guard", "novelty_score"]
 
@@ -21,8 +22,8 @@ class Verdicts:
     """Refusals and warnings, one list per patient; a message holds no value."""
 
     def __init__(self, patients: int) -> None:
-        self.refusals: list[list[dict[str, Any]]] = [[] for _ in range(patients)]
-        self.warnings: list[list[dict[str, Any]]] = [[] for _ in range(patients)]
+        self.refusals: list[list[Remark]] = [[] for _ in range(patients)]
+        self.warnings: list[list[Remark]] = [[] for _ in range(patients)]
 
     @property
     def status(self) -> list[str]:
@@ -32,20 +33,16 @@ class Verdicts:
     def refuse(self, rows: np.ndarray, code: str, message: str, *variables: str) -> None:
         """Refuse the given patients."""
         for i in np.flatnonzero(rows):
-            self.refusals[i].append(
-                {"code": code, "message": message, "variables": list(variables)}
-            )
+            self.refusals[i].append(Remark(code, message, variables))
 
     def warn(self, rows: np.ndarray, code: str, message: str, *variables: str) -> None:
         """Warn about the given patients."""
         for i in np.flatnonzero(rows):
-            self.warnings[i].append(
-                {"code": code, "message": message, "variables": list(variables)}
-            )
+            self.warnings[i].append(Remark(code, message, variables))
 
 
 def guard(
-    contract: Mapping[str, Any],
+    contract: Contract,
     table: Table,
     raw: np.ndarray,
     measured: np.ndarray,
@@ -55,8 +52,7 @@ def guard(
 
     Parameters
     ----------
-    contract : mapping
-        The bundle's contract.
+    contract : Contract
     table : Table
         Feature columns, and guard columns (`age`, `pregnant`, `rrt`, ...) where they are known.
     raw : ndarray of float, shape (n_patients, n_columns)
@@ -70,15 +66,15 @@ def guard(
     """
     verdicts = Verdicts(table.rows)
     _judge_person(verdicts, table, "age" in variables)
-    for feature in contract["features"]:
-        if feature["kind"] == "category":
+    for feature in contract.features:
+        if feature.kind == "category":
             _judge_category(verdicts, table, feature)
         else:
             _judge_number(verdicts, table, feature)
-    rules = contract["guard"]
+    rules = contract.guard
     _judge_information(verdicts, measured, variables, rules)
-    _judge_novelty(verdicts, raw, rules["novelty"])
-    for case in rules["special"]:
+    _judge_novelty(verdicts, raw, rules.novelty)
+    for case in rules.special:
         _judge_special(verdicts, table, case, variables)
     return verdicts
 
@@ -99,82 +95,82 @@ def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
     )
 
 
-def _judge_category(verdicts: Verdicts, table: Table, feature: Mapping[str, Any]) -> None:
+def _judge_category(verdicts: Verdicts, table: Table, feature: Feature) -> None:
     """Warn of a category that training never showed, or too few patients of."""
-    known = {None, *feature["categories"]}
+    known = {None, *feature.categories}
     verdicts.warn(
-        np.array([text not in known for text in table.texts[feature["name"]]], dtype=bool),
+        np.array([text not in known for text in table.texts[feature.name]], dtype=bool),
         "unknown_category",
-        f"{feature['label']}: this category was not in the training cohort, or too rare there to "
+        f"{feature.label}: this category was not in the training cohort, or too rare there to "
         "learn from; it counts as not measured.",
-        feature["variable"],
+        feature.variable,
     )
 
 
-def _judge_number(verdicts: Verdicts, table: Table, feature: Mapping[str, Any]) -> None:
+def _judge_number(verdicts: Verdicts, table: Table, feature: Feature) -> None:
     """Refuse an impossible value; warn of one that training hardly showed."""
-    value, name = table.number(feature["name"]), feature["variable"]
-    low = -math.inf if feature["low"] is None else feature["low"]
-    high = math.inf if feature["high"] is None else feature["high"]
+    value, name = table.number(feature.name), feature.variable
+    low = -math.inf if feature.low is None else feature.low
+    high = math.inf if feature.high is None else feature.high
     impossible = (value < low) | (value > high)
-    message = f"{feature['label']} lies outside its plausible range."
+    message = f"{feature.label} lies outside its plausible range."
     verdicts.refuse(impossible, "out_of_range", message, name)
-    if "seen" in feature and feature["kind"] == "number":
-        least, most = feature["seen"]
+    if feature.seen is not None and feature.kind == "number":
+        least, most = feature.seen
         verdicts.warn(
             ~impossible & ((value < least) | (value > most)),
             "beyond_training",
-            f"{feature['label']} lies further out than nearly all of the training cohort.",
+            f"{feature.label} lies further out than nearly all of the training cohort.",
             name,
         )
 
 
 def _judge_information(
-    verdicts: Verdicts, measured: np.ndarray, variables: Sequence[str], rules: Mapping[str, Any]
+    verdicts: Verdicts, measured: np.ndarray, variables: Sequence[str], rules: Guard
 ) -> None:
     """Refuse when the measured variables carry too little of what the model usually uses."""
-    share = measured @ np.array([rules["information"][name] for name in variables])
+    share = measured @ np.array([rules.information[name] for name in variables])
     verdicts.refuse(
-        share < rules["min_information"],
+        share < rules.min_information,
         "too_little_measured",
-        f"The values given carry less than {100 * rules['min_information']:.0f} % "
+        f"The values given carry less than {100 * rules.min_information:.0f} % "
         "of what the model uses.",
     )
 
 
-def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, novelty: Mapping[str, Any]) -> None:
+def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, novelty: Novelty) -> None:
     """Refuse a combination of values unlike any in training; warn of a rare one."""
-    if not novelty["columns"]:
+    if not novelty.columns:
         return
-    score = novelty_score(raw[:, novelty["columns"]], novelty)
-    unlike = score > novelty["refuse_above"]
+    score = novelty_score(raw[:, list(novelty.columns)], novelty)
+    unlike = score > novelty.refuse_above
     verdicts.refuse(
         unlike,
         "unlike_training_cohort",
         "The combination of values is unlike the patients the model learned from.",
     )
     verdicts.warn(
-        ~unlike & (score > novelty["warn_above"]),
+        ~unlike & (score > novelty.warn_above),
         "unusual_combination",
         "The combination of values was rare in the training cohort.",
     )
 
 
 def _judge_special(
-    verdicts: Verdicts, table: Table, case: Mapping[str, Any], variables: Sequence[str]
+    verdicts: Verdicts, table: Table, case: SpecialCase, variables: Sequence[str]
 ) -> None:
     """Warn of renal replacement or AKI, hormones, biotin, and CTX taken fed or late."""
-    touched = [name for name in case["variables"] if name in variables]
-    if case["variables"] and not touched:
+    touched = [name for name in case.variables if name in variables]
+    if case.variables and not touched:
         return
     applies = np.zeros(table.rows, dtype=bool)
-    for column, low, high in case["when"]:
+    for column, low, high in case.when:
         value = table.number(column)
         applies |= (value >= low) & (value <= high)
-    verdicts.warn(applies, case["code"], case["message"], *touched)
+    verdicts.warn(applies, case.code, case.message, *touched)
 
 
-def novelty_score(values: np.ndarray, novelty: Mapping[str, Any]) -> np.ndarray:
+def novelty_score(values: np.ndarray, novelty: Novelty) -> np.ndarray:
     """Return how far each row lies from the training cohort, as a standard normal deviate.
 
     Values become normal scores through the cohort's quantiles; the Mahalanobis distance over what
@@ -185,22 +181,21 @@ def novelty_score(values: np.ndarray, novelty: Mapping[str, Any]) -> np.ndarray:
     ----------
     values : ndarray of float, shape (n_patients, n_columns)
         The columns that `novelty` speaks of; NaN where not measured.
-    novelty : mapping
-        From `novelty.fit_novelty`.
+    novelty : Novelty
 
     Returns
     -------
     ndarray of float, shape (n_patients,)
         Higher is further; minus infinity where nothing is measured.
     """
-    normal = np.asarray(novelty["normal_scores"])
+    normal = np.asarray(novelty.normal_scores)
     scores = np.column_stack(
         [
             _normal_score(values[:, j], np.asarray(quantiles), normal)
-            for j, quantiles in enumerate(novelty["quantiles"])
+            for j, quantiles in enumerate(novelty.quantiles)
         ]
     )
-    correlation = np.asarray(novelty["correlation"])
+    correlation = np.asarray(novelty.correlation)
     out = np.full(len(values), -np.inf)
     patterns, which = np.unique(~np.isnan(scores), axis=0, return_inverse=True)
     for i, pattern in enumerate(patterns):

@@ -4,10 +4,12 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from models.inference.parameters import Encoding, HorizonBasis, Scaling
 
 __all__ = [
     "Table",
@@ -57,7 +59,7 @@ def table_of(frame: pd.DataFrame, *, numbers: Iterable[str], texts: Iterable[str
     )
 
 
-def raw_matrix(patients: pd.DataFrame | Table, encoding: Mapping[str, Any]) -> np.ndarray:
+def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray:
     """Return numbers and flags, then one column per category level; not measured is NaN.
 
     The levels of a category are NaN together when it is not measured or was never seen in training.
@@ -66,15 +68,13 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Mapping[str, Any]) -> n
     ----------
     patients : DataFrame or Table
         With every column that the encoding names.
-    encoding : mapping
-        `numbers` and `levels`, from `encoding.fit_encoding`.
+    encoding : Encoding
 
     Returns
     -------
     ndarray of float, shape (n_patients, n_columns)
     """
-    numbers: list[str] = encoding["numbers"]
-    levels: list[tuple[str, list[str]]] = encoding["levels"]
+    numbers, levels = encoding.numbers, encoding.levels
     table = (
         table_of(patients, numbers=numbers, texts=[name for name, _ in levels])
         if isinstance(patients, pd.DataFrame)
@@ -94,11 +94,11 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Mapping[str, Any]) -> n
     return out[:, :j]
 
 
-def level_columns(encoding: Mapping[str, Any]) -> list[tuple[str, str]]:
+def level_columns(encoding: Encoding) -> list[tuple[str, str]]:
     """Return (feature, level) of the one-hot columns, in order; two levels need one column."""
     return [
         (name, level)
-        for name, known in encoding["levels"]
+        for name, known in encoding.levels
         for level in (known[1:] if len(known) == 2 else known)
     ]
 
@@ -140,18 +140,16 @@ def spline_basis(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)
 
 
-def linear_matrix(raw: np.ndarray, scaling: Mapping[str, np.ndarray], n_numbers: int) -> np.ndarray:
+def linear_matrix(raw: np.ndarray, scaling: Scaling) -> np.ndarray:
     """Return the columns of the linear part.
 
     Parameters
     ----------
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
-    scaling : mapping of str to ndarray
-        From `encoding.fit_scaling`; or those of several parts, stacked on a first axis of n_parts
-        and a second one of 1.
-    n_numbers : int
-        How many leading columns of `raw` are numbers.
+    scaling : Scaling
+        Of the leading columns of `raw`, which are numbers; or those of several parts, stacked on a
+        first axis of n_parts and a second one of 1.
 
     Returns
     -------
@@ -159,14 +157,15 @@ def linear_matrix(raw: np.ndarray, scaling: Mapping[str, np.ndarray], n_numbers:
         Standardised values, their splines (twice), levels, then one flag per column of `raw` for
         "not measured"; what was not measured is 0 elsewhere, the mean.
     """
+    n_numbers = scaling.log.shape[-1]
     x = raw[:, :n_numbers]
     missing = np.isnan(raw)
     with np.errstate(invalid="ignore"):
-        x = np.where(scaling["log"], np.log1p(np.maximum(x, 0.0)), x)
-        z = (np.clip(x, scaling["low"], scaling["high"]) - scaling["center"]) / scaling["scale"]
+        x = np.where(scaling.log, np.log1p(np.maximum(x, 0.0)), x)
+        z = (np.clip(x, scaling.low, scaling.high) - scaling.center) / scaling.scale
     z = np.where(missing[:, :n_numbers], 0.0, z)
     # Without a number there is no knot either, nor a shape to read four of them from.
-    splines = spline_basis(z, scaling["knots"]) if n_numbers else np.zeros((*z.shape, 2))
+    splines = spline_basis(z, scaling.knots) if n_numbers else np.zeros((*z.shape, 2))
     splines = np.where(missing[:, :n_numbers, None], 0.0, splines)
     levels = np.where(missing[:, n_numbers:], 0.0, raw[:, n_numbers:])
     shared = np.hstack([levels, missing.astype(float)])
@@ -174,31 +173,31 @@ def linear_matrix(raw: np.ndarray, scaling: Mapping[str, np.ndarray], n_numbers:
     return np.concatenate([z, splines[..., 0], splines[..., 1], shared], axis=-1)
 
 
-def linear_column_features(encoding: Mapping[str, Any]) -> list[str]:
+def linear_column_features(encoding: Encoding) -> list[str]:
     """Return the feature that each column of `linear_matrix` belongs to."""
-    numbers = list(encoding["numbers"])
+    numbers = list(encoding.numbers)
     levels = [feature for feature, _ in level_columns(encoding)]
     return numbers * 3 + levels + numbers + levels
 
 
-def horizon_basis(log_h: np.ndarray, horizon: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def horizon_basis(log_h: np.ndarray, horizon: HorizonBasis) -> tuple[np.ndarray, np.ndarray]:
     """Return the standardised spline of log horizon.
 
     Parameters
     ----------
     log_h : ndarray of float, shape (n,)
-    horizon : mapping
-        From `linear.fit_horizon_basis`; or those of several parts, stacked as for `linear_matrix`.
+    horizon : HorizonBasis
+        Or those of several parts, stacked as for `linear_matrix`.
 
     Returns
     -------
     tuple of ndarray of float, shapes (n, 3) and (n,), or (n_parts, ...) of those
         All three terms, and the linear one alone.
     """
-    curved = spline_basis(log_h, np.asarray(horizon["knots"]))
+    curved = spline_basis(log_h, horizon.knots)
     straight = np.broadcast_to(log_h, curved.shape[:-1])[..., None]
     basis = np.concatenate([straight, curved], axis=-1)
-    basis = (basis - np.asarray(horizon["mean"])) / np.asarray(horizon["scale"])
+    basis = (basis - horizon.mean) / horizon.scale
     return basis, basis[..., 0]
 
 

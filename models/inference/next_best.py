@@ -6,12 +6,13 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 import hashlib
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from models.inference.contract import Contract, JointColumn
 from models.inference.matrices import Table
 from models.inference.prediction import Prediction
 from models.inference.request import asked_table
@@ -90,8 +91,8 @@ def expected_narrowing(
         As `RiskModel.predict`.
     """
     patient = asked_table(risk_model.contract, frame)
-    joint = risk_model.contract.get("joint") or {"columns": []}
-    places = {c["feature"]: at for at, c in enumerate(joint["columns"]) if c["level"] is None}
+    columns = risk_model.contract.joint.columns
+    places = {column.feature: at for at, column in enumerate(columns) if column.level is None}
     unknown = [v for v in dict.fromkeys(variables) if v in places and _unmeasured(v, patient)]
     if not unknown:
         return []
@@ -100,9 +101,8 @@ def expected_narrowing(
     now = risk_model.predict(patient, days)
     found = []
     for name in unknown:
-        column = joint["columns"][places[name]]
         values, below = known.draws(places[name])
-        then = risk_model.predict(_with_values(patient, column["feature"], values, below), days)
+        then = risk_model.predict(_with_values(patient, name, values, below), days)
         found += _narrowings(name, now, then)
     return sorted(found, key=lambda one: (-one.narrowing_points, one.variable, one.horizon_days))
 
@@ -138,7 +138,9 @@ def _narrowings(variable: str, now: Prediction, then: Prediction) -> list[Narrow
     ]
 
 
-def normal_scores(values: np.ndarray, column: Mapping[str, Any]) -> np.ndarray:
+def normal_scores(
+    values: np.ndarray, quantiles: Sequence[float], scores: Sequence[float]
+) -> np.ndarray:
     """Return the normal score of each value of a column; NaN stays NaN.
 
     Equal quantiles share the middle of their scores, and what lies beyond the outer ones gets
@@ -147,15 +149,14 @@ def normal_scores(values: np.ndarray, column: Mapping[str, Any]) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of float, shape (n,)
-    column : mapping
-        `scores` and `values` of the column's quantiles.
+    quantiles, scores : sequence of float
+        Quantiles of the column, ascending, and the normal score of each.
 
     Returns
     -------
     ndarray of float, shape (n,)
     """
-    quantiles, scores = np.asarray(column["values"]), np.asarray(column["scores"])
-    at, place = np.unique(quantiles, return_inverse=True)
+    at, place = np.unique(np.asarray(quantiles), return_inverse=True)
     first = np.full(len(at), np.inf)
     last = np.full(len(at), -np.inf)
     np.minimum.at(first, place, scores)
@@ -167,13 +168,12 @@ def normal_scores(values: np.ndarray, column: Mapping[str, Any]) -> np.ndarray:
 class _Known:
     """The joint distribution given one patient's values."""
 
-    def __init__(self, contract: Mapping[str, Any], patient: Table) -> None:
-        joint = contract["joint"]
-        self._columns = joint["columns"]
+    def __init__(self, contract: Contract, patient: Table) -> None:
+        self._columns = contract.joint.columns
         self._correlation = np.eye(len(self._columns))
-        for row, values in enumerate(joint["correlation"]):
+        for row, values in enumerate(contract.joint.correlation):
             self._correlation[row, :row] = self._correlation[:row, row] = values
-        learned = {feature["name"]: feature["categories"] for feature in contract["features"]}
+        learned = {feature.name: feature.categories for feature in contract.features}
         scores = np.array([_score(patient, column, learned) for column in self._columns])
         self._measured = np.flatnonzero(~np.isnan(scores))
         self._scores = scores[self._measured]
@@ -191,28 +191,27 @@ class _Known:
         # that.
         weights = np.linalg.solve(among, beside) if len(measured) else np.zeros(0)
         mean, left = weights @ self._scores, 1 - weights @ beside
-        digest = hashlib.sha256(column["feature"].encode() + measured.tobytes())
+        digest = hashlib.sha256(column.feature.encode() + measured.tobytes())
         digest.update(self._scores.tobytes())
         random = np.random.default_rng(int.from_bytes(digest.digest()))
         within = random.random((STRATA, DRAWS_PER_STRATUM))
         shares = (np.arange(STRATA)[:, None] + within).ravel() / STRATA
         normal = np.array([NormalDist().inv_cdf(min(max(s, 1e-12), 1 - 1e-12)) for s in shares])
-        scores = column["mean"] + column["spread"] * (mean + np.sqrt(left) * normal)
-        limit = -np.inf if column["below"] is None else column["below"]
-        return np.interp(scores, column["scores"], column["values"]), scores <= limit
+        scores = column.mean + column.spread * (mean + np.sqrt(left) * normal)
+        limit = -np.inf if column.below is None else column.below
+        return np.interp(scores, column.scores, column.values), scores <= limit
 
 
-def _score(
-    patient: Table, column: Mapping[str, Any], learned: Mapping[str, Sequence[str]]
-) -> float:
+def _score(patient: Table, column: JointColumn, learned: Mapping[str, Sequence[str]]) -> float:
     """Return the patient's standardised score of a column, NaN where not measured or learned."""
-    name, level = column["feature"], column["level"]
+    name, level = column.feature, column.level
     if level is None:
         value = patient.number(name)
     else:
         text = patient.texts[name][0]
         value = np.array([float(text == level) if text in learned[name] else np.nan])
-    return float((normal_scores(value, column)[0] - column["mean"]) / column["spread"])
+    score = normal_scores(value, column.values, column.scores)[0]
+    return float((score - column.mean) / column.spread)
 
 
 def _unmeasured(variable: str, patient: Table) -> bool:

@@ -3,14 +3,30 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from models.inference.matrices import expit
 
-__all__ = ["Curve", "Prediction", "points_per_log_odds"]
+__all__ = ["Curve", "Prediction", "Remark", "points_per_log_odds"]
+
+
+class Remark(NamedTuple):
+    """Why a patient is refused, or what to know beside the risk; no value is in it.
+
+    Attributes
+    ----------
+    code, message : str
+    variables : tuple of str
+        What it concerns.
+    """
+
+    code: str
+    message: str
+    variables: tuple[str, ...]
 
 
 class Prediction(NamedTuple):
@@ -50,8 +66,7 @@ class Prediction(NamedTuple):
         Points of the adjustment.
     status : list of str, length n
         `ok` or `refused`.
-    refusals, warnings : list of list of dict, length n
-        `code`, `message` (without a value) and `variables` of each.
+    refusals, warnings : list of list of Remark, length n
     """
 
     horizons_days: np.ndarray
@@ -71,8 +86,8 @@ class Prediction(NamedTuple):
     points: np.ndarray | None
     adjustment_points: np.ndarray
     status: list[str]
-    refusals: list[list[dict[str, Any]]]
-    warnings: list[list[dict[str, Any]]]
+    refusals: list[list[Remark]]
+    warnings: list[list[Remark]]
 
     def to_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return one row per patient and horizon.
@@ -95,8 +110,8 @@ class Prediction(NamedTuple):
             values = frame[column] if column in frame else pd.Series([None] * n, dtype=object)
             return np.repeat(values.to_numpy(dtype=object), h)
 
-        codes = [";".join(r["code"] for r in refusals) for refusals in self.refusals]
-        columns: dict[str, Any] = {
+        codes = [";".join(remark.code for remark in refusals) for refusals in self.refusals]
+        columns: dict[str, Sequence[object] | np.ndarray | str] = {
             "patient_id": per_row("patient_id"),
             "stay_id": per_row("stay_id"),
             "outcome": self.outcome,

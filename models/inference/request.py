@@ -3,16 +3,16 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from models.inference.columns import columns_read
+from models.inference.contract import Contract
 from models.inference.matrices import Table, no_text, table_of
 
 __all__ = ["InferenceError", "asked_days", "asked_table", "checked_numbers", "refuse_kind"]
@@ -22,13 +22,13 @@ class InferenceError(ValueError):
     """The request cannot be answered; the message names columns and rules, never a value."""
 
 
-def asked_days(contract: Mapping[str, Any], horizons_days: ArrayLike | None) -> np.ndarray:
+def asked_days(contract: Contract, horizons_days: ArrayLike | None) -> np.ndarray:
     """Return the horizons asked for, or the default ones; as `RiskModel.horizons`."""
-    asked = contract["default_horizons_days"] if horizons_days is None else horizons_days
+    asked = contract.default_horizons_days if horizons_days is None else horizons_days
     days = np.asarray(asked, dtype=float).ravel()
     if not len(days):
         raise InferenceError("horizons_days must name at least one horizon.")
-    low, high = contract["min_horizon_days"], contract["max_horizon_days"]
+    low, high = contract.min_horizon_days, contract.max_horizon_days
     inside = (days >= low) & (days <= high)
     if not inside.all():
         raise InferenceError(
@@ -38,13 +38,12 @@ def asked_days(contract: Mapping[str, Any], horizons_days: ArrayLike | None) -> 
     return days
 
 
-def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> Table:
+def asked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
     """Return the columns that a model reads of patients.
 
     Parameters
     ----------
-    contract : mapping
-        The bundle's contract.
+    contract : Contract
     patients : DataFrame or Table
         A table is taken as it is: whoever made it knows the model.
 
@@ -60,7 +59,7 @@ def asked_table(contract: Mapping[str, Any], patients: pd.DataFrame | Table) -> 
     """
     if isinstance(patients, Table):
         return patients
-    features = [feature["name"] for feature in contract["features"]]
+    features = [feature.name for feature in contract.features]
     missing = [name for name in features if name not in patients]
     if missing:
         raise InferenceError(

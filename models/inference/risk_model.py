@@ -1,7 +1,6 @@
 """Predict, explain and refuse from a bundle of UBJSON and JSON: the code that every door runs.
 
-Evaluation, the service and the MLflow model all run this file together with `matrices`, `parts`,
-`ensemble`, `contributions`, `curves`, `guarding`, `prediction`, `asking` and `columns`;
+Evaluation, the service and the MLflow model all run this file with the other modules of its folder;
 every bundle carries them all in its `model.py`. They therefore import only the standard library,
 numpy, pandas and xgboost.
 
@@ -12,14 +11,15 @@ What is predicted is the cumulative incidence F(h) of one event by horizon h (da
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from models.inference.contract import Contract
 from models.inference.contributions import contributions
 from models.inference.curves import (
     Course,
@@ -37,13 +37,14 @@ from models.inference.matrices import (
     linear_column_features,
     raw_matrix,
 )
-from models.inference.part import FittedPart, booster_files, load_booster
+from models.inference.parameters import ModelParameters
+from models.inference.part import FittedPart
 from models.inference.prediction import Curve, Prediction, points_per_log_odds
+from models.inference.records import json_of, record_of
 from models.inference.request import InferenceError, asked_days, asked_table
+from models.inference.trees import booster_files, load_booster
 
-__all__ = ["BUNDLE_FORMAT", "Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
-
-BUNDLE_FORMAT = 3
+__all__ = ["Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
 
 class RiskModel:
@@ -53,10 +54,9 @@ class RiskModel:
 
     Parameters
     ----------
-    contract : dict
-        What the model is, what it reads and what it refuses; shown to whoever asks.
-    model : dict
-        `encoding`, the `main` part, the `folds` and the `competing` part or None, as plain numbers.
+    contract : Contract
+        What the model is, what it reads and what it refuses.
+    parameters : ModelParameters
     boosters : sequence of bytes
         UBJSON of the booster of each part, in that order.
     threads : int
@@ -64,7 +64,7 @@ class RiskModel:
 
     Attributes
     ----------
-    contract : dict
+    contract : Contract
         As given.
     features : tuple of str
         Columns that a frame must have.
@@ -72,42 +72,31 @@ class RiskModel:
         What contributions are told of: a variable and its other features are one.
     pathways : tuple of str
         Pathway of each variable.
-
-    Raises
-    ------
-    InferenceError
-        If the contract is of another format.
     """
 
     def __init__(
         self,
-        contract: dict[str, Any],
-        model: dict[str, Any],
+        contract: Contract,
+        parameters: ModelParameters,
         boosters: Sequence[bytes],
         *,
         threads: int = 1,
     ) -> None:
-        if contract.get("bundle_format") != BUNDLE_FORMAT:
-            raise InferenceError(
-                f"bundle_format must be {BUNDLE_FORMAT}. Load it with the version that wrote it."
-            )
         self.contract = contract
-        self._model = model
+        self._parameters = parameters
         self._boosters = [bytes(b) for b in boosters]
-        self._encoding = {**model["encoding"], "threads": threads}
-        specs = [model["main"], *model["folds"]]
-        if model["competing"] is not None:
-            specs.append(model["competing"])
+        self._threads = threads
+        self._encoding = parameters.encoding
         parts = [
-            FittedPart(spec, self._encoding, load_booster(booster, threads))
-            for spec, booster in zip(specs, self._boosters, strict=True)
+            FittedPart(own, load_booster(booster, threads), threads)
+            for own, booster in zip(parameters.parts, self._boosters, strict=True)
         ]
         self._main, self._alone = parts[0], Ensemble(parts[:1])
-        self._with_folds = parts[: 1 + len(model["folds"])]
-        self._competing_part = None if model["competing"] is None else Ensemble(parts[-1:])
-        self.features: tuple[str, ...] = tuple(f["name"] for f in contract["features"])
-        variable_of = {f["name"]: f["variable"] for f in contract["features"]}
-        pathway_of = {f["variable"]: f["pathway"] for f in contract["features"]}
+        self._with_folds = parts[: 1 + len(parameters.folds)]
+        self._competing_part = None if parameters.competing is None else Ensemble(parts[-1:])
+        self.features: tuple[str, ...] = tuple(f.name for f in contract.features)
+        variable_of = {f.name: f.variable for f in contract.features}
+        pathway_of = {f.variable: f.pathway for f in contract.features}
         self.variables: tuple[str, ...] = tuple(dict.fromkeys(variable_of.values()))
         self.pathways: tuple[str, ...] = tuple(pathway_of[v] for v in self.variables)
         self._variable_of = variable_of
@@ -115,7 +104,7 @@ class RiskModel:
             [variable_of[f] for f in linear_column_features(self._encoding)]
         )
         self._raw_features = [
-            *self._encoding["numbers"],
+            *self._encoding.numbers,
             *(f for f, _ in level_columns(self._encoding)),
         ]
         self._booster_groups = np.vstack(
@@ -153,9 +142,13 @@ class RiskModel:
         InferenceError
             If the files are of another format.
         """
-        model = json.loads(files["model.json"])
-        boosters = [files[name] for name in booster_files(model)]
-        return cls(json.loads(files["contract.json"]), model, boosters, threads=threads)
+        try:
+            contract = Contract.from_json(json.loads(files["contract.json"]))
+        except ValueError as error:
+            raise InferenceError(str(error)) from None
+        parameters = record_of(ModelParameters, json.loads(files["model.json"]))
+        boosters = [files[name] for name in _booster_files(parameters)]
+        return cls(contract, parameters, boosters, threads=threads)
 
     @classmethod
     def from_directory(cls, directory: str | Path, *, threads: int = 1) -> "RiskModel":
@@ -165,27 +158,19 @@ class RiskModel:
 
     def files(self) -> dict[str, bytes]:
         """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient."""
-        out = {"contract.json": _canonical(self.contract), "model.json": _canonical(self._model)}
-        return out | dict(zip(booster_files(self._model), self._boosters, strict=True))
+        records = {"contract.json": self.contract, "model.json": self._parameters}
+        out = {name: _canonical(json_of(record)) for name, record in records.items()}
+        return out | dict(zip(_booster_files(self._parameters), self._boosters, strict=True))
 
-    def with_contract(self, **changes: Any) -> "RiskModel":
-        """Return the same model under a contract with the given entries replaced."""
-        return RiskModel(
-            {**self.contract, **changes},
-            self._model,
-            self._boosters,
-            threads=self._encoding["threads"],
-        )
+    def with_contract(self, contract: Contract) -> "RiskModel":
+        """Return the same model under another contract."""
+        return RiskModel(contract, self._parameters, self._boosters, threads=self._threads)
 
     def part(self, linear_weight: float) -> "RiskModel":
         """Return the model with only its linear (1) or boosted (0) part, without an interval."""
-        main = {**self._model["main"], "linear_weight": linear_weight}
-        return RiskModel(
-            self.contract,
-            {**self._model, "main": main, "folds": [], "competing": None},
-            self._boosters[:1],
-            threads=self._encoding["threads"],
-        )
+        main = replace(self._parameters.main, linear_weight=linear_weight)
+        alone = replace(self._parameters, main=main, folds=(), competing=None)
+        return RiskModel(self.contract, alone, self._boosters[:1], threads=self._threads)
 
     def _indicator(self, names: Sequence[str]) -> np.ndarray:
         """Return the 0/1 matrix that sums columns into variables."""
@@ -264,7 +249,7 @@ class RiskModel:
         tuple of Prediction and Curve
         """
         days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
-        raw, grid = self._raw(table), np.asarray(self.contract["grid_days"], dtype=float)
+        raw, grid = self._raw(table), np.asarray(self.contract.grid_days, dtype=float)
         course = self._course(raw, np.concatenate([days, grid]), True)
         h = len(days)
         return self._prediction(table, raw, course.at(slice(h)), explain), course.at(
@@ -274,7 +259,7 @@ class RiskModel:
     def _course(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> Course:
         """Return what is predicted at the days, of every patient."""
         parts = self._together if interval else self._alone
-        at = grid_days(self.contract["grid_days"], days)
+        at = grid_days(self.contract.grid_days, days)
         width = IntervalWidth.of(self.contract, days)
         eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, width)
         rival = self._competing_part
@@ -308,7 +293,7 @@ class RiskModel:
             competing_risk=beside,
             base_log_odds=base,
             monotone_adjustment=adjustment,
-            outcome=self.contract["outcome"],
+            outcome=self.contract.outcome,
             variables=self.variables,
             pathways=self.pathways,
             measured=measured,
@@ -371,9 +356,9 @@ class RiskModel:
 
     def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""
-        grid = np.log(np.asarray(self.contract["grid_days"], dtype=float))
+        grid = np.log(np.asarray(self.contract.grid_days, dtype=float))
         days = np.log(self.horizons(horizons_days))
-        return np.asarray(np.interp(days, grid, self.contract["cohort_risk"]))
+        return np.asarray(np.interp(days, grid, self.contract.cohort_risk))
 
     def _raw(self, table: Table) -> np.ndarray:
         """Return the matrix that both parts read."""
@@ -391,6 +376,11 @@ class RiskModel:
         return np.asarray(present @ self._booster_groups[:-1] > 0)
 
 
-def _canonical(value: Any) -> bytes:
+def _booster_files(parameters: ModelParameters) -> list[str]:
+    """Return the file of each part's booster."""
+    return booster_files(len(parameters.folds), competing=parameters.competing is not None)
+
+
+def _canonical(value: object) -> bytes:
     """Return JSON that is the same for the same content."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -29,15 +29,13 @@ __all__ = [
     "model_source",
     "read_bundle",
     "write_bundle",
+    "write_files",
 ]
 
 MODEL_CODE = "model.py"
 _MANIFEST = "manifest.json"
 
-_OPENING = '''"""Osteon's inference, standing alone: written by `registry.bundle`, do not edit."""
-
-from __future__ import annotations
-'''
+_OPENING = '"""Osteon\'s inference, standing alone: written by `registry.bundle`, do not edit."""\n'
 
 _REGISTRATION = """
 
@@ -53,21 +51,45 @@ class Bundle:
 
     risk_model: RiskModel
     sha256: str
-    model_code: bytes
+    files: Mapping[str, bytes]
+
+    @property
+    def model_code(self) -> bytes:
+        """The bundle's copy of the code that reads it."""
+        return self.files[MODEL_CODE]
 
 
-def write_bundle(
-    risk_model: RiskModel, directory: Path | str, *, model_code: bytes | None = None
-) -> str:
-    """Write a risk model as a bundle and return the bundle's hash.
+def write_bundle(risk_model: RiskModel, directory: Path | str) -> str:
+    """Write a risk model as a bundle of this version's format and return the bundle's hash.
 
     Parameters
     ----------
     risk_model : RiskModel
     directory : path
+        As `write_files` takes it.
+
+    Returns
+    -------
+    str
+        The same as `bundle_sha256(directory)`.
+
+    Raises
+    ------
+    UsageError
+        If the directory holds anything.
+    """
+    return write_files({**risk_model.files(), MODEL_CODE: model_source().encode()}, directory)
+
+
+def write_files(files: Mapping[str, bytes], directory: Path | str) -> str:
+    """Write the files of a bundle, new or read, with their manifest and return the bundle's hash.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        All but the manifest.
+    directory : path
         Created if need be; must be empty.
-    model_code : bytes, optional
-        Of a bundle that was read, to write the same one again; by default this version's own.
 
     Returns
     -------
@@ -83,12 +105,10 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError(f"{folder} must be empty; it is not. Choose another directory.")
-    code = model_source().encode() if model_code is None else model_code
-    contents = {**risk_model.files(), MODEL_CODE: code}
-    for name, content in contents.items():
+    for name, content in files.items():
         (folder / name).write_bytes(content)
     # Last, so that a bundle cut short has no manifest and is refused.
-    manifest = _manifest(contents)
+    manifest = _manifest(files)
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return _sha256_of_manifest(manifest)
 
@@ -113,12 +133,11 @@ def read_bundle(directory: Path | str) -> Bundle:
     """
     contents = _checked_contents(Path(directory))
     sha256 = _sha256_of_manifest(_manifest(contents))
-    model_code = contents.pop(MODEL_CODE)
     try:
         risk_model = RiskModel.from_files(contents)
     except (InferenceError, KeyError) as error:
         raise GateError(f"The bundle must hold a model of this format; {error}") from error
-    return Bundle(risk_model, sha256, model_code)
+    return Bundle(risk_model, sha256, contents)
 
 
 def bundle_sha256(directory: Path | str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -62,8 +63,8 @@ class LoadedModel:
         Registered name, which is also the contract's.
     version, alias, run_id : str or None
         As far as it was asked for by them; a bundle in a directory has none.
-    model_code : bytes
-        Its bundle's copy of the code, for whoever writes the bundle again.
+    files : mapping of str to bytes
+        Of its bundle but for the manifest, to write the very bundle again.
     gate_text : str or None
         Text of the gate record that was found to allow it.
     """
@@ -74,7 +75,7 @@ class LoadedModel:
     version: str | None = None
     alias: str | None = None
     run_id: str | None = None
-    model_code: bytes = field(default=b"", repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
     gate_text: str | None = field(default=None, repr=False)
 
 
@@ -150,18 +151,18 @@ def register(
             f"{dataset} must not become a registered model; it is a data set for checks only. "
             "Its outcome is not the one that it resembles."
         )
-    name = model_name(contract["outcome"], dataset=dataset, simulated=contract["simulated"])
-    if contract["name"] != name:
+    name = model_name(contract.outcome, dataset=dataset, simulated=contract.simulated)
+    if contract.name != name:
         raise UsageError(
-            f"The model must register as {name}; its contract says {contract['name']}. "
+            f"The model must register as {name}; its contract says {contract.name}. "
             "Fit it with that name."
         )
     model_id, sha256 = log_model(risk_model, run_id=run_id)
     tags = {
         TAG_SHA256: sha256,
-        "osteon.outcome": contract["outcome"],
-        "osteon.population": contract["population"],
-        "osteon.simulated": str(contract["simulated"]).lower(),
+        "osteon.outcome": contract.outcome,
+        "osteon.population": contract.population,
+        "osteon.simulated": str(contract.simulated).lower(),
     }
     client = connect().MlflowClient()
     with outside_errors():
@@ -203,11 +204,11 @@ def load(uri: str) -> LoadedModel:
         return _load_version(version, alias=alias)
     if match := _OTHER_URI.fullmatch(uri):
         bundle = _fetch(uri)
-        name = bundle.risk_model.contract["name"]
+        name = bundle.risk_model.contract.name
         return _loaded(bundle, name, run_id=match["run_id"])
     if Path(uri).is_dir():
         bundle = read_bundle(uri)
-        return _loaded(bundle, bundle.risk_model.contract["name"])
+        return _loaded(bundle, bundle.risk_model.contract.name)
     raise UsageError(
         f"A model must be models:/NAME/VERSION, models:/NAME@ALIAS, runs:/RUN/model or the "
         f"directory of a bundle; got {uri!r}."
@@ -342,10 +343,10 @@ def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
             f"{version.name} version {version.version} must hold the bundle it was registered "
             "with; it holds another. Register it again."
         )
-    if bundle.risk_model.contract["name"] != version.name:
+    if bundle.risk_model.contract.name != version.name:
         raise GateError(
             f"{version.name} version {version.version} must hold a model of that name; it holds "
-            f"{bundle.risk_model.contract['name']}. Register it again."
+            f"{bundle.risk_model.contract.name}. Register it again."
         )
     return _loaded(
         bundle, version.name, version=version.version, alias=alias, run_id=version.run_id
@@ -353,9 +354,7 @@ def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
 
 
 def _loaded(bundle: Bundle, name: str, **known: Any) -> LoadedModel:
-    return LoadedModel(
-        bundle.risk_model, bundle.sha256, name, model_code=bundle.model_code, **known
-    )
+    return LoadedModel(bundle.risk_model, bundle.sha256, name, files=bundle.files, **known)
 
 
 def _fetch(uri: str) -> Bundle:

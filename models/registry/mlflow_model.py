@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
 from models.inference.columns import columns_read
+from models.inference.contract import Contract
 from models.inference.risk_model import RiskModel
 from models.registry.bundle import MODEL_CODE, write_bundle
 from models.registry.tracking import connect, outside_errors
@@ -22,6 +22,13 @@ BUNDLE_PATH = "artifacts/bundle"
 """Where the bundle lies inside an MLflow model; a copy of its `MODEL_CODE` lies at the top."""
 
 _REQUIREMENTS = ("mlflow", "xgboost", "pandas", "numpy")
+
+
+class Params(TypedDict):
+    """What may go in beside the patients."""
+
+    horizons_days: list[float]
+    explain: bool
 
 
 def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
@@ -76,7 +83,7 @@ def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
     return logged.model_id, sha256
 
 
-def _signature(contract: Mapping[str, Any]) -> Any:
+def _signature(contract: Contract) -> Any:
     """Return what may go in: every column read, optional and of any type, and the two parameters.
 
     A declared type would make MLflow refuse integers in a column of doubles, and a declared
@@ -97,21 +104,19 @@ def _signature(contract: Mapping[str, Any]) -> Any:
     return ModelSignature(inputs=Schema(columns), params=ParamSchema(params))
 
 
-def _horizons_days(contract: Mapping[str, Any]) -> list[float]:
+def _horizons_days(contract: Contract) -> list[float]:
     """Return the default horizons as MLflow wants doubles."""
-    return [float(days) for days in contract["default_horizons_days"]]
+    return [float(days) for days in contract.default_horizons_days]
 
 
-def _example(contract: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _example(contract: Contract) -> tuple[pd.DataFrame, Params]:
     """Return a whole request: the contract's synthetic patient, and both parameters."""
-    params = {"horizons_days": _horizons_days(contract), "explain": True}
-    return pd.DataFrame([contract["example"]]), params
+    params: Params = {"horizons_days": _horizons_days(contract), "explain": True}
+    return pd.DataFrame([contract.example]), params
 
 
-def _metadata(contract: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(contract: Contract) -> dict[str, object]:
     """Return what a reader of the MLmodel file must know: for whom, by when, and in which units."""
     named = ("name", "outcome", "time_zero", "population", "simulated")
-    columns = {
-        feature["name"]: feature["unit"] or feature["kind"] for feature in contract["features"]
-    }
-    return {name: contract[name] for name in named} | {"columns": columns}
+    columns = {feature.name: feature.unit or feature.kind for feature in contract.features}
+    return {name: getattr(contract, name) for name in named} | {"columns": columns}

@@ -108,11 +108,11 @@ def _version(model: ServedModel) -> str:
 
 
 def _summary(risk: Risk, model: ServedModel) -> str:
-    events = model.contract["event_label"]
+    contract = model.contract
     expected, low, high = (
         round(100 * value) for value in (risk.risk, risk.interval.low, risk.interval.high)
     )
-    what = f"{expected} {events.removesuffix('s') if expected == 1 else events}"
+    what = f"{expected} {contract.event_singular if expected == 1 else contract.event_label}"
     days = f"within {risk.horizon_days:g} days"
     if risk.competing_risk is not None:
         first = min(round(100 * risk.competing_risk), 100 - expected)
@@ -153,13 +153,13 @@ def _detail(
         yield "\n".join(remarks)
     # The moment of a call that is itself time zero would make every card a new one.
     when = "" if at.is_now else f" ({at.time_zero:%Y-%m-%d %H:%M %Z})"
-    yield f"Time zero: {_plain(model.contract['time_zero'])}{when}. Nothing taken later was used."
+    yield f"Time zero: {_plain(model.contract.time_zero)}{when}. Nothing taken later was used."
     yield _about(model, first)
 
 
 def _about(model: ServedModel, risk: Risk) -> str:
     """Say which model this is, whom it learned from, how well it did, and that it is a machine."""
-    learned_from = _plain(model.contract["population"].rstrip("."))
+    learned_from = _plain(model.contract.population.rstrip("."))
     horizons = (f"{risk.horizon_days:g} days", "all")
     known = [
         f"{figure.label} {figure.estimate}"
@@ -197,7 +197,7 @@ def _shown(risk: Risk) -> list[Contribution]:
 
 
 def _labels(model: ServedModel) -> Mapping[str, str]:
-    return {feature["variable"]: feature["label"] for feature in model.contract["features"]}
+    return {feature.variable: feature.label for feature in model.contract.features}
 
 
 def _table(risk: Risk, model: ServedModel, taken: Mapping[str, datetime]) -> str:

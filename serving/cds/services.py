@@ -97,9 +97,9 @@ def model_of(service: CdsService, served: Served) -> ServedModel | None:
     fitting = [
         model
         for model in served.models
-        if model.contract["outcome"] == outcome.name
-        and model.contract["time_zero"] == outcome.time_zero
-        and not model.contract["simulated"]
+        if model.contract.outcome == outcome.name
+        and model.contract.time_zero == outcome.time_zero
+        and not model.contract.simulated
     ]
     named = [model for model in fitting if model.loaded.name == outcome.reserved_model]
     found = named or fitting
@@ -176,7 +176,7 @@ def _variables(model: ServedModel | None) -> list[str]:
     """Return the variables to ask for, but for age and sex, which are the Patient's own."""
     if model is None:
         return sorted(set(VARIABLES) - {"age", "sex"})
-    features = {base_name(feature["name"]) for feature in model.contract["features"]}
+    features = {base_name(feature.name) for feature in model.contract.features}
     read = features | {base_name(column) for column in model.guard_columns}
     return sorted(read - {"age", "sex"})
 

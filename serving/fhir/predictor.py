@@ -137,7 +137,7 @@ def _models(question: FhirQuestion, served: Served) -> tuple[ServedModel, ...]:
         raise RequestBroken([_in_fhir(problem, ()) for problem in error.problems]) from None
     except NoChampion as error:
         raise NoChampion([_in_fhir(problem, ()) for problem in error.problems]) from None
-    real = tuple(model for model in found if not model.contract["simulated"])
+    real = tuple(model for model in found if not model.contract.simulated)
     if not real or (question.outcomes and len(real) < len(found)):
         message = "outcome must have a model of real patients here; it has a simulated one."
         raise NoChampion([FieldProblem(field="outcome", rule="simulated", message=message)])

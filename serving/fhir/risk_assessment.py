@@ -70,7 +70,7 @@ def risk_assessment(
         "meta": {"security": [AI_ASSERTED]},
         "status": "final" if prediction.status == "ok" else "cancelled",
         "method": {"text": f"{named} (Osteon)"},
-        "code": _outcome(model, contract["outcome_label"]),
+        "code": _outcome(model, contract.outcome_label),
         "subject": dict(record.subject),
         "occurrenceDateTime": created_at.isoformat(timespec="seconds"),
         "performer": {"type": "Device", "display": named},
@@ -88,14 +88,14 @@ def risk_assessment(
 
 
 def _outcome(model: ServedModel, words: str) -> dict[str, Any]:
-    name = model.contract["outcome"]
+    name = model.contract.outcome
     coding = {"system": LOCAL_SYSTEM, "code": name, "display": OUTCOMES[name].label}
     return {"coding": [coding], "text": words}
 
 
 def _predictions(risk: Risk, model: ServedModel, time_zero: datetime) -> Iterator[dict[str, Any]]:
     """Yield the risk by one horizon, its interval, and the risk of what comes first instead."""
-    label = model.contract["outcome_label"]
+    label = model.contract.outcome_label
     by = f"within {risk.horizon_days:g} days of time zero"
     end = time_zero + timedelta(days=risk.horizon_days)
     when = {
@@ -141,7 +141,7 @@ def _basis(
     """Yield a reference to each resource that the answer used."""
     unused = {ignored.field for ignored in prediction.ignored}
     missing = set(prediction.missing)
-    features = {feature["variable"] for feature in model.contract["features"]}
+    features = {feature.variable for feature in model.contract.features}
     if record.patient and (("age" in features - missing) or ("sex" in features - missing)):
         yield dict(record.subject)
     seen = set()
@@ -159,8 +159,8 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
     contract = model.contract
     if prediction.refusals:
         yield wording.refusal_sentence([refusal.message for refusal in prediction.refusals])
-    yield f"Time zero: {contract['time_zero']}."
-    yield f"The model learned from: {contract['population'].rstrip('.')}."
+    yield f"Time zero: {contract.time_zero}."
+    yield f"The model learned from: {contract.population.rstrip('.')}."
     for warning in prediction.warnings:
         about = f" ({', '.join(warning.variables)})" if warning.variables else ""
         yield f"Warning: {warning.message}{about}"

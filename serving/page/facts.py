@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from models.inference.contract import Contract, Evaluation
+from models.inference.records import json_of
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric, metrics_from_json
 from serving.prediction.served import ServedModel
@@ -26,9 +26,9 @@ class Figure:
     reading: str
 
 
-def figures(contract: Mapping[str, Any]) -> tuple[Figure, ...]:
+def figures(contract: Contract) -> tuple[Figure, ...]:
     """Return the figures on patients whom the model did not learn from, each with its interval."""
-    evaluation = contract.get("evaluation") or {"metrics": []}
+    metrics = () if contract.evaluation is None else contract.evaluation.metrics
     return tuple(
         Figure(
             label=page.label,
@@ -36,35 +36,34 @@ def figures(contract: Mapping[str, Any]) -> tuple[Figure, ...]:
             estimate=_estimate(metric, page.digits),
             reading=page.reading,
         )
-        for metric in metrics_from_json(evaluation["metrics"])
+        for metric in metrics_from_json(json_of(metrics))
         if metric.metric in METRICS and (page := METRICS[metric.metric].page) is not None
     )
 
 
-def cohort_rows(contract: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+def cohort_rows(contract: Contract) -> tuple[tuple[str, str, str], ...]:
     """Return what is counted, how many the model learned from, and how many it was judged on."""
-    training, evaluation = contract["training"], contract.get("evaluation") or {}
+    training, evaluation = contract.training, contract.evaluation
     rows = (
-        ("patients", training["patients"], evaluation.get("patients")),
-        ("stays", training["stays"], _answered(evaluation)),
-        (contract["event_label"], training["events"], evaluation.get("events")),
+        ("patients", training.patients, evaluation.patients if evaluation else None),
+        ("stays", training.stays, _answered(evaluation) if evaluation else None),
+        (contract.event_label, training.events, evaluation.events if evaluation else None),
     )
     return tuple((what, _count(learned), _count(judged)) for what, learned, judged in rows)
 
 
-def _answered(evaluation: Mapping[str, Any]) -> int | None:
+def _answered(evaluation: Evaluation) -> int:
     """Return the held-out stays that got an answer, which the patients and events are of."""
-    return evaluation["stays"] - evaluation["refused"] if evaluation else None
+    return evaluation.stays - evaluation.refused
 
 
 def limits(model: ServedModel) -> tuple[str, ...]:
     """Return the model's limits in sentences."""
-    interval = model.contract["interval"]
+    interval = model.contract.interval
     return (
         "It refuses patients under 18, pregnancy, values outside the plausible range, patients "
         "with too little measured and combinations unlike any it learned from.",
-        f"The {100 * interval['level']:g} % interval is a {interval['kind']}. "
-        f"{interval['guarantee']}",
+        f"The {100 * interval.level:g} % interval is a {interval.kind}. {interval.guarantee}",
         "It has not been validated on other patients than those above.",
         "What raised or lowered the estimate describes the model; it does not say what would "
         "change the outcome. A treatment marks the patient; this is not the drug's effect.",

@@ -152,7 +152,7 @@ def places(served: Served) -> tuple[Place, ...]:
 
 
 def _is_of_discharge(model: ServedModel) -> bool:
-    outcome = OUTCOMES.get(model.contract["outcome"])
+    outcome = OUTCOMES.get(model.contract.outcome)
     return outcome is not None and outcome.landmark is not None and outcome.landmark.hours is None
 
 
@@ -191,7 +191,7 @@ def fields(served: Served) -> tuple[Field, ...]:
 
 def _columns(model: ServedModel) -> tuple[str, ...]:
     """Return what a model scores; a limit's flag comes with its variable."""
-    names = (feature["name"] for feature in model.contract["features"])
+    names = (feature.name for feature in model.contract.features)
     return tuple(name for name in names if not name.endswith(f"__{BELOW}"))
 
 

@@ -73,11 +73,11 @@ def _data(models: Sequence[ServedModel]) -> dict[str, Any]:
                 "examples": [
                     {"title": one.title, "values": dict(one.values)} for one in examples(model)
                 ],
-                "events": model.contract["event_label"],
+                "events": model.contract.event_label,
                 "seen": {
-                    feature["name"]: feature["seen"]
-                    for feature in model.contract["features"]
-                    if "seen" in feature
+                    feature.name: feature.seen
+                    for feature in model.contract.features
+                    if feature.seen is not None
                 },
             }
             for model in models

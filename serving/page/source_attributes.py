@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from data_schema.biomarkers import VARIABLES
+from models.inference.contract import Contract
 from models.wording import NOTICE
 
 __all__ = ["SourceAttribute", "source_attributes"]
@@ -28,12 +28,12 @@ class SourceAttribute:
     answer: str
 
 
-def source_attributes(contract: Mapping[str, Any]) -> tuple[SourceAttribute, ...]:
+def source_attributes(contract: Contract) -> tuple[SourceAttribute, ...]:
     """Return the attributes of a model, in the order of the rule.
 
     Parameters
     ----------
-    contract : mapping
+    contract : Contract
         Of the bundle.
 
     Returns
@@ -50,26 +50,26 @@ def source_attributes(contract: Mapping[str, Any]) -> tuple[SourceAttribute, ...
     )
 
 
-def _output(contract: Mapping[str, Any]) -> str:
-    horizons = ", ".join(f"{days:g}" for days in contract["default_horizons_days"])
+def _output(contract: Contract) -> str:
+    horizons = ", ".join(f"{days:g}" for days in contract.default_horizons_days)
     return (
-        f"The risk, with an interval, of {contract['event_label']} within {horizons} days of time "
-        f"zero ({contract['time_zero']}), and what raised or lowered the estimate."
+        f"The risk, with an interval, of {contract.event_label} within {horizons} days of time "
+        f"zero ({contract.time_zero}), and what raised or lowered the estimate."
     )
 
 
-def _population(contract: Mapping[str, Any]) -> str:
+def _population(contract: Contract) -> str:
     return (
         "Adults like those it learned from, who are not pregnant: "
-        f"{contract['population'].rstrip('.')}."
+        f"{contract.population.rstrip('.')}."
     )
 
 
-def _criteria(contract: Mapping[str, Any]) -> str:
-    training = contract["training"]
+def _criteria(contract: Contract) -> str:
+    training = contract.training
     return (
-        f"{contract['population'].rstrip('.')}; at time zero: {contract['time_zero']}. "
-        f"{training['patients']:,} patients, {training['events']:,} {contract['event_label']}."
+        f"{contract.population.rstrip('.')}; at time zero: {contract.time_zero}. "
+        f"{training.patients:,} patients, {training.events:,} {contract.event_label}."
     )
 
 
@@ -84,8 +84,8 @@ _PERSONAL = {
 }
 
 
-def _variables(contract: Mapping[str, Any]) -> str:
-    read = dict.fromkeys(f["variable"] for f in contract["features"])
+def _variables(contract: Contract) -> str:
+    read = dict.fromkeys(f.variable for f in contract.features)
     listed = [words for name, words in _PERSONAL.items() if name in read]
     lived = [
         VARIABLES[name].label.lower()
@@ -96,23 +96,23 @@ def _variables(contract: Mapping[str, Any]) -> str:
     return f"Used as inputs: {used}. No other of them is." if used else "None of them is an input."
 
 
-def _internal(contract: Mapping[str, Any]) -> str:
-    evaluation = contract.get("evaluation")
+def _internal(contract: Contract) -> str:
+    evaluation = contract.evaluation
     if not evaluation:
         return _NOT_DONE
     return (
-        f"{evaluation['patients']:,} patients whom it did not learn from; every figure with its "
+        f"{evaluation.patients:,} patients whom it did not learn from; every figure with its "
         "interval stands in the table of performance on this page."
     )
 
 
-def _relevance(contract: Mapping[str, Any]) -> str:
-    if contract["simulated"]:
+def _relevance(contract: Contract) -> str:
+    if contract.simulated:
         return "None: it learned from simulated patients and says nothing about real ones."
-    return f"{_SITE}It must be compared with: {contract['population'].rstrip('.')}."
+    return f"{_SITE}It must be compared with: {contract.population.rstrip('.')}."
 
 
-_ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Mapping[str, Any]], str]], ...]] = {
+_ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...]] = {
     "Details and output": (
         ("Developer and contact", f"The Osteon developers. {_SITE}Whom to ask about this service."),
         ("Funding of the technical implementation", f"None declared. {_SITE}"),

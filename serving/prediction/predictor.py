@@ -180,7 +180,7 @@ def _read(request: PredictRequest, models: Sequence[ServedModel]) -> list[Patien
 
 
 def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> list[FieldProblem]:
-    low, high = model.contract["min_horizon_days"], model.contract["max_horizon_days"]
+    low, high = model.contract.min_horizon_days, model.contract.max_horizon_days
     return [
         FieldProblem(
             field=f"horizons_days[{number}]",
@@ -203,7 +203,7 @@ def _prediction(
     raw, curve = model.loaded.risk_model.predict_with_curve(
         table, request.horizons_days, explain=request.explain
     )
-    refusals = [Remark.model_validate(refusal) for refusal in raw.refusals[0]]
+    refusals = [Remark.model_validate(refusal._asdict()) for refusal in raw.refusals[0]]
     missing = [
         name for name, measured in zip(raw.variables, raw.measured[0], strict=True) if not measured
     ]
@@ -213,7 +213,7 @@ def _prediction(
     if request.next_best and not refused:
         told = next_best(model, table, raw, menu)
     return Prediction(
-        outcome=model.contract["outcome"],
+        outcome=model.contract.outcome,
         status="refused" if refused else "ok",
         model=model.identity,
         risks=risks,
@@ -231,11 +231,11 @@ def table_of_patient(model: ServedModel, patient: Patient) -> Table:
     """Return the one row that the model reads, with the columns that only its guard reads."""
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
-    for feature in model.contract["features"]:
-        column = feature["name"]
+    for feature in model.contract.features:
+        column = feature.name
         base = column.removesuffix(f"__{BELOW}")
         found = patient.values.get(base)
-        if feature["kind"] == "category":
+        if feature.kind == "category":
             texts[column] = np.array([found and found.value], dtype=object)
         elif base != column:
             numbers[column] = np.array([found is not None and found.below], dtype=float)
@@ -248,7 +248,7 @@ def table_of_patient(model: ServedModel, patient: Patient) -> Table:
 
 def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Risk]:
     """Return the risk by each horizon."""
-    interval = model.contract["interval"]
+    interval = model.contract.interval
     risks = []
     for horizon, listed in enumerate(contributions(patient, raw)):
         risks.append(
@@ -258,8 +258,8 @@ def _risks(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[Ris
                 interval=Interval(
                     low=float(raw.risk_low[0, horizon]),
                     high=float(raw.risk_high[0, horizon]),
-                    level=interval["level"],
-                    kind=interval["kind"],
+                    level=interval.level,
+                    kind=interval.kind,
                 ),
                 baseline_risk=float(raw.baseline_risk[horizon]),
                 cohort_risk=float(raw.cohort_risk[horizon]),
@@ -309,7 +309,7 @@ def _days(days: float) -> int | float:
 
 def _unused(model: ServedModel, patient: Patient) -> list[Ignored]:
     """Return the measurements that neither the model nor its guard reads."""
-    read = {feature["name"] for feature in model.contract["features"]}
+    read = {feature.name for feature in model.contract.features}
     read |= model.guard_columns
     return [
         not_used(field, column, "not_in_model")
@@ -323,11 +323,11 @@ def _warnings(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[
     warnings = []
     if not model.promoted:
         warnings.append(_NOT_PROMOTED)
-    if model.contract["simulated"]:
+    if model.contract.simulated:
         warnings.append(_SIMULATED)
-    used = {feature["variable"] for feature in model.contract["features"]}
+    used = {feature.variable for feature in model.contract.features}
     warnings += [w for w in patient.warnings if used.issuperset(w.variables)]
-    columns = {feature["name"] for feature in model.contract["features"]}
+    columns = {feature.name for feature in model.contract.features}
     at_limit = [
         name
         for name, found in patient.values.items()
@@ -335,13 +335,13 @@ def _warnings(model: ServedModel, patient: Patient, raw: RawPrediction) -> list[
     ]
     if at_limit:
         warnings.append(_AT_LIMIT.model_copy(update={"variables": at_limit}))
-    return warnings + [Remark.model_validate(warning) for warning in raw.warnings[0]]
+    return warnings + [Remark.model_validate(warning._asdict()) for warning in raw.warnings[0]]
 
 
 def _summary(model: ServedModel, risks: Sequence[Risk], refusals: Sequence[Remark]) -> str:
     """Say the answer in plain sentences; what moved it is said for the first horizon asked."""
     contract = model.contract
-    learned_from = f"The model learned from: {contract['population'].rstrip('.')}."
+    learned_from = f"The model learned from: {contract.population.rstrip('.')}."
     if not risks:
         reasons = [refusal.message for refusal in refusals]
         return " ".join([wording.refusal_sentence(reasons), learned_from, NOTICE])
@@ -357,7 +357,7 @@ def _said(model: ServedModel, risk: Risk) -> Risk:
         high=risk.interval.high,
         level=risk.interval.level,
         horizon_days=risk.horizon_days,
-        events=model.contract["event_label"],
+        events=model.contract.event_label,
         competing_risk=risk.competing_risk,
     )
     moved = wording.mover_sentences(_movers(model, risk), horizon_days=risk.horizon_days)
@@ -366,7 +366,7 @@ def _said(model: ServedModel, risk: Risk) -> Risk:
 
 def _movers(model: ServedModel, risk: Risk) -> list[wording.Mover]:
     """Return the measured variables that moved a risk most, and all that was not measured."""
-    labels = {feature["variable"]: feature["label"] for feature in model.contract["features"]}
+    labels = {feature.variable: feature.label for feature in model.contract.features}
     movers = [
         wording.Mover(
             label=labels[one.variable],

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import BELOW, Variable, base_name
 from models.inference.columns import guard_columns
+from models.inference.contract import Contract
 from models.registry.lifecycle import LoadedModel
 from serving.prediction.schemas import ModelName
 from serving.problems.details import FieldProblem, NoChampion, RequestBroken
@@ -20,7 +20,7 @@ from serving.processes.plan import Reason
 __all__ = ["Served", "ServedModel"]
 
 _PREFIX = "osteon-"
-_DESCRIPTION = ("outcome_label", "event_label", "time_zero", "population", "simulated")
+_DESCRIPTION = ("outcome_label", "event_label", "event_singular", "time_zero", "population")
 _NO_CHAMPION = "must have a promoted model on this service; it has none"
 
 
@@ -43,21 +43,21 @@ class ServedModel:
 
     def __post_init__(self) -> None:
         """Refuse a model that this service would read wrongly, or could not describe."""
-        untold = [name for name in _DESCRIPTION if name not in self.contract]
+        untold = [name for name in _DESCRIPTION if not getattr(self.contract, name)]
         if untold:
             raise UsageError(
                 f"{self.loaded.name} must say what it is; its contract has no {', '.join(untold)}. "
                 "Train it again with this version."
             )
-        if self.contract["interval"]["kind"] == "none":
+        if not self.contract.interval.available:
             raise UsageError(
                 f"{self.loaded.name} must give intervals; it has none, and a bare number is never "
                 "shown. Train it with interval folds."
             )
         other = [
-            feature["name"]
-            for feature in self.contract["features"]
-            if feature["name"] in VARIABLES and feature["unit"] != VARIABLES[feature["name"]].unit
+            feature.name
+            for feature in self.contract.features
+            if feature.name in VARIABLES and feature.unit != VARIABLES[feature.name].unit
         ]
         if other:
             raise UsageError(
@@ -66,7 +66,7 @@ class ServedModel:
             )
 
     @property
-    def contract(self) -> dict[str, Any]:
+    def contract(self) -> Contract:
         """What the model says of itself."""
         return self.loaded.risk_model.contract
 
@@ -93,20 +93,19 @@ class ServedModel:
     def own_variables(self) -> Mapping[str, Variable]:
         """What the model takes and the catalogue does not hold, by base name."""
         return {
-            base_name(feature["name"]): Variable(
-                name=base_name(feature["name"]),
-                label=feature["label"],
-                pathway=feature["pathway"],
-                kind=feature["kind"],
-                unit=feature["unit"],
-                units={feature["unit"]: 1.0} if feature["unit"] else {},
-                low=feature["low"],
-                high=feature["high"],
-                categories=tuple(feature["categories"]),
+            base_name(feature.name): Variable(
+                name=base_name(feature.name),
+                label=feature.label,
+                pathway=feature.pathway,
+                kind=feature.kind,
+                unit=feature.unit,
+                units={feature.unit: 1.0} if feature.unit else {},
+                low=feature.low,
+                high=feature.high,
+                categories=feature.categories,
             )
-            for feature in self.contract["features"]
-            if base_name(feature["name"]) not in VARIABLES
-            and not feature["name"].endswith(f"__{BELOW}")
+            for feature in self.contract.features
+            if base_name(feature.name) not in VARIABLES and not feature.name.endswith(f"__{BELOW}")
         }
 
 
@@ -189,7 +188,7 @@ class Served:
     def _candidates(self, word: str) -> tuple[ServedModel, ...]:
         if word in self._by_word:
             return (self._by_word[word],)
-        return tuple(model for model in self.models if model.contract["outcome"] == word)
+        return tuple(model for model in self.models if model.contract.outcome == word)
 
 
 def _entry(field: str, rule: str, rest: str) -> FieldProblem:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from data_schema.errors import GateError, OutsideError
 from models.registry import gate
-from models.registry.bundle import bundle_sha256, read_bundle, write_bundle
+from models.registry.bundle import bundle_sha256, read_bundle, write_files
 from models.registry.lifecycle import CHAMPION, LoadedModel
 from serving.prediction.served import ServedModel
 from serving.processes.folder_locks import locked
@@ -143,7 +143,7 @@ class ChampionCache:
             return
         written = self._folder / f"{loaded.sha256}.{secrets.token_hex(4)}"
         try:
-            sha256 = write_bundle(loaded.risk_model, written, model_code=loaded.model_code)
+            sha256 = write_files(loaded.files, written)
             if sha256 != loaded.sha256:
                 raise GateError(f"The bundle of {loaded.name} must be kept as it is; it differs.")
             if folder.exists():

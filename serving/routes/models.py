@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
+from models.inference.records import json_of
 from serving.prediction.caller import served_models
 from serving.prediction.served import ServedModel
 
@@ -81,17 +82,33 @@ def models(request: Request) -> Models:
     return Models(models=[_described(model) for model in served_models(request).models])
 
 
+_STATED = (
+    "outcome",
+    "outcome_label",
+    "time_zero",
+    "competing",
+    "population",
+    "simulated",
+    "default_horizons_days",
+    "min_horizon_days",
+    "max_horizon_days",
+)
+"""Fields of `Model` that the contract has under the same name."""
+
+
 def _described(model: ServedModel) -> Model:
     contract = model.contract
-    evaluation = contract.get("evaluation")
+    evaluation = contract.evaluation
     return Model.model_validate(
         {
-            **{name: contract[name] for name in Model.model_fields if name in contract},
+            **{name: getattr(contract, name) for name in _STATED},
+            "interval": json_of(contract.interval),
+            "training": json_of(contract.training),
             **model.identity.model_dump(),
             "asked_as": model.asked_as,
-            "variables": list(dict.fromkeys(f["variable"] for f in contract["features"])),
-            "evaluation": evaluation,
-            "metrics": evaluation["metrics"] if evaluation else [],
+            "variables": list(dict.fromkeys(f.variable for f in contract.features)),
+            "evaluation": json_of(evaluation),
+            "metrics": json_of(evaluation.metrics) if evaluation else [],
             "model_card": model.model_card,
             "sha256": model.loaded.sha256,
             "run_id": model.loaded.run_id,

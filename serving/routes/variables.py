@@ -75,7 +75,7 @@ def variables(request: Request) -> Variables:
     entries = dict(VARIABLES)
     for model in served_models(request).models:
         entries |= model.own_variables
-        for name in dict.fromkeys(f["variable"] for f in model.contract["features"]):
+        for name in dict.fromkeys(f.variable for f in model.contract.features):
             users.setdefault(name, []).append(model.loaded.name)
     return Variables(
         variables=[_described(entry, users.get(name, [])) for name, entry in entries.items()]

@@ -26,7 +26,7 @@ from training.score import cohort_for_model
 
 def compared(risk_model: RiskModel, features: Any, name: str) -> tuple[list[Any], float]:
     """Return (expected, seen, expected change, seen change) of each patient, and the seconds."""
-    day = [float(risk_model.contract["default_horizons_days"][0])]
+    day = [float(risk_model.contract.default_horizons_days[0])]
     own = [c for c in features if c == name or str(c).startswith(f"{name}__")]
     rows, spent = [], 0.0
     for at in np.flatnonzero(features[name].notna()):
@@ -62,7 +62,7 @@ def main() -> None:
         read_table(asked.cohort), risk_model.contract, outcome=None, mapping=None
     )
     features = cohort.features.iloc[: asked.patients]
-    information = risk_model.contract["guard"]["information"]
+    information = risk_model.contract.guard.information
     ranked = sorted(
         (v for v in information if is_laboratory_test(v)), key=lambda v: -information[v]
     )

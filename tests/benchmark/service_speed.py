@@ -126,7 +126,7 @@ def as_mlflow(model: str, request: dict[str, Any], explain: bool) -> dict[str, A
     """Return the same patient and horizons as MLflow's scoring server takes them."""
     from models.registry.lifecycle import load
 
-    example = load(model).risk_model.contract["example"]
+    example = load(model).risk_model.contract.example
     horizons_days = [float(days) for days in request["horizons_days"]]
     return {
         "dataframe_split": {"columns": list(example), "data": [list(example.values())]},

@@ -73,10 +73,8 @@ def request_of(values: dict[str, Any], **changed: Any) -> dict[str, Any]:
 def frame_of(model: ServedModel, values: dict[str, Any], **extra: Any) -> pd.DataFrame:
     """Return the same patient as the row that the model reads."""
     row = {
-        feature["name"]: values.get(
-            feature["name"], None if feature["kind"] == "category" else np.nan
-        )
-        for feature in model.contract["features"]
+        feature.name: values.get(feature.name, None if feature.kind == "category" else np.nan)
+        for feature in model.contract.features
     }
     return pd.DataFrame([row | {"fgf23_c__below": 0.0} | extra])
 
@@ -134,7 +132,7 @@ def assert_is_the_models_answer(
 def assert_the_curve_is_the_models(
     model: ServedModel, prediction: dict[str, Any], frame: pd.DataFrame
 ) -> None:
-    days = model.contract["grid_days"]
+    days = model.contract.grid_days
     raw = model.loaded.risk_model.predict(frame, days)
     curve = {name: [point[name] for point in prediction["curve"]] for name in CURVE}
     np.testing.assert_allclose(curve["day"], days)

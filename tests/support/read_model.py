@@ -7,14 +7,15 @@ import json
 import numpy as np
 from scipy.special import logit
 
+from models.inference.prediction import Remark
 from models.inference.risk_model import RiskModel
 
 TOLERANCE = 1e-5
 """What the architecture promises of both sums."""
 
 
-def codes(entries: list[dict[str, object]]) -> list[object]:
-    return [entry["code"] for entry in entries]
+def codes(entries: list[Remark]) -> list[str]:
+    return [entry.code for entry in entries]
 
 
 def rebuilt(risk_model: RiskModel, **main: object) -> RiskModel:

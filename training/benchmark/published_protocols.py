@@ -261,7 +261,7 @@ def _run_here(
 def _risk_held(risk_model: Any, cohort: Cohort, days: ArrayLike, /) -> _Floats:
     """Return Osteon's risk, held at its first and last day beyond them."""
     contract = risk_model.contract
-    within = np.clip(days, contract["min_horizon_days"], contract["max_horizon_days"])
+    within = np.clip(days, contract.min_horizon_days, contract.max_horizon_days)
     risk: _Floats = risk_model.risk(cohort.features, within)
     return risk
 

@@ -124,7 +124,7 @@ def _judge(
         if out is not None:
             require_new_folder(out)
         loaded = loaded_model(model)
-        outcome = loaded.risk_model.contract["outcome"]
+        outcome = loaded.risk_model.contract.outcome
         patients = cohort_for(loaded, cohort, mapping, outcome=outcome)
         evaluation = evaluate_on(loaded, patients)
         if out is not None:

@@ -142,7 +142,7 @@ def _identity(loaded: LoadedModel) -> dict[str, object]:
     contract = loaded.risk_model.contract
     model = {"name": loaded.name, "version": loaded.version, "alias": loaded.alias}
     told = ("outcome", "time_zero", "population", "simulated")
-    return {"model": model} | {key: contract[key] for key in told}
+    return {"model": model} | {key: getattr(contract, key) for key in told}
 
 
 def named(loaded: LoadedModel) -> str:

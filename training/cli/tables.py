@@ -49,7 +49,7 @@ def show_explanation(told: PatientExplanation) -> None:
                 f"is {100 * risk.cohort_risk:.1f}.",
             ]
         )
-    print_lines([f"Warning: {warning['message']}" for warning in told.warnings])
+    print_lines([f"Warning: {warning.message}" for warning in told.warnings])
 
 
 def show_benchmark(result: BenchmarkResult) -> None:

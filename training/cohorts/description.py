@@ -13,14 +13,11 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.disclosure import SMALLEST_CELL, hidden_cells
 from data_schema.variables import BELOW, base_name
 from models.censoring import is_known
+from models.inference.contract import Description, Group, VariableInGroup, VariableInGroups
 
 __all__ = [
     "NOT_RECORDED",
-    "Description",
-    "Group",
     "Grouping",
-    "VariableInGroup",
-    "VariableInGroups",
     "by_outcome",
     "describe",
     "only",
@@ -32,45 +29,6 @@ NOT_RECORDED = "not recorded"
 _MOST_LEVELS = 12
 _OWN_COLUMN = 50
 _OTHER = "other"
-
-
-class Group(TypedDict):
-    """Who a column of a table holds; `stays` is None where the number must stay hidden."""
-
-    label: str
-    stays: int | None
-
-
-class VariableInGroup(TypedDict):
-    """One variable in one group; None where fewer than `SMALLEST_CELL` patients stand behind it.
-
-    `levels` are stays by level, `NOT_RECORDED` last; quartiles, mean and deviation are those of
-    a number that was recorded.
-    """
-
-    levels: list[int | None]
-    quartiles: list[float] | None
-    mean: float | None
-    deviation: float | None
-
-
-class VariableInGroups(TypedDict):
-    """One variable in every group, with what a reader must know of it."""
-
-    name: str
-    label: str
-    unit: str
-    pathway: str
-    kind: str
-    levels: list[str]
-    groups: list[VariableInGroup]
-
-
-class Description(TypedDict):
-    """A cohort by group, as JSON: all of it first, then the groups that make it up."""
-
-    groups: list[Group]
-    variables: list[VariableInGroups]
 
 
 class Grouping(TypedDict):

@@ -51,6 +51,8 @@ class Study:
         What the model will be registered as.
     warnings : tuple of Finding
         What the check warned of.
+    population_described : bool
+        Whether the cohort or its user said who the patients are.
     """
 
     cohort: Cohort
@@ -59,6 +61,7 @@ class Study:
     horizons_days: tuple[float, ...]
     model_name: str
     warnings: tuple[Finding, ...]
+    population_described: bool = True
 
 
 def study_of_table(
@@ -102,9 +105,10 @@ def study_of_table(
         raise RulesBroken(checked.report.fatal)
     # What the cohort says of itself cannot be taken back by a setting.
     simulated = config.simulated or checked.cohort.simulated
+    population = config.population or checked.cohort.population
     cohort = replace(
         checked.cohort,
-        population=config.population or checked.cohort.population or _NOT_DESCRIBED,
+        population=population or _NOT_DESCRIBED,
         simulated=simulated,
         dropped={**checked.cohort.dropped, **dict.fromkeys(config.exclude, EXCLUDED)},
     )
@@ -115,6 +119,7 @@ def study_of_table(
         horizons_days=_horizons(cohort, asked, config),
         model_name=model_name(asked.name, simulated=simulated),
         warnings=checked.report.warnings,
+        population_described=bool(population),
     )
 
 
@@ -204,6 +209,7 @@ def _outcome_of(known: Dataset) -> Outcome:
         endpoint=known.outcome,
         label=words.capitalize(),
         event_label=f"{words}s",
+        event_singular=words,
         landmark=None,
         time_zero=known.time_zero,
         horizons_days=known.horizons_days,

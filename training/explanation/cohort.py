@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from data_schema.cohort import Cohort
 from data_schema.disclosure import SMALLEST_CELL
+from models.inference.contract import Feature
 from models.inference.risk_model import RiskModel
 from training.explanation.importance import Importance, explained, importance_of, recorded_values
 
@@ -135,7 +136,7 @@ def explain_cohort(
         numbers=numbers,
         texts=texts,
         place={name: place for place, name in enumerate(prediction.variables)},
-        features={f["name"]: f for f in risk_model.contract["features"]},
+        features={f.name: f for f in risk_model.contract.features},
     )
     strongest = moved[at].variables
     return ExplainedCohort(
@@ -167,7 +168,7 @@ class _Told:
     numbers: NDArray[np.float64]
     texts: NDArray[np.object_]
     place: dict[str, int]
-    features: dict[str, dict[str, object]]
+    features: dict[str, Feature]
 
     def dots(self, variable: str, label: str, pathway: str) -> Dots:
         """Return the groups of one variable: measured ones, then those without a value."""
@@ -202,8 +203,8 @@ class _Told:
             unknown = points[~known]
             feature = self.features[variable]
             yield Response(
-                label=str(feature["label"]),
-                unit=str(feature["unit"]),
+                label=feature.label,
+                unit=feature.unit,
                 values=np.array([np.median(numbers[known][rows]) for rows in bins]),
                 levels=_levels(kind, [shown[known][rows][0] for rows in bins]),
                 low=low,
@@ -213,7 +214,7 @@ class _Told:
             )
 
     def _kind(self, variable: str) -> str:
-        return str(self.features.get(variable, {"kind": "number"})["kind"])
+        return self.features[variable].kind if variable in self.features else "number"
 
 
 def _relative_rank(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -249,7 +249,7 @@ def _at_one_horizon(
     risk_model: RiskModel, frame: pd.DataFrame, horizon_days: float | None
 ) -> tuple[Prediction, NDArray[np.bool_], NDArray[np.float64]]:
     """Return a prediction, whom it answers, and their contributions in log-odds."""
-    days = risk_model.contract["default_horizons_days"][0] if horizon_days is None else horizon_days
+    days = risk_model.contract.default_horizons_days[0] if horizon_days is None else horizon_days
     prediction = explained(risk_model, frame, [float(days)])
     answered = np.array([status == "ok" for status in prediction.status])
     assert prediction.log_odds is not None  # it was asked to explain
@@ -260,15 +260,15 @@ def recorded_values(
     risk_model: RiskModel, frame: pd.DataFrame
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Return, by variable, what was recorded as numbers and as it is shown."""
-    own = {f["name"]: f for f in risk_model.contract["features"] if f["name"] == f["variable"]}
+    own = {f.name: f for f in risk_model.contract.features if f.name == f.variable}
     numbers = np.full((len(frame), len(risk_model.variables)), np.nan)
     shown = np.full(numbers.shape, None, dtype=object)
     for place, name in enumerate(risk_model.variables):
         if name not in own:  # only its maximum, slope or the like is read
             continue
         column = frame[name]
-        if own[name]["kind"] == "category":
-            codes = {level: float(code) for code, level in enumerate(own[name]["categories"])}
+        if own[name].kind == "category":
+            codes = {level: float(code) for code, level in enumerate(own[name].categories)}
             numbers[:, place] = column.map(codes).to_numpy(dtype=float, na_value=np.nan)
         else:
             numbers[:, place] = column.to_numpy(dtype=float, na_value=np.nan)
@@ -278,7 +278,7 @@ def recorded_values(
 
 def labels_of(risk_model: RiskModel) -> dict[str, str]:
     """Return the label of each variable that a model reads."""
-    return {feature["variable"]: feature["label"] for feature in risk_model.contract["features"]}
+    return {feature.variable: feature.label for feature in risk_model.contract.features}
 
 
 def points_digits(largest: float) -> int:

@@ -11,6 +11,8 @@ import pandas as pd
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
+from models.inference.contract import Contract
+from models.inference.prediction import Remark
 from models.inference.risk_model import InferenceError, Prediction, RiskModel
 from models.wording import (
     NOT_MEASURED as NOT_MEASURED_IN_WORDS,
@@ -82,8 +84,8 @@ class PatientExplanation:
 
     status: str
     risks: tuple[RiskAtHorizon, ...]
-    refusals: tuple[Mapping[str, Any], ...]
-    warnings: tuple[Mapping[str, Any], ...]
+    refusals: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
     summary: str
 
     def as_json(self) -> dict[str, Any]:
@@ -91,17 +93,17 @@ class PatientExplanation:
         return {
             "status": self.status,
             "risks": [risk.as_json() for risk in self.risks],
-            "refusals": list(self.refusals),
-            "warnings": list(self.warnings),
+            "refusals": [remark._asdict() for remark in self.refusals],
+            "warnings": [remark._asdict() for remark in self.warnings],
             "summary": self.summary,
             "notice": NOTICE,
         }
 
 
-def example_patient(contract: Mapping[str, Any]) -> pd.DataFrame:
+def example_patient(contract: Contract) -> pd.DataFrame:
     """Return the contract's made-up patient of middle values, who never existed."""
-    row = {name: [value] for name, value in contract["example"].items()}
-    text = [f["name"] for f in contract["features"] if f["kind"] == "category"]
+    row = {name: [value] for name, value in contract.example.items()}
+    text = [f.name for f in contract.features if f.kind == "category"]
     return pd.DataFrame(row).astype({name: object if name in text else np.float64 for name in row})
 
 
@@ -144,9 +146,7 @@ def explain_patient(
     )
 
 
-def _risks(
-    contract: Mapping[str, Any], frame: pd.DataFrame, prediction: Prediction
-) -> list[RiskAtHorizon]:
+def _risks(contract: Contract, frame: pd.DataFrame, prediction: Prediction) -> list[RiskAtHorizon]:
     assert prediction.log_odds is not None  # it was asked to explain
     assert prediction.points is not None
     assert prediction.adjustment_points is not None
@@ -177,25 +177,25 @@ def _risks(
 
 
 def _contributions(
-    contract: Mapping[str, Any], frame: pd.DataFrame, prediction: Prediction, at: int
+    contract: Contract, frame: pd.DataFrame, prediction: Prediction, at: int
 ) -> tuple[Moved, ...]:
     """Return each variable's contribution: measured first, the largest first."""
     assert prediction.log_odds is not None  # it was asked to explain
     assert prediction.points is not None
     # A variable's own column last, so that its kind and unit win over those of its maximum or flag.
-    own_last = sorted(contract["features"], key=lambda f: f["name"] == f["variable"])
-    facts = {feature["variable"]: feature for feature in own_last}
+    own_last = sorted(contract.features, key=lambda f: f.name == f.variable)
+    facts = {feature.variable: feature for feature in own_last}
     moved = []
     for place, name in enumerate(prediction.variables):
         recorded = frame[name].iloc[0] if name in frame else None
         moved.append(
             Moved(
                 variable=name,
-                label=facts[name]["label"],
-                pathway=facts[name]["pathway"],
+                label=facts[name].label,
+                pathway=facts[name].pathway,
                 measured=bool(prediction.measured[0, place]),
-                value=_value(recorded, facts[name]["kind"]),
-                unit=facts[name]["unit"],
+                value=_value(recorded, facts[name].kind),
+                unit=facts[name].unit,
                 log_odds=float(prediction.log_odds[0, at, place]),
                 points=float(prediction.points[0, at, place]),
             )
@@ -211,23 +211,23 @@ def _value(recorded: Any, kind: str) -> float | str | bool | None:
 
 
 def _summary(
-    contract: Mapping[str, Any],
+    contract: Contract,
     risks: Sequence[RiskAtHorizon],
-    refusals: Sequence[Mapping[str, Any]],
+    refusals: Sequence[Remark],
 ) -> str:
     """Say the answer in plain sentences; what moved it is said for the first horizon."""
-    learned_from = f"The model learned from: {contract['population'].rstrip('.')}."
+    learned_from = f"The model learned from: {contract.population.rstrip('.')}."
     if not risks:
-        reasons = [refusal["message"] for refusal in refusals]
+        reasons = [refusal.message for refusal in refusals]
         return " ".join([refusal_sentence(reasons), learned_from, NOTICE])
     sentences = [
         estimate_sentence(
             risk=risk.risk,
             low=risk.risk_low,
             high=risk.risk_high,
-            level=contract["interval"]["level"],
+            level=contract.interval.level,
             horizon_days=risk.horizon_days,
-            events=contract["event_label"],
+            events=contract.event_label,
             competing_risk=risk.competing_risk,
         )
         for risk in risks

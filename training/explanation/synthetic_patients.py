@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.inference.contract import Contract
 from models.inference.risk_model import RiskModel
 from training.explanation.one_patient import example_patient
 
@@ -56,17 +56,17 @@ def synthetic_patients(
     }
 
 
-def _drawn(contract: Mapping[str, Any], rng: np.random.Generator) -> pd.DataFrame | None:
-    novelty = contract["guard"]["novelty"]
-    if len(novelty["columns"]) < 2:
+def _drawn(contract: Contract, rng: np.random.Generator) -> pd.DataFrame | None:
+    novelty = contract.guard.novelty
+    if len(novelty.columns) < 2:
         return None
-    numbers = [f["name"] for f in contract["features"] if f["kind"] != "category"]
+    numbers = [f.name for f in contract.features if f.kind != "category"]
     scores = rng.multivariate_normal(
-        np.zeros(len(novelty["columns"])), np.asarray(novelty["correlation"]), size=_DRAWN
+        np.zeros(len(novelty.columns)), np.asarray(novelty.correlation), size=_DRAWN
     )
     example = example_patient(contract)
     frame = pd.concat([example] * _DRAWN, ignore_index=True)
-    for place, column in enumerate(novelty["columns"]):
-        drawn = np.interp(scores[:, place], novelty["normal_scores"], novelty["quantiles"][place])
+    for place, column in enumerate(novelty.columns):
+        drawn = np.interp(scores[:, place], novelty.normal_scores, novelty.quantiles[place])
         frame[numbers[column]] = [float(f"{value:.3g}") for value in drawn]
     return frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.cohorts.description import Description
+from models.inference.contract import Description
 from training.cohorts.flow import FlowStep
 from training.report.content import Picture, Section
 from training.report.figures.model_figures import Drawn, as_png, as_svg

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from data_schema.cohort import Cohort, outcome_of
+from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
-from training.cohorts.description import Description, by_outcome, describe
+from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
 from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
 from training.explanation.importance import NOT_MEASURED, Importance, pathway_label, points_digits
@@ -77,7 +77,7 @@ class _Told:
 
     Parameters
     ----------
-    contract : mapping
+    contract : Contract
         Of the model, with what the training run added.
     external : bool
         Whether the patients evaluated are others than the training run's.
@@ -96,7 +96,7 @@ class _Told:
     explained : ExplainedCohort
     """
 
-    contract: Mapping[str, Any]
+    contract: Contract
     external: bool
     findings: Findings
     resamples: int
@@ -166,9 +166,10 @@ def write_report(
     )
     if described is None:
         outcome = outcome_of(cohort)
-        groups = by_outcome(outcome, days, event_label=words.event, competing=contract["competing"])
+        groups = by_outcome(outcome, days, event_label=words.event, competing=contract.competing)
         described = describe(cohort, [groups])
-        learned_from = contract["described"]
+        learned_from = contract.described
+        assert learned_from is not None  # a training run adds it
         evaluated_on = describe(cohort, whole="evaluated on", like=learned_from)
         compared = (learned_from, evaluated_on)
     resampled = {"n_bootstrap": resamples, "random_state": random_state}
@@ -214,10 +215,10 @@ def write_report(
     what = "evaluation on other patients" if external else "training run"
     written = written_page(
         title,
-        f"{contract['outcome_label']}: report of the {what} ({judged.rows:,} stays).",
+        f"{contract.outcome_label}: report of the {what} ({judged.rows:,} stays).",
         drawn,
         partial(_sections, told),
-        simulated=contract["simulated"],
+        simulated=contract.simulated,
     )
     return WrittenReport(written, explained)
 
@@ -244,14 +245,12 @@ def _sections(told: _Told, pictures: Pictures) -> tuple[Section, ...]:
         estimand(contract),
         _patients(told, pictures),
         predictors(contract),
-        columns_left_out(contract),
+        columns_left_out(contract.dropped),
         replace(
             how_it_was_fitted(contract),
             parts=(
                 interval_of_a_risk(contract),
-                sample_size_section(
-                    findings.sample_size, patients=contract["training"]["patients"]
-                ),
+                sample_size_section(findings.sample_size, patients=contract.training.patients),
             ),
         ),
         _performance(told, pictures),
@@ -333,8 +332,8 @@ def _at_a_glance(told: _Told) -> Section:
     return Section(
         "At a glance",
         (
-            f"Risk of {told.contract['event_label'].removesuffix('s')}, counted from time zero: "
-            f"{told.contract['time_zero']}. Judged on {whom}, with 95 % intervals.",
+            f"Risk of {told.contract.event_singular}, counted from time zero: "
+            f"{told.contract.time_zero}. Judged on {whom}, with 95 % intervals.",
             *(
                 ()
                 if "subgroups" in told.done
@@ -348,12 +347,13 @@ def _at_a_glance(told: _Told) -> Section:
 
 def _patients(told: _Told, pictures: Pictures) -> Section:
     contract = told.contract
-    event = contract["event_label"].removesuffix("s")
-    population = f"{contract['population'].rstrip('.')}."
+    event = contract.event_singular
+    assert contract.evaluation is not None  # a training run adds it
+    population = f"{contract.population.rstrip('.')}."
     who = (
         (f"The model learned from: {population}", "Evaluated: the cohort that was given.")
         if told.external
-        else (population, HOW_SPLIT[contract["evaluation"]["split"]])
+        else (population, HOW_SPLIT[contract.evaluation.split])
     )
     table = comparison_table(*told.compared, caption="Learned from and evaluated on, side by side")
     return Section(
@@ -366,7 +366,7 @@ def _patients(told: _Told, pictures: Pictures) -> Section:
                 pictures,
                 whole="Cohort given" if told.external else "Cohort",
                 event=event,
-                competing=contract["competing"],
+                competing=contract.competing,
                 horizon_days=told.primary_horizon_days,
                 gaps=(
                     "Nothing was imputed from other patients and nobody was left out for a gap.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from data_schema.disclosure import SMALLEST_CELL, shown_count
 from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS
+from models.inference.contract import Contract, Feature
+from models.inference.records import json_of
 from models.wording import NOTICE
 from training.report.content import Section, Table
 
@@ -26,27 +27,32 @@ __all__ = [
 ]
 
 
-def intended_use(contract: Mapping[str, Any]) -> Section:
+def intended_use(contract: Contract) -> Section:
     """Return what the model is for, and what not."""
     simulated = ("It learned from simulated patients and says nothing about real ones.",)
     return Section(
         "Intended use",
         (
             NOTICE,
-            f"{contract['name']} estimates, for a patient like those it learned from, the risk of "
-            f"this outcome under current care: {contract['outcome_label'].lower()}. It is for "
+            f"{contract.name} estimates, for a patient like those it learned from, the risk of "
+            f"this outcome under current care: {contract.outcome_label.lower()}. It is for "
             "studying what markers add to what is known of a patient, by people who can judge it.",
-            *(simulated if contract["simulated"] else ()),
+            *(simulated if contract.simulated else ()),
         ),
     )
 
 
-def patient_counts(contract: Mapping[str, Any]) -> Section:
+def patient_counts(contract: Contract) -> Section:
     """Return how many patients it learned from and was evaluated on."""
-    training, evaluation = contract["training"], contract["evaluation"]
+    training, evaluation = contract.training, contract.evaluation
+    assert evaluation is not None  # a training run adds it
+    stays, events = (
+        _counts(training.stays, evaluation.stays),
+        _counts(training.events, evaluation.events),
+    )
     return Section(
         "Patients",
-        (f"{contract['population'].rstrip('.')}.", HOW_SPLIT[evaluation["split"]]),
+        (f"{contract.population.rstrip('.')}.", HOW_SPLIT[evaluation.split]),
         (
             Table(
                 "Patients of the run",
@@ -54,12 +60,12 @@ def patient_counts(contract: Mapping[str, Any]) -> Section:
                 (
                     (
                         "patients",
-                        shown_count(training["patients"]),
-                        _answered(evaluation["patients"], evaluation["refused"]),
+                        shown_count(training.patients),
+                        _answered(evaluation.patients, evaluation.refused),
                     ),
-                    _counts("stays", training, evaluation),
-                    (contract["event_label"], *_counts("events", training, evaluation)[1:]),
-                    ("refused by the model", "", shown_count(evaluation["refused"])),
+                    ("stays", *stays),
+                    (contract.event_label, *events),
+                    ("refused by the model", "", shown_count(evaluation.refused)),
                 ),
             ),
         ),
@@ -80,43 +86,43 @@ def _answered(patients: int, refused: int) -> str:
     return shown_count(patients)
 
 
-def _counts(what: str, *parts: Mapping[str, Any]) -> tuple[str, ...]:
-    return (what, *(shown_count(part[what]) for part in parts))
+def _counts(*numbers: int) -> tuple[str, ...]:
+    return tuple(map(shown_count, numbers))
 
 
-def estimand(contract: Mapping[str, Any]) -> Section:
+def estimand(contract: Contract) -> Section:
     """Return what exactly a risk is a risk of."""
     competing = "Nothing competes with the event, or it was not recorded."
-    if contract["competing"]:
+    if contract.competing:
         shown = (
             "Its own curve is shown beside the risk and never alters it."
-            if contract["competing_curve"]
+            if contract.competing_curve
             else "Too few patients had it for a curve of its own."
         )
         end = "competes: it is a known end without the event."
-        competing = f"{contract['competing'].capitalize()} {end} {shown}"
-    least, most = contract["min_horizon_days"], contract["max_horizon_days"]
+        competing = f"{contract.competing.capitalize()} {end} {shown}"
+    least, most = contract.min_horizon_days, contract.max_horizon_days
     span = f"{'under 1' if least < 1 else f'{least:.0f}'} to {most:,.0f} days"
-    if contract["fixed_horizon"]:
+    if contract.fixed_horizon:
         span = "The outcome is known at this one horizon only"
     else:
         span = f"Any horizon from {span} can be asked for, on one non-decreasing curve"
     return Section(
         "Estimand",
         (
-            f"Cumulative incidence of {contract['event_label']} within h days of time zero.",
-            f"Time zero: {contract['time_zero']}.",
-            f"Default horizons: {_days(contract['default_horizons_days'])}. {span}.",
+            f"Cumulative incidence of {contract.event_label} within h days of time zero.",
+            f"Time zero: {contract.time_zero}.",
+            f"Default horizons: {_days(contract.default_horizons_days)}. {span}.",
             competing,
         ),
     )
 
 
-def predictors(contract: Mapping[str, Any]) -> Section:
+def predictors(contract: Contract) -> Section:
     """Return what the model reads, by pathway."""
     rows = []
     for key, label in PATHWAYS.items():
-        members = [f for f in contract["features"] if f["pathway"] == key]
+        members = [f for f in contract.features if f.pathway == key]
         if members:
             rows.append((label, "; ".join(map(_feature, members))))
     return Section(
@@ -129,39 +135,39 @@ def predictors(contract: Mapping[str, Any]) -> Section:
     )
 
 
-def _feature(feature: Mapping[str, Any]) -> str:
-    suffix = feature["name"].removeprefix(feature["variable"]).removeprefix("__")
+def _feature(feature: Feature) -> str:
+    suffix = feature.name.removeprefix(feature.variable).removeprefix("__")
     suffix = "below its detection limit" if suffix == BELOW else suffix
-    words = [feature["label"], f"({suffix})" if suffix else "", _unit(feature)]
+    words = [feature.label, f"({suffix})" if suffix else "", _unit(feature)]
     return " ".join(word for word in words if word)
 
 
-def _unit(feature: Mapping[str, Any]) -> str:
-    printed = printed_unit(feature["unit"])
+def _unit(feature: Feature) -> str:
+    printed = printed_unit(feature.unit)
     return f"[{printed}]" if printed else ""
 
 
-def columns_left_out(contract: Mapping[str, Any]) -> Section:
+def columns_left_out(dropped: Mapping[str, str]) -> Section:
     """Return which columns of the data are no predictors, and why."""
-    if not contract["dropped"]:
+    if not dropped:
         return Section("Columns left out", ("None.",))
-    rows = tuple(sorted(contract["dropped"].items()))
+    rows = tuple(sorted(dropped.items()))
     table = Table("Columns of the data that are no predictors", ("column", "reason"), rows)
     return Section("Columns left out", tables=(table,))
 
 
-def how_it_was_fitted(contract: Mapping[str, Any]) -> Section:
+def how_it_was_fitted(contract: Contract) -> Section:
     """Return what kind of model it is and how its parts were chosen."""
-    training = contract["training"]
-    weight = training["linear_weight"]
-    losses = training["out_of_fold_log_loss"]
+    training = contract.training
+    weight = training.linear_weight
+    losses = json_of(training.out_of_fold_log_loss)
     return Section(
         "How it was fitted",
         (
             "Direct binomial regression of the cumulative incidence on patient-horizon pairs, "
             "weighted for censoring: a penalised logistic part and a boosted part on one scale.",
             f"The linear part has the weight {weight:.2f}, the boosted part {1 - weight:.2f} with "
-            f"{training['trees']} trees: both chosen out of fold, by patient. "
+            f"{training.trees} trees: both chosen out of fold, by patient. "
             + ("The cohort is best described by the linear part. " if weight > 0.5 else ""),
             _follow_up(contract),
             "Out-of-fold log-loss per pair, lower is better: "
@@ -173,20 +179,20 @@ def how_it_was_fitted(contract: Mapping[str, Any]) -> Section:
     )
 
 
-def _follow_up(contract: Mapping[str, Any]) -> str:
+def _follow_up(contract: Contract) -> str:
     """Say whether patients were followed up alike, and where the model extrapolates."""
-    follow_up = contract["training"]["follow_up"]
-    if follow_up["strata"] == 1:
+    follow_up = contract.training.follow_up
+    if follow_up.strata == 1:
         return "Nothing known at time zero told apart how long patients were followed up."
     extrapolated = [
         f"{share:.0%} at {days:g} days"
         for days, share in zip(
-            contract["default_horizons_days"], follow_up["not_observed_so_long"], strict=True
+            contract.default_horizons_days, follow_up.not_observed_so_long, strict=True
         )
         if share
     ]
     return (
-        f"Censoring was weighed in {follow_up['strata']} strata of follow-up, told apart by what "
+        f"Censoring was weighed in {follow_up.strata} strata of follow-up, told apart by what "
         "is known at time zero. "
         + (
             f"Patients whose stratum was not observed so long: {', '.join(extrapolated)}; what is "
@@ -197,12 +203,12 @@ def _follow_up(contract: Mapping[str, Any]) -> str:
     )
 
 
-def interval_of_a_risk(contract: Mapping[str, Any]) -> Section:
+def interval_of_a_risk(contract: Contract) -> Section:
     """Return what the interval of a risk promises."""
-    interval = contract["interval"]
+    interval = contract.interval
     return Section(
         "Interval of a risk",
-        (f"{100 * interval['level']:g} %, by {interval['kind']}.", interval["guarantee"]),
+        (f"{100 * interval.level:g} %, by {interval.kind}.", interval.guarantee),
     )
 
 
@@ -223,9 +229,9 @@ def explanation_of_a_risk() -> Section:
     )
 
 
-def limits(contract: Mapping[str, Any], *, external: bool = False) -> Section:
+def limits(contract: Contract, *, external: bool = False) -> Section:
     """Return whom it refuses, and where it has not been tried."""
-    special = [rule["message"] for rule in contract["guard"]["special"]]
+    special = [case.message for case in contract.guard.special]
     tried = (
         "It was evaluated here on patients that its training run did not have; elsewhere it has "
         "not been tried."
@@ -244,18 +250,21 @@ def limits(contract: Mapping[str, Any], *, external: bool = False) -> Section:
     )
 
 
-def provenance(contract: Mapping[str, Any], *, evaluated_fingerprint: str) -> Section:
+def provenance(contract: Contract, *, evaluated_fingerprint: str) -> Section:
     """Return where the model and the patients come from."""
-    origin, held_out = contract["provenance"], contract["evaluation"]["cohort_fingerprint"]
+    origin, evaluation = contract.provenance, contract.evaluation
+    assert origin is not None  # a training run adds both
+    assert evaluation is not None
+    held_out = evaluation.cohort_fingerprint
     others = (("evaluated patients (SHA-256)", evaluated_fingerprint),)
     rows = (
-        ("revision of the code", origin["git_revision"] or "not run from a checkout"),
-        ("all patients of the run (SHA-256)", origin["data_fingerprint"]),
-        ("training patients (SHA-256)", origin["training_fingerprint"]),
+        ("revision of the code", origin.git_revision or "not run from a checkout"),
+        ("all patients of the run (SHA-256)", origin.data_fingerprint),
+        ("training patients (SHA-256)", origin.training_fingerprint),
         ("held-out patients (SHA-256)", held_out),
         *(others if evaluated_fingerprint != held_out else ()),
-        ("seed", str(contract["run"]["seed"])),
-        *origin["versions"].items(),
+        ("seed", str(contract.training.seed)),
+        *origin.versions.items(),
     )
     table = Table("Where the model and the patients come from", ("what", "which"), rows)
     return Section("Provenance", tables=(table,))

@@ -9,13 +9,8 @@ import numpy as np
 from data_schema.disclosure import SMALLEST_CELL, shown_count
 from data_schema.printed_units import printed_unit, with_unit
 from data_schema.variables import BELOW, PATHWAYS
-from training.cohorts.description import (
-    Description,
-    VariableInGroup,
-    VariableInGroups,
-    recorded_share,
-    standardised_difference,
-)
+from models.inference.contract import Description, VariableInGroup, VariableInGroups
+from training.cohorts.description import recorded_share, standardised_difference
 from training.cohorts.flow import AtHorizon, FlowStep
 from training.report.content import Box, Section, Table
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from data_schema.cohort import outcome_of
 from data_schema.printed_units import with_unit
 from data_schema.variables import PATHWAYS
-from training.cohorts.description import Description, by_outcome, describe
+from models.inference.contract import Description
+from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import flow_step
 from training.cohorts.study import Study
 from training.config import RunConfig
@@ -17,6 +17,7 @@ from training.provenance import git_revision, versions
 from training.report.added_value import added_value_section, interval_text
 from training.report.assembling import Pictures, WrittenPage, patient_sections, written_page
 from training.report.checklists.study import study_probast, study_tripod
+from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 from training.report.figures.comparison_figures import panel_figures, validation_figure
 from training.report.figures.model_figures import Drawn, Words, called_simulated, recorded_figure
@@ -81,7 +82,7 @@ def _sections(
             ),
         ),
         _variables(study),
-        columns_left_out({"dropped": study.cohort.dropped}),
+        columns_left_out(study.cohort.dropped),
         sample_size_section(evaluation.sample_size, patients=evaluation.patients),
         added_value_section(evaluation.added_value, pictures.get("added value", ())),
         validation_section(
@@ -98,7 +99,7 @@ def _sections(
 
 
 def _event(study: Study) -> str:
-    return study.outcome.event_label.removesuffix("s")
+    return study.outcome.event_singular
 
 
 def _competing(study: Study) -> str | None:
@@ -155,17 +156,18 @@ def _estimand(study: Study) -> Section:
     )
 
 
-def _facts(study: Study) -> dict[str, Any]:
-    """Return what the checklists say of the cohort, under the names that a contract has."""
-    return {
-        "name": study.model_name,
-        "outcome_label": study.outcome.label,
-        "event_label": study.outcome.event_label,
-        "competing": _competing(study),
-        "population": study.cohort.population,
-        "time_zero": study.time_zero,
-        "simulated": study.cohort.simulated,
-    }
+def _facts(study: Study) -> Subject:
+    """Return what the checklists say of the cohort."""
+    return Subject(
+        name=study.model_name,
+        outcome_label=study.outcome.label,
+        is_death=study.outcome.is_death,
+        competing=_competing(study),
+        population=study.cohort.population,
+        population_described=study.population_described,
+        time_zero=study.time_zero,
+        simulated=study.cohort.simulated,
+    )
 
 
 def _variables(study: Study) -> Section:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from data_schema.cohort import Cohort
+from models.inference.contract import Contract, Description, Evaluation, HeldOutMetric, Provenance
 from models.metrics.metric import Metric
-from training.cohorts.description import Description
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.provenance import git_revision, versions
 from training.validation.panel_value import PanelValue
 from training.validation.predictions import Answers
 
-__all__ = ["contract_facts"]
+__all__ = ["completed_contract"]
 
 
-def contract_facts(
+def completed_contract(
+    fitted: Contract,
     study: Study,
     config: RunConfig,
     *,
@@ -26,14 +27,16 @@ def contract_facts(
     metrics: Sequence[Metric],
     described: Description,
     added_value: PanelValue | None,
-) -> dict[str, Any]:
-    """Return the entries of a contract that only the run can tell.
+) -> Contract:
+    """Return a contract with what only the run can tell.
 
     The figures of the evaluation travel in the bundle, under its hash, so that the gate judges the
     very figures of the very model.
 
     Parameters
     ----------
+    fitted : Contract
+        Of the fitted model.
     study : Study
     config : RunConfig
     learned_from : Cohort
@@ -49,35 +52,39 @@ def contract_facts(
 
     Returns
     -------
-    dict
-        For `RiskModel.with_contract`.
+    Contract
     """
-    return {
-        "name": study.model_name,
-        "outcome": study.outcome.name,
-        "outcome_label": study.outcome.label,
-        "event_label": study.outcome.event_label,
-        "time_zero": study.time_zero,
-        "population": study.cohort.population,
-        "simulated": study.cohort.simulated,
-        "dropped": dict(study.cohort.dropped),
-        "described": described,
-        "run": config.as_json(),
-        "evaluation": {
-            "split": config.split,
-            "stays": held_out.rows,
-            "patients": held_out.patients,
-            "events": held_out.events,
-            "refused": held_out.refused,
-            "bootstrap_resamples": config.bootstrap_resamples,
-            "cohort_fingerprint": held_out.cohort_fingerprint,
-            "metrics": [metric.as_json() for metric in metrics],
-        },
-        "added_value": None if added_value is None else added_value.as_json(),
-        "provenance": {
-            "git_revision": git_revision(),
-            "versions": versions(),
-            "data_fingerprint": study.cohort.fingerprint(),
-            "training_fingerprint": learned_from.fingerprint(),
-        },
-    }
+    outcome = study.outcome
+    return replace(
+        fitted,
+        name=study.model_name,
+        outcome=outcome.name,
+        outcome_label=outcome.label,
+        event_label=outcome.event_label,
+        event_singular=outcome.event_singular,
+        is_death=outcome.is_death,
+        time_zero=study.time_zero,
+        population=study.cohort.population,
+        population_described=study.population_described,
+        simulated=study.cohort.simulated,
+        dropped=dict(study.cohort.dropped),
+        described=described,
+        run=config.as_json(),
+        evaluation=Evaluation(
+            split=config.split,
+            stays=held_out.rows,
+            patients=held_out.patients,
+            events=held_out.events,
+            refused=held_out.refused,
+            bootstrap_resamples=config.bootstrap_resamples,
+            cohort_fingerprint=held_out.cohort_fingerprint,
+            metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in metrics),
+        ),
+        added_value=None if added_value is None else added_value.as_json(),
+        provenance=Provenance(
+            git_revision=git_revision(),
+            versions=versions(),
+            data_fingerprint=study.cohort.fingerprint(),
+            training_fingerprint=learned_from.fingerprint(),
+        ),
+    )

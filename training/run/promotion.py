@@ -10,6 +10,7 @@ import pandas as pd
 
 from data_schema.errors import GateError, UsageError
 from data_schema.mapping.file import CohortMapping
+from models.inference.records import json_of
 from models.metrics.catalogue import METRICS, Direction, IntervalAbove
 from models.metrics.metric import Metric, metric_at, metrics_from_json
 from models.registry import lifecycle as registry
@@ -200,7 +201,7 @@ _Judged = tuple[str, str, tuple[Metric, ...]]
 
 def _of_the_run(loaded: LoadedModel) -> _Judged:
     """Return the figures that the bundle carries, of patients it did not learn from."""
-    evaluation = loaded.risk_model.contract.get("evaluation")
+    evaluation = loaded.risk_model.contract.evaluation
     if evaluation is None:
         raise UsageError(
             f"{loaded.name} version {loaded.version} must carry figures of held-out patients; it "
@@ -208,21 +209,18 @@ def _of_the_run(loaded: LoadedModel) -> _Judged:
         )
     return (
         "the held-out patients of its training run",
-        evaluation["cohort_fingerprint"],
-        metrics_from_json(evaluation["metrics"]),
+        evaluation.cohort_fingerprint,
+        metrics_from_json(json_of(evaluation.metrics)),
     )
 
 
 def _of_cohort(loaded: LoadedModel, table: pd.DataFrame, mapping: CohortMapping | None) -> _Judged:
     """Return the model's figures on the given patients."""
     contract = loaded.risk_model.contract
-    cohort = cohort_for_model(table, contract, outcome=contract["outcome"], mapping=mapping)
+    cohort = cohort_for_model(table, contract, outcome=contract.outcome, mapping=mapping)
     fingerprint = cohort.fingerprint()
-    provenance = contract.get("provenance", {})
-    if fingerprint in (
-        provenance.get("data_fingerprint"),
-        provenance.get("training_fingerprint"),
-    ):
+    origin = contract.provenance
+    if origin and fingerprint in (origin.data_fingerprint, origin.training_fingerprint):
         raise UsageError(
             "cohort must hold patients that the model did not learn from; these are the ones of "
             "its run. Leave --cohort out to judge it on those of them that were held out."

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_schema.cohort import Cohort
+from models.inference.contract import Description
+from models.inference.records import json_of
 from models.inference.risk_model import RiskModel
 from models.metrics.metric import Metric
-from training.cohorts.description import Description, only
+from training.cohorts.description import only
 from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.report.model_report import step_of, write_report
@@ -66,29 +68,31 @@ def keep_record(
         If MLflow fails.
     """
     contract = risk_model.contract
-    evaluation, provenance = contract["evaluation"], contract["provenance"]
+    evaluation, provenance = contract.evaluation, contract.provenance
+    assert evaluation is not None  # the run has completed the contract
+    assert provenance is not None
     card = model_card(contract, findings)
     labels = [group["label"] for group in patients.described["groups"]]
     report = write_report(
         risk_model,
         findings,
         patients.held_out,
-        title=contract["name"],
-        resamples=evaluation["bootstrap_resamples"],
-        random_state=contract["run"]["seed"],
+        title=contract.name,
+        resamples=evaluation.bootstrap_resamples,
+        random_state=contract.training.seed,
         described=only(patients.described, labels[:-2]),
         compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
         steps={"Learned from": step_of(patients.learned_from, findings.answers.horizons_days)},
     )
-    run.log_dataset(contract["name"], provenance["training_fingerprint"], context="training")
-    run.log_dataset(contract["name"], evaluation["cohort_fingerprint"], context="evaluation")
+    run.log_dataset(contract.name, provenance.training_fingerprint, context="training")
+    run.log_dataset(contract.name, evaluation.cohort_fingerprint, context="evaluation")
     run.log(
         params={
-            **contract["run"],
-            "outcome": contract["outcome"],
-            "horizons_days": contract["default_horizons_days"],
-            "linear_weight": contract["training"]["linear_weight"],
-            "trees": contract["training"]["trees"],
+            **contract.run,
+            "outcome": contract.outcome,
+            "horizons_days": list(contract.default_horizons_days),
+            "linear_weight": contract.training.linear_weight,
+            "trees": contract.training.trees,
         },
         metrics={
             **_flat(findings.judgement.metrics),
@@ -96,22 +100,22 @@ def keep_record(
             **{f"fit/{part}_seconds": taken for part, taken in seconds.items()},
         },
         tags={
-            "osteon.population": contract["population"],
-            "osteon.simulated": str(contract["simulated"]).lower(),
+            "osteon.population": contract.population,
+            "osteon.simulated": str(contract.simulated).lower(),
             **_verdict(findings.added_value),
-            "osteon.data_fingerprint": provenance["data_fingerprint"],
-            "mlflow.source.git.commit": provenance["git_revision"] or "unknown",
+            "osteon.data_fingerprint": provenance.data_fingerprint,
+            "mlflow.source.git.commit": provenance.git_revision or "unknown",
             # MLflow's page shows it, up to 8,000 characters; the whole card is an artifact.
-            "mlflow.note.content": as_markdown(contract["name"], card[:3]),
+            "mlflow.note.content": as_markdown(contract.name, card[:3]),
         },
         files={
-            "metrics.json": json.dumps(evaluation["metrics"], indent=2),
+            "metrics.json": json.dumps(json_of(evaluation.metrics), indent=2),
             "evaluation.json": json.dumps(findings.as_json(), indent=2),
-            "contract.json": json.dumps(contract, indent=2, ensure_ascii=False),
+            "contract.json": json.dumps(contract.as_json(), indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
                 [one.as_json() for one in report.explained.importance], indent=2
             ),
-            "model_card.md": as_markdown(contract["name"], card),
+            "model_card.md": as_markdown(contract.name, card),
             REPORT: report.written.page,
             **{f"plots/{name}.png": png for name, png in report.written.plots.items()},
         },

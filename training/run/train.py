@@ -10,15 +10,16 @@ import numpy as np
 from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
+from models.inference.contract import Description
 from models.inference.risk_model import RiskModel
 from models.registry.lifecycle import Version, register
-from training.cohorts.description import Description, Grouping, by_outcome, describe, only
+from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
 from training.cohorts.splits import Split, split_by_patient
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.fit import fit_osteon
-from training.run.contract import contract_facts
+from training.run.contract import completed_contract
 from training.run.mlflow_run import TrackedRun, tracked_run
 from training.run.record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
 from training.validation.judgement import Findings, Judgement, judge, primary_horizon
@@ -140,7 +141,8 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         usable = told.judged_horizons(judgement.metrics)
         severity = severity_alone(learned_from, held_out, told, usable, config)
         described = _described(study, split, told, judgement)
-        facts = contract_facts(
+        contract = completed_contract(
+            fitted.risk_model_.contract,
             study,
             config,
             learned_from=learned_from,
@@ -149,7 +151,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             described=only(described, [LEARNED_FROM]),
             added_value=added,
         )
-        risk_model = fitted.risk_model_.with_contract(**facts)
+        risk_model = fitted.risk_model_.with_contract(contract)
         patients = RunPatients(learned_from, held_out, described)
         findings = Findings(told, judgement, needed, added, severity)
         keep_record(run, risk_model, findings, patients, seconds=_seconds(fitted))
@@ -199,7 +201,7 @@ def _described(study: Study, split: Split, told: Answers, judgement: Judgement) 
     outcome = by_outcome(
         outcome_of(study.cohort),
         primary_horizon(told.horizons_days, judgement.metrics),
-        event_label=study.outcome.event_label.removesuffix("s"),
+        event_label=study.outcome.event_singular,
         competing="death" if study.outcome.competing_label else None,
     )
     part = np.isin(np.arange(len(study.cohort)), split.test).astype(np.int64)

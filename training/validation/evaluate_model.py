@@ -29,7 +29,7 @@ class Evaluation:
         loaded, told = self.loaded, self.told
         return {
             "model": {"name": loaded.name, "version": loaded.version, "alias": loaded.alias},
-            "outcome": loaded.risk_model.contract["outcome"],
+            "outcome": loaded.risk_model.contract.outcome,
             "stays": told.rows,
             "patients": told.patients,
             "events": told.events,

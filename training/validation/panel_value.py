@@ -367,8 +367,7 @@ def _linear_columns(cohort: Cohort, names: Sequence[str]) -> NDArray[np.float64]
     """Return standardised values, levels, and flags of what was not measured; no splines."""
     frame = cohort.features[list(names)]
     encoding = fit_encoding(frame)
-    n_numbers = len(encoding["numbers"])
+    n_numbers = len(encoding.numbers)
     raw = raw_matrix(frame, encoding)
-    scaling = {name: np.array(part) for name, part in fit_scaling(raw, n_numbers).items()}
-    columns = linear_matrix(raw, scaling, n_numbers)
+    columns = linear_matrix(raw, fit_scaling(raw, n_numbers))
     return np.delete(columns, np.s_[n_numbers : 3 * n_numbers], axis=1)

@@ -132,8 +132,8 @@ def answers(
             "Score the cohort to see why."
         )
     curve_risk = curve_days = None
-    if fixed is None and not risk_model.contract["fixed_horizon"]:
-        curve_days = np.asarray(risk_model.contract["grid_days"], dtype=np.float64)
+    if fixed is None and not risk_model.contract.fixed_horizon:
+        curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)
         curve_risk = risk_model.risk(cohort.features, curve_days)[answered]
     return Answers(
         time_days=outcome.time_days[answered],
@@ -150,7 +150,7 @@ def answers(
         refused_by_rule=Counter(
             code
             for refusals in prediction.refusals
-            for code in dict.fromkeys(refusal["code"] for refusal in refusals)
+            for code in dict.fromkeys(refusal.code for refusal in refusals)
         ),
     )
 

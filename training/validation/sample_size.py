@@ -31,8 +31,8 @@ def patients_needed(cohort: Cohort, horizons_days: Sequence[float]) -> tuple[Sam
     """
     outcome = outcome_of(cohort)
     encoding = fit_encoding(cohort.features, cohort.patient_id)
-    parameters = len(encoding["numbers"]) + sum(
-        max(len(levels) - 1, 1) for _, levels in encoding["levels"]
+    parameters = len(encoding.numbers) + sum(
+        max(len(levels) - 1, 1) for _, levels in encoding.levels
     )
     censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
     found = []

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts import restated
 from models.estimator import CumulativeIncidenceModel
 from models.inference.risk_model import RiskModel
 from models.registry.tracking import connect
@@ -43,7 +44,8 @@ def named(fitted: tuple[RiskModel, RiskModel]) -> Callable[..., RiskModel]:
     """Return one of the two models as the model of a data set, ready to register."""
 
     def name(dataset: str, *, which: int = 0, simulated: bool = False) -> RiskModel:
-        return fitted[which].with_contract(
+        return restated(
+            fitted[which],
             name=f"osteon-mortality-{dataset}",
             time_zero="study day 3",
             population="Made-up patients of a test.",

@@ -147,7 +147,7 @@ def test_the_example_is_a_made_up_patient_and_can_be_sent_as_it_is(
 ):
     example = json.loads((files / "serving_input_example.json").read_text())
     frame = pd.DataFrame(**example["dataframe_split"])
-    assert frame.to_dict("records") == [risk_model.contract["example"]]
+    assert frame.to_dict("records") == [risk_model.contract.example]
     assert not (patients[frame.columns] == frame.iloc[0]).all(axis=1).any()
     assert model.predict(frame, params=example["params"])["status"].eq("ok").all()
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts import restated
 from data_schema.errors import GateError, OutsideError, UsageError
 from models.inference.risk_model import RiskModel
 from models.registry import gate
@@ -165,7 +166,7 @@ def test_an_own_cohort_needs_an_outcome_that_osteon_defines():
     ("dataset", "simulated"), [("support2", False), ("", True)], ids=["data set", "simulated"]
 )
 def test_other_patients_cannot_register_under_a_reserved_name(named, run_id, dataset, simulated):
-    pretender = named("x", simulated=simulated).with_contract(name="osteon-mortality")
+    pretender = restated(named("x", simulated=simulated), name="osteon-mortality")
     with pytest.raises(UsageError, match="must register as osteon-mortality-"):
         registry.register(pretender, run_id=run_id, dataset=dataset)
 

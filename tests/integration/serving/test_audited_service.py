@@ -95,7 +95,7 @@ def test_a_prediction_leaves_one_record_that_says_who_when_and_what(
                 "name": model.loaded.name,
                 "version": "3",
                 "sha256": model.loaded.sha256,
-                "outcome": model.contract["outcome"],
+                "outcome": model.contract.outcome,
                 "status": "ok",
             }
             for model in (mortality, fracture)

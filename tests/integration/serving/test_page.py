@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contracts import restated
 from data_schema.biomarkers import VARIABLES
 from models.wording import NOTICE
 from places import ROOT
@@ -149,13 +150,18 @@ def test_an_echo_is_asked_for_like_a_prediction(page_service: httpx.Client) -> N
 def test_what_a_model_says_of_itself_is_escaped(serve: Any, mortality: ServedModel) -> None:
     hostile = "<script>alert(1)</script>\"'"
     contract = mortality.contract
-    features = [
-        feature
-        | ({"label": hostile, "categories": [hostile]} if feature["name"] == "dzgroup" else {})
-        for feature in contract["features"]
-    ]
-    risk_model = mortality.loaded.risk_model.with_contract(
-        population=hostile, outcome_label=hostile, event_label=hostile, features=features
+    features = tuple(
+        replace(feature, label=hostile, categories=(hostile,))
+        if feature.name == "dzgroup"
+        else feature
+        for feature in contract.features
+    )
+    risk_model = restated(
+        mortality.loaded.risk_model,
+        population=hostile,
+        outcome_label=hostile,
+        event_label=hostile,
+        features=features,
     )
     model = replace(mortality, loaded=replace(mortality.loaded, risk_model=risk_model))
     client = serve(create_app(Settings(), models=[model]))
@@ -170,7 +176,7 @@ def test_model_facts_have_the_cohort_the_figures_and_all_source_attributes(
 ) -> None:
     html = page_service.get("/facts/mortality-simulated").text
     assert "Made-up patients of a test." in html
-    assert f'<td class="num">{mortality.contract["training"]["patients"]}</td>' in html
+    assert f'<td class="num">{mortality.contract.training.patients}</td>' in html
     assert "Discrimination (AUROC)" in html
     assert "0.80 (0.70 to 0.90)" in html
     assert "This model learned from simulated patients" in html

@@ -87,7 +87,7 @@ def test_models_say_what_they_are(client: httpx.Client, mortality: ServedModel) 
     assert first["population"] == "Made-up patients of a test."
     assert first["simulated"] is True
     assert first["sha256"] == mortality.loaded.sha256
-    assert first["training"]["events"] == mortality.contract["training"]["events"]
+    assert first["training"]["events"] == mortality.contract.training.events
     assert first["variables"] == list(mortality.loaded.risk_model.variables)
     assert first["evaluation"]["stays"] == 90
     assert [metric["metric"] for metric in first["metrics"]] == ["auroc"]

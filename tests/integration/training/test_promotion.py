@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+
+from contracts import restated
+from models.inference.contract import Contract, Evaluation
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -14,13 +18,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 MODEL = "osteon-mortality-simulated"
 
 
-def with_c(contract: dict[str, Any], c_harrell: float, fingerprint: str) -> dict[str, Any]:
+def with_c(contract: Contract, c_harrell: float, fingerprint: str) -> Evaluation:
     """Return the evaluation of a contract with another C, on the patients of a fingerprint."""
-    metrics = [
-        metric | ({"estimate": c_harrell} if metric["metric"] == "c_harrell" else {})
-        for metric in contract["evaluation"]["metrics"]
-    ]
-    return contract["evaluation"] | {"metrics": metrics, "cohort_fingerprint": fingerprint}
+    assert contract.evaluation is not None
+    metrics = tuple(
+        replace(metric, estimate=c_harrell) if metric.metric == "c_harrell" else metric
+        for metric in contract.evaluation.metrics
+    )
+    return replace(contract.evaluation, metrics=metrics, cohort_fingerprint=fingerprint)
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def registered(trained: Any, workplace: Any) -> Any:
         for c_harrell in (0.75, 0.73, 0.745):
             evaluation = with_c(risk_model.contract, c_harrell, fingerprint="f" * 64)
             with tracked_run(MODEL) as run:
-                register(risk_model.with_contract(evaluation=evaluation), run_id=run.run_id)
+                register(restated(risk_model, evaluation=evaluation), run_id=run.run_id)
     assert workplace.run("promote", MODEL, "1").code == 0
     return workplace
 
@@ -118,7 +123,7 @@ def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) ->
         from training.run.mlflow_run import tracked_run
 
         with tracked_run(MODEL) as run:
-            register(risk_model.with_contract(evaluation=None), run_id=run.run_id)
+            register(restated(risk_model, evaluation=None), run_id=run.run_id)
     answer = workplace.run("promote", MODEL, "1", "--json")
     assert answer.code == 2
     assert "Give a cohort to judge it on (--cohort)." in answer.json["error"]["message"]

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from models.inference.records import json_of
+
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 
@@ -102,11 +104,11 @@ def test_the_evaluated_figures_travel_in_the_bundle(trained: Any) -> None:
         from models.registry.lifecycle import load
 
         contract = load(told["model_uri"]).risk_model.contract
-    assert contract["evaluation"]["metrics"] == told["metrics"]
-    assert contract["run"]["seed"] == 0
-    assert contract["event_label"] == "deaths"
-    assert contract["population"] == "Made-up adults of a test"
-    assert contract["simulated"] is True
+    assert json_of(contract.evaluation.metrics) == told["metrics"]
+    assert contract.run["seed"] == 0
+    assert contract.event_label == "deaths"
+    assert contract.population == "Made-up adults of a test"
+    assert contract.simulated is True
 
 
 def test_a_promoted_version_is_champion_with_a_signed_record(trained: Any) -> None:

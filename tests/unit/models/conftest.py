@@ -23,7 +23,7 @@ def risk_model(mortality) -> RiskModel:
 @pytest.fixture
 def ordinary(risk_model: RiskModel) -> pd.DataFrame:
     """One patient like those of the training cohort, whom nothing is said of."""
-    frame = pd.DataFrame([risk_model.contract["example"]])
+    frame = pd.DataFrame([risk_model.contract.example])
     prediction = risk_model.predict(frame)
     assert prediction.status == ["ok"]
     assert prediction.warnings == [[]]

@@ -63,8 +63,8 @@ def test_the_boosted_risk_never_falls_where_the_direction_is_settled() -> None:
 def test_neither_mixing_nor_recalibrating_costs_out_of_fold_loss(fitted) -> None:
     loss = fitted.out_of_fold_loss_
 
-    assert loss["mixture"] <= loss["linear"]
-    assert loss["recalibrated"] <= loss["mixture"] + 1e-9
+    assert loss.mixture <= loss.linear
+    assert loss.recalibrated <= loss.mixture + 1e-9
 
 
 def test_a_category_that_comes_as_numbers_is_read_as_numbers() -> None:
@@ -75,8 +75,8 @@ def test_a_category_that_comes_as_numbers_is_read_as_numbers() -> None:
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, variables={"stage": stage}, **SMALL)
     risk_model = model.fit(coded, y).risk_model_
 
-    assert risk_model.contract["features"][-1]["kind"] == "number"
-    warned = {w["code"] for warnings in risk_model.predict(coded).warnings for w in warnings}
+    assert risk_model.contract.features[-1].kind == "number"
+    warned = {w.code for warnings in risk_model.predict(coded).warnings for w in warnings}
     assert "unknown_category" not in warned
 
 
@@ -156,7 +156,7 @@ def test_a_category_of_yes_and_no_is_asked_as_it_was_learned() -> None:
 
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(told, y).risk_model_
 
-    assert model.contract["features"][-1]["categories"] == ["False", "True"]
+    assert model.contract.features[-1].categories == ("False", "True")
     as_text = told.assign(ventilated=told["ventilated"].map(str, na_action="ignore"))
     np.testing.assert_array_equal(model.risk(told), model.risk(as_text))
 
@@ -179,7 +179,7 @@ def test_a_refused_training_patient_does_not_blur_what_the_model_uses() -> None:
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, variables=VARIABLES, **SMALL)
     model.fit(aged, y)
 
-    information = model.risk_model_.contract["guard"]["information"]
+    information = model.risk_model_.contract.guard.information
     assert sum(information.values()) == pytest.approx(1.0)
     assert information["a"] > 2 * information["c"]  # c has no part in the truth
 
@@ -200,14 +200,14 @@ def test_every_fold_of_a_fit_is_made_by_patient(monkeypatch) -> None:
     assert len(asked) == 3  # for choosing and for two halves of the interval
     for of in asked:
         np.testing.assert_array_equal(of, groups)
-    training = model.risk_model_.contract["training"]
-    assert (training["patients"], training["stays"]) == (60, 120)
+    training = model.risk_model_.contract.training
+    assert (training.patients, training.stays) == (60, 120)
 
 
 def test_without_interval_folds_there_is_no_interval(fitted) -> None:
     prediction = fitted.risk_model_.predict(small_cohort()[0])
 
-    assert fitted.risk_model_.contract["interval"]["kind"] == "none"
+    assert fitted.risk_model_.contract.interval.kind == "none"
     assert np.isnan(prediction.risk_low).all()
     assert np.isnan(prediction.risk_high).all()
 
@@ -234,13 +234,13 @@ def test_the_allowance_for_bias_falls_with_the_patients_learned_from() -> None:
     settings = {"horizons_days": HORIZONS, **SMALL, "interval_folds": 2}
 
     few, many = (
-        CumulativeIncidenceModel(**settings).fit(*small_cohort(n)).risk_model_.contract["interval"]
+        CumulativeIncidenceModel(**settings).fit(*small_cohort(n)).risk_model_.contract.interval
         for n in (120, 1_200)
     )
 
-    assert (np.array(many["squared_bias"]) < np.array(few["squared_bias"]))[2:].all()
-    assert np.mean(many["squared_bias"]) < np.mean(few["squared_bias"]) / 3
-    assert min(many["squared_bias"]) > 0
+    assert (np.array(many.squared_bias) < np.array(few.squared_bias))[2:].all()
+    assert np.mean(many.squared_bias) < np.mean(few.squared_bias) / 3
+    assert min(many.squared_bias) > 0
 
 
 def test_progress_is_told_of_every_fold() -> None:
@@ -277,7 +277,7 @@ def test_a_small_cohort_is_tuned_on_ten_folds_unless_told_otherwise() -> None:
 def test_a_contract_holds_medians_and_no_patient(fitted) -> None:
     frame, _ = small_cohort()
 
-    example = fitted.risk_model_.contract["example"]
+    example = fitted.risk_model_.contract.example
 
     assert example == {name: float(f"{frame[name].median():.2g}") for name in frame}
 
@@ -293,7 +293,7 @@ def test_the_example_has_of_each_category_what_most_patients_have_and_never_a_ra
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL)
     model.fit(categories, y, groups=patients)
 
-    example = model.risk_model_.contract["example"]
+    example = model.risk_model_.contract.example
     assert (example["place"], example["alone"]) == ("usual", None)
     assert not any(b"rare" in content for content in model.risk_model_.files().values())
 

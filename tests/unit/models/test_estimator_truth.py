@@ -53,7 +53,7 @@ def test_a_known_truth_is_recovered_where_another_event_competes() -> None:
     new, eta_new = odds_of_linear_truth(500, seed=23)
     error = np.abs(model.predict_risk(new) - true_risk(eta_new, HORIZONS))
     assert error.mean() < 0.03  # as above
-    assert model.risk_model_.contract["competing"] == "death"
+    assert model.risk_model_.contract.competing == "death"
 
 
 def test_a_competing_event_counts_as_known_never_to_have_the_event() -> None:
@@ -90,7 +90,7 @@ def test_an_outcome_known_at_one_horizon_gives_that_horizon_alone() -> None:
     model.fit(frame, y)
 
     risk = model.predict_risk(frame)
-    assert model.risk_model_.contract["grid_days"] == [180.0]
+    assert model.risk_model_.contract.grid_days == (180.0,)
     assert np.abs(risk[:, 0] - expit(eta)).mean() < 0.06  # 300 known outcomes, standard error .03
     with pytest.raises(InferenceError, match="must lie in 180-180 days"):
         model.predict_risk(frame, [90.0])
@@ -159,7 +159,7 @@ def test_follow_up_that_differs_by_what_is_known_is_found_and_weighed(n_sites) -
     model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL).fit(frame, y, sites=sites)
 
     assert np.abs(model.predict_risk(frame) - truth).mean() < 0.05  # as by site
-    assert model.risk_model_.contract["training"]["follow_up"]["strata"] == 2
+    assert model.risk_model_.contract.training.follow_up.strata == 2
 
 
 def test_patients_who_could_not_be_observed_so_long_do_not_get_the_risk_of_those_who_died() -> None:
@@ -181,5 +181,5 @@ def test_patients_who_could_not_be_observed_so_long_do_not_get_the_risk_of_those
     # It is read off the others instead; how they differ is known up to day 100 only.
     assert risk[late].mean() == pytest.approx(truth[late].mean(), abs=0.1)
     assert risk[~late].mean() == pytest.approx(truth[~late].mean(), abs=0.05)
-    follow_up = model.risk_model_.contract["training"]["follow_up"]
-    assert follow_up["not_observed_so_long"][1] == pytest.approx(late.mean(), abs=0.01)
+    follow_up = model.risk_model_.contract.training.follow_up
+    assert follow_up.not_observed_so_long[1] == pytest.approx(late.mean(), abs=0.01)

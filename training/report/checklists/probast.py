@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from models.inference.contract import Contract
+from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 from training.validation.predictions import Answers
 
@@ -13,6 +14,7 @@ __all__ = [
     "Domain",
     "concerns",
     "outcome_domain",
+    "patient_concerns",
     "probast_domains",
     "probast_section",
     "source_domain",
@@ -28,7 +30,7 @@ _NONE = "none that the run can see; not judged"
 
 
 def probast_section(
-    contract: Mapping[str, Any],
+    contract: Contract,
     done: Collection[str],
     *,
     evaluated: Answers,
@@ -38,7 +40,7 @@ def probast_section(
 
     Parameters
     ----------
-    contract : mapping
+    contract : Contract
         Of the model, with what the training run added.
     done : collection of str
         As `tripod_section` takes it.
@@ -57,14 +59,15 @@ def probast_section(
     .. [1] Moons et al. BMJ 388 (2025) e082505. doi:10.1136/bmj-2024-082505
     .. [2] Collins, Ogundimu & Altman. Stat Med 35 (2016) 214-226. doi:10.1002/sim.6787
     """
+    subject = Subject.of(contract)
     development = (
         (
             "Participants and data sources",
-            source_domain(contract),
-            concerns(_of_patients(contract)),
+            source_domain(subject),
+            concerns(patient_concerns(subject)),
         ),
         ("Predictors", _predictors(contract), concerns(())),
-        ("Outcome", outcome_domain(contract), concerns(())),
+        ("Outcome", outcome_domain(subject), concerns(())),
         ("Analysis", _fit(contract, done), concerns(_of_fit(contract, done))),
     )
     judged = (
@@ -74,7 +77,7 @@ def probast_section(
             concerns(_of_test(contract, external)),
         ),
         ("Predictors", "Read as in development, by the model's own contract.", concerns(())),
-        ("Outcome", outcome_domain(contract), concerns(())),
+        ("Outcome", outcome_domain(subject), concerns(())),
         ("Analysis", _how_judged(), concerns(_of_numbers(evaluated))),
     )
     return probast_domains(development, judged)
@@ -126,50 +129,50 @@ def concerns(found: Iterable[str]) -> str:
     return " ".join(found) or _NONE
 
 
-def source_domain(contract: Mapping[str, Any]) -> str:
+def source_domain(subject: Subject) -> str:
     """Return who the patients are and from when they are looked at."""
-    return f"{contract['population'].rstrip('.')}. Time zero: {contract['time_zero']}."
+    return f"{subject.population.rstrip('.')}. Time zero: {subject.time_zero}."
 
 
-def _of_patients(contract: Mapping[str, Any]) -> Iterator[str]:
-    if contract["simulated"]:
+def patient_concerns(subject: Subject) -> Iterator[str]:
+    """Yield what is of concern in whom a model or a study is of."""
+    if subject.simulated:
         yield "Simulated patients: applicable to nobody."
-    if "nobody described them" in contract["population"]:
+    if not subject.population_described:
         yield "Nobody described the patients."
 
 
-def _predictors(contract: Mapping[str, Any]) -> str:
+def _predictors(contract: Contract) -> str:
     return (
-        f"{len({f['variable'] for f in contract['features']})} variables, all recorded by time "
+        f"{len({f.variable for f in contract.features})} variables, all recorded by time "
         "zero; a linter looked for columns that know the outcome."
     )
 
 
-def outcome_domain(contract: Mapping[str, Any]) -> str:
+def outcome_domain(subject: Subject) -> str:
     """Return what is counted, and what competes with it."""
-    rival = f" {contract['competing'].capitalize()} competes." if contract["competing"] else ""
-    return f"{contract['outcome_label']}, counted in days from time zero.{rival}"
+    rival = f" {subject.competing.capitalize()} competes." if subject.competing else ""
+    return f"{subject.outcome_label}, counted in days from time zero.{rival}"
 
 
-def _fit(contract: Mapping[str, Any], done: Collection[str]) -> str:
-    training = contract["training"]
+def _fit(contract: Contract, done: Collection[str]) -> str:
     return (
-        f"{training['patients']:,} patients; choices made out of fold by patient; censoring "
+        f"{contract.training.patients:,} patients; choices made out of fold by patient; censoring "
         "weighed; missing values kept as such; recalibrated out of fold."
     )
 
 
-def _of_fit(contract: Mapping[str, Any], done: Collection[str]) -> Iterator[str]:
+def _of_fit(contract: Contract, done: Collection[str]) -> Iterator[str]:
     if "sample size" not in done:
         yield "No sample size was calculated."
     if "instability" not in done:
         yield "The instability of single risks was not looked at."
-    largest = contract["training"]["follow_up"]["not_observed_so_long"]
+    largest = contract.training.follow_up.not_observed_so_long
     if any(share > 0 for share in largest):
         yield "Some patients' stratum was not observed up to a default horizon."
 
 
-def _whom(contract: Mapping[str, Any], external: bool) -> str:
+def _whom(contract: Contract, external: bool) -> str:
     if external:
         return "Other patients than those of the training run; their source is not known to it."
     held_out = {
@@ -177,11 +180,13 @@ def _whom(contract: Mapping[str, Any], external: bool) -> str:
         "site": "by site: the last sites",
         "time": "by time: the latest patients",
     }
-    return f"Patients of the same source, held out {held_out[contract['evaluation']['split']]}."
+    assert contract.evaluation is not None  # a training run adds it
+    return f"Patients of the same source, held out {held_out[contract.evaluation.split]}."
 
 
-def _of_test(contract: Mapping[str, Any], external: bool) -> Iterator[str]:
-    if not external and contract["evaluation"]["split"] == "patient":
+def _of_test(contract: Contract, external: bool) -> Iterator[str]:
+    assert contract.evaluation is not None  # a training run adds it
+    if not external and contract.evaluation.split == "patient":
         yield "A random split tells nothing of other places and times."
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from training.report.checklists.probast import (
     FEW_EVENTS,
     Domain,
     concerns,
     outcome_domain,
+    patient_concerns,
     probast_domains,
     source_domain,
 )
+from training.report.checklists.subject import Subject
 from training.report.checklists.tripod import (
     FILLED,
     NOT_APPLICABLE,
@@ -27,20 +28,16 @@ from training.validation.evaluate_cohort import StudyEvaluation
 
 __all__ = ["study_probast", "study_tripod"]
 
-_Json = Mapping[str, Any]
-
 _NO_MODEL = "The models were fitted to answer the questions; none is kept, registered or served."
 _MANY_PARAMETERS = "Fewer patients than the sample size asks for."
 
 
-def study_tripod(facts: _Json, told: StudyEvaluation) -> Section:
+def study_tripod(facts: Subject, told: StudyEvaluation) -> Section:
     """Return the checklist of TRIPOD+AI with what is known of each item.
 
     Parameters
     ----------
-    facts : mapping
-        `name`, `outcome_label`, `event_label`, `competing`, `population`, `time_zero` and
-        `simulated`, as a contract has them.
+    facts : Subject
     told : StudyEvaluation
 
     Returns
@@ -51,18 +48,17 @@ def study_tripod(facts: _Json, told: StudyEvaluation) -> Section:
     ----------
     .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
     """
-    contract = {**facts, "evaluation": {"metrics": []}}
-    answers = tripod_answers(contract, ("sample size",), external=False)
+    answers = tripod_answers(facts, ("sample size",), external=False)
     return tripod_checklist(answers | _questions(facts, told) | _of_refits(told) | _results(told))
 
 
-def _questions(facts: _Json, told: StudyEvaluation) -> dict[str, Answer]:
+def _questions(facts: Subject, told: StudyEvaluation) -> dict[str, Answer]:
     asked = ", ".join(_asked(told))
     return {
         "1": (
             FILLED,
-            f"{asked.capitalize()} of models of {facts['outcome_label'].lower()}; population: "
-            f"{facts['population'].rstrip('.')}.",
+            f"{asked.capitalize()} of models of {facts.outcome_label.lower()}; population: "
+            f"{facts.population.rstrip('.')}.",
         ),
         "3b": (PARTLY, f"Estimand. {_NO_MODEL}"),
         "4": (FILLED, f"{asked.capitalize()}: At a glance."),
@@ -129,7 +125,7 @@ def _results(told: StudyEvaluation) -> dict[str, Answer]:
     }
 
 
-def study_probast(facts: _Json, told: StudyEvaluation) -> Section:
+def study_probast(facts: Subject, told: StudyEvaluation) -> Section:
     """Return the domains of PROBAST+AI with what the run can tell.
 
     Parameters
@@ -152,7 +148,7 @@ def study_probast(facts: _Json, told: StudyEvaluation) -> Section:
         "columns each model read is told with its result."
     )
     development: tuple[Domain, ...] = (
-        ("Participants and data sources", source, concerns(_of_patients(facts))),
+        ("Participants and data sources", source, concerns(patient_concerns(facts))),
         ("Predictors", predictors, concerns(())),
         ("Outcome", outcome, concerns(())),
         (
@@ -173,13 +169,6 @@ def study_probast(facts: _Json, told: StudyEvaluation) -> Section:
         ),
     )
     return probast_domains(development, judged)
-
-
-def _of_patients(facts: _Json) -> Iterator[str]:
-    if facts["simulated"]:
-        yield "Simulated patients: applicable to nobody."
-    if "nobody described them" in facts["population"]:
-        yield "Nobody described the patients."
 
 
 def _of_size(told: StudyEvaluation) -> Iterator[str]:

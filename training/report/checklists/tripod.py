@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any
 
+from models.inference.contract import Contract
+from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 
 __all__ = [
@@ -91,14 +92,12 @@ Answer = tuple[str, str]
 """State of an item, and what is known of it."""
 
 
-def tripod_section(
-    contract: Mapping[str, Any], done: Collection[str], *, external: bool
-) -> Section:
+def tripod_section(contract: Contract, done: Collection[str], *, external: bool) -> Section:
     """Return the checklist with what is known of each item.
 
     Parameters
     ----------
-    contract : mapping
+    contract : Contract
         Of the model, with what the training run added.
     done : collection of str
         Which of `added value`, `sample size`, `subgroups` and `instability` the report tells of.
@@ -113,7 +112,7 @@ def tripod_section(
     ----------
     .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
     """
-    return tripod_checklist(tripod_answers(contract, done, external=external))
+    return tripod_checklist(tripod_answers(Subject.of(contract), done, external=external))
 
 
 def tripod_checklist(answers: Mapping[str, Answer]) -> Section:
@@ -150,23 +149,21 @@ def tripod_checklist(answers: Mapping[str, Answer]) -> Section:
     )
 
 
-def tripod_answers(
-    contract: Mapping[str, Any], done: Collection[str], *, external: bool
-) -> dict[str, Answer]:
+def tripod_answers(subject: Subject, done: Collection[str], *, external: bool) -> dict[str, Answer]:
     """Return what a run can answer; arguments as `tripod_section` takes them."""
     found: dict[str, Answer] = {}
     for part in (_front, _data, _outcome_and_predictors, _analysis, _results, _discussion):
-        found |= part(contract, done, external)
+        found |= part(subject, done, external)
     return found
 
 
-def _front(contract: Mapping[str, Any], done: Collection[str], external: bool) -> dict[str, Answer]:
+def _front(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
     what = "evaluating" if external else "developing and evaluating"
     return {
         "1": (
             FILLED,
-            f"{contract['name']}: {what} a model of {contract['outcome_label'].lower()}; "
-            f"population: {contract['population'].rstrip('.')}.",
+            f"{subject.name}: {what} a model of {subject.outcome_label.lower()}; "
+            f"population: {subject.population.rstrip('.')}.",
         ),
         "2": (PARTLY, "At a glance; it is no structured abstract."),
         "3a": (NOT_DONE, _SOMEBODY),
@@ -187,9 +184,9 @@ def _front(contract: Mapping[str, Any], done: Collection[str], external: bool) -
     }
 
 
-def _data(contract: Mapping[str, Any], done: Collection[str], external: bool) -> dict[str, Answer]:
-    described = "nobody described them" not in contract["population"]
-    population = contract["population"].rstrip(".") + "."
+def _data(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
+    described = subject.population_described
+    population = subject.population.rstrip(".") + "."
     return {
         "5a": (PARTLY, f"{population} Why they are fit: {_SOMEBODY.lower()}")
         if described
@@ -198,7 +195,7 @@ def _data(contract: Mapping[str, Any], done: Collection[str], external: bool) ->
         "6a": (PARTLY, population) if described else (NOT_DONE, "Nobody described the patients."),
         "6b": (
             PARTLY,
-            f"Under observation at time zero ({contract['time_zero']}); under 18 and pregnant are "
+            f"Under observation at time zero ({subject.time_zero}); under 18 and pregnant are "
             "refused. Other criteria: " + _SOMEBODY.lower(),
         ),
         "6c": (PARTLY, "Treatments known at time zero are predictors; later ones are not known."),
@@ -217,14 +214,13 @@ def _data(contract: Mapping[str, Any], done: Collection[str], external: bool) ->
 
 
 def _outcome_and_predictors(
-    contract: Mapping[str, Any], done: Collection[str], external: bool
+    subject: Subject, done: Collection[str], external: bool
 ) -> dict[str, Answer]:
-    death = contract["event_label"] == "deaths"
     objective = (NOT_APPLICABLE, "Death needs no interpretation.")
     return {
         "8a": (FILLED, "Estimand. How the outcome was found out: " + _SOMEBODY.lower()),
-        "8b": objective if death else (NOT_DONE, _SOMEBODY),
-        "8c": objective if death else (NOT_DONE, _SOMEBODY),
+        "8b": objective if subject.is_death else (NOT_DONE, _SOMEBODY),
+        "8c": objective if subject.is_death else (NOT_DONE, _SOMEBODY),
         "9a": (
             PARTLY,
             "All columns known at time zero that the catalogue or the mapping names; none was "
@@ -235,9 +231,7 @@ def _outcome_and_predictors(
     }
 
 
-def _analysis(
-    contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, Answer]:
+def _analysis(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
     size = (
         (FILLED, "Sample size.")
         if "sample size" in done
@@ -273,11 +267,7 @@ def _analysis(
     }
 
 
-def _results(
-    contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, Answer]:
-    metrics = contract["evaluation"]["metrics"]
-    intervals = all(m["low"] is not None for m in metrics if m["estimate"] is not None)
+def _results(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
     return {
         "20a": (FILLED, "Flow of patients."),
         "20b": (FILLED, "Who they are, by outcome; What was not recorded."),
@@ -289,7 +279,7 @@ def _results(
             "are too many to print.",
         ),
         "23a": (
-            FILLED if "subgroups" in done and intervals else PARTLY,
+            FILLED if "subgroups" in done and subject.intervals else PARTLY,
             "Performance" + ("; Subgroups." if "subgroups" in done else ". Subgroups: not done."),
         ),
         "23b": _across_sites(done),
@@ -303,9 +293,7 @@ def _across_sites(done: Collection[str]) -> Answer:
     return NOT_DONE, "Performance was not compared across sites."
 
 
-def _discussion(
-    contract: Mapping[str, Any], done: Collection[str], external: bool
-) -> dict[str, Answer]:
+def _discussion(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
     return {
         "25": (NOT_DONE, _SOMEBODY),
         "26": (PARTLY, "Limits; what was not done is said in each section."),

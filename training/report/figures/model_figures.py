@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.printed_units import printed_unit
+from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
 from models.metrics.curves import (
     auroc_over_time,
@@ -21,7 +22,7 @@ from models.metrics.curves import (
     incidence_by_risk,
 )
 from models.wording import estimate_sentence
-from training.cohorts.description import Description, recorded_share
+from training.cohorts.description import recorded_share
 from training.explanation.cohort import ExplainedCohort
 from training.explanation.importance import pathway_label
 from training.explanation.one_patient import Moved, RiskAtHorizon, example_patient, explain_patient
@@ -91,11 +92,11 @@ class Words:
     population: str
 
     @classmethod
-    def of(cls, contract: Mapping[str, Any], population: str | None = None) -> Words:
+    def of(cls, contract: Contract, population: str | None = None) -> Words:
         """Return the words of a model; patients that are simulated are called so."""
-        who = contract["population"] if population is None else population
-        event = contract["event_label"].removesuffix("s")
-        return cls(event, called_simulated(who, simulated=contract["simulated"]))
+        who = contract.population if population is None else population
+        event = contract.event_singular
+        return cls(event, called_simulated(who, simulated=contract.simulated))
 
 
 def called_simulated(population: str, *, simulated: bool) -> str:
@@ -337,14 +338,14 @@ def example_figures(
             )
 
 
-def _estimate(contract: Mapping[str, Any], risk: RiskAtHorizon) -> str:
+def _estimate(contract: Contract, risk: RiskAtHorizon) -> str:
     return estimate_sentence(
         risk=risk.risk,
         low=risk.risk_low,
         high=risk.risk_high,
-        level=contract["interval"]["level"],
+        level=contract.interval.level,
         horizon_days=risk.horizon_days,
-        events=contract["event_label"],
+        events=contract.event_label,
         competing_risk=risk.competing_risk,
     )
 

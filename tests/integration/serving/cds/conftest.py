@@ -21,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import select
 
+from contracts import restated
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
@@ -266,9 +267,9 @@ def less_sure(sure_mortality: ServedModel) -> Callable[[float], ServedModel]:
 
     def made(after_days: float) -> ServedModel:
         fitted = sure_mortality.loaded.risk_model
-        grid, interval = fitted.contract["grid_days"], fitted.contract["interval"]
-        wide = [9.0 if day > after_days else 0.0 for day in grid]
-        unsure = fitted.with_contract(interval=interval | {"squared_bias": wide})
+        grid, interval = fitted.contract.grid_days, fitted.contract.interval
+        wide = tuple(9.0 if day > after_days else 0.0 for day in grid)
+        unsure = restated(fitted, interval=replace(interval, squared_bias=wide))
         return replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=unsure))
 
     return made

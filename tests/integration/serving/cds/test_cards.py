@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contracts import restated
 from models.wording import NOTICE
 from places import SHARED
 from serving.app import create_app
@@ -169,7 +170,7 @@ def test_the_card_says_what_the_prediction_says(
 def test_a_summary_never_reaches_140_characters(
     serve: Any, tmp_path: Path, build: Any, sure_mortality: ServedModel
 ) -> None:
-    named = sure_mortality.loaded.risk_model.with_contract(event_label="long words " * 20)
+    named = restated(sure_mortality.loaded.risk_model, event_label="long words " * 20)
     model = replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=named))
     client = serve(create_app(Settings(state_dir=tmp_path), models=[model]))
     (card,) = client.post("/cds-services/osteon-mortality", json=build.call()).json()["cards"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
+from contracts import restated
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
@@ -131,7 +132,7 @@ def test_a_simulated_model_says_nothing_of_a_patient(
 def test_a_model_of_another_time_zero_says_nothing_at_this_one(
     build: Any, serve: Any, tmp_path: Path, sure_mortality: ServedModel
 ) -> None:
-    other = sure_mortality.loaded.risk_model.with_contract(time_zero="study day 3")
+    other = restated(sure_mortality.loaded.risk_model, time_zero="study day 3")
     model = replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=other))
     client = serve(create_app(Settings(state_dir=tmp_path), models=[model]))
     assert client.post("/cds-services/osteon-mortality", json=build.call()).json() == {"cards": []}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from contracts import restated
 from models.registry import lifecycle as model_registry
 from models.registry.bundle import bundle_sha256
 from models.registry.gate import GateRecord
@@ -44,7 +45,7 @@ class Registry:
         self.first, self.second = self.register("1"), self.register("2")
 
     def register(self, number: str) -> Version:
-        model = self._model.with_contract(population=f"Patients, {number}.")
+        model = restated(self._model, population=f"Patients, {number}.")
         return register(model, run_id=self._run_id)
 
     def promote(self, version: Version) -> None:

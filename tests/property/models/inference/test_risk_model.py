@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logit
 
+from contracts import restated
+from models.inference.contract import Novelty
 from models.inference.risk_model import RiskModel
 
 EXAMPLES = settings(max_examples=40)
@@ -48,8 +52,8 @@ _frames = st.lists(_patient, min_size=1, max_size=4).map(frame_of)
 def risk_model(mortality) -> RiskModel:
     """The model without the refusals that most made-up patients would meet."""
     guarded = mortality.loaded.risk_model
-    guard = {**guarded.contract["guard"], "min_information": 0.0, "novelty": {"columns": []}}
-    return guarded.with_contract(guard=guard)
+    guard = replace(guarded.contract.guard, min_information=0.0, novelty=Novelty())
+    return restated(guarded, guard=guard)
 
 
 def assert_same(actual: object, expected: object) -> None:
@@ -131,7 +135,7 @@ def test_explaining_changes_no_risk_and_no_base(risk_model, frame, days) -> None
 @EXAMPLES
 @given(patient=_patient, level=st.text(min_size=1))
 def test_an_unseen_category_is_answered_like_a_missing_one(risk_model, patient, level) -> None:
-    known = risk_model.contract["features"][-1]["categories"]
+    known = risk_model.contract.features[-1].categories
     missing, unseen = (
         risk_model.predict(frame_of([patient | {"dzgroup": group}]), explain=True)
         for group in (None, level if level not in known else level + "?")

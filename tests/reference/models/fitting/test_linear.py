@@ -38,7 +38,7 @@ def random_pairs(per_patient: int, seed: int = 0) -> tuple[NDArray[np.float64], 
 def test_at_one_horizon_the_fit_is_scikit_learns_logistic_regression(penalty) -> None:
     raw, pairs = random_pairs(1)
     scaling = fit_scaling(raw, 3)
-    columns = linear_matrix(raw, {k: np.asarray(v) for k, v in scaling.items()}, 3)
+    columns = linear_matrix(raw, scaling)
 
     (ours,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(penalty,))
 
@@ -47,20 +47,20 @@ def test_at_one_horizon_the_fit_is_scikit_learns_logistic_regression(penalty) ->
     size = 1 / np.sqrt(SHARES)
     theirs = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10)
     theirs.fit(columns * size, pairs.outcome[:, 0], sample_weight=weight)
-    np.testing.assert_allclose(ours.spec["coef"], size * theirs.coef_[0], atol=1e-5)
-    np.testing.assert_allclose(ours.spec["intercept"], theirs.intercept_[0], atol=1e-5)
-    assert np.abs(ours.spec["coef_log_h"]).max() < 1e-9
+    np.testing.assert_allclose(ours.parameters.coef, size * theirs.coef_[0], atol=1e-5)
+    np.testing.assert_allclose(ours.parameters.intercept, theirs.intercept_[0], atol=1e-5)
+    assert np.abs(ours.parameters.coef_log_h).max() < 1e-9
 
 
 def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None:
     raw, pairs = random_pairs(4)
     scaling = fit_scaling(raw, 3)
-    columns = linear_matrix(raw, {k: np.asarray(v) for k, v in scaling.items()}, 3)
+    columns = linear_matrix(raw, scaling)
 
     # The first of the path is only the start of the second.
     ours = fit_linear_path(raw, pairs, scaling=scaling, penalties=(0.05, 1.0))[1]
 
-    basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), ours.spec["horizon"])
+    basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), ours.parameters.horizon)
     each = np.repeat(columns, 4, axis=0)
     # Scikit-learn penalises every coefficient: one that is a thousandth as large costs nothing.
     size = np.concatenate([[1e3] * 3, 1 / np.sqrt(SHARES), 1 / np.sqrt(DETAIL_PENALTY * SHARES)])
@@ -69,9 +69,9 @@ def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None
     weight = (pairs.weight / pairs.weight.sum()).ravel()
     theirs.fit(design, pairs.outcome.ravel(), sample_weight=weight)
     expected = size * theirs.coef_[0]
-    np.testing.assert_allclose(ours.spec["coef_h"], expected[:3], atol=1e-4)
+    np.testing.assert_allclose(ours.parameters.coef_h, expected[:3], atol=1e-4)
     np.testing.assert_allclose(
-        [*ours.spec["coef"], *ours.spec["coef_log_h"]], expected[3:], atol=1e-5
+        [*ours.parameters.coef, *ours.parameters.coef_log_h], expected[3:], atol=1e-5
     )
     np.testing.assert_allclose(
         ours.log_odds(raw, pairs.horizon_days).ravel(), theirs.decision_function(design), atol=1e-4
@@ -81,14 +81,14 @@ def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None
 def test_the_expected_squared_bias_is_what_posterior_variance_adds_to_sampling_variance() -> None:
     raw, pairs = random_pairs(4)
     scaling = fit_scaling(raw, 3)
-    columns = linear_matrix(raw, {k: np.asarray(v) for k, v in scaling.items()}, 3)
+    columns = linear_matrix(raw, scaling)
     (part,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(0.05,))
     days = np.array([20.0, 200.0])
 
-    found = expected_squared_bias(part.spec, raw, pairs, penalty=0.05, at=raw[:7], days=days)
+    found = expected_squared_bias(part.parameters, raw, pairs, penalty=0.05, at=raw[:7], days=days)
 
     def design(horizon_days: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
-        basis, lz = horizon_basis(np.log(horizon_days), part.spec["horizon"])
+        basis, lz = horizon_basis(np.log(horizon_days), part.parameters.horizon)
         return np.column_stack([np.ones(len(basis)), basis, of, of * lz[:, None]])
 
     everyone = design(pairs.horizon_days.ravel(), np.repeat(columns, 4, axis=0))

@@ -7,19 +7,21 @@ import pytest
 from scipy.spatial.distance import mahalanobis
 from scipy.stats import chi2, norm
 
+from models.inference.contract import Novelty
 from models.inference.guard import novelty_score
 
 SHARES = np.array([0.01, 0.05, *np.linspace(0.1, 0.9, 17), 0.95, 0.99])
 
 
-def standard_normal(correlation: np.ndarray) -> dict[str, object]:
+def standard_normal(correlation: np.ndarray) -> Novelty:
     """Return the novelty of a cohort whose variables are standard normal already."""
-    scores = norm.ppf(SHARES).tolist()
-    return {
-        "normal_scores": scores,
-        "quantiles": [scores] * len(correlation),
-        "correlation": correlation.tolist(),
-    }
+    scores = tuple(norm.ppf(SHARES).tolist())
+    return Novelty(
+        columns=tuple(range(len(correlation))),
+        normal_scores=scores,
+        quantiles=(scores,) * len(correlation),
+        correlation=tuple(map(tuple, correlation.tolist())),
+    )
 
 
 def distance_of(score: np.ndarray, k: int) -> np.ndarray:

@@ -18,8 +18,10 @@ from models.inference.matrices import (
     linear_matrix,
     raw_matrix,
 )
-from models.inference.part import booster_at_horizon, load_booster
+from models.inference.parameters import ModelParameters
+from models.inference.records import record_of
 from models.inference.risk_model import RiskModel
+from models.inference.trees import booster_at_horizon
 
 # shap makes its colour maps as matplotlib will not let it some day.
 pytestmark = pytest.mark.filterwarnings("ignore:The set_:PendingDeprecationWarning")
@@ -51,8 +53,7 @@ def as_json(booster: xgb.Booster) -> dict:
 
 
 def resolved_at(booster: xgb.Booster, log_h: float) -> xgb.Booster:
-    resolved = booster_at_horizon(as_json(booster), 4, log_h)
-    return load_booster(json.dumps(resolved).encode(), threads=1)
+    return booster_at_horizon(booster, log_h, threads=1)
 
 
 def at_horizon(rows: NDArray[np.float32], log_h: float) -> xgb.DMatrix:
@@ -90,7 +91,7 @@ def test_a_resolved_booster_gives_exactly_the_whole_ones_margin(shape, seed) -> 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_covers_of_a_resolved_booster_add_up_at_every_node(shape) -> None:
-    model = booster_at_horizon(as_json(random_booster(shape, 0)[0]), 4, 0.1)
+    model = as_json(resolved_at(random_booster(shape, 0)[0], 0.1))
 
     for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
         cover, left, right = tree["sum_hessian"], tree["left_children"], tree["right_children"]
@@ -170,21 +171,20 @@ def test_contributions_of_the_linear_part_are_those_of_shaps_linear_explainer(
     import shap
 
     risk_model: RiskModel = mortality.loaded.risk_model.part(1.0)
-    model = json.loads(risk_model.files()["model.json"])
-    encoding, spec = model["encoding"], model["main"]
-    scaling = {key: np.asarray(value) for key, value in spec["scaling"].items()}
-    columns = linear_matrix(raw_matrix(patients, encoding), scaling, len(encoding["numbers"]))
-    basis, lz = horizon_basis(np.log([45.0]), spec["horizon"])
-    coef = np.asarray(spec["coef"]) + np.asarray(spec["coef_log_h"]) * lz[0]
-    intercept = spec["intercept"] + basis[0] @ np.asarray(spec["coef_h"])
+    model = record_of(ModelParameters, json.loads(risk_model.files()["model.json"]))
+    encoding, main = model.encoding, model.main
+    columns = linear_matrix(raw_matrix(patients, encoding), main.scaling)
+    basis, lz = horizon_basis(np.log([45.0]), main.horizon)
+    coef = main.coef + main.coef_log_h * lz[0]
+    intercept = main.intercept + basis[0] @ main.coef_h
 
-    background = np.asarray(spec["column_mean"])[None, :]
+    background = main.column_mean[None, :]
     explainer = shap.LinearExplainer((coef, intercept), shap.maskers.Independent(background))
     by_column = pd.DataFrame(
         explainer.shap_values(columns), columns=linear_column_features(encoding)
     )
     by_column.columns = [name.removesuffix("__below") for name in by_column.columns]
-    expected = spec["calibration"]["slope"] * by_column.T.groupby(level=0).sum().T
+    expected = main.calibration.slope * by_column.T.groupby(level=0).sum().T
 
     prediction = risk_model.predict(patients, [45.0], explain=True)
 
@@ -198,7 +198,7 @@ def test_contributions_of_the_linear_part_are_those_of_shaps_linear_explainer(
 
 def test_contributions_of_the_whole_are_the_mixture_of_both(mortality, patients) -> None:
     whole: RiskModel = mortality.loaded.risk_model
-    weight = whole.contract["training"]["linear_weight"]
+    weight = whole.contract.training.linear_weight
 
     both = [
         model.predict(patients, [45.0], explain=True).log_odds

@@ -73,7 +73,7 @@ def test_too_few_who_died_first_give_no_curve_and_the_contract_says_so() -> None
     few = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(frame.iloc[kept], y[kept])
 
     contract = few.risk_model_.contract
-    assert (contract["competing"], contract["competing_curve"]) == ("death", None)
+    assert (contract.competing, contract.competing_curve) == ("death", None)
     assert few.risk_model_.competing_risk(frame) is None
     assert "competing_risk" not in few.risk_model_.predict(frame).to_frame(frame)
 
@@ -85,7 +85,7 @@ def test_deaths_after_the_longest_horizon_give_no_curve() -> None:
 
     few = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(frame.iloc[: len(y)], y)
 
-    assert few.risk_model_.contract["competing_curve"] is None
+    assert few.risk_model_.contract.competing_curve is None
 
 
 def test_it_is_kept_in_the_bundle_and_left_out_for_the_refused(model) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from models.inference.matrices import (
     linear_matrix,
     raw_matrix,
 )
+from models.inference.parameters import Encoding
 
 
 @pytest.fixture
@@ -32,20 +32,16 @@ def frame() -> pd.DataFrame:
     )
 
 
-def encoding_of(frame: pd.DataFrame) -> dict[str, Any]:
+def encoding_of(frame: pd.DataFrame) -> Encoding:
     """Return the encoding of a cohort with enough patients of every level."""
     return fit_encoding(pd.concat([frame] * SMALLEST_CELL))
 
 
-def arrays(scaling: dict[str, list[object]]) -> dict[str, np.ndarray]:
-    return {key: np.asarray(value) for key, value in scaling.items()}
-
-
 def test_numeric_columns_are_numbers_and_all_others_are_categories(frame) -> None:
-    assert encoding_of(frame) == {
-        "numbers": ["age", "diabetes"],
-        "levels": [["sex", ["female", "male"]], ["group", ["a", "b", "c"]]],
-    }
+    assert encoding_of(frame) == Encoding(
+        numbers=("age", "diabetes"),
+        levels=(("sex", ("female", "male")), ("group", ("a", "b", "c"))),
+    )
 
 
 def test_two_levels_need_one_column_and_three_need_three(frame) -> None:
@@ -60,9 +56,9 @@ def test_two_levels_need_one_column_and_three_need_three(frame) -> None:
 def test_a_level_of_fewer_than_ten_patients_is_left_out() -> None:
     frame = pd.DataFrame({"diagnosis": ["sepsis"] * 12 + ["trauma"] * 12 + ["one of a kind"] * 9})
 
-    assert fit_encoding(frame)["levels"] == [["diagnosis", ["sepsis", "trauma"]]]
+    assert fit_encoding(frame).levels == (("diagnosis", ("sepsis", "trauma")),)
     stays = np.array([*range(12), *[20, 21] * 6, *range(30, 39)])
-    assert fit_encoding(frame, stays)["levels"] == [["diagnosis", ["sepsis"]]]
+    assert fit_encoding(frame, stays).levels == (("diagnosis", ("sepsis",)),)
 
 
 def test_numbers_among_objects_are_refused_and_not_taken_for_categories() -> None:
@@ -93,7 +89,7 @@ def test_whatever_is_neither_a_number_nor_text_is_no_category(column) -> None:
 def test_yes_and_no_with_gaps_are_a_category() -> None:
     frame = pd.DataFrame({"ventilated": pd.Series([True, False, None], dtype=object)})
 
-    assert encoding_of(frame)["levels"] == [["ventilated", ["False", "True"]]]
+    assert encoding_of(frame).levels == (("ventilated", ("False", "True")),)
 
 
 def test_categories_alone_need_no_number_beside_them() -> None:
@@ -101,7 +97,7 @@ def test_categories_alone_need_no_number_beside_them() -> None:
     encoding = encoding_of(frame)
     raw = raw_matrix(frame, encoding)
 
-    columns = linear_matrix(raw, arrays(fit_scaling(raw, 0)), 0)
+    columns = linear_matrix(raw, fit_scaling(raw, 0))
 
     np.testing.assert_array_equal(columns, [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 
@@ -141,7 +137,7 @@ def test_a_skewed_variable_enters_as_its_logarithm_and_a_symmetric_one_as_it_is(
         [rng.lognormal(2, 1, 500), rng.normal(5, 1, 500), -rng.exponential(1, 500)]
     )
 
-    assert fit_scaling(raw, 3)["log"] == [True, False, False]
+    assert fit_scaling(raw, 3).log.tolist() == [True, False, False]
 
 
 def test_a_standardised_variable_has_mean_0_and_deviation_1_and_missing_is_the_mean() -> None:
@@ -149,7 +145,7 @@ def test_a_standardised_variable_has_mean_0_and_deviation_1_and_missing_is_the_m
     raw = rng.lognormal(2, 1, (500, 1))
     raw[::5] = np.nan
 
-    columns = linear_matrix(raw, arrays(fit_scaling(raw, 1)), 1)
+    columns = linear_matrix(raw, fit_scaling(raw, 1))
 
     measured = columns[~np.isnan(raw[:, 0]), 0]
     assert measured.mean() == pytest.approx(0)
@@ -162,7 +158,7 @@ def test_one_extreme_entry_carries_nothing() -> None:
     raw = np.linspace(0, 1, 2_000)[:, None]
     scaling = fit_scaling(np.vstack([raw, [[1e9]]]), 1)
 
-    columns = linear_matrix(np.array([[1e9], [1e12]]), arrays(scaling), 1)
+    columns = linear_matrix(np.array([[1e9], [1e12]]), scaling)
 
     np.testing.assert_array_equal(columns[0], columns[1])
     assert columns[0, 0] < 3
@@ -171,7 +167,7 @@ def test_one_extreme_entry_carries_nothing() -> None:
 def test_a_variable_of_few_values_enters_as_a_straight_line() -> None:
     raw = np.tile(np.arange(7.0), 20)[:, None]
 
-    columns = linear_matrix(raw, arrays(fit_scaling(raw, 1)), 1)
+    columns = linear_matrix(raw, fit_scaling(raw, 1))
 
     assert np.ptp(columns[:, 0]) > 2
     assert (columns[:, 1:3] == 0).all()  # its spline terms
@@ -180,7 +176,7 @@ def test_a_variable_of_few_values_enters_as_a_straight_line() -> None:
 def test_a_variable_that_is_mostly_one_value_enters_as_a_straight_line() -> None:
     raw = np.concatenate([np.zeros(400), np.arange(1.0, 101.0)])[:, None]
 
-    columns = linear_matrix(raw, arrays(fit_scaling(raw, 1)), 1)
+    columns = linear_matrix(raw, fit_scaling(raw, 1))
 
     assert (columns[:, 1:3] == 0).all()
 
@@ -189,7 +185,7 @@ def test_a_variable_that_is_mostly_one_value_enters_as_a_straight_line() -> None
 def test_a_variable_without_variation_is_constant(values) -> None:
     raw = np.full((30, 1), values)
 
-    columns = linear_matrix(raw, arrays(fit_scaling(raw, 1)), 1)
+    columns = linear_matrix(raw, fit_scaling(raw, 1))
 
     assert np.isfinite(columns).all()
     assert (columns == columns[0]).all()
@@ -201,7 +197,7 @@ def test_every_column_of_the_linear_part_belongs_to_a_feature(frame) -> None:
 
     names = linear_column_features(encoding)
 
-    assert len(names) == linear_matrix(raw, arrays(fit_scaling(raw, 2)), 2).shape[1]
+    assert len(names) == linear_matrix(raw, fit_scaling(raw, 2)).shape[1]
     assert names.count("age") == 4  # line, two spline terms, missing
     assert names.count("sex") == 2  # male, missing
     assert names.count("group") == 6  # three levels, each with its missing

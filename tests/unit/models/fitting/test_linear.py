@@ -26,7 +26,7 @@ def test_a_path_goes_from_the_strongest_penalty_to_the_weakest() -> None:
 
     path = fit_linear_path(raw, pairs, scaling=fit_scaling(raw, 2), penalties=(0.01, 10.0, 0.3))
 
-    sizes = [np.linalg.norm([*part.spec["coef"], *part.spec["coef_log_h"]]) for part in path]
+    sizes = [np.linalg.norm([*part.parameters.coef, *part.parameters.coef_log_h]) for part in path]
     assert sizes == sorted(sizes)
     assert sizes[0] < 0.1 < sizes[2]
 
@@ -39,7 +39,7 @@ def test_a_penalty_gives_the_same_fit_wherever_the_path_began() -> None:
     (cold,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(0.02,))
 
     # Newton stops once a step gains less than 1e-9 of loss.
-    np.testing.assert_allclose(warm.spec["coef"], cold.spec["coef"], atol=1e-4)
+    np.testing.assert_allclose(warm.parameters.coef, cold.parameters.coef, atol=1e-4)
 
 
 def test_the_true_log_odds_are_recovered() -> None:
@@ -57,7 +57,7 @@ def test_what_never_varies_gets_no_coefficient() -> None:
 
     (part,) = fit_linear_path(raw, pairs, scaling=fit_scaling(raw, 4), penalties=(0.01,))
 
-    coef = np.asarray(part.spec["coef"]).reshape(4, 4)  # line, spline, spline, missing
+    coef = part.parameters.coef.reshape(4, 4)  # line, spline, spline, missing
     assert (coef[:, 2:] == 0).all()
     assert (coef[3] == 0).all()  # nobody lacked a value of the others
     assert (coef[0, :2] != 0).all()
@@ -72,11 +72,11 @@ def test_a_pair_without_weight_changes_nothing() -> None:
     )
 
     ours, others = (
-        fit_linear_path(raw, p, scaling=fit_scaling(raw, 2), penalties=(0.01,))[0].spec
+        fit_linear_path(raw, p, scaling=fit_scaling(raw, 2), penalties=(0.01,))[0].parameters
         for p in (half, flipped)
     )
 
-    assert ours["coef"] == others["coef"]
+    np.testing.assert_array_equal(ours.coef, others.coef)
 
 
 def test_one_horizon_gives_a_constant_basis() -> None:
@@ -84,5 +84,5 @@ def test_one_horizon_gives_a_constant_basis() -> None:
 
     basis = fit_horizon_basis(pairs)
 
-    assert basis["knots"] == pytest.approx([np.log(30.0)] * 4)
-    assert basis["scale"] == [1.0] * 3
+    assert basis.knots == pytest.approx([np.log(30.0)] * 4)
+    assert basis.scale.tolist() == [1.0] * 3

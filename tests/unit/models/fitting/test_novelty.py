@@ -25,20 +25,20 @@ def novelty(raw):
 
 
 def test_only_variables_with_enough_values_are_judged(novelty) -> None:
-    assert novelty["columns"] == [0, 1]
+    assert novelty.columns == (0, 1)
 
 
 def test_a_limit_flag_is_never_judged(raw) -> None:
-    assert fit_novelty(raw, ["first", "second__below", "flag", "rare"])["columns"] == [0]
+    assert fit_novelty(raw, ["first", "second__below", "flag", "rare"]).columns == (0,)
 
 
 def test_one_in_a_thousand_of_the_cohort_lies_beyond_refusal_and_one_in_a_hundred_is_warned_of(
     raw, novelty
 ) -> None:
-    score = novelty_score(raw[:, novelty["columns"]], novelty)
+    score = novelty_score(raw[:, list(novelty.columns)], novelty)
 
-    assert (score > novelty["refuse_above"]).sum() == 1
-    assert (score > novelty["warn_above"]).sum() == 10
+    assert (score > novelty.refuse_above).sum() == 1
+    assert (score > novelty.warn_above).sum() == 10
 
 
 def test_a_combination_that_contradicts_the_correlation_is_refused_and_its_values_alone_are_not(
@@ -50,8 +50,8 @@ def test_a_combination_that_contradicts_the_correlation_is_refused_and_its_value
         np.array([[high, low], [high, np.nan], [np.nan, low]]), novelty
     )
 
-    assert together > novelty["refuse_above"]
-    assert max(first, second) < novelty["warn_above"]
+    assert together > novelty.refuse_above
+    assert max(first, second) < novelty.warn_above
 
 
 def test_further_out_is_more_novel_even_beyond_the_outer_quantiles(novelty) -> None:
@@ -67,8 +67,8 @@ def test_a_patient_without_a_judged_value_is_not_novel(novelty) -> None:
 def test_no_quantile_lies_beyond_the_outer_ten_patients(raw, novelty) -> None:
     first = np.sort(raw[:, 0])
 
-    assert first[9] <= novelty["quantiles"][0][0]
-    assert novelty["quantiles"][0][-1] <= first[-10]
+    assert first[9] <= novelty.quantiles[0][0]
+    assert novelty.quantiles[0][-1] <= first[-10]
 
 
 def test_pairs_of_variables_never_measured_together_can_still_be_judged() -> None:
@@ -79,9 +79,9 @@ def test_pairs_of_variables_never_measured_together_can_still_be_judged() -> Non
 
     novelty = fit_novelty(raw, ["a", "b", "c"])
 
-    assert np.linalg.eigvalsh(novelty["correlation"]).min() > 0
+    assert np.linalg.eigvalsh(novelty.correlation).min() > 0
     assert np.isfinite(novelty_score(raw, novelty)).all()
 
 
 def test_without_a_variable_to_judge_there_is_nothing_to_refuse() -> None:
-    assert fit_novelty(np.zeros((100, 1)), ["flag"])["columns"] == []
+    assert fit_novelty(np.zeros((100, 1)), ["flag"]).columns == ()

@@ -40,7 +40,7 @@ def test_a_risk_that_would_fall_is_held_and_the_adjustment_says_by_how_much(
     risk_model, patients
 ) -> None:
     falling = rebuilt(risk_model, linear_weight=1.0, coef_h=[-1.0, 0.0, 0.0])
-    grid = falling.contract["grid_days"]
+    grid = falling.contract.grid_days
 
     prediction = falling.predict(patients, [grid[0], 40.0, grid[-1]], explain=True)
 
@@ -107,7 +107,7 @@ def test_a_category_never_seen_counts_as_not_measured_and_is_warned_of(
     )
 
     assert codes(unseen.warnings[0]) == ["unknown_category"]
-    assert unseen.warnings[0][0]["variables"] == ["dzgroup"]
+    assert unseen.warnings[0][0].variables == ("dzgroup",)
     assert missing.warnings == [[]]
     for name in ("risk", "risk_low", "risk_high", "log_odds", "measured"):
         np.testing.assert_array_equal(getattr(unseen, name), getattr(missing, name))

@@ -32,8 +32,8 @@ def test_whom_a_model_must_not_answer_is_refused(
 
     assert prediction.status == ["refused"]
     assert code in codes(prediction.refusals[0])
-    (entry,) = [e for e in prediction.refusals[0] if e["code"] == code]
-    assert entry["variables"] == variables
+    (entry,) = [e for e in prediction.refusals[0] if e.code == code]
+    assert list(entry.variables) == variables
 
 
 def test_the_ends_of_the_plausible_range_are_not_out_of_range(risk_model, ordinary) -> None:
@@ -101,7 +101,7 @@ def test_a_refused_patient_holds_no_number_and_leaves_the_others_alone(
 def test_what_a_patient_needs_a_word_of_warning_for(risk_model, ordinary, change, expected) -> None:
     prediction = risk_model.predict(ordinary.assign(**change))
 
-    warned = {w["code"]: w["variables"] for w in prediction.warnings[0]}
+    warned = {w.code: w.variables for w in prediction.warnings[0]}
     warned.pop("unusual_combination", None)
     assert {code: set(names) for code, names in warned.items()} == {
         code: set(names) for code, names in expected.items()
@@ -121,9 +121,9 @@ def test_hormones_are_warned_of_where_the_model_reads_one() -> None:
 
     prediction = model.risk_model_.predict(frame.head(1).assign(exogenous_hormones=1))
 
-    assert {w["code"]: w["variables"] for w in prediction.warnings[0]}["exogenous_hormones"] == [
-        "estradiol"
-    ]
+    assert {w.code: w.variables for w in prediction.warnings[0]}["exogenous_hormones"] == (
+        "estradiol",
+    )
 
 
 # What cannot be answered at all
@@ -156,13 +156,13 @@ def test_infinity_is_refused(risk_model, ordinary, value) -> None:
 def test_no_message_holds_a_value(risk_model, ordinary) -> None:
     number, text = 98_765.4321, "SENTINEL-CATEGORY"
     said = []
-    for feature in risk_model.contract["features"]:
-        value = text if feature["kind"] == "category" else number
-        prediction = risk_model.predict(ordinary.assign(**{feature["name"]: value}))
-        said += [entry["message"] for entry in (*prediction.refusals[0], *prediction.warnings[0])]
+    for feature in risk_model.contract.features:
+        value = text if feature.kind == "category" else number
+        prediction = risk_model.predict(ordinary.assign(**{feature.name: value}))
+        said += [entry.message for entry in (*prediction.refusals[0], *prediction.warnings[0])]
     for column in ("rrt", "aki_stage", "biotin", "sampling_hour", "pregnant"):
         prediction = risk_model.predict(ordinary.assign(**{column: number}))
-        said += [entry["message"] for entry in (*prediction.refusals[0], *prediction.warnings[0])]
+        said += [entry.message for entry in (*prediction.refusals[0], *prediction.warnings[0])]
     for broken in (
         lambda: risk_model.predict(ordinary, [number]),
         lambda: risk_model.predict(ordinary.assign(age=number, lactate=np.inf)),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from contracts import restated
 from data_schema.disclosure import SMALLEST_CELL
 from models.fitting.encoding import fit_encoding
 from models.fitting.joint import fit_joint
+from models.inference.contract import JointDistribution
 from models.inference.next_best import expected_narrowing
 from models.registry.bundle import model_source
 
@@ -34,25 +37,25 @@ def correlated(n: int = 2_000, seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def joint() -> dict[str, Any]:
+def joint() -> JointDistribution:
     frame = correlated()
     return fit_joint(frame, fit_encoding(frame))
 
 
 def test_a_category_or_a_column_that_hardly_anybody_has_is_not_told(joint) -> None:
-    assert [column["feature"] for column in joint["columns"]] == ["first", "second", "flag"]
+    assert [column.feature for column in joint.columns] == ["first", "second", "flag"]
 
 
 def test_the_correlation_of_normal_scores_is_found_whatever_is_missing(joint) -> None:
     # 1,400 pairs: a standard error of 0.01, and shrinkage takes hardly anything.
-    assert joint["correlation"][1][0] == pytest.approx(0.8, abs=0.03)
+    assert joint.correlation[1][0] == pytest.approx(0.8, abs=0.03)
 
 
 def test_ten_patients_lie_beyond_the_outer_quantiles_and_between_any_two(joint) -> None:
     frame = correlated()
-    for column in joint["columns"][:2]:
-        values = frame[column["feature"]].dropna().to_numpy()
-        knots = np.asarray(column["values"])
+    for column in joint.columns[:2]:
+        values = frame[column.feature].dropna().to_numpy()
+        knots = np.asarray(column.values)
         counts = np.histogram(values, [-np.inf, *knots, np.inf])[0]
         # Rounding to three digits moves a patient or two across a knot.
         assert counts.min() >= SMALLEST_CELL - 2
@@ -63,7 +66,7 @@ def test_pairs_never_measured_together_leave_a_distribution_that_can_be_inverted
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(rng.normal(size=(300, 3)), columns=["a", "b", "c"])
     frame.loc[:149, "a"], frame.loc[150:, "b"] = np.nan, np.nan
-    rows = fit_joint(frame, fit_encoding(frame))["correlation"]
+    rows = fit_joint(frame, fit_encoding(frame)).correlation
     correlation = np.eye(3)
     for row, values in enumerate(rows):
         correlation[row, :row] = correlation[:row, row] = values
@@ -79,8 +82,8 @@ def test_the_same_patient_gets_the_same_answer_whatever_else_is_asked(mortality,
     model = mortality.loaded.risk_model
     row = hidden(patients, 5, "lactate", "ctx_s")
     row["albumin"] = 3.0
-    rules = {**model.contract["guard"], "min_information": 0.0}
-    model = model.with_contract(guard=rules)
+    rules = replace(model.contract.guard, min_information=0.0)
+    model = restated(model, guard=rules)
     both = expected_narrowing(model, row, ["ctx_s", "lactate"])
     alone = expected_narrowing(model, row, ["lactate"])
     assert len(both) == 4
@@ -98,7 +101,7 @@ def test_what_is_measured_or_unknown_to_the_model_is_not_told_of(mortality, pati
 
 def test_a_category_that_was_not_learned_is_as_one_not_measured(mortality, patients) -> None:
     model = mortality.loaded.risk_model
-    assert "sex" in {column["feature"] for column in model.contract["joint"]["columns"]}
+    assert "sex" in {column.feature for column in model.contract.joint.columns}
     told = [
         expected_narrowing(model, hidden(patients, 5, "lactate").assign(sex=sex), ["lactate"])
         for sex in (None, "never seen", "male")
@@ -107,7 +110,7 @@ def test_a_category_that_was_not_learned_is_as_one_not_measured(mortality, patie
 
 
 def test_a_model_without_a_joint_distribution_tells_of_nothing(mortality, patients) -> None:
-    model = mortality.loaded.risk_model.with_contract(joint=None)
+    model = restated(mortality.loaded.risk_model, joint=JointDistribution())
     row = hidden(patients, 5, "lactate")
     assert model.predict(row).status == ["ok"]
     assert expected_narrowing(model, row, ["lactate"]) == []
@@ -155,7 +158,9 @@ def test_the_sampling_error_is_that_of_other_draws(mortality, patients) -> None:
 def test_a_bundle_carries_it_alone(mortality, patients) -> None:
     model = mortality.loaded.risk_model
     code: dict[str, Any] = {"__name__": "bundle"}
-    exec(compile(model_source().split("from mlflow")[0], "model.py", "exec"), code)
+    exec(
+        compile(model_source().split("from mlflow")[0], "model.py", "exec", dont_inherit=True), code
+    )
     alone = code["RiskModel"].from_files(model.files())
     row = hidden(patients, 5, "lactate")
     found = code["expected_narrowing"](alone, row, ["lactate"])

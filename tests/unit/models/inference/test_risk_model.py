@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import t as student_t
 
-from models.inference.ensemble import joint_booster
-from models.inference.part import load_booster
 from models.inference.risk_model import InferenceError, RiskModel
+from models.inference.trees import joint_booster, load_booster
 
 # Risks, curve and interval
 
 
 def test_both_parts_have_a_say_in_the_model_of_these_tests(risk_model) -> None:
-    assert 0.2 < risk_model.contract["training"]["linear_weight"] < 0.8
+    assert 0.2 < risk_model.contract.training.linear_weight < 0.8
 
 
 def test_files_read_back_give_identical_numbers(risk_model, patients) -> None:
@@ -42,8 +41,10 @@ def test_a_directory_of_the_files_is_the_same_model(risk_model, patients, tmp_pa
 
 
 def test_a_file_of_another_format_is_refused(risk_model) -> None:
-    with pytest.raises(InferenceError, match="bundle_format must be 3"):
-        risk_model.with_contract(bundle_format=1)
+    files = risk_model.files()
+    contract = json.loads(files["contract.json"]) | {"bundle_format": 1}
+    with pytest.raises(InferenceError, match="bundle_format must be 3 or 4"):
+        RiskModel.from_files({**files, "contract.json": json.dumps(contract).encode()})
 
 
 def test_the_number_of_threads_changes_no_number(risk_model, patients) -> None:
@@ -65,7 +66,7 @@ def test_without_horizons_the_default_ones_are_answered(risk_model, patients) ->
 def test_a_curve_with_its_interval_is_what_predict_answers_on_the_same_days(
     risk_model, patients
 ) -> None:
-    days = risk_model.contract["grid_days"]
+    days = risk_model.contract.grid_days
     predicted = risk_model.predict(patients, days)
 
     at_horizons, curve = risk_model.predict_with_curve(patients, [28.0, 60.5])
@@ -94,7 +95,7 @@ def test_the_joint_booster_gives_the_very_margins_of_each(risk_model, patients) 
 
 
 def test_the_mixture_is_the_weighted_mean_of_its_parts_in_log_odds(risk_model, patients) -> None:
-    weight = risk_model.contract["training"]["linear_weight"]
+    weight = risk_model.contract.training.linear_weight
 
     def before_the_maximum(model: RiskModel) -> NDArray[np.float64]:
         prediction = model.predict(patients, [60.0], interval=False)
@@ -119,11 +120,11 @@ def test_the_interval_adds_an_allowance_for_bias_to_the_variance_of_the_fold_mod
         folds.append(logit(RiskModel.from_files({**files, **content}).risk(patients)))
     n_folds = len(folds)
     variance = np.var(folds, axis=0, ddof=1)
-    grid = risk_model.contract["grid_days"]
-    at = [grid.index(day) for day in risk_model.contract["default_horizons_days"]]
-    interval = risk_model.contract["interval"]
+    grid = risk_model.contract.grid_days
+    at = [grid.index(day) for day in risk_model.contract.default_horizons_days]
+    interval = risk_model.contract.interval
     allowed, center, spread = (
-        np.array(interval[name])[at] for name in ("squared_bias", "center", "spread")
+        np.array(getattr(interval, name))[at] for name in ("squared_bias", "center", "spread")
     )
     apart = (logit(risk_model.risk(patients)) - center) ** 2 / spread
     reach = student_t.ppf(0.975, n_folds - 1) * np.sqrt(variance + allowed * (1 + apart) / 2)

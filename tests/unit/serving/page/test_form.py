@@ -95,7 +95,7 @@ def test_example_patients_are_answered_and_have_no_value_of_the_cohort(
     assert set(little) < set(middle)
     contract = mortality.contract
     for example in found:
-        assert set(example.values) <= {feature["name"] for feature in contract["features"]}
+        assert set(example.values) <= {feature.name for feature in contract.features}
 
 
 def test_each_of_the_31_source_attributes_is_answered(mortality: ServedModel) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contracts import restated
 from data_schema.errors import UsageError
 from serving.prediction.served import Served
 from serving.problems.details import NoChampion, RequestBroken
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def named(model: ServedModel, name: str, **contract: Any) -> ServedModel:
     """Return the model under another name."""
-    risk_model = model.loaded.risk_model.with_contract(**contract) if contract else None
+    risk_model = restated(model.loaded.risk_model, **contract) if contract else None
     loaded = replace(model.loaded, name=name, risk_model=risk_model or model.loaded.risk_model)
     return replace(model, loaded=loaded)
 
@@ -68,26 +69,23 @@ def test_two_models_of_one_name_are_refused(mortality: ServedModel) -> None:
 
 
 def test_a_model_in_other_units_than_the_catalogues_is_refused(mortality: ServedModel) -> None:
-    features = [
-        feature | {"unit": "mg/dL"} if feature["name"] == "lactate" else feature
-        for feature in mortality.contract["features"]
-    ]
+    features = tuple(
+        replace(feature, unit="mg/dL") if feature.name == "lactate" else feature
+        for feature in mortality.contract.features
+    )
     with pytest.raises(UsageError, match="catalogue's units; lactate do not"):
         named(mortality, "osteon-mortality-old", features=features)
 
 
 def test_a_model_without_intervals_is_refused(mortality: ServedModel) -> None:
-    interval = mortality.contract["interval"] | {"kind": "none"}
+    interval = replace(mortality.contract.interval, available=False)
     with pytest.raises(UsageError, match="must give intervals"):
         named(mortality, "osteon-mortality-bare", interval=interval)
 
 
 def test_a_model_that_does_not_say_what_it_is_is_refused(mortality: ServedModel) -> None:
-    without = {k: v for k, v in mortality.contract.items() if k != "population"}
-    risk_model = mortality.loaded.risk_model.with_contract()
-    risk_model.contract = without
     with pytest.raises(UsageError, match="has no population"):
-        replace(mortality, loaded=replace(mortality.loaded, risk_model=risk_model))
+        named(mortality, "osteon-mortality-nameless", population="")
 
 
 def test_only_a_promoted_model_has_an_alias(mortality: ServedModel) -> None:

@@ -106,5 +106,5 @@ def test_a_refused_patient_gets_reasons_and_no_risk(risk_model: RiskModel) -> No
     child = example_patient(risk_model.contract).assign(age=12.0)
     told = explain_patient(risk_model, child)
     assert (told.status, told.risks) == ("refused", ())
-    assert "under_18" in {refusal["code"] for refusal in told.refusals}
+    assert "under_18" in {refusal.code for refusal in told.refusals}
     assert told.summary.startswith("No risk is given.")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from models.inference.contract import Contract, Evaluation, HeldOutMetric, Provenance
 from models.metrics.metric import Metric
 from models.wording import NOTICE
 from training.report.checklists.probast import probast_section
@@ -43,33 +45,27 @@ FINDINGS = Findings(ANSWERS, Judgement(METRICS, (), ()))
 
 
 @pytest.fixture
-def contract(mortality: ServedModel) -> dict[str, Any]:
+def contract(mortality: ServedModel) -> Contract:
     """A whole contract, with few events in the held-out patients."""
-    return mortality.contract | {
-        "dropped": {"ward_score": "left out by whoever started the run"},
-        "run": {"seed": 17},
-        "evaluation": {
-            "split": "site",
-            "stays": 90,
-            "patients": 90,
-            "events": 7,
-            "refused": 0,
-            "bootstrap_resamples": 200,
-            "cohort_fingerprint": "e" * 64,
-            "metrics": [metric.as_json() for metric in METRICS],
-        },
-        "added_value": None,
-        "provenance": {
-            "git_revision": None,
-            "versions": {"python": "3.11.7"},
-            "data_fingerprint": "a" * 64,
-            "training_fingerprint": "b" * 64,
-        },
-    }
+    return replace(
+        mortality.contract,
+        dropped={"ward_score": "left out by whoever started the run"},
+        evaluation=Evaluation(
+            split="site",
+            stays=90,
+            patients=90,
+            events=7,
+            refused=0,
+            bootstrap_resamples=200,
+            cohort_fingerprint="e" * 64,
+            metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in METRICS),
+        ),
+        provenance=Provenance(None, {"python": "3.11.7"}, "a" * 64, "b" * 64),
+    )
 
 
-def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None:
-    text = as_markdown(contract["name"], model_card(contract, FINDINGS))
+def test_the_card_says_what_a_reader_must_know(contract: Contract) -> None:
+    text = as_markdown(contract.name, model_card(contract, FINDINGS))
     for words in (
         NOTICE,
         "Made-up patients of a test.",
@@ -78,11 +74,11 @@ def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None
         "28, 90 days",
         "FGF23",
         "ward_score | left out by whoever started the run",
-        f"The linear part has the weight {contract['training']['linear_weight']:.2f}",
+        f"The linear part has the weight {contract.training.linear_weight:.2f}",
         "not fitted again on all",
         "| Area under the ROC curve: higher is better, 0.5 is chance | 0.812 (0.750 to 0.860) |",
         "| Integrated Brier score: lower is better | none: needs a curve |",
-        contract["interval"]["guarantee"],
+        contract.interval.guarantee,
         "not the drug's effect",
         "last sites",
         "b" * 64,
@@ -91,14 +87,14 @@ def test_the_card_says_what_a_reader_must_know(contract: dict[str, Any]) -> None
         assert words in text, words
 
 
-def test_small_counts_of_patients_are_not_told(contract: dict[str, Any]) -> None:
-    text = as_markdown(contract["name"], model_card(contract, FINDINGS))
-    learned_from = contract["training"]["events"]
+def test_small_counts_of_patients_are_not_told(contract: Contract) -> None:
+    text = as_markdown(contract.name, model_card(contract, FINDINGS))
+    learned_from = contract.training.events
     assert f"| deaths | {learned_from} | fewer than 10 |" in text
 
 
 def test_all_items_of_tripod_ai_are_answered_or_said_to_be_not_done(
-    contract: dict[str, Any],
+    contract: Contract,
 ) -> None:
     section = tripod_section(contract, (), external=False)
 
@@ -110,7 +106,7 @@ def test_all_items_of_tripod_ai_are_answered_or_said_to_be_not_done(
     assert all(said for *_, said in rows)
 
 
-def test_what_the_report_adds_is_no_longer_not_done(contract: dict[str, Any]) -> None:
+def test_what_the_report_adds_is_no_longer_not_done(contract: Contract) -> None:
     def state(item: str, done: tuple[str, ...]) -> str:
         rows = tripod_section(contract, done, external=False).tables[0].rows
         return next(row[2] for row in rows if row[0] == item)
@@ -121,7 +117,7 @@ def test_what_the_report_adds_is_no_longer_not_done(contract: dict[str, Any]) ->
     assert state("14", ("subgroups",)) == "in part"
 
 
-def test_probast_ai_names_concerns_and_judges_nothing(contract: dict[str, Any]) -> None:
+def test_probast_ai_names_concerns_and_judges_nothing(contract: Contract) -> None:
     section = probast_section(contract, (), evaluated=ANSWERS, external=False)
 
     rows = {row[0]: row for row in section.tables[0].rows}

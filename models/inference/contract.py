@@ -1,0 +1,456 @@
+"""The contract of a bundle: what a model is, what it reads, whom it refuses, how good it was.
+
+Part of every bundle's `model.py`: it imports only the standard library, and `records`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from models.inference.records import LEFT_OUT, json_of, record_of
+
+__all__ = [
+    "BUNDLE_FORMAT",
+    "Contract",
+    "CurveChoices",
+    "Description",
+    "Evaluation",
+    "Feature",
+    "FollowUp",
+    "Group",
+    "Guard",
+    "HeldOutMetric",
+    "IntervalFacts",
+    "JointColumn",
+    "JointDistribution",
+    "LogLosses",
+    "MovedRisks",
+    "Novelty",
+    "Provenance",
+    "SpecialCase",
+    "TrainingFacts",
+    "VariableInGroup",
+    "VariableInGroups",
+]
+
+BUNDLE_FORMAT = 4
+"""The format that is written. Format 3 is read too, as `Contract.from_json` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column that a frame must have.
+
+    Attributes
+    ----------
+    name, variable : str
+        The column, and the variable that it is a feature of.
+    label, pathway : str
+        Of the variable.
+    kind : {"number", "flag", "category"}
+    unit : str
+        UCUM code; empty without a unit.
+    low, high : float or None
+        Plausible range; None where there is no limit.
+    categories : tuple of str
+        Levels that were learned, ascending.
+    direction : int
+        1 or -1 where the direction of risk is settled, else 0.
+    seen : tuple of float or None
+        The range of nearly all training patients; None where nothing was measured.
+    """
+
+    name: str
+    variable: str
+    label: str
+    pathway: str
+    kind: Literal["number", "flag", "category"]
+    unit: str
+    low: float | None
+    high: float | None
+    categories: tuple[str, ...]
+    direction: int
+    seen: tuple[float, float] | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalFacts:
+    """How the interval of a risk is made, and what it promises.
+
+    Attributes
+    ----------
+    level : float
+    t : float
+        Standard errors from the estimate to an end.
+    kind, guarantee : str
+        In words.
+    squared_bias, center, spread : tuple of float
+        At each day of the grid, as `curves.IntervalWidth` reads them.
+    available : bool
+        Whether there are fold models to make an interval of.
+    """
+
+    level: float
+    t: float
+    kind: str
+    guarantee: str
+    squared_bias: tuple[float, ...]
+    center: tuple[float, ...]
+    spread: tuple[float, ...]
+    available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogLosses:
+    """Out-of-fold log-loss of each part of a model; lower is better."""
+
+    linear: float
+    boosted: float
+    mixture: float
+    recalibrated: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurveChoices:
+    """What out-of-fold predictions decided of the competing event's curve."""
+
+    linear_weight: float
+    trees: int
+    out_of_fold_log_loss: LogLosses
+    recalibration_slope: float
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """How censoring was weighed, and which share of patients each default horizon extrapolates."""
+
+    strata: int
+    smallest_probability_uncensored: float
+    not_observed_so_long: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MovedRisks:
+    """The share of patients whose risk the running maximum raises, and by how much at most."""
+
+    share: float
+    largest_points: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFacts:
+    """Whom the model learned from, and what was chosen out of fold."""
+
+    patients: int
+    stays: int
+    events: int
+    competing_events: int
+    linear_weight: float
+    trees: int
+    out_of_fold_log_loss: LogLosses
+    recalibration_slope: float
+    follow_up: FollowUp
+    seed: int
+    moved_by_running_maximum: MovedRisks = MovedRisks(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class JointColumn:
+    """One column of the joint distribution: quantiles and their normal scores.
+
+    Attributes
+    ----------
+    feature : str
+    level : str or None
+        Of a category; None where the feature is a number or a flag.
+    scores, values : tuple of float
+        Quantiles of the column, as normal scores and as they are.
+    mean, spread : float
+        Of the training patients' normal scores.
+    below : float or None
+        Score up to which a value lies below its limit; None if hardly any does.
+    """
+
+    feature: str
+    level: str | None
+    scores: tuple[float, ...]
+    values: tuple[float, ...]
+    mean: float
+    spread: float
+    below: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class JointDistribution:
+    """A Gaussian copula of the columns; `correlation` is row by row below the diagonal."""
+
+    columns: tuple[JointColumn, ...] = ()
+    correlation: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialCase:
+    """A warning given when any of the conditions (column, lowest, highest) holds.
+
+    With variables named, it is given only where the model reads one of them and names those.
+    """
+
+    code: str
+    message: str
+    when: tuple[tuple[str, float, float], ...]
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """What `guard.novelty_score` knows a patient unlike the training cohort by.
+
+    Attributes
+    ----------
+    columns : tuple of int
+        Of the raw matrix; empty where no column has enough values.
+    normal_scores : tuple of float
+        Of the quantiles.
+    quantiles, correlation : tuple of tuple of float
+        One entry per column.
+    refuse_above, warn_above : float
+        Scores; without columns they mean nothing.
+    """
+
+    columns: tuple[int, ...] = ()
+    normal_scores: tuple[float, ...] = ()
+    quantiles: tuple[tuple[float, ...], ...] = ()
+    correlation: tuple[tuple[float, ...], ...] = ()
+    refuse_above: float = field(default=0.0, metadata=LEFT_OUT)
+    warn_above: float = field(default=0.0, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What decides which patients are refused, and what is said beside a risk.
+
+    Attributes
+    ----------
+    information : mapping of str to float
+        Each variable's share of what the model uses.
+    min_information : float
+        The least that a patient's measured variables must carry.
+    special : tuple of SpecialCase
+    novelty : Novelty
+    """
+
+    information: Mapping[str, float]
+    min_information: float = 0.0
+    special: tuple[SpecialCase, ...] = ()
+    novelty: Novelty = Novelty()
+
+
+class Group(TypedDict):
+    """Who a column of a table holds; `stays` is None where the number must stay hidden."""
+
+    label: str
+    stays: int | None
+
+
+class VariableInGroup(TypedDict):
+    """One variable in one group; None where too few patients stand behind a number.
+
+    `levels` are stays by level, those without a record last; quartiles, mean and deviation are
+    those of a number that was recorded.
+    """
+
+    levels: list[int | None]
+    quartiles: list[float] | None
+    mean: float | None
+    deviation: float | None
+
+
+class VariableInGroups(TypedDict):
+    """One variable in every group, with what a reader must know of it."""
+
+    name: str
+    label: str
+    unit: str
+    pathway: str
+    kind: str
+    levels: list[str]
+    groups: list[VariableInGroup]
+
+
+class Description(TypedDict):
+    """A cohort by group, as JSON: all of it first, then the groups that make it up."""
+
+    groups: list[Group]
+    variables: list[VariableInGroups]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutMetric:
+    """One metric of held-out patients; None, with a `note` that says why, where undefined.
+
+    `horizon_days` is None for a metric of the whole follow-up.
+    """
+
+    metric: str
+    horizon_days: float | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    note: str = field(default="", metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The patients of the run that the model did not learn from, and its figures on them."""
+
+    split: str
+    stays: int
+    patients: int
+    events: int
+    refused: int
+    bootstrap_resamples: int
+    cohort_fingerprint: str
+    metrics: tuple[HeldOutMetric, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which code and which patients made the model."""
+
+    git_revision: str | None
+    versions: Mapping[str, str]
+    data_fingerprint: str
+    training_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a model is; a fit knows everything up to `joint`, a training run the rest.
+
+    Attributes
+    ----------
+    bundle_format : int
+    outcome : str
+        Name of the outcome.
+    competing : str or None
+        The event that competes, if any.
+    competing_curve : CurveChoices or None
+        None where the competing event has no curve of its own.
+    default_horizons_days, min_horizon_days, max_horizon_days, grid_days
+        Days from time zero: horizons by default, their range, and the grid of the curve.
+    fixed_horizon : bool
+        Whether the outcome is known at one horizon only.
+    features : tuple of Feature
+    interval : IntervalFacts
+    training : TrainingFacts
+    example : mapping of str to float, str or None
+        A made-up patient of middle values.
+    cohort_risk : tuple of float
+        Mean risk of the training cohort at each day of the grid.
+    guard : Guard
+    joint : JointDistribution
+    name, outcome_label, event_label, event_singular : str
+        Registered name; the outcome as a clinician reads it; its event in the plural and in the
+        singular. Empty until a run has stated them.
+    is_death : bool
+        Whether the event is death, which needs no interpretation.
+    time_zero, population : str
+        When days are counted from, and who the patients were, in words.
+    population_described : bool
+        Whether `population` was stated for this cohort.
+    simulated : bool
+        Whether the patients were simulated.
+    dropped : mapping of str to str
+        Columns that are no predictors, and why.
+    described : Description or None
+        Of the training patients.
+    run : mapping
+        The settings of the run.
+    evaluation : Evaluation or None
+    added_value : JSON value or None
+        What a panel added, as the run printed it.
+    provenance : Provenance or None
+    """
+
+    bundle_format: int
+    outcome: str
+    competing: str | None
+    competing_curve: CurveChoices | None
+    default_horizons_days: tuple[float, ...]
+    min_horizon_days: float
+    max_horizon_days: float
+    grid_days: tuple[float, ...]
+    fixed_horizon: bool
+    features: tuple[Feature, ...]
+    interval: IntervalFacts
+    training: TrainingFacts
+    example: Mapping[str, float | str | None]
+    cohort_risk: tuple[float, ...]
+    guard: Guard
+    joint: JointDistribution = JointDistribution()
+    name: str = ""
+    outcome_label: str = ""
+    event_label: str = ""
+    event_singular: str = ""
+    is_death: bool = False
+    time_zero: str = ""
+    population: str = ""
+    population_described: bool = False
+    simulated: bool = False
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    described: Description | None = None
+    run: Mapping[str, object] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    added_value: object = None
+    provenance: Provenance | None = None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Contract":
+        """Return the contract that a bundle's `contract.json` holds.
+
+        Format 3 has neither `event_singular`, `is_death`, `population_described` nor
+        `interval.available`; they are derived from its words, here and nowhere else.
+
+        Parameters
+        ----------
+        content : mapping
+            Of format `BUNDLE_FORMAT` or 3.
+
+        Returns
+        -------
+        Contract
+            Of format `BUNDLE_FORMAT`.
+
+        Raises
+        ------
+        ValueError
+            If it is of another format.
+        KeyError
+            If an entry is missing.
+        """
+        written = content.get("bundle_format")
+        if written not in (3, BUNDLE_FORMAT):
+            raise ValueError(
+                f"bundle_format must be 3 or {BUNDLE_FORMAT}. Load it with the version that wrote "
+                "it."
+            )
+        return record_of(cls, _from_format_3(content) if written == 3 else content)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `contract.json` holds."""
+        content: dict[str, Any] = json_of(self)
+        return content
+
+
+def _from_format_3(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a contract of format 3 as one of format 4."""
+    events, population = content.get("event_label", ""), content.get("population", "")
+    interval = content["interval"]
+    return {
+        **content,
+        "bundle_format": BUNDLE_FORMAT,
+        "event_singular": events.removesuffix("s"),
+        "is_death": events == "deaths",
+        "population_described": "nobody described them" not in population,
+        "interval": {**interval, "available": interval["kind"] != "none"},
+    }

@@ -1,0 +1,43 @@
+"""What both checklists say of a model or a cohort study, whichever the report is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.inference.contract import Contract
+
+__all__ = ["Subject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The facts of a model or of a study; those of a model are its contract's.
+
+    `intervals` says whether every figure of the held-out patients has an interval.
+    """
+
+    name: str
+    outcome_label: str
+    is_death: bool
+    competing: str | None
+    population: str
+    population_described: bool
+    time_zero: str
+    simulated: bool
+    intervals: bool = True
+
+    @classmethod
+    def of(cls, contract: Contract) -> Subject:
+        """Return the facts of a model that a training run made."""
+        metrics = () if contract.evaluation is None else contract.evaluation.metrics
+        return cls(
+            name=contract.name,
+            outcome_label=contract.outcome_label,
+            is_death=contract.is_death,
+            competing=contract.competing,
+            population=contract.population,
+            population_described=contract.population_described,
+            time_zero=contract.time_zero,
+            simulated=contract.simulated,
+            intervals=all(m.low is not None for m in metrics if m.estimate is not None),
+        )
