@@ -56,7 +56,7 @@ class Pooled:
     next_high: float
     tau: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the pooled metric as a mapping."""
         return asdict(self)
 

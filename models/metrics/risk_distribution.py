@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,7 +53,7 @@ class RiskDistribution:
             kind for kind, hide in zip(KINDS, small, strict=True) if not hide and self.n[kind]
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the kinds `shown`; null stands for a count that tells of a few patients."""
         bins = np.column_stack([self.counts[kind] for kind in KINDS])
         hidden = dict(zip(KINDS, hidden_cells(bins).T, strict=True))

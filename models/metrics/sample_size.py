@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ class SampleSize:
         """Patients that meet every criterion."""
         return max(self.for_shrinkage, self.for_optimism, self.for_overall_risk)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the criteria as a mapping."""
         return asdict(self) | {"needed": self.needed}
 

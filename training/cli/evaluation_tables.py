@@ -175,7 +175,7 @@ def _instability_line(one: Instability) -> str:
 
 def _group_row(group: Subgroup) -> list[str]:
     """Return one line of a group; none for one that cannot be judged."""
-    judged = [m for m in group.metrics if not math.isnan(m.estimate)]
+    judged = [m for m in group.metrics if m.is_defined]
     if not judged:
         return []
     days = judged[-1].horizon_days
@@ -188,7 +188,7 @@ def _group_row(group: Subgroup) -> list[str]:
 def _estimate(metric: Metric | None) -> str:
     if metric is None:
         return "-"
-    if math.isnan(metric.low):
+    if not metric.has_interval:
         return f"{metric.estimate:.2f}"
     return f"{metric.estimate:.2f} ({metric.low:.2f}, {metric.high:.2f})"
 

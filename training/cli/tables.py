@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -136,9 +135,9 @@ def _show_by_metric(differences: Sequence[ModelDifference]) -> None:
 
 
 def _cell(metric: Metric) -> str:
-    if math.isnan(metric.estimate):
+    if not metric.is_defined:
         return "-"
-    if math.isnan(metric.low):
+    if not metric.has_interval:
         return f"{metric.estimate:z.3f} (no interval)"
     return f"{metric.estimate:z.3f} ({metric.low:z.3f}, {metric.high:z.3f})"
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from models.metrics.metric import Metric
 from models.metrics.pooling import Pooled
 from training.report.content import Section, Table
@@ -86,9 +84,9 @@ def estimate_text(metric: Metric | Pooled | None) -> str:
     """
     if metric is None:
         return ""
-    if isinstance(metric, Metric) and np.isnan(metric.estimate):
+    if isinstance(metric, Metric) and not metric.is_defined:
         return f"none: {metric.note}"
-    if isinstance(metric, Metric) and np.isnan(metric.low):
+    if isinstance(metric, Metric) and not metric.has_interval:
         return f"{_number(metric.estimate)} (no interval: {metric.note})"
     return f"{_number(metric.estimate)} ({_number(metric.low)} to {_number(metric.high)})"
 
@@ -115,7 +113,7 @@ def _by_horizon(metrics: Sequence[Metric]) -> Table:
         "Performance by horizon, with 95 % intervals",
         ("Metric and how it is read", *(f"{days:g} days" for days in horizons)),
         tuple(rows),
-        numbers=not any(np.isnan(m.estimate) for m in metrics),
+        numbers=all(m.is_defined for m in metrics),
     )
 
 

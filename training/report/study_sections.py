@@ -255,9 +255,9 @@ def _told_counts(counts: Sequence[int | None]) -> list[str]:
 
 
 def _short_estimate(metric: Metric | None) -> str:
-    if metric is None or np.isnan(metric.estimate):
+    if metric is None or not metric.is_defined:
         return "too few"
-    return f"{metric.estimate:z.3f}" if np.isnan(metric.low) else estimate_text(metric)
+    return estimate_text(metric) if metric.has_interval else f"{metric.estimate:z.3f}"
 
 
 def _pooled_table(pooled: Sequence[Pooled], by: str) -> Table:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from data_schema.cohort import Cohort
 from models.metrics.metric import Metric
 from models.metrics.risk_distribution import RiskDistribution, risk_distribution
@@ -85,7 +83,7 @@ class Findings:
 
 def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Metric]) -> float:
     """Return the middle horizon, or the first that could be judged where it could not."""
-    judged = [metric.horizon_days for metric in metrics if not np.isnan(metric.estimate)]
+    judged = [metric.horizon_days for metric in metrics if metric.is_defined]
     middle = float(horizons_days[len(horizons_days) // 2])
     if middle in judged:
         return middle

@@ -89,7 +89,7 @@ class Answers:
 
     def judged_horizons(self, metrics: Sequence[Metric]) -> list[float]:
         """Return the horizons at which one of the metrics has an estimate."""
-        usable = {one.horizon_days for one in metrics if not np.isnan(one.estimate)}
+        usable = {one.horizon_days for one in metrics if one.is_defined}
         return [days for days in self.horizons_days if days in usable]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,7 +61,7 @@ class Instability:
         width = self.high - self.low
         return {limit: float((width > limit).mean()) for limit in WIDTHS}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what is true of the cohort; no figure of one patient is in it."""
         return {
             "horizon_days": self.horizon_days,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,7 +37,7 @@ class DecisionComparison:
     gain: Interval
     treat_all: NDArray[np.float64]
 
-    def as_json(self, names: tuple[str, str]) -> dict[str, Any]:
+    def as_json(self, names: tuple[str, str]) -> dict[str, object]:
         """Return the curves as lists, those of the two models under names."""
         curves = {names[0]: self.first, names[1]: self.second, "gain": self.gain}
         return {

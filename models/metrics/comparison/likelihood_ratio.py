@@ -42,7 +42,7 @@ class LikelihoodRatio:
     adequacy: float
     note: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the test as a mapping; null stands for NaN."""
         told = asdict(self)
         return {

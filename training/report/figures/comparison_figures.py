@@ -94,7 +94,7 @@ def _groups(
     heading = ""
     for group in groups:
         metric = metric_at(group.metrics, "auroc", days)
-        if metric is None or np.isnan(metric.estimate) or np.isnan(metric.low):
+        if metric is None or not metric.has_interval:
             continue
         if group.grouping != heading:
             heading = group.grouping
