@@ -6,18 +6,19 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Unpack
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from typing_extensions import TypedDict
 
 from data_schema.biomarkers import VARIABLES, is_laboratory_test
 from data_schema.errors import UsageError
 from serving.http.outbound import is_allowed
 
-__all__ = ["Settings", "read_settings"]
+__all__ = ["Settings", "StatedSettings", "read_settings"]
 
 _PREFIX = "OSTEON_"
 
@@ -246,7 +247,9 @@ class Settings(BaseSettings):
 
     @field_validator("sign_in_issuer", "smart_servers")
     @classmethod
-    def _can_be_signed_in(cls, given: Any, info: ValidationInfo) -> Any:
+    def _can_be_signed_in(
+        cls, given: str | tuple[str, ...] | None, info: ValidationInfo
+    ) -> str | tuple[str, ...] | None:
         if not given:
             return given
         client = f"{str(info.field_name).rpartition('_')[0]}_client_id"
@@ -274,13 +277,23 @@ class Settings(BaseSettings):
         return key
 
 
-def read_settings(**stated: Any) -> Settings:
-    """Return the settings of the environment, after what is stated.
+class StatedSettings(TypedDict, total=False):
+    """Settings that options of `osteon serve` state; they override the environment's."""
+
+    host: str
+    port: int
+    model: str
+    names: tuple[str, ...]
+    workers: int
+
+
+def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
+    """Return the settings of the environment, overridden by those stated.
 
     Parameters
     ----------
     **stated
-        Settings by name that come before the environment's.
+        Settings by name.
 
     Returns
     -------

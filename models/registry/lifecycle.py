@@ -36,6 +36,7 @@ __all__ = [
     "Version",
     "list_models",
     "load",
+    "load_approved",
     "load_champion",
     "model_name",
     "promote",
@@ -238,7 +239,7 @@ def load_champion(name: str, key: bytes) -> LoadedModel:
     OutsideError
         If the registry fails.
     """
-    return _load_approved(_champion(name), key, alias=CHAMPION)
+    return load_approved(_champion(name), key, alias=CHAMPION)
 
 
 def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> None:
@@ -316,14 +317,34 @@ def rollback(name: str, *, key: bytes) -> Version:
 def _is_approved(version: Version, key: bytes) -> bool:
     """Say whether a version could be loaded as champion."""
     try:
-        _load_approved(version, key, alias=None)
+        load_approved(version, key, alias=None)
     except GateError:
         return False
     return True
 
 
-def _load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedModel:
-    """Load a version, if its gate record allows the very bundle that is there."""
+def load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedModel:
+    """Load a version if its gate record allows this bundle.
+
+    Parameters
+    ----------
+    version : Version
+    key : bytes
+        From `models.registry.gate.gate_key`.
+    alias : str or None
+        The alias by which the version was found.
+
+    Returns
+    -------
+    LoadedModel
+
+    Raises
+    ------
+    GateError
+        If it has no valid record, or its bundle was changed.
+    OutsideError
+        If the registry fails.
+    """
     loaded = _load_version(version, alias=alias)
     text = version.tags.get(TAG_GATE)
     if text is None:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from data_schema.errors import UsageError
 from serving.access.caller import ROLES, Caller
-from serving.audit.record import Action, AuditEvent, now
+from serving.audit.record import Action, AuditEvent, Detail, now
 from serving.audit.trail import AuditTrail, Entry
 from serving.store.database import Database
 from serving.store.tables import API_KEYS
@@ -247,7 +247,7 @@ def _record(
     trail: AuditTrail,
     action: Action,
     actor: str,
-    detail: dict[str, Any],
+    detail: Detail,
     write: Callable[[Connection], object],
 ) -> None:
     event = AuditEvent(action=action, actor=actor, status="ok", detail=detail)

@@ -14,8 +14,8 @@ from starlette.types import Scope
 
 from serving.access.caller import Caller
 from serving.access.sealed import SealedStore
-from serving.audit.record import Action, AuditEvent
-from serving.audit.trail import AuditTrail, Entry
+from serving.audit.record import Action, AuditEvent, Detail
+from serving.audit.trail import AuditTrail, Beside, Entry
 
 __all__ = ["CSRF_HEADER", "Browsers", "Session", "address_of"]
 
@@ -117,7 +117,7 @@ class Browsers:
         roles: Sequence[str] = sorted(caller.roles)
         kept = {"actor": caller.actor, "roles": roles, **content}
         secret, write = self._sessions.new(kept)
-        self._record("sign_in", caller.actor, "ok", scope, write, roles=roles)
+        self._record("sign_in", caller.actor, "ok", scope, {"roles": roles}, write)
         self._set(response, self._session_cookie, secret, None)
 
     def end(self, response: Response, scope: Scope, session: Session, why: str = "ok") -> None:
@@ -128,7 +128,7 @@ class Browsers:
 
     def refused(self, scope: Scope, reason: str) -> None:
         """Record a sign-in that let nobody in."""
-        self._record("sign_in", "unknown", "refused", scope, reason=reason)
+        self._record("sign_in", "unknown", "refused", scope, {"reason": reason})
 
     def remember(self, response: Response, pending: Mapping[str, str]) -> None:
         """Keep a sign-in that has begun until the same browser comes back."""
@@ -169,14 +169,12 @@ class Browsers:
         actor: str,
         status: str,
         scope: Scope,
-        beside: Any = None,
-        **detail: Any,
+        detail: Detail | None = None,
+        beside: Beside | None = None,
     ) -> None:
+        address: Detail = {"address": address_of(scope)}
         event = AuditEvent(
-            action=action,
-            actor=actor,
-            status=status,
-            detail={"address": address_of(scope), **detail},
+            action=action, actor=actor, status=status, detail={**address, **(detail or {})}
         )
         self._trail.append_all([Entry(event, beside=beside)])
 

@@ -6,13 +6,13 @@ import ipaddress
 from collections.abc import Iterable
 
 from data_schema.errors import UsageError
-from serving.processes.plan import Kept
+from serving.processes.messages import CachedModel
 from serving.settings import Settings
 
 __all__ = ["check_exposure"]
 
 
-def check_exposure(settings: Settings, address: str, models: Iterable[Kept]) -> None:
+def check_exposure(settings: Settings, address: str, models: Iterable[CachedModel]) -> None:
     """Raise unless it is safe to listen on an address.
 
     Parameters
@@ -20,7 +20,7 @@ def check_exposure(settings: Settings, address: str, models: Iterable[Kept]) -> 
     settings : Settings
     address : str
         IP address that the service will listen on.
-    models : iterable of Kept
+    models : iterable of CachedModel
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Who asked what, when, and which model answered: the trail, its check, its end and its export.
+"""The audit trail: who requested what, when, and which model answered; its checks and export.
 
 No record holds a clinical value; patients and requests are keyed hashes.
 """

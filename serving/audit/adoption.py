@@ -1,9 +1,9 @@
-"""Going on with a trail whose signed head is lost, or ahead of the database; on record."""
+"""Resume a trail whose signed head is lost or ahead of the database, and record that."""
 
 from __future__ import annotations
 
 from serving.audit.head import HeadFile
-from serving.audit.record import AuditEvent, AuditKeys
+from serving.audit.record import AuditEvent, AuditKeys, Detail
 from serving.audit.trail import AuditTrail, database_head
 from serving.store.database import Database
 
@@ -13,8 +13,8 @@ __all__ = ["adopt"]
 def adopt(database: Database, keys: AuditKeys, head_file: HeadFile, *, actor: str) -> AuditTrail:
     """Sign the newest record of the database as the head, and record who did so.
 
-    For a database that was set back to a backup, and for a machine that joins one. What the signed
-    head knew before goes into that record; flaws of the chain itself stay for `verify` to find.
+    For a database restored from a backup, and for a machine that joins a database. The new record
+    holds the previous signed head; `verify` still finds flaws of the chain itself.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def adopt(database: Database, keys: AuditKeys, head_file: HeadFile, *, actor: st
     keys : AuditKeys
     head_file : HeadFile
     actor : str
-        Who decides, as `AuditEvent.actor`.
+        The user, as `AuditEvent.actor`.
 
     Returns
     -------
@@ -41,6 +41,9 @@ def adopt(database: Database, keys: AuditKeys, head_file: HeadFile, *, actor: st
             head = database_head(connection)
         head_file.write(head, to_disk=True)
     trail = AuditTrail(database, keys, head_file)
-    detail = {"database_head": head.seq, "signed_head": "none" if known is None else known.seq}
+    detail: Detail = {
+        "database_head": head.seq,
+        "signed_head": "none" if known is None else known.seq,
+    }
     trail.append(AuditEvent(action="adopted", actor=actor, status="ok", detail=detail))
     return trail

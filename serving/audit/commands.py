@@ -1,40 +1,59 @@
-"""Records of what somebody does by a command to what the service serves."""
+"""Audit records of commands that change which model version is served."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from serving.audit.opening import open_trail
-from serving.audit.record import AuditEvent
+from serving.audit.record import AuditEvent, ModelRecord
 from serving.cli.audit import acting_user
 from serving.settings import read_settings
 
 __all__ = ["Note", "on_record"]
 
-Note = Callable[..., None]
+
+class Note(Protocol):
+    """Records a decision about one version."""
+
+    def __call__(
+        self,
+        action: Literal["promoted", "rolled_back"],
+        status: str,
+        *,
+        name: str,
+        version: str,
+        sha256: str,
+    ) -> None: ...
 
 
 @contextmanager
 def on_record() -> Iterator[Note]:
-    """Give what puts a decision about a version on record, after seeing that it can be.
+    """Yield a function that records a decision about a version; raise first if none can be.
 
     Yields
     ------
-    callable
-        Takes `action`, `status`, and of the version `name`, `version` and `sha256`.
+    Note
 
     Raises
     ------
     OsteonError
-        As `open_trail` does, before anything was decided.
+        As `open_trail`, before any decision.
     """
     with closing(open_trail(read_settings())) as trail:
 
-        def note(action: Literal["promoted", "rolled_back"], status: str, **version: Any) -> None:
+        def note(
+            action: Literal["promoted", "rolled_back"],
+            status: str,
+            *,
+            name: str,
+            version: str,
+            sha256: str,
+        ) -> None:
+            model = ModelRecord(name=name, version=version, sha256=sha256)
             trail.append(
-                AuditEvent(action=action, actor=acting_user(), status=status, models=[version])
+                AuditEvent(action=action, actor=acting_user(), status=status, models=[model])
             )
 
         yield note

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import select
 
 from data_schema.errors import GateError
+from serving.audit.record import Action, RecordBody
 from serving.store.database import Database
 from serving.store.tables import RECORDS
 
@@ -22,15 +23,56 @@ _ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 _SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 
-_REST = {"system": _EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
-_SECURITY = {"system": _DICOM, "code": "110113", "display": "Security Alert"}
-_ADMINISTRATION = {"system": _DICOM, "code": "110136", "display": "Security Roles Changed"}
-_AUTHENTICATION = {"system": _DICOM, "code": "110114", "display": "User Authentication"}
-_QUERY = {"system": _DICOM, "code": "110112", "display": "Query"}
-_APPLICATION = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
 
-# Of each action: what kind of event it is, and create, read, update, delete or execute.
-_KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
+class Coding(TypedDict):
+    """A FHIR Coding."""
+
+    system: str
+    code: str
+    display: str
+
+
+class _Detail(TypedDict):
+    type: str
+    valueString: str
+
+
+class _Entity(TypedDict, total=False):
+    what: dict[str, dict[str, str]]
+    type: Coding
+    role: Coding
+    detail: list[_Detail]
+
+
+class FhirAuditEvent(TypedDict):
+    """A FHIR R4 AuditEvent."""
+
+    resourceType: str
+    id: str
+    type: Coding
+    subtype: list[dict[str, str]]
+    action: str
+    recorded: str
+    outcome: str
+    outcomeDesc: str
+    agent: list[dict[str, object]]
+    source: dict[str, object]
+    entity: list[_Entity]
+
+
+_REST: Coding = {"system": _EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
+_SECURITY: Coding = {"system": _DICOM, "code": "110113", "display": "Security Alert"}
+_ADMINISTRATION: Coding = {
+    "system": _DICOM,
+    "code": "110136",
+    "display": "Security Roles Changed",
+}
+_AUTHENTICATION: Coding = {"system": _DICOM, "code": "110114", "display": "User Authentication"}
+_QUERY: Coding = {"system": _DICOM, "code": "110112", "display": "Query"}
+_APPLICATION: Coding = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
+
+# The type of event of each action, and its kind: create, read, update, delete or execute.
+_KINDS: Mapping[Action, tuple[Coding, str]] = {
     "predict": (_REST, "E"),
     "outcome": (_REST, "C"),
     "card": (_REST, "E"),
@@ -54,8 +96,8 @@ _KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
 _SUCCESS, _MINOR_FAILURE = "0", "4"
 
 
-def audit_events(database: Database) -> Iterator[dict[str, Any]]:
-    """Give every record as a resource, the oldest first.
+def audit_events(database: Database) -> Iterator[FhirAuditEvent]:
+    """Yield every record as a resource, the oldest first.
 
     Parameters
     ----------
@@ -63,13 +105,12 @@ def audit_events(database: Database) -> Iterator[dict[str, Any]]:
 
     Yields
     ------
-    dict
-        A FHIR R4 AuditEvent.
+    FhirAuditEvent
 
     Raises
     ------
     GateError
-        If a record is not the one that was written.
+        If a record was changed.
     OutsideError
         If the database fails.
     """
@@ -78,38 +119,36 @@ def audit_events(database: Database) -> Iterator[dict[str, Any]]:
             select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).order_by(RECORDS.c.seq)
         )
         for seq, body, mac in rows:
-            yield _as_written(seq, body, mac)
+            yield _resource(seq, body, mac)
 
 
-def _as_written(seq: int, body: str, mac: str) -> dict[str, Any]:
+def _resource(seq: int, body: str, mac: str) -> FhirAuditEvent:
     try:
         return audit_event(json.loads(body), mac)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise GateError(
-            f"Every record must be as it was written; record {seq} is not the one that was "
-            "written. Look at `osteon audit verify`."
+            f"Record {seq} was changed after it was written. Run `osteon audit verify`."
         ) from None
 
 
-def audit_event(record: Mapping[str, Any], mac: str) -> dict[str, Any]:
+def audit_event(record: RecordBody, mac: str) -> FhirAuditEvent:
     """Return one record as a FHIR R4 AuditEvent.
 
     Parameters
     ----------
-    record : mapping
-        What the trail holds.
+    record : RecordBody
     mac : str
-        Its link in the chain, so that the resource can be traced back to it.
+        Its link in the chain, by which the resource can be traced back to the record.
 
     Returns
     -------
-    dict
+    FhirAuditEvent
     """
     kind, action = _KINDS[record["action"]]
     denied = record["action"] == "denied" or (
         record["action"] == "sign_in" and record["status"] == "refused"
     )
-    event: dict[str, Any] = {
+    event: FhirAuditEvent = {
         "resourceType": "AuditEvent",
         "id": f"osteon-{record['seq']}",
         "type": kind,
@@ -144,7 +183,7 @@ def audit_event(record: Mapping[str, Any], mac: str) -> dict[str, Any]:
     return event
 
 
-def _prediction(record: Mapping[str, Any]) -> dict[str, Any]:
+def _prediction(record: RecordBody) -> _Entity:
     return {
         "what": {
             "identifier": {"system": f"{_SYSTEM}:prediction", "value": record["prediction_id"]}
@@ -154,8 +193,8 @@ def _prediction(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _patient(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the patient as the keyed hash, which only the holder of the key can find again."""
+def _patient(record: RecordBody) -> _Entity:
+    """Return the patient as a keyed hash, which only the holder of the key can compute."""
     return {
         "what": {"identifier": {"system": f"{_SYSTEM}:patient", "value": record["patient"]}},
         "type": {"system": _ENTITY_TYPE, "code": "1", "display": "Person"},
@@ -163,13 +202,13 @@ def _patient(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _details(record: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return what FHIR has no element for, as text."""
-    told = {"seq": record["seq"]}
-    told |= {name: record[name] for name in ("route", "input", "outcomes") if name in record}
-    told |= {f"model_{n}": model for n, model in enumerate(record.get("models", ()), start=1)}
-    told |= record.get("detail", {})
+def _details(record: RecordBody) -> list[_Detail]:
+    """Return as text the fields that FHIR has no element for."""
+    details: dict[str, object] = {"seq": record["seq"]}
+    details |= {name: record[name] for name in ("route", "input", "outcomes") if name in record}
+    details |= {f"model_{n}": model for n, model in enumerate(record.get("models", ()), start=1)}
+    details |= record.get("detail", {})
     return [
         {"type": name, "valueString": value if isinstance(value, str) else json.dumps(value)}
-        for name, value in told.items()
+        for name, value in details.items()
     ]

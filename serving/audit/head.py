@@ -1,9 +1,9 @@
-"""The signed head: how far the trail reached, kept in a file outside the database.
+"""The signed head: the newest record of the trail, in a file outside the database.
 
-Whoever can write the database can cut the newest records off; this file shows that they are gone.
-It is written in place, in less than a sector of the disk, so it is never half written, and is
-brought to the disk in the kernel's own time: after a loss of power it may be older than the
-database, which is no sign of a cut, and is never newer.
+The newest records can be deleted with write access to the database; this file shows that they are
+missing. It is written in place, within one sector of the disk, so never in part, and the kernel
+flushes it at its own time: after a loss of power it may be older than the database, which is no
+sign of deletion, and it is never newer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Head:
 
 
 class HeadFile:
-    """The file, open; one worker at a time holds it while it writes the trail.
+    """The open file; one worker at a time locks it while it writes the trail.
 
     Parameters
     ----------
@@ -57,13 +57,11 @@ class HeadFile:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file: int | None = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise OutsideError(
-                f"The audit head must be writable; it is not ({error.strerror})."
-            ) from None
+            raise OutsideError(f"The audit head must be writable ({error.strerror}).") from None
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the other workers of this machine waiting; a worker that dies lets go."""
+        """Lock the file against other workers of this machine; the lock ends with its process."""
         fcntl.flock(self._open(), fcntl.LOCK_EX)
         try:
             yield
@@ -75,19 +73,17 @@ class HeadFile:
         return _parsed(os.pread(self._open(), _LENGTH, 0), self._keys)
 
     def write(self, head: Head, *, to_disk: bool = False) -> None:
-        """Write the head; only while the file is held."""
+        """Write the head; the caller must hold the file."""
         text = head.signed(self._keys).encode().ljust(_LENGTH - 1) + b"\n"
         try:
             os.pwrite(self._open(), text, 0)
             if to_disk:
                 os.fsync(self._open())
         except OSError as error:
-            raise OutsideError(
-                f"The audit head must be writable; it is not ({error.strerror})."
-            ) from None
+            raise OutsideError(f"The audit head must be writable ({error.strerror}).") from None
 
     def close(self) -> None:
-        """Bring the file to the disk and close it."""
+        """Flush the file to the disk and close it."""
         if self._file is not None:
             os.fsync(self._file)
             os.close(self._file)
@@ -95,12 +91,12 @@ class HeadFile:
 
     def _open(self) -> int:
         if self._file is None:
-            raise OutsideError("The audit trail must be open; this one was closed.")
+            raise OutsideError("The audit trail must be open (this one was closed).")
         return self._file
 
 
 def read_head(path: Path, keys: AuditKeys) -> Head | None:
-    """Return the signed head that a file or a copy of it holds, or None if it holds none."""
+    """Return the signed head in a file or a copy of it, or None if there is none."""
     try:
         return _parsed(path.read_bytes(), keys)
     except OSError:
@@ -108,10 +104,10 @@ def read_head(path: Path, keys: AuditKeys) -> Head | None:
 
 
 def _parsed(text: bytes, keys: AuditKeys) -> Head | None:
-    """Return the head that a text holds if it is whole and signed with this key."""
+    """Return the head of a text if it is complete and signed with this key."""
     try:
-        said = json.loads(text)
-        head, signature = Head(int(said["seq"]), str(said["mac"])), str(said["signature"])
+        fields = json.loads(text)
+        head, signature = Head(int(fields["seq"]), str(fields["mac"])), str(fields["signature"])
     except (ValueError, TypeError, KeyError):
         return None
     expected = keys.head(head.seq, head.mac)

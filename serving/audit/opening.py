@@ -1,4 +1,4 @@
-"""Where the trail of these settings is, and the key that signs it."""
+"""Open the audit trail that the settings name, and read the key that signs it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
     ----------
     settings : Settings
     make : bool
-        Whether to make it where there is none.
+        Whether to create the trail if there is none.
 
     Returns
     -------
@@ -41,8 +41,7 @@ def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
     GateError
         If records of the trail are missing or changed.
     OutsideError
-        If the database or the folder of the state fails, or there is no database and none is to be
-        made.
+        If the database or the state folder fails, or there is no database and `make` is false.
     """
     if not make:
         database_of(settings).close()
@@ -56,7 +55,7 @@ def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
 
 
 def trail_at(settings: Settings) -> AuditTrail:
-    """Return the audit trail that the settings name, whose database may be down.
+    """Return the audit trail that the settings name; its database may be down.
 
     Parameters
     ----------
@@ -65,14 +64,14 @@ def trail_at(settings: Settings) -> AuditTrail:
     Returns
     -------
     AuditTrail
-        Started by whoever first adds to it.
+        Not started: the first addition starts it.
 
     Raises
     ------
     UsageError
         If the key is too short or the database's URL is wrong.
     OutsideError
-        If the folder of the state fails.
+        If the state folder fails.
     """
     keys = audit_keys(settings, make=True)
     database = database_at(_url(settings))
@@ -80,12 +79,12 @@ def trail_at(settings: Settings) -> AuditTrail:
 
 
 def database_of(settings: Settings) -> Database:
-    """Open the database that the settings name, which a service has made.
+    """Open the existing database that the settings name.
 
     Parameters
     ----------
     settings : Settings
-        By default it is a file in the folder of the state.
+        The default is a file in the state folder.
 
     Returns
     -------
@@ -96,13 +95,13 @@ def database_of(settings: Settings) -> Database:
     UsageError
         If the database's URL is wrong, or the database is of a newer version of Osteon.
     OutsideError
-        If there is no such file, no trail in the database, or it cannot be reached.
+        If the file does not exist, the database holds no trail, or it cannot be reached.
     """
-    with closing(database_at(_url(settings))) as found:
-        if found.is_missing:
-            raise OutsideError(f"The database file must be there; there is none. {_TO_CHECK}")
-        if found.is_empty():  # a new trail in it would pass for a whole one
-            raise OutsideError(f"The database must hold an audit trail; it holds none. {_TO_CHECK}")
+    with closing(database_at(_url(settings))) as database:
+        if database.is_missing:
+            raise OutsideError(f"The database file does not exist. {_TO_CHECK}")
+        if database.is_empty():  # a new trail in it would pass for a complete one
+            raise OutsideError(f"The database holds no audit trail. {_TO_CHECK}")
     return open_database(_url(settings))
 
 
@@ -113,18 +112,18 @@ def _url(settings: Settings) -> str:
 
 
 def head_path(settings: Settings) -> Path:
-    """Return the file of the signed head, which is never in the database."""
+    """Return the file of the signed head, which is outside the database."""
     return settings.state_dir / "audit.head"
 
 
 def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
-    """Return the keys of the trail: from `OSTEON_AUDIT_KEY`, or from a file of the state.
+    """Return the keys of the trail, from `OSTEON_AUDIT_KEY` or a file in the state folder.
 
     Parameters
     ----------
     settings : Settings
     make : bool
-        Whether to make that file if there is none.
+        Whether to create that file if there is none.
 
     Returns
     -------
@@ -133,9 +132,9 @@ def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
     Raises
     ------
     UsageError
-        If the key is too short, or there is none and none is to be made.
+        If the key is too short, or there is none and `make` is false.
     OutsideError
-        If the file cannot be read or made.
+        If the file cannot be read or created.
     """
     if settings.audit_key is not None:
         return AuditKeys(_long_enough(settings.audit_key.get_secret_value().encode()))
@@ -146,17 +145,17 @@ def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
         return AuditKeys(_long_enough(path.read_bytes().strip()))
     except FileNotFoundError:
         raise UsageError(
-            "OSTEON_AUDIT_KEY must hold the key of the audit trail; it is not set, and the folder "
-            "of OSTEON_STATE_DIR holds none."
+            "OSTEON_AUDIT_KEY must hold the key of the audit trail; it is not set, and "
+            "OSTEON_STATE_DIR holds no key file."
         ) from None
     except OSError as error:
         raise OutsideError(
-            f"The folder of OSTEON_STATE_DIR must be writable; it is not ({error.strerror})."
+            f"The folder of OSTEON_STATE_DIR must be writable ({error.strerror})."
         ) from None
 
 
 def _make_key(path: Path) -> None:
-    """Make the file of the key whole or not at all, though several workers start at once."""
+    """Create the key file atomically, since several workers may start at once."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(written, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
@@ -174,7 +173,7 @@ def _make_key(path: Path) -> None:
 def _long_enough(key: bytes) -> bytes:
     if len(key) < _SHORTEST_KEY:
         raise UsageError(
-            f"OSTEON_AUDIT_KEY must hold a secret of at least {_SHORTEST_KEY} characters; it holds "
+            f"OSTEON_AUDIT_KEY must hold a secret of at least {_SHORTEST_KEY} characters; got "
             f"{len(key)}. Make one with "
             '`python -c "import secrets; print(secrets.token_hex(32))"`.'
         )

@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
-__all__ = ["Action", "AuditEvent", "AuditKeys", "canonical", "now"]
+__all__ = [
+    "Action",
+    "AuditEvent",
+    "AuditKeys",
+    "Detail",
+    "ModelRecord",
+    "RecordBody",
+    "canonical",
+    "now",
+]
 
 Action = Literal[
     "start",
@@ -35,17 +44,78 @@ Action = Literal[
 ]
 
 
+class ModelRecord(TypedDict, total=False):
+    """One model as a record names it; fields that are not known are left out."""
+
+    name: str
+    version: str | None
+    sha256: str
+    outcome: str
+    status: str
+    promoted_by: str
+    promoted_at: str
+
+
+class Detail(TypedDict, total=False):
+    """What one kind of event adds to a record; never anything about a patient."""
+
+    at: str
+    # start, stop, model_swapped, model_refused
+    workers: int
+    from_cache: bool
+    why: str
+    before: Sequence[ModelRecord]
+    withdrawn: Sequence[str]
+    version: str
+    reason: str
+    # keys and sessions; `name` is also that of a refused model
+    key: str
+    name: str
+    roles: Sequence[str]
+    old: str
+    address: str
+    # pruned, adopted
+    records: int
+    up_to: int
+    older_than_days: int
+    database_head: int
+    signed_head: int | str
+    # CDS Hooks
+    service: str
+    hook_instance: str
+    user: str
+    card: str
+
+
+class RecordBody(TypedDict, total=False):
+    """A record as its JSON text holds it; empty fields are left out."""
+
+    seq: int
+    at: str
+    action: Action
+    actor: str
+    status: str
+    route: str
+    prediction_id: str
+    patient: str
+    input: str
+    outcomes: Sequence[str]
+    models: Sequence[ModelRecord]
+    request_key: str
+    detail: Detail
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """What is to be recorded; number, time and chain are added when it is written.
+    """An event to record; number, time and chain are added when it is written.
 
     Parameters
     ----------
     action : Action
     actor : str
-        Who: `local`, `key:ID`, `oidc:ISSUER|SUBJECT`, `cds:ISSUER` or `command:USER`.
+        The caller: `local`, `key:ID`, `oidc:ISSUER|SUBJECT`, `cds:ISSUER` or `command:USER`.
     status : str
-        How it ended, as `ok` or `refused`.
+        The result, as `ok` or `refused`.
     route : str
         The address's template, never the address as it was sent.
     prediction_id : str or None
@@ -54,13 +124,11 @@ class AuditEvent:
     input : str or None
         Keyed hash of the request.
     outcomes : sequence of str
-        The outcomes asked for.
-    models : sequence of mappings
-        Of each model its name, version, sha256, outcome and status.
+        The requested outcomes.
+    models : sequence of ModelRecord
     request_key : str or None
         Keyed hash of caller and `Idempotency-Key`.
-    detail : mapping
-        What else is known, by name; nothing of a patient.
+    detail : Detail
     """
 
     action: Action
@@ -71,15 +139,15 @@ class AuditEvent:
     patient: str | None = None
     input: str | None = None
     outcomes: Sequence[str] = ()
-    models: Sequence[Mapping[str, Any]] = ()
+    models: Sequence[ModelRecord] = ()
     request_key: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Detail = field(default_factory=Detail)
 
     def body(self, *, seq: int, at: str) -> str:
-        """Return the text of the record; what is empty is left out."""
-        said = {name: getattr(self, name) for name in self.__slots__}
+        """Return the text of the record, without empty fields."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
         return canonical(
-            {"seq": seq, "at": at} | {name: value for name, value in said.items() if value}
+            {"seq": seq, "at": at} | {name: value for name, value in fields.items() if value}
         )
 
 
@@ -89,7 +157,7 @@ class AuditKeys:
     Parameters
     ----------
     secret : bytes
-        `OSTEON_AUDIT_KEY`; whoever holds it can write a trail that passes its check.
+        `OSTEON_AUDIT_KEY`; its holder can write a trail that passes verification.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -121,38 +189,38 @@ class AuditKeys:
         return self._hash("checkpoint", f"{seq}\n{mac}")
 
     def patient(self, patient_id: str) -> str:
-        """Return what stands for a patient: the same for the same, of no use without the key."""
+        """Return the hash of a patient's identifier, which cannot be reversed without the key."""
         return self._hash("patient", patient_id)
 
     def input(self, text: str) -> str:
-        """Return what stands for a whole request."""
+        """Return the hash of a whole request."""
         return self._hash("input", text)
 
     def request(self, actor: str, idempotency_key: str) -> str:
-        """Return what stands for a caller's `Idempotency-Key`."""
+        """Return the hash of a caller's `Idempotency-Key`."""
         return self._hash("request", f"{actor}\n{idempotency_key}")
 
     def viewer(self, *names: str) -> str:
-        """Return what stands for one user's look at one patient's outcome."""
+        """Return the hash of one user, patient and outcome."""
         return self._hash("viewer", canonical(names))
 
     def card(self, text: str) -> str:
-        """Return what stands for what a card said."""
+        """Return the hash of a card's text."""
         return self._hash("card", text)
 
     def token(self, issuer: str, token_id: str) -> str:
-        """Return what stands for a token that may be used once."""
+        """Return the hash of a token that may be used once."""
         return self._hash("token", canonical([issuer, token_id]))
 
     def _hash(self, purpose: str, text: str) -> str:
         return hmac.digest(self._keys[purpose], text.encode(), hashlib.sha256).hex()
 
 
-def canonical(value: Any) -> str:
-    """Return the one JSON text of a value."""
+def canonical(value: object) -> str:
+    """Return the canonical JSON text of a value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def now() -> str:
-    """Return the present time as records hold it: RFC 3339 in UTC, always as long."""
+    """Return the present time as records hold it: RFC 3339 in UTC, of constant length."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

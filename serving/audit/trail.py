@@ -8,17 +8,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from data_schema.errors import GateError, OutsideError, UsageError
 from serving.audit.head import Head, HeadFile
-from serving.audit.record import AuditEvent, AuditKeys, now
+from serving.audit.record import AuditEvent, AuditKeys, RecordBody, now
 from serving.store.database import Database
 from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
-__all__ = ["AuditTrail", "Entry", "Recorded", "database_head"]
+__all__ = ["AuditTrail", "Beside", "Entry", "Recorded", "database_head"]
 
 Beside = Callable[[Connection], object]
 
@@ -36,29 +35,29 @@ _EARLIER = select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).where(
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One record as it stands in the trail.
+    """One record as the trail holds it.
 
     Parameters
     ----------
-    body : mapping
-        What `AuditEvent.body` says, as JSON holds it; empty if an earlier record was changed.
+    body : RecordBody
+        Empty if an earlier record was changed.
     earlier : bool
-        Whether the same caller's same `Idempotency-Key` had made it before, so nothing was added.
+        Whether it was there before, under the same caller's `Idempotency-Key`; nothing was added.
     """
 
-    body: Mapping[str, Any]
+    body: RecordBody
     earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event, and what else belongs into the same transaction.
+    """An event, and further statements of the same transaction.
 
     Parameters
     ----------
     event : AuditEvent
     beside : callable or None
-        Takes the connection; not called when the event turns out to be recorded already.
+        Takes the connection; not called if the event is recorded already.
     """
 
     event: AuditEvent
@@ -67,7 +66,7 @@ class Entry:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Entries of one caller, and what became of them."""
+    """Entries of one thread, and their result."""
 
     entries: Sequence[Entry]
     recorded: list[Recorded] = field(default_factory=list)
@@ -95,7 +94,7 @@ class AuditTrail:
         self._failed_until = 0.0
 
     def start(self) -> None:
-        """Make the database ready and see that the trail is whole; `append_all` does it if need be.
+        """Prepare the database and check the trail; `append_all` does so if it was put off.
 
         Raises
         ------
@@ -103,7 +102,7 @@ class AuditTrail:
             If the database is of a newer version of Osteon.
         GateError
             If the database and the signed head contradict each other: records are missing or
-            changed, or one of the two belongs to another trail or key.
+            changed, or one of them belongs to another trail or key.
         OutsideError
             If the database fails.
         """
@@ -115,7 +114,7 @@ class AuditTrail:
         return self.append_all([Entry(event)])[0]
 
     def append_all(self, entries: Sequence[Entry]) -> list[Recorded]:
-        """Add records; they are on the disk when this returns.
+        """Add records, which are on the disk when this returns.
 
         Callers that come while a transaction is running share the next one.
 
@@ -126,14 +125,14 @@ class AuditTrail:
         Returns
         -------
         list of Recorded
-            In the same order. An entry whose `request_key` is in the trail already adds nothing and
-            gets that earlier record.
+            In the same order. An entry whose `request_key` is already in the trail adds nothing and
+            gets the earlier record.
 
         Raises
         ------
         OutsideError
-            If the database or the head fails, or the database turns out to be of a newer version of
-            Osteon; then nobody may be told that it was recorded.
+            If the database or the head fails, or the database is of a newer version of Osteon; the
+            entries then count as not recorded.
         """
         waiting = _Waiting(entries)
         self._queue.append(waiting)
@@ -145,13 +144,13 @@ class AuditTrail:
         return waiting.recorded
 
     def check(self) -> None:
-        """Raise as `append_all` would, if nothing could be added now or a moment ago.
+        """Raise as `append_all` does if no record can be added, or could not a moment ago.
 
-        A disk that is full is seen by writing alone, and this writes nothing.
+        The last failure counts, since a full disk shows only on writing and this writes nothing.
         """
         with self._committing:
             if monotonic() < self._failed_until:
-                raise OutsideError("The audit trail must take records; it took none just now.")
+                raise OutsideError("The audit trail could not be written a moment ago.")
             self._start_late()
             with self._head_file.held(), self.database.writing() as connection:
                 self._checked_head(connection)
@@ -165,17 +164,17 @@ class AuditTrail:
     def _start(self) -> None:
         signed = self._head_file.read()
         if self.database.is_missing and signed is not None and signed.seq > 0:
-            raise OutsideError("The database file must be there, as it was before; it is gone.")
+            raise OutsideError("The database file of the audit trail is gone.")
         self.database.make()
         with self._head_file.held():
             with self.database.writing() as connection:
                 head = self._checked_head(connection)
-            # On the disk once, so that a loss of power leaves an older head and never none.
+            # Flushed once, so that a loss of power leaves an older head instead of none.
             self._head_file.write(head, to_disk=True)
         self._started = True
 
     def _start_late(self) -> None:
-        """Start if that was put off; whoever asks by then can do nothing about the database."""
+        """Start if that was put off; a caller cannot repair the database, so no UsageError."""
         if not self._started:
             try:
                 self._start()
@@ -183,34 +182,34 @@ class AuditTrail:
                 raise OutsideError(str(error)) from None
 
     def _commit(self) -> None:
-        """Write all that waits in one transaction."""
-        together = []
+        """Write all waiting entries in one transaction."""
+        batch = []
         while self._queue:
-            together.append(self._queue.popleft())
-        entries = [entry for waiting in together for entry in waiting.entries]
+            batch.append(self._queue.popleft())
+        entries = [entry for waiting in batch for entry in waiting.entries]
         try:
             self._start_late()
             with self._head_file.held():
                 with self.database.writing() as connection:
                     recorded, head = self._write(connection, entries)
                 self._head_file.write(head)
-            for waiting in together:
+            for waiting in batch:
                 waiting.recorded = [recorded.popleft() for _ in waiting.entries]
             self._failed_until = 0.0
         except BaseException as error:
             if isinstance(error, OutsideError):
                 self._failed_until = monotonic() + _SECONDS_UNREADY
-            for waiting in together:
+            for waiting in batch:
                 waiting.failed = error
             raise
         finally:
-            for waiting in together:
+            for waiting in batch:
                 waiting.done = True
 
     def _checked_head(self, connection: Connection) -> Head:
-        """Return the newest record, or refuse to add to a trail that was cut or changed.
+        """Return the newest record, or raise if records are missing or changed.
 
-        Every time, since the next head would hide what is missing; `verify` says where.
+        Checked before every addition, since the next head would hide the loss; `verify` locates it.
         """
         head, signed = database_head(connection, lock=True), self._head_file.read()
         if signed == head or (signed is None and head.seq == 0):
@@ -228,8 +227,8 @@ class AuditTrail:
         else:  # another machine has added to the same database
             return head
         raise GateError(
-            f"The audit trail must be whole before anything is added; {reason}. Look at `osteon "
-            "audit verify`; `osteon audit adopt` goes on from what is there, and leaves a record."
+            f"The audit trail must be complete before a record is added; {reason}. Run `osteon "
+            "audit verify`; `osteon audit adopt` resumes the trail as it is, and records that."
         )
 
     def _write(
@@ -238,7 +237,7 @@ class AuditTrail:
         head = self._checked_head(connection)
         seq, mac, at = head.seq, head.mac, now()
         recorded: deque[Recorded] = deque()
-        rows: list[dict[str, Any]] = []
+        rows: list[dict[str, object]] = []
         keyed: dict[str, str] = {}
         for entry in entries:
             event = entry.event
@@ -270,35 +269,35 @@ class AuditTrail:
 
     def _earlier(
         self, connection: Connection, key: str | None, keyed: Mapping[str, str]
-    ) -> dict[str, Any] | None:
-        """Return the record that a request key has made, in this transaction or before it.
+    ) -> RecordBody | None:
+        """Return the record of a request key, from this transaction or an earlier one.
 
-        Empty if it was changed since: it, its key or the record before it.
+        Empty if the record, its key or the record before it was changed since.
         """
         if key is None:
             return None
-        said: dict[str, Any]
+        body: RecordBody
         if key in keyed:
-            said = json.loads(keyed[key])
-            return said
-        found = connection.execute(_EARLIER, {"key": key}).one_or_none()
-        if found is None:
+            body = json.loads(keyed[key])
+            return body
+        row = connection.execute(_EARLIER, {"key": key}).one_or_none()
+        if row is None:
             return None
-        before = _mac_of(connection, found.seq - 1)
-        if before is None or self.keys.chain(before, found.body) != found.mac:
+        before = _mac_of(connection, row.seq - 1)
+        if before is None or self.keys.chain(before, row.body) != row.mac:
             return {}
-        said = json.loads(found.body)
-        return said if said.get("request_key") == key else {}
+        body = json.loads(row.body)
+        return body if body.get("request_key") == key else {}
 
 
 def database_head(connection: Connection, *, lock: bool = False) -> Head:
-    """Return the newest record that the database remembers.
+    """Return the newest record, as the database's own head states it.
 
     Parameters
     ----------
     connection : Connection
     lock : bool
-        Whether other machines that would add to the trail wait for the end of the transaction.
+        Whether other machines that add to the trail wait for the end of the transaction.
 
     Returns
     -------
@@ -307,30 +306,30 @@ def database_head(connection: Connection, *, lock: bool = False) -> Head:
     Raises
     ------
     GateError
-        If it remembers none, nor therefore where the trail began.
+        If the database has lost its head, which also holds the origin of the trail.
     """
-    found = connection.execute(_HEAD.with_for_update() if lock else _HEAD).one_or_none()
-    if found is None:
+    row = connection.execute(_HEAD.with_for_update() if lock else _HEAD).one_or_none()
+    if row is None:
         raise GateError(
-            "The database must hold its own head of the audit trail; it has lost that. Look at "
-            "`osteon audit verify`, put a backup of the database back, then `osteon audit adopt`."
+            "The database must hold its own head of the audit trail; it has lost that. Run `osteon "
+            "audit verify`, restore a backup of the database, then run `osteon audit adopt`."
         )
-    return Head(found.seq, found.mac)
+    return Head(row.seq, row.mac)
 
 
 def _mac_of(connection: Connection, seq: int) -> str | None:
-    """Return what the record after this one is chained to, None if that is lost."""
-    found: str | None
+    """Return the mac that the next record is chained to, or None if it is lost."""
+    mac: str | None
     if seq == 0:
-        found = connection.execute(select(HEAD.c.origin)).scalar_one()
-        return found
-    kept, pruned = (select(t.c.mac).where(t.c.seq == seq) for t in (RECORDS, CHECKPOINT))
-    found = connection.execute(kept).scalar_one_or_none()
-    return found or connection.execute(pruned).scalar_one_or_none()
+        mac = connection.execute(select(HEAD.c.origin)).scalar_one()
+        return mac
+    record, checkpoint = (select(t.c.mac).where(t.c.seq == seq) for t in (RECORDS, CHECKPOINT))
+    mac = connection.execute(record).scalar_one_or_none()
+    return mac or connection.execute(checkpoint).scalar_one_or_none()
 
 
 def _holds(connection: Connection, head: Head) -> bool:
-    """Say whether a head was one of this trail's; what was pruned is taken on trust here."""
+    """Return whether a head is of this trail; pruned records are not checked here."""
     if head.seq == 0:
         origin = select(HEAD.c.origin)
         return bool(connection.execute(origin).scalar_one() == head.mac)

@@ -1,4 +1,4 @@
-"""Whether a trail is whole: every record as it was written, none missing, none cut off the end."""
+"""Verify a trail: no record changed, none missing, none cut off the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, Row, select
 
@@ -17,6 +17,9 @@ from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
 __all__ = ["Flaw", "Verification", "verify"]
 
+Rule = Literal["changed", "gap", "truncated", "head", "checkpoint"]
+_Row: TypeAlias = "Row[tuple[int, str | None, str | None, str, str]]"
+
 _LISTED = 100
 _AT_ONCE = 2_000
 _UNKNOWN = Head(0, "")
@@ -24,33 +27,33 @@ _UNKNOWN = Head(0, "")
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One thing that is wrong, and at which record.
+    """One flaw of the trail.
 
     Parameters
     ----------
     rule : {"changed", "gap", "truncated", "head", "checkpoint"}
     seq : int
-        Number of the record; of a gap, the first that is missing.
+        Number of the record; for a gap, the first missing one.
     message : str
     """
 
-    rule: Literal["changed", "gap", "truncated", "head", "checkpoint"]
+    rule: Rule
     seq: int
     message: str
 
 
 @dataclass(slots=True)
 class Verification:
-    """What was found.
+    """The result of a verification.
 
     Parameters
     ----------
     records : int
-        How many were read.
+        Number of records read.
     first, last : int
-        Numbers of the oldest and the newest; 0 if there is none.
+        Numbers of the oldest and the newest record; 0 if there is none.
     head : Head
-        Of the database, to be kept elsewhere.
+        Head of the database; keep a copy elsewhere.
     flaw_count : int
     flaws : list of Flaw
         The first hundred.
@@ -65,17 +68,17 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the trail has no flaw."""
         return self.flaw_count == 0
 
-    def add(self, rule: Any, seq: int, message: str) -> None:
-        """Note one flaw."""
+    def add(self, rule: Rule, seq: int, message: str) -> None:
+        """Add one flaw."""
         self.flaw_count += 1
         if len(self.flaws) < _LISTED:
             self.flaws.append(Flaw(rule, seq, message))
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the command line prints it."""
+    def as_json(self) -> dict[str, object]:
+        """Return the result as the command line prints it."""
         return {"ok": self.ok} | asdict(self)
 
 
@@ -88,18 +91,18 @@ def verify(
 ) -> Verification:
     """Read the whole trail and check every link of its chain.
 
-    It may run while the service writes. What it cannot see: both the database and every copy of the
-    signed head set back to the same earlier moment.
+    May run while the service writes. It cannot detect that the database and every copy of the
+    signed head were set back to the same earlier moment.
 
     Parameters
     ----------
     database : Database
     keys : AuditKeys
     signed : Head or None
-        The newest head kept outside the database, read before this is called; None if there is none
-        with a valid signature.
+        The newest head outside the database, read before this call; None if there is none with a
+        valid signature.
     progress : callable
-        Takes how many records were read, and how many there are.
+        Takes the number of records read and their total number.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def verify(
 
 
 def _remembered(connection: Connection, found: Verification) -> Head:
-    """Return the trail's origin, and note the newest record that the database remembers."""
+    """Return the trail's origin, and store the database's head in the result."""
     head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one_or_none()
     if head is None:
         found.add("head", 0, "The database has lost its own head, and where the trail began.")
@@ -136,7 +139,7 @@ def _remembered(connection: Connection, found: Verification) -> Head:
 
 
 def _start(connection: Connection, keys: AuditKeys, found: Verification, origin: Head) -> Head:
-    """Return what the oldest record follows on: the trail's origin, or a signed checkpoint."""
+    """Return the head that the oldest record follows: the origin, or a signed checkpoint."""
     pruned = connection.execute(
         select(CHECKPOINT.c.seq, CHECKPOINT.c.mac, CHECKPOINT.c.signature)
     ).one_or_none()
@@ -149,7 +152,7 @@ def _start(connection: Connection, keys: AuditKeys, found: Verification, origin:
     return Head(pruned.seq, pruned.mac)
 
 
-def _records(connection: Connection) -> Iterator[Row[Any]]:
+def _records(connection: Connection) -> Iterator[_Row]:
     columns = (
         RECORDS.c.seq,
         RECORDS.c.prediction_id,
@@ -164,42 +167,42 @@ def _records(connection: Connection) -> Iterator[Row[Any]]:
     )
 
 
-def _follow(row: Row[Any], before: Head, keys: AuditKeys, found: Verification) -> Head:
+def _follow(row: _Row, before: Head, keys: AuditKeys, found: Verification) -> Head:
     """Check one record against the one before it."""
     if row.seq <= before.seq:
-        found.add("changed", row.seq, "The record was deleted with those before it, and is back.")
+        found.add("changed", row.seq, "The record was pruned with those before it, and is back.")
         return before
     if row.seq != before.seq + 1:
         count = row.seq - before.seq - 1
         found.add("gap", before.seq + 1, f"{count} records are missing.")
     elif before is not _UNKNOWN and not _is_chained(row, before, keys):
-        found.add("changed", row.seq, "The record is not the one that was written.")
+        found.add("changed", row.seq, "The record was changed after it was written.")
     elif not _columns_agree(row):
-        found.add("changed", row.seq, "A column of the record does not say what the record says.")
-    # The stored mac, so that one changed record is not held against those after it.
+        found.add("changed", row.seq, "A column of the record contradicts its body.")
+    # The stored mac, so that one changed record does not count against those after it.
     return Head(row.seq, row.mac)
 
 
-def _is_chained(row: Row[Any], before: Head, keys: AuditKeys) -> bool:
+def _is_chained(row: _Row, before: Head, keys: AuditKeys) -> bool:
     return hmac.compare_digest(row.mac.encode(), keys.chain(before.mac, row.body).encode())
 
 
-def _columns_agree(row: Row[Any]) -> bool:
+def _columns_agree(row: _Row) -> bool:
     try:
-        said = json.loads(row.body)
-    except ValueError:  # of the first record, where nothing says what it is chained to
+        body = json.loads(row.body)
+    except ValueError:  # the first record, if the origin that it is chained to is lost
         return False
     named = {"seq": row.seq, "prediction_id": row.prediction_id, "request_key": row.request_key}
-    return isinstance(said, dict) and all(said.get(name) == value for name, value in named.items())
+    return isinstance(body, dict) and all(body.get(name) == value for name, value in named.items())
 
 
 def _check_end(
     found: Verification, newest: Head, signed: Head | None, seen: dict[int, str]
 ) -> None:
-    """Compare the newest record with what the database and the file outside it remember."""
+    """Compare the newest record with the heads in the database and outside it."""
     if newest != found.head:
-        rule = "truncated" if found.head.seq > newest.seq else "head"
-        found.add(rule, newest.seq + 1, "The newest record is not the one the database remembers.")
+        rule: Rule = "truncated" if found.head.seq > newest.seq else "head"
+        found.add(rule, newest.seq + 1, "The newest record is not the one in the database's head.")
     if signed is None:
         if found.head.seq > 0:
             found.add("head", found.head.seq, "No head with a valid signature was given.")

@@ -20,7 +20,7 @@ from data_schema.fhir.observations import FhirRecord, SentObservation, read_reco
 from data_schema.fhir.resources import Entry, FhirBroken
 from data_schema.measurements import canonical_measurement
 from data_schema.variables import base_name
-from serving.audit.record import AuditEvent, canonical
+from serving.audit.record import AuditEvent, Detail, canonical
 from serving.cds.cards import card, says_enough
 from serving.cds.hook_request import HookRequest
 from serving.cds.moment import Landmark, is_living_adult, landmark
@@ -137,6 +137,9 @@ def cards(
 def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:
     """Return what is recorded of a call; only staff are named in it."""
     user = request.context.userId
+    detail: Detail = {"service": service.id, "hook_instance": request.hookInstance}
+    if _PRACTITIONER.fullmatch(user):
+        detail["user"] = user
     return AuditEvent(
         action="card",
         actor=recorder.actor,
@@ -144,8 +147,7 @@ def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> Aud
         route=recorder.route,
         patient=recorder.trail.keys.patient(request.context.patientId),
         outcomes=[service.outcome],
-        detail={"service": service.id, "hook_instance": request.hookInstance}
-        | ({"user": user} if _PRACTITIONER.fullmatch(user) else {}),
+        detail=detail,
     )
 
 

@@ -1,6 +1,6 @@
 """The command `osteon serve`.
 
-What is heavy is imported when it runs, so that `osteon --help` stays quick.
+Heavy modules are imported when it runs, so that `osteon --help` stays fast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from serving.processes.plan import Kept
+    from serving.processes.messages import CachedModel
     from serving.settings import Settings
 
 __all__ = ["serve"]
@@ -26,7 +26,7 @@ __all__ = ["serve"]
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; by default only this machine.")
+        str | None, typer.Option(help="Address to listen on (default: this machine only).")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     model: Annotated[
@@ -34,44 +34,48 @@ def serve(
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="Serve the champion of this model; may be repeated. Default: all."),
+        typer.Option(help="Serve the champion of this model; may be repeated (default: all)."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that answer; by default 1.")
+        int | None, typer.Option(help="Number of worker processes (default: 1).")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object once it can be reached.")
+        bool,
+        typer.Option("--json", help="Print one JSON object once it accepts requests."),
     ] = False,
 ) -> None:
-    """Serve predictions over HTTP. Options come before OSTEON_* variables."""
+    """Serve predictions over HTTP. Options override OSTEON_* variables."""
     import asyncio
 
     from serving.access.exposure import check_exposure
     from serving.audit.opening import trail_at
     from serving.processes.listening import bound
     from serving.processes.supervisor import Supervisor
-    from serving.settings import read_settings
+    from serving.settings import StatedSettings, read_settings
 
-    options = {
-        "host": host,
-        "port": port,
-        "model": model,
-        "names": list(name or ()) or None,
-        "workers": workers,
-    }
-    stated = {key: value for key, value in options.items() if value is not None}
+    stated: StatedSettings = {}
+    if host is not None:
+        stated["host"] = host
+    if port is not None:
+        stated["port"] = port
+    if model is not None:
+        stated["model"] = model
+    if name:
+        stated["names"] = tuple(name)
+    if workers is not None:
+        stated["workers"] = workers
     settings = read_settings(**stated)
     if settings.model is not None and settings.names:
-        raise UsageError("model and names must not both be set; they are. Set one of them.")
+        raise UsageError("model and names must not both be set. Set one of them.")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
         _check_tls(settings)
-        with suppress(OutsideError):  # said by the workers, and tried again until it can be written
+        with suppress(OutsideError):  # the workers report it, and retry
             trail.start()
 
-        def announce(models: Sequence[Kept]) -> None:
+        def announce(models: Sequence[CachedModel]) -> None:
             tls = settings.tls_certificate is not None
             _announce(listener, models, as_json=as_json, tls=tls)
 
@@ -87,12 +91,12 @@ def serve(
 
 
 def _check_tls(settings: Settings) -> None:
-    """Raise unless the stated certificate and key, if any, are what a worker can serve with."""
+    """Raise unless a worker can serve with the stated certificate and key, if any."""
     if settings.tls_certificate is None:
         return
     import ssl
 
-    def none() -> str:  # without it OpenSSL would ask for a passphrase on the terminal
+    def none() -> str:  # otherwise OpenSSL asks for a passphrase on the terminal
         raise ValueError
 
     try:
@@ -102,12 +106,14 @@ def _check_tls(settings: Settings) -> None:
     except (OSError, ValueError):
         raise UsageError(
             "OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY must be readable PEM files of one pair, the "
-            "key without a passphrase, and strong enough for OpenSSL here; they are not."
+            "key without a passphrase and strong enough for OpenSSL. Check both files."
         ) from None
 
 
-def _announce(listener: socket.socket, models: Sequence[Kept], *, as_json: bool, tls: bool) -> None:
-    """Print where the service listens and what it serves; warn of what nobody promoted."""
+def _announce(
+    listener: socket.socket, models: Sequence[CachedModel], *, as_json: bool, tls: bool
+) -> None:
+    """Print where the service listens and what it serves; warn of models without a gate record."""
     address, port = listener.getsockname()[:2]
     scheme = "https" if tls else "http"
     url = f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"

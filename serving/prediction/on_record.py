@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert
 from ulid import ULID
 
 from data_schema.errors import GateError
-from serving.audit.record import AuditEvent, canonical
+from serving.audit.record import AuditEvent, ModelRecord, canonical
 from serving.audit.trail import AuditTrail, Entry, Recorded
 from serving.prediction.schemas import Prediction, PredictRequest
 from serving.prediction.served import ServedModel
@@ -100,7 +100,7 @@ class Recorder:
 
     def _event(self, answer: ComputedAnswer) -> AuditEvent:
         keys, request = self.trail.keys, answer.request
-        answered = [
+        answered: list[ModelRecord] = [
             {
                 "name": model.loaded.name,
                 "version": model.loaded.version,

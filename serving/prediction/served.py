@@ -15,7 +15,7 @@ from models.inference.contract import Contract
 from models.registry.lifecycle import LoadedModel
 from serving.prediction.schemas import ModelName
 from serving.problems.details import FieldProblem, NoChampion, RequestBroken
-from serving.processes.plan import Reason
+from serving.processes.messages import DegradedReason
 
 __all__ = ["Served", "ServedModel"]
 
@@ -115,7 +115,7 @@ class Served:
     Parameters
     ----------
     models : iterable of ServedModel
-    degraded : sequence of Reason
+    degraded : sequence of DegradedReason
         Why that may be less, or older, than it should be.
     menu : sequence of str
         Tests that the site can order, by catalogue name: what "what to measure next" speaks of.
@@ -130,7 +130,7 @@ class Served:
         self,
         models: Iterable[ServedModel],
         *,
-        degraded: Sequence[Reason] = (),
+        degraded: Sequence[DegradedReason] = (),
         menu: Sequence[str] = (),
     ) -> None:
         self.models = tuple(models)

@@ -1,4 +1,4 @@
-"""A process of ours that is spoken to in lines on its stdin, and answers in lines on its stdout."""
+"""Child processes that exchange lines with their parent over stdin and stdout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 
-__all__ = ["start_process", "tell"]
+__all__ = ["send", "start_process"]
 
 _LONGEST_LINE = 2**24
 
@@ -19,21 +19,21 @@ async def start_process(
     environment: Mapping[str, str] = os.environ,
     inherits: Sequence[int] = (),
 ) -> Process:
-    """Start a module of ours as a process.
+    """Start a module as a child process.
 
     Parameters
     ----------
     module : str
     environment : mapping of str to str
     inherits : sequence of int
-        File descriptors that it has under the same numbers.
+        File descriptors that the child gets under the same numbers.
 
     Returns
     -------
     Process
     """
-    # Of a group of its own, so that Ctrl-C reaches only the supervisor, which asks them to end; and
-    # without the working directory in front of what is installed.
+    # A session of its own, so that Ctrl-C reaches only the supervisor, which ends its children; and
+    # -P, so that the working directory does not shadow an installed package.
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", module),
         stdin=PIPE,
@@ -45,7 +45,7 @@ async def start_process(
     )
 
 
-def tell(process: Process, line: str) -> None:
-    """Say a line to a process, which may have ended; whoever waits for it will notice."""
+def send(process: Process, line: str) -> None:
+    """Send a line to a process; one that has ended is left to the task that waits for it."""
     if process.stdin is not None and not process.stdin.is_closing():
         process.stdin.write(line.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""Locks on folders, which end with the process that holds them, however it ends."""
+"""Locks on folders, released when the process that holds them ends, however it ends."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["hold", "locked"]
+__all__ = ["lock_shared", "locked"]
 
 
-def hold(folder: Path) -> int | None:
-    """Share a folder with everybody who holds it, and keep it from who would lock it for himself.
+def lock_shared(folder: Path) -> int | None:
+    """Take a shared lock on a folder, so that no process can lock it exclusively.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def hold(folder: Path) -> int | None:
     Returns
     -------
     int or None
-        File descriptor, which holds the folder until it is closed; None if there is no such folder.
+        File descriptor that holds the lock until it is closed; None if the folder does not exist.
 
     Raises
     ------
@@ -29,22 +29,22 @@ def hold(folder: Path) -> int | None:
         If the folder cannot be locked.
     """
     try:
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         return None
-    fcntl.flock(held, fcntl.LOCK_SH)
-    return held
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
 
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Have a folder for oneself.
+    """Hold an exclusive lock on a folder.
 
     Parameters
     ----------
     folder : Path
     wait : bool
-        Until nobody else has or holds it.
+        Whether to wait until no other process holds a lock on it.
 
     Yields
     ------
@@ -53,13 +53,13 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     Raises
     ------
     BlockingIOError
-        If somebody has or holds it, without waiting.
+        If another process holds a lock and `wait` is false.
     OSError
-        If there is no such folder, or it cannot be locked.
+        If the folder does not exist or cannot be locked.
     """
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
-        os.close(opened)
+        os.close(descriptor)

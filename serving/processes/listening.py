@@ -1,4 +1,4 @@
-"""The socket that callers reach the service at: taken first, opened once there is what to serve."""
+"""The listening socket: bound at start-up, opened once there is something to serve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Return a socket that has its address and that nobody can reach yet.
+    """Return a socket that is bound to its address and does not listen yet.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def bound(host: str, port: int) -> socket.socket:
     Raises
     ------
     UsageError
-        If the host is not this machine.
+        If the host is not an address of this machine.
     OutsideError
         If the port cannot be taken.
     """
@@ -37,7 +37,7 @@ def bound(host: str, port: int) -> socket.socket:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, UnicodeError):  # the other of a label that no name can have
+    except (OSError, UnicodeError):  # UnicodeError: a label that no host name can have
         raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
     try:
         listener = socket.socket(family, kind, proto)
@@ -49,31 +49,31 @@ def bound(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         if error.errno in _NOT_HERE:
-            raise UsageError("host must be an address of this machine; it is not.") from None
-        raise _taken(port, error) from None
+            raise UsageError(f"host must be an address of this machine; got {host!r}.") from None
+        raise _port_taken(port, error) from None
     return listener
 
 
 def listen(listener: socket.socket) -> None:
-    """Let callers in, to wait until a worker answers.
+    """Accept connections, which wait until a worker answers.
 
     Parameters
     ----------
     listener : socket
-        As `bound` gives it.
+        As returned by `bound`.
 
     Raises
     ------
     OutsideError
-        If another service that was started at the same moment listens there by now.
+        If another service, started at the same moment, listens there already.
     """
     try:
         listener.listen()
     except OSError as error:
-        raise _taken(listener.getsockname()[1], error) from None
+        raise _port_taken(listener.getsockname()[1], error) from None
 
 
-def _taken(port: int, error: OSError) -> OutsideError:
+def _port_taken(port: int, error: OSError) -> OutsideError:
     return OutsideError(
         f"port must be free; {port} could not be taken ({error.strerror}). Choose another."
     )

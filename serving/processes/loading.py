@@ -1,4 +1,4 @@
-"""Which models the settings name, loaded: champions through the gate, or one model past it."""
+"""Load the models that the settings name: champions through the gate, or one model without it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from data_schema.errors import GateError, UsageError
 from models.registry.gate import gate_key
-from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
+from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_approved
 from models.registry.tracking import connect, outside_errors
 from models.registry.versions import Version, aliased_version, list_models
 from serving.prediction.served import ServedModel
-from serving.processes.plan import Refused
+from serving.processes.messages import RefusedVersion
 from serving.settings import Settings
 
-__all__ = ["Loaded", "champions", "load_models"]
+__all__ = ["LoadedModels", "champions", "load_models"]
 
 _MODEL_CARD = "model_card.md"
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What the registry had to serve.
+class LoadedModels:
+    """The models of the registry.
 
     Parameters
     ----------
     models : tuple of ServedModel
-    refused : tuple of Refused
-        Champions in name only: without a valid record, changed, or of an unknown format.
+    refused : tuple of RefusedVersion
+        Champions without a valid record, changed, or of an unknown format.
     """
 
     models: tuple[ServedModel, ...]
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedVersion, ...] = ()
 
 
 def champions(settings: Settings) -> tuple[Version, ...]:
@@ -39,12 +39,12 @@ def champions(settings: Settings) -> tuple[Version, ...]:
     Parameters
     ----------
     settings : Settings
-        With `names`, of those; without, every `osteon-*`.
+        `names` if there are any, otherwise every `osteon-*`.
 
     Returns
     -------
     tuple of Version
-        Nothing of them is verified.
+        Not verified.
 
     Raises
     ------
@@ -54,60 +54,57 @@ def champions(settings: Settings) -> tuple[Version, ...]:
         If the registry fails.
     """
     names = settings.names or sorted({version.name for version in list_models()})
-    found = []
-    for name in names:
-        version = aliased_version(name, CHAMPION)
-        if version is not None:
-            found.append(version)
-    return tuple(found)
+    versions = (aliased_version(name, CHAMPION) for name in names)
+    return tuple(version for version in versions if version is not None)
 
 
-def load_models(settings: Settings) -> Loaded:
+def load_models(settings: Settings) -> LoadedModels:
     """Return the models that the settings name.
 
     Parameters
     ----------
     settings : Settings
-        With `model`, that one, whatever the gate says; else as `champions`.
+        `model` if it is set, whatever the gate says; otherwise as for `champions`.
 
     Returns
     -------
-    Loaded
+    LoadedModels
 
     Raises
     ------
     UsageError
-        If a named model does not exist, or there is a champion and no key to check its record with.
+        If a named model does not exist, or there is no key to check the record of a champion.
     OutsideError
         If the registry fails.
     """
     if settings.model is not None and settings.names:
-        raise UsageError("model and names must not both be set; they are. Set one of them.")
+        raise UsageError("model and names must not both be set. Set one of them.")
     if settings.model is not None:
         loaded = load(settings.model)
-        return Loaded((ServedModel(loaded, promoted=False, model_card=_model_card(loaded)),))
+        return LoadedModels((ServedModel(loaded, promoted=False, model_card=_model_card(loaded)),))
     models, refused = [], []
     for version in champions(settings):
         key = gate_key()
         try:
-            loaded = load_champion(version.name, key)
+            # This version, even if the alias has moved to another one in the meantime.
+            loaded = load_approved(version, key, alias=CHAMPION)
             model = ServedModel(loaded, promoted=True, model_card=_model_card(loaded))
         except (GateError, UsageError) as error:
-            # The others are still good; this one is served as little as if it were not there.
-            refused.append(Refused(name=version.name, version=version.version, message=str(error)))
+            # The other champions are still valid; only this one is not served.
+            refused.append(RefusedVersion(version.name, version.version, str(error)))
         else:
             models.append(model)
-    return Loaded(tuple(models), tuple(refused))
+    return LoadedModels(tuple(models), tuple(refused))
 
 
 def _model_card(loaded: LoadedModel) -> str | None:
-    """Return the card that the training run kept, or None if there is no run or no card."""
+    """Return the model card of the training run, or None if there is no run or no card."""
     if loaded.run_id is None:
         return None
     mlflow = connect()
     with outside_errors():
-        kept = [file.path for file in mlflow.MlflowClient().list_artifacts(loaded.run_id)]
-        if _MODEL_CARD not in kept:
+        files = [file.path for file in mlflow.MlflowClient().list_artifacts(loaded.run_id)]
+        if _MODEL_CARD not in files:
             return None
         card: str = mlflow.artifacts.load_text(f"runs:/{loaded.run_id}/{_MODEL_CARD}")
         return card

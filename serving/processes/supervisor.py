@@ -1,10 +1,11 @@
-"""The process that answers nobody: it keeps workers alive, and tells them what to serve.
+"""The process that keeps workers running and decides which models they serve.
 
-    supervisor ── watcher   looks at the registry, keeps champions on the disk
+    supervisor ── watcher   polls the registry, stores champions on the disk
                └─ workers   share one listening socket, one audit trail, one set of counters
 
-It holds no model. What it decides goes into the audit trail before a worker hears of it, or as soon
-as the trail can be written again; until then no worker can answer a prediction either.
+It answers no request and holds no model. Each decision is recorded in the audit trail before a
+worker receives it, or as soon as the trail can be written again; until then workers cannot answer
+predictions either.
 """
 
 from __future__ import annotations
@@ -21,69 +22,80 @@ from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from data_schema.errors import GateError, OsteonError, OutsideError
 from serving.access.rate import Buckets
-from serving.audit.record import AuditEvent, now
+from serving.audit.record import Action, AuditEvent, Detail, ModelRecord, now
 from serving.audit.trail import AuditTrail
-from serving.processes.child import start_process, tell
-from serving.processes.folder_locks import hold
+from serving.processes.child import send, start_process
+from serving.processes.folder_locks import lock_shared
 from serving.processes.listening import listen
-from serving.processes.plan import Kept, Plan, Reason, Refused, Sighting, Told
-from serving.settings import Settings
+from serving.processes.messages import (
+    CachedModel,
+    DegradedCode,
+    DegradedReason,
+    RefusedVersion,
+    RegistryScan,
+    ServingPlan,
+    WorkerReport,
+    WorkerStart,
+    parse_line,
+    to_line,
+)
+from serving.settings import Settings, StatedSettings
 
 __all__ = ["Supervisor"]
 
-_SECONDS_TO_LOOK = 600
-_SECONDS_TO_RECORD = 5
-_LIVED_LONG = 10.0
+_SECONDS_FOR_A_SCAN = 600
+_SECONDS_BETWEEN_RECORDINGS = 5
+# A worker that ran as long did not fail at its start: the next one starts without a delay.
+_SECONDS_OF_A_GOOD_START = 10.0
 
 _LOG = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """One service: its watcher, its workers and what they serve.
+    """One service: its watcher, its workers and the models that they serve.
 
     Parameters
     ----------
     settings : Settings
-    stated : mapping
-        Those settings that are not the environment's, for the other processes.
+    stated : StatedSettings
+        Settings that differ from the environment's, for the other processes.
     listener : socket
-        Bound, not yet open; only workers accept.
+        Bound, not yet listening; only workers accept.
     trail : AuditTrail
     check : callable
         Takes the models before any is served, and raises if they must not be served here.
     announce : callable
-        Takes the models, once every worker serves them.
+        Takes the models once every worker serves them.
     """
 
     def __init__(
         self,
         settings: Settings,
-        stated: Mapping[str, Any],
+        stated: StatedSettings,
         listener: socket.socket,
         trail: AuditTrail,
         *,
-        check: Callable[[tuple[Kept, ...]], None],
-        announce: Callable[[tuple[Kept, ...]], None],
+        check: Callable[[tuple[CachedModel, ...]], None],
+        announce: Callable[[tuple[CachedModel, ...]], None],
     ) -> None:
         self._settings = settings
-        self._stated = dict(stated)
+        self._stated = stated
         self._listener = listener
         self._trail = trail
         self._check = check
         self._announce = announce
-        self._models: tuple[Kept, ...] = ()
-        self._held: list[int] = []
-        self._reasons: dict[str, Reason] = {}
+        self._models: tuple[CachedModel, ...] = ()
+        self._bundle_locks: list[int] = []
+        self._reasons: dict[str, DegradedReason] = {}
         self._recording = asyncio.Lock()
         self._unrecorded: deque[AuditEvent] = deque()
-        self._told_refused: set[tuple[str, str | None, str]] = set()
-        self._watching: Process | None = None
+        self._recorded_refusals: set[RefusedVersion] = set()
+        self._watcher: Process | None = None
         self._workers: dict[int, Process] = {}
-        self._begun = asyncio.Event()
+        self._started = asyncio.Event()
         self._serving: dict[int, asyncio.Event] = {}
 
     async def run(self) -> None:
@@ -92,200 +104,210 @@ class Supervisor:
         Raises
         ------
         OsteonError
-            If there is nothing to begin with: a model that was asked for is not there or not
-            allowed, or the registry fails and nothing was kept on this disk.
+            If the service cannot start: a model that the settings name is missing or not allowed,
+            or the registry fails and no model is stored on this disk.
         """
         loop = asyncio.get_running_loop()
-        told: asyncio.Future[Any] = loop.create_future()
+        stop_signal: asyncio.Future[str] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _tell_once, told, number.name)
+            loop.add_signal_handler(number, _set_once, stop_signal, number.name)
         with (
             tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counters,
             tempfile.TemporaryFile(prefix="osteon-rates-") as buckets,
         ):
             buckets.truncate(Buckets.SIZE)
-            serving: asyncio.Future[Any] = asyncio.ensure_future(
-                self._serve(counters, buckets.fileno())
-            )
+            serving = asyncio.create_task(self._serve(counters, buckets.fileno()))
             try:
-                await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+                ends: set[asyncio.Future[None] | asyncio.Future[str]] = {serving, stop_signal}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 serving.cancel()
-                ended = await asyncio.gather(serving, return_exceptions=True)
-                await self._stop(told.result() if told.done() else "failure")
-        if isinstance(ended[0], Exception):
-            raise ended[0]
+                (result,) = await asyncio.gather(serving, return_exceptions=True)
+                await self._stop(stop_signal.result() if stop_signal.done() else "failure")
+        if isinstance(result, Exception):
+            raise result
 
     async def _serve(self, counters: str, buckets: int) -> None:
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": counters}
         self._serving = {number: asyncio.Event() for number in range(self._settings.workers)}
-        keeping = [self._keep_alive(number, environment, buckets) for number in self._serving]
-        tasks = [asyncio.create_task(one) for one in (*keeping, self._go_on())]
+        workers = [self._keep_running(number, environment, buckets) for number in self._serving]
+        tasks = [asyncio.create_task(each) for each in (*workers, self._start_and_follow())]
         try:
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _go_on(self) -> None:
-        """Find what there is to serve, say when each worker serves it, then follow the registry."""
-        sighting = await self._look()
-        self._begin_with(sighting)
-        if sighting.failure is not None:
-            await self._end_watching()
-        await self._record()
-        listen(self._listener)  # before a worker does, which could not say why it failed
-        self._begun.set()
+    async def _start_and_follow(self) -> None:
+        """Choose the models, wait until every worker serves them, then follow the registry."""
+        scan = await self._poll_registry()
+        self._start_with(scan)
+        if scan.failure is not None:
+            await self._end_watcher()
+        await self._record_pending()
+        listen(self._listener)  # here, since a worker that fails to listen could not say why
+        self._started.set()
         for serving in self._serving.values():
             await serving.wait()
         self._announce(self._models)
-        await asyncio.gather(self._watch(), self._write())
+        await asyncio.gather(self._follow_registry(), self._keep_recording())
 
-    # What is to be served
+    # Which models to serve
 
-    async def _look(self) -> Sighting:
-        """Return what the watcher says next, after starting one if there is none."""
-        if self._watching is None:
-            self._watching = await start_process("serving.processes.watcher")
-            tell(self._watching, json.dumps(self._stated))
-        assert self._watching.stdout is not None
+    async def _poll_registry(self) -> RegistryScan:
+        """Return the watcher's next scan, after starting a watcher if there is none."""
+        if self._watcher is None:
+            self._watcher = await start_process("serving.processes.watcher")
+            send(self._watcher, json.dumps(self._stated))
+        assert self._watcher.stdout is not None
         try:
-            wait = _SECONDS_TO_LOOK + self._settings.registry_poll_seconds
-            line = await asyncio.wait_for(self._watching.stdout.readline(), wait)
+            wait = _SECONDS_FOR_A_SCAN + self._settings.registry_poll_seconds
+            line = await asyncio.wait_for(self._watcher.stdout.readline(), wait)
             if line:
-                return Sighting.model_validate_json(line)
-            raise OutsideError("The registry must be looked at; the process for it has ended.")
+                return parse_line(RegistryScan, line)
+            raise OutsideError("The process that polls the registry has ended.")
         except TimeoutError:
-            raise OutsideError("The registry must answer; it did not in time.") from None
+            raise OutsideError("The registry did not answer in time.") from None
 
-    def _begin_with(self, sighting: Sighting) -> None:
-        found = {kept.name for kept in sighting.models or ()}
-        if sighting.failure is not None and (sighting.failure.kind != "OutsideError" or not found):
-            raise sighting.failure.error()
+    def _start_with(self, scan: RegistryScan) -> None:
+        names = {model.name for model in scan.models or ()}
+        if scan.failure is not None and (scan.failure.kind != "OutsideError" or not names):
+            raise scan.failure.error()
         for name in self._settings.names:
-            if name not in found:
-                said = [one.message for one in sighting.refused if one.name == name]
+            if name not in names:
+                refusals = [refused.message for refused in scan.refused if refused.name == name]
                 raise GateError(
-                    said[0]
-                    if said
+                    refusals[0]
+                    if refusals
                     else f"{name} must have a champion; it has none. "
                     f"Run `osteon promote {name} VERSION`."
                 )
-        self._check(sighting.models or ())
-        self._consider(sighting, first=True)
+        self._check(scan.models or ())
+        self._apply_scan(scan, first=True)
 
-    async def _watch(self) -> None:
+    async def _follow_registry(self) -> None:
         while self._settings.model is None:
             try:
-                sighting = await self._look()
+                scan = await self._poll_registry()
             except OutsideError as error:
-                self._mark("registry", str(error))
-                sighting = None
-            if sighting is None or sighting.failure is not None:
-                await self._end_watching()
-                if sighting is not None:
-                    self._consider(sighting)
-                self._tell_workers()
+                self._degrade("registry", "registry", str(error))
+                scan = None
+            if scan is None or scan.failure is not None:
+                await self._end_watcher()
+                if scan is not None:
+                    self._apply_scan(scan)
+                self._send_plan()
                 await asyncio.sleep(self._settings.registry_poll_seconds)
-            elif self._consider(sighting):
-                await self._record()
-                self._tell_workers()
+            elif self._apply_scan(scan):
+                await self._record_pending()
+                self._send_plan()
 
-    def _consider(self, sighting: Sighting, *, first: bool = False) -> bool:
-        """Take what was seen for what is to be served, and say whether anything is new."""
+    def _apply_scan(self, scan: RegistryScan, *, first: bool = False) -> bool:
+        """Decide which models to serve after a scan, and return whether anything changed."""
         before = (self._models, dict(self._reasons))
-        if sighting.failure is None:
-            self._clear("registry")
+        if scan.failure is None:
+            self._restore("registry")
         else:
-            self._mark("registry", sighting.failure.message)
-        if sighting.models is None:
+            self._degrade("registry", "registry", scan.failure.message)
+        if scan.models is None:
             return before != (self._models, self._reasons)
-        for one in sighting.refused:
-            self._refuse(one)
-        if sighting.failure is None or first:
-            self._swap(sighting, first=first)
-        for code in [code for code in self._reasons if code.startswith("version_refused ")]:
-            if sighting.failure is None and code.split()[1] not in {
-                one.name for one in sighting.refused
-            }:
-                self._clear(code)
+        for refused in scan.refused:
+            self._refuse(refused)
+        if scan.failure is None:
+            still_refused = {_refusal_of(refused.name) for refused in scan.refused}
+            for key, reason in list(self._reasons.items()):
+                if reason.code == "version_refused" and key not in still_refused:
+                    self._restore(key)
+        if scan.failure is None or first:
+            self._swap(scan, first=first)
         return True
 
-    def _refuse(self, one: Refused) -> None:
-        which = f"version {one.version}" if one.version else "what is kept on this machine"
-        self._mark(f"version_refused {one.name}", f"{one.name}: {which} is refused. {one.message}")
-        if (one.name, one.version, one.message) not in self._told_refused:
-            self._told_refused.add((one.name, one.version, one.message))
-            detail = {"name": one.name, "version": one.version or "", "reason": one.message}
+    def _refuse(self, refused: RefusedVersion) -> None:
+        version = f"version {refused.version}" if refused.version else "the model on this disk"
+        message = f"{refused.name}: {version} is refused. {refused.message}"
+        self._degrade(_refusal_of(refused.name), "version_refused", message)
+        if refused not in self._recorded_refusals:
+            self._recorded_refusals.add(refused)
+            detail: Detail = {
+                "name": refused.name,
+                "version": refused.version or "",
+                "reason": refused.message,
+            }
             self._note("model_refused", "refused", detail=detail)
 
-    def _swap(self, sighting: Sighting, *, first: bool) -> None:
-        """Serve what was seen; of a name that was refused, what is served already."""
-        serving = {kept.name: kept for kept in self._models}
-        wanted = {kept.name: kept for kept in sighting.models or ()}
-        for one in sighting.refused:
-            if one.name in serving:
-                wanted.setdefault(one.name, serving[one.name])
+    def _swap(self, scan: RegistryScan, *, first: bool) -> None:
+        """Serve the models of a scan; of a refused name, the model already in service."""
+        current = {model.name: model for model in self._models}
+        wanted = {model.name: model for model in scan.models or ()}
+        for refused in scan.refused:
+            if refused.name in current:
+                wanted.setdefault(refused.name, current[refused.name])
         models = tuple(wanted[name] for name in sorted(wanted))
         if first:
-            detail = {"workers": self._settings.workers, "from_cache": sighting.failure is not None}
+            detail: Detail = {
+                "workers": self._settings.workers,
+                "from_cache": scan.failure is not None,
+            }
             self._note("start", "ok", models=models, detail=detail)
         elif models != self._models:
-            gone = sorted(set(serving) - set(wanted))
-            changed = tuple(kept for kept in models if serving.get(kept.name) != kept)
-            before = [_named(serving[kept.name]) for kept in changed if kept.name in serving]
-            changes: dict[str, Any] = {"before": before, "withdrawn": gone}
-            self._note("model_swapped", "ok", models=changed, detail=changes)
-            for kept in changed:
-                _LOG.info("%s version %s is served from now on", kept.name, kept.version)
-            for name in gone:
-                _LOG.warning("%s is no longer served: it has no champion", name)
+            self._note_swap(current, models)
         self._models = models
-        released = self._held
-        found = [hold(self._settings.model_dir / kept.sha256) for kept in models]
-        self._held = [held for held in found if held is not None]
-        for held in released:
-            os.close(held)
+        released = self._bundle_locks
+        locks = [lock_shared(self._settings.model_dir / model.sha256) for model in models]
+        self._bundle_locks = [lock for lock in locks if lock is not None]
+        for lock in released:
+            os.close(lock)
 
-    def _mark(self, code: str, message: str) -> None:
-        known = self._reasons.get(code)
+    def _note_swap(
+        self, current: Mapping[str, CachedModel], models: tuple[CachedModel, ...]
+    ) -> None:
+        withdrawn = sorted(set(current) - {model.name for model in models})
+        changed = tuple(model for model in models if current.get(model.name) != model)
+        before = [_record_of(current[model.name]) for model in changed if model.name in current]
+        detail: Detail = {"before": before, "withdrawn": withdrawn}
+        self._note("model_swapped", "ok", models=changed, detail=detail)
+        for model in changed:
+            _LOG.info("%s version %s is served from now on", model.name, model.version)
+        for name in withdrawn:
+            _LOG.warning("%s is no longer served: it has no champion", name)
+
+    def _degrade(self, key: str, code: DegradedCode, message: str) -> None:
+        known = self._reasons.get(key)
         if known is None or known.message != message:
             _LOG.warning("degraded: %s", message)
             since = now() if known is None else known.since
-            self._reasons[code] = Reason.model_validate(
-                {"code": code.split()[0], "message": message, "since": since}
-            )
+            self._reasons[key] = DegradedReason(code, message, since)
 
-    def _clear(self, code: str) -> None:
-        if self._reasons.pop(code, None) is not None:
-            _LOG.info("no longer degraded: %s", code)
+    def _restore(self, key: str) -> None:
+        if self._reasons.pop(key, None) is not None:
+            _LOG.info("no longer degraded: %s", key)
 
     # The audit trail
 
     def _note(
         self,
-        action: Any,
+        action: Action,
         status: str,
         *,
-        models: tuple[Kept, ...] = (),
-        detail: Mapping[str, Any],
+        models: tuple[CachedModel, ...] = (),
+        detail: Detail,
     ) -> None:
         event = AuditEvent(
             action=action,
             actor="service",
             status=status,
-            models=[_named(kept) for kept in models],
+            models=[_record_of(model) for model in models],
             detail={"at": now(), **detail},
         )
         self._unrecorded.append(event)
 
-    async def _write(self) -> None:
-        """Record what could not be recorded when it happened."""
+    async def _keep_recording(self) -> None:
+        """Record events that could not be recorded when they happened."""
         while True:
-            await self._record()
-            await asyncio.sleep(_SECONDS_TO_RECORD)
+            await self._record_pending()
+            await asyncio.sleep(_SECONDS_BETWEEN_RECORDINGS)
 
-    async def _record(self) -> None:
+    async def _record_pending(self) -> None:
         async with self._recording:
             await self._record_in_turn()
 
@@ -295,78 +317,85 @@ class Supervisor:
                 await asyncio.to_thread(self._trail.append, self._unrecorded[0])
             except OsteonError as error:
                 if "audit" not in self._reasons:
-                    self._mark("audit", "The audit trail cannot be written: nothing is predicted.")
+                    message = "The audit trail cannot be written: nothing is predicted."
+                    self._degrade("audit", "audit", message)
                     _LOG.error("%s", error)
                 return
             self._unrecorded.popleft()
         if "audit" in self._reasons:
-            self._clear("audit")
-            self._tell_workers()
+            self._restore("audit")
+            self._send_plan()
 
     # Workers
 
-    def _tell_workers(self) -> None:
-        plan = Plan(models=self._models, degraded=tuple(self._reasons.values()))
-        for worker in self._workers.values():
-            tell(worker, plan.model_dump_json())
+    def _plan(self) -> str:
+        return to_line(ServingPlan(self._models, tuple(self._reasons.values())))
 
-    async def _keep_alive(self, number: int, environment: Mapping[str, str], buckets: int) -> None:
+    def _send_plan(self) -> None:
+        plan = self._plan()
+        for worker in self._workers.values():
+            send(worker, plan)
+
+    async def _keep_running(
+        self, number: int, environment: Mapping[str, str], buckets: int
+    ) -> None:
         """Keep one worker running: whenever it ends, start another."""
-        failed = 0
+        failures = 0
+        start = WorkerStart(self._stated, self._listener.fileno(), buckets)
         while True:
-            began = time.monotonic()
-            shared = {"listener": self._listener.fileno(), "buckets": buckets}
+            started = time.monotonic()
             worker = await start_process(
-                "serving.processes.worker", environment=environment, inherits=[*shared.values()]
+                "serving.processes.worker",
+                environment=environment,
+                inherits=[start.listener, start.buckets],
             )
             self._workers[number] = worker
-            await self._begun.wait()  # what a worker imports takes as long
-            first = {"settings": self._stated, **shared}
-            plan = Plan(models=self._models, degraded=tuple(self._reasons.values()))
-            tell(worker, json.dumps(first))
-            tell(worker, plan.model_dump_json())
-            failure = await self._hear(number, worker)
+            await self._started.wait()  # meanwhile the worker imports, which takes as long
+            send(worker, to_line(start))
+            send(worker, self._plan())
+            failure = await self._read_reports(number, worker)
             code = await worker.wait()
             if not self._serving[number].is_set():
-                raise failure or OutsideError(f"A worker must start; it ended with {code}.")
+                raise failure or OutsideError(f"A worker ended at its start with code {code}.")
             _LOG.error("worker %d ended with %d; another is started", worker.pid, code)
-            failed = failed + 1 if time.monotonic() - began < _LIVED_LONG else 0
-            await asyncio.sleep(min(30.0, 0.5 * failed * failed))
+            is_good_start = time.monotonic() - started >= _SECONDS_OF_A_GOOD_START
+            failures = 0 if is_good_start else failures + 1
+            await asyncio.sleep(min(30.0, 0.5 * failures * failures))
 
-    async def _hear(self, number: int, worker: Process) -> OsteonError | None:
-        """Take what a worker says until it ends, and return why it could not begin."""
+    async def _read_reports(self, number: int, worker: Process) -> OsteonError | None:
+        """Read a worker's reports until it ends, and return why it could not start, if so."""
         assert worker.stdout is not None
         while line := await worker.stdout.readline():
-            told = Told.model_validate_json(line)
-            if told.failure is not None:
-                return told.failure.error()
+            report = parse_line(WorkerReport, line)
+            if report.failure is not None:
+                return report.failure.error()
             self._serving[number].set()
-            if told.refused:
-                for one in told.refused:
-                    self._refuse(one)
-                # The next one loads everything again, and keeps it again.
-                await self._end_watching()
+            if report.refused:
+                for refused in report.refused:
+                    self._refuse(refused)
+                # The next watcher loads and stores every champion again.
+                await self._end_watcher()
         return None
 
     # The end
 
-    async def _end_watching(self) -> None:
-        if self._watching is not None:
+    async def _end_watcher(self) -> None:
+        if self._watcher is not None:
             with suppress(ProcessLookupError):
-                self._watching.kill()
-            await self._watching.wait()
-            self._watching = None
+                self._watcher.kill()
+            await self._watcher.wait()
+            self._watcher = None
 
     async def _stop(self, why: str) -> None:
-        """Have requests in work answered and new ones refused, then end."""
+        """Finish the requests in progress, refuse new ones, then end."""
         self._listener.close()
-        await self._end_watching()
+        await self._end_watcher()
         workers = [worker for worker in self._workers.values() if worker.returncode is None]
         for worker in workers:
             assert worker.stdin is not None
-            if self._begun.is_set():
+            if self._started.is_set():
                 worker.stdin.close()
-            else:  # it waits for its first line and has nothing in work
+            else:  # it waits for its first line and answers no request yet
                 worker.kill()
         if workers:
             endings = [asyncio.create_task(worker.wait()) for worker in workers]
@@ -378,21 +407,26 @@ class Supervisor:
                     worker.kill()
                 await worker.wait()
         self._note("stop", "ok", detail={"why": why})
-        await self._record()
+        await self._record_pending()
 
 
-def _named(kept: Kept) -> dict[str, str | None]:
-    """Return a model as records name it."""
-    said = {
-        "name": kept.name,
-        "version": kept.version,
-        "sha256": kept.sha256,
-        "promoted_by": kept.promoted_by,
-        "promoted_at": kept.promoted_at,
-    }
-    return {name: value for name, value in said.items() if value is not None}
+def _refusal_of(name: str) -> str:
+    """Return the key of the reason that a version of a model is refused."""
+    return f"version_refused {name}"
 
 
-def _tell_once(told: asyncio.Future[str], name: str) -> None:
-    if not told.done():
-        told.set_result(name)
+def _record_of(model: CachedModel) -> ModelRecord:
+    """Return a model as audit records name it, without what is not known."""
+    record: ModelRecord = {"name": model.name, "sha256": model.sha256}
+    if model.version is not None:
+        record["version"] = model.version
+    if model.promoted_by is not None:
+        record["promoted_by"] = model.promoted_by
+    if model.promoted_at is not None:
+        record["promoted_at"] = model.promoted_at
+    return record
+
+
+def _set_once(future: asyncio.Future[str], value: str) -> None:
+    if not future.done():
+        future.set_result(value)

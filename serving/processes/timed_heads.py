@@ -1,7 +1,7 @@
-"""HTTP/1.1 as uvicorn speaks it, to a client that sends the head of its request in time.
+"""uvicorn's HTTP/1.1, with a time limit for the head of a request.
 
-Without this, whoever sends a byte of a header now and then keeps a connection for ever. A body that
-dawdles is the door's matter.
+Without the limit, a client that sends a byte of a header now and then keeps a connection for ever.
+The time limit of a body is in `serving.http.boundary`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class TimedHeads(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; once it is a whole head, wait no more."""
+        """Read data; stop waiting once the head is complete."""
         super().data_received(data)
         self._watch()
 
@@ -39,7 +39,7 @@ class TimedHeads(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing."""
+        """Stop waiting."""
         self._stop()
         super().connection_lost(exc)
 

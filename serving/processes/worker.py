@@ -1,15 +1,13 @@
-"""One process that answers requests; the supervisor tells it on stdin what to serve.
+"""One process that answers requests; the supervisor says on stdin which models to serve.
 
-The first line are the settings, the listening socket and where all workers count the requests of
-each caller; every other line is a plan. A plan is
-loaded beside what is served and swapped in whole, and stdout says how that ended. When stdin ends,
-so does the process, after it has answered what it had begun to.
+The first line is a `WorkerStart`, every other line a `ServingPlan`. The models of a plan are loaded
+beside those in service and swapped in together; a `WorkerReport` on stdout says how that ended.
+When stdin ends, the worker finishes the requests in progress and ends.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import socket
 import sys
@@ -23,8 +21,17 @@ from serving.access.rate import Buckets
 from serving.app import create_app, swap
 from serving.page.rendering import front_page
 from serving.prediction.served import Served, ServedModel
-from serving.processes.champion_cache import read_kept
-from serving.processes.plan import Failure, Plan, Refused, Told
+from serving.processes.champion_cache import read_cached
+from serving.processes.messages import (
+    CachedModel,
+    Failure,
+    RefusedVersion,
+    ServingPlan,
+    WorkerReport,
+    WorkerStart,
+    parse_line,
+    to_line,
+)
 from serving.processes.timed_heads import TimedHeads
 from serving.settings import Settings, read_settings
 
@@ -37,17 +44,17 @@ __all__ = ["main"]
 def main() -> None:
     """Serve until stdin ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    said, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no line of ours
-    line, plan = sys.stdin.readline(), sys.stdin.readline()
-    if not plan:  # the supervisor could not begin, and has said why
+    output, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no message
+    first, plan = sys.stdin.readline(), sys.stdin.readline()
+    if not plan:  # the supervisor could not start, and has said why
         return
-    first = json.loads(line)
+    start = parse_line(WorkerStart, first)
     try:
-        settings = read_settings(**first["settings"])
-        app = create_app(settings, buckets=Buckets(first["buckets"]))
-        _follow(app, settings, plan, said)
+        settings = read_settings(**start.settings)
+        app = create_app(settings, buckets=Buckets(start.buckets))
+        _apply_plan(app, settings, plan, output)
     except OsteonError as error:
-        _say(said, Told(failure=Failure.of(error)))
+        _report(output, WorkerReport(failure=Failure.of(error)))
         sys.exit(1)
     # Our own access log replaces uvicorn's, which prints the address as it was sent.
     config = uvicorn.Config(
@@ -63,55 +70,57 @@ def main() -> None:
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_obey, args=(app, settings, server, said), daemon=True).start()
-    server.run(sockets=[socket.socket(fileno=first["listener"])])
+    threading.Thread(target=_follow, args=(app, settings, server, output), daemon=True).start()
+    server.run(sockets=[socket.socket(fileno=start.listener)])
 
 
-def _obey(app: FastAPI, settings: Settings, server: uvicorn.Server, said: TextIO) -> None:
+def _follow(app: FastAPI, settings: Settings, server: uvicorn.Server, output: TextIO) -> None:
     for line in sys.stdin:
-        _follow(app, settings, line, said)
+        _apply_plan(app, settings, line, output)
     server.should_exit = True
 
 
-def _follow(app: FastAPI, settings: Settings, line: str, said: TextIO) -> None:
-    """Serve what a plan says; of a model that cannot be read, what was served of its name."""
-    plan = Plan.model_validate_json(line)
-    serving: Served = app.state.served
+def _apply_plan(app: FastAPI, settings: Settings, line: str, output: TextIO) -> None:
+    """Serve the models of a plan; of an unreadable one, the model of that name in service."""
+    plan = parse_line(ServingPlan, line)
+    in_service = {model.loaded.name: model for model in app.state.served.models}
     models: list[ServedModel] = []
     refused = []
-    for kept in plan.models:
-        same = [m for m in serving.models if m.loaded.name == kept.name]
-        if same and _tells(same[0]) == (kept.version, kept.sha256, kept.promoted):
-            models += same
+    for cached in plan.models:
+        current = in_service.get(cached.name)
+        if current is not None and _is_same(current, cached):
+            models.append(current)
             continue
         try:
-            models.append(read_kept(settings.model_dir, kept))
+            models.append(read_cached(settings.model_dir, cached))
         except OsteonError as error:
-            refused.append(Refused(name=kept.name, version=kept.version, message=str(error)))
-            models += same
+            refused.append(RefusedVersion(cached.name, cached.version, str(error)))
+            if current is not None:
+                models.append(current)
     served = Served(models, degraded=plan.degraded, menu=settings.menu)
-    front_page(served)  # drawn now, so that the first clinician does not wait
+    front_page(served)  # rendered now, so that the first clinician does not wait
     swap(app, served)
-    _set_aside()
-    _say(said, Told(refused=tuple(refused)))
+    _exempt_from_collection()
+    _report(output, WorkerReport(tuple(refused)))
 
 
-def _set_aside() -> None:
-    """Keep what was loaded out of later garbage collections, which would halt an answer for 60 ms.
+def _exempt_from_collection() -> None:
+    """Exempt loaded models from later garbage collections, which would delay an answer by 60 ms.
 
-    What an earlier plan had set aside and nobody serves any more is collected first.
+    Models that an earlier plan exempted and that are no longer served are collected first.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
 
 
-def _tells(model: ServedModel) -> tuple[str | None, str, bool]:
-    return model.loaded.version, model.loaded.sha256, model.promoted
+def _is_same(model: ServedModel, cached: CachedModel) -> bool:
+    known = (model.loaded.version, model.loaded.sha256, model.promoted)
+    return known == (cached.version, cached.sha256, cached.promoted)
 
 
-def _say(said: TextIO, told: Told) -> None:
-    print(told.model_dump_json(), file=said, flush=True)
+def _report(output: TextIO, report: WorkerReport) -> None:
+    print(to_line(report), file=output, flush=True)
 
 
 if __name__ == "__main__":

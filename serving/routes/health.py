@@ -11,7 +11,7 @@ from data_schema.errors import GateError, OutsideError
 from serving.prediction.caller import served_models
 from serving.prediction.schemas import ModelName
 from serving.problems.details import FieldProblem, problem_response
-from serving.processes.plan import Reason
+from serving.processes.messages import DegradedReason
 
 __all__ = ["router"]
 
@@ -35,7 +35,7 @@ class Ready(BaseModel):
 
     status: Literal["ready", "degraded"]
     models: list[ModelName]
-    degraded: list[Reason] = []
+    degraded: list[DegradedReason] = []
 
 
 @router.get("/live", summary="Whether the process answers")

@@ -113,7 +113,7 @@ def test_a_database_that_is_not_there_is_not_made(workplace: Any, command: str) 
         OSTEON_AUDIT_KEY="a key of the tests, long enough",
     )
     assert answer.code == 3
-    assert "The database file must be there; there is none. Check OSTEON_STATE_DIR" in answer.err
+    assert "The database file does not exist. Check OSTEON_STATE_DIR" in answer.err
     assert not workplace.files()
 
 
@@ -133,7 +133,7 @@ def test_an_empty_database_is_no_trail_and_takes_none_over(
             OSTEON_DATABASE_URL=database_url,
         )
         assert answer.code == 3
-        assert "must hold an audit trail; it holds none. Check OSTEON_STATE_DIR" in answer.err
+        assert "The database holds no audit trail. Check OSTEON_STATE_DIR" in answer.err
     assert head_path(settings).read_bytes() == signed
     assert not (tmp_path / "events").exists()
     assert audit("verify").code == 0
@@ -206,7 +206,7 @@ def test_a_record_that_is_none_is_named_and_not_exported(
     tamper(settings, "DROP TRIGGER osteon_audit_no_change", changed.replace(":", r"\:"))
     answer = audit("export", "--out", str(earlier))
     assert answer.code == 1
-    assert "record 2 is not the one that was written. Look at `osteon audit" in answer.err
+    assert "Record 2 was changed after it was written. Run `osteon audit" in answer.err
     assert "Sentinel" not in answer.err
     assert [path.name for path in earlier.parent.iterdir()] == ["events.ndjson"]
     assert earlier.read_text() == exported

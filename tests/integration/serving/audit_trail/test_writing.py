@@ -174,5 +174,5 @@ def test_only_the_owner_can_read_what_the_trail_keeps(tmp_path: Path) -> None:
 
 
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="at least 16 characters; it holds 5"):
+    with pytest.raises(UsageError, match="at least 16 characters; got 5"):
         open_trail(Settings(state_dir=tmp_path, audit_key="short"))

@@ -119,9 +119,12 @@ def test_a_version_that_may_not_be_served_is_refused_and_the_old_one_stays(
         assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
     finally:
         client.set_registered_model_alias(registry.name, "champion", first.version)
-        copytree(tmp_path / "right", bundle, dirs_exist_ok=True)
-        client.set_model_version_tag(registry.name, second.version, "osteon.gate", record)
-    until(lambda: service.ready()["status"] == "ready", "it must be over")
+        try:
+            # Before the version is repaired: a scan that began earlier may still load it.
+            until(lambda: service.ready()["status"] == "ready", "it must be over")
+        finally:
+            copytree(tmp_path / "right", bundle, dirs_exist_ok=True)
+            client.set_model_version_tag(registry.name, second.version, "osteon.gate", record)
     assert site.actions(after=before) == ["model_refused"]
 
 

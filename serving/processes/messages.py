@@ -1,0 +1,141 @@
+"""The messages between supervisor, watcher and workers: one line of JSON each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
+from serving.settings import StatedSettings
+
+__all__ = [
+    "CachedModel",
+    "DegradedCode",
+    "DegradedReason",
+    "Failure",
+    "RefusedVersion",
+    "RegistryScan",
+    "ServingPlan",
+    "WorkerReport",
+    "WorkerStart",
+    "parse_line",
+    "to_line",
+]
+
+DegradedCode = Literal["registry", "version_refused", "audit"]
+
+_M = TypeVar("_M")
+_KINDS = {kind.__name__: kind for kind in (DataError, GateError, OutsideError, UsageError)}
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedReason:
+    """Why a service is degraded; anyone may read it, so it holds no secret."""
+
+    code: DegradedCode
+    message: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class CachedModel:
+    """A model whose verified bundle is in the cache, and its place in the registry."""
+
+    name: str
+    version: str | None
+    alias: str | None
+    run_id: str | None
+    sha256: str
+    promoted: bool
+    model_card: str | None
+    promoted_by: str | None = None
+    promoted_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedVersion:
+    """A version that must not be served, and why."""
+
+    name: str
+    version: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of ours on its way from one process to another."""
+
+    kind: Literal["DataError", "GateError", "OutsideError", "UsageError"]
+    message: str
+
+    @classmethod
+    def of(cls, error: OsteonError) -> Failure:
+        """Return the message for an error."""
+        kind = next(name for name, kind in _KINDS.items() if isinstance(error, kind))
+        return TypeAdapter(cls).validate_python({"kind": kind, "message": str(error)})
+
+    def error(self) -> OsteonError:
+        """Return the error again."""
+        return _KINDS[self.kind](self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryScan:
+    """Watcher to supervisor: one look at the registry; `models` is None if nothing has changed."""
+
+    models: tuple[CachedModel, ...] | None = None
+    refused: tuple[RefusedVersion, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStart:
+    """Supervisor to worker, first line: settings, and descriptors of the shared files.
+
+    Parameters
+    ----------
+    settings : StatedSettings
+        Those that differ from the environment's.
+    listener : int
+        The listening socket.
+    buckets : int
+        Where all workers count the requests of each caller.
+    """
+
+    settings: StatedSettings
+    listener: int
+    buckets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPlan:
+    """Supervisor to worker, every other line: all models to serve."""
+
+    models: tuple[CachedModel, ...] = ()
+    degraded: tuple[DegradedReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """Worker to supervisor: it serves the plan except `refused`, or cannot start at all."""
+
+    refused: tuple[RefusedVersion, ...] = ()
+    failure: Failure | None = None
+
+
+def to_line(message: object) -> str:
+    """Return a message as JSON, without the line break."""
+    return TypeAdapter(type(message)).dump_json(message).decode()
+
+
+def parse_line(kind: type[_M], line: str | bytes) -> _M:
+    """Return the message of a kind that a line of JSON holds.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If the line is no such message.
+    """
+    return TypeAdapter(kind).validate_json(line)
