@@ -14,15 +14,15 @@ install: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Osteon needs Python 3.11 or newer, and $(PYTHON) is not: make install PYTHON=python3.12"; \
+		echo "Osteon needs Python 3.11 or newer; $(PYTHON) is older. Run: make install PYTHON=python3.12"; \
 		exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Train on real patients, pass the gate, explain one prediction; then train both outcomes on simulated
-# patients with the whole panel of markers, and see what it adds. Everything stays in demo/.
+# Train on real patients, promote, explain one prediction; then train both outcomes on simulated
+# patients with the whole panel of markers, and print what it adds. All files stay in demo/.
 demo: install
 	@mkdir -p $(DEMO)
 	@test -s $(DEMO)/gate.key || { umask 077; \
@@ -49,8 +49,8 @@ demo: install
 	@echo "Serve the champion over HTTP:"
 	@echo '  MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db OSTEON_GATE_KEY=$$(cat demo/gate.key) $(BIN)/osteon serve'
 
-# One thread for each of the two workers: more would only wait for each other. pyfunc.py has no
-# examples, and MLflow warns of its own type hints where it is imported.
+# One thread per worker: on two cores more threads only slow each other down. pyfunc.py has no
+# examples, and importing it makes MLflow warn of its own type hints.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules --ignore=models/inference/pyfunc.py
 
@@ -66,7 +66,7 @@ benchmark: install
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
 	done
 
-# The service under load, beside MLflow's server of the same model; the last of the three takes long.
+# The service under load, and MLflow's server of the same model; the last of the three takes long.
 benchmark-service: demo
 	export $(DEMO_ENV); missed=0; for script in service_speed openapi_conformance service_load; do \
 		$(BIN)/python tests/benchmark/$$script.py --model models:/$(DEMO_MODEL)@champion || missed=1; \

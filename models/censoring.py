@@ -1,4 +1,4 @@
-"""How long patients stayed under observation, and what a known outcome counts for because of it."""
+"""How long patients stayed under observation, and what weight that gives a known outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MIN_PATIENTS_PER_SITE", "CensoringDistribution", "ipcw_weights", "is
 MIN_PATIENTS_PER_SITE = 100
 """Patients a site needs for a curve of its own; the others share the pooled curve.
 
-Not censored patients: that nobody was lost tells G as well as anything."""
+Any patients count, censored or not: a site that lost none has G = 1."""
 
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -24,13 +24,13 @@ _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 class CensoringDistribution:
     r"""Kaplan-Meier estimate of the probability G(t) of still being under observation.
 
-    Only censoring (`event == 0`) counts as its event. Among ties events come before censoring: who
-    has an event at t is not at risk of being censored at t (R: `prodlim(reverse = TRUE)`).
+    Only censoring (`event == 0`) counts as its event. Among ties events come before censoring: a
+    patient with an event at t is not at risk of being censored at t (R: `prodlim(reverse = TRUE)`).
 
     Parameters
     ----------
     pooled : tuple of ndarray
-        Times at which somebody left, ascending, shape (n_times,), and G just after each of them,
+        Times at which a patient left, ascending, shape (n_times,), and G just after each of them,
         shape (n_times,), or (n_times, n_resamples) when fitted with the counts of resamples.
     by_site : mapping of str to tuple of ndarray
         The same for each site with at least `MIN_PATIENTS_PER_SITE` patients.
@@ -72,9 +72,9 @@ class CensoringDistribution:
         event : array-like of int, shape (n_patients,)
             0 censored; anything else is an event.
         sites : array-like of str, shape (n_patients,), optional
-            Site of each patient; without it one curve serves all.
+            Site of each patient (default: one curve for all).
         counts : array-like of float, shape (n_patients,) or (n_patients, n_resamples), optional
-            How often each patient occurs, per bootstrap resample. Once each without it.
+            How often each patient occurs, per bootstrap resample (default: once).
 
         Returns
         -------
@@ -103,7 +103,7 @@ class CensoringDistribution:
         time_days : array-like of float, shape (n,)
             Days from time zero.
         sites : array-like of str, shape (n,), optional
-            Site of each; one that has no curve of its own gets the pooled one.
+            Site of each; a site without a curve of its own gets the pooled one.
 
         Returns
         -------
@@ -203,8 +203,8 @@ def ipcw_weights(
     Raises
     ------
     DataError
-        If a known outcome lies where nobody was under observation any more, so that G is 0, or an
-        outcome is unknown and nobody was observed up to the horizon to stand for it.
+        If a known outcome lies where no patient was under observation any more, so that G is 0, or
+        an outcome is unknown and no patient observed up to the horizon can stand for it.
 
     Notes
     -----
@@ -228,8 +228,8 @@ def ipcw_weights(
     # lost.
     at = np.minimum(time, np.asarray(horizon_days, dtype=np.float64))
     survival = censoring.survival_before(at, sites=sites)
-    # In a resample nobody may be left where a patient lies whom it did not draw: such a patient has
-    # count 0, and the infinite weight must not become 0 * inf. One resample too few is no error.
+    # A resample may leave no patient at risk at the time of a patient it did not draw. That
+    # patient has count 0, and an infinite weight must not become 0 * inf. This is no error.
     usable = (known & (survival > 0).T).T
     if survival.ndim == 1:
         _require_observed(usable, known, horizon_days, censoring, sites)
@@ -243,9 +243,9 @@ def _require_observed(
     censoring: CensoringDistribution,
     sites: ArrayLike | None,
 ) -> None:
-    """Raise `DataError` where an outcome is known, or is to be stood for, beyond follow-up."""
+    """Raise `DataError` where an outcome is known, or must be represented, beyond follow-up."""
     horizon = np.broadcast_to(np.asarray(horizon_days, dtype=np.float64), known.shape)
-    # The lost count through those who stayed to the horizon; where nobody did, weight is missing.
+    # Patients who stayed to the horizon represent those lost; without any, weight is missing.
     unmatched = ~known & (censoring.survival_before(horizon, sites=sites) == 0)
     beyond = int(((usable != known) | unmatched).sum())
     if beyond:

@@ -20,7 +20,7 @@ def patient_codes(groups: ArrayLike | None, n_rows: int) -> NDArray[np.int64]:
     Parameters
     ----------
     groups : array-like, shape (n_rows,), or None
-        Patient of each row; each row its own without it.
+        Patient of each row (default: each row is a patient).
     n_rows : int
 
     Returns

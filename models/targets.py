@@ -168,8 +168,8 @@ def _pairs(
         np.column_stack([censoring.survival_before(at, sites=strata) for at in days.T])
         for days in (np.minimum(time, horizon), horizon)
     )
-    # Where hardly anyone of a stratum is observed so long, only its events are known: to learn from
-    # them alone would teach that all of it have the event. Others tell of such a horizon.
+    # Where hardly any patient of a stratum is observed that long, only its events are known, and a
+    # model would learn that all of the stratum have the event. Other strata inform such a horizon.
     known = is_known(time, event, horizon) & (left >= MIN_G)
     weight = np.divide(1.0, observed, out=np.zeros_like(observed), where=known)
     return Pairs(horizon, outcome, weight)

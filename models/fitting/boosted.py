@@ -20,15 +20,15 @@ __all__ = [
 
 PATIENCE_ROUNDS = 25
 LOOK_EVERY_ROUNDS = 5
-"""A look at the held-out loss costs more than a tree, and within five trees it hardly moves."""
+"""Computing the held-out loss costs more than a tree, and in five trees it hardly changes."""
 
 MIN_COLUMNS = 4
-"""A tree sees at least so many columns, so that it can combine two of them with the horizon."""
+"""A tree sees at least this many columns, so that it can combine two of them with the horizon."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoostingSettings:
-    """What every boosted fit of one model shares; `directions` has one entry per raw column."""
+    """Settings shared by the boosted fits of one model; one of `directions` per raw column."""
 
     learning_rate: float
     max_depth: int
@@ -171,7 +171,7 @@ def boosted_log_odds(
         From `matrices.raw_matrix`.
     horizon_days : ndarray of float, shape (n_patients, n_horizons)
     trees : int
-        How many of its trees count.
+        Number of trees to use.
 
     Returns
     -------

@@ -1,9 +1,8 @@
-"""Groups of patients who were followed up differently, found from what is known at time zero.
+"""Groups of patients with different lengths of follow-up, derived from what is known at time zero.
 
-One curve of censoring for all is right only where censoring has nothing to do with the patients. In
-a study that ended on one day, those who came late were followed up for less time; if they also
-differ in what was measured, a model would learn from the few of them whose outcome is known, who
-are those who died.
+One curve of censoring for all is right only where censoring is independent of the patients. In a
+study that ended on one day, late patients have less follow-up; if they also differ in what was
+measured, a model would learn from the few of them whose outcome is known: those who died.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ __all__ = ["censoring_strata"]
 MOST_STRATA = 8
 
 MIN_CHI_SQUARE = 30.0
-"""A split must tell follow-up apart by at least this, one degree of freedom: far beyond what the
-best of thousands of splits reaches by chance."""
+"""Smallest chi-square statistic (1 df) of a split: far beyond what the best of thousands of splits
+reaches by chance."""
 
 MOST_PATIENTS = 10_000
-"""Patients that are enough to find strata this clear."""
+"""This many patients are enough to find strata this distinct."""
 
 _Rows = NDArray[np.int64]
 
@@ -38,20 +37,20 @@ def censoring_strata(
     sites: NDArray[np.object_] | None,
     random_state: int,
 ) -> NDArray[np.object_]:
-    """Return the stratum of every patient, found on some of them.
+    """Return the stratum of every patient, derived from some of them.
 
     A survival tree for censoring: each group is split in two where the squared error of its
     martingale residuals [1]_ falls most, which is the log-rank statistic of the split [2]_, until
-    no split tells follow-up apart. Where none ever does there is one stratum.
+    no split separates lengths of follow-up. Without any such split there is one stratum.
 
     Parameters
     ----------
     raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`; that a value was not measured can tell strata apart, too.
+        From `matrices.raw_matrix`; a missing value can separate strata, too.
     target : structured ndarray, shape (n_patients,)
         From `targets.survival_target`.
     learn : ndarray of int
-        Rows to find strata on; the others are only assigned to one.
+        Rows to derive strata from; the others are only assigned to one.
     sites : ndarray of object, shape (n_patients,), optional
         Site of each patient: strata lie within sites that have enough patients in them, and
         across the others.
@@ -90,7 +89,7 @@ def censoring_strata(
 
 
 def _are_many(strata: NDArray[np.object_], learn: _Rows) -> NDArray[np.bool_]:
-    """Return whose stratum has enough of the patients to learn from."""
+    """Return which patients are in a stratum with enough patients to learn from."""
     names, counts = np.unique(strata[learn], return_counts=True)
     return np.isin(strata, names[counts >= MIN_PATIENTS_PER_SITE])
 
@@ -98,7 +97,7 @@ def _are_many(strata: NDArray[np.object_], learn: _Rows) -> NDArray[np.bool_]:
 def _split(
     columns: NDArray[np.float32], target: NDArray[np.void], rows: _Rows
 ) -> DecisionTreeRegressor | None:
-    """Return the one split that tells the follow-up of some patients apart, if any does."""
+    """Return the split that best separates the follow-up of some patients, if any does."""
     if not (target["event"][rows] == 0).any():
         return None
     residual = _martingale_residual(target[rows])
@@ -115,7 +114,7 @@ def _split(
 
 
 def _columns(raw: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return values, and what was not measured."""
+    """Return values (0 if missing) and flags of missing values."""
     missing = np.isnan(raw)
     return np.hstack([np.where(missing, 0.0, raw), missing]).astype(np.float32)
 
@@ -128,7 +127,7 @@ def _martingale_residual(target: NDArray[np.void]) -> NDArray[np.float64]:
     # M_i = 1{censored} - Lambda(T_i), with Lambda the Nelson-Aalen sum of the steps c(u) / (Y(u) -
     # d(u)) = 1 - G(u) / G(u-).
     hazard = 1 - np.divide(survival, before, out=np.ones_like(survival), where=before > 0)
-    # Among ties events come before censoring: who has an event at t was never at risk of it at t.
+    # Among ties events come before censoring: a patient with an event at t was not at risk of it.
     upto = np.concatenate([[0.0], np.cumsum(hazard)])
     censored = event == 0
     residual: NDArray[np.float64] = censored - upto[np.searchsorted(times, time) + censored]

@@ -1,7 +1,7 @@
-"""The competing event's own curve, so that a low risk is never shown without what stands beside it.
+"""The curve of the competing event, shown beside every risk of the outcome.
 
-A patient of low risk of fracture may only be one of high risk of death. The curve of the outcome
-itself is fitted without this one and is never altered by it.
+A low risk of fracture may only mean a high risk of death. The curve of the outcome is fitted
+without this one and is never changed by it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["CompetingCurve", "fit_competing"]
 
 @dataclass(frozen=True, slots=True)
 class CompetingCurve:
-    """The fitted part, and what was chosen out of fold for it."""
+    """The fitted part, and the choices made out of fold for it."""
 
     part: Part
     choices: Choices
@@ -37,7 +37,7 @@ def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
     Returns
     -------
     CompetingCurve or None
-        None where nothing competes, or in too few patients to be split into folds.
+        None without competing events, or with too few of either event to be split into folds.
 
     References
     ----------
@@ -56,7 +56,7 @@ def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
     # min(F_2, 1 - F_1).
     swapped = cohort.target.copy()
     swapped["event"][event == EVENT], swapped["event"][event == COMPETING] = COMPETING, EVENT
-    # What is settled of the outcome is not settled of what competes with it.
+    # Directions settled for the outcome are not settled for the competing event.
     free = replace(cohort.boosting, directions=(0,) * len(cohort.boosting.directions))
     other = replace(cohort, target=swapped, boosting=free)
     choices = choose(other)

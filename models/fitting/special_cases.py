@@ -1,4 +1,4 @@
-"""Patients whose numbers need a word of warning, and the variables it concerns."""
+"""Patients for whom some values need a warning, and the variables concerned."""
 
 from __future__ import annotations
 
