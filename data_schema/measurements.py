@@ -106,7 +106,7 @@ def canonical_measurement(
         column, variable, code = _identified(sent, variables)
         if code is not None and code.assay_required and not (sent.assay or "").strip():
             must = "state its assay under this code, which does not say what was measured"
-            _refuse("assay", variable, f"{must}; it does not.")
+            _refuse("assay", variable, f"{must}.")
         if variable.kind == "number":
             return _number(sent, column, variable, code)
         return _category_or_flag(sent, column, variable)
@@ -121,11 +121,11 @@ def _identified(
     named = _named(sent.variable, variables) if sent.variable is not None else None
     if sent.loinc is None:
         if named is None:
-            _refuse("unknown_variable", None, "variable or loinc must be given; neither is.")
+            _refuse("unknown_variable", None, "variable or loinc must be given.")
         return (*named, None)
     coded = by_code(sent.loinc)
     if not coded:
-        _refuse("unknown_variable", None, "loinc must be a code of the catalogue; it is not.")
+        _refuse("unknown_variable", None, "loinc must be a code of the catalogue.")
     if named is None:
         variable, code = coded[0]
         return variable.name, variable, code
@@ -146,7 +146,7 @@ def _named(name: str, variables: Mapping[str, Variable]) -> tuple[str, Variable]
     _refuse(
         "unknown_variable",
         None,
-        f"variable must be in the catalogue or the model; it is not.{advice}",
+        f"variable must be in the catalogue or the model.{advice}",
     )
 
 
@@ -166,13 +166,13 @@ def _number(
         of_code = ", ".join(units_in_words(variable, code.units))
         must = f"be in a unit of its code ({of_code})"
         advice = "Send the code of what the laboratory reports, or the variable's name."
-        _refuse("unit", variable, f"{must}; it is not. {advice}")
+        _refuse("unit", variable, f"{must}. {advice}")
     canonical = value * how.factor
     if has_range(column) and not may_stand(variable, canonical, below=below):
         others = [unit for unit in plausible_units(variable, value) if unit != how.unit]
         fitting = units_in_words(variable, others)
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""
-        must = f"be {range_text(variable)}; it is not. Check value and unit.{advice}"
+        must = f"be {range_text(variable)}. Check value and unit.{advice}"
         _refuse("range", variable, must)
     return CanonicalMeasurement(column, variable, canonical, below, above)
 
@@ -202,16 +202,16 @@ def _read(sent: Measurement, variable: Variable) -> tuple[float, bool, bool]:
     """Return the number, and whether it lies below or above a limit; NaN is not measured."""
     comparator = sent.comparator or ""
     if comparator and comparator not in _COMPARATORS:
-        _refuse("comparator", variable, "have a comparator of <, <=, >, >=; it has not.")
+        _refuse("comparator", variable, "have a comparator of <, <=, > or >=.")
     if isinstance(sent.value, str | bool):
         parsed = parse_numbers(pd.Series([f"{comparator}{sent.value}"], dtype=object))
         for rule in parsed.problems:
-            _refuse(rule, variable, f"be {_READABLE[rule]}; it is not.")
+            _refuse(rule, variable, f"be {_READABLE[rule]}.")
         return float(parsed.values[0]), bool(parsed.below[0]), bool(parsed.above[0])
     value = _as_float(sent.value)
     rule = "infinite" if math.isinf(value) else "comparator"
     if math.isinf(value) or (math.isnan(value) and comparator):
-        _refuse(rule, variable, f"be {_READABLE[rule]}; it is not.")
+        _refuse(rule, variable, f"be {_READABLE[rule]}.")
     return value, comparator.startswith("<"), comparator.startswith(">")
 
 
@@ -232,15 +232,15 @@ _READABLE: Mapping[str, str] = {
 
 def _category_or_flag(sent: Measurement, column: str, variable: Variable) -> CanonicalMeasurement:
     if sent.comparator:
-        _refuse("comparator", variable, "have no comparator; it has one.")
+        _refuse("comparator", variable, "have no comparator.")
     if (sent.unit or "").strip():
-        _refuse("unit", variable, "have no unit; it has one.")
+        _refuse("unit", variable, "have no unit.")
     text = cell_text(sent.value)
     word = flag_of(text) if variable.kind == "flag" else category_of(variable, text)
     if word.broken is not None:
         known = ", ".join(variable.categories)
         words = f"one of {known}" if known else "true or false, yes or no, or 1 or 0"
-        _refuse(word.broken, variable, f"be {words}; it is not.")
+        _refuse(word.broken, variable, f"be {words}.")
     return CanonicalMeasurement(column, variable, word.value)
 
 

@@ -1,4 +1,4 @@
-"""The mapping file: which of a site's columns is what, in which unit, and how the outcome is told.
+"""The mapping file: which of a site's columns is what, in which unit, and which state the outcome.
 
     [ids]
     patient_id = "subject"             # also stay_id, site, time_zero
@@ -107,7 +107,7 @@ class ColumnMapping:
         The site's name.
     variable : str
         Feature column: a variable of the catalogue with or without a suffix, or the site's own.
-        Blank while nobody has decided.
+        Blank until it is decided.
     unit, unit_column : str or None
         Unit of all rows, or the column that states it for each.
     assay, assay_column, specimen : str or None

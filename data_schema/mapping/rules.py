@@ -21,7 +21,7 @@ __all__ = ["ID_COLUMNS", "SIMULATED", "column_problems", "mapping_problems", "na
 ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
 
 SIMULATED = "simulated"
-"""Column of a cohort that nobody real is in: what it was simulated as, in every row."""
+"""Column of a simulated cohort: what it was simulated as, in every row."""
 
 """Names of the identifiers, in `[ids]` and in a cohort without a mapping."""
 
@@ -71,19 +71,19 @@ def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterat
                 "missing_column",
                 name,
                 1,
-                f"{name} must be a column of the cohort, since the mapping names it; it is not. "
+                f"{name} must be a column of the cohort, since the mapping names it. "
                 "Correct the name, or remove it from the mapping.",
             )
 
 
 def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
     """Return every column of the site that a mapping names, once each."""
-    told = [getattr(mapping.ids, key) for key in ID_COLUMNS]
+    names = [getattr(mapping.ids, key) for key in ID_COLUMNS]
     for outcome in mapping.outcomes.values():
-        told += [getattr(outcome, key) for key in _OUTCOME_COLUMNS]
+        names += [getattr(outcome, key) for key in _OUTCOME_COLUMNS]
     for source in mapping.columns.values():
-        told += [source.column, source.unit_column, source.assay_column]
-    return tuple(dict.fromkeys(name for name in told if name is not None))
+        names += [source.column, source.unit_column, source.assay_column]
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def column_problems(source: ColumnMapping) -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def column_problems(source: ColumnMapping) -> Iterator[Finding]:
             source.variable,
             1,
             f"{source.variable} must be a variable of the catalogue, or state kind and pathway as "
-            f"the site's own; it is neither.{advice}",
+            f"the site's own.{advice}",
         )
     else:
         yield from _of_the_site(source)
@@ -120,7 +120,7 @@ def _blanks(where: str, record: object, keys: Collection[str]) -> Iterator[Findi
     for key in keys:
         value = getattr(record, key)
         values = value.values() if isinstance(value, Mapping) else [value]
-        if any(isinstance(told, str) and not told.strip() for told in values):
+        if any(isinstance(text, str) and not text.strip() for text in values):
             yield _blank(where, key.removeprefix("value_"), getattr(record, "column", key))
 
 
@@ -129,8 +129,8 @@ def _blank(where: str, key: str, column: str) -> Finding:
         "blank",
         column,
         1,
-        f"{where} {key} must be stated; it is blank. Fill it in, or remove what cannot be told "
-        "from the mapping.",
+        f"{where} {key} must be stated. Fill in the blank, or remove what cannot be stated from "
+        "the mapping.",
     )
 
 
@@ -188,7 +188,7 @@ def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
             "site_variable",
             name,
             1,
-            f"{name} must have {' and '.join(wrong)}; it has not.",
+            f"{name} must have {' and '.join(wrong)}.",
         )
     elif source.kind == "number" and source.unit is None:
         yield _blank(f'[columns."{source.column}"]', "unit", source.column)

@@ -96,7 +96,7 @@ def check_cohort(
     outcome : str or None
         A name in `OUTCOMES`; None for a cohort that is only to be scored.
     mapping : CohortMapping or None
-        What the site's columns are. Without it, columns bear the catalogue's names and are in
+        What the site's columns are. If None, columns bear the catalogue's names and are in
         canonical units, and the outcome is in `<endpoint>_days` and `<endpoint>_event`.
     strict : bool
         Whether a column that nothing names is fatal.
@@ -125,18 +125,18 @@ def check_cohort(
     findings += problems
     ids = read_identifiers(table, plan.ids)
     findings += [*ids.findings, *thousands_points(table, plan)]
-    told, problems = _read_outcome(table, plan, asked, ids)
+    outcome_data, problems = _read_outcome(table, plan, asked, ids)
     findings += problems
     features, variables, problems = _read_features(table, plan, ids)
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
-    if told is not None:
-        findings += too_little_to_learn_from(told, ids)
-        findings += find_leaks(features, told, known_at_time_zero=plan.known_at_time_zero)
+    if outcome_data is not None:
+        findings += too_little_to_learn_from(outcome_data, ids)
+        findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
     fatal, warnings = _by_severity(findings, strict=strict, scoring=asked is None)
     cohort = None
     if not fatal:
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
-        cohort = _cohort(features, variables, ids, told, dropped)
+        cohort = _cohort(features, variables, ids, outcome_data, dropped)
     return Checked(Report(n_rows, fatal, warnings), cohort)
 
 
@@ -175,13 +175,13 @@ def _read_outcome(
 ) -> tuple[OutcomeData | None, list[Finding]]:
     if asked is None or plan.outcome is None:
         return None, []
-    told, findings = read_outcome(table, plan.outcome, asked, ids.time_zero)
-    if told is not None:
+    outcome_data, findings = read_outcome(table, plan.outcome, asked, ids.time_zero)
+    if outcome_data is not None:
         for other, mapped in plan.other_outcomes:
             also, _ = read_outcome(table, mapped, other, ids.time_zero)
             if also is not None:
-                findings += contradicting_outcomes((asked, told), (other, also))
-    return told, findings
+                findings += contradicting_outcomes((asked, outcome_data), (other, also))
+    return outcome_data, findings
 
 
 def _read_features(
@@ -250,7 +250,7 @@ def _cohort(
     features: pd.DataFrame,
     variables: dict[str, Variable],
     ids: Identifiers,
-    told: OutcomeData | None,
+    outcome_data: OutcomeData | None,
     dropped: dict[str, str],
 ) -> Cohort:
     return Cohort(
@@ -258,7 +258,7 @@ def _cohort(
         variables=variables,
         patient_id=ids.patient_id,
         stay_id=ids.stay_id,
-        outcome=told,
+        outcome=outcome_data,
         site=ids.site,
         time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero.at),
         dropped=dropped,

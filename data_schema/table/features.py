@@ -39,9 +39,9 @@ _MUST: Mapping[str, str] = {
     "assay": "be measured by an assay of its own; one that is stated is of another variable. Map "
     "its rows to that variable.",
     "assay_mixed": "come from one assay; {count} are pooled. Their values may differ.",
-    "specimen": "be measured in {told}; the mapping states another specimen, which makes it "
+    "specimen": "be measured in {accepted}; the mapping states another specimen, which makes it "
     "another variable.",
-    "category": "be one of {told}; {rows} not, and count as missing. Map their cells in the "
+    "category": "be one of {accepted}; {rows} not, and count as missing. Map their cells in the "
     "mapping file.",
     "many_categories": "have few categories; it has {count}. Free text and identifiers cannot be "
     "learned from and must not be kept: group them, or leave the column out.",
@@ -59,7 +59,7 @@ class FeatureColumn:
     ----------
     values : ndarray or None
         float64 with NaN, or objects of str and None for a category; None where the unit is in
-        question, so that nothing can be said of the values.
+        question, so that the values cannot be judged.
     below : ndarray of bool or None
         Where a value is the assay's lower limit; None if it is no number.
     findings : tuple of Finding
@@ -157,9 +157,9 @@ def _assay_problems(
     if source.assay_column is not None and source.assay_column in table:
         stated |= {*cell_texts(table[source.assay_column]).dropna().unique()}
     n_assays = len({str(assay).casefold() for assay in stated if assay})
-    told = feature.variable.specimen or "blood"
+    accepted = feature.variable.specimen or "blood"
     findings = [
-        _finding(rule, feature, units.broken[rule], rows, told=told)
+        _finding(rule, feature, units.broken[rule], rows, accepted=accepted)
         for rule in ("assay", "specimen")
         if rule in units.broken
     ]
@@ -175,8 +175,8 @@ def _words(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
     rows_of = np.bincount(codes[codes >= 0], minlength=len(read)).tolist()
     rule: Literal["flag", "category"] = "flag" if is_flag else "category"
     count = sum(rows for word, rows in zip(read, rows_of, strict=True) if word.broken is not None)
-    told = ", ".join(feature.variable.categories)
-    findings = [_finding(rule, feature, count, len(cells), told=told)] if count else []
+    accepted = ", ".join(feature.variable.categories)
+    findings = [_finding(rule, feature, count, len(cells), accepted=accepted)] if count else []
     if not is_flag and not feature.variable.categories:
         findings += _many_categories(texts, rows_of, feature)
     # An empty cell has code -1 and so the last value.
@@ -204,10 +204,12 @@ def _mapped(texts: Iterable[str | None], source: ColumnMapping) -> list[str | No
     return [words.get(text, text) if text is not None else None for text in plain]
 
 
-def _finding(rule: str, feature: FeatureSource, count: int, n: int, *, told: str = "") -> Finding:
-    """Return a finding in the words of `_MUST`; `told` is what the rule would accept."""
+def _finding(
+    rule: str, feature: FeatureSource, count: int, n: int, *, accepted: str = ""
+) -> Finding:
+    """Return a finding in the words of `_MUST`; `accepted` is what the rule would accept."""
     rows = f"{count} of {n} rows {'is' if count == 1 else 'are'}"
     column = feature.source.column
     name = feature.feature if column == feature.feature else f'{feature.feature} ("{column}")'
-    must = _MUST[rule].format(rows=rows, count=count, told=told)
+    must = _MUST[rule].format(rows=rows, count=count, accepted=accepted)
     return Finding(rule, feature.feature, count, f"{name} must {must}")

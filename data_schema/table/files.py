@@ -240,7 +240,7 @@ def _is_number(name: str) -> bool:
 
 
 def _unreadable(kind: str) -> NoReturn:
-    _refuse("unreadable", 1, f"cohort must be readable as {kind}; it is not. Save it again.")
+    _refuse("unreadable", 1, f"cohort must be readable as {kind}. Save it again.")
 
 
 def _refuse(rule: str, count: int, message: str) -> NoReturn:

@@ -64,7 +64,7 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
     findings: list[Finding] = []
     if ids.patient_id is None:
         message = (
-            "patient_id must be a column, or [ids] of a mapping file must name it; neither is so. "
+            "patient_id must be a column, or [ids] of a mapping file must name it. "
             "Every row is taken as a patient of its own."
         )
         findings.append(Finding("no_patient_id", "patient_id", len(table), message))

@@ -34,7 +34,7 @@ class _Read:
 
 def read_outcome(
     table: pd.DataFrame,
-    told: OutcomeMapping,
+    source: OutcomeMapping,
     outcome: Outcome,
     time_zero: Dates | None,
 ) -> tuple[OutcomeData | None, list[Finding]]:
@@ -46,8 +46,8 @@ def read_outcome(
     Parameters
     ----------
     table : DataFrame
-        Has every column that `told` names.
-    told : OutcomeMapping
+        Has every column that `source` names.
+    source : OutcomeMapping
         Days and event, dates, or a fixed horizon.
     outcome : Outcome
         Says whether an event competes.
@@ -61,14 +61,14 @@ def read_outcome(
         `not_a_number`, `ambiguous_number`, `infinite`, `comparator`, `not_a_date`, `time_zero`,
         `time_not_positive`, `time_too_long`, `event_after_censoring`.
     """
-    if told.event_date is not None:
+    if source.event_date is not None:
         if time_zero is None:
             message = f"{outcome.endpoint} by dates must have a time_zero in [ids]; there is none."
             return None, [Finding("time_zero", "time_zero", len(table), message)]
-        time, event = _by_dates(table, told, outcome, time_zero)
+        time, event = _by_dates(table, source, outcome, time_zero)
     else:
-        event = _events(table[told.event], told, outcome)
-        time = _days(table, told)
+        event = _events(table[source.event], source, outcome)
+        time = _days(table, source)
     findings = [*event.findings, *time.findings, *_impossible(time.values, outcome)]
     missing = int((event.missing | time.missing).sum())
     if missing:
@@ -79,13 +79,13 @@ def read_outcome(
         findings.append(Finding("missing_outcome", outcome.endpoint, missing, message))
     if findings:
         return None, findings
-    fixed = None if told.horizon_days is None else float(told.horizon_days)
+    fixed = None if source.horizon_days is None else float(source.horizon_days)
     return OutcomeData(outcome.endpoint, time.values, event.values.astype(np.int64), fixed), []
 
 
 def never_at_risk(
     table: pd.DataFrame,
-    told: OutcomeMapping,
+    source: OutcomeMapping,
     outcome: Outcome,
     others: Sequence[tuple[Outcome, OutcomeMapping]],
 ) -> NDArray[np.bool_]:
@@ -94,8 +94,8 @@ def never_at_risk(
     Parameters
     ----------
     table : DataFrame
-        Has every column that `told` and `others` name.
-    told : OutcomeMapping
+        Has every column that `source` and `others` name.
+    source : OutcomeMapping
     outcome : Outcome
     others : sequence of (Outcome, OutcomeMapping)
         What else the table tells; who lives and has no outcome remains a broken rule.
@@ -106,27 +106,26 @@ def never_at_risk(
         All false unless death competes with the outcome and the table tells of all deaths.
     """
     deaths = [(other, mapped) for other, mapped in others if other.is_death]
-    nobody = np.zeros(len(table), dtype=bool)
-    if outcome.competing_label is None or not deaths or told.days is None or told.event is None:
-        return nobody
-    died = nobody
+    died = np.zeros(len(table), dtype=bool)
+    if outcome.competing_label is None or not deaths or source.days is None or source.event is None:
+        return died
     death, mapped = deaths[0]
     if mapped.event is not None:
         died = _events(table[mapped.event], mapped, death).values == EVENT
-    for name in (told.days, told.event):
+    for name in (source.days, source.event):
         texts = cell_texts(table[name])
         empty = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
         died = died & empty.to_numpy(dtype=bool)
     return np.asarray(died)
 
 
-def _events(cells: pd.Series, told: OutcomeMapping, outcome: Outcome) -> _Read:
+def _events(cells: pd.Series, source: OutcomeMapping, outcome: Outcome) -> _Read:
     """Read what happened: 0, 1, 2, or what the site's own words are mapped to."""
     texts = cell_texts(cells)
     missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
     codes: dict[str, float] = {"0": CENSORED, "1": EVENT, "2": COMPETING}
-    if told.event_map:
-        codes = {key: float(code) for key, code in told.event_map.items() if code != ""}
+    if source.event_map:
+        codes = {key: float(code) for key, code in source.event_map.items() if code != ""}
         missing &= ~texts.isin(codes).astype(bool)
     else:
         texts = texts.str.casefold()
@@ -135,7 +134,7 @@ def _events(cells: pd.Series, told: OutcomeMapping, outcome: Outcome) -> _Read:
     strange = ~missing.to_numpy() & ~np.isin(events, (CENSORED, EVENT, COMPETING))
     findings = []
     if strange.any():
-        words = "in event_map" if told.event_map else "0 or 1, or 2 where death competes"
+        words = "in event_map" if source.event_map else "0 or 1, or 2 where death competes"
         message = (
             f"{outcome.endpoint} event must be {words}; {int(strange.sum())} of {len(cells)} "
             "rows are not. Correct them, or state event_map."
@@ -161,16 +160,16 @@ _UNREADABLE = {
 }
 
 
-def _days(table: pd.DataFrame, told: OutcomeMapping) -> _Read:
-    if told.horizon_days is not None:
-        time_days = np.full(len(table), told.horizon_days, dtype=np.float64)
+def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Read:
+    if source.horizon_days is not None:
+        time_days = np.full(len(table), source.horizon_days, dtype=np.float64)
         return _Read(time_days, np.zeros(len(table), dtype=bool), ())
-    cells = table[told.days]
-    parsed = parse_numbers(cells, decimal=cast(Literal[".", ","] | None, told.decimal or None))
+    cells = table[source.days]
+    parsed = parse_numbers(cells, decimal=cast(Literal[".", ","] | None, source.decimal or None))
     texts = cell_texts(cells)
     missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
     problems = dict(parsed.problems)
-    # ">365" is no time: whether the patient was censored or had the event then is not said.
+    # ">365" is no time: it does not state whether the patient was censored or had the event.
     compared = int((parsed.below | parsed.above).sum())
     if compared:
         problems["comparator"] = problems.get("comparator", 0) + compared
@@ -180,9 +179,9 @@ def _days(table: pd.DataFrame, told: OutcomeMapping) -> _Read:
         tuple(
             Finding(
                 rule,
-                str(told.days),
+                str(source.days),
                 count,
-                f"{told.days} must {_UNREADABLE[rule]}; {count} of {len(table)} rows do not.",
+                f"{source.days} must {_UNREADABLE[rule]}; {count} of {len(table)} rows do not.",
             )
             for rule, count in problems.items()
         ),
@@ -190,7 +189,7 @@ def _days(table: pd.DataFrame, told: OutcomeMapping) -> _Read:
 
 
 def _by_dates(
-    table: pd.DataFrame, told: OutcomeMapping, outcome: Outcome, time_zero: Dates
+    table: pd.DataFrame, source: OutcomeMapping, outcome: Outcome, time_zero: Dates
 ) -> tuple[_Read, _Read]:
     """Read time and event from dates: the first event counts, or the last day under observation."""
     findings: list[Finding] = []
@@ -198,12 +197,12 @@ def _by_dates(
     def dates(column: str | None) -> pd.Series:
         if column is None:
             return pd.Series(pd.NaT, index=time_zero.at.index, dtype=time_zero.at.dtype)
-        found, problems = read_dates(table[column], column, told.date_format)
+        found, problems = read_dates(table[column], column, source.date_format)
         findings.extend(problems)
         return found.at
 
-    happened, competing = dates(told.event_date), dates(told.competing_date)
-    last_seen = dates(told.last_seen_date)
+    happened, competing = dates(source.event_date), dates(source.competing_date)
+    last_seen = dates(source.last_seen_date)
     findings += _against_last_seen(happened, competing, last_seen, outcome)
     first = happened.where(happened.notna(), competing)
     event = np.where(happened.notna(), EVENT, np.where(competing.notna(), COMPETING, CENSORED))

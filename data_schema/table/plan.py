@@ -79,9 +79,9 @@ def plan_cohort(
     """
     findings = list(mapping_problems(mapping, columns))
     ids = _ids(mapping.ids, columns)
-    told: OutcomeMapping | None = None
+    outcome_source: OutcomeMapping | None = None
     if outcome is not None:
-        told, problems = _outcome(mapping, outcome, columns)
+        outcome_source, problems = _outcome(mapping, outcome, columns)
         findings += problems
     features: list[FeatureSource] = []
     for source in _sources(mapping, columns):
@@ -97,7 +97,7 @@ def plan_cohort(
     return (
         CohortPlan(
             ids=ids,
-            outcome=told,
+            outcome=outcome_source,
             other_outcomes=tuple(_others(mapping, outcome, columns)),
             features=tuple(features),
             ignored=tuple(column for column in columns if column not in used),
@@ -131,7 +131,7 @@ def _reserved(ids: IdMapping) -> Iterator[str]:
 def _outcome(
     mapping: CohortMapping, outcome: Outcome, columns: Collection[str]
 ) -> tuple[OutcomeMapping | None, list[Finding]]:
-    """Return how the outcome is told, or what is missing to tell it."""
+    """Return the columns that state the outcome, or what is missing."""
     stated = mapping.outcomes.get(outcome.endpoint)
     where = f"[outcome.{outcome.endpoint}]"
     if stated is None:
@@ -142,8 +142,8 @@ def _outcome(
                 "missing_column",
                 column,
                 1,
-                f"{column} must be a column of the cohort, or {where} of a mapping file must say "
-                "how the outcome is told; neither is so.",
+                f"{column} must be a column of the cohort, or {where} of a mapping file must "
+                "name the outcome's columns.",
             )
             for column in absent
         ]
@@ -155,8 +155,8 @@ def _outcome(
         "competing_date",
         "horizon_days",
     }
-    told = {key for key in keys if getattr(stated, key) is not None}
-    if told not in _ways(outcome):
+    stated_keys = {key for key in keys if getattr(stated, key) is not None}
+    if stated_keys not in _ways(outcome):
         dates = "event_date, last_seen_date"
         dates += "" if outcome.competing_label is None else ", competing_date"
         return None, [
@@ -164,12 +164,11 @@ def _outcome(
                 "outcome_mapping",
                 outcome.endpoint,
                 1,
-                f"{where} must state days and event, or {dates}, or horizon_days and event; it "
-                "states something else.",
+                f"{where} must state days and event, or {dates}, or horizon_days and event.",
             )
         ]
     # What is blank or absent among these has been reported with the rest of the mapping.
-    readable = all(getattr(stated, key) in columns for key in told - {"horizon_days"})
+    readable = all(getattr(stated, key) in columns for key in stated_keys - {"horizon_days"})
     return (stated if readable else None), []
 
 
@@ -178,13 +177,13 @@ def _others(
 ) -> Iterator[tuple[Outcome, OutcomeMapping]]:
     for endpoint, other in ENDPOINTS.items():
         if outcome is not None and endpoint != outcome.endpoint:
-            told, _ = _outcome(mapping, other, columns)
-            if told is not None:
-                yield other, told
+            source, _ = _outcome(mapping, other, columns)
+            if source is not None:
+                yield other, source
 
 
 def _ways(outcome: Outcome) -> tuple[set[str], ...]:
-    """Return the three sets of keys that tell an outcome."""
+    """Return the three sets of keys that state an outcome."""
     dates = {"event_date", "last_seen_date"}
     dates |= set() if outcome.competing_label is None else {"competing_date"}
     return {"days", "event"}, dates, {"horizon_days", "event"}

@@ -171,12 +171,12 @@ def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
             )
 
 
-def too_little_to_learn_from(told: OutcomeData, ids: Identifiers) -> Iterator[Finding]:
+def too_little_to_learn_from(outcome_data: OutcomeData, ids: Identifiers) -> Iterator[Finding]:
     """Yield what is missing for any model to be fitted and judged.
 
     Parameters
     ----------
-    told : OutcomeData
+    outcome_data : OutcomeData
     ids : Identifiers
 
     Yields
@@ -185,14 +185,14 @@ def too_little_to_learn_from(told: OutcomeData, ids: Identifiers) -> Iterator[Fi
         Rules `one_class` and `too_few`.
     """
     n_patients = len(np.unique(ids.patient_id.astype(str)))
-    n_events = int((told.event == EVENT).sum())
-    if n_events in (0, len(told.event)):
+    n_events = int((outcome_data.event == EVENT).sum())
+    if n_events in (0, len(outcome_data.event)):
         yield Finding(
             "one_class",
-            told.name,
-            len(told.event),
-            f"{told.name} must happen to some patients and not to others; all {len(told.event)} "
-            "rows are alike. Check the event column.",
+            outcome_data.name,
+            len(outcome_data.event),
+            f"{outcome_data.name} must happen to some patients and not to others; all "
+            f"{len(outcome_data.event)} rows are alike. Check the event column.",
         )
     if n_patients < MIN_PATIENTS:
         yield Finding(
@@ -204,9 +204,9 @@ def too_little_to_learn_from(told: OutcomeData, ids: Identifiers) -> Iterator[Fi
     if n_events < MIN_EVENTS:
         yield Finding(
             "too_few",
-            told.name,
+            outcome_data.name,
             n_events,
-            f"{told.name} must have at least {MIN_EVENTS} events; it has {n_events}.",
+            f"{outcome_data.name} must have at least {MIN_EVENTS} events; it has {n_events}.",
         )
 
 
