@@ -178,6 +178,11 @@ class Variable:
     ambiguity : str
         What must be known to tell it from the other entries with the same text, or from what its
         near synonyms may mean.
+    icd_10, snomed, atc : tuple of str
+        How the ICD-10 codes of a flag's diagnoses begin, their SNOMED CT codes, and how the ATC
+        codes of its drugs begin: a Condition or a medication in FHIR that has one sets the flag.
+    passes : bool
+        Whether the condition passes, so that a past one does not set the flag.
     treatment : bool
         A treatment: marks the patient, is locked in "check an entry".
     window : Window
@@ -209,6 +214,10 @@ class Variable:
     synonyms: tuple[str, ...] = ()
     near_synonyms: tuple[str, ...] = ()
     ambiguity: str = ""
+    icd_10: tuple[str, ...] = ()
+    snomed: tuple[str, ...] = ()
+    atc: tuple[str, ...] = ()
+    passes: bool = False
     treatment: bool = False
     window: Window = LAST_VALUE
     caution: str = ""

@@ -157,6 +157,8 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="bone_mass",
         kind="flag",
         direction={"fracture": 1},
+        icd_10=("M80", "Z87.31", "Z87.81"),
+        snomed=("443165006",),
         synonyms=("priorfrac", "previous fracture", "fracture history", "prior fx"),
         window=Window("before time zero"),
     ),
@@ -165,6 +167,8 @@ ENTRIES: tuple[Variable, ...] = (
         label="Known osteoporosis",
         pathway="bone_mass",
         kind="flag",
+        icd_10=("M80", "M81"),
+        snomed=("64859006",),
         window=Window("diagnosed before time zero"),
         note="The review says bone loss was larger in patients without osteoporosis; one CT series "
         "supports it (n = 52), another does not (n = 38).",

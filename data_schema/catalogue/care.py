@@ -17,13 +17,14 @@ _YEAR = Window("in the year before time zero", timedelta(days=366))
 _UNKNOWN = "An absent entry is unknown, not no. It marks the patient; it is not the drug's effect."
 
 
-def _care(name: str, label: str, window: Window = _STAY) -> Variable:
+def _care(name: str, label: str, window: Window = _STAY, *, atc: tuple[str, ...] = ()) -> Variable:
     """One treatment that was given or not."""
     return Variable(
         name=name,
         label=label,
         pathway="care",
         kind="flag",
+        atc=atc,
         treatment=True,
         window=window,
         note=_UNKNOWN,
@@ -45,7 +46,7 @@ ENTRIES: tuple[Variable, ...] = (
         treatment=True,
         window=_MEAN,
     ),
-    _care("calcium_supplement", "Calcium supplement"),
+    _care("calcium_supplement", "Calcium supplement", atc=("A12A",)),
     Variable(
         name="calcium_dose",
         label="Calcium supplement, elemental dose",
@@ -58,7 +59,7 @@ ENTRIES: tuple[Variable, ...] = (
         treatment=True,
         window=_MEAN,
     ),
-    _care("selenium_supplement", "Selenium supplement"),
+    _care("selenium_supplement", "Selenium supplement", atc=("A12CE",)),
     Variable(
         name="selenium_dose",
         label="Selenium supplement, dose",
@@ -71,7 +72,7 @@ ENTRIES: tuple[Variable, ...] = (
         treatment=True,
         window=_MEAN,
     ),
-    _care("vitamin_d_supplement", "Vitamin D supplement"),
+    _care("vitamin_d_supplement", "Vitamin D supplement", atc=("A11CC",)),
     Variable(
         name="vitamin_d_dose",
         label="Vitamin D supplement, dose",
@@ -91,10 +92,10 @@ ENTRIES: tuple[Variable, ...] = (
     _care("early_mobilisation", "Early mobilisation"),
     _care("whole_body_vibration", "Whole-body vibration"),
     _care("rehabilitation", "Rehabilitation"),
-    _care("oxandrolone", "Oxandrolone"),
-    _care("teriparatide", "Teriparatide", _YEAR),
-    _care("bisphosphonate", "Bisphosphonate", _YEAR),
-    _care("denosumab", "Denosumab", _YEAR),
+    _care("oxandrolone", "Oxandrolone", atc=("A14AA08",)),
+    _care("teriparatide", "Teriparatide", _YEAR, atc=("H05AA02",)),
+    _care("bisphosphonate", "Bisphosphonate", _YEAR, atc=("M05BA", "M05BB")),
+    _care("denosumab", "Denosumab", _YEAR, atc=("M05BX04",)),
     Variable(
         name="denosumab_days_since",
         label="Days since the last denosumab dose",
@@ -109,7 +110,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Computed from the date of the last dose; bone is lost fast when a dose is missed. "
         "Never given: leave empty and set `denosumab` to 0.",
     ),
-    _care("sclerostin_antibody", "Romosozumab or another sclerostin antibody", _YEAR),
+    _care(
+        "sclerostin_antibody", "Romosozumab or another sclerostin antibody", _YEAR, atc=("M05BX06",)
+    ),
     Variable(
         name="biotin",
         label="Biotin in high dose",

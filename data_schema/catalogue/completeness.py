@@ -66,6 +66,10 @@ def _problems(entry: Variable) -> Iterator[str]:
         yield "ambiguity must be stated beside near_synonyms"
     if any(not set(code.units) <= set(entry.units) for code in entry.codes):
         yield "codes must allow units that the entry accepts"
+    if (entry.icd_10 or entry.snomed or entry.atc) and entry.kind != "flag":
+        yield "icd_10, snomed and atc must be stated for a flag only"
+    if entry.atc and not entry.treatment:
+        yield "treatment must be true where atc is stated"
     yield from _number_problems(entry) if entry.kind == "number" else _word_problems(entry)
 
 

@@ -23,40 +23,22 @@ from data_schema.fhir.resources import (
     text,
 )
 from data_schema.measurements import Measurement
+from data_schema.variables import Variable
 
 __all__ = ["COMFORT_CARE", "MEDICATIONS", "history", "is_comfort_care"]
 
 _SNOMED = "http://snomed.info/sct"
 _ATC = "http://www.whocc.no/atc"
 
-DIAGNOSES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
-    "diabetes": (("E08", "E09", "E10", "E11", "E13", "E14"), frozenset({"73211009", "44054006"})),
-    "ckd": (("N18",), frozenset({"709044004"})),
-    "rheumatoid_arthritis": (("M05", "M06"), frozenset({"69896004"})),
-    "dementia": (("F00", "F01", "F02", "F03", "G30"), frozenset({"52448006"})),
-    "osteoporosis": (("M80", "M81"), frozenset({"64859006"})),
-    "prior_fracture": (("M80", "Z87.31", "Z87.81"), frozenset({"443165006"})),
-    "pregnant": (("O", "Z33", "Z34"), frozenset({"77386006"})),
+DIAGNOSES: Mapping[str, Variable] = {
+    name: variable for name, variable in VARIABLES.items() if variable.icd_10 or variable.snomed
 }
-"""Flag -> how its ICD-10 codes begin, and its SNOMED CT codes."""
+"""Flags that a Condition may set."""
 
-MEDICATIONS: Mapping[str, tuple[str, ...]] = {
-    "bisphosphonate": ("M05BA", "M05BB"),
-    "denosumab": ("M05BX04",),
-    "sclerostin_antibody": ("M05BX06",),
-    "teriparatide": ("H05AA02",),
-    "oxandrolone": ("A14AA08",),
-    "calcium_supplement": ("A12A",),
-    "selenium_supplement": ("A12CE",),
-    "vitamin_d_supplement": ("A11CC",),
-    "corticosteroid": ("H02AB",),
-    "catecholamines": ("C01CA",),
-    "loop_diuretic": ("C03C",),
-    "ppi": ("A02BC",),
-    "opioid": ("N02A",),
-    "antibiotic": ("J01",),
+MEDICATIONS: Mapping[str, Variable] = {
+    name: variable for name, variable in VARIABLES.items() if variable.atc
 }
-"""Flag -> how its ATC codes begin."""
+"""Flags that a medication may set."""
 
 COMFORT_CARE = ("103735009", "133918004", "182964004", "385736008")
 """SNOMED CT of palliative care, comfort measures, terminal care and dying care (regimes)."""
@@ -135,12 +117,12 @@ def _diagnosed(condition: Resource, time_zero: datetime) -> Iterator[str]:
     if not _holds(condition) or not _known_by(text(condition, "recordedDate"), time_zero):
         return
     stated = list(codings(part(condition, "code")))
-    for name, (icd_10, snomed) in DIAGNOSES.items():
-        if name == "pregnant" and _is_past(condition):
+    for name, variable in DIAGNOSES.items():
+        if variable.passes and _is_past(condition):
             continue
         if any(
-            (system == _SNOMED and code in snomed)
-            or (_is_icd_10(system) and code.upper().startswith(icd_10))
+            (system == _SNOMED and code in variable.snomed)
+            or (_is_icd_10(system) and code.upper().startswith(variable.icd_10))
             for system, code in stated
         ):
             yield name
@@ -170,9 +152,9 @@ def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) ->
     if moment is None or moment > time_zero:
         return
     stated = [code for system, code in codings(_drug(resource)) if system == _ATC]
-    for name, beginnings in MEDICATIONS.items():
-        first = VARIABLES[name].window.start(icu_start=icu_start, time_zero=time_zero)
-        if moment >= (first or icu_start) and any(code.startswith(beginnings) for code in stated):
+    for name, variable in MEDICATIONS.items():
+        first = variable.window.start(icu_start=icu_start, time_zero=time_zero)
+        if moment >= (first or icu_start) and any(code.startswith(variable.atc) for code in stated):
             yield name
 
 

@@ -141,7 +141,7 @@ def _own(source: FhirSource, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _since(time_zero: datetime) -> list[tuple[str, str]]:
-    lengths = (VARIABLES[name].window.length for name in MEDICATIONS)
+    lengths = (variable.window.length for variable in MEDICATIONS.values())
     longest = max(length.days for length in lengths if length is not None)
     return [("authoredon", f"ge{_day(time_zero, before=longest + 1)}")]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from data_schema.errors import UsageError
+from data_schema.outcomes import ENDPOINTS
 from training.cli.cohorts import MappingOption
 from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_study_evaluation, show_subgroups
@@ -36,7 +37,8 @@ def evaluate(
         str | None, typer.Option(help="Instead of a cohort: a public data set by name.")
     ] = None,
     outcome: Annotated[
-        str | None, typer.Option(help="Without a model: mortality, fracture, or the data set's.")
+        str | None,
+        typer.Option(help=f"Without a model: {', '.join(ENDPOINTS)}, or the data set's."),
     ] = None,
     landmark: Annotated[str, typer.Option(help="Time zero: 24h, 72h or discharge.")] = "",
     added_value: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from data_schema.outcomes import ENDPOINTS
 from training.cli.cohorts import MappingOption, StrictOption
 from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_subgroups, show_verdict
@@ -20,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def train(
-    outcome: Annotated[str, typer.Option(help="mortality, fracture, or a data set's own.")],
+    outcome: Annotated[str, typer.Option(help=f"{', '.join(ENDPOINTS)}, or a data set's own.")],
     cohort: Annotated[
         Path | None, typer.Argument(help="CSV, .xlsx or Parquet, one row per stay.")
     ] = None,

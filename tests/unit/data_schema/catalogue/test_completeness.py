@@ -40,6 +40,8 @@ def test_every_entry_of_the_catalogue_is_complete() -> None:
         (replace(LACTATE, name="lactate__max"), "name must be lower-case words"),
         (replace(LACTATE, label=""), "label must be stated"),
         (replace(SHOCK, origin=LACTATE.origin), "shock: origin must be stated for a number only"),
+        (replace(SHOCK, atc=("C01CA",)), "treatment must be true where atc is stated"),
+        (replace(SEX, snomed=("248152002",)), "must be stated for a flag only"),
         (replace(SHOCK, low=0.0), "low must be stated for a number only"),
         (replace(SEX, categories=()), "sex: categories must be stated for a category"),
     ],
