@@ -21,6 +21,7 @@ from models.estimator import CumulativeIncidenceModel
 from models.inference.risk_model import RiskModel
 from models.registry.bundle import bundle_sha256, model_source, read_bundle, write_bundle
 from models.targets import survival_target
+from places import ROOT
 
 N_PATIENTS = 157  # unlike the length of anything that a model needs
 
@@ -194,20 +195,41 @@ def test_the_code_in_a_bundle_imports_nothing_of_ours():
     assert imported - set(sys.stdlib_module_names) == {"mlflow", "numpy", "pandas", "xgboost"}
 
 
+def names_of(source: str) -> list[str]:
+    """Return what a module defines at its top level, private names too."""
+    named = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            named.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named += [
+                name.id for t in targets for name in ast.walk(t) if isinstance(name, ast.Name)
+            ]
+    return [name for name in named if name != "__all__"]
+
+
+SOURCES = {path.stem: path.read_text() for path in (ROOT / "models/inference").glob("[a-z]*.py")}
+
+
 def test_the_sources_that_make_the_code_share_no_name():
-    named = [
-        target
-        for node in ast.parse(model_source()).body
-        for target in (
-            [node.name]
-            if isinstance(node, ast.ClassDef | ast.FunctionDef)
-            else [t.id for t in node.targets if isinstance(t, ast.Name)]
-            if isinstance(node, ast.Assign)
-            else []
-        )
-        if target != "__all__"
-    ]
-    assert len(named) == len(set(named))
+    defined = [name for source in SOURCES.values() for name in names_of(source)]
+    twice = {name for name in defined if defined.count(name) > 1}
+    assert twice == set()
+    assert set(names_of(model_source())) == set(defined)
+
+
+def test_the_code_defines_a_name_before_any_module_that_imports_it():
+    place = {name: number for number, name in enumerate(names_of(model_source()))}
+    for source in SOURCES.values():
+        imported = [
+            alias.name
+            for node in ast.parse(source).body
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("models.")
+            for alias in node.names
+        ]
+        first = min(place[name] for name in names_of(source))
+        assert all(place[name] < first for name in imported)
 
 
 def test_reading_a_bundle_does_not_import_mlflow():
