@@ -44,7 +44,7 @@ SUMMARISED_PATIENTS = 2_000
 JUDGED_PATIENTS = 500
 MIN_INFORMATION = 0.5
 POOREST_SHARE = 0.01
-"""Too little is measured below both: half of what the model uses, the poorest 1 % it saw."""
+"""Too little is measured below both: half of what the model uses, and the poorest 1 % of rows."""
 
 MOVED_POINTS = 0.1
 LEVEL = 0.95
@@ -70,18 +70,18 @@ def assemble(
 ) -> RiskModel:
     """Return the risk model of the fitted parts.
 
-    Nothing of a single patient goes in: quantiles, a correlation and means only.
+    It holds quantiles, a correlation and means, and nothing of a single patient.
 
     Parameters
     ----------
     cohort : TrainingCohort
     choices : Choices
     main : Part
-        Fitted on everybody.
+        Fitted on all patients.
     folds : list of Part
         Fitted on random halves of the patients; none gives no interval.
     competing : CompetingCurve or None
-        What `competing_risk` is read from.
+        Curve that `competing_risk` is read from.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def assemble(
 def _contract(
     cohort: TrainingCohort, choices: Choices, n_folds: int, competing: CompetingCurve | None
 ) -> Contract:
-    """Return the contract without what only the assembled model can tell."""
+    """Return the contract without the entries that need the assembled model."""
     s = cohort.settings
     grid = cohort.grid_days()
     features = tuple(_feature(cohort, str(name)) for name in cohort.frame.columns)
@@ -156,7 +156,7 @@ def _contract(
 
 
 def _follow_up(cohort: TrainingCohort) -> FollowUp:
-    """Return how censoring was told apart, and for whom a default horizon is read off others."""
+    """Return the strata of censoring, and shares of patients not observed to a default horizon."""
     censoring = cohort.censoring(np.arange(len(cohort.target)))
     defaults = cohort.settings.horizons_days
     return FollowUp(
@@ -237,10 +237,10 @@ def _with_bias(
     """Return the interval with an allowance for bias, that of the trees and that of the penalty."""
     interval = draft.contract.interval
     patients, days = _sample(cohort, JUDGED_PATIENTS), np.asarray(draft.contract.grid_days)
-    told = draft.predict(patients, days)
-    answered = np.array([status == "ok" for status in told.status])
-    log_odds = logit(told.risk[answered])
-    reach = logit(told.risk_high[answered]) - logit(told.risk_low[answered])
+    prediction = draft.predict(patients, days)
+    answered = np.array([status == "ok" for status in prediction.status])
+    log_odds = logit(prediction.risk[answered])
+    reach = logit(prediction.risk_high[answered]) - logit(prediction.risk_low[answered])
     # The draft's interval has no bias yet: its ends on the logit scale are eta +- t sd, so that the
     # variance v among the fold models is (reach / 2 t)^2. At each day the contract gets the
     # cohort's mean of
@@ -260,7 +260,7 @@ def _with_bias(
 
 
 def _example(cohort: TrainingCohort) -> dict[str, float | str | None]:
-    """Return a made-up patient: medians to two digits, of learned levels that of most patients."""
+    """Return a synthetic patient: medians to two digits, and the most frequent learned levels."""
     example: dict[str, float | str | None] = {}
     learned = dict(cohort.encoding.levels)
     for name in cohort.frame.columns:
@@ -275,7 +275,7 @@ def _example(cohort: TrainingCohort) -> dict[str, float | str | None]:
 
 
 def _sample(cohort: TrainingCohort, patients: int) -> pd.DataFrame:
-    """Return at most so many rows of the cohort, drawn at random."""
+    """Return at most this many rows of the cohort, drawn at random."""
     rng = np.random.default_rng(cohort.settings.random_state)
     return cohort.frame.iloc[rng.permutation(len(cohort.frame))[:patients]]
 
@@ -293,7 +293,7 @@ def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64
 
 
 def _moved_by_running_maximum(answered: Prediction) -> MovedRisks:
-    """Return the share of patients whose risk it raises by `MOVED_POINTS`, and by how much at most.
+    """Return the share of patients with risks raised by `MOVED_POINTS`, and the largest rise.
 
     At the default horizons, in points of risk.
     """
@@ -308,7 +308,7 @@ def _moved_by_running_maximum(answered: Prediction) -> MovedRisks:
 
 
 def _guard(draft: RiskModel, cohort: TrainingCohort, measured: NDArray[np.bool_]) -> Guard:
-    """Return what decides whom the model must not answer, and what it says beside an answer."""
+    """Return the rules of refusals and warnings."""
     share = _information(draft, cohort)
     return Guard(
         information=dict(zip(draft.variables, share.tolist(), strict=True)),

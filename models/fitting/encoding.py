@@ -27,15 +27,15 @@ FEW_VALUES = 8
 def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> Encoding:
     """Return which columns are numbers and which levels each category has.
 
-    A level of fewer than `SMALLEST_CELL` patients would be learned from them alone and tell of
-    them; like one that was never seen, it counts as not measured.
+    A level of fewer than `SMALLEST_CELL` patients would be learned from them alone and say
+    something about them; like one that was never seen, it counts as not measured.
 
     Parameters
     ----------
     frame : DataFrame, shape (n_rows, n_features)
         Numeric and boolean columns are numbers; every other is a category and holds text.
     groups : array-like, shape (n_rows,), optional
-        Patient of each row; each row its own without it.
+        Patient of each row (default: each row is a patient).
 
     Returns
     -------

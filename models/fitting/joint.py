@@ -1,4 +1,4 @@
-"""What a bundle keeps of how its variables go together: quantiles and correlations, no rows."""
+"""The joint distribution of variables in a bundle: quantiles and correlations, no rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fit_joint(frame: pd.DataFrame, encoding: Encoding) -> JointDistribution:
 
     Each column becomes normal scores through its own quantiles. Correlations of the scores are of
     the patients who have both values, shrunk towards independence by the intensity of [1]_.
-    Nothing of a single patient goes in: `SMALLEST_CELL` patients lie beyond the outermost quantile
+    It holds nothing of a single patient: `SMALLEST_CELL` patients lie beyond the outermost quantile
     and between any two, quantiles are rounded to three digits, and a category that fewer patients
     have, or lack, is left out.
 
@@ -56,10 +56,12 @@ def fit_joint(frame: pd.DataFrame, encoding: Encoding) -> JointDistribution:
     raw = raw_matrix(frame, encoding)
     named = [*((name, None) for name in encoding.numbers), *level_columns(encoding)]
     columns: list[JointColumn] = []
-    kept: list[Floats] = []
+    standardised: list[Floats] = []
     for place, (name, level) in enumerate(named):
         values = raw[:, place]
-        if name.endswith(f"__{BELOW}") or not _told_by_enough(values, binary=level is not None):
+        if name.endswith(f"__{BELOW}") or not _has_enough_patients(
+            values, binary=level is not None
+        ):
             continue
         quantiles, of_quantiles = _quantiles(values[~np.isnan(values)])
         if len(set(quantiles)) < 2:
@@ -71,12 +73,12 @@ def fit_joint(frame: pd.DataFrame, encoding: Encoding) -> JointDistribution:
         mean, spread = float(np.nanmean(scores)), float(np.nanstd(scores))
         below = _below(frame, name)
         columns.append(JointColumn(name, level, of_quantiles, quantiles, mean, spread, below))
-        kept.append((scores - mean) / spread)
-    return JointDistribution(tuple(columns), _lower_triangle(kept))
+        standardised.append((scores - mean) / spread)
+    return JointDistribution(tuple(columns), _lower_triangle(standardised))
 
 
-def _told_by_enough(values: Floats, *, binary: bool) -> bool:
-    """Say whether enough patients stand behind a column."""
+def _has_enough_patients(values: Floats, *, binary: bool) -> bool:
+    """Return whether enough patients have a value, and both levels of a category."""
     measured = values[~np.isnan(values)]
     if len(measured) < MIN_MEASURED:
         return False
@@ -91,14 +93,14 @@ def _quantiles(measured: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     shares = np.unique(inner[(inner >= outer) & (inner <= 1 - outer)])
     if len(shares) > most or (np.diff(shares) * len(measured) < SMALLEST_CELL).any():
         shares = np.linspace(outer, 1 - outer, max(min(most, MOST_QUANTILES), 2))
-    # An actual value and not one between two: a flag is 0 or 1, a stage a whole number.
+    # An observed value, not a mean of two: a flag is 0 or 1, a stage a whole number.
     values = np.quantile(measured, shares, method="inverted_cdf")
     rounded = tuple(float(f"{value:.{DIGITS}g}") for value in values)
     return rounded, tuple(norm.ppf(shares).round(4).tolist())
 
 
 def _below(frame: pd.DataFrame, name: str) -> float | None:
-    """Return the normal score up to which a value lies below its limit; None if hardly any does."""
+    """Return the normal score up to which a value lies below its limit; None if hardly any is."""
     flag = f"{name}__{BELOW}"
     if flag not in frame:
         return None
@@ -134,7 +136,7 @@ def _lower_triangle(scores: Sequence[Floats]) -> tuple[tuple[float, ...], ...]:
 
 
 def _pairwise(scores: Floats) -> tuple[Floats, Floats]:
-    """Return the correlation of each two columns among those who have both, and how many have."""
+    """Return the correlation of every two columns over patients with both, and their number."""
     present = (~np.isnan(scores)).astype(float)
     # With m_ij the indicator of j measured in i and x = 0 where it is not, every sum over the
     # patients who have both a and b is a matrix product: n_ab = (m'm)_ab, and, over those patients,

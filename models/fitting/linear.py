@@ -21,8 +21,8 @@ TOLERANCE = 1e-9
 UNPENALISED = 1e-9
 
 DETAIL_PENALTY = 3.0
-"""How many times as much as a straight line its bend and the mere absence of a measurement are
-shrunk, and as any of the three its change with the horizon: what is rarer needs more evidence."""
+"""How many times more than a straight line its bends and missing flags are shrunk, and how many
+times more than each of the three its change with the horizon: rarer effects need more evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def fit_linear_path(
     r"""Fit the linear part at each penalty, strongest first, each from where the last one ended.
 
     Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
-    Newton's method. Intercept and horizon are free; spline terms and missing flags bear
-    `DETAIL_PENALTY` times the penalty, and a product with log h as many times that of its column.
+    Newton's method. Intercept and horizon are free; the penalty of spline terms and missing flags
+    is multiplied by `DETAIL_PENALTY`, and so is that of a product with log h over its column's.
     Pairs of one patient share that patient's columns, so the Hessian is built from sums per
     patient: its cost does not grow with the horizons.
 
@@ -151,7 +151,7 @@ def expected_squared_bias(
     penalty : float
         As in `fit_linear_path`.
     at : ndarray of float, shape (n, n_columns)
-        Patients to tell it for.
+        Patients to compute it for.
     days : ndarray of float, shape (h,)
 
     Returns
@@ -187,13 +187,13 @@ def expected_squared_bias(
         # theta, and theta has prior covariance R^-1 / n. The second term is what this function
         # returns.
         factor = cho_factor(design.hessian(theta) + np.diag(ridge))
-        asked = linear_matrix(at, own.scaling)[:, used]
+        patients = linear_matrix(at, own.scaling)[:, used]
         out = np.empty((len(at), len(days)))
         for k, day in enumerate(days):
             basis, lz = horizon_basis(np.log([day]), horizon)
             # g = d eta / d theta = (1, b(h), x, z x), in the order of `_Design`.
-            fixed = np.broadcast_to(np.append(1.0, basis), (len(asked), 4))
-            gradient = np.hstack([fixed, asked, asked * lz])
+            fixed = np.broadcast_to(np.append(1.0, basis), (len(patients), 4))
+            gradient = np.hstack([fixed, patients, patients * lz])
             # R is diagonal, and practically 0 for the intercept and the horizon: what is left of
             # g'V R V g is sum_k R_k (V g)_k^2 over the coefficients of columns.
             solved = cho_solve(factor, gradient.T)[4:]
@@ -202,7 +202,7 @@ def expected_squared_bias(
 
 
 def _shares(raw: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
-    """Return how many times the penalty each column of `linear_matrix` bears."""
+    """Return the multiple of the penalty on each column of `linear_matrix`."""
     n_columns, n_numbers = raw.shape[1], len(scaling.log)
     return np.concatenate(
         [

@@ -1,4 +1,4 @@
-"""What a bundle keeps of its training cohort to know a patient unlike it: no rows."""
+"""What a bundle holds of its training cohort to recognise a patient unlike it: no rows."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def fit_novelty(raw: NDArray[np.float64], numbers: Sequence[str]) -> Novelty:
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return which quantiles to keep: `SMALLEST_CELL` patients lie beyond the outermost."""
+    """Return the shares of the quantiles: `SMALLEST_CELL` patients lie beyond the outermost."""
     measured = np.isfinite(values).sum(0)
     outer = outer_share(int(measured.min(initial=len(values))))
     inner = np.array([0.01, *np.linspace(0.05, 0.95, 19), 0.99])
-    kept: NDArray[np.float64] = np.array(
+    shares: NDArray[np.float64] = np.array(
         [outer, *inner[(inner > outer) & (inner < 1 - outer)], 1 - outer]
     )
-    return kept
+    return shares
 
 
 def _correlation(

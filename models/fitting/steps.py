@@ -50,7 +50,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What out-of-fold predictions decided, and those predictions themselves."""
+    """What was chosen on out-of-fold predictions, and their losses."""
 
     penalty: float
     trees: int
@@ -71,9 +71,9 @@ def choose(cohort: TrainingCohort) -> Choices:
     """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
 
     Scaling, imputation, censoring and both parts are fitted without the held-out patients; only the
-    days asked about come from the event times of everybody. Those held out are judged at every day
-    of the grid: at horizons drawn at random, mean risk and events would differ by the draw, and
-    recalibration would pass that on.
+    horizons come from the event times of all patients. Held-out patients are judged at every day of
+    the grid: at horizons drawn at random, mean risk and events would differ by the draw, and
+    recalibration would take that in.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def choose(cohort: TrainingCohort) -> Choices:
     Returns
     -------
     Choices
-        Its losses are of all patients, each predicted by a fit that did not know that patient.
+        Its losses are over all patients, each predicted by a fit without that patient.
     """
     small = len(cohort.target) < SMALL_COHORT
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
@@ -134,7 +134,7 @@ def fit_part(cohort: TrainingCohort, choices: Choices, rows: Rows) -> Part:
     Part
     """
     raw = cohort.raw[rows]
-    pairs = _pairs_learned_from(cohort, rows)
+    pairs = _training_pairs(cohort, rows)
     linear = fit_linear_path(
         raw,
         pairs,
@@ -152,8 +152,7 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
     """Fit one part on each of several random halves of the patients [1]_.
 
     The variance of an estimate among such halves is that of the estimate on all patients. Unlike
-    leaving out a tenth, it does not multiply what the drawing of rows and columns does to the
-    trees.
+    leaving out a tenth, it does not multiply the noise of the rows and columns drawn for the trees.
 
     Parameters
     ----------
@@ -186,19 +185,19 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
 def squared_bias(
     cohort: TrainingCohort, choices: Choices, main: Part, raw: Floats, days: Floats
 ) -> Floats:
-    """Return what the penalty of the linear part is expected to have cost each log-odds, squared.
+    """Return the squared bias of each log-odds expected from the penalty of the linear part.
 
-    It is that of the linear part as if it stood alone, whatever its weight: how far the trees fall
-    short, which take the rest of the weight, is not known.
+    It is computed as if the linear part stood alone, whatever its weight: the bias of the trees,
+    which take the rest of the weight, is not known.
 
     Parameters
     ----------
     cohort : TrainingCohort
     choices : Choices
     main : Part
-        Fitted on everybody.
+        Fitted on all patients.
     raw : ndarray of float, shape (n, n_columns)
-        Whom to tell it for.
+        Patients to compute it for.
     days : ndarray of float, shape (h,)
 
     Returns
@@ -206,13 +205,13 @@ def squared_bias(
     ndarray of float, shape (n, h)
         On the scale of the recalibrated log-odds.
     """
-    everybody = np.arange(len(cohort.target))
-    pairs = _pairs_learned_from(cohort, everybody)
+    all_rows = np.arange(len(cohort.target))
+    pairs = _training_pairs(cohort, all_rows)
     expected = expected_squared_bias(
         main.parameters,
         cohort.raw,
         pairs,
-        penalty=choices.penalty / len(everybody),
+        penalty=choices.penalty / len(all_rows),
         at=raw,
         days=days,
     )
@@ -220,15 +219,15 @@ def squared_bias(
     return choices.calibration.slope**2 * expected
 
 
-def _pairs_learned_from(cohort: TrainingCohort, rows: Rows) -> Pairs:
-    """Return pairs of the rows, with censoring as these rows tell of it, drawn for everybody."""
-    everybody = np.arange(len(cohort.target))
-    return cohort.pairs(everybody, cohort.censoring(rows), SEED_OF_PARTS).take(rows)
+def _training_pairs(cohort: TrainingCohort, rows: Rows) -> Pairs:
+    """Return pairs of the rows, with censoring of these rows and horizons drawn for all rows."""
+    all_rows = np.arange(len(cohort.target))
+    return cohort.pairs(all_rows, cohort.censoring(rows), SEED_OF_PARTS).take(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _TunedFold:
-    """What one tuning fold says of its held-out patients, at every day of the grid."""
+    """Predictions of one tuning fold for its held-out patients, at every day of the grid."""
 
     pairs: Pairs
     patients: NDArray[Any]
@@ -238,7 +237,7 @@ class _TunedFold:
     raw: Floats
 
     def boosted(self, trees: int) -> Floats:
-        """Return the boosted log-odds after so many trees, or after all where it stopped before."""
+        """Return the boosted log-odds after this many trees, or after all if it has fewer."""
         trees = min(trees, self.booster.num_boosted_rounds())
         return boosted_log_odds(self.booster, self.raw, self.pairs.horizon_days, trees=trees)
 
@@ -272,7 +271,7 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
 
 
 def _calibration_knots(cohort: TrainingCohort) -> Floats:
-    """Return days of the grid that recalibration bends at: more of them where events allow."""
+    """Return days of the grid where recalibration may bend: more of them with more events."""
     grid = cohort.grid_days()
     events = int((cohort.target["event"] == 1).sum())
     # One knot per hundred events, from 2 to 8, at evenly spaced positions of the grid: as the grid
@@ -285,20 +284,20 @@ def _calibration_knots(cohort: TrainingCohort) -> Floats:
 def _side_by_side(
     work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], cohort: TrainingCohort, what: str
 ) -> list[T]:
-    """Return what every job gives, several at a time, and report each one done.
+    """Return the result of every job, run several at a time, and report progress.
 
-    One core per fit is put to better use than many in one, whose linear part uses but one. Together
-    they hold no more pairs than one fit may.
+    Fits with one core each use a machine better than one fit on all cores, whose linear part needs
+    one. Together they hold no more pairs than one fit may.
     """
     threads = cohort.settings.n_jobs
     pairs = len(cohort.target) * cohort.horizons_per_patient
     at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // pairs))
     share = replace(cohort, boosting=replace(cohort.boosting, threads=threads // at_a_time))
     done = []
-    # Held here for all of them: a fit that ends would lift its own limit from those still running.
+    # The limit is set here for all fits: one that ends would lift its own from those still running.
     with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
-        for one in pool.map(lambda job: work(share, *job), jobs):
-            done.append(one)
+        for result in pool.map(lambda job: work(share, *job), jobs):
+            done.append(result)
             if cohort.settings.progress is not None:
                 cohort.settings.progress(what, len(done), len(jobs))
     return done

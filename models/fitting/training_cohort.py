@@ -78,7 +78,7 @@ class Censoring(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrainingCohort:
-    """Encoded patients, who they are, and how far ahead they can be looked at."""
+    """Encoded patients, their identifiers, and the longest horizon that can be learned."""
 
     frame: pd.DataFrame
     target: NDArray[np.void]
@@ -142,7 +142,7 @@ class TrainingCohort:
 
     @property
     def horizons_per_patient(self) -> int:
-        """How many horizons each patient is paired with."""
+        """Number of horizons that each patient is paired with."""
         s = self.settings
         if s.fixed_horizon:
             return 1
@@ -182,7 +182,7 @@ class TrainingCohort:
     def grid_days(self) -> Floats:
         """Return the horizons of the running maximum: default ones and shares of the event times.
 
-        Its ends are the first and last event time to two digits, which tell of no single patient.
+        Its ends are the first and last event time to two digits, so that they identify no patient.
         """
         defaults = np.asarray(self.settings.horizons_days)
         if self.settings.fixed_horizon:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 SMALL_COHORT = 2_000
-"""Below this many patients, what is chosen out of fold is chosen with more folds and more doubt."""
+"""Below this many patients, choices use more folds and prefer the simpler candidate."""
 
 WEIGHT_STEPS = 21
 MIN_SLOPE = 0.05
@@ -49,14 +49,14 @@ def log_loss(log_odds: NDArray[np.float64], pairs: Pairs) -> float:
 def best_look(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
     """Return the number of the look at which the loss over all folds together was lowest.
 
-    A fold that stopped early keeps its last loss, which its patience showed not to fall any more.
+    A fold that stopped early keeps its last loss, which had stopped falling.
 
     Parameters
     ----------
     histories : sequence of ndarray of float
         Held-out loss at each look, one array per fold.
     weights : sequence of float
-        What each fold counts for.
+        Weight of each fold.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def simplest_within_one_error(
     # patient hard to predict under any candidate cancels. The choice is the first j with mean_i
     # d_ij <= sd_i(d_ij) / sqrt(n); j = b itself has d = 0 and always qualifies.
     losses = np.column_stack(
-        [np.bincount(patient, weights=_loss_by_row(one, pairs)) for one in candidates]
+        [np.bincount(patient, weights=_loss_by_row(eta, pairs)) for eta in candidates]
     )
     excess = losses - losses[:, [int(losses.mean(0).argmin())]]
     if len(excess) >= SMALL_COHORT:
@@ -169,7 +169,7 @@ def recalibration(
     -----
     Logistic recalibration [1]_ with a broken line in log horizon, by Newton's method: expected and
     observed events agree around each knot. The squared steps between knots are penalised, lightly,
-    so that a knot with hardly an event leans on its neighbours. Where the
+    so that a knot with hardly any events follows its neighbours. Where the
     fitted slope is not at least `MIN_SLOPE` (nothing was learned), it is held there and a(h) is
     fitted again.
 
@@ -184,7 +184,7 @@ def recalibration(
     # The penalty is theta' P theta / 2 with P = (tau / n) D'D, D = `steps` the first differences.
     knots = np.log(knots_days)
     log_h = np.log(pairs.horizon_days)
-    near = [np.interp(log_h, knots, one) for one in np.eye(len(knots))]
+    near = [np.interp(log_h, knots, at_knot) for at_knot in np.eye(len(knots))]
     columns = np.stack([*near, mixed], axis=-1)
     weight = pairs.weight / pairs.weight.sum()
     steps = np.diff(np.eye(len(knots)), axis=0)
