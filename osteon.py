@@ -312,9 +312,9 @@ def explain(
     OsteonError
         As `models.registry.lifecycle.load` and `training.score` do.
     """
+    from models.patient_explanation import example_patient
     from models.registry.lifecycle import load
     from training.explanation.importance import shap_by_pathway, shap_by_variable
-    from training.explanation.one_patient import example_patient
 
     explained = {"variable": shap_by_variable, "pathway": shap_by_pathway}[by]
     if frame is None:

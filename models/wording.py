@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "NOTICE",
-    "NOT_MEASURED",
+    "UNMEASURED",
     "Mover",
     "estimate_sentence",
     "menu_sentence",
@@ -25,7 +25,7 @@ NOTICE = (
 )
 """Stands wherever a risk is shown."""
 
-NOT_MEASURED = "what was not measured (together)"
+UNMEASURED = "what was not measured (together)"
 
 # Points smaller than this would be printed as 0.0.
 _SHOWN_POINTS = 0.05

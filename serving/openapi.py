@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from data_schema.variables import BELOW
 from models.wording import NOTICE
 from serving.prediction import predictor
+from serving.prediction.json_translation import question_of, response_of
 from serving.prediction.schemas import PredictRequest
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import MEDIA_TYPE, Problem
@@ -88,7 +89,7 @@ def _example_of(model: ServedModel) -> dict[str, Any]:
         sent = {"variable": feature.name, "value": value, **unit, "time": _MEASURED}
         measurements.append(sent)
     return request | {
-        "outcomes": [model.asked_as],
+        "outcomes": [model.requested_as],
         "horizons_days": list(contract.default_horizons_days),
         "measurements": measurements,
     }
@@ -110,7 +111,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     operation = document["paths"]["/v1/predict"]["post"]
     operation["requestBody"]["content"]["application/json"]["example"] = request
     if served.models:
-        answer = predictor.predict(PredictRequest.model_validate(request), served)
+        question = question_of(PredictRequest.model_validate(request))
+        answer = response_of(question, predictor.predict(question, served))
         operation["responses"]["200"]["content"]["application/json"]["example"] = json.loads(
             answer.model_dump_json(exclude_unset=True)
         )

@@ -27,9 +27,9 @@ from serving.cds.moment import Landmark, is_living_adult, landmark
 from serving.cds.prefetch import Prefetch
 from serving.cds.services import CdsService, model_of, templates
 from serving.cds.shown import ShownCard, show, was_shown
-from serving.fhir.predictor import predict_request
-from serving.fhir.question import FhirQuestion, fhir_broken
+from serving.fhir.question import fhir_broken, question_of
 from serving.prediction import predictor
+from serving.prediction.json_translation import rules_in_json
 from serving.prediction.on_record import Recorder
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import PreconditionFailed, RequestBroken
@@ -243,8 +243,9 @@ def _predicted(
     recorder: Recorder,
     url: str | None,
 ) -> _Drawn:
-    question = FhirQuestion((), (model.asked_as,), at.time_zero, None)
-    answer = predictor.predict(predict_request(record, question), served, recorder)
+    with rules_in_json():
+        question = question_of(record, outcomes=[model.requested_as], time_zero=at.time_zero)
+        answer = predictor.predict(question, served, recorder)
     (prediction,) = answer.predictions
     if prediction.status != "ok" or not prediction.risks:
         raise _NoCard("refused")

@@ -12,13 +12,13 @@ from typing import Any
 from data_schema.biomarkers import VARIABLES, is_bone_marker
 from data_schema.printed_units import printed_unit
 from models import wording
+from models.patient_explanation import NOT_MEASURED, Contribution, ExplainedRisk, movers
 from models.wording import NOTICE
 from serving.cds.moment import Landmark
 from serving.fhir.override_reasons import override_reasons
 from serving.fhir.risk_assessment import AI_ASSERTED
 from serving.page.facts import figures
-from serving.prediction.contributions import NOT_MEASURED
-from serving.prediction.schemas import Contribution, Prediction, Risk
+from serving.prediction.answer import Prediction
 from serving.prediction.served import ServedModel
 
 __all__ = ["card", "says_enough"]
@@ -97,7 +97,7 @@ def card(
     }
 
 
-def _is_narrow(risk: Risk) -> bool:
+def _is_narrow(risk: ExplainedRisk) -> bool:
     return risk.interval.high - risk.interval.low <= _WIDEST_INTERVAL + _TOLERANCE
 
 
@@ -107,7 +107,7 @@ def _version(model: ServedModel) -> str:
     return f"version {identity.version or 'unregistered'}{alias}"
 
 
-def _summary(risk: Risk, model: ServedModel) -> str:
+def _summary(risk: ExplainedRisk, model: ServedModel) -> str:
     contract = model.contract
     expected, low, high = (
         round(100 * value) for value in (risk.risk, risk.interval.low, risk.interval.high)
@@ -135,9 +135,9 @@ def _detail(
     yield f"**{NOTICE}**"
     # What is too wide to be shown by itself is too wide beside another, too.
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
-    yield _moved(first, model)
+    yield _moved(first)
     times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
-    yield _table(first, model, times)
+    yield _table(first, times)
     labels = _labels(model)
     missing = [name for name in prediction.missing if name not in unread]
     if missing:
@@ -157,7 +157,7 @@ def _detail(
     yield _about(model, first)
 
 
-def _about(model: ServedModel, risk: Risk) -> str:
+def _about(model: ServedModel, risk: ExplainedRisk) -> str:
     """Say which model this is, whom it learned from, how well it did, and that it is a machine."""
     learned_from = _plain(model.contract.population.rstrip("."))
     horizons = (f"{risk.horizon_days:g} days", "all")
@@ -174,24 +174,15 @@ def _about(model: ServedModel, risk: Risk) -> str:
     )
 
 
-def _moved(risk: Risk, model: ServedModel) -> str:
+def _moved(risk: ExplainedRisk) -> str:
     """Say what moved the estimate most, and how each row of the table must be read."""
-    labels = _labels(model)
-    movers = [
-        wording.Mover(
-            label=labels[one.variable],
-            points=one.points,
-            treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
-            caution=VARIABLES[one.variable].caution if one.variable in VARIABLES else "",
-        )
-        for one in _shown(risk)
-    ]
-    _, *caveats = wording.mover_sentences(movers, horizon_days=risk.horizon_days) or [""]
+    moved = movers(_shown(risk))
+    _, *caveats = wording.mover_sentences(moved, horizon_days=risk.horizon_days) or [""]
     said = _plain(" ".join([*risk.sentences[1:2], *caveats]))
     return said or "No single value moved the estimate much."
 
 
-def _shown(risk: Risk) -> list[Contribution]:
+def _shown(risk: ExplainedRisk) -> list[Contribution]:
     """Return the largest contributions of what was measured."""
     return [one for one in risk.contributions if one.measured][:_SHOWN_VARIABLES]
 
@@ -200,17 +191,16 @@ def _labels(model: ServedModel) -> Mapping[str, str]:
     return {feature.variable: feature.label for feature in model.contract.features}
 
 
-def _table(risk: Risk, model: ServedModel, taken: Mapping[str, datetime]) -> str:
+def _table(risk: ExplainedRisk, taken: Mapping[str, datetime]) -> str:
     """Return the estimate as a sum: the reference, the largest contributions, all of the rest."""
-    labels = _labels(model)
     shown = _shown(risk)
     measured = sum(one.points for one in risk.contributions if one.measured)
     others = measured - sum(one.points for one in shown) + risk.monotone_adjustment_points
-    unmeasured = sum(one.points for one in risk.pathways if one.pathway == NOT_MEASURED)
+    unmeasured = risk.pathways.get(NOT_MEASURED, 0.0)
     rows = [
         ("The model's reference patient", "", "", f"{100 * risk.baseline_risk:.1f}"),
         *(
-            (_plain(labels[one.variable]), _value(one), _taken(one, taken), f"{one.points:+.1f}")
+            (_plain(one.label), _value(one), _taken(one, taken), f"{one.points:+.1f}")
             for one in shown
         ),
         ("All else that was measured (together)", "", "", f"{others:+.1f}"),
@@ -233,20 +223,21 @@ def _listed(names: Sequence[str], labels: Mapping[str, str]) -> str:
 
 
 def _value(one: Contribution) -> str:
-    if isinstance(one.value, bool):
-        return "yes" if one.value else "no"
-    if isinstance(one.value, str):
+    value, multiple = one.recorded.value, one.recorded.multiple_of_reference
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
         # A category of free text may hold anything, and this is markup.
-        known = VARIABLES[one.variable].categories if one.variable in VARIABLES else (one.value,)
-        return _plain(one.value) if one.value in known else ""
-    if one.value is None:
+        known = VARIABLES[one.variable].categories if one.variable in VARIABLES else (value,)
+        return _plain(value) if value in known else ""
+    if value is None:
         return ""
     if one.variable == "age":
-        return f"{int(one.value)} years"  # it must not say something new every day
-    number = f"{one.value:.0f}" if abs(one.value) >= 1_000 else f"{one.value:.3g}"
-    shown = f"{one.comparator or ''}{number} {printed_unit(one.unit or '')}".rstrip()
-    if one.multiple_of_reference is not None and one.multiple_of_reference >= _ABOVE:
-        shown += f" ({one.multiple_of_reference:.1f} times the upper reference limit)"
+        return f"{int(value)} years"  # it must not say something new every day
+    number = f"{value:.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+    shown = f"{one.recorded.comparator or ''}{number} {printed_unit(one.unit)}".rstrip()
+    if multiple is not None and multiple >= _ABOVE:
+        shown += f" ({multiple:.1f} times the upper reference limit)"
     return _plain(shown)
 
 

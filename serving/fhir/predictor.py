@@ -1,31 +1,27 @@
-"""From a FHIR question to RiskAssessments, through the same door as every other prediction."""
+"""From a FHIR question to RiskAssessments, by the same function as every other prediction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
-from data_schema.fhir.resources import FhirBroken, text
-from serving.fhir.question import FhirQuestion, fhir_broken
+from data_schema.fhir.resources import FhirBroken
+from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
 from serving.prediction.on_record import Recorder
-from serving.prediction.schemas import PredictRequest
+from serving.prediction.question import BrokenRule, NoModel, Part, QuestionBroken
 from serving.prediction.served import Served, ServedModel
-from serving.problems.details import FieldProblem, NoChampion, RequestBroken, field_problems
+from serving.problems.details import FieldProblem, NoChampion, RequestBroken
 
-__all__ = ["assess", "predict_request"]
+__all__ = ["assess"]
 
-_FIELDS = {
+_FIELDS: Mapping[Part, str] = {
     "birth_date": "Patient.birthDate",
     "horizons_days": "horizonDays",
     "outcomes": "outcome",
-    "time_zero": "timeZero",
 }
 
 
@@ -63,13 +59,14 @@ def assess(
     if record.broken:
         raise fhir_broken(FhirBroken(record.broken))
     time_zero = question.time_zero or _newest(record)
-    asked = replace(
-        question, outcomes=tuple(model.asked_as for model in models), time_zero=time_zero
-    )
+    outcomes = [model.requested_as for model in models]
     try:
-        answer = predictor.predict(predict_request(record, asked), served, recorder)
-    except RequestBroken as error:
-        problems = [_in_fhir(problem, record.observations) for problem in error.problems]
+        asked = question_of(
+            record, outcomes=outcomes, time_zero=time_zero, horizons_days=question.horizons_days
+        )
+        answer = predictor.predict(asked, served, recorder)
+    except QuestionBroken as error:
+        problems = [_in_fhir(one, record.observations) for one in error.broken]
         raise RequestBroken(problems) from None
     return [
         risk_assessment(
@@ -79,64 +76,15 @@ def assess(
     ]
 
 
-def predict_request(record: FhirRecord, question: FhirQuestion) -> PredictRequest:
-    """Return what `POST /v1/predict` would be sent for a record.
-
-    Parameters
-    ----------
-    record : FhirRecord
-    question : FhirQuestion
-        With its outcomes and time zero.
-
-    Returns
-    -------
-    PredictRequest
-        `measurements[i]` is `record.observations[i]`.
-
-    Raises
-    ------
-    RequestBroken
-        With every rule that the record breaks.
-    """
-    assert question.time_zero is not None
-    sent: dict[str, Any] = {
-        "patient_id": _bare_id(record.subject),
-        "encounter_id": record.encounter.rsplit("/", 1)[-1] or None,
-        "time_zero": question.time_zero.isoformat(),
-        "sex": record.sex,
-        "birth_date": record.birth_date.isoformat() if record.birth_date else None,
-        "outcomes": list(question.outcomes),
-        "horizons_days": list(question.horizons_days) if question.horizons_days else None,
-        "measurements": [
-            {
-                "variable": one.measurement.variable,
-                "loinc": one.measurement.loinc,
-                "value": one.measurement.value,
-                "unit": one.measurement.unit,
-                "comparator": one.measurement.comparator,
-                "assay": one.measurement.assay,
-                "specimen": one.measurement.specimen,
-                "time": one.time.isoformat() if one.time else None,
-            }
-            for one in record.observations
-        ],
-    }
-    try:
-        return PredictRequest.model_validate(sent)
-    except ValidationError as error:
-        problems = field_problems(error.errors(include_url=False, include_input=False))
-    raise RequestBroken(problems)
-
-
 def _models(question: FhirQuestion, served: Served) -> tuple[ServedModel, ...]:
     """Return the models asked; a simulated one says nothing about a real patient."""
     served.require_any()
     try:
         found = served.find(question.outcomes) if question.outcomes else served.models
-    except RequestBroken as error:
-        raise RequestBroken([_in_fhir(problem, ()) for problem in error.problems]) from None
-    except NoChampion as error:
-        raise NoChampion([_in_fhir(problem, ()) for problem in error.problems]) from None
+    except QuestionBroken as error:
+        raise RequestBroken([_in_fhir(one, ()) for one in error.broken]) from None
+    except NoModel as error:
+        raise NoChampion([_in_fhir(one, ()) for one in error.broken]) from None
     real = tuple(model for model in found if not model.contract.simulated)
     if not real or (question.outcomes and len(real) < len(found)):
         message = "outcome must have a model of real patients here; it has a simulated one."
@@ -152,18 +100,11 @@ def _newest(record: FhirRecord) -> datetime:
     return max(times)
 
 
-def _bare_id(subject: Mapping[str, Any]) -> str:
-    """Return the patient's id without the server's address."""
-    if text(subject, "reference"):
-        return text(subject, "reference").rsplit("/", 1)[-1]
-    return text(subject.get("identifier", {}), "value")
-
-
-def _in_fhir(problem: FieldProblem, observations: Sequence[SentObservation]) -> FieldProblem:
-    """Return the same problem where it stands in FHIR."""
-    name, _, rest = problem.field.partition("[")
-    if name == "measurements" and rest:
-        field = observations[int(rest.partition("]")[0])].expression
+def _in_fhir(broken: BrokenRule, observations: Sequence[SentObservation]) -> FieldProblem:
+    """Return a broken rule where it stands in FHIR."""
+    place = broken.place
+    if place.part == "measurements" and place.number is not None:
+        field = observations[place.number].expression
     else:
-        field = _FIELDS.get(name, name)
-    return problem.model_copy(update={"field": field})
+        field = _FIELDS.get(place.part, place.part)
+    return FieldProblem(field=field, rule=broken.rule, message=broken.message, count=broken.count)

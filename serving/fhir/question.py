@@ -1,4 +1,4 @@
-"""What `$predict` is asked: a Bundle, or Parameters that hold one, and what goes with it."""
+"""What `$predict` is asked: a Bundle, or Parameters that hold one, and the question it makes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data_schema.fhir.resources import Entry, FhirBroken, entries_of, last_moment, listed, text
+from data_schema.fhir.observations import FhirRecord
+from data_schema.fhir.resources import (
+    Entry,
+    FhirBroken,
+    Resource,
+    entries_of,
+    last_moment,
+    listed,
+    part,
+    text,
+)
+from serving.prediction.question import Question, TimedMeasurement, check_form
 from serving.problems.details import FieldProblem, RequestBroken
 
-__all__ = ["PARAMETERS", "FhirQuestion", "fhir_broken", "read_question"]
+__all__ = ["PARAMETERS", "FhirQuestion", "fhir_broken", "question_of", "read_question"]
 
 PARAMETERS: Mapping[str, str] = {
     "observations": "A Bundle of Observations of one patient, with the Patient resource for sex "
@@ -91,6 +102,56 @@ def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQue
         time_zero=_time_zero(stated["timeZero"]),
         horizons_days=_horizons(stated["horizonDays"]),
     )
+
+
+def question_of(
+    record: FhirRecord,
+    *,
+    outcomes: Sequence[str],
+    time_zero: datetime,
+    horizons_days: Sequence[float] | None = None,
+) -> Question:
+    """Return the question that a record asks.
+
+    Parameters
+    ----------
+    record : FhirRecord
+    outcomes : sequence of str
+    time_zero : datetime
+    horizons_days : sequence of float, optional
+        Default: each model's own horizons.
+
+    Returns
+    -------
+    Question
+        `measurements[i]` is `record.observations[i]`.
+
+    Raises
+    ------
+    QuestionBroken
+        With every rule of form that the record breaks.
+    """
+    question = Question(
+        patient_id=_bare_id(record.subject),
+        encounter_id=record.encounter.rsplit("/", 1)[-1] or None,
+        time_zero=time_zero,
+        sex=record.sex,
+        birth_date=record.birth_date,
+        outcomes=tuple(outcomes),
+        horizons_days=tuple(horizons_days) if horizons_days else None,
+        measurements=tuple(
+            TimedMeasurement(one.measurement, one.time) for one in record.observations
+        ),
+    )
+    check_form(question)
+    return question
+
+
+def _bare_id(subject: Resource) -> str:
+    """Return the patient's id without the server's address."""
+    if text(subject, "reference"):
+        return text(subject, "reference").rsplit("/", 1)[-1]
+    return text(part(subject, "identifier"), "value")
 
 
 def fhir_broken(error: FhirBroken) -> RequestBroken:

@@ -7,7 +7,7 @@ is the age of the patient. A prediction holds a decimal or a range, so the inter
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,8 @@ from data_schema.fhir.observations import NOT_COUNTED, UCUM, FhirRecord
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, base_name
 from models import wording
-from serving.prediction.schemas import Prediction, Risk
+from models.patient_explanation import ExplainedRisk
+from serving.prediction.answer import IgnoredReason, Prediction
 from serving.prediction.served import ServedModel
 
 __all__ = ["AI_ASSERTED", "risk_assessment"]
@@ -29,7 +30,7 @@ AI_ASSERTED = {
 }
 """The security label of what an artificial intelligence asserted."""
 
-_IGNORED = {
+_IGNORED: Mapping[IgnoredReason, str] = {
     "duplicate": "another of the same variable was used",
     "after_time_zero": "taken after time zero",
     "stated_elsewhere": "the Patient resource says it",
@@ -50,7 +51,7 @@ def risk_assessment(
     Parameters
     ----------
     prediction : Prediction
-        Of the request that `fhir_predictor.predict_request` made of the record.
+        Of the question that `serving.fhir.question.question_of` made of the record.
     model : ServedModel
         The model that made it.
     record : FhirRecord
@@ -93,7 +94,9 @@ def _outcome(model: ServedModel, words: str) -> dict[str, Any]:
     return {"coding": [coding], "text": words}
 
 
-def _predictions(risk: Risk, model: ServedModel, time_zero: datetime) -> Iterator[dict[str, Any]]:
+def _predictions(
+    risk: ExplainedRisk, model: ServedModel, time_zero: datetime
+) -> Iterator[dict[str, Any]]:
     """Yield the risk by one horizon, its interval, and the risk of what comes first instead."""
     label = model.contract.outcome_label
     by = f"within {risk.horizon_days:g} days of time zero"
@@ -139,7 +142,7 @@ def _basis(
     prediction: Prediction, model: ServedModel, record: FhirRecord
 ) -> Iterator[dict[str, Any]]:
     """Yield a reference to each resource that the answer used."""
-    unused = {ignored.field for ignored in prediction.ignored}
+    unused = {ignored.number for ignored in prediction.ignored}
     missing = set(prediction.missing)
     features = {feature.variable for feature in model.contract.features}
     if record.patient and (("age" in features - missing) or ("sex" in features - missing)):
@@ -147,7 +150,7 @@ def _basis(
     seen = set()
     for number, one in enumerate(record.observations):
         variable = base_name(one.measurement.variable or "")
-        if f"measurements[{number}]" in unused or variable in missing or one.reference in seen:
+        if number in unused or variable in missing or one.reference in seen:
             continue
         seen.add(one.reference)
         shown = {"reference": one.reference} if one.reference else {"display": one.expression}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from data_schema.biomarkers import VARIABLES, reference_interval
-from data_schema.measurements import CanonicalMeasurement, canonical_measurement
+from data_schema.measurements import CanonicalMeasurement, Measurement, canonical_measurement
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import Reference, Variable, base_name
 from serving.page.form import unit_choices
-from serving.prediction.patient import as_measurement
-from serving.prediction.schemas import PredictRequest, SentMeasurement
+from serving.prediction.question import Question
 from serving.prediction.served import Served
 
 __all__ = ["Entries", "Entry", "read_entries"]
@@ -38,13 +37,13 @@ class Entries(BaseModel):
     references: dict[str, dict[str, str]]
 
 
-def read_entries(request: PredictRequest, served: Served) -> Entries:
-    """Return what a prediction would read of a request, entry by entry.
+def read_entries(question: Question, served: Served) -> Entries:
+    """Return what a prediction would read of a question, entry by entry.
 
     Parameters
     ----------
-    request : PredictRequest
-        The very request that would be predicted.
+    question : Question
+        The very question that would be answered.
     served : Served
 
     Returns
@@ -53,19 +52,19 @@ def read_entries(request: PredictRequest, served: Served) -> Entries:
 
     Raises
     ------
-    RequestBroken, NoChampion
+    QuestionBroken, NoModel
         As `Served.find`.
     """
     variables = dict(VARIABLES)
-    for model in served.find(request.outcomes):
+    for model in served.find(question.outcomes):
         variables |= model.own_variables
-    read = [canonical_measurement(as_measurement(one), variables) for one in request.measurements]
-    person = _Person(request, [one for one in read if isinstance(one, CanonicalMeasurement)])
+    read = [canonical_measurement(one.measurement, variables) for one in question.measurements]
+    person = _Person(question, [one for one in read if isinstance(one, CanonicalMeasurement)])
     entries = []
-    for sent, found in zip(request.measurements, read, strict=True):
-        column = sent.variable or ""
+    for sent, found in zip(question.measurements, read, strict=True):
+        column = sent.measurement.variable or ""
         if isinstance(found, CanonicalMeasurement):
-            entries.append(_entry(sent, found, person))
+            entries.append(_entry(sent.measurement, found, person))
         else:
             label = variables[found.variable].label if found.variable else "This entry"
             said = found.message.removeprefix(found.variable).strip()
@@ -76,10 +75,10 @@ def read_entries(request: PredictRequest, served: Served) -> Entries:
 class _Person:
     """Who the reference intervals are for."""
 
-    def __init__(self, request: PredictRequest, read: list[CanonicalMeasurement]) -> None:
+    def __init__(self, question: Question, read: list[CanonicalMeasurement]) -> None:
         values = {one.column: one.value for one in read}
         age, menopause = values.get("age"), values.get("menopausal_status")
-        self._sex = request.sex
+        self._sex = question.sex
         self._age = age if isinstance(age, float) else None
         self._menopause = menopause if isinstance(menopause, str) else None
 
@@ -89,7 +88,7 @@ class _Person:
         return reference_interval(variable, sex=sex, menopause=self._menopause, age=self._age)
 
 
-def _entry(sent: SentMeasurement, found: CanonicalMeasurement, person: _Person) -> Entry:
+def _entry(sent: Measurement, found: CanonicalMeasurement, person: _Person) -> Entry:
     variable, value = found.variable, found.value
     if not isinstance(value, float):
         return Entry(column=found.column, read_as=(value or "not stated").replace("_", " "))

@@ -176,9 +176,9 @@ def fields(served: Served) -> tuple[Field, ...]:
         variables |= {k: v for k, v in model.own_variables.items() if k not in variables}
         read = _columns(model)
         for column in read:
-            readers.setdefault(column, []).append(model.asked_as)
+            readers.setdefault(column, []).append(model.requested_as)
         for column in model.guard_columns.difference(read):
-            guards.setdefault(column, []).append(model.asked_as)
+            guards.setdefault(column, []).append(model.requested_as)
     # A model's own variable that it reads only as, say, a maximum is no field by itself.
     columns = dict.fromkeys([*VARIABLES, *readers])
     return tuple(

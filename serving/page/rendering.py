@@ -9,13 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from data_schema.variables import PATHWAYS
+from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.wording import NOTICE
 from serving.page import assets, facts
 from serving.page.door import door
 from serving.page.examples import examples
 from serving.page.form import groups, places
 from serving.page.source_attributes import source_attributes
-from serving.prediction.contributions import NOT_MEASURED
 from serving.prediction.served import Served, ServedModel
 
 __all__ = ["door_page", "facts_page", "front_page"]
@@ -67,9 +67,9 @@ def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
 def _data(models: Sequence[ServedModel]) -> dict[str, Any]:
     """Return what the script needs beside the form."""
     return {
-        "pathways": {**PATHWAYS, NOT_MEASURED: "Not measured (together)"},
+        "pathways": {**PATHWAYS, NOT_MEASURED: NOT_MEASURED_LABEL},
         "models": {
-            model.asked_as: {
+            model.requested_as: {
                 "examples": [
                     {"title": one.title, "values": dict(one.values)} for one in examples(model)
                 ],

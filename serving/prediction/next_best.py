@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from data_schema.biomarkers import VARIABLES
 from models import wording
 from models.inference.next_best import WORTH_POINTS, expected_narrowing
 from models.inference.risk_model import Prediction, Table
-from serving.prediction.schemas import ExpectedInterval, NextBest
+from serving.prediction.answer import NextBest
 from serving.prediction.served import ServedModel
 
 __all__ = ["next_best"]
@@ -17,22 +16,22 @@ __all__ = ["next_best"]
 
 def next_best(
     model: ServedModel, patient: Table, answered: Prediction, menu: Sequence[str]
-) -> dict[str, Any]:
-    """Return what of the menu is worth telling of, and the sentence that says so.
+) -> tuple[tuple[NextBest, ...], str]:
+    """Return the tests that would narrow the interval enough, and a sentence on the menu.
 
     Parameters
     ----------
     model : ServedModel
     patient : Table
-        One patient, whom the model answers.
+        One patient that the model does not refuse.
     answered : Prediction
-        The answer; its horizons are looked at.
+        The answer for this patient, at the horizons to consider.
     menu : sequence of str
         Variables of the catalogue.
 
     Returns
     -------
-    dict
+    tuple of tuple of NextBest and str
         `next_best` and `next_best_summary` of the answer.
     """
     missing = [
@@ -46,17 +45,10 @@ def next_best(
         float(day): (float(low), float(high))
         for day, low, high in zip(days, answered.risk_low[0], answered.risk_high[0], strict=True)
     }
-    worth = [
+    worth = tuple(
         NextBest(
-            variable=one.variable,
-            horizon_days=int(one.horizon_days)
-            if one.horizon_days.is_integer()
-            else one.horizon_days,
-            expected_interval=ExpectedInterval(low=one.low, high=one.high),
-            narrowing_points=one.narrowing_points,
-            narrowing_error_points=one.error_points,
-            change_points=one.change_points,
-            message=wording.narrowing_sentence(
+            one,
+            wording.narrowing_sentence(
                 label=VARIABLES[one.variable].label,
                 horizon_days=one.horizon_days,
                 now=now[one.horizon_days],
@@ -65,12 +57,12 @@ def next_best(
         )
         for one in found
         if one.narrowing_points >= WORTH_POINTS
-    ]
+    )
     summary = wording.menu_sentence(
         on_menu=len(menu),
         missing=len(missing),
         judged=len({one.variable for one in found}),
-        told=len({one.variable for one in worth}),
+        told=len({one.narrowing.variable for one in worth}),
         points=WORTH_POINTS,
     )
-    return {"next_best": worth, "next_best_summary": summary}
+    return worth, summary

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, insert
 from ulid import ULID
 
 from data_schema.errors import GateError
 from serving.audit.record import AuditEvent, ModelRecord, canonical
 from serving.audit.trail import AuditTrail, Entry, Recorded
-from serving.prediction.schemas import Prediction, PredictRequest
+from serving.prediction.answer import Prediction, as_days
+from serving.prediction.question import Question
 from serving.prediction.served import ServedModel
 from serving.problems.details import Conflict, FieldProblem, RequestBroken
 from serving.store.tables import RISKS
@@ -33,9 +35,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ComputedAnswer:
-    """What was computed for one request: of each model one prediction."""
+    """What was computed for one question: one prediction by each model."""
 
-    request: PredictRequest
+    question: Question
     models: Sequence[ServedModel]
     predictions: Sequence[Prediction]
 
@@ -99,7 +101,7 @@ class Recorder:
         return identities
 
     def _event(self, answer: ComputedAnswer) -> AuditEvent:
-        keys, request = self.trail.keys, answer.request
+        keys, question = self.trail.keys, answer.question
         answered: list[ModelRecord] = [
             {
                 "name": model.loaded.name,
@@ -117,10 +119,9 @@ class Recorder:
             status="refused" if refused else "ok",
             route=self.route,
             prediction_id=str(ULID()),
-            patient=keys.patient(request.patient_id),
-            # A warning would say that fields with validators of ours may hold any type.
-            input=keys.input(request.model_dump_json(warnings=False)),
-            outcomes=request.outcomes,
+            patient=keys.patient(question.patient_id),
+            input=keys.input(_input(question)),
+            outcomes=list(question.outcomes),
             models=answered,
             request_key=(
                 None
@@ -128,6 +129,41 @@ class Recorder:
                 else keys.request(self.actor, self.idempotency_key)
             ),
         )
+
+
+def _input(question: Question) -> str:
+    """Return a question as the text that its keyed hash is of, the same through every interface.
+
+    Audit trails hold this hash, so the text never changes with the types that it is written from.
+    """
+    measurements = [
+        {
+            "variable": sent.variable,
+            "loinc": sent.loinc,
+            "value": sent.value if isinstance(sent.value, bool | str) else float(sent.value),
+            "comparator": sent.comparator,
+            "unit": sent.unit,
+            "time": time,
+            "assay": sent.assay,
+            "specimen": sent.specimen,
+        }
+        for sent, time in ((one.measurement, one.time) for one in question.measurements)
+    ]
+    text = to_json(
+        {
+            "patient_id": question.patient_id,
+            "encounter_id": question.encounter_id,
+            "time_zero": question.time_zero,
+            "sex": question.sex,
+            "birth_date": question.birth_date,
+            "outcomes": question.outcomes,
+            "horizons_days": question.horizons_days,
+            "measurements": measurements,
+            "explain": question.explain,
+            "next_best": question.next_best,
+        }
+    )
+    return text.decode()
 
 
 def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Connection], object]:
@@ -138,7 +174,9 @@ def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Co
             "outcome": prediction.outcome,
             "model": model.loaded.name,
             "version": model.loaded.version,
-            "risks": canonical([[risk.horizon_days, risk.risk] for risk in prediction.risks]),
+            "risks": canonical(
+                [[as_days(risk.horizon_days), risk.risk] for risk in prediction.risks]
+            ),
         }
         for model, prediction in zip(answer.models, answer.predictions, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What `POST /v1/predict` takes and gives, field by field.
+"""The JSON of `POST /v1/predict`, request and response, field by field.
 
 Form is checked here: types, times, finite numbers. What a measurement means is checked in
 `serving.prediction.patient`, against the catalogue and the models.
@@ -6,7 +6,6 @@ Form is checked here: types, times, finite numbers. What a measurement means is 
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -22,6 +21,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from models.patient_explanation import Interval
+from serving.prediction.answer import IgnoredReason, ModelName
+from serving.prediction.question import (
+    MAX_HORIZONS,
+    MAX_MEASUREMENTS,
+    MAX_OUTCOMES,
+    MAX_TEXT,
+    Rule,
+    Sex,
+    rule_of_days,
+    rule_of_number,
+)
 from serving.problems.details import RULE_PREFIX
 
 __all__ = [
@@ -30,23 +41,15 @@ __all__ = [
     "ExpectedInterval",
     "HorizonDays",
     "Ignored",
-    "Interval",
-    "ModelName",
     "Name",
     "NextBest",
     "PathwayPoints",
     "PredictRequest",
     "PredictResponse",
     "Prediction",
-    "Remark",
     "Risk",
     "SentMeasurement",
 ]
-
-# A stay has some hundred measurements that count; far more is a slip or an attack.
-_MAX_MEASUREMENTS = 2_000
-_MAX_HORIZONS = 50
-_MAX_OUTCOMES = 10
 
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?"
@@ -84,28 +87,20 @@ def _value(sent: object) -> float | str | bool:
         return sent
     if not isinstance(sent, int | float):
         raise _broken("value_type", "must be a number, a text or true or false")
-    return _finite(sent)
+    return _kept(rule_of_number(sent), sent)
 
 
 def _days(sent: object) -> float:
     if isinstance(sent, bool) or not isinstance(sent, int | float):
         raise _broken("not_a_number", "must be a number of days")
-    days = _finite(sent)
-    if days <= 0:
-        raise _broken("range", "must be more than 0 days")
-    return days
+    return _kept(rule_of_days(sent), sent)
 
 
-def _finite(sent: float) -> float:
-    try:
-        number = float(sent)
-    except OverflowError:  # a whole number of more than 308 digits
-        number = math.inf
-    if math.isnan(number):
-        raise _broken("not_a_number", "must be a number")
-    if math.isinf(number):
-        raise _broken("infinite", "must be finite")
-    return number
+def _kept(rule: Rule | None, number: float) -> float:
+    """Return a number that breaks no rule."""
+    if rule is not None:
+        raise _broken(*rule)
+    return float(number)
 
 
 def _without_repeats(horizons_days: list[float]) -> list[float]:
@@ -117,16 +112,15 @@ def _without_repeats(horizons_days: list[float]) -> list[float]:
 Time = Annotated[datetime, PlainValidator(_time, json_schema_input_type=datetime)]
 BirthDate = Annotated[date, PlainValidator(_date, json_schema_input_type=date)]
 Value = Annotated[float | str | bool, PlainValidator(_value, float | str | bool)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 HorizonDays = Annotated[
     float, PlainValidator(_days, json_schema_input_type=Annotated[float, Field(gt=0)])
 ]
 Horizons = Annotated[
     list[HorizonDays],
-    Field(min_length=1, max_length=_MAX_HORIZONS),
+    Field(min_length=1, max_length=MAX_HORIZONS),
     AfterValidator(_without_repeats),
 ]
-IgnoredReason = Literal["duplicate", "after_time_zero", "stated_elsewhere", "not_in_model"]
 
 
 class _Sent(BaseModel):
@@ -159,13 +153,13 @@ class PredictRequest(_Sent):
     patient_id: Name = Field(description="Opaque; never a name or a record number.")
     encounter_id: Name | None = Field(default=None, description="Opaque.")
     time_zero: Time = Field(description="The landmark the model counts days from.")
-    sex: Literal["female", "male", "other", "unknown"] | None = None
+    sex: Sex | None = None
     birth_date: BirthDate | None = None
-    outcomes: Annotated[list[Name], Field(min_length=1, max_length=_MAX_OUTCOMES)]
+    outcomes: Annotated[list[Name], Field(min_length=1, max_length=MAX_OUTCOMES)]
     horizons_days: Horizons | None = Field(
         default=None, description="Each model's own horizons when left out."
     )
-    measurements: Annotated[list[SentMeasurement], Field(max_length=_MAX_MEASUREMENTS)]
+    measurements: Annotated[list[SentMeasurement], Field(max_length=MAX_MEASUREMENTS)]
     explain: StrictBool = Field(
         default=True, description="Whether to say what moved the risk: contributions and pathways."
     )
@@ -178,15 +172,6 @@ class PredictRequest(_Sent):
 
 class _Given(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class Interval(_Given):
-    """Where the best attainable risk is expected to lie; `kind` names the method."""
-
-    low: float
-    high: float
-    level: float
-    kind: str
 
 
 class Contribution(_Given):
@@ -282,14 +267,6 @@ class Ignored(_Given):
     variable: str
     reason: IgnoredReason
     message: str
-
-
-class ModelName(_Given):
-    """Which model answered; `alias` is null when it was not promoted here."""
-
-    name: str
-    version: str | None
-    alias: str | None
 
 
 class Prediction(_Given):

@@ -13,8 +13,9 @@ from data_schema.variables import BELOW, Variable, base_name
 from models.inference.columns import guard_columns
 from models.inference.contract import Contract
 from models.registry.lifecycle import LoadedModel
-from serving.prediction.schemas import ModelName
-from serving.problems.details import FieldProblem, NoChampion, RequestBroken
+from serving.prediction.answer import ModelName
+from serving.prediction.question import BrokenRule, NoModel, Place, QuestionBroken
+from serving.problems.details import FieldProblem, NoChampion
 from serving.processes.messages import DegradedReason
 
 __all__ = ["Served", "ServedModel"]
@@ -71,7 +72,7 @@ class ServedModel:
         return self.loaded.risk_model.contract
 
     @property
-    def asked_as(self) -> str:
+    def requested_as(self) -> str:
         """The word in `outcomes` that always means this model, as `mortality-support2`."""
         return self.loaded.name.removeprefix(_PREFIX)
 
@@ -136,7 +137,7 @@ class Served:
         self.models = tuple(models)
         self.degraded = tuple(degraded)
         self.menu = tuple(menu)
-        self._by_word = {model.asked_as: model for model in self.models}
+        self._by_word = {model.requested_as: model for model in self.models}
         if len(self._by_word) < len(self.models):
             raise UsageError("Models must have different names; two have the same. Serve only one.")
 
@@ -149,7 +150,9 @@ class Served:
     def require_any(self) -> None:
         """Raise NoChampion if no model is served."""
         if not self.models:
-            raise NoChampion([_entry("models", "no_champion", _NO_CHAMPION)])
+            message = f"models {_NO_CHAMPION}."
+            problem = FieldProblem(field="models", rule="no_champion", message=message)
+            raise NoChampion([problem])
 
     def find(self, outcomes: Sequence[str]) -> tuple[ServedModel, ...]:
         """Return the model of each outcome asked for.
@@ -159,30 +162,30 @@ class Served:
 
         Raises
         ------
-        RequestBroken
+        QuestionBroken
             If an outcome is unknown or asked twice, or several models answer it.
-        NoChampion
+        NoModel
             If no model of a known outcome is served.
         """
         candidates = [self._candidates(word) for word in outcomes]
         broken, absent = [], []
         for number, (word, found) in enumerate(zip(outcomes, candidates, strict=True)):
-            field = f"outcomes[{number}]"
+            place = Place("outcomes", number)
             if len(found) > 1:
-                words = ", ".join(sorted(model.asked_as for model in found))
-                broken.append(_entry(field, "several_models", f"must be one of {words}"))
+                words = ", ".join(sorted(model.requested_as for model in found))
+                broken.append(_broken(place, "several_models", f"must be one of {words}"))
             elif not found and word in OUTCOMES:
-                absent.append(_entry(field, "no_champion", _NO_CHAMPION))
+                absent.append(_broken(place, "no_champion", _NO_CHAMPION))
             elif not found:
                 words = ", ".join(sorted({*OUTCOMES, *self._by_word}))
-                broken.append(_entry(field, "unknown_outcome", f"must be one of {words}"))
+                broken.append(_broken(place, "unknown_outcome", f"must be one of {words}"))
         models = tuple(found[0] for found in candidates if found)
         if not broken and len(set(models)) < len(models):
-            broken.append(_entry("outcomes", "repeated", "must not ask one model twice"))
+            broken.append(_broken(Place("outcomes"), "repeated", "must not ask one model twice"))
         if broken:
-            raise RequestBroken(broken)
+            raise QuestionBroken(broken)
         if absent:
-            raise NoChampion(absent)
+            raise NoModel(absent)
         return models
 
     def _candidates(self, word: str) -> tuple[ServedModel, ...]:
@@ -191,5 +194,5 @@ class Served:
         return tuple(model for model in self.models if model.contract.outcome == word)
 
 
-def _entry(field: str, rule: str, rest: str) -> FieldProblem:
-    return FieldProblem(field=field, rule=rule, message=f"{field} {rest}.")
+def _broken(place: Place, rule: str, rest: str) -> BrokenRule:
+    return BrokenRule(place, rule, f"{place} {rest}.")

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from data_schema.errors import GateError, OutsideError
+from serving.prediction.answer import ModelName
 from serving.prediction.caller import served_models
-from serving.prediction.schemas import ModelName
 from serving.problems.details import FieldProblem, problem_response
 from serving.processes.messages import DegradedReason
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -104,8 +105,8 @@ def _described(model: ServedModel) -> Model:
             **{name: getattr(contract, name) for name in _STATED},
             "interval": json_of(contract.interval),
             "training": json_of(contract.training),
-            **model.identity.model_dump(),
-            "asked_as": model.asked_as,
+            **asdict(model.identity),
+            "asked_as": model.requested_as,
             "variables": list(dict.fromkeys(f.variable for f in contract.features)),
             "evaluation": json_of(evaluation),
             "metrics": json_of(evaluation.metrics) if evaluation else [],

@@ -9,6 +9,7 @@ from serving.http.security_headers import PAGE_POLICY
 from serving.page import assets
 from serving.page.entries import Entries, read_entries
 from serving.page.rendering import facts_page, front_page
+from serving.prediction.json_translation import question_of, rules_in_json
 from serving.prediction.schemas import PredictRequest
 from serving.prediction.served import Served
 
@@ -31,7 +32,7 @@ def page(request: Request) -> HTMLResponse:
 def facts(asked_as: str, request: Request) -> HTMLResponse:
     """Opened by whoever wants to know what a model is; nothing is audited."""
     for model in request.app.state.served.models:
-        if model.asked_as == asked_as:
+        if model.requested_as == asked_as:
             return _html(facts_page(model, signed_in=_has_session(request)))
     raise HTTPException(404)
 
@@ -39,7 +40,8 @@ def facts(asked_as: str, request: Request) -> HTMLResponse:
 @router.post("/page/entries")
 def entries(body: PredictRequest, request: Request) -> Entries:
     """Called by the page while values are typed; nothing is kept, and nothing is predicted."""
-    return read_entries(body, request.app.state.served)
+    with rules_in_json():
+        return read_entries(question_of(body), request.app.state.served)
 
 
 @router.get("/static/{version}/{name}")

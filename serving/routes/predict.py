@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.http.route_classes import StrictRoute
 from serving.prediction import predictor
 from serving.prediction.caller import recorder_of, served_models
+from serving.prediction.json_translation import question_of, response_of, rules_in_json
 from serving.prediction.schemas import PredictRequest, PredictResponse
 
 __all__ = ["router"]
@@ -57,10 +58,11 @@ def predict(
     which model answered and keyed hashes of patient and request are audited before the answer is
     sent. Sent again with the same `Idempotency-Key`, a request gets its first answer.
     """
-    answer = predictor.predict(
-        body, served_models(request), recorder_of(request, idempotency_key=idempotency_key)
-    )
-    return _sent(answer)
+    question = question_of(body)
+    recorder = recorder_of(request, idempotency_key=idempotency_key)
+    with rules_in_json():
+        answer = predictor.predict(question, served_models(request), recorder)
+    return _sent(response_of(question, answer))
 
 
 @router.post(
@@ -71,8 +73,10 @@ def predict_batch(body: BatchRequest, request: Request) -> Response:
 
     Every prediction of it is audited as if it had been asked for alone.
     """
-    answers = predictor.predict_batch(body.requests, served_models(request), recorder_of(request))
-    return _sent(BatchResponse(answers=answers))
+    questions = [question_of(one) for one in body.requests]
+    with rules_in_json():
+        answers = predictor.predict_batch(questions, served_models(request), recorder_of(request))
+    return _sent(BatchResponse(answers=list(map(response_of, questions, answers))))
 
 
 def _sent(answer: BaseModel) -> Response:

@@ -196,6 +196,7 @@ def breakdown(model: str, p50: float) -> dict[str, float]:
     from serving.audit.record import AuditEvent
     from serving.openapi import example_request
     from serving.prediction import predictor
+    from serving.prediction.json_translation import question_of, response_of
     from serving.prediction.on_record import Recorder
     from serving.prediction.patient import read_patient
     from serving.prediction.schemas import PredictRequest
@@ -205,29 +206,33 @@ def breakdown(model: str, p50: float) -> dict[str, float]:
     one = ServedModel(load(model), promoted=False)
     served = Served([one])
     body = json.dumps(example_request(served))
-    request = PredictRequest.model_validate(json.loads(body))
+    question = question_of(PredictRequest.model_validate(json.loads(body)))
     risk_model = one.loaded.risk_model
-    patient = read_patient(request, own=one.own_variables)
+    patient = read_patient(question, own=one.own_variables)
     table = predictor.table_of_patient(one, patient)
-    horizons_days = request.horizons_days
+    horizons_days = question.horizons_days
     event = AuditEvent(action="predict", actor="local", status="ok", route="/v1/predict")
     with ExitStack() as opened:
         folder = opened.enter_context(tempfile.TemporaryDirectory(dir="."))
         trail = opened.enter_context(closing(open_trail(Settings(state_dir=Path(folder)))))
         recorder = Recorder(trail, actor="local", route="/v1/predict")
-        answer = predictor.predict(request, served, recorder)
+        answer = predictor.predict(question, served, recorder)
         bare = median_ms(lambda: risk_model.predict_with_curve(table, horizons_days))
         in_model: list[float] = []
         risk_model.predict_with_curve = timed(risk_model.predict_with_curve, in_model)
-        whole = median_ms(lambda: predictor.predict(request, served, recorder))
+        whole = median_ms(lambda: predictor.predict(question, served, recorder))
         explained = 1_000 * statistics.median(in_model)
         stages = {
-            "parsing": median_ms(lambda: PredictRequest.model_validate(json.loads(body))),
-            "contract": median_ms(lambda: read_patient(request, own=one.own_variables)),
+            "parsing": median_ms(
+                lambda: question_of(PredictRequest.model_validate(json.loads(body)))
+            ),
+            "contract": median_ms(lambda: read_patient(question, own=one.own_variables)),
             "model": bare,
             "explanation": explained - bare,
             "audit": median_ms(lambda: trail.append(event)),
-            "writing": median_ms(lambda: answer.model_dump_json(exclude_unset=True)),
+            "writing": median_ms(
+                lambda: response_of(question, answer).model_dump_json(exclude_unset=True)
+            ),
         }
     within = stages["contract"] + explained + stages["audit"]
     stages["putting the answer together"] = whole - within

@@ -17,8 +17,8 @@ from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.measurements import CanonicalMeasurement, Measurement, canonical_measurement
 from data_schema.table.check import check_cohort
 from data_schema.variables import LOCAL_SYSTEM, Variable, base_name
-from serving.prediction.patient import as_measurement
-from serving.prediction.schemas import SentMeasurement
+from serving.prediction.json_translation import question_of
+from serving.prediction.schemas import PredictRequest
 
 OWN = {
     "own_number": Variable(
@@ -148,7 +148,14 @@ def as_http(stated: Stated) -> Measurement | None:
         "specimen": stated.specimen or None,
         "comparator": stated.comparator or None,
     }
-    return as_measurement(SentMeasurement.model_validate(json.loads(json.dumps(body))))
+    request = {
+        "patient_id": "p",
+        "time_zero": "2026-11-01T08:00:00+01:00",
+        "outcomes": ["mortality"],
+        "measurements": [body],
+    }
+    question = question_of(PredictRequest.model_validate(json.loads(json.dumps(request))))
+    return question.measurements[0].measurement
 
 
 def as_fhir(stated: Stated) -> Measurement | None:

@@ -85,7 +85,7 @@ def explain(
     With its interval, by pathway and variable, in points of risk.
     """
     with working():
-        from training.explanation.one_patient import example_patient, explain_patient
+        from models.patient_explanation import example_patient, explain_patient
 
         loaded = loaded_model(model)
         if cohort is None:

@@ -10,9 +10,9 @@ from training.cli.console import print_lines, print_rows
 
 if TYPE_CHECKING:
     from models.metrics.metric import Metric
+    from models.patient_explanation import Contribution, ExplainedRisk, PatientExplanation
     from training.benchmark.comparison import JudgedFigure, ModelDifference, ModelRow
     from training.benchmark.run_benchmark import BenchmarkResult
-    from training.explanation.one_patient import Moved, PatientExplanation, RiskAtHorizon
 
 __all__ = ["show_benchmark", "show_explanation", "show_metrics"]
 
@@ -142,9 +142,10 @@ def _cell(metric: Metric) -> str:
     return f"{metric.estimate:z.3f} ({metric.low:z.3f}, {metric.high:z.3f})"
 
 
-def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:
+def _explanation_rows(risk: ExplainedRisk) -> list[list[str]]:
     """Return the way from the reference to the risk: pathways by size, each with its variables."""
-    from training.explanation.importance import NOT_MEASURED, pathway_label, points_digits
+    from models.patient_explanation import NOT_MEASURED, pathway_label
+    from training.explanation.importance import points_digits
 
     digits = points_digits(max(map(abs, risk.pathways.values()), default=0.0))
 
@@ -164,17 +165,18 @@ def _explanation_rows(risk: RiskAtHorizon) -> list[list[str]]:
     if risk.monotone_adjustment:
         adjustment = signed(risk.monotone_adjustment_points)
         rows.append(["Held non-decreasing over time", "", adjustment])
-    ends = f"{100 * risk.risk_low:.1f} to {100 * risk.risk_high:.1f}"
+    ends = f"{100 * risk.interval.low:.1f} to {100 * risk.interval.high:.1f}"
     rows.append([f"This patient (95 % interval {ends})", "", f"{100 * risk.risk:.{digits}f}"])
     return rows
 
 
-def _value(moved: Moved) -> str:
-    if isinstance(moved.value, bool):
-        return "yes" if moved.value else "no"
-    if moved.value is None or isinstance(moved.value, str):
-        return (moved.value or "").replace("_", " ")
-    return f"{moved.value:g} {printed_unit(moved.unit)}".strip()
+def _value(contribution: Contribution) -> str:
+    value = contribution.recorded.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or isinstance(value, str):
+        return (value or "").replace("_", " ")
+    return f"{value:g} {printed_unit(contribution.unit)}".strip()
 
 
 def _difference(one: ModelDifference) -> str:

@@ -11,30 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.errors import UsageError
-from data_schema.variables import PATHWAYS
 from models.inference.risk_model import InferenceError, Prediction, RiskModel
+from models.patient_explanation import pathway_label, pathway_sums
 
 if TYPE_CHECKING:
     import shap
 
 __all__ = [
-    "NOT_MEASURED",
     "Importance",
     "VariableImportance",
     "explained",
     "importance",
     "importance_of",
     "labels_of",
-    "pathway_label",
-    "pathway_sums",
     "points_digits",
     "recorded_values",
     "shap_by_pathway",
     "shap_by_variable",
 ]
-
-NOT_MEASURED = "not_measured"
-"""Stands for the pathway of all that was not measured: it gets no share under any real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,35 +130,6 @@ def importance_of(risk_model: RiskModel, prediction: Prediction) -> tuple[Import
             )
         )
     return tuple(found)
-
-
-def pathway_sums(
-    contributions: NDArray[np.float64], measured: NDArray[np.bool_], pathways: tuple[str, ...]
-) -> dict[str, NDArray[np.float64]]:
-    """Return contributions summed by pathway; what was not measured is one sum apart.
-
-    Parameters
-    ----------
-    contributions : ndarray of float, shape (n_patients, n_variables)
-        In log-odds or in points.
-    measured : ndarray of bool, shape (n_patients, n_variables)
-    pathways : tuple of str
-        Of each variable, a key of `PATHWAYS`.
-
-    Returns
-    -------
-    dict of str to ndarray of float, shape (n_patients,)
-        By the pathway's key, in the order of `PATHWAYS`, `NOT_MEASURED` last.
-    """
-    shown = np.where(measured, contributions, 0.0)
-    of = np.array(pathways)
-    sums = {name: shown[:, of == name].sum(axis=1) for name in PATHWAYS if name in of}
-    return sums | {NOT_MEASURED: np.where(measured, 0.0, contributions).sum(axis=1)}
-
-
-def pathway_label(pathway: str) -> str:
-    """Return what a reader is shown for a key of `pathway_sums`."""
-    return PATHWAYS.get(pathway, "Not measured (together)")
 
 
 def shap_by_variable(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from models.inference.contract import Contract
 from models.inference.risk_model import RiskModel
-from training.explanation.one_patient import example_patient
+from models.patient_explanation import example_patient
 
 __all__ = ["synthetic_patients"]
 

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from models.patient_explanation import NOT_MEASURED_LABEL
 from training.explanation.importance import points_digits
 from training.plots.style import (
     BLACK,
@@ -24,16 +25,12 @@ from training.plots.style import (
 )
 
 __all__ = [
-    "NOT_MEASURED",
     "Contribution",
     "PatientEstimate",
     "plot_importance",
     "plot_pathway_shares",
     "plot_waterfall",
 ]
-
-NOT_MEASURED = "Not measured (together)"
-"""Label of what unmeasured variables contribute: it is given to no pathway."""
 
 _VARIABLES_NAMED = 12
 
@@ -72,7 +69,8 @@ def plot_pathway_shares(
     Parameters
     ----------
     mean_points : mapping of str to float
-        Label of the pathway -> mean over patients of its |points of risk|; `NOT_MEASURED` is grey.
+        Label of the pathway -> mean over patients of its |points of risk|;
+        `NOT_MEASURED_LABEL` is grey.
     horizon_days : float
         Days from time zero.
     population : str
@@ -234,7 +232,7 @@ def _waterfall(estimate: PatientEstimate) -> list[_Bar]:
         left += totals[pathway]
     unmeasured = [c.points for c in estimate.contributions if not c.measured]
     if unmeasured:
-        bars.append(_Bar(NOT_MEASURED, left, sum(unmeasured), grey=True))
+        bars.append(_Bar(NOT_MEASURED_LABEL, left, sum(unmeasured), grey=True))
         left += sum(unmeasured)
     if estimate.adjustment_points:
         label = "So that risk never falls with time"
@@ -262,11 +260,11 @@ def _of_pathway(
 
 def _bars(labels: Sequence[str], values: Sequence[float], title: str, population: str) -> Figure:
     """Draw mean |points| as horizontal bars, the largest first, what was not measured last."""
-    order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED, -values[i]))
+    order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED_LABEL, -values[i]))
     height = 1.3 + 0.24 * len(labels)
     with journal_figure(5.8, height, title=title, population=population) as figure:
         axes = figure.subplots()
-        colours = [LIGHT_GREY if labels[i] == NOT_MEASURED else BLUE for i in order]
+        colours = [LIGHT_GREY if labels[i] == NOT_MEASURED_LABEL else BLUE for i in order]
         drawn = axes.barh(range(len(order)), [values[i] for i in order], 0.7, color=colours)
         digits = points_digits(max(values, default=0.0))
         axes.bar_label(drawn, fmt=f"%.{digits}f", padding=3, fontsize=8)

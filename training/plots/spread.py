@@ -15,8 +15,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from data_schema.printed_units import printed_unit
+from models.patient_explanation import pathway_label
 from training.explanation.cohort import Dots, Response
-from training.explanation.importance import pathway_label
 from training.plots.style import (
     BLACK,
     BLUE,

@@ -9,10 +9,11 @@ from functools import partial
 from data_schema.cohort import Cohort, outcome_of
 from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
+from models.patient_explanation import NOT_MEASURED, pathway_label
 from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
 from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
-from training.explanation.importance import NOT_MEASURED, Importance, pathway_label, points_digits
+from training.explanation.importance import Importance, points_digits
 from training.report.added_value import (
     AMONG_LEARNED_FROM,
     added_value_section,

@@ -9,6 +9,7 @@ from data_schema.errors import UsageError
 from models.registry.gate import GateRecord
 from models.registry.lifecycle import Version, promote, register
 from models.registry.tracking import connect
+from serving.prediction.answer import ModelName
 from serving.processes.loading import load_models
 from serving.settings import Settings
 
@@ -65,11 +66,7 @@ def test_from_registration_to_a_champion_in_service(
     for settings in (Settings(), Settings(names=(NAME,))):
         (champion,) = load_models(settings).models
         assert champion.promoted
-        assert champion.identity.model_dump() == {
-            "name": NAME,
-            "version": registered.version,
-            "alias": "champion",
-        }
+        assert champion.identity == ModelName(NAME, registered.version, "champion")
         assert champion.model_card == "# A model of a test"
 
     # By its URI even a champion is served without its alias: nobody asked the gate.

@@ -319,13 +319,14 @@ from models.registry.lifecycle import load
 from serving.app import create_app
 from serving.prediction.predictor import predict
 from serving.openapi import example_request
+from serving.prediction.json_translation import question_of
 from serving.prediction.schemas import PredictRequest
 from serving.prediction.served import Served, ServedModel
 from serving.settings import Settings
 model = ServedModel(load({str(bundle)!r}), promoted=False)
 create_app(Settings(), models=[model])
 served = Served([model])
-predict(PredictRequest.model_validate(example_request(served)), served)
+predict(question_of(PredictRequest.model_validate(example_request(served))), served)
 heavy = {{"shap", "matplotlib", "optuna", "mlflow", "training"}}
 print(sorted(heavy.intersection(sys.modules)))
 """

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from data_schema.biomarkers import VARIABLES
-from models.wording import NOT_MEASURED, Mover, estimate_sentence, mover_sentences
+from models.wording import UNMEASURED, Mover, estimate_sentence, mover_sentences
 
 # "because" and its kin would make a marker, or a drug, the reason of a death.
 CAUSAL = re.compile(r"because|due to|protect|cause|lead to|leads to|reduce|increase", re.IGNORECASE)
@@ -72,7 +72,7 @@ def test_a_risk_above_199_in_200_is_not_said_to_be_certain() -> None:
 
 
 def test_a_variable_raised_or_lowered_the_estimate() -> None:
-    movers = [Mover("Lactate", 4.21), Mover("Albumin", -1.96), Mover(NOT_MEASURED, 0.6)]
+    movers = [Mover("Lactate", 4.21), Mover("Albumin", -1.96), Mover(UNMEASURED, 0.6)]
     assert mover_sentences(movers, horizon_days=28) == [
         "At 28 days, compared with the model's reference: Lactate raised the estimate by 4.2 "
         "points; Albumin lowered the estimate by 2.0 points; what was not measured (together) "
@@ -103,6 +103,6 @@ def test_no_sentence_is_causal() -> None:
         Mover("Lactate", 4.0),
         Mover("Denosumab", -3.0, treatment=True),
         *(Mover(v.label, 3.0, caution=v.caution) for v in VARIABLES.values() if v.caution),
-        Mover(NOT_MEASURED, -1.0),
+        Mover(UNMEASURED, -1.0),
     ]
     assert not CAUSAL.search(" ".join(mover_sentences(movers, horizon_days=28)))

@@ -21,11 +21,15 @@ from models.metrics.curves import (
     calibration_curve,
     incidence_by_risk,
 )
-from models.wording import estimate_sentence
+from models.patient_explanation import Contribution as ExplainedContribution
+from models.patient_explanation import (
+    ExplainedRisk,
+    example_patient,
+    explain_patient,
+    pathway_label,
+)
 from training.cohorts.description import recorded_share
 from training.explanation.cohort import ExplainedCohort
-from training.explanation.importance import pathway_label
-from training.explanation.one_patient import Moved, RiskAtHorizon, example_patient, explain_patient
 from training.explanation.synthetic_patients import synthetic_patients
 from training.plots.explanation import (
     Contribution,
@@ -329,8 +333,7 @@ def example_figures(
             yield Drawn(
                 name,
                 "examples",
-                f"{who[name]} Nobody in the cohort is this patient. "
-                f"{_estimate(contract, told.risks[0])}",
+                f"{who[name]} Nobody in the cohort is this patient. {told.risks[0].sentences[0]}",
                 "Bars that lead from the model's reference to this patient's risk.",
                 plot_waterfall(
                     _as_drawn(told.risks[0]), event_label=words.event, population=words.population
@@ -338,26 +341,14 @@ def example_figures(
             )
 
 
-def _estimate(contract: Contract, risk: RiskAtHorizon) -> str:
-    return estimate_sentence(
-        risk=risk.risk,
-        low=risk.risk_low,
-        high=risk.risk_high,
-        level=contract.interval.level,
-        horizon_days=risk.horizon_days,
-        events=contract.event_label,
-        competing_risk=risk.competing_risk,
-    )
-
-
-def _as_drawn(risk: RiskAtHorizon) -> PatientEstimate:
+def _as_drawn(risk: ExplainedRisk) -> PatientEstimate:
     """Return a risk with its contributions under the labels that a reader sees."""
     return PatientEstimate(
         horizon_days=risk.horizon_days,
         baseline_risk=risk.baseline_risk,
         risk=risk.risk,
-        risk_low=risk.risk_low,
-        risk_high=risk.risk_high,
+        risk_low=risk.interval.low,
+        risk_high=risk.interval.high,
         contributions=tuple(
             Contribution(_with_value(one), pathway_label(one.pathway), one.points, one.measured)
             for one in risk.contributions
@@ -366,14 +357,15 @@ def _as_drawn(risk: RiskAtHorizon) -> PatientEstimate:
     )
 
 
-def _with_value(one: Moved) -> str:
-    if one.value is None:
+def _with_value(one: ExplainedContribution) -> str:
+    value = one.recorded.value
+    if value is None:
         return one.label
-    if isinstance(one.value, bool):
-        return f"{one.label}: {'yes' if one.value else 'no'}"
-    if isinstance(one.value, str):
-        return f"{one.label}: {one.value}"
-    return f"{one.label} {one.value:,g} {printed_unit(one.unit)}".rstrip()
+    if isinstance(value, bool):
+        return f"{one.label}: {'yes' if value else 'no'}"
+    if isinstance(value, str):
+        return f"{one.label}: {value}"
+    return f"{one.label} {value:,g} {printed_unit(one.unit)}".rstrip()
 
 
 def as_png(figure: Figure) -> bytes:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from data_schema.variables import Variable
+from serving.prediction.json_translation import question_of
 from serving.prediction.patient import Patient, read_patient
+from serving.prediction.question import QuestionBroken
 from serving.prediction.schemas import PredictRequest
-from serving.problems.details import RequestBroken
 
 OWN = {
     "dzgroup": Variable(
@@ -26,7 +27,7 @@ def read(*measurements: dict[str, Any], **fields: Any) -> Patient:
             **fields,
         }
     )
-    return read_patient(request, own=OWN, elsewhere={"aps"})
+    return read_patient(question_of(request), own=OWN, elsewhere={"aps"})
 
 
 def lactate(value: object, time: str | None = None, unit: str = "mmol/L") -> dict[str, Any]:
@@ -34,13 +35,13 @@ def lactate(value: object, time: str | None = None, unit: str = "mmol/L") -> dic
 
 
 def broken(*measurements: dict[str, Any], **fields: Any) -> set[tuple[str, str]]:
-    with pytest.raises(RequestBroken) as raised:
+    with pytest.raises(QuestionBroken) as raised:
         read(*measurements, **fields)
-    return {(problem.field, problem.rule) for problem in raised.value.problems}
+    return {(str(one.place), one.rule) for one in raised.value.broken}
 
 
-def ignored(patient: Patient) -> set[tuple[str, str, str]]:
-    return {(one.field, one.variable, one.reason) for one in patient.ignored}
+def ignored(patient: Patient) -> set[tuple[int, str, str]]:
+    return {(one.number, one.variable, one.reason) for one in patient.ignored}
 
 
 def test_a_value_is_read_in_the_canonical_unit() -> None:
@@ -89,9 +90,9 @@ def test_of_duplicates_the_latest_counts_and_the_others_are_listed() -> None:
     )
     assert patient.number("lactate") == 4.0
     assert ignored(patient) == {
-        ("measurements[0]", "lactate", "duplicate"),
-        ("measurements[2]", "lactate", "duplicate"),
-        ("measurements[3]", "lactate", "duplicate"),
+        (0, "lactate", "duplicate"),
+        (2, "lactate", "duplicate"),
+        (3, "lactate", "duplicate"),
     }
 
 
@@ -104,7 +105,7 @@ def test_a_measurement_after_time_zero_is_not_used() -> None:
         lactate(3.0, "2026-11-01T08:00:00+01:00"), lactate(9.0, "2026-11-01T08:00:01+01:00")
     )
     assert patient.number("lactate") == 3.0
-    assert ignored(patient) == {("measurements[1]", "lactate", "after_time_zero")}
+    assert ignored(patient) == {(1, "lactate", "after_time_zero")}
 
 
 def test_a_broken_measurement_after_time_zero_is_still_broken() -> None:
@@ -157,7 +158,7 @@ def test_sex_and_age_may_come_as_measurements() -> None:
 def test_an_unknown_category_is_missing_with_a_warning_that_does_not_repeat_it() -> None:
     patient = read({"variable": "dzgroup", "value": "Sentinel4711"})
     assert patient.word("dzgroup") is None
-    assert [(w.code, w.variables) for w in patient.warnings] == [("unknown_category", ["dzgroup"])]
+    assert [(w.code, w.variables) for w in patient.warnings] == [("unknown_category", ("dzgroup",))]
     assert "Sentinel4711" not in str(patient)
 
 
@@ -188,4 +189,4 @@ def test_a_flag_that_is_neither_is_refused() -> None:
 
 def test_a_variable_of_another_model_asked_is_ignored() -> None:
     patient = read({"variable": "aps", "value": 30})
-    assert ignored(patient) == {("measurements[0]", "aps", "not_in_model")}
+    assert ignored(patient) == {(0, "aps", "not_in_model")}

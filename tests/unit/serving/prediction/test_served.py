@@ -7,8 +7,8 @@ import pytest
 
 from contracts import restated
 from data_schema.errors import UsageError
+from serving.prediction.question import NoModel, QuestionBroken
 from serving.prediction.served import Served
-from serving.problems.details import NoChampion, RequestBroken
 
 if TYPE_CHECKING:
     from serving.prediction.served import ServedModel
@@ -22,9 +22,9 @@ def named(model: ServedModel, name: str, **contract: Any) -> ServedModel:
 
 
 def rules(served: Served, *outcomes: str) -> list[tuple[str, str]]:
-    with pytest.raises(RequestBroken) as raised:
+    with pytest.raises(QuestionBroken) as raised:
         served.find(outcomes)
-    return [(problem.field, problem.rule) for problem in raised.value.problems]
+    return [(str(one.place), one.rule) for one in raised.value.broken]
 
 
 def test_an_outcome_means_its_only_model(mortality: ServedModel) -> None:
@@ -59,7 +59,7 @@ def test_an_unknown_outcome_is_broken_and_a_known_one_without_model_has_no_champ
 ) -> None:
     served = Served([mortality])
     assert rules(served, "mortality", "delirium") == [("outcomes[1]", "unknown_outcome")]
-    with pytest.raises(NoChampion, match=r"outcomes\[0\]"):
+    with pytest.raises(NoModel, match=r"outcomes\[0\]"):
         served.find(["fracture"])
 
 

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from data_schema.variables import PATHWAYS
-from training.explanation.importance import (
+from models.patient_explanation import (
     NOT_MEASURED,
+)
+from training.explanation.importance import (
     importance,
-    pathway_sums,
     shap_by_pathway,
     shap_by_variable,
 )
-from training.explanation.one_patient import example_patient, explain_patient
 
 if TYPE_CHECKING:
     from models.inference.risk_model import RiskModel
@@ -45,6 +45,21 @@ def test_shap_values_and_base_sum_to_the_logit_of_the_risk(
 
 
 @pytest.mark.parametrize("by", [shap_by_variable, shap_by_pathway])
+def test_the_base_holds_what_the_running_maximum_adds(
+    fracture: ServedModel, patients: pd.DataFrame, by: Any
+) -> None:
+    """It belongs to no variable, and `shap.plots` print base + values as the estimate."""
+    risk_model, days = fracture.loaded.risk_model, 125.0
+    prediction = risk_model.predict(patients, [days], interval=False)
+    answered = ~np.isnan(prediction.risk[:, 0])
+    risk = prediction.risk[answered, 0]
+    assert prediction.monotone_adjustment[answered].max() > 1e-4
+    explanation = by(risk_model, patients, horizon_days=days)
+    log_odds = explanation.base_values + explanation.values.sum(axis=1)
+    np.testing.assert_allclose(log_odds, np.log(risk / (1 - risk)), atol=1e-9)
+
+
+@pytest.mark.parametrize("by", [shap_by_variable, shap_by_pathway])
 def test_every_plot_of_shap_takes_our_explanation(
     risk_model: RiskModel, patients: pd.DataFrame, by: Any
 ) -> None:
@@ -68,17 +83,6 @@ def test_every_plot_of_shap_takes_our_explanation(
     plt.close("all")
 
 
-def test_what_was_not_measured_is_one_sum_apart() -> None:
-    contributions = np.array([[1.0, 2.0, 4.0]])
-    measured = np.array([[True, False, True]])
-    sums = pathway_sums(contributions, measured, ("person", "person", "wnt"))
-    assert {key: float(values[0]) for key, values in sums.items()} == {
-        "wnt": 4.0,
-        "person": 1.0,
-        NOT_MEASURED: 2.0,
-    }
-
-
 def test_importance_is_the_mean_size_of_points(
     risk_model: RiskModel, patients: pd.DataFrame
 ) -> None:
@@ -92,19 +96,3 @@ def test_importance_is_the_mean_size_of_points(
             assert told[name] == pytest.approx(mean)
         assert list(told.values()) == sorted(told.values(), reverse=True)
         assert set(one.pathways) <= {*PATHWAYS, NOT_MEASURED}
-
-
-def test_the_example_patient_is_explained_and_adds_up(risk_model: RiskModel) -> None:
-    told = explain_patient(risk_model, example_patient(risk_model.contract))
-    assert told.status == "ok"
-    for risk in told.risks:
-        points = sum(one.points for one in risk.contributions) + risk.monotone_adjustment_points
-        assert points == pytest.approx(100 * (risk.risk - risk.baseline_risk), abs=1e-5)
-
-
-def test_a_refused_patient_gets_reasons_and_no_risk(risk_model: RiskModel) -> None:
-    child = example_patient(risk_model.contract).assign(age=12.0)
-    told = explain_patient(risk_model, child)
-    assert (told.status, told.risks) == ("refused", ())
-    assert "under_18" in {refusal.code for refusal in told.refusals}
-    assert told.summary.startswith("No risk is given.")

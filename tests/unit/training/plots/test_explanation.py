@@ -7,8 +7,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.patient_explanation import NOT_MEASURED_LABEL
 from training.plots.explanation import (
-    NOT_MEASURED,
     Contribution,
     PatientEstimate,
     plot_importance,
@@ -48,7 +48,7 @@ def test_waterfall_leads_from_the_reference_to_the_patient() -> None:
         "APACHE II 24",
         "Lactate 3.1",
         "Person: Age 67",
-        NOT_MEASURED,
+        NOT_MEASURED_LABEL,
         "So that risk never falls with time",
         "This patient: 28.2 % (95 % interval 20 to 40)",
     ]
@@ -59,7 +59,7 @@ def test_waterfall_leads_from_the_reference_to_the_patient() -> None:
 def test_what_was_not_measured_is_one_grey_bar() -> None:
     axes = drawn(plot_waterfall(ESTIMATE, **WORDS))
 
-    bar = axes.patches[labels(axes).index(NOT_MEASURED) - 1]
+    bar = axes.patches[labels(axes).index(NOT_MEASURED_LABEL) - 1]
     assert bar.get_width() == pytest.approx(1.0)
     assert bar.get_facecolor() == pytest.approx((*[int(LIGHT_GREY[1:3], 16) / 255] * 3, 1.0))
 
@@ -79,7 +79,7 @@ def test_waterfall_of_a_patient_with_nothing_measured_is_drawn() -> None:
 
     axes = drawn(plot_waterfall(PatientEstimate(28, 0.2, 0.2, 0.1, 0.3, nothing), **WORDS))
 
-    assert NOT_MEASURED in labels(axes)
+    assert NOT_MEASURED_LABEL in labels(axes)
 
 
 def test_waterfall_speaks_of_raising_and_lowering_and_of_no_cause() -> None:
@@ -94,11 +94,11 @@ def test_waterfall_speaks_of_raising_and_lowering_and_of_no_cause() -> None:
 
 
 def test_pathways_are_ordered_by_size_and_what_was_not_measured_comes_last_in_grey() -> None:
-    shares = {"Wnt": 0.5, NOT_MEASURED: 1.0, "Severity": 9.0}
+    shares = {"Wnt": 0.5, NOT_MEASURED_LABEL: 1.0, "Severity": 9.0}
 
     axes = drawn(plot_pathway_shares(shares, horizon_days=28, population="p"))
 
-    assert labels(axes) == ["Severity", "Wnt", NOT_MEASURED]
+    assert labels(axes) == ["Severity", "Wnt", NOT_MEASURED_LABEL]
     assert axes.patches[2].get_facecolor() != axes.patches[0].get_facecolor()
     assert axes.yaxis_inverted()
 

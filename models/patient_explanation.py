@@ -1,0 +1,367 @@
+"""One patient's risk, what moved it, and the sentences that state it.
+
+The command, the service and the report all take their explanation from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.errors import UsageError
+from data_schema.variables import PATHWAYS
+from models import wording
+from models.inference.contract import Contract, Feature
+from models.inference.prediction import Remark
+from models.inference.risk_model import InferenceError, Prediction, RiskModel
+
+__all__ = [
+    "NOT_MEASURED",
+    "NOT_MEASURED_LABEL",
+    "Contribution",
+    "ExplainedRisk",
+    "Interval",
+    "PatientExplanation",
+    "RecordedValue",
+    "example_patient",
+    "explain_patient",
+    "explained_risks",
+    "movers",
+    "pathway_label",
+    "pathway_sums",
+    "summary",
+]
+
+NOT_MEASURED = "not_measured"
+"""Key of the sum over all that was not measured, which belongs to no pathway."""
+
+NOT_MEASURED_LABEL = "Not measured (together)"
+
+_MOVERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedValue:
+    """The value of a variable, in the canonical unit; a flag is true or false.
+
+    `multiple_of_reference` is the value over this patient's upper reference limit.
+    """
+
+    value: float | str | bool | None = None
+    comparator: Literal["<", ">"] | None = None
+    multiple_of_reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one variable adds to the estimate, in log-odds and in points of risk."""
+
+    variable: str
+    label: str
+    pathway: str
+    measured: bool
+    unit: str
+    recorded: RecordedValue
+    log_odds: float
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where the best attainable risk is expected to lie; `kind` names the method."""
+
+    low: float
+    high: float
+    level: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedRisk:
+    """One risk and what it is made of.
+
+    The points of `contributions`, or of `pathways`, and `monotone_adjustment_points` sum to
+    100 * (risk - baseline_risk). `sentences` state the risk first, then what moved it.
+    """
+
+    horizon_days: float
+    risk: float
+    interval: Interval
+    baseline_risk: float
+    cohort_risk: float
+    competing_risk: float | None
+    monotone_adjustment: float
+    monotone_adjustment_points: float
+    contributions: tuple[Contribution, ...]
+    pathways: Mapping[str, float]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientExplanation:
+    """What the model says of one patient; no risks if it refuses."""
+
+    status: str
+    risks: tuple[ExplainedRisk, ...]
+    refusals: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+    summary: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the explanation as the command line prints it."""
+        return {
+            "status": self.status,
+            "risks": [_risk_as_json(risk) for risk in self.risks],
+            "refusals": [remark._asdict() for remark in self.refusals],
+            "warnings": [remark._asdict() for remark in self.warnings],
+            "summary": self.summary,
+            "notice": wording.NOTICE,
+        }
+
+
+def _risk_as_json(risk: ExplainedRisk) -> dict[str, object]:
+    fields = asdict(risk)
+    for name in ("interval", "sentences"):
+        del fields[name]
+    contributions = [{**asdict(one), "value": one.recorded.value} for one in risk.contributions]
+    for one in contributions:
+        del one["recorded"]
+    return fields | {
+        "risk_low": risk.interval.low,
+        "risk_high": risk.interval.high,
+        "contributions": contributions,
+        "pathways": [{"pathway": key, "points": points} for key, points in risk.pathways.items()],
+    }
+
+
+def example_patient(contract: Contract) -> pd.DataFrame:
+    """Return the contract's made-up patient of middle values, who never existed."""
+    row = {name: [value] for name, value in contract.example.items()}
+    text = [f.name for f in contract.features if f.kind == "category"]
+    return pd.DataFrame(row).astype({name: object if name in text else np.float64 for name in row})
+
+
+def explain_patient(
+    risk_model: RiskModel, frame: pd.DataFrame, horizons_days: Sequence[float] | None = None
+) -> PatientExplanation:
+    """Return risks with intervals, contributions and plain sentences.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+        With the contract that a training run completes.
+    frame : DataFrame, shape (1, ...)
+        One patient, with every column that the model reads.
+    horizons_days : sequence of float, optional
+        Default: the model's default horizons.
+
+    Returns
+    -------
+    PatientExplanation
+
+    Raises
+    ------
+    UsageError
+        If a horizon lies outside the model's range.
+    """
+    try:
+        prediction = risk_model.predict(frame, horizons_days, explain=True)
+    except InferenceError as error:
+        raise UsageError(str(error)) from None
+    contract, status = risk_model.contract, prediction.status[0]
+    recorded = {
+        name: _recorded(frame[name].iloc[0], feature.kind)
+        for name, feature in _own_features(contract).items()
+        if name in frame
+    }
+    risks = explained_risks(prediction, contract, recorded) if status == "ok" else ()
+    refusals = tuple(prediction.refusals[0])
+    return PatientExplanation(
+        status=status,
+        risks=risks,
+        refusals=refusals,
+        warnings=tuple(prediction.warnings[0]),
+        summary=summary(risks, refusals, contract),
+    )
+
+
+def _recorded(cell: float | str | None, kind: str) -> RecordedValue:
+    if pd.isna(cell):
+        return RecordedValue()
+    return RecordedValue(bool(cell) if kind == "flag" else cell)
+
+
+def explained_risks(
+    prediction: Prediction, contract: Contract, recorded: Mapping[str, RecordedValue]
+) -> tuple[ExplainedRisk, ...]:
+    """Return the risks of a prediction for one patient, each with what it is made of.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of one patient whom the model does not refuse. Without contributions, none are listed.
+    contract : Contract
+        Of the model.
+    recorded : mapping of str to RecordedValue
+        By variable; one that is absent has no value of its own to show.
+
+    Returns
+    -------
+    tuple of ExplainedRisk
+        One for each of `prediction.horizons_days`.
+    """
+    interval = contract.interval
+    risks = []
+    for at, contributions in enumerate(_contributions(prediction, contract, recorded)):
+        days = float(prediction.horizons_days[at])
+        pathways = _pathway_points(contributions)
+        risk, low, high = (
+            float(values[0, at])
+            for values in (prediction.risk, prediction.risk_low, prediction.risk_high)
+        )
+        competing = prediction.competing_risk
+        competing_risk = None if competing is None else float(competing[0, at])
+        estimate = wording.estimate_sentence(
+            risk=risk,
+            low=low,
+            high=high,
+            level=interval.level,
+            horizon_days=days,
+            events=contract.event_label,
+            competing_risk=competing_risk,
+        )
+        moved = movers(contributions[:_MOVERS])
+        unmeasured = pathways.get(NOT_MEASURED, 0.0)
+        moved.append(wording.Mover(label=wording.UNMEASURED, points=unmeasured))
+        risks.append(
+            ExplainedRisk(
+                horizon_days=days,
+                risk=risk,
+                interval=Interval(low, high, interval.level, interval.kind),
+                baseline_risk=float(prediction.baseline_risk[at]),
+                cohort_risk=float(prediction.cohort_risk[at]),
+                competing_risk=competing_risk,
+                monotone_adjustment=float(prediction.monotone_adjustment[0, at]),
+                monotone_adjustment_points=float(prediction.adjustment_points[0, at]),
+                contributions=contributions,
+                pathways=pathways,
+                sentences=(estimate, *wording.mover_sentences(moved, horizon_days=days)),
+            )
+        )
+    return tuple(risks)
+
+
+def summary(risks: Sequence[ExplainedRisk], refusals: Sequence[Remark], contract: Contract) -> str:
+    """Return the answer in plain sentences; what moved it is stated for the first horizon."""
+    learned_from = f"The model learned from: {contract.population.rstrip('.')}."
+    if not risks:
+        refused = wording.refusal_sentence([refusal.message for refusal in refusals])
+        return " ".join([refused, learned_from, wording.NOTICE])
+    estimates = [risk.sentences[0] for risk in risks]
+    return " ".join([*estimates, *risks[0].sentences[1:], learned_from, wording.NOTICE])
+
+
+def movers(contributions: Sequence[Contribution]) -> list[wording.Mover]:
+    """Return those of some contributions that are of measured variables, as sentences take them."""
+    return [
+        wording.Mover(
+            label=one.label,
+            points=one.points,
+            treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
+            caution=VARIABLES[one.variable].caution if one.variable in VARIABLES else "",
+        )
+        for one in contributions
+        if one.measured
+    ]
+
+
+def _contributions(
+    prediction: Prediction, contract: Contract, recorded: Mapping[str, RecordedValue]
+) -> list[tuple[Contribution, ...]]:
+    """Return the contributions at each horizon: measured variables first, the largest first."""
+    if prediction.log_odds is None or prediction.points is None:
+        return [() for _ in prediction.horizons_days]
+    own, unknown = _own_features(contract), RecordedValue()
+    known = [
+        (
+            name,
+            own[name].label,
+            pathway,
+            measured,
+            own[name].unit,
+            recorded.get(name, unknown),
+        )
+        for name, pathway, measured in zip(
+            prediction.variables, prediction.pathways, prediction.measured[0].tolist(), strict=True
+        )
+    ]
+    return [
+        tuple(
+            sorted(
+                (
+                    Contribution(*facts, its_log_odds, its_points)
+                    for facts, its_log_odds, its_points in zip(known, log_odds, points, strict=True)
+                ),
+                key=_place,
+            )
+        )
+        for log_odds, points in zip(
+            prediction.log_odds[0].tolist(), prediction.points[0].tolist(), strict=True
+        )
+    ]
+
+
+def _place(one: Contribution) -> tuple[bool, float, str]:
+    return not one.measured, -abs(one.points), one.variable
+
+
+def _own_features(contract: Contract) -> dict[str, Feature]:
+    """Return a feature of each variable: its own column rather than its maximum, slope or flag."""
+    own_last = sorted(contract.features, key=lambda f: f.name == f.variable)
+    return {feature.variable: feature for feature in own_last}
+
+
+def _pathway_points(contributions: Sequence[Contribution]) -> dict[str, float]:
+    """Return `pathway_sums` of one patient's contributions; empty without contributions."""
+    sums = dict.fromkeys((one.pathway for one in contributions), 0.0) | {NOT_MEASURED: 0.0}
+    for one in contributions:
+        sums[one.pathway if one.measured else NOT_MEASURED] += one.points
+    order = [*PATHWAYS, NOT_MEASURED] if contributions else []
+    return {name: sums[name] for name in order if name in sums}
+
+
+def pathway_sums(
+    contributions: NDArray[np.float64], measured: NDArray[np.bool_], pathways: tuple[str, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """Return contributions summed by pathway; what was not measured is one sum apart.
+
+    Sums of the members' contributions, not a Shapley value of the group.
+
+    Parameters
+    ----------
+    contributions : ndarray of float, shape (n_patients, n_variables)
+        In log-odds or in points.
+    measured : ndarray of bool, shape (n_patients, n_variables)
+    pathways : tuple of str
+        Of each variable, a key of `PATHWAYS`.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (n_patients,)
+        By the pathway's key, in the order of `PATHWAYS`, `NOT_MEASURED` last.
+    """
+    shown = np.where(measured, contributions, 0.0)
+    of = np.array(pathways)
+    sums = {name: shown[:, of == name].sum(axis=1) for name in PATHWAYS if name in of}
+    return sums | {NOT_MEASURED: np.where(measured, 0.0, contributions).sum(axis=1)}
+
+
+def pathway_label(pathway: str) -> str:
+    """Return the printed name for a key of `pathway_sums`."""
+    return PATHWAYS.get(pathway, NOT_MEASURED_LABEL)

@@ -1,0 +1,247 @@
+"""What `predict` is asked, whichever interface it came through, and the rules of its form.
+
+Each interface (HTTP, FHIR, CDS Hooks) translates into a `Question` once, and states a broken rule
+in its own terms: a `Place` names the part of the question, not the field of a request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Literal
+
+from data_schema.errors import DataError, GateError
+from data_schema.measurements import Measurement
+
+__all__ = [
+    "MAX_HORIZONS",
+    "MAX_MEASUREMENTS",
+    "MAX_OUTCOMES",
+    "MAX_TEXT",
+    "BrokenRule",
+    "NoModel",
+    "Part",
+    "Place",
+    "Question",
+    "QuestionBroken",
+    "Rule",
+    "Sex",
+    "TimedMeasurement",
+    "check_form",
+    "rule_of_days",
+    "rule_of_number",
+]
+
+# A stay has some hundred measurements that count; far more is a slip or an attack.
+MAX_MEASUREMENTS = 2_000
+MAX_HORIZONS = 50
+MAX_OUTCOMES = 10
+MAX_TEXT = 200
+
+Sex = Literal["female", "male", "other", "unknown"]
+Part = Literal[
+    "patient_id", "encounter_id", "birth_date", "outcomes", "horizons_days", "measurements"
+]
+Rule = tuple[str, str]
+"""The code of a rule, and its words, to follow the name of a part: `must be finite`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedMeasurement:
+    """One measurement and when it was taken, if that is known."""
+
+    measurement: Measurement
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One patient at one time zero: what was measured, and which outcomes are asked for by when.
+
+    Parameters
+    ----------
+    patient_id : str
+        Opaque.
+    time_zero : datetime
+        With its offset.
+    outcomes : tuple of str
+        As `Served.find` takes them.
+    measurements : tuple of TimedMeasurement
+    encounter_id : str or None
+    sex : str or None
+    birth_date : date or None
+    horizons_days : tuple of float or None
+        None for each model's own horizons.
+    explain : bool
+        Whether contributions and pathways are part of the answer.
+    next_best : bool
+        Whether the answer says which missing tests would narrow the interval.
+    """
+
+    patient_id: str
+    time_zero: datetime
+    outcomes: tuple[str, ...]
+    measurements: tuple[TimedMeasurement, ...]
+    encounter_id: str | None = None
+    sex: Sex | None = None
+    birth_date: date | None = None
+    horizons_days: tuple[float, ...] | None = None
+    explain: bool = True
+    next_best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a question; of a list, the entry by its number; of a measurement, its attribute.
+
+    >>> str(Place("measurements", 3, "unit"))
+    'measurements[3].unit'
+    """
+
+    part: Part
+    number: int | None = None
+    attribute: str = ""
+
+    def __str__(self) -> str:
+        """Return the place as messages name it."""
+        number = "" if self.number is None else f"[{self.number}]"
+        return f"{self.part}{number}{'.' if self.attribute else ''}{self.attribute}"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """One rule that a part of a question breaks.
+
+    Parameters
+    ----------
+    place : Place
+    rule : str
+    message : str
+        A sentence that names part and rule, and never a value.
+    count : int
+        How many values break it.
+    question : int or None
+        Which of several questions, where several were asked together.
+    """
+
+    place: Place
+    rule: str
+    message: str
+    count: int = 1
+    question: int | None = None
+
+    def of_question(self, number: int) -> BrokenRule:
+        """Return the same rule as broken by one of several questions."""
+        return replace(self, question=number)
+
+
+class QuestionBroken(DataError):
+    """A question breaks the rules listed in `broken`."""
+
+    def __init__(self, broken: Sequence[BrokenRule]) -> None:
+        self.broken = tuple(broken)
+        super().__init__("; ".join(f"[{one.rule}] {one.message}" for one in self.broken))
+
+
+class NoModel(GateError):
+    """No model is served for an outcome of a question."""
+
+    def __init__(self, broken: Sequence[BrokenRule]) -> None:
+        self.broken = tuple(broken)
+        super().__init__("; ".join(one.message for one in self.broken))
+
+
+def rule_of_number(number: float) -> Rule | None:
+    """Return the rule that a number breaks by itself, whatever it is of; None if it breaks none."""
+    try:
+        number = float(number)
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.inf
+    if math.isnan(number):
+        return "not_a_number", "must be a number"
+    if math.isinf(number):
+        return "infinite", "must be finite"
+    return None
+
+
+def rule_of_days(days: float) -> Rule | None:
+    """Return the rule that a horizon breaks by itself, for any model; None if it breaks none."""
+    return rule_of_number(days) or (None if days > 0 else ("range", "must be more than 0 days"))
+
+
+def check_form(question: Question) -> None:
+    """Check the form of a question that did not come as JSON, whose schema states the same rules.
+
+    Parameters
+    ----------
+    question : Question
+
+    Raises
+    ------
+    QuestionBroken
+        With every rule of form that it breaks.
+    """
+    broken = [
+        BrokenRule(place, rule, f"{place} {words}.") for place, (rule, words) in _broken(question)
+    ]
+    if broken:
+        raise QuestionBroken(broken)
+
+
+def _broken(question: Question) -> Iterator[tuple[Place, Rule]]:
+    texts: list[tuple[Place, str | None]] = [
+        (Place("patient_id"), question.patient_id),
+        (Place("encounter_id"), question.encounter_id),
+    ]
+    for place, text in texts:
+        yield from _broken_text(place, text)
+    yield from _too_many(Place("outcomes"), question.outcomes, MAX_OUTCOMES)
+    horizons_days = question.horizons_days or ()
+    if len(horizons_days) > MAX_HORIZONS:
+        yield from _too_many(Place("horizons_days"), horizons_days, MAX_HORIZONS)
+    else:
+        rules = [rule_of_days(days) for days in horizons_days]
+        for number, rule in enumerate(rules):
+            if rule is not None:
+                yield Place("horizons_days", number), rule
+        if not any(rules) and len(set(horizons_days)) < len(horizons_days):
+            yield Place("horizons_days"), ("repeated", "must not name a horizon twice")
+    if len(question.measurements) > MAX_MEASUREMENTS:
+        yield from _too_many(Place("measurements"), question.measurements, MAX_MEASUREMENTS)
+    else:
+        for number, one in enumerate(question.measurements):
+            yield from _broken_measurement(number, one.measurement)
+
+
+def _broken_measurement(number: int, sent: Measurement) -> Iterator[tuple[Place, Rule]]:
+    def place(attribute: str) -> Place:
+        return Place("measurements", number, attribute)
+
+    yield from _broken_text(place("variable"), sent.variable)
+    yield from _broken_text(place("loinc"), sent.loinc)
+    rule = None if isinstance(sent.value, str) else rule_of_number(sent.value)
+    if rule is not None:
+        yield place("value"), rule
+    if sent.comparator not in (None, "<", "<=", ">", ">="):
+        rest = "must be one of the values that /openapi.json states"
+        yield place("comparator"), ("not_allowed", rest)
+    for attribute, text in (
+        ("unit", sent.unit),
+        ("assay", sent.assay),
+        ("specimen", sent.specimen),
+    ):
+        yield from _broken_text(place(attribute), text)
+
+
+def _broken_text(place: Place, text: str | None) -> Iterator[tuple[Place, Rule]]:
+    if text is not None and not text:
+        yield place, ("text_length", "must not be empty")
+    elif text is not None and len(text) > MAX_TEXT:
+        yield place, ("text_length", "must be shorter")
+
+
+def _too_many(place: Place, listed: Sequence[object], most: int) -> Iterator[tuple[Place, Rule]]:
+    if len(listed) > most:
+        yield place, ("too_many", "must have fewer entries")
