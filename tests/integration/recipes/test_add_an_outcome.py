@@ -21,6 +21,7 @@ ENTRY = """
                 endpoint="delirium",
                 label="First delirium",
                 event_label="deliria",
+                event_singular="delirium",
                 landmark=_AFTER_24_HOURS,
                 time_zero="24 h after ICU admission, alive",
                 horizons_days=(7, 28),
