@@ -97,15 +97,15 @@ def compare_with_truth(
     shares: list[PathwayShare] = []
     for outcome in outcomes:
         progress(f"fitting {outcome}")
-        told = truth[truth["outcome"] == outcome]
+        truth_rows = truth[truth["outcome"] == outcome]
         started = time.perf_counter()
-        risk_model = _fitted(_checked(learned_from, outcome), told, random_state)
+        risk_model = _fitted(_checked(learned_from, outcome), truth_rows, random_state)
         seconds = time.perf_counter() - started
         progress(f"judging {outcome}")
         features = _checked(judged, outcome).features
-        rows += _rows(risk_model, features, told, outcome, seconds)
-        moved = _shares(risk_model, features, told, outcome)
-        figures += _figures(risk_model, features, told, outcome, moved)
+        rows += _rows(risk_model, features, truth_rows, outcome, seconds)
+        moved = _shares(risk_model, features, truth_rows, outcome)
+        figures += _figures(risk_model, features, truth_rows, outcome, moved)
         shares += moved
     return Comparison(
         protocol=(
@@ -140,14 +140,14 @@ def expected_outcome(risk: Risks) -> KnownOutcome:
     return KnownOutcome(happened, weight, weight)
 
 
-def true_shares(told: pd.DataFrame) -> dict[str, float]:
+def true_shares(truth_rows: pd.DataFrame) -> dict[str, float]:
     """Return the mean absolute points of risk that each pathway's recorded values move the truth.
 
     Points relate to log-odds as in an explanation: by the secant from the reference to the risk.
 
     Parameters
     ----------
-    told : DataFrame
+    truth_rows : DataFrame
         Rows of one outcome and horizon of `training.simulation.truth.truth_table`.
 
     Returns
@@ -156,13 +156,13 @@ def true_shares(told: pd.DataFrame) -> dict[str, float]:
         Pathway -> points.
     """
     # A risk that rounds to 1 has no log-odds.
-    risk = told["risk_recorded"].to_numpy().clip(1e-12, 1 - 1e-12)
-    base = told["base_log_odds"].to_numpy()
+    risk = truth_rows["risk_recorded"].to_numpy().clip(1e-12, 1 - 1e-12)
+    base = truth_rows["base_log_odds"].to_numpy()
     way = logit(risk) - base
     near = np.abs(way) < 1e-6
     gain = np.where(near, risk * (1 - risk), (risk - expit(base)) / np.where(near, 1.0, way))
     return {
-        pathway: float(np.abs(100 * gain * told[f"contribution__{pathway}"]).mean())
+        pathway: float(np.abs(100 * gain * truth_rows[f"contribution__{pathway}"]).mean())
         for pathway in PATHWAYS
     }
 
@@ -175,8 +175,8 @@ def _checked(simulated: SimulatedCohort, outcome: str) -> Cohort:
     return checked.cohort
 
 
-def _fitted(cohort: Cohort, told: pd.DataFrame, random_state: int) -> RiskModel:
-    horizons = sorted(told["horizon_days"].unique())
+def _fitted(cohort: Cohort, truth_rows: pd.DataFrame, random_state: int) -> RiskModel:
+    horizons = sorted(truth_rows["horizon_days"].unique())
     fitted = fit_osteon(cohort, horizons_days=horizons, random_state=random_state, interval_folds=0)
     return fitted.risk_model_
 
@@ -184,13 +184,13 @@ def _fitted(cohort: Cohort, told: pd.DataFrame, random_state: int) -> RiskModel:
 def _rows(
     risk_model: RiskModel,
     features: pd.DataFrame,
-    told: pd.DataFrame,
+    truth_rows: pd.DataFrame,
     outcome: str,
     seconds: float,
 ) -> Iterator[ModelRow]:
     """Yield what each part and the truth reach."""
-    days = sorted(told["horizon_days"].unique())
-    by_horizon = {day: told[told["horizon_days"] == day] for day in days}
+    days = sorted(truth_rows["horizon_days"].unique())
+    by_horizon = {day: truth_rows[truth_rows["horizon_days"] == day] for day in days}
     best = np.column_stack([rows["risk_recorded"] for rows in by_horizon.values()])
     risks = {
         "best attainable": best,
@@ -213,26 +213,28 @@ def _rows(
 
 
 def _shares(
-    risk_model: RiskModel, features: pd.DataFrame, told: pd.DataFrame, outcome: str
+    risk_model: RiskModel, features: pd.DataFrame, truth_rows: pd.DataFrame, outcome: str
 ) -> list[PathwayShare]:
     """Return the points of each pathway in the truth and in the model, by horizon."""
     return [
         # A pathway of which the model reads no variable moved nothing.
         PathwayShare(outcome, one.horizon_days, pathway, points, one.pathways.get(pathway, 0.0))
         for one in importance(risk_model, features)
-        for pathway, points in true_shares(told[told["horizon_days"] == one.horizon_days]).items()
+        for pathway, points in true_shares(
+            truth_rows[truth_rows["horizon_days"] == one.horizon_days]
+        ).items()
     ]
 
 
 def _figures(
     risk_model: RiskModel,
     features: pd.DataFrame,
-    told: pd.DataFrame,
+    truth_rows: pd.DataFrame,
     outcome: str,
     moved: Sequence[PathwayShare],
 ) -> Iterator[JudgedFigure]:
-    for day in sorted(told["horizon_days"].unique()):
-        rows = told[told["horizon_days"] == day]
+    for day in sorted(truth_rows["horizon_days"].unique()):
+        rows = truth_rows[truth_rows["horizon_days"] == day]
         best = rows["risk_recorded"].to_numpy()
         risk = risk_model.risk(features, [day])[:, 0]
         expected = expected_outcome(best)

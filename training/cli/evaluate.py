@@ -134,11 +134,12 @@ def _judge(
     if as_json:
         print_json(evaluation.as_json() | {"out": None if out is None else str(out)})
         return
-    told = evaluation.told
+    answers = evaluation.answers
     print_lines(
         [
-            f"{named(loaded)} on {told.patients} patients with {told.events} events "
-            f"(refused and left out: {told.refused} of {told.rows} stays), with 95 % intervals:"
+            f"{named(loaded)} on {answers.patients} patients with {answers.events} events "
+            f"(refused and left out: {answers.refused} of {answers.rows} stays), with 95 % "
+            "intervals:"
         ]
     )
     show_metrics(evaluation.judgement.metrics)

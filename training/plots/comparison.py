@@ -76,9 +76,9 @@ def plot_estimates(
             axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=1.4)
             axes.plot(row.estimate, place, "s", color=BLUE, markersize=4.5)
             form = "+.4f" if signed else ".3f"
-            told = f"{row.estimate:{form}} ({row.low:{form}} to {row.high:{form}})"
+            text = f"{row.estimate:{form}} ({row.low:{form}} to {row.high:{form}})"
             axes.annotate(
-                told.replace("-", "\N{MINUS SIGN}"),
+                text.replace("-", "\N{MINUS SIGN}"),
                 (1.02, place),
                 xycoords=("axes fraction", "data"),
                 va="center",
@@ -96,7 +96,7 @@ def plot_estimates(
 
 
 def plot_decision_comparison(
-    told: DecisionComparison,
+    comparison: DecisionComparison,
     *,
     labels: tuple[str, str],
     title: str,
@@ -108,7 +108,7 @@ def plot_decision_comparison(
 
     Parameters
     ----------
-    told : DecisionComparison
+    comparison : DecisionComparison
     labels : tuple of (str, str)
         What a reader calls the first and the second model.
     title : str
@@ -125,9 +125,12 @@ def plot_decision_comparison(
     Figure
         The net benefits above, the gain by the second model below.
     """
-    days = f"{told.horizon_days:g}"
-    thresholds = told.thresholds
-    models = ((told.second, labels[1], BLUE, "-"), (told.first, labels[0], VERMILLION, DASHED))
+    days = f"{comparison.horizon_days:g}"
+    thresholds = comparison.thresholds
+    models = (
+        (comparison.second, labels[1], BLUE, "-"),
+        (comparison.first, labels[0], VERMILLION, DASHED),
+    )
     with journal_figure(4.8, 5.2, title=f"{title} at {days} days", population=population) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[3, 2], sharex=True)
         top = 0.0
@@ -135,12 +138,12 @@ def plot_decision_comparison(
             net = 100 * model.estimate
             axes.plot(thresholds, net, color=colour, linestyle=style, label=label)
             top = max(top, float(np.nanmax(net)))
-        axes.plot(thresholds, 100 * told.treat_all, color=ORANGE, label="act on everybody")
+        axes.plot(thresholds, 100 * comparison.treat_all, color=ORANGE, label="act on everybody")
         axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
         axes.set(xlim=(0, thresholds[-1]), ylim=(-0.1 * top, 1.1 * top))
         axes.set_ylabel("Net true positives\nper 100 patients")
         axes.legend(loc="upper right")
-        gain = told.gain
+        gain = comparison.gain
         shade(below, thresholds, 100 * gain.low, 100 * gain.high, colour=BLUE)
         below.plot(thresholds, 100 * gain.estimate, color=BLUE)
         below.axhline(0, color=BLACK, linewidth=1)
@@ -150,12 +153,14 @@ def plot_decision_comparison(
     return figure
 
 
-def plot_risk_distribution(told: RiskDistribution, *, event_label: str, population: str) -> Figure:
+def plot_risk_distribution(
+    distribution: RiskDistribution, *, event_label: str, population: str
+) -> Figure:
     """Draw how predicted risks are spread among those with the event and those without.
 
     Parameters
     ----------
-    told : RiskDistribution
+    distribution : RiskDistribution
         With patients who had the event and patients who did not.
     event_label : str
         What happens, in the singular.
@@ -167,14 +172,18 @@ def plot_risk_distribution(told: RiskDistribution, *, event_label: str, populati
     Figure
         Boxes from the first to the third quartile, whiskers to the 5th and 95th percentile.
     """
-    title = f"Predicted risks at {told.horizon_days:g} days, by outcome"
+    title = f"Predicted risks at {distribution.horizon_days:g} days, by outcome"
     kinds = {"event": f"{event_label} by then", "no_event": f"no {event_label} by then"}
     with journal_figure(5.4, 2.2, title=title, population=population) as figure:
         axes = figure.subplots()
         boxes = [
             dict(
-                zip(("whislo", "q1", "med", "q3", "whishi"), told.quantiles[kind], strict=True),
-                label=f"{label} ({told.n[kind]:,})",
+                zip(
+                    ("whislo", "q1", "med", "q3", "whishi"),
+                    distribution.quantiles[kind],
+                    strict=True,
+                ),
+                label=f"{label} ({distribution.n[kind]:,})",
                 fliers=[],
             )
             for kind, label in kinds.items()
@@ -189,9 +198,9 @@ def plot_risk_distribution(told: RiskDistribution, *, event_label: str, populati
         )
         for box, colour in zip(drawn["boxes"], (VERMILLION, BLUE), strict=True):
             box.set(facecolor=colour, alpha=0.55)
-        means = [told.mean[kind] for kind in kinds]
+        means = [distribution.mean[kind] for kind in kinds]
         axes.plot(means, [1, 2], "D", color=BLACK, markersize=4, label="mean")
-        most = max(told.quantiles[kind][-1] for kind in kinds)
+        most = max(distribution.quantiles[kind][-1] for kind in kinds)
         axes.set(xlim=(0, min(1, 1.1 * most)), ylim=(2.6, 0.4))
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(percent())

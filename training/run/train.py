@@ -133,27 +133,27 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             added = panel_value(among, panel, config, progress=progress)
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         fitted = _fit(study, config, learned_from, progress)
-        told = answers(fitted.risk_model_, held_out)
+        answered = answers(fitted.risk_model_, held_out)
         judgement = judge(
-            told, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
+            answered, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
-        _LOG.info("evaluated on %d held-out rows, %d refused", told.rows, told.refused)
-        usable = told.judged_horizons(judgement.metrics)
-        severity = severity_alone(learned_from, held_out, told, usable, config)
-        described = _described(study, split, told, judgement)
+        _LOG.info("evaluated on %d held-out rows, %d refused", answered.rows, answered.refused)
+        usable = answered.judged_horizons(judgement.metrics)
+        severity = severity_alone(learned_from, held_out, answered, usable, config)
+        described = _described(study, split, answered, judgement)
         contract = completed_contract(
             fitted.risk_model_.contract,
             study,
             config,
             learned_from=learned_from,
-            held_out=told,
+            held_out=answered,
             metrics=judgement.metrics,
             described=only(described, [LEARNED_FROM]),
             added_value=added,
         )
         risk_model = fitted.risk_model_.with_contract(contract)
         patients = RunPatients(learned_from, held_out, described)
-        findings = Findings(told, judgement, needed, added, severity)
+        findings = Findings(answered, judgement, needed, added, severity)
         keep_record(run, risk_model, findings, patients, seconds=_seconds(fitted))
         version = _register(risk_model, run, dataset=study.cohort.name)
     return Trained(
@@ -196,11 +196,11 @@ def _fit(
     return fitted
 
 
-def _described(study: Study, split: Split, told: Answers, judgement: Judgement) -> Description:
+def _described(study: Study, split: Split, answered: Answers, judgement: Judgement) -> Description:
     """Return all patients by outcome, and by which part of the run they were in."""
     outcome = by_outcome(
         outcome_of(study.cohort),
-        primary_horizon(told.horizons_days, judgement.metrics),
+        primary_horizon(answered.horizons_days, judgement.metrics),
         event_label=study.outcome.event_singular,
         competing="death" if study.outcome.competing_label else None,
     )

@@ -20,21 +20,21 @@ class Evaluation:
     """What a model reached on a cohort."""
 
     loaded: LoadedModel
-    told: Answers
+    answers: Answers
     judgement: Judgement
     cohort: Cohort
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --json` prints, but for the folder."""
-        loaded, told = self.loaded, self.told
+        loaded, answers = self.loaded, self.answers
         return {
             "model": {"name": loaded.name, "version": loaded.version, "alias": loaded.alias},
             "outcome": loaded.risk_model.contract.outcome,
-            "stays": told.rows,
-            "patients": told.patients,
-            "events": told.events,
-            "refused": told.refused,
-            "cohort_fingerprint": told.cohort_fingerprint,
+            "stays": answers.rows,
+            "patients": answers.patients,
+            "events": answers.events,
+            "refused": answers.refused,
+            "cohort_fingerprint": answers.cohort_fingerprint,
             **self.judgement.as_json(),
         }
 
@@ -57,6 +57,6 @@ def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
     DataError
         If every stay is refused, or no horizon has enough outcomes.
     """
-    told = answers(loaded.risk_model, cohort)
-    judgement = judge(told, cohort, n_bootstrap=RESAMPLES, random_state=0)
-    return Evaluation(loaded, told, judgement, cohort)
+    given = answers(loaded.risk_model, cohort)
+    judgement = judge(given, cohort, n_bootstrap=RESAMPLES, random_state=0)
+    return Evaluation(loaded, given, judgement, cohort)

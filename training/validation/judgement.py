@@ -90,12 +90,12 @@ def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Metric]) -
     return next((float(days) for days in horizons_days if days in judged), middle)
 
 
-def judge(told: Answers, cohort: Cohort, *, n_bootstrap: int, random_state: int) -> Judgement:
+def judge(answers: Answers, cohort: Cohort, *, n_bootstrap: int, random_state: int) -> Judgement:
     """Judge what a model answered, in all patients and in groups of them.
 
     Parameters
     ----------
-    told : Answers
+    answers : Answers
     cohort : Cohort
         The patients that the model was asked about.
     n_bootstrap : int
@@ -111,15 +111,15 @@ def judge(told: Answers, cohort: Cohort, *, n_bootstrap: int, random_state: int)
     DataError
         If no horizon has enough outcomes.
     """
-    at = told.time_days, told.event, told.risk, told.horizons_days
+    at = answers.time_days, answers.event, answers.risk, answers.horizons_days
     return Judgement(
-        told.metrics(n_bootstrap=n_bootstrap, random_state=random_state),
+        answers.metrics(n_bootstrap=n_bootstrap, random_state=random_state),
         evaluate_subgroups(
             *at,
-            patient_groups(cohort.take(told.answered)),
+            patient_groups(cohort.take(answers.answered)),
             n_bootstrap=min(n_bootstrap, SUBGROUP_RESAMPLES),
             random_state=random_state,
-            patients=told.patient_id,
+            patients=answers.patient_id,
         ),
         risk_distribution(*at),
     )

@@ -201,13 +201,13 @@ def panel_value(
     if not all(0 < threshold < 1 for threshold in at):
         raise UsageError(f"thresholds must lie strictly between 0 and 1; got {list(at)}.")
     risks = out_of_fold_risks(cohort, _models(panel), horizons, config, progress=progress)
-    told = outcome.time_days, outcome.event
+    observed = outcome.time_days, outcome.event
     resampled = _Resampled(
         n_bootstrap=config.bootstrap_resamples,
         random_state=config.seed,
         groups=cohort.patient_id,
     )
-    changes = paired_changes(*told, risks, [(WITHOUT, WITH)], thresholds=at, **resampled)[0]
+    changes = paired_changes(*observed, risks, [(WITHOUT, WITH)], thresholds=at, **resampled)[0]
     at_primary = _at(risks, primary)
     of_primary = [change for change in changes if change.horizon_days == primary]
     first = next(change for change in of_primary if change.metric == "auroc")
@@ -226,11 +226,11 @@ def panel_value(
         primary=first,
         verdict=verdict(first.low, first.high),
         changes=tuple(changes),
-        pathways=_parts(told, panel, at_primary, at, resampled),
+        pathways=_parts(observed, panel, at_primary, at, resampled),
         likelihood_ratio=_likelihood_ratio(cohort, panel, primary),
         trade_off=_trade_offs(of_primary),
         decision=decision_comparison(
-            *told,
+            *observed,
             *(at_primary.risk[name][:, 0] for name in (WITHOUT, WITH)),
             horizon_days=primary,
             folds=FOLDS,
@@ -267,7 +267,7 @@ def _alone(name: str) -> str:
 
 
 def _parts(
-    told: tuple[NDArray[np.float64], NDArray[np.int64]],
+    observed: tuple[NDArray[np.float64], NDArray[np.int64]],
     panel: Panel,
     risks: OutOfFold,
     thresholds: Sequence[float],
@@ -279,7 +279,7 @@ def _parts(
     pairs = [
         pair for name in panel.added for pair in ((_left_out(name), WITH), (WITHOUT, _alone(name)))
     ]
-    changes = paired_changes(*told, risks, pairs, thresholds=thresholds, **resampled)
+    changes = paired_changes(*observed, risks, pairs, thresholds=thresholds, **resampled)
     return tuple(
         PathwayValue(name, members, tuple(on_top), tuple(alone))
         for (name, members), on_top, alone in zip(

@@ -44,7 +44,7 @@ class SeverityAlone:
 def severity_alone(
     learned_from: Cohort,
     held_out: Cohort,
-    told: Answers,
+    answers: Answers,
     horizons_days: Sequence[float],
     config: RunConfig,
 ) -> SeverityAlone | None:
@@ -54,10 +54,10 @@ def severity_alone(
     ----------
     learned_from, held_out : Cohort
         Of a training run.
-    told : Answers
+    answers : Answers
         What its model answered for those held out; who was refused is left out on both sides.
     horizons_days : sequence of float
-        Those to compare at, each one of `told` that can be judged.
+        Those to compare at, each one of `answers` that can be judged.
     config : RunConfig
         Its seed, trees, threads and resamples are used.
 
@@ -73,20 +73,20 @@ def severity_alone(
     ]
     if not columns or len(columns) == learned_from.features.shape[1]:
         return None
-    model = refit(with_columns(learned_from, columns), told.horizons_days, config)
-    risk = model.predict_risk(with_columns(held_out, columns).features[told.answered])
+    model = refit(with_columns(learned_from, columns), answers.horizons_days, config)
+    risk = model.predict_risk(with_columns(held_out, columns).features[answers.answered])
     return SeverityAlone(
         tuple(columns),
         tuple(
             decision_comparison(
-                told.time_days,
-                told.event,
-                risk[:, told.horizons_days.index(days)],
-                told.risk[:, told.horizons_days.index(days)],
+                answers.time_days,
+                answers.event,
+                risk[:, answers.horizons_days.index(days)],
+                answers.risk[:, answers.horizons_days.index(days)],
                 horizon_days=days,
                 n_bootstrap=config.bootstrap_resamples,
                 random_state=config.seed,
-                groups=told.patient_id,
+                groups=answers.patient_id,
             )
             for days in horizons_days
         ),

@@ -32,13 +32,13 @@ _NO_MODEL = "The models were fitted to answer the questions; none is kept, regis
 _MANY_PARAMETERS = "Fewer patients than the sample size asks for."
 
 
-def study_tripod(facts: Subject, told: StudyEvaluation) -> Section:
+def study_tripod(facts: Subject, evaluation: StudyEvaluation) -> Section:
     """Return the checklist of TRIPOD+AI with what is known of each item.
 
     Parameters
     ----------
     facts : Subject
-    told : StudyEvaluation
+    evaluation : StudyEvaluation
 
     Returns
     -------
@@ -49,11 +49,13 @@ def study_tripod(facts: Subject, told: StudyEvaluation) -> Section:
     .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
     """
     answers = tripod_answers(facts, ("sample size",), external=False)
-    return tripod_checklist(answers | _questions(facts, told) | _of_refits(told) | _results(told))
+    return tripod_checklist(
+        answers | _questions(facts, evaluation) | _of_refits(evaluation) | _results(evaluation)
+    )
 
 
-def _questions(facts: Subject, told: StudyEvaluation) -> dict[str, Answer]:
-    asked = ", ".join(_asked(told))
+def _questions(facts: Subject, evaluation: StudyEvaluation) -> dict[str, Answer]:
+    asked = ", ".join(_asked(evaluation))
     return {
         "1": (
             FILLED,
@@ -65,18 +67,18 @@ def _questions(facts: Subject, told: StudyEvaluation) -> dict[str, Answer]:
     }
 
 
-def _asked(told: StudyEvaluation) -> Iterator[str]:
+def _asked(evaluation: StudyEvaluation) -> Iterator[str]:
     """Yield what was asked of the cohort."""
-    if told.added_value is not None:
+    if evaluation.added_value is not None:
         yield "added value of a panel"
-    if told.internal_external is not None:
-        yield f"performance in each {told.internal_external.by} held out"
-    if told.instability:
+    if evaluation.internal_external is not None:
+        yield f"performance in each {evaluation.internal_external.by} held out"
+    if evaluation.instability:
         yield "instability of single risks"
 
 
-def _of_refits(told: StudyEvaluation) -> dict[str, Answer]:
-    held_out = told.internal_external
+def _of_refits(evaluation: StudyEvaluation) -> dict[str, Answer]:
+    held_out = evaluation.internal_external
     return {
         "12a": (
             FILLED,
@@ -110,8 +112,8 @@ def _of_refits(told: StudyEvaluation) -> dict[str, Answer]:
     }
 
 
-def _results(told: StudyEvaluation) -> dict[str, Answer]:
-    held_out = told.internal_external
+def _results(evaluation: StudyEvaluation) -> dict[str, Answer]:
+    held_out = evaluation.internal_external
     return {
         "20c": (NOT_APPLICABLE, "One group of patients, fitted to and judged on in turn."),
         "23a": (PARTLY, "Each question with its intervals. Subgroups: not done."),
@@ -125,12 +127,12 @@ def _results(told: StudyEvaluation) -> dict[str, Answer]:
     }
 
 
-def study_probast(facts: Subject, told: StudyEvaluation) -> Section:
+def study_probast(facts: Subject, evaluation: StudyEvaluation) -> Section:
     """Return the domains of PROBAST+AI with what the run can tell.
 
     Parameters
     ----------
-    facts, told
+    facts, evaluation
         As `study_tripod` takes them.
 
     Returns
@@ -154,35 +156,39 @@ def study_probast(facts: Subject, told: StudyEvaluation) -> Section:
         (
             "Analysis",
             "Censoring weighed; missing values kept as such; every choice made within the fit.",
-            concerns(_of_size(told)),
+            concerns(_of_size(evaluation)),
         ),
     )
     judged: tuple[Domain, ...] = (
-        ("Participants and data sources", "The same patients, out of fold.", concerns(_same(told))),
+        (
+            "Participants and data sources",
+            "The same patients, out of fold.",
+            concerns(_same(evaluation)),
+        ),
         ("Predictors", "As in development.", concerns(())),
         ("Outcome", outcome, concerns(())),
         (
             "Analysis",
             "Both models of a comparison in the same folds; intervals resample patients and hold "
             "the fitted models fixed.",
-            concerns(_of_events(told)),
+            concerns(_of_events(evaluation)),
         ),
     )
     return probast_domains(development, judged)
 
 
-def _of_size(told: StudyEvaluation) -> Iterator[str]:
-    if any(told.patients < one.needed for one in told.sample_size):
+def _of_size(evaluation: StudyEvaluation) -> Iterator[str]:
+    if any(evaluation.patients < one.needed for one in evaluation.sample_size):
         yield _MANY_PARAMETERS
-    if not told.instability:
+    if not evaluation.instability:
         yield "The instability of single risks was not looked at."
 
 
-def _same(told: StudyEvaluation) -> Iterator[str]:
-    if told.internal_external is None:
+def _same(evaluation: StudyEvaluation) -> Iterator[str]:
+    if evaluation.internal_external is None:
         yield "Folds at random tell nothing of other places and times."
 
 
-def _of_events(told: StudyEvaluation) -> Iterator[str]:
-    if told.events < FEW_EVENTS:
+def _of_events(evaluation: StudyEvaluation) -> Iterator[str]:
+    if evaluation.events < FEW_EVENTS:
         yield f"Fewer than {FEW_EVENTS} events."
