@@ -1,42 +1,41 @@
-"""The record behind a call: what the client sent ahead, and what it left out, fetched from it.
+"""The record behind a CDS call: what the client sent, and the rest fetched from its FHIR server.
 
-What the client sends decides which of the site's own FHIR servers is asked, never an address that
-the site did not state.
+The client chooses among the FHIR servers that the site has stated, never another address.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
-from data_schema.fhir.resources import Entry, FhirBroken, entries_of, listed, text
+from data_schema.fhir.resources import Entry, FhirBroken, Resource, entries_of, text
 from data_schema.fhir.subject import is_about
 from serving.cds.hook_request import HookRequest
+from serving.fhir.client import FhirClient, next_page
 from serving.fhir.question import fhir_broken
-from serving.http.outbound import Unreachable, get_json
+from serving.http.outbound import Unreachable
 from serving.problems.details import FieldProblem, PreconditionFailed, RequestBroken
 
 __all__ = ["Prefetch"]
 
 _MAX_PAGES = 10
-# Of all that one call fetches together: nobody waits longer at a bedside.
+# For all requests of one call together, since a clinician waits for it.
 _SECONDS = 10.0
-# Kept in a query as FHIR's search has them.
+# Not escaped in a query, as in FHIR's search.
 _PLAIN = "/?&=,:{}"
 
 
 class Prefetch:
-    """What is known of one call's patient, key by key; what is never asked for is never fetched.
+    """The data of one call's patient by key, fetched only when they are used.
 
     Parameters
     ----------
     request : HookRequest
     templates : mapping of str to str
-        As discovery gives them.
+        As in discovery.
     servers : collection of str
-        The only FHIR servers that may be asked.
+        The FHIR servers that the site has stated.
     """
 
     def __init__(
@@ -44,11 +43,23 @@ class Prefetch:
     ) -> None:
         self._request, self._templates = request, templates
         stated = (request.fhirServer or "").rstrip("/")
-        self._server = next((server for server in servers if server == stated), None)
-        self._until = time.monotonic() + _SECONDS
+        access = request.fhirAuthorization
+        self._client = next(
+            (
+                FhirClient(
+                    server,
+                    access.access_token if access is not None else None,
+                    until=time.monotonic() + _SECONDS,
+                    max_pages=_MAX_PAGES,
+                )
+                for server in servers
+                if server == stated
+            ),
+            None,
+        )
 
     def entries(self, key: str) -> list[Entry]:
-        """Return the resources of one key; none if the client says that there is nothing.
+        """Return the resources of one key; none if the client sent null.
 
         Parameters
         ----------
@@ -58,43 +69,43 @@ class Prefetch:
         Returns
         -------
         list of Entry
-            All about the patient in context, which their references then say in one way.
+            All about the patient in context, with uniform references to it.
 
         Raises
         ------
         PreconditionFailed
-            If it was not sent whole and cannot be fetched.
+            If it was not sent completely and cannot be fetched.
         RequestBroken
-            If it is no FHIR, or of another patient or encounter.
+            If it is not FHIR, or about another patient or encounter.
         """
-        found = self._sent(key)
-        if found is None:
+        entries = self._sent(key)
+        if entries is None:
             try:
-                found = self._fetched(key)
+                entries = self._fetched(key)
             except Unreachable:
                 raise PreconditionFailed from None
-        for entry in found:
+        for entry in entries:
             self._check_patient(entry)
-        return [self._about_patient(entry) for entry in found]
+        return [self._about_patient(entry) for entry in entries]
 
     def _sent(self, key: str) -> list[Entry] | None:
-        """Return what was sent; None if it was not, or only in part."""
+        """Return what was sent; None if nothing was, or only a part."""
         if key not in self._request.prefetch:
             return None
         sent = self._request.prefetch[key]
         if sent is None:
             return []
         kind = text(sent, "resourceType")
-        if kind == "OperationOutcome" or (kind == "Bundle" and _next_page(sent)):
+        if kind == "OperationOutcome" or (kind == "Bundle" and next_page(sent)):
             return None
         return self._read(key, sent)
 
-    def _read(self, key: str, resource: Any) -> list[Entry]:
+    def _read(self, key: str, resource: Resource) -> list[Entry]:
         expected = self._templates[key].partition("?")[0].partition("/")[0]
-        # Locations say which units of an encounter are intensive care.
+        # Locations tell which units of an encounter are intensive care.
         kinds = (expected, "Location") if expected == "Encounter" else (expected,)
         where = f"prefetch.{key}"
-        if isinstance(resource, Mapping) and text(resource, "resourceType") == expected:
+        if text(resource, "resourceType") == expected:
             return [Entry(resource, where)]
         try:
             entries = entries_of(resource, where)
@@ -103,31 +114,17 @@ class Prefetch:
         return [entry for entry in entries if entry.kind in kinds]
 
     def _fetched(self, key: str) -> list[Entry]:
-        """Return every page of what the client's FHIR server has."""
-        if self._server is None:
-            raise Unreachable("fhirServer must be one that this service may ask; it is not.")
-        found: list[Entry] = []
-        url = f"{self._server}/{self._filled(key)}"
-        for _ in range(_MAX_PAGES):
-            document = self._asked(url)
-            try:
-                found += self._read(key, document)
-            except RequestBroken:
-                raise Unreachable("answer must be FHIR; it is not.") from None
-            following = _next_page(document)
-            if not following:
-                return found
-            url = urljoin(f"{self._server}/", following)
-            if not url.startswith((f"{self._server}/", f"{self._server}?")):
-                raise Unreachable("next page must be of the same server; it is not.")
-        raise Unreachable("answer must be shorter; it has too many pages.")
-
-    def _asked(self, url: str) -> Any:
-        headers = {"Accept": "application/fhir+json"}
-        access = self._request.fhirAuthorization
-        if access is not None:
-            headers["Authorization"] = f"Bearer {access.access_token}"
-        return get_json(url, headers, seconds=self._until - time.monotonic())
+        """Return the entries of every page that the client's FHIR server has."""
+        if self._client is None:
+            raise Unreachable("fhirServer must be a server that the site has stated.")
+        try:
+            return [
+                entry
+                for page in self._client.pages(self._filled(key))
+                for entry in self._read(key, page)
+            ]
+        except RequestBroken:
+            raise Unreachable("FHIR server must answer with FHIR.") from None
 
     def _filled(self, key: str) -> str:
         context = self._request.context
@@ -155,15 +152,8 @@ class Prefetch:
             )
 
     def _about_patient(self, entry: Entry) -> Entry:
-        """Return an Observation whose subject is said as the Patient itself is, by its id alone."""
+        """Return an entry; in an Observation the subject is replaced by the Patient's id alone."""
         if entry.kind != "Observation":
             return entry
         subject = {"reference": f"Patient/{self._request.context.patientId}"}
         return Entry({**entry.resource, "subject": subject}, entry.expression)
-
-
-def _next_page(bundle: object) -> str:
-    if not isinstance(bundle, Mapping):
-        return ""
-    pages = [text(link, "url") for link in listed(bundle, "link") if link.get("relation") == "next"]
-    return pages[0] if pages else ""

@@ -34,9 +34,9 @@ from serving.prediction.served import Served
 from serving.smart.reading import (
     BONE_MASS_DAYS,
     LABORATORY_DAYS,
-    Fetched,
+    FetchedRecord,
     FhirSource,
-    fetched,
+    fetch_record,
 )
 from serving.smart.told_history import ToldHistory, told_history
 
@@ -127,13 +127,13 @@ def form_record(
     variables = dict(VARIABLES)
     for model in served.models:
         variables |= model.own_variables
-    record = fetched(source, time_zero)
+    record = fetch_record(source, time_zero)
     told = told_history(record, time_zero=time_zero, icu_locations=icu_locations)
     return laid_into_form(record, told, source, variables, time_zero=time_zero)
 
 
 def laid_into_form(
-    record: Fetched,
+    record: FetchedRecord,
     told: ToldHistory,
     source: FhirSource,
     variables: Mapping[str, Variable],
@@ -144,7 +144,7 @@ def laid_into_form(
 
     Parameters
     ----------
-    record : Fetched
+    record : FetchedRecord
     told : ToldHistory
         Where an Observation says the same or otherwise, the Observation counts.
     source : FhirSource

@@ -1,32 +1,32 @@
-"""What is fetched of a patient's record: who it is, what was measured, the stay and the history.
+"""Fetch a patient's record from an EHR: person, measurements, stay and history.
 
-Without the Patient and the Observations of the catalogue there is no record. An EHR may keep the
-rest to itself, and what it keeps is named.
+Patient and the catalogue's Observations are required. An EHR may withhold the rest, which is then
+named.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.fhir.history import MEDICATIONS
-from data_schema.fhir.resources import Entry, FhirBroken, entries_of, listed, text
+from data_schema.fhir.resources import Entry, FhirBroken, entries_of, text
 from data_schema.fhir.subject import is_about
 from data_schema.variables import LOINC
-from serving.http.outbound import Unreachable, get_json
+from serving.fhir.client import FhirClient
+from serving.http.outbound import Unreachable
 
-__all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "Fetched", "FhirSource", "fetched"]
+__all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "FetchedRecord", "FhirSource", "fetch_record"]
 
 LABORATORY_DAYS = 7
-"""How long before time zero a value may have been taken to be filled in."""
+"""Days before time zero within which a value must have been taken to be filled in."""
 
 BONE_MASS_DAYS = 731
-"""The same for bone density, of which a scan counts for two years."""
+"""The same for bone density, where a scan counts for two years."""
 
 _MAX_PAGES = 20
 _SECONDS = 20.0
@@ -34,7 +34,7 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class FhirSource:
-    """One patient's record in a FHIR server.
+    """One patient's record on a FHIR server.
 
     Parameters
     ----------
@@ -53,15 +53,15 @@ class FhirSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """What a server gave of one patient.
+class FetchedRecord:
+    """One patient's resources from a FHIR server.
 
     Parameters
     ----------
     patient : Entry
     observations : sequence of Entry
     encounter, conditions, medications : sequence of Entry or None
-        All of this patient; None where the server did not give them, and none where it has none.
+        All of this patient; None where the server withheld them, empty where it has none.
     """
 
     patient: Entry
@@ -71,8 +71,8 @@ class Fetched:
     medications: Sequence[Entry] | None
 
 
-def fetched(source: FhirSource, time_zero: datetime) -> Fetched:
-    """Return the record up to the day of time zero.
+def fetch_record(source: FhirSource, time_zero: datetime) -> FetchedRecord:
+    """Fetch the record up to the day of time zero.
 
     Parameters
     ----------
@@ -82,65 +82,66 @@ def fetched(source: FhirSource, time_zero: datetime) -> Fetched:
 
     Returns
     -------
-    Fetched
+    FetchedRecord
 
     Raises
     ------
     Unreachable
-        If the server does not answer as it must for Patient and Observations, or answers for
-        somebody else.
+        If the server does not give Patient and Observations, or gives those of another patient.
     """
     base = source.server.rstrip("/")
     until = time.monotonic() + _SECONDS
-    patient = _asked(source, until, f"{base}/Patient/{source.patient}")
+    client = FhirClient(base, source.token, until=until, max_pages=_MAX_PAGES)
+    patient = client.read(f"Patient/{source.patient}")
     if text(patient, "resourceType") != "Patient" or text(patient, "id") != source.patient:
-        raise Unreachable("server must answer with the patient; it did not.")
+        raise Unreachable("FHIR server must answer with the patient that was asked for.")
     observations: list[Entry] = []
     for is_bone_mass, days in ((False, LABORATORY_DAYS), (True, BONE_MASS_DAYS)):
-        asked = [
+        query = [
             ("code", ",".join(_codes(is_bone_mass=is_bone_mass))),
             ("date", f"ge{_day(time_zero, before=days)}"),
             # A day more: the server's day may have begun before this one's.
             ("date", f"le{_day(time_zero, before=-1)}"),
         ]
-        observations += _found(source, until, "Observation", asked)
-    return Fetched(
-        # Both as an Observation may refer to it: by its whole address, and within the server.
+        observations += _search(client, source, "Observation", query)
+    return FetchedRecord(
+        # An Observation may refer to it by its full address or within the server.
         Entry(patient, "Patient", f"{base}/Patient/{source.patient}"),
         observations,
-        _if_given(lambda: _encounter(source, until)),
-        _if_given(lambda: _own(source, _found(source, until, "Condition", []))),
-        _if_given(
-            lambda: _own(source, _found(source, until, "MedicationRequest", _since(time_zero)))
+        _unless_withheld(lambda: _encounter(client, source)),
+        _unless_withheld(lambda: _own(source, _search(client, source, "Condition", []))),
+        _unless_withheld(
+            lambda: _own(
+                source, _search(client, source, "MedicationRequest", _prescribed_since(time_zero))
+            )
         ),
     )
 
 
-def _if_given(read: Callable[[], list[Entry]]) -> list[Entry] | None:
+def _unless_withheld(read: Callable[[], list[Entry]]) -> list[Entry] | None:
     try:
         return read()
     except Unreachable:
         return None
 
 
-def _encounter(source: FhirSource, until: float) -> list[Entry]:
+def _encounter(client: FhirClient, source: FhirSource) -> list[Entry]:
     if not source.encounter:
         return []
-    url = f"{source.server.rstrip('/')}/Encounter/{source.encounter}"
-    found = Entry(_asked(source, until, url), "Encounter")
-    if found.kind != "Encounter" or text(found.resource, "id") != source.encounter:
-        raise Unreachable("server must answer with the encounter; it did not.")
-    return _own(source, [found])
+    encounter = Entry(client.read(f"Encounter/{source.encounter}"), "Encounter")
+    if encounter.kind != "Encounter" or text(encounter.resource, "id") != source.encounter:
+        raise Unreachable("FHIR server must answer with the encounter that was asked for.")
+    return _own(source, [encounter])
 
 
 def _own(source: FhirSource, entries: Sequence[Entry]) -> list[Entry]:
-    """Return what is of the patient; if anything is not, nothing of it can be trusted."""
+    """Return the entries if all are about the patient; otherwise none can be trusted."""
     if not all(is_about(entry.resource, source.patient) for entry in entries):
-        raise Unreachable("server must answer for the patient; it did not.")
+        raise Unreachable("FHIR server must answer for the patient that was asked for.")
     return list(entries)
 
 
-def _since(time_zero: datetime) -> list[tuple[str, str]]:
+def _prescribed_since(time_zero: datetime) -> list[tuple[str, str]]:
     lengths = (variable.window.length for variable in MEDICATIONS.values())
     longest = max(length.days for length in lengths if length is not None)
     return [("authoredon", f"ge{_day(time_zero, before=longest + 1)}")]
@@ -150,46 +151,20 @@ def _day(time_zero: datetime, *, before: int) -> str:
     return (time_zero - timedelta(days=before)).date().isoformat()
 
 
-def _found(
-    source: FhirSource, until: float, kind: str, asked: Sequence[tuple[str, str]]
+def _search(
+    client: FhirClient, source: FhirSource, kind: str, query: Sequence[tuple[str, str]]
 ) -> list[Entry]:
-    """Return what a search for resources of a kind and of the patient finds."""
-    query = urlencode([("patient", source.patient), *asked, ("_count", "500")])
-    url = f"{source.server.rstrip('/')}/{kind}?{query}"
-    return [entry for page in _pages(source, until, url) for entry in page if entry.kind == kind]
-
-
-def _pages(source: FhirSource, until: float, url: str) -> Iterator[list[Entry]]:
-    base = source.server.rstrip("/")
-    for _ in range(_MAX_PAGES):
-        bundle = _asked(source, until, url)
-        try:
-            yield [Entry(entry.resource, entry.expression) for entry in entries_of(bundle)]
-        except FhirBroken:
-            raise Unreachable("server must answer a search with a Bundle; it did not.") from None
-        following = [text(one, "url") for one in listed(bundle, "link") if _is_next(one)]
-        if not following:
-            return
-        url = urljoin(f"{base}/", following[0])
-        # The token goes to nobody else.
-        if urlsplit(url)[:2] != urlsplit(base)[:2]:
-            raise Unreachable("server must hold its own pages; it does not.")
-    raise Unreachable("server must answer with fewer pages; it did not.")
-
-
-def _is_next(link: Mapping[str, Any]) -> bool:
-    return link.get("relation") == "next"
-
-
-def _asked(source: FhirSource, until: float, url: str) -> Mapping[str, Any]:
-    headers = {
-        "Accept": "application/fhir+json",
-        "Authorization": f"Bearer {source.token}",
-    }
-    answer = get_json(url, headers, seconds=until - time.monotonic())
-    if not isinstance(answer, Mapping):
-        raise Unreachable("server must answer with a resource; it did not.")
-    return answer
+    """Return the patient's resources of one kind."""
+    text_of_query = urlencode([("patient", source.patient), *query, ("_count", "500")])
+    try:
+        return [
+            Entry(entry.resource, entry.expression)
+            for page in client.pages(f"{kind}?{text_of_query}")
+            for entry in entries_of(page)
+            if entry.kind == kind
+        ]
+    except FhirBroken:
+        raise Unreachable("FHIR server must answer a search with a Bundle.") from None
 
 
 def _codes(*, is_bone_mass: bool) -> list[str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from data_schema.fhir.encounter import icu_stays
 from data_schema.fhir.history import history, is_comfort_care
-from serving.smart.reading import Fetched
+from serving.smart.reading import FetchedRecord
 
 __all__ = ["ToldHistory", "told_history"]
 
@@ -32,13 +32,13 @@ class ToldHistory:
 
 
 def told_history(
-    record: Fetched, *, time_zero: datetime, icu_locations: Collection[str]
+    record: FetchedRecord, *, time_zero: datetime, icu_locations: Collection[str]
 ) -> ToldHistory:
     """Return the flags that a record sets at time zero.
 
     Parameters
     ----------
-    record : Fetched
+    record : FetchedRecord
     time_zero : datetime
         With its offset.
     icu_locations : collection of str

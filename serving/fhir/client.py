@@ -1,0 +1,81 @@
+"""The one client of FHIR servers: resources and searches, page by page, within one deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
+
+from data_schema.fhir.resources import Resource, listed, text
+from serving.http.outbound import Unreachable, get_json
+
+__all__ = ["FhirClient", "next_page"]
+
+
+@dataclass(frozen=True, slots=True)
+class FhirClient:
+    """Access to one FHIR server.
+
+    Parameters
+    ----------
+    server : str
+        Base address, without a slash at its end; never one that a caller chooses.
+    token : str or None
+        Access token, sent to this server only.
+    until : float
+        Moment of `time.monotonic` by which all requests together must have ended.
+    max_pages : int
+        Number of pages that a search may have.
+    """
+
+    server: str
+    token: str | None = field(repr=False)
+    until: float
+    max_pages: int
+
+    def read(self, path: str) -> Resource:
+        """Return the resource at a path below the base address.
+
+        Raises
+        ------
+        Unreachable
+            If the server does not answer in time with a resource.
+        """
+        return self._get(f"{self.server}/{path}")
+
+    def pages(self, path: str) -> Iterator[Resource]:
+        """Yield the answer to a search, and every page that follows it.
+
+        Raises
+        ------
+        Unreachable
+            As `read`, or if a page is at another address or there are too many of them.
+        """
+        url = f"{self.server}/{path}"
+        for _ in range(self.max_pages):
+            page = self._get(url)
+            yield page
+            following = next_page(page)
+            if not following:
+                return
+            url = urljoin(f"{self.server}/", following)
+            # The token must not reach another server.
+            if not url.startswith((f"{self.server}/", f"{self.server}?")):
+                raise Unreachable("FHIR server must keep its pages at its own address.")
+        raise Unreachable(f"FHIR server must answer a search with at most {self.max_pages} pages.")
+
+    def _get(self, url: str) -> Resource:
+        headers = {"Accept": "application/fhir+json"}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        resource = get_json(url, headers, seconds=self.until - time.monotonic())
+        if not isinstance(resource, Mapping):
+            raise Unreachable("FHIR server must answer with a resource.")
+        return resource
+
+
+def next_page(bundle: Resource) -> str:
+    """Return the address of the page that follows a Bundle, empty if it is the last."""
+    pages = [text(link, "url") for link in listed(bundle, "link") if link.get("relation") == "next"]
+    return pages[0] if pages else ""
