@@ -1,1 +1,1 @@
-"""Who may come in: keys, tokens and roles, and the gate that every request passes."""
+"""Authentication: keys, tokens, sessions and roles, and the gate that every request passes."""

@@ -1,4 +1,4 @@
-"""API keys: made, listed, rotated and revoked by command; only a hash of the secret is kept.
+"""API keys: created, listed, rotated and revoked by command; only a hash of the secret is stored.
 
 The secret is 256 random bits, so that a plain hash of it can be neither guessed nor looked up.
 """
@@ -28,9 +28,9 @@ from serving.store.tables import API_KEYS
 __all__ = ["ApiKey", "KeyRing", "create", "list_keys", "revoke", "rotate"]
 
 _SHAPE = re.compile(r"osteon_([0-9a-f]{12})_([0-9a-f]{64})")
-# So long a revoked key may still be let in by a worker that has just seen it.
-_SECONDS_REMEMBERED = 5.0
-_REMEMBERED = 1_000
+# A worker that has just seen a key accepts it for as long after it was revoked.
+_SECONDS_CACHED = 5.0
+_MAX_CACHED = 1_000
 _LONGEST_NAME = 200
 
 
@@ -42,10 +42,10 @@ class ApiKey:
     ----------
     id : str
     name : str
-        Whose it is.
+        Its holder.
     roles : tuple of str
     created_at : str
-        RFC 3339, as the other two.
+        RFC 3339, as for the other two.
     expires_at, revoked_at : str or None
     """
 
@@ -58,43 +58,41 @@ class ApiKey:
 
     @property
     def valid(self) -> bool:
-        """Whether it lets anybody in now."""
+        """Whether it is accepted now."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now())
 
 
 def create(
     trail: AuditTrail, name: str, roles: Sequence[str], *, days: int | None, actor: str
 ) -> tuple[ApiKey, str]:
-    """Make a key; this is the only time that its text is seen.
+    """Create a key; its text is shown only this once.
 
     Parameters
     ----------
     trail : AuditTrail
         Records it, in the same transaction.
     name : str
-        Whose it is, in one line.
+        Its holder, in one line.
     roles : sequence of str
-        Of `ROLES`.
+        Members of `ROLES`.
     days : int or None
-        After how many days it ends by itself; never without it.
+        Days until it expires; None if it never does.
     actor : str
-        Who makes it, as `AuditEvent.actor`.
+        The user, as `AuditEvent.actor`.
 
     Returns
     -------
     key : ApiKey
     text : str
-        What the caller sends as `Authorization: Bearer TEXT`.
+        For the header `Authorization: Bearer TEXT`.
 
     Raises
     ------
     UsageError
-        If there is no such role, or none is given, or the name could not be shown in one line.
+        If a role is unknown, none is given, or the name is not one printable line.
     """
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise UsageError(
-            f"name must be one line of 1 to {_LONGEST_NAME} printable characters; it is not."
-        )
+        raise UsageError(f"name must be one line of 1 to {_LONGEST_NAME} printable characters.")
     unknown = sorted(set(roles) - set(ROLES))
     if unknown or not roles:
         raise UsageError(f"role must be one or more of {', '.join(ROLES)}; got {list(roles)}.")
@@ -111,28 +109,28 @@ def create(
 
 
 def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> tuple[ApiKey, str]:
-    """Make a key with the name and roles of another one, which ends after a time of grace.
+    """Create a key with the name and roles of another, which expires after a period of grace.
 
     Parameters
     ----------
     trail : AuditTrail
     key_id : str
-        Of the key that ends.
+        The key that expires.
     grace_hours : int
-        So long both are valid.
+        Hours for which both are valid.
     actor : str
-        Who rotates it, as `AuditEvent.actor`.
+        The user, as `AuditEvent.actor`.
 
     Returns
     -------
     key : ApiKey
     text : str
-        As `create` gives them.
+        As returned by `create`.
 
     Raises
     ------
     UsageError
-        If there is no such key, or it is not valid any more.
+        If there is no valid key of that id.
     """
     old = _valid(trail.database, key_id)
     key, text, row = _new(old.name, old.roles, old.expires_at)
@@ -147,19 +145,19 @@ def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> t
 
 
 def revoke(trail: AuditTrail, key_id: str, *, actor: str) -> None:
-    """End a key; a worker that has just seen it lets it in for five more seconds.
+    """Revoke a key; a worker that has just seen it accepts it for five more seconds.
 
     Parameters
     ----------
     trail : AuditTrail
     key_id : str
     actor : str
-        Who revokes it, as `AuditEvent.actor`.
+        The user, as `AuditEvent.actor`.
 
     Raises
     ------
     UsageError
-        If there is no such key, or it is not valid any more.
+        If there is no valid key of that id.
     """
     old = _valid(trail.database, key_id)
     _record(
@@ -181,7 +179,7 @@ def list_keys(database: Database) -> list[ApiKey]:
 
 
 class KeyRing:
-    """The keys of a database, as one worker checks them.
+    """The keys of a database, cached in one worker.
 
     Parameters
     ----------
@@ -190,10 +188,10 @@ class KeyRing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: dict[str, tuple[float, Row[Any] | None]] = {}
+        self._cached: dict[str, tuple[float, Row[Any] | None]] = {}
 
     def caller(self, text: str) -> Caller | None:
-        """Return whose key a text is, or None if it lets nobody in.
+        """Return the caller that a key identifies, or None if it is not valid.
 
         Raises
         ------
@@ -209,23 +207,25 @@ class KeyRing:
         return Caller(f"key:{row.id}", frozenset(json.loads(row.roles)))
 
     def _row(self, key_id: str) -> Row[Any] | None:
-        at, row = self._seen.get(key_id, (0.0, None))
-        if row is None or time.monotonic() - at > _SECONDS_REMEMBERED:
+        at, row = self._cached.get(key_id, (0.0, None))
+        if row is None or time.monotonic() - at > _SECONDS_CACHED:
             with self._database.reading() as connection:
                 row = connection.execute(
                     select(API_KEYS).where(API_KEYS.c.id == key_id)
                 ).one_or_none()
-            if row is not None:  # what a stranger makes up must not fill the memory
-                if len(self._seen) >= _REMEMBERED:
-                    self._seen.clear()
-                self._seen[key_id] = (time.monotonic(), row)
+            if row is not None:  # unknown keys must not fill the memory
+                if len(self._cached) >= _MAX_CACHED:
+                    self._cached.clear()
+                self._cached[key_id] = (time.monotonic(), row)
         return row
 
 
-def _new(name: str, roles: tuple[str, ...], ends: str | None) -> tuple[ApiKey, str, dict[str, Any]]:
+def _new(
+    name: str, roles: tuple[str, ...], ends: str | None
+) -> tuple[ApiKey, str, dict[str, str | None]]:
     key_id, secret = secrets.token_hex(6), secrets.token_hex(32)
     key = ApiKey(key_id, name, roles, now(), ends, None)
-    row = {
+    row: dict[str, str | None] = {
         "id": key.id,
         "name": name,
         "secret_sha256": _sha256(secret),
@@ -237,10 +237,10 @@ def _new(name: str, roles: tuple[str, ...], ends: str | None) -> tuple[ApiKey, s
 
 
 def _valid(database: Database, key_id: str) -> ApiKey:
-    found = [key for key in list_keys(database) if key.id == key_id and key.valid]
-    if not found:
-        raise UsageError("key must be the id of a valid key; it is not. See `osteon keys list`.")
-    return found[0]
+    keys = [key for key in list_keys(database) if key.id == key_id and key.valid]
+    if not keys:
+        raise UsageError("key must be the id of a valid key. See `osteon keys list`.")
+    return keys[0]
 
 
 def _record(

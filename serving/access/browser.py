@@ -1,28 +1,55 @@
-"""Clinicians' browsers: sessions in a cookie that no script reads, begun and ended on record."""
+"""Sessions of clinicians' browsers, in a cookie that no script can read; recorded in the trail."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import Scope
 
 from serving.access.caller import Caller
+from serving.access.code_flow import PendingSignIn
 from serving.access.sealed import SealedStore
 from serving.audit.record import Action, AuditEvent, Detail
 from serving.audit.trail import AuditTrail, Beside, Entry
 
-__all__ = ["CSRF_HEADER", "Browsers", "Session", "address_of"]
+__all__ = [
+    "CSRF_HEADER",
+    "Browsers",
+    "LaunchRecord",
+    "Session",
+    "SessionContent",
+    "address_of",
+]
 
 CSRF_HEADER = "x-csrf-token"
-"""Header of every request of the page that is no mere reading."""
+"""Header of every request of the page that changes something."""
 
 _PENDING_SECONDS = 600
+
+
+class LaunchRecord(TypedDict):
+    """The record that an EHR's launch opens: server, access token, and ids of the resources."""
+
+    server: str
+    token: str
+    patient: str
+    encounter: str
+
+
+class SessionContent(TypedDict, total=False):
+    """What a session stores: caller and name, and what sign-out or the record needs."""
+
+    actor: str
+    roles: Sequence[str]
+    name: str
+    id_token: str
+    record: LaunchRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +59,42 @@ class Session:
     Parameters
     ----------
     secret : str
-        What its cookie holds.
+        The value of its cookie.
     caller : Caller
-    content : mapping
-        Name of the clinician, what signing out needs and, after a launch, the EHR's access token.
+    content : SessionContent
     ends_in : float
-        Seconds until it ends whatever happens.
+        Seconds until it ends in any case.
     """
 
     secret: str
     caller: Caller
-    content: Mapping[str, Any]
+    content: SessionContent
     ends_in: float
 
     @property
     def csrf(self) -> str:
-        """What the page must send with every request that is no mere reading."""
+        """The token that the page sends with every request that changes something."""
         return hmac.digest(self.secret.encode(), b"osteon csrf", hashlib.sha256).hex()
 
     def is_sent_by_page(self, scope: Scope) -> bool:
-        """Return whether a request has the token, which no other site can read."""
+        """Return whether a request has the token, which other sites cannot read."""
         sent = dict(scope["headers"]).get(CSRF_HEADER.encode(), b"")
         return hmac.compare_digest(sent, self.csrf.encode())
 
 
 class Browsers:
-    """The sessions of all browsers; every worker sees the same.
+    """The sessions of all browsers, the same in every worker.
 
     Parameters
     ----------
     trail : AuditTrail
-        Sign-ins and sign-outs go into it, sessions into its database.
+        Records sign-ins and sign-outs; its database holds the sessions.
     secure : bool
-        Whether browsers come over https, so that the cookies are bound to this host (`__Host-`).
+        Whether browsers use https, so that the cookies are bound to this host (`__Host-`).
     idle_minutes : int
-        After so long without a request a session ends.
+        Time without a request after which a session ends.
     hours : int
-        After so long it ends in any case.
+        Time after which it ends in any case.
     """
 
     def __init__(self, trail: AuditTrail, *, secure: bool, idle_minutes: int, hours: int) -> None:
@@ -76,13 +102,13 @@ class Browsers:
         self._trail = trail
         self._secure = secure
         self._prefix = "__Host-osteon" if secure else "osteon"
-        self._sessions = SealedStore(
+        self._sessions: SealedStore[SessionContent] = SealedStore(
             trail.database,
             "session",
             idle_seconds=self.idle_seconds,
             lifetime_seconds=3_600 * hours,
         )
-        self._pending = SealedStore(
+        self._pending: SealedStore[PendingSignIn] = SealedStore(
             trail.database,
             "sign-in",
             idle_seconds=_PENDING_SECONDS,
@@ -90,7 +116,7 @@ class Browsers:
         )
 
     def session(self, scope: Scope) -> Session | None:
-        """Return the session of a request, or None; one that is over ends here, on record.
+        """Return the session of a request, or None; the end of an expired one is recorded.
 
         Raises
         ------
@@ -98,50 +124,49 @@ class Browsers:
             If the database fails.
         """
         secret = _cookies(scope).get(self._session_cookie, "")
-        kept = self._sessions.get(secret)
-        if kept is None or "actor" not in kept.content:
+        row = self._sessions.get(secret)
+        if row is None or "actor" not in row.content:
             return None
-        caller = Caller(str(kept.content["actor"]), frozenset(kept.content["roles"]))
-        if kept.over is not None:
-            self._record("sign_out", caller.actor, kept.over, scope)
+        caller = Caller(row.content["actor"], frozenset(row.content["roles"]))
+        if row.over is not None:
+            self._record("sign_out", caller.actor, row.over, scope)
             return None
-        return Session(secret, caller, kept.content, kept.ends_in)
+        return Session(secret, caller, row.content, row.ends_in)
 
     def begin(
-        self, response: Response, scope: Scope, caller: Caller, content: Mapping[str, Any]
+        self, response: Response, scope: Scope, caller: Caller, content: SessionContent
     ) -> None:
-        """Begin a session in a browser, always a new one; the one before ends."""
+        """Start a new session in a browser; a previous one ends."""
         before = self.session(scope)
         if before is not None:
             self.end(response, scope, before, "replaced")
-        roles: Sequence[str] = sorted(caller.roles)
-        kept = {"actor": caller.actor, "roles": roles, **content}
-        secret, write = self._sessions.new(kept)
+        roles = sorted(caller.roles)
+        secret, write = self._sessions.new({"actor": caller.actor, "roles": roles, **content})
         self._record("sign_in", caller.actor, "ok", scope, {"roles": roles}, write)
         self._set(response, self._session_cookie, secret, None)
 
     def end(self, response: Response, scope: Scope, session: Session, why: str = "ok") -> None:
-        """End a session, on record."""
+        """End a session, and record it."""
         self._sessions.end(session.secret)
         self._record("sign_out", session.caller.actor, why, scope)
         self._set(response, self._session_cookie, "", 0)
 
     def refused(self, scope: Scope, reason: str) -> None:
-        """Record a sign-in that let nobody in."""
+        """Record a sign-in that failed."""
         self._record("sign_in", "unknown", "refused", scope, {"reason": reason})
 
-    def remember(self, response: Response, pending: Mapping[str, str]) -> None:
-        """Keep a sign-in that has begun until the same browser comes back."""
+    def remember(self, response: Response, pending: PendingSignIn) -> None:
+        """Store a sign-in in progress until the same browser returns."""
         secret = self._pending.put(pending)
         self._set(response, self._pending_cookie(pending["state"]), secret, _PENDING_SECONDS)
 
-    def recall(self, scope: Scope, state: str) -> dict[str, str] | None:
-        """Return a sign-in that this browser began, once; None if it did not, or long ago."""
-        found = self._pending.take(_cookies(scope).get(self._pending_cookie(state), ""))
-        return dict(found) if found and "state" in found else None
+    def recall(self, scope: Scope, state: str) -> PendingSignIn | None:
+        """Return, once, a sign-in that this browser started; None if unknown or too old."""
+        pending = self._pending.take(_cookies(scope).get(self._pending_cookie(state), ""))
+        return pending if pending and "state" in pending else None
 
     def forget(self, response: Response, state: str) -> None:
-        """Take the cookie of a sign-in that has ended out of the browser."""
+        """Delete the cookie of a completed sign-in from the browser."""
         self._set(response, self._pending_cookie(state), "", 0)
 
     @property
@@ -149,7 +174,7 @@ class Browsers:
         return f"{self._prefix}-session"
 
     def _pending_cookie(self, state: str) -> str:
-        # One for each, so that two tabs that sign in at a time do not stand in each other's way.
+        # One cookie each, so that two tabs can sign in at the same time.
         return f"{self._prefix}-sign-in-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
 
     def _set(self, response: Response, name: str, value: str, seconds: int | None) -> None:
@@ -180,7 +205,7 @@ class Browsers:
 
 
 def address_of(scope: Scope) -> str:
-    """Return where a request came from, as the audit trail holds it."""
+    """Return the address of a request's sender, as the audit trail holds it."""
     return str(scope["client"][0]) if scope.get("client") else "local"
 
 

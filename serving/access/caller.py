@@ -1,13 +1,13 @@
-"""Who asks, as the service knows them: a name for the audit trail, and what they may do."""
+"""The caller of a request: a name for the audit trail, and roles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ANYBODY", "LOCAL", "ROLES", "Caller"]
+__all__ = ["ANONYMOUS", "LOCAL", "ROLES", "Caller"]
 
 ROLES = ("predict", "outcomes", "audit", "admin")
-"""What a caller may do: ask for predictions, send outcomes, read the trail, or everything."""
+"""What a caller may do: request predictions, send outcomes, read the trail, or everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Caller:
     roles: frozenset[str]
 
     def may(self, role: str) -> bool:
-        """Say whether the caller has a role; admin has every one."""
+        """Return whether the caller has a role; admin has every role."""
         return role in self.roles or "admin" in self.roles
 
 
-ANYBODY = Caller("unknown", frozenset())
-"""Whoever asks what everybody may know."""
+ANONYMOUS = Caller("unknown", frozenset())
+"""The caller of what is public."""
 
 LOCAL = Caller("local", frozenset(ROLES))
-"""Whoever is on this machine, where nothing else is asked for."""
+"""Any caller on this machine, where the service requires no authentication."""

@@ -1,7 +1,7 @@
-"""Tokens of CDS clients: one for each call, signed by a client that the site knows.
+"""Tokens of CDS clients: one for each call, signed by a client that the site has registered.
 
-CDS Hooks 2.0.1, "Trusting CDS Clients": the address of the keys is the site's own entry and never
-the token's, and no token is taken twice.
+CDS Hooks 2.0.1, "Trusting CDS Clients": the address of the keys comes from the site's settings and
+never from the token, and no token is accepted twice.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serving.access.caller import Caller
 from serving.access.published_keys import PublishedKeys
-from serving.access.signed_claims import LEEWAY_SECONDS, signed_claims
+from serving.access.signed_claims import LEEWAY_SECONDS, Claims, signed_claims
 from serving.audit.trail import AuditTrail
 from serving.http.outbound import get_json
 from serving.store.tables import USED_TOKENS
@@ -25,22 +24,22 @@ __all__ = ["ClientTokens"]
 
 _ALGORITHMS = ("ES384", "RS384")
 _REQUIRED = ("iss", "aud", "exp", "iat", "jti")
-# What may live for ever must be remembered for ever.
+# Used tokens are remembered until they expire, so their life is limited.
 _LONGEST_LIFE_SECONDS = 3_600
 _LONGEST_ID = 512
 
 
 class ClientTokens:
-    """Tokens of the CDS clients that the site knows.
+    """Tokens of the registered CDS clients.
 
     Parameters
     ----------
     clients : mapping of str to str
         `iss` -> the address of its keys.
     public_url : str
-        What `aud` begins with; the path that is called follows.
+        The start of `aud`; the called path follows.
     trail : AuditTrail
-        Its database remembers which tokens were used.
+        Its database remembers used tokens.
     """
 
     def __init__(self, clients: Mapping[str, str], *, public_url: str, trail: AuditTrail) -> None:
@@ -50,20 +49,20 @@ class ClientTokens:
         self._trail = trail
 
     def caller(self, text: str, path: str) -> Caller | None:
-        """Return whose token a text is, or None if it does not open the address at `path`.
+        """Return the client that a token identifies, or None if it is not valid at `path`.
 
         Raises
         ------
         OutsideError
-            If the client's keys were never seen and cannot be fetched, or the database fails.
+            If the client's keys were never fetched and cannot be, or the database fails.
         """
         claims = self._claims(text, self._public_url + path)
         if claims is None or not self._is_new(claims):
             return None
         return Caller(f"cds:{claims['iss']}", frozenset({"predict"}))
 
-    def _claims(self, text: str, audience: str) -> Mapping[str, Any] | None:
-        """Return what a token says, if everything about it holds."""
+    def _claims(self, text: str, audience: str) -> Claims | None:
+        """Return the claims of a token, or None if it is not valid."""
         claims = signed_claims(
             text,
             self._keys_of,
@@ -73,27 +72,32 @@ class ClientTokens:
         )
         if claims is None:
             return None
-        lasts = float(claims["exp"]) - time.time()
+        lasts = _expiry(claims) - time.time()
         is_short = lasts <= _LONGEST_LIFE_SECONDS + LEEWAY_SECONDS
         token_id = claims["jti"]
         has_id = isinstance(token_id, str) and 0 < len(token_id) <= _LONGEST_ID
         return claims if is_short and has_id else None
 
-    def _keys_of(self, issuer: str, header: Mapping[str, Any]) -> PublishedKeys | None:
-        """Return the keys of a client that the site knows, if it could have written the header."""
+    def _keys_of(self, issuer: str, header: Claims) -> PublishedKeys | None:
+        """Return the keys of a registered client, if the header is one that it writes."""
         address = self._clients.get(issuer)
         is_known = header.get("jku", address) == address and header.get("typ", "JWT") == "JWT"
         return self._keys.get(issuer) if is_known else None
 
-    def _is_new(self, claims: Mapping[str, Any]) -> bool:
-        """Note that a token is used, and return whether it never was before."""
+    def _is_new(self, claims: Claims) -> bool:
+        """Record the use of a token, and return whether this is the first."""
         database, now = self._trail.database, int(time.time())
-        token = self._trail.keys.token(claims["iss"], claims["jti"])
-        expires = int(claims["exp"]) + LEEWAY_SECONDS
+        token = self._trail.keys.token(str(claims["iss"]), str(claims["jti"]))
+        expires = int(_expiry(claims)) + LEEWAY_SECONDS
         kind = sqlite if database.is_sqlite else postgresql
         use = kind.insert(USED_TOKENS).values(token=token, expires=expires)
         use = use.on_conflict_do_nothing().returning(USED_TOKENS.c.token)
         with database.writing() as connection:
-            # An hour of grace, so that no clock that is slow makes a token new again.
+            # An hour more, so that a slow clock does not make a used token new again.
             connection.execute(delete(USED_TOKENS).where(USED_TOKENS.c.expires < now - 3_600))
             return connection.execute(use).first() is not None
+
+
+def _expiry(claims: Claims) -> float:
+    """Return `exp`, which verification has found to be a number."""
+    return float(str(claims["exp"]))

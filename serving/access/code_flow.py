@@ -14,33 +14,70 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 from urllib.parse import quote_plus, urlencode
 
 from data_schema.errors import OutsideError
 from serving.access.provider import Provider
+from serving.access.signed_claims import Claims
 from serving.http.outbound import Unreachable, post_form
 
-__all__ = ["Client", "SignInRefused", "begin", "identity", "redeem"]
+__all__ = [
+    "Client",
+    "PendingSignIn",
+    "SignInRefused",
+    "TokenResponse",
+    "begin",
+    "identity",
+    "redeem",
+]
 
 
 class SignInRefused(OutsideError):
-    """Nobody was signed in; `reason` is one word of ours, for the audit trail and the page."""
+    """A sign-in failed; `reason` is one word of ours, for the audit trail and the page."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"sign-in must be whole; it is not ({reason}).")
+        super().__init__(f"Sign-in failed ({reason}).")
+
+
+class PendingSignIn(TypedDict):
+    """A sign-in in progress, remembered until the browser returns."""
+
+    state: str
+    nonce: str
+    verifier: str
+    to: NotRequired[str]
+    ehr: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResponse:
+    """The answer of a token endpoint; a field that is missing or not text is empty.
+
+    Parameters
+    ----------
+    id_token, access_token, token_type : str
+    patient, encounter : str
+        Context of a SMART launch.
+    """
+
+    id_token: str
+    access_token: str
+    token_type: str
+    patient: str
+    encounter: str
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What a provider knows this service as.
+    """The registration of this service with a provider.
 
     Parameters
     ----------
     id : str
     secret : str or None
-        None for a public client, which PKCE alone protects.
+        None for a public client, protected by PKCE alone.
     redirect_uri : str
     """
 
@@ -51,17 +88,21 @@ class Client:
 
 def begin(
     provider: Provider, client: Client, *, scope: str, **extra: str
-) -> tuple[str, dict[str, str]]:
-    """Return where to send the browser, and what must be remembered until it comes back.
+) -> tuple[str, PendingSignIn]:
+    """Return where to send the browser, and what to remember until it returns.
 
     Raises
     ------
     Unreachable
-        If the provider's document cannot be had.
+        If the provider's metadata cannot be read.
     """
-    pending = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
+    pending = PendingSignIn(
+        state=secrets.token_urlsafe(32),
+        nonce=secrets.token_urlsafe(32),
+        verifier=secrets.token_urlsafe(32),
+    )
     digest = hashlib.sha256(pending["verifier"].encode()).digest()
-    asked = {
+    query = {
         "response_type": "code",
         "client_id": client.id,
         "redirect_uri": client.redirect_uri,
@@ -72,39 +113,40 @@ def begin(
         "code_challenge_method": "S256",
         **extra,
     }
-    address = str(provider.about()["authorization_endpoint"])
-    return f"{address}{'&' if '?' in address else '?'}{urlencode(asked)}", pending
+    address = provider.metadata().authorization_endpoint
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}", pending
 
 
 def redeem(
-    provider: Provider, client: Client, pending: Mapping[str, str], answered: Mapping[str, str]
-) -> Mapping[str, Any]:
-    """Return the token answer to what the browser brought back.
+    provider: Provider, client: Client, pending: PendingSignIn, answered: Mapping[str, str]
+) -> TokenResponse:
+    """Exchange the code that the browser brought back for tokens.
 
     Parameters
     ----------
     provider : Provider
     client : Client
-    pending : mapping
-        As `begin` gave it, once.
-    answered : mapping
-        Query of the address that the browser came back to.
+    pending : PendingSignIn
+        From `begin`; used once.
+    answered : mapping of str to str
+        Query of the address that the browser returned to.
 
     Returns
     -------
-    mapping
+    TokenResponse
 
     Raises
     ------
     SignInRefused
-        If the answer is of another sign-in or provider, or the provider refuses it.
+        If the answer belongs to another sign-in or provider, or the provider refuses it.
     """
     if not hmac.compare_digest(pending["state"].encode(), answered.get("state", "").encode()):
         raise SignInRefused("state")
-    about = provider.about()
+    metadata = provider.metadata()
     stated = answered.get("iss")
-    must_state = about.get("authorization_response_iss_parameter_supported") is True
-    if (stated is None and must_state) or (stated is not None and stated != about["issuer"]):
+    if (stated is None and metadata.states_issuer) or (
+        stated is not None and stated != metadata.issuer
+    ):
         raise SignInRefused("issuer")
     if "error" in answered:
         raise SignInRefused("denied")
@@ -119,36 +161,40 @@ def redeem(
     }
     headers: dict[str, str] = {}
     if client.secret is not None:
-        methods = about.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-        if "client_secret_basic" in methods:
+        if metadata.takes_basic_authentication:
             # RFC 6749 section 2.3.1: both are form-encoded before they are joined.
             pair = f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         else:
             fields["client_secret"] = client.secret
     try:
-        tokens = post_form(str(about["token_endpoint"]), fields, headers)
+        tokens = post_form(metadata.token_endpoint, fields, headers)
     except Unreachable:
         raise SignInRefused("code") from None
     if not isinstance(tokens, Mapping):
         raise SignInRefused("code")
-    return tokens
+    return TokenResponse(
+        id_token=_text(tokens, "id_token"),
+        access_token=_text(tokens, "access_token"),
+        token_type=_text(tokens, "token_type"),
+        patient=_text(tokens, "patient"),
+        encounter=_text(tokens, "encounter"),
+    )
 
 
 def identity(
-    provider: Provider, client: Client, pending: Mapping[str, str], tokens: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """Return the claims of who was signed in.
+    provider: Provider, client: Client, pending: PendingSignIn, tokens: TokenResponse
+) -> Claims:
+    """Return the claims of the identity token.
 
     Raises
     ------
     SignInRefused
-        If the identity token is missing, not to be believed, or of another sign-in.
+        If the identity token is missing, not valid, or of another sign-in.
     """
-    id_token = tokens.get("id_token")
-    if not isinstance(id_token, str):
+    if not tokens.id_token:
         raise SignInRefused("no_identity")
-    claims = provider.claims(id_token, audience=client.id)
+    claims = provider.claims(tokens.id_token, audience=client.id)
     if claims is None:
         raise SignInRefused("identity")
     nonce = claims.get("nonce")
@@ -157,3 +203,8 @@ def identity(
     ):
         raise SignInRefused("nonce")
     return claims
+
+
+def _text(tokens: Mapping[str, object], name: str) -> str:
+    value = tokens.get(name)
+    return value if isinstance(value, str) else ""

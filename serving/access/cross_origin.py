@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the CDS services from a browser; nothing else is shared."""
+"""Cross-origin access (CORS) for the CDS services only, from the origins in the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = 600
 
 
 class CrossOrigin:
-    """ASGI middleware that stands before the gate, since a preflight comes without a credential.
+    """ASGI middleware in front of the gate, since a preflight request has no credential.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Who could reach the service as it is set, and whether that is allowed."""
+"""Check that the settings do not expose the service to other machines unprotected."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def check_exposure(settings: Settings, address: str, models: Iterable[CachedMode
     Raises
     ------
     UsageError
-        If others than this machine could come in without authentication or without TLS, sign in
-        with a cookie that is not bound to https, or ask a model that nobody promoted, or if the key
-        of the audit trail would lie beside the trail.
+        If other machines could connect without authentication or TLS, sign in with a cookie that is
+        not bound to https, or use a model that was not promoted, or if the audit trail's key would
+        be stored beside the trail.
     """
     if ipaddress.ip_address(address).is_loopback and not settings.trusted_proxies:
         return
     signs_in = bool(settings.sign_in_issuer or settings.smart_servers)
     is_https = (settings.public_url or "").startswith("https:")
     encrypted = settings.tls_certificate is not None or bool(settings.trusted_proxies)
-    wanting = [
+    missing = [
         need
-        for need, there in (
+        for need, is_met in (
             ("OSTEON_AUTHENTICATION=required", settings.authentication == "required"),
             ("OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY, or OSTEON_TRUSTED_PROXIES", encrypted),
             ("OSTEON_AUDIT_KEY", settings.audit_key is not None),
             ("an OSTEON_PUBLIC_URL of https, to sign in at", not signs_in or is_https),
         )
-        if not there
+        if not is_met
     ]
-    if wanting:
+    if missing:
         raise UsageError(
-            "host must be a loopback address, as 127.0.0.1, unless callers prove who they are and "
-            f"the way is encrypted; this one is not. Missing: {'; '.join(wanting)}."
+            "host must be a loopback address such as 127.0.0.1 unless authentication and "
+            f"encryption are set. Missing: {'; '.join(missing)}."
         )
     if not all(model.promoted for model in models):
         raise UsageError(
-            "host must be a loopback address for a model without a gate record, which must never "
-            "leave the machine. Promote it, or serve it on 127.0.0.1 without a proxy."
+            "host must be a loopback address for a model without a gate record. Promote the model, "
+            "or serve it on 127.0.0.1 without a proxy."
         )

@@ -1,7 +1,7 @@
-"""The gate: no request reaches a route before it is known who asks, and whether they may.
+"""The gate: no request reaches a route before its caller is authenticated and authorized.
 
-It stands before the body is read. What is not named here asks for the role `predict`, so that a new
-route is closed until somebody opens it.
+The check comes before the body is read. A path that is not named here requires the role `predict`,
+so that a new route is closed by default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data_schema.errors import OsteonError
-from serving.access.caller import ANYBODY, LOCAL, Caller
+from serving.access.caller import ANONYMOUS, LOCAL, Caller
 from serving.access.rate import Buckets, RateLimit
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail
@@ -37,7 +37,7 @@ _PUBLIC = frozenset({"/health/live", "/health/ready"})
 _DISCOVERY = "/cds-services"
 _READING = frozenset({"GET", "HEAD"})
 _ROLE_OF = {"/v1/outcomes": "outcomes", "/sign-out": None}
-# What a browser needs before anybody is signed in.
+# What a browser needs before its user is signed in.
 _SIGNING_IN = frozenset(
     {"/sign-in", "/sign-in/callback", "/signed-out", "/launch", "/launch/callback"}
 )
@@ -50,22 +50,22 @@ _BEARER = {"WWW-Authenticate": "Bearer"}
 
 
 class Credentials(Protocol):
-    """A kind of credential: API keys, or tokens of an issuer."""
+    """One kind of credential: API keys, or tokens of an issuer."""
 
     def caller(self, text: str) -> Caller | None:
-        """Return whose credential a text is, or None if it lets nobody in."""
+        """Return the caller that a credential identifies, or None if it is not valid."""
 
 
 def page_or_front(path: str) -> str:
-    """Return the address of a page of ours, or that of the front page for anything else."""
+    """Return the path if it is a page of this service, otherwise that of the front page."""
     return path if _PAGES.fullmatch(path) else "/"
 
 
 class LoopbackGate:
-    """ASGI middleware of a service without authentication: it answers to this machine alone.
+    """ASGI middleware of a service without authentication: only this machine may connect.
 
-    A page of another site that a browser on this machine shows comes under that site's name, so the
-    name that was asked for counts too.
+    The Host header must name this machine too: a page of another site, shown by a browser on this
+    machine, sends that site's name.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -89,22 +89,22 @@ class Gatekeeper:
     ----------
     app : ASGI application
     credentials : sequence of Credentials
-        Each is asked in turn.
+        Tried in this order.
     clients : ClientTokens or None
-        What alone opens the CDS services; nothing does without it. Which there are, anybody may
-        read: a client asks before it knows what its token must be meant for.
+        The only credential for the CDS services, which are closed if it is None. Their discovery is
+        public: a client reads it before it knows the audience of its tokens.
     trail : AuditTrail
-        Records who was turned away.
+        Records denied requests.
     requests_per_minute : int
-        Of one caller.
+        Limit for one caller.
     buckets : Buckets
-        Where requests are counted.
+        Counters of requests.
     https_only : bool
-        Whether what a proxy did not receive over TLS is refused.
+        Whether to refuse requests that a proxy did not receive over TLS.
     browsers : Browsers or None
-        Who is signed in to the page; nobody can be without it.
+        Sessions of the page; None without sign-in.
     public_url : str or None
-        Where browsers that nobody is signed in with are sent from a page.
+        Base of the address of the sign-in, to which a page redirects.
     """
 
     def __init__(
@@ -151,18 +151,18 @@ class Gatekeeper:
         await self._app(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
-        """Return why a request does not come in, or None; then the scope says whose it is."""
+        """Return status and headers of a refusal, or None with the caller in the scope."""
         state = scope.setdefault("state", {})
         is_reading = scope["method"] in _READING
         if scope["path"] in _PUBLIC or (scope["path"] == _DISCOVERY and is_reading):
-            state["caller"] = ANYBODY
+            state["caller"] = ANONYMOUS
             return None
         if self._https_only and scope["scheme"] != "https":
             return 403, {}
         if self._browsers is not None and (
             scope["path"] in _SIGNING_IN or scope["path"].startswith(_FILES)
         ):
-            return self._before_anybody(scope)
+            return self._before_sign_in(scope)
         text = _bearer(scope)
         path = scope["path"]
         if text is None and self._browsers is not None and not _is_of_client(path):
@@ -172,29 +172,29 @@ class Gatekeeper:
                 return 303, {"Location": f"{self._public_url}/sign-in?to={to}"}
             if session is not None:
                 if not is_reading and not session.is_sent_by_page(scope):
-                    return await self._turned_away(scope, session.caller.actor, "csrf", 403)
+                    return await self._denied(scope, session.caller.actor, "csrf", 403)
                 state["session"] = session
                 return await self._allowed(scope, session.caller)
         caller = None if text is None else await run_in_threadpool(self._caller, text, path)
         if caller is None:
             reason = "no_credential" if text is None else "invalid_credential"
-            return await self._turned_away(scope, "unknown", reason, 401)
+            return await self._denied(scope, "unknown", reason, 401)
         return await self._allowed(scope, caller)
 
-    def _before_anybody(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
-        """Let anybody sign in, within reason: each attempt is a row and a question elsewhere."""
+    def _before_sign_in(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
+        """Allow sign-in attempts up to a rate: each writes a row and calls the provider."""
         if not scope["path"].startswith(_FILES) and not self._sign_ins.allows(_address(scope)):
             return 429, _RETRY
-        scope["state"]["caller"] = ANYBODY
+        scope["state"]["caller"] = ANONYMOUS
         return None
 
     async def _allowed(self, scope: Scope, caller: Caller) -> tuple[int, dict[str, str]] | None:
-        """Return why a caller who is known may not do this, or None."""
+        """Return status and headers if a known caller may not do this, otherwise None."""
         if not self._requests.allows(caller.actor):
             return 429, _RETRY
         role = None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
         if role is not None and not caller.may(role):
-            return await self._turned_away(scope, caller.actor, f"not_{role}", 403)
+            return await self._denied(scope, caller.actor, f"not_{role}", 403)
         scope["state"]["caller"] = caller
         return None
 
@@ -207,11 +207,11 @@ class Gatekeeper:
                 return caller
         return None
 
-    async def _turned_away(
+    async def _denied(
         self, scope: Scope, actor: str, reason: str, status: int
     ) -> tuple[int, dict[str, str]]:
         address = _address(scope)
-        # A flood of guesses must not become a flood of records.
+        # Many guesses must not become as many records.
         if not self._failures.allows(address):
             return 429, _RETRY
         event = AuditEvent(action="denied", actor=actor, status=reason, detail={"address": address})
@@ -220,7 +220,7 @@ class Gatekeeper:
 
 
 def _is_of_client(path: str) -> bool:
-    """Return whether an address is a CDS service's, which a client's own token alone opens."""
+    """Return whether a path is that of a CDS service, which requires a client's token."""
     return path.startswith(f"{_DISCOVERY}/")
 
 
@@ -229,7 +229,7 @@ def _address(scope: Scope) -> str:
 
 
 def _is_page(scope: Scope) -> bool:
-    """Return whether a browser asks for one of the pages, rather than a program."""
+    """Return whether a browser, not a program, requests one of the pages."""
     wanted = b",".join(value for name, value in scope["headers"] if name == b"accept")
     return (
         scope["method"] in _READING
@@ -239,7 +239,7 @@ def _is_page(scope: Scope) -> bool:
 
 
 def _bearer(scope: Scope) -> str | None:
-    """Return the one credential of a request; several are none."""
+    """Return the credential of a request, or None if there is none or more than one."""
     stated = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(stated) != 1:
         return None
@@ -248,7 +248,7 @@ def _bearer(scope: Scope) -> str | None:
 
 
 def _host(scope: Scope) -> str:
-    """Return the name that was asked for, without its port."""
+    """Return the host name in a request, without its port."""
     stated = str(dict(scope["headers"]).get(b"host", b""), "latin-1")
     name = stated.rpartition(":")[0] if stated.rpartition(":")[2].isdigit() else stated
     return name.strip("[]")

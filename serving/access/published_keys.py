@@ -1,13 +1,13 @@
-"""The public keys of somebody who signs tokens, as they publish them: fetched seldom, kept a while.
+"""The public keys of a token signer, as its JSON Web Key Set publishes them, cached for a while.
 
-Only public keys count, so that a published one never serves as a shared secret.
+Only public keys count, so that a published key never serves as a shared secret.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,15 +18,18 @@ from data_schema.errors import OutsideError
 __all__ = ["PublishedKeys", "keys_in"]
 
 _KINDS = ("RSA", "EC", "OKP")
-_LAST_SECONDS = 600
-# A token with a key that nobody knows must not make the service ask for the keys each time.
+_SECONDS_VALID = 600
+# Tokens with unknown key ids must not cause a fetch each.
 _SECONDS_BETWEEN_FETCHES = 30
-# Nor must one that cannot be reached keep every caller waiting for it.
+# Callers must not all wait for a signer that cannot be reached.
 _SECONDS_AFTER_FAILURE = 5
 
 
 class PublishedKeys:
     """The keys of one signer, as they were last fetched.
+
+    PyJWT's `PyJWKClient` does less: it retries a signer that is down on every call, and turns
+    callers away when its cache expires while the signer is down.
 
     Parameters
     ----------
@@ -41,38 +44,39 @@ class PublishedKeys:
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Return a key, fetching them all again where it is new or they are old.
+        """Return a key, fetching the set again if the key is new or the set is old.
 
         Raises
         ------
         OutsideError
-            If the keys were never seen and cannot be fetched.
+            If the set was never fetched and cannot be.
         """
         with self._lock:
             age = None if self._fetched_at is None else time.monotonic() - self._fetched_at
-            if age is None or age > self._lasts(key_id):
+            if age is None or age > self._seconds_valid(key_id):
                 self._renew()
             if not self._keys:
-                raise OutsideError("The signer of tokens must give keys; it did not.")
+                raise OutsideError("The signer of tokens did not give its keys.")
             return self._keys.get(key_id)
 
-    def _lasts(self, key_id: str) -> float:
-        """Return for how many seconds what was fetched is enough."""
+    def _seconds_valid(self, key_id: str) -> float:
+        """Return for how long the fetched set answers for this key."""
         if not self._keys:
             return _SECONDS_AFTER_FAILURE
-        return _LAST_SECONDS if key_id in self._keys else _SECONDS_BETWEEN_FETCHES
+        return _SECONDS_VALID if key_id in self._keys else _SECONDS_BETWEEN_FETCHES
 
     def _renew(self) -> None:
-        # The keys of before are still theirs; a signer that is down turns nobody away.
-        with suppress(OutsideError, ValueError, KeyError, TypeError, jwt.PyJWTError):
+        # If the signer is down its previous keys stay valid.
+        with suppress(OutsideError, ValueError, KeyError, TypeError, AttributeError):
             self._keys = keys_in(self._fetch())
         self._fetched_at = time.monotonic()
 
 
-def keys_in(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
-    """Return the public keys of a JSON Web Key Set that sign, by their id."""
-    return {
-        key["kid"]: jwt.PyJWK(key)
-        for key in document["keys"]
-        if key.get("kid") and key.get("kty") in _KINDS and key.get("use", "sig") == "sig"
-    }
+def keys_in(document: Any) -> dict[str, jwt.PyJWK]:
+    """Return the public signing keys of a JSON Web Key Set by their id, without unreadable ones."""
+    keys = {}
+    for key in document["keys"]:
+        if key.get("kid") and key.get("kty") in _KINDS and key.get("use", "sig") == "sig":
+            with suppress(jwt.PyJWTError):  # as of a curve that this version does not know
+                keys[key["kid"]] = jwt.PyJWK(key)
+    return keys

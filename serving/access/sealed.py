@@ -1,7 +1,7 @@
-"""What the service keeps for one browser: in the database, and readable with its cookie alone.
+"""Data of one browser, in the database, encrypted with a secret that only its cookie holds.
 
-The cookie holds a random secret. A row is found by one hash of it and sealed with another, so that
-whoever copies the database can neither use a session nor read what it holds.
+The cookie holds a random secret. One hash of it identifies the row, another encrypts it, so that a
+copy of the database neither opens a session nor shows its content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Generic, Literal, TypeVar, cast
 
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, insert, or_, select, update
@@ -23,42 +23,45 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from serving.store.database import Database
 from serving.store.tables import SEALED
 
-__all__ = ["Kept", "SealedStore"]
+__all__ = ["Sealed", "SealedStore"]
+
+_C = TypeVar("_C", bound=Mapping[str, object])
 
 _SECRET = re.compile(r"[0-9a-f]{64}")
-# A row is written only so often for being used; the idle time is exact to this.
+# Use is written to a row at most this often, so the idle time is exact to it.
 _SECONDS_BETWEEN_TOUCHES = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What was kept.
+class Sealed(Generic[_C]):
+    """The content of one row.
 
     Parameters
     ----------
     content : mapping
+        Empty if the row was changed.
     ends_in : float
-        Seconds until it ends whatever happens.
+        Seconds until it ends in any case.
     over : {"idle", "lifetime"} or None
-        Why it has ended; then it is gone.
+        Why it has ended; the row is then deleted.
     """
 
-    content: Mapping[str, Any]
+    content: _C
     ends_in: float
     over: Literal["idle", "lifetime"] | None = None
 
 
-class SealedStore:
-    """Rows of one purpose; those of another are not found.
+class SealedStore(Generic[_C]):
+    """The rows of one purpose.
 
     Parameters
     ----------
     database : Database
     purpose : str
     idle_seconds : int
-        Unused for so long, a row ends.
+        Time without use after which a row ends.
     lifetime_seconds : int
-        After so long it ends in any case.
+        Time after which it ends in any case.
     """
 
     def __init__(
@@ -69,8 +72,8 @@ class SealedStore:
         self._idle = idle_seconds
         self._lifetime = lifetime_seconds
 
-    def new(self, content: Mapping[str, Any]) -> tuple[str, Callable[[Connection], None]]:
-        """Return a new secret, and what writes the row that it opens."""
+    def new(self, content: _C) -> tuple[str, Callable[[Connection], None]]:
+        """Return a new secret, and a function that writes the row for it."""
         secret, moment = secrets.token_hex(32), _now()
         row = {
             "id": self._id(secret),
@@ -81,22 +84,22 @@ class SealedStore:
         }
 
         def write(connection: Connection) -> None:
-            # What has ended and was never asked for again goes when something new comes.
+            # Rows that have ended are deleted whenever a new one is written.
             over = or_(SEALED.c.ends < moment, SEALED.c.seen + SEALED.c.idle < moment)
             connection.execute(delete(SEALED).where(over))
             connection.execute(insert(SEALED).values(row))
 
         return secret, write
 
-    def put(self, content: Mapping[str, Any]) -> str:
-        """Keep something at once, and return its secret."""
+    def put(self, content: _C) -> str:
+        """Write a row at once, and return its secret."""
         secret, write = self.new(content)
         with self._database.writing() as connection:
             write(connection)
         return secret
 
-    def get(self, secret: str) -> Kept | None:
-        """Return what a secret opens, and count it as used; None if it opens nothing.
+    def get(self, secret: str) -> Sealed[_C] | None:
+        """Return the row of a secret, and count this as use; None if there is none.
 
         Raises
         ------
@@ -114,24 +117,24 @@ class SealedStore:
         content = self._opened(secret, row.sealed)
         if moment > row.ends or moment > row.seen + row.idle:
             over: Literal["idle", "lifetime"] = "lifetime" if moment > row.ends else "idle"
-            return Kept(content, 0.0, over) if self.end(secret) else None
+            return Sealed(content, 0.0, over) if self.end(secret) else None
         if moment - row.seen >= _SECONDS_BETWEEN_TOUCHES:
             with self._database.writing() as connection:
                 connection.execute(update(SEALED).where(here).values(seen=moment))
-        return Kept(content, row.ends - moment)
+        return Sealed(content, row.ends - moment)
 
-    def take(self, secret: str) -> Mapping[str, Any] | None:
-        """Return what a secret opens, once: of several who ask at a time one gets it."""
-        kept = self.get(secret)
-        if kept is None or kept.over is not None or not self.end(secret):
+    def take(self, secret: str) -> _C | None:
+        """Return the content of a secret's row and delete it; only one caller gets it."""
+        row = self.get(secret)
+        if row is None or row.over is not None or not self.end(secret):
             return None
-        return kept.content
+        return row.content
 
     def end(self, secret: str) -> bool:
-        """Forget what a secret opens, and say whether there was anything."""
+        """Delete the row of a secret, and return whether there was one."""
         with self._database.writing() as connection:
-            gone = connection.execute(delete(SEALED).where(SEALED.c.id == self._id(secret)))
-        return bool(gone.rowcount)
+            result = connection.execute(delete(SEALED).where(SEALED.c.id == self._id(secret)))
+        return bool(result.rowcount)
 
     def _id(self, secret: str) -> str:
         return self._hash(secret, "id").hex()
@@ -144,13 +147,13 @@ class SealedStore:
             secret.encode(), f"osteon {self._purpose} {what}".encode(), hashlib.sha256
         )
 
-    def _opened(self, secret: str, sealed: str) -> Mapping[str, Any]:
+    def _opened(self, secret: str, sealed: str) -> _C:
         try:
-            found = json.loads(self._seal(secret).decrypt(sealed.encode()))
-        except InvalidToken:  # somebody changed the row
-            return {}
-        assert isinstance(found, dict)
-        return found
+            content = json.loads(self._seal(secret).decrypt(sealed.encode()))
+        except InvalidToken:  # the row was changed
+            content = {}
+        assert isinstance(content, dict)
+        return cast("_C", content)
 
 
 def _now() -> int:

@@ -1,27 +1,27 @@
-"""How clinicians come in: at the site's OpenID Connect provider, or out of the EHR."""
+"""Sign-in of clinicians: at the site's OpenID Connect provider, or from the EHR."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from serving.access.browser import Browsers, Session
+from serving.access.browser import Browsers, LaunchRecord, Session, SessionContent
 from serving.access.caller import Caller
-from serving.access.code_flow import Client, SignInRefused, begin, identity, redeem
+from serving.access.code_flow import Client, PendingSignIn, SignInRefused, begin, identity, redeem
 from serving.access.provider import Provider
+from serving.access.signed_claims import Claims
 from serving.access.tokens import actor_of, claimed_roles
 from serving.audit.trail import AuditTrail
-from serving.http.outbound import Unreachable, is_allowed
+from serving.http.outbound import Unreachable
 from serving.settings import Settings
 
 __all__ = ["SignIn", "SignedIn"]
 
-# An EHR launch for one patient; nothing is asked that the form is not filled from.
+# An EHR launch for one patient, limited to what fills the form.
 _SMART_SCOPE = (
     "launch launch/patient openid fhirUser patient/Patient.rs patient/Observation.rs "
     "patient/Encounter.rs patient/Condition.rs patient/MedicationRequest.rs"
@@ -32,14 +32,14 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who has come in, and what is kept of it."""
+    """A completed sign-in: the caller, and the content of the new session."""
 
     caller: Caller
-    content: Mapping[str, Any]
+    content: SessionContent
 
 
 class SignIn:
-    """The ways in that the settings open.
+    """The ways to sign in that the settings allow.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class SignIn:
             f"{public}/launch/callback",
         )
 
-    def begin(self, to: str) -> tuple[str, dict[str, str]]:
-        """Return where to send a browser to sign in, and what to remember until it comes back.
+    def begin(self, to: str) -> tuple[str, PendingSignIn]:
+        """Return where to send a browser to sign in, and what to remember until it returns.
 
         Raises
         ------
@@ -83,13 +83,13 @@ class SignIn:
         url, pending = begin(self._provider, self._client, scope=self._scope)
         return url, {**pending, "to": to}
 
-    def finish(self, pending: Mapping[str, str], answered: Mapping[str, str]) -> SignedIn:
-        """Return who has signed in.
+    def finish(self, pending: PendingSignIn, answered: Mapping[str, str]) -> SignedIn:
+        """Complete a sign-in at the provider.
 
         Raises
         ------
         SignInRefused
-            If nobody has, or somebody without a role.
+            If the sign-in failed, or the user has no role.
         OutsideError
             If the provider does not answer.
         """
@@ -100,16 +100,16 @@ class SignIn:
         roles = claimed_roles(claims, self._roles_claim)
         if not roles:
             raise SignInRefused("role")
-        content = {"name": _name(claims), "id_token": tokens["id_token"]}
+        content: SessionContent = {"name": _name(claims), "id_token": tokens.id_token}
         return SignedIn(Caller(actor_of(claims), roles), content)
 
-    def begin_launch(self, server: str, launch: str) -> tuple[str, dict[str, str]]:
-        """Return where an EHR's launch goes on, and what to remember until it comes back.
+    def begin_launch(self, server: str, launch: str) -> tuple[str, PendingSignIn]:
+        """Return where an EHR's launch continues, and what to remember until it returns.
 
         Raises
         ------
         SignInRefused
-            If the site does not know the EHR.
+            If the settings do not name the EHR.
         OutsideError
             If the EHR does not answer.
         """
@@ -125,13 +125,13 @@ class SignIn:
         )
         return url, {**pending, "ehr": known[0]}
 
-    def finish_launch(self, pending: Mapping[str, str], answered: Mapping[str, str]) -> SignedIn:
-        """Return who came out of the EHR, and whose record may be read.
+    def finish_launch(self, pending: PendingSignIn, answered: Mapping[str, str]) -> SignedIn:
+        """Complete a launch from an EHR for one patient, whose record may then be read.
 
         Raises
         ------
         SignInRefused
-            If nobody did, or for no patient.
+            If the launch failed, or names no patient.
         OutsideError
             If the EHR does not answer.
         """
@@ -140,45 +140,46 @@ class SignIn:
         ehr = self._ehrs[pending["ehr"]]
         tokens = redeem(ehr, self._ehr_client, pending, answered)
         claims = identity(ehr, self._ehr_client, pending, tokens)
-        token, patient = tokens.get("access_token"), tokens.get("patient")
-        if str(tokens.get("token_type", "")).lower() != "bearer" or not isinstance(token, str):
+        if tokens.token_type.lower() != "bearer" or not tokens.access_token:
             raise SignInRefused("access")
-        if not isinstance(patient, str) or not _FHIR_ID.fullmatch(patient):
+        if not _FHIR_ID.fullmatch(tokens.patient):
             raise SignInRefused("patient")
-        encounter = tokens.get("encounter")
-        if not isinstance(encounter, str) or not _FHIR_ID.fullmatch(encounter):
-            encounter = ""
-        record = {"server": ehr.url, "token": token, "patient": patient, "encounter": encounter}
-        content = {"name": _name(claims), "record": record}
+        record = LaunchRecord(
+            server=ehr.url,
+            token=tokens.access_token,
+            patient=tokens.patient,
+            encounter=tokens.encounter if _FHIR_ID.fullmatch(tokens.encounter) else "",
+        )
+        content: SessionContent = {"name": _name(claims), "record": record}
         return SignedIn(Caller(actor_of(claims), frozenset({"predict"})), content)
 
     def way_out(self, session: Session) -> str:
-        """Return where a browser goes after signing out: to the provider, if it ends sessions."""
+        """Return where a browser goes after sign-out: to the provider, if that ends sessions."""
         id_token = session.content.get("id_token")
-        if not id_token:  # out of an EHR, which has a session of its own
+        if not id_token:  # from an EHR, which has its own session
             return self._signed_out
         try:
-            ends_at = str(self._provider.about().get("end_session_endpoint", ""))
+            ends_at = self._provider.metadata().end_session_endpoint
         except Unreachable:
             return self._signed_out
-        if not is_allowed(ends_at):
+        if not ends_at:
             return self._signed_out
-        asked = {
-            "id_token_hint": str(id_token),
+        query = {
+            "id_token_hint": id_token,
             "client_id": self._client.id,
             "post_logout_redirect_uri": self._signed_out,
         }
-        return f"{ends_at}{'&' if '?' in ends_at else '?'}{urlencode(asked)}"
+        return f"{ends_at}{'&' if '?' in ends_at else '?'}{urlencode(query)}"
 
 
 def _plain(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
 
 
-def _name(claims: Mapping[str, Any]) -> str:
-    """Return what to call a clinician on the page; empty if the provider does not say."""
+def _name(claims: Claims) -> str:
+    """Return the clinician's name for the page; empty if the provider does not state one."""
     for claim in ("name", "preferred_username", "email"):
-        found = claims.get(claim)
-        if isinstance(found, str) and found.strip():
-            return found.strip()[:_LONGEST_NAME]
+        name = claims.get(claim)
+        if isinstance(name, str) and name.strip():
+            return name.strip()[:_LONGEST_NAME]
     return ""

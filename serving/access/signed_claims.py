@@ -1,4 +1,4 @@
-"""What a signed token says, once everything about its signature holds.
+"""Verify signed tokens and return their claims.
 
 Only signatures with a public key count: `none` and every HMAC are refused, so that a published key
 never serves as a shared secret.
@@ -7,50 +7,53 @@ never serves as a shared secret.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import jwt
 
 from serving.access.published_keys import PublishedKeys
 
-__all__ = ["LEEWAY_SECONDS", "signed_claims"]
+__all__ = ["LEEWAY_SECONDS", "Claims", "signed_claims"]
+
+Claims: TypeAlias = Mapping[str, object]
+"""Claims of a token or fields of its header, of any JSON type."""
 
 LEEWAY_SECONDS = 30
-"""By how much the signer's clock may differ from ours."""
+"""Largest difference of the signer's clock from ours."""
 
 
 def signed_claims(
     text: str,
-    keys_of: Callable[[str, Mapping[str, Any]], PublishedKeys | None],
+    keys_of: Callable[[str, Claims], PublishedKeys | None],
     *,
     audience: str,
     algorithms: Sequence[str],
     required: Sequence[str],
-) -> Mapping[str, Any] | None:
-    """Return what a token says, or None if it is not to be believed.
+) -> Claims | None:
+    """Return the claims of a token, or None if it is not valid.
 
     Parameters
     ----------
     text : str
-        The token, from anybody.
+        The token, from any source.
     keys_of : callable
         From the stated issuer and the token's header to the issuer's keys; None for an issuer that
-        is not trusted, or a header that it would not write.
+        is not trusted, or a header that the issuer does not write.
     audience : str
-        What the token must be meant for.
+        The required audience.
     algorithms : sequence of str
-        Those that it may be signed by, all with a public key.
+        The accepted algorithms, all with a public key.
     required : sequence of str
-        Claims that it must have.
+        The required claims.
 
     Returns
     -------
-    mapping or None
+    Claims or None
 
     Raises
     ------
     OutsideError
-        If the issuer's keys were never seen and cannot be fetched.
+        If the issuer's keys were never fetched and cannot be.
     """
     try:
         header = jwt.get_unverified_header(text)
@@ -61,7 +64,7 @@ def signed_claims(
         key = None if keys is None else keys.key(str(header.get("kid", "")))
         if key is None:
             return None
-        claims: Mapping[str, Any] = jwt.decode(
+        claims: Claims = jwt.decode(
             text,
             key.key,
             algorithms=[header["alg"]],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from serving.access.caller import ROLES, Caller
 from serving.access.published_keys import PublishedKeys
-from serving.access.signed_claims import signed_claims
+from serving.access.signed_claims import Claims, signed_claims
 from serving.http.outbound import get_json
 
 __all__ = ["Tokens", "actor_of", "claimed_roles", "verified_claims"]
@@ -24,9 +23,9 @@ class Tokens:
     Parameters
     ----------
     issuers : sequence of str
-        Each as its tokens' `iss`; its keys are found by OpenID Connect discovery.
+        Each as its tokens' `iss`; its keys are located by OpenID Connect discovery.
     audience : str
-        What a token must be meant for.
+        The audience that a token must have.
     roles_claim : str
         Claim that holds the caller's roles, as `roles` or `realm_access.roles`.
     """
@@ -37,12 +36,12 @@ class Tokens:
         self._roles_claim = roles_claim
 
     def caller(self, text: str) -> Caller | None:
-        """Return whose token a text is, or None if it lets nobody in.
+        """Return the caller that a token identifies, or None if it is not valid.
 
         Raises
         ------
         OutsideError
-            If the issuer's keys were never seen and cannot be fetched.
+            If the issuer's keys were never fetched and cannot be.
         """
         claims = verified_claims(text, self._issuers.get, audience=self._audience)
         if claims is None:
@@ -52,26 +51,26 @@ class Tokens:
 
 def verified_claims(
     text: str, keys_of: Callable[[str], PublishedKeys | None], *, audience: str
-) -> Mapping[str, Any] | None:
-    """Return what a token says, or None if it is not to be believed.
+) -> Claims | None:
+    """Return the claims of a token, or None if it is not valid.
 
     Parameters
     ----------
     text : str
-        The token, from anybody.
+        The token, from any source.
     keys_of : callable
-        From an issuer to its keys; None for one that is not trusted.
+        From an issuer to its keys; None for an issuer that is not trusted.
     audience : str
-        What the token must be meant for.
+        The required audience.
 
     Returns
     -------
-    mapping or None
+    Claims or None
 
     Raises
     ------
     OutsideError
-        If the issuer's keys were never seen and cannot be fetched.
+        If the issuer's keys were never fetched and cannot be.
     """
     claims = signed_claims(
         text,
@@ -85,23 +84,23 @@ def verified_claims(
     return claims if 0 < len(str(claims["sub"])) <= _LONGEST_SUBJECT else None
 
 
-def actor_of(claims: Mapping[str, Any]) -> str:
-    """Return whom a token is of, as `AuditEvent.actor`."""
+def actor_of(claims: Claims) -> str:
+    """Return the subject of a token, as `AuditEvent.actor`."""
     return f"oidc:{claims['iss']}|{claims['sub']}"
 
 
-def claimed_roles(claims: Mapping[str, Any], path: str) -> frozenset[str]:
-    """Return those of the roles that a claim holds, as a list or as words, which exist."""
-    found: Any = claims
+def claimed_roles(claims: Claims, path: str) -> frozenset[str]:
+    """Return the known roles in a claim, which is a list or words separated by spaces."""
+    value: object = claims
     for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    words = found.split() if isinstance(found, str) else found if isinstance(found, list) else []
+        value = value.get(name) if isinstance(value, Mapping) else None
+    words = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
     return frozenset(ROLES).intersection(word for word in words if isinstance(word, str))
 
 
-def _key_set(issuer: str) -> Any:
-    """Return an issuer's public keys as it publishes them."""
-    about = get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-    if about["issuer"] != issuer:
+def _key_set(issuer: str) -> object:
+    """Return an issuer's JSON Web Key Set, by OpenID Connect discovery."""
+    metadata = get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    if metadata["issuer"] != issuer:
         raise ValueError("the document is of another issuer")
-    return get_json(about["jwks_uri"])
+    return get_json(metadata["jwks_uri"])

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from data_schema.errors import OutsideError
 from serving.access.browser import Session
-from serving.access.code_flow import SignInRefused
+from serving.access.code_flow import PendingSignIn, SignInRefused
 from serving.access.gatekeeper import page_or_front
 from serving.access.sign_in import SignedIn, SignIn
 from serving.http.security_headers import PAGE_POLICY
@@ -84,7 +84,7 @@ def page_session(request: Request) -> PageSession:
     """Called by the page when it opens, and while somebody uses it."""
     browsers, session = sign_in_of(request).browsers, session_of(request)
     return PageSession(
-        name=str(session.content.get("name", "")),
+        name=session.content.get("name", ""),
         csrf=session.csrf,
         idle_seconds=browsers.idle_seconds,
         seconds_left=int(session.ends_in),
@@ -106,7 +106,7 @@ def session_of(request: Request) -> Session:
     return session
 
 
-def sent_away(way_in: SignIn, url: str, pending: dict[str, str]) -> Response:
+def sent_away(way_in: SignIn, url: str, pending: PendingSignIn) -> Response:
     """Return the way to the provider, remembered in the browser."""
     response = RedirectResponse(url, 303)
     way_in.browsers.remember(response, pending)
@@ -114,7 +114,7 @@ def sent_away(way_in: SignIn, url: str, pending: dict[str, str]) -> Response:
 
 
 def came_back(
-    request: Request, finish: Callable[[Mapping[str, str], Mapping[str, str]], SignedIn]
+    request: Request, finish: Callable[[PendingSignIn, Mapping[str, str]], SignedIn]
 ) -> Response:
     """Sign in whoever comes back from a provider, or say that nobody is."""
     browsers, answered = sign_in_of(request).browsers, dict(request.query_params)

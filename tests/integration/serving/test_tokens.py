@@ -253,7 +253,7 @@ def test_an_issuer_that_is_down_turns_nobody_away_whose_key_is_known(
     other_client: httpx.Client, other_issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
-    monkeypatch.setattr(published_keys, "_LAST_SECONDS", 0)
+    monkeypatch.setattr(published_keys, "_SECONDS_VALID", 0)
     other_issuer.close()
     assert other_client.get("/v1/models", headers=signed(other_issuer)).status_code == 200
 
