@@ -66,9 +66,9 @@ class Outcome:
         `Variable.direction`; two outcomes may share it.
     label : str
         What a clinician reads.
-    event_label, event_singular : str
-        The event as a noun, in the plural and in the singular: "the model expects about 23
-        <event_label>".
+    event_label, event_singular, event_verb : str
+        The event as a noun, in the plural and in the singular, and as what a patient does: "the
+        model expects about 9 <event_label>", "about 9 would <event_verb>". Empty without a verb.
     landmark : Landmark or None
         Time zero; None where only a public data set has the outcome.
     time_zero : str
@@ -93,6 +93,7 @@ class Outcome:
     time_zero: str
     horizons_days: tuple[int, ...]
     competing_label: str | None
+    event_verb: str = ""
     is_death: bool = False
     event_headers: tuple[str, ...] = ()
     days_headers: tuple[str, ...] = ()
@@ -159,6 +160,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 label="First fracture",
                 event_label="fractures",
                 event_singular="fracture",
+                event_verb="fracture",
                 landmark=_DISCHARGE,
                 time_zero="ICU discharge, alive",
                 horizons_days=(365, 730, 1826),

@@ -233,7 +233,7 @@ def explained_risks(
             high=high,
             level=interval.level,
             horizon_days=days,
-            events=contract.event_label,
+            event=contract.event,
             competing_risk=competing_risk,
         )
         moved = movers(contributions[:_MOVERS])

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.inference.contract import EventNames
+
 __all__ = [
     "NOTICE",
     "UNMEASURED",
@@ -51,7 +53,7 @@ def estimate_sentence(
     high: float,
     level: float,
     horizon_days: float,
-    events: str,
+    event: EventNames,
     competing_risk: float | None,
 ) -> str:
     """Say one risk in natural frequencies, and beside it that of dying first.
@@ -63,8 +65,7 @@ def estimate_sentence(
     level : float
         Level of the interval, as 0.95.
     horizon_days : float
-    events : str
-        The event's name in the plural, as `deaths`.
+    event : EventNames
     competing_risk : float or None
         Risk of dying before the event, by the same horizon; None where nothing competes.
 
@@ -81,7 +82,7 @@ def estimate_sentence(
     ...     high=0.13,
     ...     level=0.95,
     ...     horizon_days=365,
-    ...     events="fractures",
+    ...     event=EventNames("fractures", "fracture", "fracture"),
     ...     competing_risk=0.29,
     ... )
     >>> print(textwrap.fill(sentence, 80))
@@ -90,7 +91,7 @@ def estimate_sentence(
     patients about 9 would fracture, 29 die first, 62 neither.
     """
     expected = _people(risk)
-    had = events.removesuffix("s") if expected.endswith(" 1") else events
+    had = event.singular if expected.endswith(" 1") else event.plural
     sentence = (
         f"Among 100 patients with these recorded values, the model expects {expected} "
         f"{had} within {horizon_days:g} "
@@ -99,7 +100,7 @@ def estimate_sentence(
     )
     if competing_risk is None:
         return sentence
-    return f"{sentence} {_beside_dying_first(risk, competing_risk, events)}"
+    return f"{sentence} {_beside_dying_first(risk, competing_risk, event)}"
 
 
 def mover_sentences(movers: Sequence[Mover], *, horizon_days: float) -> list[str]:
@@ -179,12 +180,11 @@ def refusal_sentence(messages: Sequence[str]) -> str:
     return " ".join(["No risk is given.", *messages])
 
 
-def _beside_dying_first(risk: float, competing_risk: float, events: str) -> str:
+def _beside_dying_first(risk: float, competing_risk: float, event: EventNames) -> str:
     """Say who has the event, who dies first and who neither, in numbers that add up to 100."""
     happen = _of_100(risk)
     die = min(_of_100(competing_risk), 100 - happen)
-    # A fracture is what one does, too; any other event is had.
-    doing = "fracture" if events == "fractures" else f"have such an event ({events})"
+    doing = event.verb or f"have such an event ({event.plural})"
     return (
         f"Of 100 such patients {_people(risk)} would {doing}, "
         f"{die if die else _people(competing_risk)} die first, "

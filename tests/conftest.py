@@ -108,6 +108,7 @@ def _served(risk_model: RiskModel, name: str, events: str) -> ServedModel:
         outcome_label=f"Some {events}",
         event_label=events,
         event_singular=events.removesuffix("s"),
+        event_verb="fracture" if events == "fractures" else "",
         is_death=events == "deaths",
         time_zero="24 h after ICU admission, alive",
         population="Made-up patients of a test.",

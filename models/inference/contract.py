@@ -15,6 +15,7 @@ __all__ = [
     "CurveChoices",
     "Description",
     "Evaluation",
+    "EventNames",
     "Feature",
     "FollowUp",
     "Group",
@@ -324,6 +325,22 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class EventNames:
+    """How an event is called: "9 fractures", "1 fracture", "about 9 would fracture".
+
+    Attributes
+    ----------
+    plural, singular : str
+    verb : str
+        What a patient does who has it; empty where it has no verb.
+    """
+
+    plural: str
+    singular: str
+    verb: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What a model is; a fit knows everything up to `joint`, a training run the rest.
 
@@ -349,9 +366,10 @@ class Contract:
         Mean risk of the training cohort at each day of the grid.
     guard : Guard
     joint : JointDistribution
-    name, outcome_label, event_label, event_singular : str
-        Registered name; the outcome as a clinician reads it; its event in the plural and in the
-        singular. Empty until a run has stated them.
+    name, outcome_label : str
+        Registered name; the outcome as a clinician reads it. Empty until a run has stated them.
+    event_label, event_singular, event_verb : str
+        The event in the plural, in the singular, and as what a patient does; see `EventNames`.
     is_death : bool
         Whether the event is death, which needs no interpretation.
     time_zero, population : str
@@ -392,6 +410,7 @@ class Contract:
     outcome_label: str = ""
     event_label: str = ""
     event_singular: str = ""
+    event_verb: str = ""
     is_death: bool = False
     time_zero: str = ""
     population: str = ""
@@ -408,7 +427,7 @@ class Contract:
     def from_json(cls, content: Mapping[str, Any]) -> "Contract":
         """Return the contract that a bundle's `contract.json` holds.
 
-        Format 3 has neither `event_singular`, `is_death`, `population_described` nor
+        Format 3 has neither `event_singular`, `event_verb`, `is_death`, `population_described` nor
         `interval.available`; they are derived from its words, here and nowhere else.
 
         Parameters
@@ -436,9 +455,14 @@ class Contract:
             )
         return record_of(cls, _from_format_3(content) if written == 3 else content)
 
-    def as_json(self) -> dict[str, Any]:
+    @property
+    def event(self) -> EventNames:
+        """How the event is called."""
+        return EventNames(self.event_label, self.event_singular, self.event_verb)
+
+    def as_json(self) -> dict[str, object]:
         """Return what `contract.json` holds."""
-        content: dict[str, Any] = json_of(self)
+        content: dict[str, object] = json_of(self)
         return content
 
 
@@ -450,6 +474,7 @@ def _from_format_3(content: Mapping[str, Any]) -> dict[str, Any]:
         **content,
         "bundle_format": BUNDLE_FORMAT,
         "event_singular": events.removesuffix("s"),
+        "event_verb": "fracture" if events == "fractures" else "",
         "is_death": events == "deaths",
         "population_described": "nobody described them" not in population,
         "interval": {**interval, "available": interval["kind"] != "none"},

@@ -62,6 +62,7 @@ def completed_contract(
         outcome_label=outcome.label,
         event_label=outcome.event_label,
         event_singular=outcome.event_singular,
+        event_verb=outcome.event_verb,
         is_death=outcome.is_death,
         time_zero=study.time_zero,
         population=study.cohort.population,

@@ -3,10 +3,14 @@ from __future__ import annotations
 import re
 
 from data_schema.biomarkers import VARIABLES
+from models.inference.contract import EventNames
 from models.wording import UNMEASURED, Mover, estimate_sentence, mover_sentences
 
 # "because" and its kin would make a marker, or a drug, the reason of a death.
 CAUSAL = re.compile(r"because|due to|protect|cause|lead to|leads to|reduce|increase", re.IGNORECASE)
+
+DEATHS = EventNames("deaths", "death")
+FRACTURES = EventNames("fractures", "fracture", "fracture")
 
 
 def test_a_risk_is_said_to_the_letter_of_the_product_page() -> None:
@@ -16,7 +20,7 @@ def test_a_risk_is_said_to_the_letter_of_the_product_page() -> None:
         high=0.29,
         level=0.95,
         horizon_days=28,
-        events="deaths",
+        event=DEATHS,
         competing_risk=None,
     ) == (
         "Among 100 patients with these recorded values, the model expects about 23 deaths within "
@@ -31,7 +35,7 @@ def test_one_event_is_singular() -> None:
         high=0.02,
         level=0.95,
         horizon_days=365,
-        events="fractures",
+        event=FRACTURES,
         competing_risk=0.992,
     )
     assert "about 1 fracture within 365 days" in sentence
@@ -47,7 +51,7 @@ def test_a_risk_below_one_in_200_is_not_said_to_be_none() -> None:
         high=0.012,
         level=0.95,
         horizon_days=28,
-        events="fractures",
+        event=FRACTURES,
         competing_risk=0.29,
     )
     assert sentence == (
@@ -64,7 +68,7 @@ def test_a_risk_above_199_in_200_is_not_said_to_be_certain() -> None:
         high=0.999,
         level=0.95,
         horizon_days=28,
-        events="deaths",
+        event=DEATHS,
         competing_risk=None,
     )
     assert "expects more than 99 deaths" in sentence

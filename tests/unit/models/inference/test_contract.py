@@ -11,7 +11,7 @@ import pytest
 from models.inference.contract import BUNDLE_FORMAT, Contract, Feature
 from places import ROOT
 
-OF_FORMAT_4 = ("event_singular", "is_death", "population_described")
+OF_FORMAT_4 = ("event_singular", "event_verb", "is_death", "population_described")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def older() -> dict[str, Any]:
 def test_but_for_what_format_4_adds_a_contract_is_written_as_it_was_read(older) -> None:
     written = Contract.from_json(older).as_json()
 
-    assert [written.pop(name) for name in OF_FORMAT_4] == ["fracture", False, False]
+    assert [written.pop(name) for name in OF_FORMAT_4] == ["fracture", "fracture", False, False]
     assert written["interval"].pop("available") is True
     assert written.pop("bundle_format") == BUNDLE_FORMAT
     assert json.dumps(written, sort_keys=True) == json.dumps(
@@ -45,6 +45,7 @@ def test_a_contract_of_todays_format_is_the_same_after_a_round_trip(mortality) -
     ("changed", "name", "expected"),
     [
         ({"event_label": "deaths"}, "event_singular", "death"),
+        ({"event_label": "deaths"}, "event_verb", ""),
         ({"event_label": "deaths"}, "is_death", True),
         ({"event_label": "hospital deaths"}, "is_death", False),
         ({"population": "Adults of two hospitals"}, "population_described", True),
