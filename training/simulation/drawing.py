@@ -54,6 +54,7 @@ def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
     facts = facts_matrix(people, season)
     noise = rngs["states"].standard_normal((patients, len(STATES)))
     states = facts @ effects_matrix(tuple(FACTS), left_out=frozenset()).T
+    # s = E f + R^(1/2) e: mean linear in the facts f, correlation R given them, e standard normal.
     states = states + noise @ np.linalg.cholesky(correlation()).T
     undrawn = np.full(patients, np.nan)
     world = World(

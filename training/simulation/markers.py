@@ -63,6 +63,8 @@ class MarkerTable:
         tuple of ndarray of float, shapes (n_markers,) and (n_markers, n_states)
         """
         trend, spill = state_course(day)
+        # On day t a state is s + trend + spill s, so a marker's bracket l's becomes l'trend + (l +
+        # l spill)'s: a shift, and loads of that day.
         return self.loads @ trend, self.loads + self.loads @ spill
 
 
@@ -81,6 +83,7 @@ def marker_table() -> MarkerTable:
     """
     markers = (*markers_bone.MARKERS, *markers_signals.MARKERS, *markers_organs.MARKERS)
     loads = np.array([[marker.loads.get(state, 0.0) for state in STATES] for marker in markers])
+    # The bracket l's + n e has variance l'R l + n^2 given the facts; it is 1 with n^2 = 1 - l'R l.
     left = 1 - np.einsum("jk,kl,jl->j", loads, correlation(), loads)
     if left.min() < _LEAST_NOISE:
         crowded = markers[int(left.argmin())].name

@@ -131,6 +131,8 @@ def draw_people(
         each of `FLAGS` and of `aki1`, `aki2`, `aki3`.
     """
     mean = AGE_MEAN + older
+    # Truncated normal by inverse transform: with U uniform on (Phi(a), Phi(b)), a and b the
+    # standardised limits, mean + SD Phi^-1(U) has the normal distribution cut off at both.
     lowest, highest = ndtr((AGE_LOW - mean) / AGE_SD), ndtr((AGE_HIGH - mean) / AGE_SD)
     age = mean + AGE_SD * ndtri(lowest + (highest - lowest) * rng.random(n))
     people: dict[str, NDArray[np.float64]] = {
@@ -209,6 +211,8 @@ def _illness(
     other = _drawn("infection", known, rng)
     depth = rng.gamma(0.55, 2.6, n) + 0.8 * known["shock"]
     gcs = 15 - np.floor(depth).clip(0, 12)
+    # Ordered probit: latent injury = effects of facts - 0.14 + N(0, 1), and the stage is the number
+    # of `AKI_CUTS` below it.
     injury = rng.standard_normal(n) - 0.14
     for name, effect in AKI_EFFECTS.items():
         injury += effect * known[name]
@@ -229,6 +233,7 @@ def _drawn(
 ) -> NDArray[np.float64]:
     """Draw one flag for everyone."""
     flag = FLAGS[name]
+    # logit P(flag) = logit(share) + sum of effects times facts.
     log_odds = np.log(flag.share / (1 - flag.share))
     for fact, effect in flag.effects.items():
         log_odds = log_odds + effect * people[fact]

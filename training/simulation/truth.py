@@ -282,7 +282,9 @@ def _drawn(
         drawn[few], weight[few] = _redrawn(world, record, few, standard.shape)
     rows = record.rows
     log = {
-        name: drawn[:, :, k] + world.fixed(name)[rows][:, None] for k, name in enumerate(HAZARDS)
+        # Direction k of a draw is the part of log-hazard k that depends on states, d_k's.
+        name: drawn[:, :, k] + world.fixed(name)[rows][:, None]
+        for k, name in enumerate(HAZARDS)
     }
     for k, (curvature, lowest, _) in enumerate(BENDS.values(), start=len(HAZARDS)):
         log["acute"] = log["acute"] + curvature * (drawn[:, :, k] - lowest) ** 2
