@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from data_schema.biomarkers import VARIABLES
@@ -21,7 +21,7 @@ from data_schema.fhir.resources import Entry, FhirBroken
 from data_schema.measurements import canonical_measurement
 from data_schema.variables import base_name
 from serving.audit.record import AuditEvent, Detail, canonical
-from serving.cds.cards import card, says_enough
+from serving.cds.cards import Card, card, says_enough
 from serving.cds.hook_request import HookRequest
 from serving.cds.moment import Landmark, is_living_adult, landmark
 from serving.cds.prefetch import Prefetch
@@ -62,7 +62,7 @@ class _NoCard(Exception):
 class _Drawn:
     """A card that may be shown."""
 
-    card: dict[str, Any]
+    card: Card
     prediction_id: str
 
 
@@ -75,7 +75,7 @@ def cards(
     *,
     now: datetime,
     count: Callable[[str, str], None],
-) -> list[dict[str, Any]]:
+) -> list[Card]:
     """Return the cards of one call: one, or none.
 
     None in each case of `SILENCES`: no model of real patients; under 18 or age unknown, dead or in
@@ -98,7 +98,7 @@ def cards(
 
     Returns
     -------
-    list of dict
+    list of Card
 
     Raises
     ------
@@ -131,7 +131,7 @@ def cards(
         trail.append(replace(event, status="not_answered"))
         raise
     count(service.id, "card")
-    return [drawn.card | {"uuid": name}]
+    return [{**drawn.card, "uuid": name}]
 
 
 def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, time
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from data_schema.biomarkers import VARIABLES, is_bone_marker
 from data_schema.printed_units import printed_unit
@@ -21,7 +21,7 @@ from serving.page.facts import figures
 from serving.prediction.answer import Prediction
 from serving.prediction.served import ServedModel
 
-__all__ = ["card", "says_enough"]
+__all__ = ["Card", "card", "says_enough"]
 
 _MAX_SUMMARY = 139
 _MAX_LABEL = 120
@@ -34,6 +34,25 @@ _FIGURES = ("Discrimination (AUROC)", "Observed over expected")
 # A point of float noise is no width.
 _TOLERANCE = 1e-9
 _WHOLE_DAY = time(23, 59, 59)
+
+
+class Source(TypedDict):
+    """Who shows a card."""
+
+    label: str
+    topic: Mapping[str, str]
+    url: NotRequired[str]
+
+
+class Card(TypedDict):
+    """A card of CDS Hooks 2.0.1; its `uuid` is added when it is shown."""
+
+    summary: str
+    detail: str
+    indicator: str
+    source: Source
+    overrideReasons: list[dict[str, str]]
+    uuid: NotRequired[str]
 
 
 def says_enough(prediction: Prediction) -> bool:
@@ -64,7 +83,7 @@ def card(
     taken: Mapping[str, datetime],
     unread: Collection[str],
     url: str | None,
-) -> dict[str, Any]:
+) -> Card:
     """Return the card of a prediction that `says_enough`, without its id.
 
     Parameters
@@ -82,17 +101,19 @@ def card(
 
     Returns
     -------
-    dict
+    Card
         The same for the same answer, whenever it is made.
     """
     identity = model.identity
     label = f"Osteon, research use only: {identity.name} {_version(model)}"
-    source: dict[str, Any] = {"label": label[:_MAX_LABEL], "topic": AI_ASSERTED}
+    source: Source = {"label": label[:_MAX_LABEL], "topic": AI_ASSERTED}
+    if url:
+        source["url"] = url
     return {
         "summary": _summary(prediction.risks[0], model),
         "detail": "\n\n".join(_detail(prediction, model, at, taken, unread)),
         "indicator": "info",
-        "source": source | ({"url": url} if url else {}),
+        "source": source,
         "overrideReasons": override_reasons(),
     }
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
-from typing import Any
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.fhir.history import COMFORT_CARE, MEDICATIONS
@@ -106,7 +105,7 @@ def model_of(service: CdsService, served: Served) -> ServedModel | None:
     return found[0] if len(found) == 1 else None
 
 
-def discovery(served: Served, today: date) -> dict[str, Any]:
+def discovery(served: Served, today: date) -> Mapping[str, object]:
     """Return what `GET /cds-services` answers.
 
     Parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select
 
@@ -175,7 +174,7 @@ def _is_seen(connection: Connection, viewer: str, day: date, said: str) -> bool:
     return connection.execute(_LATEST, {"seen_by": viewer}).scalar_one_or_none() == said
 
 
-def _row(one: Feedback) -> dict[str, Any]:
+def _row(one: Feedback) -> dict[str, str | None]:
     why = one.overrideReason
     reason = why.reason if why else None
     return {

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
-from typing import Any
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.fhir.resources import Resource
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM
 from models.wording import NOTICE
@@ -41,7 +41,7 @@ def fhir_version(accept: str) -> str:
     return _VERSIONS.get(asked[1] if asked else "", _VERSIONS["4.0"])
 
 
-def capability_statement(accept: str) -> dict[str, Any]:
+def capability_statement(accept: str) -> Resource:
     """Return the CapabilityStatement in the version that an `Accept` header asks for."""
     return {
         "resourceType": "CapabilityStatement",
@@ -69,7 +69,7 @@ def capability_statement(accept: str) -> dict[str, Any]:
     }
 
 
-def operation_definition() -> dict[str, Any]:
+def operation_definition() -> Resource:
     """Return the OperationDefinition of `RiskAssessment/$predict`."""
     taken = [
         {
@@ -114,7 +114,7 @@ def operation_definition() -> dict[str, Any]:
     }
 
 
-def code_system() -> dict[str, Any]:
+def code_system() -> Resource:
     """Return the one local CodeSystem: variables of the catalogue, outcomes, reasons on cards."""
     outcomes = [{"code": one.name, "display": one.label} for one in OUTCOMES.values()]
     reasons = [{"code": code, "display": said} for code, said in OVERRIDE_REASONS.items()]

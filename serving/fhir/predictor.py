@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
-from data_schema.fhir.resources import FhirBroken
+from data_schema.fhir.resources import FhirBroken, Resource
 from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
@@ -27,7 +26,7 @@ _FIELDS: Mapping[Part, str] = {
 
 def assess(
     question: FhirQuestion, served: Served, recorder: Recorder | None = None
-) -> list[dict[str, Any]]:
+) -> list[Resource]:
     """Answer one question.
 
     Parameters
@@ -39,7 +38,7 @@ def assess(
 
     Returns
     -------
-    list of dict
+    list of mapping
         One RiskAssessment for each outcome, in the order asked.
 
     Raises

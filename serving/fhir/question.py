@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from data_schema.fhir.observations import FhirRecord
 from data_schema.fhir.resources import (
@@ -78,7 +77,7 @@ def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQue
     RequestBroken
         With every rule that it breaks.
     """
-    stated: dict[str, list[Any]] = {name: [] for name in PARAMETERS}
+    stated: dict[str, list[object]] = {name: [] for name in PARAMETERS}
     unknown: list[FieldProblem] = []
     for name, value in [*_in_body(document), *query]:
         if name in stated:
@@ -159,7 +158,7 @@ def fhir_broken(error: FhirBroken) -> RequestBroken:
     return RequestBroken([_problem(p.expression, p.rule, p.message) for p in error.problems])
 
 
-def _in_body(document: object) -> list[tuple[str, Any]]:
+def _in_body(document: object) -> list[tuple[str, object]]:
     """Return the parameters of a body; a Bundle by itself is the one resource among them."""
     if not isinstance(document, Mapping) or document.get("resourceType") != "Parameters":
         return [("observations", document)]
@@ -169,7 +168,7 @@ def _in_body(document: object) -> list[tuple[str, Any]]:
     ]
 
 
-def _time_zero(stated: Sequence[Any]) -> datetime | None:
+def _time_zero(stated: Sequence[object]) -> datetime | None:
     if not stated:
         return None
     # A blank stands for the plus of an offset that nobody escaped in the address.
@@ -182,10 +181,14 @@ def _time_zero(stated: Sequence[Any]) -> datetime | None:
     return moment
 
 
-def _horizons(stated: Sequence[Any]) -> tuple[float, ...] | None:
+def _horizons(stated: Sequence[object]) -> tuple[float, ...] | None:
     try:
-        days = [float(one) for one in stated if not isinstance(one, bool)]
-    except (TypeError, ValueError, OverflowError):
+        days = [
+            float(one)
+            for one in stated
+            if isinstance(one, str | int | float) and not isinstance(one, bool)
+        ]
+    except (ValueError, OverflowError):
         days = []
     if len(days) < len(stated):
         raise RequestBroken([_problem("horizonDays", "not_a_number", "must be a number of days.")])

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from ulid import ULID
 
 from data_schema.fhir.observations import NOT_COUNTED, UCUM, FhirRecord
+from data_schema.fhir.resources import Resource
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, base_name
 from models import wording
@@ -45,7 +45,7 @@ def risk_assessment(
     *,
     time_zero: datetime,
     created_at: datetime,
-) -> dict[str, Any]:
+) -> Resource:
     """Return the RiskAssessment of one prediction.
 
     Parameters
@@ -60,12 +60,12 @@ def risk_assessment(
 
     Returns
     -------
-    dict
+    mapping
         A refusal has status `cancelled`, no prediction, and says why in a note.
     """
     contract = model.contract
     named = f"{model.identity.name} version {model.identity.version or 'unregistered'}"
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "resourceType": "RiskAssessment",
         "id": str(ULID()),
         "meta": {"security": [AI_ASSERTED]},
@@ -88,7 +88,7 @@ def risk_assessment(
     return found
 
 
-def _outcome(model: ServedModel, words: str) -> dict[str, Any]:
+def _outcome(model: ServedModel, words: str) -> Resource:
     name = model.contract.outcome
     coding = {"system": LOCAL_SYSTEM, "code": name, "display": OUTCOMES[name].label}
     return {"coding": [coding], "text": words}
@@ -96,7 +96,7 @@ def _outcome(model: ServedModel, words: str) -> dict[str, Any]:
 
 def _predictions(
     risk: ExplainedRisk, model: ServedModel, time_zero: datetime
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Resource]:
     """Yield the risk by one horizon, its interval, and the risk of what comes first instead."""
     label = model.contract.outcome_label
     by = f"within {risk.horizon_days:g} days of time zero"
@@ -134,13 +134,11 @@ def _percent(risk: float) -> float:
     return round(100 * risk, 2)
 
 
-def _quantity(risk: float) -> dict[str, Any]:
+def _quantity(risk: float) -> Resource:
     return {"value": _percent(risk), "unit": "%", "system": UCUM, "code": "%"}
 
 
-def _basis(
-    prediction: Prediction, model: ServedModel, record: FhirRecord
-) -> Iterator[dict[str, Any]]:
+def _basis(prediction: Prediction, model: ServedModel, record: FhirRecord) -> Iterator[Resource]:
     """Yield a reference to each resource that the answer used."""
     unused = {ignored.number for ignored in prediction.ignored}
     missing = set(prediction.missing)

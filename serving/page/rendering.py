@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -64,7 +63,7 @@ def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
 
 
 @lru_cache(maxsize=2)  # the examples take a prediction each
-def _data(models: Sequence[ServedModel]) -> dict[str, Any]:
+def _data(models: Sequence[ServedModel]) -> dict[str, object]:
     """Return what the script needs beside the form."""
     return {
         "pathways": {**PATHWAYS, NOT_MEASURED: NOT_MEASURED_LABEL},

@@ -69,7 +69,8 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
     )
     # Threads of their own: a FHIR server that is slow must not keep predictions waiting.
     threads = request.app.state.cds_threads
-    return Cards(cards=await asyncio.get_running_loop().run_in_executor(threads, answer))
+    found = await asyncio.get_running_loop().run_in_executor(threads, answer)
+    return Cards.model_validate({"cards": found})
 
 
 @router.post("/{service_id}/feedback", summary="What users did with cards")

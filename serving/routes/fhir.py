@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from data_schema.fhir.resources import Resource
 from serving.fhir import conformance as fhir_conformance
 from serving.fhir.predictor import assess
 from serving.fhir.question import PARAMETERS, read_question
@@ -61,7 +62,7 @@ def _only_json(request: Request) -> None:
         ],
     },
 )
-def predict(request: Request, document: Annotated[Any, Depends(json_body)]) -> dict[str, Any]:
+def predict(request: Request, document: Annotated[object, Depends(json_body)]) -> Resource:
     """Called by whoever holds a Bundle of one patient's Observations; nothing is kept of it.
 
     Several outcomes come as a Bundle. A patient the model must not be used for gets a
@@ -76,18 +77,18 @@ def predict(request: Request, document: Annotated[Any, Depends(json_body)]) -> d
 
 
 @router.get("/metadata", summary="CapabilityStatement")
-def metadata(request: Request) -> dict[str, Any]:
+def metadata(request: Request) -> Resource:
     """Called by a FHIR client before anything else; nothing is audited."""
     return fhir_conformance.capability_statement(request.headers.get("accept", ""))
 
 
 @router.get("/OperationDefinition/RiskAssessment-predict", summary="OperationDefinition")
-def operation_definition() -> dict[str, Any]:
+def operation_definition() -> Resource:
     """Called by whoever wants to know what `$predict` takes and gives; nothing is audited."""
     return fhir_conformance.operation_definition()
 
 
 @router.get("/CodeSystem/osteon", summary="The one local CodeSystem")
-def code_system() -> dict[str, Any]:
+def code_system() -> Resource:
     """Called by whoever maps a laboratory's codes that LOINC does not have; nothing is audited."""
     return fhir_conformance.code_system()
