@@ -147,11 +147,12 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PageEntry:
-    """How the clinician's page prints a metric."""
+    """How the clinician's page prints a metric, and whether a CDS card names it, too."""
 
     label: str
     reading: str
     digits: int = 2
+    on_card: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         function=lambda data: auroc(data.outcome, data.risk),
         places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
         at_a_glance="Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
-        page=PageEntry("Discrimination (AUROC)", "1 is perfect, 0.5 is chance"),
+        page=PageEntry("Discrimination (AUROC)", "1 is perfect, 0.5 is chance", on_card=True),
         gate=IntervalAbove(0.5),
     ),
     MetricSpec(
@@ -302,7 +303,9 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         function=lambda data: oe_ratio(data.calibration_outcome, data.risk),
         places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
         at_a_glance="Level: observed over expected events (1 ideal)",
-        page=PageEntry("Observed over expected", "1 is ideal; above 1 the model expects too few"),
+        page=PageEntry(
+            "Observed over expected", "1 is ideal; above 1 the model expects too few", on_card=True
+        ),
         gate=IntervalReaches(0.8, 1.25),
     ),
     MetricSpec(

@@ -8,7 +8,9 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
-__all__ = ["Metric", "MetricJson", "metric_at", "metrics_from_json"]
+from models.inference.contract import Contract
+
+__all__ = ["Metric", "MetricJson", "held_out_metrics", "metric_at", "metrics_from_json"]
 
 
 class MetricJson(TypedDict):
@@ -72,7 +74,7 @@ def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
     Parameters
     ----------
     entries : iterable of mappings
-        From a bundle's contract or a gate record.
+        From a gate record.
 
     Returns
     -------
@@ -94,6 +96,23 @@ def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
             entry.get("note", ""),
         )
         for entry in entries
+    )
+
+
+def held_out_metrics(contract: Contract) -> tuple[Metric, ...]:
+    """Return the metrics of the patients that a model's run held out; none without a run."""
+    if contract.evaluation is None:
+        return ()
+    return tuple(
+        Metric(
+            metric=one.metric,
+            horizon_days=one.horizon_days,
+            estimate=_nan_for_null(one.estimate),
+            low=_nan_for_null(one.low),
+            high=_nan_for_null(one.high),
+            note=one.note,
+        )
+        for one in contract.evaluation.metrics
     )
 
 

@@ -30,7 +30,6 @@ _SHOWN_VARIABLES = 8
 _SHOWN_NAMES = 12
 # What is below its upper limit is not told by it: albumin is too low, not 0.6 times the limit.
 _ABOVE = 1.05
-_FIGURES = ("Discrimination (AUROC)", "Observed over expected")
 # A point of float noise is no width.
 _TOLERANCE = 1e-9
 _WHOLE_DAY = time(23, 59, 59)
@@ -185,7 +184,7 @@ def _about(model: ServedModel, risk: ExplainedRisk) -> str:
     known = [
         f"{figure.label} {figure.estimate}"
         for figure in figures(model.contract)
-        if figure.label in _FIGURES and figure.horizon in horizons
+        if figure.on_card and figure.horizon in horizons
     ]
     held_out = f" At {horizons[0]}, on held-out patients: {'; '.join(known)}." if known else ""
     return (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.inference.contract import Contract, Evaluation
-from models.inference.records import json_of
 from models.metrics.catalogue import METRICS
-from models.metrics.metric import Metric, metrics_from_json
+from models.metrics.metric import Metric, held_out_metrics
 from serving.prediction.served import ServedModel
 
 __all__ = ["Figure", "cohort_rows", "figures", "limits"]
@@ -18,25 +17,26 @@ _SMALLEST_CELL = 10
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of performance, ready to print."""
+    """One figure of performance, ready to print; `on_card` says whether a CDS card names it."""
 
     label: str
     horizon: str
     estimate: str
     reading: str
+    on_card: bool
 
 
 def figures(contract: Contract) -> tuple[Figure, ...]:
     """Return the figures on patients whom the model did not learn from, each with its interval."""
-    metrics = () if contract.evaluation is None else contract.evaluation.metrics
     return tuple(
         Figure(
             label=page.label,
             horizon="all" if metric.horizon_days is None else f"{metric.horizon_days:g} days",
             estimate=_estimate(metric, page.digits),
             reading=page.reading,
+            on_card=page.on_card,
         )
-        for metric in metrics_from_json(json_of(metrics))
+        for metric in held_out_metrics(contract)
         if metric.metric in METRICS and (page := METRICS[metric.metric].page) is not None
     )
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
-_SHOWN = ("auroc", "oe_ratio")
-
 
 def show_subgroups(subgroups: Sequence[Subgroup]) -> None:
     """Print each group at the last horizon that can be judged in it, and which cannot be."""
@@ -29,7 +27,7 @@ def show_subgroups(subgroups: Sequence[Subgroup]) -> None:
     if rows:
         print_lines(["", "By group, with 95 % intervals:"])
         numbers = ("stays", "events")
-        print_rows(["", "", "stays", "events", "days", *_SHOWN], rows, numbers=numbers)
+        print_rows(["", "", "stays", "events", "days", *_shown()], rows, numbers=numbers)
     small = [f"{g.grouping} {g.level}" for g in subgroups if not _group_row(g)]
     if small:
         print_lines([f"Too few patients or outcomes to be judged: {', '.join(small)}."])
@@ -173,6 +171,13 @@ def _instability_line(one: Instability) -> str:
     )
 
 
+def _shown() -> tuple[str, ...]:
+    """Return the metrics of a line."""
+    from models.metrics.catalogue import Place, shown_in
+
+    return tuple(spec.name for spec in shown_in(Place.SUBGROUPS_OF_CONSOLE))
+
+
 def _group_row(group: Subgroup) -> list[str]:
     """Return one line of a group; none for one that cannot be judged."""
     judged = [m for m in group.metrics if m.is_defined]
@@ -181,7 +186,7 @@ def _group_row(group: Subgroup) -> list[str]:
     days = judged[-1].horizon_days
     at = {m.metric: m for m in judged if m.horizon_days == days}
     counts = ("withheld" if n is None else str(n) for n in (group.stays, group.events))
-    cells = (_estimate(at.get(name)) for name in _SHOWN)
+    cells = (_estimate(at.get(name)) for name in _shown())
     return [group.grouping, group.level, *counts, f"{days:g}", *cells]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from data_schema.disclosure import shown_count
 from models.metrics.comparison.likelihood_ratio import LikelihoodRatio
 from models.metrics.comparison.net_benefit import TradeOff
-from models.metrics.comparison.paired_changes import MARGIN, Change
+from models.metrics.comparison.paired_changes import CHANGE_LABELS, MARGIN, Change
 from training.cohorts.panel import part_label
 from training.report.content import Picture, Section, Table
 from training.validation.panel_value import PanelValue, PathwayValue
@@ -27,15 +27,6 @@ AMONG_LEARNED_FROM = (
     "Looked at among the patients that the model learned from; those held out for its evaluation "
     "had no part in it."
 )
-
-_METRICS = {
-    "auroc": "Area under the ROC curve",
-    "ipa": "Scaled Brier score (IPA)",
-    "brier": "Brier score",
-    "net_benefit": "Net benefit",
-    "idi": "Integrated discrimination improvement",
-    "nri_continuous": "Continuous net reclassification",
-}
 
 _SAYS = {
     "adds": "The whole interval lies above 0, and it may exceed the margin.",
@@ -209,7 +200,7 @@ def _change_rows(changes: Sequence[Change], primary: Change) -> Iterator[tuple[s
         for one in members:
             at = "" if one.threshold is None else f" at {100 * one.threshold:g} %"
             yield (
-                f"{_METRICS[one.metric]}{at}",
+                f"{CHANGE_LABELS[one.metric]}{at}",
                 f"{one.horizon_days:g}",
                 _plain(one.without),
                 _plain(one.with_panel),

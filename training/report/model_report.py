@@ -9,6 +9,8 @@ from functools import partial
 from data_schema.cohort import Cohort, outcome_of
 from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
+from models.metrics.catalogue import AT_HORIZON, by_group
+from models.metrics.metric import metric_at
 from models.patient_explanation import NOT_MEASURED, pathway_label
 from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
@@ -50,7 +52,7 @@ from training.report.model_sections import (
     provenance,
 )
 from training.report.patients import comparison_table
-from training.report.performance import estimate_text, metric_at, performance_section
+from training.report.performance import estimate_text, performance_section
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
@@ -315,15 +317,12 @@ def _at(pictures: Pictures, place: str) -> tuple[Picture, ...]:
 def _at_a_glance(told: _Told) -> Section:
     metrics = told.findings.judgement.metrics
     horizons = list(dict.fromkeys(m.horizon_days for m in metrics if m.horizon_days is not None))
-    names = {
-        "auroc": "Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
-        "oe_ratio": "Level: observed over expected events (1 ideal)",
-        "calibration_slope": "Spread: calibration slope (1 ideal)",
-        "ipa": "Overall: scaled Brier score (0 no use, 1 perfect)",
-    }
     rows = tuple(
-        (label, *(estimate_text(metric_at(metrics, name, days)) for days in horizons))
-        for name, label in names.items()
+        (
+            spec.at_a_glance,
+            *(estimate_text(metric_at(metrics, spec.name, days)) for days in horizons),
+        )
+        for spec in by_group(spec for spec in AT_HORIZON if spec.at_a_glance)
     )
     whom = (
         "patients that the training run never saw"

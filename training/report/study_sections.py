@@ -11,12 +11,13 @@ import numpy as np
 
 from data_schema.disclosure import SMALLEST_CELL, hidden_cells, shown_count
 from models.metrics.calibration.instability import WIDTHS, Instability
-from models.metrics.metric import Metric
+from models.metrics.catalogue import METRICS, Place, shown_in
+from models.metrics.metric import Metric, metric_at
 from models.metrics.pooling import Pooled
 from models.metrics.sample_size import SampleSize
 from models.metrics.subgroups import Subgroup
 from training.report.content import Picture, Section, Table
-from training.report.performance import METRIC_LABELS, estimate_text, metric_at
+from training.report.performance import estimate_text
 from training.validation.internal_external import InternalExternal
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
     "validation_section",
 ]
 
-_IN_GROUPS = ("auroc", "oe_ratio", "calibration_slope", "ipa")
+_IN_GROUPS = shown_in(Place.SUBGROUPS_OF_REPORT)
 
 
 def subgroups_section(
@@ -216,7 +217,7 @@ def validation_section(
 def _group_table(groups: Sequence[Subgroup], days: float, caption: str) -> Table:
     return Table(
         f"{caption}, at {days:g} days, with 95 % intervals",
-        ("", "stays", "events, whole follow-up", *(METRIC_LABELS[name][0] for name in _IN_GROUPS)),
+        ("", "stays", "events, whole follow-up", *(spec.label for spec in _IN_GROUPS)),
         tuple(_group_rows(groups, days)),
         numbers=True,
     )
@@ -240,7 +241,7 @@ def _group_rows(groups: Sequence[Subgroup], days: float) -> Iterator[tuple[str, 
         stays = _told_counts([one.stays for one in members])
         events = _told_counts([one.events for one in members])
         for group, n, happened in zip(members, stays, events, strict=True):
-            metrics = (metric_at(group.metrics, name, days) for name in _IN_GROUPS)
+            metrics = (metric_at(group.metrics, spec.name, days) for spec in _IN_GROUPS)
             yield (level_label(group.level), n, happened, *map(_short_estimate, metrics))
 
 
@@ -266,7 +267,7 @@ def _pooled_table(pooled: Sequence[Pooled], by: str) -> Table:
         ("Metric", "horizon (days)", f"{by}s", "mean (95 % interval)", f"a new {by}"),
         tuple(
             (
-                METRIC_LABELS[one.metric][0],
+                METRICS[one.metric].label,
                 f"{one.horizon_days:g}",
                 f"{one.clusters}",
                 estimate_text(one),

@@ -10,9 +10,8 @@ import pandas as pd
 
 from data_schema.errors import GateError, UsageError
 from data_schema.mapping.file import CohortMapping
-from models.inference.records import json_of
 from models.metrics.catalogue import METRICS, Direction, IntervalAbove
-from models.metrics.metric import Metric, metric_at, metrics_from_json
+from models.metrics.metric import Metric, held_out_metrics, metric_at
 from models.registry import lifecycle as registry
 from models.registry.gate import GateRecord, gate_key
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
@@ -201,7 +200,8 @@ _Judged = tuple[str, str, tuple[Metric, ...]]
 
 def _of_the_run(loaded: LoadedModel) -> _Judged:
     """Return the figures that the bundle carries, of patients it did not learn from."""
-    evaluation = loaded.risk_model.contract.evaluation
+    contract = loaded.risk_model.contract
+    evaluation = contract.evaluation
     if evaluation is None:
         raise UsageError(
             f"{loaded.name} version {loaded.version} must carry figures of held-out patients; it "
@@ -210,7 +210,7 @@ def _of_the_run(loaded: LoadedModel) -> _Judged:
     return (
         "the held-out patients of its training run",
         evaluation.cohort_fingerprint,
-        metrics_from_json(json_of(evaluation.metrics)),
+        held_out_metrics(contract),
     )
 
 

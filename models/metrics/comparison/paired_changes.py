@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution
+from models.metrics.catalogue import METRICS
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.comparison.reclassification import idi, nri_continuous
 from models.metrics.discrimination.ranking import auroc
-from models.metrics.intervals import Interval, bootstrap_interval, widened_for_folds
+from models.metrics.intervals import named_bootstrap_intervals, widened_for_folds
 from models.metrics.known_outcome import KnownOutcome, known_outcome
 from models.metrics.overall.brier import brier, ipa
 
 __all__ = [
+    "CHANGE_LABELS",
     "MARGIN",
     "Change",
     "OutOfFold",
@@ -172,6 +174,29 @@ def auroc_within_folds(
     return area
 
 
+_Pair = tuple[str, str]
+_Models = tuple[str, ...]
+_Key = tuple[float, _Models, str, float | None]
+
+_OF_ONE_MODEL: Mapping[str, Callable[[KnownOutcome, _Floats, NDArray[np.int64]], _Floats]] = {
+    "auroc": auroc_within_folds,
+    "ipa": lambda outcome, risk, fold: ipa(outcome, risk),
+    "brier": lambda outcome, risk, fold: brier(outcome, risk),
+}
+_OF_TWO_MODELS: Mapping[str, Callable[[KnownOutcome, _Floats, _Floats], _Floats]] = {
+    "idi": idi,
+    "nri_continuous": nri_continuous,
+}
+
+CHANGE_LABELS: Mapping[str, str] = {
+    **{name: METRICS[name].label for name in _OF_ONE_MODEL},
+    "net_benefit": "Net benefit",
+    "idi": "Integrated discrimination improvement",
+    "nri_continuous": "Continuous net reclassification",
+}
+"""Metric of a change -> what the report calls it."""
+
+
 def paired_changes(
     time_days: ArrayLike,
     event: ArrayLike,
@@ -227,87 +252,74 @@ def paired_changes(
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     models = list(dict.fromkeys(name for pair in pairs for name in pair))
 
-    def statistic(counts: _Floats | None) -> _Floats:
+    def statistic(counts: _Floats | None) -> dict[_Key, _Floats]:
         censoring = CensoringDistribution.fit(time, kind, counts=counts)
-        rows = []
+        values: dict[_Key, _Floats] = {}
         for column, days in enumerate(out_of_fold.horizons_days):
             outcome = known_outcome(time, kind, days, counts=counts, censoring=censoring)
-            rows.append(_at_horizon(outcome, out_of_fold, column, models, pairs, thresholds))
-        return np.concatenate(rows)
+            risk = {name: out_of_fold.risk[name][:, column] for name in models}
+            at_horizon = _at_horizon(outcome, risk, out_of_fold.fold, pairs, thresholds)
+            values |= {(days, *key): value for key, value in at_horizon.items()}
+        return values
 
-    found = bootstrap_interval(
+    found = named_bootstrap_intervals(
         statistic, len(time), n_resamples=n_bootstrap, random_state=random_state, groups=groups
     )
-    wider = widened_for_folds(found, len(np.unique(out_of_fold.fold)))
-    return _as_changes(wider, out_of_fold.horizons_days, models, pairs, thresholds)
+    folds = len(np.unique(out_of_fold.fold))
+
+    def change(days: float, pair: _Pair, metric: str, threshold: float | None) -> Change:
+        wider = widened_for_folds(found[days, pair, metric, threshold], folds)
+        levels = [found.get((days, (model,), metric, threshold)) for model in pair]
+        without, with_panel = (np.nan if level is None else level.estimate for level in levels)
+        return Change(
+            metric=metric,
+            horizon_days=days,
+            threshold=threshold,
+            without=float(without),
+            with_panel=float(with_panel),
+            change=float(wider.estimate),
+            low=float(wider.low),
+            high=float(wider.high),
+            secondary=metric in _OF_TWO_MODELS,
+        )
+
+    rows = [*_levels(thresholds), *((metric, None) for metric in _OF_TWO_MODELS)]
+    return [
+        [change(days, pair, *row) for days in out_of_fold.horizons_days for row in rows]
+        for pair in pairs
+    ]
+
+
+def _levels(thresholds: Sequence[float]) -> list[tuple[str, float | None]]:
+    """Return the metrics of one model, each with its threshold."""
+    return [
+        *((metric, None) for metric in _OF_ONE_MODEL),
+        *(("net_benefit", threshold) for threshold in thresholds),
+    ]
 
 
 def _at_horizon(
     outcome: KnownOutcome,
-    out_of_fold: OutOfFold,
-    column: int,
-    models: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
+    risk: Mapping[str, _Floats],
+    fold: NDArray[np.int64],
+    pairs: Sequence[_Pair],
     thresholds: Sequence[float],
-) -> _Floats:
-    """Return the metrics of all models, their changes in all pairs, then the secondary ones."""
-    risks = {name: out_of_fold.risk[name][:, column] for name in models}
-    metrics = {
-        name: np.stack(
-            [
-                auroc_within_folds(outcome, risk, out_of_fold.fold),
-                ipa(outcome, risk),
-                brier(outcome, risk),
-                *net_benefit(outcome, risk, thresholds),
-            ]
-        )
-        for name, risk in risks.items()
-    }
-    changes = [metrics[panel] - metrics[without] for without, panel in pairs]
-    secondary = [
-        np.stack([function(outcome, risks[without], risks[panel])])
-        for without, panel in pairs
-        for function in (idi, nri_continuous)
-    ]
-    return np.concatenate([*(metrics[name] for name in models), *changes, *secondary])
-
-
-def _as_changes(
-    found: Interval,
-    horizons_days: Sequence[float],
-    models: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
-    thresholds: Sequence[float],
-) -> list[list[Change]]:
-    """Return the rows of the bootstrap under their names."""
-    keys: list[tuple[str, float | None]] = [("auroc", None), ("ipa", None), ("brier", None)]
-    keys += [("net_benefit", threshold) for threshold in thresholds]
-    width = len(keys)
-    by_horizon = len(found.estimate) // len(horizons_days)
-    changes: list[list[Change]] = [[] for _ in pairs]
-    for number, days in enumerate(horizons_days):
-        start = number * by_horizon
-        first_change = start + width * len(models)
-        first_secondary = first_change + width * len(pairs)
-        for p, pair in enumerate(pairs):
-            levels = [found.estimate[start + width * models.index(name) :][:width] for name in pair]
-            for row, (metric, threshold) in enumerate(keys):
-                at = first_change + width * p + row
-                changes[p].append(
-                    Change(
-                        metric,
-                        days,
-                        threshold,
-                        float(levels[0][row]),
-                        float(levels[1][row]),
-                        *_ends(found, at),
-                    )
-                )
-            for row, metric in enumerate(("idi", "nri_continuous")):
-                ends = _ends(found, first_secondary + 2 * p + row)
-                changes[p].append(Change(metric, days, None, np.nan, np.nan, *ends, secondary=True))
-    return changes
-
-
-def _ends(found: Interval, row: int) -> tuple[float, float, float]:
-    return float(found.estimate[row]), float(found.low[row]), float(found.high[row])
+) -> dict[tuple[_Models, str, float | None], _Floats]:
+    """Return the metrics of each model, and what changes from one to the other in each pair."""
+    values: dict[tuple[_Models, str, float | None], _Floats] = {}
+    for name, of_model in risk.items():
+        for metric, function in _OF_ONE_MODEL.items():
+            values[(name,), metric, None] = function(outcome, of_model, fold)
+        benefits = net_benefit(outcome, of_model, thresholds)
+        values |= {
+            ((name,), "net_benefit", threshold): benefit
+            for threshold, benefit in zip(thresholds, benefits, strict=True)
+        }
+    for without, panel in pairs:
+        for metric, threshold in _levels(thresholds):
+            values[(without, panel), metric, threshold] = (
+                values[(panel,), metric, threshold] - values[(without,), metric, threshold]
+            )
+        for metric, of_two in _OF_TWO_MODELS.items():
+            values[(without, panel), metric, None] = of_two(outcome, risk[without], risk[panel])
+    return values

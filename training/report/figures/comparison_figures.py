@@ -9,7 +9,7 @@ import numpy as np
 
 from models.metrics.comparison.paired_changes import Change
 from models.metrics.curves import decision_curve
-from models.metrics.metric import Metric
+from models.metrics.metric import Metric, metric_at
 from models.metrics.pooling import Pooled
 from models.metrics.risk_distribution import RiskDistribution
 from models.metrics.subgroups import Subgroup
@@ -22,7 +22,6 @@ from training.plots.comparison import (
 )
 from training.plots.performance import plot_decision_curve
 from training.report.figures.model_figures import MOST_RESAMPLES, Drawn, Words
-from training.report.performance import metric_at
 from training.report.study_sections import grouping_label, level_label
 from training.validation.internal_external import InternalExternal
 from training.validation.panel_value import PanelValue

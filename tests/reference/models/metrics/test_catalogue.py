@@ -1,15 +1,34 @@
 """Every metric of the catalogue, by name, where a user reads it, against an independent value."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logit
 
-from models.metrics.catalogue import METRICS
+from models.inference.contract import Evaluation, HeldOutMetric
+from models.metrics.catalogue import (
+    AT_HORIZON,
+    METRICS,
+    Direction,
+    Group,
+    MetricSpec,
+    Place,
+    Scale,
+    shown_in,
+)
+from models.metrics.comparison.paired_changes import CHANGE_LABELS, OutOfFold, paired_changes
 from models.metrics.metric import Metric
+from models.metrics.pooling import pool_metric
 from models.metrics.subgroups import evaluate_subgroups
 from models.metrics.summary import evaluate
+from serving.page.facts import figures
+from serving.prediction.served import ServedModel
+from training.cli.tables import show_metrics
+from training.report.performance import performance_section
 
 Cohorts = dict[str, pd.DataFrame]
 Stored = Callable[[str, str], dict[tuple[str, float], float]]
@@ -47,6 +66,18 @@ LABELS = {
     "c_harrell": "Harrell's C",
     "c_uno": "Uno's C",
     "ibs": "Integrated Brier score",
+}
+
+
+# What the clinician's page calls those that it shows, with the decimals that it prints.
+ON_PAGE = {
+    "auroc": ("Discrimination (AUROC)", 2),
+    "c_uno": ("Discrimination over time (Uno's C)", 2),
+    "oe_ratio": ("Observed over expected", 2),
+    "calibration_slope": ("Calibration slope", 2),
+    "ici": ("Distance of risks from what was observed (ICI)", 3),
+    "ipa": ("Index of prediction accuracy", 3),
+    "net_benefit": ("Net benefit at the event rate", 3),
 }
 
 
@@ -114,8 +145,155 @@ def test_every_metric_has_its_own_reference_value_under_its_own_name(
         assert printed[key]["low"] <= value <= printed[key]["high"], key
 
 
-def test_every_metric_has_its_own_label() -> None:
+def test_the_report_prints_the_reference_value_beside_each_label(
+    metrics: list[Metric], references: Values
+) -> None:
+    section = performance_section("Performance", metrics, resamples=20)
+    rows = {row[0].split(":")[0]: row[1:] for table in section.tables for row in table.rows}
+
     assert {name: spec.label for name, spec in METRICS.items()} == LABELS
+    for name, label in LABELS.items():
+        days = HORIZONS if (name, 28.0) in references else (None,)
+        expected = [f"{references[name, day]:z.3f}".replace("-", "−") for day in days]
+        assert [cell.split(" (")[0] for cell in rows[label]] == expected, name
+
+
+def test_the_command_line_prints_the_reference_value_beside_each_name(
+    metrics: list[Metric], references: Values, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_metrics(metrics)
+
+    printed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    for (name, day), value in references.items():
+        column = 0 if day is None else HORIZONS.index(day)
+        estimates = re.findall(r"(\S+) \(", printed[name])
+        assert estimates[column] == f"{value:z.3f}", (name, day)
+
+
+def test_the_page_prints_the_reference_value_beside_each_label(
+    metrics: list[Metric], references: Values, mortality: ServedModel
+) -> None:
+    evaluation = Evaluation(
+        split="patient",
+        stays=300,
+        patients=300,
+        events=100,
+        refused=0,
+        bootstrap_resamples=20,
+        cohort_fingerprint="",
+        metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in metrics),
+    )
+    found = figures(replace(mortality.contract, evaluation=evaluation))
+    printed = {(one.label, one.horizon): one.estimate for one in found}
+
+    expected = {
+        (ON_PAGE[name][0], "all" if day is None else f"{day:g} days"): (
+            f"{value:.{ON_PAGE[name][1]}f}"
+        )
+        for (name, day), value in references.items()
+        if name in ON_PAGE
+    }
+    assert {key: estimate.split(" (")[0] for key, estimate in printed.items()} == expected
+    assert {one.label for one in found if one.on_card} == {
+        "Discrimination (AUROC)",
+        "Observed over expected",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "mean"),
+    [
+        ("auroc", (0.6, 0.9), expit((logit(0.6) + logit(0.9)) / 2)),
+        ("oe_ratio", (0.5, 2.0), 1.0),
+        ("calibration_slope", (0.5, 2.0), 1.25),
+    ],
+)
+def test_each_metric_is_pooled_on_its_own_scale(
+    name: str, ends: tuple[float, float], mean: float
+) -> None:
+    # Two pairs of sites far apart, each known to within a hair, so that all weigh the same.
+    sites = [Metric(name, 90.0, end, end * 0.999, end * 1.001) for end in ends * 2]
+
+    pooled = pool_metric(sites)
+
+    assert [spec.name for spec in shown_in(Place.POOLED)] == [
+        "auroc",
+        "oe_ratio",
+        "calibration_slope",
+    ]
+    assert pooled is not None
+    assert pooled.metric == name
+    assert pooled.estimate == pytest.approx(mean, abs=2e-4)
+
+
+def test_each_change_is_that_of_the_metric_that_it_is_named_for(
+    cohorts: Cohorts, stored: Stored
+) -> None:
+    cohort = cohorts["single"]
+    risks = {"without": cohort[["risk_28"]].to_numpy(), "with": cohort[["risk_90"]].to_numpy()}
+    one_fold = np.zeros(len(cohort), dtype=np.int64)
+    (changes,) = paired_changes(
+        cohort["time"],
+        cohort["event"],
+        OutOfFold(risks, one_fold, (90.0,)),
+        [("without", "with")],
+        thresholds=(0.1, 0.25, 0.5),
+        n_bootstrap=20,
+    )
+
+    found = {(change.metric, change.threshold): change for change in changes}
+    of_r = {
+        **{(m, None): stored(TOPICS[m], m)["single", 90.0] for m in ("auroc", "ipa", "brier")},
+        **{
+            ("net_benefit", percent / 100): value
+            for (name, percent), value in stored("clinical_use", "net_benefit").items()
+            if name == "single"
+        },
+    }
+    for key, value in of_r.items():
+        change = found[key]
+        assert change.with_panel == pytest.approx(value, abs=1e-6), key
+        assert change.change == pytest.approx(change.with_panel - change.without, abs=1e-12), key
+    gain = stored("added_value", "idi")["single", 90.0]
+    assert found["idi", None].change == pytest.approx(gain, abs=1e-6)
+    # Every risk at 90 days is above that at 28, so as many move up with the event as without it.
+    assert found["nri_continuous", None].change == pytest.approx(0.0, abs=1e-12)
+    assert {change.metric for change in changes} == set(CHANGE_LABELS)
+    assert {
+        **{name: LABELS[name] for name in ("auroc", "ipa", "brier")},
+        "net_benefit": "Net benefit",
+        "idi": "Integrated discrimination improvement",
+        "nri_continuous": "Continuous net reclassification",
+    } == CHANGE_LABELS
+
+
+def spec_with(**changed: object) -> MetricSpec:
+    fields = {
+        "name": "another",
+        "label": "Another",
+        "direction": Direction.LOWER,
+        "scale": Scale.REAL,
+        "group": Group.OVERALL,
+        "function": AT_HORIZON[0].function,
+    }
+    return MetricSpec(**fields | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        ({"places": {Place.POOLED}}, "must be computed in subgroups to be shown there"),
+        (
+            {"places": {Place.SUBGROUPS, Place.POOLED}, "scale": Scale.DISTANCE},
+            "must not be pooled",
+        ),
+    ],
+)
+def test_an_entry_that_no_table_could_show_is_refused(
+    changed: dict[str, object], rule: str
+) -> None:
+    with pytest.raises(ValueError, match=rule):
+        spec_with(**changed)
 
 
 def test_without_censoring_a_subgroup_of_all_has_the_metrics_of_all(cohorts: Cohorts) -> None:
