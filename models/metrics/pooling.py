@@ -109,12 +109,15 @@ def random_effects(
     k = len(value)
     if k < _FEWEST:
         raise ValueError(f"clusters must number at least {_FEWEST}; got {k}. Bring more sites.")
+    # DerSimonian-Laird: with w_i = 1/v_i and Q = sum w_i (y_i - fixed mean)^2,
+    # tau^2 = max(0, (Q - (k - 1)) / (sum w_i - sum w_i^2 / sum w_i)); then w_i = 1 / (v_i + tau^2).
     weight = 1 / variance
     fixed = np.average(value, weights=weight)
     excess = (weight * (value - fixed) ** 2).sum() - (k - 1)
     tau2 = max(0.0, excess / (weight.sum() - (weight**2).sum() / weight.sum()))
     weight = 1 / (variance + tau2)
     mean = float(np.average(value, weights=weight))
+    # Hartung-Knapp: se^2 = max(1, sum w_i (y_i - mean)^2 / (k - 1)) / sum w_i.
     scatter = float((weight * (value - mean) ** 2).sum()) / (k - 1)
     error2 = max(scatter, 1.0) / float(weight.sum())
     half = float(student_t.ppf(0.975, k - 1)) * error2**0.5

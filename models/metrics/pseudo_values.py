@@ -65,6 +65,13 @@ def pseudo_values(
         np.bincount(position, weights=within & chosen, minlength=len(times)).astype(np.float64)
         for chosen in (kind == 1, kind != 0)
     )
+    # Let patient i leave at time t_i. Without i, hazards before t_i have one fewer at risk, those
+    # after it are as observed:
+    # F^(-i) = sum_{t < t_i} S'(t-) d_t / (Y_t - 1)                       `incidence_before`
+    #        + S'(t_i-) [h_i + (1 - a_i) sum_{t > t_i} S(t_i, t-) d_t / Y_t]
+    # with S' the survival with one fewer at risk (`before`), h_i = (d - own) / (Y - 1) the hazard
+    # at t_i among the others (`here`), a_i the same for events of any kind (1 - a_i is `survived`),
+    # and the last sum `later`.
     later = _risk_from_here(of_outcome / at_risk, of_any / at_risk)
     fewer = at_risk - 1
     hazard, any_hazard = _ratio(of_outcome, fewer), _ratio(of_any, fewer)

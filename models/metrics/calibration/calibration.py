@@ -288,6 +288,8 @@ def _quantile(
     ascending: NDArray[np.float64], passed: NDArray[np.float64], level: float
 ) -> NDArray[np.float64]:
     """Return a quantile of values repeated as often as `passed` (cumulative) counts them."""
+    # R type 7: of n values the one at place h = level (n - 1) from 0, between its neighbours
+    # x_floor(h) + (h - floor(h)) (x_ceil(h) - x_floor(h)); a value counted c times has c places.
     position = level * (passed[-1] - 1)
     below = np.floor(position)
     ends = [
@@ -300,6 +302,9 @@ def _quantile(
 
 def _spline(odds: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return intercept, linear and restricted cubic terms, the latter scaled as in R's rms."""
+    # With knots k_1 < ... < l < k_m and (u)+ = max(u, 0), (k_m - k_1)^2 times the term of k_j is
+    # (x - k_j)+^3 - ((x - l)+^3 (k_m - k_j) - (x - k_m)+^3 (l - k_j)) / (k_m - l).
+    # Beyond k_m its cubic and square parts cancel, so the curve is straight there.
     columns = [np.ones(len(odds)), odds]
     for knot in knots[:-2] if len(knots) > 2 else ():
         cubes = [np.maximum(odds - at, 0) ** 3 for at in (knot, knots[-2], knots[-1])]
@@ -322,6 +327,10 @@ def _logistic(
     risk separates part of the patients by outcome some coefficients grow without end, while the
     fitted risks do settle; what fits nothing is NaN.
     """
+    # With p = expit(X b + offset), weights w and outcomes y, the log-likelihood has the gradient
+    # X'(w y) - X'(w p) and the curvature X' diag(w p (1 - p)) X, whose solution is the Newton step.
+    # One column of w, p and b for each resample; `products` holds x_k x_l of each patient, so that
+    # the curvatures of all resamples are one matrix product.
     n_patients, n_terms = design.shape
     weight = outcome.weight.reshape(n_patients, -1)
     events = design.T @ (weight.T * outcome.happened).T
@@ -358,6 +367,8 @@ def _solve(
     curvature: NDArray[np.float64], gradient: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the shortest Newton steps, and where they are the only ones."""
+    # H s = g is solved as (D^-1 H D^-1)(D s) = D^-1 g with D = diag(H)^1/2, by the pseudo-inverse:
+    # a singular H, of separated outcomes, then has its shortest step instead of none.
     scale = np.sqrt(np.einsum("bii->bi", curvature) + np.finfo(float).tiny)
     scaled = curvature / (scale[:, :, None] * scale[:, None, :])
     smallest = np.linalg.eigvalsh(scaled)[:, 0]

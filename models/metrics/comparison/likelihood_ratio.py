@@ -185,6 +185,12 @@ def cox_log_likelihood(time_days: ArrayLike, happened: ArrayLike, columns: Array
     share = (np.arange(len(at)) - np.concatenate([[0], np.cumsum(ties)[:-1]])[tie]) / ties[tie]
 
     def terms(beta: _Floats) -> tuple[float, _Floats, _Floats]:
+        # Each event e, the l_e-th of the d_e events of its time, has the denominator
+        # S0_e = sum_{R} h - (l_e / d_e) sum_{D} h of Efron, and S1_e with x h in place of h. Then
+        # gradient  = sum_e x_e - S1_e / S0_e
+        # curvature = sum_e [S2_e / S0_e - (S1_e / S0_e)(S1_e / S0_e)'], where the first part is
+        # X' diag(h held) X: `held` is what a patient counts over all events, sum of 1 / S0_e over
+        # the risk sets that hold the patient, less l_e / (d_e S0_e) of the own tie.
         hazard = np.exp(np.clip(x @ beta, -_LARGEST, _LARGEST))
         weighted = x * hazard[:, None]
         total = np.cumsum(hazard)[last] - share * np.bincount(tie, weights=hazard[at])[tie]
@@ -229,6 +235,7 @@ def logistic_log_likelihood(happened: ArrayLike, columns: ArrayLike) -> float:
     x = np.column_stack([np.ones(len(had)), np.asarray(columns, dtype=np.float64)])
 
     def terms(beta: _Floats) -> tuple[float, _Floats, _Floats]:
+        # l = sum y eta - log(1 + e^eta), gradient X'(y - p), curvature X' diag(p (1 - p)) X.
         odds = x @ beta
         mean = expit(odds)
         value = float((had * odds - np.logaddexp(0.0, odds)).sum())

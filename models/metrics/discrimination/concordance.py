@@ -61,6 +61,9 @@ def harrell_c(
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     count = np.ones(len(time)) if counts is None else counts
     had_event = kind == 1
+    # A_ij = 1 where i had the event and j comes later: a competing event moves j behind everyone,
+    # and of equal times the censored one is the later. The index is then
+    # sum_i n_i sum_j n_j A_ij (1{s_i > s_j} + 1/2 1{s_i = s_j}) / sum_i n_i sum_j n_j A_ij.
     rank = _rank(np.where(kind == 2, time.max() + 1, time), ~had_event)
     below, later = _later_patients(rank, score, count, had_event)
     own = count[had_event]
@@ -123,6 +126,9 @@ def uno_c(
     count = np.ones(len(time)) if counts is None else counts
     if censoring is None:
         censoring = CensoringDistribution.fit(time, kind, counts=counts)
+    # With g_i = 1/G(T_i-), a pair weighs g_i^2 where T_i < T_j, and g_i g_j where j had the
+    # competing event at T_j <= T_i. So the sums over j are sum_j n_j g_i for the first kind of
+    # pair and sum_j n_j g_j for the second; `own` = n_i g_i brings the other factor.
     survival = censoring.survival_before(time)
     inverse = np.divide(1.0, survival, out=np.zeros_like(survival), where=survival > 0)
     had_event = (kind == 1) & (time <= up_to_days)
@@ -131,6 +137,7 @@ def uno_c(
     below, later = below * inverse[had_event], later * inverse[had_event]
     if (kind == 2).any():
         competing = ((count * inverse).T * (kind == 2)).T
+        # Backwards in time, those with the competing event by T_i rank "later" than i.
         more = _later_patients(_rank(-time, kind == 2), score, competing, had_event)
         below, later = below + more[0], later + more[1]
     with np.errstate(invalid="ignore"):
@@ -180,6 +187,8 @@ def antolini_c(time_days: ArrayLike, event: ArrayLike, risk: ArrayLike, days: Ar
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     curves, asked = np.asarray(risk, dtype=np.float64), np.asarray(days, dtype=np.float64)
+    # Pairs are met by the day on which they are judged, t(i) = max {t <= T_i}:
+    # sum_i sum_j A_ij (1 + sign(F(t(i)|x_i) - F(t(i)|x_j))) / 2, over sum_i sum_j A_ij.
     judged = np.searchsorted(asked, time, side="right") - 1
     judged[(kind != 1) | (time < asked[0]) | (time > asked[-1])] = -1
     never = np.where(kind == 2, np.inf, time)
@@ -227,6 +236,9 @@ def _later_patients(
         first_of_block = passed[np.searchsorted(block, block[at], side="left")]
         first_tie = passed[np.searchsorted(key, key[at], side="left")]
         after_ties = passed[np.searchsorted(key, key[at], side="right")]
+        # Within its block a row a (bit 0) is compared with the rows b of bit 1. With C(x) the count
+        # of those b up to place x of the order by (block, score), lower scores and half of the
+        # equal ones come to (C(first tie) + C(after ties)) / 2 - C(first of block).
         total = np.cumsum(count[order[upper]], axis=0)
         total = np.concatenate([np.zeros_like(count[:1]), total])
         below[order[at]] += 0.5 * (total[first_tie] + total[after_ties]) - total[first_of_block]

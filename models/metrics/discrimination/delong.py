@@ -93,6 +93,9 @@ def delong_covariance(
             "happened must hold at least 2 patients with and 2 without the event; "
             f"{n_events} have it and {n_without} do not. Use a larger cohort."
         )
+    # Placements: V_i = (R_i - R_i among events) / n_without is the share of the others that event i
+    # outranks, ties counting one half (mid-ranks R), and W_j the same of one without the event; the
+    # area is the mean of V, its covariance cov(V) / n_events + cov(W) / n_without.
     overall = rankdata(score, axis=0)
     of_events = (overall[had_event] - rankdata(score[had_event], axis=0)) / n_without
     of_others = 1.0 - (overall[~had_event] - rankdata(score[~had_event], axis=0)) / n_events

@@ -46,6 +46,8 @@ def auroc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     >>> auroc(outcome, [0.6, 0.3, 0.4, 0.1])
     np.float64(0.75)
     """
+    # Over the distinct risks r from high to low, with weights e_r of events and n_r of the others:
+    # sum_r e_r (sum_{q < r} n_q + n_r / 2) / (sum_r e_r sum_r n_r).
     with_event, without = _by_descending_risk(outcome, risk)
     lower = without.sum(axis=0) - np.cumsum(without, axis=0)
     concordant = (with_event * (lower + 0.5 * without)).sum(axis=0)

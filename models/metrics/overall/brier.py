@@ -153,6 +153,7 @@ def integrated_brier(
     count = np.ones(len(time)) if counts is None else counts
     if censoring is None:
         censoring = CensoringDistribution.fit(time, kind, counts=counts)
+    # Trapezoids: day j counts for (t_{j+1} - t_{j-1}) / (2 (t_m - t_1)), an end for half a step.
     share = (np.append(step, 0) + np.append(0, step)) / (2 * (days[-1] - days[0]))
     # An event counts from its time on, always with 1/G(T-); only a survivor's weight 1/G(t-)
     # depends on the day. So events are summed over days before the resamples are looked at.
