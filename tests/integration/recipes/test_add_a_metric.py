@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from places import ROOT
 from source_trees import run_python
 
 CATALOGUE = Path("models/metrics/catalogue.py")
@@ -96,17 +100,22 @@ def patients(n: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture
-def shown(source_tree: Path, tmp_path: Path) -> dict[str, Any]:
-    """What every door shows once the catalogue has one entry more."""
+def with_root_brier(source_tree: Path) -> Path:
     catalogue = source_tree / CATALOGUE
     text = catalogue.read_text()
     first = "AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (\n"
     assert text.count(first) == 1
     catalogue.write_text(text.replace(first, first + ENTRY))
+    return source_tree
+
+
+@pytest.fixture
+def shown(with_root_brier: Path, tmp_path: Path) -> dict[str, Any]:
+    """What every door shows once the catalogue has one entry more."""
     patients(360, 7).to_csv(tmp_path / "cohort.csv", index=False)
     patients(200, 9).to_csv(tmp_path / "others.csv", index=False)
     (tmp_path / "run.toml").write_text(SETTINGS)
-    return json.loads(run_python(source_tree, COMMANDS, cwd=tmp_path))
+    return json.loads(run_python(with_root_brier, COMMANDS, cwd=tmp_path))
 
 
 def by_name(metrics: list[dict[str, Any]]) -> dict[tuple[str, float | None], dict[str, Any]]:
@@ -139,3 +148,25 @@ def test_one_entry_of_the_catalogue_is_shown_at_every_door(shown: dict[str, Any]
 
     assert "Typical distance of risks (root Brier)" in shown["page"]
     assert any(why.startswith("root_brier at 90 days must be 0 to 0.01") for why in shown["gate"])
+
+
+def test_a_metric_without_a_reference_value_fails_the_test_of_all(with_root_brier: Path) -> None:
+    for place in ("tests/conftest.py", "tests/reference/models/metrics"):
+        copy = shutil.copytree if (ROOT / place).is_dir() else shutil.copy
+        (with_root_brier / place).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / place, with_root_brier / place)
+    test = "tests/reference/models/metrics/test_catalogue.py"
+
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "--import-mode=importlib", "--rootdir=."),
+            *("-q", "-k", "own_reference_value", "-o", "pythonpath=.", test),
+        ],
+        cwd=with_root_brier,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "Extra items in the right set:\nE         'root_brier'" in run.stdout
