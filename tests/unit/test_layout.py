@@ -1,6 +1,7 @@
 """The layout of the packages: no import circle, no crowded folder, a bundle that stands alone."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -58,3 +59,9 @@ def test_a_module_of_the_bundle_imports_what_every_mlflow_client_has(path):
             inside = (node.module or "").startswith("models.")
             assert not inside or (node.module or "").startswith("models.inference.")
     assert imported - allowed == set()
+
+
+@pytest.mark.parametrize("path", modules("training"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_result_of_training_is_no_dict_to_be_read_by_key(path):
+    """`as_json` returns `dict[str, object]`, which can be written and not be read."""
+    assert re.findall(r"\b(?:dict|Mapping)\[str, Any\]", path.read_text()) == []

@@ -50,20 +50,16 @@ def score(
         patients = cohort_for(loaded, cohort, mapping, outcome=None)
         frame = scored(loaded.risk_model, patients, horizons_days=days, explain=explain)
         write_table(frame, out)
-        refused = frame["status"] != "ok"
-        result = {
-            "rows": len(frame),
-            "patients": len(set(patients.patient_id)),
-            "refused": int(refused.sum()) // frame["horizon_days"].nunique(),
-            "out": str(out),
-        }
+        n_patients = len(set(patients.patient_id))
+        refused = int((frame["status"] != "ok").sum()) // frame["horizon_days"].nunique()
     if as_json:
-        print_json(result)
+        rows = {"rows": len(frame), "patients": n_patients, "refused": refused}
+        print_json(rows | {"out": str(out)})
         return
     print_lines(
         [
-            f"{result['rows']} rows of {result['patients']} patients in {out}; "
-            f"{result['refused']} refused: their rows say why and hold no risk."
+            f"{len(frame)} rows of {n_patients} patients in {out}; {refused} refused: their rows "
+            "say why and hold no risk."
         ]
     )
 

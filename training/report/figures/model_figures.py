@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.printed_units import printed_unit
+from data_schema.variables import BELOW
 from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
 from models.metrics.curves import (
@@ -204,7 +205,7 @@ def recorded_figure(described: Description, *, words: Words) -> Iterator[Drawn]:
     varying = [
         RecordedShare(variable["label"], shares)
         for variable in described["variables"]
-        if not variable["name"].endswith("__below")
+        if not variable["name"].endswith(f"__{BELOW}")
         for shares in [tuple(recorded_share(values) for values in variable["groups"][1:])]
         if any(share is not None for share in shares)
         and any(share is None or share < 1 for share in shares)
