@@ -62,28 +62,28 @@ def _size_lines(evaluation: StudyEvaluation) -> Iterator[str]:
         )
 
 
-def show_verdict(told: PanelValue) -> None:
+def show_verdict(value: PanelValue) -> None:
     """Print what a panel adds, in two lines."""
-    primary = told.primary
-    added, over = ", ".join(told.panel.added), f"{len(told.panel.over)} columns"
+    primary = value.primary
+    added, over = ", ".join(value.panel.added), f"{len(value.panel.over)} columns"
     print_lines(
         [
             "",
-            f"Added value of {added} over {over}, in {told.folds} folds of "
-            f"{told.patients} patients:",
-            f"Verdict at {told.primary_horizon_days:g} days: {told.verdict}. AUROC "
+            f"Added value of {added} over {over}, in {value.folds} folds of "
+            f"{value.patients} patients:",
+            f"Verdict at {value.primary_horizon_days:g} days: {value.verdict}. AUROC "
             f"{primary.without:.3f} without, {primary.with_panel:.3f} with; change "
             f"{_interval(primary)}.",
         ]
     )
 
 
-def _show_added_value(told: PanelValue) -> None:
+def _show_added_value(value: PanelValue) -> None:
     from training.report.added_value import trade_off_sentences
 
-    show_verdict(told)
+    show_verdict(value)
     print_lines([""])
-    changes = [change for change in told.changes if not change.secondary]
+    changes = [change for change in value.changes if not change.secondary]
     print_rows(
         ["days", "metric", "without", "with", "change (95 % interval)"],
         [
@@ -97,14 +97,14 @@ def _show_added_value(told: PanelValue) -> None:
             for change in changes
         ],
     )
-    secondary = [change for change in told.changes if change.secondary]
+    secondary = [change for change in value.changes if change.secondary]
     print_lines(["", "Secondary, no proof of added value:"])
     print_rows(
         ["days", "metric", "change (95 % interval)"],
         [[f"{c.horizon_days:g}", _name(c), _interval(c)] for c in secondary],
     )
-    if told.pathways:
-        print_lines(["", f"Change in AUROC at {told.primary_horizon_days:g} days:"])
+    if value.pathways:
+        print_lines(["", f"Change in AUROC at {value.primary_horizon_days:g} days:"])
         print_rows(
             ["", "columns", "on top of all others", "alone over the rest"],
             [
@@ -114,15 +114,15 @@ def _show_added_value(told: PanelValue) -> None:
                     _interval(one.lost_if_left_out),
                     _interval(one.gained_alone),
                 ]
-                for one in told.pathways
+                for one in value.pathways
             ],
             numbers=("columns",),
         )
     print_lines(
         [
             "",
-            _likelihood_line(told.likelihood_ratio),
-            *trade_off_sentences(told.trade_off),
+            _likelihood_line(value.likelihood_ratio),
+            *trade_off_sentences(value.trade_off),
         ]
     )
 
@@ -143,10 +143,10 @@ def _p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
 
 
-def _show_validation(told: InternalExternal) -> None:
-    print_lines(["", f"Each {told.by} held out in turn:"])
-    show_subgroups(told.clusters)
-    if told.pooled:
+def _show_validation(validated: InternalExternal) -> None:
+    print_lines(["", f"Each {validated.by} held out in turn:"])
+    show_subgroups(validated.clusters)
+    if validated.pooled:
         print_lines(["", "Random-effects means, and where a new one would lie (95 %):"])
         print_rows(
             ["days", "metric", "mean", "new"],
@@ -157,7 +157,7 @@ def _show_validation(told: InternalExternal) -> None:
                     f"{one.estimate:z.3f} ({one.low:z.3f}, {one.high:z.3f})",
                     f"{one.next_low:z.3f} to {one.next_high:z.3f}",
                 ]
-                for one in told.pooled
+                for one in validated.pooled
             ],
         )
 

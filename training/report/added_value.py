@@ -36,13 +36,13 @@ _SAYS = {
 
 
 def added_value_section(
-    told: PanelValue | None, pictures: Sequence[Picture] = (), *, whom: str = ""
+    value: PanelValue | None, pictures: Sequence[Picture] = (), *, whom: str = ""
 ) -> Section:
     """Return what a panel adds, or how to find out.
 
     Parameters
     ----------
-    told : PanelValue or None
+    value : PanelValue or None
         None where it was not looked at.
     pictures : sequence of Picture
     whom : str
@@ -53,51 +53,51 @@ def added_value_section(
     Section
     """
     title = "Added value of the panel"
-    if told is None:
+    if value is None:
         return Section(
             title,
             not_done="No model was fitted without the panel. Compare with it: osteon train, or "
             "osteon evaluate, with --added-value resorption,formation,fgf23_mineral "
             "--over severity,person.",
         )
-    primary = told.primary
-    days = f"{told.primary_horizon_days:g}"
+    primary = value.primary
+    days = f"{value.primary_horizon_days:g}"
     sentences = (
         *([whom] if whom else []),
-        f"Added: {_named(told.panel.added)}, over {len(told.panel.over)} other columns. Both "
-        f"models were fitted anew in {told.folds} folds of {shown_count(told.patients)} patients "
-        f"with {shown_count(told.events)} events in the whole follow-up, and each fold was judged "
+        f"Added: {_named(value.panel.added)}, over {len(value.panel.over)} other columns. Both "
+        f"models were fitted anew in {value.folds} folds of {shown_count(value.patients)} patients "
+        f"with {shown_count(value.events)} events in the whole follow-up, and each fold was judged "
         "by models of the others.",
         f"Primary: the change in the area under the ROC curve at {days} days, "
         f"{_signed(primary.without, primary.with_panel)}, is {interval_text(primary)}; a "
         f"gain up to {MARGIN:g} is taken to be of no use.",
-        f"Verdict: {told.verdict}. {_SAYS[told.verdict]}",
-        _likelihood(told.likelihood_ratio),
-        *trade_off_sentences(told.trade_off),
-        *(f"Not judged at {day:g} days: {why}." for day, why in told.not_judged.items()),
+        f"Verdict: {value.verdict}. {_SAYS[value.verdict]}",
+        _likelihood(value.likelihood_ratio),
+        *trade_off_sentences(value.trade_off),
+        *(f"Not judged at {day:g} days: {why}." for day, why in value.not_judged.items()),
     )
-    tables = [_changes(told.changes, primary, told.resamples)]
-    if told.pathways:
-        tables.append(_parts(told.pathways, days))
+    tables = [_changes(value.changes, primary, value.resamples)]
+    if value.pathways:
+        tables.append(_parts(value.pathways, days))
     return Section(title, sentences, tuple(tables), tuple(pictures))
 
 
-def verdict_sentence(told: PanelValue | None) -> str:
+def verdict_sentence(value: PanelValue | None) -> str:
     """Return the verdict for those who read no further, or that nobody looked.
 
     Parameters
     ----------
-    told : PanelValue or None
+    value : PanelValue or None
 
     Returns
     -------
     str
     """
-    if told is None:
+    if value is None:
         return "Added value of a panel over the other variables: not done."
     return (
-        f"Added value of {_named(told.panel.added)} at {told.primary_horizon_days:g} days: "
-        f"{told.verdict}; the area under the ROC curve changes by {interval_text(told.primary)}."
+        f"Added value of {_named(value.panel.added)} at {value.primary_horizon_days:g} days: "
+        f"{value.verdict}; the area under the ROC curve changes by {interval_text(value.primary)}."
     )
 
 

@@ -75,7 +75,7 @@ class WrittenReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Contents:
     """Everything that the report tells.
 
     Parameters
@@ -199,7 +199,7 @@ def write_report(
             risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
         ),
     ]
-    told = _Told(
+    contents = _Contents(
         contract=contract,
         external=external,
         findings=findings,
@@ -220,7 +220,7 @@ def write_report(
         title,
         f"{contract.outcome_label}: report of the {what} ({judged.rows:,} stays).",
         drawn,
-        partial(_sections, told),
+        partial(_sections, contents),
         simulated=contract.simulated,
     )
     return WrittenReport(written, explained)
@@ -239,14 +239,14 @@ def step_of(
     )
 
 
-def _sections(told: _Told, pictures: Pictures) -> tuple[Section, ...]:
+def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
     """Return the sections: no value of a patient, no count of fewer than `SMALLEST_CELL`."""
-    contract, findings = told.contract, told.findings
+    contract, findings = contents.contract, contents.findings
     return (
-        _at_a_glance(told),
+        _at_a_glance(contents),
         intended_use(contract),
         estimand(contract),
-        _patients(told, pictures),
+        _patients(contents, pictures),
         predictors(contract),
         columns_left_out(contract.dropped),
         replace(
@@ -256,7 +256,7 @@ def _sections(told: _Told, pictures: Pictures) -> tuple[Section, ...]:
                 sample_size_section(findings.sample_size, patients=contract.training.patients),
             ),
         ),
-        _performance(told, pictures),
+        _performance(contents, pictures),
         Section(
             "Calibration",
             (
@@ -271,7 +271,7 @@ def _sections(told: _Told, pictures: Pictures) -> tuple[Section, ...]:
                 "Whether acting on the model does more good than acting on everybody or nobody "
                 "depends on the risk at which one would act. Net benefit counts harm and good in "
                 "the same unit: true positives.",
-                _against_severity(findings.severity_alone, external=told.external),
+                _against_severity(findings.severity_alone, external=contents.external),
             ),
             pictures=_at(pictures, "decision"),
         ),
@@ -282,29 +282,31 @@ def _sections(told: _Told, pictures: Pictures) -> tuple[Section, ...]:
         ),
         subgroups_section(
             findings.judgement.subgroups,
-            horizon_days=told.primary_horizon_days,
+            horizon_days=contents.primary_horizon_days,
             pictures=_at(pictures, "subgroups"),
         ),
-        validation_section(None, horizon_days=told.primary_horizon_days),
+        validation_section(None, horizon_days=contents.primary_horizon_days),
         instability_section(()),
-        _explanation(told, pictures),
-        limits(contract, external=told.external),
-        tripod_section(contract, told.done, external=told.external),
-        probast_section(contract, told.done, evaluated=findings.answers, external=told.external),
+        _explanation(contents, pictures),
+        limits(contract, external=contents.external),
+        tripod_section(contract, contents.done, external=contents.external),
+        probast_section(
+            contract, contents.done, evaluated=findings.answers, external=contents.external
+        ),
         provenance(contract, evaluated_fingerprint=findings.answers.cohort_fingerprint),
     )
 
 
-def _against_severity(told: SeverityAlone | None, *, external: bool) -> str:
+def _against_severity(alone: SeverityAlone | None, *, external: bool) -> str:
     """Return what severity alone is, or why the model is not held against it."""
-    if told is None:
+    if alone is None:
         return (
             "The report of a training run compares its model with severity alone, too."
             if external
             else "Severity alone is not drawn: it is nothing, or everything, that was recorded."
         )
     return (
-        f"Severity alone is the {len(told.columns)} columns of scores and organ functions, "
+        f"Severity alone is the {len(alone.columns)} columns of scores and organ functions, "
         "fitted to the same patients in the same way, every choice made anew, and asked about the "
         "same patients as the model."
     )
@@ -314,8 +316,8 @@ def _at(pictures: Pictures, place: str) -> tuple[Picture, ...]:
     return tuple(pictures.get(place, ()))
 
 
-def _at_a_glance(told: _Told) -> Section:
-    metrics = told.findings.judgement.metrics
+def _at_a_glance(contents: _Contents) -> Section:
+    metrics = contents.findings.judgement.metrics
     horizons = list(dict.fromkeys(m.horizon_days for m in metrics if m.horizon_days is not None))
     rows = tuple(
         (
@@ -326,48 +328,50 @@ def _at_a_glance(told: _Told) -> Section:
     )
     whom = (
         "patients that the training run never saw"
-        if told.external
+        if contents.external
         else "patients of the same source that were held out"
     )
     return Section(
         "At a glance",
         (
-            f"Risk of {told.contract.event_singular}, counted from time zero: "
-            f"{told.contract.time_zero}. Judged on {whom}, with 95 % intervals.",
+            f"Risk of {contents.contract.event_singular}, counted from time zero: "
+            f"{contents.contract.time_zero}. Judged on {whom}, with 95 % intervals.",
             *(
                 ()
-                if "subgroups" in told.done
+                if "subgroups" in contents.done
                 else ("Whether it does as well in every group of patients: not done.",)
             ),
-            verdict_sentence(told.findings.added_value),
+            verdict_sentence(contents.findings.added_value),
         ),
         (Table("The metrics to look at first", ("", *(f"{d:g} days" for d in horizons)), rows),),
     )
 
 
-def _patients(told: _Told, pictures: Pictures) -> Section:
-    contract = told.contract
+def _patients(contents: _Contents, pictures: Pictures) -> Section:
+    contract = contents.contract
     event = contract.event_singular
     assert contract.evaluation is not None  # a training run adds it
     population = f"{contract.population.rstrip('.')}."
     who = (
         (f"The model learned from: {population}", "Evaluated: the cohort that was given.")
-        if told.external
+        if contents.external
         else (population, HOW_SPLIT[contract.evaluation.split])
     )
-    table = comparison_table(*told.compared, caption="Learned from and evaluated on, side by side")
+    table = comparison_table(
+        *contents.compared, caption="Learned from and evaluated on, side by side"
+    )
     return Section(
         "Patients",
         who,
         parts=(
             *patient_sections(
-                told.steps,
-                told.by_outcome,
+                contents.steps,
+                contents.by_outcome,
                 pictures,
-                whole="Cohort given" if told.external else "Cohort",
+                whole="Cohort given" if contents.external else "Cohort",
                 event=event,
                 competing=contract.competing,
-                horizon_days=told.primary_horizon_days,
+                horizon_days=contents.primary_horizon_days,
                 gaps=(
                     "Nothing was imputed from other patients and nobody was left out for a gap.",
                 ),
@@ -377,16 +381,16 @@ def _patients(told: _Told, pictures: Pictures) -> Section:
     )
 
 
-def _performance(told: _Told, pictures: Pictures) -> Section:
+def _performance(contents: _Contents, pictures: Pictures) -> Section:
     section = performance_section(
-        "Performance", told.findings.judgement.metrics, resamples=told.resamples
+        "Performance", contents.findings.judgement.metrics, resamples=contents.resamples
     )
     return replace(section, pictures=_at(pictures, "performance"))
 
 
-def _explanation(told: _Told, pictures: Pictures) -> Section:
+def _explanation(contents: _Contents, pictures: Pictures) -> Section:
     read = explanation_of_a_risk()
-    explained = told.explained
+    explained = contents.explained
     return Section(
         "Explanation",
         (

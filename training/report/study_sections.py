@@ -124,12 +124,12 @@ def sample_size_section(sizes: Sequence[SampleSize], *, patients: int) -> Sectio
     )
 
 
-def instability_section(told: Sequence[Instability]) -> Section:
+def instability_section(instabilities: Sequence[Instability]) -> Section:
     """Return how far single risks move when other patients are learned from.
 
     Parameters
     ----------
-    told : sequence of Instability
+    instabilities : sequence of Instability
         One for each horizon; empty where it was not looked at.
 
     Returns
@@ -137,7 +137,7 @@ def instability_section(told: Sequence[Instability]) -> Section:
     Section
     """
     title = "Instability of single risks"
-    if not told:
+    if not instabilities:
         return Section(
             title,
             not_done="The model was not refitted on resampled patients to see how far a single "
@@ -146,7 +146,7 @@ def instability_section(told: Sequence[Instability]) -> Section:
     return Section(
         title,
         (
-            f"The model was fitted anew on {told[0].refits} bootstrap resamples of the "
+            f"The model was fitted anew on {instabilities[0].refits} bootstrap resamples of the "
             "patients, and each patient's risks were compared (Riley & Collins, Biom J "
             "2023;65:2200302). Lower is better; it says nothing of whether the risks are right.",
         ),
@@ -168,7 +168,7 @@ def instability_section(told: Sequence[Instability]) -> Section:
                         f"{100 * one.median_interval_width:.1f}",
                         *(f"{100 * share:.0f} %" for share in one.share_wider_than.values()),
                     )
-                    for one in told
+                    for one in instabilities
                 ),
                 numbers=True,
             ),
@@ -177,13 +177,13 @@ def instability_section(told: Sequence[Instability]) -> Section:
 
 
 def validation_section(
-    told: InternalExternal | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
+    validated: InternalExternal | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
 ) -> Section:
     """Return performance at sites or in years that a model did not learn from.
 
     Parameters
     ----------
-    told : InternalExternal or None
+    validated : InternalExternal or None
         None where it was not done.
     horizon_days : float
     pictures : sequence of Picture
@@ -193,16 +193,16 @@ def validation_section(
     Section
     """
     title = "Sites and years never seen"
-    if told is None:
+    if validated is None:
         return Section(
             title,
             not_done="No site or year was held out in its turn. See it with: osteon evaluate "
             "--internal-external site.",
         )
-    by = told.by
-    tables = [_group_table(told.clusters, horizon_days, f"Each {by} by a model of the others")]
-    if told.pooled:
-        tables.append(_pooled_table(told.pooled, by))
+    by = validated.by
+    tables = [_group_table(validated.clusters, horizon_days, f"Each {by} by a model of the others")]
+    if validated.pooled:
+        tables.append(_pooled_table(validated.pooled, by))
     return Section(
         title,
         (
@@ -238,14 +238,14 @@ def _group_rows(groups: Sequence[Subgroup], days: float) -> Iterator[tuple[str, 
     for grouping in dict.fromkeys(group.grouping for group in groups):
         yield (grouping_label(grouping),)
         members = [group for group in groups if group.grouping == grouping]
-        stays = _told_counts([one.stays for one in members])
-        events = _told_counts([one.events for one in members])
+        stays = _shown_counts([one.stays for one in members])
+        events = _shown_counts([one.events for one in members])
         for group, n, happened in zip(members, stays, events, strict=True):
             metrics = (metric_at(group.metrics, spec.name, days) for spec in _IN_GROUPS)
             yield (level_label(group.level), n, happened, *map(_short_estimate, metrics))
 
 
-def _told_counts(counts: Sequence[int | None]) -> list[str]:
+def _shown_counts(counts: Sequence[int | None]) -> list[str]:
     """Return counts that make up a known total, without one that would tell of a few patients."""
     numbers = np.array([1 if count is None else count for count in counts], dtype=np.int64)
     hidden = hidden_cells(np.array([[max(numbers.sum(), SMALLEST_CELL), *numbers]]))[0, 1:]

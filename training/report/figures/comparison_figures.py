@@ -135,9 +135,11 @@ def risk_distribution_figure(
     ------
     Drawn
     """
-    for told in distributions:
-        if told.horizon_days == horizon_days and {"event", "no_event"} <= set(told.shown):
-            medians = (100 * told.quantiles[kind][2] for kind in ("event", "no_event"))
+    for distribution in distributions:
+        if distribution.horizon_days == horizon_days and {"event", "no_event"} <= set(
+            distribution.shown
+        ):
+            medians = (100 * distribution.quantiles[kind][2] for kind in ("event", "no_event"))
             with_event, without = (f"{median:.0f} %" for median in medians)
             yield Drawn(
                 "risk_distribution",
@@ -147,35 +149,37 @@ def risk_distribution_figure(
                 "out.",
                 f"Boxes of predicted risks; median {with_event} of those with {words.event} by "
                 f"then, {without} of those without.",
-                plot_risk_distribution(told, event_label=words.event, population=words.population),
+                plot_risk_distribution(
+                    distribution, event_label=words.event, population=words.population
+                ),
             )
 
 
-def panel_figures(told: PanelValue, *, words: Words) -> Iterator[Drawn]:
+def panel_figures(value: PanelValue, *, words: Words) -> Iterator[Drawn]:
     """Yield what a panel and its parts add, and the net benefit with and without it.
 
     Parameters
     ----------
-    told : PanelValue
+    value : PanelValue
     words : Words
 
     Yields
     ------
     Drawn
     """
-    days = f"{told.primary_horizon_days:g}"
-    rows = [Estimate("The whole panel", *_ends(told.primary))]
-    if told.pathways:
+    days = f"{value.primary_horizon_days:g}"
+    rows = [Estimate("The whole panel", *_ends(value.primary))]
+    if value.pathways:
         rows.append(Estimate("Lost if left out", heading=True))
-        rows += [Estimate(part_label(p.name), *_ends(p.lost_if_left_out)) for p in told.pathways]
+        rows += [Estimate(part_label(p.name), *_ends(p.lost_if_left_out)) for p in value.pathways]
         rows.append(Estimate("Gained by it alone", heading=True))
-        rows += [Estimate(part_label(p.name), *_ends(p.gained_alone)) for p in told.pathways]
+        rows += [Estimate(part_label(p.name), *_ends(p.gained_alone)) for p in value.pathways]
     yield Drawn(
         "added_value",
         "added value",
         f"Change in the area under the ROC curve at {days} days, paired 95 % intervals. Right of "
         "the dashed line the panel, or its part, adds.",
-        f"Change by the whole panel {told.primary.change:+.4f}; the numbers of its parts are "
+        f"Change by the whole panel {value.primary.change:+.4f}; the numbers of its parts are "
         "in the table.",
         plot_estimates(
             rows,
@@ -195,7 +199,7 @@ def panel_figures(told: PanelValue, *, words: Words) -> Iterator[Drawn]:
         f"Net true positives per 100 patients against the risk of {words.event} at which one would "
         "act, with and without the panel, and their difference.",
         plot_decision_comparison(
-            told.decision,
+            value.decision,
             labels=("without the panel", "with the panel"),
             title="Net benefit with and without the panel",
             gain_label="Gain by the panel",
@@ -250,19 +254,19 @@ def net_benefit_figures(
         )
 
 
-def severity_figures(told: SeverityAlone, *, words: Words) -> Iterator[Drawn]:
+def severity_figures(alone: SeverityAlone, *, words: Words) -> Iterator[Drawn]:
     """Yield the net benefit of a model at each horizon, beside severity alone, all and nobody.
 
     Parameters
     ----------
-    told : SeverityAlone
+    alone : SeverityAlone
     words : Words
 
     Yields
     ------
     Drawn
     """
-    for one in told.decision:
+    for one in alone.decision:
         days = f"{one.horizon_days:g}"
         yield Drawn(
             f"net_benefit_{days}d",
