@@ -21,8 +21,8 @@ ENTRY = """
         label="Cathepsin K",
         pathway="resorption",
         origin=BONE_IMMUNOASSAY,
-        unit="pmol/L",
-        units={"pmol/L": 1.0, "ng/mL": 37.0},
+        unit="pg/mL",
+        units={"pg/mL": 1.0, "ng/mL": 1000.0},
         low=0.1,
         high=1000.0,
         synonyms=("ctsk", "cat k"),
@@ -67,7 +67,7 @@ from serving.processes.loading import load_models
 from serving.settings import Settings
 
 MODEL = "models:/osteon-mortality-simulated/1"
-VALUES = [("age", 70, "a"), ("apache2", 20, "{score}"), ("cathepsin_k", 2.5, "ng/mL")]
+VALUES = [("age", 70, "a"), ("apache2", 20, "{score}"), ("cathepsin_k", 0.0925, "ng/mL")]
 REQUEST = {
     "patient_id": "p",
     "time_zero": "2026-11-01T08:00:00+01:00",
@@ -125,7 +125,7 @@ def folder(source_tree: Path) -> Path:
         folder / "cohort.csv", index=False
     )
     laboratory = cohort[["patient_id", "cathepsin_k"]]
-    laboratory.columns = ["patient_id", "CTSK (pmol/L)"]
+    laboratory.columns = ["patient_id", "CTSK (pg/mL)"]
     laboratory.to_csv(folder / "laboratory.csv", index=False)
     (folder / "run.toml").write_text(SETTINGS)
     (folder / "printed.jsonl").write_text(run_python(source_tree, LEARN, cwd=folder))
@@ -158,7 +158,7 @@ def test_it_is_simulated_as_missing_and_moves_no_other_column(folder: Path) -> N
 
 def test_a_header_that_its_synonyms_explain_is_mapped(folder: Path) -> None:
     drafted = (folder / "laboratory.toml").read_text()
-    assert '[columns."CTSK (pmol/L)"]\nvariable = "cathepsin_k"\nunit = "pmol/L"\n' in drafted
+    assert '[columns."CTSK (pg/mL)"]\nvariable = "cathepsin_k"\nunit = "pg/mL"\n' in drafted
 
 
 def test_it_is_checked_learned_and_reported(printed: list[dict[str, Any]], folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_it_is_checked_learned_and_reported(printed: list[dict[str, Any]], folde
 def test_it_is_answered_with_its_unit_its_warning_and_its_caution(answers: dict[str, Any]) -> None:
     (answer,) = answers["prediction"]["predictions"]
     (moved,) = [c for c in answer["risks"][0]["contributions"] if c["variable"] == "cathepsin_k"]
-    assert (moved["value"], moved["unit"]) == (pytest.approx(92.5), "pmol/L")
+    assert (moved["value"], moved["unit"]) == (pytest.approx(92.5), "pg/mL")
     assert "For cathepsin K, kits disagree." in answer["risks"][0]["sentences"]
     warnings = {one["code"]: one["variables"] for one in answer["warnings"]}
     assert warnings["biotin"] == ["cathepsin_k"]
