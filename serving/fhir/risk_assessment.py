@@ -35,6 +35,7 @@ _IGNORED: Mapping[IgnoredReason, str] = {
     "after_time_zero": "taken after time zero",
     "stated_elsewhere": "the Patient resource says it",
     "not_in_model": "not a variable of this model",
+    "not_measured": "stated as not measured",
 }
 
 

@@ -20,7 +20,9 @@ __all__ = [
     "as_days",
 ]
 
-IgnoredReason = Literal["duplicate", "after_time_zero", "stated_elsewhere", "not_in_model"]
+IgnoredReason = Literal[
+    "duplicate", "after_time_zero", "stated_elsewhere", "not_in_model", "not_measured"
+]
 
 
 @dataclass(frozen=True, slots=True)

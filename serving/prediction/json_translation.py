@@ -35,6 +35,7 @@ _REASONS: Mapping[IgnoredReason, str] = {
     "after_time_zero": "it was taken after time zero",
     "stated_elsewhere": "the request's own field is",
     "not_in_model": "this model has no such variable",
+    "not_measured": "it states that nothing was measured",
 }
 
 

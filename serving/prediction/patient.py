@@ -133,7 +133,8 @@ def _latest(
         elif column in person:
             unused.append(Ignored(one.number, column, "stated_elsewhere"))
         elif one.measurement.value is None:
-            continue  # "unknown" is no measurement, so an earlier one still counts
+            # An earlier one still counts.
+            unused.append(Ignored(one.number, column, "not_measured"))
         elif column in chosen:
             unused.append(Ignored(one.number, column, "duplicate"))
         else:

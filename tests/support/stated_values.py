@@ -33,6 +33,12 @@ FEATURES = (
     *(f"lactate__{suffix}" for suffix in ("first", "max", "min", "slope", "count")),
     *("estradiol__max", "fgf23_c__max", "osteopontin__first"),
 )
+# Of these an assay or a specimen may be that of another variable.
+OFTEN_MISTAKEN = tuple(
+    feature
+    for feature in FEATURES
+    if ALL[base_name(feature)].assay_words is not None or ALL[base_name(feature)].specimen
+)
 
 # What a reader may find wrong with one value; the other rules of a table are about a column.
 _RULES = frozenset(
@@ -89,7 +95,7 @@ def draw(rng: random.Random, feature: str) -> Stated:
     """Return a value of one feature, often right and often wrong in one respect."""
     variable = ALL[base_name(feature)]
     assay, specimen = rng.choice(_ASSAYS), rng.choice(_SPECIMENS)
-    if rng.random() < 0.5:
+    if rng.random() < (0.3 if feature in OFTEN_MISTAKEN else 0.6):
         assay = specimen = ""
     if variable.kind != "number":
         words: list[float | str | bool] = [*_WORDS, *variable.categories, *variable.categories]

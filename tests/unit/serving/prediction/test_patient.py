@@ -55,6 +55,15 @@ def test_a_value_below_its_limit_stays_censored() -> None:
     assert patient.values["estradiol"].below
 
 
+@pytest.mark.parametrize("word", ["", "NA", "none"])
+def test_a_word_for_missing_is_ignored_with_its_reason(word: str) -> None:
+    patient = read(
+        lactate(2, "2026-11-01T06:00:00+01:00"), lactate(word, "2026-11-01T07:00:00+01:00")
+    )
+    assert patient.number("lactate") == 2
+    assert ignored(patient) == {(1, "lactate", "not_measured")}
+
+
 def test_every_broken_rule_is_reported_at_once_with_its_field() -> None:
     assert broken(
         lactate("1,471"),
