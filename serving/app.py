@@ -1,4 +1,4 @@
-"""The application: routes, problems and the models, put together once for one process."""
+"""The application of one process: routes, error responses, access and models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.access.rate import Buckets
 from serving.audit.opening import trail_at
 from serving.audit.trail import AuditTrail
-from serving.http.boundary import Door
+from serving.http.boundary import RequestBoundary
 from serving.http.metrics import Metrics
 from serving.http.security_headers import SecurityHeaders
 from serving.openapi import PROBLEM_RESPONSES, describe
@@ -51,12 +51,12 @@ ROUTERS = (
 
 
 def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
-    """Return what callers may prove with who they are."""
+    """Return the kinds of credential that callers may use."""
     accepted: list[Credentials] = [KeyRing(trail.database)]
     if settings.oidc_issuers:
         from serving.access.tokens import Tokens  # takes a while to import
 
-        assert settings.oidc_audience is not None  # the settings see to it
+        assert settings.oidc_audience is not None  # checked by the settings
         accepted.append(
             Tokens(
                 settings.oidc_issuers,
@@ -68,24 +68,24 @@ def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
 
 
 def _clients(settings: Settings, trail: AuditTrail) -> ClientTokens | None:
-    """Return what CDS clients prove with who they are, if the site knows any."""
+    """Return the check of CDS clients' tokens, if the settings name clients."""
     if not settings.cds_clients:
         return None
     from serving.access.client_tokens import ClientTokens  # takes a while to import
 
-    assert settings.public_url is not None  # the settings see to it
+    assert settings.public_url is not None  # checked by the settings
     return ClientTokens(settings.cds_clients, public_url=settings.public_url, trail=trail)
 
 
 def _browser_routers() -> tuple[APIRouter, ...]:
-    """Return the routes of a page that is signed in to."""
+    """Return the routes of a page that requires sign-in."""
     from serving.routes import launch, sign_in
 
     return sign_in.router, launch.router
 
 
 def _trail(settings: Settings) -> AuditTrail:
-    """Return the audit trail; while its database is down, whatever must be on record is refused."""
+    """Return the audit trail; while its database is down, requests to record are refused."""
     trail = trail_at(settings)
     try:
         trail.start()
@@ -98,7 +98,7 @@ def _trail(settings: Settings) -> AuditTrail:
 
 
 def swap(app: FastAPI, served: Served) -> None:
-    """Serve other models from the next request on; those in work end with what they began with."""
+    """Serve other models from the next request on; requests in progress keep their models."""
     app.state.served = served
     app.openapi_schema = None
 
@@ -112,10 +112,9 @@ def create_app(
     ----------
     settings : Settings
     models : iterable of ServedModel
-        What it serves; without any, predictions are answered with 503.
+        The models to serve; without any, predictions are answered with 503.
     buckets : Buckets, optional
-        Where the requests of each caller are counted, together with other workers; without it
-        those of this process alone.
+        Counters of each caller's requests, shared with other workers (default: this process only).
 
     Returns
     -------
@@ -124,7 +123,7 @@ def create_app(
     Raises
     ------
     UsageError
-        If the audit trail is set wrongly, or its database is of a newer version.
+        If the settings of the audit trail are wrong, or its database is of a newer version.
     GateError
         If records of the audit trail are missing or changed.
     """
@@ -136,8 +135,8 @@ def create_app(
             yield
         trail.close()
 
-    # The framework's documentation pages load scripts from other hosts, so they are off; a slash
-    # too many is a 404, not a redirect made from the Host header.
+    # The framework's documentation pages load scripts from other hosts, so they are off; an extra
+    # slash gives 404, not a redirect built from the Host header.
     app = FastAPI(
         title="Osteon",
         version=version("osteon"),
@@ -174,7 +173,9 @@ def create_app(
         )
     if settings.cds_origins:
         app.add_middleware(CrossOrigin, origins=settings.cds_origins)
-    app.add_middleware(Door, max_body_bytes=settings.max_body_bytes, count=app.state.metrics.count)
+    app.add_middleware(
+        RequestBoundary, max_body_bytes=settings.max_body_bytes, count=app.state.metrics.count
+    )
     app.add_middleware(SecurityHeaders)
     describe(app)
     return app

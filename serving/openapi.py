@@ -1,10 +1,10 @@
-"""The OpenAPI document: problems as they are sent, and examples that this very service answers."""
+"""The OpenAPI document: error responses as they are sent, examples that this service answers."""
 
 from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -17,23 +17,51 @@ from serving.prediction.json_translation import question_of, response_of
 from serving.prediction.schemas import PredictRequest
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import MEDIA_TYPE, Problem
+from serving.problems.operation_outcome import Responses
 
 __all__ = ["PROBLEM_RESPONSES", "describe", "example_request"]
 
 _SCHEMAS = "#/components/schemas/"
 
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+PROBLEM_RESPONSES: Responses = {
     "default": {
         "description": "A problem; no field of it repeats what was sent.",
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
     }
 }
-"""What every route may answer instead of a success."""
+"""The error responses of every route."""
 
 _TIME_ZERO = "2026-11-01T08:00:00+01:00"
 _MEASURED = "2026-11-01T06:10:00+01:00"
 
-_WITHOUT_MODEL: dict[str, Any] = {
+
+class ExampleMeasurement(TypedDict, total=False):
+    """A measurement of the example; `PredictRequest` holds the rules."""
+
+    variable: str
+    loinc: str
+    value: object
+    comparator: str
+    unit: str
+    assay: str
+    time: str
+
+
+class ExampleRequest(TypedDict, total=False):
+    """The example of a request as JSON; `PredictRequest` holds the rules."""
+
+    patient_id: str
+    encounter_id: str
+    time_zero: str
+    sex: str
+    birth_date: str
+    outcomes: list[str]
+    horizons_days: list[float]
+    measurements: list[ExampleMeasurement]
+    next_best: bool
+
+
+_WITHOUT_MODEL: ExampleRequest = {
     "patient_id": "opaque",
     "time_zero": _TIME_ZERO,
     "sex": "female",
@@ -54,7 +82,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
 
 
 def describe(app: FastAPI) -> None:
-    """Make `app` serve this document at its `/openapi.json`; it is made when first asked for."""
+    """Make `app` serve this document at `/openapi.json`; it is built on the first request."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -64,15 +92,19 @@ def describe(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to change it
 
 
-def example_request(served: Served) -> dict[str, Any]:
+def example_request(served: Served) -> ExampleRequest:
     """Return a request that this service answers: the synthetic patient of its first model."""
     return _example_of(served.models[0]) if served.models else _WITHOUT_MODEL
 
 
-def _example_of(model: ServedModel) -> dict[str, Any]:
+def _example_of(model: ServedModel) -> ExampleRequest:
     contract = model.contract
     example = dict(contract.example)
-    request = {"patient_id": "opaque", "encounter_id": "opaque", "time_zero": _TIME_ZERO}
+    request: ExampleRequest = {
+        "patient_id": "opaque",
+        "encounter_id": "opaque",
+        "time_zero": _TIME_ZERO,
+    }
     if isinstance(sex := example.get("sex"), str):
         request["sex"] = sex
         del example["sex"]
@@ -80,19 +112,20 @@ def _example_of(model: ServedModel) -> dict[str, Any]:
         age = timedelta(days=365.25 * years)
         request["birth_date"] = str(date.fromisoformat(_TIME_ZERO[:10]) - age)
         del example["age"]
-    measurements = []
+    measurements: list[ExampleMeasurement] = []
     for feature in contract.features:
         value = example.get(feature.name)
         if value is None or feature.name.endswith(f"__{BELOW}"):
             continue
-        unit = {"unit": feature.unit} if feature.unit else {}
-        sent = {"variable": feature.name, "value": value, **unit, "time": _MEASURED}
-        measurements.append(sent)
-    return request | {
-        "outcomes": [model.requested_as],
-        "horizons_days": list(contract.default_horizons_days),
-        "measurements": measurements,
-    }
+        measurement: ExampleMeasurement = {"variable": feature.name, "value": value}
+        if feature.unit:
+            measurement["unit"] = feature.unit
+        measurement["time"] = _MEASURED
+        measurements.append(measurement)
+    request["outcomes"] = [model.requested_as]
+    request["horizons_days"] = list(contract.default_horizons_days)
+    request["measurements"] = measurements
+    return request
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -107,7 +140,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if served.models:
         outcomes = schemas["PredictRequest"]["properties"]["outcomes"]
         outcomes["items"]["enum"] = served.answerable
-    request = example_request(served) | ({"next_best": True} if served.menu else {})
+    request: ExampleRequest = {**example_request(served)}
+    if served.menu:
+        request["next_best"] = True
     operation = document["paths"]["/v1/predict"]["post"]
     operation["requestBody"]["content"]["application/json"]["example"] = request
     if served.models:

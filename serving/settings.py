@@ -1,4 +1,4 @@
-"""How the service is set: one frozen record read from `OSTEON_*` environment variables."""
+"""The settings of the service: one frozen record from `OSTEON_*` environment variables."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["Settings", "StatedSettings", "read_settings"]
 
 _PREFIX = "OSTEON_"
 
-# Read by other parts under the same prefix, so not a slip here.
+# Read by other parts under the same prefix.
 _KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY"})
 
-# The addresses of IPv4 as a socket of IPv6 sees them.
+# IPv4 addresses as an IPv6 socket sees them.
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 class Settings(BaseSettings):
-    """Where the service listens, and which models it serves.
+    """All settings of the service.
 
     Parameters
     ----------
@@ -39,84 +39,84 @@ class Settings(BaseSettings):
     port : int
         Port to listen on; 0 takes any free one.
     model : str or None
-        Serve this one model URI whatever the gate says, on loopback only.
+        Serve only this model URI, promoted or not, on loopback only.
     names : tuple of str
-        Registered models whose champions are served (comma-separated in the environment); empty
-        means every `osteon-*` that has one.
+        Registered models whose champions are served (comma-separated in the environment; default:
+        every `osteon-*` that has one).
     workers : int
-        Processes that answer.
+        Number of worker processes.
     registry_poll_seconds : int
-        How often the registry is asked for a new champion.
+        Interval at which the registry is polled for new champions.
     shutdown_seconds : int
-        How long requests in work have to end when the service is stopped.
+        Time for requests in progress to finish when the service is stopped.
     menu : tuple of str
         Laboratory tests that the site can order, by catalogue name, comma-separated in the
-        environment: what `next_best` may speak of, so of nothing without it. Never a scan, a
-        treatment, a score, a value reckoned from others, or one read at the bedside.
+        environment: the candidates of `next_best` (default: none). Not a scan, a treatment, a
+        score, a value calculated from others, or a bedside reading.
     max_body_bytes : int
-        The longest request body that is read.
+        Largest request body.
     state_dir : Path
-        Folder of what the service keeps on this machine: the champions it serves, the signed head
-        of the audit trail and, where nothing else is stated, its key and the database.
+        Folder of the service's files on this machine: stored champions, the signed head of the
+        audit trail and, by default, its key and the database.
     database_url : str or None
-        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; a file of `state_dir` without
-        it.
+        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME` (default: a file in
+        `state_dir`).
     audit_key : str or None
-        Secret that signs the audit trail; a file of `state_dir` without it.
+        Secret that signs the audit trail (default: a file in `state_dir`).
     audit_retention_days : int
         Days after which `osteon audit prune` may delete a record.
     authentication : {"none", "required"}
-        Whether callers prove who they are; without it the service answers to this machine alone.
+        Whether callers must authenticate; with `none`, only this machine may connect.
     oidc_issuers : tuple of str
-        Issuers whose bearer tokens are accepted beside API keys, comma-separated in the
+        Issuers whose bearer tokens are accepted in addition to API keys, comma-separated in the
         environment.
     oidc_audience : str or None
-        What their tokens must be meant for; needed where there are issuers.
+        Audience that their tokens must have; required with `oidc_issuers`.
     oidc_roles_claim : str
         Claim that holds a caller's roles, as `roles` or `realm_access.roles`.
     requests_per_minute : int
-        How often one caller may ask, whichever workers of this machine answer, where
-        authentication is required.
+        Limit for one caller over all workers of this machine, if authentication is required.
     tls_certificate, tls_key : Path or None
         Files of the certificate and its key; both or none.
     trusted_proxies : tuple of str
-        Addresses or networks of the proxies that keep the way to callers encrypted, comma-separated
-        in the environment; never every address. What they say of a caller is believed, and only
-        what came over https answered.
+        Addresses or networks of the proxies that encrypt the connection to callers, comma-separated
+        in the environment; never every address. Their forwarding headers are trusted, and requests
+        that did not arrive over https are refused.
     public_url : str or None
-        How callers reach the service, as `https://osteon.example`: what a CDS client's token must
-        be meant for begins with it, and so does where a sign-in comes back to.
+        Address of the service for callers, as `https://osteon.example`: the start of the audience
+        of a CDS client's token, and of the address that a sign-in returns to.
     cds_clients : mapping of str to str
-        Who may call CDS Hooks: `iss` of a client's tokens -> the one address of its keys (`jku`);
-        in the environment pairs `iss=jku`, comma-separated. Needs authentication and `public_url`.
+        Clients that may call CDS Hooks: `iss` of a client's tokens -> address of its keys (`jku`);
+        in the environment pairs `iss=jku`, comma-separated. Requires authentication and
+        `public_url`.
     cds_origins : tuple of str
         Web origins whose pages may call CDS Hooks, as `https://ehr.example`, comma-separated in the
         environment.
     fhir_servers : tuple of str
-        Base addresses of the only FHIR servers that missing prefetch is fetched from,
-        comma-separated in the environment; without any, it is answered with 412.
+        Base addresses of the only FHIR servers from which missing prefetch is fetched,
+        comma-separated in the environment; without any, such calls are answered with 412.
     icu_locations : tuple of str
-        References to the site's intensive care units, as `Location/icu-1`, beside what its codes
-        say; comma-separated in the environment.
+        References to the site's intensive care units, as `Location/icu-1`, in addition to units
+        with a code for intensive care; comma-separated in the environment.
     sign_in_issuer : str or None
-        OpenID Connect provider that clinicians sign in to the page at; needs authentication and
-        `public_url`, whose `/sign-in/callback` the provider must know. Roles come from
-        `oidc_roles_claim` of the identity token.
+        OpenID Connect provider at which clinicians sign in to the page. Requires authentication and
+        `public_url`, whose `/sign-in/callback` must be registered with the provider. Roles come
+        from `oidc_roles_claim` of the identity token.
     sign_in_client_id, sign_in_client_secret : str or None
-        What the provider knows the service as; without a secret as a public client.
+        Registration of the service with the provider; without a secret, a public client.
     sign_in_scope : str
-        What is asked of the provider.
+        Scope of the sign-in.
     session_idle_minutes : int
-        After so long without use a clinician is signed out.
+        Time without use after which a clinician is signed out.
     session_hours : int
-        After so long a clinician is signed out in any case.
+        Time after which a clinician is signed out in any case.
     smart_servers : tuple of str
         Base addresses of the only FHIR servers whose EHR may open the page (SMART App Launch,
-        `/launch`, back at `/launch/callback`), comma-separated in the environment. Whoever comes
-        from there may predict and nothing else. The EHR must open it in a window of its own: the
-        page lets nobody frame it.
+        `/launch`, returning to `/launch/callback`), comma-separated in the environment. Users from
+        there have the role `predict` only. The EHR must open the page in its own window: it cannot
+        be framed.
     smart_client_id, smart_client_secret : str or None
-        What the EHR knows the service as.
+        Registration of the service with the EHR.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".osteon")
     database_url: SecretStr | None = None
     audit_key: SecretStr | None = None
-    # Ten years: medical records are kept no shorter in most places.
+    # Ten years: most places require medical records to be stored at least as long.
     audit_retention_days: int = Field(default=3_653, ge=1, le=36_500)
     authentication: Literal["none", "required"] = "none"
     oidc_issuers: Annotated[tuple[str, ...], NoDecode] = ()
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
 
     @property
     def model_dir(self) -> Path:
-        """Folder of the models that are kept on this machine."""
+        """Folder of the models stored on this machine."""
         return self.state_dir / "models"
 
     @field_validator(
@@ -183,19 +183,19 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _single_out(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         try:
             networks = [ip_network(proxy, strict=False) for proxy in proxies]
         except ValueError:
             raise ValueError("must be addresses or networks of proxies") from None
-        if any(network.prefixlen == 0 or _holds_all_of_ipv4(network) for network in networks):
+        if any(network.prefixlen == 0 or _contains_all_ipv4(network) for network in networks):
             raise ValueError("must be addresses or networks of proxies, none of every address")
-        # An address with bits beyond its prefix would be taken for a name and match nobody.
+        # An address with bits beyond its prefix would be taken for a name and match no proxy.
         return tuple(dict.fromkeys(str(one) for network in networks for one in _seen_as(network)))
 
     @field_validator("menu")
     @classmethod
-    def _tests(cls, menu: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_menu(cls, menu: tuple[str, ...]) -> tuple[str, ...]:
         unknown = sum(name not in VARIABLES for name in menu)
         if unknown:
             raise ValueError(
@@ -220,7 +220,7 @@ class Settings(BaseSettings):
 
     @field_validator("cds_clients")
     @classmethod
-    def _verifiable(cls, clients: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+    def _check_clients(cls, clients: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
         if clients and (
             info.data.get("authentication") != "required" or not info.data.get("public_url")
         ):
@@ -231,14 +231,14 @@ class Settings(BaseSettings):
 
     @field_validator("fhir_servers")
     @classmethod
-    def _safe(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_fhir_servers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
         if not all(is_allowed(server) and "?" not in server for server in servers):
             raise ValueError("must be https addresses")
         return tuple(server.rstrip("/") for server in servers)
 
     @field_validator("public_url")
     @classmethod
-    def _without_slash(cls, url: str | None) -> str | None:
+    def _check_public_url(cls, url: str | None) -> str | None:
         if not url:
             return None
         if not _is_web_address(url):
@@ -247,7 +247,7 @@ class Settings(BaseSettings):
 
     @field_validator("sign_in_issuer", "smart_servers")
     @classmethod
-    def _can_be_signed_in(
+    def _check_sign_in(
         cls, given: str | tuple[str, ...] | None, info: ValidationInfo
     ) -> str | tuple[str, ...] | None:
         if not given:
@@ -257,21 +257,21 @@ class Settings(BaseSettings):
         if stated.get("authentication") != "required" or not stated.get(client):
             raise ValueError(f"must be stated with authentication=required and {client}")
         addresses = given if isinstance(given, tuple) else (given,)
-        # Over http a session would be anybody's; is_allowed lets it pass on this machine alone.
+        # Over http others could steal a session; is_allowed accepts it on this machine only.
         if not all(is_allowed(url) for url in (*addresses, stated.get("public_url") or "")):
             raise ValueError("must be https addresses, and so must public_url")
         return given
 
     @field_validator("oidc_audience")
     @classmethod
-    def _meant_for_somebody(cls, audience: str | None, info: ValidationInfo) -> str | None:
+    def _check_audience(cls, audience: str | None, info: ValidationInfo) -> str | None:
         if not audience and info.data.get("oidc_issuers"):
             raise ValueError("must be stated with oidc_issuers")
         return audience
 
     @field_validator("tls_key")
     @classmethod
-    def _both(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+    def _check_key_pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         if (key is None) != (info.data.get("tls_certificate") is None):
             raise ValueError("must be stated with tls_certificate")
         return key
@@ -302,11 +302,11 @@ def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
     Raises
     ------
     UsageError
-        If an `OSTEON_*` variable is unknown or breaks a rule. The message names it and never shows
-        its value, which may be a secret; of a menu it names variables of the catalogue.
+        If an `OSTEON_*` variable is unknown or breaks a rule. The message names it without its
+        value, which may be a secret, except for names of the catalogue in a menu.
     """
     known = {_PREFIX + name.upper() for name in Settings.model_fields} | _KNOWN_ELSEWHERE
-    # pydantic-settings ignores an unknown environment variable; a slip must not pass in silence.
+    # pydantic-settings ignores unknown environment variables; a misspelt one must be reported.
     unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
     if unknown:
         raise UsageError(
@@ -316,12 +316,12 @@ def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
     try:
         return Settings(**stated)
     except ValidationError as error:
-        broken = [_told(one) for one in error.errors()]
-    raise UsageError(f"settings must be valid; these are not: {'; '.join(broken)}.")
+        broken = [_broken_rule(details) for details in error.errors()]
+    raise UsageError(f"settings must be valid. Check: {'; '.join(broken)}.")
 
 
-def _told(error: ErrorDetails) -> str:
-    """Return which setting broke which rule; pydantic's own sentences may hold its value."""
+def _broken_rule(error: ErrorDetails) -> str:
+    """Return a setting and the rule it broke; pydantic's own text may hold its value."""
     name = f"{_PREFIX}{str(error['loc'][0]).upper()}"
     if error["type"] == "value_error":
         return f"{name} {error['ctx']['error']}"
@@ -329,19 +329,19 @@ def _told(error: ErrorDetails) -> str:
 
 
 def _rule(error: ErrorDetails) -> str:
-    """Return the rule in words where it is a bound or a choice, which hold no value."""
+    """Return the rule in words if it is a bound or a choice, which hold no value."""
     for key, words in (("ge", "at least"), ("le", "at most"), ("expected", "one of")):
         if key in error.get("ctx", {}):
             return f"{words} {error['ctx'][key]}"
     return "a whole number" if error["type"] == "int_parsing" else error["type"]
 
 
-def _holds_all_of_ipv4(network: IPv4Network | IPv6Network) -> bool:
+def _contains_all_ipv4(network: IPv4Network | IPv6Network) -> bool:
     return isinstance(network, IPv6Network) and _MAPPED.subnet_of(network)
 
 
 def _seen_as(network: IPv4Network | IPv6Network) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return a network as a socket of IPv4 sees it, and as one of IPv6 that takes IPv4 too."""
+    """Return a network as an IPv4 socket sees it, and as a dual-stack IPv6 socket does."""
     if isinstance(network, IPv6Network):
         return (network,)
     mapped = int(_MAPPED.network_address) | int(network.network_address)

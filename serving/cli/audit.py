@@ -1,6 +1,6 @@
 """The commands `osteon audit verify`, `export`, `prune` and `adopt`.
 
-What is heavy is imported when a command runs, so that `osteon --help` stays quick.
+Heavy modules are imported when a command runs, so that `osteon --help` stays fast.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from data_schema.errors import OutsideError, UsageError
 __all__ = ["JsonOption", "acting_user", "audit"]
 
 audit = typer.Typer(
-    help="The audit trail: who asked what, when, and which model answered.",
+    help="The audit trail: who requested what, when, and which model answered.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 HeadOption = Annotated[
-    Path | None, typer.Option(help="A copy of the signed head that was kept elsewhere.")
+    Path | None, typer.Option(help="A copy of the signed head from another place.")
 ]
 
 
 @audit.command()
 def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
-    """Check that no record was changed, taken out or cut off. Exit 1 if one was."""
+    """Check that no record was changed, removed or cut off. Exit 1 if one was."""
     from serving.audit.head import read_head
     from serving.audit.opening import audit_keys, database_of, head_path
     from serving.audit.verification import verify as check
@@ -43,7 +43,7 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
     settings = read_settings()
     keys = audit_keys(settings)
     if head is not None and not head.is_file():
-        raise UsageError("--head must name a file; there is none of that name.")
+        raise UsageError("--head must name an existing file.")
     signed = read_head(head or head_path(settings), keys)
     with _progress("records checked") as progress:
         found = check(database_of(settings), keys, signed, progress=progress)
@@ -51,18 +51,18 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(found.as_json()))
     elif found.ok:
         typer.echo(
-            f"The audit trail is whole: {found.records} records, {found.first} to {found.last}."
+            f"The audit trail is complete: {found.records} records, {found.first} to {found.last}."
         )
     else:
         for flaw in found.flaws:
             typer.echo(f"[{flaw.rule}] record {flaw.seq}: {flaw.message}")
-        typer.echo(f"The audit trail is NOT whole: {found.flaw_count} flaws.")
+        typer.echo(f"The audit trail is NOT complete: {found.flaw_count} flaws.")
     raise typer.Exit(0 if found.ok else 1)
 
 
 @audit.command()
 def export(
-    out: Annotated[Path, typer.Option(help="File to write, one resource a line.")],
+    out: Annotated[Path, typer.Option(help="File to write, one resource per line.")],
     as_json: JsonOption = False,
 ) -> None:
     """Write every record as a FHIR R4 AuditEvent, the oldest first (NDJSON)."""
@@ -78,9 +78,9 @@ def export(
                 file.write(json.dumps(event) + "\n")
                 progress(count, 0)
     except OSError as error:
-        raise OutsideError(f"The file must be writable; it is not ({error.strerror}).") from None
-    said = {"records": count, "out": str(out)}
-    typer.echo(json.dumps(said) if as_json else f"{count} AuditEvents are in {out}.")
+        raise OutsideError(f"The file must be writable ({error.strerror}).") from None
+    result = {"records": count, "out": str(out)}
+    typer.echo(json.dumps(result) if as_json else f"{count} AuditEvents are in {out}.")
 
 
 @audit.command()
@@ -95,15 +95,15 @@ def prune(as_json: JsonOption = False) -> None:
     days = settings.audit_retention_days
     deleted = delete(trail, older_than_days=days, actor=acting_user())
     trail.close()
-    said = {"deleted": deleted, "older_than_days": days}
+    result = {"deleted": deleted, "older_than_days": days}
     typer.echo(
-        json.dumps(said) if as_json else f"{deleted} records older than {days} days are deleted."
+        json.dumps(result) if as_json else f"{deleted} records older than {days} days are deleted."
     )
 
 
 @audit.command()
 def adopt(as_json: JsonOption = False) -> None:
-    """Go on from the database as it is, after a backup was put back; leaves a record of it."""
+    """Resume the trail from the database as it is, after restoring a backup; this is recorded."""
     from serving.audit.adoption import adopt as go_on
     from serving.audit.head import HeadFile
     from serving.audit.opening import audit_keys, database_of, head_path
@@ -118,12 +118,12 @@ def adopt(as_json: JsonOption = False) -> None:
     typer.echo(
         json.dumps({"adopted": True})
         if as_json
-        else "The trail goes on from the database as it is; look at `osteon audit verify`."
+        else "The trail resumes from the database as it is. Run `osteon audit verify`."
     )
 
 
 def acting_user() -> str:
-    """Return who runs the command, as the trail names them."""
+    """Return the user of the command, as the trail names them."""
     import getpass
 
     return f"command:{getpass.getuser()}"
@@ -131,7 +131,7 @@ def acting_user() -> str:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[TextIO]:
-    """Give a file that takes the place of the one at a path once all is written, or never."""
+    """Yield a file that replaces the file at a path once it is complete, or not at all."""
     if path.exists() and not path.is_file():  # a pipe or a device
         with path.open("w", encoding="utf-8") as file:
             yield file
@@ -151,7 +151,7 @@ def _whole(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a callback that shows on a terminal, and only there, how far the work is."""
+    """Yield a callback that shows progress, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda done, of: None
         return

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["keys"]
 
 keys = typer.Typer(
-    help="API keys: who may ask, and what for.", no_args_is_help=True, rich_markup_mode=None
+    help="API keys: callers of the service and their roles.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 IdArgument = Annotated[str, typer.Argument(help="Id of the key, as `osteon keys list` shows it.")]
@@ -27,16 +29,17 @@ IdArgument = Annotated[str, typer.Argument(help="Id of the key, as `osteon keys 
 
 @keys.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Whose key it is, as a system's name.")],
+    name: Annotated[str, typer.Argument(help="Holder of the key, e.g. the name of a system.")],
     role: Annotated[
         list[str], typer.Option(help="predict, outcomes, audit or admin; may be repeated.")
     ],
     days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="End by itself after so many days.")
+        int | None,
+        typer.Option(min=1, max=36_500, help="Days until the key expires (default: never)."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key. Its text is shown this once; only a hash of it is kept."""
+    """Create a key. Its text is shown only once; the service stores a hash of it."""
     from serving.access import api_keys
 
     with _trail() as trail:
@@ -64,11 +67,11 @@ def list_all(as_json: JsonOption = False) -> None:
 def rotate(
     key_id: IdArgument,
     grace_hours: Annotated[
-        int, typer.Option(min=0, max=8_760, help="So long the old key goes on beside the new one.")
+        int, typer.Option(min=0, max=8_760, help="Hours for which the old key stays valid.")
     ] = 24,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new key in place of one, which ends after a time of grace."""
+    """Replace a key by a new one; the old key expires after a period of grace."""
     from serving.access import api_keys
 
     with _trail() as trail:
@@ -78,7 +81,7 @@ def rotate(
 
 @keys.command()
 def revoke(key_id: IdArgument, as_json: JsonOption = False) -> None:
-    """End a key now."""
+    """Revoke a key now."""
     from serving.access import api_keys
 
     with _trail() as trail:
@@ -99,6 +102,6 @@ def _show(key: ApiKey, text: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(key) | {"key": text}))
         return
-    typer.echo(f"Key {key.id} of {key.name} may: {', '.join(key.roles)}.")
-    typer.echo("Send it as `Authorization: Bearer` with this text, which is not shown again:")
+    typer.echo(f"Key {key.id} of {key.name} has the roles: {', '.join(key.roles)}.")
+    typer.echo("Send it as `Authorization: Bearer TEXT`. The text is not shown again:")
     typer.echo(text)

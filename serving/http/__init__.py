@@ -1,1 +1,1 @@
-"""What every request passes: limits, headers, strict JSON, metrics, outbound calls."""
+"""HTTP: limits of requests, headers, strict JSON, metrics, and outbound requests."""

@@ -1,7 +1,7 @@
-"""What every request passes: a limit of size, one log line without values, and the last catch.
+"""The boundary of every request: limits of its body, one log line, and the last exception handler.
 
-The log line has the method, the route's own template (never the address that was sent, which may
-hold anything), the status and the duration.
+The log line holds the method, the route's template (never the address as it was sent, which may
+hold a value), the status and the duration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.problems.details import BodyTooLarge, BodyTooSlow, respond
 
-__all__ = ["Door"]
+__all__ = ["RequestBoundary"]
 
 _SECONDS_FOR_A_BODY = 10.0
 
@@ -24,7 +24,7 @@ _ACCESS = logging.getLogger("serving.access")
 _LOG = logging.getLogger(__name__)
 
 
-class Door:
+class RequestBoundary:
     """ASGI middleware around the whole service."""
 
     def __init__(
@@ -46,22 +46,22 @@ class Door:
         started = time.perf_counter()
         status = 0
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
             if _stated_length(scope) > self._max_body_bytes:
-                await respond(scope["path"], 413)(scope, receive, noting)
+                await respond(scope["path"], 413)(scope, receive, send_and_note)
             else:
-                await self._app(scope, _limited(receive, self._max_body_bytes), noting)
-        except Exception as error:  # noqa: BLE001 - the outermost door; nothing goes on after it
-            # An exception's text may hold a value: log where it arose and of what type, no more.
+                await self._app(scope, _limited(receive, self._max_body_bytes), send_and_note)
+        except Exception as error:  # noqa: BLE001 - the outermost handler; nothing follows it
+            # An exception's text may hold a value: log only its type and where it arose.
             _LOG.error("%s at %s", type(error).__name__, _places(error))
             if status:
-                raise RuntimeError("failed after the answer had begun") from None
-            await respond(scope["path"], 500)(scope, receive, noting)
+                raise RuntimeError("failed after the response had started") from None
+            await respond(scope["path"], 500)(scope, receive, send_and_note)
         finally:
             seconds = time.perf_counter() - started
             route = _template(scope)
@@ -70,27 +70,27 @@ class Door:
 
 
 def _stated_length(scope: Scope) -> int:
-    stated = dict(scope["headers"]).get(b"content-length", b"")
-    return int(stated[:20]) if stated.isdigit() else 0
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length[:20]) if length.isdigit() else 0
 
 
 def _limited(receive: Receive, max_body_bytes: int) -> Receive:
-    """Return `receive` that stops a body which is longer than it said, or takes too long."""
-    read, whole = 0, False
+    """Return a `receive` that raises if the body is too long or too slow."""
+    n_read, complete = 0, False
     until = time.monotonic() + _SECONDS_FOR_A_BODY
 
     async def counting() -> Message:
-        nonlocal read, whole
-        if whole:  # what comes now is only that the client has left
+        nonlocal n_read, complete
+        if complete:  # only the end of the connection can follow
             return await receive()
         try:
             async with asyncio.timeout(until - time.monotonic()):
                 message = await receive()
         except TimeoutError:
             raise BodyTooSlow from None
-        read += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        if read > max_body_bytes:
+        n_read += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if n_read > max_body_bytes:
             raise BodyTooLarge
         return message
 

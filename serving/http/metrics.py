@@ -1,7 +1,6 @@
-"""What Prometheus may know: how often which route answered what, and how fast; never who or what.
+"""Metrics for Prometheus: requests by route, status and duration; never a caller or a patient.
 
-Labels are the route's own template and a known method, so that nothing a client makes up becomes
-one.
+Labels are the route's template and a known method, never text that a client chose.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 class Metrics:
     """The counters of one application.
 
-    Where `PROMETHEUS_MULTIPROC_DIR` is set, as `osteon serve` sets it, they are kept in files that
-    all its workers share: whichever is asked tells of all, and those that ended still count.
+    If `PROMETHEUS_MULTIPROC_DIR` is set, as by `osteon serve`, all workers share them in files:
+    each worker reports the counts of all, including workers that have ended.
     """
 
     def __init__(self) -> None:
@@ -60,20 +59,20 @@ class Metrics:
         self._seconds.labels(known, route).observe(seconds)
 
     def count_cards(self, service: str, answer: str) -> None:
-        """Count one call of a CDS service; `answer` is `card` or one of few reasons for none."""
+        """Count one call of a CDS service; `answer` is `card` or one of a few reasons for none."""
         self._cards.labels(service, answer).inc()
 
     def text(self, served: Served) -> bytes:
-        """Return all of it as Prometheus reads it, with what is served now."""
+        """Return the counters and the state of the service in Prometheus' text format."""
         registry = self._registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry) + generate_latest(_Standing(served))
+        return generate_latest(registry) + generate_latest(_State(served))
 
 
-class _Standing(Collector):
-    """What is served, and why it is less than it should be: read off, not counted."""
+class _State(Collector):
+    """The served models, and the reasons why the service is degraded."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
@@ -85,8 +84,8 @@ class _Standing(Collector):
             labels=("name", "version", "alias", "sha256"),
         )
         for model in self._served.models:
-            one = model.identity
-            labels = (one.name, one.version or "", one.alias or "", model.loaded.sha256)
+            name = model.identity
+            labels = (name.name, name.version or "", name.alias or "", model.loaded.sha256)
             models.add_metric(labels, 1)
         yield models
         reasons = GaugeMetricFamily(

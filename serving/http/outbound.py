@@ -1,7 +1,7 @@
-"""What the service fetches from elsewhere: JSON, in bounded time and size, from where it was told.
+"""Outbound requests: JSON in bounded time and size, only from addresses in the settings.
 
-No redirect is followed and no proxy asked. Nothing of an address is logged or shown: it may hold a
-patient's identifier.
+Redirects are not followed and proxies are not used. No part of an address is logged or shown, since
+it may hold a patient's identifier.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _MAX_BYTES = 8_388_608
 
 
 class Unreachable(OutsideError):
-    """Something elsewhere did not answer as it must."""
+    """Another server did not answer, or not as expected."""
 
 
 def is_allowed(url: str) -> bool:
-    """Return whether an address may be asked: https, or http on this very machine.
+    """Return whether a request to an address is allowed: https, or http on this machine.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def get_json(
         An address that `is_allowed`.
     headers : mapping of str to str or None
     seconds : float
-        How long it may take from the first byte that is sent to the last that comes.
+        Longest time from the first byte sent to the last byte received.
 
     Returns
     -------
@@ -77,14 +77,14 @@ def get_json(
     Raises
     ------
     Unreachable
-        If it is not allowed, does not answer 200 in time, or the answer is too long or no JSON. The
-        message does not hold the address.
+        If the address is not allowed, does not answer 200 in time, or the answer is too long or not
+        JSON. The message does not hold the address.
     """
     return _document(url, dict(headers or {}), seconds, None)
 
 
 def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
-    """Send a form as a token endpoint takes it, and return the JSON document that answers.
+    """Send a form to a token endpoint, and return the JSON document that it answers.
 
     Parameters
     ----------
@@ -111,16 +111,16 @@ def _document(url: str, headers: dict[str, str], seconds: float, body: bytes | N
     from serving.problems.details import RequestBroken  # the settings need only `is_allowed`
 
     if not is_allowed(url):
-        raise Unreachable("address must be https; it is not.")
+        raise Unreachable("The address must be https.")
     try:
-        return strict_json(_fetched(url, headers, seconds, body))
+        return strict_json(_body(url, headers, seconds, body))
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"address must answer; it did not ({type(error).__name__}).") from None
+        raise Unreachable(f"The server did not answer ({type(error).__name__}).") from None
     except RequestBroken:
-        raise Unreachable("address must answer with JSON; it did not.") from None
+        raise Unreachable("The server must answer with JSON.") from None
 
 
-def _fetched(url: str, headers: dict[str, str], seconds: float, body: bytes | None) -> bytes:
+def _body(url: str, headers: dict[str, str], seconds: float, form: bytes | None) -> bytes:
     if seconds <= 0:
         raise TimeoutError
     until = time.monotonic() + seconds
@@ -128,26 +128,26 @@ def _fetched(url: str, headers: dict[str, str], seconds: float, body: bytes | No
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, seconds)
     try:
         connection.connect()
-        # A time limit of the socket begins anew with every byte; this one does not.
-        cut = threading.Timer(max(until - time.monotonic(), 0), _cut, [connection.sock])
-        cut.daemon = True
-        cut.start()
+        # The time limit of a socket restarts with every byte; this one does not.
+        timer = threading.Timer(max(until - time.monotonic(), 0), _shut_down, [connection.sock])
+        timer.daemon = True
+        timer.start()
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            method = "GET" if body is None else "POST"
-            told = {"Accept": "application/json"} | headers
-            connection.request(method, target, body=body, headers=told)
+            method = "GET" if form is None else "POST"
+            sent = {"Accept": "application/json"} | headers
+            connection.request(method, target, body=form, headers=sent)
             answer = connection.getresponse()
             if answer.status != 200:
-                raise Unreachable(f"address must answer 200; it answered {answer.status}.")
-            read = answer.read(_MAX_BYTES + 1)
+                raise Unreachable(f"The server must answer 200; got {answer.status}.")
+            body = answer.read(_MAX_BYTES + 1)
         finally:
-            cut.cancel()
+            timer.cancel()
     finally:
         connection.close()
-    if len(read) > _MAX_BYTES:
-        raise Unreachable("address must answer with less; it sent too much.")
-    return read
+    if len(body) > _MAX_BYTES:
+        raise Unreachable(f"The answer must have at most {_MAX_BYTES} bytes.")
+    return body
 
 
 def _connection(
@@ -159,16 +159,16 @@ def _connection(
     return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)
 
 
-def _cut(sock: socket.socket | None) -> None:
-    """Make whoever waits for a socket wait no longer."""
+def _shut_down(sock: socket.socket | None) -> None:
+    """End every wait for a socket."""
     if sock is not None:
-        # Not the method of a TLS socket, which takes apart what the other thread is reading.
-        with suppress(OSError):  # closed in the meantime
+        # Not the method of a TLS socket, which would destroy the state that another thread reads.
+        with suppress(OSError):  # already closed
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _is_plain(url: str) -> bool:
-    """Return whether an address can stand in a request's first line as it is."""
+    """Return whether an address can be part of a request line without escaping."""
     return url.isascii() and url.isprintable() and " " not in url
 
 

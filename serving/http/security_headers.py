@@ -1,4 +1,4 @@
-"""What every answer tells a browser: run nothing that is not ours, keep nothing, tell nobody."""
+"""Security headers of every response: no foreign scripts, no caching, no referrer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ PAGE_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        # The hash is that of an empty style: Plotly makes one and adds its rules by script.
+        # The hash is that of an empty style: Plotly creates one and adds its rules by script.
         "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
         "img-src 'self' data:",
         "connect-src 'self'",
         "base-uri 'none'",
-        # No form is ever sent by the browser itself, so that no value can reach an address.
+        # Scripts send the forms, so that no value can become part of an address.
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
 )
-"""Content security policy of the page: own scripts and styles as files, nothing inline."""
+"""Content security policy of the page: its own script and style files, nothing inline."""
 
 _HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -36,7 +36,7 @@ _OVER_TLS = (*_HEADERS, (b"strict-transport-security", b"max-age=31536000"))
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds each header unless the answer has its own."""
+    """ASGI middleware that adds each header unless the response sets it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -44,7 +44,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
 
-        async def adding(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message.get("headers", ())}
                 ours = _OVER_TLS if scope.get("scheme") == "https" else _HEADERS
@@ -54,4 +54,4 @@ class SecurityHeaders:
                 ]
             await send(message)
 
-        await self._app(scope, receive, adding)
+        await self._app(scope, receive, send_with_headers)

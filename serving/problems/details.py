@@ -1,7 +1,7 @@
-"""Every answer that is not a success, as RFC 9457 problem details; for FHIR, as OperationOutcome.
+"""Error responses, as RFC 9457 problem details or, for FHIR, as OperationOutcome.
 
-HTTP status is assigned here and nowhere else. An entry names a field, a rule and a count; nothing
-that a client sent is ever repeated in one, except the path of the field.
+HTTP status is assigned here and nowhere else. An entry names a field, a rule and a count; it never
+repeats what a client sent, except the path of the field.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 RULE_PREFIX = "osteon_"
-"""Marks a pydantic error type as a rule of ours, whose message is ours too and holds no value."""
+"""Prefix of a pydantic error type whose rule and message are ours and hold no value."""
 
 
 class Problem(BaseModel):
@@ -64,7 +64,7 @@ class RequestBroken(DataError):
 
 
 class NoChampion(GateError):
-    """No model is served for an outcome that was asked for."""
+    """No model is served for a requested outcome."""
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
         self.problems = tuple(problems)
@@ -72,7 +72,7 @@ class NoChampion(GateError):
 
 
 class Conflict(RequestBroken):
-    """A request that was right once no longer fits what the service has become."""
+    """A request that was valid once no longer fits the state of the service."""
 
 
 class BodyTooLarge(HTTPException):
@@ -83,7 +83,7 @@ class BodyTooLarge(HTTPException):
 
 
 class BodyTooSlow(HTTPException):
-    """A request body takes longer to arrive than the service waits."""
+    """A request body arrives too slowly."""
 
     def __init__(self) -> None:
         super().__init__(status_code=408, headers={"Connection": "close"})
@@ -98,18 +98,18 @@ class PreconditionFailed(HTTPException):
 
 _TITLES: Mapping[int, tuple[str, str]] = {
     400: ("malformed-request", "The request could not be read."),
-    401: ("unauthorized", "The caller could not be told from a stranger."),
-    403: ("forbidden", "The caller may not do this here."),
-    404: ("not-found", "There is nothing at this address."),
-    405: ("method-not-allowed", "This address does not answer that method."),
+    401: ("unauthorized", "Authentication failed."),
+    403: ("forbidden", "The caller is not allowed to do this."),
+    404: ("not-found", "Nothing exists at this address."),
+    405: ("method-not-allowed", "This address does not support the method."),
     408: ("too-slow", "The request took too long to arrive."),
     409: ("conflict", "The request no longer fits the state of the service."),
-    412: ("precondition-failed", "The FHIR data that this needs could not be had."),
-    413: ("too-large", "The request is larger than the service reads."),
+    412: ("precondition-failed", "Required FHIR data were not sent and could not be fetched."),
+    413: ("too-large", "The request is too large."),
     415: ("unsupported-media-type", "The service reads JSON only."),
-    429: ("too-many-requests", "The caller asks too often."),
+    429: ("too-many-requests", "The caller sends too many requests."),
     422: ("invalid-request", "The request breaks rules of the contract."),
-    500: ("internal-error", "The service failed; the answer was not computed."),
+    500: ("internal-error", "Unexpected error in the service."),
     503: ("unavailable", "The service cannot answer this now."),
 }
 
@@ -121,7 +121,7 @@ _STATUS: tuple[tuple[type[OsteonError], int], ...] = (
     (UsageError, 422),
 )
 
-# pydantic's own messages hold the input, so each of its errors is said again in our words.
+# pydantic's own messages hold the input, so each of its errors gets a message of ours.
 _PYDANTIC_RULES: Mapping[str, tuple[str, str]] = {
     "missing": ("required", "must be given"),
     "extra_forbidden": ("unknown_field", "must be a field of the contract; see /openapi.json"),
@@ -138,7 +138,7 @@ _PYDANTIC_RULES: Mapping[str, tuple[str, str]] = {
     "literal_error": ("not_allowed", "must be one of the values that /openapi.json states"),
 }
 
-# A key that a client made up is shown only if it looks like a field name.
+# A client's key is shown only if it looks like a field name.
 _PLAIN_KEY = re.compile(r"[A-Za-z_-]{1,40}")
 
 
@@ -147,7 +147,7 @@ def problem_response(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Return the problem of one status; a status without words of its own is said as 400 or 500."""
+    """Return the problem of one status; an unlisted status gets the text of 400 or 500."""
     slug, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
     problem = Problem(
         type=f"urn:osteon:problem:{slug}", title=title, status=status, errors=list(errors)
@@ -163,7 +163,7 @@ def respond(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Return the problem of one status in the words of whoever asks at `path`."""
+    """Return the problem of one status in the format that clients of `path` expect."""
     if speaks_fhir(path):
         _, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
         return outcome_response(status, title, errors, headers)
@@ -177,8 +177,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OsteonError, _ours)
 
 
-def field_problems(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
-    """Return pydantic's errors in our words, without the values that pydantic puts into its own."""
+def field_problems(errors: Iterable[ErrorDetails]) -> list[FieldProblem]:
+    """Return pydantic's errors with messages of ours, which hold no value."""
     return [_entry(error) for error in errors]
 
 
@@ -189,9 +189,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _refused_by_framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    # The framework's word for a body it cannot parse (too deep, not UTF-8): no JSON, as 422 says.
+    # The framework answers 400 to a body that it cannot parse (too deep, not UTF-8): not JSON, 422.
     if error.status_code == 400:
-        errors = [_entry({"type": "json_invalid", "loc": ("body",)})]
+        errors = [_entry({"type": "json_invalid", "loc": ("body",), "msg": "", "input": None})]
         return respond(request.url.path, 422, errors)
     return respond(request.url.path, error.status_code, headers=error.headers)
 
@@ -200,12 +200,12 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     if status == 503 and not isinstance(error, NoChampion):
         _LOG.warning("A request is answered with 503. %s", error)
-    # Only these two were written for a client; another message may name a path or a host.
+    # Only these two have messages for a client; others may name a path or a host.
     listed = error.problems if isinstance(error, RequestBroken | NoChampion) else ()
     return respond(request.url.path, status, listed)
 
 
-def _entry(error: Mapping[str, Any]) -> FieldProblem:
+def _entry(error: ErrorDetails) -> FieldProblem:
     kind = str(error["type"])
     field = _path([part for part in error["loc"] if part != "body"])
     if kind == "json_invalid":
@@ -218,7 +218,7 @@ def _entry(error: Mapping[str, Any]) -> FieldProblem:
 
 
 def _path(parts: Sequence[str | int]) -> str:
-    """Return `measurements[3].value`, or `body` for the whole of it."""
+    """Return a path such as `measurements[3].value`, or `body` for the whole document."""
     text = ""
     for part in parts:
         if isinstance(part, int):

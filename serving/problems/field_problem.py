@@ -1,4 +1,4 @@
-"""One broken rule, as every kind of answer that is not a success tells of it."""
+"""One broken rule, as every kind of error response lists it."""
 
 from __future__ import annotations
 

@@ -1,25 +1,34 @@
-"""What a FHIR client gets instead of a success: an OperationOutcome, with no value of a patient."""
+"""Error responses of the FHIR endpoints: OperationOutcomes without a patient's values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 from fastapi.responses import JSONResponse
 
 from serving.problems.field_problem import FieldProblem
 
-__all__ = ["FHIR_JSON", "OPERATION_OUTCOME_RESPONSES", "outcome_response", "speaks_fhir"]
+__all__ = [
+    "FHIR_JSON",
+    "OPERATION_OUTCOME_RESPONSES",
+    "Responses",
+    "outcome_response",
+    "speaks_fhir",
+]
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""Responses of a route as FastAPI documents them."""
 
 FHIR_JSON = "application/fhir+json"
 
-OPERATION_OUTCOME_RESPONSES: dict[int | str, dict[str, Any]] = {
+OPERATION_OUTCOME_RESPONSES: Responses = {
     "default": {
         "description": "An OperationOutcome; no part of it repeats what was sent.",
         "content": {FHIR_JSON: {"schema": {"type": "object", "required": ["resourceType"]}}},
     }
 }
-"""What every FHIR route may answer instead of a success."""
+"""The error responses of every FHIR route."""
 
 # IssueType codes; they are the same in R4, R4B and R5.
 _BY_RULE: Mapping[str, str] = {
@@ -48,8 +57,16 @@ _BY_STATUS: Mapping[int, str] = {
 }
 
 
+class _Issue(TypedDict, total=False):
+    severity: str
+    code: str
+    details: dict[str, str]
+    diagnostics: str
+    expression: list[str]
+
+
 def speaks_fhir(path: str) -> bool:
-    """Return whether whoever asks at a path expects FHIR."""
+    """Return whether clients of a path expect FHIR."""
     return path == "/fhir" or path.startswith("/fhir/")
 
 
@@ -66,9 +83,9 @@ def outcome_response(
     status : int
         HTTP status.
     title : str
-        What is said where no error is listed.
+        Text of the issue if there are no errors.
     errors : sequence of FieldProblem
-        `field` is the FHIRPath of the element.
+        `field` is the FHIRPath of an element.
     headers : mapping of str to str or None
 
     Returns
@@ -76,7 +93,7 @@ def outcome_response(
     JSONResponse
     """
     otherwise = _BY_STATUS.get(status, "processing")
-    issues: list[dict[str, Any]] = [
+    issues: list[_Issue] = [
         {
             "severity": "error",
             "code": _BY_RULE.get(error.rule, otherwise),

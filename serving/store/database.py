@@ -1,6 +1,6 @@
-"""The service's database: SQLite in one file by default, PostgreSQL where a hospital has one.
+"""The service's database: one SQLite file by default, or PostgreSQL.
 
-It holds the audit trail, what happened afterwards and the keys of callers; never a measurement.
+It holds the audit trail, reported outcomes, and callers' keys; never a measurement.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-# A commit is on the disk when it returns, whatever the server's own default is, and no statement
-# keeps a request waiting for ever.
+# A commit is on the disk when it returns, whatever the server's default, and every statement has a
+# time limit.
 _POSTGRESQL = {
     "connect_timeout": _SECONDS_TO_WAIT,
     "tcp_user_timeout": 1_000 * _SECONDS_TO_WAIT,
@@ -57,7 +57,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection that sees the database as it is at its first statement, to the end.
+        """Yield a connection that sees the database as of its first statement.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection whose changes are durable once the block ends, or never happened.
+        """Yield a connection whose changes are durable after the block, or are rolled back.
 
         Raises
         ------
@@ -85,11 +85,11 @@ class Database:
 
     @property
     def is_missing(self) -> bool:
-        """Whether it is a file that is not there."""
+        """Whether it is a file that does not exist."""
         return self.is_sqlite and not Path(self._engine.url.database or "").exists()
 
     def is_empty(self) -> bool:
-        """Return whether it is there and nothing of Osteon's is in it.
+        """Return whether the database exists without tables of Osteon.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class Database:
             return not tables.are_made(connection)
 
     def make(self) -> None:
-        """Make and migrate the tables where that is needed, of SQLite the file too.
+        """Create and migrate the tables as needed, and SQLite's file.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Open a database, making and migrating its tables where that is needed.
+    """Open a database, creating and migrating its tables as needed.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def open_database(url: str) -> Database:
     Raises
     ------
     UsageError
-        If the URL is of no such database, or the database is of a newer version of Osteon.
+        If the URL is not one of these, or the database is of a newer version of Osteon.
     OutsideError
         If the database cannot be reached or written.
     """
@@ -148,22 +148,22 @@ def open_database(url: str) -> Database:
 
 
 def database_at(url: str) -> Database:
-    """Return a database that nobody has reached yet, which may be down.
+    """Return a database without connecting to it; it may be down.
 
     Parameters
     ----------
     url : str
-        As of `open_database`.
+        As for `open_database`.
 
     Returns
     -------
     Database
-        To be made before it is used; until then its transactions may fail.
+        Call `make` before use; until then transactions may fail.
 
     Raises
     ------
     UsageError
-        If the URL is of no such database.
+        If the URL is not one of these.
     """
     return Database(_engine_at(url))
 
@@ -173,23 +173,22 @@ def _engine_at(url: str) -> Engine:
         stated = make_url(url)
         stated = stated.set(drivername=_DRIVERS[stated.drivername])
         return _sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated)
-    except (ArgumentError, KeyError, ValueError):  # one or the other of a port that is no number
-        # Not shown: it may hold a password.
+    except (ArgumentError, KeyError, ValueError):  # ValueError: a port that is not a number
+        # The URL is not shown, since it may hold a password.
         raise UsageError(
-            "OSTEON_DATABASE_URL must be sqlite:///FILE or postgresql://USER@HOST/NAME; it is not."
+            "OSTEON_DATABASE_URL must be sqlite:///FILE or postgresql://USER@HOST/NAME."
         ) from None
 
 
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise UsageError(
-            "OSTEON_DATABASE_URL must name a file; it names none, and what is only in memory is "
-            "no audit trail."
+            "OSTEON_DATABASE_URL must name a file; a database in memory cannot hold an audit trail."
         )
     path = Path(url.database).absolute()
 
     def connect() -> sqlite3.Connection:
-        # A file that is gone stays gone: a new one would be an empty trail.
+        # A deleted file is not created again, since that would be an empty trail.
         return sqlite3.connect(
             f"{path.as_uri()}?mode=rw", uri=True, timeout=_SECONDS_TO_WAIT, check_same_thread=False
         )
@@ -203,16 +202,14 @@ def _sqlite(url: URL) -> Engine:
 def _make_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite gives its other files the mode of this one.
+        # SQLite gives its other files the mode of this file.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise OutsideError(
-            f"The database file must be writable; it is not ({error.strerror})."
-        ) from None
+        raise OutsideError(f"The database file must be writable ({error.strerror}).") from None
 
 
 def _durable(connection: Any, record: Any) -> None:
-    """Make a commit survive a loss of power, and leave transactions to `_begin`."""
+    """Make commits survive a loss of power, and leave transactions to `_begin`."""
     connection.isolation_level = None
     (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
     record.info["file"] = path, _file_at(path)
@@ -221,40 +218,40 @@ def _durable(connection: Any, record: Any) -> None:
 
 
 def _file_at(path: str) -> tuple[int, int] | None:
-    """Return which file lies at a path, None if none does."""
+    """Return device and inode of the file at a path, or None if there is none."""
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _begin(connection: Connection) -> None:
-    # SQLite goes on with a file that was moved or deleted, where nobody would look for a record.
+    # SQLite would continue to write to a file that was moved or deleted.
     path, opened = connection.info["file"]
     if _file_at(path) != opened:
         connection.invalidate()
         raise OutsideError("The database file must stay where it is; it was moved or replaced.")
-    # A transaction that first reads and then writes would fail where another wrote in between.
+    # A transaction that reads before it writes would fail if another one wrote in between.
     writes = connection.get_execution_options().get("osteon_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _postgresql(url: URL) -> Engine:
     try:
-        import psycopg  # noqa: F401 - only to say what is missing
+        import psycopg  # noqa: F401 - only to report that it is missing
     except ImportError:
         raise UsageError(
-            "PostgreSQL must have its driver; it is not installed. "
+            "The driver of PostgreSQL is not installed. "
             "Install it with `pip install -e '.[postgres]'` in Osteon's folder."
         ) from None
-    # Asked first whether it still answers: after a restart of the server no request pays for it.
+    # Connections are tested before use, so that a restart of the server fails no request.
     return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True)
 
 
 @contextmanager
 def _outside_errors(is_sqlite: bool) -> Iterator[None]:
-    """Say that the database failed without its own words, which hold statements and values."""
+    """Raise OutsideError without the database's own text, which holds statements and values."""
     try:
         yield
     except OsteonError:
@@ -262,11 +259,11 @@ def _outside_errors(is_sqlite: bool) -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = type(getattr(error, "orig", None) or error).__name__
         advice = "" if is_sqlite or not _is_unreachable(error) else f" {_TO_CHECK}"
-        raise OutsideError(f"The database must answer; it did not ({cause}).{advice}") from None
+        raise OutsideError(f"The database did not answer ({cause}).{advice}") from None
 
 
 def _is_unreachable(error: SQLAlchemyError) -> bool:
-    """Return whether PostgreSQL was never asked: a statement that fails there has a state."""
+    """Return whether PostgreSQL was never reached: a statement that it rejects has a state."""
     return (
         isinstance(error, OperationalError | ProgrammingError)
         and getattr(error.orig, "sqlstate", None) is None

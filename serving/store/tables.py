@@ -1,7 +1,7 @@
-"""The tables of the service's database, and the steps that bring an older database to them.
+"""The tables of the service's database, and the steps that migrate an older database.
 
-Records of the audit trail can be added and never changed; they can be deleted only up to a signed
-checkpoint. The database enforces that itself, and the chain shows it when somebody gets round it.
+Records of the audit trail can be added but not changed; they can be deleted only up to a signed
+checkpoint. Triggers enforce that, and the chain of records shows where it was circumvented.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ RECORDS = Table(
     Column("body", Text, nullable=False),
     Column("mac", String(64), nullable=False),
 )
-"""The audit trail: `body` is the record as JSON, `mac` chains it to the one before."""
+"""The audit trail: `body` is the record as JSON, `mac` chains it to the previous record."""
 
 HEAD = Table(
     "osteon_audit_head",
@@ -65,7 +65,7 @@ HEAD = Table(
     Column("seq", BigInteger, nullable=False),
     Column("mac", String(64), nullable=False),
 )
-"""One row: the newest record, before the first of them the trail's random `origin`."""
+"""One row: the newest record, or the trail's random `origin` before the first record."""
 
 CHECKPOINT = Table(
     "osteon_audit_checkpoint",
@@ -75,7 +75,7 @@ CHECKPOINT = Table(
     Column("mac", String(64), nullable=False),
     Column("signature", String(64), nullable=False),
 )
-"""No row, or one: the last record that was deleted because its time was over."""
+"""At most one row: the last record that was deleted because it had expired."""
 
 RISKS = Table(
     "osteon_risks",
@@ -86,7 +86,7 @@ RISKS = Table(
     Column("version", String(200)),
     Column("risks", Text, nullable=False),
 )
-"""What was answered, for monitoring: JSON of [days, risk] pairs. Nothing that went in."""
+"""Predicted risks, for monitoring: JSON of [days, risk] pairs. No input is stored."""
 
 OUTCOMES = Table(
     "osteon_outcomes",
@@ -98,7 +98,7 @@ OUTCOMES = Table(
     Column("days", Float, nullable=False),
     Column("at", String(40), nullable=False),
 )
-"""What happened; the newest row of a prediction and outcome counts."""
+"""Reported outcomes; the newest row of a prediction and outcome counts."""
 
 API_KEYS = Table(
     "osteon_api_keys",
@@ -111,7 +111,7 @@ API_KEYS = Table(
     Column("expires_at", String(40)),
     Column("revoked_at", String(40)),
 )
-"""Keys of callers; the secret itself is nowhere."""
+"""Keys of callers, without the secret itself."""
 
 CARDS = Table(
     "osteon_cds_cards",
@@ -125,8 +125,8 @@ CARDS = Table(
     Column("said", String(64), nullable=False),
     UniqueConstraint("viewer", "day"),
 )
-"""Cards that were shown: `viewer` and `said` are keyed hashes of who saw it of whom, and of what it
-said, so that nobody is told the same again."""
+"""Cards that were shown. `viewer` is a keyed hash of user and patient, `said` one of the card's
+content, so that a user does not see the same card again."""
 
 CARD_FEEDBACK = Table(
     "osteon_cds_feedback",
@@ -140,7 +140,7 @@ CARD_FEEDBACK = Table(
     Column("happened_at", String(40), nullable=False),
     Column("at", String(40), nullable=False),
 )
-"""What users did with cards; a comment is kept as it was sent."""
+"""What users did with cards; a comment is stored as it was sent."""
 
 USED_TOKENS = Table(
     "osteon_used_tokens",
@@ -148,7 +148,7 @@ USED_TOKENS = Table(
     Column("token", String(64), primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
 )
-"""Tokens that may be used once: keyed hashes, kept until nobody could use them again."""
+"""Keyed hashes of tokens that may be used once, until the tokens have expired."""
 SEALED = Table(
     "osteon_sealed",
     _METADATA,
@@ -158,7 +158,7 @@ SEALED = Table(
     Column("idle", BigInteger, nullable=False),
     Column("ends", BigInteger, nullable=False, index=True),
 )
-"""Sessions and sign-ins that have begun: `sealed` can be read with the browser's cookie alone."""
+"""Sessions and sign-ins in progress: only the browser's cookie decrypts `sealed`."""
 
 _VERSION = Table(
     "osteon_schema",
@@ -186,17 +186,17 @@ _APPEND_ONLY = {
 
 
 def are_made(connection: Connection) -> bool:
-    """Say whether a database holds the tables, of whatever version."""
+    """Return whether a database holds the tables, of any version."""
     return inspect(connection).has_table(_VERSION.name)
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the database to this version's tables, from none or from an older version's.
+    """Create the tables of this version, or migrate those of an older version.
 
     Parameters
     ----------
     connection : Connection
-        In a transaction that writes; nothing is half done when it fails.
+        In a transaction that writes, so that a failure leaves nothing half done.
 
     Raises
     ------
@@ -204,16 +204,16 @@ def migrate(connection: Connection) -> None:
         If the database is of a newer version of Osteon.
     """
     if connection.dialect.name == "postgresql":
-        # Several workers start at once; SQLite's transaction is such a lock already.
+        # Several workers start at once; in SQLite the transaction is the lock.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
     _VERSION.create(connection, checkfirst=True)
-    found = connection.execute(select(func.max(_VERSION.c.version))).scalar_one() or 0
-    if found > len(_STEPS):
+    current = connection.execute(select(func.max(_VERSION.c.version))).scalar_one() or 0
+    if current > len(_STEPS):
         raise UsageError(
-            f"The database must be of version {len(_STEPS)} or older; it is of version {found}. "
-            "Use the Osteon that made it, or a newer one."
+            f"The database must be of version {len(_STEPS)} or older; got version {current}. "
+            "Use the version of Osteon that created it, or a newer version."
         )
-    for version, step in enumerate(_STEPS[found:], start=found + 1):
+    for version, step in enumerate(_STEPS[current:], start=current + 1):
         step(connection)
         connection.execute(insert(_VERSION).values(version=version))
 
@@ -245,4 +245,4 @@ def _no_truncate(connection: Connection) -> None:
 
 
 _STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards, _sealed, _no_truncate)
-"""Never change one that was released: add another."""
+"""Never change a released step: add another."""

@@ -315,7 +315,9 @@ def test_keys_are_made_listed_rotated_and_revoked_by_command(workplace: Any) -> 
         (rotated["id"], False),
     ]
     assert made["key"] not in keys("list").out
-    assert workplace.run("audit", "verify", **state).out.startswith("The audit trail is whole: 3")
+    assert workplace.run("audit", "verify", **state).out.startswith(
+        "The audit trail is complete: 3"
+    )
 
 
 @pytest.mark.parametrize("name", ["", " ", "ward 7\nosteon", "ward 7\x1b[2K", "w" * 201])

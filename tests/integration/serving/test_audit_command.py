@@ -65,7 +65,7 @@ def tamper(settings: Settings, *statements: str) -> None:
 def test_a_whole_trail_verifies(audit: Callable[..., Any]) -> None:
     answer = audit("verify")
     assert answer.code == 0
-    assert answer.out == "The audit trail is whole: 4 records, 1 to 4.\n"
+    assert answer.out == "The audit trail is complete: 4 records, 1 to 4.\n"
     found = audit("verify", "--json").json
     assert found["ok"] is True
     assert found["head"]["seq"] == 4

@@ -35,7 +35,10 @@ def test_the_database_itself_refuses_to_change_a_record(
     trail: AuditTrail, settings: Settings, statement: Any
 ) -> None:
     fill(trail, 3)
-    with pytest.raises(OutsideError, match="database must answer"), trail.database.writing() as c:
+    with (
+        pytest.raises(OutsideError, match="database did not answer"),
+        trail.database.writing() as c,
+    ):
         c.execute(statement)
     assert check(settings).records == 3
 
@@ -125,7 +128,7 @@ def test_a_newer_databases_tables_are_refused(
 ) -> None:
     with trail.database.writing() as connection:
         connection.execute(text("INSERT INTO osteon_schema VALUES (99)"))
-    with pytest.raises(UsageError, match="must be of version 4 or older; it is of version 99"):
+    with pytest.raises(UsageError, match="must be of version 4 or older; got version 99"):
         door(settings)
 
 
@@ -146,7 +149,7 @@ def test_a_url_of_no_such_database_is_refused_without_being_shown(url: str) -> N
 def test_a_database_that_does_not_answer_is_a_failure_outside(tmp_path: Path, more: str) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(
-        OutsideError, match=r"database must answer.* Check OSTEON_DATABASE_URL: host"
+        OutsideError, match=r"database did not answer.* Check OSTEON_DATABASE_URL: host"
     ) as raised:
         open_database(f"postgresql://secret@/name?host={tmp_path}{more}")
     assert "secret" not in str(raised.value)
