@@ -59,7 +59,7 @@ class _NoCard(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _CardToShow:
     """A card that may be shown."""
 
     card: Card
@@ -115,12 +115,12 @@ def cards(
     try:
         if was_shown(trail, viewer, day=now.date()):
             raise _NoCard("seen")
-        drawn = _drawn(service, request, served, recorder, settings, now)
-        said = trail.keys.card(canonical(drawn.card))
+        to_show = _card_to_show(service, request, served, recorder, settings, now)
+        said = trail.keys.card(canonical(to_show.card))
         if was_shown(trail, viewer, day=now.date(), said=said):
             raise _NoCard("seen")
         name = str(uuid4())
-        shown = ShownCard(name, service.id, drawn.prediction_id, viewer, said, now.date())
+        shown = ShownCard(name, service.id, to_show.prediction_id, viewer, said, now.date())
         if not show(trail, shown, _of_card(event, shown)):
             raise _NoCard("seen")
     except _NoCard as silence:
@@ -131,7 +131,7 @@ def cards(
         trail.append(replace(event, status="not_answered"))
         raise
     count(service.id, "card")
-    return [{**drawn.card, "uuid": name}]
+    return [{**to_show.card, "uuid": name}]
 
 
 def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:
@@ -160,22 +160,22 @@ def _of_card(event: AuditEvent, shown: ShownCard) -> AuditEvent:
     )
 
 
-def _drawn(
+def _card_to_show(
     service: CdsService,
     request: HookRequest,
     served: Served,
     recorder: Recorder,
     settings: Settings,
     now: datetime,
-) -> _Drawn:
+) -> _CardToShow:
     """Return the card of a call, or raise `_NoCard` at the first reason for silence."""
     model = model_of(service, served)
     if model is None:
         raise _NoCard("no_model")
     if request.context.encounterId is None:
         raise _NoCard("no_moment")
-    asked_for = templates(service, model, now.date())
-    prefetch = Prefetch(request, asked_for, settings.fhir_servers)
+    wanted = templates(service, model, now.date())
+    prefetch = Prefetch(request, wanted, settings.fhir_servers)
     patient = prefetch.entries("patient")
     if not patient or not is_living_adult(patient[0].resource, now.date()):
         raise _NoCard("not_eligible")
@@ -188,8 +188,8 @@ def _drawn(
         raise _NoCard("not_eligible")
     record = _record(patient + prefetch.entries("observations"), model, at)
     record, unread = _usable(record, model, at)
-    said = [*conditions, *prefetch.entries("medications")]
-    flags = history(said, icu_start=at.icu_start, time_zero=at.time_zero)
+    recorded = [*conditions, *prefetch.entries("medications")]
+    flags = history(recorded, icu_start=at.icu_start, time_zero=at.time_zero)
     record = replace(
         record,
         observations=(*record.observations, *flags),
@@ -217,7 +217,7 @@ def _usable(
     unread = [""] * len(record.broken)
     for one in record.observations:
         checked = canonical_measurement(one.measurement, variables)
-        # A category that nobody knows counts as not measured, with a warning.
+        # An unknown category counts as not measured, with a warning.
         is_read = not isinstance(checked, Finding) or checked.rule == "category"
         first = _first_moment(one, at)
         if not is_read or (first is not None and one.time is None):
@@ -242,7 +242,7 @@ def _predicted(
     served: Served,
     recorder: Recorder,
     url: str | None,
-) -> _Drawn:
+) -> _CardToShow:
     with rules_in_json():
         question = question_of(record, outcomes=[model.requested_as], time_zero=at.time_zero)
         answer = predictor.predict(question, served, recorder)
@@ -251,8 +251,8 @@ def _predicted(
         raise _NoCard("refused")
     if not says_enough(prediction):
         raise _NoCard("says_little")
-    drawn = card(prediction, model, at, taken=_taken(record, at), unread=unread, url=url)
-    return _Drawn(drawn, answer.prediction_id)
+    shown = card(prediction, model, at, taken=_taken(record, at), unread=unread, url=url)
+    return _CardToShow(shown, answer.prediction_id)
 
 
 def _taken(record: FhirRecord, at: Landmark) -> dict[str, datetime]:

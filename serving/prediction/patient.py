@@ -88,7 +88,7 @@ def read_patient(
     """
     person, broken = _person(question)
     variables = {**VARIABLES, **own}
-    found: list[_Found] = []
+    read: list[_ReadMeasurement] = []
     ignored: list[Ignored] = []
     warnings: list[Remark] = []
     for number, sent in enumerate(question.measurements):
@@ -98,21 +98,21 @@ def read_patient(
             continue
         checked = canonical_measurement(sent.measurement, variables)
         if isinstance(checked, CanonicalMeasurement):
-            found.append(_Found(number, sent.time, checked))
+            read.append(_ReadMeasurement(number, sent.time, checked))
         elif checked.rule == "category":
             warnings.append(_unknown_category(checked))
         else:
             broken.append(_broken(number, sent.measurement, checked))
     if broken:
         raise QuestionBroken(broken)
-    chosen, unused = _latest(found, question.time_zero, person)
+    chosen, unused = _latest(read, question.time_zero, person)
     values = {column: one.measurement for column, one in chosen.items()} | person
     numbers = {column: one.number for column, one in chosen.items()}
     return Patient(values, numbers, tuple(ignored + unused), tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ReadMeasurement:
     """A measurement that kept every rule, its number in the question, and when it was taken."""
 
     number: int
@@ -121,12 +121,14 @@ class _Found:
 
 
 def _latest(
-    found: Sequence[_Found], time_zero: datetime, person: Mapping[str, CanonicalMeasurement]
-) -> tuple[dict[str, _Found], list[Ignored]]:
+    read: Sequence[_ReadMeasurement],
+    time_zero: datetime,
+    person: Mapping[str, CanonicalMeasurement],
+) -> tuple[dict[str, _ReadMeasurement], list[Ignored]]:
     """Choose one measurement for each column; the others are ignored, each with its reason."""
-    chosen: dict[str, _Found] = {}
+    chosen: dict[str, _ReadMeasurement] = {}
     unused: list[Ignored] = []
-    for one in sorted(found, key=lambda one: (one.time or _LONG_AGO, one.number), reverse=True):
+    for one in sorted(read, key=lambda one: (one.time or _LONG_AGO, one.number), reverse=True):
         column = one.measurement.column
         if one.time is not None and one.time > time_zero:
             unused.append(Ignored(one.number, column, "after_time_zero"))

@@ -6,6 +6,7 @@ Nothing here remembers a question: models are read only, and all else is made an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -102,9 +103,9 @@ def predict_batch(
         try:
             computed.append(_computed(question, served))
         except QuestionBroken as error:
-            broken += [one.of_question(number) for one in error.broken]
+            broken += [replace(one, question=number) for one in error.broken]
         except NoModel as error:
-            raise NoModel([one.of_question(number) for one in error.broken]) from None
+            raise NoModel([replace(one, question=number) for one in error.broken]) from None
     if broken:
         raise QuestionBroken(broken)
     return _recorded(computed, recorder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -131,10 +131,6 @@ class BrokenRule:
     message: str
     count: int = 1
     question: int | None = None
-
-    def of_question(self, number: int) -> BrokenRule:
-        """Return the same rule as broken by one of several questions."""
-        return replace(self, question=number)
 
 
 class QuestionBroken(DataError):
