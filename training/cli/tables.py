@@ -34,11 +34,11 @@ def show_metrics(metrics: Sequence[Metric]) -> None:
     print_lines([f"- {note}" for note in notes])
 
 
-def show_explanation(told: PatientExplanation) -> None:
+def show_explanation(explanation: PatientExplanation) -> None:
     """Print one patient's risks in sentences, then what moved the first, by pathway."""
-    print_lines([told.summary, ""])
-    if told.risks:
-        risk = told.risks[0]
+    print_lines([explanation.summary, ""])
+    if explanation.risks:
+        risk = explanation.risks[0]
         print_lines([f"What moved the estimate at {risk.horizon_days:g} days, in points of risk:"])
         print_rows(["", "value", "points"], _explanation_rows(risk), numbers=("value", "points"))
         print_lines(
@@ -48,7 +48,7 @@ def show_explanation(told: PatientExplanation) -> None:
                 f"is {100 * risk.cohort_risk:.1f}.",
             ]
         )
-    print_lines([f"Warning: {warning.message}" for warning in told.warnings])
+    print_lines([f"Warning: {warning.message}" for warning in explanation.warnings])
 
 
 def show_benchmark(result: BenchmarkResult) -> None:
