@@ -1,4 +1,4 @@
-"""The contract of a bundle: what a model is, what it reads, whom it refuses, how good it was.
+"""The contract of a bundle: what a model is, reads and refuses, and how well it performed.
 
 Part of every bundle's `model.py`: it imports only the standard library, and `records`.
 """
@@ -228,7 +228,7 @@ class Novelty:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What decides which patients are refused, and what is said beside a risk.
+    """What decides which patients are refused, and which warnings stand beside a risk.
 
     Attributes
     ----------

@@ -127,7 +127,7 @@ def find_version(name: str, *, version: str) -> Version:
         return _described(found, client.get_registered_model(name).aliases)
 
 
-def _described(found: Any, aliases: Mapping[str, Any]) -> Version:
+def _described(found: Any, aliases: Mapping[str, object]) -> Version:
     """Return MLflow's ModelVersion as ours, with those of its model's aliases that name it."""
     return Version(
         name=found.name,

@@ -65,3 +65,14 @@ def test_a_module_of_the_bundle_imports_what_every_mlflow_client_has(path):
 def test_a_result_of_training_is_no_dict_to_be_read_by_key(path):
     """`as_json` returns `dict[str, object]`, which can be written and not be read."""
     assert re.findall(r"\b(?:dict|Mapping)\[str, Any\]", path.read_text()) == []
+
+
+def test_one_module_knows_how_xgboost_writes_a_model():
+    words = ("save_raw", "model_file", "gradient_booster", "split_conditions", "left_children")
+    knowing = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in modules(package)
+        if any(word in path.read_text() for word in words)
+    }
+    assert knowing == {"models/inference/trees.py"}
