@@ -205,7 +205,7 @@ def explained_risks(
     Parameters
     ----------
     prediction : Prediction
-        Of one patient whom the model does not refuse. Without contributions, none are listed.
+        Of one patient that the model does not refuse. Without contributions, none are listed.
     contract : Contract
         Of the model.
     recorded : mapping of str to RecordedValue

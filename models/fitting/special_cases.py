@@ -1,4 +1,4 @@
-"""Patients for whom some values need a warning, and the variables concerned."""
+"""Warnings about some values of a patient, and the variables concerned."""
 
 from __future__ import annotations
 

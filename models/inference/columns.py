@@ -9,7 +9,7 @@ __all__ = ["columns_read", "guard_columns"]
 
 
 def guard_columns(contract: Contract) -> tuple[str, ...]:
-    """Return the columns that decide whom a model does not answer, and what it warns of.
+    """Return the columns that refusals and warnings depend on.
 
     Parameters
     ----------

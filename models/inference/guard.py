@@ -1,4 +1,4 @@
-"""Whom a model must not answer, and what it says beside an answer.
+"""Refusals and warnings: which patients a model must not answer, and remarks beside a risk.
 
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """

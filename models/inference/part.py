@@ -52,7 +52,7 @@ class FittedPart:
             return self._slices[log_h]
 
     def _base_log_odds(self, log_h: float) -> float:
-        """Return the log-odds that contributions at a horizon start from, whoever the patient."""
+        """Return the log-odds that contributions start from at a horizon, for every patient."""
         own, (basis, coef) = self.parameters, self._linear_at(log_h)
         weight = own.linear_weight
         mixed = weight * float(own.intercept + basis @ own.coef_h + own.column_mean @ coef)

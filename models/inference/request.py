@@ -45,7 +45,7 @@ def asked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
     ----------
     contract : Contract
     patients : DataFrame or Table
-        A table is taken as it is: whoever made it knows the model.
+        A table is not checked: its maker knows the model.
 
     Returns
     -------

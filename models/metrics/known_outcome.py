@@ -85,7 +85,7 @@ def known_outcome(
     Raises
     ------
     DataError
-        If nobody was under observation any more where an outcome lies, or up to the horizon where
+        If no patient was still observed where an outcome lies, or up to the horizon where
         an outcome is unknown.
 
     Examples

@@ -99,5 +99,5 @@ def _risk_from_here(
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return part / whole, 0 where nobody is left."""
+    """Return part / whole, 0 where no patient is left."""
     return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)

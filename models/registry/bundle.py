@@ -4,8 +4,8 @@
     model.py                           the code that reads them, standing alone, for MLflow clients
     manifest.json                      SHA-256 of each of the above
 
-The hash of the manifest is the identity of the model: the gate signs it, and whoever loads a
-bundle computes it again from the files.
+The hash of the manifest is the identity of the model: the gate signs it, and it is
+computed again from the files wherever a bundle is loaded.
 """
 
 from __future__ import annotations

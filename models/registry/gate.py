@@ -2,7 +2,7 @@
 
 An MLflow alias can be moved by anyone who may edit the registry, so an alias alone proves nothing.
 The record binds the decision to the bytes of the bundle (`model_sha256`), and the HMAC binds the
-record to whoever holds the key. It is kept as one JSON text, the same in the artifact `gate.json`
+record to the holder of the key. It is stored as one JSON text, the same in the artifact `gate.json`
 and in the tag of the model version, so that both change together or not at all.
 """
 
@@ -32,7 +32,7 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """What was decided about one bundle, on which figures, by whom and when.
+    """What was decided about one bundle, on which figures, by which user and when.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ def _example(contract: Contract) -> tuple[pd.DataFrame, Params]:
 
 
 def _metadata(contract: Contract) -> dict[str, object]:
-    """Return what a reader of the MLmodel file must know: for whom, by when, and in which units."""
+    """Return what a reader of the MLmodel file must know: population, horizons and units."""
     named = ("name", "outcome", "time_zero", "population", "simulated")
     columns = {feature.name: feature.unit or feature.kind for feature in contract.features}
     return {name: getattr(contract, name) for name in named} | {"columns": columns}

@@ -2,8 +2,8 @@ r"""How much each pathway's recorded values move the true log-odds: what an expl
 
 Given what was measured in a patient, the expected log-hazard is linear in the recorded values:
 :math:`E[\eta \mid x] = c + \sum_j w_j x_j` with weights that depend on which were measured. The
-contribution of a value is :math:`w_j (x_j - \bar x_j)`, with the mean over the patients in whom it
-was measured; it is the SHAP value of a linear model with independent features. Log-hazards become
+contribution of a value is :math:`w_j (x_j - \bar x_j)`, with the mean over the patients with a
+measured value; it is the SHAP value of a linear model with independent features. Log-hazards become
 log-odds at the horizon by the slope of the logit of the recorded risk, averaged along the straight
 way from the reference to the patient. A U-shape counts by its secant from the mean state to the
 patient's. A value below its limit counts as if its expectation had been measured. A pathway is the

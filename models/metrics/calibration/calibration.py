@@ -122,7 +122,7 @@ def calibration_intercept(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where nobody has, or everybody has, the event.
+        NaN where no patient has, or all have, the event.
 
     Notes
     -----

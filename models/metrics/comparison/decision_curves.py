@@ -1,4 +1,4 @@
-"""Net benefit by threshold of acting on two models, on everybody and on nobody."""
+"""Net benefit by threshold of acting on two models, on all patients and on none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_RESAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class DecisionComparison:
-    """Net true positives per patient by threshold; acting on nobody is 0.
+    """Net true positives per patient by threshold; acting on no patient is 0.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def idi(outcome: KnownOutcome, without: ArrayLike, with_markers: ArrayLike) -> N
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        In [-2, 2]; NaN where nobody has, or everybody has, the event.
+        In [-2, 2]; NaN where no patient has, or all have, the event.
 
     Notes
     -----
@@ -66,7 +66,7 @@ def nri_continuous(
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        In [-2, 2]; NaN where nobody has, or everybody has, the event.
+        In [-2, 2]; NaN where no patient has, or all have, the event.
 
     Notes
     -----

@@ -27,7 +27,7 @@ def auroc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where nobody has, or everybody has, the event.
+        NaN where no patient has, or all have, the event.
 
     Notes
     -----
@@ -71,7 +71,7 @@ def auprc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where nobody has the event.
+        NaN where no patient has the event.
 
     Notes
     -----

@@ -67,7 +67,7 @@ def ipa(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where nobody has, or everybody has, the event.
+        NaN where no patient has, or all have, the event.
 
     Notes
     -----
@@ -196,7 +196,7 @@ def integrated_ipa(
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where nobody has the event by the last day.
+        NaN where no patient has the event by the last day.
 
     Raises
     ------

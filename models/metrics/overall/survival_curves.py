@@ -125,7 +125,7 @@ def _table(
 
 
 def _hazard(events: NDArray[np.float64], at_risk: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return events per patient at risk, 0 where a resample has nobody left."""
+    """Return events per patient at risk, 0 where a resample has no patient left."""
     return np.divide(events, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0)
 
 
