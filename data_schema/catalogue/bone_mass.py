@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from data_schema.catalogue.origins import BONE_SCAN
 from data_schema.catalogue.unit_tables import T_SCORE
@@ -21,36 +22,46 @@ _WHICH_T_SCORE = "a T-score is one variable per site: femoral neck, hip or lumba
 _BMD = ("bmd", "bone mineral density", "femur bmd")
 _T_WORDS = ("t-score", "tscore")
 
+_density = partial(
+    Variable,
+    pathway="bone_mass",
+    origin=BONE_SCAN,
+    unit="g/cm2",
+    units=_AREA_DENSITY,
+    low=0.1,
+    high=3.0,
+    direction=_FALLS_WITH_DENSITY,
+    ambiguity=_WHICH_SITE,
+    window=_SCAN,
+)
+_t_score = partial(
+    Variable,
+    pathway="bone_mass",
+    origin=BONE_SCAN,
+    unit="{T-score}",
+    units=T_SCORE,
+    low=-10.0,
+    high=10.0,
+    references=(Reference(-1.0, None, _WHO),),
+    direction=_FALLS_WITH_DENSITY,
+    ambiguity=_WHICH_T_SCORE,
+    window=_SCAN,
+)
+_flag = partial(Variable, pathway="bone_mass", kind="flag")
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _density(
         name="bmd_fn",
         label="BMD, femoral neck (DXA)",
-        pathway="bone_mass",
-        origin=BONE_SCAN,
-        unit="g/cm2",
-        units=_AREA_DENSITY,
         codes=(Code("24701-5", "DXA Femur [Mass/Area] Bone density", body_site="neck"),),
-        low=0.1,
-        high=3.0,
         typical_median=(0.4, 1.4),
-        direction=_FALLS_WITH_DENSITY,
         synonyms=(*_BMD, "bmd femur neck", "bmd neck", "femoral neck bmd", "fn bmd"),
-        ambiguity=_WHICH_SITE,
-        window=_SCAN,
         note=f"{_DEVICE} LOINC says femur: the body site must be the femoral neck.",
     ),
-    Variable(
+    _t_score(
         name="t_fn",
         label="T-score, femoral neck (DXA)",
-        pathway="bone_mass",
-        origin=BONE_SCAN,
-        unit="{T-score}",
-        units=T_SCORE,
         codes=(Code("38263-0", "DXA Femur [T-score] Bone density", body_site="neck"),),
-        low=-10.0,
-        high=10.0,
-        references=(Reference(-1.0, None, _WHO),),
-        direction=_FALLS_WITH_DENSITY,
         synonyms=(
             *_T_WORDS,
             "t-score neck",
@@ -58,76 +69,36 @@ ENTRIES: tuple[Variable, ...] = (
             "femoral neck t-score",
             "t score nk",
         ),
-        ambiguity=_WHICH_T_SCORE,
-        window=_SCAN,
         note="LOINC says femur: the body site must be the femoral neck. Code 38265-5, which some "
         "sources call a DXA T-score, is of the radius and ulna.",
     ),
-    Variable(
+    _density(
         name="bmd_hip",
         label="BMD, total hip (DXA)",
-        pathway="bone_mass",
-        origin=BONE_SCAN,
-        unit="g/cm2",
-        units=_AREA_DENSITY,
         codes=(Code("38261-4", "DXA Hip [Mass/Area] Bone density", units=("g/cm2",)),),
-        low=0.1,
-        high=3.0,
         typical_median=(0.4, 1.4),
-        direction=_FALLS_WITH_DENSITY,
         synonyms=(*_BMD, "bmd femur total", "total hip bmd", "hip bmd", "bmd total hip"),
-        ambiguity=_WHICH_SITE,
-        window=_SCAN,
         note=_DEVICE,
     ),
-    Variable(
+    _t_score(
         name="t_hip",
         label="T-score, total hip (DXA)",
-        pathway="bone_mass",
-        origin=BONE_SCAN,
-        unit="{T-score}",
-        units=T_SCORE,
         codes=(Code("38264-8", "DXA Hip [T-score] Bone density"),),
-        low=-10.0,
-        high=10.0,
-        references=(Reference(-1.0, None, _WHO),),
-        direction=_FALLS_WITH_DENSITY,
         synonyms=(*_T_WORDS, "t-score hip", "t-score total hip", "hip t-score"),
-        ambiguity=_WHICH_T_SCORE,
-        window=_SCAN,
     ),
-    Variable(
+    _density(
         name="bmd_ls",
         label="BMD, lumbar spine (DXA)",
-        pathway="bone_mass",
-        origin=BONE_SCAN,
-        unit="g/cm2",
-        units=_AREA_DENSITY,
         codes=(Code("24966-4", "DXA Lumbar spine [Mass/Area] Bone density"),),
-        low=0.1,
-        high=3.0,
         typical_median=(0.4, 1.6),
-        direction=_FALLS_WITH_DENSITY,
         synonyms=(*_BMD, "bmd spine", "bmd spine total", "lumbar spine bmd", "spine bmd"),
-        ambiguity=_WHICH_SITE,
-        window=_SCAN,
         note=_DEVICE,
     ),
-    Variable(
+    _t_score(
         name="t_ls",
         label="T-score, lumbar spine (DXA)",
-        pathway="bone_mass",
-        origin=BONE_SCAN,
-        unit="{T-score}",
-        units=T_SCORE,
         codes=(Code("38267-1", "DXA Lumbar spine [T-score] Bone density"),),
-        low=-10.0,
-        high=10.0,
-        references=(Reference(-1.0, None, _WHO),),
-        direction=_FALLS_WITH_DENSITY,
         synonyms=(*_T_WORDS, "t-score spine", "t-score lumbar spine", "spine t-score"),
-        ambiguity=_WHICH_T_SCORE,
-        window=_SCAN,
     ),
     Variable(
         name="l1_hu",
@@ -144,29 +115,19 @@ ENTRIES: tuple[Variable, ...] = (
         window=Window("last CT in the 90 days before time zero", timedelta(days=90)),
         note="About 226 at 25 years and 89 at 92 (Jang, Radiology 2019); contrast adds about 7.5.",
     ),
-    Variable(
-        name="l1_hu_contrast",
-        label="CT of L1 with contrast",
-        pathway="bone_mass",
-        kind="flag",
-        window=Window("at the CT of L1"),
-    ),
-    Variable(
+    _flag(name="l1_hu_contrast", label="CT of L1 with contrast", window=Window("at the CT of L1")),
+    _flag(
         name="prior_fracture",
         label="Prior fracture",
-        pathway="bone_mass",
-        kind="flag",
         direction={"fracture": 1},
         icd_10=("M80", "Z87.31", "Z87.81"),
         snomed=("443165006",),
         synonyms=("priorfrac", "previous fracture", "fracture history", "prior fx"),
         window=Window("before time zero"),
     ),
-    Variable(
+    _flag(
         name="osteoporosis",
         label="Known osteoporosis",
-        pathway="bone_mass",
-        kind="flag",
         icd_10=("M80", "M81"),
         snomed=("64859006",),
         window=Window("diagnosed before time zero"),

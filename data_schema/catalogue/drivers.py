@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from data_schema.catalogue.origins import RECORDED
 from data_schema.catalogue.unit_tables import DAYS, MG_PER_DAY
@@ -14,66 +15,43 @@ __all__ = ["ENTRIES"]
 _STAY = Window("from ICU admission to time zero", Since.ADMISSION)
 _UNKNOWN = "An absent entry is unknown, not no."
 
+_treatment = partial(
+    Variable, pathway="drivers", kind="flag", treatment=True, note=_UNKNOWN, window=_STAY
+)
+_days = partial(
+    Variable,
+    pathway="drivers",
+    origin=RECORDED,
+    unit="d",
+    units=DAYS,
+    low=0.0,
+    window=_STAY,
+    high=2000.0,
+)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
-        name="immobilisation_days",
-        label="Immobilisation",
-        pathway="drivers",
-        origin=RECORDED,
-        unit="d",
-        units=DAYS,
-        low=0.0,
-        high=2000.0,
-        window=_STAY,
-    ),
-    Variable(
-        name="restraint_days",
-        label="Physical restraint",
-        pathway="drivers",
-        origin=RECORDED,
-        unit="d",
-        units=DAYS,
-        low=0.0,
-        high=2000.0,
-        treatment=True,
-        window=_STAY,
-    ),
-    Variable(
+    _days(name="immobilisation_days", label="Immobilisation"),
+    _days(name="restraint_days", label="Physical restraint", treatment=True),
+    _days(
         name="vent_days",
         label="Mechanical ventilation, days",
-        pathway="drivers",
-        origin=RECORDED,
-        unit="d",
-        units=DAYS,
         # The code counts each partial day as one calendar day, which hours over 24 does not.
         codes=(Code("74201-5", "Days on ventilator", units=("d",)),),
-        low=0.0,
-        high=2000.0,
         synonyms=("ventilation days", "days ventilated"),
         treatment=True,
-        window=_STAY,
         note="LOINC 74201-5 counts calendar days; hours are accepted for the variable only.",
     ),
-    Variable(
+    _treatment(
         name="mechanical_ventilation",
         label="Mechanical ventilation",
-        pathway="drivers",
-        kind="flag",
         synonyms=("ventilated", "mv", "mech vent"),
-        treatment=True,
         window=AT_TIME_ZERO,
-        note=_UNKNOWN,
     ),
-    Variable(
+    _treatment(
         name="corticosteroid",
         label="Corticosteroid",
-        pathway="drivers",
-        kind="flag",
         atc=("H02AB",),
         synonyms=("steroid", "steroids", "corticosteroids", "prednisone"),
-        treatment=True,
-        window=_STAY,
-        note=_UNKNOWN,
     ),
     Variable(
         name="corticosteroid_dose",
@@ -89,69 +67,24 @@ ENTRIES: tuple[Variable, ...] = (
         note="Prednisolone equivalents: hydrocortisone over 4, methylprednisolone times 1.25, "
         "dexamethasone times 6.7.",
     ),
-    Variable(
+    _days(
         name="corticosteroid_days",
         label="Corticosteroid, days",
-        pathway="drivers",
-        origin=RECORDED,
-        unit="d",
-        units=DAYS,
-        low=0.0,
         high=20000.0,
         treatment=True,
         window=Window("before time zero, the current course"),
     ),
-    Variable(
+    _treatment(
         name="catecholamines",
         label="Catecholamines",
-        pathway="drivers",
-        kind="flag",
         atc=("C01CA",),
         synonyms=("vasopressor", "vasopressors"),
-        treatment=True,
         window=Window("in the 24 h before time zero", timedelta(hours=24)),
-        note=_UNKNOWN,
     ),
-    Variable(
-        name="loop_diuretic",
-        label="Loop diuretic",
-        pathway="drivers",
-        kind="flag",
-        atc=("C03C",),
-        treatment=True,
-        window=_STAY,
-        note=_UNKNOWN,
-    ),
-    Variable(
-        name="ppi",
-        label="Proton pump inhibitor",
-        pathway="drivers",
-        kind="flag",
-        atc=("A02BC",),
-        treatment=True,
-        window=_STAY,
-        note=_UNKNOWN,
-    ),
-    Variable(
-        name="opioid",
-        label="Opioid",
-        pathway="drivers",
-        kind="flag",
-        atc=("N02A",),
-        treatment=True,
-        window=_STAY,
-        note=_UNKNOWN,
-    ),
-    Variable(
-        name="antibiotic",
-        label="Antibiotic",
-        pathway="drivers",
-        kind="flag",
-        atc=("J01",),
-        treatment=True,
-        window=_STAY,
-        note=_UNKNOWN,
-    ),
+    _treatment(name="loop_diuretic", label="Loop diuretic", atc=("C03C",)),
+    _treatment(name="ppi", label="Proton pump inhibitor", atc=("A02BC",)),
+    _treatment(name="opioid", label="Opioid", atc=("N02A",)),
+    _treatment(name="antibiotic", label="Antibiotic", atc=("J01",)),
     Variable(
         name="malnutrition",
         label="Malnutrition",

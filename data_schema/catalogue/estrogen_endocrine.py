@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from data_schema.catalogue.origins import LABORATORY
 from data_schema.catalogue.unit_tables import NG_PER_ML, PG_PER_ML
@@ -14,6 +15,8 @@ __all__ = ["ENTRIES"]
 _MASS = ("pg/mL", "ng/L", "ng/dL")
 _MOLAR = ("pmol/L", "nmol/L")
 _LC_MS = "LC-MS/MS, Verdonk, Clin Chim Acta 2019"
+
+_laboratory_test = partial(Variable, pathway="estrogen_endocrine", origin=LABORATORY)
 
 ENTRIES: tuple[Variable, ...] = (
     Variable(
@@ -129,11 +132,9 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.5,
         high=1000.0,
     ),
-    Variable(
+    _laboratory_test(
         name="igf1",
         label="IGF-1",
-        pathway="estrogen_endocrine",
-        origin=LABORATORY,
         unit="ng/mL",
         units=NG_PER_ML,
         codes=(Code("2484-4", "Insulin-like growth factor-I [Mass/volume] in Serum or Plasma"),),
@@ -142,11 +143,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("igf-i", "insulin-like growth factor 1"),
         note="Falls with age: compare within age.",
     ),
-    Variable(
+    _laboratory_test(
         name="tgf_beta1",
         label="TGF-beta 1",
-        pathway="estrogen_endocrine",
-        origin=LABORATORY,
         unit="ng/mL",
         units={**NG_PER_ML, "pg/mL": 0.001},
         low=0.01,
@@ -155,11 +154,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Platelets release it on clotting: serum exceeds platelet-poor plasma many times; "
         "state the specimen.",
     ),
-    Variable(
+    _laboratory_test(
         name="cortisol",
         label="Cortisol, total",
-        pathway="estrogen_endocrine",
-        origin=LABORATORY,
         unit="ug/dL",
         # Molecular weight 362.46.
         units={"ug/dL": 1.0, "ng/mL": 0.1, "ug/L": 0.1, "nmol/L": 0.036246},

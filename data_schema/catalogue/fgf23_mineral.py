@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from data_schema.catalogue.origins import (
     BONE_IMMUNOASSAY,
     BONE_LABORATORY,
@@ -21,12 +23,15 @@ _FGF23 = ("fgf23", "fibroblast growth factor 23")
 _INTACT_FGF23 = ("ifgf23", "intact fgf23", "fgf23 intact")
 _VITAMIN_D = ("vitamin d", "vit d", "vitd")
 
+_fgf23 = partial(
+    Variable, pathway="fgf23_mineral", origin=RETAINED_IMMUNOASSAY, ambiguity=_WHICH_FRAGMENT
+)
+_mineral = partial(Variable, pathway="fgf23_mineral", origin=LABORATORY)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _fgf23(
         name="fgf23_c",
         label="FGF23, C-terminal",
-        pathway="fgf23_mineral",
-        origin=RETAINED_IMMUNOASSAY,
         unit="[arb'U]/mL",
         units={"[arb'U]/mL": 1.0, "{RU}/mL": 1.0},
         aliases={"RU/mL": "[arb'U]/mL"},
@@ -53,16 +58,13 @@ ENTRIES: tuple[Variable, ...] = (
             "c-terminal fgf23",
             "fgf23 c",
         ),
-        ambiguity=_WHICH_FRAGMENT,
         note="Relative units (RU/mL) of the C-terminal assay, which measures intact hormone and "
         "fragments. Never converted to pg/mL and never pooled with intact FGF23; kits in pmol/L "
         "are not accepted.",
     ),
-    Variable(
+    _fgf23(
         name="fgf23_i",
         label="FGF23, intact",
-        pathway="fgf23_mineral",
-        origin=RETAINED_IMMUNOASSAY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         codes=(
@@ -82,14 +84,11 @@ ENTRIES: tuple[Variable, ...] = (
         detection_limit=3.0,
         assay_words=AssayWords(own="intact", other="c.?term"),
         synonyms=(*_FGF23, *_INTACT_FGF23),
-        ambiguity=_WHICH_FRAGMENT,
         note="A weaker predictor of death than C-terminal FGF23 and never pooled with it.",
     ),
-    Variable(
+    _fgf23(
         name="fgf23_i_units",
         label="FGF23, intact, arbitrary units",
-        pathway="fgf23_mineral",
-        origin=RETAINED_IMMUNOASSAY,
         unit="[arb'U]/mL",
         units={"[arb'U]/mL": 1.0},
         codes=(Code("47854-5", "Fibroblast growth factor 23.intact [Units/volume] in Plasma"),),
@@ -97,14 +96,11 @@ ENTRIES: tuple[Variable, ...] = (
         high=1000000.0,
         specimen="plasma",
         synonyms=(*_FGF23, *_INTACT_FGF23),
-        ambiguity=_WHICH_FRAGMENT,
         note="Neither `fgf23_i` (mass) nor `fgf23_c` (relative units of another assay).",
     ),
-    Variable(
+    _mineral(
         name="phosphate",
         label="Phosphate",
-        pathway="fgf23_mineral",
-        origin=LABORATORY,
         unit="mg/dL",
         # Milligrams of elemental phosphorus, 30.9738 g/mol; as PO4 the factor would be 3 times off.
         units={"mg/dL": 1.0, "mmol/L": 3.09738},
@@ -122,11 +118,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Given as phosphorus (P). Both low and high values accompany death: never "
         "constrained.",
     ),
-    Variable(
+    _mineral(
         name="calcium",
         label="Calcium, total",
-        pathway="fgf23_mineral",
-        origin=LABORATORY,
         unit="mg/dL",
         # 40.078 g/mol; two equivalents per mole.
         units={**MG_PER_DL, "mmol/L": 4.0078, "meq/L": 2.0039},
@@ -147,11 +141,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="1 meq/L is half a mmol/L. Depends on albumin; prefer ionised calcium in critical "
         "illness. Never constrained.",
     ),
-    Variable(
+    _mineral(
         name="calcium_ion",
         label="Calcium, ionised",
-        pathway="fgf23_mineral",
-        origin=LABORATORY,
         unit="mmol/L",
         units={"mmol/L": 1.0, "mg/dL": 0.249513, "meq/L": 0.5},
         codes=(
@@ -175,11 +167,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Death is more frequent below 0.8 and above 1.4 mmol/L (Egi, Crit Care Med 2011, "
         "PMID 21099425): never constrained.",
     ),
-    Variable(
+    _mineral(
         name="magnesium",
         label="Magnesium",
-        pathway="fgf23_mineral",
-        origin=LABORATORY,
         unit="mg/dL",
         # 24.305 g/mol; two equivalents per mole.
         units={"mg/dL": 1.0, "mmol/L": 2.4305, "meq/L": 1.21525},

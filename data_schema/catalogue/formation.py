@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from data_schema.catalogue.origins import BONE_IMMUNOASSAY, RETAINED_IMMUNOASSAY
 from data_schema.catalogue.unit_tables import ENZYME, NG_PER_ML, UG_PER_L
 from data_schema.variables import Code, Origin, Reference, Variable
@@ -17,12 +19,12 @@ _CHUBB = "men 70-89 y, Chubb, JCEM 2015, PMID 25322270"
 _WHICH_UNIT = "bone ALP by mass (ug/L) and by activity (U/L) are two variables: which unit?"
 _BSAP = ("bsap", "balp", "bap", "bone alp", "bone alkaline phosphatase", "bone-specific alp")
 
+_immunoassay = partial(Variable, pathway="formation", origin=BONE_IMMUNOASSAY)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _immunoassay(
         name="bsap_mass",
         label="Bone alkaline phosphatase (mass)",
-        pathway="formation",
-        origin=BONE_IMMUNOASSAY,
         unit="ug/L",
         units=UG_PER_L,
         codes=(Code("17838-4", "Alkaline phosphatase.bone [Mass/volume] in Serum or Plasma"),),
@@ -39,11 +41,9 @@ ENTRIES: tuple[Variable, ...] = (
         ambiguity=_WHICH_UNIT,
         note="Never converted to U/L (`bsap_act`): mass and activity are different properties.",
     ),
-    Variable(
+    _immunoassay(
         name="bsap_act",
         label="Bone alkaline phosphatase (activity)",
-        pathway="formation",
-        origin=BONE_IMMUNOASSAY,
         unit="U/L",
         units=ENZYME,
         codes=(
@@ -106,11 +106,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Intact and N-MID assays differ. Molar values assume the intact molecule (5,845 "
         "g/mol) and are approximate. Low at ICU admission.",
     ),
-    Variable(
+    _immunoassay(
         name="p1np",
         label="P1NP",
-        pathway="formation",
-        origin=BONE_IMMUNOASSAY,
         unit="ng/mL",
         units=NG_PER_ML,
         codes=(
@@ -135,11 +133,9 @@ ENTRIES: tuple[Variable, ...] = (
         "retained when the kidney fails, the intact is not: state the assay. The review says "
         "formation is inhibited; propeptides were high at ICU admission.",
     ),
-    Variable(
+    _immunoassay(
         name="p1cp",
         label="PICP (procollagen I C-propeptide)",
-        pathway="formation",
-        origin=BONE_IMMUNOASSAY,
         unit="ng/mL",
         units=NG_PER_ML,
         low=1.0,
@@ -151,11 +147,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("picp", "procollagen i c-propeptide"),
         note="High at ICU admission, against the review's inhibited formation.",
     ),
-    Variable(
+    _immunoassay(
         name="procollagen1",
         label="Procollagen type I, propeptide not specified",
-        pathway="formation",
-        origin=BONE_IMMUNOASSAY,
         unit="ug/L",
         units=UG_PER_L,
         codes=(Code("10337-4", "Procollagen type I [Mass/volume] in Serum"),),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from data_schema.catalogue.origins import BONE_LABORATORY, LABORATORY
 from data_schema.catalogue.unit_tables import PG_PER_ML, PMOL_PER_L, RATIO
 from data_schema.variables import AssayWords, Origin, Reference, Variable
@@ -13,12 +15,12 @@ _DONORS = "300 blood donors, Scand J Clin Lab Invest 2007;67:821, doi:10.1080/00
 _WHICH_RANKL = "free and total RANKL are two variables: which?"
 _RANKL = ("rankl", "srankl", "trance")
 
+_laboratory_test = partial(Variable, pathway="opg_rankl", origin=BONE_LABORATORY)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _laboratory_test(
         name="rankl_free",
         label="RANKL, free (soluble), molar",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pmol/L",
         units={**PMOL_PER_L, "fmol/mL": 1.0},
         low=0.0,
@@ -30,11 +32,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Never total RANKL, which is about 1,000 times higher. The review implies activation "
         "in critical illness; measured free RANKL was undetectable or low there.",
     ),
-    Variable(
+    _laboratory_test(
         name="rankl_free_mass",
         label="RANKL, free (soluble), mass",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units=PG_PER_ML,
         low=0.0,
@@ -44,11 +44,9 @@ ENTRIES: tuple[Variable, ...] = (
         ambiguity=_WHICH_RANKL,
         note="Mass and molar kits use different calibrators: never converted to `rankl_free`.",
     ),
-    Variable(
+    _laboratory_test(
         name="rankl_total",
         label="RANKL, total (free and bound to OPG), molar",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pmol/L",
         units={**PMOL_PER_L, "nmol/L": 1000.0},
         low=0.1,
@@ -60,11 +58,9 @@ ENTRIES: tuple[Variable, ...] = (
         ambiguity=_WHICH_RANKL,
         note="Never free RANKL. Extremely skewed: median 660 pmol/L in blood donors.",
     ),
-    Variable(
+    _laboratory_test(
         name="rankl_total_mass",
         label="RANKL, total (free and bound to OPG), mass",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units=PG_PER_ML,
         low=0.1,
@@ -74,11 +70,9 @@ ENTRIES: tuple[Variable, ...] = (
         ambiguity=_WHICH_RANKL,
         note="Mass and molar kits use different calibrators: never converted to `rankl_total`.",
     ),
-    Variable(
+    _laboratory_test(
         name="opg",
         label="Osteoprotegerin, molar",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pmol/L",
         units=PMOL_PER_L,
         low=0.05,
@@ -89,11 +83,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="About 3 times the reference at ICU admission. Kits in pg/mL differ by calibrator "
         "(monomer or dimer): use `opg_mass`, never converted.",
     ),
-    Variable(
+    _laboratory_test(
         name="opg_mass",
         label="Osteoprotegerin, mass",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units=PG_PER_ML,
         low=1.0,
@@ -115,11 +107,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="Free RANKL over OPG, both molar. Its direction in critical illness is not settled: "
         "one small septic-shock study found it raised, larger ones found low RANKL and high OPG.",
     ),
-    Variable(
+    _laboratory_test(
         name="mcsf",
         label="M-CSF (CSF-1)",
-        pathway="opg_rankl",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=0.0,

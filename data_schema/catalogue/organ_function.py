@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from data_schema.catalogue.origins import BEDSIDE, DERIVED, LABORATORY, SCORED
 from data_schema.catalogue.unit_tables import ENZYME, KILO_PER_UL, MMOL_PER_L
@@ -14,12 +15,13 @@ __all__ = ["ENTRIES"]
 _BACKGROUND = "background, unverified"
 _SALT = {"mmol/L": 1.0, "meq/L": 1.0}
 
+_salt = partial(Variable, pathway="severity", origin=LABORATORY, unit="mmol/L", units=_SALT)
+_laboratory_test = partial(Variable, pathway="severity", origin=LABORATORY)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _laboratory_test(
         name="lactate",
         label="Lactate",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mmol/L",
         # Lactic acid, 90.08 g/mol, is what mg/dL means; not the anion's 89.07.
         units={**MMOL_PER_L, "mg/dL": 0.111012},
@@ -35,11 +37,9 @@ ENTRIES: tuple[Variable, ...] = (
         direction={"mortality": 1},
         synonyms=("lac", "lactic acid", "laktat"),
     ),
-    Variable(
+    _laboratory_test(
         name="creatinine",
         label="Creatinine",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mg/dL",
         # Molecular weight 113.118.
         units={"mg/dL": 1.0, "mg/L": 0.1, "umol/L": 0.01131179},
@@ -129,11 +129,9 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(100.0, 6000.0),
         window=Window("the 24 h before time zero", timedelta(hours=24)),
     ),
-    Variable(
+    _laboratory_test(
         name="urea_nitrogen",
         label="Urea nitrogen (BUN)",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mg/dL",
         # mg/dL is mg of nitrogen: 28.0134 g of N per mol of urea.
         units={"mg/dL": 1.0, "mmol/L": 2.80134},
@@ -149,11 +147,9 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(9.0, 90.0),
         note="mg/dL of urea nitrogen, not of urea (which is 2.14 times higher); mmol/L is urea.",
     ),
-    Variable(
+    _laboratory_test(
         name="bilirubin",
         label="Bilirubin, total",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mg/dL",
         # Molecular weight 584.66.
         units={"mg/dL": 1.0, "mg/L": 0.1, "umol/L": 0.05846621},
@@ -174,11 +170,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("bili", "tbil", "total bilirubin"),
         typical_median=(0.2, 9.0),
     ),
-    Variable(
+    _laboratory_test(
         name="alt",
         label="ALT",
-        pathway="severity",
-        origin=LABORATORY,
         unit="U/L",
         units=ENZYME,
         codes=(
@@ -191,11 +185,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=50000.0,
         synonyms=("alat", "sgpt", "gpt"),
     ),
-    Variable(
+    _laboratory_test(
         name="ast",
         label="AST",
-        pathway="severity",
-        origin=LABORATORY,
         unit="U/L",
         units=ENZYME,
         codes=(
@@ -208,11 +200,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=100000.0,
         synonyms=("asat", "sgot", "got"),
     ),
-    Variable(
+    _laboratory_test(
         name="albumin",
         label="Albumin",
-        pathway="severity",
-        origin=LABORATORY,
         unit="g/dL",
         units={"g/dL": 1.0, "g/L": 0.1},
         codes=(Code("1751-7", "Albumin [Mass/volume] in Serum or Plasma"),),
@@ -224,11 +214,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("alb", "albumine"),
         note="The limit of 12 is there to catch g/L entered as g/dL.",
     ),
-    Variable(
+    _laboratory_test(
         name="platelets",
         label="Platelets",
-        pathway="severity",
-        origin=LABORATORY,
         unit="10*3/uL",
         units=KILO_PER_UL,
         codes=(
@@ -240,11 +228,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("plt", "thrombocytes", "platelet count", "thrombozyten"),
         typical_median=(40.0, 600.0),
     ),
-    Variable(
+    _laboratory_test(
         name="white_cells",
         label="White blood cells",
-        pathway="severity",
-        origin=LABORATORY,
         unit="10*3/uL",
         units=KILO_PER_UL,
         codes=(Code("6690-2", "Leukocytes [#/volume] in Blood by Automated count"),),
@@ -253,11 +239,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("wbc", "wblc", "leukocytes", "leucocytes", "leukozyten"),
         typical_median=(2.5, 40.0),
     ),
-    Variable(
+    _laboratory_test(
         name="hemoglobin",
         label="Hemoglobin",
-        pathway="severity",
-        origin=LABORATORY,
         unit="g/dL",
         # Molar counts of the monomer, 16,114 g/mol, as European laboratories print it.
         units={"g/dL": 1.0, "g/L": 0.1, "mmol/L": 1.6114},
@@ -267,11 +251,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("hb", "hgb", "haemoglobin", "hemoglobine"),
         typical_median=(6.0, 17.0),
     ),
-    Variable(
+    _laboratory_test(
         name="hematocrit",
         label="Hematocrit",
-        pathway="severity",
-        origin=LABORATORY,
         unit="%",
         units={"%": 1.0, "1": 100.0, "L/L": 100.0},
         codes=(Code("4544-3", "Hematocrit [Volume Fraction] of Blood by Automated count"),),
@@ -280,11 +262,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("hct", "haematocrit"),
         typical_median=(18.0, 52.0),
     ),
-    Variable(
+    _laboratory_test(
         name="glucose",
         label="Glucose",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mg/dL",
         # Molecular weight 180.156.
         units={"mg/dL": 1.0, "mmol/L": 18.0156},
@@ -297,58 +277,40 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("blood glucose", "glu", "glukose"),
         typical_median=(65.0, 350.0),
     ),
-    Variable(
+    _salt(
         name="sodium",
         label="Sodium",
-        pathway="severity",
-        origin=LABORATORY,
-        unit="mmol/L",
-        units=_SALT,
         codes=(Code("2951-2", "Sodium [Moles/volume] in Serum or Plasma"),),
         low=80.0,
         high=220.0,
         synonyms=("na", "sod", "natrium"),
     ),
-    Variable(
+    _salt(
         name="potassium",
         label="Potassium",
-        pathway="severity",
-        origin=LABORATORY,
-        unit="mmol/L",
-        units=_SALT,
         codes=(Code("2823-3", "Potassium [Moles/volume] in Serum or Plasma"),),
         low=0.5,
         high=16.0,
         synonyms=("k", "pot", "kalium"),
     ),
-    Variable(
+    _salt(
         name="chloride",
         label="Chloride",
-        pathway="severity",
-        origin=LABORATORY,
-        unit="mmol/L",
-        units=_SALT,
         codes=(Code("2075-0", "Chloride [Moles/volume] in Serum or Plasma"),),
         low=40.0,
         high=180.0,
     ),
-    Variable(
+    _salt(
         name="bicarbonate",
         label="Bicarbonate",
-        pathway="severity",
-        origin=LABORATORY,
-        unit="mmol/L",
-        units=_SALT,
         codes=(Code("1963-8", "Bicarbonate [Moles/volume] in Serum or Plasma"),),
         low=0.5,
         high=80.0,
         synonyms=("hco3", "bicarb"),
     ),
-    Variable(
+    _laboratory_test(
         name="cholesterol",
         label="Cholesterol, total",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mg/dL",
         # Molecular weight 386.65.
         units={"mg/dL": 1.0, "mmol/L": 38.665},
@@ -361,11 +323,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("chol", "total cholesterol"),
         typical_median=(60.0, 280.0),
     ),
-    Variable(
+    _laboratory_test(
         name="troponin_i",
         label="Troponin I",
-        pathway="severity",
-        origin=LABORATORY,
         unit="ng/mL",
         units={"ng/mL": 1.0, "ug/L": 1.0, "ng/L": 0.001, "pg/mL": 0.001},
         codes=(Code("10839-9", "Troponin I.cardiac [Mass/volume] in Serum or Plasma"),),
@@ -373,11 +333,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=2000.0,
         note="Assays are not interchangeable, nor with troponin T.",
     ),
-    Variable(
+    _laboratory_test(
         name="troponin_t",
         label="Troponin T",
-        pathway="severity",
-        origin=LABORATORY,
         unit="ng/mL",
         units={"ng/mL": 1.0, "ug/L": 1.0, "ng/L": 0.001, "pg/mL": 0.001},
         codes=(Code("6598-7", "Troponin T.cardiac [Mass/volume] in Serum or Plasma"),),

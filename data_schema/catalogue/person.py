@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from data_schema.catalogue.origins import DERIVED, RECORDED, SCORED
 from data_schema.catalogue.unit_tables import COUNT, SCORE
 from data_schema.variables import Code, Variable
@@ -11,12 +13,14 @@ __all__ = ["ENTRIES"]
 
 _HISTORY = Window("known before the acute illness")
 
+_history_flag = partial(Variable, pathway="person", kind="flag", window=_HISTORY)
+_category = partial(Variable, pathway="person", kind="category", window=_HISTORY)
+_recorded = partial(Variable, pathway="person", origin=RECORDED)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _recorded(
         name="age",
         label="Age",
-        pathway="person",
-        origin=RECORDED,
         unit="a",
         units={"a": 1.0, "mo": 1 / 12},
         codes=(Code("30525-0", "Age"),),
@@ -29,32 +33,26 @@ ENTRIES: tuple[Variable, ...] = (
         note="Computed from the date of birth where that is known. Under 18 is refused by every "
         "model.",
     ),
-    Variable(
+    _category(
         name="sex",
         label="Sex",
-        pathway="person",
-        kind="category",
         categories=("female", "male"),
         codes=(Code("46098-0", "Sex"),),
         synonyms=("gender", "geschlecht"),
         window=AT_TIME_ZERO,
         note="Other or unknown is missing, and then no sex-specific reference is used.",
     ),
-    Variable(
+    _category(
         name="menopausal_status",
         label="Menopausal status",
-        pathway="person",
-        kind="category",
         categories=("pre", "peri", "post", "unknown", "not_applicable"),
         synonyms=("menopause", "menopausal"),
         window=Window("before the acute illness"),
         note="Never inferred from age.",
     ),
-    Variable(
+    _history_flag(
         name="pregnant",
         label="Pregnant",
-        pathway="person",
-        kind="flag",
         icd_10=("O", "Z33", "Z34"),
         snomed=("77386006",),
         passes=True,
@@ -74,11 +72,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=150.0,
         synonyms=("body mass index",),
     ),
-    Variable(
+    _recorded(
         name="weight",
         label="Body weight",
-        pathway="person",
-        origin=RECORDED,
         unit="kg",
         units={"kg": 1.0, "g": 0.001, "[lb_av]": 0.45359237},
         codes=(Code("29463-7", "Body weight"),),
@@ -87,11 +83,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("body weight", "wt", "gewicht"),
         typical_median=(35.0, 125.0),
     ),
-    Variable(
+    _recorded(
         name="height",
         label="Body height",
-        pathway="person",
-        origin=RECORDED,
         unit="cm",
         units={"cm": 1.0, "m": 100.0, "[in_i]": 2.54},
         codes=(Code("8302-2", "Body height"),),
@@ -100,92 +94,53 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("body height", "ht", "stature"),
         typical_median=(140.0, 200.0),
     ),
-    Variable(
+    _history_flag(
         name="ckd",
         label="Chronic kidney disease",
-        pathway="person",
-        kind="flag",
         icd_10=("N18",),
         snomed=("709044004",),
         synonyms=("chronic kidney disease",),
-        window=_HISTORY,
     ),
-    Variable(
-        name="cardiovascular_disease",
-        label="Cardiovascular disease",
-        pathway="person",
-        kind="flag",
-        window=_HISTORY,
-    ),
-    Variable(
+    _history_flag(name="cardiovascular_disease", label="Cardiovascular disease"),
+    _history_flag(
         name="diabetes",
         label="Diabetes",
-        pathway="person",
-        kind="flag",
         icd_10=("E08", "E09", "E10", "E11", "E13", "E14"),
         snomed=("73211009", "44054006"),
         synonyms=("dm", "diabetes mellitus"),
-        window=_HISTORY,
     ),
-    Variable(
+    _history_flag(
         name="rheumatoid_arthritis",
         label="Rheumatoid arthritis",
-        pathway="person",
-        kind="flag",
         icd_10=("M05", "M06"),
         snomed=("69896004",),
-        window=_HISTORY,
     ),
-    Variable(
+    _history_flag(
         name="dementia",
         label="Dementia",
-        pathway="person",
-        kind="flag",
         icd_10=("F00", "F01", "F02", "F03", "G30"),
         snomed=("52448006",),
-        window=_HISTORY,
     ),
-    Variable(
-        name="cancer",
-        label="Cancer",
-        pathway="person",
-        kind="category",
-        categories=("no", "yes", "metastatic"),
-        window=_HISTORY,
-    ),
-    Variable(
+    _category(name="cancer", label="Cancer", categories=("no", "yes", "metastatic")),
+    _history_flag(
         name="smoking",
         label="Current smoking",
-        pathway="person",
-        kind="flag",
         synonyms=("smoker", "smoke", "current smoker"),
-        window=_HISTORY,
     ),
-    Variable(
-        name="alcohol",
-        label="Alcohol, 3 or more units a day",
-        pathway="person",
-        kind="flag",
-        window=_HISTORY,
-    ),
-    Variable(
+    _history_flag(name="alcohol", label="Alcohol, 3 or more units a day"),
+    _recorded(
         name="falls",
         label="Falls in the past year",
-        pathway="person",
-        origin=RECORDED,
         unit="1",
         units=COUNT,
         low=0.0,
         high=1000.0,
         window=Window("the year before the acute illness"),
     ),
-    Variable(
+    _history_flag(
         name="parental_hip_fracture",
         label="Hip fracture of a parent",
-        pathway="person",
-        kind="flag",
         synonyms=("momfrac", "mother hip fracture", "parental fracture"),
-        window=_HISTORY,
     ),
     Variable(
         name="comorbidity_index",
@@ -199,11 +154,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("charlson", "cci"),
         window=_HISTORY,
     ),
-    Variable(
+    _recorded(
         name="comorbidities",
         label="Number of comorbidities",
-        pathway="person",
-        origin=RECORDED,
         unit="1",
         units=COUNT,
         low=0.0,
@@ -211,22 +164,18 @@ ENTRIES: tuple[Variable, ...] = (
         window=_HISTORY,
         note="A plain count, not the Charlson index.",
     ),
-    Variable(
+    _recorded(
         name="education_years",
         label="Years of education",
-        pathway="person",
-        origin=RECORDED,
         unit="a",
         units={"a": 1.0},
         low=0.0,
         high=40.0,
         window=_HISTORY,
     ),
-    Variable(
+    _category(
         name="admission_type",
         label="Type of admission",
-        pathway="person",
-        kind="category",
         categories=("medical", "elective_surgery", "emergency_surgery"),
         window=Window("at ICU admission"),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from data_schema.catalogue.origins import BONE_IMMUNOASSAY, RECORDED, RETAINED_IMMUNOASSAY
 from data_schema.catalogue.unit_tables import (
     ENZYME,
@@ -19,6 +21,8 @@ _BONE_2012 = "women 35-39 y, Bone 2012, PMID 22348982"
 _CAMARGO = "1,080 Spanish women, Camargo cohort, Clin Chim Acta 2009, PMID 19737549"
 _SHIP = "SHIP, Bone 2013, PMID 24076251 (IDS-iSYS)"
 _CHUBB = "298 healthy men 70-89 y, Chubb, JCEM 2015, PMID 25322270"
+
+_immunoassay = partial(Variable, pathway="resorption", origin=BONE_IMMUNOASSAY)
 
 ENTRIES: tuple[Variable, ...] = (
     Variable(
@@ -65,11 +69,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("ntx", "ntx-i"),
         note="Bone collagen equivalents (nmol BCE/L); no conversion to mass exists.",
     ),
-    Variable(
+    _immunoassay(
         name="ntx_u_cr",
         label="NTX-I/creatinine, urine",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="nmol/mmol{creat}",
         units=NMOL_PER_MMOL_CREATININE,
         aliases={
@@ -91,11 +93,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("ntx", "ntx-i", "urinary ntx", "u-ntx", "ntx/cr", "ntx/creatinine", "ntx/crea"),
         note="Bone collagen equivalents per creatinine; no conversion to mass exists.",
     ),
-    Variable(
+    _immunoassay(
         name="ntx_u",
         label="NTX-I, urine, uncorrected",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="nmol/L",
         units={**NMOL_PER_L, "nmol/mL": 1000.0},
         aliases={"nmol BCE/L": "nmol/L", "nM BCE": "nmol/L"},
@@ -106,11 +106,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("ntx", "ntx-i", "urinary ntx", "u-ntx"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
-    Variable(
+    _immunoassay(
         name="pyd_u_cr",
         label="Pyridinoline/creatinine, urine",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="nmol/mmol{creat}",
         units=NMOL_PER_MMOL_CREATININE,
         codes=(
@@ -130,11 +128,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="The free fraction (LOINC 48987-2) is another quantity than the total; it is taken "
         "only when the assay is stated, and never converted.",
     ),
-    Variable(
+    _immunoassay(
         name="pyd_u",
         label="Pyridinoline, urine, uncorrected",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="nmol/L",
         units=NMOL_PER_L,
         codes=(Code("34367-3", "Pyridinoline [Moles/volume] in Urine"),),
@@ -144,11 +140,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("pyd", "pyridinoline"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
-    Variable(
+    _immunoassay(
         name="dpd_u_cr",
         label="Deoxypyridinoline/creatinine, urine",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="nmol/mmol{creat}",
         units=NMOL_PER_MMOL_CREATININE,
         codes=(
@@ -171,11 +165,9 @@ ENTRIES: tuple[Variable, ...] = (
         note="The free fraction (LOINC 13881-8) is another quantity than the total; it is taken "
         "only when the assay is stated, and never converted.",
     ),
-    Variable(
+    _immunoassay(
         name="dpd_u",
         label="Deoxypyridinoline, urine, uncorrected",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="nmol/L",
         units=NMOL_PER_L,
         codes=(Code("27424-1", "Deoxypyridinoline [Moles/volume] in Urine"),),
@@ -186,11 +178,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("dpd", "deoxypyridinoline"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
-    Variable(
+    _immunoassay(
         name="hyp_u_cr",
         label="Hydroxyproline/creatinine, urine",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="mmol/mol{creat}",
         # mg/g: molecular weight of creatinine over that of hydroxyproline, 113.1179 / 131.1299.
         units={"mmol/mol{creat}": 1.0, "umol/mmol{creat}": 1.0, "mg/g{creat}": 0.862641},
@@ -212,11 +202,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("hydroxyproline", "hyp"),
         note="Not specific to bone: diet and other collagen contribute.",
     ),
-    Variable(
+    _immunoassay(
         name="hyp_u",
         label="Hydroxyproline, urine, uncorrected",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="umol/L",
         # Molecular weight 131.1299.
         units={"umol/L": 1.0, "mg/L": 7.62603, "mg/dL": 76.2603},
@@ -227,11 +215,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("hydroxyproline", "hyp"),
         note="Depends on urine volume; prefer the creatinine-corrected value.",
     ),
-    Variable(
+    _immunoassay(
         name="hyp_u_24h",
         label="Hydroxyproline, 24 h urine",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="mg/(24.h)",
         units={"mg/(24.h)": 1.0},
         codes=(Code("2447-1", "Hydroxyproline [Mass/time] in 24 hour Urine"),),
@@ -242,11 +228,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("hydroxyproline", "hyp"),
         note="Written mg/(24.h): without the brackets UCUM reads mg times hours over 24.",
     ),
-    Variable(
+    _immunoassay(
         name="trap5b",
         label="TRAP 5b, serum",
-        pathway="resorption",
-        origin=BONE_IMMUNOASSAY,
         unit="U/L",
         units=ENZYME,
         low=0.05,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from data_schema.catalogue.origins import BEDSIDE, DERIVED, LABORATORY, SCORED
 from data_schema.catalogue.unit_tables import PERCENT, PRESSURE, SCORE
@@ -15,115 +16,79 @@ _RISES = {"mortality": 1}
 _FALLS = {"mortality": -1}
 _FIRST_DAY = Window("worst of the 24 h before time zero", timedelta(hours=24))
 
+_score = partial(Variable, pathway="severity", origin=SCORED, unit="{score}", units=SCORE, low=0.0)
+_bedside = partial(Variable, pathway="severity", origin=BEDSIDE)
+_blood_gas = partial(Variable, pathway="severity", origin=LABORATORY)
+_flag = partial(Variable, pathway="severity", kind="flag")
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _score(
         name="apache2",
         label="APACHE II",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
         codes=(Code("9264-3", "APACHE II score"),),
-        low=0.0,
         high=71.0,
         direction=_RISES,
         synonyms=("apache ii", "apacheii", "apache 2", "apache", "aps"),
         window=_FIRST_DAY,
     ),
-    Variable(
+    _score(
         name="sofa",
         label="SOFA, total",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
         codes=(Code("96790-1", "SOFA Total Score"),),
-        low=0.0,
         high=24.0,
         direction=_RISES,
         synonyms=("sofa score", "sofa total"),
         window=_FIRST_DAY,
     ),
-    Variable(
+    _score(
         name="saps2",
         label="SAPS II",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
-        low=0.0,
         high=163.0,
         direction=_RISES,
         synonyms=("saps ii", "sapsii", "saps 2", "saps"),
         window=_FIRST_DAY,
     ),
-    Variable(
+    _score(
         name="saps1",
         label="SAPS I",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
-        low=0.0,
         high=60.0,
         synonyms=("saps",),
         window=_FIRST_DAY,
         note="The simplified score of 1984, another scale than SAPS II.",
     ),
-    Variable(
+    _score(
         name="apache3_aps",
         label="APACHE III acute physiology score",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
-        low=0.0,
         high=252.0,
         synonyms=("apache", "aps"),
         window=_FIRST_DAY,
         note="Physiology points without age and chronic health.",
     ),
-    Variable(
+    _score(
         name="support_sps",
         label="SUPPORT physiology score",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
-        low=0.0,
         high=200.0,
         note="Acute physiology on the third day, as the SUPPORT study scored it.",
     ),
-    Variable(
+    _score(
         name="coma_score",
         label="SUPPORT coma score",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
-        low=0.0,
         high=100.0,
         note="0 awake to 100 deep coma, derived from the Glasgow scale: "
         "it runs against the Glasgow coma score.",
     ),
-    Variable(
+    _score(
         name="gcs",
         label="Glasgow coma score",
-        pathway="severity",
-        origin=SCORED,
-        unit="{score}",
-        units=SCORE,
         codes=(Code("9269-2", "Glasgow coma score total"),),
         low=3.0,
         high=15.0,
         direction=_FALLS,
         synonyms=("glasgow coma scale",),
     ),
-    Variable(
+    _bedside(
         name="map",
         label="Mean arterial pressure",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="mm[Hg]",
         units={**PRESSURE, "cm[Hg]": 10.0},
         codes=(
@@ -135,11 +100,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("meanbp", "mean bp", "mean arterial pressure", "mbp"),
         typical_median=(50.0, 130.0),
     ),
-    Variable(
+    _bedside(
         name="systolic_pressure",
         label="Systolic blood pressure",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="mm[Hg]",
         units=PRESSURE,
         codes=(Code("8480-6", "Systolic blood pressure"),),
@@ -148,11 +111,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("sbp", "sysbp", "systolic bp"),
         typical_median=(70.0, 180.0),
     ),
-    Variable(
+    _bedside(
         name="diastolic_pressure",
         label="Diastolic blood pressure",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="mm[Hg]",
         units=PRESSURE,
         codes=(Code("8462-4", "Diastolic blood pressure"),),
@@ -161,11 +122,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("dbp", "diabp", "diastolic bp"),
         typical_median=(35.0, 110.0),
     ),
-    Variable(
+    _bedside(
         name="heart_rate",
         label="Heart rate",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="/min",
         units={"/min": 1.0, "{beats}/min": 1.0},
         codes=(Code("8867-4", "Heart rate"),),
@@ -173,11 +132,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=350.0,
         synonyms=("hr", "hrt", "pulse"),
     ),
-    Variable(
+    _bedside(
         name="respiratory_rate",
         label="Respiratory rate",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="/min",
         units={"/min": 1.0, "{breaths}/min": 1.0},
         codes=(Code("9279-1", "Respiratory rate"),),
@@ -185,11 +142,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=150.0,
         synonyms=("rr", "resp rate", "resprate"),
     ),
-    Variable(
+    _bedside(
         name="temperature",
         label="Body temperature",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="Cel",
         units={"Cel": 1.0},
         codes=(Code("8310-5", "Body temperature"),),
@@ -198,11 +153,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("temp", "body temp"),
         note="Degrees Celsius only: Fahrenheit is no multiple of it and is refused.",
     ),
-    Variable(
+    _bedside(
         name="spo2",
         label="Oxygen saturation",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="%",
         units=PERCENT,
         codes=(
@@ -228,11 +181,9 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(80.0, 480.0),
         note="FiO2 as a fraction, 0.21 to 1.",
     ),
-    Variable(
+    _blood_gas(
         name="pao2",
         label="PaO2",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mm[Hg]",
         units=PRESSURE,
         codes=(Code("2703-7", "Oxygen [Partial pressure] in Arterial blood"),),
@@ -240,11 +191,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=800.0,
         typical_median=(45.0, 250.0),
     ),
-    Variable(
+    _bedside(
         name="fio2",
         label="FiO2",
-        pathway="severity",
-        origin=BEDSIDE,
         unit="%",
         units=PERCENT,
         codes=(Code("19994-3", "Oxygen/Total gas setting [Volume Fraction] Ventilator"),),
@@ -253,11 +202,9 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(20.5, 100.0),
         note="A value of 1 or less with unit % is almost surely a fraction (unit 1): refused.",
     ),
-    Variable(
+    _blood_gas(
         name="paco2",
         label="PaCO2",
-        pathway="severity",
-        origin=LABORATORY,
         unit="mm[Hg]",
         units=PRESSURE,
         codes=(Code("2019-8", "Carbon dioxide [Partial pressure] in Arterial blood"),),
@@ -265,11 +212,9 @@ ENTRIES: tuple[Variable, ...] = (
         high=300.0,
         typical_median=(25.0, 70.0),
     ),
-    Variable(
+    _blood_gas(
         name="ph",
         label="Arterial pH",
-        pathway="severity",
-        origin=LABORATORY,
         unit="[pH]",
         units={"[pH]": 1.0},
         codes=(Code("2744-1", "pH of Arterial blood"),),
@@ -277,26 +222,16 @@ ENTRIES: tuple[Variable, ...] = (
         high=8.2,
         synonyms=("arterial ph", "blood ph"),
     ),
-    Variable(
+    _flag(
         name="infection",
         label="Infection",
-        pathway="severity",
-        kind="flag",
         window=Window("suspected or proven, at time zero", Since.STAY),
     ),
-    Variable(
+    _flag(
         name="sepsis",
         label="Sepsis",
-        pathway="severity",
-        kind="flag",
         window=AT_TIME_ZERO,
         note="State the definition (Sepsis-3 or earlier) in the model card.",
     ),
-    Variable(
-        name="shock",
-        label="Shock",
-        pathway="severity",
-        kind="flag",
-        window=AT_TIME_ZERO,
-    ),
+    _flag(name="shock", label="Shock", window=AT_TIME_ZERO),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from data_schema.catalogue.origins import BONE_LABORATORY
 from data_schema.catalogue.unit_tables import PG_PER_ML, PMOL_PER_L
 from data_schema.variables import Reference, Variable
@@ -13,12 +15,12 @@ _KITS = (
     "(Piec, Calcif Tissue Int 2016); state the assay."
 )
 
+_laboratory_test = partial(Variable, pathway="wnt", origin=BONE_LABORATORY)
+
 ENTRIES: tuple[Variable, ...] = (
-    Variable(
+    _laboratory_test(
         name="sclerostin",
         label="Sclerostin, molar",
-        pathway="wnt",
-        origin=BONE_LABORATORY,
         unit="pmol/L",
         units=PMOL_PER_L,
         low=0.5,
@@ -28,11 +30,9 @@ ENTRIES: tuple[Variable, ...] = (
         note=f"{_KITS} Raised in critical illness with severity and renal failure; not a predictor "
         "of death (Koch, J Crit Care 2017). Values in pg/mL are `sclerostin_mass`.",
     ),
-    Variable(
+    _laboratory_test(
         name="sclerostin_mass",
         label="Sclerostin, mass",
-        pathway="wnt",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=1.0,
@@ -41,11 +41,9 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(5.0, 5000.0),
         note=f"{_KITS} Never converted to `sclerostin`: the calibrator's mass is the kit's own.",
     ),
-    Variable(
+    _laboratory_test(
         name="dkk1",
         label="DKK1 (Dickkopf-1), molar",
-        pathway="wnt",
-        origin=BONE_LABORATORY,
         unit="pmol/L",
         units=PMOL_PER_L,
         low=0.1,
@@ -55,11 +53,9 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("dkk1", "dkk-1", "dickkopf-1"),
         note="Values in pg/mL are `dkk1_mass`.",
     ),
-    Variable(
+    _laboratory_test(
         name="dkk1_mass",
         label="DKK1 (Dickkopf-1), mass",
-        pathway="wnt",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=1.0,
@@ -68,11 +64,9 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(100.0, 20000.0),
         note="Never converted to `dkk1`: the calibrator's mass is the kit's own.",
     ),
-    Variable(
+    _laboratory_test(
         name="wif1",
         label="WIF1 (Wnt inhibitory factor 1)",
-        pathway="wnt",
-        origin=BONE_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=0.0,
