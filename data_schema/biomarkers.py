@@ -82,25 +82,8 @@ _BY_CODE = _by_code()
 
 
 def variable(name: str) -> Variable:
-    """Return the catalogue's entry of the given name.
+    """Return the catalogue's entry of the given name; `UsageError` names the closest ones.
 
-    Parameters
-    ----------
-    name : str
-        Name of a variable, without a feature suffix.
-
-    Returns
-    -------
-    Variable
-        Its record.
-
-    Raises
-    ------
-    UsageError
-        If the catalogue has no such variable; the message names the closest ones.
-
-    Examples
-    --------
     >>> variable("ctx_s").unit
     'pg/mL'
     """
@@ -112,22 +95,8 @@ def variable(name: str) -> Variable:
 
 
 def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]:
-    """Return the variables that a code stands for, each with its record of the code.
+    """Return the variables that a code means, each with its record of the code; empty if none.
 
-    Parameters
-    ----------
-    code : str
-        Code within the system.
-    system : str
-        URI of the code system; LOINC by default.
-
-    Returns
-    -------
-    tuple of (Variable, Code)
-        Empty if the catalogue does not know the code.
-
-    Examples
-    --------
     >>> [(entry.name, code.units) for entry, code in by_code("14715-7")]
     [('estradiol', ('pmol/L', 'nmol/L'))]
     """
@@ -137,17 +106,8 @@ def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]
 def is_bone_marker(name: str) -> bool:
     """Return whether a variable is measured of bone, or is a hormone of bone.
 
-    Parameters
-    ----------
-    name : str
-        Name of a variable, of the catalogue or not, without a feature suffix.
+    The name bears no feature suffix, and may be unknown to the catalogue.
 
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> [is_bone_marker(name) for name in ("ctx_s", "fgf23_c", "t_fn", "calcium", "prior_fracture")]
     [True, True, True, False, False]
     """
@@ -156,21 +116,10 @@ def is_bone_marker(name: str) -> bool:
 
 
 def is_laboratory_test(name: str) -> bool:
-    """Return whether a variable is what a laboratory measures in a sample, and can be ordered.
+    """Return whether a laboratory measures a variable in a sample, so that it can be ordered.
 
     A score, a ratio of two tests, a blood pressure, a scan and a treatment are not.
 
-    Parameters
-    ----------
-    name : str
-        Name of a variable, of the catalogue or not, without a feature suffix.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> [is_laboratory_test(name) for name in ("ctx_s", "lactate", "apache2", "pf_ratio", "l1_hu")]
     [True, True, False, False, False]
     """
@@ -189,29 +138,11 @@ def reference_interval(
     menopause: str | None = None,
     age: float | None = None,
 ) -> Reference | None:
-    """Return the reference interval for a person, or None if none fits what is known.
+    """Return the reference interval for a person, in the canonical unit, or None if none applies.
 
-    An interval fits when everything it demands is known and met; among those that fit, the one that
-    demands most is returned. Unknown sex therefore never gets an interval of one sex.
+    An interval applies when everything that it requires is known and met; of those that apply, the
+    most specific is returned. A person whose sex is unknown never gets an interval of one sex.
 
-    Parameters
-    ----------
-    entry : Variable
-        The variable.
-    sex : {"female", "male"} or None
-        None when other or unknown.
-    menopause : str or None
-        A category of `menopausal_status`, or None.
-    age : float or None
-        Age in years.
-
-    Returns
-    -------
-    Reference or None
-        In the variable's canonical unit.
-
-    Examples
-    --------
     >>> reference_interval(variable("ctx_s"), sex="female", menopause="post").high
     1018.0
     >>> reference_interval(variable("ctx_s")) is None

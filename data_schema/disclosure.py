@@ -15,24 +15,24 @@ SMALLEST_CELL = 10
 
 
 def hidden_cells(table: NDArray[np.int64], partitions: Sequence[int] = ()) -> NDArray[np.bool_]:
-    """Return which cells of a table of counts to hide, those that give others away among them.
+    """Return which cells of a table of counts to hide, including those that give others away.
 
-    A cell of 1 to `SMALLEST_CELL - 1` patients is hidden. So is the smallest other one of its row
-    or column where subtraction from the total would tell it, or tell that together the hidden ones
-    hold fewer than `SMALLEST_CELL`.
+    A cell of 1 to `SMALLEST_CELL - 1` patients is hidden. The smallest other cell of its row or
+    column is hidden too if subtraction from the total would reveal the first, or reveal that the
+    hidden cells together hold fewer than `SMALLEST_CELL` patients.
 
     Parameters
     ----------
     table : ndarray of int, shape (n_levels, 1 + n_groups)
-        Patients. The first column holds all of them, the others are groups; the levels make up
-        each column.
+        Patients. The first column counts all of them, the others one group each; the levels add up
+        to each column.
     partitions : sequence of int, optional
-        How many groups make up all patients, for each way of dividing them, in their order; without
-        it, all groups together do.
+        Number of groups in each way of dividing all patients, in the order of the columns (default:
+        all groups together).
 
     Returns
     -------
-    ndarray of bool, shape of `table`
+    ndarray of bool, shape (n_levels, 1 + n_groups)
 
     Examples
     --------
@@ -65,7 +65,7 @@ def _protect(counts: NDArray[np.int64], hidden: NDArray[np.bool_]) -> None:
 
 
 def _hide_smallest(counts: NDArray[np.int64], hidden: NDArray[np.bool_]) -> bool:
-    """Hide the smallest cell that holds anybody; return whether there was one."""
+    """Hide the smallest cell with at least one patient; return whether there was such a cell."""
     others = np.flatnonzero(~hidden & (counts > 0))
     if len(others):
         hidden[others[np.argmin(counts[others])]] = True
@@ -73,10 +73,8 @@ def _hide_smallest(counts: NDArray[np.int64], hidden: NDArray[np.bool_]) -> bool
 
 
 def shown_count(number: int | None) -> str:
-    """Return a count of patients, unless it is hidden or so small that it might point to someone.
+    """Return a count of patients in words, hiding one so small that it might identify a person.
 
-    Examples
-    --------
     >>> shown_count(1234), shown_count(7), shown_count(None)
     ('1,234', 'fewer than 10', 'withheld')
     """

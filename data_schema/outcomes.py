@@ -30,14 +30,9 @@ MIN_EVENTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Landmark:
-    """When days are counted from.
+    """When days are counted from, in the command line's words and in hours after ICU admission.
 
-    Parameters
-    ----------
-    words : str
-        As the command line writes it.
-    hours : int or None
-        Hours after admission to intensive care; None at discharge from it.
+    `hours` is None at discharge from intensive care.
     """
 
     words: str
@@ -185,27 +180,8 @@ RESERVED_MODEL_NAMES = frozenset(entry.reserved_model for entry in OUTCOMES.valu
 
 
 def outcome(name: str, landmark: str = "") -> Outcome:
-    """Return the outcome of the given name, or of an endpoint at a landmark.
+    """Return the outcome of the given name, or that of an endpoint at a landmark such as `72h`.
 
-    Parameters
-    ----------
-    name : str
-        Name of an outcome, or of an endpoint when `landmark` is given.
-    landmark : str
-        Words of a landmark, as `72h`; empty for the outcome that has the name.
-
-    Returns
-    -------
-    Outcome
-        Its record.
-
-    Raises
-    ------
-    UsageError
-        If there is no such outcome.
-
-    Examples
-    --------
     >>> outcome("mortality").time_zero
     '24 h after ICU admission, alive'
     >>> outcome("mortality", "72h").reserved_model

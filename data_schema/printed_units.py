@@ -41,20 +41,8 @@ _PARTS: Mapping[str, str] = {
 
 
 def printed_unit(unit: str) -> str:
-    """Return a UCUM unit as a clinician would write it.
+    """Return a UCUM unit as clinicians write it; empty for scores, ratios and pH.
 
-    Parameters
-    ----------
-    unit : str
-        Canonical UCUM unit of a variable.
-
-    Returns
-    -------
-    str
-        Empty where nothing is printed beside the number: scores, ratios, pH.
-
-    Examples
-    --------
     >>> [printed_unit(unit) for unit in ("mm[Hg]", "{score}", "10*9/L", "ug/L", "a")]
     ['mmHg', '', '× 10⁹/L', 'µg/L', 'years']
     """
@@ -72,8 +60,6 @@ def printed_unit(unit: str) -> str:
 def with_unit(label: str, unit: str) -> str:
     """Return a label followed by its unit, after a comma, where there is one to print.
 
-    Examples
-    --------
     >>> with_unit("Lactate", "mmol/L"), with_unit("SOFA", "{score}")
     ('Lactate, mmol/L', 'SOFA')
     """

@@ -97,26 +97,12 @@ def _folded_spellings(unit: str) -> frozenset[str]:
 
 
 def canonical_unit_spelling(variable: Variable, text: str) -> str | None:
-    """Return the UCUM spelling of a unit, if the variable accepts that unit.
+    """Return the UCUM spelling of a unit, a key of `variable.units`, or None if it is refused.
 
-    Case, spaces, the micro sign and the ways to print a power are forgiven: no variable accepts
-    two units that differ only in them. Left blank, the unit is the canonical one for scores, ratios
-    and the like, and unknown for everything else.
+    Case, spaces, the micro sign and the ways to print a power do not matter: no variable accepts
+    two units that differ only in them. A blank is the canonical unit of scores, ratios and the
+    like, and unknown for everything else.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose unit it is.
-    text : str
-        What was written.
-
-    Returns
-    -------
-    str or None
-        A key of `variable.units`, or None: the unit is refused.
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import variable
     >>> canonical_unit_spelling(variable("fgf23_c"), "RU/mL")
     "[arb'U]/mL"
@@ -142,20 +128,6 @@ def units_in_words(variable: Variable, units: Iterable[str]) -> tuple[str, ...]:
     Scores, ratios and the like have no unit to print. Where a percentage is accepted, the unit 1
     is called a fraction.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose units they are.
-    units : iterable of str
-        Keys of `variable.units`.
-
-    Returns
-    -------
-    tuple of str
-        Each once.
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import variable
     >>> units_in_words(variable("pf_ratio"), ["mm[Hg]", "kPa"])
     ('mmHg', 'kPa')
@@ -174,25 +146,8 @@ def units_in_words(variable: Variable, units: Iterable[str]) -> tuple[str, ...]:
 def factor(variable: Variable, unit: str) -> float:
     """Return what a value in the given unit is multiplied by to be in the canonical unit.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose unit it is.
-    unit : str
-        UCUM unit, or a spelling that laboratories print.
+    `RulesBroken` with rule `unit` is raised if the variable does not accept the unit.
 
-    Returns
-    -------
-    float
-        The factor; 1 for the canonical unit.
-
-    Raises
-    ------
-    RulesBroken
-        Rule `unit`, if the variable does not accept the unit.
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import variable
     >>> factor(variable("ctx_s"), "ng/mL")
     1000.0
@@ -211,27 +166,7 @@ def factor(variable: Variable, unit: str) -> float:
 
 
 def to_canonical(variable: Variable, values: ArrayLike, unit: str) -> NDArray[np.float64]:
-    """Return values in the variable's canonical unit.
-
-    Parameters
-    ----------
-    variable : Variable
-        What was measured.
-    values : array-like of float
-        Values in `unit`; NaN stays NaN.
-    unit : str
-        UCUM unit, or a spelling that laboratories print.
-
-    Returns
-    -------
-    ndarray of float64
-        The values times the unit's factor.
-
-    Raises
-    ------
-    RulesBroken
-        Rule `unit`, if the variable does not accept the unit.
-    """
+    """Return values times the factor of their unit; NaN stays NaN."""
     with np.errstate(over="ignore"):  # infinity is outside every plausible range
         return np.asarray(values, dtype=np.float64) * factor(variable, unit)
 
@@ -241,19 +176,7 @@ def in_range(
 ) -> NDArray[np.bool_]:
     """Return which canonical values lie in the plausible range; NaN does.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose range it is.
-    values : array-like of float
-        Values in the canonical unit.
-    below : array-like of bool or None
-        Which values are limits of detection: a limit may lie under the range, above zero.
-
-    Returns
-    -------
-    ndarray of bool
-        True where the value may stand.
+    Where `below` is true, a value is a detection limit, which may lie under the range, above zero.
     """
     numbers = np.asarray(values, dtype=np.float64)
     low = -np.inf if variable.low is None else variable.low
@@ -267,21 +190,6 @@ def in_range(
 def may_stand(variable: Variable, value: float, *, below: bool = False) -> bool:
     """Return what `in_range` says of one value, without the cost of an array.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose range it is.
-    value : float
-        In the canonical unit.
-    below : bool
-        Whether it is a limit of detection.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import variable
     >>> may_stand(variable("age"), 68.0), may_stand(variable("age"), 680.0)
     (True, False)
@@ -294,20 +202,8 @@ def may_stand(variable: Variable, value: float, *, below: bool = False) -> bool:
 
 
 def range_text(variable: Variable) -> str:
-    """Return the plausible range in words, as messages print it.
+    """Return the plausible range in words, with the printed unit.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose range it is.
-
-    Returns
-    -------
-    str
-        Ends and printed unit.
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import variable
     >>> range_text(variable("lactate"))
     '0.05 to 60 mmol/L'
@@ -318,24 +214,10 @@ def range_text(variable: Variable) -> str:
 
 
 def plausible_units(variable: Variable, values: ArrayLike) -> tuple[str, ...]:
-    """Return the accepted units in which every value would be plausible.
+    """Return the accepted units in which every value would be plausible, the first of each factor.
 
-    More than one is common: the range alone does not tell 60 ng/mL of vitamin D from 60 nmol/L.
+    More than one is common: the range alone cannot tell 60 ng/mL of vitamin D from 60 nmol/L.
 
-    Parameters
-    ----------
-    variable : Variable
-        What was measured.
-    values : array-like of float
-        Values in one unknown unit.
-
-    Returns
-    -------
-    tuple of str
-        The first unit of each factor, in the order of `variable.units`.
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import variable
     >>> plausible_units(variable("fio2"), [0.21, 0.5, 1.0])
     ('1',)

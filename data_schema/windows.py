@@ -21,15 +21,10 @@ class Since(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When a variable is measured, relative to time zero.
+    """When a variable is measured, relative to time zero, in a reader's words.
 
-    Parameters
-    ----------
-    words : str
-        What a reader sees.
-    begins : timedelta, Since or None
-        How long before time zero the window begins, or at which moment of the stay. None where no
-        earliest moment is known, as of what was so before the acute illness.
+    `begins` is how long before time zero the window begins, or at which moment of the stay. It is
+    None where no earliest moment is known, as for what preceded the acute illness.
     """
 
     words: str
@@ -41,23 +36,12 @@ class Window:
         return self.begins if isinstance(self.begins, timedelta) else None
 
     def start(self, *, icu_start: datetime, time_zero: datetime) -> datetime | None:
-        """Return the earliest moment at which the variable may have been measured.
+        """Return the earliest moment at which the variable may have been measured; None if unknown.
 
         The last value before time zero is one of this stay: it counts from 24 hours before
         admission to intensive care, so that a laboratory value of months ago is never taken for
         the present one.
 
-        Parameters
-        ----------
-        icu_start, time_zero : datetime
-
-        Returns
-        -------
-        datetime or None
-            None where no earliest moment is known.
-
-        Examples
-        --------
         >>> days = {"icu_start": datetime(2026, 11, 1), "time_zero": datetime(2026, 11, 2)}
         >>> str(LAST_VALUE.start(**days))
         '2026-10-31 00:00:00'

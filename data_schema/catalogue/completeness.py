@@ -16,21 +16,8 @@ _ENDPOINTS = frozenset(outcome.endpoint for outcome in OUTCOMES.values())
 
 
 def require_complete(entries: Collection[Variable]) -> None:
-    """Refuse entries that leave open what others derive from them.
+    """Raise a ValueError that lists every field that is missing, contradictory or used twice.
 
-    Parameters
-    ----------
-    entries : collection of Variable
-        Before an entry without a verified LOINC code gets a local one.
-
-    Raises
-    ------
-    ValueError
-        If an entry lacks a field that its kind requires, states one that its kind cannot have, or
-        takes the name or a code of another entry; every problem is listed.
-
-    Examples
-    --------
     >>> require_complete([Variable("calprotectin", "Calprotectin", "osteopontin_immune", "flag")])
     >>> require_complete([Variable("calprotectin", "Calprotectin", "immune", "flag")])
     Traceback (most recent call last):

@@ -43,15 +43,7 @@ _DECIMAL_COMMA = re.compile(r"[<>≤≥=\s]*-?\d*,(\d*)\s*")
 def draft_mapping(table: pd.DataFrame) -> str:
     """Return the TOML text of a mapping file for a table.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As `read_table` gives it.
-
-    Returns
-    -------
-    str
-        Once its blanks are filled, the file passes `check_cohort` if the table itself does.
+    Once its blanks are filled in, the file passes `check_cohort` if the table itself does.
     """
     document = tomlkit.document()
     for line in _HEADER.splitlines():

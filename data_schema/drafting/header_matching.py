@@ -41,15 +41,15 @@ class HeaderMatch:
     Parameters
     ----------
     variables : tuple of str
-        Names in the catalogue it may mean; exactly one if it is settled.
+        Names in the catalogue that it may mean; exactly one if it is settled.
     suffix : str
         `__max` and the like, or empty.
     unit : str
-        Unit in the header, as it is written there; empty if there is none.
+        Unit as the header writes it; empty if there is none.
     unit_is_accepted : bool
         Whether the variables accept that unit; False where there is none.
     why : str
-        What must be known to choose, where more than one variable is left.
+        What must be known to choose between several variables.
     """
 
     variables: tuple[str, ...]
@@ -70,19 +70,8 @@ class HeaderMatch:
 
 
 def match_header(header: str) -> HeaderMatch | None:
-    """Return what a header may mean, or None if the catalogue knows nothing like it.
+    """Return what a header, with or without a unit, may mean; None if it resembles no variable.
 
-    Parameters
-    ----------
-    header : str
-        Name of a column, with or without a unit: `FGF-23 (RU/mL)`, `creatinine_umol_l`.
-
-    Returns
-    -------
-    HeaderMatch or None
-
-    Examples
-    --------
     >>> match_header("CTX [ng/mL]").variables, match_header("CTX [ng/mL]").unit
     (('ctx_s',), 'ng/mL')
     >>> match_header("FGF23").variables
@@ -105,7 +94,7 @@ def match_header(header: str) -> HeaderMatch | None:
 
 
 def squashed(text: str) -> str:
-    """Return letters and digits only, in lower case, as headers are compared by.
+    """Return only the letters and digits of a header, in lower case, for comparison.
 
     >>> squashed("FGF-23 (C-term)")
     'fgf23cterm'
@@ -117,7 +106,7 @@ def squashed(text: str) -> str:
 
 
 def _splits(header: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield the ways to part a header into words and unit, and whether the unit is surely one."""
+    """Yield the ways to split a header into words and unit, and whether the unit is certain."""
     bracket = re.fullmatch(r"(.+?)[\s_,]*[\(\[]([^()\[\]]+)[\)\]]\s*", header)
     if bracket:
         yield bracket[1], bracket[2].strip(), bool(re.search(r"[/%]", bracket[2]))
@@ -169,7 +158,7 @@ def _ambiguity(names: Sequence[str]) -> str:
 
 
 def _index() -> Mapping[str, tuple[str, ...]]:
-    """Return squashed words -> the variables they may mean; "" is what the catalogue has not."""
+    """Return squashed words -> variables they may mean; "" is one that the catalogue lacks."""
     found: dict[str, list[str]] = defaultdict(list)
     for name, variable in VARIABLES.items():
         for phrase in variable.synonyms:

@@ -39,23 +39,14 @@ _MAX_EVENT_WORDS = 6
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A drafted table of the mapping, and the columns it speaks for."""
+    """A drafted table of the mapping, and the columns that it uses."""
 
     table: Table
     columns: frozenset[str]
 
 
 def draft_ids(table: pd.DataFrame) -> Drafted:
-    """Return `[ids]` as the headers suggest it.
-
-    Parameters
-    ----------
-    table : DataFrame
-
-    Returns
-    -------
-    Drafted
-    """
+    """Return `[ids]` as the headers suggest it."""
     by_words = _by_words(table)
     ids, used = tomlkit.table(), set()
     for role, headers in _IDS.items():
@@ -69,16 +60,7 @@ def draft_ids(table: pd.DataFrame) -> Drafted:
 
 
 def draft_outcomes(table: pd.DataFrame) -> Mapping[str, Drafted]:
-    """Return `[outcome.<name>]` for every outcome that a header speaks of.
-
-    Parameters
-    ----------
-    table : DataFrame
-
-    Returns
-    -------
-    mapping of str to Drafted
-    """
+    """Return `[outcome.<name>]` for every outcome that a header names."""
     by_words = _by_words(table)
     drafts: dict[str, Drafted] = {}
     for name, outcome in ENDPOINTS.items():

@@ -60,23 +60,11 @@ class IcuStay:
 
 
 def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) -> list[IcuStay]:
-    """Return the stays in intensive care within the encounters that were sent.
+    """Return the stays in intensive care within the encounters that were sent, in order of time.
 
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Encounters, and Locations where the sender gives them.
-    icu_locations : collection of str
-        References to the site's intensive care units, as `Location/icu-1`.
+    `icu_locations` are references to the site's intensive care units, as `Location/icu-1`. Beds
+    that follow one another are one stay. A period whose start has no time and offset is left out.
 
-    Returns
-    -------
-    list of IcuStay
-        In order of time; beds that follow one another are one stay. A part whose start is no time
-        with its offset is left out.
-
-    Examples
-    --------
     >>> encounter = {
     ...     "resourceType": "Encounter",
     ...     "status": "in-progress",

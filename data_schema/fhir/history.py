@@ -55,19 +55,9 @@ _HOSPICE = frozenset({"hosp"})
 def history(
     entries: Sequence[Entry], *, icu_start: datetime, time_zero: datetime
 ) -> list[SentObservation]:
-    """Return the flags that Conditions and medications set.
+    """Return the flags that Conditions and medications set, each true, in order of the entries.
 
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Condition, MedicationRequest, MedicationAdministration and MedicationStatement are read.
-    icu_start, time_zero : datetime
-        Care counts from the one to the other, drugs for bone in the year before time zero.
-
-    Returns
-    -------
-    list of SentObservation
-        Each true; several resources may set one flag.
+    Care counts from `icu_start` to `time_zero`, drugs for bone from a year before time zero.
     """
     found = []
     for entry in entries:

@@ -69,7 +69,7 @@ class SentObservation:
     measurement : Measurement
         With the name of its variable.
     time : datetime or None
-        The last moment it may have been taken; None if it does not say.
+        The last moment at which it may have been taken; None if the Observation does not say.
     reference : str
         How the sender refers to the Observation; empty if it has neither id nor `fullUrl`.
     expression : str
@@ -89,15 +89,14 @@ class FhirRecord:
     Parameters
     ----------
     subject : mapping
-        Reference to the patient, by what was sent.
+        Reference to the patient.
     patient : mapping
-        The Patient resource; empty if none came.
-    sex : str or None
-        `female`, `male`, `other` or `unknown`.
+        The Patient resource; empty if none was sent.
+    sex : {"female", "male", "other", "unknown"} or None
     birth_date : date or None
         None too where only a year or a month is stated.
     encounter : str
-        Reference to the encounter, where all that state one state the same.
+        Reference to the encounter; empty unless all that are stated are the same.
     observations : tuple of SentObservation
     not_counted : mapping of str to int
         Reason in `NOT_COUNTED` -> Observations.
@@ -118,25 +117,10 @@ class FhirRecord:
 def read_record(
     entries: Sequence[Entry], *, own: Mapping[str, Variable], zone: tzinfo = UTC
 ) -> FhirRecord:
-    """Return one patient's record from the resources that were sent.
+    """Return one patient's record from Patient, Observation and the Specimens that these name.
 
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Of them, Patient and Observation are read, and Specimen where an Observation names one.
-    own : mapping of str to Variable
-        Variables of the models asked that the catalogue does not hold.
-    zone : tzinfo
-        Offset of dates that state no time.
-
-    Returns
-    -------
-    FhirRecord
-
-    Raises
-    ------
-    FhirBroken
-        If there is no patient, or more than one.
+    `own` holds variables of the models that the catalogue lacks; `zone` is the offset of dates that
+    state no time. `FhirBroken` is raised unless there is exactly one patient.
     """
     subject, patient = one_subject(entries)
     variables = {**VARIABLES, **own}
@@ -215,7 +199,7 @@ def _read(
 
 
 def _taken(entry: Entry, zone: tzinfo) -> datetime | FhirProblem | NotCounted | None:
-    """Return the last moment a measurement may have been taken; None if nothing is said of it."""
+    """Return the last moment a measurement may have been taken; None if it is not stated."""
     resource = entry.resource
     stated = text(resource, "effectiveDateTime") or text(resource, "effectiveInstant")
     if not stated and resource.get("effectivePeriod"):

@@ -60,17 +60,7 @@ class FhirBroken(DataError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One resource and where it stands.
-
-    Parameters
-    ----------
-    resource : mapping
-        The resource's JSON.
-    expression : str
-        FHIRPath within what was sent, as `Bundle.entry[3].resource`.
-    full_url : str
-        The entry's `fullUrl`, or empty.
-    """
+    """One resource, its FHIRPath (`Bundle.entry[3].resource`) and `fullUrl` in what was sent."""
 
     resource: Resource
     expression: str
@@ -91,25 +81,9 @@ class Entry:
 def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
     """Return the resources of a Bundle of any type, in its order.
 
-    Parameters
-    ----------
-    bundle : object
-        Parsed JSON.
-    expression : str
-        Where the Bundle stands in what was sent.
+    Entries that hold no resource, or only the outcome of a search, are left out. `expression` is
+    the Bundle's FHIRPath. `FhirBroken` is raised for anything but a Bundle of entries.
 
-    Returns
-    -------
-    list of Entry
-        Without entries that hold no resource, or only the outcome of a search.
-
-    Raises
-    ------
-    FhirBroken
-        If it is no Bundle, or an entry is none.
-
-    Examples
-    --------
     >>> bundle = {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}]}
     >>> [(entry.kind, entry.expression) for entry in entries_of(bundle)]
     [('Patient', 'Bundle.entry[0].resource')]
@@ -135,7 +109,7 @@ def part(resource: Resource, name: str) -> Resource:
 
 
 def listed(resource: Resource, name: str) -> list[Resource]:
-    """Return the objects of an element that may repeat; one that stands alone counts as a list."""
+    """Return the objects of an element that may repeat; a single object counts as a list."""
     found = resource.get(name)
     return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
 
@@ -165,25 +139,12 @@ def has_modifier(resource: Resource) -> bool:
 
 
 def reference_key(reference: Resource, entry: Entry) -> str:
-    """Return what a reference points at, so that two that point at one thing are equal.
+    """Return what a reference points to, so that two references to one resource are equal.
 
-    A relative reference is read against its own entry's `fullUrl`, as FHIR has it; a version is
-    left out; a reference by identifier alone is that identifier.
+    A relative reference is resolved against the `fullUrl` of the entry that holds it, as FHIR
+    requires; a version is left out; a reference by identifier alone is that identifier. Empty if it
+    points to nothing.
 
-    Parameters
-    ----------
-    reference : mapping
-        A Reference.
-    entry : Entry
-        The entry it stands in.
-
-    Returns
-    -------
-    str
-        Empty if the reference points nowhere.
-
-    Examples
-    --------
     >>> entry = Entry({"resourceType": "Observation", "id": "o"}, "", "https://a/fhir/Observation/o")
     >>> reference_key({"reference": "Patient/p1/_history/2"}, entry)
     'https://a/fhir/Patient/p1'
@@ -201,25 +162,12 @@ def reference_key(reference: Resource, entry: Entry) -> str:
 
 
 def last_moment(stated: str, zone: tzinfo = UTC) -> datetime | None:
-    """Return the last moment that a FHIR dateTime may mean.
+    """Return the last moment that a FHIR dateTime may mean; None for text that is no dateTime.
 
-    A date alone may be any moment of its day. Taking the last one keeps a measurement of the day of
-    time zero out unless it states that it was taken before.
+    A date alone, whose offset is `zone`, may be any moment of its day. Taking the last one leaves
+    out a measurement of the day of time zero unless it states that it was taken before. A time
+    without an offset is no dateTime.
 
-    Parameters
-    ----------
-    stated : str
-        `2026`, `2026-01`, `2026-01-02` or a time with its offset.
-    zone : tzinfo
-        The offset of a date alone.
-
-    Returns
-    -------
-    datetime or None
-        With an offset; None if the text is no dateTime, or a time states no offset.
-
-    Examples
-    --------
     >>> last_moment("2026-01-02T06:00:00+01:00").isoformat()
     '2026-01-02T06:00:00+01:00'
     >>> last_moment("2026-02").isoformat()

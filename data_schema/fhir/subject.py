@@ -20,20 +20,8 @@ _ABOUT = ("subject", "patient")
 
 
 def is_about(resource: Resource, patient_id: str) -> bool:
-    """Return whether a resource is about nobody but the patient of an id in its own server.
+    """Return whether a resource is about the patient of an id in its server, or names no patient.
 
-    Parameters
-    ----------
-    resource : mapping
-    patient_id : str
-
-    Returns
-    -------
-    bool
-        True where it does not say whom it is about.
-
-    Examples
-    --------
     >>> is_about({"subject": {"reference": "https://ehr.example/fhir/Patient/p1"}}, "p1")
     True
     >>> is_about({"subject": {"reference": "Patient/p2"}}, "p1")
@@ -50,22 +38,10 @@ def is_about(resource: Resource, patient_id: str) -> bool:
 def one_subject(entries: Sequence[Entry]) -> tuple[Resource, Resource]:
     """Return the one patient that all Patients and Observations are about.
 
-    Parameters
-    ----------
-    entries : sequence of Entry
+    The first result is a reference without a name, the second the Patient resource, empty if none
+    was sent. `FhirBroken` is raised for no patient, for several, and for an Observation about
+    something else.
 
-    Returns
-    -------
-    reference, patient : mapping
-        A reference to the patient without a name, and the Patient resource, empty if none came.
-
-    Raises
-    ------
-    FhirBroken
-        If there is no patient, more than one, or an Observation about something else.
-
-    Examples
-    --------
     >>> one_subject([Entry({"resourceType": "Patient", "id": "p1"}, "")])[0]
     {'reference': 'Patient/p1'}
     """

@@ -43,17 +43,7 @@ class Column:
 
 
 def read_column(series: pd.Series) -> Column:
-    """Return a column's numbers, missingness and single values; "unknown" is missing.
-
-    Parameters
-    ----------
-    series : Series
-        Of any type.
-
-    Returns
-    -------
-    Column
-    """
+    """Return a column's numbers, missingness and single values; "unknown" is missing."""
     if pd.api.types.is_numeric_dtype(series):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = np.isnan(values)
@@ -71,16 +61,7 @@ def targets(
 ) -> Iterator[Target]:
     """Yield "ever" and "by each horizon", of the outcome and, where one competes, of either.
 
-    Parameters
-    ----------
-    time_days : ndarray of float64
-    event : ndarray of int64
-    fixed : bool
-        Whether the outcome is known at one horizon only.
-
-    Yields
-    ------
-    Target
+    `fixed` says that the outcome is known at one horizon only.
     """
     everyone = np.ones(len(event), dtype=bool)
     for happened in [event == 1, event > 0] if (event == 2).any() else [event == 1]:
@@ -95,18 +76,9 @@ def targets(
 def first_reached(
     time_days: NDArray[np.float64], event: NDArray[np.int64], *, fixed: bool
 ) -> Iterator[Target]:
-    """Yield those who reached the outcome first against everyone known to have gone on.
+    """Yield those who reached the outcome first against all who are known to have survived longer.
 
-    Parameters
-    ----------
-    time_days : ndarray of float64
-    event : ndarray of int64
-    fixed : bool
-        Whether the outcome is known at one horizon only: then all who reached it were first.
-
-    Yields
-    ------
-    Target
+    `fixed` says that the outcome is known at one horizon only: all who reached it were first.
     """
     happened = event == 1
     for share in (1.0,) if fixed else _FIRST:
@@ -119,5 +91,5 @@ def first_reached(
 
 
 def enough(yes: NDArray[np.bool_]) -> bool:
-    """Return whether both those marked and those not are more than a few."""
+    """Return whether at least `MIN_SIDE` rows are marked, and as many are not."""
     return MIN_SIDE <= int(yes.sum()) <= len(yes) - MIN_SIDE

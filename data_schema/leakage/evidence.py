@@ -63,17 +63,7 @@ _RIDGE = 5.0
 
 
 def outcome_twin(column: Column, among: Sequence[Target]) -> NDArray[np.bool_] | None:
-    """Return the rows marked by missingness or by one value that repeat the outcome, or None.
-
-    Parameters
-    ----------
-    column : Column
-    among : sequence of Target
-
-    Returns
-    -------
-    ndarray of bool or None
-    """
+    """Return the rows marked by missingness or by one value that repeat the outcome, or None."""
     for indicator in (column.missing, *column.levels):
         if any(_phi(indicator, target) >= _PHI for target in among):
             return indicator
@@ -81,17 +71,7 @@ def outcome_twin(column: Column, among: Sequence[Target]) -> NDArray[np.bool_] |
 
 
 def separates(column: Column, among: Sequence[Target]) -> bool:
-    """Return whether the numbers alone tell those with the outcome from those without.
-
-    Parameters
-    ----------
-    column : Column
-    among : sequence of Target
-
-    Returns
-    -------
-    bool
-    """
+    """Return whether the numbers alone separate those with the outcome from the others."""
     if column.values is None:
         return False
     return any(
@@ -122,17 +102,8 @@ def computed_risks(columns: Mapping[str, Column], among: Sequence[Target]) -> li
     """Return the columns that behave as a risk, or a survival, computed from the same patients.
 
     Their values lie in [0, 1], follow the observed frequencies at some horizon, order the patients
-    there as well as all other columns together do, and can be told from these.
-
-    Parameters
-    ----------
-    columns : mapping of str to Column
-        Without those that leak in another way, which would outdo a risk.
-    among : sequence of Target
-
-    Returns
-    -------
-    list of str
+    there as well as all other columns together do, and can be predicted from these. Columns that
+    leak in another way, which would outperform a risk, must be left out beforehand.
     """
     calibrated = {
         name: fitting
@@ -149,18 +120,7 @@ def computed_risks(columns: Mapping[str, Column], among: Sequence[Target]) -> li
 
 
 def is_missing_in_the_first(column: Column, target: Target) -> bool:
-    """Return whether most who reached the outcome first are missing, with far higher odds.
-
-    Parameters
-    ----------
-    column : Column
-    target : Target
-        One that `first_reached` yields.
-
-    Returns
-    -------
-    bool
-    """
+    """Return whether most who reached the outcome first are missing, with far higher odds."""
     first = column.missing[target.event]
     others = column.missing[target.known & ~target.event]
     log_odds = [np.log((m.sum() + 0.5) / ((~m).sum() + 0.5)) for m in (first, others)]
@@ -170,20 +130,7 @@ def is_missing_in_the_first(column: Column, target: Target) -> bool:
 
 
 def is_explained(column: Column, others: Sequence[Column], target: Target) -> bool:
-    """Return whether the other columns explain why a column is missing in the first.
-
-    Parameters
-    ----------
-    column : Column
-    others : sequence of Column
-        Without those that leak, which would explain it.
-    target : Target
-        One that `first_reached` yields.
-
-    Returns
-    -------
-    bool
-    """
+    """Return whether others, none of which leaks, explain why a column is missing in the first."""
     rows = np.flatnonzero(target.known)
     design = np.column_stack([column.missing.astype(np.float64), *_design(others)])[rows]
     return bool(_ridge_logistic(design, target.event[rows])[0] < _ADJUSTED_LOG_ODDS_RATIO)

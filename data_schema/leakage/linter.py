@@ -56,10 +56,10 @@ def find_leaks(
     features : DataFrame, shape (n_stays, n_features)
         Predictors as they would be trained on, checked or raw.
     outcome : OutcomeData or None
-        What happened; without it only the names are read.
+        What happened; if None, only the names are read.
     known_at_time_zero : collection of str
-        Columns whose name is not held against them: variables of the catalogue, and those that a
-        mapping file declares `known_at_time_zero`. What the data say still is.
+        Columns whose name is not checked: variables of the catalogue, and those that a mapping file
+        declares `known_at_time_zero`. Their data are.
 
     Returns
     -------

@@ -85,20 +85,8 @@ def _words(name: str) -> str:
 
 
 def reason_by_name(name: str) -> str | None:
-    """Return why a column of this name looks known only after time zero, or None.
+    """Return, as half a sentence, why a name looks known only after time zero; None if it does not.
 
-    Parameters
-    ----------
-    name : str
-        Column name, in any spelling.
-
-    Returns
-    -------
-    str or None
-        Half a sentence for a message.
-
-    Examples
-    --------
     >>> reason_by_name("num_hday")
     'the length of a stay is known when it ends'
     >>> reason_by_name("hospital_days_before_icu") is None

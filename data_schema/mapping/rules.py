@@ -46,19 +46,7 @@ _SITE_KEYS = ("kind", "pathway", "label", "low", "high")
 
 
 def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterator[Finding]:
-    """Yield what is blank in a mapping, and what it names that a table does not have.
-
-    Parameters
-    ----------
-    mapping : CohortMapping
-    columns : collection of str
-        Names of the table's columns.
-
-    Yields
-    ------
-    Finding
-        Rules `blank` and `missing_column`.
-    """
+    """Yield what is blank in a mapping, and columns that it names and the table lacks."""
     yield from _blanks("[ids]", mapping.ids, _ID_KEYS)
     for name, outcome in mapping.outcomes.items():
         yield from _blanks(f"[outcome.{name}]", outcome, _OUTCOME_KEYS)
@@ -87,18 +75,7 @@ def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
 
 
 def column_problems(source: ColumnMapping) -> Iterator[Finding]:
-    """Yield why a mapped column cannot become a feature.
-
-    Parameters
-    ----------
-    source : ColumnMapping
-        With a variable that is not blank.
-
-    Yields
-    ------
-    Finding
-        Rules `unknown_variable`, `site_variable`, `unit` and `blank`.
-    """
+    """Yield why a mapped column, whose variable is not blank, cannot become a feature."""
     variable = VARIABLES.get(base_name(source.variable))
     if variable is not None:
         yield from _against_the_catalogue(source, variable)

@@ -57,15 +57,7 @@ warns of `under_18` and `pregnant`, since the model refuses those rows itself.""
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is wrong with a cohort.
-
-    Parameters
-    ----------
-    rows : int
-        Rows of the table.
-    fatal, warnings : tuple of Finding
-        Rules broken.
-    """
+    """What is wrong with a cohort of so many rows."""
 
     rows: int
     fatal: tuple[Finding, ...]
@@ -99,16 +91,7 @@ def check_cohort(
         What the site's columns are. If None, columns bear the catalogue's names and are in
         canonical units, and the outcome is in `<endpoint>_days` and `<endpoint>_event`.
     strict : bool
-        Whether a column that nothing names is fatal.
-
-    Returns
-    -------
-    Checked
-
-    Raises
-    ------
-    UsageError
-        If there is no such outcome, or column names have several levels.
+        Whether a column that is neither mapped nor in the catalogue is fatal.
     """
     asked = None if outcome is None else known_outcome(outcome)
     if table.columns.nlevels > 1:
@@ -143,7 +126,7 @@ def check_cohort(
 def _at_risk(
     table: pd.DataFrame, plan: CohortPlan, asked: Outcome | None
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """Return the table without those who died before the outcome's time zero, who have none."""
+    """Return the table without those who died before the outcome's time zero."""
     if asked is None or plan.outcome is None:
         return table, []
     never = never_at_risk(table, plan.outcome, asked, plan.other_outcomes)

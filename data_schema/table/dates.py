@@ -35,21 +35,10 @@ class Dates(NamedTuple):
 def read_dates(
     cells: pd.Series[Any], name: str, date_format: str | None
 ) -> tuple[Dates, list[Finding]]:
-    """Return dates or times of day; missing where a cell is empty or cannot be read.
+    """Return dates or times of day, missing where a cell cannot be read (rule `not_a_date`).
 
-    Parameters
-    ----------
-    cells : Series
-        Timestamps, or text.
-    name : str
-        What messages call the column.
-    date_format : str or None
-        `strptime` format; ISO 8601 if None, since 03/04/2024 has two meanings.
-
-    Returns
-    -------
-    tuple of (Dates, list of Finding)
-        Rule `not_a_date`.
+    `name` is what messages call the column. `date_format` is a `strptime` format; ISO 8601 if None,
+    since 03/04/2024 has two meanings.
     """
     texts: pd.Series[Any] = cell_texts(cells)
     if pd.api.types.is_datetime64_any_dtype(cells):

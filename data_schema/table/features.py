@@ -61,7 +61,7 @@ class FeatureColumn:
         float64 with NaN, or objects of str and None for a category; None where the unit is in
         question, so that the values cannot be judged.
     below : ndarray of bool or None
-        Where a value is the assay's lower limit; None if it is no number.
+        Where a value is the assay's lower limit; None if the feature is no number.
     findings : tuple of Finding
         Rules broken, fatal or not.
     """
@@ -74,21 +74,7 @@ class FeatureColumn:
 def read_feature(
     table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
 ) -> FeatureColumn:
-    """Return one feature of a table.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As it was read from the file.
-    feature : FeatureSource
-        Which column, and what it is.
-    time_zero : Dates or None
-        Tells the periods of a column apart.
-
-    Returns
-    -------
-    FeatureColumn
-    """
+    """Return one feature of a table; `time_zero` separates the periods of a column."""
     if feature.variable.kind == "number" and not feature.feature.endswith(f"__{BELOW}"):
         return _number(table, feature, time_zero)
     return _words(table[feature.source.column], feature)
@@ -97,20 +83,10 @@ def read_feature(
 def implausible(
     feature: FeatureSource, values: NDArray[np.float64], below: NDArray[np.bool_]
 ) -> Finding | None:
-    """Return how many numbers lie outside the plausible range, or None if none does.
+    """Return how many numbers lie outside the plausible range (rule `range`), or None if none does.
 
-    Parameters
-    ----------
-    feature : FeatureSource
-    values : ndarray of float64
-        In the canonical unit.
-    below : ndarray of bool
-        Values that are detection limits, which may lie under the range.
-
-    Returns
-    -------
-    Finding or None
-        Rule `range`.
+    Values are in the canonical unit. Where `below` is true, a value is a detection limit, which may
+    lie under the range.
     """
     name, variable = feature.feature, feature.variable
     if not has_range(name):

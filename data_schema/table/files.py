@@ -63,7 +63,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         Rules `empty_file`, `no_rows`, `no_header`, `duplicate_columns`, `too_many_columns`,
         `ragged_rows` or `unreadable`.
     OutsideError
-        If the operating system will not give the file.
+        If the operating system refuses to read the file.
     """
     path = Path(path)
     if not path.is_file():

@@ -24,15 +24,8 @@ _REAL = frozenset({*MISSING_WORDS, "no", "false", "0", "0.0"})
 class Identifiers:
     """Identifiers of every row.
 
-    Parameters
-    ----------
-    patient_id, stay_id : ndarray of str
-    site : ndarray of object or None
-        None in a row without a site.
-    time_zero : Dates or None
-    findings : tuple of Finding
-    simulated : str
-        What the column `simulated` says; empty where there is none or it says no.
+    A site is None in a row that states none. `simulated` is what the column `simulated` says, empty
+    where there is none or it says no.
     """
 
     patient_id: NDArray[np.object_]
@@ -46,19 +39,8 @@ class Identifiers:
 def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
     """Return who each row of a table is.
 
-    Without a patient's column every row is a patient of its own, which is warned of; without a
-    stay's column, stays are numbered.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As it was read from the file.
-    ids : IdMapping
-        Columns that the table has.
-
-    Returns
-    -------
-    Identifiers
+    If no column holds the patient, every row is a patient of its own, which is warned of; if none
+    holds the stay, stays are numbered.
     """
     numbers = np.arange(1, len(table) + 1).astype(str).astype(object)
     findings: list[Finding] = []

@@ -40,7 +40,7 @@ def read_outcome(
 ) -> tuple[OutcomeData | None, list[Finding]]:
     """Return the outcome of every row, or why it cannot be known.
 
-    Survivors censored exactly at a horizon are as good as any other. Rows without an outcome are
+    Survivors censored exactly at a horizon are as good as any other. Rows that state no outcome are
     refused and not left out, since they are rarely missing by chance.
 
     Parameters
@@ -91,19 +91,9 @@ def never_at_risk(
 ) -> NDArray[np.bool_]:
     """Return who died before an outcome's clock started: no days, no event of it, and a death.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Has every column that `source` and `others` name.
-    source : OutcomeMapping
-    outcome : Outcome
-    others : sequence of (Outcome, OutcomeMapping)
-        What else the table tells; who lives and has no outcome remains a broken rule.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_stays,)
-        All false unless death competes with the outcome and the table tells of all deaths.
+    `others` are the other outcomes of the table, of which death is read. All false unless death
+    competes with the outcome and the table records deaths. A survivor whose outcome is missing
+    breaks a rule.
     """
     deaths = [(other, mapped) for other, mapped in others if other.is_death]
     died = np.zeros(len(table), dtype=bool)

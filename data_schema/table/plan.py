@@ -38,17 +38,17 @@ class CohortPlan:
     Parameters
     ----------
     ids : IdMapping
-        Columns that the table has; None for those it has not.
+        Columns that the table has; None for those that it lacks.
     outcome : OutcomeMapping or None
         None when the cohort is only to be scored, or the outcome cannot be read.
     other_outcomes : tuple of (Outcome, OutcomeMapping)
-        Outcomes that were not asked for and can be read, to be compared with the one that was.
+        Further outcomes that can be read, to be compared with the requested one.
     features : tuple of FeatureSource
     ignored : tuple of str
-        Columns that nothing names.
+        Columns that are neither mapped nor in the catalogue.
     known_at_time_zero : frozenset of str
-        Features whose name the leakage linter does not hold against them: those of the catalogue,
-        and those that the mapping declares so.
+        Features whose name the leakage linter does not check: those of the catalogue, and those
+        that the mapping declares so.
     """
 
     ids: IdMapping
@@ -64,18 +64,7 @@ def plan_cohort(
 ) -> tuple[CohortPlan, list[Finding]]:
     """Return how a table with the given columns is read, and what is wrong with the mapping.
 
-    Parameters
-    ----------
-    columns : collection of str
-        Names of the table's columns.
-    mapping : CohortMapping
-        May be empty; columns that bear a name of the catalogue are then in canonical units.
-    outcome : Outcome or None
-        Which outcome to read.
-
-    Returns
-    -------
-    tuple of (CohortPlan, list of Finding)
+    The mapping may be empty: columns that bear a name of the catalogue are then in canonical units.
     """
     findings = list(mapping_problems(mapping, columns))
     ids = _ids(mapping.ids, columns)

@@ -34,17 +34,7 @@ _NAMED = 10
 
 
 def not_a_table(table: pd.DataFrame) -> Iterator[Finding]:
-    """Yield why a data frame cannot be read at all; `read_table` gives no such frame.
-
-    Parameters
-    ----------
-    table : DataFrame
-
-    Yields
-    ------
-    Finding
-        Rules `no_rows` and `duplicate_columns`.
-    """
+    """Yield why a data frame cannot be read at all; `read_table` gives no such frame."""
     if table.empty:
         yield Finding("no_rows", "", 0, "cohort must have at least one row; it has 0.")
     repeated = int(table.columns.duplicated().sum())
@@ -54,18 +44,7 @@ def not_a_table(table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def constant_features(features: pd.DataFrame) -> Iterator[Finding]:
-    """Yield features that are the same wherever they are measured.
-
-    Parameters
-    ----------
-    features : DataFrame
-        In canonical units.
-
-    Yields
-    ------
-    Finding
-        Rule `constant`.
-    """
+    """Yield features that are the same wherever they are measured."""
     for name in features.columns:
         if features[name].nunique() == 1 and not str(name).endswith(f"__{BELOW}"):
             count = int(features[name].notna().sum())
@@ -79,17 +58,7 @@ def constant_features(features: pd.DataFrame) -> Iterator[Finding]:
 
 
 def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:
-    """Yield how many columns nothing names, with the first of their names.
-
-    Parameters
-    ----------
-    plan : CohortPlan
-
-    Yields
-    ------
-    Finding
-        Rule `ignored_columns`.
-    """
+    """Yield how many columns are neither mapped nor in the catalogue, with the first names."""
     count = len(plan.ignored)
     if count:
         named = ", ".join(plan.ignored[:_NAMED]) + (", ..." if count > _NAMED else "")
@@ -103,17 +72,9 @@ def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:
 
 
 def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]:
-    """Yield columns whose points may part thousands, in a table whose decimals have commas.
+    """Yield columns whose points may separate thousands, in a table whose decimals have commas.
 
-    Parameters
-    ----------
-    table : DataFrame
-    plan : CohortPlan
-
-    Yields
-    ------
-    Finding
-        Rule `ambiguous_number`, where a column states no decimal mark and another has a comma.
+    These are the columns that state no decimal mark where another one states a comma.
     """
     marks = {
         feature.source.column: feature.source.decimal
@@ -141,18 +102,7 @@ def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]
 
 
 def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
-    """Yield patients for whom no model speaks.
-
-    Parameters
-    ----------
-    features : DataFrame
-        In canonical units.
-
-    Yields
-    ------
-    Finding
-        Rules `under_18` and `pregnant`.
-    """
+    """Yield patients to whom no model applies: rules `under_18` and `pregnant`."""
     unknown = pd.Series(np.nan, index=features.index)
     young = features.get("age", unknown) < _ADULT_YEARS
     rows = {
@@ -172,18 +122,7 @@ def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
 
 
 def too_little_to_learn_from(outcome_data: OutcomeData, ids: Identifiers) -> Iterator[Finding]:
-    """Yield what is missing for any model to be fitted and judged.
-
-    Parameters
-    ----------
-    outcome_data : OutcomeData
-    ids : Identifiers
-
-    Yields
-    ------
-    Finding
-        Rules `one_class` and `too_few`.
-    """
+    """Yield what a cohort lacks for any model to be fitted: rules `one_class` and `too_few`."""
     n_patients = len(np.unique(ids.patient_id.astype(str)))
     n_events = int((outcome_data.event == EVENT).sum())
     if n_events in (0, len(outcome_data.event)):
@@ -213,17 +152,9 @@ def too_little_to_learn_from(outcome_data: OutcomeData, ids: Identifiers) -> Ite
 def contradicting_outcomes(
     requested: tuple[Outcome, OutcomeData], other: tuple[Outcome, OutcomeData]
 ) -> Iterator[Finding]:
-    """Yield events that come after death, or after the patient was lost from sight.
+    """Yield events that come after death, or after the patient was lost to follow-up.
 
-    Parameters
-    ----------
-    requested, other : tuple of (Outcome, OutcomeData)
-        The outcome to be predicted, and another of the same stays.
-
-    Yields
-    ------
-    Finding
-        Rule `event_after_censoring`.
+    The requested outcome and another of the same stays are compared; rule `event_after_censoring`.
     """
     (ending, death), (ended, event) = (
         (requested, other) if requested[0].is_death else (other, requested)

@@ -31,7 +31,7 @@ _MOST_IN_RANGE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class StatedUnits:
-    """What converts a column, row by row, and the rules that what is stated of it breaks.
+    """What converts a column, row by row, and the rules that the stated units and assays break.
 
     Parameters
     ----------
@@ -85,19 +85,8 @@ def stated_units(
 ) -> StatedUnits:
     """Return the unit and the detection limit of each row, as the mapping states them.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Holds the columns of unit and assay, where the mapping names them.
-    feature : FeatureSource
-    time_zero : Dates or None
-        Tells periods apart.
-    measured : ndarray of bool
-        Rows with a number; only these need a unit.
-
-    Returns
-    -------
-    StatedUnits
+    `time_zero` selects a row's period. `measured` marks the rows with a number; only these need a
+    unit.
     """
     source = feature.source
     units, unit_of = _texts(table, source.unit_column)
@@ -141,7 +130,7 @@ def _basis(feature: FeatureSource, unit: str, assay: str, period: Period) -> Bas
 
 
 def _texts(table: pd.DataFrame, column: str | None) -> tuple[list[str], NDArray[np.intp]]:
-    """Return the distinct texts of a column, if there is one, and which of them each row has."""
+    """Return the distinct texts of a column, if it exists, and the index of each row's text."""
     if column is None or column not in table:
         return [""], np.zeros(len(table), dtype=np.intp)
     codes, distinct = pd.factorize(table[column])
@@ -178,22 +167,11 @@ def unit_suspect(
     values: NDArray[np.float64],
     below: NDArray[np.bool_],
 ) -> Finding | None:
-    """Return why the stated unit cannot be the true one, or None if it can.
+    """Return why the stated unit cannot be the true one (rule `unit_suspect`), or None if it can.
 
-    Parameters
-    ----------
-    feature : FeatureSource
-    units : StatedUnits
-        With one unit for all rows; several are taken at their word.
-    values : ndarray of float64
-        Canonical under the stated unit.
-    below : ndarray of bool
-        Values that are detection limits.
-
-    Returns
-    -------
-    Finding or None
-        Rule `unit_suspect`, naming the units that the values fit.
+    The values are canonical under the stated unit; where `below` is true, they are detection
+    limits. Only a unit that all rows share is questioned. The finding names the units that the
+    values fit.
     """
     variable = feature.variable
     numbers = values[~np.isnan(values)]
@@ -224,20 +202,10 @@ def unit_suspect(
 def fitting_units(
     variable: Variable, numbers: NDArray[np.float64], *, below: NDArray[np.bool_]
 ) -> list[str]:
-    """Return the accepted units that numbers without a unit could be in, one for each factor.
+    """Return the accepted units that numbers of an unknown unit could have, one for each factor.
 
-    Parameters
-    ----------
-    variable : Variable
-    numbers : ndarray of float64
-        Measured values, none missing.
-    below : ndarray of bool
-        Values that are detection limits.
-
-    Returns
-    -------
-    list of str
-        Nearly all values would be plausible, and their median typical of a cohort.
+    In such a unit nearly all values are plausible, and their median is typical of a cohort. None of
+    the numbers is missing; where `below` is true, they are detection limits.
     """
     first_of: dict[float, str] = {}
     for unit, scale in variable.units.items():
@@ -251,7 +219,7 @@ def fitting_units(
 
 
 def _is_untypical(variable: Variable, values: NDArray[np.float64]) -> bool:
-    """Return whether no cohort has this median; too few values, or no figure, and it may."""
+    """Return whether no cohort has this median; False if values or figures are too few."""
     if variable.typical_median is None or len(values) < _MEDIAN_OF:
         return False
     low, high = variable.typical_median
