@@ -1,4 +1,4 @@
-"""The catalogue of metrics: what each one is, how it is computed and read, and where it is shown.
+"""The catalogue of metrics: what each is, how it is computed and read, and where it is shown.
 
 JSON, MLflow, console, report, subgroups, pooling, gate and the clinician's page read it. To add a
 metric, add its function to a module of this package and its `MetricSpec` here, with a test of the
@@ -110,7 +110,7 @@ class OverFollowUp:
 
 
 class Group(StrEnum):
-    """What a metric judges, as the report's tables are headed; in their order."""
+    """What a metric judges: the headings of the report's tables, in their order."""
 
     DISCRIMINATION = "Discrimination"
     CALIBRATION = "Calibration"
@@ -128,11 +128,11 @@ class Direction(StrEnum):
 
 
 class Scale(Enum):
-    """The values that a metric can take, which decide how its intervals and means are made."""
+    """The values that a metric can take, which decide how intervals and means are computed."""
 
     PROPORTION = "in [0, 1]; pooled as log-odds"
     RATIO = "above 0; pooled as a logarithm"
-    REAL = "any number; pooled as it is"
+    REAL = "any number; pooled unchanged"
     DISTANCE = "0 or more, and above 0 by chance alone; never pooled"
 
 
@@ -147,7 +147,7 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PageEntry:
-    """How the clinician's page prints a metric, and whether a CDS card names it, too."""
+    """How the clinician's page prints a metric, and whether a CDS card names it too."""
 
     label: str
     reading: str
@@ -179,24 +179,20 @@ class MetricSpec(Generic[Inputs]):
 
     Parameters
     ----------
-    name : str
-        In JSON, in MLflow and on the command line.
-    label : str
-        In the report.
-    direction : Direction
+    name, label : str
+        Name in JSON, MLflow and on the command line; label in the report.
+    direction, scale, group, places
+        As their types describe.
     compared_with : str
         What a value is read against ("0.5 is chance").
-    scale : Scale
-    group : Group
     function : callable
         Returns one value, or one for each resample.
     when_undefined : str
         Why there may be no value.
-    places : set of Place
     at_a_glance : str
-        How the first section of the report calls it; empty where it is not among those.
+        Its name in the first section of the report; empty if it is not shown there.
     page : PageEntry or None
-        None where the clinician's page leaves it out.
+        None if the clinician's page does not show it.
     gate : IntervalAbove or IntervalReaches or None
         What a model must reach to become champion, at every horizon.
     worse_by : float or None
@@ -233,7 +229,7 @@ class MetricSpec(Generic[Inputs]):
 
 
 def _integrated_brier(data: OverFollowUp) -> _Floats:
-    """Return the integrated Brier score; NaN where the curve has no two days to average over."""
+    """Return the integrated Brier score; NaN where the curve has fewer than two days."""
     if len(data.curve_days) < 2:
         return np.full(() if data.counts is None else data.counts.shape[1:], np.nan)
     return integrated_brier(
@@ -418,11 +414,11 @@ AnyMetricSpec = MetricSpec[AtHorizon] | MetricSpec[OverFollowUp]
 
 
 def _by_name() -> dict[str, AnyMetricSpec]:
-    """Return every metric under its name, after a check of what a single spec cannot see."""
+    """Return the metrics by name, after the checks that span several of them."""
     specs: list[AnyMetricSpec] = [*AT_HORIZON, *OVER_FOLLOW_UP]
     by_name = {spec.name: spec for spec in specs}
     if len(by_name) < len(specs):
-        raise ValueError("metrics must have names of their own; two share one.")
+        raise ValueError("metrics must have distinct names; two are equal.")
     for spec in OVER_FOLLOW_UP:
         if spec.places or spec.at_a_glance:
             raise ValueError(f"{spec.name} must have a horizon to be shown in tables by horizon.")

@@ -1,4 +1,4 @@
-"""Curves with intervals: what the plots draw, computed apart from them."""
+"""Curves with intervals, computed here and drawn by the plots."""
 
 from __future__ import annotations
 
@@ -143,20 +143,8 @@ def decision_curve(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
-    risk : array-like of float, shape (n_stays,)
-        Predicted probability of the outcome by the horizon.
-    horizon_days : float
-        Days from time zero.
-    n_bootstrap : int
-        Resamples of patients.
-    random_state : int
-        Seed of the resamples.
-    groups : array-like, shape (n_stays,), optional
-        Patient of each stay, resampled together.
+    time_days, event, risk, horizon_days, n_bootstrap, random_state, groups
+        As in `calibration_curve`.
 
     Returns
     -------
@@ -193,20 +181,12 @@ def auroc_over_time(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
+    time_days, event, n_bootstrap, random_state, groups
+        As in `calibration_curve`.
     curve_risk : array-like of float, shape (n_stays, n_days)
         Predicted probability of the outcome by each day.
     curve_days : array-like of float, shape (n_days,)
         The days; those that `why_not_evaluable` rules out are left out.
-    n_bootstrap : int
-        Resamples of patients.
-    random_state : int
-        Seed of the resamples.
-    groups : array-like, shape (n_stays,), optional
-        Patient of each stay, resampled together.
 
     Returns
     -------
@@ -253,22 +233,14 @@ def incidence_by_risk(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
+    time_days, event, n_bootstrap, random_state, groups
+        As in `calibration_curve`; `groups` are not the groups of risk.
     curve_risk : array-like of float, shape (n_stays, n_days)
         Predicted probability of the outcome by each day.
     curve_days : array-like of float, shape (n_days,)
         The days, within follow-up.
     n_groups : int
         Groups of equal size; 5 are quintiles.
-    n_bootstrap : int
-        Resamples of patients.
-    random_state : int
-        Seed of the resamples.
-    groups : array-like, shape (n_stays,), optional
-        Patient of each stay, resampled together (not the groups of risk).
 
     Returns
     -------

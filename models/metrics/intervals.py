@@ -61,15 +61,15 @@ def bootstrap_interval(
     random_state : int
         Seed.
     groups : array-like, shape (n_rows,), optional
-        Patient of each row: all rows of a patient are drawn together. One patient a row without it.
+        Patient of each row, whose rows are drawn together (default: each row is a patient).
     level : float
         Coverage of the interval.
 
     Returns
     -------
     Interval
-        The statistic of the rows as they are, and the percentiles of its resamples [1]_. Resamples
-        in which it is undefined (NaN) are left out; past `MAX_UNDEFINED` of them the ends are NaN.
+        The statistic of the rows themselves, and percentiles of its resamples [1]_. Resamples in
+        which it is undefined (NaN) are left out; above `MAX_UNDEFINED` of them the ends are NaN.
 
     References
     ----------
@@ -86,7 +86,7 @@ def bootstrap_interval(
     >>> interval.estimate, interval.low, interval.high
     (np.float64(6.25), np.float64(4.0), np.float64(8.5))
     """
-    found = named_bootstrap_intervals(
+    intervals = named_bootstrap_intervals(
         lambda counts: {"": statistic(counts)},
         n_rows,
         n_resamples=n_resamples,
@@ -94,7 +94,7 @@ def bootstrap_interval(
         groups=groups,
         level=level,
     )
-    return found[""]
+    return intervals[""]
 
 
 def named_bootstrap_intervals(
@@ -106,30 +106,14 @@ def named_bootstrap_intervals(
     groups: ArrayLike | None = None,
     level: float = 0.95,
 ) -> dict[Key, Interval]:
-    """Return several statistics with their intervals, all on the same resamples of patients.
+    """Return several statistics with their intervals by name, on the same resamples of patients.
 
     Parameters
     ----------
     statistics : callable
-        As the statistic of `bootstrap_interval`, for several under names that never change.
+        As in `bootstrap_interval`, but returns several statistics under fixed names.
     n_rows, n_resamples, random_state, groups, level
-        As of `bootstrap_interval`.
-
-    Returns
-    -------
-    dict of Interval
-        Under the names of the statistics.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> days = np.array([3.0, 5.0, 8.0, 9.0])
-    >>> def moments(counts):
-    ...     counts = np.ones(4) if counts is None else counts
-    ...     return {power: days**power @ counts / counts.sum(axis=0) for power in (1, 2)}
-    >>> found = named_bootstrap_intervals(moments, 4, n_resamples=200, random_state=0)
-    >>> found[1].estimate, found[2].estimate
-    (np.float64(6.25), np.float64(44.75))
+        As in `bootstrap_interval`.
     """
     estimates = statistics(None)
     draws = resampled_counts(
@@ -160,16 +144,7 @@ def resampled_counts(
 ) -> Iterator[NDArray[np.float64]]:
     """Yield how often each row occurs in each bootstrap resample, some resamples at a time.
 
-    Parameters
-    ----------
-    n_rows : int
-        Rows (stays) of the cohort.
-    n_resamples : int
-        Resamples in all.
-    random_state : int
-        Seed; the draws do not depend on how many are yielded at a time.
-    groups : array-like, shape (n_rows,), optional
-        Patient of each row; patients are drawn, with all their rows.
+    The draws do not depend on how many are yielded at a time.
 
     Yields
     ------
@@ -201,16 +176,16 @@ def resampled_counts(
         yield counts.reshape(n_patients, size)[patient].astype(np.float64)
 
 
-def widened_for_folds(found: Interval, folds: int) -> Interval:
-    r"""Move ends away from estimates that rest on models sharing most of their patients.
+def widened_for_folds(interval: Interval, folds: int) -> Interval:
+    r"""Widen an interval for folds whose models share most of their training patients.
 
     Parameters
     ----------
-    found : Interval
+    interval : Interval
         From resampling patients with their out-of-fold risks held fixed.
     folds : int
-        K, in each of which the models of the others were judged; one fold says that the models
-        learned from other patients, and nothing is moved.
+        K, the folds that were held out in turn; 1 means that the models learned from other
+        patients, and the interval is unchanged.
 
     Returns
     -------
@@ -222,7 +197,6 @@ def widened_for_folds(found: Interval, folds: int) -> Interval:
     .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
     """
     factor = np.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
-    low, high = (
-        found.estimate + factor * (end - found.estimate) for end in (found.low, found.high)
-    )
-    return Interval(found.estimate, low, high)
+    center = interval.estimate
+    low, high = (center + factor * (end - center) for end in (interval.low, interval.high))
+    return Interval(center, low, high)

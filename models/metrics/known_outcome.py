@@ -1,4 +1,4 @@
-"""What is known of each patient at one horizon, and what it counts for."""
+"""What is known about each patient at one horizon, and the weight that it carries."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = [
 ]
 
 LOWEST_OBSERVED_SHARE = 0.05
-"""Where G(h-) is lower the weights of a few patients decide, and a horizon is not evaluated."""
+"""Lowest G(h-) at which a horizon is evaluated; below it a few patients' weights dominate."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownOutcome:
-    """Who had the event by a horizon, with weights that make up for who was lost before it.
+    """Who had the event by a horizon, with weights that make up for patients lost before it.
 
     Every metric at a horizon is a metric of this weighted yes/no outcome, so censoring and
-    competing events are dealt with here and nowhere else. An outcome known of everybody needs no
-    times: `KnownOutcome(happened, np.ones(n), np.ones(n))`.
+    competing events are handled here and nowhere else. Where every outcome is known, no times are
+    needed: `KnownOutcome(happened, np.ones(n), np.ones(n))`.
 
     Parameters
     ----------
     happened : ndarray of bool, shape (n_patients,)
         Whether the event of interest happened by the horizon; a competing event first is a "no".
     weight : ndarray of float, shape (n_patients,) or (n_patients, n_resamples)
-        What a known outcome counts for; 0 where it is unknown.
+        Weight of a known outcome; 0 where it is unknown.
     count : ndarray of float, shape of `weight`
         How often each patient occurs: 1, or the number of draws in each bootstrap resample.
     """
@@ -73,9 +73,9 @@ def known_outcome(
     horizon_days : float
         Days from time zero.
     counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
-        How often each patient occurs in each bootstrap resample; once each without it.
+        How often each patient occurs in each bootstrap resample (default: once).
     censoring : CensoringDistribution, optional
-        Fitted on these patients with these counts; fitted here without it.
+        Fitted on these patients with these counts (default: fitted here).
 
     Returns
     -------
@@ -85,8 +85,8 @@ def known_outcome(
     Raises
     ------
     DataError
-        If no patient was still observed where an outcome lies, or up to the horizon where
-        an outcome is unknown.
+        If no patient was still under observation at the time of an outcome, or up to the horizon
+        where an outcome is unknown.
 
     Examples
     --------
@@ -105,17 +105,17 @@ def known_outcome(
 def pseudo_outcome(
     pseudo_values: ArrayLike, *, counts: NDArray[np.float64] | None = None
 ) -> KnownOutcome:
-    """Return pseudo-values as an outcome that is known of everybody.
+    """Return pseudo-values as an outcome that is known for every patient.
 
-    For the metrics of calibration, which need only its means. They then need no weights, and rest
-    on nothing but the Aalen-Johansen estimate among these patients.
+    For the metrics of calibration, which need only its means. They then need no weights, and
+    depend only on the Aalen-Johansen estimate among these patients.
 
     Parameters
     ----------
     pseudo_values : array-like of float, shape (n_patients,)
         From `pseudo_values.pseudo_values`, of these patients.
     counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
-        How often each patient occurs in each bootstrap resample; once each without it.
+        How often each patient occurs in each bootstrap resample (default: once).
 
     Returns
     -------
@@ -140,7 +140,7 @@ def why_not_evaluable(
     *,
     groups: ArrayLike | None = None,
 ) -> str:
-    """Return why no metric can be had at a horizon, in words; "" where it can.
+    """Return why metrics cannot be computed at a horizon, in words; "" where they can.
 
     Parameters
     ----------
@@ -153,13 +153,12 @@ def why_not_evaluable(
     censoring : CensoringDistribution
         Fitted on these patients.
     groups : array-like, shape (n_stays,), optional
-        Patient of each stay; the stays of a patient tell no more than one of them can. Each stay
-        is a patient of its own without it.
+        Patient of each stay, counted once (default: each stay is a patient).
 
     Returns
     -------
     str
-        A reason that holds no count and no value.
+        Names no count and no value.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One metric of a model, with its interval: the record that every table and file is made from."""
+"""A metric of a model with its interval: the record behind every table and file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MetricJson(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric with its interval; NaN, with a `note` that says why, where it is undefined.
+    """A metric with its interval; where it is undefined, NaN with a `note` that says why.
 
     `metric` is a name in `models.metrics.catalogue.METRICS`. `horizon_days` is None for a metric
     of the whole follow-up.
@@ -71,17 +71,6 @@ class Metric:
 def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
     """Return the metrics that `Metric.as_json` wrote.
 
-    Parameters
-    ----------
-    entries : iterable of mappings
-        From a gate record.
-
-    Returns
-    -------
-    tuple of Metric
-
-    Examples
-    --------
     >>> entry = {"metric": "ipa", "horizon_days": 28, "estimate": 0.2, "low": None, "high": None}
     >>> metrics_from_json([entry])[0].as_json() == entry
     True
@@ -100,24 +89,24 @@ def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
 
 
 def held_out_metrics(contract: Contract) -> tuple[Metric, ...]:
-    """Return the metrics of the patients that a model's run held out; none without a run."""
+    """Return a model's metrics on the patients its training run held out, if there was a run."""
     if contract.evaluation is None:
         return ()
     return tuple(
         Metric(
-            metric=one.metric,
-            horizon_days=one.horizon_days,
-            estimate=_nan_for_null(one.estimate),
-            low=_nan_for_null(one.low),
-            high=_nan_for_null(one.high),
-            note=one.note,
+            held_out.metric,
+            held_out.horizon_days,
+            _nan_for_null(held_out.estimate),
+            _nan_for_null(held_out.low),
+            _nan_for_null(held_out.high),
+            held_out.note,
         )
-        for one in contract.evaluation.metrics
+        for held_out in contract.evaluation.metrics
     )
 
 
 def metric_at(metrics: Iterable[Metric], name: str, horizon_days: float | None) -> Metric | None:
-    """Return one metric at a horizon, or None where it is not among the metrics."""
+    """Return the metric of that name and horizon, or None."""
     return next((m for m in metrics if (m.metric, m.horizon_days) == (name, horizon_days)), None)
 
 

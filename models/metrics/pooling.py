@@ -1,4 +1,4 @@
-"""One figure from many sites or years, and how far the next one may lie from it."""
+"""A metric pooled over sites or years, and where the next site's value may lie."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SYMMETRIC: Mapping[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Scale.RATIO: (np.log, np.exp),
     Scale.REAL: (np.asarray, np.asarray),
 }
-"""Scale -> the way to one on which a metric's error is symmetric, and the way back."""
+"""Scale -> transformation that makes a metric's error symmetric, and its inverse."""
 
 _HALF_WIDTH = 1.959963984540054
 _SMALLEST_ERROR = 1e-6
@@ -34,9 +34,6 @@ class Pooled:
 
     Parameters
     ----------
-    metric : str
-    horizon_days : float or None
-    clusters : int
     estimate, low, high : float
         95 % confidence interval of the mean.
     next_low, next_high : float
@@ -131,7 +128,7 @@ def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
     Parameters
     ----------
     metrics : sequence of Metric
-        One metric at one horizon, once for each cluster; those without an interval are left out.
+        The same metric and horizon in each cluster; those without an interval are left out.
         Standard errors are taken from the width of the intervals, or from one half of it where the
         other end is infinite on that scale (an AUROC up to 1).
 
@@ -140,10 +137,10 @@ def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
     Pooled or None
         None for fewer than three clusters.
     """
-    there, back = _SYMMETRIC[METRICS[metrics[0].metric].scale]
+    transform, invert = _SYMMETRIC[METRICS[metrics[0].metric].scale]
     with np.errstate(divide="ignore", invalid="ignore"):
         value, low, high = (
-            there(np.array([getattr(one, end) for one in metrics]))
+            transform(np.array([getattr(metric, end) for metric in metrics]))
             for end in ("estimate", "low", "high")
         )
         below, above = value - low, high - value
@@ -155,7 +152,7 @@ def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
     if usable.sum() < _FEWEST:
         return None
     *ends, tau = random_effects(value[usable], error[usable])
-    estimate, low_end, high_end, next_low, next_high = (float(back(end)) for end in ends)
+    estimate, low_end, high_end, next_low, next_high = (float(invert(end)) for end in ends)
     first = metrics[0]
     return Pooled(
         first.metric,

@@ -1,4 +1,4 @@
-"""What each patient adds to an observed cumulative incidence: outcomes that know no censoring."""
+"""What each patient adds to an observed cumulative incidence: outcomes free of censoring."""
 
 from __future__ import annotations
 

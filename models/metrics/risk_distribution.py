@@ -1,4 +1,4 @@
-"""How predicted risks are spread, among those with the event and among the others."""
+"""The distribution of predicted risks among patients with the event and among the others."""
 
 from __future__ import annotations
 
@@ -25,17 +25,8 @@ _BINS = 50
 class RiskDistribution:
     """Predicted risks at one horizon by what happened: one entry for each of `KINDS`.
 
-    Parameters
-    ----------
-    horizon_days : float
-    n : mapping of str to int
-        Patients of each kind.
-    mean : mapping of str to float
-    quantiles : mapping of str to tuple of float
-        At `QUANTILES`.
-    bin_edges : ndarray of float, shape (n_bins + 1,)
-    counts : mapping of str to ndarray of int, shape (n_bins,)
-        `counts[kind][i]` patients have a risk from `bin_edges[i]` to `bin_edges[i + 1]`.
+    `n` are the patients of each kind, and `quantiles` those at `QUANTILES`. `counts[kind][i]`
+    patients have a risk from `bin_edges[i]` to `bin_edges[i + 1]`.
     """
 
     horizon_days: float
@@ -47,14 +38,14 @@ class RiskDistribution:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The kinds of patients that are not so few that they must be left out."""
+        """The kinds that hold enough patients to be shown."""
         small = hidden_cells(np.array([[self.n[kind] for kind in KINDS]]))[0]
         return tuple(
             kind for kind, hide in zip(KINDS, small, strict=True) if not hide and self.n[kind]
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the kinds `shown`; null stands for a count that tells of a few patients."""
+        """Return the kinds `shown`; null stands for a count that would describe few patients."""
         bins = np.column_stack([self.counts[kind] for kind in KINDS])
         hidden = dict(zip(KINDS, hidden_cells(bins).T, strict=True))
         return {
@@ -77,7 +68,7 @@ class RiskDistribution:
 def risk_distribution(
     time_days: ArrayLike, event: ArrayLike, risk: ArrayLike, horizons_days: Sequence[float]
 ) -> tuple[RiskDistribution, ...]:
-    """Return how risks are spread at each horizon.
+    """Return the distribution of risks at each horizon.
 
     Parameters
     ----------
@@ -96,8 +87,8 @@ def risk_distribution(
 
     Examples
     --------
-    >>> found = risk_distribution([5, 20, 3], [1, 0, 0], [[0.6], [0.2], [0.3]], [10])[0]
-    >>> found.n, found.mean["event"]
+    >>> risks = risk_distribution([5, 20, 3], [1, 0, 0], [[0.6], [0.2], [0.3]], [10])[0]
+    >>> risks.n, risks.mean["event"]
     ({'all': 3, 'event': 1, 'no_event': 1, 'unknown': 1}, 0.6)
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)

@@ -1,4 +1,4 @@
-"""How many patients a model of so many parameters needs to learn from."""
+"""How many patients a model needs to learn from, given its number of parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["USUAL_NAGELKERKE", "SampleSize", "sample_size"]
 
 USUAL_NAGELKERKE = 0.15
-"""Share of the largest possible R2 that Riley et al. advise to expect where nothing is known."""
+"""Share of the largest possible R2 that Riley et al. advise to assume by default."""
 
 _SHRINKAGE = 0.9
 _OPTIMISM = 0.05
@@ -23,7 +23,6 @@ class SampleSize:
 
     Parameters
     ----------
-    horizon_days : float
     parameters : int
         Candidate predictor parameters: columns of a linear model.
     event_rate : float
@@ -61,22 +60,17 @@ def sample_size(
 ) -> SampleSize:
     r"""Return how many patients a prediction model needs, for an outcome by a horizon.
 
-    Written for regression without penalty: a penalised or boosted model may do with fewer or need
-    more. A warning where there are fewer, not a proof where there are enough.
+    Derived for regression without a penalty: a penalised or boosted model may need fewer or more.
+    Too few patients is a warning; enough patients proves nothing.
 
     Parameters
     ----------
-    horizon_days : float
     parameters : int
         Candidate predictor parameters, at least 1.
     event_rate : float
         Risk at the horizon, strictly between 0 and 1.
     r2 : float, optional
-        Cox-Snell R2 to expect; without it 15 % of the largest that the event rate allows.
-
-    Returns
-    -------
-    SampleSize
+        Expected Cox-Snell R2 (default: 15 % of the largest that the event rate allows).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Every group of patients on its own: whether a model ranks and calibrates there as overall."""
+"""Metrics within subgroups: whether a model ranks and calibrates there as it does overall."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from models.metrics.summary import metric_of
 __all__ = ["SMALLEST_SUBGROUP", "Subgroup", "SubgroupJson", "evaluate_subgroups"]
 
 SMALLEST_SUBGROUP = 50
-"""Patients below which a group gets no metric."""
+"""Fewest patients of a group for which metrics are computed."""
 
 _IN_SUBGROUPS = tuple(spec for spec in AT_HORIZON if Place.SUBGROUPS in spec.places)
 
@@ -47,14 +47,14 @@ class Subgroup:
     Parameters
     ----------
     grouping, level : str
-        What patients are told apart by, and which of them these are.
+        What the patients are grouped by, and the level that this group has.
     stays, events : int or None
-        None where few patients stand behind a count, or it would tell of few.
+        None where the count, or another derived from it, would describe few patients.
     metrics : tuple of Metric
-        Those that the catalogue places in subgroups, at each horizon; none in a group that is too
+        Those that the catalogue places in subgroups, at each horizon; none if the group is too
         small.
     note : str
-        Why there are none.
+        Why there are no metrics.
     """
 
     grouping: str
@@ -95,19 +95,15 @@ def evaluate_subgroups(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
+    time_days, event, random_state
+        As in `summary.evaluate`.
     risk : array-like of float, shape (n_stays, n_horizons)
         Predicted probability of the outcome by each horizon.
     horizons_days : sequence of float
     groupings : mapping of str to ndarray of object, shape (n_stays,)
-        What patients are told apart by -> level of each stay; None for one in no group.
+        What patients are grouped by -> level of each stay; None for a stay in no group.
     n_bootstrap : int
         Resamples of patients within each group.
-    random_state : int
-        Seed of the resamples.
     patients : array-like, shape (n_stays,), optional
         Patient of each stay, resampled together.
 
@@ -133,17 +129,17 @@ def evaluate_subgroups(
     >>> risk = rng.uniform(0.1, 0.9, 400)
     >>> died = rng.random(400) < risk
     >>> sex = np.where(rng.random(400) < 0.5, "female", "male").astype(object)
-    >>> found = evaluate_subgroups(
+    >>> subgroups = evaluate_subgroups(
     ...     np.where(died, 10.0, 40.0), died, risk[:, None], [28], {"sex": sex}, n_bootstrap=50
     ... )
-    >>> [(group.level, group.metrics[0].metric) for group in found]
+    >>> [(group.level, group.metrics[0].metric) for group in subgroups]
     [('female', 'auroc'), ('male', 'auroc')]
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     predicted = np.asarray(risk, dtype=np.float64)
     patient = patient_codes(patients, len(time))
     thresholds = _event_rates(time, kind, horizons_days, patient)
-    found = []
+    subgroups = []
     for grouping, levels in groupings.items():
         names = sorted({*levels} - {None}, key=_by_number)
         members = [levels == name for name in names]
@@ -158,8 +154,8 @@ def evaluate_subgroups(
                 random_state=random_state,
                 patients=patient[rows],
             )
-            found.append(Subgroup(grouping, str(name), stays, events, metrics, note))
-    return tuple(found)
+            subgroups.append(Subgroup(grouping, str(name), stays, events, metrics, note))
+    return tuple(subgroups)
 
 
 def _shown_counts(
@@ -167,7 +163,7 @@ def _shown_counts(
     happened: NDArray[np.bool_],
     patient: NDArray[np.int64],
 ) -> list[tuple[int | None, int | None]]:
-    """Return stays and events of each level, without those that tell of a few patients."""
+    """Return stays and events of each level; None for counts that would describe few patients."""
     columns = [np.logical_or.reduce(members), *members]
 
     def patients(of: NDArray[np.bool_]) -> list[int]:
@@ -187,7 +183,7 @@ def _shown_counts(
 
 
 def _by_number(level: str) -> list[str | int]:
-    """Return a key that puts "5 to 9" before "10 or more"; text and numbers alternate in it."""
+    """Return a sort key, alternately text and numbers, that puts "5 to 9" before "10 or more"."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(level))]
 
 
@@ -256,7 +252,7 @@ def _at_horizon(
     pseudo: NDArray[np.float64],
     counts: NDArray[np.float64] | None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return each metric; pseudo-values are those of the group as it is."""
+    """Return each metric; the pseudo-values are those of the group before resampling."""
     at_horizon = AtHorizon(
         known_outcome(time, kind, days, counts=counts),
         pseudo_outcome(pseudo, counts=counts),

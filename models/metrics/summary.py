@@ -34,7 +34,7 @@ __all__ = ["evaluate", "metric_of"]
 
 @dataclass(frozen=True, slots=True)
 class _Cohort:
-    """What is evaluated: outcomes, risks at the horizons, the score that ranks, and curves."""
+    """Outcomes, risks at the horizons, the score that ranks patients, and predicted curves."""
 
     time_days: NDArray[np.float64]
     event: NDArray[np.int64]
@@ -76,7 +76,7 @@ def evaluate(
     groups : array-like, shape (n_stays,), optional
         Patient of each stay, resampled together.
     curve_risk, curve_days : array-like of float, shapes (n_stays, n_days) and (n_days,), optional
-        The predicted curve on the evaluation grid; the horizons stand for it without it.
+        The predicted curve on the evaluation grid (default: the risks at the horizons).
 
     Returns
     -------
@@ -161,22 +161,22 @@ def _checked(
     curve_risk: ArrayLike | None,
     curve_days: ArrayLike | None,
 ) -> _Cohort:
-    """Return the arrays of one shape, or say what is wrong with them."""
+    """Return the arrays once their shapes and values are checked."""
     time, kind = _outcome(time_days, event)
     horizons = tuple(float(h) for h in horizons_days)
     at_horizons = np.asarray(risk, dtype=np.float64)
     curve = at_horizons if curve_risk is None else np.asarray(curve_risk, dtype=np.float64)
     days = np.asarray(horizons if curve_days is None else curve_days, dtype=np.float64)
-    for name, given, columns in (
+    for name, risks, columns in (
         ("risk", at_horizons, len(horizons)),
         ("curve_risk", curve, len(days)),
     ):
-        if given.shape != (len(time), columns):
+        if risks.shape != (len(time), columns):
             raise ValueError(
-                f"{name} must have shape ({len(time)}, {columns}); got {given.shape}. "
+                f"{name} must have shape ({len(time)}, {columns}); got {risks.shape}. "
                 "Give one row per patient and one column per day."
             )
-        wrong = int((~((given >= 0) & (given <= 1))).any(axis=1).sum())
+        wrong = int((~((risks >= 0) & (risks <= 1))).any(axis=1).sum())
         if wrong:
             raise DataError(
                 f"{name} must be probabilities; {wrong} of {len(time)} rows are not. "
@@ -189,15 +189,15 @@ def _checked(
 def _outcome(
     time_days: ArrayLike, event: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return times and events, or say without a value what is wrong with them."""
+    """Return checked times and events; a message about them holds no value."""
     try:
-        time, kind = (np.asarray(given, dtype=np.float64) for given in (time_days, event))
+        time, kind = (np.asarray(values, dtype=np.float64) for values in (time_days, event))
     except (TypeError, ValueError):
-        raise DataError("time_days and event must be numbers; one holds something else.") from None
+        raise DataError("time_days and event must be numbers. Convert both.") from None
     try:
         survival_target(time, kind)
-    except ValueError as broken:
-        raise DataError(str(broken)) from None
+    except ValueError as error:
+        raise DataError(str(error)) from None
     return time, kind.astype(np.int64)
 
 

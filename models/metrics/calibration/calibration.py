@@ -1,4 +1,4 @@
-"""Whether of 100 patients given a risk of 20 % about 20 have the event."""
+"""Calibration: whether about 20 of 100 patients given a risk of 20 % have the event."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = [
 ]
 
 RISK_FLOOR = 1e-6
-"""Risks are kept this far from 0 and 1 before their log-odds are taken."""
+"""Risks are clipped to this distance from 0 and 1 before their log-odds are taken."""
 
 KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
 """Where the calibration curve may bend: Harrell's four knots, in quantiles of the log-odds."""
 
 _MAX_STEPS = 30
-# In log-odds, in the first step; half as much again in each next one.
+# In log-odds, in the first step; 1.5 times as long in each further step.
 _LONGEST_MOVE = 5.0
 # In log-odds. Convergence is quadratic: after a step this small the error is about 1e-8.
 _TOLERANCE = 1e-4
@@ -47,20 +47,8 @@ class CalibrationError:
 
 
 def log_odds(risk: ArrayLike) -> NDArray[np.float64]:
-    """Return the log-odds of risks, those nearer than `RISK_FLOOR` to 0 or 1 moved to it.
+    """Return the log-odds of risks, clipped to `RISK_FLOOR` from 0 and 1.
 
-    Parameters
-    ----------
-    risk : array-like of float
-        Probabilities.
-
-    Returns
-    -------
-    ndarray of float, shape of `risk`
-        From -13.8 to 13.8.
-
-    Examples
-    --------
     >>> log_odds([0.0, 0.5]).round(2)
     array([-13.82,   0.  ])
     """
@@ -122,7 +110,7 @@ def calibration_intercept(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where no patient has, or all have, the event.
+        NaN where no patient has the event, or all have it.
 
     Notes
     -----
@@ -324,8 +312,8 @@ def _logistic(
     """Return weighted logistic coefficients, one column per resample, and whether they settled.
 
     Newton's method from "observed = predicted": coefficient 1 at column `identity`, else 0. Where
-    risk separates part of the patients by outcome some coefficients grow without end, while the
-    fitted risks do settle; what fits nothing is NaN.
+    risk separates part of the patients by outcome, some coefficients grow without bound while the
+    fitted risks converge; coefficients are NaN where not even these do.
     """
     # With p = expit(X b + offset), weights w and outcomes y, the log-likelihood has the gradient
     # X'(w y) - X'(w p) and the curvature X' diag(w p (1 - p)) X, whose solution is the Newton step.
@@ -348,7 +336,7 @@ def _logistic(
         step, unique = _solve(curvature.reshape(-1, n_terms, n_terms), gradient.T)
         move = design @ step.T
         largest = np.abs(move).max(axis=0)
-        # Unbounded, the first steps overshoot where risks are far too extreme; bounded for ever,
+        # Unbounded, the first steps overshoot where risks are far too extreme; bounded forever,
         # a curve that is steep in a tail takes hundreds.
         longest = _LONGEST_MOVE * 1.5**step_number
         damping = longest / np.maximum(largest, longest)

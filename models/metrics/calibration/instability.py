@@ -1,4 +1,4 @@
-"""How much a patient's risk depends on who happened to be in the training cohort."""
+"""How much a patient's risk depends on the sample of training patients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["WIDTHS", "Instability", "instability"]
 
 WIDTHS = (0.05, 0.1, 0.2)
-"""Widths of a patient's range of risks that are counted."""
+"""Widths of a patient's interval at which wider ones are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,8 @@ class Instability:
 
     Parameters
     ----------
-    horizon_days : float
-    refits : int
     risk : ndarray of float, shape (n_patients,)
-        Of the model fitted to everybody.
+        Of the model fitted to all patients.
     mean_change : ndarray of float, shape (n_patients,)
         Mean over refits of the absolute difference from `risk`.
     low, high : ndarray of float, shape (n_patients,)
@@ -62,7 +60,7 @@ class Instability:
         return {limit: float((width > limit).mean()) for limit in WIDTHS}
 
     def as_json(self) -> dict[str, object]:
-        """Return what is true of the cohort; no figure of one patient is in it."""
+        """Return figures of the whole cohort, none of a single patient."""
         return {
             "horizon_days": self.horizon_days,
             "refits": self.refits,
@@ -91,11 +89,7 @@ def instability(
         fit made anew.
     horizon_days : float
     thresholds : sequence of float
-        Risks at which one would act.
-
-    Returns
-    -------
-    Instability
+        Risks at which treatment would start.
 
     Raises
     ------
@@ -114,8 +108,8 @@ def instability(
     Examples
     --------
     >>> refitted = [[0.2, 0.4], [0.4, 0.6]]
-    >>> found = instability([0.2, 0.5], refitted, horizon_days=28, thresholds=[0.45])
-    >>> found.mean_change, found.flips[0.45]
+    >>> moves = instability([0.2, 0.5], refitted, horizon_days=28, thresholds=[0.45])
+    >>> moves.mean_change, moves.flips[0.45]
     (array([0.1, 0.1]), array([0. , 0.5]))
     """
     base, moved = np.asarray(risk, dtype=np.float64), np.asarray(refitted, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Net benefit by threshold of acting on two models, on all patients and on none."""
+"""Net benefit by threshold of two models, of treating all patients and of treating none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_RESAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class DecisionComparison:
-    """Net true positives per patient by threshold; acting on no patient is 0.
+    """Net true positives per patient by threshold; treating no patient is 0.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class DecisionComparison:
     treat_all: NDArray[np.float64]
 
     def as_json(self, names: tuple[str, str]) -> dict[str, object]:
-        """Return the curves as lists, those of the two models under names."""
+        """Return the curves as lists, those of the two models under the given names."""
         curves = {names[0]: self.first, names[1]: self.second, "gain": self.gain}
         return {
             "horizon_days": self.horizon_days,
@@ -69,22 +69,14 @@ def decision_comparison(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
+    time_days, event, horizon_days, random_state, groups
+        As in `curves.calibration_curve`.
     first, second : array-like of float, shape (n_stays,)
         Predicted probability of the outcome by the horizon.
-    horizon_days : float
-        Days from time zero.
     n_bootstrap : int
         Resamples of patients; at most `MOST_RESAMPLES` are drawn.
-    random_state : int
-        Seed of the resamples.
-    groups : array-like, shape (n_stays,), optional
-        Patient of each stay, resampled together.
     folds : int
-        As of `widened_for_folds`.
+        As in `widened_for_folds`.
 
     Returns
     -------
@@ -100,16 +92,14 @@ def decision_comparison(
         nets = [net_benefit(outcome, risk, thresholds) for risk in risks]
         return np.stack([*nets, nets[1] - nets[0]])
 
-    found = bootstrap_interval(
+    intervals = bootstrap_interval(
         curves,
         len(risks[0]),
         n_resamples=min(n_bootstrap, MOST_RESAMPLES),
         random_state=random_state,
         groups=groups,
     )
-    found = widened_for_folds(found, folds)
-    of_first, of_second, gain = (
-        Interval(found.estimate[i], found.low[i], found.high[i]) for i in range(3)
-    )
+    wider = widened_for_folds(intervals, folds)
+    of_first, of_second, gain = map(Interval, wider.estimate, wider.low, wider.high)
     treat_all = net_benefit_of_all(known_outcome(time_days, event, horizon_days), thresholds)
     return DecisionComparison(float(horizon_days), thresholds, of_first, of_second, gain, treat_all)

@@ -1,4 +1,4 @@
-"""Whether markers tell anything at all beyond other variables: nested models of one likelihood."""
+"""Whether markers add any information to other variables: a test of nested models."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _Floats = NDArray[np.float64]
 class LikelihoodRatio:
     """Twice the gain in log-likelihood, its degrees of freedom, p-value and share of the whole.
 
-    `adequacy` is the share of the larger model's likelihood ratio that the smaller one has on its
-    own: 1 says that the markers add nothing; NaN where the larger one has none. All are NaN, with a
-    `note`, where there is no such likelihood.
+    `adequacy` is the share of the larger model's likelihood ratio that the smaller model reaches by
+    itself: 1 means that the markers add nothing; NaN where the larger model explains nothing. All
+    are NaN, with a `note`, where the test is not valid.
     """
 
     model: str
@@ -44,10 +44,9 @@ class LikelihoodRatio:
 
     def as_json(self) -> dict[str, object]:
         """Return the test as a mapping; null stands for NaN."""
-        told = asdict(self)
         return {
             key: None if isinstance(value, float) and np.isnan(value) else value
-            for key, value in told.items()
+            for key, value in asdict(self).items()
         }
 
 
@@ -62,10 +61,10 @@ def likelihood_ratio(
 ) -> LikelihoodRatio:
     r"""Return the likelihood-ratio test of columns added to others.
 
-    The most powerful of the tests of added value, and the one that says least: that some linear
-    trace of the markers is there, in a model without penalty fitted to all patients, not that a
-    prediction gets better by it. A difference in AUROC between nested models fitted to the same
-    patients has no valid test of its own [2]_.
+    The most powerful test of added value, and the weakest claim: some linear effect of the markers
+    exists in an unpenalised model fitted to all patients, not that predictions improve. A
+    difference in AUROC between nested models fitted to the same patients has no valid test of its
+    own [2]_.
 
     Parameters
     ----------
@@ -77,9 +76,9 @@ def likelihood_ratio(
     without, added : ndarray of float, shape (n_stays, n_columns)
         Without gaps, standardised; columns that depend on those before them are left out.
     fixed_horizon : bool
-        The outcome is known of everybody at one horizon: binomial likelihood, else Cox's.
+        Whether every outcome is known at one horizon: binomial likelihood, else Cox's.
     groups : array-like, shape (n_stays,), optional
-        Patient of each stay; each stay is a patient of its own without it.
+        Patient of each stay (default: each stay is a patient).
 
     Returns
     -------
@@ -103,8 +102,8 @@ def likelihood_ratio(
     >>> rng = np.random.default_rng(0)
     >>> marker = rng.normal(size=(400, 1))
     >>> time = rng.exponential(np.exp(-marker[:, 0]))
-    >>> found = likelihood_ratio(time, np.ones(400, int), rng.normal(size=(400, 1)), marker)
-    >>> found.degrees_of_freedom, found.p_value < 0.001
+    >>> test = likelihood_ratio(time, np.ones(400, int), rng.normal(size=(400, 1)), marker)
+    >>> test.degrees_of_freedom, test.p_value < 0.001
     (1, True)
     """
     time, happened = np.asarray(time_days, dtype=np.float64), np.asarray(event) == 1
@@ -250,12 +249,12 @@ def _maximum(terms: Any, n_terms: int) -> float:
     value, gradient, curvature = terms(beta)
     for _ in range(_MAX_STEPS if n_terms else 0):
         step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
-        found = terms(beta + step)
-        while found[0] < value - 1e-9:
+        trial = terms(beta + step)
+        while trial[0] < value - 1e-9:
             step = step / 2
-            found = terms(beta + step)
-        beta, gain = beta + step, found[0] - value
-        value, gradient, curvature = found
+            trial = terms(beta + step)
+        beta, gain = beta + step, trial[0] - value
+        value, gradient, curvature = trial
         if gain < _TOLERANCE * (1 + abs(value)):
             break
     return float(value)
@@ -265,13 +264,13 @@ def _independent(columns: _Floats) -> _Floats:
     """Return the columns that do not depend on those before them, constants left out."""
     x = columns - columns.mean(axis=0)
     x = x[:, x.std(axis=0) > _DEPENDENT]
-    kept: list[int] = []
+    chosen: list[int] = []
     basis = np.empty((len(x), 0))
     for j in range(x.shape[1]):
-        one = x[:, j] / np.linalg.norm(x[:, j])
-        rest = one - basis @ (basis.T @ one)
+        unit = x[:, j] / np.linalg.norm(x[:, j])
+        rest = unit - basis @ (basis.T @ unit)
         if np.linalg.norm(rest) > 1e-6:
-            kept.append(j)
+            chosen.append(j)
             basis = np.column_stack([basis, qr(np.column_stack([rest]), mode="economic")[0]])
-    independent: _Floats = x[:, kept]
+    independent: _Floats = x[:, chosen]
     return independent

@@ -1,4 +1,4 @@
-"""What acting on risks gains for patients, by the risk at which one would act."""
+"""What patients gain from decisions based on risks, by the risk at which treatment starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TradeOff:
     high: float
 
     def as_json(self) -> dict[str, object]:
-        """Return the trade-off as a mapping; null stands for "no number of tests is enough"."""
+        """Return the trade-off as a mapping; null means that no number of tests is enough."""
         return {name: None if np.isinf(value) else value for name, value in asdict(self).items()}
 
 
@@ -114,17 +114,17 @@ def net_benefit_of_all(outcome: KnownOutcome, thresholds: ArrayLike) -> NDArray[
 
 
 def trade_off(threshold: float, gain: float, low: float, high: float) -> TradeOff:
-    r"""Return what a gain in net benefit means for a marker that costs something.
+    r"""Return how many tests one more net true positive takes.
 
-    A panel is worth its costs where finding one more patient with the event, at no more false
-    positives, is worth testing so many.
+    A panel is worth its cost where identifying one more patient with the event, with no more false
+    positives, justifies that many tests.
 
     Parameters
     ----------
     threshold : float
         Risk at which treatment starts, strictly between 0 and 1.
     gain, low, high : float
-        Net benefit with the marker minus that without it, and its interval.
+        Net benefit with the marker minus net benefit without, and its interval.
 
     Returns
     -------
@@ -143,12 +143,12 @@ def trade_off(threshold: float, gain: float, low: float, high: float) -> TradeOf
     >>> trade_off(0.2, 0.01, -0.002, 0.02)
     TradeOff(threshold=0.2, tests=100.0, low=50.0, high=inf)
     """
-    tests, most, least = (1 / one if one > 0 else np.inf for one in (gain, low, high))
+    tests, most, least = (1 / value if value > 0 else np.inf for value in (gain, low, high))
     return TradeOff(threshold, tests, least, most)
 
 
 def _checked(thresholds: ArrayLike) -> NDArray[np.float64]:
-    """Return thresholds as an array, or say that one lies outside (0, 1)."""
+    """Return thresholds as an array; `ValueError` for any outside (0, 1)."""
     threshold = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     outside = ~((threshold > 0) & (threshold < 1))
     if outside.any():

@@ -46,7 +46,7 @@ class OutOfFold:
     risk : mapping of str to ndarray of float, shape (n_stays, n_horizons)
         Model -> risk by each horizon.
     fold : ndarray of int, shape (n_stays,)
-        Fold in which a stay was held out; the same for every model. One fold for all says that the
+        Fold in which a stay was held out; the same for every model. A single fold means that the
         models learned from other patients.
     horizons_days : tuple of float
     """
@@ -99,7 +99,7 @@ class Change:
 
 
 def verdict(low: float, high: float) -> Verdict:
-    """Return what the interval of a change in the area under the curve allows to say.
+    """Return what the interval of a change in the area under the curve allows us to conclude.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def verdict(low: float, high: float) -> Verdict:
     -------
     {"adds", "adds no more than 0.01", "inconclusive"}
         The second wherever the whole interval lies at or below `MARGIN`, even if it lies above 0: a
-        gain that is sure and of no use is of no use.
+        gain may be certain and still too small to be of use.
 
     Examples
     --------
@@ -212,22 +212,14 @@ def paired_changes(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
+    time_days, event, n_bootstrap, random_state, groups
+        As in `curves.calibration_curve`.
     out_of_fold : OutOfFold
         Risks of every model in `pairs`.
     pairs : sequence of (str, str)
         Model without the panel, model with it.
     thresholds : sequence of float
         Of the net benefit, strictly between 0 and 1.
-    n_bootstrap : int
-        Resamples of patients.
-    random_state : int
-        Seed of the resamples.
-    groups : array-like, shape (n_stays,), optional
-        Patient of each stay, resampled together.
 
     Returns
     -------
@@ -238,12 +230,12 @@ def paired_changes(
     Notes
     -----
     Patients are resampled, each with the out-of-fold risks of both models, so that what the models
-    share cancels. That is the variance of K folds whose models did not depend on each other, and of
-    those in hand: it leaves out what another draw of the training patients would have changed. So
-    the ends are moved away from the estimate by :math:`\sqrt{1 + K / (K - 1)}`, the correction of
-    Nadeau and Bengio [1]_ for folds whose held-out patients are 1/(K - 1) of the trained ones. The
-    interval is then one for the true change of the pair fitted on all patients, and a cautious one;
-    `tests/benchmark/added_value_study.py` measures its coverage.
+    share cancels. This treats the models of the K folds as fixed and independent: it leaves out
+    what another sample of training patients would have changed. So the ends are moved away from the
+    estimate by :math:`\sqrt{1 + K / (K - 1)}`, the correction of Nadeau and Bengio [1]_ for folds
+    whose held-out patients are 1/(K - 1) of the trained ones. The interval is then a cautious one
+    for the true change of the pair fitted on all patients; `tests/benchmark/added_value_study.py`
+    measures its coverage.
 
     References
     ----------
@@ -262,14 +254,14 @@ def paired_changes(
             values |= {(days, *key): value for key, value in at_horizon.items()}
         return values
 
-    found = named_bootstrap_intervals(
+    intervals = named_bootstrap_intervals(
         statistic, len(time), n_resamples=n_bootstrap, random_state=random_state, groups=groups
     )
     folds = len(np.unique(out_of_fold.fold))
 
     def change(days: float, pair: _Pair, metric: str, threshold: float | None) -> Change:
-        wider = widened_for_folds(found[days, pair, metric, threshold], folds)
-        levels = [found.get((days, (model,), metric, threshold)) for model in pair]
+        wider = widened_for_folds(intervals[days, pair, metric, threshold], folds)
+        levels = [intervals.get((days, (model,), metric, threshold)) for model in pair]
         without, with_panel = (np.nan if level is None else level.estimate for level in levels)
         return Change(
             metric=metric,

@@ -26,7 +26,7 @@ def idi(outcome: KnownOutcome, without: ArrayLike, with_markers: ArrayLike) -> N
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        In [-2, 2]; NaN where no patient has, or all have, the event.
+        In [-2, 2]; NaN where no patient has the event, or all have it.
 
     Notes
     -----
@@ -66,7 +66,7 @@ def nri_continuous(
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        In [-2, 2]; NaN where no patient has, or all have, the event.
+        In [-2, 2]; NaN where no patient has the event, or all have it.
 
     Notes
     -----
@@ -93,7 +93,7 @@ def nri_continuous(
 def _mean_of_events_minus_others(
     outcome: KnownOutcome, change: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the weighted mean among those with the event minus that among those without it."""
+    """Return the weighted mean among those with the event minus that among the others."""
     weight = outcome.weight
     of_events = (outcome.happened * change) @ weight, outcome.happened @ weight
     others = (~outcome.happened * change) @ weight, ~outcome.happened @ weight

@@ -19,10 +19,10 @@ def harrell_c(
 ) -> NDArray[np.float64]:
     r"""Return Harrell's concordance index; with competing events, its form by Wolbers.
 
-    Higher is better; 0.5 is chance, 1 perfect. Of two patients of whom one is known to have had the
-    event first, the probability that this one has the higher score. Equal scores count one half;
-    two events at the same time are not compared. A patient with a competing event never has the
-    event, so is compared as if followed for ever. It depends on the censoring; `uno_c` does not.
+    Higher is better; 0.5 is chance, 1 perfect. The probability that, of two patients, the one known
+    to have had the event first has the higher score. Equal scores count one half; two events at
+    the same time are not compared. A patient with a competing event never has the event, so is
+    compared as if followed forever. It depends on the censoring; `uno_c` does not.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def harrell_c(
     score : array-like of float, shape (n_patients,)
         Higher for an earlier event.
     counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
-        How often each patient occurs in each bootstrap resample; once each without it.
+        How often each patient occurs in each bootstrap resample (default: once).
 
     Returns
     -------
@@ -98,9 +98,9 @@ def uno_c(
         The earlier event of a pair lies at or before this day; choose it where a good share of the
         patients is still under observation, since weights grow without bound beyond.
     counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
-        How often each patient occurs in each bootstrap resample; once each without it.
+        How often each patient occurs in each bootstrap resample (default: once).
     censoring : CensoringDistribution, optional
-        Fitted on these patients with these counts; fitted here without it.
+        Fitted on these patients with these counts (default: fitted here).
 
     Returns
     -------
@@ -186,11 +186,11 @@ def antolini_c(time_days: ArrayLike, event: ArrayLike, risk: ArrayLike, days: Ar
     1.0
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
-    curves, asked = np.asarray(risk, dtype=np.float64), np.asarray(days, dtype=np.float64)
-    # Pairs are met by the day on which they are judged, t(i) = max {t <= T_i}:
+    curves, grid = np.asarray(risk, dtype=np.float64), np.asarray(days, dtype=np.float64)
+    # Pairs are grouped by the day on which they are judged, t(i) = max {t <= T_i}:
     # sum_i sum_j A_ij (1 + sign(F(t(i)|x_i) - F(t(i)|x_j))) / 2, over sum_i sum_j A_ij.
-    judged = np.searchsorted(asked, time, side="right") - 1
-    judged[(kind != 1) | (time < asked[0]) | (time > asked[-1])] = -1
+    judged = np.searchsorted(grid, time, side="right") - 1
+    judged[(kind != 1) | (time < grid[0]) | (time > grid[-1])] = -1
     never = np.where(kind == 2, np.inf, time)
     ordered = compared = 0.0
     for column in np.unique(judged[judged >= 0]):
@@ -221,8 +221,8 @@ def _later_patients(
     """Return, for each chosen row, how many rank later with a lower score, and how many in all.
 
     Equal scores count one half. Two ranks a < b first differ at one bit, which is 0 in a and 1 in
-    b, so every ordered pair is met exactly once: at that bit, within the block of ranks that agree
-    above it. There, sums over scores are differences of one cumulative sum.
+    b, so every ordered pair is counted exactly once: at that bit, within the block of ranks that
+    agree above it. There, sums over scores are differences of one cumulative sum.
     """
     _, level = np.unique(np.asarray(score, dtype=np.float64), return_inverse=True)
     by_score = np.argsort(level, kind="stable")

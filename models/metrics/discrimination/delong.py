@@ -1,4 +1,4 @@
-"""DeLong's standard error of the area under the curve, and of the difference of two of them."""
+"""DeLong's standard error of an area under the curve, and of the difference between two."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def delong_covariance(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r"""Return areas under the curve of several risks and their covariance.
 
-    Does not adjust for censoring: every outcome at the horizon must be known. With unknown ones use
-    `auroc` and resample.
+    Does not adjust for censoring: every outcome at the horizon must be known. Otherwise use `auroc`
+    and resample.
 
     Parameters
     ----------

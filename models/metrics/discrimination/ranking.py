@@ -14,8 +14,8 @@ def auroc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     r"""Return the cumulative/dynamic area under the receiver operating characteristic curve.
 
     Higher is better; 0.5 is chance, 1 perfect. The probability that a patient with the event by
-    the horizon was given a higher risk than one without it (event-free, or with a competing event
-    first). Equal risks count one half.
+    the horizon was given a higher risk than a patient without (event-free, or with a competing
+    event first). Equal risks count one half.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def auroc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where no patient has, or all have, the event.
+        NaN where no patient has the event, or all have it.
 
     Notes
     -----
@@ -90,9 +90,9 @@ def auprc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     np.float64(0.8333)
     """
     with_event, without = _by_descending_risk(outcome, risk)
-    found = np.cumsum(with_event, axis=0)
-    flagged = found + np.cumsum(without, axis=0)
-    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
+    events = np.cumsum(with_event, axis=0)
+    flagged = events + np.cumsum(without, axis=0)
+    precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
     with np.errstate(invalid="ignore"):
         area: NDArray[np.float64] = (with_event * precision).sum(axis=0) / with_event.sum(axis=0)
     return area

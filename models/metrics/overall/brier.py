@@ -1,4 +1,4 @@
-"""How close risks are to what happened: calibration and discrimination in one number."""
+"""The Brier score and its kin: calibration and discrimination in one number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["brier", "integrated_brier", "integrated_ipa", "ipa"]
 def brier(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     r"""Return the Brier score, the mean squared distance of risk and outcome.
 
-    Lower is better; 0 is perfect, and the event rate p given to everybody scores p(1 - p).
+    Lower is better; 0 is perfect, and the event rate p given to every patient scores p(1 - p).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def ipa(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     r"""Return the index of prediction accuracy (scaled Brier score).
 
     Higher is better; 1 is perfect, 0 no better than the observed event rate (Kaplan-Meier or
-    Aalen-Johansen) given to everybody, and it can be negative.
+    Aalen-Johansen) given to every patient, and it can be negative.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def ipa(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        NaN where no patient has, or all have, the event.
+        NaN where no patient has the event, or all have it.
 
     Notes
     -----
@@ -115,9 +115,9 @@ def integrated_brier(
     curve_days : array-like of float, shape (n_days,)
         The grid, strictly ascending, at least two days.
     counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
-        How often each patient occurs in each bootstrap resample; once each without it.
+        How often each patient occurs in each bootstrap resample (default: once).
     censoring : CensoringDistribution, optional
-        Fitted on these patients with these counts; fitted here without it.
+        Fitted on these patients with these counts (default: fitted here).
 
     Returns
     -------
@@ -185,7 +185,7 @@ def integrated_ipa(
     r"""Return the index of prediction accuracy over a grid of days: the scaled integrated Brier.
 
     Higher is better; 1 is perfect, 0 no better than the observed cumulative incidence given to
-    everybody, and it can be negative. Depends less on the grid than `integrated_brier`, and
+    every patient, and it can be negative. Depends less on the grid than `integrated_brier`, and
     compares cohorts of different event rates.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Models that several modules ask, and a patient of whom nothing is to be said."""
+"""Models that several modules use, and a patient without refusals or warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def risk_model(mortality) -> RiskModel:
 
 @pytest.fixture
 def ordinary(risk_model: RiskModel) -> pd.DataFrame:
-    """One patient like those of the training cohort, whom nothing is said of."""
+    """One patient like those of the training cohort, without refusals or warnings."""
     frame = pd.DataFrame([risk_model.contract.example])
     prediction = risk_model.predict(frame)
     assert prediction.status == ["ok"]

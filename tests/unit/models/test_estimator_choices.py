@@ -113,7 +113,7 @@ def test_text_in_a_column_of_numbers_is_refused_and_not_taken_for_unmeasured() -
 
 
 @pytest.mark.parametrize(
-    "told",
+    "cells",
     [
         pd.Series(pd.to_datetime(["2020-01-01"] * 119 + [None])),
         pd.Series(pd.to_datetime(["2020-01-01"] * 119 + [None], utc=True)),
@@ -124,12 +124,12 @@ def test_text_in_a_column_of_numbers_is_refused_and_not_taken_for_unmeasured() -
         pd.Series([b"1"] * 119 + [None], dtype=object),
     ],
 )
-def test_what_pandas_would_turn_into_numbers_is_refused(fitted, told) -> None:
+def test_what_pandas_would_turn_into_numbers_is_refused(fitted, cells) -> None:
     frame, _ = small_cohort()
 
     with pytest.raises(InferenceError, match="a must hold numbers or null; 119 of 120 rows"):
-        fitted.risk_model_.risk(frame.assign(a=told))
-    risk = fitted.risk_model_.risk(frame.assign(a=told.iloc[[-1] * 120].set_axis(frame.index)))
+        fitted.risk_model_.risk(frame.assign(a=cells))
+    risk = fitted.risk_model_.risk(frame.assign(a=cells.iloc[[-1] * 120].set_axis(frame.index)))
     np.testing.assert_array_equal(risk, fitted.risk_model_.risk(frame.assign(a=np.nan)))
 
 
@@ -142,9 +142,11 @@ def test_every_question_refuses_a_category_that_is_no_text(risk_model, ordinary)
         risk_model.competing_risk,
         lambda frame: expected_narrowing(risk_model, frame, ["lactate"]),
     ):
-        with pytest.raises(InferenceError, match="sex must hold text or null; 1 of 1 rows") as told:
+        with pytest.raises(
+            InferenceError, match="sex must hold text or null; 1 of 1 rows"
+        ) as error:
             ask(stated)
-        assert "7351" not in str(told.value)
+        assert "7351" not in str(error.value)
         ask(ordinary.assign(sex=pd.Series(["male"], dtype="category")))
         ask(ordinary.assign(sex=np.nan))
 
@@ -152,13 +154,13 @@ def test_every_question_refuses_a_category_that_is_no_text(risk_model, ordinary)
 def test_a_category_of_yes_and_no_is_asked_as_it_was_learned() -> None:
     frame, y = small_cohort()
     ventilated = pd.Series(np.where(frame["a"] > 0, True, None), dtype=object)
-    told = frame.assign(ventilated=ventilated.mask(frame["b"] > 0, False))
+    masked = frame.assign(ventilated=ventilated.mask(frame["b"] > 0, False))
 
-    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(told, y).risk_model_
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(masked, y).risk_model_
 
     assert model.contract.features[-1].categories == ("False", "True")
-    as_text = told.assign(ventilated=told["ventilated"].map(str, na_action="ignore"))
-    np.testing.assert_array_equal(model.risk(told), model.risk(as_text))
+    as_text = masked.assign(ventilated=masked["ventilated"].map(str, na_action="ignore"))
+    np.testing.assert_array_equal(model.risk(masked), model.risk(as_text))
 
 
 def test_refused_patients_are_answered_for_evaluation() -> None:
@@ -244,16 +246,16 @@ def test_the_allowance_for_bias_falls_with_the_patients_learned_from() -> None:
 
 
 def test_progress_is_told_of_every_fold() -> None:
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     model = CumulativeIncidenceModel(
         horizons_days=HORIZONS,
-        progress=lambda *step: told.append(step),
+        progress=lambda *step: reported.append(step),
         **{**SMALL, "interval_folds": 2},
     )
 
     model.fit(*small_cohort())
 
-    assert told == [
+    assert reported == [
         ("choosing out of fold", 1, 2),
         ("choosing out of fold", 2, 2),
         ("fitting fold models", 1, 2),
@@ -262,16 +264,16 @@ def test_progress_is_told_of_every_fold() -> None:
 
 
 def test_a_small_cohort_is_tuned_on_ten_folds_unless_told_otherwise() -> None:
-    told: list[int] = []
+    reported: list[int] = []
     model = CumulativeIncidenceModel(
         horizons_days=HORIZONS,
-        progress=lambda what, done, steps: told.append(steps),
+        progress=lambda what, done, steps: reported.append(steps),
         **{**SMALL, "tuning_folds": None},
     )
 
     model.fit(*small_cohort())
 
-    assert told == [10] * 10
+    assert reported == [10] * 10
 
 
 def test_a_contract_holds_medians_and_no_patient(fitted) -> None:

@@ -41,7 +41,7 @@ def test_a_known_truth_is_recovered_where_another_event_competes() -> None:
     frame, eta = odds_of_linear_truth(1_000, seed=20)
     time = times_of_linear_truth(eta, seed=21)
     rng = np.random.default_rng(22)
-    # Whom the event would reach after day 365 dies of something else before.
+    # A patient with the event due after day 365 dies of another cause before.
     competing = time > 365
     time = np.where(competing, rng.uniform(1, 365, len(eta)), time)
     censored = rng.uniform(20, 700, len(eta))

@@ -12,7 +12,7 @@ from models.folds import patient_codes, patient_folds
 
 @pytest.fixture
 def stays():
-    """Return 400 stays of 150 patients, most of whom have several."""
+    """Return 400 stays of 150 patients, most with several."""
     rng = np.random.default_rng(0)
     groups = np.concatenate([np.arange(150), rng.integers(0, 150, 250)])
     return groups, rng.random(400) < 0.1

@@ -33,7 +33,7 @@ stopifnot(!anyDuplicated(single$time), !anyDuplicated(competing$time))
 tied <- competing
 tied$time <- pmax(1, round(competing$time / 10))
 
-# Everybody's outcome known, two models.
+# Every outcome known, two models.
 binary <- data.frame(first = round(x, 1), second = round(0.6 * x + rnorm(n), 1))
 binary$event <- rbinom(n, 1, plogis(-0.5 + x))
 

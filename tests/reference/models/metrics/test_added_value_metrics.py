@@ -71,10 +71,10 @@ def test_calibration_of_pseudo_values_agrees_with_r(
 def test_cox_likelihood_agrees_with_coxph(name: str, cohorts: Cohorts, stored: Stored) -> None:
     cohort = cohorts[name]
     columns = np.column_stack([logit(cohort["risk_90"]), wave(cohort)])
-    told = cohort["time"], cohort["event"] == 1
+    target = cohort["time"], cohort["event"] == 1
 
-    null = cox_log_likelihood(*told, columns[:, :0])
-    fitted = cox_log_likelihood(*told, columns)
+    null = cox_log_likelihood(*target, columns[:, :0])
+    fitted = cox_log_likelihood(*target, columns)
 
     assert null == pytest.approx(stored("added_value", "cox_null")[name, 0.0], abs=1e-6)
     assert fitted == pytest.approx(stored("added_value", "cox")[name, 0.0], abs=1e-6)

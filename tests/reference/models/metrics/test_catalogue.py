@@ -256,7 +256,7 @@ def test_each_change_is_that_of_the_metric_that_it_is_named_for(
         assert change.change == pytest.approx(change.with_panel - change.without, abs=1e-12), key
     gain = stored("added_value", "idi")["single", 90.0]
     assert found["idi", None].change == pytest.approx(gain, abs=1e-6)
-    # Every risk at 90 days is above that at 28, so as many move up with the event as without it.
+    # Every risk at 90 days is above that at 28, so as many with the event move up as without.
     assert found["nri_continuous", None].change == pytest.approx(0.0, abs=1e-12)
     assert {change.metric for change in changes} == set(CHANGE_LABELS)
     assert {

@@ -17,7 +17,7 @@ SMALL = {"max_trees": 5, "max_depth": 3, "tuning_folds": 2, "interval_folds": 2,
 
 
 def cohort(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return patients of whom `frail` ones die and the others fracture, with the true risks."""
+    """Return patients where `frail` ones die and the others fracture, with the true risks."""
     rng = np.random.default_rng(seed)
     frail = rng.normal(size=n)
     dies = rng.random(n) < expit(2 * frail)
@@ -90,15 +90,15 @@ def test_deaths_after_the_longest_horizon_give_no_curve() -> None:
 
 def test_it_is_kept_in_the_bundle_and_left_out_for_the_refused(model) -> None:
     frame, _, _ = cohort(3, 3)
-    again = RiskModel.from_files(model.files())
+    read = RiskModel.from_files(model.files())
     refused = frame.assign(pregnant=[0, 1, 0])
 
-    told = again.predict(refused)
+    answer = read.predict(refused)
 
     assert "competing.ubj" in model.files()
-    np.testing.assert_array_equal(np.isnan(told.competing_risk).all(axis=1), [False, True, False])
+    np.testing.assert_array_equal(np.isnan(answer.competing_risk).all(axis=1), [False, True, False])
     np.testing.assert_allclose(
-        told.to_frame(refused)["competing_risk"].to_numpy()[:2],
+        answer.to_frame(refused)["competing_risk"].to_numpy()[:2],
         model.competing_risk(frame)[0],
         rtol=1e-12,
     )

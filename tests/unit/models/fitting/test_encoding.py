@@ -80,10 +80,10 @@ def test_numbers_among_objects_are_refused_and_not_taken_for_categories() -> Non
     ],
 )
 def test_whatever_is_neither_a_number_nor_text_is_no_category(column) -> None:
-    with pytest.raises(DataError, match="stage must be numeric or hold text; 2 of 3 rows") as told:
+    with pytest.raises(DataError, match="stage must be numeric or hold text; 2 of 3 rows") as error:
         fit_encoding(pd.DataFrame({"stage": column}))
 
-    assert "2020" not in str(told.value)
+    assert "2020" not in str(error.value)
 
 
 def test_yes_and_no_with_gaps_are_a_category() -> None:

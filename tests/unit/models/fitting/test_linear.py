@@ -59,7 +59,7 @@ def test_what_never_varies_gets_no_coefficient() -> None:
 
     coef = part.parameters.coef.reshape(4, 4)  # line, spline, spline, missing
     assert (coef[:, 2:] == 0).all()
-    assert (coef[3] == 0).all()  # nobody lacked a value of the others
+    assert (coef[3] == 0).all()  # no patient lacked a value of the others
     assert (coef[0, :2] != 0).all()
 
 

@@ -1,4 +1,4 @@
-"""Whom a read model refuses, what it warns of, and what no message holds."""
+"""Which patients a model read from its files refuses, its warnings, and what no message holds."""
 
 from __future__ import annotations
 

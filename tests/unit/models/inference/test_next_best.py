@@ -91,7 +91,7 @@ def test_the_same_patient_gets_the_same_answer_whatever_else_is_asked(mortality,
     assert both == sorted(both, key=lambda one: -one.narrowing_points)
 
 
-def test_what_is_measured_or_unknown_to_the_model_is_not_told_of(mortality, patients) -> None:
+def test_what_is_measured_or_unknown_to_the_model_is_left_out(mortality, patients) -> None:
     row = hidden(patients, 5, "lactate")
     names = ["age", "opg", "sex", "lactate", "lactate"]
     found = expected_narrowing(mortality.loaded.risk_model, row, names)
@@ -102,14 +102,14 @@ def test_what_is_measured_or_unknown_to_the_model_is_not_told_of(mortality, pati
 def test_a_category_that_was_not_learned_is_as_one_not_measured(mortality, patients) -> None:
     model = mortality.loaded.risk_model
     assert "sex" in {column.feature for column in model.contract.joint.columns}
-    told = [
+    narrowings = [
         expected_narrowing(model, hidden(patients, 5, "lactate").assign(sex=sex), ["lactate"])
         for sex in (None, "never seen", "male")
     ]
-    assert told[0] == told[1] != told[2]
+    assert narrowings[0] == narrowings[1] != narrowings[2]
 
 
-def test_a_model_without_a_joint_distribution_tells_of_nothing(mortality, patients) -> None:
+def test_a_model_without_a_joint_distribution_expects_no_narrowing(mortality, patients) -> None:
     model = restated(mortality.loaded.risk_model, joint=JointDistribution())
     row = hidden(patients, 5, "lactate")
     assert model.predict(row).status == ["ok"]
@@ -134,8 +134,8 @@ def test_the_expected_narrowing_is_what_is_seen_once_the_value_is_known(
         changed.append(100 * abs(then.risk - now.risk)[0, 0])
     assert len(expected) >= 40
     # The mean over patients: what is left of chance is the spread of what was seen.
-    for told, found in ((expected, seen), (changes, changed)):
-        apart = np.subtract(told, found)
+    for predicted, observed in ((expected, seen), (changes, changed)):
+        apart = np.subtract(predicted, observed)
         error = apart.std() / np.sqrt(len(apart))
         assert abs(apart.mean()) < max(3 * error, 0.5)
     assert np.corrcoef(expected, seen)[0, 1] > 0.3

@@ -89,7 +89,7 @@ def test_risks_that_separate_the_outcomes_have_no_slope() -> None:
 
 
 def test_where_risk_separates_some_patients_the_curve_still_settles() -> None:
-    # Nobody below 0.3 has the event: the curve goes to 0 there, its coefficients without end.
+    # No patient below 0.3 has the event: the curve goes to 0 there, its coefficients without end.
     risk = np.linspace(0.05, 0.95, 91)
     outcome = complete((risk > 0.3) & (np.arange(91) % 3 > 0))
 
@@ -146,7 +146,7 @@ def test_weights_make_up_for_censoring_that_does_not_depend_on_risk() -> None:
 
 
 def test_a_horizon_beyond_follow_up_is_refused() -> None:
-    # The last patient is lost on day 7; nobody can stand for him on day 8.
+    # The last patient is lost on day 7; no other patient represents that one on day 8.
     time, event = [2.0, 4.0, 5.0, 7.0], [1, 0, 2, 0]
 
     with pytest.raises(DataError, match=r"horizon_days must lie where .*; 2 of 4 rows do not"):

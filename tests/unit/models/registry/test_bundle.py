@@ -111,7 +111,7 @@ def test_the_hash_is_the_same_for_the_same_model_wherever_it_is_written(risk_mod
 
 
 def test_the_hash_covers_the_contract(risk_model, tmp_path):
-    other = restated(risk_model, population="somebody else")
+    other = restated(risk_model, population="another cohort")
     assert write_bundle(risk_model, tmp_path / "a") != write_bundle(other, tmp_path / "b")
 
 
@@ -129,7 +129,7 @@ def test_one_changed_byte_in_any_file_is_refused(bundle, name):
 
 
 def test_changing_a_file_and_its_manifest_changes_the_hash(risk_model, bundle, tmp_path):
-    changed = restated(risk_model, population="somebody else")
+    changed = restated(risk_model, population="another cohort")
     other = tmp_path / "other"
     write_bundle(changed, other)
     before = bundle_sha256(bundle)

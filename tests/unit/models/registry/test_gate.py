@@ -51,7 +51,7 @@ def test_the_signature_of_a_record_from_before_metrics_were_typed_still_holds():
         ("model_sha256", "ba" * 32),
         ("cohort_fingerprint", "dc" * 32),
         ("metrics", []),
-        ("by", "somebody else"),
+        ("by", "another person"),
         ("at", "2026-11-22T10:00:01+00:00"),
     ],
 )

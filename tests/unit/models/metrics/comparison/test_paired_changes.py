@@ -16,7 +16,7 @@ N = 600
 PAIR = [("without", "with")]
 
 
-def told(seed: int, gain: float) -> tuple[np.ndarray, np.ndarray, OutOfFold]:
+def simulated(seed: int, gain: float) -> tuple[np.ndarray, np.ndarray, OutOfFold]:
     """Times, events and risks of two models, of which one knows a marker."""
     rng = np.random.default_rng(seed)
     severity, marker = rng.normal(size=(2, N))
@@ -45,7 +45,7 @@ def test_the_verdict_follows_the_interval(low: float, high: float, said: str) ->
 
 
 def test_changes_are_with_minus_without_at_every_horizon_and_threshold() -> None:
-    time, event, risks = told(0, 1.0)
+    time, event, risks = simulated(0, 1.0)
 
     changes = paired_changes(time, event, risks, PAIR, thresholds=[0.2, 0.4], n_bootstrap=50)[0]
 
@@ -69,7 +69,7 @@ def test_changes_are_with_minus_without_at_every_horizon_and_threshold() -> None
 
 
 def test_pairing_makes_the_interval_of_a_change_narrower_than_those_of_the_models() -> None:
-    time, event, risks = told(1, 0.3)
+    time, event, risks = simulated(1, 0.3)
     change = paired_changes(time, event, risks, PAIR, thresholds=[0.2], n_bootstrap=200)[0][2]
 
     brier = bootstrap_interval(
@@ -87,7 +87,7 @@ def test_pairing_makes_the_interval_of_a_change_narrower_than_those_of_the_model
 
 
 def test_a_model_adds_nothing_to_itself() -> None:
-    time, event, risks = told(2, 1.0)
+    time, event, risks = simulated(2, 1.0)
     same = OutOfFold(
         {"without": risks.risk["with"], "with": risks.risk["with"]}, risks.fold, (28.0,)
     )
@@ -98,7 +98,7 @@ def test_a_model_adds_nothing_to_itself() -> None:
 
 
 def test_folds_widen_the_interval_of_models_that_learned_from_the_patients() -> None:
-    time, event, risks = told(3, 1.0)
+    time, event, risks = simulated(3, 1.0)
     apart = OutOfFold(risks.risk, np.zeros(N, dtype=int), (28.0,))
 
     def brier(given: OutOfFold) -> tuple[float, float]:
@@ -110,7 +110,7 @@ def test_folds_widen_the_interval_of_models_that_learned_from_the_patients() -> 
 
 
 def test_folds_widen_the_decision_curves_as_much() -> None:
-    time, event, risks = told(3, 1.0)
+    time, event, risks = simulated(3, 1.0)
     both = risks.risk["without"][:, 0], risks.risk["with"][:, 0]
 
     apart, shared = (
@@ -131,7 +131,7 @@ def test_the_trade_off_is_infinite_where_nothing_is_gained() -> None:
 
 
 def test_decision_curves_are_the_net_benefit_of_each_strategy() -> None:
-    time, event, risks = told(4, 1.0)
+    time, event, risks = simulated(4, 1.0)
     both = risks.risk["without"][:, 0], risks.risk["with"][:, 0]
 
     found = decision_comparison(time, event, *both, horizon_days=28.0, n_bootstrap=20)
@@ -183,12 +183,12 @@ def test_noise_is_significant_as_often_as_the_likelihood_ratio_says() -> None:
 def test_no_likelihood_ratio_where_a_patient_has_several_stays() -> None:
     rng = np.random.default_rng(0)
     severity, noise = rng.normal(size=(2, 200, 1))
-    told = np.ones(200), np.arange(200) < 100, severity, noise
+    table = np.ones(200), np.arange(200) < 100, severity, noise
 
-    once = likelihood_ratio(*told, groups=np.arange(200))
-    repeated = likelihood_ratio(*told, groups=np.arange(200) // 4)
+    once = likelihood_ratio(*table, groups=np.arange(200))
+    repeated = likelihood_ratio(*table, groups=np.arange(200) // 4)
 
-    assert once == likelihood_ratio(*told)
+    assert once == likelihood_ratio(*table)
     assert repeated.note == "some patients have several stays, which are not independent"
     assert np.isnan([repeated.statistic, repeated.p_value, repeated.adequacy]).all()
 
