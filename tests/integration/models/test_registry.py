@@ -16,6 +16,7 @@ import pytest
 from contracts import restated
 from data_schema.errors import GateError, OutsideError, UsageError
 from models.inference.risk_model import RiskModel
+from models.metrics.metric import Metric
 from models.registry import gate
 from models.registry import lifecycle as registry
 from models.registry.bundle import write_bundle
@@ -33,7 +34,7 @@ def record_of(version: registry.Version) -> GateRecord:
     return GateRecord(
         model_sha256=version.sha256,
         cohort_fingerprint="cd" * 32,
-        metrics=[{"metric": "auroc", "horizon_days": 28, "estimate": 0.8, "low": 0.7, "high": 0.9}],
+        metrics=(Metric("auroc", 28, 0.8, 0.7, 0.9),),
         decision="promote",
         by="reviewer",
         at="2026-11-22T10:00:00+00:00",
