@@ -59,7 +59,7 @@ _PATHWAY_FILES = (
 
 
 def _entries() -> Iterator[Variable]:
-    """Yield every entry; one without a verified LOINC code gets its name as local code."""
+    """Yield every entry; its name is the local code of an entry that has no verified LOINC code."""
     entries = [entry for pathway_file in _PATHWAY_FILES for entry in pathway_file.ENTRIES]
     require_complete(entries)
     for entry in entries:
@@ -68,11 +68,11 @@ def _entries() -> Iterator[Variable]:
 
 
 def _by_code() -> Mapping[tuple[str, str], tuple[tuple[Variable, Code], ...]]:
-    found: dict[tuple[str, str], list[tuple[Variable, Code]]] = defaultdict(list)
+    pairs: dict[tuple[str, str], list[tuple[Variable, Code]]] = defaultdict(list)
     for entry in VARIABLES.values():
         for code in entry.codes:
-            found[code.system, code.code].append((entry, code))
-    return {key: tuple(pairs) for key, pairs in found.items()}
+            pairs[code.system, code.code].append((entry, code))
+    return {key: tuple(entries) for key, entries in pairs.items()}
 
 
 VARIABLES: Mapping[str, Variable] = MappingProxyType({entry.name: entry for entry in _entries()})
@@ -148,11 +148,11 @@ def reference_interval(
     >>> reference_interval(variable("ctx_s")) is None
     True
     """
-    fitting = [ref for ref in entry.references if _fits(ref, sex, menopause, age)]
-    return max(fitting, key=_demands, default=None)
+    applicable = [ref for ref in entry.references if _applies(ref, sex, menopause, age)]
+    return max(applicable, key=_specificity, default=None)
 
 
-def _fits(ref: Reference, sex: str | None, menopause: str | None, age: float | None) -> bool:
+def _applies(ref: Reference, sex: str | None, menopause: str | None, age: float | None) -> bool:
     if ref.sex is not None and ref.sex != sex:
         return False
     if ref.menopause is not None and ref.menopause != menopause:
@@ -167,6 +167,6 @@ def _fits(ref: Reference, sex: str | None, menopause: str | None, age: float | N
     )
 
 
-def _demands(ref: Reference) -> int:
-    """Count what an interval demands to be known of the person."""
+def _specificity(ref: Reference) -> int:
+    """Count what an interval requires to be known of the person."""
     return sum(item is not None for item in (ref.sex, ref.menopause, ref.age_from, ref.age_to))

@@ -30,7 +30,7 @@ class OutcomeData:
     event : ndarray of int64, shape (n_stays,)
         0 censored, 1 the outcome, 2 the competing event (death before fracture).
     horizon_days : float or None
-        Set when the outcome is only known at one horizon (`time_days` equals it everywhere).
+        Set when the outcome is known at one horizon only (`time_days` equals it everywhere).
     """
 
     name: str
@@ -41,7 +41,7 @@ class OutcomeData:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """One row per ICU stay, checked at the door and trusted inside.
+    """One row per ICU stay, checked on entry and trusted from then on.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Cohort:
     name : str
         Data set name, part of the registered model's name (`support2`); "" for a user's own cohort.
     population : str
-        Who these patients are, in one sentence; shown wherever a risk is shown.
+        Who these patients are, in one sentence; printed beside every risk.
     simulated : bool
     dropped : mapping of str to str
         Columns left out on purpose -> reason.
@@ -114,7 +114,7 @@ class Cohort:
 
 
 def outcome_of(cohort: Cohort) -> OutcomeData:
-    """Return the cohort's outcome, which a cohort that is only to be scored does not have."""
+    """Return the cohort's outcome; a cohort that is only to be scored has none."""
     if cohort.outcome is None:
         raise UsageError("a cohort must have an outcome to learn from; this one has none.")
     return cohort.outcome

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["SMALLEST_CELL", "hidden_cells", "shown_count"]
 
 SMALLEST_CELL = 10
-"""Groups of fewer patients are neither told nor drawn."""
+"""Groups of fewer patients are neither printed nor plotted."""
 
 
 def hidden_cells(table: NDArray[np.int64], partitions: Sequence[int] = ()) -> NDArray[np.bool_]:

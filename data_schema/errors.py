@@ -5,11 +5,11 @@ Exit codes are assigned in `training/cli/main.py` and HTTP status in
 patient's value.
 
     OsteonError
-    |-- DataError          the data say no: a broken rule, a leak, too few    (exit 1, HTTP 422)
+    |-- DataError          broken rule, leak, too few patients               (exit 1, HTTP 422)
     |   `-- RulesBroken    a whole report of broken rules
-    |-- GateError          the gate says no: no record, figures below the bar (exit 1, HTTP 503)
-    |-- UsageError         asked wrongly: unknown name, file, horizon, option (exit 2, HTTP 422)
-    `-- OutsideError       something outside failed: registry, database, disk (exit 3, HTTP 503)
+    |-- GateError          no gate record, or figures below the bar          (exit 1, HTTP 503)
+    |-- UsageError         unknown name, file, horizon or option             (exit 2, HTTP 422)
+    `-- OutsideError       failure of registry, database or disk             (exit 3, HTTP 503)
 """
 
 from __future__ import annotations

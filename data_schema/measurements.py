@@ -13,7 +13,7 @@ import pandas as pd
 from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.errors import Finding, RulesBroken
 from data_schema.readings import basis, category_of, flag_of, has_range
-from data_schema.units import may_stand, plausible_units, range_text, units_in_words
+from data_schema.units import is_in_range, plausible_units, range_text, units_in_words
 from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import BELOW, Code, Variable, base_name
 
@@ -54,7 +54,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class CanonicalMeasurement:
-    """A measurement that kept every rule, in the words of the catalogue.
+    """A measurement that meets every rule, in the words of the catalogue.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ def canonical_measurement(
 
     Examples
     --------
-    >>> found = canonical_measurement(Measurement("<9.99", loinc="2243-4", unit="pg/mL"))
-    >>> found.column, found.value, found.below
+    >>> estradiol = canonical_measurement(Measurement("<9.99", loinc="2243-4", unit="pg/mL"))
+    >>> estradiol.column, estradiol.value, estradiol.below
     ('estradiol', 9.99, True)
     >>> canonical_measurement(Measurement(1471, variable="fgf23_i", unit="RU/mL")).rule
     'unit'
@@ -168,7 +168,7 @@ def _number(
         advice = "Send the code of what the laboratory reports, or the variable's name."
         _refuse("unit", variable, f"{must}. {advice}")
     canonical = value * how.factor
-    if has_range(column) and not may_stand(variable, canonical, below=below):
+    if has_range(column) and not is_in_range(variable, canonical, below=below):
         others = [unit for unit in plausible_units(variable, value) if unit != how.unit]
         fitting = units_in_words(variable, others)
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""

@@ -25,7 +25,7 @@ CENSORED, EVENT, COMPETING = 0, 1, 2
 """Numbers in an event column."""
 
 MIN_EVENTS = 10
-"""Patients with the event, and patients without it, that a fit or a figure about one needs."""
+"""Least number of patients with the event, and of patients without the event, for any figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,5 +193,5 @@ def outcome(name: str, landmark: str = "") -> Outcome:
             return entry
     listed = [(entry.endpoint, entry.landmark) for entry in OUTCOMES.values()]
     known = ", ".join(f"{endpoint} at {at.words}" for endpoint, at in listed if at)
-    asked = f"{name} at {landmark}" if landmark else name
-    raise UsageError(f"outcome must be one of {known}; got {asked!r}.")
+    requested = f"{name} at {landmark}" if landmark else name
+    raise UsageError(f"outcome must be one of {known}; got {requested!r}.")

@@ -1,7 +1,7 @@
 """Units: an allow-list per variable, and the factor to its canonical unit.
 
-There is no dimensional fallback. A unit converts because the catalogue says so for that variable,
-or it does not convert: RU/mL and pg/mL of FGF23, or U/L and ug/L of bone alkaline phosphatase,
+There is no dimensional fallback. A unit converts only if the catalogue states a factor for that
+variable: RU/mL and pg/mL of FGF23, or U/L and ug/L of bone alkaline phosphatase,
 share a shape and not a meaning.
 """
 
@@ -24,14 +24,14 @@ __all__ = [
     "canonical_unit_spelling",
     "factor",
     "in_range",
-    "may_stand",
+    "is_in_range",
     "plausible_units",
     "range_text",
     "to_canonical",
     "units_in_words",
 ]
 
-_MAY_BE_UNSAID = frozenset(
+_MAY_BE_BLANK = frozenset(
     {"", "1", "{score}", "{T-score}", "{Tscore}", "{ratio}", "{count}", "{stage}", "[pH]"}
 )
 
@@ -79,11 +79,11 @@ _FOLDS: tuple[tuple[str, str], ...] = (
     (r"/day$", "/d"),
     (r"\{?(creatinine|creat|crea|cr)\}?$", ""),
 )
-"""Differences of spelling that never change a meaning, in the order they are taken away."""
+"""Differences of spelling that never change a meaning, in the order in which they are removed."""
 
 
 def _fold(text: str) -> str:
-    """Reduce a unit's spelling to what the accepted units of one variable are compared by."""
+    """Reduce a unit's spelling to the form in which units are compared."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     for pattern, replacement in _FOLDS:
         folded = re.sub(pattern, replacement, folded)
@@ -111,7 +111,7 @@ def canonical_unit_spelling(variable: Variable, text: str) -> str | None:
     """
     stripped = text.strip()
     if not stripped:
-        return variable.unit if variable.unit in _MAY_BE_UNSAID else None
+        return variable.unit if variable.unit in _MAY_BE_BLANK else None
     if stripped in variable.units:
         return stripped
     folded = _fold(stripped)
@@ -154,7 +154,7 @@ def factor(variable: Variable, unit: str) -> float:
     """
     spelling = canonical_unit_spelling(variable, unit)
     if spelling is None:
-        # The text is not repeated: a free-text unit may hold a value.
+        # The text is not repeated, since a free-text unit may hold a patient's value.
         accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
         found = "the stated one is not among them" if unit.strip() else "none is stated"
         message = (
@@ -187,11 +187,11 @@ def in_range(
     return np.asarray(inside, dtype=np.bool_)
 
 
-def may_stand(variable: Variable, value: float, *, below: bool = False) -> bool:
-    """Return what `in_range` says of one value, without the cost of an array.
+def is_in_range(variable: Variable, value: float, *, below: bool = False) -> bool:
+    """Return `in_range` of a single value, which is faster than an array.
 
     >>> from data_schema.biomarkers import variable
-    >>> may_stand(variable("age"), 68.0), may_stand(variable("age"), 680.0)
+    >>> is_in_range(variable("age"), 68.0), is_in_range(variable("age"), 680.0)
     (True, False)
     """
     if math.isnan(value):

@@ -49,7 +49,7 @@ PATHWAYS: Mapping[str, str] = {
 }
 
 BELOW = "below"
-"""Suffix of the flag that says a value lies below its detection limit."""
+"""Suffix of the flag that a value lies below its detection limit."""
 
 FEATURE_SUFFIXES = (BELOW, "first", "max", "min", "slope", "count")
 """What may follow `__` in a column: other features of the same variable."""
@@ -61,8 +61,8 @@ class Code:
 
     `units` are UCUM strings; empty means every accepted unit of the variable. With `assay_required`
     the code does not say what was measured (fragment, fraction), so an assay must be stated.
-    `body_site` is what the stated body site must say where the code names only a wider one; it is
-    asked where body sites are sent, in FHIR.
+    `body_site` is a word that the stated body site must contain where the code names only a wider
+    one; it is checked in FHIR, the only format that sends body sites.
     """
 
     code: str
@@ -75,7 +75,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference interval in the canonical unit, for whom, and where it was published."""
+    """A reference interval in the canonical unit, the people it applies to, and its source."""
 
     low: float | None
     high: float | None
@@ -88,7 +88,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a number comes to be, and what that means for its reader.
+    """How a number is obtained, and what that means for its reader.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Origin:
         Whether it is measured of bone, or is a hormone of bone. Routine laboratory values such as
         calcium, and what is not of bone alone, are not.
     caveats : tuple of Caveat
-        Warnings that concern it.
+        Warnings that apply to it.
     """
 
     kind: Literal["sample", "scan", "bedside", "derived", "score", "record"]
@@ -142,7 +142,7 @@ class Variable:
     kind : {"number", "category", "flag"}
         A flag is 0 or 1; a category is one of `categories` (any text if that is empty).
     origin : Origin or None
-        How a number comes to be; the catalogue states it for every number.
+        How a number is obtained; the catalogue states it for every number.
     unit : str
         Canonical UCUM unit; empty for flags and categories.
     units : mapping of str to float
@@ -169,26 +169,26 @@ class Variable:
     specimen : str
         `serum`, `plasma`, `urine`, ... where it is part of the identity.
     assay_words : AssayWords or None
-        Tells its assay from that of another variable; None if no assay's name does.
+        Words that distinguish its assay from that of another variable, or None.
     synonyms : tuple of str
         What laboratories and spreadsheets call it, besides name and label. A word that several
         entries list leaves a header open until its unit or specimen settles which is meant.
     near_synonyms : tuple of str
         Words that may mean it, or a quantity that the catalogue does not hold.
     ambiguity : str
-        What must be known to tell it from the other entries with the same text, or from what its
-        near synonyms may mean.
+        What must be known to distinguish it from the other entries with the same text, or from
+        what its near synonyms may mean.
     icd_10, snomed, atc : tuple of str
         How the ICD-10 codes of a flag's diagnoses begin, their SNOMED CT codes, and how the ATC
         codes of its drugs begin: a Condition or a medication in FHIR that has one sets the flag.
     passes : bool
         Whether the condition passes, so that a past one does not set the flag.
     treatment : bool
-        A treatment: marks the patient, is locked in "check an entry".
+        A treatment: it marks the patient, and is locked in "check an entry".
     window : Window
         When it is measured relative to time zero.
     caution : str
-        A sentence that must stand wherever its contribution to a risk is described.
+        A sentence that must accompany every description of its contribution to a risk.
     note : str
         What a user must know; where the review and later evidence disagree, the evidence.
     """

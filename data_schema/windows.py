@@ -1,4 +1,4 @@
-"""From when on a measurement counts, relative to a stay in intensive care and to time zero."""
+"""The window within which a measurement counts, relative to the stay in intensive care."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 __all__ = ["AT_TIME_ZERO", "LAST_VALUE", "Since", "Window"]
 
-# What was drawn on the ward or in the emergency department is a patient's value at admission.
+# A sample taken on the ward or in the emergency department gives a patient's value at admission.
 _BEFORE_ICU = timedelta(hours=24)
 
 

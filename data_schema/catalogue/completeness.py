@@ -27,9 +27,9 @@ def require_complete(entries: Collection[Variable]) -> None:
     """
     names = Counter(entry.name for entry in entries)
     codes = Counter((code.system, code.code) for entry in entries for code in entry.codes)
-    problems = [f"{name}: name must be given to one entry" for name, n in names.items() if n > 1]
+    problems = [f"{name}: name must belong to one entry" for name, n in names.items() if n > 1]
     problems += [
-        f"{code}: code must stand for one entry" for (_, code), n in codes.items() if n > 1
+        f"{code}: code must belong to one entry" for (_, code), n in codes.items() if n > 1
     ]
     problems += [f"{entry.name}: {problem}" for entry in entries for problem in _problems(entry)]
     if problems:
@@ -63,8 +63,8 @@ def _problems(entry: Variable) -> Iterator[str]:
 def _number_problems(entry: Variable) -> Iterator[str]:
     if entry.origin is None:
         yield (
-            "origin must be stated for a number: how it comes to be, whether it is of bone, and "
-            "which warnings concern it (see data_schema/catalogue/origins.py)"
+            "origin must be stated for a number: how it is obtained, whether it is of bone, and "
+            "which warnings apply to it (see data_schema/catalogue/origins.py)"
         )
     if entry.units.get(entry.unit) != 1.0 or min(entry.units.values()) <= 0:
         yield "units must hold the canonical unit with factor 1, and positive factors"

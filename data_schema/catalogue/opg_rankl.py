@@ -1,4 +1,4 @@
-"""The OPG/RANK/RANKL system: what makes and what holds back the osteoclast."""
+"""The OPG/RANK/RANKL system: what forms and what inhibits the osteoclast."""
 
 from __future__ import annotations
 

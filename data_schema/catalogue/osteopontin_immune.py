@@ -1,4 +1,4 @@
-"""Osteopontin and the cytokines that speak with bone."""
+"""Osteopontin and the cytokines that act on bone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`osteon map`: draft the mapping file of a table from its headers, units and ranges of values.
 
-What one reading alone fits is filled in, with a comment where it was read from the values. What is
-ambiguous is left blank, with a comment that says why, and a blank is fatal until it is filled.
+What is unambiguous is filled in, with a comment where it was inferred from the values. What is
+ambiguous is left blank, with a comment that explains why; a blank is fatal until it is filled in.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["draft_mapping"]
 
 _HEADER = """\
 Drafted by osteon map: read it before you use it.
-A blank ("") is something that could not be told from the table. Fill it in, or remove its table to
-leave the column out. Then: osteon check COHORT --mapping THIS_FILE\
+A blank ("") could not be inferred from the table. Fill it in, or remove its table to leave the
+column out. Then: osteon check COHORT --mapping THIS_FILE\
 """
 
 _SEX: Mapping[str, str] = {
@@ -84,7 +84,7 @@ def _commented(value: str, comment: str) -> Item:
 
 
 def _one_line(comment: str) -> str:
-    """Return a comment without the characters of a header that TOML has no comment for."""
+    """Return a comment without characters that TOML does not allow in comments."""
     return "".join(letter if letter.isprintable() else "?" for letter in comment)
 
 
@@ -104,7 +104,7 @@ def _columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[dict[str, Table
         if variable is None:
             draft.add("variable", _commented("", _which(match)))
         elif features.count(variable.name + match.suffix) > 1:
-            other = f"several columns look like {variable.name}{match.suffix}: which one?"
+            other = f"several columns look like {variable.name}{match.suffix}: which?"
             draft.add("variable", _commented("", other))
         else:
             draft.add("variable", variable.name + match.suffix)
@@ -117,7 +117,7 @@ def _columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[dict[str, Table
 
 
 def _may_be(match: HeaderMatch, texts: pd.Series) -> bool:
-    """Return whether the cells can be what the header says: a number must mostly look like one."""
+    """Return whether the cells fit the header: most cells of a number must look like numbers."""
     kinds = {VARIABLES[name].kind for name in match.variables if name}
     return kinds != {"number"} or texts.str.contains(r"\d").mean() > 0.5 or texts.empty
 
@@ -133,10 +133,10 @@ def _draft_number(
 ) -> None:
     """Add the unit and, where the text has commas, the decimal mark."""
     decimal = _decimal(texts)
-    if file_has_commas and (decimal == "" or _points_part_thousands(texts)):
+    if file_has_commas and (decimal == "" or _points_group_thousands(texts)):
         decimal = ","
     if decimal is not None:
-        why = "" if decimal else "a comma before three digits may part thousands: . or ,"
+        why = "" if decimal else "a comma before three digits may separate thousands: . or ,"
         draft.add("decimal", _commented(decimal, why))
     variable = match.variable
     if variable is None:
@@ -181,8 +181,9 @@ def _unit(
 
 
 def _decimal(texts: pd.Series) -> Literal[",", ""] | None:
-    """Return a comma if it is the decimal mark, blank if it may be another, None without one."""
-    fractions = [found[1] for text in texts if (found := _DECIMAL_COMMA.fullmatch(text))]
+    """Return a comma if it is the decimal mark, a blank if unclear, None if there is no comma."""
+    matches = filter(None, map(_DECIMAL_COMMA.fullmatch, texts))
+    fractions = [match[1] for match in matches]
     if not fractions:
         return None
     surely = any(len(fraction) != 3 for fraction in fractions) or any(
@@ -191,7 +192,7 @@ def _decimal(texts: pd.Series) -> Literal[",", ""] | None:
     return "," if surely else ""
 
 
-def _points_part_thousands(texts: pd.Series) -> bool:
+def _points_group_thousands(texts: pd.Series) -> bool:
     """Return whether every cell with a point is grouped like 1.471."""
     pointed = texts[texts.str.contains(".", regex=False)]
     return len(pointed) > 0 and bool(pointed.str.fullmatch(GROUPED_BY_POINTS).all())

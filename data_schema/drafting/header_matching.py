@@ -1,6 +1,6 @@
-"""Which variable a column's header speaks of, and in which unit, for `osteon map`.
+"""The variable and the unit that a column's header names, for `osteon map`.
 
-Nothing here looks at a cell. A header that leaves two variables open stays open.
+Only headers are read, no cells. A header that fits several variables is left open.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GREEK: Mapping[str, str] = {"α": "alpha", "β": "beta", "γ": "gamma", "µ": "
 
 @dataclass(frozen=True, slots=True)
 class HeaderMatch:
-    """What a header says.
+    """The variable and unit that a header may mean.
 
     Parameters
     ----------
@@ -77,20 +77,20 @@ def match_header(header: str) -> HeaderMatch | None:
     >>> match_header("FGF23").variables
     ('fgf23_c', 'fgf23_i', 'fgf23_i_units')
     """
-    refused: HeaderMatch | None = None
+    rejected: HeaderMatch | None = None
     for words, unit, is_explicit in _splits(header):
         variables, suffix = _candidates(words)
         if not variables:
             continue
         why = _ambiguity(variables)
         if not unit:
-            return refused or HeaderMatch(variables, suffix, "", False, why)
+            return rejected or HeaderMatch(variables, suffix, "", False, why)
         accepting = tuple(v for v in variables if v == "" or _accepts(v, unit))
         if any(accepting):
             return HeaderMatch(accepting, suffix, unit, True, why)
-        if is_explicit and refused is None:
-            refused = HeaderMatch(variables, suffix, unit, False, why)
-    return refused
+        if is_explicit and rejected is None:
+            rejected = HeaderMatch(variables, suffix, unit, False, why)
+    return rejected
 
 
 def squashed(text: str) -> str:
@@ -133,18 +133,18 @@ def _candidates(words: str) -> tuple[tuple[str, ...], str]:
     tokens = [token for token in re.split(r"[\s_.,()\[\]]+", words.casefold()) if token]
     specimens = {_SPECIMENS[token] for token in tokens if token in _SPECIMENS}
     suffixes = [_SUFFIXES[token] for token in tokens if token in _SUFFIXES]
-    kept = [
+    words_left = [
         token
         for token in tokens
         if token not in _FILLERS and token not in _SPECIMENS and token not in _SUFFIXES
     ]
-    found = _INDEX.get(squashed(" ".join(kept)), ())
+    names = _INDEX.get(squashed(" ".join(words_left)), ())
     matching = tuple(
-        name for name in found if name and VARIABLES[name].specimen in (*specimens, "")
+        name for name in names if name and VARIABLES[name].specimen in (*specimens, "")
     )
     if specimens and matching:
-        found = matching
-    return found, suffixes[0] if len(suffixes) == 1 else ""
+        names = matching
+    return names, suffixes[0] if len(suffixes) == 1 else ""
 
 
 def _ambiguity(names: Sequence[str]) -> str:
@@ -159,19 +159,19 @@ def _ambiguity(names: Sequence[str]) -> str:
 
 def _index() -> Mapping[str, tuple[str, ...]]:
     """Return squashed words -> variables they may mean; "" is one that the catalogue lacks."""
-    found: dict[str, list[str]] = defaultdict(list)
+    index: dict[str, list[str]] = defaultdict(list)
     for name, variable in VARIABLES.items():
         for phrase in variable.synonyms:
-            found[squashed(phrase)].append(name)
+            index[squashed(phrase)].append(name)
         for phrase in variable.near_synonyms:
-            found[squashed(phrase)] += [name, ""]
+            index[squashed(phrase)] += [name, ""]
     for name, variable in VARIABLES.items():
         short = re.sub(r"\(.*?\)", "", variable.label)
         for phrase in {squashed(name), squashed(variable.label), squashed(short)}:
             # A word that the synonyms leave open stays open, whatever the labels say.
-            if phrase not in found or phrase == squashed(name):
-                found[phrase].append(name)
-    return {phrase: tuple(dict.fromkeys(names)) for phrase, names in found.items()}
+            if phrase not in index or phrase == squashed(name):
+                index[phrase].append(name)
+    return {phrase: tuple(dict.fromkeys(names)) for phrase, names in index.items()}
 
 
 _INDEX = _index()

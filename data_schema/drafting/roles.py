@@ -1,4 +1,4 @@
-"""Which columns identify a stay and tell an outcome, by their headers, for `osteon map`."""
+"""The columns that identify a stay and state an outcome, by their headers, for `osteon map`."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def draft_outcomes(table: pd.DataFrame) -> Mapping[str, Drafted]:
     drafts: dict[str, Drafted] = {}
     for name, outcome in ENDPOINTS.items():
         roles = _roles(outcome)
-        found = {role: _first(headers, by_words) for role, headers in roles.items()}
-        told = {role: column for role, column in found.items() if column is not None}
-        if "event" in told and ("days" in told or "event_date" not in told):
-            drafts[name] = _by_days(table, told, outcome)
-        elif "event_date" in told:
-            drafts[name] = _by_dates(told, roles)
+        first = {role: _first(headers, by_words) for role, headers in roles.items()}
+        matched = {role: column for role, column in first.items() if column is not None}
+        if "event" in matched and ("days" in matched or "event_date" not in matched):
+            drafts[name] = _by_days(table, matched, outcome)
+        elif "event_date" in matched:
+            drafts[name] = _by_dates(matched, roles)
     return drafts
 
 
@@ -86,7 +86,7 @@ def _roles(outcome: Outcome) -> dict[str, tuple[str, ...]]:
     }
     if outcome.competing_label is None:
         return roles
-    deaths = [header for one in ENDPOINTS.values() if one.is_death for header in _dates(one)]
+    deaths = [header for end in ENDPOINTS.values() if end.is_death for header in _dates(end)]
     return {**roles, "competing_date": tuple(deaths)}
 
 
@@ -94,14 +94,14 @@ def _dates(outcome: Outcome) -> tuple[str, ...]:
     return (*outcome.date_headers, f"{outcome.endpoint}_date", f"date of {outcome.endpoint}")
 
 
-def _by_days(table: pd.DataFrame, told: Mapping[str, str], outcome: Outcome) -> Drafted:
+def _by_days(table: pd.DataFrame, matched: Mapping[str, str], outcome: Outcome) -> Drafted:
     draft = tomlkit.table()
-    days = tomlkit.string(told.get("days", ""))
+    days = tomlkit.string(matched.get("days", ""))
     if not days:
         days.comment("Days from time zero to event or censoring; or horizon_days instead of days.")
     draft.add("days", days)
-    draft.add("event", told["event"])
-    words = cell_texts(table[told["event"]]).dropna().unique()
+    draft.add("event", matched["event"])
+    words = cell_texts(table[matched["event"]]).dropna().unique()
     if len(words) <= _MAX_EVENT_WORDS and not set(words) <= {"0", "1", "2"}:
         codes = tomlkit.inline_table()
         for word in sorted(words):
@@ -110,16 +110,16 @@ def _by_days(table: pd.DataFrame, told: Mapping[str, str], outcome: Outcome) -> 
         if "" in codes.values():
             codes.comment("0 censored, 1 the outcome, 2 the competing event")
         draft.add("event_map", codes)
-    return Drafted(draft, frozenset(told[role] for role in ("days", "event") if role in told))
+    return Drafted(draft, frozenset(matched[role] for role in ("days", "event") if role in matched))
 
 
-def _by_dates(told: Mapping[str, str], roles: Mapping[str, Sequence[str]]) -> Drafted:
+def _by_dates(matched: Mapping[str, str], roles: Mapping[str, Sequence[str]]) -> Drafted:
     draft = tomlkit.table()
     dates = [role for role in roles if role.endswith("_date")]
     for role in dates:
-        draft.add(role, told.get(role, ""))
+        draft.add(role, matched.get(role, ""))
     draft.add(tomlkit.comment('Dates are ISO 8601, or state date_format = "%d.%m.%Y".'))
-    return Drafted(draft, frozenset(told[role] for role in dates if role in told))
+    return Drafted(draft, frozenset(matched[role] for role in dates if role in matched))
 
 
 def _by_words(table: pd.DataFrame) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""When a patient was in intensive care, as an Encounter tells it.
+"""Stays in intensive care, read from Encounters.
 
-Only codes count, and the locations that a site names: a ward's display may say anything.
+Only codes count, and the locations that a site names: a ward's display is free text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ICU_CODES = frozenset(
         *((system, code) for system in (_HSLOC, _HSLOC_HL7) for code in _HSLOC_ADULTS),
     }
 )
-"""(system, code) of what is an intensive care unit for adults, or an admission to one."""
+"""(system, code) of an intensive care unit for adults, or of an admission to such a unit."""
 
 _NEVER = frozenset({"planned", "cancelled", "entered-in-error", "unknown"})
 _NOT_THERE = frozenset({"planned", "reserved"})
@@ -81,13 +81,13 @@ def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) 
     """
     known = {entry.reference: entry.resource for entry in entries if entry.kind == "Location"}
     units = {reference for reference, location in known.items() if _is_icu(location, "type")}
-    found = [
+    stays = [
         stay
         for entry in entries
         if entry.kind == "Encounter" and text(entry.resource, "status") not in _NEVER
         for stay in _of_encounter(entry.resource, units.union(icu_locations))
     ]
-    return _joined(sorted(found, key=lambda stay: stay.start))
+    return _joined(sorted(stays, key=lambda stay: stay.start))
 
 
 def _is_icu(resource: Resource, *names: str) -> bool:
@@ -101,9 +101,9 @@ def _of_encounter(encounter: Resource, units: Collection[str]) -> Iterator[IcuSt
         yield from _stay(period)
         return
     contained = {
-        f"#{text(one, 'id')}"
-        for one in listed(encounter, "contained")
-        if text(one, "resourceType") == "Location" and _is_icu(one, "type")
+        f"#{text(location, 'id')}"
+        for location in listed(encounter, "contained")
+        if text(location, "resourceType") == "Location" and _is_icu(location, "type")
     }
     for place in listed(encounter, "location"):
         reference = text(part(place, "location"), "reference")

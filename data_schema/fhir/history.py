@@ -1,8 +1,8 @@
-"""What Conditions and medications say of a patient's flags, and whether the goal is comfort.
+"""The flags that Conditions and medications set, and whether the goal of care is comfort.
 
-What is recorded is a yes; what is not recorded stays unknown and is never a no. Diagnoses are read
-in ICD-10 and in SNOMED CT where its code is beyond doubt, medications in ATC. An order says that a
-drug was meant to be given; that is what the catalogue's flags of care mean.
+A record sets a flag to yes; a flag that nothing sets stays unknown and is never a no. Diagnoses
+are read in ICD-10, and in SNOMED CT where a code is unambiguous; medications in ATC. An order
+counts as treatment, as the catalogue's flags of care mean it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from data_schema.fhir.resources import (
     Entry,
     Resource,
     codings,
+    contained_in,
     has_modifier,
     last_moment,
-    listed,
     part,
     text,
 )
@@ -44,7 +44,9 @@ COMFORT_CARE = ("103735009", "133918004", "182964004", "385736008")
 """SNOMED CT of palliative care, comfort measures, terminal care and dying care (regimes)."""
 
 _PALLIATIVE = "Z51.5"
-_NOT_SO = frozenset({"refuted", "entered-in-error", "unconfirmed", "provisional", "differential"})
+_NOT_ESTABLISHED = frozenset(
+    {"refuted", "entered-in-error", "unconfirmed", "provisional", "differential"}
+)
 _PAST = frozenset({"inactive", "remission", "resolved"})
 _NEVER_GIVEN = frozenset(
     {"entered-in-error", "cancelled", "stopped", "draft", "not-done", "not-taken", "unknown"}
@@ -59,7 +61,7 @@ def history(
 
     Care counts from `icu_start` to `time_zero`, drugs for bone from a year before time zero.
     """
-    found = []
+    flags: list[SentObservation] = []
     for entry in entries:
         if entry.kind == "Condition":
             names = _diagnosed(entry.resource, time_zero)
@@ -67,35 +69,35 @@ def history(
             names = _prescribed(entry.resource, icu_start, time_zero)
         else:
             continue
-        found += [
+        flags += [
             SentObservation(
                 Measurement(True, variable=name), None, entry.reference, entry.expression
             )
             for name in names
         ]
-    return found
+    return flags
 
 
 def is_comfort_care(entries: Sequence[Entry]) -> bool:
-    """Return whether a diagnosis, an order or the discharge says that the goal is comfort."""
-    return any(_says_comfort(entry) for entry in entries)
+    """Return whether a diagnosis, an order or the discharge states comfort as the goal of care."""
+    return any(_is_for_comfort(entry) for entry in entries)
 
 
-def _says_comfort(entry: Entry) -> bool:
+def _is_for_comfort(entry: Entry) -> bool:
     resource = entry.resource
     if entry.kind == "Encounter":
         stay = part(resource, "hospitalization") or part(resource, "admission")
         return any(code in _HOSPICE for _, code in codings(part(stay, "dischargeDisposition")))
     if entry.kind == "Condition":
-        is_so = _holds(resource) and not _is_past(resource)
+        is_valid = _holds(resource) and not _is_past(resource)
     elif entry.kind == "ServiceRequest":
-        is_so = text(resource, "status") == "active" and resource.get("doNotPerform") is not True
+        is_valid = text(resource, "status") == "active" and resource.get("doNotPerform") is not True
     else:
         return False
     # R5 puts what is ordered one level deeper.
     concept = part(resource, "code")
     concept = part(concept, "concept") or concept
-    return is_so and any(
+    return is_valid and any(
         (system == _SNOMED and code in COMFORT_CARE)
         or (_is_icd_10(system) and code.startswith(_PALLIATIVE))
         for system, code in codings(concept)
@@ -120,7 +122,7 @@ def _diagnosed(condition: Resource, time_zero: datetime) -> Iterator[str]:
 
 def _holds(condition: Resource) -> bool:
     status = {code for _, code in codings(part(condition, "verificationStatus"))}
-    return not status & _NOT_SO and not has_modifier(condition)
+    return not status & _NOT_ESTABLISHED and not has_modifier(condition)
 
 
 def _is_past(condition: Resource) -> bool:
@@ -157,10 +159,7 @@ def _drug(resource: Resource) -> Resource:
     reference = part(resource, "medicationReference") or part(
         part(resource, "medication"), "reference"
     )
-    for one in listed(resource, "contained"):
-        if f"#{text(one, 'id')}" == text(reference, "reference"):
-            return part(one, "code")
-    return {}
+    return part(contained_in(resource, text(reference, "reference")), "code")
 
 
 def _ordered_or_given(resource: Resource) -> datetime | None:

@@ -1,8 +1,8 @@
 """From FHIR resources to one patient's measurements.
 
-An Observation counts when it is final, amended or corrected, is about the patient, and its code
-says which variable it is. What does not count is no fault: a record holds far more than the
-catalogue. An Observation that counts and cannot be read is one, and is reported with its place.
+An Observation counts when it is final, amended or corrected, is about the patient, and has the
+code of a variable. One that does not count is no error, since a record holds far more than the
+catalogue. One that counts and cannot be read is an error, and is reported with its place.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from data_schema.fhir.resources import (
     Resource,
     codings,
     concept_words,
+    contained_in,
     full_date,
     has_modifier,
     last_moment,
@@ -49,15 +50,15 @@ _YES_NO: Mapping[str, bool] = {
 NotCounted = Literal["status", "modifier", "focus", "code", "assay", "body_site", "value", "time"]
 NOT_COUNTED: Mapping[NotCounted, str] = {
     "status": "not final, amended or corrected",
-    "modifier": "changed by an extension that is not known here",
-    "focus": "about something else than the patient",
+    "modifier": "changed by an unknown extension",
+    "focus": "about something other than the patient",
     "code": "with no code of the catalogue or the model",
     "assay": "with a code that needs an assay, and none stated",
     "body_site": "with a code that needs the femoral neck as body site, and it is not stated",
     "value": "without a value",
-    "time": "at a time that is not clear",
+    "time": "at an unclear time",
 }
-"""Why an Observation does not count, in words that follow a number of them."""
+"""Why an Observation does not count, in words that follow a number of Observations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,21 +180,19 @@ def _read(
         (component, f"{entry.expression}.component[{i}]")
         for i, component in enumerate(listed(resource, "component"))
     ]
-    found = [
-        _measured(one, resource, expression, variables, specimens) for one, expression in parts
+    results = [
+        _measured(element, resource, expression, variables, specimens)
+        for element, expression in parts
     ]
     # A panel's own code need not be known where a component's is, and the other way round.
-    if any(one != "code" for one in found):
-        found = [one for one in found if one != "code"]
-    else:
-        found = ["code"]
-    for one in found:
-        if not isinstance(one, Measurement):
-            yield one
+    counted = [result for result in results if result != "code"]
+    for result in counted or results[:1]:
+        if not isinstance(result, Measurement):
+            yield result
             continue
         time = _taken(entry, zone)
         if time is None or isinstance(time, datetime):
-            yield SentObservation(one, time, entry.reference, entry.expression)
+            yield SentObservation(result, time, entry.reference, entry.expression)
         else:
             yield time
 
@@ -205,25 +204,25 @@ def _taken(entry: Entry, zone: tzinfo) -> datetime | FhirProblem | NotCounted | 
     if not stated and resource.get("effectivePeriod"):
         stated = text(part(resource, "effectivePeriod"), "end")
         if not stated:
-            return "time"  # it still goes on, or nobody knows until when
+            return "time"  # it continues, or its end is unknown
     if not stated:
         return "time" if resource.get("effectiveTiming") else None
     moment = last_moment(stated, zone)
     if moment is None:
-        rule = "must be a FHIR date or a time that states its offset; it is not."
+        rule = "must be a FHIR date, or a time that states its offset."
         return FhirProblem(f"{entry.expression}.effective", "time", rule)
     return moment
 
 
 def _measured(
-    one: Resource,
+    element: Resource,
     observation: Resource,
     expression: str,
     variables: Mapping[str, Variable],
     specimens: Mapping[str, Resource],
 ) -> Measurement | FhirProblem | NotCounted:
     """Return the measurement of an Observation or of one component."""
-    known = list(_known_codes(part(one, "code"), variables))
+    known = list(_known_codes(part(element, "code"), variables))
     if not known:
         return "code"
     if len({column for column, _, _ in known}) > 1:
@@ -232,19 +231,19 @@ def _measured(
     assay = concept_words(part(observation, "method")) or text(
         part(observation, "device"), "display"
     )
-    may_be = [
+    candidates = [
         (column, variable, code) for column, variable, code in known if _is_stated(code, assay)
     ]
-    if not may_be:
+    if not candidates:
         return "assay"
-    value = _value(one)
+    value = _value(element)
     if value is None:
         return "value"
-    unit = _unit(part(one, "valueQuantity"))
-    column, variable, code = _code_of_unit(may_be, unit)
+    unit = _unit(part(element, "valueQuantity"))
+    column, variable, code = _code_of_unit(candidates, unit)
     if code is not None and code.body_site and not _is_at(code.body_site, observation):
         return "body_site"
-    if _contradicts_itself(part(one, "valueQuantity"), variable):
+    if _contradicts_itself(part(element, "valueQuantity"), variable):
         rule = f"{variable.name} must have one unit; its code and its text are of two."
         return FhirProblem(f"{expression}.value", "unit", rule)
     return Measurement(
@@ -252,7 +251,7 @@ def _measured(
         variable=column,
         loinc=code.code if code is not None and code.system == LOINC else None,
         unit=unit or None,
-        comparator=text(part(one, "valueQuantity"), "comparator") or None,
+        comparator=text(part(element, "valueQuantity"), "comparator") or None,
         assay=assay or None,
         specimen=_specimen(observation, code, specimens) or None,
     )
@@ -261,7 +260,7 @@ def _measured(
 def _known_codes(
     concept: Resource, variables: Mapping[str, Variable]
 ) -> Iterator[tuple[str, Variable, Code | None]]:
-    """Yield column, variable and LOINC code for each coding that says which variable this is."""
+    """Yield column, variable and LOINC code for each coding of a variable."""
     for system, code in codings(concept):
         if system == LOCAL_SYSTEM and base_name(code) in variables:
             yield code, variables[base_name(code)], None
@@ -285,25 +284,25 @@ def _code_of_unit(
     return known[0]
 
 
-def _value(one: Resource) -> float | str | bool | None:
+def _value(element: Resource) -> float | str | bool | None:
     """Return the value, or None if there is none."""
-    if listed(one, "dataAbsentReason"):
+    if listed(element, "dataAbsentReason"):
         return None
-    quantity = part(one, "valueQuantity")
-    for found in (quantity.get("value"), one.get("valueInteger"), one.get("valueBoolean")):
-        if isinstance(found, int | float):
-            return found
-    if text(one, "valueString"):
-        return text(one, "valueString")
-    if "valueCodeableConcept" in one:
-        return _answer(part(one, "valueCodeableConcept"))
-    # Any other kind of value (a range, a ratio, a quantity without a number) is text without a
-    # number to whoever checks it.
-    return "?" if any(name.startswith("value") for name in one) else None
+    quantity = part(element, "valueQuantity")
+    for value in (quantity.get("value"), *map(element.get, ("valueInteger", "valueBoolean"))):
+        if isinstance(value, int | float):
+            return value
+    if text(element, "valueString"):
+        return text(element, "valueString")
+    if "valueCodeableConcept" in element:
+        return _coded_value(part(element, "valueCodeableConcept"))
+    # Any other kind of value (a range, a ratio, a quantity without a number) is refused as text
+    # that is not a number.
+    return "?" if any(name.startswith("value") for name in element) else None
 
 
-def _answer(concept: Resource) -> str | bool | None:
-    """Return a coded answer: yes or no, a category of ours, or what it says in words."""
+def _coded_value(concept: Resource) -> str | bool | None:
+    """Return yes or no, a category of the catalogue, or the concept's words."""
     for system, code in codings(concept):
         if system == LOCAL_SYSTEM:
             return code
@@ -331,11 +330,10 @@ def _is_at(site: str, observation: Resource) -> bool:
 
 
 def _specimen(observation: Resource, code: Code | None, specimens: Mapping[str, Resource]) -> str:
-    """Return what was sampled, in words; whole blood says nothing where the code says more."""
+    """Return the specimen in words; empty for blood where the LOINC code is more precise."""
     reference = part(observation, "specimen")
     stated = text(reference, "reference")
-    contained = [one for one in listed(observation, "contained") if f"#{text(one, 'id')}" == stated]
-    found = contained[0] if contained else specimens.get(stated, {})
-    words = concept_words(part(found, "type")) or text(reference, "display")
-    says_less = code is not None and code.system == LOINC and "blood" in words.casefold()
-    return "" if says_less else words
+    specimen = contained_in(observation, stated) or specimens.get(stated, {})
+    words = concept_words(part(specimen, "type")) or text(reference, "display")
+    is_vague = code is not None and code.system == LOINC and "blood" in words.casefold()
+    return "" if is_vague else words

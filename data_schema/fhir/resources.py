@@ -1,7 +1,7 @@
-"""FHIR JSON as it comes: the resources of a Bundle, codings, references and times.
+"""Read FHIR JSON: the resources of a Bundle, codings, references and times.
 
-R4, R4B and R5 write what is read here the same way, or both ways are read. What has the wrong shape
-counts as absent; whoever needs it says so. Nothing of a resource is ever part of a message.
+R4, R4B and R5 write what is read here in the same way, or both ways are read. An element of the
+wrong shape counts as absent. Nothing of a resource is ever part of a message.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "Resource",
     "codings",
     "concept_words",
+    "contained_in",
     "entries_of",
     "full_date",
     "has_modifier",
@@ -73,7 +74,7 @@ class Entry:
 
     @property
     def reference(self) -> str:
-        """How another resource of the same sender refers to this one; empty if none can."""
+        """The reference by which resources of the same sender refer to this one; may be empty."""
         identifier = text(self.resource, "id")
         return f"{self.kind}/{identifier}" if identifier else self.full_url
 
@@ -89,7 +90,7 @@ def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
     [('Patient', 'Bundle.entry[0].resource')]
     """
     if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
-        raise FhirBroken([FhirProblem(expression, "structure", "must be a Bundle; it is not.")])
+        raise FhirBroken([FhirProblem(expression, "structure", "must be a Bundle.")])
     sent = bundle.get("entry", [])
     if not isinstance(sent, list) or not all(isinstance(entry, Mapping) for entry in sent):
         where = f"{expression}.entry"
@@ -104,20 +105,21 @@ def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
 
 def part(resource: Resource, name: str) -> Resource:
     """Return an element that is an object, or an empty one."""
-    found = resource.get(name)
-    return found if isinstance(found, Mapping) else {}
+    element = resource.get(name)
+    return element if isinstance(element, Mapping) else {}
 
 
 def listed(resource: Resource, name: str) -> list[Resource]:
     """Return the objects of an element that may repeat; a single object counts as a list."""
-    found = resource.get(name)
-    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+    element = resource.get(name)
+    items = element if isinstance(element, list) else [element]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def text(resource: Resource, name: str) -> str:
     """Return an element that is text, or an empty one."""
-    found = resource.get(name)
-    return found if isinstance(found, str) else ""
+    element = resource.get(name)
+    return element if isinstance(element, str) else ""
 
 
 def codings(concept: Resource) -> Iterator[tuple[str, str]]:
@@ -128,13 +130,19 @@ def codings(concept: Resource) -> Iterator[tuple[str, str]]:
 
 
 def concept_words(concept: Resource) -> str:
-    """Return what a CodeableConcept says in words: its text, or else its codings' displays."""
-    shown = [text(coding, "display") for coding in listed(concept, "coding")]
-    return text(concept, "text") or " ".join(filter(None, shown))
+    """Return the text of a CodeableConcept, or else the displays of its codings."""
+    displays = [text(coding, "display") for coding in listed(concept, "coding")]
+    return text(concept, "text") or " ".join(filter(None, displays))
+
+
+def contained_in(resource: Resource, reference: str) -> Resource:
+    """Return the contained resource that `#id` refers to, or an empty one."""
+    contained = listed(resource, "contained")
+    return next((item for item in contained if f"#{text(item, 'id')}" == reference), {})
 
 
 def has_modifier(resource: Resource) -> bool:
-    """Return whether a resource may mean something else than its elements say."""
+    """Return whether an extension may change the meaning of a resource's elements."""
     return bool(resource.get("modifierExtension")) or bool(resource.get("implicitRules"))
 
 
@@ -189,7 +197,7 @@ def last_moment(stated: str, zone: tzinfo = UTC) -> datetime | None:
 
 
 def full_date(stated: str) -> date | None:
-    """Return a date that states its day; None for a year or a month alone, or for no date."""
+    """Return a date that states its day; None for anything else, such as a month."""
     match = _DATE_TIME.fullmatch(stated)
     if match is None or not match["day"] or match["time"]:
         return None

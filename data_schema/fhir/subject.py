@@ -1,4 +1,4 @@
-"""Whom FHIR resources are about: one patient, or they are refused."""
+"""The patient whom FHIR resources are about; resources about several are refused."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ def one_subject(entries: Sequence[Entry]) -> tuple[Resource, Resource]:
     {'reference': 'Patient/p1'}
     """
     patients = [entry for entry in entries if entry.kind == "Patient"]
-    everyone: dict[str, Resource] = {}
-    same: dict[str, str] = {}
+    subjects: dict[str, Resource] = {}
+    names: dict[str, str] = {}
     for patient in patients:
         if not patient.reference:
             raise _broken(patient.expression, "subject", "must have an id or a fullUrl.")
         name = patient.full_url or patient.reference
-        same |= {name: name, f"Patient/{text(patient.resource, 'id')}": name}
-        everyone[name] = {"reference": patient.reference}
+        names |= {name: name, f"Patient/{text(patient.resource, 'id')}": name}
+        subjects[name] = {"reference": patient.reference}
     for entry in entries:
         if entry.kind == "Observation":
             reference = part(entry.resource, "subject")
             key = reference_key(reference, entry)
-            if key not in same and not _may_be_patient(key, reference):
+            if key not in names and not _may_be_patient(key, reference):
                 raise _broken(entry.expression, "subject", "must have a Patient as its subject.")
-            everyone.setdefault(same.get(key, key), _plain(reference))
-    if len(everyone) > 1:
+            subjects.setdefault(names.get(key, key), _plain(reference))
+    if len(subjects) > 1:
         raise _broken(
-            "Bundle", "two_subjects", f"must be about one patient; it is about {len(everyone)}."
+            "Bundle", "two_subjects", f"must be about one patient; it is about {len(subjects)}."
         )
-    if not everyone:
-        raise _broken("Bundle", "subject", "must hold a Patient or an Observation; it does not.")
-    return next(iter(everyone.values())), patients[0].resource if patients else {}
+    if not subjects:
+        raise _broken("Bundle", "subject", "must hold a Patient or an Observation.")
+    return next(iter(subjects.values())), patients[0].resource if patients else {}
 
 
 def _may_be_patient(key: str, reference: Resource) -> bool:
@@ -80,12 +80,12 @@ def _may_be_patient(key: str, reference: Resource) -> bool:
 
 
 def _plain(reference: Resource) -> Resource:
-    """Return a reference without what else may stand in it, such as the patient's name."""
+    """Return a reference without anything else that it holds, such as the patient's name."""
     if text(reference, "reference"):
         return {"reference": text(reference, "reference")}
     identifier = part(reference, "identifier")
-    shown = {name: text(identifier, name) for name in ("system", "value") if text(identifier, name)}
-    return {"identifier": shown}
+    stated = {key: text(identifier, key) for key in ("system", "value") if text(identifier, key)}
+    return {"identifier": stated}
 
 
 def _broken(expression: str, rule: str, message: str) -> FhirBroken:

@@ -27,7 +27,7 @@ _MISSING_WORDS = frozenset({"", "missing", "na", "n/a", "nan", "none", "null", "
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Who had the event by a horizon, among those for whom that is known."""
+    """Which patients had the event by a horizon, among those whose outcome is known by then."""
 
     known: NDArray[np.bool_]
     event: NDArray[np.bool_]
@@ -63,9 +63,9 @@ def targets(
 
     `fixed` says that the outcome is known at one horizon only.
     """
-    everyone = np.ones(len(event), dtype=bool)
+    all_rows = np.ones(len(event), dtype=bool)
     for happened in [event == 1, event > 0] if (event == 2).any() else [event == 1]:
-        yield Target(everyone, happened)
+        yield Target(all_rows, happened)
         if fixed or not happened.any():
             continue
         for horizon in np.unique(np.quantile(time_days[happened], _HORIZON_QUANTILES)):

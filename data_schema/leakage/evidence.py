@@ -1,4 +1,4 @@
-"""What the data themselves say against a column: the statistics behind the leakage linter.
+"""Evidence in the data against a column: the statistics behind the leakage linter.
 
 The thresholds lie between what was measured on columns that leak and on columns that do not, in
 SurvSet's flchain, support2, rhc and Framingham, in SUPPORT2 with physicians' estimates, GLOW and
@@ -83,8 +83,8 @@ def separates(column: Column, among: Sequence[Target]) -> bool:
 def _too_good(values: NDArray[np.float64], target: Target) -> float:
     """Return the AUROC that no honest column reaches, which with few events is higher.
 
-    Three standard errors (Hanley & McNeil) above what the best honest ones have, and no more than
-    separates all but completely: early horizons of rarely measured columns have ten events.
+    Three standard errors (Hanley & McNeil) above the best honest columns, but never above almost
+    perfect separation: early horizons of rarely measured columns have ten events.
     """
     event = target.event[target.known & ~np.isnan(values)]
     n_events, n_others = int(event.sum()), int((~event).sum())
@@ -177,14 +177,14 @@ def _calibrated(risk: NDArray[np.float64], target: Target) -> bool:
         return False
     groups = np.array_split(np.argsort(risk, kind="stable"), 10 if len(risk) >= 1000 else 5)
     stated = np.array([risk[group].mean() for group in groups])
-    seen = np.array([event[group].mean() for group in groups])
-    if stated[-1] - stated[0] < _RISK_SPREAD / 2 or seen[-1] - seen[0] < _RISK_SPREAD:
+    observed = np.array([event[group].mean() for group in groups])
+    if stated[-1] - stated[0] < _RISK_SPREAD / 2 or observed[-1] - observed[0] < _RISK_SPREAD:
         return False
-    slope = np.polyfit(stated, seen, 1)[0]
+    slope = np.polyfit(stated, observed, 1)[0]
     # Small cohorts are allowed the sampling error of a group's frequency on top.
     noise = np.mean(np.sqrt(stated * (1 - stated) / (len(risk) / len(groups))))
     return bool(
-        np.abs(seen - stated).mean() <= _RISK_DEVIATION + noise
+        np.abs(observed - stated).mean() <= _RISK_DEVIATION + noise
         and _RISK_SLOPE[0] <= slope <= _RISK_SLOPE[1]
         and _auroc(risk, Target(np.ones_like(event), event)) >= _RISK_AUROC
     )
@@ -201,9 +201,9 @@ def _as_good_as(column: Column, others: Sequence[Column], target: Target) -> boo
     if len(tested) < _MIN_TESTED or not enough(target.event[tested]):
         return False
     weights = _ridge_logistic(design[fitted], target.event[fitted])
-    everyone = Target(np.ones(len(tested), dtype=bool), target.event[tested])
-    alone = _auroc(column.values[tested], everyone)
-    together = _auroc(design[tested] @ weights, everyone)
+    all_tested = Target(np.ones(len(tested), dtype=bool), target.event[tested])
+    alone = _auroc(column.values[tested], all_tested)
+    together = _auroc(design[tested] @ weights, all_tested)
     return max(alone, 1 - alone) >= together - _BEHIND_ALL_OTHERS
 
 
@@ -223,7 +223,7 @@ def _explained(column: Column, others: Sequence[Column]) -> float:
 
 
 def _design(columns: Collection[Column]) -> list[NDArray[np.float64]]:
-    """Return standardised ranks and the values of categories; a missing number says nothing."""
+    """Return standardised ranks and the values of categories; a missing number counts as 0."""
     parts: list[NDArray[np.float64]] = []
     for column in columns:
         if column.values is None:

@@ -1,10 +1,10 @@
 """The leakage linter: columns that look known only after time zero, before any model is fitted.
 
-Four kinds of evidence are read from the data (`leak_evidence.py` has the figures that set their
-thresholds); names are a fifth source (`leaky_names.py`).
+Four kinds of evidence are read from the data (`leakage/evidence.py` has the figures that set their
+thresholds); names are a fifth source (`leakage/names.py`).
 
 ============== ======== ==================================================================
-rule           severity what it says
+rule           severity meaning
 ============== ======== ==================================================================
 leak_name      fatal    by its name, the column is known only after time zero
 leak_outcome   fatal    its missingness, or one of its values, repeats the outcome
@@ -37,7 +37,7 @@ from data_schema.leakage.names import reason_by_name
 __all__ = ["FATAL_LEAKS", "find_leaks"]
 
 FATAL_LEAKS = frozenset({"leak_name", "leak_outcome", "leak_perfect", "leak_risk"})
-"""Rules that stop a training run. `leak_missing` warns: only its absence tells."""
+"""Rules that stop a training run; `leak_missing`, whose evidence is weaker, only warns."""
 
 # Evidence is read from at most this many rows, evenly spaced.
 _MAX_ROWS = 10_000
@@ -85,7 +85,7 @@ def _by_evidence(
     fixed = outcome.horizon_days is not None
     among = list(targets(time_days, event, fixed=fixed))
     evident = {f.variable: f for f in _repeats(columns, among)}
-    # A leaking column must neither outdo a computed risk nor explain why another one is missing.
+    # A leaking column must neither outperform a computed risk nor explain why another is missing.
     honest = {n: c for n, c in columns.items() if n not in named and n not in evident}
     evident |= {f.variable: f for f in _risks(honest, among)}
     honest = {n: c for n, c in honest.items() if n not in evident}
@@ -162,6 +162,6 @@ def _missing(columns: Mapping[str, Column], first: Sequence[Target]) -> Iterator
                     f"{name} must be missing for a reason known at time zero; {count} of the "
                     f"{n_first} who reached the outcome first are missing, far more than of the "
                     "others and beyond what the other columns explain. Leave it out unless it was "
-                    "sought in everyone before time zero.",
+                    "measured in all patients before time zero.",
                 )
                 break

@@ -1,6 +1,6 @@
-"""Column names that speak of something known only after time zero.
+"""Column names that suggest something known only after time zero.
 
-Names are one source among several: what the data themselves give away is found in `leakage.py`.
+Names are one source of evidence; `leakage/evidence.py` reads the data themselves.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _REASONS = tuple(
     (re.compile(rf"\b({'|'.join(phrases)})\b"), reason) for reason, phrases in _PHRASES.items()
 )
 
-# Words that turn such a name into a fact about the past or about someone else.
+# Words that turn such a name into a fact about the past or about another person.
 _BASELINE = re.compile(
     r"\b(prior|previous|past|history|hx|baseline|before|pre|parental|family|maternal|paternal)\b"
 )

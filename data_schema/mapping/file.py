@@ -14,8 +14,8 @@
     kind = "category"                  # number, category or flag
     pathway = "person"
 
-A key that is not known fails here. What is blank, or contradicts the catalogue or the table, is
-found in `mapping/rules.py`, so that one report lists all of it.
+An unknown key fails here. What is blank, or contradicts the catalogue or the table, is found by
+`mapping/rules.py`, so that one report lists all of it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class IdMapping:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeMapping:
-    """The site's columns that tell one outcome, in one of three ways.
+    """The site's columns that state one outcome, in one of three ways.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class OutcomeMapping:
     decimal : str or None
         Decimal mark of `days`, if it is text with fractions.
     horizon_days : float or None
-        The outcome is only known at this one horizon, by `event`.
+        The only horizon at which the outcome is known, by `event`.
     """
 
     days: str | None = None
@@ -266,7 +266,7 @@ class _Table:
         value = self.keys.get(key)
         if value is None or isinstance(value, str):
             return value
-        raise self._wrong(key, "a text")
+        raise self.wrong(key, "a text")
 
     def texts(self, keys: Collection[str]) -> dict[str, str | None]:
         return {key: self.text(key) for key in keys}
@@ -275,34 +275,34 @@ class _Table:
         value = self.keys.get(key)
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             return value
-        raise self._wrong(key, "a number")
+        raise self.wrong(key, "a number")
 
     def truth(self, key: str) -> bool:
         value = self.keys.get(key, False)
         if isinstance(value, bool):
             return value
-        raise self._wrong(key, "true or false")
+        raise self.wrong(key, "true or false")
 
     def day(self, key: str) -> datetime.date | None:
         value = self.keys.get(key)
         is_day = isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
         if value is None or (isinstance(value, datetime.date) and is_day):
             return value
-        raise self._wrong(key, "a date such as 2024-03-31, without quotes")
+        raise self.wrong(key, "a date such as 2024-03-31, without quotes")
 
     def items(self, key: str) -> Sequence[object]:
         value = self.keys.get(key, [])
         if isinstance(value, list):
             return value
-        raise self._wrong(key, "a list")
+        raise self.wrong(key, "a list")
 
     def cells(self, key: str) -> Mapping[str, object]:
         value = self.keys.get(key, {})
         if isinstance(value, dict):
             return value
-        raise self._wrong(key, "an inline table")
+        raise self.wrong(key, "an inline table")
 
-    def _wrong(self, key: str, what: str) -> UsageError:
+    def wrong(self, key: str, what: str) -> UsageError:
         return UsageError(f"{self.where} {key} must be {what}.")
 
 
@@ -316,7 +316,7 @@ def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
         if code == "" or type(code) is int
     }
     if len(codes) < len(table.cells("event_map")):
-        raise UsageError(f"{table.where} a map must lead to whole numbers; one entry does not.")
+        raise table.wrong("event_map", "an inline table of whole numbers")
     return OutcomeMapping(
         event_map=MappingProxyType(codes),
         horizon_days=table.number("horizon_days"),
@@ -329,11 +329,10 @@ def _column(name: str, columns: _Table) -> ColumnMapping:
     _check_decimal(table)
     missing = tuple(value for value in table.items("missing_values") if isinstance(value, _Cell))
     if len(missing) < len(table.items("missing_values")):
-        message = "missing_values must be texts or numbers; one is not."
-        raise UsageError(f"{table.where} {message}")
+        raise table.wrong("missing_values", "a list of texts or numbers")
     cells = {key: cell for key, cell in table.cells("map").items() if isinstance(cell, _Cell)}
     if len(cells) < len(table.cells("map")):
-        raise UsageError(f"{table.where} a map must lead to texts or numbers; one entry does not.")
+        raise table.wrong("map", "an inline table of texts or numbers")
     return ColumnMapping(
         column=name,
         variable=table.text("variable") or "",
@@ -355,7 +354,7 @@ def _check_decimal(table: _Table) -> None:
 
 def _periods(stated: Sequence[object], where: str) -> tuple[Period, ...]:
     if not all(isinstance(period, dict) for period in stated):
-        raise UsageError(f"{where} must be tables ([[...periods]]); one is not.")
+        raise UsageError(f"{where} must be tables ([[...periods]]).")
     known = ("from", "to", "unit", "assay", "lower_limit")
     tables = [_Table.of(period, where, known) for period in stated]
     periods = [

@@ -1,7 +1,4 @@
-"""What is wrong with a mapping file itself: what is blank, absent, or against the catalogue.
-
-A blank is never filled by a guess, and each is named.
-"""
+"""What is wrong with a mapping file: what is blank, absent, or contradicts the catalogue."""
 
 from __future__ import annotations
 
@@ -19,11 +16,10 @@ from data_schema.variables import PATHWAYS, Kind, Variable, base_name
 __all__ = ["ID_COLUMNS", "SIMULATED", "column_problems", "mapping_problems", "named_columns"]
 
 ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
+"""Names of the identifiers, in `[ids]` and in a cohort that has no mapping."""
 
 SIMULATED = "simulated"
-"""Column of a simulated cohort: what it was simulated as, in every row."""
-
-"""Names of the identifiers, in `[ids]` and in a cohort without a mapping."""
+"""Column of a simulated cohort: the kind of simulation, in every row."""
 
 _SITE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*(_[A-Za-z0-9.]+)*")
 _RESERVED = frozenset(
@@ -126,7 +122,7 @@ def _against_the_catalogue(source: ColumnMapping, variable: Variable) -> Iterato
             "site_variable",
             variable.name,
             1,
-            f"{variable.name} must be described by the catalogue alone, which has it; the mapping "
+            f"{variable.name} is in the catalogue, so the mapping must not describe it; it "
             f"states {', '.join(own)}. Remove these keys, or choose another name.",
         )
     stated = [source.unit, source.unit_column]
@@ -146,7 +142,7 @@ def _against_the_catalogue(source: ColumnMapping, variable: Variable) -> Iterato
 def _unit_of_a_word(source: ColumnMapping, name: str, kind: str | None) -> Iterator[Finding]:
     """Yield that a flag or a category must have no unit, if the mapping states one."""
     if kind in ("flag", "category") and ((source.unit or "").strip() or source.unit_column):
-        message = f"{name} must have no unit, being a {kind}; the mapping states one."
+        message = f"{name} is a {kind} and must have no unit. Remove the unit from the mapping."
         yield Finding("unit", name, 1, message)
 
 

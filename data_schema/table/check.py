@@ -1,7 +1,7 @@
-"""The door: a table becomes a checked cohort, or a report of every rule that it breaks.
+"""Check a table: the result is a cohort, or a report of every rule that it breaks.
 
-A cohort is never half-read. All rules are tried in one pass, each is reported with its count of
-rows and never with a value, and one fatal finding means that there is no cohort at all.
+All rules are tried in one pass. Each is reported with a count of rows and never with a value, and
+a single fatal finding means that there is no cohort.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def check_cohort(
     strict : bool
         Whether a column that is neither mapped nor in the catalogue is fatal.
     """
-    asked = None if outcome is None else known_outcome(outcome)
+    requested = None if outcome is None else known_outcome(outcome)
     if table.columns.nlevels > 1:
         raise UsageError(
             f"a cohort must have one level of column names; it has {table.columns.nlevels}."
@@ -103,19 +103,19 @@ def check_cohort(
     if unusable:
         return Checked(Report(len(table), unusable, ()), None)
     n_rows = len(table)
-    plan, findings = plan_cohort(table.columns, mapping or CohortMapping(), asked)
-    table, problems = _at_risk(table, plan, asked)
+    plan, findings = plan_cohort(table.columns, mapping or CohortMapping(), requested)
+    table, problems = _at_risk(table, plan, requested)
     findings += problems
     ids = read_identifiers(table, plan.ids)
     findings += [*ids.findings, *thousands_points(table, plan)]
-    outcome_data, problems = _read_outcome(table, plan, asked, ids)
+    outcome_data, problems = _read_outcome(table, plan, requested, ids)
     findings += problems
     features, variables, problems = _read_features(table, plan, ids)
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
     if outcome_data is not None:
         findings += too_little_to_learn_from(outcome_data, ids)
         findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
-    fatal, warnings = _by_severity(findings, strict=strict, scoring=asked is None)
+    fatal, warnings = _by_severity(findings, strict=strict, scoring=requested is None)
     cohort = None
     if not fatal:
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
@@ -124,20 +124,20 @@ def check_cohort(
 
 
 def _at_risk(
-    table: pd.DataFrame, plan: CohortPlan, asked: Outcome | None
+    table: pd.DataFrame, plan: CohortPlan, outcome: Outcome | None
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Return the table without those who died before the outcome's time zero."""
-    if asked is None or plan.outcome is None:
+    if outcome is None or plan.outcome is None:
         return table, []
-    never = never_at_risk(table, plan.outcome, asked, plan.other_outcomes)
+    never = never_at_risk(table, plan.outcome, outcome, plan.other_outcomes)
     if not never.any() or never.all():
         return table, []
     count = int(never.sum())
     message = (
-        f"{asked.endpoint} counts from {asked.time_zero}; {count} of {len(table)} rows have no "
-        "days and no event of it and died, so they are taken as never at risk and left out."
+        f"{outcome.endpoint} counts from {outcome.time_zero}; {count} of {len(table)} rows have no "
+        "days and no event of it and died, so they were never at risk and are left out."
     )
-    finding = Finding("not_at_risk", asked.endpoint, count, message)
+    finding = Finding("not_at_risk", outcome.endpoint, count, message)
     return table[~never].reset_index(drop=True), [finding]
 
 
@@ -154,16 +154,16 @@ def _by_severity(
 
 
 def _read_outcome(
-    table: pd.DataFrame, plan: CohortPlan, asked: Outcome | None, ids: Identifiers
+    table: pd.DataFrame, plan: CohortPlan, outcome: Outcome | None, ids: Identifiers
 ) -> tuple[OutcomeData | None, list[Finding]]:
-    if asked is None or plan.outcome is None:
+    if outcome is None or plan.outcome is None:
         return None, []
-    outcome_data, findings = read_outcome(table, plan.outcome, asked, ids.time_zero)
+    outcome_data, findings = read_outcome(table, plan.outcome, outcome, ids.time_zero)
     if outcome_data is not None:
         for other, mapped in plan.other_outcomes:
             also, _ = read_outcome(table, mapped, other, ids.time_zero)
             if also is not None:
-                findings += contradicting_outcomes((asked, outcome_data), (other, also))
+                findings += contradicting_outcomes((outcome, outcome_data), (other, also))
     return outcome_data, findings
 
 
@@ -175,7 +175,7 @@ def _read_features(
     out_of_range: list[Finding] = []
     columns: dict[str, pd.Series[Any]] = {}
     variables: dict[str, Variable] = {}
-    # Flags first, so that limits found among the numbers are added to them.
+    # Flags come first, so that detection limits among the numbers are added to them.
     flags_first = sorted(plan.features, key=lambda f: not f.feature.endswith(f"__{BELOW}"))
     for source in flags_first:
         read = read_feature(table, source, ids.time_zero)
@@ -224,7 +224,7 @@ def _add(
 
 def _all_missing(name: str, n_rows: int) -> Finding:
     message = (
-        f"{name} must be measured in someone; {n_rows} of {n_rows} rows are empty. It is left out."
+        f"{name} must be measured in some patients; all {n_rows} rows are empty. It is left out."
     )
     return Finding("all_missing", name, n_rows, message)
 
@@ -251,7 +251,7 @@ def _cohort(
 
 
 def _population(simulated_as: str) -> str:
-    return f"Simulated patients ({simulated_as}): nobody real" if simulated_as else ""
+    return f"Simulated patients ({simulated_as}), not real people" if simulated_as else ""
 
 
 def _iso_texts(times: pd.Series[Any]) -> NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""From one of the site's columns to a feature: parsed, converted, censored, and nothing guessed."""
+"""Turn a site's column into a feature: parsed, converted and censored."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ _FEW_CATEGORIES = 20
 _MAX_CATEGORIES = 100
 
 _MUST: Mapping[str, str] = {
-    "not_a_number": "be a number; {rows} not. Correct them, or list what stands for missing in "
-    "missing_values.",
+    "not_a_number": "be a number; {rows} not. Correct them, or list the words for missing "
+    "values in missing_values.",
     "infinite": "be finite; {rows} not. Correct them, or leave the cells empty.",
-    "ambiguous_number": "have one decimal mark; {rows} written with a comma or a space that may be "
-    "one or not. State decimal for the column in the mapping file.",
-    "comparator": "have a number after its comparator; {rows} without. Correct them.",
-    "above_limit": "lie below the assay's upper limit; {rows} above it. The limit stands for them.",
-    "assay": "be measured by an assay of its own; one that is stated is of another variable. Map "
-    "its rows to that variable.",
+    "ambiguous_number": "have one decimal mark; {rows} written with a comma or a space whose "
+    "meaning is not stated. State decimal for the column in the mapping file.",
+    "comparator": "have a number after its comparator; {rows} incomplete. Correct them.",
+    "above_limit": "lie below the assay's upper limit; {rows} above it and set to the limit.",
+    "assay": "be measured by its own assay; a stated assay belongs to another variable. Map the "
+    "rows of that assay to that variable.",
     "assay_mixed": "come from one assay; {count} are pooled. Their values may differ.",
     "specimen": "be measured in {accepted}; the mapping states another specimen, which makes it "
     "another variable.",
     "category": "be one of {accepted}; {rows} not, and count as missing. Map their cells in the "
     "mapping file.",
-    "many_categories": "have few categories; it has {count}. Free text and identifiers cannot be "
-    "learned from and must not be kept: group them, or leave the column out.",
+    "many_categories": "have few categories; it has {count}. A model cannot learn "
+    "from free text or identifiers, and must not store them. Group them, or leave the column out.",
     "flag": "be 1 or 0, yes or no, or true or false; {rows} not. Map their cells in the "
     "mapping file.",
 }
-"""Rule -> what must be, after the feature's name."""
+"""Rule -> requirement, worded to follow the feature's name and "must"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Read a cohort file into a table: CSV of any delimiter, spreadsheet or Parquet; no guesses.
+"""Read a cohort file into a table: CSV of any delimiter, spreadsheet or Parquet.
 
-Cells of a CSV stay text, so that `mapping.py` decides what a comma means. Whatever makes a file
-impossible to read as one table is refused here, before any cell is looked at.
+Cells of a CSV stay text, since only the mapping file says what a comma means. A file that is not
+one table is refused here, before any cell is read.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"cohort must be a file; there is none at {path}.")
+        raise UsageError(f"cohort must be a file; no file exists at {path}.")
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None:
         raise UsageError(
@@ -124,7 +124,7 @@ def _read_csv(content: bytes) -> pd.DataFrame:
             "ragged_rows",
             ragged,
             f"rows must have as many cells as the header; {ragged} have more or fewer. Quote cells "
-            "that hold the delimiter, and see whether the file was cut off.",
+            "that hold the delimiter, and check whether the file is complete.",
         )
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
     return frame.iloc[1:]
@@ -203,7 +203,7 @@ def _read_parquet(content: bytes) -> pd.DataFrame:
 
 
 def _checked_names(header: Sequence[str]) -> list[str]:
-    """Return the names of the columns, stripped; one without a name is called by its position."""
+    """Return the stripped names of the columns; a blank name becomes the column's position."""
     if len(header) > MAX_COLUMNS:
         _refuse(
             "too_many_columns",
@@ -244,5 +244,5 @@ def _unreadable(kind: str) -> NoReturn:
 
 
 def _refuse(rule: str, count: int, message: str) -> NoReturn:
-    # The parsers' own errors quote cells, so nothing of them is kept.
+    # The errors of the parsers quote cells, so their text is dropped.
     raise RulesBroken([Finding(rule, "", count, message)]) from None

@@ -1,4 +1,4 @@
-"""Who each row is: patient, stay, site and time zero; and whether a stay occurs twice."""
+"""Patient, stay, site and time zero of each row, and stays that occur twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Identifiers:
 
 
 def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
-    """Return who each row of a table is.
+    """Return the identifiers of each row of a table.
 
     If no column holds the patient, every row is a patient of its own, which is warned of; if none
     holds the stay, stays are numbered.
@@ -55,7 +55,9 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
     for key, cells in texts.items():
         missing = int(cells.isna().sum())
         if missing and key != "site":
-            message = f"{key} must be stated; {missing} of {len(table)} rows are without."
+            message = (
+                f"{key} must be stated; {missing} of {len(table)} rows are empty. Fill them in."
+            )
             findings.append(Finding("missing_id", key, missing, message))
     findings += _repeated_stays(table, ids, texts)
     time_zero = None
@@ -73,7 +75,7 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
 
 
 def _simulated(table: pd.DataFrame) -> str:
-    """Return what patients were simulated as; one such row is enough to call all of them so."""
+    """Return the kind of simulation; a single simulated row makes the whole cohort simulated."""
     if SIMULATED not in table:
         return ""
     words = cell_texts(table[SIMULATED]).dropna().str.casefold().unique()
@@ -97,7 +99,7 @@ def _repeated_stays(
     elif "patient_id" in texts and ids.time_zero is not None:
         repeated = table.duplicated(subset=[ids.patient_id, ids.time_zero])
     elif "patient_id" in texts:
-        # Without a stay's name or time, only the very same row can be told to be the same stay.
+        # If neither stay nor time is known, only an identical row is certain to be the same stay.
         again = texts["patient_id"].duplicated(keep=False)
         repeated = table[again].duplicated().reindex(table.index, fill_value=False)
     else:
@@ -118,5 +120,5 @@ def _repeated_stays(
                 "patient_id",
                 several,
                 f"patients should have one stay; {several} of {len(table)} rows are further "
-                "stays of a patient. They are kept together when the cohort is split.",
+                "stays of a patient. They stay together when the cohort is split.",
             )

@@ -19,13 +19,13 @@ from data_schema.values import MISSING_WORDS, cell_texts, parse_numbers
 
 __all__ = ["never_at_risk", "read_outcome"]
 
-# No follow-up is longer than a life.
+# No follow-up is longer than a lifetime.
 _LONGEST_DAYS = 45_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """One part of the outcome: its numbers, the rows that do not state it, and what is wrong."""
+class _Part:
+    """Times or events: the numbers, the rows where they are missing, and the broken rules."""
 
     values: NDArray[np.float64]
     missing: NDArray[np.bool_]
@@ -73,8 +73,8 @@ def read_outcome(
     missing = int((event.missing | time.missing).sum())
     if missing:
         message = (
-            f"{outcome.endpoint} must be known in every row; in {missing} of {len(table)} it is "
-            "not. Complete these rows, or remove them and say so where you report the cohort."
+            f"{outcome.endpoint} must be known in every row ({missing} of {len(table)} are not). "
+            "Complete these rows, or remove them and state this where you report the cohort."
         )
         findings.append(Finding("missing_outcome", outcome.endpoint, missing, message))
     if findings:
@@ -109,7 +109,7 @@ def never_at_risk(
     return np.asarray(died)
 
 
-def _events(cells: pd.Series, source: OutcomeMapping, outcome: Outcome) -> _Read:
+def _events(cells: pd.Series, source: OutcomeMapping, outcome: Outcome) -> _Part:
     """Read what happened: 0, 1, 2, or what the site's own words are mapped to."""
     texts = cell_texts(cells)
     missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
@@ -137,7 +137,7 @@ def _events(cells: pd.Series, source: OutcomeMapping, outcome: Outcome) -> _Read
             f"of {len(cells)} rows are 2."
         )
         findings.append(Finding("competing_event", outcome.event_column, competing, message))
-    return _Read(
+    return _Part(
         np.asarray(events, dtype=np.float64), missing.to_numpy(dtype=bool), tuple(findings)
     )
 
@@ -150,10 +150,10 @@ _UNREADABLE = {
 }
 
 
-def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Read:
+def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Part:
     if source.horizon_days is not None:
         time_days = np.full(len(table), source.horizon_days, dtype=np.float64)
-        return _Read(time_days, np.zeros(len(table), dtype=bool), ())
+        return _Part(time_days, np.zeros(len(table), dtype=bool), ())
     cells = table[source.days]
     parsed = parse_numbers(cells, decimal=cast(Literal[".", ","] | None, source.decimal or None))
     texts = cell_texts(cells)
@@ -163,7 +163,7 @@ def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Read:
     compared = int((parsed.below | parsed.above).sum())
     if compared:
         problems["comparator"] = problems.get("comparator", 0) + compared
-    return _Read(
+    return _Part(
         parsed.values,
         missing.to_numpy(dtype=bool),
         tuple(
@@ -180,16 +180,16 @@ def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Read:
 
 def _by_dates(
     table: pd.DataFrame, source: OutcomeMapping, outcome: Outcome, time_zero: Dates
-) -> tuple[_Read, _Read]:
+) -> tuple[_Part, _Part]:
     """Read time and event from dates: the first event counts, or the last day under observation."""
     findings: list[Finding] = []
 
     def dates(column: str | None) -> pd.Series:
         if column is None:
             return pd.Series(pd.NaT, index=time_zero.at.index, dtype=time_zero.at.dtype)
-        found, problems = read_dates(table[column], column, source.date_format)
+        parsed, problems = read_dates(table[column], column, source.date_format)
         findings.extend(problems)
-        return found.at
+        return parsed.at
 
     happened, competing = dates(source.event_date), dates(source.competing_date)
     last_seen = dates(source.last_seen_date)
@@ -204,8 +204,8 @@ def _by_dates(
     missing = end.isna().to_numpy() | start.isna().to_numpy()
     nowhere = np.zeros(len(table), dtype=bool)
     return (
-        _Read(time_days, missing, tuple(findings)),
-        _Read(event.astype(np.float64), nowhere, ()),
+        _Part(time_days, missing, tuple(findings)),
+        _Part(event.astype(np.float64), nowhere, ()),
     )
 
 
@@ -219,8 +219,8 @@ def _against_last_seen(
             "event_after_censoring",
             outcome.endpoint,
             count,
-            f"{outcome.endpoint} must not come after the patient was last seen or had died; in "
-            f"{count} of {len(late)} rows it does. Correct the dates.",
+            f"{outcome.endpoint} must not come after the patient was last seen or had died "
+            f"({count} of {len(late)} rows do). Correct the dates.",
         )
 
 
@@ -235,8 +235,8 @@ def _impossible(time_days: NDArray[np.float64], outcome: Outcome) -> Iterator[Fi
             outcome.days_column,
             n_early,
             f"{outcome.days_column} must be more than 0 days after time zero "
-            f"({outcome.time_zero}); {n_early} of {len(time_days)} rows are not. Leave out who was "
-            "not at risk then, or give times with fractions of a day.",
+            f"({outcome.time_zero}); {n_early} of {len(time_days)} rows are not. Leave out "
+            "patients who were not at risk then, or give times with fractions of a day.",
         )
     if n_late:
         yield Finding(

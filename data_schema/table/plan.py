@@ -102,11 +102,11 @@ def plan_cohort(
 
 def _ids(stated: IdMapping, columns: Collection[str]) -> IdMapping:
     """Return the identifiers' columns that the table has, by the mapping or by their own names."""
-    found: dict[str, str | None] = {}
+    present: dict[str, str | None] = {}
     for key in ID_COLUMNS:
         column = getattr(stated, key) or key
-        found[key] = column if column in columns else None
-    return replace(stated, **found)
+        present[key] = column if column in columns else None
+    return replace(stated, **present)
 
 
 def _reserved(ids: IdMapping) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _sources(mapping: CohortMapping, columns: Collection[str]) -> Iterator[Colum
     for column in columns:
         variable = VARIABLES.get(base_name(column))
         if variable is not None and column not in named:
-            # Only numbers have a unit; a variable of another kind may not state one.
+            # Only numbers have a unit; a variable of another kind must not state any.
             yield ColumnMapping(column=column, variable=column, unit=variable.unit or None)
 
 
@@ -236,6 +236,5 @@ def _without_dates(features: Sequence[FeatureSource], ids: IdMapping) -> Iterato
                 "period",
                 feature.feature,
                 1,
-                f"{feature.feature} must have a time_zero in [ids] to tell its periods apart; "
-                "there is none. Name the column.",
+                f"{feature.feature} has periods, so [ids] must name a time_zero. Name the column.",
             )

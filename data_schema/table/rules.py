@@ -1,4 +1,4 @@
-"""Rules of a cohort as a whole: what no single column or row can break."""
+"""Rules of a cohort as a whole, which no single column or row can break."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]
                 column,
                 count,
                 f"{column} must have one decimal mark; {count} of {len(table)} rows are written "
-                "with a point that may part thousands, since other columns have decimal commas. "
+                "with a point that may separate thousands, as other columns have decimal commas. "
                 "State decimal for the column in the mapping file.",
             )
 
@@ -106,18 +106,18 @@ def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
     unknown = pd.Series(np.nan, index=features.index)
     young = features.get("age", unknown) < _ADULT_YEARS
     rows = {
-        "under_18": ("age", f"be {_ADULT_YEARS} years or more", young),
+        "under_18": ("age", f"be {_ADULT_YEARS} years or older", young),
         "pregnant": ("pregnant", "not be pregnant", features.get("pregnant", unknown) == 1.0),
     }
-    for rule, (variable, what, found) in rows.items():
-        count = int(found.sum())
+    for rule, (variable, must, broken) in rows.items():
+        count = int(broken.sum())
         if count:
             yield Finding(
                 rule,
                 variable,
                 count,
-                f"patients must {what}; {count} of {len(features)} rows are not so. No model is "
-                "trained on them or speaks for them: remove these rows.",
+                f"patients must {must} ({count} of {len(features)} rows break this rule). No "
+                "model is trained on such patients or applies to them. Remove these rows.",
             )
 
 
@@ -175,10 +175,10 @@ def contradicting_outcomes(
             "event_after_censoring",
             requested[1].name,
             count,
-            f"{event.name} must not come after death or after the patient was last seen; in "
-            f"{count} of {len(late)} rows it does. Correct days and events of both outcomes.",
+            f"{event.name} must not come after death or after the patient was last seen "
+            f"({count} of {len(late)} rows do). Correct days and events of both outcomes.",
         )
 
 
-def _starts_before(one: Outcome, other: Outcome) -> bool:
-    return bool(one.landmark and other.landmark and one.landmark.is_before(other.landmark))
+def _starts_before(first: Outcome, other: Outcome) -> bool:
+    return bool(first.landmark and other.landmark and first.landmark.is_before(other.landmark))

@@ -1,4 +1,4 @@
-"""In which unit a column's numbers are, row by row, and whether that can be true."""
+"""The unit of a column's numbers, row by row, and whether the stated unit is plausible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StatedUnits", "fitting_units", "stated_units", "unit_suspect"]
 
-# A median of fewer values says little about a unit.
+# A median of fewer values is no evidence of a unit.
 _MEDIAN_OF = 20
 _MOST_IN_RANGE = 0.95
 
@@ -73,7 +73,7 @@ class StatedUnits:
                 name,
                 count,
                 f"{name} must be in an accepted unit ({accepted}); {count} of {n_rows} rows are "
-                f"not. {_trap(variable)}",
+                f"not. {_advice(variable)}",
             )
 
 
@@ -91,10 +91,10 @@ def stated_units(
     source = feature.source
     units, unit_of = _texts(table, source.unit_column)
     assays, assay_of = _texts(table, source.assay_column)
-    # The last one is of the rows that lie in no period.
+    # The last period is that of rows that lie in none.
     periods = [*source.periods, Period()] if time_zero is not None else [Period()]
     period_of = _period_of(periods[:-1], time_zero, len(table))
-    # Rows of which the same is stated are judged once.
+    # Rows with the same unit, assay and period are judged once.
     shape = (len(units), len(assays), len(periods))
     codes, distinct = pd.factorize(np.ravel_multi_index((unit_of, assay_of, period_of), shape))
     bases, limits = [], []
@@ -104,12 +104,12 @@ def stated_units(
         limits.append(source.lower_limit if limit is None else limit)
     rows_of = np.bincount(codes[measured], minlength=len(bases)).tolist()
     broken: Counter[str] = Counter()
-    for one, rows in zip(bases, rows_of, strict=True):
-        broken.update(dict.fromkeys(one.broken, rows))
-    used = {one.unit for one, rows in zip(bases, rows_of, strict=True) if rows}
+    for row_basis, rows in zip(bases, rows_of, strict=True):
+        broken.update(dict.fromkeys(row_basis.broken, rows))
+    used = {row_basis.unit for row_basis, rows in zip(bases, rows_of, strict=True) if rows}
     in_none = measured & (period_of == len(periods) - 1)
     return StatedUnits(
-        None if broken["unit"] else np.array([one.factor for one in bases])[codes],
+        None if broken["unit"] else np.array([row_basis.factor for row_basis in bases])[codes],
         np.array([-np.inf if limit is None else limit for limit in limits])[codes],
         used.pop() if len(used) == 1 else "",
         +broken,
@@ -141,9 +141,9 @@ def _texts(table: pd.DataFrame, column: str | None) -> tuple[list[str], NDArray[
 
 def _period_of(periods: Sequence[Period], time_zero: Dates | None, n_rows: int) -> NDArray[np.intp]:
     """Return the period of each row by its day, or their number where it lies in none."""
-    found = np.full(n_rows, len(periods), dtype=np.intp)
+    period_of = np.full(n_rows, len(periods), dtype=np.intp)
     if not periods or time_zero is None:
-        return found
+        return period_of
     days = time_zero.day.dt.tz_localize(None)
     for number, period in enumerate(periods):
         rows = days.notna().to_numpy(copy=True)
@@ -151,12 +151,12 @@ def _period_of(periods: Sequence[Period], time_zero: Dates | None, n_rows: int) 
             rows &= (days >= pd.Timestamp(period.start)).to_numpy()
         if period.end is not None:
             rows &= (days <= pd.Timestamp(period.end)).to_numpy()
-        found[rows] = number
-    return found
+        period_of[rows] = number
+    return period_of
 
 
-def _trap(variable: Variable) -> str:
-    """Return what to do: the catalogue's note says where a look-alike unit is another quantity."""
+def _advice(variable: Variable) -> str:
+    """Return advice; the catalogue's note warns of similar units of another quantity."""
     note = f" {variable.note}" if variable.note else ""
     return f"State the unit that the laboratory printed; it may belong to another variable.{note}"
 

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
 from data_schema.measurements import CanonicalMeasurement, Measurement, canonical_measurement
-from data_schema.units import may_stand, range_text
+from data_schema.units import is_in_range, range_text
 from data_schema.variables import Variable, base_name
 from models.inference.prediction import Remark
 from serving.prediction.answer import Ignored
@@ -156,7 +156,7 @@ def _person(question: Question) -> tuple[dict[str, CanonicalMeasurement], list[B
     if question.birth_date > day_zero:
         return person, [_birth_problem("birth_after_time_zero", "must not lie after time_zero")]
     age = age_in_years(question.birth_date, day_zero)
-    if not may_stand(VARIABLES["age"], age):
+    if not is_in_range(VARIABLES["age"], age):
         rule = f"must give an age at time_zero of {range_text(VARIABLES['age'])}"
         return person, [_birth_problem("range", rule)]
     person["age"] = CanonicalMeasurement("age", VARIABLES["age"], age)

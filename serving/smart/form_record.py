@@ -26,7 +26,7 @@ from data_schema.fhir.resources import (
     text,
 )
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
-from data_schema.units import canonical_unit_spelling, may_stand, range_text
+from data_schema.units import canonical_unit_spelling, is_in_range, range_text
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
 from serving.page.form import unit_choices
 from serving.prediction.patient import age_in_years
@@ -289,7 +289,7 @@ def _person(patient: Resource, time_zero: datetime) -> tuple[list[Filled], list[
     if birth is None:
         if text(patient, "birthDate"):
             unread.append(Unread(name=label, rule="date", message=_NO_DAY))
-    elif birth > time_zero.date() or not may_stand(
+    elif birth > time_zero.date() or not is_in_range(
         VARIABLES["age"], age := age_in_years(birth, time_zero.date())
     ):
         rule = f"must be {range_text(VARIABLES['age'])} at time zero."

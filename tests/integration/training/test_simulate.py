@@ -110,7 +110,7 @@ def test_a_model_of_a_simulated_cohort_says_so_everywhere(workplace: Any) -> Non
     kept = Path(answer.json["report"].removeprefix("file://")).parent
     contract = json.loads((kept / "contract.json").read_text())
     assert contract["simulated"] is True
-    assert contract["population"] == "Simulated patients (published): nobody real"
+    assert contract["population"] == "Simulated patients (published), not real people"
     assert "simulated patients" in (kept / "model_card.md").read_text()
     listed = workplace.run("registry", "osteon-fracture-simulated", "--json")
     assert listed.json["versions"][0]["simulated"] is True

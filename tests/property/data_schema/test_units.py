@@ -11,7 +11,7 @@ from data_schema.units import (
     canonical_unit_spelling,
     factor,
     in_range,
-    may_stand,
+    is_in_range,
     plausible_units,
     to_canonical,
 )
@@ -30,10 +30,10 @@ VALUES = st.lists(
 
 
 @given(entry=NUMBERS, value=st.floats(), below=st.booleans())
-def test_one_value_may_stand_where_it_would_in_a_column(
+def test_one_value_is_in_range_exactly_when_a_column_is(
     entry: Variable, value: float, below: bool
 ) -> None:
-    assert may_stand(entry, value, below=below) == in_range(entry, value, below=below)
+    assert is_in_range(entry, value, below=below) == in_range(entry, value, below=below)
 
 
 @given(entry=NUMBERS, text=ANY_UNIT)

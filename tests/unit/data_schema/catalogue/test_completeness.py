@@ -52,9 +52,9 @@ def test_an_incomplete_entry_is_refused_by_name(entry: Variable, problem: str) -
 
 
 def test_two_entries_share_neither_name_nor_code() -> None:
-    with pytest.raises(ValueError, match="lactate: name must be given to one entry"):
+    with pytest.raises(ValueError, match="lactate: name must belong to one entry"):
         require_complete([LACTATE, replace(LACTATE, codes=())])
-    with pytest.raises(ValueError, match="code must stand for one entry"):
+    with pytest.raises(ValueError, match="code must belong to one entry"):
         require_complete([LACTATE, replace(LACTATE, name="lactate_poc")])
 
 

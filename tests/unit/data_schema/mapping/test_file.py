@@ -106,10 +106,19 @@ def test_a_mapping_cannot_be_changed() -> None:
         ("[columns.x]\nlower_limit = true\n", "lower_limit must be a number"),
         ('[columns.x]\nknown_at_time_zero = "yes"\n', "must be true or false"),
         ('[columns.x]\ndecimal = ";"\n', "decimal must be"),
-        ("[columns.x]\nmissing_values = [[1]]\n", "missing_values must be texts or numbers"),
-        ("[columns.x]\nmap = {a = [1]}\n", "a map must lead to texts or numbers"),
-        ('[outcome.mortality]\nevent_map = {a = "dead"}\n', "must lead to whole numbers"),
-        ("[outcome.mortality]\nevent_map = {a = true}\n", "must lead to whole numbers"),
+        (
+            "[columns.x]\nmissing_values = [[1]]\n",
+            "missing_values must be a list of texts or numbers",
+        ),
+        ("[columns.x]\nmap = {a = [1]}\n", "map must be an inline table of texts or numbers"),
+        (
+            '[outcome.mortality]\nevent_map = {a = "dead"}\n',
+            "event_map must be an inline table of whole numbers",
+        ),
+        (
+            "[outcome.mortality]\nevent_map = {a = true}\n",
+            "event_map must be an inline table of whole numbers",
+        ),
         ("[columns]\nx = 3\n", "must be a table"),
         ("columns = 3\n", "must be a table"),
         ("[columns.x]\nperiods = [1]\n", "periods must be tables"),

@@ -30,7 +30,7 @@ def messages(other: Outcome) -> list[str]:
 def test_no_event_that_death_prevents_comes_after_death() -> None:
     (message,) = messages(DELIRIUM)
     assert message.startswith("delirium must not come after death")
-    assert "in 1 of 2 rows" in message
+    assert "1 of 2 rows do" in message
 
 
 @pytest.mark.parametrize(

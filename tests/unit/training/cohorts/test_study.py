@@ -65,7 +65,7 @@ def test_a_cohort_says_itself_whether_it_is_simulated(word: object, simulated: b
     )
     assert study.cohort.simulated is simulated
     assert study.model_name.endswith("-simulated") is simulated
-    assert ("nobody real" in study.cohort.population) is simulated
+    assert ("not real people" in study.cohort.population) is simulated
 
 
 def test_a_leak_is_fatal_until_it_is_excluded_by_name_with_a_record() -> None:

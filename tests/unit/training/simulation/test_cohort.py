@@ -44,7 +44,7 @@ def test_a_model_of_the_cohort_says_that_nobody_is_real(simulated: SimulatedCoho
     study = study_of_table(simulated.cohort, outcome="mortality", config=RunConfig())
     assert study.cohort.simulated
     assert study.model_name == "osteon-mortality-simulated"
-    assert study.cohort.population == "Simulated patients (published): nobody real"
+    assert study.cohort.population == "Simulated patients (published), not real people"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
