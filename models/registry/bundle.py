@@ -1,4 +1,4 @@
-"""A risk model as a directory of files that anyone can check: no pickle, no training row.
+"""A risk model as a directory of files that can be checked: no pickle, no training row.
 
     contract.json, model.json, *.ubj   what `RiskModel.files()` gives
     model.py                           the code that reads them, standing alone, for MLflow clients
@@ -47,7 +47,7 @@ set_model(OsteonModel())
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose files were all checked."""
+    """A bundle, all of its files checked."""
 
     risk_model: RiskModel
     sha256: str
@@ -60,51 +60,24 @@ class Bundle:
 
 
 def write_bundle(risk_model: RiskModel, directory: Path | str) -> str:
-    """Write a risk model as a bundle of this version's format and return the bundle's hash.
-
-    Parameters
-    ----------
-    risk_model : RiskModel
-    directory : path
-        As `write_files` takes it.
-
-    Returns
-    -------
-    str
-        The same as `bundle_sha256(directory)`.
-
-    Raises
-    ------
-    UsageError
-        If the directory holds anything.
-    """
+    """Write a risk model as a bundle of this version's format and return the bundle's hash."""
     return write_files({**risk_model.files(), MODEL_CODE: model_source().encode()}, directory)
 
 
 def write_files(files: Mapping[str, bytes], directory: Path | str) -> str:
-    """Write the files of a bundle, new or read, with their manifest and return the bundle's hash.
+    """Write the files of a bundle with their manifest and return the bundle's hash.
 
     Parameters
     ----------
     files : mapping of str to bytes
         All but the manifest.
     directory : path
-        Created if need be; must be empty.
-
-    Returns
-    -------
-    str
-        The same as `bundle_sha256(directory)`.
-
-    Raises
-    ------
-    UsageError
-        If the directory holds anything.
+        Created if it does not exist; must be empty (`UsageError`).
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise UsageError(f"{folder} must be empty; it is not. Choose another directory.")
+        raise UsageError(f"{folder} must be empty. Choose another directory.")
     for name, content in files.items():
         (folder / name).write_bytes(content)
     # Last, so that a bundle cut short has no manifest and is refused.
@@ -116,20 +89,12 @@ def write_files(files: Mapping[str, bytes], directory: Path | str) -> str:
 def read_bundle(directory: Path | str) -> Bundle:
     """Read a bundle, checking every file against the manifest before any is used.
 
-    Parameters
-    ----------
-    directory : path
-
-    Returns
-    -------
-    Bundle
-
     Raises
     ------
     UsageError
         If the directory is not a bundle.
     GateError
-        If a file was changed, is missing or does not belong, or the format is not known here.
+        If a file was changed, is missing or is not listed, or the format is unknown.
     """
     contents = _checked_contents(Path(directory))
     sha256 = _sha256_of_manifest(_manifest(contents))
@@ -141,35 +106,16 @@ def read_bundle(directory: Path | str) -> Bundle:
 
 
 def bundle_sha256(directory: Path | str) -> str:
-    """Return the hash of a bundle, computed from its files.
-
-    Parameters
-    ----------
-    directory : path
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    UsageError
-        If the directory is not a bundle.
-    GateError
-        If a file was changed, is missing or does not belong.
-    """
+    """Return the hash of a bundle, computed from its files; raises what `read_bundle` does."""
     return _sha256_of_manifest(_manifest(_checked_contents(Path(directory))))
 
 
 def model_source() -> str:
-    """Return the source of a bundle's `model.py`, which imports nothing of ours.
+    """Return the source of a bundle's `model.py`, which imports nothing of Osteon's.
 
-    Returns
-    -------
-    str
-        Every module of `models.inference`, each after those that it imports, without their imports
-        of each other, their lists of public names and their docstrings, then the line by which
-        MLflow finds the model.
+    Every module of `models.inference`, each after those that it imports, without their imports of
+    each other, their lists of public names and their docstrings, then the line by which MLflow
+    loads the model.
     """
     sources = {
         file.name.removesuffix(".py"): file.read_text(encoding="utf-8")
@@ -203,14 +149,14 @@ def _standing_alone(source: str) -> str:
 
 
 def _is_of_the_package(statement: ast.stmt) -> bool:
-    """Say whether a top-level statement imports from ours or the future, or lists public names."""
+    """Return whether a statement imports from `models` or `__future__`, or lists public names."""
     if isinstance(statement, ast.ImportFrom):
         return (statement.module or "").split(".")[0] in {"__future__", "models"}
     return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
-    """Say whether a top-level statement is a bare text."""
+    """Return whether a top-level statement is a bare string."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
@@ -218,7 +164,7 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
     """Return the content of every file but the manifest, each read once and checked."""
     manifest_file = folder / _MANIFEST
     if not manifest_file.is_file():
-        raise UsageError(f"{folder} must be a bundle: a directory with {_MANIFEST}. It is not.")
+        raise UsageError(f"{folder} must be a bundle: a directory with {_MANIFEST}.")
     try:
         manifest = json.loads(manifest_file.read_bytes())
     except ValueError:
@@ -226,8 +172,7 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
     present = {path.name for path in folder.iterdir()} - {_MANIFEST}
     if not isinstance(manifest, dict) or present != set(manifest):
         raise GateError(
-            f"A bundle must hold the files that {_MANIFEST} lists and no others; this one does "
-            "not. Fetch the model again."
+            f"A bundle must hold exactly the files that {_MANIFEST} lists. Fetch the model again."
         )
     contents = {name: (folder / name).read_bytes() for name in sorted(manifest)}
     if _manifest(contents) != manifest:

@@ -1,6 +1,6 @@
 """The gate record: the signed decision without which no version is served as champion.
 
-An MLflow alias can be moved by anyone who may edit the registry, so an alias alone proves nothing.
+Any user who may edit the registry can move an MLflow alias, so an alias alone proves nothing.
 The record binds the decision to the bytes of the bundle (`model_sha256`), and the HMAC binds the
 record to the holder of the key. It is stored as one JSON text, the same in the artifact `gate.json`
 and in the tag of the model version, so that both change together or not at all.
@@ -32,7 +32,7 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """What was decided about one bundle, on which figures, by which user and when.
+    """What was decided about a bundle, on which figures, by which user and when.
 
     Parameters
     ----------
@@ -41,12 +41,9 @@ class GateRecord:
     cohort_fingerprint : str
         `Cohort.fingerprint()` of the patients it was judged on.
     metrics : tuple of Metric
-        Without their notes, which are not part of what is signed.
-    decision : {"promote", "refuse"}
-    by : str
-        Who decided.
-    at : str
-        When, as an RFC 3339 time with an offset.
+        Signed without their notes.
+    by, at : str
+        The user who decided, and an RFC 3339 time with an offset.
     """
 
     model_sha256: str
@@ -57,28 +54,13 @@ class GateRecord:
     at: str
 
     def as_json(self) -> dict[str, object]:
-        """Return what is signed; null stands for a value that a metric does not have."""
+        """Return what is signed; null stands for a missing value of a metric."""
         metrics = [replace(metric, note="").as_json() for metric in self.metrics]
         return asdict(self) | {"metrics": metrics}
 
 
 def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
-    """Return the key that signs gate records, from `OSTEON_GATE_KEY`.
-
-    Parameters
-    ----------
-    environment : mapping of str to str
-        Where to look; the process environment by default.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    UsageError
-        If the variable is missing or shorter than 16 characters.
-    """
+    """Return the key that signs gate records, from `OSTEON_GATE_KEY`: at least 16 characters."""
     key = environment.get(_KEY_VARIABLE, "")
     if len(key) < _SHORTEST_KEY:
         raise UsageError(
@@ -90,51 +72,19 @@ def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
 
 
 def sign(record: GateRecord, key: bytes) -> str:
-    """Return the HMAC-SHA256 of the record's canonical JSON, in hexadecimal.
-
-    Parameters
-    ----------
-    record : GateRecord
-    key : bytes
-        From `gate_key`.
-
-    Returns
-    -------
-    str
-    """
+    """Return the HMAC-SHA256 of the record's canonical JSON, in hexadecimal."""
     text = json.dumps(record.as_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def seal(record: GateRecord, key: bytes) -> str:
-    """Return the text of `gate.json`: the record's fields and its signature.
-
-    Parameters
-    ----------
-    record : GateRecord
-    key : bytes
-        From `gate_key`.
-
-    Returns
-    -------
-    str
-    """
+    """Return the text of `gate.json`: the record's fields and its signature."""
     sealed = record.as_json() | {_SIGNATURE: sign(record, key)}
     return json.dumps(sealed, sort_keys=True, indent=2, allow_nan=False)
 
 
 def parse(text: str) -> tuple[GateRecord, str]:
-    """Return the record and the signature that a `gate.json` holds, without judging them.
-
-    Parameters
-    ----------
-    text : str
-        What `seal` returned.
-
-    Returns
-    -------
-    record : GateRecord
-    signature : str
+    """Return the record and the signature of a `gate.json`, unverified.
 
     Raises
     ------
@@ -147,7 +97,7 @@ def parse(text: str) -> tuple[GateRecord, str]:
         sealed = None
     if not _is_sealed_record(sealed):
         raise GateError(
-            "The gate record must hold exactly its own fields and a signature; it does not. "
+            "The gate record must hold exactly its own fields and a signature. "
             "Promote the version again."
         )
     signature = sealed.pop(_SIGNATURE)
@@ -155,7 +105,7 @@ def parse(text: str) -> tuple[GateRecord, str]:
 
 
 def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
-    """Return the record of a `gate.json` that allows this very bundle to be champion.
+    """Return the record of a `gate.json` if it allows this bundle to be champion.
 
     Parameters
     ----------
@@ -166,36 +116,32 @@ def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
     model_sha256 : str
         The bundle's actual hash, computed from its files.
 
-    Returns
-    -------
-    GateRecord
-
     Raises
     ------
     GateError
-        If the record was altered or signed with another key, speaks of another bundle, or does not
-        say "promote".
+        If the record was altered or signed with another key, is for another bundle, or its
+        decision is not "promote".
     """
     record, signature = parse(text)
     if not hmac.compare_digest(sign(record, key), signature):
         raise GateError(
-            "The gate record's signature must match; it does not. The record was altered, or "
-            f"signed with another {_KEY_VARIABLE}. Promote the version again."
+            "The gate record's signature must match: the record was altered, or signed with "
+            f"another {_KEY_VARIABLE}. Promote the version again."
         )
     if record.model_sha256 != model_sha256:
         raise GateError(
-            "The gate record must speak of the very bundle that is served; it speaks of another. "
+            "The gate record must be for the bundle that is served; it is for another. "
             "Promote the version again."
         )
     if record.decision != "promote":
         raise GateError(
-            'The gate record must say "promote"; it says "refuse". Promote a version that passes.'
+            'The gate record must hold "promote"; it holds "refuse". Promote a version that passes.'
         )
     return record
 
 
 def _is_sealed_record(sealed: object) -> TypeGuard[dict[str, Any]]:
-    """Say whether a JSON value has the shape that `seal` gives."""
+    """Return whether a JSON value has the shape that `seal` writes."""
     names = {field.name for field in fields(GateRecord)} | {_SIGNATURE}
     return (
         isinstance(sealed, dict)
@@ -209,7 +155,7 @@ def _is_sealed_record(sealed: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _is_metric(entry: object) -> bool:
-    """Say whether a JSON value is a metric as `GateRecord.as_json` writes it."""
+    """Return whether a JSON value is a metric as `GateRecord.as_json` writes it."""
     return (
         isinstance(entry, dict)
         and set(entry) == {field.name for field in fields(Metric)} - {"note"}

@@ -1,7 +1,7 @@
-"""The MLflow registry as Osteon uses it: every version a checked bundle, every champion signed for.
+"""The MLflow registry as Osteon uses it: every version a checked bundle, every champion signed.
 
-`register` makes a version and calls it `challenger`; only `promote`, with a gate record, makes one
-`champion`; `load_champion` believes neither the alias nor the files, but the record and the hash.
+`register` creates a version with the alias `challenger`; only `promote`, with a gate record, makes
+it `champion`; `load_champion` trusts neither the alias nor the files, but the record and the hash.
 """
 
 from __future__ import annotations
@@ -53,21 +53,20 @@ _OTHER_URI = re.compile(r"models:/m-\w+|runs:/(?P<run_id>\w+)/[\w./-]+")
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model whose files were checked, and what it is known by.
+    """A model whose files were checked, with its names in the registry.
 
     Parameters
     ----------
-    risk_model : RiskModel
     sha256 : str
         Hash of its bundle, computed from the files.
     name : str
         Registered name, which is also the contract's.
     version, alias, run_id : str or None
-        As far as it was asked for by them; a bundle in a directory has none.
+        None where it was not loaded by them; all None for a bundle in a directory.
     files : mapping of str to bytes
-        Of its bundle but for the manifest, to write the very bundle again.
+        Of its bundle but for the manifest, to write the same bundle again.
     gate_text : str or None
-        Text of the gate record that was found to allow it.
+        Text of the gate record that allows it.
     """
 
     risk_model: RiskModel
@@ -81,27 +80,15 @@ class LoadedModel:
 
 
 def model_name(outcome: str, *, dataset: str = "", simulated: bool = False) -> str:
-    """Return the name a model of this outcome, learned from these patients, registers under.
+    """Return the name under which a model of this outcome, learned from these patients, registers.
 
-    Parameters
-    ----------
-    outcome : str
-        Name of the outcome.
-    dataset : str
-        Name of the public data set; empty for a user's own cohort.
-    simulated : bool
-        Whether the patients are simulated.
-
-    Returns
-    -------
-    str
-        The outcome's reserved name for a user's own real cohort, `osteon-<outcome>-<dataset>` else.
+    The outcome's reserved name for a user's own real cohort, else `osteon-<outcome>-<dataset>`.
 
     Raises
     ------
     UsageError
-        If a user's own cohort has an outcome that Osteon does not define, or the name would be one
-        that is reserved for other patients.
+        If a user's own cohort has an outcome that Osteon does not define, or the name is reserved
+        for other patients.
     """
     source = dataset or ("simulated" if simulated else "")
     if not source:
@@ -122,7 +109,7 @@ def register(
     dataset: str = "",
     purpose: Literal["training", "checks only"] = "training",
 ) -> Version:
-    """Log a risk model to its run, register it as a new version and call that the challenger.
+    """Log a risk model to its run and register it as a new version, the challenger.
 
     Parameters
     ----------
@@ -132,25 +119,21 @@ def register(
     dataset : str
         Name of the public data set it learned from; empty for a user's own cohort.
     purpose : {"training", "checks only"}
-        What that data set is good for.
-
-    Returns
-    -------
-    Version
+        What that data set may be used for.
 
     Raises
     ------
     UsageError
-        If the data set is for checks only, or the contract's name is not the one that `model_name`
-        gives: a reserved name belongs to a user's own cohort at that estimand.
+        If the data set is for checks only, or the contract's name is not that of `model_name`: a
+        reserved name belongs to a user's own cohort at that estimand.
     OutsideError
         If the registry fails.
     """
     contract = risk_model.contract
     if purpose != "training":
         raise UsageError(
-            f"{dataset} must not become a registered model; it is a data set for checks only. "
-            "Its outcome is not the one that it resembles."
+            f"{dataset} is a data set for checks only, so no model of it can be registered: its "
+            "outcome is not the one that it resembles."
         )
     name = model_name(contract.outcome, dataset=dataset, simulated=contract.simulated)
     if contract.name != name:
@@ -176,17 +159,13 @@ def register(
 
 
 def load(uri: str) -> LoadedModel:
-    """Load a model by our own code, from its JSON and UBJSON, after checking every file's hash.
+    """Load a model from its JSON and UBJSON, after checking every file's hash.
 
     Parameters
     ----------
     uri : str
         `models:/name/version`, `models:/name@alias`, `models:/m-<id>`, `runs:/<run>/model`, or the
         directory of a bundle.
-
-    Returns
-    -------
-    LoadedModel
 
     Raises
     ------
@@ -201,7 +180,7 @@ def load(uri: str) -> LoadedModel:
         name, number, alias = match.groups()
         version = aliased_version(name, alias) if alias else find_version(name, version=number)
         if version is None:
-            raise UsageError(f"{name} must have the alias {alias}; it has not.")
+            raise UsageError(f"{name} has no version with the alias {alias}.")
         return _load_version(version, alias=alias)
     if match := _OTHER_URI.fullmatch(uri):
         bundle = _fetch(uri)
@@ -217,18 +196,7 @@ def load(uri: str) -> LoadedModel:
 
 
 def load_champion(name: str, key: bytes) -> LoadedModel:
-    """Load the champion of a model, if its gate record allows the very bundle that is there.
-
-    Parameters
-    ----------
-    name : str
-        Registered name.
-    key : bytes
-        From `models.registry.gate.gate_key`.
-
-    Returns
-    -------
-    LoadedModel
+    """Load the champion of a model if its gate record allows its bundle.
 
     Raises
     ------
@@ -243,27 +211,17 @@ def load_champion(name: str, key: bytes) -> LoadedModel:
 
 
 def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> None:
-    """Sign a gate record, keep it with the version and its run, and make that version champion.
+    """Sign a gate record, store it with the version and its run, and make the version champion.
 
-    Nothing is kept of a record that does not allow the version: it would take the place of one that
-    does, and the champion in service could not be loaded again.
-
-    Parameters
-    ----------
-    name : str
-        Registered name.
-    version : str
-    record : GateRecord
-        The decision on this version's bundle.
-    key : bytes
-        From `models.registry.gate.gate_key`.
+    A record that does not allow the version is not stored: it would replace one that does, and the
+    champion in service could not be loaded again.
 
     Raises
     ------
     UsageError
         If there is no such version.
     GateError
-        If the record speaks of another bundle or does not say "promote".
+        If the record is for another bundle or its decision is not "promote".
     OutsideError
         If the registry fails.
     """
@@ -271,26 +229,14 @@ def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> 
     text = gate.seal(record, key)
     gate.verify(text, key, model_sha256=loaded.sha256)
     client = connect().MlflowClient()
-    with outside_errors(missing=f"{name} version {version} must exist; it does not."):
+    with outside_errors(missing=f"The registry has no version {version} of {name}."):
         client.log_text(loaded.run_id, text, "gate.json")
         client.set_model_version_tag(name, version, TAG_GATE, text)
         client.set_registered_model_alias(name, CHAMPION, version)
 
 
 def rollback(name: str, *, key: bytes) -> Version:
-    """Make the newest approved version before the champion the champion.
-
-    Parameters
-    ----------
-    name : str
-        Registered name.
-    key : bytes
-        From `models.registry.gate.gate_key`.
-
-    Returns
-    -------
-    Version
-        The champion from now on.
+    """Make the newest approved version before the champion the champion, and return it.
 
     Raises
     ------
@@ -304,18 +250,16 @@ def rollback(name: str, *, key: bytes) -> Version:
     current = int(_champion(name).version)
     for candidate in list_models(name):
         if int(candidate.version) < current and _is_approved(candidate, key):
-            with outside_errors(missing=f"{name} must exist; it does not."):
+            with outside_errors(missing=f"The registry has no model {name}."):
                 connect().MlflowClient().set_registered_model_alias(
                     name, CHAMPION, candidate.version
                 )
             return candidate
-    raise GateError(
-        f"{name} must have an approved version before {current} to go back to; it has none."
-    )
+    raise GateError(f"{name} has no approved version before {current} to roll back to.")
 
 
 def _is_approved(version: Version, key: bytes) -> bool:
-    """Say whether a version could be loaded as champion."""
+    """Return whether a version could be loaded as champion."""
     try:
         load_approved(version, key, alias=None)
     except GateError:
@@ -324,19 +268,7 @@ def _is_approved(version: Version, key: bytes) -> bool:
 
 
 def load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedModel:
-    """Load a version if its gate record allows this bundle.
-
-    Parameters
-    ----------
-    version : Version
-    key : bytes
-        From `models.registry.gate.gate_key`.
-    alias : str or None
-        The alias by which the version was found.
-
-    Returns
-    -------
-    LoadedModel
+    """Load a version, looked up by `alias` or by number, if its gate record allows its bundle.
 
     Raises
     ------
@@ -349,7 +281,7 @@ def load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedM
     text = version.tags.get(TAG_GATE)
     if text is None:
         raise GateError(
-            f"{version.name} version {version.version} must have a gate record; it has none. "
+            f"{version.name} version {version.version} has no gate record. "
             f"Run `osteon promote {version.name} {version.version}`."
         )
     gate.verify(text, key, model_sha256=loaded.sha256)
@@ -357,12 +289,12 @@ def load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedM
 
 
 def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
-    """Load a version that still carries the bundle it was registered with, under that name."""
+    """Load a version if it still holds the bundle and name that it was registered with."""
     bundle = _fetch(version.model_uri)
     if version.sha256 not in ("", bundle.sha256):
         raise GateError(
             f"{version.name} version {version.version} must hold the bundle it was registered "
-            "with; it holds another. Register it again."
+            "with. Register it again."
         )
     if bundle.risk_model.contract.name != version.name:
         raise GateError(
@@ -382,18 +314,16 @@ def _fetch(uri: str) -> Bundle:
     """Download an MLflow model and return its bundle, checked."""
     mlflow = connect()
     with tempfile.TemporaryDirectory() as scratch:
-        with outside_errors(missing=f"{uri} must exist in the registry; it does not."):
+        with outside_errors(missing=f"The registry has no {uri}."):
             model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
         if not any(model.iterdir()):
-            raise OutsideError(f"The files of {uri} must be in the artifact store; they are gone.")
+            raise OutsideError(f"The artifact store no longer holds the files of {uri}.")
         if not (model / BUNDLE_PATH).is_dir():
-            raise UsageError(f"{uri} must be a model that Osteon made; it is not.")
+            raise UsageError(f"{uri} must be a model that Osteon made.")
         bundle = read_bundle(model / BUNDLE_PATH)
-        # MLflow clients run this copy of the code, so a champion vouches for it too.
+        # MLflow clients run this copy of the code, so it must be what the gate record signs.
         if (model / MODEL_CODE).read_bytes() != bundle.model_code:
-            raise GateError(
-                f"{uri} must run the code of its bundle; it runs another. Register it again."
-            )
+            raise GateError(f"{uri} must run the code of its own bundle. Register it again.")
     return bundle
 
 
@@ -401,14 +331,12 @@ def _champion(name: str) -> Version:
     """Return the version that the alias champion names, unverified."""
     champion = aliased_version(name, CHAMPION)
     if champion is None:
-        raise GateError(
-            f"{name} must have a champion; it has none. Run `osteon promote {name} VERSION`."
-        )
+        raise GateError(f"{name} has no champion. Run `osteon promote {name} VERSION`.")
     return champion
 
 
 def _ensure_registered(client: Any, name: str) -> None:
-    """Create the registered model, unless it is there."""
+    """Create the registered model unless it exists."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,4 @@
-"""A bundle as an MLflow model: the code, the signature, an example and what must be installed."""
+"""A bundle as an MLflow model: its code, signature, example and requirements."""
 
 from __future__ import annotations
 
@@ -25,27 +25,19 @@ _REQUIREMENTS = ("mlflow", "xgboost", "pandas", "numpy")
 
 
 class Params(TypedDict):
-    """What may go in beside the patients."""
+    """Parameters of a request."""
 
     horizons_days: list[float]
     explain: bool
 
 
 def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
-    """Log a risk model to its run as an MLflow model that needs nothing of ours.
-
-    Parameters
-    ----------
-    risk_model : RiskModel
-    run_id : str
-        The run that trained it.
+    """Log a risk model to its run as an MLflow model that does not need Osteon.
 
     Returns
     -------
-    model_id : str
-        Of MLflow's logged model.
-    sha256 : str
-        Of the bundle.
+    tuple of str
+        Id of MLflow's logged model, and hash of the bundle.
 
     Raises
     ------
@@ -61,7 +53,7 @@ def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
         sha256 = write_bundle(risk_model, bundle)
         # MLflow imports the file it is given, which leaves a __pycache__ beside it.
         code = Path(shutil.copy(bundle / MODEL_CODE, scratch))
-        with outside_errors(missing=f"Run {run_id} must exist; it does not."):
+        with outside_errors(missing=f"MLflow has no run {run_id}."):
             # Created first, in the run's own experiment: `Model.log` would take the default one.
             client = mlflow.MlflowClient()
             run = client.get_run(run_id)
@@ -84,11 +76,11 @@ def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
 
 
 def _signature(contract: Contract) -> Any:
-    """Return what may go in: every column read, optional and of any type, and the two parameters.
+    """Return the inputs: every column read, optional and of any type, and the two parameters.
 
-    A declared type would make MLflow refuse integers in a column of doubles, and a declared
-    requirement would make it refuse a frame, each time with a message that prints the frame's
-    values. So the model itself checks both (`RiskModel.predict`).
+    MLflow would refuse integers in a column declared as doubles, and a frame without a required
+    column, in messages that print the frame's values. So the model itself checks both
+    (`RiskModel.predict`).
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -105,12 +97,12 @@ def _signature(contract: Contract) -> Any:
 
 
 def _horizons_days(contract: Contract) -> list[float]:
-    """Return the default horizons as MLflow wants doubles."""
+    """Return the default horizons as floats, MLflow's doubles."""
     return [float(days) for days in contract.default_horizons_days]
 
 
 def _example(contract: Contract) -> tuple[pd.DataFrame, Params]:
-    """Return a whole request: the contract's synthetic patient, and both parameters."""
+    """Return a complete request: the contract's synthetic patient, and both parameters."""
     params: Params = {"horizons_days": _horizons_days(contract), "explain": True}
     return pd.DataFrame([contract.example]), params
 

@@ -1,4 +1,4 @@
-"""The way to MLflow: where it keeps its records, and what its failures mean to a caller.
+"""The connection to MLflow, and its failures as Osteon's errors.
 
 MLflow is imported inside the functions, because that takes more than a second.
 """
@@ -19,11 +19,11 @@ __all__ = ["connect", "outside_errors"]
 _DEFAULT_URI = "sqlite:///mlflow.db"
 
 _SETTINGS = {
-    # Both would go to the network, which a hospital does not have.
+    # Both would access the internet, which a hospital may not allow.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # MLflow's own seven take four minutes to say that a server is down.
+    # MLflow's own seven retries take four minutes to report that a server is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
 
@@ -31,19 +31,10 @@ _NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 
 
 def connect() -> ModuleType:
-    """Return the `mlflow` module, set to the tracking URI that the user chose.
+    """Return the `mlflow` module, set to `MLFLOW_TRACKING_URI` (default: `mlflow.db` here).
 
-    The user chooses with `MLFLOW_TRACKING_URI`; without it the records go to `mlflow.db` in the
-    working directory. What the user set among MLflow's other settings stays as it is.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    OutsideError
-        If the database or the server does not answer.
+    Other settings of MLflow that the user made are respected. `OutsideError` if the database or
+    the server does not respond.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -51,7 +42,7 @@ def connect() -> ModuleType:
 
     uri = os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
     with outside_errors():
-        _knock(uri)
+        _require_database(uri)
         mlflow.set_tracking_uri(uri)
         mlflow.MlflowClient()  # opens the store, so that a caller's client cannot fail to
     module: ModuleType = mlflow
@@ -65,13 +56,11 @@ def outside_errors(*, missing: str = "") -> Iterator[None]:
     Parameters
     ----------
     missing : str
-        Message of the `UsageError` raised if the registry answers that what was asked for is not
-        there; without one that is a failure like any other.
+        Message of the `UsageError` raised where the registry lacks the requested object (default:
+        such a failure is an `OutsideError`, too).
 
     Raises
     ------
-    UsageError
-        If what was asked for is not there.
     OutsideError
         If anything else failed. MLflow's own text may hold a password or a path: it is left out.
     """
@@ -85,14 +74,14 @@ def outside_errors(*, missing: str = "") -> Iterator[None]:
         if missing and reason in _NOT_THERE:
             raise UsageError(missing) from error
         raise OutsideError(
-            f"The MLflow registry must answer; it failed with {reason}. Check MLFLOW_TRACKING_URI "
-            "and run `osteon doctor`."
+            f"The MLflow registry failed with {reason}. Check MLFLOW_TRACKING_URI and run "
+            "`osteon doctor`."
         ) from error
 
 
 @lru_cache
-def _knock(uri: str) -> None:
-    """Fail at once on a database that does not answer; MLflow tries for a minute and a half."""
+def _require_database(uri: str) -> None:
+    """Fail at once if a database does not respond; MLflow tries for a minute and a half."""
     import sqlalchemy
     from mlflow.store.db.db_types import DATABASE_ENGINES
 
@@ -100,7 +89,7 @@ def _knock(uri: str) -> None:
         return
     url = sqlalchemy.make_url(uri)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        return  # MLflow will make it
+        return  # MLflow will create it.
     engine = sqlalchemy.create_engine(url)
     try:
         sqlalchemy.inspect(engine).get_table_names()

@@ -1,4 +1,4 @@
-"""What the registry holds: versions, their aliases and tags, as anyone may have set them."""
+"""What the registry holds: versions, their aliases and tags, none of them verified."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TAG_SHA256 = "osteon.sha256"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version in the registry, as its tags describe it; nothing of it is verified."""
+    """One version in the registry, as its tags describe it, unverified."""
 
     name: str
     version: str
@@ -41,7 +41,7 @@ class Version:
 
     @property
     def gate_record(self) -> gate.GateRecord | None:
-        """The gate record it carries, unverified; None if it carries none that can be read."""
+        """Its gate record, unverified; None if it has none that can be read."""
         try:
             return gate.parse(self.tags.get(TAG_GATE, ""))[0]
         except GateError:
@@ -49,103 +49,55 @@ class Version:
 
 
 def list_models(name: str | None = None) -> tuple[Version, ...]:
-    """Return the versions that Osteon registered, newest first within each name.
-
-    Parameters
-    ----------
-    name : str, optional
-        Only those of this model.
-
-    Returns
-    -------
-    tuple of Version
-
-    Raises
-    ------
-    OutsideError
-        If the registry fails.
-    """
+    """Return the versions of a model, or of all, that Osteon registered, newest first by name."""
     client = connect().MlflowClient()
     with outside_errors():
         registered = _every_page(client.search_registered_models)
-        found = _every_page(client.search_model_versions)
-    # A search for versions leaves their aliases out; each model knows which version they name.
+        versions = _every_page(client.search_model_versions)
+    # A search for versions leaves their aliases out; each model lists the version of each alias.
     aliases = {model.name: model.aliases for model in registered}
     ours = [
         _described(version, aliases.get(version.name, {}))
-        for version in found
+        for version in versions
         if TAG_SHA256 in version.tags and name in (None, version.name)
     ]
     return tuple(sorted(ours, key=lambda version: (version.name, -int(version.version))))
 
 
 def aliased_version(name: str, alias: str) -> Version | None:
-    """Return the version that an alias names, if it names one.
-
-    Parameters
-    ----------
-    name, alias : str
-
-    Returns
-    -------
-    Version or None
-
-    Raises
-    ------
-    UsageError
-        If there is no such model.
-    OutsideError
-        If the registry fails.
-    """
+    """Return the version of a model that an alias names, if any."""
     client = connect().MlflowClient()
-    with outside_errors(missing=f"{name} must be a registered model; it is not."):
+    with outside_errors(missing=f"The registry has no model {name}."):
         number = client.get_registered_model(name).aliases.get(alias)
     return None if number is None else find_version(name, version=number)
 
 
 def find_version(name: str, *, version: str) -> Version:
-    """Return one version by its number.
-
-    Parameters
-    ----------
-    name, version : str
-
-    Returns
-    -------
-    Version
-
-    Raises
-    ------
-    UsageError
-        If there is no such version.
-    OutsideError
-        If the registry fails.
-    """
+    """Return one version of a model by its number; `UsageError` if there is none."""
     client = connect().MlflowClient()
-    with outside_errors(missing=f"{name} version {version} must be in the registry; it is not."):
-        found = client.get_model_version(name, version)
-        return _described(found, client.get_registered_model(name).aliases)
+    with outside_errors(missing=f"The registry has no version {version} of {name}."):
+        registered = client.get_model_version(name, version)
+        return _described(registered, client.get_registered_model(name).aliases)
 
 
-def _described(found: Any, aliases: Mapping[str, object]) -> Version:
+def _described(registered: Any, aliases: Mapping[str, object]) -> Version:
     """Return MLflow's ModelVersion as ours, with those of its model's aliases that name it."""
+    number = str(registered.version)
     return Version(
-        name=found.name,
-        version=str(found.version),
-        aliases=tuple(
-            sorted(a for a, named in aliases.items() if str(named) == str(found.version))
-        ),
-        run_id=found.run_id,
-        sha256=found.tags.get(TAG_SHA256, ""),
-        tags=dict(found.tags),
+        name=registered.name,
+        version=number,
+        aliases=tuple(sorted(alias for alias, named in aliases.items() if str(named) == number)),
+        run_id=registered.run_id,
+        sha256=registered.tags.get(TAG_SHA256, ""),
+        tags=dict(registered.tags),
     )
 
 
 def _every_page(search: Callable[..., Any]) -> list[Any]:
-    """Return everything that one of MLflow's searches finds."""
+    """Return every result of one of MLflow's paged searches."""
     page = search()
-    found = list(page)
+    results = list(page)
     while page.token:
         page = search(page_token=page.token)
-        found += page
-    return found
+        results += page
+    return results
