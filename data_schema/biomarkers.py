@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
@@ -35,6 +35,7 @@ from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Origin, Reference, 
 __all__ = [
     "VARIABLES",
     "by_code",
+    "did_you_mean",
     "is_bone_marker",
     "is_laboratory_test",
     "reference_interval",
@@ -89,9 +90,14 @@ def variable(name: str) -> Variable:
     """
     if name in VARIABLES:
         return VARIABLES[name]
-    close = difflib.get_close_matches(name, VARIABLES, n=3, cutoff=0.6)
-    advice = f"Did you mean {', '.join(close)}?" if close else "List them with GET /v1/variables."
-    raise UsageError(f"variable must be in the catalogue; {name!r} is not. {advice}")
+    advice = did_you_mean(name) or " List them with GET /v1/variables."
+    raise UsageError(f"variable must be in the catalogue; {name!r} is not.{advice}")
+
+
+def did_you_mean(name: str, variables: Iterable[str] = VARIABLES) -> str:
+    """Return a question, after a space, that names the most similar variables; empty if none."""
+    close = difflib.get_close_matches(name, variables, n=3, cutoff=0.6)
+    return f" Did you mean {', '.join(close)}?" if close else ""
 
 
 def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]:

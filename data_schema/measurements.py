@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NoReturn
 
 import pandas as pd
 
-from data_schema.biomarkers import VARIABLES, by_code
+from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
 from data_schema.errors import Finding, RulesBroken
 from data_schema.readings import basis, category_of, flag_of, has_range
-from data_schema.units import is_in_range, plausible_units, range_text, units_in_words
+from data_schema.units import is_in_range, plausible_units, range_text, unit_rule, units_in_words
 from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import BELOW, Code, Variable, base_name
 
@@ -24,7 +23,7 @@ _COMPARATORS = ("<", "<=", ">", ">=")
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a caller sends, by catalogue name or by LOINC code.
+    """One value as a caller sends it, by catalogue name or by LOINC code.
 
     Parameters
     ----------
@@ -80,22 +79,11 @@ def canonical_measurement(
 ) -> CanonicalMeasurement | Finding:
     """Return a measurement in canonical form, or the rule it breaks.
 
-    Parameters
-    ----------
-    sent : Measurement
-        What the caller sent.
-    variables : mapping of str to Variable
-        The variables that may be named: the catalogue, or the catalogue and a model's own.
+    `variables` are those that may be named: the catalogue, or the catalogue and a model's own. The
+    finding's rule is one of `unknown_variable`, `assay`, `specimen`, `unit`, `comparator`,
+    `not_a_number`, `infinite`, `ambiguous_number`, `range`, `category`, `flag`. Its message never
+    repeats what was sent.
 
-    Returns
-    -------
-    CanonicalMeasurement or Finding
-        The finding's rule is one of `unknown_variable`, `assay`, `specimen`, `unit`, `comparator`,
-        `not_a_number`, `infinite`, `ambiguous_number`, `range`, `category`, `flag`. Its message
-        never repeats what was sent.
-
-    Examples
-    --------
     >>> estradiol = canonical_measurement(Measurement("<9.99", loinc="2243-4", unit="pg/mL"))
     >>> estradiol.column, estradiol.value, estradiol.below
     ('estradiol', 9.99, True)
@@ -117,7 +105,7 @@ def canonical_measurement(
 def _identified(
     sent: Measurement, variables: Mapping[str, Variable]
 ) -> tuple[str, Variable, Code | None]:
-    """Find the variable by name, by code, or by both, which must then agree."""
+    """Return column, variable and LOINC record; name and code must agree if both are sent."""
     named = _named(sent.variable, variables) if sent.variable is not None else None
     if sent.loinc is None:
         if named is None:
@@ -133,7 +121,7 @@ def _identified(
     for candidate, code in coded:
         if candidate.name == variable.name:
             return column, variable, code
-    must = "have its own loinc; the code sent is of another variable."
+    must = "have its own loinc; the code sent belongs to another variable."
     _refuse("unknown_variable", variable, must)
 
 
@@ -141,13 +129,9 @@ def _named(name: str, variables: Mapping[str, Variable]) -> tuple[str, Variable]
     base = base_name(name)
     if base in variables and name != f"{base}__{BELOW}":
         return name, variables[base]
-    close = get_close_matches(name, variables, n=3, cutoff=0.6)
-    advice = f" Did you mean {', '.join(close)}?" if close else ""
-    _refuse(
-        "unknown_variable",
-        None,
-        f"variable must be in the catalogue or the model.{advice}",
-    )
+    advice = did_you_mean(name, variables)
+    message = f"variable must be in the catalogue or the model.{advice}"
+    _refuse("unknown_variable", None, message)
 
 
 def _number(
@@ -181,7 +165,7 @@ def _refusal(rule: str, variable: Variable, unit: str) -> str:
     """Return what a rule of `readings.basis` demands, after the variable's name."""
     if rule == "assay":
         return (
-            "be measured by an assay of its own; the stated one is of another variable. Send the "
+            "be measured by its own assay; the stated assay belongs to another variable. Send the "
             "value as that variable."
         )
     if rule == "specimen":
@@ -189,13 +173,7 @@ def _refusal(rule: str, variable: Variable, unit: str) -> str:
             f"be measured in {variable.specimen or 'blood'}; the stated specimen is not. Another "
             "specimen is another variable."
         )
-    # The text is not repeated: a free-text unit may hold a value.
-    accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
-    stated = "the stated one is not among them" if unit.strip() else "none is stated"
-    return (
-        f"be in an accepted unit ({accepted}); {stated}. State the unit that the laboratory "
-        "reports, or convert the values."
-    )
+    return unit_rule(variable, unit)
 
 
 def _read(sent: Measurement, variable: Variable) -> tuple[float, bool, bool]:
@@ -245,7 +223,7 @@ def _category_or_flag(sent: Measurement, column: str, variable: Variable) -> Can
 
 
 def _refuse(rule: str, variable: Variable | None, message: str) -> NoReturn:
-    """Refuse a measurement: what it must be comes after the variable's name, if that is known."""
+    """Refuse a measurement; the message follows the variable's name and "must", if it is known."""
     name = variable.name if variable is not None else ""
     text = f"{name} must {message}" if name else message
     raise RulesBroken([Finding(rule, name, 1, text)])

@@ -1,4 +1,4 @@
-"""What a stated value means: one set of rules for a cell of a table and a value sent by itself.
+"""What a stated value means: one set of rules for a cell of a table and a single value.
 
 A table applies them to each distinct combination of unit, assay and specimen, and to each distinct
 word, of a column; HTTP, FHIR and CDS Hooks apply them to one value. Numbers are read by
@@ -46,14 +46,9 @@ _NOT_BLOOD = frozenset(
 class Basis:
     """How a number was measured, in the catalogue's words.
 
-    Parameters
-    ----------
-    unit : str
-        UCUM unit; empty where the number has none or the unit is refused.
-    factor : float
-        Canonical value = value * factor; NaN if the unit is refused.
-    broken : tuple of {"assay", "specimen", "unit"}
-        Rules broken, the most fundamental first.
+    `unit` is a UCUM unit, empty where the number has none or the unit is refused. Canonical value =
+    value * `factor`, which is NaN if the unit is refused. `broken` names the most fundamental rule
+    first.
     """
 
     unit: str
@@ -63,7 +58,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One flag or category as it was read: its value, None if not stated, and the broken rule."""
+    """A flag or category: its value, None if not stated, and the broken rule."""
 
     value: float | str | None
     broken: Literal["flag", "category"] | None = None
@@ -74,25 +69,9 @@ def basis(
 ) -> Basis:
     """Return how a number was measured, and the rules that this breaks.
 
-    Parameters
-    ----------
-    variable : Variable
-        What was measured.
-    feature : str
-        Column of the variable, with or without a suffix; a number of samples has no unit.
-    unit : str
-        As it was stated; empty if it was not.
-    assays : iterable of str
-        All that is stated of the assay. Each must be the variable's own.
-    specimen : str
-        As it was stated; empty if it was not.
+    Unit and specimen are as stated, or empty. A number of samples (`feature` ends in `__count`) has
+    no unit. Each of `assays` must be the variable's own.
 
-    Returns
-    -------
-    Basis
-
-    Examples
-    --------
     >>> from data_schema.biomarkers import VARIABLES
     >>> basis(VARIABLES["ctx_s"], "ctx_s", unit="ng/mL").factor
     1000.0

@@ -28,6 +28,7 @@ __all__ = [
     "plausible_units",
     "range_text",
     "to_canonical",
+    "unit_rule",
     "units_in_words",
 ]
 
@@ -154,15 +155,20 @@ def factor(variable: Variable, unit: str) -> float:
     """
     spelling = canonical_unit_spelling(variable, unit)
     if spelling is None:
-        # The text is not repeated, since a free-text unit may hold a patient's value.
-        accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
-        found = "the stated one is not among them" if unit.strip() else "none is stated"
-        message = (
-            f"{variable.name} must be in an accepted unit ({accepted}); {found}. "
-            "State the unit that the laboratory reports, or convert the values."
-        )
+        message = f"{variable.name} must {unit_rule(variable, unit)}"
         raise RulesBroken([Finding("unit", variable.name, 1, message)])
     return variable.units.get(spelling, 1.0)
+
+
+def unit_rule(variable: Variable, unit: str) -> str:
+    """Return why a unit is refused, worded to follow the variable's name and "must"."""
+    # The text is not repeated, since a free-text unit may hold a patient's value.
+    accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
+    problem = "the stated unit is not accepted" if unit.strip() else "none is stated"
+    return (
+        f"be in an accepted unit ({accepted}); {problem}. State the unit that the laboratory "
+        "reports, or convert the values."
+    )
 
 
 def to_canonical(variable: Variable, values: ArrayLike, unit: str) -> NDArray[np.float64]:

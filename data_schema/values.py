@@ -41,10 +41,10 @@ _SAME_MEANING: Mapping[str, str] = {
     "\u2a7e": ">=",
     "\u221e": "inf",
 }
-"""Typographic characters -> what they stand for in a number."""
+"""Typographic characters -> their plain equivalents in a number."""
 
 GROUPED_BY_POINTS = r"[<>≤≥=\s]*-?[1-9]\d{0,2}(\.\d{3})+"
-"""Text such as 1.471, whose point parts thousands where a site's decimals have commas."""
+"""Text such as 1.471, whose point separates thousands where a site's decimals have commas."""
 
 _COMPARATOR_AND_REST = r"^(?P<comparator><=|>=|<|>)?\s*(?P<rest>.*)$"
 _INFINITE = r"^[+-]?inf(inity)?$"
@@ -102,34 +102,15 @@ def parse_numbers(
     is refused as ambiguous until `decimal` says which mark is which, and then the other mark and
     the space group thousands.
 
-    Parameters
-    ----------
-    cells : Series
-        Numbers, text, or both.
-    decimal : {".", ","} or None
-        The decimal mark, when the site has stated it.
-    missing_values : sequence of str or float
-        What the site writes for "not measured", on top of `MISSING_WORDS`.
+    `missing_values` is what the site writes for "not measured", on top of `MISSING_WORDS`.
 
-    Returns
-    -------
-    ParsedNumbers
-        One number per cell, and the rules broken, counted.
-
-    Raises
-    ------
-    UsageError
-        If `decimal` is neither a point nor a comma.
-
-    Examples
-    --------
     >>> parsed = parse_numbers(pd.Series(["<9.99", "12", "1,471", ""]))
     >>> parsed.values.tolist(), parsed.below.tolist(), dict(parsed.problems)
     ([9.99, 12.0, nan, nan], [True, False, False, False], {'ambiguous_number': 1})
     """
     if decimal not in (None, ".", ","):
         raise UsageError(
-            "decimal must be '.' or ','; got another mark. State one, or leave it out."
+            "decimal must be '.' or ','; got another mark. Correct it, or leave it out."
         )
     if pd.api.types.is_bool_dtype(cells.dtype):
         cells = cells.astype(object)
@@ -154,7 +135,7 @@ def _from_numbers(values: NDArray[np.float64]) -> ParsedNumbers:
 def _plain_numbers(
     text: pa.StringArray, decimal: Literal[".", ","] | None
 ) -> NDArray[np.float64] | None:
-    """Return a column whose every cell is a finite number as it stands, the usual case, or None."""
+    """Return a column of finite numbers in plain spelling, the usual case; None for any other."""
     if decimal == ",":
         return None
     try:
@@ -180,12 +161,12 @@ def _from_text(
     unread = ~(readable | infinite | missing)
     ambiguous = unread & _true(pc.match_substring_regex(rest, _DIGITS_AND_MARKS))
 
-    kept = readable & ~infinite
+    finite = readable & ~infinite
     is_below = _true(pc.starts_with(comparator, "<"))
     return ParsedNumbers(
-        values=np.where(kept, values, np.nan),
-        below=kept & compared & is_below,
-        above=kept & compared & ~is_below,
+        values=np.where(finite, values, np.nan),
+        below=finite & compared & is_below,
+        above=finite & compared & ~is_below,
         problems=_counted(
             not_a_number=unread & ~ambiguous & ~compared,
             infinite=infinite,
@@ -234,7 +215,7 @@ def _plain_spelling(rest: pa.StringArray, decimal: Literal[".", ","] | None) -> 
 def _without_missing_numbers(
     parsed: ParsedNumbers, missing_values: Sequence[str | float]
 ) -> ParsedNumbers:
-    """Take away the numbers that stand for "not measured", such as -999, however spelled."""
+    """Set numbers that mean "not measured", such as -999, to NaN, in whatever spelling."""
     numbers = [number for number in map(_number, missing_values) if number is not None]
     if not numbers:
         return parsed

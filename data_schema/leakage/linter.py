@@ -99,13 +99,11 @@ def _by_name(features: pd.DataFrame, excused: Collection[str]) -> Iterator[Findi
         reason = None if name in excused else reason_by_name(name)
         if reason is not None:
             count = int(features[name].notna().sum())
-            yield Finding(
-                "leak_name",
-                name,
-                count,
+            message = (
                 f"{name} must be known at time zero; by its name, {reason} ({count} rows). Leave "
-                "it out, or state known_at_time_zero = true for it in the mapping file.",
+                "it out, or state known_at_time_zero = true for it in the mapping file."
             )
+            yield Finding("leak_name", name, count, message)
 
 
 def _repeats(columns: Mapping[str, Column], among: Sequence[Target]) -> Iterator[Finding]:
@@ -115,34 +113,28 @@ def _repeats(columns: Mapping[str, Column], among: Sequence[Target]) -> Iterator
         if twin is not None:
             what = "it is missing" if twin is column.missing else "one of its values is recorded"
             count = int(twin.sum())
-            yield Finding(
-                "leak_outcome",
-                name,
-                count,
+            message = (
                 f"{name} must not repeat the outcome; {what} almost exactly where the outcome was "
-                f"reached, or where it was not ({count} of {len(twin)} rows). Leave it out.",
+                f"reached, or where it was not ({count} of {len(twin)} rows). Leave it out."
             )
+            yield Finding("leak_outcome", name, count, message)
         elif separates(column, among):
             count = int((~column.missing).sum())
-            yield Finding(
-                "leak_perfect",
-                name,
-                count,
+            message = (
                 f"{name} must not repeat the outcome; alone it separates those with the outcome "
-                f"from those without almost perfectly ({count} rows). Leave it out.",
+                f"from those without almost perfectly ({count} rows). Leave it out."
             )
+            yield Finding("leak_perfect", name, count, message)
 
 
 def _risks(columns: Mapping[str, Column], among: Sequence[Target]) -> Iterator[Finding]:
     for name in computed_risks(columns, among):
         count = int((~columns[name].missing).sum())
-        yield Finding(
-            "leak_risk",
-            name,
-            count,
+        message = (
             f"{name} must be a measurement; it behaves as a probability of the outcome computed "
-            f"from the same patients ({count} rows). Leave it out and compare the model with it.",
+            f"from the same patients ({count} rows). Leave it out and compare the model with it."
         )
+        yield Finding("leak_risk", name, count, message)
 
 
 def _missing(columns: Mapping[str, Column], first: Sequence[Target]) -> Iterator[Finding]:
@@ -151,17 +143,13 @@ def _missing(columns: Mapping[str, Column], first: Sequence[Target]) -> Iterator
         others = [other for key, other in columns.items() if key != name]
         for target in first:
             if is_missing_in_the_first(column, target) and not is_explained(column, others, target):
-                count, n_first = (
-                    int((column.missing & target.event).sum()),
-                    int(target.event.sum()),
-                )
-                yield Finding(
-                    "leak_missing",
-                    name,
-                    count,
+                count = int((column.missing & target.event).sum())
+                n_first = int(target.event.sum())
+                message = (
                     f"{name} must be missing for a reason known at time zero; {count} of the "
                     f"{n_first} who reached the outcome first are missing, far more than of the "
                     "others and beyond what the other columns explain. Leave it out unless it was "
-                    "measured in all patients before time zero.",
+                    "measured in all patients before time zero."
                 )
+                yield Finding("leak_missing", name, count, message)
                 break

@@ -150,16 +150,7 @@ class ColumnMapping:
 
 @dataclass(frozen=True, slots=True)
 class CohortMapping:
-    """A whole mapping file.
-
-    Parameters
-    ----------
-    ids : IdMapping
-    outcomes : mapping of str to OutcomeMapping
-        By endpoint, as `mortality`.
-    columns : mapping of str to ColumnMapping
-        By the site's name.
-    """
+    """A whole mapping file: outcomes by endpoint (`mortality`), columns by the site's names."""
 
     ids: IdMapping = field(default_factory=IdMapping)
     outcomes: Mapping[str, OutcomeMapping] = field(default_factory=dict)
@@ -167,22 +158,7 @@ class CohortMapping:
 
 
 def read_mapping(path: str | Path) -> CohortMapping:
-    """Return the mapping in a TOML file.
-
-    Parameters
-    ----------
-    path : str or Path
-        UTF-8 text.
-
-    Returns
-    -------
-    CohortMapping
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or as `parse_mapping` does.
-    """
+    """Return the mapping in a TOML file."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
@@ -193,22 +169,8 @@ def read_mapping(path: str | Path) -> CohortMapping:
 def parse_mapping(text: str) -> CohortMapping:
     """Return the mapping that a TOML text states.
 
-    Parameters
-    ----------
-    text : str
-        Tables `ids`, `outcome.<name>` and `columns.<site's name>`.
+    An unknown key or a value of the wrong type raises `UsageError`.
 
-    Returns
-    -------
-    CohortMapping
-
-    Raises
-    ------
-    UsageError
-        If the text is not TOML, a key is unknown, or a value is of the wrong type.
-
-    Examples
-    --------
     >>> mapping = parse_mapping('[columns."CTX"]\\nvariable = "ctx_s"\\nunit = "ng/mL"')
     >>> mapping.columns["CTX"].unit
     'ng/mL'

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import get_args
 
-from data_schema.biomarkers import VARIABLES
+from data_schema.biomarkers import VARIABLES, did_you_mean
 from data_schema.errors import Finding
 from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.units import canonical_unit_spelling
@@ -51,13 +50,11 @@ def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterat
         yield from _blanks(f'[columns."{name}"]', source, keys)
     for name in named_columns(mapping):
         if name.strip() and name not in columns:
-            yield Finding(
-                "missing_column",
-                name,
-                1,
+            message = (
                 f"{name} must be a column of the cohort, since the mapping names it. "
-                "Correct the name, or remove it from the mapping.",
+                "Correct the name, or remove it from the mapping."
             )
+            yield Finding("missing_column", name, 1, message)
 
 
 def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
@@ -76,15 +73,11 @@ def column_problems(source: ColumnMapping) -> Iterator[Finding]:
     if variable is not None:
         yield from _against_the_catalogue(source, variable)
     elif source.kind is None:
-        close = difflib.get_close_matches(source.variable, VARIABLES, n=3, cutoff=0.6)
-        advice = f" Did you mean {', '.join(close)}?" if close else ""
-        yield Finding(
-            "unknown_variable",
-            source.variable,
-            1,
+        message = (
             f"{source.variable} must be a variable of the catalogue, or state kind and pathway as "
-            f"the site's own.{advice}",
+            f"the site's own.{did_you_mean(source.variable)}"
         )
+        yield Finding("unknown_variable", source.variable, 1, message)
     else:
         yield from _of_the_site(source)
 
@@ -118,22 +111,16 @@ def _needs_no_unit(source: ColumnMapping) -> bool:
 def _against_the_catalogue(source: ColumnMapping, variable: Variable) -> Iterator[Finding]:
     own = [key for key in _SITE_KEYS if getattr(source, key) is not None]
     if own:
-        yield Finding(
-            "site_variable",
-            variable.name,
-            1,
+        message = (
             f"{variable.name} is in the catalogue, so the mapping must not describe it; it "
-            f"states {', '.join(own)}. Remove these keys, or choose another name.",
+            f"states {', '.join(own)}. Remove these keys, or choose another name."
         )
+        yield Finding("site_variable", variable.name, 1, message)
     stated = [source.unit, source.unit_column]
     yield from _unit_of_a_word(source, variable.name, variable.kind)
     if None not in stated:
-        yield Finding(
-            "unit",
-            variable.name,
-            1,
-            f"{variable.name} must state unit or unit_column; the mapping states both.",
-        )
+        message = f"{variable.name} must state unit or unit_column; the mapping states both."
+        yield Finding("unit", variable.name, 1, message)
     in_periods = bool(source.periods) and all(period.unit for period in source.periods)
     if stated == [None, None] and not in_periods and not _needs_no_unit(source):
         yield _blank(f'[columns."{source.column}"]', "unit", source.column)
@@ -157,12 +144,8 @@ def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
     if source.unit_column is not None or any(period.unit for period in source.periods):
         wrong.append("one unit")
     if wrong:
-        yield Finding(
-            "site_variable",
-            name,
-            1,
-            f"{name} must have {' and '.join(wrong)}.",
-        )
+        message = f"{name} must have {' and '.join(wrong)}."
+        yield Finding("site_variable", name, 1, message)
     elif source.kind == "number" and source.unit is None:
         yield _blank(f'[columns."{source.column}"]', "unit", source.column)
     else:

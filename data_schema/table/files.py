@@ -120,12 +120,11 @@ def _read_csv(content: bytes) -> pd.DataFrame:
     except pa.ArrowInvalid:
         _unreadable("CSV")
     if ragged:
-        _refuse(
-            "ragged_rows",
-            ragged,
+        message = (
             f"rows must have as many cells as the header; {ragged} have more or fewer. Quote cells "
-            "that hold the delimiter, and check whether the file is complete.",
+            "that hold the delimiter, and check whether the file is complete."
         )
+        _refuse("ragged_rows", ragged, message)
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
     return frame.iloc[1:]
 
@@ -175,11 +174,10 @@ def _read_spreadsheet(content: bytes) -> pd.DataFrame:
         _unreadable("spreadsheet")
     ragged = sum(len(row) > width for row in cells)
     if ragged:
-        _refuse(
-            "ragged_rows",
-            ragged,
-            f"rows must have as many cells as the header; {ragged} have more. Name every column.",
+        message = (
+            f"rows must have as many cells as the header; {ragged} have more. Name every column."
         )
+        _refuse("ragged_rows", ragged, message)
     return pd.DataFrame([(*row, *[None] * (width - len(row))) for row in cells], columns=names)
 
 
@@ -205,29 +203,25 @@ def _read_parquet(content: bytes) -> pd.DataFrame:
 def _checked_names(header: Sequence[str]) -> list[str]:
     """Return the stripped names of the columns; a blank name becomes the column's position."""
     if len(header) > MAX_COLUMNS:
-        _refuse(
-            "too_many_columns",
-            len(header),
+        message = (
             f"cohort must have at most {MAX_COLUMNS} columns; it has {len(header)}. One row is one "
-            "stay: turn a long table into a cohort first, or leave columns out.",
+            "stay: turn a long table into a cohort first, or leave columns out."
         )
+        _refuse("too_many_columns", len(header), message)
     names = [name.strip() or f"column {place}" for place, name in enumerate(header, start=1)]
     numeric = sum(_is_number(name) for name in names)
     if 2 * numeric > len(names):
-        _refuse(
-            "no_header",
-            numeric,
-            f"the first row must name the columns; {numeric} of its {len(names)} cells "
-            "are numbers.",
+        message = (
+            f"the first row must name the columns; {numeric} of its {len(names)} cells are numbers."
         )
+        _refuse("no_header", numeric, message)
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        _refuse(
-            "duplicate_columns",
-            len(repeated),
+        message = (
             f"columns must have different names; {len(repeated)} names occur more than once: "
-            f"{', '.join(repeated[:10])}. Rename or remove them.",
+            f"{', '.join(repeated[:10])}. Rename or remove them."
         )
+        _refuse("duplicate_columns", len(repeated), message)
     return names
 
 

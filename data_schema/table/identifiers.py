@@ -106,19 +106,13 @@ def _repeated_stays(
         return
     count = int(repeated.sum())
     if count:
-        yield Finding(
-            "duplicate_stays",
-            "stay_id",
-            count,
-            f"stays must occur once; {count} of {len(table)} rows repeat one. Remove them.",
-        )
+        message = f"stays must occur once; {count} of {len(table)} rows repeat one. Remove them."
+        yield Finding("duplicate_stays", "stay_id", count, message)
     if "patient_id" in texts:
         several = int(texts["patient_id"][~repeated.to_numpy()].dropna().duplicated().sum())
         if several:
-            yield Finding(
-                "several_stays",
-                "patient_id",
-                several,
+            message = (
                 f"patients should have one stay; {several} of {len(table)} rows are further "
-                "stays of a patient. They stay together when the cohort is split.",
+                "stays of a patient. They stay together when the cohort is split."
             )
+            yield Finding("several_stays", "patient_id", several, message)

@@ -103,16 +103,19 @@ def never_at_risk(
     if mapped.event is not None:
         died = _events(table[mapped.event], mapped, death).values == EVENT
     for name in (source.days, source.event):
-        texts = cell_texts(table[name])
-        empty = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
-        died = died & empty.to_numpy(dtype=bool)
+        died = died & _missing(cell_texts(table[name])).to_numpy(dtype=bool)
     return np.asarray(died)
+
+
+def _missing(texts: pd.Series) -> pd.Series:
+    """Return which texts of cells mean that nothing was recorded."""
+    return texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
 
 
 def _events(cells: pd.Series, source: OutcomeMapping, outcome: Outcome) -> _Part:
     """Read what happened: 0, 1, 2, or what the site's own words are mapped to."""
     texts = cell_texts(cells)
-    missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+    missing = _missing(texts)
     codes: dict[str, float] = {"0": CENSORED, "1": EVENT, "2": COMPETING}
     if source.event_map:
         codes = {key: float(code) for key, code in source.event_map.items() if code != ""}
@@ -156,26 +159,17 @@ def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Part:
         return _Part(time_days, np.zeros(len(table), dtype=bool), ())
     cells = table[source.days]
     parsed = parse_numbers(cells, decimal=cast(Literal[".", ","] | None, source.decimal or None))
-    texts = cell_texts(cells)
-    missing = texts.isna() | texts.str.casefold().isin(MISSING_WORDS).astype(bool)
+    missing = _missing(cell_texts(cells))
     problems = dict(parsed.problems)
     # ">365" is no time: it does not state whether the patient was censored or had the event.
     compared = int((parsed.below | parsed.above).sum())
     if compared:
         problems["comparator"] = problems.get("comparator", 0) + compared
-    return _Part(
-        parsed.values,
-        missing.to_numpy(dtype=bool),
-        tuple(
-            Finding(
-                rule,
-                str(source.days),
-                count,
-                f"{source.days} must {_UNREADABLE[rule]}; {count} of {len(table)} rows do not.",
-            )
-            for rule, count in problems.items()
-        ),
-    )
+    findings = []
+    for rule, count in problems.items():
+        message = f"{source.days} must {_UNREADABLE[rule]} ({count} of {len(table)} rows do not)."
+        findings.append(Finding(rule, str(source.days), count, message))
+    return _Part(parsed.values, missing.to_numpy(dtype=bool), tuple(findings))
 
 
 def _by_dates(
@@ -203,10 +197,8 @@ def _by_dates(
     time_days = (end - start).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400
     missing = end.isna().to_numpy() | start.isna().to_numpy()
     nowhere = np.zeros(len(table), dtype=bool)
-    return (
-        _Part(time_days, missing, tuple(findings)),
-        _Part(event.astype(np.float64), nowhere, ()),
-    )
+    events = _Part(event.astype(np.float64), nowhere, ())
+    return _Part(time_days, missing, tuple(findings)), events
 
 
 def _against_last_seen(
@@ -215,34 +207,25 @@ def _against_last_seen(
     late = (happened > last_seen) | (competing > last_seen) | (happened > competing)
     count = int(late.sum())
     if count:
-        yield Finding(
-            "event_after_censoring",
-            outcome.endpoint,
-            count,
+        message = (
             f"{outcome.endpoint} must not come after the patient was last seen or had died "
-            f"({count} of {len(late)} rows do). Correct the dates.",
+            f"({count} of {len(late)} rows do). Correct the dates."
         )
+        yield Finding("event_after_censoring", outcome.endpoint, count, message)
 
 
 def _impossible(time_days: NDArray[np.float64], outcome: Outcome) -> Iterator[Finding]:
-    n_early, n_late = (
-        int((time_days <= 0).sum()),
-        int((time_days > _LONGEST_DAYS).sum()),
-    )
+    n_early, n_late = int((time_days <= 0).sum()), int((time_days > _LONGEST_DAYS).sum())
     if n_early:
-        yield Finding(
-            "time_not_positive",
-            outcome.days_column,
-            n_early,
+        message = (
             f"{outcome.days_column} must be more than 0 days after time zero "
             f"({outcome.time_zero}); {n_early} of {len(time_days)} rows are not. Leave out "
-            "patients who were not at risk then, or give times with fractions of a day.",
+            "patients who were not at risk then, or give times with fractions of a day."
         )
+        yield Finding("time_not_positive", outcome.days_column, n_early, message)
     if n_late:
-        yield Finding(
-            "time_too_long",
-            outcome.days_column,
-            n_late,
+        message = (
             f"{outcome.days_column} must be at most {_LONGEST_DAYS:.0f} days; {n_late} of "
-            f"{len(time_days)} rows are more. Check the unit.",
+            f"{len(time_days)} rows are more. Check the unit."
         )
+        yield Finding("time_too_long", outcome.days_column, n_late, message)

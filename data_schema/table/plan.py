@@ -220,21 +220,17 @@ def _repeated(features: Sequence[FeatureSource]) -> Iterator[Finding]:
         by_feature.setdefault(feature.feature, []).append(feature.source.column)
     for name, columns in by_feature.items():
         if len(columns) > 1:
-            yield Finding(
-                "duplicate_variable",
-                name,
-                len(columns),
+            message = (
                 f"{name} must be read from one column; {len(columns)} are mapped to it: "
-                f"{', '.join(columns)}. Leave all but one out.",
+                f"{', '.join(columns)}. Leave all but one out."
             )
+            yield Finding("duplicate_variable", name, len(columns), message)
 
 
 def _without_dates(features: Sequence[FeatureSource], ids: IdMapping) -> Iterator[Finding]:
     for feature in features:
         if feature.source.periods and ids.time_zero is None:
-            yield Finding(
-                "period",
-                feature.feature,
-                1,
-                f"{feature.feature} has periods, so [ids] must name a time_zero. Name the column.",
+            message = (
+                f"{feature.feature} has periods, so [ids] must name a time_zero. Name the column."
             )
+            yield Finding("period", feature.feature, 1, message)

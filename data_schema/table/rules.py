@@ -48,13 +48,11 @@ def constant_features(features: pd.DataFrame) -> Iterator[Finding]:
     for name in features.columns:
         if features[name].nunique() == 1 and not str(name).endswith(f"__{BELOW}"):
             count = int(features[name].notna().sum())
-            yield Finding(
-                "constant",
-                str(name),
-                count,
+            message = (
                 f"{name} should differ between patients; all {count} measured rows are the same. "
-                "Check the column; nothing can be learned from it.",
+                "Check the column; nothing can be learned from it."
             )
+            yield Finding("constant", str(name), count, message)
 
 
 def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:
@@ -62,13 +60,11 @@ def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:
     count = len(plan.ignored)
     if count:
         named = ", ".join(plan.ignored[:_NAMED]) + (", ..." if count > _NAMED else "")
-        yield Finding(
-            "ignored_columns",
-            "",
-            count,
+        message = (
             f"columns must be named by the catalogue or the mapping; {count} are not and are "
-            f"ignored: {named}.",
+            f"ignored: {named}."
         )
+        yield Finding("ignored_columns", "", count, message)
 
 
 def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]:
@@ -91,14 +87,12 @@ def thousands_points(table: pd.DataFrame, plan: CohortPlan) -> Iterator[Finding]
         texts = cell_texts(table[column]).dropna().astype(str)
         count = int(texts.str.fullmatch(GROUPED_BY_POINTS).sum())
         if count:
-            yield Finding(
-                "ambiguous_number",
-                column,
-                count,
+            message = (
                 f"{column} must have one decimal mark; {count} of {len(table)} rows are written "
                 "with a point that may separate thousands, as other columns have decimal commas. "
-                "State decimal for the column in the mapping file.",
+                "State decimal for the column in the mapping file."
             )
+            yield Finding("ambiguous_number", column, count, message)
 
 
 def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
@@ -112,13 +106,11 @@ def patients_not_treated(features: pd.DataFrame) -> Iterator[Finding]:
     for rule, (variable, must, broken) in rows.items():
         count = int(broken.sum())
         if count:
-            yield Finding(
-                rule,
-                variable,
-                count,
+            message = (
                 f"patients must {must} ({count} of {len(features)} rows break this rule). No "
-                "model is trained on such patients or applies to them. Remove these rows.",
+                "model is trained on such patients or applies to them. Remove these rows."
             )
+            yield Finding(rule, variable, count, message)
 
 
 def too_little_to_learn_from(outcome_data: OutcomeData, ids: Identifiers) -> Iterator[Finding]:
@@ -126,27 +118,17 @@ def too_little_to_learn_from(outcome_data: OutcomeData, ids: Identifiers) -> Ite
     n_patients = len(np.unique(ids.patient_id.astype(str)))
     n_events = int((outcome_data.event == EVENT).sum())
     if n_events in (0, len(outcome_data.event)):
-        yield Finding(
-            "one_class",
-            outcome_data.name,
-            len(outcome_data.event),
+        message = (
             f"{outcome_data.name} must happen to some patients and not to others; all "
-            f"{len(outcome_data.event)} rows are alike. Check the event column.",
+            f"{len(outcome_data.event)} rows are alike. Check the event column."
         )
+        yield Finding("one_class", outcome_data.name, len(outcome_data.event), message)
     if n_patients < MIN_PATIENTS:
-        yield Finding(
-            "too_few",
-            "patient_id",
-            n_patients,
-            f"cohort must have at least {MIN_PATIENTS} patients; it has {n_patients}.",
-        )
+        message = f"cohort must have at least {MIN_PATIENTS} patients; it has {n_patients}."
+        yield Finding("too_few", "patient_id", n_patients, message)
     if n_events < MIN_EVENTS:
-        yield Finding(
-            "too_few",
-            outcome_data.name,
-            n_events,
-            f"{outcome_data.name} must have at least {MIN_EVENTS} events; it has {n_events}.",
-        )
+        message = f"{outcome_data.name} must have at least {MIN_EVENTS} events; it has {n_events}."
+        yield Finding("too_few", outcome_data.name, n_events, message)
 
 
 def contradicting_outcomes(
@@ -171,13 +153,11 @@ def contradicting_outcomes(
     )
     count = int(late.sum())
     if count:
-        yield Finding(
-            "event_after_censoring",
-            requested[1].name,
-            count,
+        message = (
             f"{event.name} must not come after death or after the patient was last seen "
-            f"({count} of {len(late)} rows do). Correct days and events of both outcomes.",
+            f"({count} of {len(late)} rows do). Correct days and events of both outcomes."
         )
+        yield Finding("event_after_censoring", requested[1].name, count, message)
 
 
 def _starts_before(first: Outcome, other: Outcome) -> bool:

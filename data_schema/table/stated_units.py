@@ -57,24 +57,20 @@ class StatedUnits:
         """Yield what is wrong with the periods and the units of a feature's column."""
         name, n_rows = feature.feature, len(self.lower_limits)
         if self.outside_periods:
-            yield Finding(
-                "period",
-                name,
-                self.outside_periods,
+            message = (
                 f"{name} must lie in a period of the mapping by its time_zero; "
-                f"{self.outside_periods} of {n_rows} rows do not. Extend the periods.",
+                f"{self.outside_periods} of {n_rows} rows do not. Extend the periods."
             )
+            yield Finding("period", name, self.outside_periods, message)
         count, stated = self.broken.get("unit", 0), feature.source.unit
         if count and (stated is None or stated.strip()):  # a blank is reported with the mapping
             variable = feature.variable
             accepted = ", ".join(units_in_words(variable, variable.units)) or "none"
-            yield Finding(
-                "unit",
-                name,
-                count,
+            message = (
                 f"{name} must be in an accepted unit ({accepted}); {count} of {n_rows} rows are "
-                f"not. {_advice(variable)}",
+                f"not. {_advice(variable)}"
             )
+            yield Finding("unit", name, count, message)
 
 
 def stated_units(
@@ -91,7 +87,7 @@ def stated_units(
     source = feature.source
     units, unit_of = _texts(table, source.unit_column)
     assays, assay_of = _texts(table, source.assay_column)
-    # The last period is that of rows that lie in none.
+    # The last period is for rows that lie in no other.
     periods = [*source.periods, Period()] if time_zero is not None else [Period()]
     period_of = _period_of(periods[:-1], time_zero, len(table))
     # Rows with the same unit, assay and period are judged once.

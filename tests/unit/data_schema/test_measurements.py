@@ -166,7 +166,7 @@ def test_a_blood_test_may_come_from_any_blood_and_from_nothing_else() -> None:
         (Measurement(1, variable="estradiol__below"), "must be in the catalogue"),
         (Measurement(1, variable=""), "must be in the catalogue"),
         (Measurement(1, loinc="00000-0"), "must be a code of the catalogue"),
-        (Measurement(1, variable="ctx_s", loinc="2243-4"), "is of another variable"),
+        (Measurement(1, variable="ctx_s", loinc="2243-4"), "belongs to another variable"),
     ],
 )
 def test_what_was_measured_must_be_known(sent: Measurement, words: str) -> None:
