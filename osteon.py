@@ -1,8 +1,8 @@
-"""Osteon: the one command, and the same steps for a notebook.
+"""Osteon: the command line, and the same steps for a notebook.
 
     import osteon
 
-    osteon.check(frame, outcome="mortality")            # rules broken, as a frame
+    osteon.check(frame, outcome="mortality")            # broken rules, as a data frame
     run = osteon.train(frame, outcome="mortality")      # registered as challenger in MLflow
     osteon.score(frame, model=run.model_uri)            # one row per patient and horizon
     osteon.evaluate(other, model=run.model_uri)         # every metric with its interval
@@ -52,8 +52,8 @@ def _on_record() -> AbstractContextManager[Callable[..., None]]:
         from serving.audit.commands import on_record
     except ModuleNotFoundError as missing:
         raise UsageError(
-            "a decision about a version goes into the service's audit trail, which needs "
-            f"{missing.name}; it is missing. Install osteon[serve]."
+            f"decisions about a version are written to the audit trail, which needs {missing.name} "
+            "(not installed). Install osteon[serve]."
         ) from None
 
     return on_record()
@@ -66,7 +66,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    # What training decides about a version goes into the audit trail, which is serving's.
+    # Decisions about a version are written to the audit trail, which belongs to `serving`.
     context_settings={"obj": _on_record},
 )
 add_commands(app)
@@ -90,19 +90,20 @@ def check(
     frame : DataFrame
         One row per stay.
     outcome : str, optional
-        `mortality`, `mortality-72h` or `fracture`; without it, as a cohort that is to be scored.
+        `mortality`, `mortality-72h` or `fracture` (default: check the table as one to be scored).
     mapping : path, optional
-        Mapping file of the site's columns.
+        Mapping file that describes the columns of the table.
 
     Returns
     -------
     DataFrame
-        `severity` (fatal or warning), `rule`, `variable`, `count`, `message`; empty if all is well.
+        `severity` (fatal or warning), `rule`, `variable`, `count`, `message`; empty if no rule is
+        broken.
 
     Raises
     ------
     UsageError
-        If there is no such outcome, or the mapping file cannot be read.
+        If the outcome is unknown, or the mapping file cannot be read.
     """
     import pandas as pd
 
@@ -131,13 +132,13 @@ def train(
     Parameters
     ----------
     cohort : DataFrame or str
-        One row per stay; or the name of a public data set.
+        One row per stay, or the name of a public data set.
     outcome : str
         `mortality` or `fracture`.
     landmark : str
-        `24h`, `72h` or `discharge`; without it, the outcome's usual one.
+        `24h`, `72h` or `discharge` (default: `24h` for mortality, `discharge` for fracture).
     mapping : path, optional
-        Mapping file of the site's columns.
+        Mapping file that describes the columns of the table.
     config : training.config.RunConfig, optional
         Settings of the run.
 
@@ -149,7 +150,7 @@ def train(
     Raises
     ------
     OsteonError
-        As `training.cohorts.study` and `training.run.train.train` do.
+        If the cohort breaks a rule, has too few events, or MLflow fails.
     """
     from training.config import RunConfig
     from training.run.train import train as run
@@ -166,34 +167,35 @@ def score(
     horizons_days: Sequence[float] | None = None,
     explain: bool = False,
 ) -> pd.DataFrame:
-    """Return the risks of every patient, one row per patient and horizon; refused ones stay.
+    """Return the risk of every patient at every horizon.
 
     Parameters
     ----------
     frame : DataFrame
         One row per stay; no outcome is needed.
     model : str
-        `models:/NAME/VERSION`, `models:/NAME@ALIAS`, or a bundle's folder.
+        `models:/NAME/VERSION`, `models:/NAME@ALIAS`, or the folder of a bundle.
     mapping : path, optional
-        Mapping file of the site's columns.
+        Mapping file that describes the columns of the table.
     horizons_days : sequence of float, optional
-        The model's default horizons without it.
+        Days after time zero (default: the model's default horizons).
     explain : bool
-        Whether to add what each variable contributed.
+        Whether to add the contribution of each variable.
 
     Returns
     -------
     DataFrame
-        The columns of the MLflow model.
+        One row per patient and horizon, with the columns of the MLflow model. The rows of refused
+        patients hold the reason and no risk.
 
     Raises
     ------
     OsteonError
-        As `models.registry.lifecycle.load` and `training.score` do.
+        If the model cannot be loaded, the table breaks a rule, or a horizon is out of range.
     """
     from training.score import score as scored
 
-    loaded, cohort = _asked(frame, model, mapping)
+    loaded, cohort = _model_and_cohort(frame, model, mapping)
     return scored(loaded.risk_model, cohort, horizons_days=horizons_days, explain=explain)
 
 
@@ -203,7 +205,7 @@ def evaluate(frame: pd.DataFrame, *, model: str, mapping: str | Path | None = No
     Parameters
     ----------
     frame : DataFrame
-        One row per stay, with the outcome; patients that the model did not learn from.
+        One row per stay, with the outcome, of patients that the model was not trained on.
     model, mapping
         As in `score`.
 
@@ -215,14 +217,13 @@ def evaluate(frame: pd.DataFrame, *, model: str, mapping: str | Path | None = No
     Raises
     ------
     OsteonError
-        As `models.registry.lifecycle.load`, `training.score` and
-        `training.validation.evaluate_model` do.
+        If the model cannot be loaded, the table breaks a rule, or there are too few events.
     """
     import pandas as pd
 
     from training.validation.evaluate_model import evaluate_on
 
-    loaded, cohort = _asked(frame, model, mapping, with_outcome=True)
+    loaded, cohort = _model_and_cohort(frame, model, mapping, with_outcome=True)
     names = ["metric", "horizon_days", "estimate", "low", "high", "note"]
     return pd.DataFrame(evaluate_on(loaded, cohort).as_json()["metrics"], columns=names)
 
@@ -244,27 +245,27 @@ def added_value(
     Parameters
     ----------
     cohort : DataFrame or str
-        One row per stay; or the name of a public data set.
+        One row per stay, or the name of a public data set.
     outcome : str
         `mortality` or `fracture`.
     added, over : sequence of str
-        Pathways or variables; without `over`, everything else.
+        Pathways or variables of the panel, and those to compare with (default: all others).
     landmark, mapping, config
         As in `train`.
     horizon_days : float, optional
-        That of the verdict; the middle one of the run without it.
+        Horizon of the verdict (default: the middle horizon of the run).
     thresholds : sequence of float, optional
-        Risks at which one would act; around the event rate without it.
+        Risks at which treatment would start (default: 0.5, 1 and 2 times the event rate).
 
     Returns
     -------
     training.validation.panel_value.PanelValue
-        Its `verdict`, `primary` change and `changes` with intervals; `as_json()` for all of it.
+        Its `verdict`, `primary` change and `changes` with intervals; `as_json()` returns the rest.
 
     Raises
     ------
     OsteonError
-        As `training.cohorts.study` and `training.validation.panel_value` do.
+        If the cohort breaks a rule, a panel is unknown, or there are too few events.
     """
     from training.cohorts.panel import panel_of
     from training.config import RunConfig
@@ -289,18 +290,18 @@ def explain(
     horizon_days: float | None = None,
     by: Literal["variable", "pathway"] = "variable",
 ) -> shap.Explanation:
-    """Return what raised or lowered each estimate, for every plot of `shap.plots`.
+    """Return the contributions to each estimate, for every plot of `shap.plots`.
 
     Parameters
     ----------
     frame : DataFrame, optional
-        One row per stay; without it, the model's made-up example patient.
+        One row per stay (default: the model's synthetic example patient).
     model, mapping
         As in `score`.
     horizon_days : float, optional
-        The model's first default horizon without it.
+        Days after time zero (default: the model's first default horizon).
     by : {"variable", "pathway"}
-        A pathway is the sum of its measured variables.
+        The contribution of a pathway is the sum over its measured variables.
 
     Returns
     -------
@@ -310,7 +311,7 @@ def explain(
     Raises
     ------
     OsteonError
-        As `models.registry.lifecycle.load` and `training.score` do.
+        If the model cannot be loaded, or the table breaks a rule.
     """
     from models.patient_explanation import example_patient
     from models.registry.lifecycle import load
@@ -321,7 +322,7 @@ def explain(
         risk_model = load(model).risk_model
         patients = example_patient(risk_model.contract)
     else:
-        loaded, cohort = _asked(frame, model, mapping)
+        loaded, cohort = _model_and_cohort(frame, model, mapping)
         risk_model, patients = loaded.risk_model, cohort.features
     return explained(risk_model, patients, horizon_days=horizon_days)
 
@@ -333,7 +334,7 @@ def _study(
     mapping: str | Path | None,
     settings: RunConfig,
 ) -> Study:
-    """Return a frame, or a public data set by name, checked."""
+    """Return a checked data frame, or a public data set by name."""
     from training.cli.cohorts import stated_mapping
     from training.cohorts.study import public_study, study_of_table
 
@@ -348,10 +349,10 @@ def _study(
     )
 
 
-def _asked(
+def _model_and_cohort(
     frame: pd.DataFrame, model: str, mapping: str | Path | None, *, with_outcome: bool = False
 ) -> tuple[LoadedModel, Cohort]:
-    """Return a model, and a frame as it reads it."""
+    """Load a model, and check a data frame against its contract."""
     from models.registry.lifecycle import load
     from training.cli.cohorts import stated_mapping
     from training.score import cohort_for_model

@@ -3,16 +3,16 @@
 seed = 0
 test_fraction = 0.3
 split = "patient"                  # or "site", "time": hold out the last ones
-horizons_days = [28, 90, 365]      # without it, those of the outcome
-exclude = ["ward_score"]           # columns left out, by the cohort's or the catalogue's name
-added_value = ["resorption"]       # pathways or variables: what they add is told in the report
-over = ["severity", "person"]      # over which ones; without it, all others
-population = "Adults of two ICUs"  # who they are, shown wherever a risk is shown
+horizons_days = [28, 90, 365]      # default: the horizons of the outcome
+exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
+added_value = ["resorption"]       # pathways or variables whose added value the report states
+over = ["severity", "person"]      # variables to compare with; default: all others
+population = "Adults of two ICUs"  # shown wherever a risk is shown
 simulated = false
 bootstrap_resamples = 1000
 interval_folds = 10
 max_trees = 500
-threads = 2                        # without it, all cores; the model is the same
+threads = 2                        # default: all cores; the model does not depend on it
 """
 
 from __future__ import annotations
@@ -29,46 +29,39 @@ __all__ = ["MAX_TREES", "RunConfig", "SplitBy", "parse_config", "read_config"]
 SplitBy = Literal["patient", "site", "time"]
 
 MAX_TREES = 500
-"""As the estimator's own default, which takes a while to import."""
+"""The estimator's own default, repeated here because its module is slow to import."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """What a user decides about a training run; it is kept in the bundle and in MLflow.
+    """What a user decides about a training run; stored in the bundle and in MLflow.
 
     Parameters
     ----------
     seed : int
-        Of the split, the fit and the resamples: the same seed gives the same model.
+        Seed of the split, the fit and the resamples: the same seed gives the same model.
     test_fraction : float
         Share of the patients held out for the evaluation.
     split : {"patient", "site", "time"}
-        Whom to hold out: patients at random, the last sites, or the last patients in time.
+        Hold out patients at random, the last sites, or the last patients in time.
     horizons_days : tuple of float
         Default horizons; empty for those of the outcome.
     exclude : tuple of str
-        Columns left out of the predictors, by the cohort's name or by the variable's.
-    added_value : tuple of str
-        Pathways or variables of a panel: the report tells what it adds; empty for none.
-    over : tuple of str
-        What the panel is judged over; empty for all other columns.
+        Columns left out of the predictors, by the cohort's or the catalogue's name.
+    added_value, over : tuple of str
+        Pathways or variables of a panel, and those to compare it with; empty `over` for all others.
     population : str
-        Who the patients are, in one sentence; empty for a public data set, which states it itself.
+        The patients in one sentence; empty for a public data set, which states it itself.
     simulated : bool
-        Whether the patients are simulated; the model's name then says so.
+        Whether the patients are simulated; the name of the model then says so.
     bootstrap_resamples : int
         Resamples of the held-out patients for the intervals of the metrics.
     interval_folds : int
         Fold models for the interval of a risk, at least 3: no risk is given without one.
     max_trees : int
-        Most trees of the boosted part.
+        Largest number of trees of the boosted part.
     threads : int or None
-        None takes all cores.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
+        None for all cores.
     """
 
     seed: int = 0
@@ -96,64 +89,32 @@ class RunConfig:
                 ascending and all(days > 0 for days in self.horizons_days),
                 "be days above 0 in ascending order",
             ),
-            "over": (
-                bool(self.added_value) or not self.over,
-                "be stated with an added_value only",
-            ),
+            "over": (bool(self.added_value) or not self.over, "be stated with an added_value only"),
             "bootstrap_resamples": (self.bootstrap_resamples >= 50, "be 50 or more"),
             "interval_folds": (self.interval_folds >= 3, "be 3 or more"),
             "max_trees": (self.max_trees >= 1, "be 1 or more"),
             "threads": (self.threads is None or self.threads >= 1, "be 1 or more"),
         }
-        for name, (kept, rule) in rules.items():
-            if not kept:
+        for name, (holds, rule) in rules.items():
+            if not holds:
                 raise UsageError(f"{name} must {rule}; got {getattr(self, name)!r}.")
 
     def as_json(self) -> dict[str, object]:
-        """Return the settings as the bundle and MLflow keep them."""
+        """Return the settings as the bundle and MLflow store them."""
         return asdict(self)
 
 
 def read_config(path: str | Path) -> RunConfig:
-    """Return the settings in a TOML file.
-
-    Parameters
-    ----------
-    path : str or Path
-        UTF-8 text.
-
-    Returns
-    -------
-    RunConfig
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or as `parse_config` does.
-    """
+    """Return the settings in a TOML file."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        raise UsageError(f"config must be a TOML file in UTF-8; {path} is not.") from None
+        raise UsageError(f"config must be a TOML file in UTF-8; {path} cannot be read.") from None
     return parse_config(text)
 
 
 def parse_config(text: str) -> RunConfig:
-    """Return the settings that a TOML text states.
-
-    Parameters
-    ----------
-    text : str
-        Keys as in `RunConfig`.
-
-    Returns
-    -------
-    RunConfig
-
-    Raises
-    ------
-    UsageError
-        If the text is not TOML, a key is unknown, or a value is of the wrong type or out of range.
+    """Return the settings in a TOML text, whose keys are the fields of `RunConfig`.
 
     Examples
     --------
@@ -163,13 +124,12 @@ def parse_config(text: str) -> RunConfig:
     try:
         stated = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"config must be TOML; it is not: {error}.") from None
+        raise UsageError(f"config must be valid TOML: {error}.") from None
     known = {field.name for field in fields(RunConfig)}
     unknown = sorted(set(stated) - known)
     if unknown:
         raise UsageError(
-            f"config must hold known keys only; it has {', '.join(unknown)}. "
-            f"Known: {', '.join(sorted(known))}."
+            f"config has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
     return RunConfig(**{name: _typed(name, value) for name, value in stated.items()})
 
@@ -194,7 +154,7 @@ _LISTS = ("horizons_days", "exclude", "added_value", "over")
 
 
 def _typed(name: str, value: Any) -> Any:
-    """Return one value of the file as its field takes it; true and false are not numbers."""
+    """Return one value of the file in the type of its field; true and false are not numbers."""
     allowed, words = _TYPES[name]
     parts = value if name in _LISTS and isinstance(value, list) else [value]
     fits = isinstance(value, list) == (name in _LISTS) and all(
@@ -202,7 +162,7 @@ def _typed(name: str, value: Any) -> Any:
         for part in parts
     )
     if not fits:
-        raise UsageError(f"{name} must be {words}; it is not.")
+        raise UsageError(f"{name} must be {words}; got {value!r}.")
     if name == "horizons_days":
         return tuple(float(days) for days in value)
     return tuple(value) if name in _LISTS else value

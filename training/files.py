@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: beside their place first, then renamed into it."""
+"""Write files whole or not at all: under a temporary name first, then renamed."""
 
 from __future__ import annotations
 
@@ -26,24 +26,9 @@ __all__ = [
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to, which becomes `path` when the block ends well and is removed if not.
+    """Yield a path to write to; it replaces `path` if the block succeeds, and is removed if not.
 
-    Parameters
-    ----------
-    path : str or Path
-        What was there before is replaced in one step.
-
-    Yields
-    ------
-    Path
-        In the same folder and with the same suffix, so that writers choose the same format.
-
-    Raises
-    ------
-    UsageError
-        If the folder does not exist.
-    OutsideError
-        If the file system will not take the file.
+    It lies in the same folder and has the same suffix, so that writers choose the same format.
     """
     target = Path(path)
     require_folder(target)
@@ -59,15 +44,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Give a folder to write to, which becomes `path` when the block ends well; as `whole_file`.
-
-    Raises
-    ------
-    UsageError
-        If `path` exists, or lies in no folder.
-    OutsideError
-        If the file system will not take it.
-    """
+    """Yield a folder to write to, as `whole_file` does; `path` must not exist."""
     target = Path(path)
     require_new_folder(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -82,15 +59,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as Parquet or CSV, whole or not at all.
-
-    Raises
-    ------
-    UsageError
-        As `require_table_path` does.
-    OutsideError
-        If the file system will not take it.
-    """
+    """Write a table as Parquet or CSV, whole or not at all."""
     require_table_path(path)
     with whole_file(path) as draft:
         if draft.suffix == ".csv":
@@ -109,7 +78,7 @@ def require_table_path(path: str | Path) -> None:
 def require_new_folder(path: str | Path) -> None:
     """Refuse a folder that exists, so that old and new results are never mixed."""
     if Path(path).exists():
-        raise UsageError(f"out must be a folder that does not exist yet; {path} does.")
+        raise UsageError(f"out must be a folder that does not exist yet; {path} exists.")
     require_folder(path)
 
 
@@ -117,8 +86,8 @@ def require_folder(path: str | Path) -> None:
     """Refuse a path whose folder does not exist, before anything is computed for it."""
     folder = Path(path).resolve().parent
     if not folder.is_dir():
-        raise UsageError(f"out must lie in an existing folder; there is none at {folder}.")
+        raise UsageError(f"out must lie in an existing folder; {folder} does not exist.")
 
 
 def _not_written(target: Path, error: OSError) -> OutsideError:
-    return OutsideError(f"{target} could not be written: {error.strerror or 'it failed'}.")
+    return OutsideError(f"{target} could not be written: {error.strerror or 'unknown cause'}.")

@@ -1,4 +1,4 @@
-"""Osteon's model fitted to a cohort, to some of its columns, to folds and to resamples of it."""
+"""Fit Osteon's model to a cohort, to some of its columns, to folds and to resamples."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ from models.targets import survival_target
 from training.cohorts.splits import folds_by_patient
 from training.config import MAX_TREES, RunConfig
 
-__all__ = [
-    "FOLDS",
-    "bootstrap_risks",
-    "fit_osteon",
-    "out_of_fold_risks",
-    "refit",
-    "with_columns",
-]
+__all__ = ["FOLDS", "bootstrap_risks", "fit_osteon", "out_of_fold_risks", "refit", "with_columns"]
 
 FOLDS = 5
 """Folds of the out-of-fold risks."""
@@ -39,7 +32,7 @@ def fit_osteon(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> CumulativeIncidenceModel:
-    """Fit the model with patients kept together and each variable's settled direction.
+    """Fit the model with the stays of a patient in one fold and each variable's settled direction.
 
     Parameters
     ----------
@@ -47,26 +40,12 @@ def fit_osteon(
         With an outcome.
     horizons_days : sequence of float
         Default horizons; for an outcome known at one horizon, that one.
-    random_state : int
     interval_folds : int
-        Fold models for the intervals; 0 where only risks are wanted.
+        Fold models for the intervals; 0 if only risks are needed.
     max_trees : int
-        Most trees of the boosted part.
+        Largest number of trees of the boosted part.
     threads : int, optional
-        All cores by default; the model is the same.
-    progress : callable, optional
-        Told of every step done.
-
-    Returns
-    -------
-    CumulativeIncidenceModel
-
-    Raises
-    ------
-    UsageError
-        If the cohort has no outcome.
-    DataError
-        If there are too few events, or a horizon that too few were observed for.
+        Default: all cores; the model does not depend on it.
     """
     outcome = outcome_of(train)
     model = CumulativeIncidenceModel(
@@ -89,15 +68,15 @@ def fit_osteon(
 
 
 def with_columns(cohort: Cohort, names: Sequence[str]) -> Cohort:
-    """Return a cohort with some of its columns only, in the cohort's order."""
-    kept = [name for name in cohort.features.columns if name in set(names)]
-    return replace(cohort, features=cohort.features[kept])
+    """Return a cohort with only the named columns, in the cohort's order."""
+    chosen = [name for name in cohort.features.columns if name in set(names)]
+    return replace(cohort, features=cohort.features[chosen])
 
 
 def refit(
     cohort: Cohort, horizons_days: Sequence[float], config: RunConfig
 ) -> CumulativeIncidenceModel:
-    """Fit Osteon as a training run does, every choice made anew, without models for intervals."""
+    """Fit Osteon with every choice made anew, as a training run does, but no interval models."""
     return fit_osteon(
         cohort,
         horizons_days=horizons_days,
@@ -116,24 +95,17 @@ def out_of_fold_risks(
     *,
     progress: Progress | None = None,
 ) -> OutOfFold:
-    """Return each patient's risks by models of some columns that were fitted without that patient.
+    """Return each patient's risks by models that were fitted without that patient.
 
     Parameters
     ----------
-    cohort : Cohort
-        With an outcome.
     columns : mapping of str to sequence of str
         Model -> columns of the cohort that it reads; equal sets are fitted once.
-    horizons_days : sequence of float
-    config : RunConfig
-        Its seed, trees and threads are used.
-    progress : callable, optional
-        Told of every fit.
 
     Returns
     -------
     OutOfFold
-        Everything that a fit chooses is chosen anew within each fold.
+        Penalty, number of trees, weight and calibration are chosen anew within each fold.
     """
     sets = {name: frozenset(members) for name, members in columns.items()}
     distinct = list(dict.fromkeys(sets.values()))
@@ -159,26 +131,17 @@ def bootstrap_risks(
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the risks of every patient by models fitted to resampled patients, one refit at a time.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        With an outcome.
-    horizons_days : sequence of float
-    config : RunConfig
-        Its seed, trees and threads are used.
-    refits : int
-
     Yields
     ------
     ndarray of float, shape (n_stays, n_horizons)
-        Of all patients, drawn or not. A patient drawn twice stays one patient for the fit's folds.
+        Of all patients, resampled or not. A patient that is resampled twice stays in one fold.
     """
     patient = np.unique(cohort.patient_id.astype(str), return_inverse=True)[1]
     order = np.argsort(patient, kind="stable")
     start = np.searchsorted(patient[order], np.arange(patient.max() + 2))
     rng = np.random.default_rng(config.seed)
     for _ in range(refits):
-        drawn = rng.integers(patient.max() + 1, size=patient.max() + 1)
-        rows = np.concatenate([order[start[one] : start[one + 1]] for one in drawn])
+        resampled = rng.integers(patient.max() + 1, size=patient.max() + 1)
+        rows = np.concatenate([order[start[k] : start[k + 1]] for k in resampled])
         model = refit(cohort.take(rows), horizons_days, config)
         yield model.predict_risk(cohort.features)

@@ -14,7 +14,7 @@ _PACKAGES = ("osteon", "numpy", "pandas", "scikit-learn", "xgboost", "mlflow")
 
 
 def git_revision(root: Path = _ROOT) -> str | None:
-    """Return the commit that the code was run from, or None outside a checkout of its own.
+    """Return the commit of the running code, or None if it is not a checkout of Osteon.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def git_revision(root: Path = _ROOT) -> str | None:
         The hash, with `+changes` where tracked files differ from it.
     """
     top = _git(root, "rev-parse", "--show-toplevel")
-    # An installation inside the checkout of something else must not borrow that one's revision.
+    # An installation inside the checkout of another project must not report that revision.
     if top is None or Path(top).resolve() != root:
         return None
     revision = _git(root, "rev-parse", "HEAD")
@@ -38,25 +38,20 @@ def git_revision(root: Path = _ROOT) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of what fits and stores a model; absent ones are left out.
-
-    Returns
-    -------
-    dict of str to str
-    """
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed packages that fit and store a model."""
+    installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Return what git prints, or None where it is absent or fails."""
+    """Return the output of git, or None if it is not installed or fails."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(root), *arguments],
             capture_output=True,
             text=True,
@@ -65,4 +60,4 @@ def _git(root: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

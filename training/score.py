@@ -1,4 +1,4 @@
-"""A cohort as a model reads it, and the file of its risks."""
+"""Read a cohort as a model requires it, and compute its risks."""
 
 from __future__ import annotations
 
@@ -32,30 +32,19 @@ def cohort_for_model(
 ) -> Cohort:
     """Return a table as a checked cohort with every column that a model reads.
 
-    The model's own variables need no mapping: a column that bears the name of one is read as the
-    contract describes it. A column that is there but empty is "not measured"; one that is absent is
-    an error, since nobody can tell whether it was forgotten.
+    The model's own variables need no mapping: a column of the same name is read as the contract
+    describes it. An empty column means "not measured"; an absent one is an error, since it may have
+    been forgotten.
 
     Parameters
     ----------
-    table : DataFrame
-        One row per stay.
-    contract : Contract
-        The model's.
     outcome : str or None
-        Name of the outcome to read; None where the cohort is only to be scored.
-    mapping : CohortMapping, optional
-        What the site's columns are.
+        Name of the outcome to read; None if the cohort is only to be scored.
 
     Returns
     -------
     Cohort
         `features` holds the model's columns, and others that its guard may read.
-
-    Raises
-    ------
-    RulesBroken
-        With every fatal rule, or rule `missing_column`.
     """
     stated = mapping or CohortMapping()
     if outcome is None:
@@ -73,10 +62,7 @@ def cohort_for_model(
     for feature in missing:
         features[feature.name] = _empty(feature, len(features))
     return replace(
-        cohort,
-        features=features,
-        population=contract.population,
-        simulated=contract.simulated,
+        cohort, features=features, population=contract.population, simulated=contract.simulated
     )
 
 
@@ -91,23 +77,17 @@ def score(
 
     Parameters
     ----------
-    risk_model : RiskModel
     cohort : Cohort
         From `cohort_for_model`.
     horizons_days : sequence of float, optional
-        The model's default horizons without it.
+        Default: the model's default horizons.
     explain : bool
         Whether to add `contribution__<variable>` and `points__<variable>`.
 
     Returns
     -------
     DataFrame
-        Refused patients stay, with an empty risk.
-
-    Raises
-    ------
-    UsageError
-        If a horizon lies outside the model's range.
+        Rows of refused patients have an empty risk.
     """
     frame = cohort.features.assign(patient_id=cohort.patient_id, stay_id=cohort.stay_id)
     if cohort.time_zero is not None:
@@ -122,7 +102,7 @@ def score(
 def _with_own_variables(
     mapping: CohortMapping, table: pd.DataFrame, contract: Contract
 ) -> CohortMapping:
-    """Add the columns that bear the name of a variable of the model's own, unless mapped."""
+    """Add the unmapped columns that have the name of a variable of the model's own."""
     taken = {*mapping.columns, *(column.variable for column in mapping.columns.values())}
     own = {
         feature.name: ColumnMapping(
@@ -148,7 +128,7 @@ def _with_own_variables(
 def _only_read(
     table: pd.DataFrame, mapping: CohortMapping, contract: Contract
 ) -> tuple[pd.DataFrame, CohortMapping]:
-    """Leave out predictors that the model does not read, so that nothing in them matters."""
+    """Leave out predictors that the model does not read, so that their values do not matter."""
     read = {base_name(column) for column in columns_read(contract)}
     unread = {
         name
@@ -160,15 +140,15 @@ def _only_read(
         for name in table.columns
         if name not in mapping.columns and base_name(str(name)) in set(VARIABLES) - read
     }
-    kept = {name: column for name, column in mapping.columns.items() if name not in unread}
+    columns = {name: column for name, column in mapping.columns.items() if name not in unread}
     return (
         table.drop(columns=[name for name in table.columns if str(name) in unread]),
-        replace(mapping, columns=MappingProxyType(kept)),
+        replace(mapping, columns=MappingProxyType(columns)),
     )
 
 
 def _absent(missing: Sequence[Feature], cohort: Cohort) -> Iterator[Finding]:
-    """Yield the columns that are not there at all; an empty one was dropped with its reason."""
+    """Yield a finding for each absent column; an empty one was dropped with its reason."""
     for feature in missing:
         name = feature.name
         if name not in cohort.dropped and not name.endswith(f"__{BELOW}"):
@@ -176,8 +156,8 @@ def _absent(missing: Sequence[Feature], cohort: Cohort) -> Iterator[Finding]:
                 "missing_column",
                 name,
                 1,
-                f"{name} must be a column of the cohort, since the model reads it; it is not. "
-                "Add it, empty if nobody was measured, or map the site's column to it.",
+                f"{name} is read by the model but is not a column of the cohort. "
+                "Add it (empty if it was not measured), or map one of your columns to it.",
             )
 
 

@@ -69,9 +69,6 @@ def compare_at_fixed_horizon(
         Scores that need no fitting; higher means riskier.
     repeats : int
         How often the folds are drawn.
-    random_state : int
-    progress : callable
-        Told in one line what is being fitted.
 
     Returns
     -------
@@ -123,9 +120,6 @@ def compare_with_physicians(
     ----------
     data_dir : Path or None
         The data folder, which holds the full SUPPORT2 file.
-    random_state : int
-    progress : callable
-        Told in one line what is being fitted.
 
     Returns
     -------

@@ -17,7 +17,6 @@ class ModelRow:
 
     Parameters
     ----------
-    model : str
     figures : mapping of str to Figure
         In the order in which they are printed.
     outcome : str
@@ -91,10 +90,8 @@ class Comparison:
         What was done, in words.
     rows : tuple of ModelRow
         The first is Osteon's, but in a comparison with the truth.
-    differences : tuple of ModelDifference
     figures : tuple of JudgedFigure
         Of a comparison with the truth, as the `shares`.
-    shares : tuple of PathwayShare
     """
 
     protocol: str

@@ -19,13 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from data_schema.cohort import Cohort
 from data_schema.errors import OutsideError
 from training.benchmark.peer_columns import filled_full_rank
-from training.benchmark.peers import (
-    SEED,
-    Predict,
-    proportional_risk,
-    read_steps,
-    training_outcome,
-)
+from training.benchmark.peers import SEED, Predict, proportional_risk, read_steps, training_outcome
 from training.datasets.r import run_r
 
 __all__ = [

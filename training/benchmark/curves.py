@@ -109,12 +109,6 @@ def compare_curves(
         drawn.
     random_state : int
         Seed of the splits and of Osteon.
-    progress : callable
-        Told in one line what is being fitted.
-
-    Returns
-    -------
-    Comparison
     """
     grid = evaluation_grid(outcome_of(cohort))
     plan = _plan(cohort, repeats, random_state)

@@ -58,12 +58,7 @@ MAX_TREES = 2000
 PATIENCE = 50
 COX_PENALTY = 100.0
 LOGISTIC_INVERSE_PENALTY = 0.1
-FOREST = {
-    "n_estimators": 100,
-    "min_samples_leaf": 30,
-    "max_features": "sqrt",
-    "n_jobs": 2,
-}
+FOREST = {"n_estimators": 100, "min_samples_leaf": 30, "max_features": "sqrt", "n_jobs": 2}
 BOOSTING = {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "subsample": 0.5}
 
 
@@ -205,11 +200,7 @@ def breslow(
 
 
 def read_steps(
-    times: NDArray[np.float64],
-    values: NDArray[np.float64],
-    days: ArrayLike,
-    *,
-    before: float,
+    times: NDArray[np.float64], values: NDArray[np.float64], days: ArrayLike, *, before: float
 ) -> NDArray[np.float64]:
     """Read right-continuous step functions, one per row, at the given days."""
     padded = np.column_stack([np.full(len(values), before), values])

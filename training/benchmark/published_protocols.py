@@ -80,18 +80,11 @@ def flchain_as_published(*, random_state: int, progress: Progress) -> Comparison
     ----------
     random_state : int
         Seed of Osteon; the split is the protocol's.
-    progress : callable
-        Told in one line what is being fitted.
 
     Returns
     -------
     Comparison
         Rows run here, then published ones; differences have no interval.
-
-    Raises
-    ------
-    OutsideError
-        If a package is absent.
     """
     cohort = _flchain_cohort(flchain.DATASET.read(None))
     rest, test = train_test_split(
@@ -111,11 +104,7 @@ def flchain_as_published(*, random_state: int, progress: Progress) -> Comparison
     peers = {"Cox-PH of the table": _fit_their_cox} | dict(PEERS)
     rows = _run_here(cohort.take(train), figures, peers, random_state, progress)
     protocol = XGBSE_PROTOCOL.format(
-        n=len(cohort),
-        bins=len(days),
-        first=days[0],
-        last=days[-1],
-        source=XGBSE_FLCHAIN.source,
+        n=len(cohort), bins=len(days), first=days[0], last=days[-1], source=XGBSE_FLCHAIN.source
     )
     return _beside(XGBSE_FLCHAIN, rows, protocol)
 
@@ -234,10 +223,7 @@ def _run_here(
     progress(OSTEON)
     start = time.perf_counter()
     model = fit_osteon(
-        train,
-        horizons_days=horizons or quartiles,
-        random_state=random_state,
-        interval_folds=0,
+        train, horizons_days=horizons or quartiles, random_state=random_state, interval_folds=0
     )
     seconds = time.perf_counter() - start
     whole = model.risk_model_

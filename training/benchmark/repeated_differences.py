@@ -37,10 +37,6 @@ def corrected_difference(
     level : float
         Coverage of the interval, strictly between 0 and 1.
 
-    Returns
-    -------
-    Difference
-
     Raises
     ------
     ValueError

@@ -38,12 +38,10 @@ class BenchmarkResult:
 
     Parameters
     ----------
-    dataset : str
     repeats : int
         Random splits, or times that the folds were drawn.
     machine : mapping of str to (str, int or None)
         As `machine` returns it.
-    comparison : Comparison
     """
 
     dataset: str
@@ -85,19 +83,11 @@ def run_benchmark(
         Seed of the splits and of Osteon.
     data_dir : Path, optional
         Folder of the data sets that come as files.
-    progress : callable, optional
-        Told in one line what is being fitted.
-
-    Returns
-    -------
-    BenchmarkResult
 
     Raises
     ------
     UsageError
         If there is no such data set, or repeats are not at least 1.
-    OutsideError
-        If a package, R or a file is absent.
     """
     if repeats is not None and repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}.")

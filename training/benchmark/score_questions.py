@@ -29,7 +29,6 @@ class ScoreQuestion:
 
     Parameters
     ----------
-    cohort : Cohort
     scores : tuple of str
         Features that a with-and-without comparison leaves out.
     words : str

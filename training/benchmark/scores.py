@@ -48,13 +48,10 @@ def compare_scores(
 
     Parameters
     ----------
-    question : ScoreQuestion
     repeats : int
         How often the five folds are drawn, at least 1.
     random_state : int
         Seed of the folds and of Osteon.
-    progress : callable
-        Told in one line what is being fitted.
 
     Returns
     -------

@@ -73,9 +73,6 @@ def compare_with_truth(
         To learn from, and as many to be judged on.
     random_state : int
         Seed of both cohorts and of the fit.
-    outcomes : sequence of str
-    progress : callable, optional
-        Told in one line what is being done.
 
     Returns
     -------

@@ -48,7 +48,6 @@ def strict_c(outcome: OutcomeData, score: Floats) -> float:
 
     Parameters
     ----------
-    outcome : OutcomeData
     score : ndarray of float, shape (n_patients,)
         Higher for an earlier event.
 
@@ -85,10 +84,6 @@ def approximate_brier(outcome: OutcomeData, risk: Floats, days: Floats) -> float
         Predicted probability of the event by each day.
     days : ndarray of float, shape (n_days,)
         Ascending.
-
-    Returns
-    -------
-    float
 
     Notes
     -----

@@ -1,10 +1,10 @@
-"""The commands `osteon map`, `osteon check` and `osteon datasets`: what the data are."""
+"""The commands about data: `osteon map`, `osteon check` and `osteon datasets`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,10 +29,12 @@ __all__ = [
 
 CohortArgument = Annotated[Path, typer.Argument(help="CSV, .xlsx or Parquet, one row per stay.")]
 MappingOption = Annotated[
-    Path | None, typer.Option(help="Mapping file: what the site's columns are.")
+    Path | None, typer.Option(help="Mapping file that describes your columns (TOML).")
 ]
-
-StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse columns that nothing names.")]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse columns that neither catalogue nor mapping file names."),
+]
 
 
 def map_columns(
@@ -42,7 +44,7 @@ def map_columns(
 ) -> None:
     """Draft a mapping file from headers, units and values.
 
-    What is ambiguous stays blank, and a blank is fatal until it is filled in.
+    Ambiguous entries stay blank; `osteon check` refuses the file until they are filled in.
     """
     with working():
         from data_schema.drafting.draft import draft_mapping
@@ -74,12 +76,15 @@ def check(
     mapping: MappingOption = None,
     outcome: Annotated[
         str | None,
-        typer.Option(help="Outcome to check; without it, whatever outcome the cohort tells."),
+        typer.Option(help="Outcome to check (default: every outcome of the cohort)."),
     ] = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Report every rule that a cohort breaks, by count of rows. Exit 1 if any is fatal."""
+    """Report the rules that a cohort breaks, by number of rows.
+
+    Exits with 1 if a rule is fatal.
+    """
     with working():
         from data_schema.table.check import Report
         from data_schema.table.files import read_table
@@ -99,31 +104,20 @@ def check(
 
 
 def datasets(as_json: JsonOption = False) -> None:
-    """List the public data sets known by name, to `osteon train` and `osteon benchmark`."""
+    """List the public data sets that are known by name."""
     with working():
         from training.datasets.registry import ADAPTERS
-
-        known = [
-            {
-                "name": one.name,
-                "outcome": one.outcome,
-                "purpose": one.purpose,
-                "time_zero": one.time_zero,
-                "source": one.source,
-                "needs_folder": one.needs_folder,
-                "notes": list(one.notes),
-            }
-            for one in ADAPTERS.values()
-        ]
+    columns = ("name", "outcome", "purpose", "time_zero", "source")
     if as_json:
-        print_json({"datasets": known})
+        keys = (*columns, "needs_folder", "notes")
+        entries = [{key: getattr(entry, key) for key in keys} for entry in ADAPTERS.values()]
+        print_json({"datasets": entries})
         return
-    shown = ("name", "outcome", "purpose", "time_zero", "source")
-    print_rows(shown, [[str(one[key]) for key in shown] for one in known])
+    print_rows(columns, [[getattr(one, key) for key in columns] for one in ADAPTERS.values()])
 
 
 def stated_mapping(path: str | Path | None) -> CohortMapping | None:
-    """Return the mapping file that an option names, if it names one."""
+    """Return the mapping in a file, or None if there is no file."""
     from data_schema.mapping.file import read_mapping
 
     return None if path is None else read_mapping(path)
@@ -132,24 +126,28 @@ def stated_mapping(path: str | Path | None) -> CohortMapping | None:
 def _checked(
     table: pd.DataFrame, mapping: CohortMapping | None, outcome: str | None, *, strict: bool
 ) -> Report:
-    """Check a table for every outcome that it tells, or for the one that was asked for."""
+    """Check a table for the given outcome, or for every outcome that it has."""
     from data_schema.table.check import Report
     from training.cohorts.study import check_table
 
-    asked: list[str | None] = [outcome] if outcome else [*_told(table, mapping)]
+    outcomes: list[str | None] = [outcome] if outcome else [*_outcomes(table, mapping)]
     reports = [
         check_table(table, outcome=name, mapping=mapping, strict=strict).report
-        for name in asked or [None]
+        for name in outcomes or [None]
     ]
     fatal = dict.fromkeys(finding for report in reports for finding in report.fatal)
     warnings = dict.fromkeys(finding for report in reports for finding in report.warnings)
-    if not asked:
-        warnings[_no_outcome(len(table))] = None
+    if not outcomes:
+        message = (
+            f"cohort should have an outcome; {len(table)} of {len(table)} rows have none. It can "
+            "be scored, but no model can be trained on it."
+        )
+        warnings[Finding("no_outcome", "", len(table), message)] = None
     return Report(len(table), tuple(fatal), tuple(warnings))
 
 
-def _told(table: pd.DataFrame, mapping: CohortMapping | None) -> list[str]:
-    """Return the outcomes of which a table or its mapping holds at least a part."""
+def _outcomes(table: pd.DataFrame, mapping: CohortMapping | None) -> list[str]:
+    """Return the outcomes of which a table or its mapping has at least one column."""
     from data_schema.outcomes import ENDPOINTS
 
     mapped = set() if mapping is None else set(mapping.outcomes)
@@ -160,26 +158,15 @@ def _told(table: pd.DataFrame, mapping: CohortMapping | None) -> list[str]:
     ]
 
 
-def _no_outcome(n_rows: int) -> Finding:
-    return Finding(
-        "no_outcome",
-        "",
-        n_rows,
-        f"cohort should tell an outcome; {n_rows} of {n_rows} rows tell none. It can be scored, "
-        "but nothing can be learned from it.",
-    )
-
-
 def _print_report(report: Report) -> None:
-    """Print what is wrong as a table, then the verdict."""
-    found: list[tuple[str, Any]] = [("fatal", finding) for finding in report.fatal]
-    found += [("warning", finding) for finding in report.warnings]
-    if found:
-        print_rows(
-            ("", "rule", "variable", "rows", "what to do"),
-            [(how, f.rule, f.variable, str(f.count), f.message) for how, f in found],
-            numbers=("rows",),
-        )
+    """Print the findings as a table, then the verdict."""
+    rows = [
+        (severity, f.rule, f.variable, str(f.count), f.message)
+        for severity, findings in (("fatal", report.fatal), ("warning", report.warnings))
+        for f in findings
+    ]
+    if rows:
+        print_rows(("", "rule", "variable", "rows", "what to do"), rows, numbers=("rows",))
     print_lines(
         [
             f"{report.rows} rows, {len(report.fatal)} fatal, {len(report.warnings)} warnings: "

@@ -1,4 +1,4 @@
-"""`osteon doctor`: whether everything that Osteon stands on is there and answers."""
+"""`osteon doctor`: whether everything that Osteon depends on is available."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ __all__ = ["Check", "examine"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check and its result.
 
     Parameters
     ----------
     check : str
-        What was looked at.
-    ok : bool
+        Name of the check.
     detail : str
-        What was found; never a secret.
+        The result in words; never a secret.
     trouble : {"", "gate", "outside"}
-        Who says no if it is not ok.
+        Kind of error if it is not ok, which decides on the exit code.
     """
 
     check: str
@@ -47,16 +46,12 @@ class Check:
 
 
 def examine() -> tuple[Check, ...]:
-    """Look at versions, registry, write access, gate key and every champion's record.
+    """Check versions, registry, write access, gate key and every champion's record.
 
-    Returns
-    -------
-    tuple of Check
-        What could not be looked at because of an earlier failure is left out.
+    Checks that depend on one that failed are left out.
     """
-    found = ", ".join(f"{name} {number}" for name, number in versions().items())
     checks = [
-        Check("versions", True, found),
+        Check("versions", True, ", ".join(f"{name} {text}" for name, text in versions().items())),
         Check("revision", True, git_revision() or "not run from a checkout"),
         _gate_key(),
     ]
@@ -68,23 +63,23 @@ def examine() -> tuple[Check, ...]:
 
 
 def _gate_key() -> Check:
-    """Say whether there is a key; that there is none matters only to champions."""
+    """Check the gate key; without a key only champions are unusable, so its absence is ok."""
     try:
         gate_key()
     except UsageError as error:
-        return Check("gate key", True, f"not usable, so nothing can be promoted or served: {error}")
+        return Check("gate key", True, f"unusable, so no model can be promoted or served: {error}")
     return Check("gate key", True, "set")
 
 
 def _registry() -> Iterator[Check]:
     mlflow = connect()
     names = sorted({version.name for version in list_models()})
-    where = _without_secrets(mlflow.get_tracking_uri())
-    yield Check("registry", True, f"{where}; {len(names)} models")
+    uri = _without_secrets(mlflow.get_tracking_uri())
+    yield Check("registry", True, f"{uri}; {len(names)} models")
     with outside_errors():
         now = datetime.now(UTC).isoformat(timespec="seconds")
         mlflow.MlflowClient().set_experiment_tag(experiment_id(), "osteon.doctor", now)
-    yield Check("write access", True, "the registry takes records")
+    yield Check("write access", True, "the registry is writable")
     yield _files(mlflow)
     champions = {
         version.name: version.version for version in list_models() if CHAMPION in version.aliases
@@ -93,25 +88,25 @@ def _registry() -> Iterator[Check]:
         if name in champions:
             yield _champion(name, champions[name])
         else:
-            yield Check(f"champion of {name}", True, "none; nothing of it is served")
+            yield Check(f"champion of {name}", True, "none, so the model is not served")
 
 
 def _files(mlflow: Any) -> Check:
-    """Say whether files can be kept; of a remote store only the store itself can tell."""
+    """Check that artifacts can be written; a remote store is not checked."""
     with outside_errors():
         uri = mlflow.MlflowClient().get_experiment(experiment_id()).artifact_location
     place = urlsplit(uri)
     if place.scheme not in ("", "file"):
-        return Check("files", True, f"kept by {place.scheme}")
+        return Check("files", True, f"stored by {place.scheme}")
     path = Path(place.path)
     folder = next(above for above in (path, *path.parents) if above.is_dir())
     if os.access(folder, os.W_OK):
-        return Check("files", True, f"kept in {path}")
-    return Check("files", False, f"{folder} must be writable; it is not.", "outside")
+        return Check("files", True, f"stored in {path}")
+    return Check("files", False, f"{folder} is not writable. Check its permissions.", "outside")
 
 
 def _champion(name: str, version: str) -> Check:
-    """Say whether a champion may be served: by its record, its files and the key."""
+    """Check that a champion may be served: its gate record, its files and the key."""
     try:
         load_champion(name, gate_key())
     except (GateError, UsageError) as error:

@@ -1,4 +1,4 @@
-"""The command that judges: a model on other patients, or models fitted again to a cohort."""
+"""The command `osteon evaluate`: a model on new patients, or models refitted to a cohort."""
 
 from __future__ import annotations
 
@@ -12,66 +12,72 @@ from data_schema.outcomes import ENDPOINTS
 from training.cli.cohorts import MappingOption
 from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_study_evaluation, show_subgroups
-from training.cli.options import names, run_settings, study_asked
-from training.cli.score import cohort_for, loaded_model, named
+from training.cli.options import (
+    AddedValueOption,
+    DatasetOption,
+    OptionalCohort,
+    OverOption,
+    names,
+    read_study,
+    run_settings,
+)
+from training.cli.score import cohort_for, full_name, loaded_model
 from training.cli.tables import show_metrics
 
 if TYPE_CHECKING:
     from training.config import RunConfig
-    from training.validation.evaluate_cohort import Questions
+    from training.validation.evaluate_cohort import RequestedEvaluations
     from training.validation.internal_external import ClusterBy
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    cohort: Annotated[
-        Path | None, typer.Argument(help="CSV, .xlsx or Parquet, one row per stay.")
-    ] = None,
+    cohort: OptionalCohort = None,
     model: Annotated[
         str | None,
-        typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a bundle's folder."),
+        typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or the folder of a bundle."),
     ] = None,
     mapping: MappingOption = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Instead of a cohort: a public data set by name.")
-    ] = None,
+    dataset: DatasetOption = None,
     outcome: Annotated[
         str | None,
-        typer.Option(help=f"Without a model: {', '.join(ENDPOINTS)}, or the data set's."),
+        typer.Option(
+            help=f"Required without --model: {', '.join(ENDPOINTS)}, or the outcome of the data "
+            "set."
+        ),
     ] = None,
     landmark: Annotated[str, typer.Option(help="Time zero: 24h, 72h or discharge.")] = "",
-    added_value: Annotated[
+    added_value: AddedValueOption = "",
+    over: OverOption = "",
+    horizon: Annotated[
+        float | None, typer.Option(help="Primary horizon in days (default: the middle horizon).")
+    ] = None,
+    thresholds: Annotated[
         str,
         typer.Option(
-            help="Pathways or variables, as resorption,formation: what they add; joined by + they "
-            "are one part."
+            help="Risks at which treatment would start, e.g. 0.1,0.2 (default: 0.5, 1 and 2 times "
+            "the event rate)."
         ),
     ] = "",
-    over: Annotated[
-        str, typer.Option(help="Over which ones, as severity,person; all others without it.")
-    ] = "",
-    horizon: Annotated[
-        float | None, typer.Option(help="Primary horizon in days; the middle one without it.")
-    ] = None,
-    thresholds: Annotated[str, typer.Option(help="Risks at which one would act, as 0.1,0.2.")] = "",
     internal_external: Annotated[
-        str | None, typer.Option(help="site or year: hold out each in its turn.")
+        str | None, typer.Option(help="site or year: hold out each site or year in turn.")
     ] = None,
     instability: Annotated[
-        int, typer.Option(help="Bootstrap refits: how far each patient's risk moves.")
+        int, typer.Option(help="Number of bootstrap refits that show how stable risks are.")
     ] = 0,
     config: Annotated[Path | None, typer.Option(help="Settings of the refits (TOML).")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make with all results.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for all results.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a model on other patients, or what a cohort says about models of it.
+    """Evaluate a model on new patients, or refit models to a cohort.
 
-    With --model: every metric with its interval, in all patients and in subgroups. Without: fits
-    again, to say what a panel adds (--added-value), how models do at sites or in years they never
-    saw (--internal-external), and how much risks depend on the sample (--instability).
+    With --model: every metric with its interval, in all patients and in subgroups. Without --model:
+    models are refitted to measure what a panel adds (--added-value), performance at held-out sites
+    or in held-out years (--internal-external), and how much risks depend on the sample
+    (--instability).
     """
-    asked = {
+    refit_options = {
         "--dataset": dataset,
         "--outcome": outcome,
         "--landmark": landmark,
@@ -84,13 +90,16 @@ def evaluate(
         "--config": config,
     }
     if model is not None:
-        stated = [option for option, value in asked.items() if value]
+        stated = [option for option, value in refit_options.items() if value]
         if stated:
-            raise UsageError(f"--model must stand without {', '.join(stated)}; it does not.")
+            raise UsageError(f"--model cannot be combined with {', '.join(stated)}.")
         _judge(cohort, model, mapping, out, as_json=as_json)
         return
     if outcome is None:
-        raise UsageError("evaluate must be given --model, or --outcome and what is asked for.")
+        raise UsageError(
+            "evaluate needs --model, or --outcome with --added-value, --internal-external or "
+            "--instability."
+        )
     with working() as progress:
         from training.files import require_new_folder
         from training.report.folders import write_study_evaluation
@@ -99,11 +108,9 @@ def evaluate(
         if out is not None:
             require_new_folder(out)
         settings = run_settings(config, added_value=added_value, over=over)
-        questions = _questions(settings, horizon, thresholds, internal_external, instability)
-        study = study_asked(
-            cohort, dataset, outcome, landmark, mapping, settings=settings, strict=False
-        )
-        evaluation = evaluate_study(study, settings, questions, progress=progress)
+        requested = _requested(settings, horizon, thresholds, internal_external, instability)
+        study = read_study(cohort, dataset, outcome, landmark, mapping, settings=settings)
+        evaluation = evaluate_study(study, settings, requested, progress=progress)
         if out is not None:
             write_study_evaluation(evaluation, out)
     if as_json:
@@ -115,9 +122,9 @@ def evaluate(
 def _judge(
     cohort: Path | None, model: str, mapping: Path | None, out: Path | None, *, as_json: bool
 ) -> None:
-    """Judge a model on patients that it did not learn from."""
+    """Evaluate a model on patients that it was not trained on."""
     if cohort is None:
-        raise UsageError("evaluate --model must be given a COHORT; it has none.")
+        raise UsageError("evaluate --model needs a COHORT.")
     with working():
         from training.files import require_new_folder
         from training.report.folders import write_evaluation
@@ -134,40 +141,39 @@ def _judge(
     if as_json:
         print_json(evaluation.as_json() | {"out": None if out is None else str(out)})
         return
-    answers = evaluation.answers
+    judged = evaluation.predictions
     print_lines(
         [
-            f"{named(loaded)} on {answers.patients} patients with {answers.events} events "
-            f"(refused and left out: {answers.refused} of {answers.rows} stays), with 95 % "
-            "intervals:"
+            f"{full_name(loaded)} on {judged.patients} patients with {judged.events} events "
+            f"(refused and left out: {judged.refused} of {judged.rows} stays), with 95 % intervals:"
         ]
     )
     show_metrics(evaluation.judgement.metrics)
     show_subgroups(evaluation.judgement.subgroups)
 
 
-def _questions(
+def _requested(
     settings: RunConfig,
     horizon: float | None,
     thresholds: str,
     internal_external: str | None,
     instability: int,
-) -> Questions:
-    """Return what is asked, as the code takes it."""
-    from training.validation.evaluate_cohort import Questions
+) -> RequestedEvaluations:
+    """Return the requested evaluations of a cohort."""
+    from training.validation.evaluate_cohort import RequestedEvaluations
     from training.validation.internal_external import ClusterBy
 
     if internal_external not in (None, *get_args(ClusterBy)):
         raise UsageError(f"--internal-external must be site or year; got {internal_external!r}.")
     try:
-        acting = tuple(float(part) for part in names(thresholds))
+        risks = tuple(float(part) for part in names(thresholds))
     except ValueError:
-        raise UsageError(f"--thresholds must be risks, as 0.1,0.2; got {thresholds!r}.") from None
-    return Questions(
+        raise UsageError(f"--thresholds must be risks, e.g. 0.1,0.2; got {thresholds!r}.") from None
+    return RequestedEvaluations(
         added=settings.added_value,
         by=cast("ClusterBy | None", internal_external),
         refits=instability,
         over=settings.over,
         primary_horizon_days=horizon,
-        thresholds=acting,
+        thresholds=risks,
     )

@@ -22,19 +22,19 @@ __all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
 
 def show_subgroups(subgroups: Sequence[Subgroup]) -> None:
-    """Print each group at the last horizon that can be judged in it, and which cannot be."""
+    """Print each group at the last horizon that can be judged in it, and the groups without one."""
     rows = [row for group in subgroups if (row := _group_row(group))]
     if rows:
         print_lines(["", "By group, with 95 % intervals:"])
         numbers = ("stays", "events")
-        print_rows(["", "", "stays", "events", "days", *_shown()], rows, numbers=numbers)
+        print_rows(["", "", "stays", "events", "days", *_columns()], rows, numbers=numbers)
     small = [f"{g.grouping} {g.level}" for g in subgroups if not _group_row(g)]
     if small:
         print_lines([f"Too few patients or outcomes to be judged: {', '.join(small)}."])
 
 
 def show_study_evaluation(evaluation: StudyEvaluation) -> None:
-    """Print what was asked of a cohort."""
+    """Print the evaluation of a cohort."""
     study = evaluation.study
     print_lines(
         [
@@ -49,16 +49,16 @@ def show_study_evaluation(evaluation: StudyEvaluation) -> None:
         _show_added_value(evaluation.added_value)
     if evaluation.internal_external is not None:
         _show_validation(evaluation.internal_external)
-    for one in evaluation.instability:
-        print_lines(["", _instability_line(one)])
+    for at_horizon in evaluation.instability:
+        print_lines(["", _instability_line(at_horizon)])
 
 
 def _size_lines(evaluation: StudyEvaluation) -> Iterator[str]:
-    for one in evaluation.sample_size:
-        short = " There are fewer." if evaluation.patients < one.needed else ""
+    for size in evaluation.sample_size:
+        short = " There are fewer." if evaluation.patients < size.needed else ""
         yield (
-            f"A model of {one.parameters} parameters needs {one.needed:,} patients at "
-            f"{one.horizon_days:g} days (Riley et al. 2019).{short}"
+            f"A model of {size.parameters} parameters needs {size.needed:,} patients at "
+            f"{size.horizon_days:g} days (Riley et al. 2019).{short}"
         )
 
 
@@ -109,21 +109,17 @@ def _show_added_value(value: PanelValue) -> None:
             ["", "columns", "on top of all others", "alone over the rest"],
             [
                 [
-                    one.name,
-                    str(len(one.columns)),
-                    _interval(one.lost_if_left_out),
-                    _interval(one.gained_alone),
+                    part.name,
+                    str(len(part.columns)),
+                    _interval(part.lost_if_left_out),
+                    _interval(part.gained_alone),
                 ]
-                for one in value.pathways
+                for part in value.pathways
             ],
             numbers=("columns",),
         )
     print_lines(
-        [
-            "",
-            _likelihood_line(value.likelihood_ratio),
-            *trade_off_sentences(value.trade_off),
-        ]
+        ["", _likelihood_line(value.likelihood_ratio), *trade_off_sentences(value.trade_off)]
     )
 
 
@@ -147,46 +143,46 @@ def _show_validation(validated: InternalExternal) -> None:
     print_lines(["", f"Each {validated.by} held out in turn:"])
     show_subgroups(validated.clusters)
     if validated.pooled:
-        print_lines(["", "Random-effects means, and where a new one would lie (95 %):"])
+        print_lines(["", f"Random-effects means, and 95 % prediction for a new {validated.by}:"])
         print_rows(
             ["days", "metric", "mean", "new"],
             [
                 [
-                    f"{one.horizon_days:g}",
-                    one.metric,
-                    f"{one.estimate:z.3f} ({one.low:z.3f}, {one.high:z.3f})",
-                    f"{one.next_low:z.3f} to {one.next_high:z.3f}",
+                    f"{pooled.horizon_days:g}",
+                    pooled.metric,
+                    f"{pooled.estimate:z.3f} ({pooled.low:z.3f}, {pooled.high:z.3f})",
+                    f"{pooled.next_low:z.3f} to {pooled.next_high:z.3f}",
                 ]
-                for one in validated.pooled
+                for pooled in validated.pooled
             ],
         )
 
 
-def _instability_line(one: Instability) -> str:
-    wide = one.share_wider_than[0.1]
+def _instability_line(instability: Instability) -> str:
+    wide = instability.share_wider_than[0.1]
     return (
-        f"Over {one.refits} bootstrap refits a risk at {one.horizon_days:g} days moves by "
-        f"{100 * one.mean_absolute_change:.1f} points on average; the 95 % range of "
-        f"{100 * wide:.0f} % of the patients is wider than 10 points."
+        f"Over {instability.refits} bootstrap refits, a risk at {instability.horizon_days:g} days "
+        f"moves by {100 * instability.mean_absolute_change:.1f} points on average; the 95 % range "
+        f"of {100 * wide:.0f} % of the patients is wider than 10 points."
     )
 
 
-def _shown() -> tuple[str, ...]:
-    """Return the metrics of a line."""
+def _columns() -> tuple[str, ...]:
+    """Return the metrics of a group that the table has room for."""
     from models.metrics.catalogue import Place, shown_in
 
     return tuple(spec.name for spec in shown_in(Place.SUBGROUPS_OF_CONSOLE))
 
 
 def _group_row(group: Subgroup) -> list[str]:
-    """Return one line of a group; none for one that cannot be judged."""
+    """Return the row of a group; empty if no metric is defined in it."""
     judged = [m for m in group.metrics if m.is_defined]
     if not judged:
         return []
     days = judged[-1].horizon_days
     at = {m.metric: m for m in judged if m.horizon_days == days}
     counts = ("withheld" if n is None else str(n) for n in (group.stays, group.events))
-    cells = (_estimate(at.get(name)) for name in _shown())
+    cells = (_estimate(at.get(name)) for name in _columns())
     return [group.grouping, group.level, *counts, f"{days:g}", *cells]
 
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
-from training.cli import cohorts as cli_cohorts
-from training.cli import evaluate as cli_evaluating
-from training.cli import registry as cli_registry
-from training.cli import score as cli_asking
-from training.cli import simulate as cli_simulation
-from training.cli import train as cli_training
+from data_schema.errors import (
+    DataError,
+    Finding,
+    GateError,
+    OsteonError,
+    OutsideError,
+    UsageError,
+)
+from training.cli import cohorts, evaluate, registry, score, simulate, train
 from training.cli.console import print_json
 
 __all__ = ["EXIT_CODES", "add_commands", "run_command"]
 
 EXIT_CODES = {"data": 1, "gate": 1, "usage": 2, "outside": 3, "defect": 3}
-"""Who says no -> exit code; 0 is done. A defect is an error that nobody raised on purpose."""
+"""Kind of error -> exit code; 0 is success. A defect is an error that Osteon does not raise."""
 
 _KINDS = {DataError: "data", GateError: "gate", UsageError: "usage", OutsideError: "outside"}
 
@@ -32,78 +35,72 @@ _WrongUsage: Any = typer.BadParameter.__base__
 
 def add_commands(app: typer.Typer) -> None:
     """Add every command of training to the application."""
+    app.command("map")(cohorts.map_columns)
     for command in (
-        cli_cohorts.map_columns,
-        cli_cohorts.check,
-        cli_simulation.simulate,
-        cli_training.train,
-        cli_asking.score,
-        cli_evaluating.evaluate,
-        cli_asking.explain,
-        cli_training.benchmark,
-        cli_registry.promote,
-        cli_registry.registry,
-        cli_registry.rollback,
-        cli_cohorts.datasets,
-        cli_registry.doctor,
+        cohorts.check,
+        simulate.simulate,
+        train.train,
+        score.score,
+        evaluate.evaluate,
+        score.explain,
+        train.benchmark,
+        registry.promote,
+        registry.registry,
+        registry.rollback,
+        cohorts.datasets,
+        registry.doctor,
     ):
-        name = "map" if command is cli_cohorts.map_columns else None
-        app.command(name)(command)
+        app.command()(command)
 
 
 def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; no error passes as a traceback or with a value.
+    """Run one command and return its exit code, without a traceback or a patient's value.
 
     Parameters
     ----------
-    app : Typer
     arguments : sequence of str, optional
-        Those of the process without it.
+        Default: the arguments of the process.
 
     Returns
     -------
     int
-        0 done, 1 the data or the gate says no, 2 wrong usage, 3 something outside failed.
+        0 success, 1 refused data or gate, 2 wrong usage, 3 failure of another system or of Osteon.
     """
-    stated = sys.argv[1:] if arguments is None else list(arguments)
-    as_json = "--json" in stated
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in given
     try:
-        return int(app(args=stated, prog_name="osteon", standalone_mode=False) or 0)
+        return int(app(args=given, prog_name="osteon", standalone_mode=False) or 0)
     except OsteonError as error:
-        kind = next(kind for tree, kind in _KINDS.items() if isinstance(error, tree))
+        kind = next(kind for family, kind in _KINDS.items() if isinstance(error, family))
         return _report(kind, str(error), getattr(error, "findings", ()), as_json=as_json)
     except _WrongUsage as error:
         return _report("usage", error.format_message(), (), as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("Stopped.", err=True)
         return 130
-    except Exception as error:  # noqa: BLE001 - the last boundary: its text might hold a value
-        return _report("defect", _where(error), (), as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - the last boundary: its text might contain a value
+        return _report("defect", _place(error), (), as_json=as_json)
 
 
-def _report(kind: str, message: str, findings: Sequence[Any], *, as_json: bool) -> int:
+def _report(kind: str, message: str, findings: Sequence[Finding], *, as_json: bool) -> int:
     """Print an error, as JSON on stdout or as lines on stderr, and return its exit code."""
     code = EXIT_CODES[kind]
     if as_json:
-        broken = [
-            {"rule": f.rule, "variable": f.variable, "count": f.count, "message": f.message}
-            for f in findings
-        ]
-        error = {"kind": kind, "exit_code": code, "message": message, "findings": broken}
-        print_json({"error": error})
+        error = {"kind": kind, "exit_code": code, "message": message}
+        print_json({"error": {**error, "findings": [asdict(finding) for finding in findings]}})
     elif findings:
         for finding in findings:
-            where = f"{finding.variable} ({finding.count})".lstrip()
-            typer.echo(f"error: [{finding.rule}] {where}: {finding.message}", err=True)
+            rows = f"{finding.variable} ({finding.count})".lstrip()
+            typer.echo(f"error: [{finding.rule}] {rows}: {finding.message}", err=True)
     else:
         typer.echo(f"error: {message}", err=True)
     return code
 
 
-def _where(error: Exception) -> str:
-    """Say what went wrong without the text of the error, which may hold a patient's value."""
+def _place(error: Exception) -> str:
+    """Describe a defect without the text of the error, which may contain a patient's value."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return (
-        f"Osteon failed in a way that nobody foresaw: {type(error).__name__} in "
-        f"{Path(last.filename).name}, line {last.lineno}. This is a defect; please report it."
+        f"Unexpected error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}. "
+        "This is a bug in Osteon; please report it."
     )

@@ -1,10 +1,12 @@
-"""What a command learns from: the cohort or the public data set, and the settings of the run."""
+"""Options that several commands share, and the study and settings that they describe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from data_schema.errors import UsageError
 from training.cli.cohorts import stated_mapping
@@ -13,10 +15,39 @@ if TYPE_CHECKING:
     from training.cohorts.study import Study
     from training.config import RunConfig
 
-__all__ = ["names", "run_settings", "study_asked"]
+__all__ = [
+    "AddedValueOption",
+    "DatasetOption",
+    "OptionalCohort",
+    "OverOption",
+    "names",
+    "read_study",
+    "run_settings",
+]
+
+OptionalCohort = Annotated[
+    Path | None, typer.Argument(help="CSV, .xlsx or Parquet, one row per stay.")
+]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="Name of a public data set, instead of a cohort.")
+]
+AddedValueOption = Annotated[
+    str,
+    typer.Option(
+        help="Pathways or variables whose added value to measure, e.g. resorption,formation. "
+        "Those joined by + count as one part."
+    ),
+]
+OverOption = Annotated[
+    str,
+    typer.Option(
+        help="Baseline variables or pathways to compare with, e.g. severity,person "
+        "(default: all others)."
+    ),
+]
 
 
-def study_asked(
+def read_study(
     cohort: Path | None,
     dataset: str | None,
     outcome: str,
@@ -24,19 +55,28 @@ def study_asked(
     mapping: Path | None,
     *,
     settings: RunConfig,
-    strict: bool,
+    strict: bool = False,
 ) -> Study:
-    """Return the user's own cohort or a public data set, checked.
+    """Return the user's own cohort or a public data set, checked."""
+    from data_schema.table.files import read_table
+    from training.cohorts.study import public_study, study_of_table
 
-    Raises
-    ------
-    UsageError
-        If there is neither, or both.
-    """
-    if dataset is None:
-        return _own(cohort, outcome, landmark, mapping, settings, strict=strict)
-    own: Mapping[str, object] = {"COHORT": cohort, "--mapping": mapping, "--landmark": landmark}
-    return _public(dataset, outcome, settings, own)
+    if dataset is not None:
+        own: Mapping[str, object] = {"COHORT": cohort, "--mapping": mapping, "--landmark": landmark}
+        stated = [option for option, value in own.items() if value]
+        if stated:
+            raise UsageError(f"--dataset cannot be combined with {', '.join(stated)}.")
+        return public_study(dataset, outcome=outcome, config=settings)
+    if cohort is None:
+        raise UsageError("the patients are missing. Give a COHORT or --dataset.")
+    return study_of_table(
+        read_table(cohort),
+        outcome=outcome,
+        landmark=landmark,
+        mapping=stated_mapping(mapping),
+        strict=strict,
+        config=settings,
+    )
 
 
 def run_settings(
@@ -47,7 +87,7 @@ def run_settings(
     added_value: str = "",
     over: str = "",
 ) -> RunConfig:
-    """Return the settings of the file, after what the command line states."""
+    """Return the settings of the file, overridden by the options of the command line."""
     from dataclasses import replace
 
     from training.config import RunConfig, read_config
@@ -63,40 +103,5 @@ def run_settings(
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return what is listed with commas between."""
+    """Return the parts of a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _public(name: str, outcome: str, settings: RunConfig, own: Mapping[str, object]) -> Study:
-    """Return a public data set, which takes nothing that describes a cohort of one's own."""
-    from training.cohorts.study import public_study
-
-    stated = [option for option, value in own.items() if value]
-    if stated:
-        raise UsageError(f"--dataset must stand without {', '.join(stated)}; it does not.")
-    return public_study(name, outcome=outcome, config=settings)
-
-
-def _own(
-    cohort: Path | None,
-    outcome: str,
-    landmark: str,
-    mapping: Path | None,
-    settings: RunConfig,
-    *,
-    strict: bool,
-) -> Study:
-    """Return the user's own cohort."""
-    from data_schema.table.files import read_table
-    from training.cohorts.study import study_of_table
-
-    if cohort is None:
-        raise UsageError("the command must be given a COHORT or --dataset; it has neither.")
-    return study_of_table(
-        read_table(cohort),
-        outcome=outcome,
-        landmark=landmark,
-        mapping=stated_mapping(mapping),
-        strict=strict,
-        config=settings,
-    )

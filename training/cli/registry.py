@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor", "promote", "registry", "rollback"]
 
-NameArgument = Annotated[str, typer.Argument(help="Registered name, as osteon-mortality.")]
+NameArgument = Annotated[str, typer.Argument(help="Registered name, e.g. osteon-mortality.")]
 
 
 def promote(
@@ -24,15 +24,15 @@ def promote(
     version: Annotated[str, typer.Argument(help="Version number.")],
     cohort: Annotated[
         Path | None,
-        typer.Option(help="Judge it on this cohort; without it, on its held-out patients."),
+        typer.Option(help="Cohort to judge it on (default: its own held-out patients)."),
     ] = None,
     mapping: MappingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a version champion if its figures pass the gate.
 
-    Exit 1, with reasons, if they do not. The decision is signed with OSTEON_GATE_KEY, and recorded
-    in the audit trail.
+    Exits with 1 and the reasons if they do not. The decision is signed with OSTEON_GATE_KEY and
+    recorded in the audit trail.
     """
     with working(), context.obj() as note:
         from data_schema.table.files import read_table
@@ -57,14 +57,14 @@ def promote(
         print_lines(
             [
                 f"{name} version {version} is champion: it passed the gate on "
-                f"{decision.judged_on}. The record is signed by {decision.by} at {decision.at}."
+                f"{decision.judged_on}. Gate record signed by {decision.by} at {decision.at}."
             ]
         )
     raise typer.Exit(1 if refused else 0)
 
 
 def registry(
-    name: Annotated[str | None, typer.Argument(help="Only the versions of this model.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Model to list (default: all).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List versions with their aliases and gate records."""
@@ -79,21 +79,24 @@ def registry(
         ("name", "version", "aliases", "gate record", "population"),
         [
             (
-                one.name,
-                one.version,
-                ", ".join(one.aliases),
-                "none"
-                if one.gate_record is None
-                else f"{one.gate_record.decision} by {one.gate_record.by} at {one.gate_record.at}",
-                _population(one),
+                entry.name,
+                entry.version,
+                ", ".join(entry.aliases),
+                f"{record.decision} by {record.by} at {record.at}"
+                if (record := entry.gate_record)
+                else "none",
+                _population(entry),
             )
-            for one in versions
+            for entry in versions
         ],
     )
 
 
 def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
-    """Go back to the newest approved version before the champion; the audit trail records it."""
+    """Restore the previous champion.
+
+    The newest approved version before the champion becomes champion; the audit trail records it.
+    """
     with working(), context.obj() as note:
         from models.registry import lifecycle as models
         from models.registry.gate import gate_key
@@ -107,9 +110,9 @@ def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = F
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Say whether all that Osteon stands on is there.
+    """Check that everything Osteon depends on is available.
 
-    Looks at versions, registry, write access, gate key and every champion's record.
+    Checks versions, registry, write access, gate key and the gate record of every champion.
     """
     with working():
         from training.cli.doctor import examine
@@ -120,7 +123,7 @@ def doctor(as_json: JsonOption = False) -> None:
         print_json({"ok": not troubles, "checks": [check.as_json() for check in checks]})
     else:
         print_rows(
-            ("", "check", "what was found"),
+            ("", "check", "result"),
             [("ok" if check.ok else "NOT OK", check.check, check.detail) for check in checks],
         )
     raise typer.Exit(3 if "outside" in troubles else 1 if troubles else 0)
@@ -131,7 +134,7 @@ def _population(version: Version) -> str:
 
 
 def _described(version: Version) -> dict[str, object]:
-    """Return a version as it is listed; its gate record is shown as it stands, not verified."""
+    """Return a version as `--json` lists it; its gate record is not verified."""
     record = version.gate_record
     return {
         "name": version.name,

@@ -1,4 +1,4 @@
-"""The commands that ask a model about patients: score and explain."""
+"""The commands that apply a model to patients: score and explain."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from data_schema.cohort import Cohort
     from models.registry.lifecycle import LoadedModel
 
-__all__ = ["ModelOption", "cohort_for", "explain", "loaded_model", "named", "score"]
+__all__ = ["ModelOption", "cohort_for", "explain", "full_name", "loaded_model", "score"]
 
 ModelOption = Annotated[
-    str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a bundle's folder.")
+    str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or the folder of a bundle.")
 ]
 
 
@@ -29,16 +29,17 @@ def score(
     out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
     mapping: MappingOption = None,
     horizons: Annotated[
-        str | None, typer.Option(help="Days, as 28,90,365; the model's default without it.")
+        str | None,
+        typer.Option(help="Horizons in days, e.g. 28,90,365 (default: those of the model)."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Add what each variable contributed.")
+        bool, typer.Option("--explain", help="Add the contribution of each variable.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the risks of every patient of a cohort.
 
-    One row per patient and horizon; refused patients stay, with a code and no risk.
+    One row per patient and horizon. Rows of refused patients hold the reason and no risk.
     """
     with working():
         from training.files import require_table_path, write_table
@@ -58,8 +59,8 @@ def score(
         return
     print_lines(
         [
-            f"{len(frame)} rows of {n_patients} patients in {out}; {refused} refused: their rows "
-            "say why and hold no risk."
+            f"{len(frame)} rows of {n_patients} patients in {out}; {refused} patients refused "
+            "(their rows hold the reason and no risk)."
         ]
     )
 
@@ -67,38 +68,39 @@ def score(
 def explain(
     model: ModelOption,
     cohort: Annotated[
-        Path | None, typer.Argument(help="Without it, the model's made-up example patient.")
+        Path | None,
+        typer.Argument(help="CSV, .xlsx or Parquet (default: the model's synthetic patient)."),
     ] = None,
     mapping: MappingOption = None,
-    row: Annotated[int, typer.Option(help="Row of the cohort; the first is 0.")] = 0,
+    row: Annotated[int, typer.Option(help="Row of the cohort, counted from 0.")] = 0,
     horizon: Annotated[
-        float | None, typer.Option(help="Days; the model's default horizons without it.")
+        float | None, typer.Option(help="Horizon in days (default: those of the model).")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one patient's risk and what raised or lowered it.
 
-    With its interval, by pathway and variable, in points of risk.
+    The risk has its interval; contributions are in points of risk, by pathway and variable.
     """
     with working():
         from models.patient_explanation import example_patient, explain_patient
 
         loaded = loaded_model(model)
         if cohort is None:
-            patient = "a made-up patient of middle values"
+            patient = "a synthetic patient with typical values"
             frame = example_patient(loaded.risk_model.contract)
         else:
             features = cohort_for(loaded, cohort, mapping, outcome=None).features
             if not 0 <= row < len(features):
                 raise UsageError(f"--row must lie in 0-{len(features) - 1}; got {row}.")
             patient, frame = f"row {row} of the cohort", features.iloc[[row]]
-        told = explain_patient(loaded.risk_model, frame, None if horizon is None else [horizon])
-    result = _identity(loaded) | {"patient": patient} | told.as_json()
+        horizons = None if horizon is None else [horizon]
+        explanation = explain_patient(loaded.risk_model, frame, horizons)
     if as_json:
-        print_json(result)
+        print_json(_identity(loaded) | {"patient": patient} | explanation.as_json())
         return
-    print_lines([f"{named(loaded)}: {patient}", ""])
-    show_explanation(told)
+    print_lines([f"{full_name(loaded)}: {patient}", ""])
+    show_explanation(explanation)
 
 
 def loaded_model(uri: str) -> LoadedModel:
@@ -111,7 +113,7 @@ def loaded_model(uri: str) -> LoadedModel:
 def cohort_for(
     loaded: LoadedModel, cohort: Path, mapping: Path | None, *, outcome: str | None
 ) -> Cohort:
-    """Return a cohort file as the model reads it."""
+    """Return a cohort file, checked against the contract of a model."""
     from data_schema.table.files import read_table
     from training.score import cohort_for_model
 
@@ -127,22 +129,21 @@ def _days(text: str) -> list[float]:
     try:
         days = [float(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--horizons must be days, as 28,90,365; got {text!r}.") from None
+        raise UsageError(f"--horizons must be days, e.g. 28,90,365; got {text!r}.") from None
     if len(set(days)) < len(days):
-        raise UsageError(f"--horizons must differ; got {text!r}.")
+        raise UsageError(f"--horizons must not repeat a horizon; got {text!r}.")
     return days
 
 
 def _identity(loaded: LoadedModel) -> dict[str, object]:
-    """Return which model answers, and whom it learned from."""
-    contract = loaded.risk_model.contract
+    """Return the identity of a model, and the population that it was trained on."""
     model = {"name": loaded.name, "version": loaded.version, "alias": loaded.alias}
-    told = ("outcome", "time_zero", "population", "simulated")
-    return {"model": model} | {key: getattr(contract, key) for key in told}
+    keys = ("outcome", "time_zero", "population", "simulated")
+    return {"model": model} | {key: getattr(loaded.risk_model.contract, key) for key in keys}
 
 
-def named(loaded: LoadedModel) -> str:
-    """Return name, version and alias, as far as it has them."""
+def full_name(loaded: LoadedModel) -> str:
+    """Return the name of a model with its version and alias, if it has them."""
     version = "" if loaded.version is None else f" version {loaded.version}"
     alias = "" if loaded.alias is None else f" ({loaded.alias})"
     return f"{loaded.name}{version}{alias}"

@@ -11,6 +11,7 @@ import typer
 
 from data_schema.errors import UsageError
 from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.simulation.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from training.simulation.published import Compared
@@ -18,39 +19,49 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 _CHECKED_PATIENTS, _FEWEST_CHECKED = 30_000, 2_000
+_Progress = Callable[[str, int, int], None]
 
 
 def simulate(
     patients: Annotated[
-        int | None, typer.Option(help="How many; 20000 without it, 300 in scenario small.")
+        int | None,
+        typer.Option(help="Number of patients (default: 20000; 300 in scenario small)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same patients.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed, the same patients.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Cohort to write (.parquet or .csv).")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="True risks and contributions to write, by patient.")
+        Path | None, typer.Option(help="File to write with true risks and contributions.")
     ] = None,
     observations: Annotated[
-        Path | None, typer.Option(help="Samples of days 1 to 28 to write, in long form.")
+        Path | None, typer.Option(help="File to write with blood samples of days 1 to 28.")
     ] = None,
-    scenario: Annotated[str, typer.Option(help="World to draw from.")] = "published",
+    scenario: Annotated[
+        str, typer.Option(help=f"Simulated population: {', '.join(SCENARIOS)}.")
+    ] = "published",
     landmark: Annotated[
-        str, typer.Option(help="When they are seen: 24h; or 72h, alive in the ICU.")
+        str, typer.Option(help="Time zero: 24h, or 72h for patients alive in the ICU then.")
     ] = "24h",
     check: Annotated[
-        bool, typer.Option("--check", help="Print simulated beside published figures instead.")
+        bool,
+        typer.Option("--check", help="Compare with published figures; writes no cohort."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw simulated patients, with their true risks if asked; or check them against the papers.
+    """Simulate patients whose true risks are known.
 
-    The cohort says in its column `simulated` that nobody real is in it, and every model of it does.
+    The column `simulated` of the cohort marks it as simulated, and so does every model trained on
+    it.
     """
     if check:
-        files = [option for option in (out, truth, observations) if option]
-        _check(files, scenario, landmark, patients, seed, as_json=as_json)
+        if out or truth or observations or (scenario, landmark) != ("published", "24h"):
+            raise UsageError(
+                "--check cannot be combined with --out, --truth, --observations, --scenario or "
+                "--landmark."
+            )
+        _check(_CHECKED_PATIENTS if patients is None else patients, seed, as_json=as_json)
         return
     if out is None:
-        raise UsageError("simulate must be given --out or --check; it has neither.")
+        raise UsageError("simulate needs --out or --check.")
     with working() as progress:
         result = _written(patients, seed, scenario, landmark, out, truth, observations, progress)
     if as_json:
@@ -70,7 +81,7 @@ def simulate(
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A simulated cohort and the files that hold it."""
+    """What `--json` prints of a simulated cohort and its files."""
 
     patients: int
     scenario: str
@@ -92,9 +103,9 @@ def _written(
     out: Path,
     truth: Path | None,
     observations: Path | None,
-    progress: Callable[[str, int, int], None],
+    progress: _Progress,
 ) -> _Written:
-    """Write what was asked for and return what `--json` prints."""
+    """Write the cohort, and its truth and observations if they have a file."""
     from training.files import require_table_path, write_table
     from training.simulation.cohort import DEFAULT_PATIENTS, simulate
     from training.simulation.scenarios import scenario as known
@@ -102,19 +113,19 @@ def _written(
 
     for path in filter(None, (out, truth, observations)):
         require_table_path(path)
-    usual = known(scenario).patients or DEFAULT_PATIENTS
-    number = usual if patients is None else patients
-    drawn = simulate(number, seed=seed, scenario=scenario, landmark=landmark)
-    cohort = drawn.cohort
+    if patients is None:
+        patients = known(scenario).patients or DEFAULT_PATIENTS
+    simulated = simulate(patients, seed=seed, scenario=scenario, landmark=landmark)
+    cohort = simulated.cohort
     write_table(cohort, out)
     if truth is not None:
-        told = truth_table(
-            drawn.world, progress=lambda share: progress("true risks", int(100 * share), 100)
+        table = truth_table(
+            simulated.world, progress=lambda share: progress("true risks", int(100 * share), 100)
         )
-        write_table(told, truth)
+        write_table(table, truth)
     if observations is not None:
-        write_table(drawn.observations, observations)
-    # The cohort of 72 h tells no fracture.
+        write_table(simulated.observations, observations)
+    # The cohort of 72 h has no fracture.
     fracture = cohort.get("fracture_event", cohort["mortality_event"].iloc[:0])
     return _Written(
         patients=len(cohort),
@@ -130,51 +141,41 @@ def _written(
     )
 
 
-def _check(
-    files: Sequence[Path],
-    scenario: str,
-    landmark: str,
-    patients: int | None,
-    seed: int,
-    *,
-    as_json: bool,
-) -> None:
-    """Print simulated beside published; exit 1 if a figure is not accepted."""
-    if files or (scenario, landmark) != ("published", "24h"):
-        raise UsageError("--check must stand without files, scenario and landmark; it does not.")
-    number = _CHECKED_PATIENTS if patients is None else patients
-    if number < _FEWEST_CHECKED:
+def _check(patients: int, seed: int, *, as_json: bool) -> None:
+    """Print simulated beside published figures; exit with 1 if one is not accepted."""
+    if patients < _FEWEST_CHECKED:
         raise UsageError(
-            f"patients of --check must be at least {_FEWEST_CHECKED}; got {number}. "
-            "Figures of small groups, as of women over 90, mean nothing in fewer."
+            f"patients of --check must be at least {_FEWEST_CHECKED}; got {patients}. "
+            "With fewer, figures of small groups such as women over 90 are unreliable."
         )
     with working():
         from training.simulation.published import compare_with_published
 
-        found = compare_with_published(number, seed=seed)
-    failed = [one.item for one in found if not one.passed]
+        figures = compare_with_published(patients, seed=seed)
+    passed = all(figure.passed for figure in figures)
     if as_json:
-        print_json({"passed": not failed, "figures": [one.as_json() for one in found]})
+        print_json({"passed": passed, "figures": [figure.as_json() for figure in figures]})
     else:
-        _print_check(found)
-    raise typer.Exit(1 if failed else 0)
+        _print_check(figures)
+    raise typer.Exit(0 if passed else 1)
 
 
-def _print_check(found: Sequence[Compared]) -> None:
+def _print_check(figures: Sequence[Compared]) -> None:
     print_rows(
         ("", "figure", "simulated", "accepted", "published", "evidence"),
         [
             (
-                "ok" if one.passed else "NO",
-                one.item,
-                f"{one.simulated:.3g}",
-                f"{one.low:.3g} to {one.high:.3g}" + (" (tolerance)" if one.tolerance else ""),
-                one.published,
-                f"{one.row} [{one.mark}]",
+                "ok" if figure.passed else "NO",
+                figure.item,
+                f"{figure.simulated:.3g}",
+                f"{figure.low:.3g} to {figure.high:.3g}"
+                + (" (tolerance)" if figure.tolerance else ""),
+                figure.published,
+                f"{figure.row} [{figure.mark}]",
             )
-            for one in found
+            for figure in figures
         ],
         numbers=("simulated",),
     )
-    accepted = sum(one.passed for one in found)
-    print_lines([f"{accepted} of {len(found)} figures are within what is accepted."])
+    accepted = sum(figure.passed for figure in figures)
+    print_lines([f"{accepted} of {len(figures)} figures lie within their accepted range."])

@@ -1,4 +1,4 @@
-"""Results as tables and sentences for a reader: metrics, one patient's explanation, a benchmark."""
+"""Print results as tables and sentences: metrics, one patient's explanation, a benchmark."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ __all__ = ["show_benchmark", "show_explanation", "show_metrics"]
 
 def show_metrics(metrics: Sequence[Metric]) -> None:
     """Print metrics as rows and horizons as columns, then those of the whole follow-up."""
-    overall = [one for one in metrics if one.horizon_days is None]
-    horizons = list(
-        dict.fromkeys(one.horizon_days for one in metrics if one.horizon_days is not None)
-    )
-    names = list(dict.fromkeys(one.metric for one in metrics if one.horizon_days is not None))
-    cells = {(one.metric, one.horizon_days): _cell(one) for one in metrics}
+    overall = [metric for metric in metrics if metric.horizon_days is None]
+    by_horizon = [metric for metric in metrics if metric.horizon_days is not None]
+    horizons = list(dict.fromkeys(metric.horizon_days for metric in by_horizon))
+    names = list(dict.fromkeys(metric.metric for metric in by_horizon))
+    cells = {(metric.metric, metric.horizon_days): _cell(metric) for metric in metrics}
     print_rows(
         ["", *(f"{days:g} days" for days in horizons)],
         [[name, *(cells[name, days] for days in horizons)] for name in names],
@@ -35,11 +34,13 @@ def show_metrics(metrics: Sequence[Metric]) -> None:
 
 
 def show_explanation(explanation: PatientExplanation) -> None:
-    """Print one patient's risks in sentences, then what moved the first, by pathway."""
+    """Print one patient's risks in sentences, then contributions to the first, by pathway."""
     print_lines([explanation.summary, ""])
     if explanation.risks:
         risk = explanation.risks[0]
-        print_lines([f"What moved the estimate at {risk.horizon_days:g} days, in points of risk:"])
+        print_lines(
+            [f"Contributions to the risk at {risk.horizon_days:g} days, in points of risk:"]
+        )
         print_rows(["", "value", "points"], _explanation_rows(risk), numbers=("value", "points"))
         print_lines(
             [
@@ -52,7 +53,7 @@ def show_explanation(explanation: PatientExplanation) -> None:
 
 
 def show_benchmark(result: BenchmarkResult) -> None:
-    """Print what each model reached, then how far Osteon is from it, or what it had to reach."""
+    """Print the figures of each model, then Osteon's differences from it and from its targets."""
     comparison = result.comparison
     print_lines([f"{result.dataset}: {comparison.protocol}", ""])
     rows = [_cells(row) for row in comparison.rows]
@@ -63,10 +64,12 @@ def show_benchmark(result: BenchmarkResult) -> None:
         [[_number(row.get(head)) for head in columns] for row in rows],
         numbers=[head for head in columns if head not in ("model", "source")],
     )
-    alone = [head for head in heads if head not in columns]
+    of_one_model = [head for head in heads if head not in columns]
     for row in rows:
-        of_it = [f"{head} {_number(row[head])}" for head in alone if row.get(head) is not None]
-        print_lines([f"{row['model']}: {', '.join(of_it)}"] if of_it else [])
+        texts = [
+            f"{head} {_number(row[head])}" for head in of_one_model if row.get(head) is not None
+        ]
+        print_lines([f"{row['model']}: {', '.join(texts)}"] if texts else [])
     if all(one.low is None for one in comparison.differences):
         print_lines(["", "Osteon minus the other model, on one split:"])
         _show_by_metric(comparison.differences)
@@ -83,11 +86,11 @@ def show_benchmark(result: BenchmarkResult) -> None:
 
 
 def _show_figures(figures: Sequence[JudgedFigure]) -> None:
-    """Print figures beside what they must lie within."""
+    """Print figures beside their accepted range."""
     if figures:
         print_lines(["", "Against the true risks:"])
         print_rows(
-            ["", "outcome", "days", "figure", "found", "to reach"],
+            ["", "outcome", "days", "figure", "value", "accepted"],
             [
                 [
                     "ok" if one.passed else "NO",
@@ -99,19 +102,18 @@ def _show_figures(figures: Sequence[JudgedFigure]) -> None:
                 ]
                 for one in figures
             ],
-            numbers=("days", "found"),
+            numbers=("days", "value"),
         )
 
 
 def _bounds(low: float | None, high: float | None) -> str:
-    """Return bounds in words; there may be only one."""
     return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
 def _cells(row: ModelRow) -> dict[str, str | float | None]:
-    """Return one row by column, with a column for each day of what it has by day."""
-    named = {"outcome": row.outcome, "model": row.model, "source": row.source}
-    cells: dict[str, str | float | None] = {head: text for head, text in named.items() if text}
+    """Return a row by column, with one column per day for figures by day."""
+    texts = {"outcome": row.outcome, "model": row.model, "source": row.source}
+    cells: dict[str, str | float | None] = {head: text for head, text in texts.items() if text}
     for name, figure in row.figures.items():
         if isinstance(figure, Mapping):
             cells |= {
@@ -123,7 +125,7 @@ def _cells(row: ModelRow) -> dict[str, str | float | None]:
 
 
 def _show_by_metric(differences: Sequence[ModelDifference]) -> None:
-    """Print differences that have no interval as models in rows and metrics in columns."""
+    """Print differences without an interval: models in rows, metrics in columns."""
     gaps = {(one.model, one.metric): f"{one.estimate:+.4f}" for one in differences}
     models = list(dict.fromkeys(one.model for one in differences))
     metrics = list(dict.fromkeys(one.metric for one in differences))
@@ -143,15 +145,15 @@ def _cell(metric: Metric) -> str:
 
 
 def _explanation_rows(risk: ExplainedRisk) -> list[list[str]]:
-    """Return the way from the reference to the risk: pathways by size, each with its variables."""
+    """Return the rows from reference to risk: pathways by size, each with its variables."""
     from models.patient_explanation import NOT_MEASURED, pathway_label
     from training.explanation.importance import points_digits
 
     digits = points_digits(max(map(abs, risk.pathways.values()), default=0.0))
 
     def signed(points: float) -> str:
-        shown = f"{points:+.{digits}f}"
-        return shown if float(shown) else shown[1:]
+        text = f"{points:+.{digits}f}"
+        return text if float(text) else text[1:]
 
     rows = [["Reference", "", f"{100 * risk.baseline_risk:.{digits}f}"]]
     by_size = sorted(risk.pathways.items(), key=lambda one: (one[0] == NOT_MEASURED, -abs(one[1])))

@@ -12,7 +12,14 @@ from data_schema.outcomes import ENDPOINTS
 from training.cli.cohorts import MappingOption, StrictOption
 from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_subgroups, show_verdict
-from training.cli.options import run_settings, study_asked
+from training.cli.options import (
+    AddedValueOption,
+    DatasetOption,
+    OptionalCohort,
+    OverOption,
+    read_study,
+    run_settings,
+)
 from training.cli.tables import show_benchmark, show_metrics
 
 __all__ = ["benchmark", "train"]
@@ -21,39 +28,35 @@ _LOG = logging.getLogger(__name__)
 
 
 def train(
-    outcome: Annotated[str, typer.Option(help=f"{', '.join(ENDPOINTS)}, or a data set's own.")],
-    cohort: Annotated[
-        Path | None, typer.Argument(help="CSV, .xlsx or Parquet, one row per stay.")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Instead of a cohort: a public data set by name.")
-    ] = None,
+    outcome: Annotated[
+        str, typer.Option(help=f"{', '.join(ENDPOINTS)}, or the outcome of the data set.")
+    ],
+    cohort: OptionalCohort = None,
+    dataset: DatasetOption = None,
     landmark: Annotated[
-        str, typer.Option(help="Time zero: 24h (mortality without it) or 72h; discharge.")
+        str,
+        typer.Option(
+            help="Time zero: 24h, 72h or discharge (default: 24h for mortality, discharge for "
+            "fracture)."
+        ),
     ] = "",
     mapping: MappingOption = None,
     config: Annotated[Path | None, typer.Option(help="Settings of the run (TOML).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same model.")] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="Leave this column out; may be repeated.")
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed (default: that of the settings, else 0).")
     ] = None,
-    added_value: Annotated[
-        str,
-        typer.Option(
-            help="Pathways or variables, as resorption,formation: the report tells what they add; "
-            "joined by + they are one part."
-        ),
-    ] = "",
-    over: Annotated[
-        str, typer.Option(help="Over which ones, as severity,person; all others without it.")
-    ] = "",
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Column to leave out; may be repeated.")
+    ] = None,
+    added_value: AddedValueOption = "",
+    over: OverOption = "",
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fit a model and register it as challenger.
 
     Checks the cohort, splits it by patient, fits, evaluates on the held-out patients, explains, and
-    logs everything to MLflow (MLFLOW_TRACKING_URI; sqlite:///mlflow.db without it).
+    logs everything to MLflow (MLFLOW_TRACKING_URI; default: sqlite:///mlflow.db).
     """
     with working() as progress:
         from training.run.train import train as run
@@ -61,7 +64,7 @@ def train(
         settings = run_settings(
             config, seed=seed, exclude=exclude or [], added_value=added_value, over=over
         )
-        study = study_asked(
+        study = read_study(
             cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
         )
         for finding in study.warnings:
@@ -79,7 +82,7 @@ def train(
         [
             "",
             f"{trained.model_name} version {trained.version} is registered as challenger: "
-            f"{trained.n_train} rows learned from, weight of the linear part "
+            f"{trained.n_train} rows for training, weight of the linear part "
             f"{trained.linear_weight:.2f}, {trained.trees} trees.",
             f"Report: {trained.report}",
             f"Next: osteon promote {trained.model_name} {trained.version}",
@@ -91,13 +94,15 @@ def benchmark(
     dataset: Annotated[
         str,
         typer.Option(
-            help="A public data set (osteon datasets), support2-comparators or simulated; by a "
-            "published protocol: flchain-xgbse, support2-dsm; what a score adds: support2-score, "
-            "rhc-score, glow-score."
+            help="A public data set (see osteon datasets), support2-comparators or simulated; a "
+            "published protocol (flchain-xgbse, support2-dsm); or the added value of a score "
+            "(support2-score, rhc-score, glow-score)."
         ),
     ],
-    repeats: Annotated[int | None, typer.Option(help="Random splits; 5 without it.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the splits and of Osteon.")] = 0,
+    repeats: Annotated[
+        int | None, typer.Option(help="Number of random splits (default: 5).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the splits and of Osteon.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Compare Osteon with its peers on the same splits."""

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort
-from training.datasets.columns import (
-    NOMINAL_HORIZON_DAYS,
-    Column,
-    adapt_table,
-    known_at,
-)
+from training.datasets.columns import NOMINAL_HORIZON_DAYS, Column, adapt_table, known_at
 from training.datasets.dataset import Dataset, Raw, read_folder
 from training.datasets.site_variables import site_number
 

@@ -14,13 +14,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 
-__all__ = [
-    "NOMINAL_HORIZON_DAYS",
-    "Column",
-    "adapt_table",
-    "feature_values",
-    "known_at",
-]
+__all__ = ["NOMINAL_HORIZON_DAYS", "Column", "adapt_table", "feature_values", "known_at"]
 
 NOMINAL_HORIZON_DAYS = 1.0
 """Stands in where an outcome has no time: present already, or within an undocumented window."""
@@ -115,14 +109,6 @@ def adapt_table(
         Raw columns that hold identifiers, times and the outcome.
     dropped : mapping of str to str
         Raw columns left out on purpose -> reason.
-    patient_id : Series
-    outcome : OutcomeData
-    name, population : str
-    site : ndarray of object, optional
-
-    Returns
-    -------
-    Cohort
 
     Raises
     ------

@@ -71,13 +71,7 @@ class Dataset:
 
 
 def read_survset(name: str) -> Raw:
-    """Return a table of the SurvSet package, which holds the data itself and needs no network.
-
-    Raises
-    ------
-    OutsideError
-        If the package is not installed.
-    """
+    """Return a table of the SurvSet package, which holds the data itself and needs no network."""
     try:
         from SurvSet.data import SurvLoader
     except ImportError as missing:

@@ -20,10 +20,7 @@ _COLUMNS = (
     Column("num_sbp", VARIABLES["systolic_pressure"]),
     Column("num_dbp", VARIABLES["diastolic_pressure"]),
     Column("num_scl", VARIABLES["cholesterol"]),
-    Column(
-        "fac_month",
-        Variable("month", "Month of the examination", "person", "category"),
-    ),
+    Column("fac_month", Variable("month", "Month of the examination", "person", "category")),
 )
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort
 from data_schema.variables import Variable
-from training.datasets.columns import (
-    NOMINAL_HORIZON_DAYS,
-    Column,
-    adapt_table,
-    known_at,
-)
+from training.datasets.columns import NOMINAL_HORIZON_DAYS, Column, adapt_table, known_at
 from training.datasets.dataset import Dataset, Raw, read_folder
 from training.datasets.site_variables import site_number
 
@@ -38,12 +33,7 @@ _COLUMNS = (
     Column("Albumine", VARIABLES["albumin"], unit="g/L"),
     Column(
         "Fracture",
-        Variable(
-            "outside_the_capsule",
-            "Fracture outside the joint capsule",
-            "bone_mass",
-            "flag",
-        ),
+        Variable("outside_the_capsule", "Fracture outside the joint capsule", "bone_mass", "flag"),
     ),
     Column("Delay", site_number("delay_of_surgery", "Delay of surgery", "care", "d", 0, 90)),
 )

@@ -41,7 +41,7 @@ _COLUMNS = (
 
 _DROPPED = {
     "dxyr": "year of the diagnosis: it sets the length of follow-up, and no later patient has it; "
-    "censoring would depend on it",
+    "censoring would depend on it"
 }
 
 

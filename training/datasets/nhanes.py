@@ -7,12 +7,7 @@ import re
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort
 from data_schema.variables import Variable
-from training.datasets.columns import (
-    NOMINAL_HORIZON_DAYS,
-    Column,
-    adapt_table,
-    known_at,
-)
+from training.datasets.columns import NOMINAL_HORIZON_DAYS, Column, adapt_table, known_at
 from training.datasets.dataset import Dataset, Raw, read_folder
 from training.datasets.site_variables import EVER_SMOKED, MOTHER_HIP_FRACTURE
 

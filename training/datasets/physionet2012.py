@@ -69,10 +69,7 @@ _COLUMNS = (
     Column("SOFA", VARIABLES["sofa"]),
     Column("SAPS-I", VARIABLES["saps1"]),
     Column("CCU", Variable("coronary_unit", "Coronary care unit", "severity", "flag")),
-    Column(
-        "CSRU",
-        Variable("cardiac_surgery_unit", "Cardiac surgery unit", "severity", "flag"),
-    ),
+    Column("CSRU", Variable("cardiac_surgery_unit", "Cardiac surgery unit", "severity", "flag")),
     Column("SICU", Variable("surgical_unit", "Surgical intensive care", "severity", "flag")),
     Column(
         "MechVentDuration",

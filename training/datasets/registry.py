@@ -51,10 +51,6 @@ def dataset(name: str, *, besides: tuple[str, ...] = ()) -> Dataset:
     besides : tuple of str
         Other names that the caller accepts, for the error message.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     UsageError
@@ -89,10 +85,6 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Cohort:
         A key of `ADAPTERS`.
     data_dir : Path, optional
         Folder of the data sets that come as files.
-
-    Returns
-    -------
-    Cohort
 
     Raises
     ------

@@ -32,19 +32,14 @@ _COLUMNS = (
     Column("fac_income", INCOME),
     Column("fac_ninsclas", Variable("insurance", "Medical insurance", "person", "category")),
     Column("num_wtkilo1", VARIABLES["weight"]),
-    Column(
-        "fac_cat1",
-        Variable("disease", "Primary disease category", "person", "category"),
-    ),
+    Column("fac_cat1", Variable("disease", "Primary disease category", "person", "category")),
     Column(
         "fac_cat2",
         Variable("second_disease", "Secondary disease category", "person", "category"),
         missing=("missing",),
     ),
     Column(
-        "fac_ca",
-        VARIABLES["cancer"],
-        codes={"No": "no", "Yes": "yes", "Metastatic": "metastatic"},
+        "fac_ca", VARIABLES["cancer"], codes={"No": "no", "Yes": "yes", "Metastatic": "metastatic"}
     ),
     _diagnosis("fac_card", "cardiovascular_admission", "Admitted for: cardiovascular"),
     _diagnosis("fac_gastr", "gastrointestinal_admission", "Admitted for: gastrointestinal"),
@@ -60,21 +55,9 @@ _COLUMNS = (
     _flag("fac_cardiohx", "cardiovascular_history", "Cardiovascular disease before"),
     _flag("fac_chfhx", "heart_failure_history", "Heart failure before"),
     _flag("fac_chrpulhx", "lung_disease_history", "Chronic lung disease before"),
-    _flag(
-        "fac_dementhx",
-        "dementia_history",
-        "Dementia, stroke or Parkinson's disease before",
-    ),
-    _flag(
-        "fac_gibledhx",
-        "gastrointestinal_bleeding_history",
-        "Gastrointestinal bleeding before",
-    ),
-    _flag(
-        "fac_immunhx",
-        "immune_suppression_history",
-        "Immune suppression or cancer care before",
-    ),
+    _flag("fac_dementhx", "dementia_history", "Dementia, stroke or Parkinson's disease before"),
+    _flag("fac_gibledhx", "gastrointestinal_bleeding_history", "Gastrointestinal bleeding before"),
+    _flag("fac_immunhx", "immune_suppression_history", "Immune suppression or cancer care before"),
     _flag("fac_liverhx", "liver_disease_history", "Cirrhosis or liver failure before"),
     _flag("fac_malighx", "malignancy_history", "Malignancy before"),
     _flag("fac_psychhx", "psychiatric_history", "Psychiatric illness before"),

@@ -26,14 +26,8 @@ _COLUMNS = (
     Column("fac_race", RACE, missing=("missing",)),
     Column("num_edu", VARIABLES["education_years"]),
     Column("fac_income", INCOME, missing=("missing",)),
-    Column(
-        "fac_dzgroup",
-        Variable("disease_group", "Disease group", "person", "category"),
-    ),
-    Column(
-        "fac_dzclass",
-        Variable("disease_class", "Disease class", "person", "category"),
-    ),
+    Column("fac_dzgroup", Variable("disease_group", "Disease group", "person", "category")),
+    Column("fac_dzclass", Variable("disease_class", "Disease class", "person", "category")),
     Column("num_num_co", VARIABLES["comorbidities"]),
     Column("fac_diabetes", VARIABLES["diabetes"]),
     Column("fac_dementia", VARIABLES["dementia"]),

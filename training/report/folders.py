@@ -40,14 +40,14 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     name = evaluation.loaded.name
     report = write_report(
         evaluation.loaded.risk_model,
-        Findings(evaluation.answers, evaluation.judgement),
+        Findings(evaluation.predictions, evaluation.judgement),
         evaluation.cohort,
         title=name,
         resamples=RESAMPLES,
         random_state=0,
     )
     card = as_markdown(
-        f"{name} on a cohort of {evaluation.answers.patients} patients", report.written.sections
+        f"{name} on a cohort of {evaluation.predictions.patients} patients", report.written.sections
     )
     with _report_folder(folder, report.written) as draft:
         text = json.dumps(evaluation.as_json(), indent=2)

@@ -59,6 +59,6 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
         explanation_of_a_risk(),
         limits(contract),
         tripod_section(contract, (), external=False),
-        probast_section(contract, (), evaluated=findings.answers, external=False),
+        probast_section(contract, (), evaluated=findings.predictions, external=False),
         provenance(contract, evaluated_fingerprint=evaluation.cohort_fingerprint),
     )

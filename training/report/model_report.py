@@ -60,7 +60,7 @@ from training.report.study_sections import (
     validation_section,
 )
 from training.validation.judgement import Findings, primary_horizon
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 from training.validation.severity_alone import SeverityAlone
 
 __all__ = ["WrittenReport", "step_of", "write_report"]
@@ -158,7 +158,7 @@ def write_report(
     -------
     WrittenReport
     """
-    contract, judged, judgement = risk_model.contract, findings.answers, findings.judgement
+    contract, judged, judgement = risk_model.contract, findings.predictions, findings.judgement
     external = described is None
     days = primary_horizon(judged.horizons_days, judgement.metrics)
     explained = explain_cohort(
@@ -227,7 +227,7 @@ def write_report(
 
 
 def step_of(
-    cohort: Cohort, horizons_days: tuple[float, ...], *, judged: Answers | None = None
+    cohort: Cohort, horizons_days: tuple[float, ...], *, judged: Predictions | None = None
 ) -> FlowStep:
     """Return the flow of a cohort, with who was refused of those that were judged."""
     return flow_step(
@@ -291,9 +291,9 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
         limits(contract, external=contents.external),
         tripod_section(contract, contents.done, external=contents.external),
         probast_section(
-            contract, contents.done, evaluated=findings.answers, external=contents.external
+            contract, contents.done, evaluated=findings.predictions, external=contents.external
         ),
-        provenance(contract, evaluated_fingerprint=findings.answers.cohort_fingerprint),
+        provenance(contract, evaluated_fingerprint=findings.predictions.cohort_fingerprint),
     )
 
 

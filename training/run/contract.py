@@ -1,4 +1,4 @@
-"""What a run adds to a model's contract: its estimand, its patients, its figures and its origin."""
+"""What a run adds to a model's contract: estimand, patients, figures and provenance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.cohorts.study import Study
 from training.config import RunConfig
 from training.provenance import git_revision, versions
 from training.validation.panel_value import PanelValue
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 
 __all__ = ["completed_contract"]
 
@@ -23,36 +23,16 @@ def completed_contract(
     config: RunConfig,
     *,
     learned_from: Cohort,
-    held_out: Answers,
+    held_out: Predictions,
     metrics: Sequence[Metric],
     described: Description,
     added_value: PanelValue | None,
 ) -> Contract:
-    """Return a contract with what only the run can tell.
+    """Return the contract of a fitted model, completed with what only the run knows.
 
-    The figures of the evaluation travel in the bundle, under its hash, so that the gate judges the
-    very figures of the very model.
-
-    Parameters
-    ----------
-    fitted : Contract
-        Of the fitted model.
-    study : Study
-    config : RunConfig
-    learned_from : Cohort
-        The training rows.
-    held_out : Answers
-        What the model answered for the patients it did not learn from.
-    metrics : sequence of Metric
-        Of those answers.
-    described : Description
-        Of the training rows, to be compared with whom the model is asked about later.
-    added_value : PanelValue or None
-        Of a panel among the training rows.
-
-    Returns
-    -------
-    Contract
+    The figures of the evaluation are part of the bundle and of its hash, so that the gate judges
+    exactly these figures of exactly this model. `described` holds the training rows, with which
+    later patients are compared.
     """
     outcome = study.outcome
     return replace(

@@ -33,21 +33,7 @@ class TrackedRun:
         tags: Mapping[str, str],
         files: Mapping[str, str | bytes],
     ) -> None:
-        """Keep what a run decided, reached and wrote.
-
-        Parameters
-        ----------
-        params : mapping
-        metrics : mapping of str to float
-        tags : mapping of str to str
-        files : mapping of str to (str or bytes)
-            Path among the artifacts -> content.
-
-        Raises
-        ------
-        OutsideError
-            If MLflow fails.
-        """
+        """Log parameters, metrics, tags and files (artifact path -> content) of a run."""
         mlflow = connect()
         client = mlflow.MlflowClient()
         entities = mlflow.entities
@@ -65,13 +51,7 @@ class TrackedRun:
             )
 
     def log_dataset(self, name: str, fingerprint: str, *, context: str) -> None:
-        """Name the patients of a run by their fingerprint; nothing of them is kept.
-
-        Raises
-        ------
-        OutsideError
-            If MLflow fails.
-        """
+        """Log the fingerprint of the patients of a run; no patient data are stored."""
         mlflow = connect()
         entities = mlflow.entities
         # MLflow's digests have at most 36 characters; the whole one is in the contract.
@@ -81,7 +61,7 @@ class TrackedRun:
             mlflow.MlflowClient().log_inputs(self.run_id, [used])
 
     def location(self, file: str) -> str:
-        """Return where an artifact lies: a path where it is a file of this machine, else a URI."""
+        """Return the place of an artifact: a path if it is a local file, else a URI."""
         uri = f"{self.artifact_uri}/{file}"
         parsed = urlparse(uri)
         return url2pathname(parsed.path) if parsed.scheme == "file" else uri
@@ -89,22 +69,7 @@ class TrackedRun:
 
 @contextmanager
 def tracked_run(name: str) -> Iterator[TrackedRun]:
-    """Open a run of the experiment `EXPERIMENT`; it is marked as failed if the block raises.
-
-    Parameters
-    ----------
-    name : str
-        What MLflow's page calls the run.
-
-    Yields
-    ------
-    TrackedRun
-
-    Raises
-    ------
-    OutsideError
-        If MLflow fails.
-    """
+    """Open a run of the experiment `EXPERIMENT`; it is marked as failed if the block raises."""
     client = connect().MlflowClient()
     with outside_errors():
         info = client.create_run(
@@ -120,7 +85,7 @@ def tracked_run(name: str) -> Iterator[TrackedRun]:
 
 
 def user_name() -> str:
-    """Return who runs this, or `unknown` where the system has no name for them."""
+    """Return the name of the user, or `unknown` if the system has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -128,12 +93,15 @@ def user_name() -> str:
 
 
 def experiment_id() -> str:
-    """Return the experiment's id, making it if need be; files of SQLite lie beside the database."""
+    """Return the id of the experiment, and create it if needed.
+
+    With SQLite, artifacts are stored beside the database.
+    """
     mlflow = connect()
     client = mlflow.MlflowClient()
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     uri = mlflow.get_tracking_uri()
     location = None
     if uri.startswith("sqlite:///"):

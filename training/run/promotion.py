@@ -1,4 +1,4 @@
-"""The gate: what a model's figures on unseen patients must reach before it may be champion."""
+"""The gate: the figures on unseen patients that a model must reach to become champion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
 from models.registry.versions import aliased_version
 from training.run.mlflow_run import user_name
 from training.score import cohort_for_model
-from training.validation.predictions import answers
+from training.validation.predictions import predict_cohort
 
 __all__ = ["Decision", "promote", "reasons_against"]
 
@@ -31,19 +31,14 @@ class Decision:
 
     Parameters
     ----------
-    name, version : str
-    model_sha256 : str
-    decision : {"promote", "refuse"}
     reasons : tuple of str
-        What speaks against it; empty if nothing does.
+        Reasons against promotion; empty if there are none.
     judged_on : str
-        Which patients, in words.
-    cohort_fingerprint : str
-    metrics : tuple of Metric
+        The patients that the figures are of, in words.
     by, at : str
-        Who asked, and when.
+        User who requested the promotion, and when.
     alias : str or None
-        `champion` from now on, or None.
+        `champion` if promoted.
     """
 
     name: str
@@ -75,27 +70,14 @@ def promote(
 
     Parameters
     ----------
-    name, version : str
-        A registered version.
     table : DataFrame, optional
-        A cohort that the model did not learn from, to be judged on; without it, the held-out
-        patients of the run that trained it, whose figures are in the bundle.
-    mapping : CohortMapping, optional
-        Of that cohort.
+        A cohort that the model was not trained on (default: the held-out patients of its training
+        run, whose figures are in the bundle).
 
     Returns
     -------
     Decision
-        Nothing was changed if it says "refuse".
-
-    Raises
-    ------
-    UsageError
-        If there is no such version, or `OSTEON_GATE_KEY` is not set.
-    DataError
-        If the cohort breaks a rule, or has too few events.
-    OutsideError
-        If the registry fails.
+        The registry is unchanged if the decision is "refuse".
     """
     key = gate_key()
     loaded = load(f"models:/{name}/{version}")
@@ -132,21 +114,12 @@ def promote(
 
 
 def reasons_against(metrics: Sequence[Metric]) -> tuple[str, ...]:
-    """Return which of the gate's criteria the metrics miss, at any horizon.
-
-    Parameters
-    ----------
-    metrics : sequence of Metric
-
-    Returns
-    -------
-    tuple of str
-    """
+    """Return which of the gate's criteria the metrics miss, at any horizon."""
     return tuple(reason for metric in metrics for reason in _against(metric))
 
 
 def _against(metric: Metric) -> Iterator[str]:
-    """Yield why one metric speaks against the model, by the catalogue's rule for it."""
+    """Yield the reason against promotion if a metric breaks the catalogue's rule for it."""
     spec = METRICS.get(metric.metric)
     if spec is None or (rule := spec.gate) is None:
         return
@@ -154,32 +127,28 @@ def _against(metric: Metric) -> Iterator[str]:
     what = f"{metric.metric}{at}"
     interval = f"{metric.low:.3f} to {metric.high:.3f}"
     if not metric.has_interval:
-        yield f"{what} must have an interval; it has none. Judge it on more patients."
+        yield f"{what} has no interval. Judge the model on more patients."
     elif isinstance(rule, IntervalAbove):
         if metric.low <= rule.limit:
-            yield f"{what} must lie above {rule.limit:g} with its interval; it is {interval}."
+            yield f"{what} must lie above {rule.limit:g} with its interval; got {interval}."
     elif metric.high < rule.least or metric.low > rule.most:
         yield (
-            f"{what} must be {rule.least:g} to {rule.most:g} somewhere in its interval; "
-            f"it is {interval}."
+            f"{what} must have an interval that overlaps {rule.least:g} to {rule.most:g}; "
+            f"got {interval}."
         )
 
 
 def _against_the_champion(
-    name: str,
-    version: str,
-    fingerprint: str,
-    metrics: Sequence[Metric],
-    key: bytes,
+    name: str, version: str, fingerprint: str, metrics: Sequence[Metric], key: bytes
 ) -> Iterator[str]:
-    """Yield where a challenger is worse than the champion; only the same patients can tell."""
+    """Yield where a challenger is worse than the champion on the same patients."""
     champion = aliased_version(name, CHAMPION)
     if champion is None or champion.version == version or champion.gate_record is None:
         return
     try:
         load_champion(name, key)
     except GateError:
-        return  # what nobody vouches for is no bar
+        return  # a champion without a valid record sets no standard
     record = champion.gate_record
     if record.cohort_fingerprint != fingerprint:
         return
@@ -191,7 +160,7 @@ def _against_the_champion(
         if (gain if spec.direction is Direction.LOWER else -gain) > spec.worse_by:
             yield (
                 f"{spec.name} must not be worse than the champion's on the same patients by more "
-                f"than {spec.worse_by:g}; it is {ours.estimate:.4f} against {theirs.estimate:.4f}."
+                f"than {spec.worse_by:g}; got {ours.estimate:.4f} against {theirs.estimate:.4f}."
             )
 
 
@@ -199,13 +168,13 @@ _Judged = tuple[str, str, tuple[Metric, ...]]
 
 
 def _of_the_run(loaded: LoadedModel) -> _Judged:
-    """Return the figures that the bundle carries, of patients it did not learn from."""
+    """Return the figures in the bundle, of the held-out patients of its run."""
     contract = loaded.risk_model.contract
     evaluation = contract.evaluation
     if evaluation is None:
         raise UsageError(
-            f"{loaded.name} version {loaded.version} must carry figures of held-out patients; it "
-            "carries none. Give a cohort to judge it on (--cohort)."
+            f"{loaded.name} version {loaded.version} has no figures of held-out patients. "
+            "Give a cohort to judge it on (--cohort)."
         )
     return (
         "the held-out patients of its training run",
@@ -222,8 +191,10 @@ def _of_cohort(loaded: LoadedModel, table: pd.DataFrame, mapping: CohortMapping 
     origin = contract.provenance
     if origin and fingerprint in (origin.data_fingerprint, origin.training_fingerprint):
         raise UsageError(
-            "cohort must hold patients that the model did not learn from; these are the ones of "
-            "its run. Leave --cohort out to judge it on those of them that were held out."
+            "the model must be judged on patients that it was not trained on; this is the cohort "
+            "of its training run. Omit --cohort to judge it on the patients held out in that run."
         )
-    metrics = answers(loaded.risk_model, cohort).metrics(n_bootstrap=_RESAMPLES, random_state=0)
-    return "the cohort that was given", fingerprint, metrics
+    metrics = predict_cohort(loaded.risk_model, cohort).metrics(
+        n_bootstrap=_RESAMPLES, random_state=0
+    )
+    return "the given cohort", fingerprint, metrics

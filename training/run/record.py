@@ -1,4 +1,4 @@
-"""What a run leaves in MLflow: parameters, figures with intervals, plots, report and model card."""
+"""What a run logs to MLflow: parameters, figures with intervals, plots, report and model card."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
 LEARNED_FROM, HELD_OUT = "learned from", "held out"
 
 REPORT = "report.html"
-"""The artifact that holds everything on one page."""
+"""The artifact with everything on one page."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunPatients:
-    """The two groups that the patients of a run were split into.
+    """The two groups that the patients of a run are split into.
 
-    `described` tells of all of them by outcome, then of `LEARNED_FROM` and `HELD_OUT`.
+    `described` describes all patients by outcome, then `LEARNED_FROM` and `HELD_OUT`.
     """
 
     learned_from: Cohort
@@ -49,24 +49,7 @@ def keep_record(
     *,
     seconds: Mapping[str, float],
 ) -> None:
-    """Log all that is known of a model to its run.
-
-    Parameters
-    ----------
-    run : TrackedRun
-    risk_model : RiskModel
-        With the whole contract.
-    findings : Findings
-        Of the held-out patients.
-    patients : RunPatients
-    seconds : mapping of str to float
-        How long each part of the fit took.
-
-    Raises
-    ------
-    OutsideError
-        If MLflow fails.
-    """
+    """Log everything about a model with a complete contract to its run."""
     contract = risk_model.contract
     evaluation, provenance = contract.evaluation, contract.provenance
     assert evaluation is not None  # the run has completed the contract
@@ -82,7 +65,7 @@ def keep_record(
         random_state=contract.training.seed,
         described=only(patients.described, labels[:-2]),
         compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
-        steps={"Learned from": step_of(patients.learned_from, findings.answers.horizons_days)},
+        steps={"Learned from": step_of(patients.learned_from, findings.predictions.horizons_days)},
     )
     run.log_dataset(contract.name, provenance.training_fingerprint, context="training")
     run.log_dataset(contract.name, evaluation.cohort_fingerprint, context="evaluation")
@@ -113,7 +96,7 @@ def keep_record(
             "evaluation.json": json.dumps(findings.as_json(), indent=2),
             "contract.json": json.dumps(contract.as_json(), indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
-                [one.as_json() for one in report.explained.importance], indent=2
+                [entry.as_json() for entry in report.explained.importance], indent=2
             ),
             "model_card.md": as_markdown(contract.name, card),
             REPORT: report.written.page,
@@ -123,7 +106,7 @@ def keep_record(
 
 
 def _verdict(added: PanelValue | None) -> dict[str, str]:
-    """Return what is said of the panel, as MLflow's page shows it."""
+    """Return the verdict on the panel as tags of the run."""
     if added is None:
         return {}
     return {
@@ -133,32 +116,25 @@ def _verdict(added: PanelValue | None) -> dict[str, str]:
 
 
 def _flat_changes(added: PanelValue | None) -> dict[str, float]:
-    """Return what the panel changes under MLflow's names, as `90d/added_auroc`; none secondary."""
-    changes = [] if added is None else [one for one in added.changes if not one.secondary]
-    return _flat(
-        Metric(
-            f"added_{one.metric}{_at(one.threshold)}",
-            one.horizon_days,
-            one.change,
-            one.low,
-            one.high,
-        )
-        for one in changes
-    )
-
-
-def _at(threshold: float | None) -> str:
-    return "" if threshold is None else f"_at_{threshold:g}"
+    """Return the primary changes by the panel under MLflow's names, e.g. `90d/added_auroc`."""
+    flat: dict[str, float] = {}
+    for change in () if added is None else added.changes:
+        if not change.secondary:
+            at = "" if change.threshold is None else f"_at_{change.threshold:g}"
+            name = f"added_{change.metric}{at}"
+            ends = change.change, change.low, change.high
+            flat |= _flat([Metric(name, change.horizon_days, *ends)])
+    return flat
 
 
 def _flat(metrics: Iterable[Metric]) -> dict[str, float]:
     """Return metrics under MLflow's names, grouped by horizon: `28d/auroc`, `28d/auroc_low`."""
     flat: dict[str, float] = {}
-    for one in metrics:
-        group = "follow_up" if one.horizon_days is None else f"{one.horizon_days:g}d"
-        ends = {"": one.estimate, "_low": one.low, "_high": one.high}
+    for metric in metrics:
+        group = "follow_up" if metric.horizon_days is None else f"{metric.horizon_days:g}d"
+        ends = {"": metric.estimate, "_low": metric.low, "_high": metric.high}
         flat |= {
-            f"{group}/{one.metric}{suffix}": value
+            f"{group}/{metric.metric}{suffix}": value
             for suffix, value in ends.items()
             if not np.isnan(value)
         }

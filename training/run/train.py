@@ -1,4 +1,4 @@
-"""One training run, in the order it happens: from a checked cohort to a registered challenger."""
+"""One training run, step by step: from a checked cohort to a registered challenger."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
 from models.inference.contract import Description
-from models.inference.risk_model import RiskModel
-from models.registry.lifecycle import Version, register
+from models.registry.lifecycle import register
 from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
 from training.cohorts.splits import Split, split_by_patient
@@ -20,11 +19,11 @@ from training.cohorts.study import Study
 from training.config import RunConfig
 from training.fit import fit_osteon
 from training.run.contract import completed_contract
-from training.run.mlflow_run import TrackedRun, tracked_run
+from training.run.mlflow_run import tracked_run
 from training.run.record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
 from training.validation.judgement import Findings, Judgement, judge, primary_horizon
 from training.validation.panel_value import PanelValue, panel_value
-from training.validation.predictions import Answers, answers, require_evaluable
+from training.validation.predictions import Predictions, predict_cohort, require_evaluable
 from training.validation.sample_size import patients_needed, too_few_patients
 from training.validation.severity_alone import severity_alone
 
@@ -35,22 +34,22 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run made.
+    """The result of a run.
 
     Parameters
     ----------
     outcome, model_name, version, model_uri, run_id : str
-        The registered challenger, and the MLflow run that holds all about it.
+        The registered challenger, and its MLflow run.
     n_train, n_test, events : int
-        Stays learned from, stays held out, and events among both.
+        Training stays, held-out stays, and events among both.
     linear_weight : float
-        Share of the linear part.
+        Weight of the linear part in the mixture.
     trees : int
-        Of the boosted part.
+        Number of trees of the boosted part.
     judgement : Judgement
-        Of the held-out patients: metrics, subgroups, spread of the risks.
+        Metrics, subgroups and distribution of risks of the held-out patients.
     added_value : PanelValue or None
-        What the panel of the settings adds, among those learned from; None where they name none.
+        Added value of the panel in the settings, among the training patients.
     report : str
         Path or URI of the report.
     """
@@ -70,7 +69,7 @@ class Trained:
     report: str
 
     def as_json(self) -> dict[str, object]:
-        """Return what `osteon train --json` prints; `added_value` where a panel was looked at."""
+        """Return what `osteon train --json` prints; `added_value` only if there is a panel."""
         return {
             "outcome": self.outcome,
             "model_name": self.model_name,
@@ -89,30 +88,9 @@ class Trained:
 
 
 def train(study: Study, config: RunConfig, *, progress: Progress | None = None) -> Trained:
-    """Split, fit, evaluate, explain, keep and register; the checks were made on the way here.
+    """Split, fit, evaluate, explain, log and register the model of a checked study.
 
-    Parameters
-    ----------
-    study : Study
-        From `training.cohorts.study`: checked, and free of leaks that the linter knows.
-    config : RunConfig
-    progress : callable, optional
-        Told of every step of the fit.
-
-    Returns
-    -------
-    Trained
-        The registered model is the one that was evaluated; it is not fitted again on all patients.
-
-    Raises
-    ------
-    UsageError
-        If a split by site or time is asked for and the cohort has none, or the panel whose added
-        value is asked for is none of the cohort's.
-    DataError
-        If there is too little to learn from or to evaluate on, or a horizon cannot be observed.
-    OutsideError
-        If MLflow fails.
+    The registered model is the one that was evaluated; it is not refitted to all patients.
     """
     split = split_by_patient(
         study.cohort,
@@ -129,33 +107,37 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
     with tracked_run(study.model_name) as run:
         added = None
         if panel is not None:
-            among = replace(study, cohort=learned_from)
-            added = panel_value(among, panel, config, progress=progress)
+            training_study = replace(study, cohort=learned_from)
+            added = panel_value(training_study, panel, config, progress=progress)
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         fitted = _fit(study, config, learned_from, progress)
-        answered = answers(fitted.risk_model_, held_out)
+        predictions = predict_cohort(fitted.risk_model_, held_out)
         judgement = judge(
-            answered, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
+            predictions, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
-        _LOG.info("evaluated on %d held-out rows, %d refused", answered.rows, answered.refused)
-        usable = answered.judged_horizons(judgement.metrics)
-        severity = severity_alone(learned_from, held_out, answered, usable, config)
-        described = _described(study, split, answered, judgement)
+        _LOG.info(
+            "evaluated on %d held-out rows, %d refused", predictions.rows, predictions.refused
+        )
+        usable = predictions.judged_horizons(judgement.metrics)
+        severity = severity_alone(learned_from, held_out, predictions, usable, config)
+        described = _described(study, split, predictions, judgement)
         contract = completed_contract(
             fitted.risk_model_.contract,
             study,
             config,
             learned_from=learned_from,
-            held_out=answered,
+            held_out=predictions,
             metrics=judgement.metrics,
             described=only(described, [LEARNED_FROM]),
             added_value=added,
         )
         risk_model = fitted.risk_model_.with_contract(contract)
         patients = RunPatients(learned_from, held_out, described)
-        findings = Findings(answered, judgement, needed, added, severity)
-        keep_record(run, risk_model, findings, patients, seconds=_seconds(fitted))
-        version = _register(risk_model, run, dataset=study.cohort.name)
+        findings = Findings(predictions, judgement, needed, added, severity)
+        seconds = {"core": fitted.core_fit_seconds_, "fold": fitted.fold_fit_seconds_}
+        keep_record(run, risk_model, findings, patients, seconds=seconds)
+        version = register(risk_model, run_id=run.run_id, dataset=study.cohort.name)
+        _LOG.info("registered %s version %s as challenger", version.name, version.version)
     return Trained(
         outcome=study.outcome.name,
         model_name=version.name,
@@ -176,7 +158,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
 def _fit(
     study: Study, config: RunConfig, learned_from: Cohort, progress: Progress | None
 ) -> CumulativeIncidenceModel:
-    """Fit on the training rows, with every choice made out of fold among them."""
+    """Fit to the training rows, with every choice made out of fold among them."""
     fitted = fit_osteon(
         learned_from,
         horizons_days=study.horizons_days,
@@ -196,25 +178,15 @@ def _fit(
     return fitted
 
 
-def _described(study: Study, split: Split, answered: Answers, judgement: Judgement) -> Description:
-    """Return all patients by outcome, and by which part of the run they were in."""
+def _described(
+    study: Study, split: Split, predictions: Predictions, judgement: Judgement
+) -> Description:
+    """Describe all patients by outcome, and by whether they were held out."""
     outcome = by_outcome(
         outcome_of(study.cohort),
-        primary_horizon(answered.horizons_days, judgement.metrics),
+        primary_horizon(predictions.horizons_days, judgement.metrics),
         event_label=study.outcome.event_singular,
         competing="death" if study.outcome.competing_label else None,
     )
     part = np.isin(np.arange(len(study.cohort)), split.test).astype(np.int64)
     return describe(study.cohort, [outcome, Grouping(labels=[LEARNED_FROM, HELD_OUT], group=part)])
-
-
-def _register(risk_model: RiskModel, run: TrackedRun, *, dataset: str) -> Version:
-    """Register the model as a challenger; data sets for checks only never come this far."""
-    version = register(risk_model, run_id=run.run_id, dataset=dataset)
-    _LOG.info("registered %s version %s as challenger", version.name, version.version)
-    return version
-
-
-def _seconds(fitted: CumulativeIncidenceModel) -> dict[str, float]:
-    """Return how long the fit took."""
-    return {"core": fitted.core_fit_seconds_, "fold": fitted.fold_fit_seconds_}

@@ -99,10 +99,6 @@ def simulate(
     landmark : {"24h", "72h"}
         When they are seen; at 72 h only patients alive and in the ICU remain.
 
-    Returns
-    -------
-    SimulatedCohort
-
     Raises
     ------
     UsageError

@@ -16,12 +16,7 @@ Values = NDArray[np.float64]
 
 
 class Complete:
-    """Markers and fates of one world, complete: markers that were never ordered are included.
-
-    Parameters
-    ----------
-    world : World
-    """
+    """Markers and fates of one world, complete: markers that were never ordered are included."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -59,7 +59,6 @@ def moved_log_hazards(
 
     Parameters
     ----------
-    world : World
     records : iterable of Recorded
         All patients, in portions.
     among : ndarray of bool, shape (n_patients,)

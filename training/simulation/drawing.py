@@ -21,12 +21,6 @@ LOST_PER_YEAR = 0.03
 def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
     """Draw people, states, fates and follow-up.
 
-    Parameters
-    ----------
-    patients : int
-    seed : int
-    scenario : Scenario
-
     Returns
     -------
     World

@@ -52,16 +52,7 @@ _NAMES = {
 
 
 def known_columns(world: World) -> dict[str, NDArray[np.generic]]:
-    """Return the columns of person and circumstances under the catalogue's names.
-
-    Parameters
-    ----------
-    world : World
-
-    Returns
-    -------
-    dict of str to ndarray
-    """
+    """Return the columns of person and circumstances under the catalogue's names."""
     people = world.people
     renamed = {_NAMES.get(str(name), str(name)): people[name].to_numpy() for name in people}
     from_category = {"sex", "admission_type", "cancer", "aki_stage", "gcs", "bmi", "age", "vitd25"}
@@ -87,15 +78,10 @@ def extra_columns(
 
     Parameters
     ----------
-    world : World
     measured : mapping of str to ndarray of float, shape (n_patients,)
         Marker -> value, NaN where it is not recorded; detection limits among them.
     days : float
         Days from ICU admission to time zero.
-
-    Returns
-    -------
-    dict of str to ndarray
     """
     rng = world.rng("extras", 0)
     n = len(world)

@@ -49,7 +49,6 @@ class Hazard:
         others.
     states, facts : mapping of str to float
         Log hazard ratio per standard deviation of a state, or per unit of a fact.
-    basis : Basis
     """
 
     level: float
@@ -192,11 +191,6 @@ def draw_courses(
     Parameters
     ----------
     log_acute, log_chronic, log_fracture : ndarray of float, shape (n_patients,)
-    rng : Generator
-
-    Returns
-    -------
-    Courses
     """
     n = len(log_acute)
     # Inverse transform: with E exponential of mean 1, the time at which a cumulative hazard first
@@ -255,11 +249,6 @@ def mortality_risk(
     ----------
     log_acute, log_chronic : ndarray of float
         Of one shape, levels included.
-    days : float
-
-    Returns
-    -------
-    ndarray of float
     """
     # F(t) = 1 - exp(-B (1 - e^(-t/tau)) - c C(t)), with B = exp(log_acute) and c =
     # exp(log_chronic).

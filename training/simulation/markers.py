@@ -24,7 +24,6 @@ class MarkerTable:
 
     Parameters
     ----------
-    markers : tuple of Marker
     location, spread, noise : ndarray of float, shape (n_markers,)
         `noise` is a standard deviation in units of `spread`.
     loads : ndarray of float, shape (n_markers, n_states)
@@ -71,10 +70,6 @@ class MarkerTable:
 @cache
 def marker_table() -> MarkerTable:
     """Return every simulated marker.
-
-    Returns
-    -------
-    MarkerTable
 
     Raises
     ------

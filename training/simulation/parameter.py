@@ -34,9 +34,5 @@ def assumed(row: str = "") -> Basis:
     ----------
     row : str
         The published figure it is to reproduce.
-
-    Returns
-    -------
-    Basis
     """
     return Basis(row, "assumed")

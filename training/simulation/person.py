@@ -119,8 +119,6 @@ def draw_people(
 
     Parameters
     ----------
-    n : int
-    rng : Generator
     older : float or ndarray of float, shape (n,)
         Years added to the mean age.
 

@@ -87,11 +87,6 @@ def condition(
     prior_mean : ndarray of float, shape (n_patients, n_states)
         Given the facts.
     prior_covariance : ndarray of float, shape (n_states, n_states)
-    evidence : Evidence
-
-    Returns
-    -------
-    Posterior
     """
     # Prior s ~ N(m_0, R), evidence r_j = l_j's + n_j e_j for every measured j. Precisions add:
     #   V^-1 = R^-1 + sum_j l_j l_j' / n_j^2,   m = V (R^-1 m_0 + sum_j l_j r_j / n_j^2).
@@ -116,7 +111,6 @@ def standard_draws(n_draws: int, n_directions: int) -> NDArray[np.float64]:
     ----------
     n_draws : int
         A power of 2.
-    n_directions : int
 
     Returns
     -------

@@ -13,12 +13,7 @@ from training.simulation.parameter import Mark
 from training.simulation.scenarios import SCENARIOS
 from training.simulation.sites import SITES
 from training.simulation.states import DAYS
-from training.simulation.statistics import (
-    auroc_of,
-    hazard_ratio,
-    odds_ratio,
-    top_to_bottom_quarter,
-)
+from training.simulation.statistics import auroc_of, hazard_ratio, odds_ratio, top_to_bottom_quarter
 
 __all__ = ["Compared", "compare_with_published"]
 
@@ -29,8 +24,6 @@ class Compared:
 
     Parameters
     ----------
-    item : str
-    simulated : float
     published : str
         As the evidence sheet words it.
     low, high : float
@@ -69,11 +62,6 @@ def compare_with_published(patients: int, *, seed: int) -> list[Compared]:
     ----------
     patients : int
         Figures of rare groups (women over 90, stage 3 AKI) need 20,000 to be steady.
-    seed : int
-
-    Returns
-    -------
-    list of Compared
     """
     seen = Complete(draw_world(patients, seed, SCENARIOS["published"]))
     parts: tuple[Callable[[Complete], Iterator[Compared]], ...] = (
@@ -149,10 +137,7 @@ def _mortality(seen: Complete) -> Iterator[Compared]:
 def _fgf23(seen: Complete) -> Iterator[Compared]:
     c_terminal, intact = np.log(seen.of("fgf23_c")), np.log(seen.of("fgf23_i"))
     injured = seen.stage > 0
-    for label, group, mean, sd in (
-        ("no AKI", ~injured, 5.57, 1.33),
-        ("AKI", injured, 7.29, 1.80),
-    ):
+    for label, group, mean, sd in (("no AKI", ~injured, 5.57, 1.33), ("AKI", injured, 7.29, 1.80)):
         # 30 patients a group: 95 % intervals of mean and SD.
         margin = 1.96 * sd / np.sqrt(30)
         yield _seen_figure(

@@ -32,10 +32,6 @@ def observation_table(world: World) -> pd.DataFrame:
     The first is drawn in the six hours before time zero (24 h after ICU admission); the later ones
     follow it by whole days. A panel ordered for a patient is ordered each time.
 
-    Parameters
-    ----------
-    world : World
-
     Returns
     -------
     DataFrame

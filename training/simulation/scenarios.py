@@ -17,7 +17,6 @@ class Scenario:
 
     Parameters
     ----------
-    name : str
     summary : str
         One sentence.
     patients : int or None

@@ -33,7 +33,6 @@ class Site:
 
     Parameters
     ----------
-    name : str
     share : float
         Of all patients.
     not_measured : frozenset of str

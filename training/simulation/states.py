@@ -16,15 +16,7 @@ from numpy.typing import NDArray
 
 from training.simulation.parameter import Basis, assumed
 
-__all__ = [
-    "COURSE",
-    "DAYS",
-    "EFFECTS",
-    "STATES",
-    "correlation",
-    "effects_matrix",
-    "state_course",
-]
+__all__ = ["COURSE", "DAYS", "EFFECTS", "STATES", "correlation", "effects_matrix", "state_course"]
 
 STATES = (
     "severity",

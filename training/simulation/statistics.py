@@ -70,10 +70,6 @@ def top_to_bottom_quarter(
     value : ndarray of float, shape (n_patients,)
     event : ndarray of bool, shape (n_patients,)
     *adjusted_for : ndarray of float, shape (n_patients,)
-
-    Returns
-    -------
-    float
     """
     low, high = np.quantile(value, (0.25, 0.75))
     ends = (value <= low) | (value >= high)
@@ -97,10 +93,6 @@ def hazard_ratio(
         Any other end of observation counts as censoring: the hazard is cause-specific.
     value : ndarray of float, shape (n_patients,)
     *adjusted_for : ndarray of float, shape (n_patients,)
-
-    Returns
-    -------
-    float
     """
     latest_first = np.argsort(-days)
     x = np.column_stack([value, *adjusted_for])[latest_first]

@@ -60,13 +60,8 @@ def full_risk(world: World, outcome: str) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    world : World
     outcome : {"mortality", "fracture"}
         Fracture is conditional on leaving the ICU alive.
-
-    Returns
-    -------
-    ndarray of float
     """
     return _at_horizons(world, outcome, {name: world.log_hazard(name) for name in HAZARDS}, None)
 
@@ -82,13 +77,10 @@ def recorded_risk(
 
     Parameters
     ----------
-    world : World
     without : frozenset of str
         Pathways whose markers are taken as not recorded; facts always are.
     draws : int
         A power of 2.
-    progress : callable
-        Called with the share done.
 
     Returns
     -------
@@ -103,12 +95,6 @@ def recorded_risk(
 
 def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFrame:
     """Return the truth about every patient at risk, one row per outcome and horizon.
-
-    Parameters
-    ----------
-    world : World
-    progress : callable
-        Called with the share done.
 
     Returns
     -------

@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from data_schema.biomarkers import VARIABLES
-from training.simulation.hazards import (
-    BENDS,
-    FGF23_ON_FRACTURE_IN_CKD,
-    HAZARDS,
-    Courses,
-)
+from training.simulation.hazards import BENDS, FGF23_ON_FRACTURE_IN_CKD, HAZARDS, Courses
 from training.simulation.markers import MarkerTable, marker_table
 from training.simulation.person import FACTS
 from training.simulation.posterior import Evidence, condition
@@ -34,15 +29,7 @@ from training.simulation.sites import (
 )
 from training.simulation.states import STATES, correlation, effects_matrix
 
-__all__ = [
-    "DAYS_PER_YEAR",
-    "FIRST_DAY",
-    "PANEL_PATHWAYS",
-    "STREAMS",
-    "YEARS",
-    "Measured",
-    "World",
-]
+__all__ = ["DAYS_PER_YEAR", "FIRST_DAY", "PANEL_PATHWAYS", "STREAMS", "YEARS", "Measured", "World"]
 
 FIRST_DAY, YEARS, DAYS_PER_YEAR = np.datetime64("2012-01-01", "s"), 10, 365.25
 LASTING_NOISE = 0.5
@@ -109,8 +96,6 @@ class World:
 
     Parameters
     ----------
-    scenario : Scenario
-    seed : int
     people : DataFrame
         From `person.draw_people`, and what is known at a sample: `contrast`, `fasting`, ...
     site : ndarray of int, shape (n_patients,)
@@ -118,7 +103,6 @@ class World:
     time_zero : ndarray of datetime64, shape (n_patients,)
     facts : ndarray of float, shape (n_patients, n_facts)
     states : ndarray of float, shape (n_patients, n_states)
-    courses : Courses
     last_seen : ndarray of float, shape (n_patients,)
         Days from time zero to the end of observation.
     day : int
@@ -269,7 +253,6 @@ class World:
 
         Parameters
         ----------
-        name : {"acute", "chronic", "fracture"}
         states : ndarray of float, shape (n_patients, n_states), optional
 
         Returns
@@ -333,10 +316,6 @@ class World:
         ----------
         day : int, optional
             One of `states.DAYS`; the day of the cohort by default.
-
-        Returns
-        -------
-        Measured
         """
         day = day or self.day
         own = self._measure(day, self.states, frozenset())

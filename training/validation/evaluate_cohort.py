@@ -1,4 +1,4 @@
-"""`osteon evaluate` without a model: what fitting to a cohort again and again tells of it."""
+"""`osteon evaluate` without a model: evaluations of a cohort by refitting models to it."""
 
 from __future__ import annotations
 
@@ -20,31 +20,29 @@ from training.validation.internal_external import ClusterBy, InternalExternal, i
 from training.validation.panel_value import PanelValue, panel_value
 from training.validation.sample_size import patients_needed
 
-__all__ = ["Questions", "StudyEvaluation", "evaluate_study"]
+__all__ = ["RequestedEvaluations", "StudyEvaluation", "evaluate_study"]
 
-FEWEST_REFITS = 20
+_FEWEST_REFITS = 20
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
-    """What is asked of a cohort; at least one of the first three.
+class RequestedEvaluations:
+    """The evaluations of a cohort; at least one of `added`, `by` and `refits` is set.
 
     Parameters
     ----------
-    added : tuple of str
-        Pathways or variables of a panel whose added value is asked for.
+    added, over : tuple of str
+        Pathways or variables of a panel, and those to compare it with; empty `over` for all others.
     by : {"site", "year"} or None
-        What to hold out in turn.
+        Clusters to hold out in turn.
     refits : int
         Bootstrap refits for the instability of risks; 0 for none.
-    over : tuple of str
-        What the panel is judged over; everything else without it.
     primary_horizon_days : float or None
-        Of the panel's verdict; the middle one without it.
+        Horizon of the panel's verdict; None for the middle horizon.
     thresholds : tuple of float
-        Risks at which one would act; around the event rate without it.
+        Risks at which treatment would start; empty for risks around the event rate.
     """
 
     added: tuple[str, ...] = ()
@@ -55,33 +53,30 @@ class Questions:
     thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be answered."""
+        """Refuse combinations that cannot be evaluated."""
         if not (self.added or self.by or self.refits):
             raise UsageError(
-                "without a model, something must be asked for: an added value, an "
-                "internal-external validation or the instability of risks."
+                "an evaluation without a model needs at least one of added value, "
+                "internal-external validation and instability."
             )
         if self.over and not self.added:
-            raise UsageError("other variables must be named for an added value; none is asked for.")
-        if self.refits and self.refits < FEWEST_REFITS:
-            raise UsageError(f"refits must be at least {FEWEST_REFITS}; got {self.refits}.")
+            raise UsageError("over must be stated together with added.")
+        if self.refits and self.refits < _FEWEST_REFITS:
+            raise UsageError(f"refits must be at least {_FEWEST_REFITS}; got {self.refits}.")
 
 
 @dataclass(frozen=True, slots=True)
 class StudyEvaluation:
-    """What was asked of a cohort; None and empty where it was not.
+    """The evaluations of a cohort; None or empty if not requested.
 
     Parameters
     ----------
-    study : Study
     config : RunConfig
-        That the fits were made with.
-    added_value : PanelValue or None
-    internal_external : InternalExternal or None
+        Settings of the fits.
     instability : tuple of Instability
         One for each horizon.
     sample_size : tuple of SampleSize
-        What a model of all columns would need, at each horizon that can be judged.
+        Sample size that a model of all columns needs, at each horizon that can be judged.
     """
 
     study: Study
@@ -102,7 +97,7 @@ class StudyEvaluation:
         return int((outcome_of(self.study.cohort).event == 1).sum())
 
     def as_json(self) -> dict[str, object]:
-        """Return what `osteon evaluate --json` prints, but for the folder."""
+        """Return what `osteon evaluate --json` prints, except for the folder."""
         cohort = self.study.cohort
         added, validated = self.added_value, self.internal_external
         return {
@@ -115,15 +110,19 @@ class StudyEvaluation:
             "patients": self.patients,
             "events": self.events,
             "cohort_fingerprint": cohort.fingerprint(),
-            "sample_size": [one.as_json() for one in self.sample_size],
+            "sample_size": [size.as_json() for size in self.sample_size],
             "added_value": None if added is None else added.as_json(),
             "internal_external": None if validated is None else validated.as_json(),
-            "instability": [one.as_json() for one in self.instability],
+            "instability": [at_horizon.as_json() for at_horizon in self.instability],
         }
 
 
 def evaluate_study(
-    study: Study, config: RunConfig, questions: Questions, *, progress: Progress | None = None
+    study: Study,
+    config: RunConfig,
+    requested: RequestedEvaluations,
+    *,
+    progress: Progress | None = None,
 ) -> StudyEvaluation:
     """Answer what is asked of a cohort.
 
@@ -131,67 +130,52 @@ def evaluate_study(
     ----------
     study : Study
         From `training.cohorts.study`.
-    config : RunConfig
-    questions : Questions
-    progress : callable, optional
-        Told of every fit.
-
-    Returns
-    -------
-    StudyEvaluation
-
-    Raises
-    ------
-    UsageError, DataError
-        As `panel_of`, `panel_value` and `internal_external` do.
     """
-    panel = panel_of(study.cohort, questions.added, questions.over) if questions.added else None
     added = validated = None
-    if panel is not None:
+    if requested.added:
         added = panel_value(
             study,
-            panel,
+            panel_of(study.cohort, requested.added, requested.over),
             config,
-            primary_horizon_days=questions.primary_horizon_days,
-            thresholds=questions.thresholds,
+            primary_horizon_days=requested.primary_horizon_days,
+            thresholds=requested.thresholds,
             progress=progress,
         )
         _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
-    if questions.by is not None:
-        validated = internal_external(study, config, questions.by, progress=progress)
-        _LOG.info("held out each of %d %ss", len(validated.clusters), questions.by)
+    if requested.by is not None:
+        validated = internal_external(study, config, requested.by, progress=progress)
+        _LOG.info("held out each of %d %ss", len(validated.clusters), requested.by)
     return StudyEvaluation(
         study,
         config,
         added,
         validated,
-        _instability(study, config, questions, progress),
+        _instability(study, config, requested, progress),
         patients_needed(study.cohort, study.horizons_days),
     )
 
 
 def _instability(
-    study: Study, config: RunConfig, questions: Questions, progress: Progress | None
+    study: Study, config: RunConfig, requested: RequestedEvaluations, progress: Progress | None
 ) -> tuple[Instability, ...]:
     """Fit to the cohort and to resamples of it, and compare each patient's risks."""
-    if not questions.refits:
+    if not requested.refits:
         return ()
     cohort, horizons = study.cohort, study.horizons_days
     risk = refit(cohort, horizons, config).predict_risk(cohort.features)
-    refits = bootstrap_risks(cohort, horizons, config, refits=questions.refits)
-    moved = []
-    for number, one in enumerate(refits, start=1):
-        moved.append(one)
+    by_refit = []
+    for refitted_risk in bootstrap_risks(cohort, horizons, config, refits=requested.refits):
+        by_refit.append(refitted_risk)
         if progress is not None:
-            progress("fitting to resamples", number, questions.refits)
-    _LOG.info("fitted to %d resamples", questions.refits)
-    refitted = np.stack(moved)
+            progress("fitting to resamples", len(by_refit), requested.refits)
+    _LOG.info("fitted to %d resamples", requested.refits)
+    refitted = np.stack(by_refit)
     return tuple(
         instability(
             risk[:, column],
             refitted[:, :, column],
             horizon_days=days,
-            thresholds=questions.thresholds,
+            thresholds=requested.thresholds,
         )
         for column, days in enumerate(horizons)
     )

@@ -1,4 +1,4 @@
-"""`osteon evaluate`: a registered model on a cohort that it did not learn from."""
+"""`osteon evaluate --model`: a registered model on a cohort that it was not trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from data_schema.cohort import Cohort
 from models.registry.lifecycle import LoadedModel
 from training.validation.judgement import Judgement, judge
-from training.validation.predictions import Answers, answers
+from training.validation.predictions import Predictions, predict_cohort
 
 __all__ = ["RESAMPLES", "Evaluation", "evaluate_on"]
 
@@ -17,24 +17,24 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model reached on a cohort."""
+    """A model, its predictions for a cohort, and their figures."""
 
     loaded: LoadedModel
-    answers: Answers
+    predictions: Predictions
     judgement: Judgement
     cohort: Cohort
 
     def as_json(self) -> dict[str, object]:
-        """Return what `osteon evaluate --json` prints, but for the folder."""
-        loaded, answers = self.loaded, self.answers
+        """Return what `osteon evaluate --json` prints, except for the folder."""
+        loaded, predictions = self.loaded, self.predictions
         return {
             "model": {"name": loaded.name, "version": loaded.version, "alias": loaded.alias},
             "outcome": loaded.risk_model.contract.outcome,
-            "stays": answers.rows,
-            "patients": answers.patients,
-            "events": answers.events,
-            "refused": answers.refused,
-            "cohort_fingerprint": answers.cohort_fingerprint,
+            "stays": predictions.rows,
+            "patients": predictions.patients,
+            "events": predictions.events,
+            "refused": predictions.refused,
+            "cohort_fingerprint": predictions.cohort_fingerprint,
             **self.judgement.as_json(),
         }
 
@@ -44,19 +44,9 @@ def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
 
     Parameters
     ----------
-    loaded : LoadedModel
     cohort : Cohort
         From `training.score.cohort_for_model`, with the model's outcome.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    DataError
-        If every stay is refused, or no horizon has enough outcomes.
     """
-    given = answers(loaded.risk_model, cohort)
-    judgement = judge(given, cohort, n_bootstrap=RESAMPLES, random_state=0)
-    return Evaluation(loaded, given, judgement, cohort)
+    predictions = predict_cohort(loaded.risk_model, cohort)
+    judgement = judge(predictions, cohort, n_bootstrap=RESAMPLES, random_state=0)
+    return Evaluation(loaded, predictions, judgement, cohort)

@@ -1,4 +1,4 @@
-"""How a model does where it has never been: each site or year held out in its turn."""
+"""Internal-external validation: hold out each site or year in turn."""
 
 from __future__ import annotations
 
@@ -28,16 +28,15 @@ _MOST_CLUSTERS = 50
 
 @dataclass(frozen=True, slots=True)
 class InternalExternal:
-    """What models reach in clusters that they did not learn from.
+    """Figures of models in clusters that they were not trained on.
 
     Parameters
     ----------
-    by : {"site", "year"}
     clusters : tuple of Subgroup
-        Each judged by a model of all the others; small ones are learned from and not judged.
+        Each is judged by a model of all the others; small clusters serve for training only.
     pooled : tuple of Pooled
-        Random-effects means of the metrics that the catalogue pools, and where a new cluster would
-        lie.
+        Random-effects means of the metrics that the catalogue pools, with prediction intervals for
+        a new cluster.
     """
 
     by: ClusterBy
@@ -60,29 +59,13 @@ def internal_external(
 
     Parameters
     ----------
-    study : Study
-    config : RunConfig
-        Its seed, trees, threads and resamples are used.
     by : {"site", "year"}
         Year of the time zero.
-    progress : callable, optional
-        Told of every fit.
-
-    Returns
-    -------
-    InternalExternal
-
-    Raises
-    ------
-    UsageError
-        If the cohort does not say the site or the time zero of every stay.
-    DataError
-        If fewer than two clusters are large enough, or there are too many to fit.
 
     Notes
     -----
-    Internal-external cross-validation [1]_. A patient with stays in two clusters is never learned
-    from while one of them is held out.
+    Internal-external cross-validation [1]_. A patient with stays in two clusters is left out of
+    training while either is held out.
 
     References
     ----------
@@ -95,8 +78,8 @@ def internal_external(
     large = patients.index[patients >= SMALLEST_SUBGROUP]
     if not 2 <= len(large) <= _MOST_CLUSTERS:
         raise DataError(
-            f"{by}s must be 2 to {_MOST_CLUSTERS} with at least {SMALLEST_SUBGROUP} "
-            f"patients; there are {len(large)}. Bring more patients, or group the {by}s."
+            f"there must be 2 to {_MOST_CLUSTERS} {by}s with at least {SMALLEST_SUBGROUP} "
+            f"patients; got {len(large)}. Add patients, or merge {by}s."
         )
     outcome = outcome_of(cohort)
     risk = np.full((len(cohort), len(study.horizons_days)), np.nan)
@@ -121,8 +104,8 @@ def internal_external(
 
 
 def _pooled(clusters: tuple[Subgroup, ...], horizons_days: tuple[float, ...]) -> tuple[Pooled, ...]:
-    """Pool each metric at each horizon over the clusters that have it."""
-    found = []
+    """Pool each metric at each horizon over the clusters in which it is defined."""
+    results = []
     for days in horizons_days:
         for spec in shown_in(Place.POOLED):
             metrics = [
@@ -133,8 +116,8 @@ def _pooled(clusters: tuple[Subgroup, ...], horizons_days: tuple[float, ...]) ->
             ]
             pooled = pool_metric(metrics) if metrics else None
             if pooled is not None:
-                found.append(pooled)
-    return tuple(found)
+                results.append(pooled)
+    return tuple(results)
 
 
 def _clusters(cohort: Cohort, by: ClusterBy) -> NDArray[np.object_]:
@@ -142,7 +125,7 @@ def _clusters(cohort: Cohort, by: ClusterBy) -> NDArray[np.object_]:
     values = cohort.site if by == "site" else cohort.time_zero
     if values is None or pd.isna(values).any():
         what = "site" if by == "site" else "time zero"
-        raise UsageError(f"a validation by {by} needs the {what} of every stay; it is not there.")
+        raise UsageError(f"a validation by {by} needs the {what} of every stay. Add the column.")
     if by == "site":
         return values.astype(str).astype(object)
     years: Any = pd.to_datetime(list(values), utc=True).year.to_numpy()

@@ -1,4 +1,4 @@
-"""What a panel of markers adds: models fitted with and without it, judged out of fold."""
+"""Added value of a panel of markers: models with and without it, judged out of fold."""
 
 from __future__ import annotations
 
@@ -37,24 +37,21 @@ __all__ = ["WITH", "WITHOUT", "PanelValue", "PathwayValue", "panel_value"]
 WITHOUT, WITH = "without the panel", "with the panel"
 
 THRESHOLD_RATES = (0.5, 1.0, 2.0)
-"""Thresholds of the net benefit in multiples of the event rate, where none are stated."""
+"""Default thresholds of the net benefit, in multiples of the event rate."""
 
 LARGEST_THRESHOLD = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class PathwayValue:
-    """What one part of a panel adds, at the primary horizon.
+    """Added value of one part of a panel (pathway or variable) at the primary horizon.
 
     Parameters
     ----------
-    name : str
-        Pathway or variable.
-    columns : tuple of str
     on_top : tuple of Change
-        From everything but this part to everything: what would be lost by leaving it out.
+        From all columns except this part to all columns: the loss if it is left out.
     alone : tuple of Change
-        From the other variables to those and this part.
+        From the baseline columns to these and this part.
     """
 
     name: str
@@ -64,12 +61,12 @@ class PathwayValue:
 
     @property
     def lost_if_left_out(self) -> Change:
-        """The change in the area under the curve from everything but this part to everything."""
+        """Change of the AUROC from all columns except this part to all columns."""
         return next(change for change in self.on_top if change.metric == "auroc")
 
     @property
     def gained_alone(self) -> Change:
-        """The change in the area under the curve from the other variables to those and this."""
+        """Change of the AUROC from the baseline columns to these and this part."""
         return next(change for change in self.alone if change.metric == "auroc")
 
     def as_json(self) -> dict[str, object]:
@@ -84,24 +81,18 @@ class PathwayValue:
 
 @dataclass(frozen=True, slots=True)
 class PanelValue:
-    """What a panel adds over other variables, with everything that the claim rests on.
+    """Added value of a panel over other variables, with its evidence.
 
     Parameters
     ----------
-    outcome, event_label, population : str
-    simulated : bool
-    panel : Panel
-    stays, patients, events : int
-    folds, resamples : int
     primary_horizon_days : float
-        The one that the verdict is about, stated before the fit.
+        Horizon of the verdict, stated before the fit.
     primary : Change
-        In the area under the curve at the primary horizon.
-    verdict : str
+        Change of the AUROC at the primary horizon.
     changes : tuple of Change
         At every horizon that can be judged.
     pathways : tuple of PathwayValue
-        Parts of the panel; empty where it has one.
+        Parts of the panel; empty if it has only one.
     likelihood_ratio : LikelihoodRatio
         Of all follow-up up to the primary horizon.
     trade_off : tuple of TradeOff
@@ -109,7 +100,7 @@ class PanelValue:
     decision : DecisionComparison
         Net benefit by threshold at the primary horizon.
     not_judged : mapping of float to str
-        Horizon -> why it could not be judged.
+        Horizon -> reason why it cannot be judged.
     """
 
     outcome: str
@@ -148,7 +139,7 @@ class PanelValue:
             "changes": [change.as_json() for change in self.changes],
             "pathways": [pathway.as_json() for pathway in self.pathways],
             "likelihood_ratio": self.likelihood_ratio.as_json(),
-            "test_trade_off": [one.as_json() for one in self.trade_off],
+            "test_trade_off": [trade_off.as_json() for trade_off in self.trade_off],
             "decision": self.decision.as_json(("without", "with_panel")),
             "not_judged": {f"{days:g}": reason for days, reason in self.not_judged.items()},
         }
@@ -167,31 +158,11 @@ def panel_value(
 
     Parameters
     ----------
-    study : Study
-        From `training.cohorts.study`.
-    panel : Panel
-        From `training.cohorts.panel.panel_of`.
-    config : RunConfig
-        Its seed, trees, threads and resamples are used.
     primary_horizon_days : float, optional
-        One of the study's horizons; the middle one without it.
+        One of the study's horizons (default: the middle one).
     thresholds : sequence of float, optional
-        Risks at which one would act; without them half, one and two times the observed risk at the
-        primary horizon.
-    progress : callable, optional
-        Told of every fit.
-
-    Returns
-    -------
-    PanelValue
-
-    Raises
-    ------
-    UsageError
-        If the primary horizon is none of the study's, or a threshold lies outside (0, 1).
-    DataError
-        If the primary horizon cannot be judged on these patients, or there is too little to learn
-        from.
+        Risks at which treatment would start (default: half, one and two times the observed risk at
+        the primary horizon).
     """
     cohort = study.cohort
     outcome = outcome_of(cohort)
@@ -203,9 +174,7 @@ def panel_value(
     risks = out_of_fold_risks(cohort, _models(panel), horizons, config, progress=progress)
     observed = outcome.time_days, outcome.event
     resampled = _Resampled(
-        n_bootstrap=config.bootstrap_resamples,
-        random_state=config.seed,
-        groups=cohort.patient_id,
+        n_bootstrap=config.bootstrap_resamples, random_state=config.seed, groups=cohort.patient_id
     )
     changes = paired_changes(*observed, risks, [(WITHOUT, WITH)], thresholds=at, **resampled)[0]
     at_primary = _at(risks, primary)
@@ -241,7 +210,7 @@ def panel_value(
 
 
 class _Resampled(TypedDict):
-    """How patients are resampled, for every interval alike."""
+    """Arguments of the bootstrap, the same for every interval."""
 
     n_bootstrap: int
     random_state: int
@@ -249,7 +218,7 @@ class _Resampled(TypedDict):
 
 
 def _models(panel: Panel) -> dict[str, list[str]]:
-    """Return the columns of every model that is needed."""
+    """Return the columns of every model to fit."""
     models = {WITHOUT: [*panel.over], WITH: [*panel.over, *panel.columns]}
     if len(panel.added) > 1:
         for name, members in panel.added.items():
@@ -273,7 +242,7 @@ def _parts(
     thresholds: Sequence[float],
     resampled: _Resampled,
 ) -> tuple[PathwayValue, ...]:
-    """Return what each part adds on top of all others, and alone."""
+    """Return the added value of each part, on top of all others and alone."""
     if len(panel.added) < 2:
         return ()
     pairs = [
@@ -323,10 +292,10 @@ def _judged(
 
 
 def _primary(
-    horizons_days: Sequence[float], not_judged: Mapping[float, str], asked: float | None
+    horizons_days: Sequence[float], not_judged: Mapping[float, str], stated: float | None
 ) -> float:
-    """Return the horizon of the verdict, or say that it is unknown or cannot be judged."""
-    primary = horizons_days[len(horizons_days) // 2] if asked is None else asked
+    """Return the horizon of the verdict; refuse one that is unknown or cannot be judged."""
+    primary = horizons_days[len(horizons_days) // 2] if stated is None else stated
     if primary not in horizons_days:
         known = ", ".join(f"{days:g}" for days in horizons_days)
         raise UsageError(
@@ -346,11 +315,11 @@ def _around_event_rate(cohort: Cohort, days: float) -> tuple[float, ...]:
     outcome = outcome_of(cohort)
     rate = float(known_outcome(outcome.time_days, outcome.event, days).event_rate)
     rounded = (round(factor * rate, 2) for factor in THRESHOLD_RATES)
-    return tuple(dict.fromkeys(min(max(one, 0.01), LARGEST_THRESHOLD) for one in rounded))
+    return tuple(dict.fromkeys(min(max(risk, 0.01), LARGEST_THRESHOLD) for risk in rounded))
 
 
 def _likelihood_ratio(cohort: Cohort, panel: Panel, days: float) -> LikelihoodRatio:
-    """Test the panel in a linear model of everybody, followed up to the primary horizon."""
+    """Test the panel in a linear model of all patients, followed up to the primary horizon."""
     outcome = outcome_of(cohort)
     late = outcome.time_days > days
     return likelihood_ratio(
@@ -364,7 +333,7 @@ def _likelihood_ratio(cohort: Cohort, panel: Panel, days: float) -> LikelihoodRa
 
 
 def _linear_columns(cohort: Cohort, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return standardised values, levels, and flags of what was not measured; no splines."""
+    """Return standardised values, levels and flags of missing values, without splines."""
     frame = cohort.features[list(names)]
     encoding = fit_encoding(frame)
     n_numbers = len(encoding.numbers)

@@ -1,4 +1,4 @@
-"""What a model answers for patients whose outcome is known: the ground of every figure about it."""
+"""Predictions for patients whose outcome is known: the basis of every figure of a model."""
 
 from __future__ import annotations
 
@@ -18,34 +18,30 @@ from models.metrics.known_outcome import why_not_evaluable
 from models.metrics.metric import Metric
 from models.metrics.summary import evaluate
 
-__all__ = ["Answers", "answers", "require_evaluable"]
+__all__ = ["Predictions", "predict_cohort", "require_evaluable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Outcomes beside risks of the patients who were not refused.
+class Predictions:
+    """Outcomes and predicted risks of the patients who were not refused.
 
     Parameters
     ----------
-    time_days, event : ndarray, shape (n_answered,)
-        What happened.
-    patient_id : ndarray of object, shape (n_answered,)
+    time_days, event : ndarray, shape (n_predicted,)
+        Observed outcome.
+    patient_id : ndarray of object, shape (n_predicted,)
         Stays of one patient are resampled together.
-    risk : ndarray of float, shape (n_answered, n_horizons)
-        At `horizons_days`.
-    horizons_days : tuple of float
-        Ascending.
+    risk : ndarray of float, shape (n_predicted, n_horizons)
+        Predicted risk at `horizons_days`, which ascend.
     curve_risk, curve_days : ndarray of float or None
-        The whole curve, shapes (n_answered, n_days) and (n_days,); None where the outcome is only
-        known at one horizon.
-    answered : ndarray of bool, shape (n_stays,)
-        Which of the stays asked about got an answer.
+        The whole curve, shapes (n_predicted, n_days) and (n_days,); None if the outcome is known
+        at one horizon only.
+    is_predicted : ndarray of bool, shape (n_stays,)
+        Which stays of the cohort were not refused.
     rows, refused : int
-        Stays asked about, and those that got no answer.
-    cohort_fingerprint : str
-        Of the patients asked about.
+        Stays of the cohort, and refused stays.
     refused_by_rule : mapping of str to int
-        Stays that got no answer, by the code of the rule; one may break several.
+        Refused stays by code of the rule; a stay may break several rules.
     """
 
     time_days: NDArray[np.float64]
@@ -55,7 +51,7 @@ class Answers:
     horizons_days: tuple[float, ...]
     curve_risk: NDArray[np.float64] | None
     curve_days: NDArray[np.float64] | None
-    answered: NDArray[np.bool_]
+    is_predicted: NDArray[np.bool_]
     rows: int
     refused: int
     cohort_fingerprint: str
@@ -79,73 +75,53 @@ class Answers:
 
     @property
     def patients(self) -> int:
-        """Patients who got an answer for one of their stays."""
+        """Number of patients with a stay that was not refused."""
         return len(np.unique(self.patient_id.astype(str)))
 
     @property
     def events(self) -> int:
-        """Stays with the event among those that got an answer."""
+        """Number of stays with the event that were not refused."""
         return int((self.event == 1).sum())
 
     def judged_horizons(self, metrics: Sequence[Metric]) -> list[float]:
         """Return the horizons at which one of the metrics has an estimate."""
-        usable = {one.horizon_days for one in metrics if one.is_defined}
+        usable = {metric.horizon_days for metric in metrics if metric.is_defined}
         return [days for days in self.horizons_days if days in usable]
 
 
-def answers(
-    risk_model: RiskModel, cohort: Cohort, horizons_days: Sequence[float] | None = None
-) -> Answers:
-    """Ask a model about every stay of a cohort.
+def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
+    """Apply a model to every stay of a cohort with an outcome and every column that it reads.
 
-    Parameters
-    ----------
-    risk_model : RiskModel
-    cohort : Cohort
-        With an outcome, and with every column that the model reads.
-    horizons_days : sequence of float, optional
-        The model's default horizons without it; where the outcome is known at one horizon only,
-        always that one.
-
-    Returns
-    -------
-    Answers
-
-    Raises
-    ------
-    UsageError
-        If a horizon lies outside the model's range.
-    DataError
-        If every stay is refused.
+    Risks are at the model's default horizons, or at the horizon of an outcome that is known at one
+    only.
     """
     outcome = outcome_of(cohort)
     fixed = outcome.horizon_days
-    asked = horizons_days if fixed is None else (fixed,)
+    horizons_days = None if fixed is None else (fixed,)
     try:
-        prediction = risk_model.predict(cohort.features, asked, interval=False)
+        prediction = risk_model.predict(cohort.features, horizons_days, interval=False)
     except InferenceError as error:
         raise UsageError(str(error)) from None
-    answered = np.array([status == "ok" for status in prediction.status])
-    if not answered.any():
+    predicted = np.array([status == "ok" for status in prediction.status])
+    if not predicted.any():
         raise DataError(
-            f"the model must answer for some patients; it refuses all {len(answered)} rows. "
-            "Score the cohort to see why."
+            f"the model refuses all {len(predicted)} rows. Run osteon score to see the reasons."
         )
     curve_risk = curve_days = None
     if fixed is None and not risk_model.contract.fixed_horizon:
         curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)
-        curve_risk = risk_model.risk(cohort.features, curve_days)[answered]
-    return Answers(
-        time_days=outcome.time_days[answered],
-        event=outcome.event[answered],
-        patient_id=cohort.patient_id[answered],
-        risk=prediction.risk[answered],
+        curve_risk = risk_model.risk(cohort.features, curve_days)[predicted]
+    return Predictions(
+        time_days=outcome.time_days[predicted],
+        event=outcome.event[predicted],
+        patient_id=cohort.patient_id[predicted],
+        risk=prediction.risk[predicted],
         horizons_days=tuple(map(float, prediction.horizons_days)),
         curve_risk=curve_risk,
         curve_days=curve_days,
-        answered=answered,
+        is_predicted=predicted,
         rows=len(cohort),
-        refused=int((~answered).sum()),
+        refused=int((~predicted).sum()),
         cohort_fingerprint=cohort.fingerprint(),
         refused_by_rule=Counter(
             code
@@ -166,7 +142,7 @@ def require_evaluable(cohort: Cohort, horizons_days: Sequence[float]) -> None:
         for days in horizons_days
     ):
         raise DataError(
-            f"held-out patients must include {MIN_EVENTS} with and {MIN_EVENTS} without the "
-            f"event at one horizon; the {len(cohort)} rows do not. Bring more patients, hold out "
-            "more of them (test_fraction), or choose other horizons."
+            f"held-out patients must include {MIN_EVENTS} with and {MIN_EVENTS} without the event "
+            f"at some horizon; got {len(cohort)} rows with fewer. Add patients, hold out more of "
+            "them (test_fraction), or choose other horizons."
         )

@@ -1,4 +1,4 @@
-"""Whether a cohort is large enough for the columns that a model of it may use."""
+"""Whether a cohort is large enough for the number of columns of a model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ __all__ = ["patients_needed", "too_few_patients"]
 def patients_needed(cohort: Cohort, horizons_days: Sequence[float]) -> tuple[SampleSize, ...]:
     """Return the sample size that a model of all columns needs, at each horizon with outcomes.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        With an outcome.
-    horizons_days : sequence of float
-
     Returns
     -------
     tuple of SampleSize
@@ -35,43 +29,31 @@ def patients_needed(cohort: Cohort, horizons_days: Sequence[float]) -> tuple[Sam
         max(len(levels) - 1, 1) for _, levels in encoding.levels
     )
     censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
-    found = []
+    sizes = []
     for days in horizons_days:
         if why_not_evaluable(
             outcome.time_days, outcome.event, days, censoring, groups=cohort.patient_id
         ):
             continue
         rate = known_outcome(outcome.time_days, outcome.event, days).event_rate
-        found.append(sample_size(horizon_days=days, parameters=parameters, event_rate=float(rate)))
-    return tuple(found)
+        sizes.append(sample_size(horizon_days=days, parameters=parameters, event_rate=float(rate)))
+    return tuple(sizes)
 
 
 def too_few_patients(n_patients: int, needed: Sequence[SampleSize]) -> tuple[Finding, ...]:
-    """Return a warning where patients are fewer than the first horizon that has them needs.
-
-    Parameters
-    ----------
-    n_patients : int
-        Patients to learn from.
-    needed : sequence of SampleSize
-
-    Returns
-    -------
-    tuple of Finding
-        Empty where there are enough at every horizon.
-    """
-    short = [one for one in needed if n_patients < one.needed]
+    """Return a warning if there are fewer training patients than any horizon needs."""
+    short = [size for size in needed if n_patients < size.needed]
     if not short:
         return ()
-    worst = max(short, key=lambda one: one.needed)
+    worst = max(short, key=lambda size: size.needed)
     return (
         Finding(
             "sample_size",
             "patients",
             n_patients,
-            f"patients to learn from should number at least {worst.needed:,} for "
+            f"there should be at least {worst.needed:,} training patients for "
             f"{worst.parameters} candidate parameters and the risk at {worst.horizon_days:g} days "
-            f"(Riley et al. 2019); there are {n_patients:,}. Leave out columns, or expect risks "
-            "that are too extreme.",
+            f"(Riley et al. 2019); got {n_patients:,}. Leave out columns, or expect risks that are "
+            "too extreme.",
         ),
     )

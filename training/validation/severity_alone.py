@@ -1,4 +1,4 @@
-"""What severity alone would do: the same fit of its columns only, beside the model."""
+"""Comparison of a model with one that reads severity alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from data_schema.variables import base_name
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
 from training.config import RunConfig
 from training.fit import refit, with_columns
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 
 __all__ = ["SeverityAlone", "severity_alone"]
 
@@ -19,14 +19,14 @@ _PATHWAY = "severity"
 
 @dataclass(frozen=True, slots=True)
 class SeverityAlone:
-    """A model beside one that reads severity alone, on the same patients.
+    """A model compared with one that reads severity alone, on the same patients.
 
     Parameters
     ----------
     columns : tuple of str
-        What that one reads: every column of the pathway `severity`, scores and organ functions.
+        Every column of the pathway `severity`: scores and organ functions.
     decision : tuple of DecisionComparison
-        Net benefit of severity alone, then of the model, at each horizon asked for.
+        Net benefit of severity alone, then of the model, at each horizon.
     """
 
     columns: tuple[str, ...]
@@ -37,29 +37,18 @@ class SeverityAlone:
         names = ("severity_alone", "model")
         return {
             "columns": list(self.columns),
-            "decision": [one.as_json(names) for one in self.decision],
+            "decision": [at_horizon.as_json(names) for at_horizon in self.decision],
         }
 
 
 def severity_alone(
     learned_from: Cohort,
     held_out: Cohort,
-    answers: Answers,
+    predictions: Predictions,
     horizons_days: Sequence[float],
     config: RunConfig,
 ) -> SeverityAlone | None:
-    """Fit severity alone to those whom a model learned from, and compare on those held out.
-
-    Parameters
-    ----------
-    learned_from, held_out : Cohort
-        Of a training run.
-    answers : Answers
-        What its model answered for those held out; who was refused is left out on both sides.
-    horizons_days : sequence of float
-        Those to compare at, each one of `answers` that can be judged.
-    config : RunConfig
-        Its seed, trees, threads and resamples are used.
+    """Fit severity alone to the training patients, and compare on the held-out patients.
 
     Returns
     -------
@@ -73,20 +62,20 @@ def severity_alone(
     ]
     if not columns or len(columns) == learned_from.features.shape[1]:
         return None
-    model = refit(with_columns(learned_from, columns), answers.horizons_days, config)
-    risk = model.predict_risk(with_columns(held_out, columns).features[answers.answered])
+    model = refit(with_columns(learned_from, columns), predictions.horizons_days, config)
+    risk = model.predict_risk(with_columns(held_out, columns).features[predictions.is_predicted])
     return SeverityAlone(
         tuple(columns),
         tuple(
             decision_comparison(
-                answers.time_days,
-                answers.event,
-                risk[:, answers.horizons_days.index(days)],
-                answers.risk[:, answers.horizons_days.index(days)],
+                predictions.time_days,
+                predictions.event,
+                risk[:, predictions.horizons_days.index(days)],
+                predictions.risk[:, predictions.horizons_days.index(days)],
                 horizon_days=days,
                 n_bootstrap=config.bootstrap_resamples,
                 random_state=config.seed,
-                groups=answers.patient_id,
+                groups=predictions.patient_id,
             )
             for days in horizons_days
         ),

@@ -198,16 +198,16 @@ def test_instability_is_told_of_the_cohort_and_of_no_patient(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "something must be asked for"),
+        ([], "needs at least one of added value"),
         (["--added-value", "resorption"], "must have a column in the cohort; resorption have none"),
         (["--added-value", "lactate", "--horizon", "28"], "must be one of 90, 365 days; got 28"),
         (["--added-value", "lactate", "--thresholds", "1.5"], "strictly between 0 and 1"),
-        (["--added-value", "lactate", "--thresholds", "a"], "must be risks, as 0.1,0.2"),
+        (["--added-value", "lactate", "--thresholds", "a"], "must be risks, e.g. 0.1,0.2"),
         (["--over", "person", "--instability", "20"], "stated with an added_value only"),
         (["--internal-external", "ward"], "must be site or year"),
         (["--internal-external", "site"], "needs the site of every stay"),
         (["--instability", "3"], "at least 20"),
-        (["--model", "models:/some/1", "--added-value", "lactate"], "must stand without --outcome"),
+        (["--model", "models:/some/1", "--over", "person"], "cannot be combined with --outcome"),
     ],
 )
 def test_wrong_questions_are_refused_before_any_fit(
@@ -225,4 +225,4 @@ def test_neither_model_nor_outcome_is_wrong_usage(workplace: Any) -> None:
     answer = workplace.run("evaluate", "cohort.csv")
 
     assert answer.code == 2
-    assert "must be given --model, or --outcome" in answer.err
+    assert "needs --model, or --outcome" in answer.err

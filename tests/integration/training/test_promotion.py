@@ -131,5 +131,5 @@ def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) ->
         *("promote", MODEL, "1", "--cohort", str(place.folder / "others.csv"), "--json")
     )
     assert judged.code == 0
-    assert judged.json["judged_on"] == "the cohort that was given"
+    assert judged.json["judged_on"] == "the given cohort"
     assert judged.json["alias"] == "champion"

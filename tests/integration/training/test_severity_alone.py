@@ -18,7 +18,7 @@ from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.known_outcome import known_outcome
 from training.config import RunConfig
 from training.fit import refit, with_columns
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 from training.validation.severity_alone import severity_alone
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
@@ -36,12 +36,12 @@ def cohort_of(table: pd.DataFrame) -> Cohort:
     return Cohort(features, VARIABLES, patients, patients, outcome=outcome)
 
 
-def told_of(cohort: Cohort) -> Answers:
+def told_of(cohort: Cohort) -> Predictions:
     """Return answers for all but the first patient, who was refused."""
     assert cohort.outcome is not None
     answered = np.arange(len(cohort)) > 0
     risk = np.linspace(0.05, 0.9, len(cohort))[answered, None]
-    return Answers(
+    return Predictions(
         time_days=cohort.outcome.time_days[answered],
         event=cohort.outcome.event[answered],
         patient_id=cohort.patient_id[answered],
@@ -49,7 +49,7 @@ def told_of(cohort: Cohort) -> Answers:
         horizons_days=(90.0,),
         curve_risk=None,
         curve_days=None,
-        answered=answered,
+        is_predicted=answered,
         rows=len(cohort),
         refused=1,
         cohort_fingerprint="",
@@ -85,7 +85,7 @@ def test_it_is_the_same_fit_of_the_severity_columns(
     assert found is not None
     assert found.columns == ("lactate", "albumin", "sofa")
     fitted = refit(with_columns(learned_from, found.columns), [90.0], CONFIG)
-    risk = fitted.predict_risk(held_out.features[[*found.columns]])[told.answered, 0]
+    risk = fitted.predict_risk(held_out.features[[*found.columns]])[told.is_predicted, 0]
     outcome = known_outcome(told.time_days, told.event, 90.0)
     (decision,) = found.decision
     for curve, of in ((decision.first, risk), (decision.second, told.risk[:, 0])):

@@ -151,7 +151,7 @@ def test_a_model_is_not_judged_on_the_patients_it_learned_from(trained: Any) -> 
     place, _ = trained
     answer = place.run("promote", MODEL, "1", "--cohort", "cohort.csv", "--json")
     assert answer.code == 2
-    assert "did not learn from" in answer.json["error"]["message"]
+    assert "was not trained on" in answer.json["error"]["message"]
 
 
 def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from models.inference.contract import Contract
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 
 __all__ = [
     "FEW_EVENTS",
@@ -33,7 +33,7 @@ def probast_section(
     contract: Contract,
     done: Collection[str],
     *,
-    evaluated: Answers,
+    evaluated: Predictions,
     external: bool,
 ) -> Section:
     """Return what the run shows in each domain, and what concerns it finds itself.
@@ -44,7 +44,7 @@ def probast_section(
         Of the model, with what the training run added.
     done : collection of str
         As `tripod_section` takes it.
-    evaluated : Answers
+    evaluated : Predictions
         For the patients of the evaluation that the report tells of.
     external : bool
         Whether they are other patients than the run's.
@@ -197,7 +197,7 @@ def _how_judged() -> str:
     )
 
 
-def _of_numbers(evaluated: Answers) -> Iterator[str]:
+def _of_numbers(evaluated: Predictions) -> Iterator[str]:
     if evaluated.events < FEW_EVENTS:
         yield f"Fewer than {FEW_EVENTS} events."
     if evaluated.refused >= max(0.05 * evaluated.rows, 1):

@@ -25,7 +25,7 @@ from training.report.figures.model_figures import MOST_RESAMPLES, Drawn, Words
 from training.report.study_sections import grouping_label, level_label
 from training.validation.internal_external import InternalExternal
 from training.validation.panel_value import PanelValue
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 from training.validation.severity_alone import SeverityAlone
 
 __all__ = [
@@ -210,7 +210,7 @@ def panel_figures(value: PanelValue, *, words: Words) -> Iterator[Drawn]:
 
 
 def net_benefit_figures(
-    judged: Answers,
+    judged: Predictions,
     horizons_days: Sequence[float],
     *,
     words: Words,
@@ -221,7 +221,7 @@ def net_benefit_figures(
 
     Parameters
     ----------
-    judged : Answers
+    judged : Predictions
     horizons_days : sequence of float
         Those that could be judged.
     words : Words

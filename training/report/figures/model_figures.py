@@ -45,7 +45,7 @@ from training.plots.performance import (
     plot_incidence_by_risk,
 )
 from training.plots.spread import RecordedShare, plot_beeswarm, plot_recorded, plot_responses
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 
 __all__ = [
     "Drawn",
@@ -130,7 +130,7 @@ class Drawn:
 
 
 def evaluation_figures(
-    judged: Answers,
+    judged: Predictions,
     horizons_days: Sequence[float],
     *,
     words: Words,
@@ -141,7 +141,7 @@ def evaluation_figures(
 
     Parameters
     ----------
-    judged : Answers
+    judged : Predictions
     horizons_days : sequence of float
         Those that could be judged.
     words : Words

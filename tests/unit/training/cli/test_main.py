@@ -80,7 +80,7 @@ def test_a_defect_shows_where_and_neither_traceback_nor_value(
 ) -> None:
     assert run_command(app_that_raises(KeyError(SENTINEL)), ["fail"]) == 3
     spoken = capsys.readouterr().err
-    assert "KeyError in test_main.py, line" in spoken
+    assert "KeyError at test_main.py:" in spoken
     assert SENTINEL not in spoken
     assert "Traceback" not in spoken
 

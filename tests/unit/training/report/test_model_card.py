@@ -15,7 +15,7 @@ from training.report.checklists.tripod import tripod_section
 from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.validation.judgement import Findings, Judgement
-from training.validation.predictions import Answers
+from training.validation.predictions import Predictions
 
 if TYPE_CHECKING:
     from serving.prediction.served import ServedModel
@@ -26,7 +26,7 @@ METRICS = (
     Metric("ibs", None, np.nan, np.nan, np.nan, "needs a curve"),
 )
 
-ANSWERS = Answers(
+PREDICTIONS = Predictions(
     time_days=np.full(90, 30.0),
     event=np.repeat([1, 0], [7, 83]),
     patient_id=np.arange(90).astype(object),
@@ -34,14 +34,14 @@ ANSWERS = Answers(
     horizons_days=(28.0,),
     curve_risk=None,
     curve_days=None,
-    answered=np.full(90, True),
+    is_predicted=np.full(90, True),
     rows=90,
     refused=0,
     cohort_fingerprint="e" * 64,
     refused_by_rule={},
 )
 
-FINDINGS = Findings(ANSWERS, Judgement(METRICS, (), ()))
+FINDINGS = Findings(PREDICTIONS, Judgement(METRICS, (), ()))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_what_the_report_adds_is_no_longer_not_done(contract: Contract) -> None:
 
 
 def test_probast_ai_names_concerns_and_judges_nothing(contract: Contract) -> None:
-    section = probast_section(contract, (), evaluated=ANSWERS, external=False)
+    section = probast_section(contract, (), evaluated=PREDICTIONS, external=False)
 
     rows = {row[0]: row for row in section.tables[0].rows}
     assert {"Participants and data sources", "Predictors", "Outcome", "Analysis"} <= set(rows)

@@ -27,5 +27,5 @@ def test_a_site_of_few_patients_with_many_stays_is_not_held_out() -> None:
     )
     study = Study(cohort, outcome("mortality"), "admission", (28.0,), "model", ())
 
-    with pytest.raises(DataError, match="with at least 50 patients; there are 1"):
+    with pytest.raises(DataError, match="with at least 50 patients; got 1"):
         internal_external(study, RunConfig(), "site")

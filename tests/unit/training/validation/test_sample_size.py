@@ -15,7 +15,7 @@ def test_too_few_patients_are_a_warning_with_both_numbers() -> None:
     (warning,) = too_few_patients(500, [needed])
 
     assert (warning.rule, warning.count) == ("sample_size", 500)
-    assert "at least 662 for 24 candidate parameters" in warning.message
+    assert "at least 662 training patients for 24 candidate parameters" in warning.message
     assert not too_few_patients(662, [needed])
 
 
