@@ -110,15 +110,10 @@ def create_app(
 
     Parameters
     ----------
-    settings : Settings
     models : iterable of ServedModel
         The models to serve; without any, predictions are answered with 503.
     buckets : Buckets, optional
         Counters of each caller's requests, shared with other workers (default: this process only).
-
-    Returns
-    -------
-    FastAPI
 
     Raises
     ------

@@ -295,10 +295,6 @@ def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
     **stated
         Settings by name.
 
-    Returns
-    -------
-    Settings
-
     Raises
     ------
     UsageError

@@ -40,13 +40,10 @@ class ApiKey:
 
     Parameters
     ----------
-    id : str
     name : str
         Its holder.
-    roles : tuple of str
     created_at : str
         RFC 3339, as for the other two.
-    expires_at, revoked_at : str or None
     """
 
     id: str
@@ -113,7 +110,6 @@ def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> t
 
     Parameters
     ----------
-    trail : AuditTrail
     key_id : str
         The key that expires.
     grace_hours : int
@@ -149,8 +145,6 @@ def revoke(trail: AuditTrail, key_id: str, *, actor: str) -> None:
 
     Parameters
     ----------
-    trail : AuditTrail
-    key_id : str
     actor : str
         The user, as `AuditEvent.actor`.
 
@@ -179,12 +173,7 @@ def list_keys(database: Database) -> list[ApiKey]:
 
 
 class KeyRing:
-    """The keys of a database, cached in one worker.
-
-    Parameters
-    ----------
-    database : Database
-    """
+    """The keys of a database, cached in one worker."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

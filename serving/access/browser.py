@@ -60,8 +60,6 @@ class Session:
     ----------
     secret : str
         The value of its cookie.
-    caller : Caller
-    content : SessionContent
     ends_in : float
         Seconds until it ends in any case.
     """

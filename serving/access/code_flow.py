@@ -57,7 +57,6 @@ class TokenResponse:
 
     Parameters
     ----------
-    id_token, access_token, token_type : str
     patient, encounter : str
         Context of a SMART launch.
     """
@@ -75,10 +74,8 @@ class Client:
 
     Parameters
     ----------
-    id : str
     secret : str or None
         None for a public client, protected by PKCE alone.
-    redirect_uri : str
     """
 
     id: str
@@ -124,16 +121,10 @@ def redeem(
 
     Parameters
     ----------
-    provider : Provider
-    client : Client
     pending : PendingSignIn
         From `begin`; used once.
     answered : mapping of str to str
         Query of the address that the browser returned to.
-
-    Returns
-    -------
-    TokenResponse
 
     Raises
     ------

@@ -18,7 +18,6 @@ class CrossOrigin:
 
     Parameters
     ----------
-    app : ASGI application
     origins : sequence of str
         As `https://ehr.example`.
     """

@@ -17,10 +17,8 @@ def check_exposure(settings: Settings, address: str, models: Iterable[CachedMode
 
     Parameters
     ----------
-    settings : Settings
     address : str
         IP address that the service will listen on.
-    models : iterable of CachedModel
 
     Raises
     ------

@@ -87,7 +87,6 @@ class Gatekeeper:
 
     Parameters
     ----------
-    app : ASGI application
     credentials : sequence of Credentials
         Tried in this order.
     clients : ClientTokens or None

@@ -30,7 +30,6 @@ class ProviderMetadata:
     ----------
     issuer : str
         Issuer of its identity tokens.
-    authorization_endpoint, token_endpoint, jwks_uri : str
     end_session_endpoint : str
         Empty if there is none that may be asked.
     takes_basic_authentication : bool

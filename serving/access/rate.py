@@ -42,10 +42,6 @@ class Buckets:
             Hash of 16 bytes.
         per_minute : int
             Rate at which the bucket fills, and its capacity.
-
-        Returns
-        -------
-        bool
         """
         first = int.from_bytes(caller[:4], "big") % _SETS * _BUCKETS_PER_SET
         places = range(
@@ -73,7 +69,6 @@ class RateLimit:
         Two limits of one name in the same buckets are one.
     per_minute : int
         Requests per minute, and the largest number at once.
-    buckets : Buckets
     """
 
     def __init__(self, name: str, per_minute: int, buckets: Buckets) -> None:

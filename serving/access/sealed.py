@@ -56,8 +56,6 @@ class SealedStore(Generic[_C]):
 
     Parameters
     ----------
-    database : Database
-    purpose : str
     idle_seconds : int
         Time without use after which a row ends.
     lifetime_seconds : int

@@ -39,13 +39,7 @@ class SignedIn:
 
 
 class SignIn:
-    """The ways to sign in that the settings allow.
-
-    Parameters
-    ----------
-    settings : Settings
-    trail : AuditTrail
-    """
+    """The ways to sign in that the settings allow."""
 
     def __init__(self, settings: Settings, trail: AuditTrail) -> None:
         public = settings.public_url or ""

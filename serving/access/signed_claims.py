@@ -46,10 +46,6 @@ def signed_claims(
     required : sequence of str
         The required claims.
 
-    Returns
-    -------
-    Claims or None
-
     Raises
     ------
     OutsideError

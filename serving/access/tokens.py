@@ -63,10 +63,6 @@ def verified_claims(
     audience : str
         The required audience.
 
-    Returns
-    -------
-    Claims or None
-
     Raises
     ------
     OutsideError

@@ -18,15 +18,8 @@ def adopt(database: Database, keys: AuditKeys, head_file: HeadFile, *, actor: st
 
     Parameters
     ----------
-    database : Database
-    keys : AuditKeys
-    head_file : HeadFile
     actor : str
         The user, as `AuditEvent.actor`.
-
-    Returns
-    -------
-    AuditTrail
 
     Raises
     ------

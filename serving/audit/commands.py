@@ -32,10 +32,6 @@ class Note(Protocol):
 def on_record() -> Iterator[Note]:
     """Yield a function that records a decision about a version; raise first if none can be.
 
-    Yields
-    ------
-    Note
-
     Raises
     ------
     OsteonError

@@ -99,14 +99,6 @@ _SUCCESS, _MINOR_FAILURE = "0", "4"
 def audit_events(database: Database) -> Iterator[FhirAuditEvent]:
     """Yield every record as a resource, the oldest first.
 
-    Parameters
-    ----------
-    database : Database
-
-    Yields
-    ------
-    FhirAuditEvent
-
     Raises
     ------
     GateError
@@ -136,13 +128,8 @@ def audit_event(record: RecordBody, mac: str) -> FhirAuditEvent:
 
     Parameters
     ----------
-    record : RecordBody
     mac : str
         Its link in the chain, by which the resource can be traced back to the record.
-
-    Returns
-    -------
-    FhirAuditEvent
     """
     kind, action = _KINDS[record["action"]]
     denied = record["action"] == "denied" or (

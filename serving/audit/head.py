@@ -40,11 +40,6 @@ class Head:
 class HeadFile:
     """The open file; one worker at a time locks it while it writes the trail.
 
-    Parameters
-    ----------
-    path : Path
-    keys : AuditKeys
-
     Raises
     ------
     OutsideError

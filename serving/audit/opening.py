@@ -26,13 +26,8 @@ def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
 
     Parameters
     ----------
-    settings : Settings
     make : bool
         Whether to create the trail if there is none.
-
-    Returns
-    -------
-    AuditTrail
 
     Raises
     ------
@@ -56,10 +51,6 @@ def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
 
 def trail_at(settings: Settings) -> AuditTrail:
     """Return the audit trail that the settings name; its database may be down.
-
-    Parameters
-    ----------
-    settings : Settings
 
     Returns
     -------
@@ -85,10 +76,6 @@ def database_of(settings: Settings) -> Database:
     ----------
     settings : Settings
         The default is a file in the state folder.
-
-    Returns
-    -------
-    Database
 
     Raises
     ------
@@ -121,13 +108,8 @@ def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
 
     Parameters
     ----------
-    settings : Settings
     make : bool
         Whether to create that file if there is none.
-
-    Returns
-    -------
-    AuditKeys
 
     Raises
     ------

@@ -111,24 +111,20 @@ class AuditEvent:
 
     Parameters
     ----------
-    action : Action
     actor : str
         The caller: `local`, `key:ID`, `oidc:ISSUER|SUBJECT`, `cds:ISSUER` or `command:USER`.
     status : str
         The result, as `ok` or `refused`.
     route : str
         The address's template, never the address as it was sent.
-    prediction_id : str or None
     patient : str or None
         Keyed hash of the patient's identifier.
     input : str or None
         Keyed hash of the request.
     outcomes : sequence of str
         The requested outcomes.
-    models : sequence of ModelRecord
     request_key : str or None
         Keyed hash of caller and `Idempotency-Key`.
-    detail : Detail
     """
 
     action: Action

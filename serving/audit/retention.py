@@ -40,7 +40,6 @@ def prune(trail: AuditTrail, *, older_than_days: int, actor: str) -> int:
 
     Parameters
     ----------
-    trail : AuditTrail
     older_than_days : int
         Records of at least this age are deleted, up to the first that is younger.
     actor : str

@@ -55,7 +55,6 @@ class Entry:
 
     Parameters
     ----------
-    event : AuditEvent
     beside : callable or None
         Takes the connection; not called if the event is recorded already.
     """
@@ -75,14 +74,7 @@ class _Waiting:
 
 
 class AuditTrail:
-    """The trail of one database, open for adding; threads and workers may share it.
-
-    Parameters
-    ----------
-    database : Database
-    keys : AuditKeys
-    head_file : HeadFile
-    """
+    """The trail of one database, open for adding; threads and workers may share it."""
 
     def __init__(self, database: Database, keys: AuditKeys, head_file: HeadFile) -> None:
         self.database = database
@@ -117,10 +109,6 @@ class AuditTrail:
         """Add records, which are on the disk when this returns.
 
         Callers that come while a transaction is running share the next one.
-
-        Parameters
-        ----------
-        entries : sequence of Entry
 
         Returns
         -------
@@ -295,13 +283,8 @@ def database_head(connection: Connection, *, lock: bool = False) -> Head:
 
     Parameters
     ----------
-    connection : Connection
     lock : bool
         Whether other machines that add to the trail wait for the end of the transaction.
-
-    Returns
-    -------
-    Head
 
     Raises
     ------

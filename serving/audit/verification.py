@@ -31,10 +31,8 @@ class Flaw:
 
     Parameters
     ----------
-    rule : {"changed", "gap", "truncated", "head", "checkpoint"}
     seq : int
         Number of the record; for a gap, the first missing one.
-    message : str
     """
 
     rule: Rule
@@ -54,7 +52,6 @@ class Verification:
         Numbers of the oldest and the newest record; 0 if there is none.
     head : Head
         Head of the database; keep a copy elsewhere.
-    flaw_count : int
     flaws : list of Flaw
         The first hundred.
     """
@@ -96,17 +93,11 @@ def verify(
 
     Parameters
     ----------
-    database : Database
-    keys : AuditKeys
     signed : Head or None
         The newest head outside the database, read before this call; None if there is none with a
         valid signature.
     progress : callable
         Takes the number of records read and their total number.
-
-    Returns
-    -------
-    Verification
 
     Raises
     ------

@@ -32,14 +32,6 @@ class Unreachable(OutsideError):
 def is_allowed(url: str) -> bool:
     """Return whether a request to an address is allowed: https, or http on this machine.
 
-    Parameters
-    ----------
-    url : str
-
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> is_allowed("https://ehr.example/fhir"), is_allowed("http://ehr.example/fhir")
@@ -66,13 +58,8 @@ def get_json(
     ----------
     url : str
         An address that `is_allowed`.
-    headers : mapping of str to str or None
     seconds : float
         Longest time from the first byte sent to the last byte received.
-
-    Returns
-    -------
-    Any
 
     Raises
     ------
@@ -90,12 +77,6 @@ def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | 
     ----------
     url : str
         An address that `is_allowed`.
-    fields : mapping of str to str
-    headers : mapping of str to str or None
-
-    Returns
-    -------
-    Any
 
     Raises
     ------

@@ -22,10 +22,6 @@ def strict_json(body: bytes) -> Any:
     body : bytes
         UTF-8.
 
-    Returns
-    -------
-    Any
-
     Raises
     ------
     RequestBroken

@@ -86,11 +86,6 @@ def outcome_response(
         Text of the issue if there are no errors.
     errors : sequence of FieldProblem
         `field` is the FHIRPath of an element.
-    headers : mapping of str to str or None
-
-    Returns
-    -------
-    JSONResponse
     """
     otherwise = _BY_STATUS.get(status, "processing")
     issues: list[_Issue] = [

@@ -38,12 +38,7 @@ _UNFINISHED = re.compile(r"[0-9a-f]{64}\..+")
 
 
 class ChampionCache:
-    """The folder of one service's models.
-
-    Parameters
-    ----------
-    folder : Path
-    """
+    """The folder of one service's models."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,13 +48,8 @@ class ChampionCache:
 
         Parameters
         ----------
-        model : ServedModel
         key : bytes or None
             From `models.registry.gate.gate_key`, where it was promoted.
-
-        Returns
-        -------
-        CachedModel
 
         Raises
         ------
@@ -104,13 +94,8 @@ class ChampionCache:
 
         Parameters
         ----------
-        name : str
         key : bytes
             From `models.registry.gate.gate_key`.
-
-        Returns
-        -------
-        CachedModel
 
         Raises
         ------
@@ -181,11 +166,6 @@ def read_cached(folder: Path, cached: CachedModel) -> ServedModel:
     ----------
     folder : Path
         The cache.
-    cached : CachedModel
-
-    Returns
-    -------
-    ServedModel
 
     Raises
     ------

@@ -23,14 +23,8 @@ async def start_process(
 
     Parameters
     ----------
-    module : str
-    environment : mapping of str to str
     inherits : sequence of int
         File descriptors that the child gets under the same numbers.
-
-    Returns
-    -------
-    Process
     """
     # A session of its own, so that Ctrl-C reaches only the supervisor, which ends its children; and
     # -P, so that the working directory does not shadow an installed package.

@@ -14,10 +14,6 @@ __all__ = ["lock_shared", "locked"]
 def lock_shared(folder: Path) -> int | None:
     """Take a shared lock on a folder, so that no process can lock it exclusively.
 
-    Parameters
-    ----------
-    folder : Path
-
     Returns
     -------
     int or None
@@ -42,13 +38,8 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
 
     Parameters
     ----------
-    folder : Path
     wait : bool
         Whether to wait until no other process holds a lock on it.
-
-    Yields
-    ------
-    None
 
     Raises
     ------

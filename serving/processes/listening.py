@@ -22,10 +22,6 @@ def bound(host: str, port: int) -> socket.socket:
     port : int
         0 takes any free one.
 
-    Returns
-    -------
-    socket
-
     Raises
     ------
     UsageError

@@ -24,7 +24,6 @@ class LoadedModels:
 
     Parameters
     ----------
-    models : tuple of ServedModel
     refused : tuple of RefusedVersion
         Champions without a valid record, changed, or of an unknown format.
     """
@@ -65,10 +64,6 @@ def load_models(settings: Settings) -> LoadedModels:
     ----------
     settings : Settings
         `model` if it is set, whatever the gate says; otherwise as for `champions`.
-
-    Returns
-    -------
-    LoadedModels
 
     Raises
     ------

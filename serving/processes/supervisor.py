@@ -59,12 +59,10 @@ class Supervisor:
 
     Parameters
     ----------
-    settings : Settings
     stated : StatedSettings
         Settings that differ from the environment's, for the other processes.
     listener : socket
         Bound, not yet listening; only workers accept.
-    trail : AuditTrail
     check : callable
         Takes the models before any is served, and raises if they must not be served here.
     announce : callable

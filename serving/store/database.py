@@ -39,12 +39,7 @@ _POSTGRESQL = {
 
 
 class Database:
-    """One database, open: transactions that read and transactions that write.
-
-    Parameters
-    ----------
-    engine : Engine
-    """
+    """One database, open: transactions that read and transactions that write."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -126,10 +121,6 @@ def open_database(url: str) -> Database:
     ----------
     url : str
         `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
-
-    Returns
-    -------
-    Database
 
     Raises
     ------
