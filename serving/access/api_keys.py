@@ -12,11 +12,11 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Insert, Row, insert, select, update
 
 from data_schema.errors import UsageError
 from serving.access.caller import ROLES, Caller
@@ -36,15 +36,7 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key, without its secret.
-
-    Parameters
-    ----------
-    name : str
-        Its holder.
-    created_at : str
-        RFC 3339, as for the other two.
-    """
+    """One key, without its secret; `name` is that of its holder, times are in RFC 3339."""
 
     id: str
     name: str
@@ -62,26 +54,14 @@ class ApiKey:
 def create(
     trail: AuditTrail, name: str, roles: Sequence[str], *, days: int | None, actor: str
 ) -> tuple[ApiKey, str]:
-    """Create a key; its text is shown only this once.
+    """Create and record a key for a holder; return it with its text, which is not stored.
 
     Parameters
     ----------
-    trail : AuditTrail
-        Records it, in the same transaction.
-    name : str
-        Its holder, in one line.
-    roles : sequence of str
-        Members of `ROLES`.
     days : int or None
         Days until it expires; None if it never does.
     actor : str
         The user, as `AuditEvent.actor`.
-
-    Returns
-    -------
-    key : ApiKey
-    text : str
-        For the header `Authorization: Bearer TEXT`.
 
     Raises
     ------
@@ -94,34 +74,19 @@ def create(
     if unknown or not roles:
         raise UsageError(f"role must be one or more of {', '.join(ROLES)}; got {list(roles)}.")
     ends = None if days is None else _in(timedelta(days=days))
-    key, text, row = _new(name, tuple(dict.fromkeys(roles)), ends)
+    key, text, insertion = _new(name, tuple(dict.fromkeys(roles)), ends)
     _record(
         trail,
         "key_created",
         actor,
         {"key": key.id, "name": name, "roles": list(key.roles)},
-        lambda connection: connection.execute(insert(API_KEYS).values(row)),
+        lambda connection: connection.execute(insertion),
     )
     return key, text
 
 
 def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> tuple[ApiKey, str]:
-    """Create a key with the name and roles of another, which expires after a period of grace.
-
-    Parameters
-    ----------
-    key_id : str
-        The key that expires.
-    grace_hours : int
-        Hours for which both are valid.
-    actor : str
-        The user, as `AuditEvent.actor`.
-
-    Returns
-    -------
-    key : ApiKey
-    text : str
-        As returned by `create`.
+    """Replace a key as `create` does; the old key expires after some hours of grace.
 
     Raises
     ------
@@ -129,11 +94,11 @@ def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> t
         If there is no valid key of that id.
     """
     old = _valid(trail.database, key_id)
-    key, text, row = _new(old.name, old.roles, old.expires_at)
+    key, text, insertion = _new(old.name, old.roles, old.expires_at)
     ends = min(_in(timedelta(hours=grace_hours)), old.expires_at or "9999")
 
     def write(connection: Connection) -> None:
-        connection.execute(insert(API_KEYS).values(row))
+        connection.execute(insertion)
         connection.execute(update(API_KEYS).where(API_KEYS.c.id == old.id).values(expires_at=ends))
 
     _record(trail, "key_rotated", actor, {"key": key.id, "name": old.name, "old": old.id}, write)
@@ -142,11 +107,6 @@ def rotate(trail: AuditTrail, key_id: str, *, grace_hours: int, actor: str) -> t
 
 def revoke(trail: AuditTrail, key_id: str, *, actor: str) -> None:
     """Revoke a key; a worker that has just seen it accepts it for five more seconds.
-
-    Parameters
-    ----------
-    actor : str
-        The user, as `AuditEvent.actor`.
 
     Raises
     ------
@@ -180,13 +140,7 @@ class KeyRing:
         self._cached: dict[str, tuple[float, Row[Any] | None]] = {}
 
     def caller(self, text: str) -> Caller | None:
-        """Return the caller that a key identifies, or None if it is not valid.
-
-        Raises
-        ------
-        OutsideError
-            If the database fails.
-        """
+        """Return the caller that a key identifies, or None if it is not valid."""
         match = _SHAPE.fullmatch(text)
         row = self._row(match[1]) if match else None
         if match is None or row is None or not _key(row).valid:
@@ -209,20 +163,12 @@ class KeyRing:
         return row
 
 
-def _new(
-    name: str, roles: tuple[str, ...], ends: str | None
-) -> tuple[ApiKey, str, dict[str, str | None]]:
-    key_id, secret = secrets.token_hex(6), secrets.token_hex(32)
-    key = ApiKey(key_id, name, roles, now(), ends, None)
-    row: dict[str, str | None] = {
-        "id": key.id,
-        "name": name,
-        "secret_sha256": _sha256(secret),
-        "roles": json.dumps(roles),
-        "created_at": key.created_at,
-        "expires_at": ends,
-    }
-    return key, f"osteon_{key_id}_{secret}", row
+def _new(name: str, roles: tuple[str, ...], ends: str | None) -> tuple[ApiKey, str, Insert]:
+    """Return a new key, its text, and the statement that stores it."""
+    secret = secrets.token_hex(32)
+    key = ApiKey(secrets.token_hex(6), name, roles, now(), ends, None)
+    row = asdict(key) | {"secret_sha256": _sha256(secret), "roles": json.dumps(roles)}
+    return key, f"osteon_{key.id}_{secret}", insert(API_KEYS).values(row)
 
 
 def _valid(database: Database, key_id: str) -> ApiKey:

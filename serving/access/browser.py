@@ -12,24 +12,15 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import Scope
 
-from serving.access.caller import Caller
+from serving.access.caller import Caller, address_of
 from serving.access.code_flow import PendingSignIn
 from serving.access.sealed import SealedStore
 from serving.audit.record import Action, AuditEvent, Detail
 from serving.audit.trail import AuditTrail, Beside, Entry
 
-__all__ = [
-    "CSRF_HEADER",
-    "Browsers",
-    "LaunchRecord",
-    "Session",
-    "SessionContent",
-    "address_of",
-]
+__all__ = ["Browsers", "LaunchRecord", "Session", "SessionContent"]
 
-CSRF_HEADER = "x-csrf-token"
-"""Header of every request of the page that changes something."""
-
+_CSRF_HEADER = b"x-csrf-token"
 _PENDING_SECONDS = 600
 
 
@@ -76,7 +67,7 @@ class Session:
 
     def is_sent_by_page(self, scope: Scope) -> bool:
         """Return whether a request has the token, which other sites cannot read."""
-        sent = dict(scope["headers"]).get(CSRF_HEADER.encode(), b"")
+        sent = dict(scope["headers"]).get(_CSRF_HEADER, b"")
         return hmac.compare_digest(sent, self.csrf.encode())
 
 
@@ -89,10 +80,8 @@ class Browsers:
         Records sign-ins and sign-outs; its database holds the sessions.
     secure : bool
         Whether browsers use https, so that the cookies are bound to this host (`__Host-`).
-    idle_minutes : int
-        Time without a request after which a session ends.
-    hours : int
-        Time after which it ends in any case.
+    idle_minutes, hours : int
+        Time without a request after which a session ends, and time after which any session ends.
     """
 
     def __init__(self, trail: AuditTrail, *, secure: bool, idle_minutes: int, hours: int) -> None:
@@ -100,6 +89,7 @@ class Browsers:
         self._trail = trail
         self._secure = secure
         self._prefix = "__Host-osteon" if secure else "osteon"
+        self._session_cookie = f"{self._prefix}-session"
         self._sessions: SealedStore[SessionContent] = SealedStore(
             trail.database,
             "session",
@@ -114,13 +104,7 @@ class Browsers:
         )
 
     def session(self, scope: Scope) -> Session | None:
-        """Return the session of a request, or None; the end of an expired one is recorded.
-
-        Raises
-        ------
-        OutsideError
-            If the database fails.
-        """
+        """Return the session of a request, or None; the end of an expired session is recorded."""
         secret = _cookies(scope).get(self._session_cookie, "")
         row = self._sessions.get(secret)
         if row is None or "actor" not in row.content:
@@ -167,10 +151,6 @@ class Browsers:
         """Delete the cookie of a completed sign-in from the browser."""
         self._set(response, self._pending_cookie(state), "", 0)
 
-    @property
-    def _session_cookie(self) -> str:
-        return f"{self._prefix}-session"
-
     def _pending_cookie(self, state: str) -> str:
         # One cookie each, so that two tabs can sign in at the same time.
         return f"{self._prefix}-sign-in-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
@@ -200,11 +180,6 @@ class Browsers:
             action=action, actor=actor, status=status, detail={**address, **(detail or {})}
         )
         self._trail.append_all([Entry(event, beside=beside)])
-
-
-def address_of(scope: Scope) -> str:
-    """Return the address of a request's sender, as the audit trail holds it."""
-    return str(scope["client"][0]) if scope.get("client") else "local"
 
 
 def _cookies(scope: Scope) -> dict[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ANONYMOUS", "LOCAL", "ROLES", "Caller"]
+from starlette.types import Scope
+
+__all__ = ["ANONYMOUS", "LOCAL", "ROLES", "Caller", "address_of"]
 
 ROLES = ("predict", "outcomes", "audit", "admin")
 """What a caller may do: request predictions, send outcomes, read the trail, or everything."""
@@ -12,15 +14,7 @@ ROLES = ("predict", "outcomes", "audit", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller of one request.
-
-    Parameters
-    ----------
-    actor : str
-        As `AuditEvent.actor`.
-    roles : frozenset of str
-        Of `ROLES`.
-    """
+    """One caller of one request: a name, as in `AuditEvent.actor`, and roles out of `ROLES`."""
 
     actor: str
     roles: frozenset[str]
@@ -35,3 +29,8 @@ ANONYMOUS = Caller("unknown", frozenset())
 
 LOCAL = Caller("local", frozenset(ROLES))
 """Any caller on this machine, where the service requires no authentication."""
+
+
+def address_of(scope: Scope) -> str:
+    """Return the address of a request's sender, as the audit trail holds it."""
+    return str(scope["client"][0]) if scope.get("client") else "local"

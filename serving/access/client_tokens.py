@@ -56,27 +56,21 @@ class ClientTokens:
         OutsideError
             If the client's keys were never fetched and cannot be, or the database fails.
         """
-        claims = self._claims(text, self._public_url + path)
-        if claims is None or not self._is_new(claims):
-            return None
-        return Caller(f"cds:{claims['iss']}", frozenset({"predict"}))
-
-    def _claims(self, text: str, audience: str) -> Claims | None:
-        """Return the claims of a token, or None if it is not valid."""
         claims = signed_claims(
             text,
             self._keys_of,
-            audience=audience,
+            audience=self._public_url + path,
             algorithms=_ALGORITHMS,
             required=_REQUIRED,
         )
         if claims is None:
             return None
-        lasts = _expiry(claims) - time.time()
-        is_short = lasts <= _LONGEST_LIFE_SECONDS + LEEWAY_SECONDS
+        is_short = _expiry(claims) - time.time() <= _LONGEST_LIFE_SECONDS + LEEWAY_SECONDS
         token_id = claims["jti"]
         has_id = isinstance(token_id, str) and 0 < len(token_id) <= _LONGEST_ID
-        return claims if is_short and has_id else None
+        if not (is_short and has_id and self._is_new(claims)):
+            return None
+        return Caller(f"cds:{claims['iss']}", frozenset({"predict"}))
 
     def _keys_of(self, issuer: str, header: Claims) -> PublishedKeys | None:
         """Return the keys of a registered client, if the header is one that it writes."""
@@ -99,5 +93,5 @@ class ClientTokens:
 
 
 def _expiry(claims: Claims) -> float:
-    """Return `exp`, which verification has found to be a number."""
+    """Return `exp`, a number in every verified token."""
     return float(str(claims["exp"]))

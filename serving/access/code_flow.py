@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NotRequired, TypedDict
 from urllib.parse import quote_plus, urlencode
 
@@ -22,15 +22,7 @@ from serving.access.provider import Provider
 from serving.access.signed_claims import Claims
 from serving.http.outbound import Unreachable, post_form
 
-__all__ = [
-    "Client",
-    "PendingSignIn",
-    "SignInRefused",
-    "TokenResponse",
-    "begin",
-    "identity",
-    "redeem",
-]
+__all__ = ["Client", "PendingSignIn", "SignInRefused", "TokenResponse", "begin", "redeem"]
 
 
 class SignInRefused(OutsideError):
@@ -55,10 +47,7 @@ class PendingSignIn(TypedDict):
 class TokenResponse:
     """The answer of a token endpoint; a field that is missing or not text is empty.
 
-    Parameters
-    ----------
-    patient, encounter : str
-        Context of a SMART launch.
+    `patient` and `encounter` are the context of a SMART launch.
     """
 
     id_token: str
@@ -70,13 +59,7 @@ class TokenResponse:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The registration of this service with a provider.
-
-    Parameters
-    ----------
-    secret : str or None
-        None for a public client, protected by PKCE alone.
-    """
+    """The registration of this service; without a secret, PKCE alone protects a public client."""
 
     id: str
     secret: str | None
@@ -116,8 +99,8 @@ def begin(
 
 def redeem(
     provider: Provider, client: Client, pending: PendingSignIn, answered: Mapping[str, str]
-) -> TokenResponse:
-    """Exchange the code that the browser brought back for tokens.
+) -> tuple[TokenResponse, Claims]:
+    """Exchange the code that the browser brought back for tokens, and verify the identity token.
 
     Parameters
     ----------
@@ -129,7 +112,8 @@ def redeem(
     Raises
     ------
     SignInRefused
-        If the answer belongs to another sign-in or provider, or the provider refuses it.
+        If the answer or the identity token is not valid or belongs to another sign-in or provider,
+        or the provider refuses the code.
     """
     if not hmac.compare_digest(pending["state"].encode(), answered.get("state", "").encode()):
         raise SignInRefused("state")
@@ -143,7 +127,7 @@ def redeem(
         raise SignInRefused("denied")
     if not answered.get("code"):
         raise SignInRefused("code")
-    fields = {
+    form = {
         "grant_type": "authorization_code",
         "code": answered["code"],
         "redirect_uri": client.redirect_uri,
@@ -157,35 +141,21 @@ def redeem(
             pair = f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         else:
-            fields["client_secret"] = client.secret
+            form["client_secret"] = client.secret
     try:
-        tokens = post_form(metadata.token_endpoint, fields, headers)
+        tokens = post_form(metadata.token_endpoint, form, headers)
     except Unreachable:
         raise SignInRefused("code") from None
     if not isinstance(tokens, Mapping):
         raise SignInRefused("code")
-    return TokenResponse(
-        id_token=_text(tokens, "id_token"),
-        access_token=_text(tokens, "access_token"),
-        token_type=_text(tokens, "token_type"),
-        patient=_text(tokens, "patient"),
-        encounter=_text(tokens, "encounter"),
-    )
+    response = TokenResponse(*(_text(tokens, field.name) for field in fields(TokenResponse)))
+    return response, _identity(provider, client, pending, response.id_token)
 
 
-def identity(
-    provider: Provider, client: Client, pending: PendingSignIn, tokens: TokenResponse
-) -> Claims:
-    """Return the claims of the identity token.
-
-    Raises
-    ------
-    SignInRefused
-        If the identity token is missing, not valid, or of another sign-in.
-    """
-    if not tokens.id_token:
+def _identity(provider: Provider, client: Client, pending: PendingSignIn, id_token: str) -> Claims:
+    if not id_token:
         raise SignInRefused("no_identity")
-    claims = provider.claims(tokens.id_token, audience=client.id)
+    claims = provider.claims(id_token, audience=client.id)
     if claims is None:
         raise SignInRefused("identity")
     nonce = claims.get("nonce")

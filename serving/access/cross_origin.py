@@ -14,13 +14,7 @@ _SECONDS = 600
 
 
 class CrossOrigin:
-    """ASGI middleware in front of the gate, since a preflight request has no credential.
-
-    Parameters
-    ----------
-    origins : sequence of str
-        As `https://ehr.example`.
-    """
+    """ASGI middleware in front of the gate, since a preflight request has no credential."""
 
     def __init__(self, app: ASGIApp, *, origins: Sequence[str]) -> None:
         self._app = app

@@ -13,12 +13,7 @@ __all__ = ["check_exposure"]
 
 
 def check_exposure(settings: Settings, address: str, models: Iterable[CachedModel]) -> None:
-    """Raise unless it is safe to listen on an address.
-
-    Parameters
-    ----------
-    address : str
-        IP address that the service will listen on.
+    """Raise unless it is safe to listen on an IP address.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data_schema.errors import OsteonError
-from serving.access.caller import ANONYMOUS, LOCAL, Caller
+from serving.access.caller import ANONYMOUS, LOCAL, Caller, address_of
 from serving.access.rate import Buckets, RateLimit
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail
@@ -96,8 +96,6 @@ class Gatekeeper:
         Records denied requests.
     requests_per_minute : int
         Limit for one caller.
-    buckets : Buckets
-        Counters of requests.
     https_only : bool
         Whether to refuse requests that a proxy did not receive over TLS.
     browsers : Browsers or None
@@ -182,7 +180,7 @@ class Gatekeeper:
 
     def _before_sign_in(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
         """Allow sign-in attempts up to a rate: each writes a row and calls the provider."""
-        if not scope["path"].startswith(_FILES) and not self._sign_ins.allows(_address(scope)):
+        if not scope["path"].startswith(_FILES) and not self._sign_ins.allows(address_of(scope)):
             return 429, _RETRY
         scope["state"]["caller"] = ANONYMOUS
         return None
@@ -209,7 +207,7 @@ class Gatekeeper:
     async def _denied(
         self, scope: Scope, actor: str, reason: str, status: int
     ) -> tuple[int, dict[str, str]]:
-        address = _address(scope)
+        address = address_of(scope)
         # Many guesses must not become as many records.
         if not self._failures.allows(address):
             return 429, _RETRY
@@ -221,10 +219,6 @@ class Gatekeeper:
 def _is_of_client(path: str) -> bool:
     """Return whether a path is that of a CDS service, which requires a client's token."""
     return path.startswith(f"{_DISCOVERY}/")
-
-
-def _address(scope: Scope) -> str:
-    return str(scope["client"][0]) if scope.get("client") else "local"
 
 
 def _is_page(scope: Scope) -> bool:

@@ -30,11 +30,6 @@ class PublishedKeys:
 
     PyJWT's `PyJWKClient` does less: it retries a signer that is down on every call, and turns
     callers away when its cache expires while the signer is down.
-
-    Parameters
-    ----------
-    fetch : callable
-        Returns the JSON Web Key Set.
     """
 
     def __init__(self, fetch: Callable[[], Any]) -> None:

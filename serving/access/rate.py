@@ -34,14 +34,10 @@ class Buckets:
         self._memory = mmap.mmap(file, self.SIZE)
 
     def take(self, caller: bytes, per_minute: int) -> bool:
-        """Take one request from a caller's bucket, and return whether one was left.
+        """Take one request from a bucket, and return whether one was left.
 
-        Parameters
-        ----------
-        caller : bytes
-            Hash of 16 bytes.
-        per_minute : int
-            Rate at which the bucket fills, and its capacity.
+        `caller` is a hash of 16 bytes; `per_minute` is the rate at which the bucket fills, and its
+        capacity.
         """
         first = int.from_bytes(caller[:4], "big") % _SETS * _BUCKETS_PER_SET
         places = range(
@@ -61,14 +57,9 @@ class Buckets:
 
 
 class RateLimit:
-    """A limit that applies to each caller separately.
+    """A limit of requests per minute, and at once, that applies to each caller separately.
 
-    Parameters
-    ----------
-    name : str
-        Two limits of one name in the same buckets are one.
-    per_minute : int
-        Requests per minute, and the largest number at once.
+    Two limits of one name in the same buckets are one limit.
     """
 
     def __init__(self, name: str, per_minute: int, buckets: Buckets) -> None:

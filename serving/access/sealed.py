@@ -34,16 +34,9 @@ _SECONDS_BETWEEN_TOUCHES = 15
 
 @dataclass(frozen=True, slots=True)
 class Sealed(Generic[_C]):
-    """The content of one row.
+    """The content of one row, empty if it was changed, and the seconds until the row ends.
 
-    Parameters
-    ----------
-    content : mapping
-        Empty if the row was changed.
-    ends_in : float
-        Seconds until it ends in any case.
-    over : {"idle", "lifetime"} or None
-        Why it has ended; the row is then deleted.
+    `over` is why it has ended; the row is then deleted.
     """
 
     content: _C
@@ -52,15 +45,7 @@ class Sealed(Generic[_C]):
 
 
 class SealedStore(Generic[_C]):
-    """The rows of one purpose.
-
-    Parameters
-    ----------
-    idle_seconds : int
-        Time without use after which a row ends.
-    lifetime_seconds : int
-        Time after which it ends in any case.
-    """
+    """The rows of one purpose, which end after a time without use, and after a lifetime."""
 
     def __init__(
         self, database: Database, purpose: str, *, idle_seconds: int, lifetime_seconds: int
@@ -97,13 +82,7 @@ class SealedStore(Generic[_C]):
         return secret
 
     def get(self, secret: str) -> Sealed[_C] | None:
-        """Return the row of a secret, and count this as use; None if there is none.
-
-        Raises
-        ------
-        OutsideError
-            If the database fails.
-        """
+        """Return the row of a secret, and count this as use; None if there is none."""
         if not _SECRET.fullmatch(secret):
             return None
         here = SEALED.c.id == self._id(secret)
@@ -114,8 +93,8 @@ class SealedStore(Generic[_C]):
         moment = _now()
         content = self._opened(secret, row.sealed)
         if moment > row.ends or moment > row.seen + row.idle:
-            over: Literal["idle", "lifetime"] = "lifetime" if moment > row.ends else "idle"
-            return Sealed(content, 0.0, over) if self.end(secret) else None
+            ended = Sealed(content, 0.0, "lifetime" if moment > row.ends else "idle")
+            return ended if self.end(secret) else None
         if moment - row.seen >= _SECONDS_BETWEEN_TOUCHES:
             with self._database.writing() as connection:
                 connection.execute(update(SEALED).where(here).values(seen=moment))

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from serving.access.browser import Browsers, LaunchRecord, Session, SessionContent
 from serving.access.caller import Caller
-from serving.access.code_flow import Client, PendingSignIn, SignInRefused, begin, identity, redeem
+from serving.access.code_flow import Client, PendingSignIn, SignInRefused, begin, redeem
 from serving.access.provider import Provider
 from serving.access.signed_claims import Claims
 from serving.access.tokens import actor_of, claimed_roles
@@ -39,7 +39,11 @@ class SignedIn:
 
 
 class SignIn:
-    """The ways to sign in that the settings allow."""
+    """The ways to sign in that the settings allow.
+
+    Its methods raise SignInRefused if the sign-in failed or the settings do not allow it, and
+    OutsideError if the provider or the EHR does not answer.
+    """
 
     def __init__(self, settings: Settings, trail: AuditTrail) -> None:
         public = settings.public_url or ""
@@ -67,30 +71,15 @@ class SignIn:
         )
 
     def begin(self, to: str) -> tuple[str, PendingSignIn]:
-        """Return where to send a browser to sign in, and what to remember until it returns.
-
-        Raises
-        ------
-        OutsideError
-            If the provider does not answer.
-        """
+        """Return where to send a browser to sign in, and what to remember until it returns."""
         url, pending = begin(self._provider, self._client, scope=self._scope)
         return url, {**pending, "to": to}
 
     def finish(self, pending: PendingSignIn, answered: Mapping[str, str]) -> SignedIn:
-        """Complete a sign-in at the provider.
-
-        Raises
-        ------
-        SignInRefused
-            If the sign-in failed, or the user has no role.
-        OutsideError
-            If the provider does not answer.
-        """
+        """Complete a sign-in at the provider; a user without a role is refused."""
         if "ehr" in pending:
             raise SignInRefused("state")
-        tokens = redeem(self._provider, self._client, pending, answered)
-        claims = identity(self._provider, self._client, pending, tokens)
+        tokens, claims = redeem(self._provider, self._client, pending, answered)
         roles = claimed_roles(claims, self._roles_claim)
         if not roles:
             raise SignInRefused("role")
@@ -98,42 +87,21 @@ class SignIn:
         return SignedIn(Caller(actor_of(claims), roles), content)
 
     def begin_launch(self, server: str, launch: str) -> tuple[str, PendingSignIn]:
-        """Return where an EHR's launch continues, and what to remember until it returns.
-
-        Raises
-        ------
-        SignInRefused
-            If the settings do not name the EHR.
-        OutsideError
-            If the EHR does not answer.
-        """
-        known = [url for url in self._ehrs if url.rstrip("/") == server.rstrip("/")]
-        if not known or not launch:
-            raise SignInRefused("ehr")
-        url, pending = begin(
-            self._ehrs[known[0]],
-            self._ehr_client,
-            scope=_SMART_SCOPE,
-            launch=launch,
-            aud=known[0],
+        """Return where an EHR's launch continues, and what to remember until it returns."""
+        ehr = next(
+            (e for url, e in self._ehrs.items() if url.rstrip("/") == server.rstrip("/")), None
         )
-        return url, {**pending, "ehr": known[0]}
+        if ehr is None or not launch:
+            raise SignInRefused("ehr")
+        url, pending = begin(ehr, self._ehr_client, scope=_SMART_SCOPE, launch=launch, aud=ehr.url)
+        return url, {**pending, "ehr": ehr.url}
 
     def finish_launch(self, pending: PendingSignIn, answered: Mapping[str, str]) -> SignedIn:
-        """Complete a launch from an EHR for one patient, whose record may then be read.
-
-        Raises
-        ------
-        SignInRefused
-            If the launch failed, or names no patient.
-        OutsideError
-            If the EHR does not answer.
-        """
+        """Complete a launch from an EHR for one patient, whose record may then be read."""
         if "ehr" not in pending:
             raise SignInRefused("state")
         ehr = self._ehrs[pending["ehr"]]
-        tokens = redeem(ehr, self._ehr_client, pending, answered)
-        claims = identity(ehr, self._ehr_client, pending, tokens)
+        tokens, claims = redeem(ehr, self._ehr_client, pending, answered)
         if tokens.token_type.lower() != "bearer" or not tokens.access_token:
             raise SignInRefused("access")
         if not _FHIR_ID.fullmatch(tokens.patient):

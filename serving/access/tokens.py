@@ -18,16 +18,10 @@ _LONGEST_SUBJECT = 200
 
 
 class Tokens:
-    """Tokens of the issuers that the site trusts.
+    """Tokens of the issuers that the site trusts, each as in its tokens' `iss`.
 
-    Parameters
-    ----------
-    issuers : sequence of str
-        Each as its tokens' `iss`; its keys are located by OpenID Connect discovery.
-    audience : str
-        The audience that a token must have.
-    roles_claim : str
-        Claim that holds the caller's roles, as `roles` or `realm_access.roles`.
+    Their keys are located by OpenID Connect discovery. The roles claim holds the caller's roles, as
+    `roles` or `realm_access.roles`.
     """
 
     def __init__(self, issuers: Sequence[str], *, audience: str, roles_claim: str) -> None:
@@ -52,22 +46,7 @@ class Tokens:
 def verified_claims(
     text: str, keys_of: Callable[[str], PublishedKeys | None], *, audience: str
 ) -> Claims | None:
-    """Return the claims of a token, or None if it is not valid.
-
-    Parameters
-    ----------
-    text : str
-        The token, from any source.
-    keys_of : callable
-        From an issuer to its keys; None for an issuer that is not trusted.
-    audience : str
-        The required audience.
-
-    Raises
-    ------
-    OutsideError
-        If the issuer's keys were never fetched and cannot be.
-    """
+    """Return the claims of an OpenID Connect token; arguments and errors as for `signed_claims`."""
     claims = signed_claims(
         text,
         lambda issuer, _: keys_of(issuer),
