@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Literal, Protocol
+from typing import Literal
 
 from serving.audit.opening import open_trail
 from serving.audit.record import AuditEvent, ModelRecord
 from serving.cli.audit import acting_user
 from serving.settings import read_settings
 
-__all__ = ["Note", "on_record"]
-
-
-class Note(Protocol):
-    """Records a decision about one version."""
-
-    def __call__(
-        self,
-        action: Literal["promoted", "rolled_back"],
-        status: str,
-        *,
-        name: str,
-        version: str,
-        sha256: str,
-    ) -> None: ...
+__all__ = ["on_record"]
 
 
 @contextmanager
-def on_record() -> Iterator[Note]:
-    """Yield a function that records a decision about a version; raise first if none can be.
-
-    Raises
-    ------
-    OsteonError
-        As `open_trail`, before any decision.
-    """
+def on_record() -> Iterator[Callable[..., None]]:
+    """Yield a function that records a decision about a version; raise first if none can be."""
     with closing(open_trail(read_settings())) as trail:
 
         def note(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TypedDict
 
 from sqlalchemy import select
 
@@ -24,55 +23,19 @@ _ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 _SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 
 
-class Coding(TypedDict):
-    """A FHIR Coding."""
-
-    system: str
-    code: str
-    display: str
+def _coding(system: str, code: str, display: str) -> dict[str, str]:
+    return {"system": system, "code": code, "display": display}
 
 
-class _Detail(TypedDict):
-    type: str
-    valueString: str
-
-
-class _Entity(TypedDict, total=False):
-    what: dict[str, dict[str, str]]
-    type: Coding
-    role: Coding
-    detail: list[_Detail]
-
-
-class FhirAuditEvent(TypedDict):
-    """A FHIR R4 AuditEvent."""
-
-    resourceType: str
-    id: str
-    type: Coding
-    subtype: list[dict[str, str]]
-    action: str
-    recorded: str
-    outcome: str
-    outcomeDesc: str
-    agent: list[dict[str, object]]
-    source: dict[str, object]
-    entity: list[_Entity]
-
-
-_REST: Coding = {"system": _EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
-_SECURITY: Coding = {"system": _DICOM, "code": "110113", "display": "Security Alert"}
-_ADMINISTRATION: Coding = {
-    "system": _DICOM,
-    "code": "110136",
-    "display": "Security Roles Changed",
-}
-_AUTHENTICATION: Coding = {"system": _DICOM, "code": "110114", "display": "User Authentication"}
-_QUERY: Coding = {"system": _DICOM, "code": "110112", "display": "Query"}
-_APPLICATION: Coding = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
+_REST = _coding(_EVENT_TYPE, "rest", "RESTful Operation")
+_SECURITY = _coding(_DICOM, "110113", "Security Alert")
+_ADMINISTRATION = _coding(_DICOM, "110136", "Security Roles Changed")
+_AUTHENTICATION = _coding(_DICOM, "110114", "User Authentication")
+_QUERY = _coding(_DICOM, "110112", "Query")
+_APPLICATION = _coding(_DICOM, "110100", "Application Activity")
 
 # The type of event of each action, and its kind: create, read, update, delete or execute.
-_KINDS: Mapping[Action, tuple[Coding, str]] = {
+_KINDS: Mapping[Action, tuple[dict[str, str], str]] = {
     "predict": (_REST, "E"),
     "outcome": (_REST, "C"),
     "card": (_REST, "E"),
@@ -93,10 +56,16 @@ _KINDS: Mapping[Action, tuple[Coding, str]] = {
     "pruned": (_APPLICATION, "D"),
     "adopted": (_APPLICATION, "U"),
 }
+# The type and the role of each entity.
+_ENTITIES = {
+    "mac": (("2", "System Object"), ("13", "Security Resource")),
+    "prediction": (("2", "System Object"), ("3", "Report")),
+    "patient": (("1", "Person"), ("1", "Patient")),
+}
 _SUCCESS, _MINOR_FAILURE = "0", "4"
 
 
-def audit_events(database: Database) -> Iterator[FhirAuditEvent]:
+def audit_events(database: Database) -> Iterator[dict[str, object]]:
     """Yield every record as a resource, the oldest first.
 
     Raises
@@ -111,31 +80,27 @@ def audit_events(database: Database) -> Iterator[FhirAuditEvent]:
             select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).order_by(RECORDS.c.seq)
         )
         for seq, body, mac in rows:
-            yield _resource(seq, body, mac)
+            try:
+                event = audit_event(json.loads(body), mac)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise GateError(
+                    f"Record {seq} was changed after it was written. Run `osteon audit verify`."
+                ) from None
+            yield event
 
 
-def _resource(seq: int, body: str, mac: str) -> FhirAuditEvent:
-    try:
-        return audit_event(json.loads(body), mac)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise GateError(
-            f"Record {seq} was changed after it was written. Run `osteon audit verify`."
-        ) from None
-
-
-def audit_event(record: RecordBody, mac: str) -> FhirAuditEvent:
-    """Return one record as a FHIR R4 AuditEvent.
-
-    Parameters
-    ----------
-    mac : str
-        Its link in the chain, by which the resource can be traced back to the record.
-    """
+def audit_event(record: RecordBody, mac: str) -> dict[str, object]:
+    """Return one record as a FHIR R4 AuditEvent, which its mac traces back to the record."""
     kind, action = _KINDS[record["action"]]
     denied = record["action"] == "denied" or (
         record["action"] == "sign_in" and record["status"] == "refused"
     )
-    event: FhirAuditEvent = {
+    entities = [_entity("mac", mac) | {"detail": _details(record)}]
+    if "prediction_id" in record:
+        entities.append(_entity("prediction", record["prediction_id"]))
+    if "patient" in record:
+        entities.append(_entity("patient", record["patient"]))
+    return {
         "resourceType": "AuditEvent",
         "id": f"osteon-{record['seq']}",
         "type": kind,
@@ -144,52 +109,30 @@ def audit_event(record: RecordBody, mac: str) -> FhirAuditEvent:
         "recorded": record["at"],
         "outcome": _MINOR_FAILURE if denied else _SUCCESS,
         "outcomeDesc": record["status"],
-        "agent": [
-            {
-                "who": {"identifier": {"system": f"{_SYSTEM}:actor", "value": record["actor"]}},
-                "requestor": True,
-            }
-        ],
+        "agent": [{"who": _identified("actor", record["actor"]), "requestor": True}],
         "source": {
             "observer": {"display": "Osteon"},
-            "type": [{"system": _SOURCE_TYPE, "code": "4", "display": "Application Server"}],
+            "type": [_coding(_SOURCE_TYPE, "4", "Application Server")],
         },
-        "entity": [
-            {
-                "what": {"identifier": {"system": f"{_SYSTEM}:mac", "value": mac}},
-                "type": {"system": _ENTITY_TYPE, "code": "2", "display": "System Object"},
-                "role": {"system": _ENTITY_ROLE, "code": "13", "display": "Security Resource"},
-                "detail": _details(record),
-            }
-        ],
+        "entity": entities,
     }
-    if "prediction_id" in record:
-        event["entity"].append(_prediction(record))
-    if "patient" in record:
-        event["entity"].append(_patient(record))
-    return event
 
 
-def _prediction(record: RecordBody) -> _Entity:
+def _entity(name: str, value: str) -> dict[str, object]:
+    """Return one thing that a record names; the patient is a hash that needs the key to compute."""
+    kind, role = _ENTITIES[name]
     return {
-        "what": {
-            "identifier": {"system": f"{_SYSTEM}:prediction", "value": record["prediction_id"]}
-        },
-        "type": {"system": _ENTITY_TYPE, "code": "2", "display": "System Object"},
-        "role": {"system": _ENTITY_ROLE, "code": "3", "display": "Report"},
+        "what": _identified(name, value),
+        "type": _coding(_ENTITY_TYPE, *kind),
+        "role": _coding(_ENTITY_ROLE, *role),
     }
 
 
-def _patient(record: RecordBody) -> _Entity:
-    """Return the patient as a keyed hash, which only the holder of the key can compute."""
-    return {
-        "what": {"identifier": {"system": f"{_SYSTEM}:patient", "value": record["patient"]}},
-        "type": {"system": _ENTITY_TYPE, "code": "1", "display": "Person"},
-        "role": {"system": _ENTITY_ROLE, "code": "1", "display": "Patient"},
-    }
+def _identified(name: str, value: str) -> dict[str, dict[str, str]]:
+    return {"identifier": {"system": f"{_SYSTEM}:{name}", "value": value}}
 
 
-def _details(record: RecordBody) -> list[_Detail]:
+def _details(record: RecordBody) -> list[dict[str, str]]:
     """Return as text the fields that FHIR has no element for."""
     details: dict[str, object] = {"seq": record["seq"]}
     details |= {name: record[name] for name in ("route", "input", "outcomes") if name in record}

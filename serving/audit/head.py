@@ -32,19 +32,9 @@ class Head:
     seq: int
     mac: str
 
-    def signed(self, keys: AuditKeys) -> str:
-        """Return the text that the file holds."""
-        return canonical(asdict(self) | {"signature": keys.head(self.seq, self.mac)})
-
 
 class HeadFile:
-    """The open file; one worker at a time locks it while it writes the trail.
-
-    Raises
-    ------
-    OutsideError
-        If the file cannot be made or written.
-    """
+    """The open file; one worker at a time locks it while it writes the trail."""
 
     def __init__(self, path: Path, keys: AuditKeys) -> None:
         self._keys = keys
@@ -69,9 +59,10 @@ class HeadFile:
 
     def write(self, head: Head, *, to_disk: bool = False) -> None:
         """Write the head; the caller must hold the file."""
-        text = head.signed(self._keys).encode().ljust(_LENGTH - 1) + b"\n"
+        signature = self._keys.head(head.seq, head.mac)
+        text = canonical(asdict(head) | {"signature": signature}).encode()
         try:
-            os.pwrite(self._open(), text, 0)
+            os.pwrite(self._open(), text.ljust(_LENGTH - 1) + b"\n", 0)
             if to_disk:
                 os.fsync(self._open())
         except OSError as error:

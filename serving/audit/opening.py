@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import closing
 from pathlib import Path
 
 from data_schema.errors import OutsideError, UsageError
@@ -12,7 +11,7 @@ from serving.audit.head import HeadFile
 from serving.audit.record import AuditKeys
 from serving.audit.trail import AuditTrail
 from serving.settings import Settings
-from serving.store.database import Database, database_at, open_database
+from serving.store.database import Database, database_at
 
 __all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
 
@@ -22,12 +21,7 @@ _TO_CHECK = "Check OSTEON_STATE_DIR and OSTEON_DATABASE_URL."
 
 
 def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
-    """Open the audit trail that the settings name.
-
-    Parameters
-    ----------
-    make : bool
-        Whether to create the trail if there is none.
+    """Open the audit trail that the settings name; with `make`, create it if there is none.
 
     Raises
     ------
@@ -50,19 +44,9 @@ def open_trail(settings: Settings, *, make: bool = True) -> AuditTrail:
 
 
 def trail_at(settings: Settings) -> AuditTrail:
-    """Return the audit trail that the settings name; its database may be down.
+    """Return the audit trail that the settings name, for the first addition to start.
 
-    Returns
-    -------
-    AuditTrail
-        Not started: the first addition starts it.
-
-    Raises
-    ------
-    UsageError
-        If the key is too short or the database's URL is wrong.
-    OutsideError
-        If the state folder fails.
+    Its database may be down; a wrong setting or a failing state folder raises as in `open_trail`.
     """
     keys = audit_keys(settings, make=True)
     database = database_at(_url(settings))
@@ -72,11 +56,6 @@ def trail_at(settings: Settings) -> AuditTrail:
 def database_of(settings: Settings) -> Database:
     """Open the existing database that the settings name.
 
-    Parameters
-    ----------
-    settings : Settings
-        The default is a file in the state folder.
-
     Raises
     ------
     UsageError
@@ -84,12 +63,17 @@ def database_of(settings: Settings) -> Database:
     OutsideError
         If the file does not exist, the database holds no trail, or it cannot be reached.
     """
-    with closing(database_at(_url(settings))) as database:
+    database = database_at(_url(settings))
+    try:
         if database.is_missing:
             raise OutsideError(f"The database file does not exist. {_TO_CHECK}")
         if database.is_empty():  # a new trail in it would pass for a complete one
             raise OutsideError(f"The database holds no audit trail. {_TO_CHECK}")
-    return open_database(_url(settings))
+        database.make()
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _url(settings: Settings) -> str:
@@ -106,10 +90,7 @@ def head_path(settings: Settings) -> Path:
 def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
     """Return the keys of the trail, from `OSTEON_AUDIT_KEY` or a file in the state folder.
 
-    Parameters
-    ----------
-    make : bool
-        Whether to create that file if there is none.
+    With `make`, that file is created if there is none.
 
     Raises
     ------

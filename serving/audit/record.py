@@ -105,6 +105,19 @@ class RecordBody(TypedDict, total=False):
     detail: Detail
 
 
+_PURPOSES = (
+    "chain",
+    "head",
+    "checkpoint",
+    "patient",
+    "input",
+    "request",
+    "viewer",
+    "card",
+    "token",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """An event to record; number, time and chain are added when it is written.
@@ -150,26 +163,13 @@ class AuditEvent:
 class AuditKeys:
     """One key for each purpose, so that a hash of one kind is never one of another.
 
-    Parameters
-    ----------
-    secret : bytes
-        `OSTEON_AUDIT_KEY`; its holder can write a trail that passes verification.
+    All derive from `OSTEON_AUDIT_KEY`, whose holder can write a trail that passes verification.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._keys = {
             purpose: hmac.digest(secret, f"osteon audit {purpose}".encode(), hashlib.sha256)
-            for purpose in (
-                "chain",
-                "head",
-                "checkpoint",
-                "patient",
-                "input",
-                "request",
-                "viewer",
-                "card",
-                "token",
-            )
+            for purpose in _PURPOSES
         }
 
     def chain(self, before: str, body: str) -> str:
@@ -177,7 +177,7 @@ class AuditKeys:
         return self._hash("chain", f"{before}\n{body}")
 
     def head(self, seq: int, mac: str) -> str:
-        """Return the signature of a head that is kept outside the database."""
+        """Return the signature of a head that is stored outside the database."""
         return self._hash("head", f"{seq}\n{mac}")
 
     def checkpoint(self, seq: int, mac: str) -> str:

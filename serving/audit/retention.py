@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +11,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from data_schema.errors import GateError
 from serving.audit.head import Head
-from serving.audit.record import AuditEvent, RecordBody
+from serving.audit.record import AuditEvent, Detail, RecordBody
 from serving.audit.trail import AuditTrail, Entry
+from serving.audit.verification import read_checkpoint
 from serving.store.tables import CARD_FEEDBACK, CARDS, CHECKPOINT, HEAD, OUTCOMES, RECORDS, RISKS
 
 __all__ = ["prune"]
@@ -32,7 +32,7 @@ class _Expired:
 
 
 def prune(trail: AuditTrail, *, older_than_days: int, actor: str) -> int:
-    """Delete the oldest expired records, and their risks, outcomes and cards.
+    """Delete the oldest expired records, and their risks, outcomes and cards; return their number.
 
     The chain is checked over every deleted record; the last becomes the signed checkpoint that
     `verify` starts from. Deletion, checkpoint and the record of both are one transaction for each
@@ -42,13 +42,6 @@ def prune(trail: AuditTrail, *, older_than_days: int, actor: str) -> int:
     ----------
     older_than_days : int
         Records of at least this age are deleted, up to the first that is younger.
-    actor : str
-        The user, as `AuditEvent.actor`.
-
-    Returns
-    -------
-    int
-        Number of deleted records.
 
     Raises
     ------
@@ -64,16 +57,12 @@ def prune(trail: AuditTrail, *, older_than_days: int, actor: str) -> int:
             expired = _expired(trail, connection, until)
         if expired.count == 0:
             return deleted
-        event = AuditEvent(
-            action="pruned",
-            actor=actor,
-            status="ok",
-            detail={
-                "records": expired.count,
-                "up_to": expired.last.seq,
-                "older_than_days": older_than_days,
-            },
-        )
+        detail: Detail = {
+            "records": expired.count,
+            "up_to": expired.last.seq,
+            "older_than_days": older_than_days,
+        }
+        event = AuditEvent(action="pruned", actor=actor, status="ok", detail=detail)
         trail.append_all([Entry(event, beside=_removal(trail, expired))])
         deleted += expired.count
 
@@ -125,15 +114,13 @@ def _expired(trail: AuditTrail, connection: Connection, until: datetime) -> _Exp
 
 def _start(trail: AuditTrail, connection: Connection) -> Head:
     """Return the head that the oldest record follows."""
-    columns = (CHECKPOINT.c.seq, CHECKPOINT.c.mac, CHECKPOINT.c.signature)
-    pruned = connection.execute(select(*columns)).one_or_none()
-    if pruned is None:
+    checkpoint = read_checkpoint(connection, trail.keys)
+    if checkpoint is None:
         return Head(0, connection.execute(select(HEAD.c.origin)).scalar_one())
-    expected = trail.keys.checkpoint(pruned.seq, pruned.mac)
-    if not hmac.compare_digest(pruned.signature.encode(), expected.encode()):
-        # A new checkpoint after a forged one would hide the forgery.
+    pruned, is_genuine = checkpoint
+    if not is_genuine:  # a new checkpoint would hide the forgery
         raise _changed("the checkpoint before them")
-    return Head(pruned.seq, pruned.mac)
+    return pruned
 
 
 def _changed(what: str) -> GateError:

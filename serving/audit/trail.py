@@ -13,11 +13,11 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from data_schema.errors import GateError, OutsideError, UsageError
 from serving.audit.head import Head, HeadFile
-from serving.audit.record import AuditEvent, AuditKeys, RecordBody, now
+from serving.audit.record import AuditEvent, AuditKeys, Detail, RecordBody, now
 from serving.store.database import Database
 from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
-__all__ = ["AuditTrail", "Beside", "Entry", "Recorded", "database_head"]
+__all__ = ["AuditTrail", "Beside", "Entry", "Recorded"]
 
 Beside = Callable[[Connection], object]
 
@@ -35,14 +35,9 @@ _EARLIER = select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).where(
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One record as the trail holds it.
+    """One record as the trail holds it; the body of a changed record is empty.
 
-    Parameters
-    ----------
-    body : RecordBody
-        Empty if an earlier record was changed.
-    earlier : bool
-        Whether it was there before, under the same caller's `Idempotency-Key`; nothing was added.
+    `earlier` means that nothing was added: the caller's `Idempotency-Key` is that of a record.
     """
 
     body: RecordBody
@@ -51,13 +46,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event, and further statements of the same transaction.
-
-    Parameters
-    ----------
-    beside : callable or None
-        Takes the connection; not called if the event is recorded already.
-    """
+    """An event, and further statements of its transaction unless it is recorded already."""
 
     event: AuditEvent
     beside: Beside | None = None
@@ -131,6 +120,28 @@ class AuditTrail:
             raise waiting.failed
         return waiting.recorded
 
+    def adopt(self, *, actor: str) -> None:
+        """Sign the newest record of the database as the head, and record which user did so.
+
+        For a database restored from a backup, and for a machine that joins a database. The new
+        record holds the previous signed head; `verify` still finds flaws of the chain itself.
+
+        Raises
+        ------
+        GateError
+            If the database has lost its own head.
+        """
+        signed = self._head_file.read()
+        with self._head_file.held():
+            with self.database.reading() as connection:
+                head = _database_head(connection)
+            self._head_file.write(head, to_disk=True)
+        detail: Detail = {
+            "database_head": head.seq,
+            "signed_head": "none" if signed is None else signed.seq,
+        }
+        self.append(AuditEvent(action="adopted", actor=actor, status="ok", detail=detail))
+
     def check(self) -> None:
         """Raise as `append_all` does if no record can be added, or could not a moment ago.
 
@@ -199,7 +210,7 @@ class AuditTrail:
 
         Checked before every addition, since the next head would hide the loss; `verify` locates it.
         """
-        head, signed = database_head(connection, lock=True), self._head_file.read()
+        head, signed = _database_head(connection, lock=True), self._head_file.read()
         if signed == head or (signed is None and head.seq == 0):
             return head
         if signed is None:
@@ -278,18 +289,10 @@ class AuditTrail:
         return body if body.get("request_key") == key else {}
 
 
-def database_head(connection: Connection, *, lock: bool = False) -> Head:
+def _database_head(connection: Connection, *, lock: bool = False) -> Head:
     """Return the newest record, as the database's own head states it.
 
-    Parameters
-    ----------
-    lock : bool
-        Whether other machines that add to the trail wait for the end of the transaction.
-
-    Raises
-    ------
-    GateError
-        If the database has lost its head, which also holds the origin of the trail.
+    With `lock`, other machines that add to the trail wait for the end of the transaction.
     """
     row = connection.execute(_HEAD.with_for_update() if lock else _HEAD).one_or_none()
     if row is None:
@@ -313,11 +316,8 @@ def _mac_of(connection: Connection, seq: int) -> str | None:
 
 def _holds(connection: Connection, head: Head) -> bool:
     """Return whether a head is of this trail; pruned records are not checked here."""
-    if head.seq == 0:
-        origin = select(HEAD.c.origin)
-        return bool(connection.execute(origin).scalar_one() == head.mac)
-    pruned = connection.execute(select(CHECKPOINT.c.seq, CHECKPOINT.c.mac)).one_or_none()
-    if pruned is not None and head.seq <= pruned.seq:
-        return bool(head.seq < pruned.seq or head.mac == pruned.mac)
-    mac = connection.execute(select(RECORDS.c.mac).where(RECORDS.c.seq == head.seq))
-    return bool(mac.scalar_one_or_none() == head.mac)
+    mac = _mac_of(connection, head.seq)
+    if mac is not None:
+        return mac == head.mac
+    pruned = connection.execute(select(CHECKPOINT.c.seq)).scalar_one_or_none()
+    return pruned is not None and head.seq < pruned

@@ -15,7 +15,7 @@ from serving.audit.record import AuditKeys
 from serving.store.database import Database
 from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
-__all__ = ["Flaw", "Verification", "verify"]
+__all__ = ["Flaw", "Verification", "read_checkpoint", "verify"]
 
 Rule = Literal["changed", "gap", "truncated", "head", "checkpoint"]
 _Row: TypeAlias = "Row[tuple[int, str | None, str | None, str, str]]"
@@ -27,13 +27,7 @@ _UNKNOWN = Head(0, "")
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One flaw of the trail.
-
-    Parameters
-    ----------
-    seq : int
-        Number of the record; for a gap, the first missing one.
-    """
+    """One flaw of the trail, and the number of the record; for a gap, of the first missing one."""
 
     rule: Rule
     seq: int
@@ -59,7 +53,7 @@ class Verification:
     records: int = 0
     first: int = 0
     last: int = 0
-    head: Head = field(default_factory=lambda: Head(0, ""))
+    head: Head = _UNKNOWN
     flaw_count: int = 0
     flaws: list[Flaw] = field(default_factory=list)
 
@@ -104,72 +98,70 @@ def verify(
     OutsideError
         If the database fails.
     """
-    found = Verification()
+    result = Verification()
     with database.reading() as connection:
-        before = _start(connection, keys, found, _remembered(connection, found))
+        before = _first_link(connection, keys, result)
         seen = {before.seq: before.mac}
-        for number, row in enumerate(_records(connection), start=1):
-            before = _follow(row, before, keys, found)
-            found.first, found.last, found.records = found.first or row.seq, row.seq, number
+        columns = (
+            RECORDS.c.seq,
+            RECORDS.c.prediction_id,
+            RECORDS.c.request_key,
+            RECORDS.c.body,
+            RECORDS.c.mac,
+        )
+        batches = connection.execution_options(yield_per=_AT_ONCE)
+        rows: Iterator[_Row] = iter(batches.execute(select(*columns).order_by(RECORDS.c.seq)))
+        for number, row in enumerate(rows, start=1):
+            before = _follow(row, before, keys, result)
+            result.first, result.last, result.records = result.first or row.seq, row.seq, number
             if signed is not None and row.seq == signed.seq:
                 seen[row.seq] = row.mac
             if number % _AT_ONCE == 0:
-                progress(number, found.head.seq)
-    _check_end(found, before, signed, seen)
-    return found
+                progress(number, result.head.seq)
+    _check_end(result, before, signed, seen)
+    return result
 
 
-def _remembered(connection: Connection, found: Verification) -> Head:
-    """Return the trail's origin, and store the database's head in the result."""
-    head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one_or_none()
-    if head is None:
-        found.add("head", 0, "The database has lost its own head, and where the trail began.")
-        return _UNKNOWN
-    found.head = Head(head.seq, head.mac)
-    return Head(0, head.origin)
-
-
-def _start(connection: Connection, keys: AuditKeys, found: Verification, origin: Head) -> Head:
-    """Return the head that the oldest record follows: the origin, or a signed checkpoint."""
+def read_checkpoint(connection: Connection, keys: AuditKeys) -> tuple[Head, bool] | None:
+    """Return the last pruned record, and whether its signature is valid; None if none was."""
     pruned = connection.execute(
         select(CHECKPOINT.c.seq, CHECKPOINT.c.mac, CHECKPOINT.c.signature)
     ).one_or_none()
     if pruned is None:
-        return origin
-    if not hmac.compare_digest(
-        pruned.signature.encode(), keys.checkpoint(pruned.seq, pruned.mac).encode()
-    ):
-        found.add("checkpoint", pruned.seq, "The checkpoint's signature does not match.")
-    return Head(pruned.seq, pruned.mac)
+        return None
+    expected = keys.checkpoint(pruned.seq, pruned.mac)
+    is_genuine = hmac.compare_digest(pruned.signature.encode(), expected.encode())
+    return Head(pruned.seq, pruned.mac), is_genuine
 
 
-def _records(connection: Connection) -> Iterator[_Row]:
-    columns = (
-        RECORDS.c.seq,
-        RECORDS.c.prediction_id,
-        RECORDS.c.request_key,
-        RECORDS.c.body,
-        RECORDS.c.mac,
-    )
-    return iter(
-        connection.execution_options(yield_per=_AT_ONCE).execute(
-            select(*columns).order_by(RECORDS.c.seq)
-        )
-    )
+def _first_link(connection: Connection, keys: AuditKeys, result: Verification) -> Head:
+    """Return the head that the oldest record follows, and note the database's own head."""
+    head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one_or_none()
+    if head is None:
+        result.add("head", 0, "The database has lost its own head, and where the trail began.")
+    else:
+        result.head = Head(head.seq, head.mac)
+    checkpoint = read_checkpoint(connection, keys)
+    if checkpoint is None:
+        return _UNKNOWN if head is None else Head(0, head.origin)
+    pruned, is_genuine = checkpoint
+    if not is_genuine:
+        result.add("checkpoint", pruned.seq, "The checkpoint's signature does not match.")
+    return pruned
 
 
-def _follow(row: _Row, before: Head, keys: AuditKeys, found: Verification) -> Head:
+def _follow(row: _Row, before: Head, keys: AuditKeys, result: Verification) -> Head:
     """Check one record against the one before it."""
     if row.seq <= before.seq:
-        found.add("changed", row.seq, "The record was pruned with those before it, and is back.")
+        result.add("changed", row.seq, "The record was pruned with those before it, and is back.")
         return before
     if row.seq != before.seq + 1:
         count = row.seq - before.seq - 1
-        found.add("gap", before.seq + 1, f"{count} records are missing.")
+        result.add("gap", before.seq + 1, f"{count} records are missing.")
     elif before is not _UNKNOWN and not _is_chained(row, before, keys):
-        found.add("changed", row.seq, "The record was changed after it was written.")
+        result.add("changed", row.seq, "The record was changed after it was written.")
     elif not _columns_agree(row):
-        found.add("changed", row.seq, "A column of the record contradicts its body.")
+        result.add("changed", row.seq, "A column of the record contradicts its body.")
     # The stored mac, so that one changed record does not count against those after it.
     return Head(row.seq, row.mac)
 
@@ -188,17 +180,17 @@ def _columns_agree(row: _Row) -> bool:
 
 
 def _check_end(
-    found: Verification, newest: Head, signed: Head | None, seen: dict[int, str]
+    result: Verification, newest: Head, signed: Head | None, seen: dict[int, str]
 ) -> None:
     """Compare the newest record with the heads in the database and outside it."""
-    if newest != found.head:
-        rule: Rule = "truncated" if found.head.seq > newest.seq else "head"
-        found.add(rule, newest.seq + 1, "The newest record is not the one in the database's head.")
+    if newest != result.head:
+        rule: Rule = "truncated" if result.head.seq > newest.seq else "head"
+        result.add(rule, newest.seq + 1, "The newest record is not the one in the database's head.")
     if signed is None:
-        if found.head.seq > 0:
-            found.add("head", found.head.seq, "No head with a valid signature was given.")
+        if result.head.seq > 0:
+            result.add("head", result.head.seq, "No head with a valid signature was given.")
     elif signed.seq > newest.seq:
         count = signed.seq - newest.seq
-        found.add("truncated", newest.seq + 1, f"{count} of the newest records are missing.")
+        result.add("truncated", newest.seq + 1, f"{count} of the newest records are missing.")
     elif signed.seq in seen and seen[signed.seq] != signed.mac:
-        found.add("head", signed.seq, "The signed head is of another record than the database's.")
+        result.add("head", signed.seq, "The signed head is of another record than the database's.")

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -46,18 +46,17 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
         raise UsageError("--head must name an existing file.")
     signed = read_head(head or head_path(settings), keys)
     with _progress("records checked") as progress:
-        found = check(database_of(settings), keys, signed, progress=progress)
+        result = check(database_of(settings), keys, signed, progress=progress)
     if as_json:
-        typer.echo(json.dumps(found.as_json()))
-    elif found.ok:
-        typer.echo(
-            f"The audit trail is complete: {found.records} records, {found.first} to {found.last}."
-        )
+        typer.echo(json.dumps(result.as_json()))
+    elif result.ok:
+        numbers = f"{result.first} to {result.last}"
+        typer.echo(f"The audit trail is complete: {result.records} records, {numbers}.")
     else:
-        for flaw in found.flaws:
+        for flaw in result.flaws:
             typer.echo(f"[{flaw.rule}] record {flaw.seq}: {flaw.message}")
-        typer.echo(f"The audit trail is NOT complete: {found.flaw_count} flaws.")
-    raise typer.Exit(0 if found.ok else 1)
+        typer.echo(f"The audit trail is NOT complete: {result.flaw_count} flaws.")
+    raise typer.Exit(0 if result.ok else 1)
 
 
 @audit.command()
@@ -91,10 +90,9 @@ def prune(as_json: JsonOption = False) -> None:
     from serving.settings import read_settings
 
     settings = read_settings()
-    trail = open_trail(settings, make=False)
     days = settings.audit_retention_days
-    deleted = delete(trail, older_than_days=days, actor=acting_user())
-    trail.close()
+    with closing(open_trail(settings, make=False)) as trail:
+        deleted = delete(trail, older_than_days=days, actor=acting_user())
     result = {"deleted": deleted, "older_than_days": days}
     typer.echo(
         json.dumps(result) if as_json else f"{deleted} records older than {days} days are deleted."
@@ -104,17 +102,13 @@ def prune(as_json: JsonOption = False) -> None:
 @audit.command()
 def adopt(as_json: JsonOption = False) -> None:
     """Resume the trail from the database as it is, after restoring a backup; this is recorded."""
-    from serving.audit.adoption import adopt as go_on
-    from serving.audit.head import HeadFile
-    from serving.audit.opening import audit_keys, database_of, head_path
+    from serving.audit.opening import database_of, trail_at
     from serving.settings import read_settings
 
     settings = read_settings()
-    database = database_of(settings)
-    keys = audit_keys(settings, make=True)
-    head_file = HeadFile(head_path(settings), keys)
-    trail = go_on(database, keys, head_file, actor=acting_user())
-    trail.close()
+    database_of(settings).close()  # it must be there
+    with closing(trail_at(settings)) as trail:
+        trail.adopt(actor=acting_user())
     typer.echo(
         json.dumps({"adopted": True})
         if as_json

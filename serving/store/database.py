@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError, SQ
 from data_schema.errors import OsteonError, OutsideError, UsageError
 from serving.store import tables
 
-__all__ = ["Database", "database_at", "open_database"]
+__all__ = ["Database", "database_at"]
 
 _SECONDS_TO_WAIT = 10
 _TO_CHECK = "Check OSTEON_DATABASE_URL: host, port, user, password and database."
@@ -39,7 +39,10 @@ _POSTGRESQL = {
 
 
 class Database:
-    """One database, open: transactions that read and transactions that write."""
+    """One database, open: transactions that read and transactions that write.
+
+    Each raises OutsideError if the database fails.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -52,13 +55,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection that sees the database as of its first statement.
-
-        Raises
-        ------
-        OutsideError
-            If the database fails.
-        """
+        """Yield a connection that sees the database as of its first statement."""
         with _outside_errors(self.is_sqlite), self._engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(
@@ -68,13 +65,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Yield a connection whose changes are durable after the block, or are rolled back.
-
-        Raises
-        ------
-        OutsideError
-            If the database fails.
-        """
+        """Yield a connection whose changes are durable after the block, or are rolled back."""
         with _outside_errors(self.is_sqlite), self._writer.begin() as connection:
             yield connection
 
@@ -84,13 +75,7 @@ class Database:
         return self.is_sqlite and not Path(self._engine.url.database or "").exists()
 
     def is_empty(self) -> bool:
-        """Return whether the database exists without tables of Osteon.
-
-        Raises
-        ------
-        OutsideError
-            If the database fails.
-        """
+        """Return whether the database exists without tables of Osteon."""
         with self.reading() as connection:
             return not tables.are_made(connection)
 
@@ -101,8 +86,6 @@ class Database:
         ------
         UsageError
             If the database is of a newer version of Osteon.
-        OutsideError
-            If the database cannot be reached or written.
         """
         if self.is_missing:
             _make_file(Path(self._engine.url.database or ""))
@@ -114,8 +97,8 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(url: str) -> Database:
-    """Open a database, creating and migrating its tables as needed.
+def database_at(url: str) -> Database:
+    """Return a database without connecting to it; it may be down until `make` succeeds.
 
     Parameters
     ----------
@@ -125,50 +108,18 @@ def open_database(url: str) -> Database:
     Raises
     ------
     UsageError
-        If the URL is not one of these, or the database is of a newer version of Osteon.
-    OutsideError
-        If the database cannot be reached or written.
-    """
-    database = database_at(url)
-    try:
-        database.make()
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def database_at(url: str) -> Database:
-    """Return a database without connecting to it; it may be down.
-
-    Parameters
-    ----------
-    url : str
-        As for `open_database`.
-
-    Returns
-    -------
-    Database
-        Call `make` before use; until then transactions may fail.
-
-    Raises
-    ------
-    UsageError
         If the URL is not one of these.
     """
-    return Database(_engine_at(url))
-
-
-def _engine_at(url: str) -> Engine:
     try:
         stated = make_url(url)
         stated = stated.set(drivername=_DRIVERS[stated.drivername])
-        return _sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated)
+        engine = _sqlite(stated) if stated.drivername == "sqlite" else _postgresql(stated)
     except (ArgumentError, KeyError, ValueError):  # ValueError: a port that is not a number
         # The URL is not shown, since it may hold a password.
         raise UsageError(
             "OSTEON_DATABASE_URL must be sqlite:///FILE or postgresql://USER@HOST/NAME."
         ) from None
+    return Database(engine)
 
 
 def _sqlite(url: URL) -> Engine:

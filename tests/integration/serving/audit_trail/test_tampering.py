@@ -11,9 +11,8 @@ from sqlalchemy import delete, insert, update
 
 from audit_records import EVENT, check, cut, fill, numbered, records, rules, settings_of, tamper
 from data_schema.errors import GateError
-from serving.audit.adoption import adopt
-from serving.audit.head import HeadFile, read_head
-from serving.audit.opening import audit_keys, database_of, head_path, open_trail
+from serving.audit.head import read_head
+from serving.audit.opening import audit_keys, database_of, head_path, open_trail, trail_at
 from serving.audit.trail import AuditTrail
 from serving.audit.verification import verify
 from serving.settings import Settings
@@ -177,9 +176,8 @@ def test_two_machines_with_a_head_each_share_one_database(
     other = settings_of(tmp_path / "other", settings.database_url.get_secret_value())
     key = (settings.state_dir / "audit.key").read_text()
     other = Settings.model_validate(other.model_dump() | {"audit_key": key})
-    keys = audit_keys(other)
-    head_file = HeadFile(head_path(other), keys)
-    with closing(adopt(database_of(other), keys, head_file, actor="command:a")) as there:
+    with closing(trail_at(other)) as there:
+        there.adopt(actor="command:a")
         for _ in range(2):
             there.append(EVENT)
             trail.append(EVENT)
@@ -214,9 +212,8 @@ def test_a_trail_is_adopted_after_a_backup_and_says_so(settings: Settings) -> No
     with closing(open_trail(settings)) as trail:
         fill(trail, 5)
     cut(settings, after=3)
-    keys = audit_keys(settings)
-    head_file = HeadFile(head_path(settings), keys)
-    with closing(adopt(database_of(settings), keys, head_file, actor="command:a")) as trail:
+    with closing(trail_at(settings)) as trail:
+        trail.adopt(actor="command:a")
         trail.append(EVENT)
     found = check(settings)
     assert found.ok

@@ -19,7 +19,7 @@ from serving.access.api_keys import list_keys
 from serving.audit.opening import database_of, open_trail
 from serving.audit.trail import AuditTrail, Entry
 from serving.settings import Settings
-from serving.store.database import database_at, open_database
+from serving.store.database import database_at
 from serving.store.tables import RECORDS
 
 
@@ -118,7 +118,9 @@ def test_an_older_databases_tables_are_kept(settings: Settings, trail: AuditTrai
     fill(trail, 2)
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
-    with closing(open_database(url)) as again, again.reading() as connection:
+    again = database_at(url)
+    again.make()
+    with closing(again), again.reading() as connection:
         assert connection.execute(select(func.count()).select_from(RECORDS)).scalar_one() == 2
 
 
@@ -141,7 +143,7 @@ def test_a_newer_databases_tables_are_refused(
 )
 def test_a_url_of_no_such_database_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(UsageError, match="OSTEON_DATABASE_URL must") as raised:
-        open_database(url)
+        database_at(url)
     assert "secret" not in str(raised.value)
 
 
@@ -151,13 +153,13 @@ def test_a_database_that_does_not_answer_is_a_failure_outside(tmp_path: Path, mo
     with pytest.raises(
         OutsideError, match=r"database did not answer.* Check OSTEON_DATABASE_URL: host"
     ) as raised:
-        open_database(f"postgresql://secret@/name?host={tmp_path}{more}")
+        database_at(f"postgresql://secret@/name?host={tmp_path}{more}").make()
     assert "secret" not in str(raised.value)
 
 
 def test_who_states_a_database_that_is_not_there_is_told_what_to_check(postgresql: str) -> None:
     with pytest.raises(OutsideError, match="Check OSTEON_DATABASE_URL"):
-        open_database(postgresql.format(name="nowhere"))
+        database_at(postgresql.format(name="nowhere")).make()
 
 
 def test_a_database_that_was_reached_is_not_said_to_be_stated_wrongly(

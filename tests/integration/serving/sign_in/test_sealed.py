@@ -11,13 +11,14 @@ from sqlalchemy import update
 
 from serving.access import sealed
 from serving.access.sealed import SealedStore
-from serving.store.database import Database, open_database
+from serving.store.database import Database, database_at
 from serving.store.tables import SEALED
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    with closing(open_database(database_url)) as opened:
+    with closing(database_at(database_url)) as opened:
+        opened.make()
         yield opened
 
 
