@@ -111,7 +111,7 @@ def create_app(
     Parameters
     ----------
     models : iterable of ServedModel
-        The models to serve; without any, predictions are answered with 503.
+        The models to serve; with none, predictions are answered with 503.
     buckets : Buckets, optional
         Counters of each caller's requests, shared with other workers (default: this process only).
 

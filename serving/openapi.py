@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from typing import Any, TypedDict
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from data_schema.variables import BELOW
 from models.wording import NOTICE
@@ -34,34 +34,7 @@ PROBLEM_RESPONSES: Responses = {
 _TIME_ZERO = "2026-11-01T08:00:00+01:00"
 _MEASURED = "2026-11-01T06:10:00+01:00"
 
-
-class ExampleMeasurement(TypedDict, total=False):
-    """A measurement of the example; `PredictRequest` holds the rules."""
-
-    variable: str
-    loinc: str
-    value: object
-    comparator: str
-    unit: str
-    assay: str
-    time: str
-
-
-class ExampleRequest(TypedDict, total=False):
-    """The example of a request as JSON; `PredictRequest` holds the rules."""
-
-    patient_id: str
-    encounter_id: str
-    time_zero: str
-    sex: str
-    birth_date: str
-    outcomes: list[str]
-    horizons_days: list[float]
-    measurements: list[ExampleMeasurement]
-    next_best: bool
-
-
-_WITHOUT_MODEL: ExampleRequest = {
+_WITHOUT_MODEL: dict[str, JsonValue] = {
     "patient_id": "opaque",
     "time_zero": _TIME_ZERO,
     "sex": "female",
@@ -92,15 +65,15 @@ def describe(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to change it
 
 
-def example_request(served: Served) -> ExampleRequest:
+def example_request(served: Served) -> dict[str, JsonValue]:
     """Return a request that this service answers: the synthetic patient of its first model."""
     return _example_of(served.models[0]) if served.models else _WITHOUT_MODEL
 
 
-def _example_of(model: ServedModel) -> ExampleRequest:
+def _example_of(model: ServedModel) -> dict[str, JsonValue]:
     contract = model.contract
     example = dict(contract.example)
-    request: ExampleRequest = {
+    request: dict[str, JsonValue] = {
         "patient_id": "opaque",
         "encounter_id": "opaque",
         "time_zero": _TIME_ZERO,
@@ -112,18 +85,18 @@ def _example_of(model: ServedModel) -> ExampleRequest:
         age = timedelta(days=365.25 * years)
         request["birth_date"] = str(date.fromisoformat(_TIME_ZERO[:10]) - age)
         del example["age"]
-    measurements: list[ExampleMeasurement] = []
+    measurements: list[JsonValue] = []
     for feature in contract.features:
         value = example.get(feature.name)
         if value is None or feature.name.endswith(f"__{BELOW}"):
             continue
-        measurement: ExampleMeasurement = {"variable": feature.name, "value": value}
+        measurement: dict[str, JsonValue] = {"variable": feature.name, "value": value}
         if feature.unit:
             measurement["unit"] = feature.unit
         measurement["time"] = _MEASURED
         measurements.append(measurement)
     request["outcomes"] = [model.requested_as]
-    request["horizons_days"] = list(contract.default_horizons_days)
+    request["horizons_days"] = [*contract.default_horizons_days]
     request["measurements"] = measurements
     return request
 
@@ -140,7 +113,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if served.models:
         outcomes = schemas["PredictRequest"]["properties"]["outcomes"]
         outcomes["items"]["enum"] = served.answerable
-    request: ExampleRequest = {**example_request(served)}
+    request: dict[str, JsonValue] = {**example_request(served)}
     if served.menu:
         request["next_best"] = True
     operation = document["paths"]["/v1/predict"]["post"]

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Unpack
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from typing_extensions import TypedDict
@@ -27,6 +34,15 @@ _KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY"})
 
 # IPv4 addresses as an IPv6 socket sees them.
 _MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def _split(names: object) -> object:
+    if not isinstance(names, str):
+        return names
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+_Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -124,11 +140,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     model: str | None = None
-    names: Annotated[tuple[str, ...], NoDecode] = ()
+    names: _Names = ()
     workers: int = Field(default=1, ge=1, le=64)
     registry_poll_seconds: int = Field(default=30, ge=1, le=86_400)
     shutdown_seconds: int = Field(default=20, ge=1, le=86_400)
-    menu: Annotated[tuple[str, ...], NoDecode] = ()
+    menu: _Names = ()
     max_body_bytes: int = Field(default=1_048_576, ge=1)
     state_dir: Path = Path(".osteon")
     database_url: SecretStr | None = None
@@ -136,18 +152,18 @@ class Settings(BaseSettings):
     # Ten years: most places require medical records to be stored at least as long.
     audit_retention_days: int = Field(default=3_653, ge=1, le=36_500)
     authentication: Literal["none", "required"] = "none"
-    oidc_issuers: Annotated[tuple[str, ...], NoDecode] = ()
+    oidc_issuers: _Names = ()
     oidc_audience: str | None = Field(default=None, validate_default=True)
     oidc_roles_claim: str = "roles"
     requests_per_minute: int = Field(default=1_200, ge=1, le=1_000_000)
     tls_certificate: Path | None = None
     tls_key: Path | None = Field(default=None, validate_default=True)
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: _Names = ()
     public_url: str | None = None
     cds_clients: Annotated[Mapping[str, str], NoDecode] = {}
-    cds_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    fhir_servers: Annotated[tuple[str, ...], NoDecode] = ()
-    icu_locations: Annotated[tuple[str, ...], NoDecode] = ()
+    cds_origins: _Names = ()
+    fhir_servers: _Names = ()
+    icu_locations: _Names = ()
 
     sign_in_client_id: str | None = None
     sign_in_client_secret: SecretStr | None = None
@@ -157,29 +173,12 @@ class Settings(BaseSettings):
     session_hours: int = Field(default=12, ge=1, le=8_760)
     smart_client_id: str | None = None
     smart_client_secret: SecretStr | None = None
-    smart_servers: Annotated[tuple[str, ...], NoDecode] = ()
+    smart_servers: _Names = ()
 
     @property
     def model_dir(self) -> Path:
         """Folder of the models stored on this machine."""
         return self.state_dir / "models"
-
-    @field_validator(
-        "names",
-        "menu",
-        "oidc_issuers",
-        "trusted_proxies",
-        "cds_origins",
-        "fhir_servers",
-        "icu_locations",
-        "smart_servers",
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, names: object) -> object:
-        if not isinstance(names, str):
-            return names
-        return tuple(name.strip() for name in names.split(",") if name.strip())
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -188,10 +187,11 @@ class Settings(BaseSettings):
             networks = [ip_network(proxy, strict=False) for proxy in proxies]
         except ValueError:
             raise ValueError("must be addresses or networks of proxies") from None
-        if any(network.prefixlen == 0 or _contains_all_ipv4(network) for network in networks):
+        ipv6 = (network for network in networks if isinstance(network, IPv6Network))
+        if any(network.prefixlen == 0 for network in networks) or any(map(_MAPPED.subnet_of, ipv6)):
             raise ValueError("must be addresses or networks of proxies, none of every address")
         # An address with bits beyond its prefix would be taken for a name and match no proxy.
-        return tuple(dict.fromkeys(str(one) for network in networks for one in _seen_as(network)))
+        return tuple(dict.fromkeys(str(form) for network in networks for form in _seen_as(network)))
 
     @field_validator("menu")
     @classmethod
@@ -290,11 +290,6 @@ class StatedSettings(TypedDict, total=False):
 def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
     """Return the settings of the environment, overridden by those stated.
 
-    Parameters
-    ----------
-    **stated
-        Settings by name.
-
     Raises
     ------
     UsageError
@@ -321,19 +316,10 @@ def _broken_rule(error: ErrorDetails) -> str:
     name = f"{_PREFIX}{str(error['loc'][0]).upper()}"
     if error["type"] == "value_error":
         return f"{name} {error['ctx']['error']}"
-    return f"{name} ({_rule(error)})"
-
-
-def _rule(error: ErrorDetails) -> str:
-    """Return the rule in words if it is a bound or a choice, which hold no value."""
     for key, words in (("ge", "at least"), ("le", "at most"), ("expected", "one of")):
         if key in error.get("ctx", {}):
-            return f"{words} {error['ctx'][key]}"
-    return "a whole number" if error["type"] == "int_parsing" else error["type"]
-
-
-def _contains_all_ipv4(network: IPv4Network | IPv6Network) -> bool:
-    return isinstance(network, IPv6Network) and _MAPPED.subnet_of(network)
+            return f"{name} ({words} {error['ctx'][key]})"
+    return f"{name} ({'a whole number' if error['type'] == 'int_parsing' else error['type']})"
 
 
 def _seen_as(network: IPv4Network | IPv6Network) -> tuple[IPv4Network | IPv6Network, ...]:

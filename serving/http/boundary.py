@@ -64,7 +64,7 @@ class RequestBoundary:
             await respond(scope["path"], 500)(scope, receive, send_and_note)
         finally:
             seconds = time.perf_counter() - started
-            route = _template(scope)
+            route = str(getattr(scope.get("route"), "path", "(no route)"))
             self._count(scope["method"], route, status, seconds)
             _ACCESS.info("%s %s %d %.1f ms", scope["method"], route, status, 1_000 * seconds)
 
@@ -100,7 +100,3 @@ def _limited(receive: Receive, max_body_bytes: int) -> Receive:
 def _places(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-
-
-def _template(scope: Scope) -> str:
-    return str(getattr(scope.get("route"), "path", "(no route)"))

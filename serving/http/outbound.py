@@ -52,14 +52,7 @@ def is_allowed(url: str) -> bool:
 def get_json(
     url: str, headers: Mapping[str, str] | None = None, *, seconds: float = _SECONDS
 ) -> Any:
-    """Return the JSON document at an address.
-
-    Parameters
-    ----------
-    url : str
-        An address that `is_allowed`.
-    seconds : float
-        Longest time from the first byte sent to the last byte received.
+    """Return the JSON document at an address, all of it within some seconds.
 
     Raises
     ------
@@ -71,18 +64,7 @@ def get_json(
 
 
 def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
-    """Send a form to a token endpoint, and return the JSON document that it answers.
-
-    Parameters
-    ----------
-    url : str
-        An address that `is_allowed`.
-
-    Raises
-    ------
-    Unreachable
-        As `get_json`.
-    """
+    """Send a form to a token endpoint, and return the JSON document in reply, as `get_json`."""
     form = {"Content-Type": "application/x-www-form-urlencoded"} | dict(headers or {})
     return _document(url, form, _SECONDS, urlencode(fields).encode())
 

@@ -15,12 +15,7 @@ __all__ = ["StrictRoute", "json_body", "strict_json"]
 
 
 def strict_json(body: bytes) -> Any:
-    """Return the JSON document that a body holds.
-
-    Parameters
-    ----------
-    body : bytes
-        UTF-8.
+    """Return the JSON document that a body in UTF-8 holds.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 from fastapi.responses import JSONResponse
 
@@ -57,14 +57,6 @@ _BY_STATUS: Mapping[int, str] = {
 }
 
 
-class _Issue(TypedDict, total=False):
-    severity: str
-    code: str
-    details: dict[str, str]
-    diagnostics: str
-    expression: list[str]
-
-
 def speaks_fhir(path: str) -> bool:
     """Return whether clients of a path expect FHIR."""
     return path == "/fhir" or path.startswith("/fhir/")
@@ -76,19 +68,13 @@ def outcome_response(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Return the OperationOutcome of one status, with one issue for each error.
+    """Return the OperationOutcome of one HTTP status, with one issue for each error.
 
-    Parameters
-    ----------
-    status : int
-        HTTP status.
-    title : str
-        Text of the issue if there are no errors.
-    errors : sequence of FieldProblem
-        `field` is the FHIRPath of an element.
+    The field of an error is the FHIRPath of an element. If there are no errors, `title` is the text
+    of the only issue.
     """
     otherwise = _BY_STATUS.get(status, "processing")
-    issues: list[_Issue] = [
+    issues: list[dict[str, object]] = [
         {
             "severity": "error",
             "code": _BY_RULE.get(error.rule, otherwise),

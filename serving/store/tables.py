@@ -193,10 +193,7 @@ def are_made(connection: Connection) -> bool:
 def migrate(connection: Connection) -> None:
     """Create the tables of this version, or migrate those of an older version.
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction that writes, so that a failure leaves nothing half done.
+    The connection is in a transaction that writes, so that a failure leaves nothing half done.
 
     Raises
     ------
@@ -219,21 +216,15 @@ def migrate(connection: Connection) -> None:
 
 
 def _first(connection: Connection) -> None:
-    tables = [RECORDS, HEAD, CHECKPOINT, RISKS, OUTCOMES, API_KEYS]
-    _METADATA.create_all(connection, tables=tables, checkfirst=False)
+    _adding(RECORDS, HEAD, CHECKPOINT, RISKS, OUTCOMES, API_KEYS)(connection)
     for statement in _APPEND_ONLY[connection.dialect.name]:
         connection.exec_driver_sql(statement)
     origin = secrets.token_hex(32)
     connection.execute(insert(HEAD).values(id=1, origin=origin, seq=0, mac=origin))
 
 
-def _cards(connection: Connection) -> None:
-    tables = [CARDS, CARD_FEEDBACK, USED_TOKENS]
-    _METADATA.create_all(connection, tables=tables, checkfirst=False)
-
-
-def _sealed(connection: Connection) -> None:
-    _METADATA.create_all(connection, tables=[SEALED], checkfirst=False)
+def _adding(*tables: Table) -> Callable[[Connection], None]:
+    return lambda connection: _METADATA.create_all(connection, tables=tables, checkfirst=False)
 
 
 def _no_truncate(connection: Connection) -> None:
@@ -244,5 +235,10 @@ def _no_truncate(connection: Connection) -> None:
         )
 
 
-_STEPS: Sequence[Callable[[Connection], None]] = (_first, _cards, _sealed, _no_truncate)
+_STEPS: Sequence[Callable[[Connection], None]] = (
+    _first,
+    _adding(CARDS, CARD_FEEDBACK, USED_TOKENS),
+    _adding(SEALED),
+    _no_truncate,
+)
 """Never change a released step: add another."""
