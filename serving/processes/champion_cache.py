@@ -46,10 +46,7 @@ class ChampionCache:
     def store(self, model: ServedModel, key: bytes | None) -> CachedModel:
         """Store a model, whole or not at all; if it is a champion, delete unused bundles.
 
-        Parameters
-        ----------
-        key : bytes or None
-            From `models.registry.gate.gate_key`, where it was promoted.
+        A promoted model needs the gate's key.
 
         Raises
         ------
@@ -90,12 +87,7 @@ class ChampionCache:
         return tuple(sorted(path.stem for path in self._folder.glob("*.json")))
 
     def champion(self, name: str, key: bytes) -> CachedModel:
-        """Return the stored champion of a name, if it is unchanged.
-
-        Parameters
-        ----------
-        key : bytes
-            From `models.registry.gate.gate_key`.
+        """Return the stored champion of a name, if its signature with the gate's key is valid.
 
         Raises
         ------
@@ -160,12 +152,7 @@ class ChampionCache:
 
 
 def read_cached(folder: Path, cached: CachedModel) -> ServedModel:
-    """Return a stored model, after checking every file of it.
-
-    Parameters
-    ----------
-    folder : Path
-        The cache.
+    """Return a model stored in the cache's folder, after checking every file of it.
 
     Raises
     ------

@@ -14,15 +14,7 @@ __all__ = ["lock_shared", "locked"]
 def lock_shared(folder: Path) -> int | None:
     """Take a shared lock on a folder, so that no process can lock it exclusively.
 
-    Returns
-    -------
-    int or None
-        File descriptor that holds the lock until it is closed; None if the folder does not exist.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be locked.
+    Return the file descriptor that holds the lock until it is closed; None if there is no folder.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -34,19 +26,9 @@ def lock_shared(folder: Path) -> int | None:
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock on a folder.
+    """Hold an exclusive lock on a folder, after waiting until no other process holds a lock on it.
 
-    Parameters
-    ----------
-    wait : bool
-        Whether to wait until no other process holds a lock on it.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds a lock and `wait` is false.
-    OSError
-        If the folder does not exist or cannot be locked.
+    If it may not wait, it raises BlockingIOError instead.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -13,14 +13,7 @@ _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to its address and does not listen yet.
-
-    Parameters
-    ----------
-    host : str
-        Name or address of this machine.
-    port : int
-        0 takes any free one.
+    """Return a socket that is bound to its address and does not listen yet; port 0 is any free one.
 
     Raises
     ------
@@ -51,21 +44,10 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def listen(listener: socket.socket) -> None:
-    """Accept connections, which wait until a worker answers.
-
-    Parameters
-    ----------
-    listener : socket
-        As returned by `bound`.
-
-    Raises
-    ------
-    OutsideError
-        If another service, started at the same moment, listens there already.
-    """
+    """Accept connections, which wait until a worker answers."""
     try:
         listener.listen()
-    except OSError as error:
+    except OSError as error:  # another service, started at the same moment, listens there already
         raise _port_taken(listener.getsockname()[1], error) from None
 
 

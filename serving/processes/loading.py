@@ -20,30 +20,14 @@ _MODEL_CARD = "model_card.md"
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """The models of the registry.
-
-    Parameters
-    ----------
-    refused : tuple of RefusedVersion
-        Champions without a valid record, changed, or of an unknown format.
-    """
+    """The models of the registry, and champions without a valid record or of an unknown format."""
 
     models: tuple[ServedModel, ...]
     refused: tuple[RefusedVersion, ...] = ()
 
 
 def champions(settings: Settings) -> tuple[Version, ...]:
-    """Return the versions that the registry calls champion, of the names that the settings state.
-
-    Parameters
-    ----------
-    settings : Settings
-        `names` if there are any, otherwise every `osteon-*`.
-
-    Returns
-    -------
-    tuple of Version
-        Not verified.
+    """Return, without a check, the champions of the stated names, or of every `osteon-*`.
 
     Raises
     ------
@@ -58,12 +42,7 @@ def champions(settings: Settings) -> tuple[Version, ...]:
 
 
 def load_models(settings: Settings) -> LoadedModels:
-    """Return the models that the settings name.
-
-    Parameters
-    ----------
-    settings : Settings
-        `model` if it is set, whatever the gate says; otherwise as for `champions`.
+    """Return the stated model whatever the gate says, or else the verified `champions`.
 
     Raises
     ------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -20,6 +22,7 @@ __all__ = [
     "ServingPlan",
     "WorkerReport",
     "WorkerStart",
+    "open_output",
     "parse_line",
     "to_line",
 ]
@@ -83,7 +86,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RegistryScan:
-    """Watcher to supervisor: one look at the registry; `models` is None if nothing has changed."""
+    """Watcher to supervisor: one scan of the registry; `models` is None if nothing has changed."""
 
     models: tuple[CachedModel, ...] | None = None
     refused: tuple[RefusedVersion, ...] = ()
@@ -92,16 +95,9 @@ class RegistryScan:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStart:
-    """Supervisor to worker, first line: settings, and descriptors of the shared files.
+    """Supervisor to worker, first line: settings that differ from the environment's.
 
-    Parameters
-    ----------
-    settings : StatedSettings
-        Those that differ from the environment's.
-    listener : int
-        The listening socket.
-    buckets : int
-        Where all workers count the requests of each caller.
+    With the file descriptors of the listening socket, and of the counters of callers' requests.
     """
 
     settings: StatedSettings
@@ -130,12 +126,12 @@ def to_line(message: object) -> str:
     return TypeAdapter(type(message)).dump_json(message).decode()
 
 
-def parse_line(kind: type[_M], line: str | bytes) -> _M:
-    """Return the message of a kind that a line of JSON holds.
+def open_output() -> Callable[[object], None]:
+    """Return the function that sends messages; what libraries print goes to stderr from now on."""
+    output, sys.stdout = sys.stdout, sys.stderr
+    return lambda message: print(to_line(message), file=output, flush=True)
 
-    Raises
-    ------
-    pydantic.ValidationError
-        If the line is no such message.
-    """
+
+def parse_line(kind: type[_M], line: str | bytes) -> _M:
+    """Return the message of this kind in a line of JSON; raise ValidationError if there is none."""
     return TypeAdapter(kind).validate_json(line)

@@ -202,13 +202,13 @@ class Supervisor:
 
     def _apply_scan(self, scan: RegistryScan, *, first: bool = False) -> bool:
         """Decide which models to serve after a scan, and return whether anything changed."""
-        before = (self._models, dict(self._reasons))
+        before = dict(self._reasons)
         if scan.failure is None:
             self._restore("registry")
         else:
             self._degrade("registry", "registry", scan.failure.message)
         if scan.models is None:
-            return before != (self._models, self._reasons)
+            return before != self._reasons
         for refused in scan.refused:
             self._refuse(refused)
         if scan.failure is None:
@@ -290,13 +290,9 @@ class Supervisor:
         models: tuple[CachedModel, ...] = (),
         detail: Detail,
     ) -> None:
-        event = AuditEvent(
-            action=action,
-            actor="service",
-            status=status,
-            models=[_record_of(model) for model in models],
-            detail={"at": now(), **detail},
-        )
+        records = [_record_of(model) for model in models]
+        detail = {"at": now(), **detail}
+        event = AuditEvent(action, "service", status, models=records, detail=detail)
         self._unrecorded.append(event)
 
     async def _keep_recording(self) -> None:
@@ -307,31 +303,26 @@ class Supervisor:
 
     async def _record_pending(self) -> None:
         async with self._recording:
-            await self._record_in_turn()
-
-    async def _record_in_turn(self) -> None:
-        while self._unrecorded:
-            try:
-                await asyncio.to_thread(self._trail.append, self._unrecorded[0])
-            except OsteonError as error:
-                if "audit" not in self._reasons:
-                    message = "The audit trail cannot be written: nothing is predicted."
-                    self._degrade("audit", "audit", message)
-                    _LOG.error("%s", error)
-                return
-            self._unrecorded.popleft()
-        if "audit" in self._reasons:
-            self._restore("audit")
-            self._send_plan()
+            while self._unrecorded:
+                try:
+                    await asyncio.to_thread(self._trail.append, self._unrecorded[0])
+                except OsteonError as error:
+                    if "audit" not in self._reasons:
+                        message = "The audit trail cannot be written: nothing is predicted."
+                        self._degrade("audit", "audit", message)
+                        _LOG.error("%s", error)
+                    return
+                self._unrecorded.popleft()
+            if "audit" in self._reasons:
+                self._restore("audit")
+                self._send_plan()
 
     # Workers
 
-    def _plan(self) -> str:
-        return to_line(ServingPlan(self._models, tuple(self._reasons.values())))
-
-    def _send_plan(self) -> None:
-        plan = self._plan()
-        for worker in self._workers.values():
+    def _send_plan(self, *workers: Process) -> None:
+        """Send the plan to these workers, or to all."""
+        plan = to_line(ServingPlan(self._models, tuple(self._reasons.values())))
+        for worker in workers or self._workers.values():
             send(worker, plan)
 
     async def _keep_running(
@@ -350,7 +341,7 @@ class Supervisor:
             self._workers[number] = worker
             await self._started.wait()  # meanwhile the worker imports, which takes as long
             send(worker, to_line(start))
-            send(worker, self._plan())
+            self._send_plan(worker)
             failure = await self._read_reports(number, worker)
             code = await worker.wait()
             if not self._serving[number].is_set():

@@ -23,7 +23,7 @@ from serving.processes.messages import (
     Failure,
     RefusedVersion,
     RegistryScan,
-    to_line,
+    open_output,
 )
 from serving.settings import Settings, read_settings
 
@@ -36,8 +36,7 @@ def main() -> None:
     if not line:
         return
     settings = read_settings(**json.loads(line))
-    output = sys.stdout
-    sys.stdout = sys.stderr  # a library that prints must not write into the messages
+    report = open_output()
     cache = ChampionCache(settings.model_dir)
     registry: tuple[int, int] | None = None
     known: tuple[Version, ...] | None = None
@@ -50,9 +49,8 @@ def main() -> None:
             # A refused version can be repaired without a trace in the registry: scan it again.
             known, registry = None if scan.refused else current, _registry_file()
         except OsteonError as error:
-            models, refused = _stored(settings, cache)
-            scan = RegistryScan(models, refused, Failure.of(error))
-        print(to_line(scan), file=output, flush=True)
+            scan = RegistryScan(*_stored(settings, cache), Failure.of(error))
+        report(scan)
         if scan.failure is not None or settings.model is not None:
             return
         if select.select([sys.stdin], [], [], settings.registry_poll_seconds)[0]:

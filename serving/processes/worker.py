@@ -1,7 +1,7 @@
-"""One process that answers requests; the supervisor says on stdin which models to serve.
+"""One process that answers requests; the supervisor sends on stdin which models to serve.
 
 The first line is a `WorkerStart`, every other line a `ServingPlan`. The models of a plan are loaded
-beside those in service and swapped in together; a `WorkerReport` on stdout says how that ended.
+beside those in service and swapped in together; a `WorkerReport` on stdout gives the result.
 When stdin ends, the worker finishes the requests in progress and ends.
 """
 
@@ -12,7 +12,7 @@ import logging
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -23,14 +23,13 @@ from serving.page.rendering import front_page
 from serving.prediction.served import Served, ServedModel
 from serving.processes.champion_cache import read_cached
 from serving.processes.messages import (
-    CachedModel,
     Failure,
     RefusedVersion,
     ServingPlan,
     WorkerReport,
     WorkerStart,
+    open_output,
     parse_line,
-    to_line,
 )
 from serving.processes.timed_heads import TimedHeads
 from serving.settings import Settings, read_settings
@@ -44,17 +43,17 @@ __all__ = ["main"]
 def main() -> None:
     """Serve until stdin ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    output, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no message
+    report = open_output()
     first, plan = sys.stdin.readline(), sys.stdin.readline()
-    if not plan:  # the supervisor could not start, and has said why
+    if not plan:  # the supervisor could not start, and has reported why
         return
     start = parse_line(WorkerStart, first)
     try:
         settings = read_settings(**start.settings)
         app = create_app(settings, buckets=Buckets(start.buckets))
-        _apply_plan(app, settings, plan, output)
+        report(_apply_plan(app, settings, plan))
     except OsteonError as error:
-        _report(output, WorkerReport(failure=Failure.of(error)))
+        report(WorkerReport(failure=Failure.of(error)))
         sys.exit(1)
     # Our own access log replaces uvicorn's, which prints the address as it was sent.
     config = uvicorn.Config(
@@ -70,17 +69,17 @@ def main() -> None:
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_follow, args=(app, settings, server, output), daemon=True).start()
+
+    def follow() -> None:
+        for line in sys.stdin:
+            report(_apply_plan(app, settings, line))
+        server.should_exit = True
+
+    threading.Thread(target=follow, daemon=True).start()
     server.run(sockets=[socket.socket(fileno=start.listener)])
 
 
-def _follow(app: FastAPI, settings: Settings, server: uvicorn.Server, output: TextIO) -> None:
-    for line in sys.stdin:
-        _apply_plan(app, settings, line, output)
-    server.should_exit = True
-
-
-def _apply_plan(app: FastAPI, settings: Settings, line: str, output: TextIO) -> None:
+def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
     """Serve the models of a plan; of an unreadable one, the model of that name in service."""
     plan = parse_line(ServingPlan, line)
     in_service = {model.loaded.name: model for model in app.state.served.models}
@@ -88,7 +87,10 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str, output: TextIO) -> 
     refused = []
     for cached in plan.models:
         current = in_service.get(cached.name)
-        if current is not None and _is_same(current, cached):
+        if current is not None and (
+            (current.loaded.version, current.loaded.sha256, current.promoted)
+            == (cached.version, cached.sha256, cached.promoted)
+        ):
             models.append(current)
             continue
         try:
@@ -101,7 +103,7 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str, output: TextIO) -> 
     front_page(served)  # rendered now, so that the first clinician does not wait
     swap(app, served)
     _exempt_from_collection()
-    _report(output, WorkerReport(tuple(refused)))
+    return WorkerReport(tuple(refused))
 
 
 def _exempt_from_collection() -> None:
@@ -112,15 +114,6 @@ def _exempt_from_collection() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-
-
-def _is_same(model: ServedModel, cached: CachedModel) -> bool:
-    known = (model.loaded.version, model.loaded.sha256, model.promoted)
-    return known == (cached.version, cached.sha256, cached.promoted)
-
-
-def _report(output: TextIO, report: WorkerReport) -> None:
-    print(to_line(report), file=output, flush=True)
 
 
 if __name__ == "__main__":
