@@ -1,4 +1,4 @@
-"""How long patients stayed under observation, and what weight that gives a known outcome."""
+"""How long patients stayed under observation, and the weight that gives a known outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_schema.errors import DataError
 __all__ = ["MIN_PATIENTS_PER_SITE", "CensoringDistribution", "ipcw_weights", "is_known"]
 
 MIN_PATIENTS_PER_SITE = 100
-"""Patients a site needs for a curve of its own; the others share the pooled curve.
+"""Patients that a site needs for its own curve; smaller sites share the pooled curve.
 
 Any patients count, censored or not: a site that lost none has G = 1."""
 
@@ -103,7 +103,7 @@ class CensoringDistribution:
         time_days : array-like of float, shape (n,)
             Days from time zero.
         sites : array-like of str, shape (n,), optional
-            Site of each; a site without a curve of its own gets the pooled one.
+            Site of each; a site without its own curve uses the pooled curve.
 
         Returns
         -------
@@ -120,18 +120,7 @@ class CensoringDistribution:
         return survival
 
     def lowest_before(self, horizon_days: float) -> float:
-        """Return the lowest G(h-) over its curves; 1 / it is the largest weight at that horizon.
-
-        Parameters
-        ----------
-        horizon_days : float
-            Days from time zero.
-
-        Returns
-        -------
-        float
-            In [0, 1].
-        """
+        """Return the lowest G(h-) over its curves; its inverse is the largest weight by then."""
         curves = (self.pooled, *self.by_site.values())
         return min(float(_before(curve, np.array([horizon_days])).min()) for curve in curves)
 
@@ -243,7 +232,7 @@ def _require_observed(
     censoring: CensoringDistribution,
     sites: ArrayLike | None,
 ) -> None:
-    """Raise `DataError` where an outcome is known, or must be represented, beyond follow-up."""
+    """Raise `DataError` if an outcome is known, or needs representation, beyond follow-up."""
     horizon = np.broadcast_to(np.asarray(horizon_days, dtype=np.float64), known.shape)
     # Patients who stayed to the horizon represent those lost; without any, weight is missing.
     unmatched = ~known & (censoring.survival_before(horizon, sites=sites) == 0)

@@ -76,7 +76,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
     n_jobs : int, optional
         Threads; by default as many as this process may use, within a container's quota too.
     progress : callable, optional
-        Told of every step done.
+        Called after every step of the fit with its kind, the steps done and the steps in all.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         y : structured ndarray, shape (n_patients,)
             From `targets.survival_target`.
         groups : array-like, shape (n_patients,), optional
-            Patient of each row: no patient is on both sides of a fold. Each row its own without it.
+            Patient of each row, never on both sides of a fold (default: each row is a patient).
         sites : array-like, shape (n_patients,), optional
             Site of each row: censoring is estimated by site where there are enough.
 
@@ -171,9 +171,9 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         Raises
         ------
         DataError
-            If a number is infinite, a row of `groups` is missing, a default horizon is one that
-            under 5 % would have been observed for, there are too few events to fit, or a parameter
-            is one that no fit can keep.
+            If a number is infinite, a row of `groups` is missing, fewer than 5 % would have been
+            observed up to a default horizon, there are too few events to fit, or a parameter is out
+            of range.
         ValueError
             If `X` is not such a table, `y` is not a survival target, or lengths differ.
         """
@@ -209,11 +209,11 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
                 "not."
             )
         for name, least in (("max_trees", 1), ("horizons_per_patient", 1), ("tuning_folds", 2)):
-            stated = parameters[name]
-            if stated is not None and stated < least:
-                raise DataError(f"{name} must be at least {least}; got {stated}.")
+            value = parameters[name]
+            if value is not None and value < least:
+                raise DataError(f"{name} must be at least {least}; got {value}.")
         if self.interval_folds < 0 or self.interval_folds == 1:
-            raise DataError("interval_folds must be 0 or at least 2; one tells of no variance.")
+            raise DataError("interval_folds must be 0 or at least 2; one fit has no variance.")
         parameters["variables"] = dict(self.variables or {})
         parameters["n_jobs"] = self.n_jobs or joblib.cpu_count()
         return FitSettings(**parameters)
@@ -221,14 +221,14 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
     def predict_risk(
         self, X: pd.DataFrame | ArrayLike, horizons_days: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return the cumulative incidence at each horizon; refused patients are answered too.
+        """Return the cumulative incidence at each horizon, for patients that are refused too.
 
         Parameters
         ----------
         X : DataFrame or array-like, shape (n_patients, n_features)
             The columns of `fit`, in the same order; NaN where not measured.
         horizons_days : array-like of float, shape (n_horizons,), optional
-            Days from time zero; default horizons without it.
+            Days from time zero (default: the default horizons).
 
         Returns
         -------
@@ -251,7 +251,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         return self.risk_model_.risk(named, horizons_days)
 
     def __sklearn_clone__(self) -> Self:
-        """Return an unfitted copy that shares the catalogue, which is read-only and uncopyable."""
+        """Return an unfitted copy that shares the catalogue, which cannot be copied."""
         return type(self)(**self.get_params(deep=False))
 
     def __sklearn_tags__(self) -> Tags:
@@ -270,12 +270,12 @@ def _table(X: pd.DataFrame | ArrayLike) -> pd.DataFrame:
     if X.empty:
         raise ValueError("X must have rows and columns; got an empty frame.")
     if not X.columns.is_unique:
-        raise ValueError("X must name every column once; it does not.")
+        raise ValueError("X must name every column once. Rename the duplicates.")
     return X.set_axis(X.columns.astype(str), axis=1)
 
 
 def _target(y: NDArray[np.void]) -> NDArray[np.void]:
-    """Return `y` once it proves to be a survival target."""
+    """Return `y` as a checked survival target."""
     fields = getattr(getattr(y, "dtype", None), "names", None) or ()
     if not {"time_days", "event"} <= set(fields):
         raise ValueError(

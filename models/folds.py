@@ -1,4 +1,4 @@
-"""Whose each row is, and folds that keep a patient's rows together."""
+"""The patient of each row, and folds that keep a patient's rows together."""
 
 from __future__ import annotations
 
@@ -15,19 +15,10 @@ __all__ = ["patient_codes", "patient_folds"]
 
 
 def patient_codes(groups: ArrayLike | None, n_rows: int) -> NDArray[np.int64]:
-    """Return the patient of each row as a number, in the order of the patients' names.
+    """Return the patient of each row as a number, from 0 in the order of the patients' names.
 
-    Parameters
-    ----------
-    groups : array-like, shape (n_rows,), or None
-        Patient of each row (default: each row is a patient).
-    n_rows : int
-
-    Returns
-    -------
-    ndarray of int, shape (n_rows,)
-        From 0, without gaps. Names that have no order, as numbers beside text, are in that of what
-        they read.
+    Without `groups` each row is a patient. Names that cannot be compared, such as numbers and text,
+    are ordered as text.
 
     Raises
     ------
@@ -52,10 +43,10 @@ def patient_codes(groups: ArrayLike | None, n_rows: int) -> NDArray[np.int64]:
     if missing:
         raise DataError(
             f"groups must hold the patient of each of {n_rows} stays; {missing} have none. "
-            "Leave them out, or give each a patient of its own."
+            "Leave them out, or give each a patient."
         )
-    codes, found = pd.factorize(named.to_numpy())
-    names = np.asarray(found)
+    codes, distinct = pd.factorize(named.to_numpy())
+    names = np.asarray(distinct)
     try:
         order = np.argsort(names)
     except TypeError:
@@ -70,9 +61,9 @@ def patient_folds(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield rows to learn from and rows held out, patient by patient.
 
-    Patients are shuffled and dealt out like cards, those with the event last, so that folds differ
-    by at most one patient and by at most one patient with the event. Scikit-learn's grouped folds
-    loop over patients in Python, and warn where an event is rarer than folds.
+    Patients are shuffled and dealt to the folds in turn, those with the event last, so that folds
+    differ by at most one patient and by at most one patient with the event. Scikit-learn's grouped
+    folds loop over patients in Python, and warn where there are fewer events than folds.
 
     Parameters
     ----------
@@ -81,14 +72,7 @@ def patient_folds(
     happened : ndarray of bool, shape (n_rows,)
         Whether the row has the event.
     count : int
-        Number of folds, at most the number of patients.
-    rng : numpy Generator
-        Shuffles the patients.
-
-    Yields
-    ------
-    tuple of ndarray of int
-        Rows to learn from, rows held out; every row is held out once.
+        Number of folds, at most the number of patients. Every row is held out once.
 
     Examples
     --------

@@ -32,18 +32,18 @@ __all__ = [
     "example_patient",
     "explain_patient",
     "explained_risks",
-    "movers",
     "pathway_label",
     "pathway_sums",
+    "stated_contributions",
     "summary",
 ]
 
 NOT_MEASURED = "not_measured"
-"""Key of the sum over all that was not measured, which belongs to no pathway."""
+"""Key of the sum over all unmeasured variables, which belongs to no pathway."""
 
 NOT_MEASURED_LABEL = "Not measured (together)"
 
-_MOVERS = 3
+_MOST_STATED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedRisk:
-    """One risk and what it is made of.
+    """One risk and what explains it.
 
     The points of `contributions`, or of `pathways`, and `monotone_adjustment_points` sum to
     100 * (risk - baseline_risk). `sentences` state the risk first, then what moved it.
@@ -105,7 +105,7 @@ class ExplainedRisk:
 
 @dataclass(frozen=True, slots=True)
 class PatientExplanation:
-    """What the model says of one patient; no risks if it refuses."""
+    """The model's answer for one patient; without risks if it refuses the patient."""
 
     status: str
     risks: tuple[ExplainedRisk, ...]
@@ -129,9 +129,9 @@ def _risk_as_json(risk: ExplainedRisk) -> dict[str, object]:
     fields = asdict(risk)
     for name in ("interval", "sentences"):
         del fields[name]
-    contributions = [{**asdict(one), "value": one.recorded.value} for one in risk.contributions]
-    for one in contributions:
-        del one["recorded"]
+    contributions = [{**asdict(c), "value": c.recorded.value} for c in risk.contributions]
+    for contribution in contributions:
+        del contribution["recorded"]
     return fields | {
         "risk_low": risk.interval.low,
         "risk_high": risk.interval.high,
@@ -141,7 +141,7 @@ def _risk_as_json(risk: ExplainedRisk) -> dict[str, object]:
 
 
 def example_patient(contract: Contract) -> pd.DataFrame:
-    """Return the contract's made-up patient of middle values, who never existed."""
+    """Return the contract's made-up patient of middle values."""
     row = {name: [value] for name, value in contract.example.items()}
     text = [f.name for f in contract.features if f.kind == "category"]
     return pd.DataFrame(row).astype({name: object if name in text else np.float64 for name in row})
@@ -152,23 +152,8 @@ def explain_patient(
 ) -> PatientExplanation:
     """Return risks with intervals, contributions and plain sentences.
 
-    Parameters
-    ----------
-    risk_model : RiskModel
-        With the contract that a training run completes.
-    frame : DataFrame, shape (1, ...)
-        One patient, with every column that the model reads.
-    horizons_days : sequence of float, optional
-        Default: the model's default horizons.
-
-    Returns
-    -------
-    PatientExplanation
-
-    Raises
-    ------
-    UsageError
-        If a horizon lies outside the model's range.
+    `frame` holds one patient, with every column that the model reads. `UsageError` if a horizon
+    lies outside the model's range.
     """
     try:
         prediction = risk_model.predict(frame, horizons_days, explain=True)
@@ -200,21 +185,9 @@ def _recorded(cell: float | str | None, kind: str) -> RecordedValue:
 def explained_risks(
     prediction: Prediction, contract: Contract, recorded: Mapping[str, RecordedValue]
 ) -> tuple[ExplainedRisk, ...]:
-    """Return the risks of a prediction for one patient, each with what it is made of.
+    """Return the risks of one patient at each horizon of a prediction, each with its explanation.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        Of one patient that the model does not refuse. Without contributions, none are listed.
-    contract : Contract
-        Of the model.
-    recorded : mapping of str to RecordedValue
-        By variable; one that is absent has no value of its own to show.
-
-    Returns
-    -------
-    tuple of ExplainedRisk
-        One for each of `prediction.horizons_days`.
+    The model must not refuse the patient. `recorded` holds the values to show, by variable.
     """
     interval = contract.interval
     risks = []
@@ -236,9 +209,9 @@ def explained_risks(
             event=contract.event,
             competing_risk=competing_risk,
         )
-        moved = movers(contributions[:_MOVERS])
+        stated = stated_contributions(contributions[:_MOST_STATED])
         unmeasured = pathways.get(NOT_MEASURED, 0.0)
-        moved.append(wording.Mover(label=wording.UNMEASURED, points=unmeasured))
+        stated.append(wording.StatedContribution(wording.UNMEASURED, unmeasured))
         risks.append(
             ExplainedRisk(
                 horizon_days=days,
@@ -251,7 +224,7 @@ def explained_risks(
                 monotone_adjustment_points=float(prediction.adjustment_points[0, at]),
                 contributions=contributions,
                 pathways=pathways,
-                sentences=(estimate, *wording.mover_sentences(moved, horizon_days=days)),
+                sentences=(estimate, *wording.contribution_sentences(stated, horizon_days=days)),
             )
         )
     return tuple(risks)
@@ -267,17 +240,19 @@ def summary(risks: Sequence[ExplainedRisk], refusals: Sequence[Remark], contract
     return " ".join([*estimates, *risks[0].sentences[1:], learned_from, wording.NOTICE])
 
 
-def movers(contributions: Sequence[Contribution]) -> list[wording.Mover]:
-    """Return those of some contributions that are of measured variables, as sentences take them."""
+def stated_contributions(
+    contributions: Sequence[Contribution],
+) -> list[wording.StatedContribution]:
+    """Return the contributions of measured variables, as sentences take them."""
     return [
-        wording.Mover(
-            label=one.label,
-            points=one.points,
-            treatment=one.variable in VARIABLES and VARIABLES[one.variable].treatment,
-            caution=VARIABLES[one.variable].caution if one.variable in VARIABLES else "",
+        wording.StatedContribution(
+            label=c.label,
+            points=c.points,
+            treatment=c.variable in VARIABLES and VARIABLES[c.variable].treatment,
+            caution=VARIABLES[c.variable].caution if c.variable in VARIABLES else "",
         )
-        for one in contributions
-        if one.measured
+        for c in contributions
+        if c.measured
     ]
 
 
@@ -287,51 +262,43 @@ def _contributions(
     """Return the contributions at each horizon: measured variables first, the largest first."""
     if prediction.log_odds is None or prediction.points is None:
         return [() for _ in prediction.horizons_days]
-    own, unknown = _own_features(contract), RecordedValue()
-    known = [
-        (
-            name,
-            own[name].label,
-            pathway,
-            measured,
-            own[name].unit,
-            recorded.get(name, unknown),
+    log_odds, points = prediction.log_odds[0].tolist(), prediction.points[0].tolist()
+    own, measured = _own_features(contract), prediction.measured[0].tolist()
+
+    def contribution(v: int, h: int) -> Contribution:
+        name = prediction.variables[v]
+        return Contribution(
+            variable=name,
+            label=own[name].label,
+            pathway=prediction.pathways[v],
+            measured=measured[v],
+            unit=own[name].unit,
+            recorded=recorded.get(name, RecordedValue()),
+            log_odds=log_odds[h][v],
+            points=points[h][v],
         )
-        for name, pathway, measured in zip(
-            prediction.variables, prediction.pathways, prediction.measured[0].tolist(), strict=True
-        )
-    ]
+
     return [
-        tuple(
-            sorted(
-                (
-                    Contribution(*facts, its_log_odds, its_points)
-                    for facts, its_log_odds, its_points in zip(known, log_odds, points, strict=True)
-                ),
-                key=_place,
-            )
-        )
-        for log_odds, points in zip(
-            prediction.log_odds[0].tolist(), prediction.points[0].tolist(), strict=True
-        )
+        tuple(sorted((contribution(v, h) for v in range(len(measured))), key=_sort_key))
+        for h in range(len(prediction.horizons_days))
     ]
 
 
-def _place(one: Contribution) -> tuple[bool, float, str]:
-    return not one.measured, -abs(one.points), one.variable
+def _sort_key(contribution: Contribution) -> tuple[bool, float, str]:
+    return not contribution.measured, -abs(contribution.points), contribution.variable
 
 
 def _own_features(contract: Contract) -> dict[str, Feature]:
-    """Return a feature of each variable: its own column rather than its maximum, slope or flag."""
+    """Return a feature of each variable: its own column, else its maximum, slope or flag."""
     own_last = sorted(contract.features, key=lambda f: f.name == f.variable)
     return {feature.variable: feature for feature in own_last}
 
 
 def _pathway_points(contributions: Sequence[Contribution]) -> dict[str, float]:
     """Return `pathway_sums` of one patient's contributions; empty without contributions."""
-    sums = dict.fromkeys((one.pathway for one in contributions), 0.0) | {NOT_MEASURED: 0.0}
-    for one in contributions:
-        sums[one.pathway if one.measured else NOT_MEASURED] += one.points
+    sums = dict.fromkeys((c.pathway for c in contributions), 0.0) | {NOT_MEASURED: 0.0}
+    for c in contributions:
+        sums[c.pathway if c.measured else NOT_MEASURED] += c.points
     order = [*PATHWAYS, NOT_MEASURED] if contributions else []
     return {name: sums[name] for name in order if name in sums}
 
@@ -339,15 +306,14 @@ def _pathway_points(contributions: Sequence[Contribution]) -> dict[str, float]:
 def pathway_sums(
     contributions: NDArray[np.float64], measured: NDArray[np.bool_], pathways: tuple[str, ...]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return contributions summed by pathway; what was not measured is one sum apart.
+    """Return contributions summed by pathway, unmeasured variables in one separate sum.
 
     Sums of the members' contributions, not a Shapley value of the group.
 
     Parameters
     ----------
-    contributions : ndarray of float, shape (n_patients, n_variables)
-        In log-odds or in points.
-    measured : ndarray of bool, shape (n_patients, n_variables)
+    contributions, measured : ndarray, shape (n_patients, n_variables)
+        Contributions in log-odds or in points.
     pathways : tuple of str
         Of each variable, a key of `PATHWAYS`.
 

@@ -12,7 +12,7 @@ from models.censoring import CensoringDistribution, is_known
 __all__ = ["MAX_PAIRS", "MIN_G", "Pairs", "pairs_at", "sample_pairs", "survival_target"]
 
 MAX_PAIRS = 3_000_000
-"""Most patient-horizon pairs that one fit looks at."""
+"""Most patient-horizon pairs of one fit."""
 
 MIN_G = 0.05
 """Smallest probability G of still being observed that a horizon may have; no weight exceeds 1 / it.
@@ -68,9 +68,9 @@ def survival_target(time_days: ArrayLike, event: ArrayLike) -> NDArray[np.void]:
     wrong = int((~np.isfinite(time) | (time <= 0)).sum())
     if wrong:
         raise ValueError(f"time_days must be finite and > 0; {wrong} of {len(time)} are not.")
-    strange = int((~np.isin(kind, (0, 1, 2))).sum())
-    if strange:
-        raise ValueError(f"event must be 0, 1 or 2; {strange} of {len(kind)} are not.")
+    unknown = int((~np.isin(kind, (0, 1, 2))).sum())
+    if unknown:
+        raise ValueError(f"event must be 0, 1 or 2; {unknown} of {len(kind)} are not.")
     target = np.empty(len(time), dtype=[("event", np.int64), ("time_days", np.float64)])
     target["event"], target["time_days"] = kind, time
     return target
@@ -106,9 +106,7 @@ def sample_pairs(
     censoring : CensoringDistribution
         Fitted on the patients that may be learned from.
     strata : ndarray of object, shape (n_patients,), optional
-        Whose curve of censoring counts for each patient.
-    rng : numpy Generator
-        Draws the horizons.
+        The stratum whose curve of censoring applies to each patient.
 
     Returns
     -------
@@ -138,20 +136,7 @@ def pairs_at(
     censoring: CensoringDistribution,
     strata: NDArray[np.object_] | None,
 ) -> Pairs:
-    """Pair every patient with the same horizons.
-
-    Parameters
-    ----------
-    target : structured ndarray, shape (n_patients,)
-        From `survival_target`.
-    days : ndarray of float, shape (n_horizons,)
-    censoring, strata
-        As for `sample_pairs`.
-
-    Returns
-    -------
-    Pairs
-    """
+    """Pair every patient with the same horizons; other arguments as for `sample_pairs`."""
     return _pairs(target, np.tile(days, (len(target), 1)), censoring, strata)
 
 

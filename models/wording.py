@@ -13,10 +13,10 @@ from models.inference.contract import EventNames
 __all__ = [
     "NOTICE",
     "UNMEASURED",
-    "Mover",
+    "StatedContribution",
+    "contribution_sentences",
     "estimate_sentence",
     "menu_sentence",
-    "mover_sentences",
     "narrowing_sentence",
     "refusal_sentence",
 ]
@@ -25,7 +25,7 @@ NOTICE = (
     "Research use only. Not a medical device. "
     "Not for triage, nor for limiting or withdrawing treatment."
 )
-"""Stands wherever a risk is shown."""
+"""Shown with every risk."""
 
 UNMEASURED = "what was not measured (together)"
 
@@ -34,10 +34,10 @@ _SHOWN_POINTS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Mover:
+class StatedContribution:
     """A variable, or all that was not measured, and the points by which it moved the estimate.
 
-    `caution` is a sentence that must stand wherever the variable is shown.
+    `caution` is a sentence to show with the variable.
     """
 
     label: str
@@ -56,25 +56,11 @@ def estimate_sentence(
     event: EventNames,
     competing_risk: float | None,
 ) -> str:
-    """Say one risk in natural frequencies, and beside it that of dying first.
+    """Return the sentence for a risk in natural frequencies, with the risk of dying first.
 
-    Parameters
-    ----------
-    risk, low, high : float
-        Risk and its interval, in [0, 1].
-    level : float
-        Level of the interval, as 0.95.
-    horizon_days : float
-    event : EventNames
-    competing_risk : float or None
-        Risk of dying before the event, by the same horizon; None where nothing competes.
+    Risk and interval are in [0, 1]. `competing_risk` is the risk of dying before the event, by the
+    same horizon; None where nothing competes.
 
-    Returns
-    -------
-    str
-
-    Examples
-    --------
     >>> import textwrap
     >>> sentence = estimate_sentence(
     ...     risk=0.09,
@@ -91,10 +77,10 @@ def estimate_sentence(
     patients about 9 would fracture, 29 die first, 62 neither.
     """
     expected = _people(risk)
-    had = event.singular if expected.endswith(" 1") else event.plural
+    name = event.singular if expected.endswith(" 1") else event.plural
     sentence = (
         f"Among 100 patients with these recorded values, the model expects {expected} "
-        f"{had} within {horizon_days:g} "
+        f"{name} within {horizon_days:g} "
         f"{'day' if horizon_days == 1 else 'days'} of time zero "
         f"({100 * level:g} % interval {_end(low)} to {_end(high)})."
     )
@@ -103,32 +89,32 @@ def estimate_sentence(
     return f"{sentence} {_beside_dying_first(risk, competing_risk, event)}"
 
 
-def mover_sentences(movers: Sequence[Mover], *, horizon_days: float) -> list[str]:
-    """Say what moved the estimate at one horizon, and how that must be read."""
-    shown = [mover for mover in movers if abs(mover.points) >= _SHOWN_POINTS]
+def contribution_sentences(
+    contributions: Sequence[StatedContribution], *, horizon_days: float
+) -> list[str]:
+    """Return sentences on what moved the estimate at one horizon, and how to read that."""
+    shown = [stated for stated in contributions if abs(stated.points) >= _SHOWN_POINTS]
     if not shown:
         return []
     moved = "; ".join(
-        f"{mover.label} {'raised' if mover.points > 0 else 'lowered'} the estimate "
-        f"by {abs(mover.points):.1f} points"
-        for mover in shown
+        f"{stated.label} {'raised' if stated.points > 0 else 'lowered'} the estimate "
+        f"by {abs(stated.points):.1f} points"
+        for stated in shown
     )
     sentences = [f"At {horizon_days:g} days, compared with the model's reference: {moved}."]
     sentences += [
-        f"{mover.label} marks the patient; this is not the drug's effect."
-        for mover in shown
-        if mover.treatment
+        f"{stated.label} marks the patient; this is not the drug's effect."
+        for stated in shown
+        if stated.treatment
     ]
-    return [*sentences, *dict.fromkeys(mover.caution for mover in shown if mover.caution)]
+    return [*sentences, *dict.fromkeys(stated.caution for stated in shown if stated.caution)]
 
 
 def narrowing_sentence(
     *, label: str, horizon_days: float, now: tuple[float, float], then: tuple[float, float]
 ) -> str:
-    """Say how a value that was not given would narrow an interval; it is no advice to order it.
+    """Return how an unmeasured value would narrow an interval; no advice to order the test.
 
-    Examples
-    --------
     >>> narrowing_sentence(label="CTX", horizon_days=28, now=(0.18, 0.29), then=(0.19, 0.27))
     'At 28 days, if already available, CTX would narrow 18-29 to about 19-27; not a recommendation \
 to order.'
@@ -141,59 +127,52 @@ to order.'
     )
 
 
-def menu_sentence(*, on_menu: int, missing: int, judged: int, told: int, points: float) -> str:
-    """Say how many tests of the site's menu would narrow the interval, or that none would.
+def menu_sentence(
+    *, on_menu: int, missing: int, simulated: int, narrowing: int, points: float
+) -> str:
+    """Return how many tests of the site's menu would narrow the interval, or that none would.
 
-    Parameters
-    ----------
-    on_menu : int
-        Tests on the site's menu.
-    missing : int
-        Those that the model reads and that were not measured.
-    judged : int
-        Those of them that enough patients had in training to be simulated.
-    told : int
-        Those expected to narrow the interval by `points` or more.
-    points : float
-        Points of risk.
+    Of the tests `on_menu`, the model reads `missing` that were not measured; enough patients had
+    `simulated` of them in training; `narrowing` of those are expected to narrow the interval by
+    `points` of risk or more.
     """
     if not on_menu:
         return "This site has stated no menu of tests, so none was looked at."
     if not missing:
         return "Every test on this site's menu that the model reads was measured."
-    looked = f"Of {missing} tests on this site's menu that were not measured, "
+    of_missing = f"Of {missing} tests on this site's menu that were not measured, "
     if missing == 1:
-        looked = "Of the one test on this site's menu that was not measured, "
-    if not judged:
-        return f"{looked}none could be simulated: too few patients had one in training."
-    unjudged = f" {missing - judged} could not be simulated." if judged < missing else ""
-    if not told:
-        return f"{looked}none is expected to narrow the interval by {points:g} points.{unjudged}"
+        of_missing = "Of the one test on this site's menu that was not measured, "
+    if not simulated:
+        return f"{of_missing}none could be simulated: too few patients had one in training."
+    rest = f" {missing - simulated} could not be simulated." if simulated < missing else ""
+    if not narrowing:
+        return f"{of_missing}none is expected to narrow the interval by {points:g} points.{rest}"
     return (
-        f"{looked}{told} {'is' if told == 1 else 'are'} expected to narrow the interval by "
-        f"{points:g} points or more. Simulated; not a recommendation to order.{unjudged}"
+        f"{of_missing}{narrowing} {'is' if narrowing == 1 else 'are'} expected to narrow the "
+        f"interval by {points:g} points or more. Simulated; not a recommendation to order.{rest}"
     )
 
 
 def refusal_sentence(messages: Sequence[str]) -> str:
-    """Say that no risk is given, and why."""
+    """Return that no risk is given, and why."""
     return " ".join(["No risk is given.", *messages])
 
 
 def _beside_dying_first(risk: float, competing_risk: float, event: EventNames) -> str:
-    """Say who has the event, who dies first and who neither, in numbers that add up to 100."""
+    """Return how many have the event, die first or do neither, in numbers that add up to 100."""
     happen = _of_100(risk)
     die = min(_of_100(competing_risk), 100 - happen)
-    doing = event.verb or f"have such an event ({event.plural})"
+    verb = event.verb or f"have such an event ({event.plural})"
     return (
-        f"Of 100 such patients {_people(risk)} would {doing}, "
+        f"Of 100 such patients {_people(risk)} would {verb}, "
         f"{die if die else _people(competing_risk)} die first, "
         f"{100 - happen - die} neither."
     )
 
 
 def _people(risk: float) -> str:
-    """Return a number of 100 patients in words; a small risk is not none."""
+    """Return a number of 100 patients in words; a small risk is never 0."""
     of_100 = _of_100(risk)
     if of_100 == 0:
         return "fewer than 1"

@@ -44,14 +44,16 @@ SUMMARISED_PATIENTS = 2_000
 JUDGED_PATIENTS = 500
 MIN_INFORMATION = 0.5
 POOREST_SHARE = 0.01
-"""Too little is measured below both: half of what the model uses, and the poorest 1 % of rows."""
+"""A patient has too little measured below both: half of what the model uses, and the share that
+99 % of the training rows reach."""
 
 MOVED_POINTS = 0.1
 LEVEL = 0.95
 
 PENALTY_BIAS_TIMES = 1.5
-"""How much of the squared bias expected of the penalty is allowed for. Chosen on simulated cohorts:
-1 was enough for 2,000 patients learned from, and too little for the one cohort of 8,000 tried."""
+"""Multiple of the penalty's expected squared bias that is allowed for. Chosen on simulated cohorts:
+1 was enough for 2,000 training patients, and too little for the one cohort of 8,000 that was tried.
+"""
 
 GUARANTEE = (
     "On simulated patients with many markers, and 2,000 of them learned from, it covered the best "
@@ -70,23 +72,9 @@ def assemble(
 ) -> RiskModel:
     """Return the risk model of the fitted parts.
 
-    It holds quantiles, a correlation and means, and nothing of a single patient.
-
-    Parameters
-    ----------
-    cohort : TrainingCohort
-    choices : Choices
-    main : Part
-        Fitted on all patients.
-    folds : list of Part
-        Fitted on random halves of the patients; none gives no interval.
-    competing : CompetingCurve or None
-        Curve that `competing_risk` is read from.
-
-    Returns
-    -------
-    RiskModel
-        Its contract lacks what a run knows: name, labels, population.
+    It holds quantiles, a correlation and means, and nothing of a single patient. Its contract lacks
+    what a run sets: name, labels, population. Without `folds`, parts fitted on random halves of the
+    patients, it has no interval.
     """
     parameters = ModelParameters(
         encoding=cohort.encoding,
@@ -100,8 +88,8 @@ def assemble(
     contract = _contract(cohort, choices, len(folds), competing)
     draft = RiskModel(contract, parameters, boosters, threads=threads)
     sample = _sample(cohort, SUMMARISED_PATIENTS)
-    answered = draft.predict(sample, interval=False)
-    moved = _moved_by_running_maximum(answered)
+    prediction = draft.predict(sample, interval=False)
+    moved = _moved_by_running_maximum(prediction)
     if folds:
         interval = _with_bias(draft, cohort, choices, main)
         draft = draft.with_contract(replace(draft.contract, interval=interval))
@@ -110,7 +98,7 @@ def assemble(
         replace(
             contract,
             cohort_risk=tuple(draft.risk(sample, contract.grid_days).mean(0).tolist()),
-            guard=_guard(draft, cohort, answered.measured),
+            guard=_guard(draft, cohort, prediction.measured),
             training=replace(contract.training, moved_by_running_maximum=moved),
         )
     )
@@ -213,7 +201,7 @@ def _seen(column: pd.Series[float]) -> tuple[float, float] | None:
 
 
 def _interval(n_folds: int, days: int) -> IntervalFacts:
-    """Return how the interval is made and what it promises, without any allowance for bias."""
+    """Return how the interval is computed and what it promises, before the allowance for bias."""
     return IntervalFacts(
         level=LEVEL,
         # Two-sided quantile with k - 1 degrees of freedom, those of the variance among k fold
@@ -292,15 +280,15 @@ def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64
     return size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size))
 
 
-def _moved_by_running_maximum(answered: Prediction) -> MovedRisks:
+def _moved_by_running_maximum(prediction: Prediction) -> MovedRisks:
     """Return the share of patients with risks raised by `MOVED_POINTS`, and the largest rise.
 
     At the default horizons, in points of risk.
     """
-    adjustment = answered.monotone_adjustment
-    log_odds = logit(answered.risk)
+    adjustment = prediction.monotone_adjustment
+    log_odds = logit(prediction.risk)
     # In points of risk, 100 (expit(eta*) - expit(eta)), with eta = eta* - adjustment.
-    points = 100 * (answered.risk - expit(log_odds - adjustment))
+    points = 100 * (prediction.risk - expit(log_odds - adjustment))
     return MovedRisks(
         share=float(np.nanmean((points >= MOVED_POINTS).any(axis=1))),
         largest_points=float(np.nanmax(points)),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.targets import Pairs
 
 __all__ = [
-    "LOOK_EVERY_ROUNDS",
+    "EVALUATE_EVERY_ROUNDS",
     "BoostingSettings",
     "boosted_log_odds",
     "fit_booster",
@@ -19,8 +19,8 @@ __all__ = [
 ]
 
 PATIENCE_ROUNDS = 25
-LOOK_EVERY_ROUNDS = 5
-"""Computing the held-out loss costs more than a tree, and in five trees it hardly changes."""
+EVALUATE_EVERY_ROUNDS = 5
+"""The held-out loss costs more than a tree to compute, and hardly changes within five trees."""
 
 MIN_COLUMNS = 4
 """A tree sees at least this many columns, so that it can combine two of them with the horizon."""
@@ -94,21 +94,10 @@ def _weight_per_patient(pairs: Pairs) -> float:
 def fit_booster(
     raw: NDArray[np.float64], pairs: Pairs, *, settings: BoostingSettings, trees: int
 ) -> xgb.Booster:
-    """Fit a stated number of trees.
+    """Fit a stated number of trees; log horizon is the last column, in which risk never falls.
 
-    Parameters
-    ----------
-    raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`.
-    pairs : Pairs
-        Of the same patients.
-    settings : BoostingSettings
-    trees : int
-
-    Returns
-    -------
-    Booster
-        Its last column is log horizon, in which it never decreases.
+    `raw` is the (n_patients, n_columns) matrix of `matrices.raw_matrix`, `pairs` of the same
+    patients.
     """
     matrix = _matrix(raw, pairs, threads=settings.threads)
     return xgb.train(settings.parameters(_weight_per_patient(pairs)), matrix, trees)
@@ -123,36 +112,27 @@ def fit_booster_watched(
     settings: BoostingSettings,
     max_trees: int,
 ) -> tuple[xgb.Booster, NDArray[np.float64]]:
-    """Fit until the held-out loss stops falling.
-
-    Parameters
-    ----------
-    raw, held_out_raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`.
-    pairs, held_out_pairs : Pairs
-        Of the same patients.
-    settings : BoostingSettings
-    max_trees : int
+    """Fit until the held-out loss stops falling, with matrices and pairs as in `fit_booster`.
 
     Returns
     -------
-    tuple of Booster and ndarray of float, shape (n_looks,)
-        The booster, and the held-out log-loss after every `LOOK_EVERY_ROUNDS` of its trees, and
+    tuple of Booster and ndarray of float, shape (n_evaluations,)
+        The booster, and the held-out log-loss after every `EVALUATE_EVERY_ROUNDS` of its trees, and
         after `max_trees` of them.
     """
     matrix = _matrix(raw, pairs, threads=settings.threads)
     watched = _matrix(held_out_raw, held_out_pairs, threads=settings.threads, like=matrix)
     booster = xgb.Booster(settings.parameters(_weight_per_patient(pairs)), [matrix, watched])
-    looks: list[float] = []
+    losses: list[float] = []
     for tree in range(max_trees):
         booster.update(matrix, tree)
-        if (tree + 1) % LOOK_EVERY_ROUNDS and tree + 1 < max_trees:
+        if (tree + 1) % EVALUATE_EVERY_ROUNDS and tree + 1 < max_trees:
             continue
-        looks.append(float(booster.eval(watched).rsplit(":", 1)[1]))
-        # Looks since the lowest loss, in trees.
-        if (len(looks) - 1 - int(np.argmin(looks))) * LOOK_EVERY_ROUNDS >= PATIENCE_ROUNDS:
+        losses.append(float(booster.eval(watched).rsplit(":", 1)[1]))
+        # Trees since the lowest loss.
+        if (len(losses) - 1 - int(np.argmin(losses))) * EVALUATE_EVERY_ROUNDS >= PATIENCE_ROUNDS:
             break
-    return booster, np.asarray(looks)
+    return booster, np.asarray(losses)
 
 
 def boosted_log_odds(
@@ -162,20 +142,10 @@ def boosted_log_odds(
     *,
     trees: int,
 ) -> NDArray[np.float64]:
-    """Return log-odds of patients at their own horizons.
+    """Return log-odds of patients at their own horizons by the first trees of a booster.
 
-    Parameters
-    ----------
-    booster : Booster
-    raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`.
-    horizon_days : ndarray of float, shape (n_patients, n_horizons)
-    trees : int
-        Number of trees to use.
-
-    Returns
-    -------
-    ndarray of float, shape (n_patients, n_horizons)
+    `raw` is the (n_patients, n_columns) matrix of `matrices.raw_matrix`; `horizon_days` and the
+    log-odds are (n_patients, n_horizons).
     """
     per_patient = horizon_days.shape[1]
     rows = np.column_stack(

@@ -1,8 +1,8 @@
 """Groups of patients with different lengths of follow-up, derived from what is known at time zero.
 
-One curve of censoring for all is right only where censoring is independent of the patients. In a
-study that ended on one day, late patients have less follow-up; if they also differ in what was
-measured, a model would learn from the few of them whose outcome is known: those who died.
+A single curve of censoring is right only where censoring is independent of the patients. In a study
+that ended on one day, late patients have less follow-up; if they also differ in what was measured,
+a model would learn from the few of them whose outcome is known: those who died.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ def censoring_strata(
     target : structured ndarray, shape (n_patients,)
         From `targets.survival_target`.
     learn : ndarray of int
-        Rows to derive strata from; the others are only assigned to one.
+        Rows to derive strata from; the others are only assigned to a stratum.
     sites : ndarray of object, shape (n_patients,), optional
         Site of each patient: strata lie within sites that have enough patients in them, and
         across the others.
-    random_state : int
 
     Returns
     -------
@@ -97,7 +96,7 @@ def _are_many(strata: NDArray[np.object_], learn: _Rows) -> NDArray[np.bool_]:
 def _split(
     columns: NDArray[np.float32], target: NDArray[np.void], rows: _Rows
 ) -> DecisionTreeRegressor | None:
-    """Return the split that best separates the follow-up of some patients, if any does."""
+    """Return the split that best separates patients by length of follow-up, if any does."""
     if not (target["event"][rows] == 0).any():
         return None
     residual = _martingale_residual(target[rows])

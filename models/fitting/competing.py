@@ -29,15 +29,7 @@ def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
     """Fit the cumulative incidence of the competing event, with the outcome competing with it.
 
     Both causes are fitted by the same direct binomial regression [1]_, each with its own choices.
-
-    Parameters
-    ----------
-    cohort : TrainingCohort
-
-    Returns
-    -------
-    CompetingCurve or None
-        None without competing events, or with too few of either event to be split into folds.
+    None without competing events, or with too few of either event to be split into folds.
 
     References
     ----------

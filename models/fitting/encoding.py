@@ -1,4 +1,4 @@
-"""Which columns a model reads and how the linear part scales them, fitted on training rows only."""
+"""The columns a model reads, and their scales in the linear part: fitted on training rows only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import DataError
 from models.folds import patient_codes
-from models.inference.matrices import no_text, texts_of
+from models.inference.matrices import not_categorical, texts_of
 from models.inference.parameters import Encoding, Scaling
 
 __all__ = ["fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
@@ -27,19 +27,9 @@ FEW_VALUES = 8
 def fit_encoding(frame: pd.DataFrame, groups: ArrayLike | None = None) -> Encoding:
     """Return which columns are numbers and which levels each category has.
 
-    A level of fewer than `SMALLEST_CELL` patients would be learned from them alone and say
-    something about them; like one that was never seen, it counts as not measured.
-
-    Parameters
-    ----------
-    frame : DataFrame, shape (n_rows, n_features)
-        Numeric and boolean columns are numbers; every other is a category and holds text.
-    groups : array-like, shape (n_rows,), optional
-        Patient of each row (default: each row is a patient).
-
-    Returns
-    -------
-    Encoding
+    Numeric and boolean columns are numbers; every other is a category and holds text. A level of
+    fewer than `SMALLEST_CELL` patients would be learned from them alone and disclose something
+    about them; like a level that was never seen, it counts as not measured.
 
     Raises
     ------
@@ -66,8 +56,8 @@ def patients_by_level(frame: pd.DataFrame, name: str, patient: NDArray[np.int64]
 
 
 def _refuse_other_than_text(column: pd.Series, name: str) -> None:
-    """Refuse numbers among objects or categories, and dates: each would be a level of its own."""
-    count = int(no_text(column).sum())
+    """Refuse numbers among objects or categories, and dates: each would become a level."""
+    count = int(not_categorical(column).sum())
     if count:
         raise DataError(
             f"{name} must be numeric or hold text; {count} of {len(column)} rows are neither. "
@@ -78,19 +68,10 @@ def _refuse_other_than_text(column: pd.Series, name: str) -> None:
 def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> Scaling:
     """Return how to standardise each number: log or not, limits, centre, scale and spline knots.
 
-    Values are clipped to the quantiles of `outer_share`, so that one extreme entry cannot carry a
-    linear prediction; knots are in standardised units. Without enough distinct values, all knots
-    coincide and the spline terms are 0.
-
-    Parameters
-    ----------
-    raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`; the first `n_numbers` columns are numbers.
-    n_numbers : int
-
-    Returns
-    -------
-    Scaling
+    Values are clipped to the quantiles of `outer_share`, so that one extreme entry cannot dominate
+    a linear prediction; knots are in standardised units. Without enough distinct values, all knots
+    coincide and the spline terms are 0. The numbers are the first `n_numbers` columns of `raw`,
+    (n_patients, n_columns), from `matrices.raw_matrix`.
     """
     columns = []
     for j in range(n_numbers):

@@ -36,18 +36,7 @@ def fit_joint(frame: pd.DataFrame, encoding: Encoding) -> JointDistribution:
     the patients who have both values, shrunk towards independence by the intensity of [1]_.
     It holds nothing of a single patient: `SMALLEST_CELL` patients lie beyond the outermost quantile
     and between any two, quantiles are rounded to three digits, and a category that fewer patients
-    have, or lack, is left out.
-
-    Parameters
-    ----------
-    frame : DataFrame, shape (n_patients, n_features)
-        Training patients.
-    encoding : Encoding
-
-    Returns
-    -------
-    JointDistribution
-        As `next_best.expected_narrowing` reads it.
+    have, or lack, is left out. `next_best.expected_narrowing` draws from it.
 
     References
     ----------
@@ -100,7 +89,7 @@ def _quantiles(measured: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _below(frame: pd.DataFrame, name: str) -> float | None:
-    """Return the normal score up to which a value lies below its limit; None if hardly any is."""
+    """Return the normal score up to which a value lies below its limit, None if hardly any does."""
     flag = f"{name}__{BELOW}"
     if flag not in frame:
         return None

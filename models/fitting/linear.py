@@ -27,25 +27,14 @@ times more than each of the three its change with the horizon: rarer effects nee
 
 @dataclass(frozen=True, slots=True)
 class LinearPart:
-    """One fit, as a part without trees and without recalibration."""
+    """One fit: a part without trees and without recalibration."""
 
     parameters: PartParameters
 
     def log_odds(
         self, raw: NDArray[np.float64], horizon_days: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return log-odds of patients at their own horizons.
-
-        Parameters
-        ----------
-        raw : ndarray of float, shape (n_patients, n_columns)
-            From `matrices.raw_matrix`.
-        horizon_days : ndarray of float, shape (n_patients, n_horizons)
-
-        Returns
-        -------
-        ndarray of float, shape (n_patients, n_horizons)
-        """
+        """Return log-odds of patients at their own horizons, both (n_patients, n_horizons)."""
         own = self.parameters
         columns = linear_matrix(raw, own.scaling)
         basis, lz = horizon_basis(np.log(horizon_days).ravel(), own.horizon)
@@ -60,16 +49,7 @@ class LinearPart:
 
 
 def fit_horizon_basis(pairs: Pairs) -> HorizonBasis:
-    """Return the spline of log horizon; a single horizon gives constants.
-
-    Parameters
-    ----------
-    pairs : Pairs
-
-    Returns
-    -------
-    HorizonBasis
-    """
+    """Return the spline of log horizon; a single horizon gives constants."""
     log_h = np.log(pairs.horizon_days[pairs.weight > 0])
     knots = np.quantile(log_h, (0.05, 0.35, 0.65, 0.95))
     if len(np.unique(knots)) < len(knots):
@@ -86,7 +66,7 @@ def fit_linear_path(
     scaling: Scaling,
     penalties: tuple[float, ...],
 ) -> list[LinearPart]:
-    r"""Fit the linear part at each penalty, strongest first, each from where the last one ended.
+    r"""Fit the linear part at each penalty, strongest first, each from the solution before it.
 
     Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
     Newton's method. Intercept and horizon are free; the penalty of spline terms and missing flags
@@ -222,7 +202,7 @@ def _parameters(
     horizon: HorizonBasis,
     scaling: Scaling,
 ) -> PartParameters:
-    """Return the fitted part; unused columns get coefficient 0."""
+    """Return the fitted part; unused columns have the coefficient 0."""
     coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
     coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
     return PartParameters(

@@ -1,4 +1,4 @@
-"""What a bundle holds of its training cohort to recognise a patient unlike it: no rows."""
+"""What a bundle stores of its training cohort to recognise a patient unlike it: no rows."""
 
 from __future__ import annotations
 
@@ -27,18 +27,8 @@ def fit_novelty(raw: NDArray[np.float64], numbers: Sequence[str]) -> Novelty:
     Continuous variables become normal scores through their own quantiles (a Gaussian copula); the
     correlation is pairwise and shrunk towards independence by `SHRINKAGE`, so that it can be
     inverted for any set of measured variables. A patient further out than 99.9 % of the training
-    cohort is refused, further than 99 % is warned about.
-
-    Parameters
-    ----------
-    raw : ndarray of float, shape (n_patients, n_columns)
-    numbers : sequence of str
-        Names of the leading columns of `raw` that are numbers.
-
-    Returns
-    -------
-    Novelty
-        As `guard.novelty_score` reads it.
+    cohort is refused; one further out than 99 % gets a warning. `numbers` are the names of the
+    leading columns of `raw`, (n_patients, n_columns).
     """
     columns = [
         j

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.fitting.boosted import (
-    LOOK_EVERY_ROUNDS,
+    EVALUATE_EVERY_ROUNDS,
     boosted_log_odds,
     fit_booster,
     fit_booster_watched,
@@ -23,7 +23,7 @@ from models.fitting.linear import expected_squared_bias, fit_linear_path
 from models.fitting.training_cohort import TrainingCohort
 from models.fitting.tuning import (
     SMALL_COHORT,
-    best_look,
+    best_evaluation,
     choose_linear_weight,
     log_loss,
     recalibration,
@@ -61,7 +61,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One fitted model on its own, as `inference` reads it."""
+    """One fitted model on its own."""
 
     parameters: PartParameters
     booster: xgb.Booster
@@ -72,17 +72,8 @@ def choose(cohort: TrainingCohort) -> Choices:
 
     Scaling, imputation, censoring and both parts are fitted without the held-out patients; only the
     horizons come from the event times of all patients. Held-out patients are judged at every day of
-    the grid: at horizons drawn at random, mean risk and events would differ by the draw, and
-    recalibration would take that in.
-
-    Parameters
-    ----------
-    cohort : TrainingCohort
-
-    Returns
-    -------
-    Choices
-        Its losses are over all patients, each predicted by a fit without that patient.
+    the grid: at random horizons, mean risk and events would differ by the draw, and recalibration
+    would learn that. The losses are over all patients, each predicted by a fit without the patient.
     """
     small = len(cohort.target) < SMALL_COHORT
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
@@ -98,8 +89,8 @@ def choose(cohort: TrainingCohort) -> Choices:
             for name in ("horizon_days", "outcome", "weight")
         )
     )
-    look = best_look([f.history for f in folds], [len(f.raw) for f in folds])
-    trees = min(look * LOOK_EVERY_ROUNDS, cohort.settings.max_trees)
+    best_round = best_evaluation([f.history for f in folds], [len(f.raw) for f in folds])
+    trees = min(best_round * EVALUATE_EVERY_ROUNDS, cohort.settings.max_trees)
     boosted = np.concatenate([f.boosted(trees) for f in folds])
     paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
     best = int(np.argmin([log_loss(path, pairs) for path in paths]))
@@ -119,19 +110,9 @@ def choose(cohort: TrainingCohort) -> Choices:
 
 
 def fit_part(cohort: TrainingCohort, choices: Choices, rows: Rows) -> Part:
-    """Fit both parts, as chosen, on the given patients.
+    """Fit both parts, as chosen, on some rows of the cohort.
 
-    Parameters
-    ----------
-    cohort : TrainingCohort
-    choices : Choices
-    rows : ndarray of int
-        Rows of the cohort to learn from. A patient has the same horizons in every part, so that
-        parts differ by their patients.
-
-    Returns
-    -------
-    Part
+    A patient has the same horizons in every part, so that parts differ by their patients alone.
     """
     raw = cohort.raw[rows]
     pairs = _training_pairs(cohort, rows)
@@ -153,16 +134,6 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
 
     The variance of an estimate among such halves is that of the estimate on all patients. Unlike
     leaving out a tenth, it does not multiply the noise of the rows and columns drawn for the trees.
-
-    Parameters
-    ----------
-    cohort : TrainingCohort
-    choices : Choices
-
-    Returns
-    -------
-    list of Part
-        One per interval fold.
 
     References
     ----------
@@ -187,23 +158,9 @@ def squared_bias(
 ) -> Floats:
     """Return the squared bias of each log-odds expected from the penalty of the linear part.
 
-    It is computed as if the linear part stood alone, whatever its weight: the bias of the trees,
-    which take the rest of the weight, is not known.
-
-    Parameters
-    ----------
-    cohort : TrainingCohort
-    choices : Choices
-    main : Part
-        Fitted on all patients.
-    raw : ndarray of float, shape (n, n_columns)
-        Patients to compute it for.
-    days : ndarray of float, shape (h,)
-
-    Returns
-    -------
-    ndarray of float, shape (n, h)
-        On the scale of the recalibrated log-odds.
+    It is computed as if the linear part had the whole weight: the bias of the trees, which have the
+    rest of it, is not known. It is given for the patients of `raw`, (n, n_columns), at each of h
+    days: (n, h), on the scale of the recalibrated log-odds.
     """
     all_rows = np.arange(len(cohort.target))
     pairs = _training_pairs(cohort, all_rows)
@@ -261,7 +218,7 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
         settings=cohort.boosting,
         max_trees=cohort.settings.max_trees,
     )
-    # So many held-out patients per fold that all folds together hold at most `MAX_PAIRS` pairs.
+    # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
     most = MAX_PAIRS // (folds * len(cohort.grid_days()))
     judged = np.random.default_rng(seed).permutation(len(out))[:most]
     on_grid = cohort.pairs_on_grid(out[judged], censoring)
@@ -286,15 +243,15 @@ def _side_by_side(
 ) -> list[T]:
     """Return the result of every job, run several at a time, and report progress.
 
-    Fits with one core each use a machine better than one fit on all cores, whose linear part needs
-    one. Together they hold no more pairs than one fit may.
+    Several fits on one core each use a machine better than a single fit on all cores, whose linear
+    part uses one. Together they hold no more pairs than a single fit may.
     """
     threads = cohort.settings.n_jobs
     pairs = len(cohort.target) * cohort.horizons_per_patient
     at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // pairs))
     share = replace(cohort, boosting=replace(cohort.boosting, threads=threads // at_a_time))
     done = []
-    # The limit is set here for all fits: one that ends would lift its own from those still running.
+    # The limit is set here for all fits: a fit that set its own would lift it for all when it ends.
     with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
         for result in pool.map(lambda job: work(share, *job), jobs):
             done.append(result)

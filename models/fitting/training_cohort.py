@@ -31,7 +31,7 @@ GRID_POINTS = 24
 HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 12
 
 Progress = Callable[[str, int, int], None]
-"""Called with what was done, how many steps are done, and how many there are."""
+"""Called with the kind of step, how many are done, and how many there are."""
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Censoring(NamedTuple):
     strata: NDArray[np.object_]
 
     def curves(self) -> int:
-        """Return how many curves of censoring the patients are weighed with."""
+        """Return how many curves of censoring the patients are weighted by."""
         own = np.isin(self.strata.astype(str), list(self.distribution.by_site))
         return len(np.unique(self.strata[own])) + int(not own.all())
 
@@ -100,7 +100,7 @@ class TrainingCohort:
         sites: ArrayLike | None,
         settings: FitSettings,
     ) -> Self:
-        """Encode the cohort and find the longest horizon; `DataError` where none can be learned."""
+        """Encode the cohort and set the longest horizon; `DataError` if none can be learned."""
         patient = patient_codes(groups, len(target))
         patients = int(patient.max()) + 1
         if settings.tuning_folds is not None and settings.tuning_folds > patients:
@@ -115,7 +115,7 @@ class TrainingCohort:
         if not raw.shape[1]:
             raise DataError(
                 f"features must have a number, or a level that {SMALLEST_CELL} patients have; none "
-                f"of {frame.shape[1]} has. Bring more patients, or group the levels."
+                f"of {frame.shape[1]} has. Add patients, or group the levels."
             )
         infinite = int(np.isinf(raw).any(axis=1).sum())
         if infinite:
@@ -221,7 +221,7 @@ def _check_events(target: NDArray[np.void], groups: Rows, settings: FitSettings)
     if min(counts) < MIN_EVENTS:
         raise DataError(
             f"outcome must have at least {MIN_EVENTS} patients with the event and {MIN_EVENTS} "
-            f"without it within {first:g} days; got {counts[0]} and {counts[1]}."
+            f"without within {first:g} days; got {counts[0]} and {counts[1]}."
         )
 
 

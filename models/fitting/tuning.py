@@ -14,7 +14,7 @@ from models.targets import Pairs
 
 __all__ = [
     "SMALL_COHORT",
-    "best_look",
+    "best_evaluation",
     "choose_linear_weight",
     "log_loss",
     "recalibration",
@@ -32,36 +32,15 @@ STEP_PENALTY_PATIENTS = 0.1
 
 
 def log_loss(log_odds: NDArray[np.float64], pairs: Pairs) -> float:
-    """Return the weighted log-loss per unit of weight; lower is better.
-
-    Parameters
-    ----------
-    log_odds : ndarray of float, shape (n_patients, n_horizons)
-    pairs : Pairs
-
-    Returns
-    -------
-    float
-    """
+    """Return the weighted log-loss per unit of weight; lower is better."""
     return float(_loss_by_row(log_odds, pairs).mean())
 
 
-def best_look(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
-    """Return the number of the look at which the loss over all folds together was lowest.
+def best_evaluation(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
+    """Return the evaluation, counted from 1, at which the loss over all folds was lowest.
 
-    A fold that stopped early keeps its last loss, which had stopped falling.
-
-    Parameters
-    ----------
-    histories : sequence of ndarray of float
-        Held-out loss at each look, one array per fold.
-    weights : sequence of float
-        Weight of each fold.
-
-    Returns
-    -------
-    int
-        At least 1.
+    `histories` holds the losses of each fold, at each evaluation. A fold that stopped early counts
+    with its last loss, which had stopped falling.
     """
     # L(t) = sum_f n_f L_f(t) / sum_f n_f over folds f, with n_f = `weights` and L_f = `histories`.
     longest = max(map(len, histories))
@@ -77,20 +56,8 @@ def simplest_within_one_error(
 
     Below `SMALL_COHORT` patients the lowest loss is often the lowest by chance: there the first
     candidate within one standard error of the best is taken, the rule of Breiman et al. [1]_, with
-    the standard error of the paired difference over patients.
-
-    Parameters
-    ----------
-    candidates : sequence of ndarray of float, shape (n_rows, n_horizons)
-        Out-of-fold log-odds, the simplest model first.
-    pairs : Pairs
-    patients : ndarray, shape (n_rows,)
-        Patient of each row.
-
-    Returns
-    -------
-    int
-        Position of the chosen candidate.
+    the standard error of the paired difference over patients. `candidates` are out-of-fold
+    log-odds, (n_rows, n_horizons), the simplest model first; `patients` names that of each row.
 
     References
     ----------
@@ -117,20 +84,9 @@ def choose_linear_weight(
     pairs: Pairs,
     patients: NDArray[Any],
 ) -> float:
-    """Return the share of the linear part that `simplest_within_one_error` takes.
+    """Return the share of the linear part, 0 to 1, that `simplest_within_one_error` chooses.
 
-    Parameters
-    ----------
-    linear, boosted : ndarray of float, shape (n_rows, n_horizons)
-        Out-of-fold log-odds.
-    pairs : Pairs
-    patients : ndarray, shape (n_rows,)
-        Patient of each row.
-
-    Returns
-    -------
-    float
-        From 0 to 1.
+    `linear` and `boosted` are out-of-fold log-odds, (n_rows, n_horizons).
     """
     weights = np.linspace(1.0, 0.0, WEIGHT_STEPS)
     # eta(w) = w eta_linear + (1 - w) eta_boosted, from the linear part alone (simplest) to the
@@ -157,21 +113,15 @@ def recalibration(
     ----------
     mixed : ndarray of float, shape (n_patients, n_horizons)
         Out-of-fold log-odds of the mixture.
-    pairs : Pairs
     knots_days : ndarray of float
         Where a(h) may bend, ascending.
-
-    Returns
-    -------
-    Calibration
 
     Notes
     -----
     Logistic recalibration [1]_ with a broken line in log horizon, by Newton's method: expected and
     observed events agree around each knot. The squared steps between knots are penalised, lightly,
-    so that a knot with hardly any events follows its neighbours. Where the
-    fitted slope is not at least `MIN_SLOPE` (nothing was learned), it is held there and a(h) is
-    fitted again.
+    so that a knot with hardly any events follows its neighbours. Where the fitted slope is below
+    `MIN_SLOPE` (nothing was learned), it is held there and a(h) is fitted again.
 
     References
     ----------

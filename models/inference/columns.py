@@ -1,4 +1,4 @@
-"""Which columns a model reads of a frame, and what each of them holds.
+"""Which columns a model reads from a frame, and the kind of each.
 
 Part of every bundle's `model.py`: it imports only the standard library.
 """
@@ -9,17 +9,7 @@ __all__ = ["columns_read", "guard_columns"]
 
 
 def guard_columns(contract: Contract) -> tuple[str, ...]:
-    """Return the columns that refusals and warnings depend on.
-
-    Parameters
-    ----------
-    contract : Contract
-
-    Returns
-    -------
-    tuple of str
-        All of them numbers, none of them required.
-    """
+    """Return the columns that refusals and warnings depend on: numbers, none of them required."""
     special = [column for rule in contract.guard.special for column, *_ in rule.when]
     return tuple(dict.fromkeys(("age", "pregnant", *special)))
 
@@ -27,14 +17,7 @@ def guard_columns(contract: Contract) -> tuple[str, ...]:
 def columns_read(contract: Contract) -> dict[str, str]:
     """Return what a model reads of a frame: column -> "numbers", "text" or "identifiers".
 
-    Parameters
-    ----------
-    contract : Contract
-
-    Returns
-    -------
-    dict of str to str
-        Identifiers, then the guard's columns, then the features; only the features are required.
+    Identifiers, then the guard's columns, then the features; only the features are required.
     """
     identifiers = dict.fromkeys(("patient_id", "stay_id", "time_zero"), "identifiers")
     guard = dict.fromkeys(guard_columns(contract), "numbers")

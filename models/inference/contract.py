@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 BUNDLE_FORMAT = 4
-"""The format that is written. Format 3 is read too, as `Contract.from_json` says."""
+"""The format that is written. `Contract.from_json` reads format 3 as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,10 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class IntervalFacts:
-    """How the interval of a risk is made, and what it promises.
+    """How the interval of a risk is computed, and what it promises.
 
     Attributes
     ----------
-    level : float
     t : float
         Standard errors from the estimate to an end.
     kind, guarantee : str
@@ -88,7 +87,7 @@ class IntervalFacts:
     squared_bias, center, spread : tuple of float
         At each day of the grid, as `curves.IntervalWidth` reads them.
     available : bool
-        Whether there are fold models to make an interval of.
+        Whether there are fold models to compute an interval from.
     """
 
     level: float
@@ -113,7 +112,7 @@ class LogLosses:
 
 @dataclass(frozen=True, slots=True)
 class CurveChoices:
-    """What out-of-fold predictions decided of the competing event's curve."""
+    """What was chosen on out-of-fold predictions for the competing event's curve."""
 
     linear_weight: float
     trees: int
@@ -140,7 +139,7 @@ class MovedRisks:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """Whom the model learned from, and what was chosen out of fold."""
+    """The patients the model learned from, and what was chosen out of fold."""
 
     patients: int
     stays: int
@@ -165,11 +164,11 @@ class JointColumn:
     level : str or None
         Of a category; None where the feature is a number or a flag.
     scores, values : tuple of float
-        Quantiles of the column, as normal scores and as they are.
+        Quantiles of the column, as normal scores and in its own unit.
     mean, spread : float
         Of the training patients' normal scores.
     below : float or None
-        Score up to which a value lies below its limit; None if hardly any does.
+        Score up to which a value lies below its limit; None if hardly any value does.
     """
 
     feature: str
@@ -193,7 +192,7 @@ class JointDistribution:
 class SpecialCase:
     """A warning given when any of the conditions (column, lowest, highest) holds.
 
-    With variables named, it is given only where the model reads one of them and names those.
+    If it names variables, it is given only where the model reads one of them, and names those.
     """
 
     code: str
@@ -204,7 +203,7 @@ class SpecialCase:
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """What `guard.novelty_score` knows a patient unlike the training cohort by.
+    """How `guard.novelty_score` recognises a patient unlike the training cohort.
 
     Attributes
     ----------
@@ -215,7 +214,7 @@ class Novelty:
     quantiles, correlation : tuple of tuple of float
         One entry per column.
     refuse_above, warn_above : float
-        Scores; without columns they mean nothing.
+        Scores; meaningless without columns.
     """
 
     columns: tuple[int, ...] = ()
@@ -235,9 +234,7 @@ class Guard:
     information : mapping of str to float
         Each variable's share of what the model uses.
     min_information : float
-        The least that a patient's measured variables must carry.
-    special : tuple of SpecialCase
-    novelty : Novelty
+        The smallest share that a patient's measured variables must hold together.
     """
 
     information: Mapping[str, float]
@@ -247,17 +244,17 @@ class Guard:
 
 
 class Group(TypedDict):
-    """Who a column of a table holds; `stays` is None where the number must stay hidden."""
+    """The patients of a column of a table; `stays` is None where the count must stay hidden."""
 
     label: str
     stays: int | None
 
 
 class VariableInGroup(TypedDict):
-    """One variable in one group; None where too few patients stand behind a number.
+    """One variable in one group; None where a figure would rest on too few patients.
 
-    `levels` are stays by level, those without a record last; quartiles, mean and deviation are
-    those of a number that was recorded.
+    `levels` are stays by level, those without a record last; quartiles, mean and deviation
+    describe the recorded numbers.
     """
 
     levels: list[int | None]
@@ -267,7 +264,7 @@ class VariableInGroup(TypedDict):
 
 
 class VariableInGroups(TypedDict):
-    """One variable in every group, with what a reader must know of it."""
+    """One variable in every group, with its name, unit and levels."""
 
     name: str
     label: str
@@ -279,7 +276,7 @@ class VariableInGroups(TypedDict):
 
 
 class Description(TypedDict):
-    """A cohort by group, as JSON: all of it first, then the groups that make it up."""
+    """A cohort by group, as JSON: the whole cohort first, then its groups."""
 
     groups: list[Group]
     variables: list[VariableInGroups]
@@ -302,7 +299,7 @@ class HeldOutMetric:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The patients of the run that the model did not learn from, and its figures on them."""
+    """The held-out patients of the training run, and the model's metrics on them."""
 
     split: str
     stays: int
@@ -316,7 +313,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which code and which patients made the model."""
+    """The code and the patients that the model was made from."""
 
     git_revision: str | None
     versions: Mapping[str, str]
@@ -326,13 +323,9 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class EventNames:
-    """How an event is called: "9 fractures", "1 fracture", "about 9 would fracture".
+    """The words for an event: "9 fractures", "1 fracture", "about 9 would fracture".
 
-    Attributes
-    ----------
-    plural, singular : str
-    verb : str
-        What a patient does who has it; empty where it has no verb.
+    `verb` is empty where the event has none.
     """
 
     plural: str
@@ -342,13 +335,10 @@ class EventNames:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What a model is; a fit knows everything up to `joint`, a training run the rest.
+    """What a model is; a fit sets everything up to `joint`, a training run the rest.
 
     Attributes
     ----------
-    bundle_format : int
-    outcome : str
-        Name of the outcome.
     competing : str or None
         The event that competes, if any.
     competing_curve : CurveChoices or None
@@ -357,23 +347,18 @@ class Contract:
         Days from time zero: horizons by default, their range, and the grid of the curve.
     fixed_horizon : bool
         Whether the outcome is known at one horizon only.
-    features : tuple of Feature
-    interval : IntervalFacts
-    training : TrainingFacts
     example : mapping of str to float, str or None
         A made-up patient of middle values.
     cohort_risk : tuple of float
         Mean risk of the training cohort at each day of the grid.
-    guard : Guard
-    joint : JointDistribution
     name, outcome_label : str
-        Registered name; the outcome as a clinician reads it. Empty until a run has stated them.
+        Registered name; the outcome as a clinician reads it. Empty until a run sets them.
     event_label, event_singular, event_verb : str
-        The event in the plural, in the singular, and as what a patient does; see `EventNames`.
+        The event in the plural, in the singular, and as a verb; see `EventNames`.
     is_death : bool
         Whether the event is death, which needs no interpretation.
     time_zero, population : str
-        When days are counted from, and who the patients were, in words.
+        From when days are counted, and which patients the model learned from, in words.
     population_described : bool
         Whether `population` was stated for this cohort.
     simulated : bool
@@ -384,10 +369,8 @@ class Contract:
         Of the training patients.
     run : mapping
         The settings of the run.
-    evaluation : Evaluation or None
     added_value : JSON value or None
         What a panel added, as the run printed it.
-    provenance : Provenance or None
     """
 
     bundle_format: int
@@ -430,16 +413,6 @@ class Contract:
         Format 3 has neither `event_singular`, `event_verb`, `is_death`, `population_described` nor
         `interval.available`; they are derived from its words, here and nowhere else.
 
-        Parameters
-        ----------
-        content : mapping
-            Of format `BUNDLE_FORMAT` or 3.
-
-        Returns
-        -------
-        Contract
-            Of format `BUNDLE_FORMAT`.
-
         Raises
         ------
         ValueError
@@ -457,7 +430,7 @@ class Contract:
 
     @property
     def event(self) -> EventNames:
-        """How the event is called."""
+        """The words for the event."""
         return EventNames(self.event_label, self.event_singular, self.event_verb)
 
     def as_json(self) -> dict[str, object]:

@@ -24,7 +24,6 @@ def contributions(
 
     Parameters
     ----------
-    main : FittedPart
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
     days : ndarray of float, shape (h,)
@@ -39,7 +38,7 @@ def contributions(
     ndarray of float, shape (n, h, v)
     """
     phi = main.contributions(raw, [math.log(day) for day in days], groups, booster_groups)
-    # XGBoost explains in float32: what rounding left over (below 1e-5) goes back to the
+    # XGBoost explains in float32: what rounding left over (below 1e-5) is spread over the
     # variables by size, so that sums are exact and explaining never changes a risk.
     gap = total - phi.sum(-1)
     size = np.abs(phi)

@@ -1,4 +1,4 @@
-"""Curves of fitted parts: the risk with its interval, and what competes with it.
+"""Curves of fitted parts: the risk with its interval, and the competing risk.
 
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
@@ -14,9 +14,9 @@ from models.inference.matrices import expit
 from models.inference.prediction import Curve
 
 __all__ = [
-    "Course",
     "GridDays",
     "IntervalWidth",
+    "PredictedCurves",
     "competing_risk",
     "grid_days",
     "log_odds_with_interval",
@@ -26,32 +26,22 @@ CHUNK_ROWS = 4_000
 
 
 class GridDays(NamedTuple):
-    """The days of a model's grid and those asked for, as `Ensemble.monotone` takes them.
-
-    Attributes
-    ----------
-    all_days : ndarray of float, shape (n_days,)
-        Ascending.
-    on_grid : ndarray of bool, shape (n_days,)
-        Which of them are of the grid.
-    asked : ndarray of int, shape (h,)
-        Positions of those asked for, in the order asked.
-    """
+    """The days of a model's grid and those requested, as `Ensemble.monotone` takes them."""
 
     all_days: np.ndarray
     on_grid: np.ndarray
-    asked: np.ndarray
+    requested: np.ndarray
 
 
 class IntervalWidth(NamedTuple):
-    """How far the interval reaches on the logit scale at the h days asked for.
+    """How far the interval reaches on the logit scale at the h requested days.
 
     Attributes
     ----------
     t : float
         Standard errors from the estimate to an end.
     squared_bias : ndarray of float, shape (h,)
-        What shrinkage is allowed for, on average over the training cohort.
+        Allowance for the bias of shrinkage, on average over the training cohort.
     center, spread : ndarray of float, shape (h,)
         Mean and variance of the log-odds in the training cohort.
     """
@@ -63,7 +53,7 @@ class IntervalWidth(NamedTuple):
 
     @classmethod
     def of(cls, contract: Contract, days: np.ndarray) -> "IntervalWidth":
-        """Return what a model's contract says of the days asked for."""
+        """Return the contract's values at the requested days."""
         interval, grid = contract.interval, np.log(contract.grid_days)
         at_grid = (interval.squared_bias, interval.center, interval.spread)
         return cls(interval.t, *(np.interp(np.log(days), grid, each) for each in at_grid))
@@ -78,8 +68,8 @@ class IntervalWidth(NamedTuple):
         return np.asarray(self.t * np.sqrt(variance + bias))
 
 
-class Course(NamedTuple):
-    """What is predicted of n patients at h days, before anybody is refused.
+class PredictedCurves(NamedTuple):
+    """What is predicted for n patients at h days, before refusals.
 
     Attributes
     ----------
@@ -98,20 +88,20 @@ class Course(NamedTuple):
     cohort_risk: np.ndarray
     competing_risk: np.ndarray | None
 
-    def at(self, days: slice) -> "Course":
+    def at(self, days: slice) -> "PredictedCurves":
         """Return the same at some of the days."""
-        beside = None if self.competing_risk is None else self.competing_risk[:, days]
-        return Course._make([*(part[..., days] for part in self[:-1]), beside])
+        competing = None if self.competing_risk is None else self.competing_risk[:, days]
+        return PredictedCurves._make([*(values[..., days] for values in self[:-1]), competing])
 
     def curve(self) -> Curve:
-        """Return it as risks."""
+        """Return the curves as risks."""
         low, high = expit(self.low), expit(self.high)
         risk = expit(self.log_odds)
         return Curve(self.days, risk, low, high, self.cohort_risk, self.competing_risk)
 
 
 def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
-    """Return the days asked for among those of the grid."""
+    """Return the requested days together with those of the grid."""
     of_grid = np.asarray(grid, dtype=float)
     all_days, place = np.unique(np.concatenate([of_grid, days]), return_inverse=True)
     return GridDays(all_days, np.isin(all_days, of_grid), place[len(of_grid) :])
@@ -125,25 +115,24 @@ def log_odds_with_interval(
     The interval reaches t times the root of two terms on the logit scale. One is the variance among
     the fold models, each fitted on a random half of the patients [1]_. The other allows for
     squared bias, which such a variance does not see. On average over the training cohort it is as
-    large as the variance, since a fit that is tuned to err least gives up, by order of magnitude,
-    as much to the one as to the other, plus what the penalty of the linear part is expected to
-    cost [2]_. Half of it is the same for everybody, half in proportion to how far the patient's
-    log-odds are (squared, in units of their variance) from the mean, to which shrinkage draws.
+    large as the variance, since a fit tuned to the lowest error has bias and variance of the same
+    order of magnitude, plus the squared bias expected from the penalty of the linear part [2]_.
+    Half of it is the same for all patients, half in proportion to how far the patient's log-odds
+    are (squared, in units of their variance) from the mean, towards which shrinkage pulls.
 
     Parameters
     ----------
     parts : Ensemble
-        The model, then those fitted on a half each; without them there is no interval.
+        The model, then the fold models, each fitted on a half; if any.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
-    days : GridDays
-    width : IntervalWidth
-        At the days asked for.
+    days, width
+        Of the requested days.
 
     Returns
     -------
     tuple of four ndarray of float, each of shape (n, h)
-        The last two hold NaN without folds.
+        The last two hold NaN without fold models.
 
     References
     ----------
@@ -152,7 +141,8 @@ def log_odds_with_interval(
     .. [2] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
        doi:10.1080/01621459.1988.10478711
     """
-    eta, adjustment, low, high = (np.full((len(raw), len(days.asked)), np.nan) for _ in range(4))
+    shape = len(raw), len(days.requested)
+    eta, adjustment, low, high = (np.full(shape, np.nan) for _ in range(4))
     k = len(parts) - 1
     for rows in _chunks(len(raw), len(parts)):
         before, after = parts.monotone(raw[rows], *days)
@@ -175,9 +165,8 @@ def competing_risk(
         One part, fitted to the competing event.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
-    days : GridDays
     eta : ndarray of float, shape (n, h)
-        Log-odds of the outcome, which are not altered.
+        Log-odds of the outcome.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Several fitted parts that read the same patients, answered together.
+"""Several fitted parts that read the same patients, predicted together.
 
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
@@ -18,60 +18,55 @@ __all__ = ["Ensemble"]
 
 
 class Ensemble:
-    """Fitted parts whose numbers lie in one array each, and whose trees lie in one booster.
+    """Fitted parts of one encoding: their numbers stacked in arrays, their trees in one booster.
 
     A model and its ten fold models then take little longer for one patient than the model alone.
-
-    Parameters
-    ----------
-    parts : sequence of FittedPart
-        Of one encoding.
     """
 
     def __init__(self, parts: Sequence[FittedPart]) -> None:
-        own = [part.parameters for part in parts]
-        self._calibrations = tuple(one.calibration for one in own)
-        self._scaling = _stacked([one.scaling for one in own])
-        self._horizon = _stacked([one.horizon for one in own])
-        self._coef = np.stack([one.coef for one in own])[..., None]
-        self._coef_log_h = np.stack([one.coef_log_h for one in own])[..., None]
-        self._coef_h = np.stack([one.coef_h for one in own])[..., None]
+        fits = [part.parameters for part in parts]
+        self._calibrations = tuple(fit.calibration for fit in fits)
+        self._scaling = _stacked([fit.scaling for fit in fits])
+        self._horizon = _stacked([fit.horizon for fit in fits])
+        self._coef = np.stack([fit.coef for fit in fits])[..., None]
+        self._coef_log_h = np.stack([fit.coef_log_h for fit in fits])[..., None]
+        self._coef_h = np.stack([fit.coef_h for fit in fits])[..., None]
         self._intercept, self._weight, self._slope = (
             np.array(values)[:, None, None]
             for values in (
-                [one.intercept for one in own],
-                [one.linear_weight for one in own],
-                [one.calibration.slope for one in own],
+                [fit.intercept for fit in fits],
+                [fit.linear_weight for fit in fits],
+                [fit.calibration.slope for fit in fits],
             )
         )
         boosters = [part.booster for part in parts]
         boosted = bool((self._weight < 1).any())
         several = boosted and len(parts) > 1
         self._booster = joint_booster(boosters, parts[0].threads) if several else boosters[0]
-        self._boosted_counts = boosted
+        self._uses_trees = boosted
 
     def __len__(self) -> int:
         """Return the number of parts."""
         return len(self._calibrations)
 
     def monotone(
-        self, raw: np.ndarray, all_days: np.ndarray, on_grid: np.ndarray, asked: np.ndarray
+        self, raw: np.ndarray, all_days: np.ndarray, on_grid: np.ndarray, requested: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return each part's log-odds at the asked of all days, before and after the maximum.
+        """Return each part's log-odds at the requested days, before and after the running maximum.
 
-        The maximum runs over the fixed grid and the horizon itself, never over other horizons that
-        happen to be asked for, so that a risk does not depend on what else is in the request.
+        The maximum runs over the fixed grid and the horizon itself, never over other requested
+        horizons, so that a risk does not depend on what else is in the request.
 
         Parameters
         ----------
         raw : ndarray of float, shape (n, n_columns)
             From `matrices.raw_matrix`.
         all_days : ndarray of float, shape (n_days,)
-            The grid and the horizons asked for, ascending.
+            The grid and the requested horizons, ascending.
         on_grid : ndarray of bool, shape (n_days,)
-            Which of them are of the grid.
-        asked : ndarray of int, shape (h,)
-            Positions of those asked for.
+            Which of them belong to the grid.
+        requested : ndarray of int, shape (h,)
+            Positions of the requested horizons, in the order of the request.
 
         Returns
         -------
@@ -83,16 +78,16 @@ class Ensemble:
         # alone.
         eta = self._log_odds(raw, np.log(all_days))
         highest = np.maximum.accumulate(np.where(on_grid, eta, -np.inf), axis=-1)
-        return eta[..., asked], np.maximum(eta, highest)[..., asked]
+        return eta[..., requested], np.maximum(eta, highest)[..., requested]
 
     def _log_odds(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the recalibrated log-odds, (n_parts, n, h), before the running maximum."""
         # Part j: eta_j = a_j(h) + b_j (w_j eta_linear,j + (1 - w_j) eta_boosted,j), with a =
         # `shift`, b = `_slope` and w = `_weight`, as `tuning.recalibration` fitted them.
         mixed = self._weight * self._linear(raw, log_h)
-        if self._boosted_counts:
+        if self._uses_trees:
             mixed = mixed + (1 - self._weight) * self._boosted(raw, log_h)
-        shift = np.stack([one.shift_at(log_h) for one in self._calibrations])[:, None]
+        shift = np.stack([own.shift_at(log_h) for own in self._calibrations])[:, None]
         return np.asarray(shift + self._slope * mixed)
 
     def _linear(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from models.inference.prediction import Remark
 __all__ = ["Verdicts", "guard", "novelty_score"]
 
 TAIL = 3
-"""Quantiles from the outermost one inwards that tell how steep a tail is."""
+"""How many quantiles inwards from the outermost the slope of a tail is measured."""
 
 
 class Verdicts:
@@ -48,21 +48,16 @@ def guard(
     measured: np.ndarray,
     variables: Sequence[str],
 ) -> Verdicts:
-    """Return the verdicts on each patient.
+    """Return the refusals and warnings of each patient.
 
     Parameters
     ----------
-    contract : Contract
     table : Table
         Feature columns, and guard columns (`age`, `pregnant`, `rrt`, ...) where they are known.
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
     measured : ndarray of bool, shape (n_patients, n_variables)
     variables : sequence of str, length n_variables
-
-    Returns
-    -------
-    Verdicts
     """
     verdicts = Verdicts(table.rows)
     _judge_person(verdicts, table, "age" in variables)
@@ -80,7 +75,7 @@ def guard(
 
 
 def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
-    """Refuse children and pregnancy; say when age is not known."""
+    """Refuse children and pregnancy; warn where age is unknown."""
     age = table.number("age")
     pregnant = table.number("pregnant") == 1
     verdicts.refuse(
@@ -96,7 +91,7 @@ def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
 
 
 def _judge_category(verdicts: Verdicts, table: Table, feature: Feature) -> None:
-    """Warn of a category that training never showed, or too few patients of."""
+    """Warn of a category that no training patient had, or too few of them."""
     known = {None, *feature.categories}
     verdicts.warn(
         np.array([text not in known for text in table.texts[feature.name]], dtype=bool),
@@ -108,7 +103,7 @@ def _judge_category(verdicts: Verdicts, table: Table, feature: Feature) -> None:
 
 
 def _judge_number(verdicts: Verdicts, table: Table, feature: Feature) -> None:
-    """Refuse an impossible value; warn of one that training hardly showed."""
+    """Refuse an impossible value; warn of a value that was rare in training."""
     value, name = table.number(feature.name), feature.variable
     low = -math.inf if feature.low is None else feature.low
     high = math.inf if feature.high is None else feature.high
@@ -128,7 +123,7 @@ def _judge_number(verdicts: Verdicts, table: Table, feature: Feature) -> None:
 def _judge_information(
     verdicts: Verdicts, measured: np.ndarray, variables: Sequence[str], rules: Guard
 ) -> None:
-    """Refuse when the measured variables carry too little of what the model usually uses."""
+    """Refuse where the measured variables hold too little of what the model usually uses."""
     share = measured @ np.array([rules.information[name] for name in variables])
     verdicts.refuse(
         share < rules.min_information,
@@ -180,8 +175,7 @@ def novelty_score(values: np.ndarray, novelty: Novelty) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of float, shape (n_patients, n_columns)
-        The columns that `novelty` speaks of; NaN where not measured.
-    novelty : Novelty
+        The columns of `novelty`; NaN where not measured.
 
     Returns
     -------
@@ -216,8 +210,8 @@ def novelty_score(values: np.ndarray, novelty: Novelty) -> np.ndarray:
 def _normal_score(value: np.ndarray, quantiles: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Return a variable's values as normal deviates; NaN stays NaN.
 
-    Beyond the outer quantiles each tail goes on as steeply as it came, since most markers are
-    skewed: one scale for both would find everything high novel and nothing low.
+    Beyond the outer quantiles each tail continues with its own slope, since most markers are
+    skewed: on one scale for both, every high value would be novel and no low one.
     """
     score = np.interp(value, quantiles, normal)
     whole = max(quantiles[-1] - quantiles[0], 1e-12) / (normal[-1] - normal[0])

@@ -18,8 +18,7 @@ __all__ = [
     "level_columns",
     "linear_column_features",
     "linear_matrix",
-    "no_text",
-    "numbers_of",
+    "not_categorical",
     "raw_matrix",
     "spline_basis",
     "table_of",
@@ -46,15 +45,15 @@ class Table(NamedTuple):
 
     def number(self, column: str) -> np.ndarray:
         """Return a column of numbers, NaN where there is no such column."""
-        found = self.numbers.get(column)
-        return np.full(self.rows, np.nan) if found is None else found
+        values = self.numbers.get(column)
+        return np.full(self.rows, np.nan) if values is None else values
 
 
 def table_of(frame: pd.DataFrame, *, numbers: Iterable[str], texts: Iterable[str]) -> Table:
     """Return the named columns of a frame, where it has them."""
     return Table(
         len(frame),
-        {name: numbers_of(frame, name) for name in numbers if name in frame},
+        {name: _numbers_of(frame[name]) for name in numbers if name in frame},
         {name: texts_of(frame, name) for name in texts if name in frame},
     )
 
@@ -87,7 +86,7 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray
     for name, known in levels:
         text = table.texts[name]
         shown = known[1:] if len(known) == 2 else known
-        unseen = np.array([one not in known for one in text], dtype=bool)
+        unseen = np.array([level not in known for level in text], dtype=bool)
         for level in shown:
             out[:, j] = np.where(unseen, np.nan, text == level)
             j += 1
@@ -164,7 +163,7 @@ def linear_matrix(raw: np.ndarray, scaling: Scaling) -> np.ndarray:
         x = np.where(scaling.log, np.log1p(np.maximum(x, 0.0)), x)
         z = (np.clip(x, scaling.low, scaling.high) - scaling.center) / scaling.scale
     z = np.where(missing[:, :n_numbers], 0.0, z)
-    # Without a number there is no knot either, nor a shape to read four of them from.
+    # Without numbers there are no knots, and no array of the shape that `spline_basis` needs.
     splines = spline_basis(z, scaling.knots) if n_numbers else np.zeros((*z.shape, 2))
     splines = np.where(missing[:, :n_numbers, None], 0.0, splines)
     levels = np.where(missing[:, n_numbers:], 0.0, raw[:, n_numbers:])
@@ -201,11 +200,9 @@ def horizon_basis(log_h: np.ndarray, horizon: HorizonBasis) -> tuple[np.ndarray,
     return basis, basis[..., 0]
 
 
-def numbers_of(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """Return a column as float, NaN where absent or not a number."""
-    if column not in frame:
-        return np.full(len(frame), np.nan)
-    return pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+def _numbers_of(column: pd.Series) -> np.ndarray:
+    """Return a column as float, NaN where it holds no number."""
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
 def texts_of(frame: pd.DataFrame, column: str) -> np.ndarray:
@@ -215,8 +212,8 @@ def texts_of(frame: pd.DataFrame, column: str) -> np.ndarray:
     return texts
 
 
-def no_text(values: pd.Series) -> pd.Series:
-    """Say which rows of a column can be no category: neither text, nor yes or no, nor nothing."""
+def not_categorical(values: pd.Series) -> pd.Series:
+    """Return which rows of a column hold neither text, nor true or false, nor null."""
     is_text = values.map(lambda value: isinstance(value, str | bool | np.bool_)).astype(bool)
     return values.notna() & ~is_text
 

@@ -1,4 +1,4 @@
-"""Which value not measured yet would narrow the interval most, by simulation.
+"""Which unmeasured variable would narrow the interval most if measured, by simulation.
 
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike
 from models.inference.contract import Contract, JointColumn
 from models.inference.matrices import Table
 from models.inference.prediction import Prediction
-from models.inference.request import asked_table
+from models.inference.request import checked_table
 from models.inference.risk_model import RiskModel
 
 __all__ = ["WORTH_POINTS", "Narrowing", "expected_narrowing", "normal_scores"]
 
 WORTH_POINTS = 2.0
-"""A value is worth telling of if it is expected to narrow the interval by so much of risk."""
+"""Points of risk by which a value must be expected to narrow the interval to be reported."""
 
 STRATA = 32
 DRAWS_PER_STRATUM = 2
@@ -32,18 +32,16 @@ OF_ONE_MEASUREMENT = ("first", "max", "min")
 
 
 class Narrowing(NamedTuple):
-    """What is to be expected of the interval at one horizon once one more variable is known.
+    """The expected interval at one horizon once one more variable is known.
 
     Attributes
     ----------
-    variable : str
-    horizon_days : float
     low, high : float
         Expected ends of the interval, in [0, 1].
     narrowing_points : float
         Width now minus expected width, in points of risk; negative where it would widen.
     error_points : float
-        Standard error of it, which only the finite number of draws leaves.
+        Its standard error, which comes from the finite number of draws alone.
     change_points : float
         Expected absolute change of the risk itself, in points.
     """
@@ -63,15 +61,14 @@ def expected_narrowing(
     variables: Sequence[str],
     horizons_days: ArrayLike | None = None,
 ) -> list[Narrowing]:
-    """Return, for each variable not measured yet, what its value is expected to do.
+    """Return how far a value of each unmeasured variable is expected to narrow the interval.
 
     Values are drawn from the bundle's joint distribution given what is measured, two from each of
-    32 equally probable strata; each is put beside the patient's other values, and the model answers
+    32 equally probable strata; each completes the patient's other values, and the model predicts
     with its interval. The draws depend on the patient and the variable alone.
 
     Parameters
     ----------
-    risk_model : RiskModel
     frame : DataFrame, shape (1, ...), or Table
         One patient, as for `RiskModel.predict`.
     variables : sequence of str
@@ -84,33 +81,28 @@ def expected_narrowing(
     -------
     list of Narrowing
         One per variable and horizon; the largest narrowing first.
-
-    Raises
-    ------
-    InferenceError
-        As `RiskModel.predict`.
     """
-    patient = asked_table(risk_model.contract, frame)
+    patient = checked_table(risk_model.contract, frame)
     columns = risk_model.contract.joint.columns
     places = {column.feature: at for at, column in enumerate(columns) if column.level is None}
     unknown = [v for v in dict.fromkeys(variables) if v in places and _unmeasured(v, patient)]
     if not unknown:
         return []
-    known = _Known(risk_model.contract, patient)
+    conditional = _ConditionalDistribution(risk_model.contract, patient)
     days = risk_model.horizons(horizons_days)
     now = risk_model.predict(patient, days)
-    found = []
+    narrowings = []
     for name in unknown:
-        values, below = known.draws(places[name])
+        values, below = conditional.draws(places[name])
         then = risk_model.predict(_with_values(patient, name, values, below), days)
-        found += _narrowings(name, now, then)
-    return sorted(found, key=lambda one: (-one.narrowing_points, one.variable, one.horizon_days))
+        narrowings += _narrowings(name, now, then)
+    return sorted(narrowings, key=lambda n: (-n.narrowing_points, n.variable, n.horizon_days))
 
 
 def _narrowings(variable: str, now: Prediction, then: Prediction) -> list[Narrowing]:
-    """Return what the draws of a variable do at each horizon; draws that are refused say nothing.
+    """Return the narrowing at each horizon, over the draws of a variable that are not refused.
 
-    Nothing is returned where the model refuses the patient, or most of the draws.
+    Empty where the model refuses the patient, or most of the draws.
     """
     answered = np.array([status == "ok" for status in then.status])
     if now.status[0] != "ok" or answered.mean() < LEAST_ANSWERED:
@@ -143,8 +135,8 @@ def normal_scores(
 ) -> np.ndarray:
     """Return the normal score of each value of a column; NaN stays NaN.
 
-    Equal quantiles share the middle of their scores, and what lies beyond the outer ones gets
-    theirs: nothing is known of it.
+    Equal quantiles share the middle of their scores. A value beyond the outer quantiles gets their
+    score, since nothing is known of the tails.
 
     Parameters
     ----------
@@ -161,11 +153,11 @@ def normal_scores(
     last = np.full(len(at), -np.inf)
     np.minimum.at(first, place, scores)
     np.maximum.at(last, place, scores)
-    found = np.interp(values, at, (first + last) / 2)
-    return np.where(np.isnan(values), np.nan, found)
+    interpolated = np.interp(values, at, (first + last) / 2)
+    return np.where(np.isnan(values), np.nan, interpolated)
 
 
-class _Known:
+class _ConditionalDistribution:
     """The joint distribution given one patient's values."""
 
     def __init__(self, contract: Contract, patient: Table) -> None:
@@ -215,7 +207,7 @@ def _score(patient: Table, column: JointColumn, learned: Mapping[str, Sequence[s
 
 
 def _unmeasured(variable: str, patient: Table) -> bool:
-    """Say whether a patient has no value of a variable and no other feature of it."""
+    """Return whether a patient has no value of a variable and no other feature of it."""
     own = [variable, *(f"{variable}__{suffix}" for suffix in (*OF_ONE_MEASUREMENT, "slope"))]
     return all(bool(np.isnan(patient.number(name)[0])) for name in own)
 

@@ -86,13 +86,10 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartParameters:
-    """One fitted model on its own, but for its trees.
+    """One fitted model without its trees.
 
     Attributes
     ----------
-    scaling : Scaling
-    horizon : HorizonBasis
-    intercept : float
     coef_h : ndarray of float, shape (3,)
         Of the horizon's terms.
     coef, coef_log_h : ndarray of float, shape (n_linear_columns,)
@@ -101,7 +98,6 @@ class PartParameters:
         Where contributions are counted from.
     linear_weight : float
         Share of the linear part, in [0, 1].
-    calibration : Calibration
     """
 
     scaling: Scaling

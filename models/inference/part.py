@@ -23,14 +23,7 @@ MAX_SLICES = 64
 class FittedPart:
     """One fitted model on its own: scaling, linear part, booster, weight and recalibration.
 
-    It explains; to answer is `ensemble.Ensemble`'s.
-
-    Parameters
-    ----------
-    parameters : PartParameters
-    booster : Booster
-    threads : int
-        Threads to answer with.
+    It explains; `ensemble.Ensemble` predicts.
     """
 
     def __init__(self, parameters: PartParameters, booster: xgb.Booster, threads: int) -> None:
@@ -42,7 +35,7 @@ class FittedPart:
         self.base_log_odds = lru_cache(MAX_SLICES)(self._base_log_odds)
 
     def at_horizon(self, log_h: float) -> xgb.Booster:
-        """Return the booster resolved at a horizon; the last few are kept, they never change."""
+        """Return the booster resolved at a horizon; the latest `MAX_SLICES` are cached."""
         with self._lock:
             if log_h not in self._slices:
                 self._slices[log_h] = booster_at_horizon(self.booster, log_h, threads=self.threads)

@@ -1,4 +1,4 @@
-"""What a model answers: risks, intervals, contributions, refusals and warnings.
+"""What a model predicts: risks, intervals, contributions, refusals and warnings.
 
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
@@ -15,14 +15,7 @@ __all__ = ["Curve", "Prediction", "Remark", "points_per_log_odds"]
 
 
 class Remark(NamedTuple):
-    """Why a patient is refused, or what to know beside the risk; no value is in it.
-
-    Attributes
-    ----------
-    code, message : str
-    variables : tuple of str
-        What it concerns.
-    """
+    """Why a patient is refused, or a warning beside the risk; it holds no value of a patient."""
 
     code: str
     message: str
@@ -43,7 +36,7 @@ class Prediction(NamedTuple):
     risk : ndarray of float, shape (n, h)
         Cumulative incidence, in [0, 1]; higher is riskier.
     risk_low, risk_high : ndarray of float, shape (n, h)
-        The interval's ends; NaN without one.
+        The interval's ends; NaN without an interval.
     baseline_risk : ndarray of float, shape (h,)
         Inverse logit of `base_log_odds`: a reference, not the average patient.
     cohort_risk : ndarray of float, shape (h,)
@@ -54,10 +47,8 @@ class Prediction(NamedTuple):
         What contributions start from.
     monotone_adjustment : ndarray of float, shape (n, h)
         Log-odds added by the running maximum, >= 0.
-    outcome : str
-        Name of the event.
     variables, pathways : tuple of str, length v
-        What contributions are told of, and the pathway of each.
+        The variables that have contributions, and the pathway of each.
     measured : ndarray of bool, shape (n, v)
         Whether the patient has a value of the variable.
     log_odds, points : ndarray of float, shape (n, h, v), or None
@@ -138,16 +129,7 @@ class Prediction(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Risks of n patients over g days, of every patient, refused or not.
-
-    Attributes
-    ----------
-    days : ndarray of float, shape (g,)
-    risk, risk_low, risk_high : ndarray of float, shape (n, g)
-    cohort_risk : ndarray of float, shape (g,)
-    competing_risk : ndarray of float, shape (n, g), or None
-        All as in `Prediction`.
-    """
+    """Risks of n patients over g days, refused patients included; fields as in `Prediction`."""
 
     days: np.ndarray
     risk: np.ndarray

@@ -1,8 +1,8 @@
-"""The MLflow face of a bundle: what any MLflow client gets, with or without Osteon installed.
+"""The MLflow interface of a bundle: what MLflow clients load, with or without Osteon installed.
 
-This is the tail of a bundle's `model.py`: `models.registry.bundle` writes the source of
-`models.inference` and then this module's, without the imports of ours, so that the file
-stands alone. The service does not come through here; it reads the bundle itself.
+This is the end of a bundle's `model.py`: `models.registry.bundle` writes the source of
+`models.inference` and then this module's, without their imports of each other, so that the file
+needs no other. The service does not use this class; it reads the bundle itself.
 """
 
 from __future__ import annotations
@@ -21,13 +21,7 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
     """Risks of a frame of patients, one row per patient and horizon."""
 
     def load_context(self, context: Any) -> None:
-        """Read the bundle that the model version carries.
-
-        Parameters
-        ----------
-        context : PythonModelContext
-            MLflow's, with the path of the bundle.
-        """
+        """Read the bundle of the model version, at the path that MLflow's context holds."""
         self.risk_model = RiskModel.from_directory(context.artifacts["bundle"])
 
     def predict(
@@ -41,7 +35,7 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
         Parameters
         ----------
         context : PythonModelContext
-            Not used: the bundle was read once, by `load_context`.
+            Not used.
         model_input : DataFrame
             One row per patient, the bundle's feature columns in canonical units, null where not
             measured; identifiers and the columns that the refusal rules read are optional.
@@ -53,10 +47,10 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
         DataFrame
             One row per patient and horizon.
         """
-        chosen = params or {}
+        options = params or {}
         # MLflow's own check of a typed column refuses integers, and its message prints the
         # patients' values: the signature leaves every type open, and the model checks them.
         prediction = self.risk_model.predict(
-            model_input, chosen.get("horizons_days"), explain=chosen.get("explain", False)
+            model_input, options.get("horizons_days"), explain=options.get("explain", False)
         )
         return prediction.to_frame(model_input)

@@ -20,24 +20,10 @@ Record = TypeVar("Record")
 
 
 def record_of(kind: type[Record], content: Mapping[str, Any]) -> Record:
-    """Return the record that a JSON object holds.
+    """Return the record that a JSON object holds; `KeyError` if it lacks a required field.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass whose fields are records, arrays, tuples of these, or plain JSON values.
-    content : mapping
-        Other keys than the record's fields are ignored.
-
-    Returns
-    -------
-    Record
-        Fields that `content` lacks have their defaults.
-
-    Raises
-    ------
-    KeyError
-        If a field without a default is missing.
+    The fields of `kind`, a dataclass, are records, arrays, tuples of these, or plain JSON values.
+    Other keys of `content` are ignored.
     """
     kinds = _field_kinds(kind)  # type: ignore[arg-type]  # a type is hashable
     needed = {name for name, (_, required) in kinds.items() if required}
@@ -85,11 +71,11 @@ def _typed(kind: Any, value: Any) -> Any:
         return np.asarray(value)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
-        others = [one for one in inner if one is not NoneType]
+        others = [member for member in inner if member is not NoneType]
         return _typed(others[0], value) if len(others) == 1 else value
     if origin is tuple:
         if inner[-1] is not Ellipsis:
-            return tuple(_typed(one, held) for one, held in zip(inner, value, strict=True))
+            return tuple(_typed(of, held) for of, held in zip(inner, value, strict=True))
         if inner[0] in (float, int, str):
             return tuple(value)
         return tuple(_typed(inner[0], held) for held in value)

@@ -1,4 +1,4 @@
-"""What a model is asked, checked before anything is computed.
+"""Checks of a request, made before anything is computed.
 
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
@@ -13,19 +13,19 @@ from numpy.typing import ArrayLike
 
 from models.inference.columns import columns_read
 from models.inference.contract import Contract
-from models.inference.matrices import Table, no_text, table_of
+from models.inference.matrices import Table, not_categorical, table_of
 
-__all__ = ["InferenceError", "asked_days", "asked_table", "checked_numbers", "refuse_kind"]
+__all__ = ["InferenceError", "checked_table", "requested_days"]
 
 
 class InferenceError(ValueError):
     """The request cannot be answered; the message names columns and rules, never a value."""
 
 
-def asked_days(contract: Contract, horizons_days: ArrayLike | None) -> np.ndarray:
-    """Return the horizons asked for, or the default ones; as `RiskModel.horizons`."""
-    asked = contract.default_horizons_days if horizons_days is None else horizons_days
-    days = np.asarray(asked, dtype=float).ravel()
+def requested_days(contract: Contract, horizons_days: ArrayLike | None) -> np.ndarray:
+    """Return the requested horizons, or the default ones, once they are in the model's range."""
+    requested = contract.default_horizons_days if horizons_days is None else horizons_days
+    days = np.asarray(requested, dtype=float).ravel()
     if not len(days):
         raise InferenceError("horizons_days must name at least one horizon.")
     low, high = contract.min_horizon_days, contract.max_horizon_days
@@ -38,18 +38,8 @@ def asked_days(contract: Contract, horizons_days: ArrayLike | None) -> np.ndarra
     return days
 
 
-def asked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
-    """Return the columns that a model reads of patients.
-
-    Parameters
-    ----------
-    contract : Contract
-    patients : DataFrame or Table
-        A table is not checked: its maker knows the model.
-
-    Returns
-    -------
-    Table
+def checked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
+    """Return the columns of patients that a model reads; a `Table` is returned unchecked.
 
     Raises
     ------
@@ -68,38 +58,32 @@ def asked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
     kinds = columns_read(contract)
     numbers, texts = ([c for c, k in kinds.items() if k == kind] for kind in ("numbers", "text"))
     for name in texts:
-        refuse_kind(name, "text", no_text(patients[name]))
+        _require_kind(name, "text", not_categorical(patients[name]))
     return table_of(
-        patients.assign(**checked_numbers(patients, numbers)), numbers=numbers, texts=texts
+        patients.assign(**_checked_numbers(patients, numbers)), numbers=numbers, texts=texts
     )
 
 
-def checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
-    """Return the named columns that a frame has as float64, or refuse text and dates in them.
-
-    Raises
-    ------
-    InferenceError
-        With the column and the number of rows.
-    """
+def _checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
+    """Return the named columns of a frame as float64, or refuse text and dates in them."""
     numbers = {}
     for name in names:
         if name not in frame:
             continue
-        values = told = frame[name]
+        values = convertible = frame[name]
         if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind == "c":
-            # Pandas makes numbers of text and of dates, and of a missing date the lowest of all.
+            # Pandas converts text and dates to numbers, and a missing date to the lowest number.
             real = [v if isinstance(v, Real | Decimal | np.bool_) else np.nan for v in values]
-            told = pd.Series(real, index=values.index, dtype=object)
-        numbers[name] = pd.to_numeric(told, errors="coerce").astype("float64")
-        refuse_kind(name, "numbers", values.notna() & numbers[name].isna())
+            convertible = pd.Series(real, index=values.index, dtype=object)
+        numbers[name] = pd.to_numeric(convertible, errors="coerce").astype("float64")
+        _require_kind(name, "numbers", values.notna() & numbers[name].isna())
     return numbers
 
 
-def refuse_kind(name: str, kind: str, bad: pd.Series) -> None:
-    """Raise if any row of a column holds what is not of its kind."""
+def _require_kind(name: str, kind: str, bad: pd.Series) -> None:
+    """Refuse a column with rows that are not of its kind."""
     if bad.any():
         raise InferenceError(
             f"{name} must hold {kind} or null; {int(bad.sum())} of {len(bad)} rows are not. "
-            "Convert the column before asking."
+            "Convert the column first."
         )

@@ -1,4 +1,4 @@
-"""Predict, explain and refuse from a bundle of UBJSON and JSON: the code that every door runs.
+"""Predict, explain and refuse from a bundle of UBJSON and JSON.
 
 Evaluation, the service and the MLflow model all run this file with the other modules of its folder;
 every bundle carries them all in its `model.py`. They therefore import only the standard library,
@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike
 from models.inference.contract import Contract
 from models.inference.contributions import contributions
 from models.inference.curves import (
-    Course,
     IntervalWidth,
+    PredictedCurves,
     competing_risk,
     grid_days,
     log_odds_with_interval,
@@ -41,14 +41,14 @@ from models.inference.parameters import ModelParameters
 from models.inference.part import FittedPart
 from models.inference.prediction import Curve, Prediction, points_per_log_odds
 from models.inference.records import json_of, record_of
-from models.inference.request import InferenceError, asked_days, asked_table
+from models.inference.request import InferenceError, checked_table, requested_days
 from models.inference.trees import booster_files, load_booster
 
 __all__ = ["Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
 
 class RiskModel:
-    """A fitted model ready to answer: its parts, and the contract that says what it is.
+    """A fitted model ready to predict: its parts, and the contract that describes it.
 
     Immutable once built, so that requests can share it.
 
@@ -58,18 +58,16 @@ class RiskModel:
         What the model is, what it reads and what it refuses.
     parameters : ModelParameters
     boosters : sequence of bytes
-        UBJSON of the booster of each part, in that order.
+        UBJSON of the booster of each of `parameters.parts`, in that order.
     threads : int
-        Threads to answer with; the numbers do not depend on it.
+        Threads to predict with; the numbers do not depend on it.
 
     Attributes
     ----------
-    contract : Contract
-        As given.
     features : tuple of str
         Columns that a frame must have.
     variables : tuple of str
-        What contributions are told of: a variable and its other features are one.
+        Those that have contributions; the features of a variable share one.
     pathways : tuple of str
         Pathway of each variable.
     """
@@ -116,24 +114,12 @@ class RiskModel:
 
     @cached_property
     def _together(self) -> Ensemble:
-        """The model and its fold models; joined when first asked for an interval."""
+        """The model and its fold models; joined at the first request for an interval."""
         return Ensemble(self._with_folds)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, threads: int = 1) -> "RiskModel":
-        """Build from the content of the files.
-
-        Parameters
-        ----------
-        files : mapping of str to bytes
-            File name -> content, as written by `files`; further files are ignored.
-        threads : int
-            Threads to answer with.
-
-        Returns
-        -------
-        RiskModel
-            The model that wrote them.
+        """Build from the content of the files that `files` returned; other files are ignored.
 
         Raises
         ------
@@ -177,24 +163,14 @@ class RiskModel:
         return np.array([[float(name == v) for v in self.variables] for name in names])
 
     def horizons(self, horizons_days: ArrayLike | None) -> np.ndarray:
-        """Return the horizons asked for, or the default ones.
-
-        Parameters
-        ----------
-        horizons_days : array-like of float, shape (n_horizons,), or None
-            Days from time zero.
-
-        Returns
-        -------
-        ndarray of float, shape (n_horizons,)
-            In the order asked.
+        """Return the requested horizons, in that order, or the default ones.
 
         Raises
         ------
         InferenceError
             If there is none, or one lies outside the model's range.
         """
-        return asked_days(self.contract, horizons_days)
+        return requested_days(self.contract, horizons_days)
 
     def predict(
         self,
@@ -204,7 +180,7 @@ class RiskModel:
         explain: bool = False,
         interval: bool = True,
     ) -> Prediction:
-        """Return risks, intervals, refusals and, if asked, contributions.
+        """Return risks, intervals, refusals and, on request, contributions.
 
         Parameters
         ----------
@@ -229,9 +205,9 @@ class RiskModel:
             If a feature column is missing, a number is infinite, or a horizon lies outside the
             model's range.
         """
-        days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
+        days, table = self.horizons(horizons_days), checked_table(self.contract, frame)
         raw = self._raw(table)
-        return self._prediction(table, raw, self._course(raw, days, interval), explain)
+        return self._prediction(table, raw, self._curves(raw, days, interval), explain)
 
     def predict_with_curve(
         self,
@@ -242,34 +218,28 @@ class RiskModel:
     ) -> tuple[Prediction, Curve]:
         """Return what `predict` returns, and the risk over the model's whole grid of days.
 
-        Parameters and errors are those of `predict`; both take hardly longer than one.
-
-        Returns
-        -------
-        tuple of Prediction and Curve
+        Parameters and errors are those of `predict`; both together take hardly longer.
         """
-        days, table = self.horizons(horizons_days), asked_table(self.contract, frame)
+        days, table = self.horizons(horizons_days), checked_table(self.contract, frame)
         raw, grid = self._raw(table), np.asarray(self.contract.grid_days, dtype=float)
-        course = self._course(raw, np.concatenate([days, grid]), True)
-        h = len(days)
-        return self._prediction(table, raw, course.at(slice(h)), explain), course.at(
-            slice(h, None)
-        ).curve()
+        curves = self._curves(raw, np.concatenate([days, grid]), True)
+        requested, on_grid = curves.at(slice(len(days))), curves.at(slice(len(days), None))
+        return self._prediction(table, raw, requested, explain), on_grid.curve()
 
-    def _course(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> Course:
-        """Return what is predicted at the days, of every patient."""
+    def _curves(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> PredictedCurves:
+        """Return what is predicted for every patient at the days."""
         parts = self._together if interval else self._alone
         at = grid_days(self.contract.grid_days, days)
         width = IntervalWidth.of(self.contract, days)
         eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, width)
-        rival = self._competing_part
-        beside = None if rival is None else competing_risk(rival, raw, at, eta)
-        return Course(days, eta, adjustment, low, high, self.cohort_risk(days), beside)
+        part = self._competing_part
+        competing = None if part is None else competing_risk(part, raw, at, eta)
+        return PredictedCurves(days, eta, adjustment, low, high, self.cohort_risk(days), competing)
 
     def _prediction(
-        self, table: Table, raw: np.ndarray, course: Course, explain: bool
+        self, table: Table, raw: np.ndarray, curves: PredictedCurves, explain: bool
     ) -> Prediction:
-        days, eta, adjustment, low, high, cohort_risk, beside = course
+        days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured = self._measured(raw)
         verdicts = guard(self.contract, table, raw, measured, self.variables)
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
@@ -280,7 +250,7 @@ class RiskModel:
             log_odds = contributions(self._main, raw, days, total, *groups)
             points = log_odds * gain[..., None]
         refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
-        for values in (eta, adjustment, low, high, beside, log_odds, points, adjustment_points):
+        for values in (eta, adjustment, low, high, competing, log_odds, points, adjustment_points):
             if values is not None:
                 values[refused] = np.nan
         return Prediction(
@@ -290,7 +260,7 @@ class RiskModel:
             risk_high=expit(high),
             baseline_risk=expit(base),
             cohort_risk=cohort_risk,
-            competing_risk=beside,
+            competing_risk=competing,
             base_log_odds=base,
             monotone_adjustment=adjustment,
             outcome=self.contract.outcome,
@@ -308,51 +278,31 @@ class RiskModel:
     def risk(self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the risk alone, of every patient, refused or not: for evaluation.
 
-        Parameters
-        ----------
-        frame : DataFrame, shape (n_patients, ...)
-            As for `predict`.
-        horizons_days : array-like of float, shape (n_horizons,), optional
-            As for `predict`.
+        Parameters and errors are those of `predict`.
 
         Returns
         -------
         ndarray of float, shape (n_patients, n_horizons)
             In [0, 1], higher is riskier.
-
-        Raises
-        ------
-        InferenceError
-            As `predict`.
         """
-        raw = self._raw(asked_table(self.contract, frame))
-        return expit(self._course(raw, self.horizons(horizons_days), False).log_odds)
+        raw = self._raw(checked_table(self.contract, frame))
+        return expit(self._curves(raw, self.horizons(horizons_days), False).log_odds)
 
     def competing_risk(
         self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
     ) -> np.ndarray | None:
         """Return the risk that the competing event comes first, of every patient, refused or not.
 
-        Parameters
-        ----------
-        frame : DataFrame, shape (n_patients, ...)
-            As for `predict`.
-        horizons_days : array-like of float, shape (n_horizons,), optional
-            As for `predict`.
+        Parameters and errors are those of `predict`.
 
         Returns
         -------
         ndarray of float, shape (n_patients, n_horizons), or None
             In [0, 1], at most one minus the risk, which it never alters; None where nothing
-            competes or too few patients had it to learn from.
-
-        Raises
-        ------
-        InferenceError
-            As `predict`.
+            competes or too few patients had the competing event to learn from.
         """
-        raw = self._raw(asked_table(self.contract, frame))
-        return self._course(raw, self.horizons(horizons_days), False).competing_risk
+        raw = self._raw(checked_table(self.contract, frame))
+        return self._curves(raw, self.horizons(horizons_days), False).competing_risk
 
     def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""
@@ -364,11 +314,11 @@ class RiskModel:
         """Return the matrix that both parts read."""
         raw = raw_matrix(table, self._encoding)
         if np.isinf(raw).any():
-            raise InferenceError("numbers must be finite; make what was not measured NaN.")
+            raise InferenceError("numbers must be finite; make values that were not measured NaN.")
         return raw
 
     def _measured(self, raw: np.ndarray) -> np.ndarray:
-        """Return whether each variable has a value, (n, v); a limit flag alone is none."""
+        """Return whether each variable has a value, (n, v); a flag of a limit is not a value."""
         counts = np.array(
             [not name.endswith("__below") for name in self._raw_features], dtype=float
         )

@@ -1,7 +1,7 @@
 """XGBoost's own format: boosters as bytes, several joined into one, the horizon resolved.
 
-Nothing else knows how XGBoost writes a model. Part of every bundle's `model.py`: it imports only
-the standard library, numpy and xgboost.
+No other module depends on how XGBoost writes a model. Part of every bundle's `model.py`: it imports
+only the standard library, numpy and xgboost.
 """
 
 import json
@@ -23,7 +23,7 @@ __all__ = [
 NO_PARENT = 2147483647
 
 
-# The keys that are read or written here, as XGBoost names them; it writes more, left as they are.
+# The keys that are read or written here, as XGBoost names them; its other keys are not changed.
 class XgbTree(TypedDict, total=False):
     """One tree, an entry per node; a leaf has the left child -1."""
 
@@ -71,7 +71,7 @@ class XgbModel(TypedDict):
 
 
 def load_booster(content: bytes, threads: int) -> xgb.Booster:
-    """Return a booster that answers with a stated number of threads."""
+    """Return a booster that predicts with this many threads."""
     booster = xgb.Booster(model_file=bytearray(content))
     booster.set_param({"nthread": threads})
     return booster
@@ -92,21 +92,8 @@ def booster_at_horizon(booster: xgb.Booster, log_h: float, *, threads: int) -> x
     """Return the booster whose splits on the horizon are already decided at `log_h`.
 
     Exact: for every patient it gives the same margin as the whole booster at that horizon, and the
-    horizon then has no share of its own in the explanation. A resolved node hands its cover down,
-    so the covers still add up at every node.
-
-    Parameters
-    ----------
-    booster : Booster
-        Its last column is log horizon.
-    log_h : float
-    threads : int
-        Threads that the new booster answers with.
-
-    Returns
-    -------
-    Booster
-        The same without any split on that column.
+    horizon, its last column, then has no share of its own in the explanation. A resolved node
+    passes its cover on to its children, so the covers still add up at every node.
     """
     model, horizon = _document(booster), booster.num_features() - 1
     forest = model["learner"]["gradient_booster"]["model"]
@@ -115,21 +102,10 @@ def booster_at_horizon(booster: xgb.Booster, log_h: float, *, threads: int) -> x
 
 
 def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
-    """Return one booster that gives the margins of several, side by side.
+    """Return one booster that gives the margins of several `binary:logistic` boosters, (n, k).
 
-    XGBoost keeps the trees of each class of a multi-class model apart by `tree_info`; here each
-    booster is a class. Margins are the very sums that the boosters give.
-
-    Parameters
-    ----------
-    boosters : sequence of Booster
-        `binary:logistic`, of the same columns.
-    threads : int
-
-    Returns
-    -------
-    Booster
-        Its margins are of shape (n, n_boosters).
+    XGBoost separates the trees of each class of a multi-class model by `tree_info`; here each
+    booster is a class, and its margin is exactly the sum that it gives on its own.
     """
     # XGBoost computes margin_c = base_c + sum of the leaves of the trees with `tree_info` c. With
     # class c set to booster c, and all trees in one iteration, margin_c is that booster's own
@@ -176,7 +152,7 @@ def _base_margin(base_score: str) -> np.float32:
 
 
 def _resolve(tree: XgbTree, feature: int, log_h: np.float32) -> XgbTree:
-    """Return one tree without its splits on the horizon; siblings stay side by side."""
+    """Return one tree without its splits on the horizon; siblings stay adjacent."""
     left, right = tree["left_children"], tree["right_children"]
     split, condition = tree["split_indices"], tree["split_conditions"]
 
@@ -186,10 +162,10 @@ def _resolve(tree: XgbTree, feature: int, log_h: np.float32) -> XgbTree:
         return node
 
     # TreeSHAP weighs the two sides of a split by their covers, as shares of the parent's. A node
-    # that takes the place of a resolved one takes its cover too, and hands the ratio share = kept
-    # cover / own cover down to its children.
+    # that replaces a resolved one takes its cover too, and passes the ratio share = new cover / own
+    # cover on to its children.
     cover = tree["sum_hessian"]
-    order, parents, kept_cover = [settle(0)], [NO_PARENT], [cover[0]]
+    order, parents, new_cover = [settle(0)], [NO_PARENT], [cover[0]]
     children: list[tuple[int, int]] = []
     for place in range(len(split)):
         if place == len(order):
@@ -199,11 +175,11 @@ def _resolve(tree: XgbTree, feature: int, log_h: np.float32) -> XgbTree:
             children.append((-1, -1))
             continue
         children.append((len(order), len(order) + 1))
-        share = kept_cover[place] / cover[node]
+        share = new_cover[place] / cover[node]
         for child in (left[node], right[node]):
             order.append(settle(child))
             parents.append(place)
-            kept_cover.append(cover[child] * share)
+            new_cover.append(cover[child] * share)
     return tree | {
         "split_indices": [split[node] for node in order],
         "split_conditions": [condition[node] for node in order],
@@ -214,6 +190,6 @@ def _resolve(tree: XgbTree, feature: int, log_h: np.float32) -> XgbTree:
         "left_children": [a for a, _ in children],
         "right_children": [b for _, b in children],
         "parents": parents,
-        "sum_hessian": kept_cover,
+        "sum_hessian": new_cover,
         "tree_param": {**tree["tree_param"], "num_nodes": str(len(order))},
     }

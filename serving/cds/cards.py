@@ -12,7 +12,12 @@ from typing import NotRequired, TypedDict
 from data_schema.biomarkers import VARIABLES, is_bone_marker
 from data_schema.printed_units import printed_unit
 from models import wording
-from models.patient_explanation import NOT_MEASURED, Contribution, ExplainedRisk, movers
+from models.patient_explanation import (
+    NOT_MEASURED,
+    Contribution,
+    ExplainedRisk,
+    stated_contributions,
+)
 from models.wording import NOTICE
 from serving.cds.moment import Landmark
 from serving.fhir.override_reasons import override_reasons
@@ -196,8 +201,8 @@ def _about(model: ServedModel, risk: ExplainedRisk) -> str:
 
 def _moved(risk: ExplainedRisk) -> str:
     """Say what moved the estimate most, and how each row of the table must be read."""
-    moved = movers(_shown(risk))
-    _, *caveats = wording.mover_sentences(moved, horizon_days=risk.horizon_days) or [""]
+    stated = stated_contributions(_shown(risk))
+    _, *caveats = wording.contribution_sentences(stated, horizon_days=risk.horizon_days) or [""]
     said = _plain(" ".join([*risk.sentences[1:2], *caveats]))
     return said or "No single value moved the estimate much."
 

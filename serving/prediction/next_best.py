@@ -61,8 +61,8 @@ def next_best(
     summary = wording.menu_sentence(
         on_menu=len(menu),
         missing=len(missing),
-        judged=len({one.variable for one in found}),
-        told=len({one.narrowing.variable for one in worth}),
+        simulated=len({one.variable for one in found}),
+        narrowing=len({one.narrowing.variable for one in worth}),
         points=WORTH_POINTS,
     )
     return worth, summary

@@ -4,7 +4,7 @@ import re
 
 from data_schema.biomarkers import VARIABLES
 from models.inference.contract import EventNames
-from models.wording import UNMEASURED, Mover, estimate_sentence, mover_sentences
+from models.wording import UNMEASURED, StatedContribution, contribution_sentences, estimate_sentence
 
 # "because" and its kin would make a marker, or a drug, the reason of a death.
 CAUSAL = re.compile(r"because|due to|protect|cause|lead to|leads to|reduce|increase", re.IGNORECASE)
@@ -76,8 +76,12 @@ def test_a_risk_above_199_in_200_is_not_said_to_be_certain() -> None:
 
 
 def test_a_variable_raised_or_lowered_the_estimate() -> None:
-    movers = [Mover("Lactate", 4.21), Mover("Albumin", -1.96), Mover(UNMEASURED, 0.6)]
-    assert mover_sentences(movers, horizon_days=28) == [
+    stated = [
+        StatedContribution("Lactate", 4.21),
+        StatedContribution("Albumin", -1.96),
+        StatedContribution(UNMEASURED, 0.6),
+    ]
+    assert contribution_sentences(stated, horizon_days=28) == [
         "At 28 days, compared with the model's reference: Lactate raised the estimate by 4.2 "
         "points; Albumin lowered the estimate by 2.0 points; what was not measured (together) "
         "raised the estimate by 0.6 points."
@@ -85,17 +89,21 @@ def test_a_variable_raised_or_lowered_the_estimate() -> None:
 
 
 def test_what_would_be_printed_as_no_points_is_not_said() -> None:
-    assert mover_sentences([Mover("Lactate", 0.04)], horizon_days=28) == []
+    assert contribution_sentences([StatedContribution("Lactate", 0.04)], horizon_days=28) == []
 
 
 def test_a_treatment_marks_the_patient() -> None:
-    sentences = mover_sentences([Mover("Denosumab", -3.0, treatment=True)], horizon_days=28)
+    sentences = contribution_sentences(
+        [StatedContribution("Denosumab", -3.0, treatment=True)], horizon_days=28
+    )
     assert sentences[-1] == "Denosumab marks the patient; this is not the drug's effect."
 
 
 def test_estradiol_is_never_said_without_its_two_directions() -> None:
     caution = VARIABLES["estradiol"].caution
-    sentences = mover_sentences([Mover("Estradiol", 3.0, caution=caution)], horizon_days=28)
+    sentences = contribution_sentences(
+        [StatedContribution("Estradiol", 3.0, caution=caution)], horizon_days=28
+    )
     assert sentences[-1] == (
         "For estradiol, higher values accompany death in acute illness, "
         "lower values accompany bone loss over years."
@@ -103,10 +111,14 @@ def test_estradiol_is_never_said_without_its_two_directions() -> None:
 
 
 def test_no_sentence_is_causal() -> None:
-    movers = [
-        Mover("Lactate", 4.0),
-        Mover("Denosumab", -3.0, treatment=True),
-        *(Mover(v.label, 3.0, caution=v.caution) for v in VARIABLES.values() if v.caution),
-        Mover(UNMEASURED, -1.0),
+    stated = [
+        StatedContribution("Lactate", 4.0),
+        StatedContribution("Denosumab", -3.0, treatment=True),
+        *(
+            StatedContribution(v.label, 3.0, caution=v.caution)
+            for v in VARIABLES.values()
+            if v.caution
+        ),
+        StatedContribution(UNMEASURED, -1.0),
     ]
-    assert not CAUSAL.search(" ".join(mover_sentences(movers, horizon_days=28)))
+    assert not CAUSAL.search(" ".join(contribution_sentences(stated, horizon_days=28)))

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.fitting.tuning import (
-    best_look,
+    best_evaluation,
     choose_linear_weight,
     log_loss,
     recalibration,
@@ -47,9 +47,9 @@ def test_the_look_has_the_lowest_loss_of_all_folds_together() -> None:
     falling_late = np.array([0.9, 0.8, 0.7, 0.6])
     stopped = np.array([0.5, 0.4])  # keeps 0.4
 
-    assert best_look([falling_late, stopped], [1.0, 1.0]) == 4
-    assert best_look([np.array([0.5, 0.6]), falling_late], [9.0, 1.0]) == 1
-    assert best_look([np.array([0.7])], [1.0]) == 1
+    assert best_evaluation([falling_late, stopped], [1.0, 1.0]) == 4
+    assert best_evaluation([np.array([0.5, 0.6]), falling_late], [9.0, 1.0]) == 1
+    assert best_evaluation([np.array([0.7])], [1.0]) == 1
 
 
 def test_the_better_part_gets_the_weight(truth) -> None:
