@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import httpx
@@ -47,7 +48,9 @@ def _answered(route: Callable[[APIRouter], object], **of_app: Any) -> httpx.Resp
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.post("/?days=7", json={"value": 1.0}, headers={"X-Ward": "icu-1"})
 
-    return asyncio.run(answer())
+    # In a thread of its own: browser tests leave an event loop running in the main one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(answer())).result()
 
 
 def _endpoint(body: _Body) -> dict[str, float]:
