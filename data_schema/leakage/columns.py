@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data_schema.outcomes import COMPETING, EVENT
+
 __all__ = ["MIN_SIDE", "Column", "Target", "enough", "first_reached", "read_column", "targets"]
 
 MIN_SIDE = 10
@@ -64,7 +66,7 @@ def targets(
     `fixed` says that the outcome is known at one horizon only.
     """
     all_rows = np.ones(len(event), dtype=bool)
-    for happened in [event == 1, event > 0] if (event == 2).any() else [event == 1]:
+    for happened in [event == EVENT, event > 0] if (event == COMPETING).any() else [event == EVENT]:
         yield Target(all_rows, happened)
         if fixed or not happened.any():
             continue
@@ -76,11 +78,11 @@ def targets(
 def first_reached(
     time_days: NDArray[np.float64], event: NDArray[np.int64], *, fixed: bool
 ) -> Iterator[Target]:
-    """Yield those who reached the outcome first against all who are known to have survived longer.
+    """Yield those who reached the outcome first against all known to be free of it for longer.
 
     `fixed` says that the outcome is known at one horizon only: all who reached it were first.
     """
-    happened = event == 1
+    happened = event == EVENT
     for share in (1.0,) if fixed else _FIRST:
         if happened.any():
             horizon = np.quantile(time_days[happened], share)

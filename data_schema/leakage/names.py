@@ -34,7 +34,7 @@ _PHRASES: Mapping[str, tuple[str, ...]] = {
         "withdraw(al|n|ing)? (of )?(care|treatment|support)",
     ),
     "discharge comes after time zero": ("discharged?", "disposition"),
-    "it speaks of death or survival": (
+    "it concerns death or survival": (
         "deaths?",
         "(hosp)?dead",
         "died",

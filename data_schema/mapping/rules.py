@@ -28,14 +28,8 @@ _ID_KEYS = (*ID_COLUMNS, "date_format")
 _OUTCOME_COLUMNS = ("days", "event", "event_date", "last_seen_date", "competing_date")
 _OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map")
 _COLUMN_KEYS = (
-    "variable",
-    "unit",
-    "unit_column",
-    "assay",
-    "assay_column",
-    "specimen",
-    "decimal",
-    "value_map",
+    *("variable", "unit", "unit_column", "assay", "assay_column", "specimen"),
+    *("decimal", "value_map"),
 )
 _SITE_KEYS = ("kind", "pathway", "label", "low", "high")
 

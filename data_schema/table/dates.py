@@ -54,15 +54,11 @@ def read_dates(
     if not unread:
         return dates, []
     form = "such as 2024-03-31" if date_format is None else "in the stated date_format"
-    return dates, [
-        Finding(
-            "not_a_date",
-            name,
-            unread,
-            f"{name} must be a date {form}; {unread} of {len(cells)} rows are not. Correct them, "
-            "or state date_format.",
-        )
-    ]
+    message = (
+        f"{name} must be a date {form}; {unread} of {len(cells)} rows are not. Correct them, "
+        "or state date_format."
+    )
+    return dates, [Finding("not_a_date", name, unread, message)]
 
 
 def _parsed(texts: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:

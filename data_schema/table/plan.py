@@ -78,11 +78,7 @@ def plan_cohort(
         findings += problems
         features += [] if problems else [_feature(source)]
     findings += [*_repeated(features), *_without_dates(features, ids)]
-    used = {
-        *named_columns(mapping),
-        *_reserved(ids),
-        *(f.source.column for f in features),
-    }
+    used = {*named_columns(mapping), *_reserved(ids), *(f.source.column for f in features)}
     return (
         CohortPlan(
             ids=ids,
@@ -126,36 +122,18 @@ def _outcome(
     if stated is None:
         absent = [c for c in (outcome.days_column, outcome.event_column) if c not in columns]
         own = OutcomeMapping(days=outcome.days_column, event=outcome.event_column)
+        advice = f"or {where} of a mapping file must name the outcome's columns."
         return (None if absent else own), [
-            Finding(
-                "missing_column",
-                column,
-                1,
-                f"{column} must be a column of the cohort, or {where} of a mapping file must "
-                "name the outcome's columns.",
-            )
-            for column in absent
+            Finding("missing_column", c, 1, f"{c} must be a column of the cohort, {advice}")
+            for c in absent
         ]
-    keys = {
-        "days",
-        "event",
-        "event_date",
-        "last_seen_date",
-        "competing_date",
-        "horizon_days",
-    }
+    keys = {"days", "event", "event_date", "last_seen_date", "competing_date", "horizon_days"}
     stated_keys = {key for key in keys if getattr(stated, key) is not None}
     if stated_keys not in _ways(outcome):
         dates = "event_date, last_seen_date"
         dates += "" if outcome.competing_label is None else ", competing_date"
-        return None, [
-            Finding(
-                "outcome_mapping",
-                outcome.endpoint,
-                1,
-                f"{where} must state days and event, or {dates}, or horizon_days and event.",
-            )
-        ]
+        message = f"{where} must state days and event, or {dates}, or horizon_days and event."
+        return None, [Finding("outcome_mapping", outcome.endpoint, 1, message)]
     # What is blank or absent among these has been reported with the rest of the mapping.
     readable = all(getattr(stated, key) in columns for key in stated_keys - {"horizon_days"})
     return (stated if readable else None), []
