@@ -1,4 +1,4 @@
-"""Who the patients of a cohort are: each variable by group, without a number of a few of them."""
+"""The characteristics of a cohort: each variable by group, with small counts withheld."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OTHER = "other"
 
 
 class Grouping(TypedDict):
-    """Groups that make up a cohort: their labels, and the group of each stay."""
+    """A partition of a cohort: the labels of its groups, and the group of each stay."""
 
     labels: list[str]
     group: NDArray[np.int64]
@@ -41,29 +41,18 @@ class Grouping(TypedDict):
 def by_outcome(
     outcome: OutcomeData, horizon_days: float, *, event_label: str, competing: str | None
 ) -> Grouping:
-    """Return who had the event by a horizon, who had another one first, who neither, who was lost.
+    """Group stays by outcome at a horizon: event, competing event, neither, or censored before.
 
-    Parameters
-    ----------
-    outcome : OutcomeData
-    horizon_days : float
-        Days from time zero.
-    event_label : str
-        The event in the singular.
-    competing : str or None
-        What competes with it.
-
-    Returns
-    -------
-    Grouping
-        Without a group that nobody is in. Those lost, or with another event, count to those of
-        whom no event is known where they are fewer than `_OWN_COLUMN` stays: so small a group would
-        make many counts of the others untellable.
+    Empty groups are left out. Fewer than `_OWN_COLUMN` stays with a competing event, or censored,
+    are counted with those without a known event: so small a group would make it necessary to
+    withhold many counts of the others. `event_label` is in the singular.
     """
     time, event = outcome.time_days, outcome.event
     within = time <= horizon_days
-    lost = ~is_known(time, event, horizon_days)
-    group = np.select([lost, within & (event == 1), within & (event == 2)], [3, 0, 1], default=2)
+    censored = ~is_known(time, event, horizon_days)
+    group = np.select(
+        [censored, within & (event == 1), within & (event == 2)], [3, 0, 1], default=2
+    )
     few = [number for number in (1, 3) if 0 < (group == number).sum() < _OWN_COLUMN]
     group[np.isin(group, few)] = 2
     labels = {
@@ -72,7 +61,7 @@ def by_outcome(
         2: f"no {event_label} {'known ' if few else ''}by then"
         if few or not competing
         else "neither by then",
-        3: "lost before then",
+        3: "censored before then",
     }
     present = [number for number in labels if (group == number).any()]
     return Grouping(
@@ -87,36 +76,32 @@ def describe(
     whole: str = "all",
     like: Description | None = None,
 ) -> Description:
-    """Return every variable of a cohort, of all patients and by group.
+    """Return every variable of a cohort, over all stays and by group.
+
+    A count is given if it stands for at least `SMALLEST_CELL` patients and no smaller count follows
+    from it and all others (`data_schema.disclosure`).
 
     Parameters
     ----------
     cohort : Cohort
     groupings : sequence of Grouping, optional
-        Ways of dividing it, each into groups that make it up; nobody may be told apart by what is
-        told of all of them together.
+        Partitions of the cohort.
     whole : str
-        Label of all patients.
+        Label of all stays.
     like : Description, optional
-        Whose levels of a category are taken, so that both can be compared.
-
-    Returns
-    -------
-    Description
-        Of stays; a number is told if `SMALLEST_CELL` patients stand behind it and no smaller one
-        follows from it (`data_schema.disclosure`).
+        The description whose levels of categories are used, so that both can be compared.
     """
-    counted = _Counted(cohort.patient_id, groupings)
-    everybody = np.zeros(len(cohort), dtype=np.int64)
+    counts = _Counts(cohort.patient_id, groupings)
+    one_level = np.zeros(len(cohort), dtype=np.int64)
     labels = [whole, *(label for grouping in groupings for label in grouping["labels"])]
     groups = [
         Group(label=label, stays=None if hide else int(number))
         for label, number, hide in zip(
-            labels, counted.stays(everybody, 1)[0], counted.hidden(everybody, 1)[0], strict=True
+            labels, counts.stays(one_level, 1)[0], counts.hidden(one_level, 1)[0], strict=True
         )
     ]
     named = {v["name"]: v["levels"] for v in like["variables"]} if like else {}
-    return Description(groups=groups, variables=list(_variables(cohort, counted, named)))
+    return Description(groups=groups, variables=list(_variables(cohort, counts, named)))
 
 
 def only(description: Description, labels: Sequence[str]) -> Description:
@@ -132,7 +117,7 @@ def only(description: Description, labels: Sequence[str]) -> Description:
 
 
 def recorded_share(values: VariableInGroup) -> float | None:
-    """Return the share of stays in which a variable was recorded; None where it is hidden."""
+    """Return the share of stays in which a variable was recorded; None where it is withheld."""
     if None in values["levels"]:
         return None
     counts = [count or 0 for count in values["levels"]]
@@ -140,24 +125,15 @@ def recorded_share(values: VariableInGroup) -> float | None:
 
 
 def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> float | None:
-    """Return how far apart two groups are in a variable, in standard deviations.
+    """Return the difference of two groups in a variable, in standard deviations.
 
-    0 is no difference; above 0.1 is often called an imbalance. None where a count is hidden or a
-    variable does not vary.
-
-    Parameters
-    ----------
-    one, other : VariableInGroup
-        Of the same variable, with the same levels.
-
-    Returns
-    -------
-    float or None
+    0 is no difference; above 0.1 is often called an imbalance. None where a count is withheld or
+    the variable does not vary. Both groups must have the same levels.
 
     Notes
     -----
-    Numbers: difference of means over the root of the mean variance. Levels: the Mahalanobis
-    distance of the shares of those recorded [1]_.
+    Numbers: absolute difference of means over the root of the mean variance. Levels: the
+    Mahalanobis distance of the shares among those recorded [1]_.
 
     References
     ----------
@@ -177,50 +153,50 @@ def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> flo
     return float(np.sqrt(gap @ np.linalg.pinv(covariance) @ gap))
 
 
-class _Counted:
-    """Counts stays and patients by level, of all and by group."""
+class _Counts:
+    """Counts of stays and patients by level, overall and by group."""
 
     def __init__(self, patient_id: NDArray[np.object_], groupings: Sequence[Grouping]) -> None:
-        everybody = Grouping(labels=[""], group=np.zeros(len(patient_id), dtype=np.int64))
+        whole = Grouping(labels=[""], group=np.zeros(len(patient_id), dtype=np.int64))
         self.partitions = [len(grouping["labels"]) for grouping in groupings]
         starts = np.cumsum([0, 1, *self.partitions])
         self.column_of = [
             start + grouping["group"]
-            for start, grouping in zip(starts, [everybody, *groupings], strict=False)
+            for start, grouping in zip(starts, [whole, *groupings], strict=False)
         ]
         self.n_columns = int(starts[-1])
         self._patient = np.unique(patient_id.astype(str), return_inverse=True)[1]
         self._once = len(np.unique(self._patient)) == len(self._patient)
 
     def stays(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
-        """Return stays by level (rows), of all and by group (columns)."""
+        """Return stays by level (rows), overall and by group (columns)."""
         return self._by(level, n_levels, np.arange(len(level)))
 
     def patients(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
-        """Return patients, each once in a cell."""
+        """Return patients by level and group, each counted once in a cell."""
         return self._by(level, n_levels, np.arange(len(level)) if self._once else self._patient)
 
     def hidden(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.bool_]:
-        """Return which cells must not be told."""
+        """Return which cells must be withheld."""
         return hidden_cells(self.patients(level, n_levels), self.partitions)
 
     def rows(self, column: int) -> NDArray[np.bool_]:
-        """Return who is in a column."""
+        """Return which stays are in a column."""
         return next(of == column for of in self.column_of if (of == column).any())
 
     def _by(
-        self, level: NDArray[np.int64], n_levels: int, whom: NDArray[np.int64]
+        self, level: NDArray[np.int64], n_levels: int, unit: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        found = np.zeros((n_levels, self.n_columns), dtype=np.int64)
+        counts = np.zeros((n_levels, self.n_columns), dtype=np.int64)
         for column in self.column_of:
             cell = level * self.n_columns + column
-            once = np.unique(whom * found.size + cell) % found.size
-            found += np.bincount(once, minlength=found.size).reshape(found.shape)
-        return found
+            once = np.unique(unit * counts.size + cell) % counts.size
+            counts += np.bincount(once, minlength=counts.size).reshape(counts.shape)
+        return counts
 
 
 def _variables(
-    cohort: Cohort, counted: _Counted, named: Mapping[str, list[str]]
+    cohort: Cohort, counts: _Counts, named: Mapping[str, list[str]]
 ) -> Iterator[VariableInGroups]:
     for name in map(str, cohort.features.columns):
         variable = cohort.variables[base_name(name)]
@@ -235,7 +211,7 @@ def _variables(
             pathway=variable.pathway,
             kind=kind,
             levels=levels,
-            groups=_in_groups(column, kind, level, len(levels), counted),
+            groups=_in_groups(column, kind, level, len(levels), counts),
         )
 
 
@@ -254,10 +230,10 @@ def _levels(
         return ["recorded", NOT_RECORDED], np.where(recorded, 0, 1)
     if kind == "flag":
         return ["yes", "no", NOT_RECORDED], np.where(~recorded, 2, np.where(column == 1, 0, 1))
-    counts = column.value_counts()
-    named = [str(level) for level, number in counts.items() if number >= SMALLEST_CELL]
+    stays = column.value_counts()
+    named = [str(level) for level, number in stays.items() if number >= SMALLEST_CELL]
     names = [*named[:_MOST_LEVELS], NOT_RECORDED] if like is None else list(like)
-    if set(counts.index.astype(str)) - set(names) and _OTHER not in names:
+    if set(stays.index.astype(str)) - set(names) and _OTHER not in names:
         names.insert(-1, _OTHER)
     place = {level: number for number, level in enumerate(names)}
     level = [place.get(str(value), place.get(_OTHER, 0)) for value in column]
@@ -269,14 +245,14 @@ def _in_groups(
     kind: str,
     level: NDArray[np.int64],
     n_levels: int,
-    counted: _Counted,
+    counts: _Counts,
 ) -> list[VariableInGroup]:
-    patients, stays = counted.patients(level, n_levels), counted.stays(level, n_levels)
-    hidden = counted.hidden(level, n_levels)
+    patients, stays = counts.patients(level, n_levels), counts.stays(level, n_levels)
+    hidden = counts.hidden(level, n_levels)
     values = column.to_numpy(dtype=float) if kind == "number" else None
     described = []
     for at in range(stays.shape[1]):
-        told = VariableInGroup(
+        variable = VariableInGroup(
             levels=[
                 None if hide else int(number)
                 for number, hide in zip(stays[:, at], hidden[:, at], strict=True)
@@ -286,8 +262,9 @@ def _in_groups(
             deviation=None,
         )
         if values is not None and patients[0, at] >= SMALLEST_CELL:
-            seen = values[(level == 0) & counted.rows(at)]
-            told["quartiles"] = np.quantile(seen, [0.25, 0.5, 0.75]).tolist()
-            told["mean"], told["deviation"] = float(seen.mean()), float(seen.std(ddof=1))
-        described.append(told)
+            recorded = values[(level == 0) & counts.rows(at)]
+            variable["quartiles"] = np.quantile(recorded, [0.25, 0.5, 0.75]).tolist()
+            variable["mean"] = float(recorded.mean())
+            variable["deviation"] = float(recorded.std(ddof=1))
+        described.append(variable)
     return described

@@ -1,4 +1,4 @@
-"""How patients flow through a run: who was there, who was answered, what became of them."""
+"""The flow of patients through a run: counts, refusals, follow-up and outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["AtHorizon", "FlowStep", "flow_step"]
 
 @dataclass(frozen=True, slots=True)
 class AtHorizon:
-    """What had become of stays by a horizon; None where the number must stay hidden."""
+    """Stays by outcome at a horizon; None where the number is withheld."""
 
     horizon_days: float
     event: int | None
@@ -28,18 +28,18 @@ class AtHorizon:
 
 @dataclass(frozen=True, slots=True)
 class FlowStep:
-    """One group of patients and what became of them.
+    """One group of patients and their outcomes.
 
     Parameters
     ----------
     stays, patients : int
     refused : mapping of str to int
-        Stays that the model does not answer for, by the code of the rule; one may break several.
+        Refused stays by the code of the rule; a stay may break several rules.
     n_refused : int
-        Of them all.
+        Refused stays in all.
     median_follow_up_days : float
         By the reverse Kaplan-Meier estimate (Schemper & Smith 1996,
-        doi:10.1016/0197-2456(96)00075-X); infinite where fewer than half were lost.
+        doi:10.1016/0197-2456(96)00075-X); infinite where fewer than half were censored.
     at_horizons : tuple of AtHorizon
     """
 
@@ -59,23 +59,7 @@ def flow_step(
     refused: Mapping[str, int] | None = None,
     n_refused: int = 0,
 ) -> FlowStep:
-    """Count a group of patients and what became of them by each horizon.
-
-    Parameters
-    ----------
-    outcome : OutcomeData
-        Of every stay.
-    patient_id : ndarray of object, shape (n_stays,)
-    horizons_days : sequence of float
-    refused : mapping of str to int, optional
-        Stays refused, by code.
-    n_refused : int
-        Stays refused.
-
-    Returns
-    -------
-    FlowStep
-    """
+    """Count a group of patients, and their outcomes by each horizon; arguments as in `FlowStep`."""
     return FlowStep(
         stays=len(patient_id),
         patients=len(np.unique(patient_id.astype(str))),
@@ -107,9 +91,9 @@ def _at_horizon(outcome: OutcomeData, days: float) -> AtHorizon:
 
 
 def _hidden(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which fates to hide: beside a small one first those with neither, whom none asks for.
+    """Return which outcomes to withhold: beside a small count, first that of neither event.
 
-    The number of those with the event is told elsewhere, too.
+    It is the least informative; the number with the event is reported elsewhere, too.
     """
     whole = np.array([[counts.sum(), *counts]])
     hidden = hidden_cells(whole)[0, 1:]
@@ -121,10 +105,10 @@ def _hidden(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _median_follow_up(time_days: NDArray[np.float64], event: NDArray[np.int64]) -> float:
-    """Return the median time to censoring, those with an event being its censored ones."""
+    """Return the median time to censoring, with events treated as censored."""
     order = np.lexsort((event == 0, time_days))
-    lost = event[order] == 0
+    censored = event[order] == 0
     at_risk = np.arange(len(order), 0, -1)
-    remaining = np.cumprod(1 - lost / at_risk)
+    remaining = np.cumprod(1 - censored / at_risk)
     reached = np.flatnonzero(remaining <= 0.5)
     return float(time_days[order][reached[0]]) if len(reached) else float("inf")

@@ -1,4 +1,4 @@
-"""Which groups of patients a model is judged in, told apart by what is recorded of them."""
+"""The subgroups of patients in which a model is evaluated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKER_PATHWAYS = (
     "fgf23_mineral",
     "osteopontin_immune",
 )
-"""Pathways whose variables count as markers measured."""
+"""Pathways whose variables count as markers."""
 
 _UNKNOWN = "unknown"
 _NO_MENOPAUSE = "not_applicable"
@@ -32,45 +32,38 @@ _Levels = NDArray[np.object_]
 
 
 def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
-    """Return the level of every stay by sex, menopause, age, kidney, sepsis, site and markers.
+    """Return the group of every stay by sex, menopause, age, eGFR, sepsis, site and markers.
 
-    Parameters
-    ----------
-    cohort : Cohort
-
-    Returns
-    -------
-    dict of str to ndarray of object, shape (n_stays,)
-        Groupings that tell at least two groups apart; what is not recorded is `unknown`, and who
-        has no place in a grouping, as men by menopause, is None.
+    Groupings with at least two groups, each of shape (n_stays,). A value that is not recorded is
+    `unknown`; a stay to which a grouping does not apply, as men by menopause, is None.
     """
     features = cohort.features
-    found: dict[str, _Levels] = {}
+    groupings: dict[str, _Levels] = {}
     if "sex" in features:
-        found["sex"] = _texts(features["sex"])
+        groupings["sex"] = _texts(features["sex"])
     if "menopausal_status" in features:
         status = _texts(features["menopausal_status"])
         status[status == _NO_MENOPAUSE] = None
-        found["menopause"] = status
+        groupings["menopause"] = status
     if "age" in features:
-        found["age"] = _banded(features["age"], _AGES, below=True)
+        groupings["age"] = _banded(features["age"], _AGES, below=True)
     if "egfr" in features:
         low = np.where(features["egfr"] < 60, "under 60", "60 and over").astype(object)
-        found["egfr"] = np.where(features["egfr"].isna(), _UNKNOWN, low)
+        groupings["egfr"] = np.where(features["egfr"].isna(), _UNKNOWN, low)
     if "sepsis" in features:
-        found["sepsis"] = (
+        groupings["sepsis"] = (
             features["sepsis"].map({1.0: "yes", 0.0: "no"}).fillna(_UNKNOWN).to_numpy(object)
         )
     if cohort.site is not None and len(set(cohort.site)) <= _MOST_SITES:
-        found["site"] = _texts(pd.Series(cohort.site))
-    markers = markers_measured(cohort)
+        groupings["site"] = _texts(pd.Series(cohort.site))
+    markers = _markers_measured(cohort)
     if markers is not None:
-        found["markers measured"] = _banded(markers, _MARKERS, below=False)
-    return {name: levels for name, levels in found.items() if len({*levels} - {None}) > 1}
+        groupings["markers measured"] = _banded(markers, _MARKERS, below=False)
+    return {name: levels for name, levels in groupings.items() if len({*levels} - {None}) > 1}
 
 
-def markers_measured(cohort: Cohort) -> pd.Series[float] | None:
-    """Return how many markers of bone and immunity each stay has; None where there is no column."""
+def _markers_measured(cohort: Cohort) -> pd.Series[float] | None:
+    """Return the number of markers measured in each stay; None where the cohort has none."""
     columns = [
         str(name)
         for name in cohort.features.columns
@@ -91,7 +84,7 @@ def _texts(values: pd.Series[str]) -> _Levels:
 def _banded(
     values: pd.Series[float], bands: tuple[tuple[float, str], ...], *, below: bool
 ) -> _Levels:
-    """Return the first band whose end a value lies below, or does not exceed."""
+    """Return the first band whose end a value lies below, or with `below` false does not exceed."""
     level = np.full(len(values), _UNKNOWN, dtype=object)
     for end, name in reversed(bands):
         level[(values < end if below else values <= end).to_numpy()] = name

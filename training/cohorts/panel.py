@@ -1,4 +1,4 @@
-"""Which columns of a cohort a panel of markers is, and which ones it is judged over."""
+"""The columns of a panel of markers, and the variables that it is added to."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _JOIN = "+"
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Columns of a cohort, by the name under which they were asked for.
+    """Columns of a cohort: those of a panel, and those of the model without it.
 
     Parameters
     ----------
     added : mapping of str to tuple of str
-        Pathway or variable -> its columns: what is judged.
+        Pathway or variable, as requested -> its columns.
     over : tuple of str
-        Columns that are there in any case.
+        Columns of the model without the panel.
     """
 
     added: Mapping[str, tuple[str, ...]]
@@ -32,7 +32,7 @@ class Panel:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that are judged."""
+        """All columns of the panel."""
         return tuple(column for members in self.added.values() for column in members)
 
 
@@ -44,17 +44,13 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
     cohort : Cohort
     added, over : sequence of str
         Keys of `PATHWAYS`, or variables of the cohort; several joined by `+` are one part of the
-        panel. A variable named in one of them is taken out of a pathway named in the other. Without
-        `over`, everything that is not added.
-
-    Returns
-    -------
-    Panel
+        panel. A variable named in one argument is removed from a pathway named in the other. By
+        default, `over` is every column that is not added.
 
     Raises
     ------
     UsageError
-        If a name is neither, the cohort has nothing of it, or something is on both sides.
+        If a name is neither, the cohort has no column for it, or a column is on both sides.
     """
     columns = list(map(str, cohort.features.columns))
     variables = {base_name(column) for column in columns}
@@ -63,64 +59,55 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
     named = variables & set(single)
 
     def members(joined: str) -> tuple[str, ...]:
-        wanted = set(joined.split(_JOIN))
+        names = set(joined.split(_JOIN))
         return tuple(
             column
             for column in columns
             for base in [base_name(column)]
-            if base in wanted or (base not in named and cohort.variables[base].pathway in wanted)
+            if base in names or (base not in named and cohort.variables[base].pathway in names)
         )
 
     by_name = {name: members(name) for name in dict.fromkeys(added)}
     taken = {column for group in by_name.values() for column in group}
     if over:
-        kept = tuple(column for name in dict.fromkeys(over) for column in members(name))
+        others = tuple(column for name in dict.fromkeys(over) for column in members(name))
     else:
-        kept = tuple(column for column in columns if column not in taken)
+        others = tuple(column for column in columns if column not in taken)
     empty = [name for name in dict.fromkeys(single) if not members(name)]
     if empty:
         raise UsageError(
-            f"pathways must have a column in the cohort; {', '.join(empty)} have none. "
+            f"pathways must have a column in the cohort; got {', '.join(empty)} without one. "
             "Leave them out."
         )
-    overlap = len(taken) < sum(map(len, by_name.values())) or taken & set(kept)
-    if overlap or not taken or not kept:
+    overlap = len(taken) < sum(map(len, by_name.values())) or taken & set(others)
+    if overlap or not taken or not others:
         raise UsageError(
-            "a panel must be judged over other variables than its own, at least one on each side; "
-            "it is not. Name each pathway or variable once."
+            "a panel and the variables that it is compared with must have at least one column each "
+            "and none in common. Name each pathway or variable once."
         )
-    return Panel(by_name, kept)
+    return Panel(by_name, others)
 
 
 def part_label(name: str) -> str:
-    """Return what a reader calls a part of a panel.
-
-    Parameters
-    ----------
-    name : str
-        Key of `PATHWAYS`, or variable; or several joined by `+`.
-
-    Returns
-    -------
-    str
+    """Return the label of a part of a panel: a pathway or variable, or several joined by `+`.
 
     Examples
     --------
     >>> part_label("resorption+p1np")
     'Bone resorption + p1np'
     """
-    return " + ".join(PATHWAYS.get(one, one) for one in name.split(_JOIN))
+    return " + ".join(PATHWAYS.get(part, part) for part in name.split(_JOIN))
 
 
 def _require_known(names: Sequence[str], variables: set[str]) -> None:
-    """Refuse a name that is neither a pathway nor a variable of the cohort."""
+    """Reject a name that is neither a pathway nor a variable of the cohort."""
     known = [*PATHWAYS, *sorted(variables)]
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
         close = difflib.get_close_matches(unknown[0], known, n=3)
         raise UsageError(
-            "a panel must be made of pathways or of variables of the cohort; "
-            f"{', '.join(unknown)} are neither."
+            "a panel must consist of pathways or variables of the cohort; "
+            f"got {', '.join(unknown)}."
             + (f" Did you mean {' or '.join(close)}?" if close else "")
             + f" Pathways: {', '.join(PATHWAYS)}."
         )

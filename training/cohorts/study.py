@@ -1,4 +1,4 @@
-"""What a run learns from: a user's table or a public data set, checked, with its estimand."""
+"""A study: a checked cohort, from a user's table or a public data set, with its estimand."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ __all__ = ["EXCLUDED", "Study", "check_table", "public_study", "study_of_table"]
 
 _LOG = logging.getLogger(__name__)
 
-EXCLUDED = "left out by whoever started the run"
+EXCLUDED = "excluded by the settings of the run"
 """Reason recorded for the columns of `RunConfig.exclude`."""
 
-_NOT_DESCRIBED = "The patients of the cohort that was given; nobody described them"
+_NOT_DESCRIBED = "Patients of the cohort supplied, without a description"
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A checked cohort and what a model of it will claim.
+    """A checked cohort and its estimand.
 
     Parameters
     ----------
     cohort : Cohort
-        With an outcome; `population` and `simulated` say who the patients are.
+        With an outcome; `population` and `simulated` describe the patients.
     outcome : Outcome
         Label, event and default horizons.
     time_zero : str
-        The moment that days are counted from, in words: the outcome's, or the data set's own.
+        The moment from which days are counted, in words: that of the outcome or of the data set.
     horizons_days : tuple of float
         Default horizons.
     model_name : str
-        What the model will be registered as.
+        The name under which a model will be registered.
     warnings : tuple of Finding
-        What the check warned of.
+        Warnings of the check.
     population_described : bool
-        Whether the cohort or its user said who the patients are.
+        Whether the cohort or its user described the patients.
     """
 
     cohort: Cohort
@@ -73,37 +73,33 @@ def study_of_table(
     strict: bool = False,
     config: RunConfig,
 ) -> Study:
-    """Return a user's own cohort, checked, without the columns that `config` excludes.
+    """Return a user's table as a study, checked, without the columns that `config` excludes.
 
     Parameters
     ----------
     table : DataFrame
         One row per stay.
     outcome, landmark : str
-        As `data_schema.outcomes.outcome` takes them.
+        As in `data_schema.outcomes.outcome`.
     mapping : CohortMapping, optional
-        What the site's columns are.
+        The meaning of the site's columns.
     strict : bool
-        Whether a column that nothing names is fatal.
+        Whether an unknown column is fatal.
     config : RunConfig
-
-    Returns
-    -------
-    Study
 
     Raises
     ------
     RulesBroken
-        With every fatal rule, leaks among them.
+        With every fatal rule, including leakage.
     UsageError
         If there is no such outcome, or no such column to exclude.
     """
-    asked = known_outcome(outcome, landmark)
-    kept, mapped = _without(table, mapping or CohortMapping(), config.exclude)
-    checked = check_table(kept, outcome=asked.name, mapping=mapped, strict=strict)
+    known = known_outcome(outcome, landmark)
+    remaining, mapped = _without(table, mapping or CohortMapping(), config.exclude)
+    checked = check_table(remaining, outcome=known.name, mapping=mapped, strict=strict)
     if checked.cohort is None:
         raise RulesBroken(checked.report.fatal)
-    # What the cohort says of itself cannot be taken back by a setting.
+    # A setting cannot override that a cohort is simulated.
     simulated = config.simulated or checked.cohort.simulated
     population = config.population or checked.cohort.population
     cohort = replace(
@@ -114,10 +110,10 @@ def study_of_table(
     )
     return Study(
         cohort=cohort,
-        outcome=asked,
-        time_zero=asked.time_zero,
-        horizons_days=_horizons(cohort, asked, config),
-        model_name=model_name(asked.name, simulated=simulated),
+        outcome=known,
+        time_zero=known.time_zero,
+        horizons_days=_horizons(cohort, known, config),
+        model_name=model_name(known.name, simulated=simulated),
         warnings=checked.report.warnings,
         population_described=bool(population),
     )
@@ -126,21 +122,17 @@ def study_of_table(
 def public_study(
     name: str, *, outcome: str, config: RunConfig, data_dir: Path | None = None
 ) -> Study:
-    """Return a public data set, read by its adapter and seen by the leakage linter.
+    """Return a public data set as a study, read by its adapter and checked for leakage.
 
     Parameters
     ----------
     name : str
         A key of `training.datasets.registry.ADAPTERS`.
     outcome : str
-        The outcome that the data set has.
+        The outcome of the data set.
     config : RunConfig
     data_dir : Path, optional
         Folder of the data sets that come as files.
-
-    Returns
-    -------
-    Study
 
     Raises
     ------
@@ -155,27 +147,29 @@ def public_study(
     known = dataset(name)
     if known.purpose != "training":
         raise UsageError(
-            f"{known.name} must not be learned from; it is a data set for checks only. "
+            f"{known.name} must not be used for training; it is a data set for checks only. "
             "Its outcome is not the one that it resembles."
         )
     if known.outcome != outcome:
         raise UsageError(f"outcome of {known.name} must be {known.outcome}; got {outcome!r}.")
     if config.population or config.simulated:
-        raise UsageError(f"population and simulated must not be stated for {known.name}; one is.")
-    asked = _outcome_of(known)
+        raise UsageError(
+            f"population and simulated must not be set for {known.name}, which states both itself."
+        )
+    estimand = _outcome_of(known)
     cohort = _without_features(load_dataset(known.name, data_dir), config.exclude)
-    # The adapter declares each column and drops by name what is known too late; the data may still
-    # tell of a leak that nobody saw.
+    # The adapter declares each column and drops those known too late by name; the data may still
+    # show a leak.
     leaks = find_leaks(cohort.features, cohort.outcome, known_at_time_zero=cohort.features.columns)
     fatal = [leak for leak in leaks if leak.rule in FATAL_LEAKS]
     if fatal:
         raise RulesBroken(fatal)
     return Study(
         cohort=cohort,
-        outcome=asked,
+        outcome=estimand,
         time_zero=known.time_zero,
-        horizons_days=_horizons(cohort, asked, config),
-        model_name=model_name(asked.name, dataset=known.name),
+        horizons_days=_horizons(cohort, estimand, config),
+        model_name=model_name(estimand.name, dataset=known.name),
         warnings=tuple(leaks),
     )
 
@@ -187,7 +181,7 @@ def check_table(
     mapping: CohortMapping | None = None,
     strict: bool = False,
 ) -> Checked:
-    """Check a cohort and log how many rules it breaks; arguments as those of `check_cohort`."""
+    """Check a cohort and log how many rules it breaks; arguments as in `check_cohort`."""
     checked = check_cohort(table, outcome=outcome, mapping=mapping, strict=strict)
     report = checked.report
     _LOG.info(
@@ -200,7 +194,7 @@ def check_table(
 
 
 def _outcome_of(known: Dataset) -> Outcome:
-    """Return the outcome of a data set; one that only it has is called by its own words."""
+    """Return the outcome of a data set; its name gives the labels of one of its own."""
     if known.outcome in OUTCOMES:
         return OUTCOMES[known.outcome]
     words = known.outcome.replace("_", " ")
@@ -217,15 +211,15 @@ def _outcome_of(known: Dataset) -> Outcome:
     )
 
 
-def _horizons(cohort: Cohort, asked: Outcome, config: RunConfig) -> tuple[float, ...]:
-    """Return the default horizons: the one that is known, those of the run, or the outcome's."""
+def _horizons(cohort: Cohort, outcome: Outcome, config: RunConfig) -> tuple[float, ...]:
+    """Return the default horizons: the only known one, those of the run, or the outcome's."""
     fixed = None if cohort.outcome is None else cohort.outcome.horizon_days
     if fixed is None:
-        return config.horizons_days or tuple(map(float, asked.horizons_days))
+        return config.horizons_days or tuple(map(float, outcome.horizons_days))
     if config.horizons_days not in ((), (fixed,)):
         raise UsageError(
-            f"horizons_days must be {fixed:g}, the one at which the outcome is known; "
-            "other horizons are stated."
+            f"horizons_days must be {fixed:g}, the only horizon at which the outcome is known; "
+            f"got {', '.join(f'{days:g}' for days in config.horizons_days)}."
         )
     return (fixed,)
 
@@ -233,16 +227,16 @@ def _horizons(cohort: Cohort, asked: Outcome, config: RunConfig) -> tuple[float,
 def _without(
     table: pd.DataFrame, mapping: CohortMapping, exclude: Sequence[str]
 ) -> tuple[pd.DataFrame, CohortMapping]:
-    """Leave out columns, each by the table's name or by the name the mapping gives it."""
+    """Leave out columns, each by its name in the table or in the mapping."""
     source = {column.variable: name for name, column in mapping.columns.items()}
     columns = {source.get(name, name) for name in exclude}
     _require_known(columns, table.columns)
-    kept = {name: column for name, column in mapping.columns.items() if name not in columns}
-    return table.drop(columns=list(columns)), replace(mapping, columns=MappingProxyType(kept))
+    rest = {name: column for name, column in mapping.columns.items() if name not in columns}
+    return table.drop(columns=list(columns)), replace(mapping, columns=MappingProxyType(rest))
 
 
 def _without_features(cohort: Cohort, exclude: Sequence[str]) -> Cohort:
-    """Leave out features of a cohort that is already read."""
+    """Leave out features of a cohort that has been read."""
     _require_known(set(exclude), cohort.features.columns)
     return replace(
         cohort,
@@ -252,11 +246,11 @@ def _without_features(cohort: Cohort, exclude: Sequence[str]) -> Cohort:
 
 
 def _require_known(names: set[str], columns: Collection[str]) -> None:
-    """Refuse to leave out what is not there: a slip would keep a leak in."""
+    """Reject unknown columns: a misspelt name would leave a leak in."""
     unknown = sorted(names - set(columns))
     if unknown:
         close = difflib.get_close_matches(unknown[0], list(columns), n=3)
         raise UsageError(
-            f"exclude must name columns of the cohort; {', '.join(unknown)} are not."
+            f"exclude must name columns of the cohort; got {', '.join(unknown)}."
             + (f" Did you mean {' or '.join(close)}?" if close else "")
         )

@@ -1,4 +1,4 @@
-"""What moved the estimates of a cohort, patient by patient, told without telling of any patient.
+"""Contributions to the estimates of a cohort, aggregated so that no patient is disclosed.
 
 Every dot and every point of a curve is a mean or a quantile over at least `SMALLEST_CELL` patients.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from training.explanation.importance import Importance, explained, importance_of
 __all__ = ["MOST_EXPLAINED", "Dots", "ExplainedCohort", "Response", "explain_cohort"]
 
 MOST_EXPLAINED = 2_000
-"""Patients drawn at random to be explained: more would move no figure that a reader sees."""
+"""Size of the random sample of patients explained; more would not visibly change a figure."""
 
 _MOST_DOTS = 200
 _MOST_BINS = 25
@@ -30,17 +31,16 @@ _FEW_VALUES = 12
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """The contributions of one variable, in groups of patients who follow each other in order.
+    """The contributions of one variable, in groups of patients with similar contributions.
 
     Parameters
     ----------
-    label : str
-    pathway : str
+    label, pathway : str
     points : ndarray of float, shape (n_dots,)
         Mean contribution of each group, in points of risk.
     value : ndarray of float, shape (n_dots,)
-        Mean rank of their values, 0 the lowest and 1 the highest; NaN where not measured or where
-        categories have no order.
+        Mean rank of their values, 0 the lowest and 1 the highest; NaN where not measured, and for
+        categories, which have no order.
     measured : ndarray of bool, shape (n_dots,)
     patients_per_dot : int
     """
@@ -55,7 +55,7 @@ class Dots:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """How the contribution of one variable goes with its value.
+    """The contribution of one variable by its value.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Response:
     low, middle, high : ndarray of float, shape (n_bins,)
         Quartiles of the contributions of the patients in the bin, in points of risk.
     not_measured : float or None
-        Median contribution where it was not measured.
+        Median contribution in patients without a measurement.
     """
 
     label: str
@@ -82,9 +82,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCohort:
-    """What moved the estimates of at most `MOST_EXPLAINED` patients that a model answers for.
+    """Contributions to the estimates of at most `MOST_EXPLAINED` patients.
 
-    `dots` and `responses` are told for `horizon_days`, the strongest variables first.
+    `dots` and `responses` are those at `horizon_days`, the largest contributions first.
     """
 
     horizon_days: float
@@ -103,65 +103,46 @@ def explain_cohort(
     n_dotted: int = 15,
     n_responses: int = 6,
 ) -> ExplainedCohort:
-    """Explain a cohort, one stay of each patient, at most `MOST_EXPLAINED` of them.
+    """Explain one stay of each of at most `MOST_EXPLAINED` patients outside the training cohort.
 
-    Parameters
-    ----------
-    risk_model : RiskModel
-    cohort : Cohort
-        Patients that the model did not learn from.
-    horizons_days : sequence of float
-        That importance is told for.
-    horizon_days : float
-        The one of them that dots and responses are told for.
-    random_state : int
-        Of the patients drawn.
-    n_dotted, n_responses : int
-        Variables told of.
-
-    Returns
-    -------
-    ExplainedCohort
+    `horizon_days`, one of `horizons_days`, is that of the `n_dotted` dots and `n_responses`
+    responses; `random_state` is the seed of the sample.
     """
     frame = cohort.features.iloc[_one_stay_each(cohort.patient_id, random_state)]
     prediction = explained(risk_model, frame, list(horizons_days))
-    answered = np.array([status == "ok" for status in prediction.status])
+    available = np.array([status == "ok" for status in prediction.status])
     at = [float(days) for days in prediction.horizons_days].index(float(horizon_days))
-    moved = importance_of(risk_model, prediction)
-    assert prediction.points is not None  # it was asked to explain
-    numbers, texts = recorded_values(risk_model, frame[answered])
-    told = _Told(
-        points=prediction.points[answered, at],
-        measured=prediction.measured[answered],
+    importance = importance_of(risk_model, prediction)
+    assert prediction.points is not None  # the prediction is explained
+    numbers, texts = recorded_values(risk_model, frame[available])
+    contributions = _Contributions(
+        points=prediction.points[available, at],
+        measured=prediction.measured[available],
         numbers=numbers,
         texts=texts,
         place={name: place for place, name in enumerate(prediction.variables)},
         features={f.name: f for f in risk_model.contract.features},
     )
-    strongest = moved[at].variables
+    ranked = importance[at].variables
+    responses = contributions.responses([v.variable for v in ranked])
     return ExplainedCohort(
         horizon_days=float(horizon_days),
-        importance=moved,
-        dots=tuple(told.dots(one.variable, one.label, one.pathway) for one in strongest[:n_dotted]),
-        responses=tuple(_first(told.responses([v.variable for v in strongest]), n_responses)),
+        importance=importance,
+        dots=tuple(contributions.dots(v.variable, v.label, v.pathway) for v in ranked[:n_dotted]),
+        responses=tuple(islice(responses, n_responses)),
     )
 
 
 def _one_stay_each(patient_id: NDArray[np.object_], random_state: int) -> NDArray[np.int64]:
-    """Draw patients, and one stay of each."""
+    """Return the rows of a random sample of patients, one random stay of each."""
     order = np.random.default_rng(random_state).permutation(len(patient_id))
     _, first = np.unique(patient_id[order].astype(str), return_index=True)
     return np.sort(order[np.sort(first)[:MOST_EXPLAINED]])
 
 
-def _first(responses: Iterator[Response], number: int) -> Iterator[Response]:
-    for _, response in zip(range(number), responses, strict=False):
-        yield response
-
-
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """Contributions at one horizon, shape (n_patients, n_variables), and what was recorded."""
+class _Contributions:
+    """Contributions at one horizon and recorded values, shape (n_patients, n_variables)."""
 
     points: NDArray[np.float64]
     measured: NDArray[np.bool_]
@@ -171,7 +152,7 @@ class _Told:
     features: dict[str, Feature]
 
     def dots(self, variable: str, label: str, pathway: str) -> Dots:
-        """Return the groups of one variable: measured ones, then those without a value."""
+        """Return the groups of one variable, those with a measurement first."""
         place = self.place[variable]
         points, measured = self.points[:, place], self.measured[:, place]
         value = self.numbers[:, place]
@@ -189,10 +170,10 @@ class _Told:
         return Dots(label, pathway, means[:, 0], means[:, 1], means[:, 2] == 1, per_dot)
 
     def responses(self, variables: list[str]) -> Iterator[Response]:
-        """Yield the response of each variable that has a value of its own, in the order given."""
+        """Yield the response of each variable of which the model reads the value itself."""
         for variable in variables:
             place, kind = self.place[variable], self._kind(variable)
-            numbers, shown = self.numbers[:, place], self.texts[:, place]
+            numbers, texts = self.numbers[:, place], self.texts[:, place]
             points = self.points[:, place]
             known = np.isfinite(numbers)
             bins = _bins(numbers[known], own=kind != "number")
@@ -206,7 +187,7 @@ class _Told:
                 label=feature.label,
                 unit=feature.unit,
                 values=np.array([np.median(numbers[known][rows]) for rows in bins]),
-                levels=_levels(kind, [shown[known][rows][0] for rows in bins]),
+                levels=_levels(kind, [texts[known][rows][0] for rows in bins]),
                 low=low,
                 middle=middle,
                 high=high,
@@ -218,7 +199,7 @@ class _Told:
 
 
 def _relative_rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks from 0 to 1, ties at their middle; NaN stays."""
+    """Return ranks from 0 to 1, with ties at their mean rank; NaN stays."""
     if not np.isfinite(values).any():
         return np.full(len(values), np.nan)
     ranks: NDArray[np.float64] = rankdata(values, nan_policy="omit")
@@ -227,23 +208,21 @@ def _relative_rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bins(values: NDArray[np.float64], *, own: bool) -> list[NDArray[np.int64]]:
-    """Return the rows of each bin with enough patients: one for each value where they are few."""
+    """Return the rows of each bin with enough patients; one bin per value if `own` or few."""
     distinct = np.unique(values)
     if own or len(distinct) <= _FEW_VALUES:
         bins = [np.flatnonzero(values == value) for value in distinct]
     else:
         number = int(np.clip(len(values) // (3 * SMALLEST_CELL), 2, _MOST_BINS))
         edges = np.unique(np.quantile(values, np.linspace(0, 1, number + 1)))[1:-1]
-        of = np.searchsorted(edges, values, side="right")
-        bins = [np.flatnonzero(of == place) for place in range(len(edges) + 1)]
+        bin_of = np.searchsorted(edges, values, side="right")
+        bins = [np.flatnonzero(bin_of == place) for place in range(len(edges) + 1)]
     return [rows for rows in bins if len(rows) >= SMALLEST_CELL]
 
 
 def _levels(kind: str, values: list[object]) -> tuple[str, ...]:
     if kind == "number":
         return ()
-    return (
-        tuple(map(str, values))
-        if kind == "category"
-        else tuple("yes" if value == 1 else "no" for value in values)
-    )
+    if kind == "category":
+        return tuple(map(str, values))
+    return tuple("yes" if value == 1 else "no" for value in values)

@@ -1,4 +1,4 @@
-"""What moved the estimates: as `shap.Explanation`, and on average over a cohort."""
+"""Contributions to the estimates: as `shap.Explanation`, and on average over a cohort."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ __all__ = [
     "explained",
     "importance",
     "importance_of",
-    "labels_of",
     "points_digits",
     "recorded_values",
     "shap_by_pathway",
@@ -33,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class VariableImportance:
-    """How much one variable moved the estimates of a cohort."""
+    """The mean |points of risk| of one variable over a cohort."""
 
     variable: str
     label: str
@@ -43,7 +42,7 @@ class VariableImportance:
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """How much variables and pathways moved the estimates of a cohort at one horizon.
+    """The mean contributions of variables and pathways over a cohort at one horizon.
 
     Parameters
     ----------
@@ -52,8 +51,8 @@ class Importance:
     variables : tuple of VariableImportance
         Mean over patients of |points of risk|, the largest first.
     pathways : mapping of str to float
-        The same of the sum over the measured variables of each pathway, and of all that was not
-        measured. Sums of their members, not a Shapley value of the group.
+        The same for the sum over the measured variables of each pathway, and over all variables
+        not measured. Sums of their members, not Shapley values of the group.
     """
 
     horizon_days: float
@@ -61,7 +60,7 @@ class Importance:
     pathways: Mapping[str, float]
 
     def as_json(self) -> dict[str, object]:
-        """Return the figures as they are kept in MLflow."""
+        """Return the importance as stored in MLflow."""
         return {
             "horizon_days": self.horizon_days,
             "variables": [asdict(variable) for variable in self.variables],
@@ -88,31 +87,26 @@ def explained(
 def importance(
     risk_model: RiskModel, frame: pd.DataFrame, horizons_days: list[float] | None = None
 ) -> tuple[Importance, ...]:
-    """Return what moved the estimates of the patients that the model answers for, by horizon.
+    """Return the mean contributions over the patients not refused, by horizon.
 
     Parameters
     ----------
     risk_model : RiskModel
     frame : DataFrame
-        Patients that the model did not learn from.
+        Patients outside the training cohort.
     horizons_days : list of float, optional
-        The model's default horizons without it.
-
-    Returns
-    -------
-    tuple of Importance
-        One for each horizon.
+        Days from time zero (default: the model's default horizons).
     """
     return importance_of(risk_model, explained(risk_model, frame, horizons_days))
 
 
 def importance_of(risk_model: RiskModel, prediction: Prediction) -> tuple[Importance, ...]:
-    """Return what moved the estimates of an explained prediction, as `importance` does."""
-    answered = np.array([status == "ok" for status in prediction.status])
-    assert prediction.points is not None  # it was asked to explain
-    points, measured = prediction.points[answered], prediction.measured[answered]
-    labels = labels_of(risk_model)
-    found = []
+    """Return the mean contributions of an explained prediction, as `importance` does."""
+    available = np.array([status == "ok" for status in prediction.status])
+    assert prediction.points is not None  # the prediction is explained
+    points, measured = prediction.points[available], prediction.measured[available]
+    labels = _labels_of(risk_model)
+    by_horizon = []
     for horizon, days in enumerate(prediction.horizons_days):
         means = np.abs(points[:, horizon]).mean(axis=0)
         variables = [
@@ -122,20 +116,20 @@ def importance_of(risk_model: RiskModel, prediction: Prediction) -> tuple[Import
             )
         ]
         sums = pathway_sums(points[:, horizon], measured, prediction.pathways)
-        found.append(
+        by_horizon.append(
             Importance(
                 float(days),
-                tuple(sorted(variables, key=lambda one: -one.mean_points)),
+                tuple(sorted(variables, key=lambda variable: -variable.mean_points)),
                 {name: float(np.abs(values).mean()) for name, values in sums.items()},
             )
         )
-    return tuple(found)
+    return tuple(by_horizon)
 
 
 def shap_by_variable(
     risk_model: RiskModel, frame: pd.DataFrame, *, horizon_days: float | None = None
 ) -> shap.Explanation:
-    """Return contributions of each variable as SHAP's own object, for every one of its plots.
+    """Return contributions of each variable as SHAP's own object, for all of its plots.
 
     Parameters
     ----------
@@ -143,21 +137,21 @@ def shap_by_variable(
     frame : DataFrame
         With every column that the model reads. Refused patients are left out.
     horizon_days : float, optional
-        The model's first default horizon without it.
+        Days from time zero (default: the model's first default horizon).
 
     Returns
     -------
     shap.Explanation
-        Values in log-odds, shape (n_answered, n_variables); `base_values + values.sum(1)` is the
-        logit of the risk. `data` holds numbers, categories by their place in the contract's list;
-        `display_data` holds what was recorded.
+        Values in log-odds, shape (n_not_refused, n_variables); `base_values + values.sum(1)` is
+        the logit of the risk. `data` holds numbers, and categories as their position in the
+        contract's list; `display_data` holds the recorded values.
     """
-    prediction, answered, log_odds = _at_one_horizon(risk_model, frame, horizon_days)
-    data, display = recorded_values(risk_model, frame[answered])
-    labels = labels_of(risk_model)
+    prediction, available, log_odds = _at_one_horizon(risk_model, frame, horizon_days)
+    data, display = recorded_values(risk_model, frame[available])
+    labels = _labels_of(risk_model)
     return _shap(
         prediction,
-        answered,
+        available,
         values=log_odds,
         data=data,
         display_data=display,
@@ -168,18 +162,18 @@ def shap_by_variable(
 def shap_by_pathway(
     risk_model: RiskModel, frame: pd.DataFrame, *, horizon_days: float | None = None
 ) -> shap.Explanation:
-    """Return contributions summed by pathway as SHAP's own object; as `shap_by_variable`.
+    """Return contributions summed by pathway as SHAP's own object; see `shap_by_variable`.
 
     A pathway has no value of its own, so `data` holds how many of its variables were measured.
     """
-    prediction, answered, log_odds = _at_one_horizon(risk_model, frame, horizon_days)
-    measured = prediction.measured[answered]
+    prediction, available, log_odds = _at_one_horizon(risk_model, frame, horizon_days)
+    measured = prediction.measured[available]
     sums = pathway_sums(log_odds, measured, prediction.pathways)
     counts = pathway_sums(np.ones(measured.shape), measured, prediction.pathways)
     data = np.column_stack(list(counts.values()))
     return _shap(
         prediction,
-        answered,
+        available,
         values=np.column_stack(list(sums.values())),
         data=data,
         display_data=data,
@@ -189,7 +183,7 @@ def shap_by_pathway(
 
 def _shap(
     prediction: Prediction,
-    answered: NDArray[np.bool_],
+    available: NDArray[np.bool_],
     *,
     values: NDArray[np.float64],
     data: NDArray[Any],
@@ -198,8 +192,8 @@ def _shap(
 ) -> shap.Explanation:
     import shap
 
-    # The running maximum has no variable; in the base it keeps the sums exact.
-    base = prediction.base_log_odds[0] + prediction.monotone_adjustment[answered, 0]
+    # The monotone adjustment belongs to no variable; in the base it keeps the sums exact.
+    base = prediction.base_log_odds[0] + prediction.monotone_adjustment[available, 0]
     return shap.Explanation(
         values=values,
         base_values=base,
@@ -213,23 +207,23 @@ def _shap(
 def _at_one_horizon(
     risk_model: RiskModel, frame: pd.DataFrame, horizon_days: float | None
 ) -> tuple[Prediction, NDArray[np.bool_], NDArray[np.float64]]:
-    """Return a prediction, whom it answers, and their contributions in log-odds."""
+    """Return a prediction, the patients not refused, and their contributions in log-odds."""
     days = risk_model.contract.default_horizons_days[0] if horizon_days is None else horizon_days
     prediction = explained(risk_model, frame, [float(days)])
-    answered = np.array([status == "ok" for status in prediction.status])
-    assert prediction.log_odds is not None  # it was asked to explain
-    return prediction, answered, prediction.log_odds[answered, 0]
+    available = np.array([status == "ok" for status in prediction.status])
+    assert prediction.log_odds is not None  # the prediction is explained
+    return prediction, available, prediction.log_odds[available, 0]
 
 
 def recorded_values(
     risk_model: RiskModel, frame: pd.DataFrame
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Return, by variable, what was recorded as numbers and as it is shown."""
+    """Return the recorded values by variable, as numbers and as displayed."""
     own = {f.name: f for f in risk_model.contract.features if f.name == f.variable}
     numbers = np.full((len(frame), len(risk_model.variables)), np.nan)
-    shown = np.full(numbers.shape, None, dtype=object)
+    display = np.full(numbers.shape, None, dtype=object)
     for place, name in enumerate(risk_model.variables):
-        if name not in own:  # only its maximum, slope or the like is read
+        if name not in own:  # the model reads only its maximum, slope or similar
             continue
         column = frame[name]
         if own[name].kind == "category":
@@ -237,17 +231,16 @@ def recorded_values(
             numbers[:, place] = column.map(codes).to_numpy(dtype=float, na_value=np.nan)
         else:
             numbers[:, place] = column.to_numpy(dtype=float, na_value=np.nan)
-        shown[:, place] = column.to_numpy(dtype=object)
-    return numbers, shown
+        display[:, place] = column.to_numpy(dtype=object)
+    return numbers, display
 
 
-def labels_of(risk_model: RiskModel) -> dict[str, str]:
-    """Return the label of each variable that a model reads."""
+def _labels_of(risk_model: RiskModel) -> dict[str, str]:
     return {feature.variable: feature.label for feature in risk_model.contract.features}
 
 
 def points_digits(largest: float) -> int:
-    """Return the decimals to print points of risk with: one more where all of them are small.
+    """Return the decimals for points of risk: one more where all of them are small.
 
     Examples
     --------

@@ -1,4 +1,8 @@
-"""Figures of estimates beside each other: groups, parts of a panel, with and without a panel."""
+"""Figures that compare estimates: groups, parts of a panel, models, and risks by outcome.
+
+In each, `event_label` is the event in the singular ("death"), and `population` describes the
+patients and is printed under the figure.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ __all__ = ["Estimate", "plot_decision_comparison", "plot_estimates", "plot_risk_
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One row of `plot_estimates`: NaN where there is none, a heading where there is no number."""
+    """One row of `plot_estimates`: an estimate with its interval (NaN if none), or a heading."""
 
     label: str
     estimate: float = np.nan
@@ -47,24 +51,9 @@ def plot_estimates(
     reference_label: str,
     signed: bool = False,
 ) -> Figure:
-    """Draw estimates with their intervals below each other, beside a line to compare with.
+    """Draw a forest plot with a labelled reference line; numbers are printed beside the marks.
 
-    Parameters
-    ----------
-    rows : sequence of Estimate
-    title, axis_label : str
-    population : str
-        Who the patients are; printed under the figure.
-    reference : float
-        Where the line stands, called `reference_label`.
-    reference_label : str
-    signed : bool
-        Whether the numbers are changes, and printed with their sign.
-
-    Returns
-    -------
-    Figure
-        One panel; the numbers are printed beside their marks.
+    With `signed`, the numbers are changes and are printed with their sign.
     """
     height = 1.7 + 0.21 * len(rows)
     with journal_figure(6.0, height, title=title, population=population) as figure:
@@ -104,26 +93,9 @@ def plot_decision_comparison(
     event_label: str,
     population: str,
 ) -> Figure:
-    """Draw the net benefit of acting on one model, on another, on everybody and on nobody.
+    """Draw the net benefit of two models, and below it the gain of the second over the first.
 
-    Parameters
-    ----------
-    comparison : DecisionComparison
-    labels : tuple of (str, str)
-        What a reader calls the first and the second model.
-    title : str
-        Without the horizon.
-    gain_label : str
-        What a reader calls the second minus the first.
-    event_label : str
-        What happens, in the singular.
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        The net benefits above, the gain by the second model below.
+    `labels` are those of the first and second model; the horizon is appended to `title`.
     """
     days = f"{comparison.horizon_days:g}"
     thresholds = comparison.thresholds
@@ -138,8 +110,8 @@ def plot_decision_comparison(
             net = 100 * model.estimate
             axes.plot(thresholds, net, color=colour, linestyle=style, label=label)
             top = max(top, float(np.nanmax(net)))
-        axes.plot(thresholds, 100 * comparison.treat_all, color=ORANGE, label="act on everybody")
-        axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
+        axes.plot(thresholds, 100 * comparison.treat_all, color=ORANGE, label="act on all patients")
+        axes.axhline(0, color=BLACK, linewidth=1, label="act on none")
         axes.set(xlim=(0, thresholds[-1]), ylim=(-0.1 * top, 1.1 * top))
         axes.set_ylabel("Net true positives\nper 100 patients")
         axes.legend(loc="upper right")
@@ -156,21 +128,9 @@ def plot_decision_comparison(
 def plot_risk_distribution(
     distribution: RiskDistribution, *, event_label: str, population: str
 ) -> Figure:
-    """Draw how predicted risks are spread among those with the event and those without.
+    """Draw predicted risks of patients with and without the event, of which there must be both.
 
-    Parameters
-    ----------
-    distribution : RiskDistribution
-        With patients who had the event and patients who did not.
-    event_label : str
-        What happens, in the singular.
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        Boxes from the first to the third quartile, whiskers to the 5th and 95th percentile.
+    Boxes show the quartiles, whiskers the 5th and 95th percentile.
     """
     title = f"Predicted risks at {distribution.horizon_days:g} days, by outcome"
     kinds = {"event": f"{event_label} by then", "no_event": f"no {event_label} by then"}
@@ -188,7 +148,7 @@ def plot_risk_distribution(
             )
             for kind, label in kinds.items()
         ]
-        drawn = axes.bxp(
+        artists = axes.bxp(
             boxes,
             orientation="horizontal",
             widths=0.5,
@@ -196,7 +156,7 @@ def plot_risk_distribution(
             patch_artist=True,
             medianprops={"color": BLACK, "linewidth": 1.6},
         )
-        for box, colour in zip(drawn["boxes"], (VERMILLION, BLUE), strict=True):
+        for box, colour in zip(artists["boxes"], (VERMILLION, BLUE), strict=True):
             box.set(facecolor=colour, alpha=0.55)
         means = [distribution.mean[kind] for kind in kinds]
         axes.plot(means, [1, 2], "D", color=BLACK, markersize=4, label="mean")

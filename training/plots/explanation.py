@@ -1,4 +1,7 @@
-"""Figures of what moved the estimates: of a cohort, by pathway and variable, and of one patient."""
+"""Figures of contributions to the estimates: of a cohort, by pathway and variable; of one patient.
+
+In each, `population` describes the patients and is printed under the figure.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ _VARIABLES_NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one variable added to a patient's risk, in points of risk (100 points = 100 %)."""
+    """The contribution of one variable to a patient's risk, in points (100 points = 100 %)."""
 
     label: str
     pathway: str
@@ -47,7 +50,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class PatientEstimate:
-    """One patient's risk and what it is made of.
+    """One patient's risk and the contributions to it.
 
     The points, `adjustment_points` included, sum to 100 * (risk - baseline_risk).
     """
@@ -64,24 +67,8 @@ class PatientEstimate:
 def plot_pathway_shares(
     mean_points: Mapping[str, float], *, horizon_days: float, population: str
 ) -> Figure:
-    """Draw how much each pathway moved the estimates of a cohort.
-
-    Parameters
-    ----------
-    mean_points : mapping of str to float
-        Label of the pathway -> mean over patients of its |points of risk|;
-        `NOT_MEASURED_LABEL` is grey.
-    horizon_days : float
-        Days from time zero.
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
-    """
-    title = f"What moved the estimates at {horizon_days:g} days, by pathway"
+    """Draw the mean |points of risk| over patients by label of the pathway."""
+    title = f"Contributions to the estimates at {horizon_days:g} days, by pathway"
     return _bars(list(mean_points), list(mean_points.values()), title, population)
 
 
@@ -94,58 +81,26 @@ def plot_importance(
     population: str,
     n_shown: int = 15,
 ) -> Figure:
-    """Draw how much each variable moved the estimates of a cohort, the strongest first.
-
-    Parameters
-    ----------
-    labels, pathways : sequence of str, length n_variables
-        Label of each variable and of its pathway.
-    mean_points : array-like of float, shape (n_variables,)
-        Mean over patients of the variable's |points of risk|.
-    horizon_days : float
-        Days from time zero.
-    population : str
-        Who the patients are; printed under the figure.
-    n_shown : int
-        Variables drawn.
-
-    Returns
-    -------
-    Figure
-        One panel.
-    """
+    """Draw the mean |points of risk| over patients of each variable, the largest first."""
     points = np.asarray(mean_points, dtype=np.float64)
     strongest = np.argsort(-points, kind="stable")[:n_shown]
     named = [f"{labels[i]} ({pathways[i]})" for i in strongest]
-    title = f"What moved the estimates at {horizon_days:g} days, by variable"
+    title = f"Contributions to the estimates at {horizon_days:g} days, by variable"
     return _bars(named, points[strongest].tolist(), title, population)
 
 
 def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: str) -> Figure:
-    """Draw how one patient's estimate comes from the reference to its value, in points of risk.
+    """Draw how one patient's estimate builds up from the reference, in points of risk.
 
-    Each pathway starts where the one above it ended, and its variables make it up below it: the
-    strongest of all by name, the others together. What was not measured is one grey bar.
-
-    Parameters
-    ----------
-    estimate : PatientEstimate
-        The risk and its contributions.
-    event_label : str
-        What happens, in the words of a clinician: "death".
-    population : str
-        Whom the model learned from; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
+    Each pathway starts where the previous one ended. Below it are its variables: those with the
+    largest contributions by name, the others together. Variables not measured are one grey bar.
+    `event_label` is the event in the singular ("death").
     """
     bars = _waterfall(estimate)
     start, end = 100 * estimate.baseline_risk, 100 * estimate.risk
     interval = (100 * estimate.risk_low, 100 * estimate.risk_high)
     last = len(bars) + 1
-    title = "What raised and what lowered the estimate, in points of risk"
+    title = "What raised and lowered the estimate, in points of risk"
     with journal_figure(6.2, 1.9 + 0.23 * last, title=title, population=population) as figure:
         axes = figure.subplots()
         digits = points_digits(max((abs(bar.points) for bar in bars), default=0.0))
@@ -188,7 +143,7 @@ class _Bar:
 
 
 def _signed(points: float, digits: int) -> str:
-    """Return points with their sign, which a zero has none of."""
+    """Return points with their sign; zero has no sign."""
     shown = f"{points:+.{digits}f}"
     return (shown if float(shown) else shown[1:]).replace("-", "\N{MINUS SIGN}")
 
@@ -216,7 +171,7 @@ def _draw(axes: Axes, place: int, bar: _Bar, digits: int) -> None:
 
 
 def _waterfall(estimate: PatientEstimate) -> list[_Bar]:
-    """Return bars from the top: pathways by size, their variables, then what belongs to none."""
+    """Return bars from the top: pathways by size with their variables, then those without one."""
     measured = sorted(
         (c for c in estimate.contributions if c.measured), key=lambda c: -abs(c.points)
     )
@@ -235,7 +190,7 @@ def _waterfall(estimate: PatientEstimate) -> list[_Bar]:
         bars.append(_Bar(NOT_MEASURED_LABEL, left, sum(unmeasured), grey=True))
         left += sum(unmeasured)
     if estimate.adjustment_points:
-        label = "So that risk never falls with time"
+        label = "Monotone adjustment (risk never falls)"
         bars.append(_Bar(label, left, estimate.adjustment_points, grey=True))
     return bars
 
@@ -259,18 +214,18 @@ def _of_pathway(
 
 
 def _bars(labels: Sequence[str], values: Sequence[float], title: str, population: str) -> Figure:
-    """Draw mean |points| as horizontal bars, the largest first, what was not measured last."""
+    """Draw mean |points| as horizontal bars, the largest first, variables not measured last."""
     order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED_LABEL, -values[i]))
     height = 1.3 + 0.24 * len(labels)
     with journal_figure(5.8, height, title=title, population=population) as figure:
         axes = figure.subplots()
         colours = [LIGHT_GREY if labels[i] == NOT_MEASURED_LABEL else BLUE for i in order]
-        drawn = axes.barh(range(len(order)), [values[i] for i in order], 0.7, color=colours)
+        bars = axes.barh(range(len(order)), [values[i] for i in order], 0.7, color=colours)
         digits = points_digits(max(values, default=0.0))
-        axes.bar_label(drawn, fmt=f"%.{digits}f", padding=3, fontsize=8)
+        axes.bar_label(bars, fmt=f"%.{digits}f", padding=3, fontsize=8)
         axes.set_yticks(range(len(order)), [labels[i] for i in order])
         axes.set(ylim=(len(order) - 0.4, -0.6))
         axes.tick_params(axis="y", length=0)
         axes.margins(x=0.12)
-        axes.set_xlabel("Mean change, up or down, in points of risk")
+        axes.set_xlabel("Mean absolute contribution, in points of risk")
     return figure

@@ -1,4 +1,8 @@
-"""Figures of how well a model predicts; they draw what `models.metrics.curves` computed."""
+"""Figures of the performance of a model, drawn from the results of `models.metrics.curves`.
+
+In each, `event_label` is the event in the singular ("death"), and `population` describes the
+patients and is printed under the figure.
+"""
 
 from __future__ import annotations
 
@@ -39,21 +43,9 @@ _FROM_LOW_TO_HIGH = (SKY, BLUE, GREEN, ORANGE, VERMILLION)
 
 
 def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: str) -> Figure:
-    """Draw observed against predicted risk, with the spread of predicted risks below.
+    """Draw observed against predicted risk, with the distribution of predicted risks below.
 
-    Parameters
-    ----------
-    curve : CalibrationCurve
-        From `models.metrics.curves.calibration_curve`.
-    event_label : str
-        What happens, in the words of a clinician: "death".
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        Bins of fewer than `SMALLEST_CELL` patients are left empty.
+    Bins of fewer than `SMALLEST_CELL` patients are left empty.
     """
     title = f"Calibration at {curve.horizon_days:g} days"
     with journal_figure(3.6, 4.75, title=title, population=population) as figure:
@@ -80,22 +72,7 @@ def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: s
 
 
 def plot_decision_curve(curve: DecisionCurve, *, event_label: str, population: str) -> Figure:
-    """Draw the net benefit of acting on the model, on everybody and on nobody.
-
-    Parameters
-    ----------
-    curve : DecisionCurve
-        From `models.metrics.curves.decision_curve`.
-    event_label : str
-        What happens, in the words of a clinician: "death".
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
-    """
+    """Draw the net benefit of acting on the model, on all patients and on none."""
     title = f"Net benefit at {curve.horizon_days:g} days"
     with journal_figure(4.6, 3.6, title=title, population=population) as figure:
         axes = figure.subplots()
@@ -105,8 +82,10 @@ def plot_decision_curve(curve: DecisionCurve, *, event_label: str, population: s
         top = float(np.nanmax(high))
         shade(axes, curve.thresholds, low, high, colour=BLUE)
         axes.plot(curve.thresholds, estimate, color=BLUE, label="act on the model, 95 % interval")
-        axes.plot(curve.thresholds, 100 * curve.treat_all, color=ORANGE, label="act on everybody")
-        axes.axhline(0, color=BLACK, linewidth=1, label="act on nobody")
+        axes.plot(
+            curve.thresholds, 100 * curve.treat_all, color=ORANGE, label="act on all patients"
+        )
+        axes.axhline(0, color=BLACK, linewidth=1, label="act on none")
         axes.set(xlim=(0, curve.thresholds[-1]), ylim=(-0.15 * top, 1.08 * top))
         axes.xaxis.set_major_formatter(percent())
         axes.set_xlabel(f"Risk of {event_label} at which one would act")
@@ -116,23 +95,8 @@ def plot_decision_curve(curve: DecisionCurve, *, event_label: str, population: s
 
 
 def plot_auroc_over_time(curve: AurocOverTime, *, event_label: str, population: str) -> Figure:
-    """Draw the area under the curve by day.
-
-    Parameters
-    ----------
-    curve : AurocOverTime
-        From `models.metrics.curves.auroc_over_time`.
-    event_label : str
-        What happens, in the words of a clinician: "death".
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
-    """
-    title = f"How well the risk of {event_label} by each day ranks patients"
+    """Draw the area under the ROC curve by day."""
+    title = f"Discrimination of the risk of {event_label} by each day"
     with journal_figure(4.6, 3.3, title=title, population=population) as figure:
         axes = figure.subplots()
         shade(axes, curve.days, curve.auroc.low, curve.auroc.high, colour=BLUE)
@@ -151,19 +115,7 @@ def plot_incidence_by_risk(
 ) -> Figure:
     """Draw observed and predicted cumulative incidence in groups of predicted risk.
 
-    Parameters
-    ----------
-    incidence : IncidenceByRisk
-        From `models.metrics.curves.incidence_by_risk`.
-    event_label : str
-        What happens, in the words of a clinician: "death".
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        Groups of fewer than `SMALLEST_CELL` patients are left out.
+    Groups of fewer than `SMALLEST_CELL` patients are left out.
     """
     title = f"Predicted and observed {event_label}, by predicted risk"
     with journal_figure(5.4, 3.9, title=title, population=population) as figure:
@@ -199,7 +151,7 @@ def plot_incidence_by_risk(
 
 
 def _label_ends(axes: Axes, ends: list[tuple[float, str]]) -> None:
-    """Write each label where its line ends, moved up where it would cover the one below."""
+    """Write each label at the end of its line, moved up where it would cover the label below."""
     apart = 0.055 * axes.get_ylim()[1]
     lowest = -np.inf
     for height, label in sorted(ends):

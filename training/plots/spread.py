@@ -1,4 +1,7 @@
-"""Figures of how contributions spread and go with values, and of what was recorded."""
+"""Figures of the distribution of contributions, their relation to values, and recorded data.
+
+In each, `population` describes the patients and is printed under the figure.
+"""
 
 from __future__ import annotations
 
@@ -36,41 +39,29 @@ _LOG_RATIO = 30
 
 @dataclass(frozen=True, slots=True)
 class RecordedShare:
-    """In what share of each group a variable was recorded; None where it must stay hidden."""
+    """The share of each group in which a variable was recorded; None where it is withheld."""
 
     label: str
     shares: tuple[float | None, ...]
 
 
 def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str) -> Figure:
-    """Draw how the contributions of each variable spread over a cohort, the strongest first.
+    """Draw the distribution of contributions of each variable, in the order given.
 
-    Parameters
-    ----------
-    dots : sequence of Dots
-        From `training.explanation.cohort.explain_cohort`.
-    horizon_days : float
-        Days from time zero.
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        No dot stands for fewer than `SMALLEST_CELL` patients.
+    No dot represents fewer than `SMALLEST_CELL` patients.
     """
-    title = f"What raised and what lowered the estimates at {horizon_days:g} days"
+    title = f"Distribution of contributions at {horizon_days:g} days"
     height = 1.7 + 0.3 * len(dots)
     with journal_figure(6.2, height, title=title, population=population) as figure:
         axes = figure.subplots()
-        width = np.ptp(np.concatenate([one.points for one in dots])) or 1.0
-        for place, one in enumerate(dots):
-            offsets = place + _offsets(one.points, width)
-            ranked = one.measured & np.isfinite(one.value)
+        width = np.ptp(np.concatenate([variable.points for variable in dots])) or 1.0
+        for place, variable in enumerate(dots):
+            offsets = place + _offsets(variable.points, width)
+            ranked = variable.measured & np.isfinite(variable.value)
             axes.scatter(
-                one.points[ranked],
+                variable.points[ranked],
                 offsets[ranked],
-                c=one.value[ranked],
+                c=variable.value[ranked],
                 cmap=_FROM_LOW_TO_HIGH,
                 vmin=0,
                 vmax=1,
@@ -79,11 +70,11 @@ def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str)
                 rasterized=True,
             )
             for rows, colour, marker in (
-                (one.measured & ~ranked, BLACK, "o"),
-                (~one.measured, GREY, "x"),
+                (variable.measured & ~ranked, BLACK, "o"),
+                (~variable.measured, GREY, "x"),
             ):
                 axes.scatter(
-                    one.points[rows],
+                    variable.points[rows],
                     offsets[rows],
                     c=colour,
                     s=8,
@@ -92,9 +83,7 @@ def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str)
                     rasterized=True,
                 )
         axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
-        axes.set_yticks(
-            range(len(dots)), [f"{one.label} ({pathway_label(one.pathway)})" for one in dots]
-        )
+        axes.set_yticks(range(len(dots)), [f"{v.label} ({pathway_label(v.pathway)})" for v in dots])
         axes.set(ylim=(len(dots) - 0.4, -0.6))
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
@@ -117,23 +106,11 @@ def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str)
 def plot_responses(
     responses: Sequence[Response], *, horizon_days: float, population: str
 ) -> Figure:
-    """Draw how the contribution of each variable goes with its value.
+    """Draw contribution against value, one panel for each of at least one variable.
 
-    Parameters
-    ----------
-    responses : sequence of Response
-        From `training.explanation.cohort.explain_cohort`, at least one.
-    horizon_days : float
-        Days from time zero.
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        One panel for each variable, all on one scale of points.
+    All panels share one scale of points.
     """
-    title = f"How the estimates at {horizon_days:g} days go with values"
+    title = f"Contributions at {horizon_days:g} days by value of the variable"
     columns = min(3, len(responses))
     rows = -(-len(responses) // columns)
     with journal_figure(
@@ -151,28 +128,18 @@ def plot_responses(
 def plot_recorded(
     variables: Sequence[RecordedShare], groups: Sequence[str], *, population: str
 ) -> Figure:
-    """Draw in what share of each group each variable was recorded.
+    """Draw the share of each of at most four groups in which each variable was recorded.
 
-    Parameters
-    ----------
-    variables : sequence of RecordedShare
-        In the order to be shown.
-    groups : sequence of str, length at most 4
-        Labels of the groups.
-    population : str
-        Who the patients are; printed under the figure.
-
-    Returns
-    -------
-    Figure
-        A group is left out where its share must stay hidden.
+    Withheld shares are left out.
     """
     height = 1.5 + 0.2 * len(variables)
-    with journal_figure(5.8, height, title="What was recorded", population=population) as figure:
+    with journal_figure(
+        5.8, height, title="Recorded variables, by outcome", population=population
+    ) as figure:
         axes = figure.subplots()
         places = np.arange(len(variables))
-        looks = ((BLUE, "o"), (VERMILLION, "D"), (BLACK, "s"), (GREY, "^"))
-        for number, (group, (colour, marker)) in enumerate(zip(groups, looks, strict=False)):
+        styles = ((BLUE, "o"), (VERMILLION, "D"), (BLACK, "s"), (GREY, "^"))
+        for number, (group, (colour, marker)) in enumerate(zip(groups, styles, strict=False)):
             shares = np.array(
                 [np.nan if v.shares[number] is None else v.shares[number] for v in variables],
                 dtype=float,
@@ -192,13 +159,13 @@ def plot_recorded(
         axes.set(xlim=(0, 1), ylim=(len(variables) - 0.4, -0.6))
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(percent())
-        axes.set_xlabel("Share of patients with a value")
+        axes.set_xlabel("Share of stays with a value")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(groups))
     return figure
 
 
 def _offsets(points: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Return how far each dot is moved off its line so that dots do not cover each other."""
+    """Return how far each dot is moved off its line so that dots do not overlap."""
     cell = np.floor(points / width * 90).astype(np.int64)
     offsets = np.zeros(len(points))
     for value in np.unique(cell):

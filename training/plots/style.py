@@ -1,4 +1,4 @@
-"""How every figure looks: size, colours, and the lines under it that say whom it shows."""
+"""The common style of figures: size, colours, and a footnote on the patients."""
 
 from __future__ import annotations
 
@@ -58,22 +58,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def journal_figure(width: float, height: float, *, title: str, population: str) -> Iterator[Figure]:
-    """Yield a figure to draw on in the common style.
-
-    Parameters
-    ----------
-    width, height : float
-        Inches.
-    title : str
-        What the figure shows.
-    population : str
-        Who the patients are; printed under the figure with the notice.
-
-    Yields
-    ------
-    Figure
-        Bound to no window and no global state; `savefig` writes it.
-    """
+    """Yield a figure of that many inches, with the population and the notice printed under it."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
@@ -84,33 +69,12 @@ def journal_figure(width: float, height: float, *, title: str, population: str) 
 
 
 def percent(whole: float = 1.0) -> FuncFormatter:
-    """Return the tick labels of an axis in percent, with as many decimals as a tick needs.
-
-    Parameters
-    ----------
-    whole : float
-        The number that is 100 %.
-
-    Returns
-    -------
-    FuncFormatter
-        A space before the sign.
-    """
+    """Return tick labels in percent of `whole`, with as many decimals as needed."""
     return FuncFormatter(lambda value, _: f"{round(100 * value / whole, 6):g} %")
 
 
 def shade(
     axes: Axes, at: NDArray[Any], low: NDArray[Any], high: NDArray[Any], *, colour: str
 ) -> None:
-    """Shade a pointwise interval.
-
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
-    at, low, high : ndarray of float, shape (n_points,)
-        Places and the ends of the interval there.
-    colour : str
-        Of the line that the interval belongs to.
-    """
+    """Shade a pointwise interval in the colour of its line; arrays have shape (n_points,)."""
     axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)

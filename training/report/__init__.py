@@ -1,4 +1,4 @@
-"""What a reader is given of a run or an evaluation: sections, as one page and as a model card.
+"""The HTML report and the model card of a training run or an evaluation.
 
 Nothing is computed here: numbers come from the contract, the evaluation and
 `training.cohorts.description`.

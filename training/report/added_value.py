@@ -1,4 +1,4 @@
-"""What a panel of markers adds over other variables, as a section of a report."""
+"""The added value of a panel of markers over other variables, as a section of a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.report.content import Picture, Section, Table
 from training.validation.panel_value import PanelValue, PathwayValue
 
 __all__ = [
-    "AMONG_LEARNED_FROM",
+    "TRAINING_PATIENTS",
     "added_value_section",
     "interval_text",
     "share_without_panel",
@@ -23,58 +23,48 @@ __all__ = [
     "verdict_sentence",
 ]
 
-AMONG_LEARNED_FROM = (
-    "Looked at among the patients that the model learned from; those held out for its evaluation "
-    "had no part in it."
+TRAINING_PATIENTS = (
+    "Estimated by cross-validation in the training patients; the held-out patients were not used."
 )
 
-_SAYS = {
+_REASONS = {
     "adds": "The whole interval lies above 0, and it may exceed the margin.",
     "adds no more than 0.01": "The whole interval lies at or below the margin.",
-    "inconclusive": "The interval holds both no gain and more than the margin.",
+    "inconclusive": "The interval includes both no gain and a gain above the margin.",
 }
 
 
 def added_value_section(
-    value: PanelValue | None, pictures: Sequence[Picture] = (), *, whom: str = ""
+    value: PanelValue | None, pictures: Sequence[Picture] = (), *, patients: str = ""
 ) -> Section:
-    """Return what a panel adds, or how to find out.
+    """Return what a panel adds, or how to estimate it.
 
-    Parameters
-    ----------
-    value : PanelValue or None
-        None where it was not looked at.
-    pictures : sequence of Picture
-    whom : str
-        Among which patients, where they are not all of the cohort.
-
-    Returns
-    -------
-    Section
+    `patients` is a sentence on whom it was estimated in, where not in the whole cohort.
     """
     title = "Added value of the panel"
     if value is None:
         return Section(
             title,
-            not_done="No model was fitted without the panel. Compare with it: osteon train, or "
-            "osteon evaluate, with --added-value resorption,formation,fgf23_mineral "
+            not_done="No model was fitted without the panel. To compare, run osteon train or "
+            "osteon evaluate with --added-value resorption,formation,fgf23_mineral "
             "--over severity,person.",
         )
     primary = value.primary
     days = f"{value.primary_horizon_days:g}"
     sentences = (
-        *([whom] if whom else []),
-        f"Added: {_named(value.panel.added)}, over {len(value.panel.over)} other columns. Both "
-        f"models were fitted anew in {value.folds} folds of {shown_count(value.patients)} patients "
-        f"with {shown_count(value.events)} events in the whole follow-up, and each fold was judged "
-        "by models of the others.",
-        f"Primary: the change in the area under the ROC curve at {days} days, "
-        f"{_signed(primary.without, primary.with_panel)}, is {interval_text(primary)}; a "
-        f"gain up to {MARGIN:g} is taken to be of no use.",
-        f"Verdict: {value.verdict}. {_SAYS[value.verdict]}",
+        *([patients] if patients else []),
+        f"Panel: {_named(value.panel.added)}, added to {len(value.panel.over)} other columns. The "
+        f"models with and without it were fitted anew in {value.folds}-fold cross-validation in "
+        f"{shown_count(value.patients)} patients with {shown_count(value.events)} events over the "
+        "whole follow-up; each fold was evaluated with models fitted to the other folds.",
+        f"Primary estimand: change in the area under the ROC curve at {days} days from the model "
+        f"without to the model with the panel. Estimate, from {primary.without:.3f} without to "
+        f"{primary.with_panel:.3f} with the panel: {interval_text(primary)}, 95 % interval in "
+        f"parentheses. A gain of up to {MARGIN:g} is regarded as of no practical use.",
+        f"Verdict: {value.verdict}. {_REASONS[value.verdict]}",
         _likelihood(value.likelihood_ratio),
         *trade_off_sentences(value.trade_off),
-        *(f"Not judged at {day:g} days: {why}." for day, why in value.not_judged.items()),
+        *(f"Not estimated at {day:g} days: {why}." for day, why in value.not_judged.items()),
     )
     tables = [_changes(value.changes, primary, value.resamples)]
     if value.pathways:
@@ -83,16 +73,7 @@ def added_value_section(
 
 
 def verdict_sentence(value: PanelValue | None) -> str:
-    """Return the verdict for those who read no further, or that nobody looked.
-
-    Parameters
-    ----------
-    value : PanelValue or None
-
-    Returns
-    -------
-    str
-    """
+    """Return the verdict in one sentence, or that the analysis was not done."""
     if value is None:
         return "Added value of a panel over the other variables: not done."
     return (
@@ -113,50 +94,36 @@ def _likelihood(test: LikelihoodRatio) -> str:
         return f"No likelihood-ratio test: {test.note}."
     p = "< 0.0001" if test.p_value < 0.0001 else f"= {test.p_value:.4f}"
     return (
-        f"Likelihood ratio ({test.model}): {test.statistic:.1f} on "
+        f"Likelihood-ratio test ({test.model}): {test.statistic:.1f} on "
         f"{test.degrees_of_freedom} degrees of freedom, p {p}; "
         f"{share_without_panel(test.adequacy)}."
     )
 
 
 def share_without_panel(adequacy: float) -> str:
-    """Return in words how much of the likelihood ratio is there without the panel.
+    """Return the share of the model's likelihood ratio that is reached without the panel.
 
-    Parameters
-    ----------
-    adequacy : float
-        From `LikelihoodRatio`; NaN where the whole has none.
-
-    Returns
-    -------
-    str
-        Without a full stop.
+    `adequacy` is that of `LikelihoodRatio`; NaN where the full model has no likelihood ratio.
     """
     if np.isnan(adequacy):
-        return "neither model tells more than one risk for all"
-    return f"{100 * adequacy:.0f} % of the whole is there without the panel"
+        return "neither model distinguishes between patients"
+    share = f"{100 * adequacy:.0f} % of the full model's likelihood ratio"
+    return f"{share} is reached without the panel"
 
 
-def _ends(one: TradeOff) -> str:
-    """Return the interval of a number of tests, without an end where there may be no gain."""
-    if np.isinf(one.low):
-        return ""
-    most = "without an end" if np.isinf(one.high) else f"to {one.high:,.0f}"
-    return f" (95 % interval {one.low:,.0f} {most})"
-
-
-def trade_off_sentences(tests: Sequence[TradeOff]) -> Iterator[str]:
-    """Yield how many tests one more net true positive costs, at each risk at which one acts."""
-    for one in tests:
-        number = "no number of" if np.isinf(one.tests) else f"{one.tests:,.0f}"
-        yield (
-            f"Acting at a risk of {100 * one.threshold:g} %: {number} tests of the panel for "
-            f"one more net true positive{_ends(one)}."
+def trade_off_sentences(trade_offs: Sequence[TradeOff]) -> Iterator[str]:
+    """Yield the number of tests per additional net true positive, at each threshold."""
+    for at in trade_offs:
+        number = (
+            "no gain at any number of tests of the panel"
+            if np.isinf(at.tests)
+            else f"{at.tests:,.0f} tests of the panel per additional net true positive"
         )
-
-
-def _signed(without: float, with_panel: float) -> str:
-    return f"from {without:.3f} without to {with_panel:.3f} with the panel"
+        interval = ""
+        if not np.isinf(at.low):
+            high = "no upper limit" if np.isinf(at.high) else f"{at.high:,.0f}"
+            interval = f" (95 % interval {at.low:,.0f} to {high})"
+        yield f"Test trade-off at a threshold of {100 * at.threshold:g} %: {number}{interval}."
 
 
 def interval_text(change: Change) -> str:
@@ -176,49 +143,49 @@ def _plain(value: float) -> str:
 
 def _changes(changes: Sequence[Change], primary: Change, resamples: int) -> Table:
     return Table(
-        "Without and with the panel, out of fold",
+        "Performance without and with the panel, out of fold",
         ("Metric", "horizon (days)", "without", "with", "change (95 % interval)"),
         tuple(_change_rows(changes, primary)),
         (
-            f"Paired intervals from {resamples:,} bootstrap resamples of patients, widened for the "
-            "patients that the folds' models share (Nadeau & Bengio 2003). Secondary metrics "
-            "reward a model for being overconfident and never decide.",
+            f"Paired intervals from {resamples:,} bootstrap resamples of patients, widened because "
+            "the models of the folds share training patients (Nadeau & Bengio 2003). Secondary "
+            "metrics reward overconfident models and do not enter the verdict.",
         ),
         numbers=True,
     )
 
 
 def _change_rows(changes: Sequence[Change], primary: Change) -> Iterator[tuple[str, ...]]:
-    others = [one for one in changes if one != primary]
+    others = [change for change in changes if change != primary]
     groups = {
         "Primary": [primary],
-        "Supporting": [one for one in others if not one.secondary],
-        "Secondary": [one for one in others if one.secondary],
+        "Supporting": [change for change in others if not change.secondary],
+        "Secondary": [change for change in others if change.secondary],
     }
     for heading, members in groups.items():
         yield (heading,)
-        for one in members:
-            at = "" if one.threshold is None else f" at {100 * one.threshold:g} %"
+        for change in members:
+            at = "" if change.threshold is None else f" at {100 * change.threshold:g} %"
             yield (
-                f"{CHANGE_LABELS[one.metric]}{at}",
-                f"{one.horizon_days:g}",
-                _plain(one.without),
-                _plain(one.with_panel),
-                interval_text(one),
+                f"{CHANGE_LABELS[change.metric]}{at}",
+                f"{change.horizon_days:g}",
+                _plain(change.without),
+                _plain(change.with_panel),
+                interval_text(change),
             )
 
 
 def _parts(pathways: Sequence[PathwayValue], days: str) -> Table:
     return Table(
         f"Each part of the panel: change in the area under the ROC curve at {days} days",
-        ("", "lost if it is left out", "gained by it alone"),
+        ("", "added to all other variables", "added to the variables outside the panel"),
         tuple(
             (
-                part_label(one.name),
-                interval_text(one.lost_if_left_out),
-                interval_text(one.gained_alone),
+                part_label(part.name),
+                interval_text(part.lost_if_left_out),
+                interval_text(part.gained_alone),
             )
-            for one in pathways
+            for part in pathways
         ),
         numbers=True,
     )

@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as: sections of sentences, tables, pictures."""
+"""The parts of a report, independent of its format: sections of sentences, tables, pictures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,9 @@ __all__ = ["Box", "Picture", "Section", "Table", "as_markdown"]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; a row of a single cell is a heading of the rows below it.
+    """One table: the first cell of a row names it; a row of a single cell is a heading.
 
-    Parameters
-    ----------
-    caption : str
-        What it shows, of whom.
-    header : tuple of str
-    rows : tuple of tuple of str
-        The first cell names the row.
-    notes : tuple of str
-        How it is to be read.
-    numbers : bool
-        Whether the cells after the first hold numbers, to be set under each other.
+    `notes` are printed below it; with `numbers`, the cells after the first are aligned as numbers.
     """
 
     caption: str
@@ -35,7 +25,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure: how it is read, what is said to those who do not see it, and how wide it is."""
+    """A figure with its caption, the alternative text for screen readers, and its width."""
 
     caption: str
     alternative: str
@@ -45,7 +35,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box of a flow: a heading, lines, and the boxes that follow from it."""
+    """One box of a flow chart: a title, lines, and the boxes below it."""
 
     title: str
     lines: tuple[str, ...] = ()
@@ -54,18 +44,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of a report.
+    """One section of a report.
 
-    Parameters
-    ----------
-    title : str
-    sentences : tuple of str
-    tables : tuple of Table
-    pictures : tuple of Picture
-    flow : tuple of Box
-    parts : tuple of Section
-    not_done : str
-        What was not done and how it is; empty where the section has something to tell.
+    `not_done` states which analysis was not done and how to run it; empty where it was done.
     """
 
     title: str
@@ -78,22 +59,12 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """What a link to the section is called."""
+        """The target of a link to the section."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 def as_markdown(title: str, sections: Sequence[Section]) -> str:
-    """Return sections as Markdown, without pictures.
-
-    Parameters
-    ----------
-    title : str
-    sections : sequence of Section
-
-    Returns
-    -------
-    str
-    """
+    """Return sections as Markdown, without pictures."""
     return "\n\n".join([f"# {title}", *_blocks(sections, 2)]) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The folders that `osteon evaluate --out` makes: figures as JSON and CSV, report and plots."""
+"""The folders that `osteon evaluate --out` writes: results as JSON and CSV, report and plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.metrics.metric import Metric
 from training.files import whole_folder
-from training.report.assembling import WrittenPage
+from training.report.assembling import ReportPage
 from training.report.content import as_markdown
 from training.report.model_report import write_report
 from training.report.study_report import write_study_report
@@ -23,19 +23,14 @@ __all__ = ["write_evaluation", "write_study_evaluation"]
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Make a folder with metrics, plots, report and model card, whole or not at all.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    folder : Path
+    """Write a folder with metrics, plots, report and model card, complete or not at all.
 
     Raises
     ------
     UsageError
         If the folder exists.
     OutsideError
-        If the file system will not take it.
+        If the folder cannot be written.
     """
     name = evaluation.loaded.name
     report = write_report(
@@ -47,9 +42,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         random_state=0,
     )
     card = as_markdown(
-        f"{name} on a cohort of {evaluation.predictions.patients} patients", report.written.sections
+        f"{name} on a cohort of {evaluation.predictions.patients} patients", report.page.sections
     )
-    with _report_folder(folder, report.written) as draft:
+    with _report_folder(folder, report.page) as draft:
         text = json.dumps(evaluation.as_json(), indent=2)
         Path(draft, "metrics.json").write_text(text, encoding="utf-8")
         Path(draft, "metrics.csv").write_text(_csv(evaluation.judgement.metrics), encoding="utf-8")
@@ -57,31 +52,19 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 
 def write_study_evaluation(evaluation: StudyEvaluation, folder: Path) -> None:
-    """Make a folder with `evaluation.json`, report and plots, whole or not at all.
-
-    Parameters
-    ----------
-    evaluation : StudyEvaluation
-    folder : Path
-
-    Raises
-    ------
-    UsageError, OutsideError
-        As `write_evaluation` does.
-    """
-    written = write_study_report(evaluation)
-    with _report_folder(folder, written) as draft:
+    """Write a folder with `evaluation.json`, report and plots; raises as `write_evaluation`."""
+    with _report_folder(folder, write_study_report(evaluation)) as draft:
         text = json.dumps(evaluation.as_json(), indent=2)
         Path(draft, "evaluation.json").write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def _report_folder(folder: Path, written: WrittenPage) -> Iterator[Path]:
-    """Give a folder that holds a report and its plots, to put the other files into."""
+def _report_folder(folder: Path, page: ReportPage) -> Iterator[Path]:
+    """Yield a folder with a report and its plots, to which the other files are added."""
     with whole_folder(folder) as draft:
-        Path(draft, "report.html").write_text(written.page, encoding="utf-8")
+        Path(draft, "report.html").write_text(page.html, encoding="utf-8")
         Path(draft, "plots").mkdir()
-        for name, png in written.plots.items():
+        for name, png in page.plots.items():
             Path(draft, "plots", f"{name}.png").write_bytes(png)
         yield draft
 

@@ -1,4 +1,4 @@
-"""The report of a model: what was learned from whom, how good it is, what moved its estimates."""
+"""The report of a model: development, performance, and what influenced its estimates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,10 @@ from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
 from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
 from training.explanation.importance import Importance, points_digits
-from training.report.added_value import (
-    AMONG_LEARNED_FROM,
-    added_value_section,
-    verdict_sentence,
-)
-from training.report.assembling import Pictures, WrittenPage, patient_sections, written_page
+from training.report.added_value import TRAINING_PATIENTS, added_value_section, verdict_sentence
+from training.report.assembling import Pictures, ReportPage, assemble_report, patient_sections
 from training.report.checklists.probast import probast_section
-from training.report.checklists.tripod import tripod_section
+from training.report.checklists.tripod import Analysis, tripod_section
 from training.report.content import Picture, Section, Table
 from training.report.figures.comparison_figures import (
     net_benefit_figures,
@@ -33,21 +29,21 @@ from training.report.figures.comparison_figures import (
     subgroup_figure,
 )
 from training.report.figures.model_figures import (
-    Words,
+    FigureContext,
     evaluation_figures,
     example_figures,
     explanation_figures,
     recorded_figure,
 )
 from training.report.model_sections import (
-    HOW_SPLIT,
-    columns_left_out,
+    SPLITS,
     estimand,
+    excluded_columns,
     explanation_of_a_risk,
-    how_it_was_fitted,
     intended_use,
     interval_of_a_risk,
-    limits,
+    limitations,
+    model_development,
     predictors,
     provenance,
 )
@@ -63,40 +59,23 @@ from training.validation.judgement import Findings, primary_horizon
 from training.validation.predictions import Predictions
 from training.validation.severity_alone import SeverityAlone
 
-__all__ = ["WrittenReport", "step_of", "write_report"]
+__all__ = ["ModelReport", "step_of", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenReport:
-    """The report of a model, and what was explained for it."""
+class ModelReport:
+    """The report of a model, and the explanation of the cohort that it shows."""
 
-    written: WrittenPage
+    page: ReportPage
     explained: ExplainedCohort
 
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """Everything that the report tells.
+    """Everything that the report shows.
 
-    Parameters
-    ----------
-    contract : Contract
-        Of the model, with what the training run added.
-    external : bool
-        Whether the patients evaluated are others than the training run's.
-    findings : Findings
-        Of the patients evaluated.
-    resamples : int
-        Of the intervals.
-    primary_horizon_days : float
-        That patients are described and estimates are explained for.
-    steps : mapping of str to FlowStep
-        What is done with a group of patients -> the group.
-    by_outcome : Description
-        All patients, and by what had become of them.
-    compared : tuple of (Description, Description)
-        Whom the model learned from, and whom it was evaluated on.
-    explained : ExplainedCohort
+    `external` tells an evaluation in other patients from a training run; `by_outcome` describes all
+    patients by outcome, `compared` the training and the evaluated ones.
     """
 
     contract: Contract
@@ -110,16 +89,15 @@ class _Contents:
     explained: ExplainedCohort
 
     @property
-    def done(self) -> tuple[str, ...]:
-        """What was done beyond what every evaluation does."""
+    def analyses(self) -> tuple[Analysis, ...]:
+        """The optional analyses that were done."""
         subgroups = self.findings.judgement.subgroups
-        looked_at = {
+        done: Mapping[Analysis, bool] = {
             "subgroups": bool(subgroups),
             "sample size": bool(self.findings.sample_size),
-            "added value": self.findings.added_value is not None,
-            "sites": any(one.grouping == "site" for one in subgroups),
+            "sites": any(subgroup.grouping == "site" for subgroup in subgroups),
         }
-        return tuple(name for name, done in looked_at.items() if done)
+        return tuple(name for name, is_done in done.items() if is_done)
 
 
 def write_report(
@@ -133,72 +111,71 @@ def write_report(
     described: Description | None = None,
     compared: tuple[Description, ...] = (),
     steps: Mapping[str, FlowStep] | None = None,
-) -> WrittenReport:
-    """Describe the patients, explain and draw, and put everything on one page.
+) -> ModelReport:
+    """Describe the patients, explain the estimates, draw the figures, and assemble the report.
 
     Parameters
     ----------
     risk_model : RiskModel
-        With the whole contract.
-    findings : Findings
-        Of the patients evaluated.
-    cohort : Cohort
-        Those patients.
+        With the complete contract.
+    findings, cohort : Findings, Cohort
+        The evaluation and the patients evaluated.
     title : str
     resamples, random_state : int
-        Of the intervals.
+        Of the bootstrap intervals.
     described : Description, optional
-        All patients of a training run by outcome; without it, those evaluated are other patients.
+        All patients of a training run by outcome (default: `cohort` holds other patients).
     compared : tuple of Description, optional
-        Whom the training run learned from and whom it held out.
+        The training and the held-out patients of a training run.
     steps : mapping of str to FlowStep, optional
-        Other groups of the flow, before those evaluated.
+        Other groups of the flow, before the patients evaluated.
 
     Returns
     -------
-    WrittenReport
+    ModelReport
     """
-    contract, judged, judgement = risk_model.contract, findings.predictions, findings.judgement
+    contract, predictions, judgement = risk_model.contract, findings.predictions, findings.judgement
     external = described is None
-    days = primary_horizon(judged.horizons_days, judgement.metrics)
+    days = primary_horizon(predictions.horizons_days, judgement.metrics)
     explained = explain_cohort(
-        risk_model, cohort, judged.horizons_days, horizon_days=days, random_state=random_state
+        risk_model, cohort, predictions.horizons_days, horizon_days=days, random_state=random_state
     )
-    words = Words.of(
-        contract, "The cohort that was given to be evaluated on." if external else None
-    )
+    context = FigureContext.of(contract, "The evaluation cohort." if external else None)
     if described is None:
         outcome = outcome_of(cohort)
-        groups = by_outcome(outcome, days, event_label=words.event, competing=contract.competing)
+        groups = by_outcome(outcome, days, event_label=context.event, competing=contract.competing)
         described = describe(cohort, [groups])
-        learned_from = contract.described
-        assert learned_from is not None  # a training run adds it
-        evaluated_on = describe(cohort, whole="evaluated on", like=learned_from)
-        compared = (learned_from, evaluated_on)
+        training = contract.described
+        assert training is not None  # set by the training run
+        compared = (training, describe(cohort, like=training))
     resampled = {"n_bootstrap": resamples, "random_state": random_state}
-    usable = judged.judged_horizons(judgement.metrics)
-    severity = findings.severity_alone
-    drawn = [
-        *evaluation_figures(judged, usable, words=words, **resampled),
+    usable = predictions.judged_horizons(judgement.metrics)
+    severity, added = findings.severity_alone, findings.added_value
+    figures = [
+        *evaluation_figures(predictions, usable, context=context, **resampled),
         *(
-            net_benefit_figures(judged, usable, words=words, **resampled)
+            net_benefit_figures(predictions, usable, context=context, **resampled)
             if severity is None
-            else severity_figures(severity, words=words)
+            else severity_figures(severity, context=context)
         ),
-        *risk_distribution_figure(judgement.risk_distribution, horizon_days=days, words=words),
-        *recorded_figure(described, words=words),
+        *risk_distribution_figure(judgement.risk_distribution, horizon_days=days, context=context),
+        *recorded_figure(described, context=context),
         *subgroup_figure(
             judgement.subgroups,
             overall=metric_at(judgement.metrics, "auroc", days),
             horizon_days=days,
-            words=words,
+            context=context,
         ),
-        *(() if findings.added_value is None else panel_figures(findings.added_value, words=words)),
-        *explanation_figures(explained, words=words),
+        *(() if added is None else panel_figures(added, context=context)),
+        *explanation_figures(explained, context=context),
         *example_figures(
-            risk_model, horizon_days=days, words=Words.of(contract), random_state=random_state
+            risk_model,
+            horizon_days=days,
+            context=FigureContext.of(contract),
+            random_state=random_state,
         ),
     ]
+    evaluated = "Evaluation cohort" if external else "Held-out patients"
     contents = _Contents(
         contract=contract,
         external=external,
@@ -207,78 +184,81 @@ def write_report(
         primary_horizon_days=days,
         steps={
             **(steps or {}),
-            "Given to be evaluated on" if external else "Held out": step_of(
-                cohort, judged.horizons_days, judged=judged
-            ),
+            evaluated: step_of(cohort, predictions.horizons_days, predictions=predictions),
         },
         by_outcome=described,
         compared=compared,
         explained=explained,
     )
-    what = "evaluation on other patients" if external else "training run"
-    written = written_page(
+    subject = "external evaluation" if external else "training run"
+    page = assemble_report(
         title,
-        f"{contract.outcome_label}: report of the {what} ({judged.rows:,} stays).",
-        drawn,
+        f"{contract.outcome_label}: report of the {subject} ({predictions.rows:,} stays).",
+        figures,
         partial(_sections, contents),
         simulated=contract.simulated,
     )
-    return WrittenReport(written, explained)
+    return ModelReport(page, explained)
 
 
 def step_of(
-    cohort: Cohort, horizons_days: tuple[float, ...], *, judged: Predictions | None = None
+    cohort: Cohort, horizons_days: tuple[float, ...], *, predictions: Predictions | None = None
 ) -> FlowStep:
-    """Return the flow of a cohort, with who was refused of those that were judged."""
+    """Return the flow of a cohort, with the refused stays where it was evaluated."""
     return flow_step(
         outcome_of(cohort),
         cohort.patient_id,
         horizons_days,
-        refused={} if judged is None else judged.refused_by_rule,
-        n_refused=0 if judged is None else judged.refused,
+        refused={} if predictions is None else predictions.refused_by_rule,
+        n_refused=0 if predictions is None else predictions.refused,
     )
 
 
 def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
     """Return the sections: no value of a patient, no count of fewer than `SMALLEST_CELL`."""
-    contract, findings = contents.contract, contents.findings
+    contract, findings, external = contents.contract, contents.findings, contents.external
     return (
         _at_a_glance(contents),
         intended_use(contract),
         estimand(contract),
         _patients(contents, pictures),
         predictors(contract),
-        columns_left_out(contract.dropped),
+        excluded_columns(contract.dropped),
         replace(
-            how_it_was_fitted(contract),
+            model_development(contract),
             parts=(
                 interval_of_a_risk(contract),
                 sample_size_section(findings.sample_size, patients=contract.training.patients),
             ),
         ),
-        _performance(contents, pictures),
+        replace(
+            performance_section(
+                "Performance", findings.judgement.metrics, resamples=contents.resamples
+            ),
+            pictures=_at(pictures, "performance"),
+        ),
         Section(
             "Calibration",
             (
-                "A patient is told a risk, so the risk must be right, not only its rank. Curves "
-                "are smoothed; their numbers are in the table of performance.",
+                "A risk is communicated as a number, so agreement of predicted with observed risk "
+                "matters as much as ranking. The curves are smoothed; calibration metrics are in "
+                "the table of performance.",
             ),
             pictures=_at(pictures, "calibration"),
         ),
         Section(
             "Decision curves",
             (
-                "Whether acting on the model does more good than acting on everybody or nobody "
-                "depends on the risk at which one would act. Net benefit counts harm and good in "
-                "the same unit: true positives.",
-                _against_severity(findings.severity_alone, external=contents.external),
+                "Net benefit weighs true positives against false positives at each threshold, the "
+                "risk at which one would act, and is counted in true positives. The model is "
+                "useful at a threshold where its net benefit exceeds that of acting on all "
+                "patients and of acting on none.",
+                _severity_comparison(findings.severity_alone, external=external),
             ),
             pictures=_at(pictures, "decision"),
         ),
         added_value_section(
-            findings.added_value,
-            _at(pictures, "added value"),
-            whom=AMONG_LEARNED_FROM,
+            findings.added_value, _at(pictures, "added value"), patients=TRAINING_PATIENTS
         ),
         subgroups_section(
             findings.judgement.subgroups,
@@ -288,32 +268,33 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
         validation_section(None, horizon_days=contents.primary_horizon_days),
         instability_section(()),
         _explanation(contents, pictures),
-        limits(contract, external=contents.external),
-        tripod_section(contract, contents.done, external=contents.external),
+        limitations(contract, external=external),
+        tripod_section(contract, contents.analyses, external=external),
         probast_section(
-            contract, contents.done, evaluated=findings.predictions, external=contents.external
+            contract, contents.analyses, predictions=findings.predictions, external=external
         ),
         provenance(contract, evaluated_fingerprint=findings.predictions.cohort_fingerprint),
     )
 
 
-def _against_severity(alone: SeverityAlone | None, *, external: bool) -> str:
-    """Return what severity alone is, or why the model is not held against it."""
+def _severity_comparison(alone: SeverityAlone | None, *, external: bool) -> str:
+    """Return what the model of severity alone is, or why there is no comparison with it."""
     if alone is None:
         return (
-            "The report of a training run compares its model with severity alone, too."
+            "The report of a training run also compares the model with severity alone."
             if external
-            else "Severity alone is not drawn: it is nothing, or everything, that was recorded."
+            else "There is no comparison with severity alone: either no severity variable was "
+            "recorded, or no other variable was."
         )
     return (
-        f"Severity alone is the {len(alone.columns)} columns of scores and organ functions, "
-        "fitted to the same patients in the same way, every choice made anew, and asked about the "
-        "same patients as the model."
+        f"Severity alone is a model of the {len(alone.columns)} columns of severity scores and "
+        "organ function. It was fitted to the same training patients by the same procedure, with "
+        "every tuning choice made anew, and evaluated in the same patients."
     )
 
 
-def _at(pictures: Pictures, place: str) -> tuple[Picture, ...]:
-    return tuple(pictures.get(place, ()))
+def _at(pictures: Pictures, section: str) -> tuple[Picture, ...]:
+    return tuple(pictures.get(section, ()))
 
 
 def _at_a_glance(contents: _Contents) -> Section:
@@ -326,99 +307,84 @@ def _at_a_glance(contents: _Contents) -> Section:
         )
         for spec in by_group(spec for spec in AT_HORIZON if spec.at_a_glance)
     )
-    whom = (
-        "patients that the training run never saw"
+    evaluated = (
+        "patients who were not part of the training run"
         if contents.external
-        else "patients of the same source that were held out"
+        else "held-out patients of the same source"
     )
+    subgroups = "subgroups" in contents.analyses
     return Section(
         "At a glance",
         (
-            f"Risk of {contents.contract.event_singular}, counted from time zero: "
-            f"{contents.contract.time_zero}. Judged on {whom}, with 95 % intervals.",
-            *(
-                ()
-                if "subgroups" in contents.done
-                else ("Whether it does as well in every group of patients: not done.",)
-            ),
+            f"Estimand: risk of {contents.contract.event_singular} by each horizon, counted from "
+            f"time zero ({contents.contract.time_zero}). Evaluated in {evaluated}; estimates with "
+            "95 % intervals.",
+            *(() if subgroups else ("Performance in subgroups of patients: not done.",)),
             verdict_sentence(contents.findings.added_value),
         ),
-        (Table("The metrics to look at first", ("", *(f"{d:g} days" for d in horizons)), rows),),
+        (Table("Main performance metrics", ("", *(f"{d:g} days" for d in horizons)), rows),),
     )
 
 
 def _patients(contents: _Contents, pictures: Pictures) -> Section:
     contract = contents.contract
-    event = contract.event_singular
-    assert contract.evaluation is not None  # a training run adds it
+    assert contract.evaluation is not None  # set by the training run
     population = f"{contract.population.rstrip('.')}."
-    who = (
-        (f"The model learned from: {population}", "Evaluated: the cohort that was given.")
-        if contents.external
-        else (population, HOW_SPLIT[contract.evaluation.split])
-    )
-    table = comparison_table(
-        *contents.compared, caption="Learned from and evaluated on, side by side"
+    training, evaluated = contents.compared
+    labels = ("training", "evaluation cohort" if contents.external else "held out")
+    comparison = comparison_table(
+        training, evaluated, labels=labels, caption="Training patients and evaluated patients"
     )
     return Section(
         "Patients",
-        who,
+        (f"Training patients: {population}", "Evaluated patients: the evaluation cohort.")
+        if contents.external
+        else (population, SPLITS[contract.evaluation.split]),
         parts=(
             *patient_sections(
                 contents.steps,
                 contents.by_outcome,
                 pictures,
-                whole="Cohort given" if contents.external else "Cohort",
-                event=event,
+                whole="Cohort",
+                event=contract.event_singular,
                 competing=contract.competing,
                 horizon_days=contents.primary_horizon_days,
-                gaps=(
-                    "Nothing was imputed from other patients and nobody was left out for a gap.",
-                ),
             ),
-            Section("Development and evaluation compared", tables=(table,)),
+            Section("Comparison of development and evaluation data", tables=(comparison,)),
         ),
     )
-
-
-def _performance(contents: _Contents, pictures: Pictures) -> Section:
-    section = performance_section(
-        "Performance", contents.findings.judgement.metrics, resamples=contents.resamples
-    )
-    return replace(section, pictures=_at(pictures, "performance"))
 
 
 def _explanation(contents: _Contents, pictures: Pictures) -> Section:
-    read = explanation_of_a_risk()
-    explained = contents.explained
+    importance = contents.explained.importance
     return Section(
         "Explanation",
         (
-            *read.sentences,
-            f"Shown for patients drawn at random from those evaluated, at most {MOST_EXPLAINED:,}, "
-            "one stay of each.",
+            *explanation_of_a_risk().sentences,
+            "The table and figures summarise one stay of each patient, for a random sample of at "
+            f"most {MOST_EXPLAINED:,} of the patients evaluated.",
         ),
         (
             Table(
-                "Mean change of the estimate by pathway, in points of risk",
-                ("", *(f"{one.horizon_days:g} days" for one in explained.importance)),
-                tuple(_shares(explained.importance)),
+                "Mean absolute contribution by pathway, in points of risk",
+                ("", *(f"{at.horizon_days:g} days" for at in importance)),
+                tuple(_pathway_rows(importance)),
                 numbers=True,
             ),
         ),
         _at(pictures, "explanation"),
         parts=(
             Section(
-                "Made-up patients",
-                ("None of them is in the cohort.",),
+                "Synthetic patients",
+                ("None of them is a patient of the cohort.",),
                 pictures=_at(pictures, "examples"),
             ),
         ),
     )
 
 
-def _shares(importance: Sequence[Importance]) -> Iterator[tuple[str, ...]]:
+def _pathway_rows(importance: Sequence[Importance]) -> Iterator[tuple[str, ...]]:
     first = importance[0].pathways
     digits = points_digits(max(first.values()))
     for key in sorted(first, key=lambda key: (key == NOT_MEASURED, -first[key])):
-        yield (pathway_label(key), *(f"{one.pathways[key]:.{digits}f}" for one in importance))
+        yield (pathway_label(key), *(f"{at.pathways[key]:.{digits}f}" for at in importance))

@@ -1,4 +1,4 @@
-"""What to know of a model before believing a risk, drawn from its contract alone."""
+"""What to know of a model before relying on a risk: sections written from its contract alone."""
 
 from __future__ import annotations
 
@@ -13,58 +13,66 @@ from models.wording import NOTICE
 from training.report.content import Section, Table
 
 __all__ = [
-    "HOW_SPLIT",
-    "columns_left_out",
+    "SPLITS",
     "estimand",
+    "excluded_columns",
     "explanation_of_a_risk",
-    "how_it_was_fitted",
     "intended_use",
     "interval_of_a_risk",
-    "limits",
+    "limitations",
+    "model_development",
     "patient_counts",
     "predictors",
     "provenance",
+    "provenance_section",
 ]
+
+SPLITS = {
+    "patient": "Patients were held out at random, with all stays of a patient on the same side.",
+    "site": "The last sites in the order of their names were held out, with all their patients.",
+    "time": "The last patients in the order of their time zero were held out.",
+}
 
 
 def intended_use(contract: Contract) -> Section:
-    """Return what the model is for, and what not."""
-    simulated = ("It learned from simulated patients and says nothing about real ones.",)
+    """Return what the model is for, and what it is not for."""
+    simulated = ("It was trained on simulated patients; its risks do not apply to real patients.",)
     return Section(
         "Intended use",
         (
             NOTICE,
-            f"{contract.name} estimates, for a patient like those it learned from, the risk of "
-            f"this outcome under current care: {contract.outcome_label.lower()}. It is for "
-            "studying what markers add to what is known of a patient, by people who can judge it.",
+            f"{contract.name} estimates the risk of {contract.event_singular} under current care "
+            f"for patients like those it was trained on. Outcome: {contract.outcome_label}. It is "
+            "intended for research into what markers add to other information about a patient, "
+            "with results interpreted by clinicians and statisticians.",
             *(simulated if contract.simulated else ()),
         ),
     )
 
 
 def patient_counts(contract: Contract) -> Section:
-    """Return how many patients it learned from and was evaluated on."""
+    """Return how many patients the model was trained on and evaluated in."""
     training, evaluation = contract.training, contract.evaluation
-    assert evaluation is not None  # a training run adds it
-    stays, events = (
-        _counts(training.stays, evaluation.stays),
-        _counts(training.events, evaluation.events),
+    assert evaluation is not None  # set by the training run
+    # All stays beside the patients evaluated would give away how few were refused.
+    few_refused = 0 < evaluation.refused < SMALLEST_CELL
+    evaluated = (
+        f"all but fewer than {SMALLEST_CELL}" if few_refused else shown_count(evaluation.patients)
+    )
+    counts = (
+        ("stays", training.stays, evaluation.stays),
+        (contract.event_label, training.events, evaluation.events),
     )
     return Section(
         "Patients",
-        (f"{contract.population.rstrip('.')}.", HOW_SPLIT[evaluation.split]),
+        (f"{contract.population.rstrip('.')}.", SPLITS[evaluation.split]),
         (
             Table(
-                "Patients of the run",
-                ("", "learned from", "held out"),
+                "Patients of the training run",
+                ("", "training", "held out"),
                 (
-                    (
-                        "patients",
-                        shown_count(training.patients),
-                        _answered(evaluation.patients, evaluation.refused),
-                    ),
-                    ("stays", *stays),
-                    (contract.event_label, *events),
+                    ("patients", shown_count(training.patients), evaluated),
+                    *((label, shown_count(n), shown_count(m)) for label, n, m in counts),
                     ("refused by the model", "", shown_count(evaluation.refused)),
                 ),
             ),
@@ -72,47 +80,32 @@ def patient_counts(contract: Contract) -> Section:
     )
 
 
-HOW_SPLIT = {
-    "patient": "Patients were held out at random, all stays of a patient on one side.",
-    "site": "The last sites in the order of their names were held out, with all their patients.",
-    "time": "The last patients in the order of their time zero were held out.",
-}
-
-
-def _answered(patients: int, refused: int) -> str:
-    """Return patients who were answered, unless beside all stays that tells of a few refused."""
-    if 0 < refused < SMALLEST_CELL:
-        return f"all but fewer than {SMALLEST_CELL}"
-    return shown_count(patients)
-
-
-def _counts(*numbers: int) -> tuple[str, ...]:
-    return tuple(map(shown_count, numbers))
-
-
 def estimand(contract: Contract) -> Section:
-    """Return what exactly a risk is a risk of."""
-    competing = "Nothing competes with the event, or it was not recorded."
+    """Return the estimand: event, time zero, horizons and competing event."""
+    competing = "There is no competing event, or none was recorded."
     if contract.competing:
-        shown = (
-            "Its own curve is shown beside the risk and never alters it."
+        curve = (
+            "Its cumulative incidence is shown beside the risk and never alters it."
             if contract.competing_curve
-            else "Too few patients had it for a curve of its own."
+            else "Too few patients had it for a cumulative incidence of its own."
         )
-        end = "competes: it is a known end without the event."
-        competing = f"{contract.competing.capitalize()} {end} {shown}"
+        competing = (
+            f"{contract.competing.capitalize()} is a competing event: thereafter the outcome can "
+            f"no longer occur, and the patient is not censored. {curve}"
+        )
     least, most = contract.min_horizon_days, contract.max_horizon_days
-    span = f"{'under 1' if least < 1 else f'{least:.0f}'} to {most:,.0f} days"
-    if contract.fixed_horizon:
-        span = "The outcome is known at this one horizon only"
-    else:
-        span = f"Any horizon from {span} can be asked for, on one non-decreasing curve"
+    horizons = (
+        "The outcome is known at this one horizon only"
+        if contract.fixed_horizon
+        else f"Any horizon from {'under 1' if least < 1 else f'{least:.0f}'} to {most:,.0f} days "
+        "can be requested; the risk never falls as the horizon grows"
+    )
     return Section(
         "Estimand",
         (
             f"Cumulative incidence of {contract.event_label} within h days of time zero.",
             f"Time zero: {contract.time_zero}.",
-            f"Default horizons: {_days(contract.default_horizons_days)}. {span}.",
+            f"Default horizons: {_days(contract.default_horizons_days)}. {horizons}.",
             competing,
         ),
     )
@@ -128,8 +121,9 @@ def predictors(contract: Contract) -> Section:
     return Section(
         "Predictors",
         (
-            "All are known at time zero. What was not measured is a state of its own: the boosted "
-            "part takes it as missing, the linear part takes a flag beside the average value.",
+            "All predictors are known at time zero. A missing value is a state of its own: the "
+            "boosted part handles it as missing; the linear part sets it to the training mean and "
+            "adds a missingness indicator.",
         ),
         (Table("Predictors by pathway", ("pathway", "variables"), tuple(rows)),),
     )
@@ -138,52 +132,51 @@ def predictors(contract: Contract) -> Section:
 def _feature(feature: Feature) -> str:
     suffix = feature.name.removeprefix(feature.variable).removeprefix("__")
     suffix = "below its detection limit" if suffix == BELOW else suffix
-    words = [feature.label, f"({suffix})" if suffix else "", _unit(feature)]
+    unit = printed_unit(feature.unit)
+    words = [feature.label, f"({suffix})" if suffix else "", f"[{unit}]" if unit else ""]
     return " ".join(word for word in words if word)
 
 
-def _unit(feature: Feature) -> str:
-    printed = printed_unit(feature.unit)
-    return f"[{printed}]" if printed else ""
+def excluded_columns(excluded: Mapping[str, str]) -> Section:
+    """Return which columns of the data are not predictors, and why."""
+    title = "Excluded columns"
+    if not excluded:
+        return Section(title, ("None.",))
+    rows = tuple(sorted(excluded.items()))
+    table = Table("Columns of the data that are not predictors", ("column", "reason"), rows)
+    return Section(title, tables=(table,))
 
 
-def columns_left_out(dropped: Mapping[str, str]) -> Section:
-    """Return which columns of the data are no predictors, and why."""
-    if not dropped:
-        return Section("Columns left out", ("None.",))
-    rows = tuple(sorted(dropped.items()))
-    table = Table("Columns of the data that are no predictors", ("column", "reason"), rows)
-    return Section("Columns left out", tables=(table,))
-
-
-def how_it_was_fitted(contract: Contract) -> Section:
-    """Return what kind of model it is and how its parts were chosen."""
+def model_development(contract: Contract) -> Section:
+    """Return the type of model, and how its parts were chosen."""
     training = contract.training
     weight = training.linear_weight
     losses = json_of(training.out_of_fold_log_loss)
     return Section(
-        "How it was fitted",
+        "Model development",
         (
-            "Direct binomial regression of the cumulative incidence on patient-horizon pairs, "
-            "weighted for censoring: a penalised logistic part and a boosted part on one scale.",
-            f"The linear part has the weight {weight:.2f}, the boosted part {1 - weight:.2f} with "
-            f"{training.trees} trees: both chosen out of fold, by patient. "
-            + ("The cohort is best described by the linear part. " if weight > 0.5 else ""),
+            "Direct binomial regression of the cumulative incidence on pairs of patient and "
+            "horizon, weighted for censoring: a penalised logistic regression (linear part) and "
+            "gradient-boosted trees (boosted part), averaged in log-odds.",
+            f"The linear part has weight {weight:.2f}; the boosted part has weight "
+            f"{1 - weight:.2f} and {training.trees} trees. Both weights and the number of trees "
+            "were chosen on out-of-fold predictions, with folds by patient."
+            + (" The linear part dominates in this cohort." if weight > 0.5 else ""),
             _follow_up(contract),
-            "Out-of-fold log-loss per pair, lower is better: "
+            "Out-of-fold log-loss per pair (lower is better): "
             + ", ".join(f"{part} {loss:.4f}" for part, loss in losses.items())
             + ".",
-            "The model that was evaluated is the one that is registered: it learned from the "
-            "training patients alone and was not fitted again on all.",
+            "The registered model is the one evaluated: it was fitted to the training patients "
+            "only and not fitted again to all patients.",
         ),
     )
 
 
 def _follow_up(contract: Contract) -> str:
-    """Say whether patients were followed up alike, and where the model extrapolates."""
+    """Return how censoring depends on what is known at time zero, and where risks extrapolate."""
     follow_up = contract.training.follow_up
     if follow_up.strata == 1:
-        return "Nothing known at time zero told apart how long patients were followed up."
+        return "Length of follow-up did not differ by anything known at time zero."
     extrapolated = [
         f"{share:.0%} at {days:g} days"
         for days, share in zip(
@@ -192,60 +185,61 @@ def _follow_up(contract: Contract) -> str:
         if share
     ]
     return (
-        f"Censoring was weighed in {follow_up.strata} strata of follow-up, told apart by what "
-        "is known at time zero. "
+        f"Censoring was weighted in {follow_up.strata} strata of follow-up, defined by what is "
+        "known at time zero. "
         + (
-            f"Patients whose stratum was not observed so long: {', '.join(extrapolated)}; what is "
-            "said of them there is read off the others."
+            "Patients in strata not followed up to the horizon: "
+            f"{', '.join(extrapolated)}; their risks there are extrapolated from other strata."
             if extrapolated
-            else "Each was observed up to every default horizon."
+            else "Each stratum was followed up to every default horizon."
         )
     )
 
 
 def interval_of_a_risk(contract: Contract) -> Section:
-    """Return what the interval of a risk promises."""
+    """Return how the interval of a risk is made, and its coverage."""
     interval = contract.interval
     return Section(
-        "Interval of a risk",
+        "Interval of an individual risk",
         (f"{100 * interval.level:g} %, by {interval.kind}.", interval.guarantee),
     )
 
 
 def explanation_of_a_risk() -> Section:
-    """Return how contributions are to be read."""
+    """Return how contributions are read."""
     return Section(
         "Explanation of a risk",
         (
-            "Contributions are exact SHAP values of the model in log-odds, and in points of risk "
-            "(100 points are 100 %). They say what raised or lowered the estimate against the "
-            "model's reference, never what would change the outcome.",
-            "The points, with that of the running maximum, sum to 100 times the risk minus the "
-            "baseline risk. The baseline is a reference and not the average patient, whose risk is "
-            "given beside it. A pathway is the sum of its measured variables; what was not "
-            "measured is one sum apart.",
+            "Contributions are exact SHAP values of the model in log-odds, also given in points of "
+            "risk (100 points are 100 %). They state what raised or lowered the estimate relative "
+            "to the model's reference, not what would change the outcome.",
+            "The points, including those of the monotone adjustment, sum to 100 times the "
+            "difference between the risk and the baseline risk. The baseline risk is a reference, "
+            "not the risk of an average patient, which is given beside it. The contribution of a "
+            "pathway is the sum over its measured variables; variables not measured form one "
+            "separate sum.",
             "A treatment marks the patient; its contribution is not the drug's effect.",
         ),
     )
 
 
-def limits(contract: Contract, *, external: bool = False) -> Section:
-    """Return whom it refuses, and where it has not been tried."""
+def limitations(contract: Contract, *, external: bool = False) -> Section:
+    """Return which patients the model refuses, and where it has not been evaluated."""
     special = [case.message for case in contract.guard.special]
-    tried = (
-        "It was evaluated here on patients that its training run did not have; elsewhere it has "
-        "not been tried."
+    evaluated = (
+        "It was evaluated here in patients who were not part of the training run, and in no others."
         if external
-        else "It has not been validated on other patients than those above."
+        else "It has not been evaluated in patients other than those above."
     )
     return Section(
-        "Limits",
+        "Limitations",
         (
-            "It refuses patients under 18, pregnancy, values outside the plausible range, patients "
-            "with too little measured and combinations unlike any it learned from. It warns of "
-            "values beyond the training cohort and of unknown categories.",
-            *(["It also warns, where it applies: " + " ".join(special)] if special else []),
-            f"{tried} Before use elsewhere, evaluate it there (osteon evaluate).",
+            "The model gives no risk for patients under 18, in pregnancy, for values outside the "
+            "plausible range, where too few variables were measured, or for combinations of values "
+            "unlike any in the training cohort. It warns of values beyond the range of the "
+            "training cohort and of unknown categories.",
+            *(["Further warnings, where they apply: " + " ".join(special)] if special else []),
+            f"{evaluated} Evaluate it before use in another setting (osteon evaluate).",
         ),
     )
 
@@ -253,20 +247,33 @@ def limits(contract: Contract, *, external: bool = False) -> Section:
 def provenance(contract: Contract, *, evaluated_fingerprint: str) -> Section:
     """Return where the model and the patients come from."""
     origin, evaluation = contract.provenance, contract.evaluation
-    assert origin is not None  # a training run adds both
+    assert origin is not None  # set by the training run, as is the evaluation
     assert evaluation is not None
     held_out = evaluation.cohort_fingerprint
     others = (("evaluated patients (SHA-256)", evaluated_fingerprint),)
-    rows = (
-        ("revision of the code", origin.git_revision or "not run from a checkout"),
-        ("all patients of the run (SHA-256)", origin.data_fingerprint),
-        ("training patients (SHA-256)", origin.training_fingerprint),
-        ("held-out patients (SHA-256)", held_out),
-        *(others if evaluated_fingerprint != held_out else ()),
-        ("seed", str(contract.training.seed)),
-        *origin.versions.items(),
+    return provenance_section(
+        (
+            ("all patients of the run (SHA-256)", origin.data_fingerprint),
+            ("training patients (SHA-256)", origin.training_fingerprint),
+            ("held-out patients (SHA-256)", held_out),
+            *(others if evaluated_fingerprint != held_out else ()),
+            ("seed", str(contract.training.seed)),
+        ),
+        revision=origin.git_revision,
+        versions=origin.versions,
     )
-    table = Table("Where the model and the patients come from", ("what", "which"), rows)
+
+
+def provenance_section(
+    rows: Sequence[tuple[str, str]], *, revision: str | None, versions: Mapping[str, str]
+) -> Section:
+    """Return code, data, seed and versions as a table."""
+    code = ("revision of the code", revision or "not run from a checkout")
+    table = Table(
+        "Code, data and software versions",
+        ("item", "value"),
+        (code, *rows, *versions.items()),
+    )
     return Section("Provenance", tables=(table,))
 
 

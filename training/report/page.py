@@ -13,28 +13,12 @@ from training.report.content import Picture, Section
 
 __all__ = ["SIMULATED", "report_page"]
 
-SIMULATED = "Simulated patients. Nothing here says anything about real ones."
-"""Stands on every page of a report of a simulated cohort."""
+SIMULATED = "Simulated patients. No result here applies to real patients."
+"""The banner of every page of a report of a simulated cohort."""
 
 
 def report_page(title: str, subtitle: str, sections: Sequence[Section], *, simulated: bool) -> str:
-    """Return the report as one HTML page.
-
-    Parameters
-    ----------
-    title : str
-        Name of the model.
-    subtitle : str
-        What the page is about, in one sentence.
-    sections : sequence of Section
-    simulated : bool
-        Whether the patients are: then every page says so.
-
-    Returns
-    -------
-    str
-        Everything in it is escaped; it holds no script, and forbids itself any request.
-    """
+    """Return the report as one HTML page: all text escaped, no script, no request to a network."""
     return (
         _environment()
         .get_template("report.html.j2")

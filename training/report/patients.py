@@ -1,4 +1,4 @@
-"""The patients of a report: their flow, who they are by outcome, what was recorded of them."""
+"""The patients of a report: flow, characteristics by outcome, and missing data."""
 
 from __future__ import annotations
 
@@ -14,68 +14,44 @@ from training.cohorts.description import recorded_share, standardised_difference
 from training.cohorts.flow import AtHorizon, FlowStep
 from training.report.content import Box, Section, Table
 
-__all__ = ["comparison_table", "flow_section", "missing_table", "percent_text", "table_one"]
+__all__ = ["comparison_table", "flow_section", "missing_table", "table_one"]
 
-WITHHELD = "*"
+_WITHHELD = "*"
 
 _BELOW = f"__{BELOW}"
 
-_NOTE_NUMBERS = "Numbers: median (first to third quartile). Others: stays (% of those recorded)."
+_NOTE_NUMBERS = (
+    "Numerical variables: median (first to third quartile). Others: stays (% of those recorded)."
+)
 _NOTE_WITHHELD = (
-    f"{WITHHELD} Withheld: fewer than {SMALLEST_CELL} patients, or a count from which such a "
-    "number would follow."
+    f"{_WITHHELD} Withheld: fewer than {SMALLEST_CELL} patients, or a count from which such a "
+    "number could be derived."
 )
 
 
 def flow_section(
-    steps: Mapping[str, FlowStep],
-    *,
-    whole: str,
-    event: str,
-    competing: str | None,
+    steps: Mapping[str, FlowStep], *, whole: str, event: str, competing: str | None
 ) -> Section:
-    """Return how patients flow, as boxes and, by horizon, as a table.
+    """Return the flow of patients as boxes and, by horizon, their outcomes as a table.
 
-    Parameters
-    ----------
-    steps : mapping of str to FlowStep
-        What is done with a group of patients -> the group.
-    whole : str
-        Label of all of them, where there are several groups.
-    event : str
-        In the singular.
-    competing : str or None
-
-    Returns
-    -------
-    Section
+    `steps` maps the title of each group to its flow; `whole` is the title of all groups together,
+    and `event` is in the singular.
     """
     patients = sum(step.patients for step in steps.values())
     stays = sum(step.stays for step in steps.values())
     parts = tuple(_box(title, step) for title, step in steps.items())
     return Section(
-        "Flow of patients",
-        ("A cohort is read whole or not at all: no row is dropped in silence.",),
+        "Patient flow",
+        ("A cohort is read completely or not at all: no row is dropped without notice.",),
         tables=(_outcome_table(steps, event, competing),),
         flow=parts if len(parts) == 1 else (Box(whole, (_size(patients, stays),), parts),),
     )
 
 
 def table_one(description: Description, *, caption: str) -> Table:
-    """Return who the patients are, of all and by group.
-
-    Parameters
-    ----------
-    description : Description
-    caption : str
-
-    Returns
-    -------
-    Table
-    """
-    rows: list[tuple[str, ...]] = []
+    """Return the characteristics of the patients, overall and by group."""
     groups = description["groups"]
-    rows.append(("Stays", "", *(_count(group["stays"]) for group in groups)))
+    rows: list[tuple[str, ...]] = [("Stays", "", *(_count(group["stays"]) for group in groups))]
     for heading, variables in _by_pathway(description):
         rows.append((heading,))
         for variable in variables:
@@ -89,40 +65,28 @@ def table_one(description: Description, *, caption: str) -> Table:
     )
 
 
-def comparison_table(one: Description, other: Description, *, caption: str) -> Table:
-    """Return two groups of patients side by side, with how far apart they are.
+def comparison_table(
+    first: Description, second: Description, *, labels: tuple[str, str], caption: str
+) -> Table:
+    """Return two cohorts side by side, with standardised differences.
 
-    Parameters
-    ----------
-    one, other : Description
-        Their first group is shown; variables that only one of them has are left out.
-    caption : str
-
-    Returns
-    -------
-    Table
+    The first group of each is shown; variables that only one cohort has are left out.
     """
-    others = {variable["name"]: variable for variable in other["variables"]}
-    rows: list[tuple[str, ...]] = []
-    sizes = (_count(description["groups"][0]["stays"]) for description in (one, other))
-    rows.append(("Stays", *sizes, ""))
-    for heading, variables in _by_pathway(one):
+    others = {variable["name"]: variable for variable in second["variables"]}
+    sizes = (_count(description["groups"][0]["stays"]) for description in (first, second))
+    rows: list[tuple[str, ...]] = [("Stays", *sizes, "")]
+    for heading, variables in _by_pathway(first):
         shared = [v for v in variables if v["name"] in others]
         rows += [(heading,)] if shared else []
         for variable in shared:
             rows += _compared(variable, others[variable["name"]])
     return Table(
         caption,
-        (
-            "",
-            one["groups"][0]["label"],
-            other["groups"][0]["label"],
-            "standardised difference",
-        ),
+        ("", *labels, "standardised difference"),
         tuple(rows),
         (
             _NOTE_NUMBERS,
-            "Standardised difference: 0 is none; above 0.1 is often called an imbalance.",
+            "Standardised difference: 0 is no difference; above 0.1 is often called an imbalance.",
             *_withheld(rows),
         ),
         numbers=True,
@@ -130,16 +94,13 @@ def comparison_table(one: Description, other: Description, *, caption: str) -> T
 
 
 def missing_table(description: Description, *, caption: str) -> Table:
-    """Return in how many patients a variable was not recorded, of all and by group.
+    """Return the stays in which a variable was not recorded, overall and by group.
 
-    Variables that were recorded in everybody are left out, and so is whether one was below its
-    limit, which is recorded where the variable is.
+    Complete variables are left out, and so are flags of values below a limit, which are recorded
+    wherever the variable is.
     """
     rows = [
-        (
-            variable["label"],
-            *(_missing(values) for values in variable["groups"]),
-        )
+        (variable["label"], *(_missing(values) for values in variable["groups"]))
         for variable in description["variables"]
         if not variable["name"].endswith(_BELOW)
         and any(values["levels"][-1] != 0 for values in variable["groups"])
@@ -153,12 +114,12 @@ def missing_table(description: Description, *, caption: str) -> Table:
     )
 
 
-def percent_text(share: float) -> str:
-    """Return a share in whole percents; what is not quite all or nothing is not called so.
+def _percent(share: float) -> str:
+    """Return a share in whole percent; only an exact 0 or 1 is printed as 0 % or 100 %.
 
     Examples
     --------
-    >>> percent_text(0.614), percent_text(0.9991), percent_text(0.0), percent_text(0.002)
+    >>> _percent(0.614), _percent(0.9991), _percent(0.0), _percent(0.002)
     ('61 %', '> 99 %', '0 %', '< 1 %')
     """
     if 0 < share < 0.005:
@@ -173,28 +134,22 @@ def _size(patients: int, stays: int) -> str:
 
 
 def _box(title: str, step: FlowStep) -> Box:
-    """Return one group, and below it who is refused and who is answered."""
+    """Return one group, with refused and evaluated stays below it."""
     lines = (_size(step.patients, step.stays), _follow_up(step.median_follow_up_days))
     if not step.n_refused:
         return Box(title, lines)
-    why = tuple(
+    reasons = tuple(
         f"{code.replace('_', ' ')}: {shown_count(number)}" for code, number in step.refused.items()
     )
     small = step.n_refused < SMALLEST_CELL
-    rest = "the others" if small else f"{step.stays - step.n_refused:,} stays"
-    return Box(
-        title,
-        lines,
-        (
-            Box("Refused by the model's guard", (f"{shown_count(step.n_refused)} stays", *why)),
-            Box("Evaluated", (rest,)),
-        ),
-    )
+    rest = "all other stays" if small else f"{step.stays - step.n_refused:,} stays"
+    refused = Box("Refused by the model", (f"{shown_count(step.n_refused)} stays", *reasons))
+    return Box(title, lines, (refused, Box("Evaluated", (rest,))))
 
 
 def _follow_up(days: float) -> str:
     if not np.isfinite(days):
-        return "median follow-up not reached: fewer than half were lost"
+        return "median follow-up not reached (fewer than half were censored)"
     return f"median follow-up {days:,.0f} days (reverse Kaplan-Meier)"
 
 
@@ -202,15 +157,15 @@ def _outcome_table(steps: Mapping[str, FlowStep], event: str, competing: str | N
     rows = [
         (
             f"{title}, by day {at.horizon_days:g}",
-            *_fates(at, competing=competing is not None),
+            *_outcome_counts(at, competing=competing is not None),
         )
         for title, step in steps.items()
         for at in step.at_horizons
     ]
-    others = (f"{competing} first", "neither") if competing else ("none",)
+    others = (f"{competing} first", "neither") if competing else (f"no {event}",)
     return Table(
-        "What had become of them by each horizon (stays)",
-        ("", event, *others, "lost before"),
+        "Outcome by each horizon (stays)",
+        ("", event, *others, "censored before"),
         tuple(rows),
         _withheld(rows),
         numbers=True,
@@ -218,29 +173,29 @@ def _outcome_table(steps: Mapping[str, FlowStep], event: str, competing: str | N
 
 
 def _withheld(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Return the note on what is withheld, where something is."""
-    return (_NOTE_WITHHELD,) if any(WITHHELD in row for row in rows) else ()
+    """Return the note on withheld counts, if there are any."""
+    return (_NOTE_WITHHELD,) if any(_WITHHELD in row for row in rows) else ()
 
 
-def _fates(at: AtHorizon, *, competing: bool) -> tuple[str, ...]:
+def _outcome_counts(at: AtHorizon, *, competing: bool) -> tuple[str, ...]:
     counts = (at.event, *((at.competing,) if competing else ()), at.neither, at.lost)
     return tuple(map(_count, counts))
 
 
 def _count(number: int | None) -> str:
-    return WITHHELD if number is None else f"{number:,}"
+    return _WITHHELD if number is None else f"{number:,}"
 
 
 def _by_pathway(description: Description) -> Iterator[tuple[str, list[VariableInGroups]]]:
-    """Yield pathways, the person first, with their variables."""
+    """Yield each pathway with its variables, the pathway of the person first."""
     for key in ("person", *(key for key in PATHWAYS if key != "person")):
         members = [v for v in description["variables"] if v["pathway"] == key]
         if members:
-            yield PATHWAYS[key], _limits_last(members)
+            yield PATHWAYS[key], _limits_after_values(members)
 
 
-def _limits_last(members: Sequence[VariableInGroups]) -> list[VariableInGroups]:
-    """Return variables with what says that one is below its limit right after it."""
+def _limits_after_values(members: Sequence[VariableInGroups]) -> list[VariableInGroups]:
+    """Return variables, each followed by its flag of values below the detection limit."""
     place = {member["name"]: at for at, member in enumerate(members)}
 
     def key(member: VariableInGroups) -> tuple[int, bool]:
@@ -253,7 +208,7 @@ def _limits_last(members: Sequence[VariableInGroups]) -> list[VariableInGroups]:
 def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
     groups = variable["groups"]
     share = recorded_share(groups[0])
-    recorded = WITHHELD if share is None else percent_text(share)
+    recorded = _WITHHELD if share is None else _percent(share)
     label = _label(variable)
     if variable["kind"] == "number":
         yield (label, recorded, *_quartiles(groups))
@@ -266,7 +221,7 @@ def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
 
 
 def _label(variable: VariableInGroups) -> str:
-    """Return a label with its unit, where the label does not end with it."""
+    """Return a label with its unit, unless the label contains the unit already."""
     label = variable["label"]
     unit = printed_unit(variable["unit"])
     named = {label.split(" ")[0].casefold(), label.rsplit(" ")[-1].casefold()}
@@ -279,8 +234,8 @@ def _indented(level: str) -> str:
 
 def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[str, ...]]:
     first, second = one["groups"][0], _relevelled(other, one["levels"])
-    apart = None if second is None else standardised_difference(first, second)
-    difference = "" if apart is None else f"{apart:.2f}"
+    distance = None if second is None else standardised_difference(first, second)
+    difference = "" if distance is None else f"{distance:.2f}"
     label = _label(one)
     if one["kind"] == "number":
         yield (label, *_quartiles((first, other["groups"][0])), difference)
@@ -294,7 +249,7 @@ def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[
 
 
 def _relevelled(variable: VariableInGroups, levels: Sequence[str]) -> VariableInGroup | None:
-    """Return the counts in the order of other levels; None where a level is only in one of them."""
+    """Return the counts in the order of `levels`; None where the two sets of levels differ."""
     values = variable["groups"][0]
     if set(variable["levels"]) != set(levels):
         return None
@@ -309,20 +264,20 @@ def _relevelled(variable: VariableInGroups, levels: Sequence[str]) -> VariableIn
 
 def _quartiles(groups: Sequence[VariableInGroup]) -> Iterator[str]:
     """Yield the median and quartiles of each group, all with the same decimals."""
-    told = [values["quartiles"] for values in groups if values["quartiles"] is not None]
-    decimals = _decimals([number for quartiles in told for number in quartiles])
+    known = [values["quartiles"] for values in groups if values["quartiles"] is not None]
+    decimals = _decimals([number for quartiles in known for number in quartiles])
     for values in groups:
         if values["quartiles"] is None:
-            yield WITHHELD
+            yield _WITHHELD
         else:
             low, middle, high = (_number(number, decimals) for number in values["quartiles"])
             yield f"{middle} ({low} to {high})"
 
 
 def _decimals(numbers: Sequence[float]) -> int:
-    """Return how many decimals give the middle of the numbers three digits, and none in vain.
+    """Return the decimals that give the median number three digits, without trailing zeros.
 
-    Below 1 two digits: few laboratories tell more.
+    Numbers below 1 get two digits, as few laboratories report more.
 
     Examples
     --------
@@ -339,7 +294,7 @@ def _decimals(numbers: Sequence[float]) -> int:
 
 
 def _number(value: float, decimals: int) -> str:
-    """Return a value with that many decimals, above 1000 with three digits."""
+    """Return a value with that many decimals; from 1000, with three significant digits."""
     shown = float(f"{value:.3g}") if abs(value) >= 1000 else round(value, decimals) or 0.0
     return f"{shown:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
@@ -347,16 +302,16 @@ def _number(value: float, decimals: int) -> str:
 def _level(values: VariableInGroup, place: int) -> str:
     count = values["levels"][place]
     if count is None:
-        return WITHHELD
-    # A share of a total with a hidden part would tell the part.
+        return _WITHHELD
+    # A share of a total would give away a hidden part of it.
     if None in values["levels"]:
         return f"{count:,}"
     recorded = sum(count or 0 for count in values["levels"][:-1])
-    return f"{count:,} ({percent_text(count / recorded)})" if recorded else f"{count:,}"
+    return f"{count:,} ({_percent(count / recorded)})" if recorded else f"{count:,}"
 
 
 def _missing(values: VariableInGroup) -> str:
     count = values["levels"][-1]
     if count is None or None in values["levels"]:
         return _count(count)
-    return f"{count:,} ({percent_text(count / max(sum(n or 0 for n in values['levels']), 1))})"
+    return f"{count:,} ({_percent(count / max(sum(n or 0 for n in values['levels']), 1))})"

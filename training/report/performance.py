@@ -1,4 +1,4 @@
-"""Metrics as tables: by horizon and of the whole follow-up, each with its interval and reading."""
+"""Performance metrics as tables, each with its interval, direction and reference value."""
 
 from __future__ import annotations
 
@@ -14,25 +14,13 @@ __all__ = ["estimate_text", "performance_section"]
 
 
 def performance_section(title: str, metrics: Sequence[Metric], *, resamples: int) -> Section:
-    """Return every metric with its interval and how it is read.
-
-    Parameters
-    ----------
-    title : str
-    metrics : sequence of Metric
-    resamples : int
-        Bootstrap resamples of the patients.
-
-    Returns
-    -------
-    Section
-    """
+    """Return every metric with its interval and how it is read."""
     return Section(
         title,
         (
             f"Estimates with 95 % intervals from {resamples:,} bootstrap resamples of patients, "
-            "all stays of a patient together. Outcomes lost before a horizon are made up for by "
-            "inverse-probability-of-censoring weights.",
+            "with all stays of a patient together. Censoring before a horizon is accounted for by "
+            "inverse probability of censoring weighting.",
         ),
         tables=tuple(
             table for table in (_by_horizon(metrics), _whole_follow_up(metrics)) if table.rows
@@ -51,7 +39,7 @@ def estimate_text(metric: Metric | Pooled | None) -> str:
     if metric is None:
         return ""
     if isinstance(metric, Metric) and not metric.is_defined:
-        return f"none: {metric.note}"
+        return f"not estimated: {metric.note}"
     if isinstance(metric, Metric) and not metric.has_interval:
         return f"{_number(metric.estimate)} (no interval: {metric.note})"
     return f"{_number(metric.estimate)} ({_number(metric.low)} to {_number(metric.high)})"
@@ -69,14 +57,14 @@ def _by_horizon(metrics: Sequence[Metric]) -> Table:
     horizons = list(dict.fromkeys(m.horizon_days for m in metrics if m.horizon_days is not None))
     return Table(
         "Performance by horizon, with 95 % intervals",
-        ("Metric and how it is read", *(f"{days:g} days" for days in horizons)),
+        ("Metric (direction, reference value)", *(f"{days:g} days" for days in horizons)),
         tuple(_group_rows(metrics, horizons)),
         numbers=all(m.is_defined for m in metrics),
     )
 
 
 def _group_rows(metrics: Sequence[Metric], horizons: Sequence[float]) -> Iterator[tuple[str, ...]]:
-    """Yield the heading of each group of metrics, then its metrics by horizon."""
+    """Yield a heading for each group of metrics, then its metrics by horizon."""
     names = {m.metric for m in metrics}
     listed = by_group(spec for spec in AT_HORIZON if spec.name in names)
     for group, specs in groupby(listed, key=lambda spec: spec.group):
@@ -89,7 +77,7 @@ def _group_rows(metrics: Sequence[Metric], horizons: Sequence[float]) -> Iterato
 def _whole_follow_up(metrics: Sequence[Metric]) -> Table:
     return Table(
         "Performance over the whole follow-up, with 95 % intervals",
-        ("Metric and how it is read", "whole follow-up"),
+        ("Metric (direction, reference value)", "whole follow-up"),
         tuple(
             (_label(METRICS[m.metric]), estimate_text(m)) for m in metrics if m.horizon_days is None
         ),

@@ -1,4 +1,4 @@
-"""The report of `osteon evaluate` without a model: what fits to a cohort again and again tell."""
+"""The report of `osteon evaluate` without a model: what repeated fits show about a cohort."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from training.cohorts.study import Study
 from training.config import RunConfig
 from training.provenance import git_revision, versions
 from training.report.added_value import added_value_section, interval_text
-from training.report.assembling import Pictures, WrittenPage, patient_sections, written_page
+from training.report.assembling import Pictures, ReportPage, assemble_report, patient_sections
 from training.report.checklists.study import study_probast, study_tripod
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 from training.report.figures.comparison_figures import panel_figures, validation_figure
-from training.report.figures.model_figures import Drawn, Words, called_simulated, recorded_figure
-from training.report.model_sections import columns_left_out
+from training.report.figures.model_figures import (
+    FigureContext,
+    ReportFigure,
+    labelled_population,
+    recorded_figure,
+)
+from training.report.model_sections import excluded_columns, provenance_section
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
@@ -32,29 +37,20 @@ from training.validation.evaluate_cohort import StudyEvaluation
 __all__ = ["write_study_report"]
 
 
-def write_study_report(evaluation: StudyEvaluation) -> WrittenPage:
-    """Put what was asked of a cohort on one page.
-
-    Parameters
-    ----------
-    evaluation : StudyEvaluation
-
-    Returns
-    -------
-    WrittenPage
-    """
+def write_study_report(evaluation: StudyEvaluation) -> ReportPage:
+    """Return the results of the analyses of a cohort on one page."""
     study = evaluation.study
-    days = _primary(evaluation)
-    who = called_simulated(study.cohort.population, simulated=study.cohort.simulated)
-    words = Words(_event(study), who)
+    days = _primary_horizon(evaluation)
+    population = labelled_population(study.cohort.population, simulated=study.cohort.simulated)
+    context = FigureContext(study.outcome.event_singular, population)
     groups = by_outcome(
-        outcome_of(study.cohort), days, event_label=words.event, competing=_competing(study)
+        outcome_of(study.cohort), days, event_label=context.event, competing=_competing(study)
     )
     described = describe(study.cohort, [groups])
-    return written_page(
-        "What this cohort tells of models of it",
+    return assemble_report(
+        "Analyses of a cohort",
         f"{study.outcome.label}, counted from {study.time_zero}.",
-        [*recorded_figure(described, words=words), *_figures(evaluation, days, words)],
+        [*recorded_figure(described, context=context), *_figures(evaluation, days, context)],
         partial(_sections, evaluation, described, days),
         simulated=study.cohort.simulated,
     )
@@ -65,6 +61,7 @@ def _sections(
 ) -> tuple[Section, ...]:
     study = evaluation.study
     flow = flow_step(outcome_of(study.cohort), study.cohort.patient_id, study.horizons_days)
+    subject = _subject(study)
     return (
         _at_a_glance(evaluation),
         _estimand(study),
@@ -72,17 +69,17 @@ def _sections(
             "Patients",
             (f"{study.cohort.population.rstrip('.')}.",),
             parts=patient_sections(
-                {"Fitted to and judged on, out of fold": flow},
+                {"Cohort, evaluated out of fold": flow},
                 described,
                 pictures,
                 whole="Cohort",
-                event=_event(study),
+                event=study.outcome.event_singular,
                 competing=_competing(study),
                 horizon_days=days,
             ),
         ),
-        _variables(study),
-        columns_left_out(study.cohort.dropped),
+        _predictors(study),
+        excluded_columns(study.cohort.dropped),
         sample_size_section(evaluation.sample_size, patients=evaluation.patients),
         added_value_section(evaluation.added_value, pictures.get("added value", ())),
         validation_section(
@@ -91,34 +88,43 @@ def _sections(
             pictures=pictures.get("validation", ()),
         ),
         instability_section(evaluation.instability),
-        _limits(),
-        study_tripod(_facts(study), evaluation),
-        study_probast(_facts(study), evaluation),
+        Section(
+            "Limitations",
+            (
+                "The models were fitted for these analyses only; none is registered or served.",
+                "Intervals resample patients and hold the fitted models fixed. Results for this "
+                "cohort need not hold in others.",
+                "Subgroups, calibration curves, decision curves of a single model and explanations "
+                "are in the report of a training run (osteon train).",
+            ),
+        ),
+        study_tripod(subject, evaluation),
+        study_probast(subject, evaluation),
         _provenance(study, evaluation.config),
     )
-
-
-def _event(study: Study) -> str:
-    return study.outcome.event_singular
 
 
 def _competing(study: Study) -> str | None:
     return "death" if study.outcome.competing_label else None
 
 
-def _primary(evaluation: StudyEvaluation) -> float:
-    """Return the horizon that the verdict is about; without one, the middle one."""
+def _primary_horizon(evaluation: StudyEvaluation) -> float:
+    """Return the horizon of the verdict, or the middle one where there is no verdict."""
     if evaluation.added_value is not None:
         return evaluation.added_value.primary_horizon_days
     horizons = evaluation.study.horizons_days
     return horizons[len(horizons) // 2]
 
 
-def _figures(evaluation: StudyEvaluation, days: float, words: Words) -> Iterator[Drawn]:
+def _figures(
+    evaluation: StudyEvaluation, days: float, context: FigureContext
+) -> Iterator[ReportFigure]:
     if evaluation.added_value is not None:
-        yield from panel_figures(evaluation.added_value, words=words)
+        yield from panel_figures(evaluation.added_value, context=context)
     if evaluation.internal_external is not None:
-        yield from validation_figure(evaluation.internal_external, horizon_days=days, words=words)
+        yield from validation_figure(
+            evaluation.internal_external, horizon_days=days, context=context
+        )
 
 
 def _at_a_glance(evaluation: StudyEvaluation) -> Section:
@@ -129,35 +135,33 @@ def _at_a_glance(evaluation: StudyEvaluation) -> Section:
         sentences = [
             f"Added value of the panel at {added.primary_horizon_days:g} days: {added.verdict}.",
             f"Area under the ROC curve {primary.without:.3f} without and "
-            f"{primary.with_panel:.3f} with it: it changes by {interval_text(primary)}.",
+            f"{primary.with_panel:.3f} with the panel; change {interval_text(primary)}, 95 % "
+            "interval in parentheses.",
         ]
     if evaluation.internal_external is None:
-        sentences.append("Sites and years never seen: not done.")
+        sentences.append("Internal-external validation: not done.")
     if not evaluation.instability:
-        sentences.append("Instability of single risks: not done.")
+        sentences.append("Instability of individual risks: not done.")
     return Section("At a glance", tuple(sentences))
 
 
 def _estimand(study: Study) -> Section:
     days = ", ".join(f"{day:g}" for day in study.horizons_days)
-    rival = (
-        f"{study.outcome.competing_label.capitalize()} competes: it is a known end without the "
-        "event."
-        if study.outcome.competing_label
-        else "Nothing competes with the event, or it was not recorded."
-    )
+    competing = study.outcome.competing_label
     return Section(
         "Estimand",
         (
             f"Cumulative incidence of {study.outcome.event_label} within {days} days of time zero.",
             f"Time zero: {study.time_zero}.",
-            rival,
+            f"{competing.capitalize()} is a competing event: thereafter the outcome can no longer "
+            "occur, and the patient is not censored."
+            if competing
+            else "There is no competing event, or none was recorded.",
         ),
     )
 
 
-def _facts(study: Study) -> Subject:
-    """Return what the checklists say of the cohort."""
+def _subject(study: Study) -> Subject:
     return Subject(
         name=study.model_name,
         outcome_label=study.outcome.label,
@@ -170,7 +174,7 @@ def _facts(study: Study) -> Subject:
     )
 
 
-def _variables(study: Study) -> Section:
+def _predictors(study: Study) -> Section:
     rows = []
     used = {variable.name: variable for variable in study.cohort.variables.values()}
     for key, label in PATHWAYS.items():
@@ -179,31 +183,17 @@ def _variables(study: Study) -> Section:
             rows.append((label, "; ".join(members)))
     return Section(
         "Predictors",
-        ("All are known at time zero.",),
+        ("All predictors are known at time zero.",),
         (Table("Variables of the cohort by pathway", ("pathway", "variables"), tuple(rows)),),
     )
 
 
-def _limits() -> Section:
-    return Section(
-        "Limits",
-        (
-            "The models were fitted to answer these questions; none of them is registered or "
-            "served.",
-            "Intervals resample patients and hold the fitted models fixed. What is said of this "
-            "cohort need not hold for others.",
-            "Subgroups, calibration curves, decision curves of one model and explanation are in "
-            "the report of a training run: osteon train.",
-        ),
-    )
-
-
 def _provenance(study: Study, config: RunConfig) -> Section:
-    rows = (
-        ("revision of the code", git_revision() or "not run from a checkout"),
-        ("patients (SHA-256)", study.cohort.fingerprint()),
-        ("seed", str(config.seed)),
-        *versions().items(),
+    return provenance_section(
+        (
+            ("patients (SHA-256)", study.cohort.fingerprint()),
+            ("seed", str(config.seed)),
+        ),
+        revision=git_revision(),
+        versions=versions(),
     )
-    table = Table("Where these results come from", ("what", "which"), rows)
-    return Section("Provenance", tables=(table,))

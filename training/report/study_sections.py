@@ -1,6 +1,6 @@
-"""What an evaluation may tell beyond the metrics: groups, size, sites and years, instability.
+"""Optional analyses: subgroups, sample size, internal-external validation, and instability.
 
-Each section says "not done" where there is nothing to tell.
+A section says "not done" where the analysis was not done.
 """
 
 from __future__ import annotations
@@ -35,88 +35,68 @@ _IN_GROUPS = shown_in(Place.SUBGROUPS_OF_REPORT)
 def subgroups_section(
     subgroups: Sequence[Subgroup], *, horizon_days: float, pictures: Sequence[Picture] = ()
 ) -> Section:
-    """Return performance in groups of patients at one horizon.
-
-    Parameters
-    ----------
-    subgroups : sequence of Subgroup
-    horizon_days : float
-    pictures : sequence of Picture
-
-    Returns
-    -------
-    Section
-    """
+    """Return performance in subgroups of patients at one horizon."""
     title = "Subgroups"
     if not subgroups:
         return Section(
-            title, not_done="Nothing recorded of these patients tells groups of them apart."
+            title, not_done="No recorded variable divides these patients into subgroups."
         )
     return Section(
         title,
         (
-            f"At {horizon_days:g} days. Groups are many and some are small: the lowest of ten is "
-            "low by chance. A group that is too small gets no metric, which is no good news.",
+            f"Performance at {horizon_days:g} days. With many subgroups, some of them small, the "
+            "lowest of ten estimates is low by chance alone. A subgroup too small for an estimate "
+            "gives no evidence of adequate performance.",
         ),
-        (_group_table(subgroups, horizon_days, "Performance by group of patients"),),
+        (_group_table(subgroups, horizon_days, "Performance by subgroup of patients"),),
         tuple(pictures),
     )
 
 
 def sample_size_section(sizes: Sequence[SampleSize], *, patients: int) -> Section:
-    """Return how many patients a model of so many parameters needs.
+    """Return how many training patients a model with so many parameters needs.
 
-    Parameters
-    ----------
-    sizes : sequence of SampleSize
-        Empty where none was calculated.
-    patients : int
-        Patients to learn from.
-
-    Returns
-    -------
-    Section
+    `sizes` is empty where none was calculated; `patients` is the number of training patients.
     """
     title = "Sample size"
     if not sizes:
         return Section(
-            title, not_done="No sample size was calculated; the counts are under Patients."
+            title, not_done="No sample size was calculated; the counts are in Patient flow."
         )
-    short = [one for one in sizes if patients < one.needed]
+    short = [f"{size.horizon_days:g}" for size in sizes if patients < size.needed]
     verdict = (
-        "There are fewer than needed at "
-        + ", ".join(f"{one.horizon_days:g}" for one in short)
-        + " days: expect risks that are too extreme."
+        f"The number available is too small at {', '.join(short)} days; expect risks that are too "
+        "extreme."
         if short
-        else "There are enough at every horizon."
+        else "The number available suffices at every horizon."
     )
     return Section(
         title,
         (
-            f"By the criteria of Riley et al. (Stat Med 2019;38:1276-1296) for "
-            f"{sizes[0].parameters} candidate parameters, beside {shown_count(patients)} "
-            f"patients to learn from. {verdict} The criteria are those of regression without "
-            "penalty: a warning where there are fewer, no proof where there are enough.",
+            "Minimum sample size by the criteria of Riley et al. (Stat Med 2019;38:1276-1296) for "
+            f"{sizes[0].parameters} candidate parameters, with {shown_count(patients)} training "
+            f"patients available. {verdict} The criteria were derived for regression without "
+            "penalty: a smaller number is a warning, a sufficient number is not proof.",
         ),
         (
             Table(
-                "Patients needed",
+                "Patients needed, by criterion",
                 (
                     "Horizon",
-                    "shrinkage 0.9 or more",
-                    "optimism 0.05 or less",
-                    "overall risk",
-                    "all",
+                    "shrinkage factor of at least 0.9",
+                    "optimism of at most 0.05",
+                    "precise overall risk",
+                    "all criteria",
                 ),
                 tuple(
                     (
-                        f"{one.horizon_days:g} days",
-                        f"{one.for_shrinkage:,}",
-                        f"{one.for_optimism:,}",
-                        f"{one.for_overall_risk:,}",
-                        f"{one.needed:,}",
+                        f"{size.horizon_days:g} days",
+                        f"{size.for_shrinkage:,}",
+                        f"{size.for_optimism:,}",
+                        f"{size.for_overall_risk:,}",
+                        f"{size.needed:,}",
                     )
-                    for one in sizes
+                    for size in sizes
                 ),
                 numbers=True,
             ),
@@ -125,50 +105,44 @@ def sample_size_section(sizes: Sequence[SampleSize], *, patients: int) -> Sectio
 
 
 def instability_section(instabilities: Sequence[Instability]) -> Section:
-    """Return how far single risks move when other patients are learned from.
+    """Return how much individual risks vary with the patients that a model is fitted to.
 
-    Parameters
-    ----------
-    instabilities : sequence of Instability
-        One for each horizon; empty where it was not looked at.
-
-    Returns
-    -------
-    Section
+    `instabilities` has one entry per horizon, and is empty where the analysis was not done.
     """
-    title = "Instability of single risks"
+    title = "Instability of individual risks"
     if not instabilities:
         return Section(
             title,
-            not_done="The model was not refitted on resampled patients to see how far a single "
-            "risk moves. See it with: osteon evaluate --instability 200.",
+            not_done="The model was not refitted to bootstrap resamples to measure how much "
+            "individual risks vary. To do so, run osteon evaluate --instability 200.",
         )
     return Section(
         title,
         (
-            f"The model was fitted anew on {instabilities[0].refits} bootstrap resamples of the "
-            "patients, and each patient's risks were compared (Riley & Collins, Biom J "
-            "2023;65:2200302). Lower is better; it says nothing of whether the risks are right.",
+            f"The model was fitted anew to {instabilities[0].refits} bootstrap resamples of the "
+            "patients, and each patient's risks were compared with those of the model fitted to "
+            "all patients (Riley & Collins, Biom J 2023;65:2200302). Lower is better. Stable risks "
+            "may still be wrong.",
         ),
         (
             Table(
-                "How far risks move, in points of risk",
+                "Variation of individual risks between fits, in points of risk",
                 (
                     "Horizon",
-                    "mean change",
-                    "90th percentile",
-                    "median width of 95 % of refits",
-                    *(f"share wider than {100 * width:g} points" for width in WIDTHS),
+                    "mean absolute change",
+                    "90th percentile over patients",
+                    "median width of the central 95 % of fits",
+                    *(f"patients wider than {100 * width:g} points" for width in WIDTHS),
                 ),
                 tuple(
                     (
-                        f"{one.horizon_days:g} days",
-                        f"{100 * one.mean_absolute_change:.1f}",
-                        f"{100 * one.p90_mean_absolute_change:.1f}",
-                        f"{100 * one.median_interval_width:.1f}",
-                        *(f"{100 * share:.0f} %" for share in one.share_wider_than.values()),
+                        f"{at.horizon_days:g} days",
+                        f"{100 * at.mean_absolute_change:.1f}",
+                        f"{100 * at.p90_mean_absolute_change:.1f}",
+                        f"{100 * at.median_interval_width:.1f}",
+                        *(f"{100 * share:.0f} %" for share in at.share_wider_than.values()),
                     )
-                    for one in instabilities
+                    for at in instabilities
                 ),
                 numbers=True,
             ),
@@ -179,36 +153,22 @@ def instability_section(instabilities: Sequence[Instability]) -> Section:
 def validation_section(
     validated: InternalExternal | None, *, horizon_days: float, pictures: Sequence[Picture] = ()
 ) -> Section:
-    """Return performance at sites or in years that a model did not learn from.
-
-    Parameters
-    ----------
-    validated : InternalExternal or None
-        None where it was not done.
-    horizon_days : float
-    pictures : sequence of Picture
-
-    Returns
-    -------
-    Section
-    """
-    title = "Sites and years never seen"
+    """Return performance at sites or in years that the model was not fitted to, if evaluated."""
+    title = "Internal-external validation"
     if validated is None:
         return Section(
             title,
-            not_done="No site or year was held out in its turn. See it with: osteon evaluate "
+            not_done="No site or year was held out in turn. To do so, run osteon evaluate "
             "--internal-external site.",
         )
     by = validated.by
-    tables = [_group_table(validated.clusters, horizon_days, f"Each {by} by a model of the others")]
+    caption = f"Performance in each {by}, with a model fitted to all others"
+    tables = [_group_table(validated.clusters, horizon_days, caption)]
     if validated.pooled:
         tables.append(_pooled_table(validated.pooled, by))
     return Section(
         title,
-        (
-            f"Each {by} was held out in its turn and judged by a model of all the others "
-            "(internal-external validation).",
-        ),
+        (f"Each {by} was held out in turn and evaluated with a model fitted to all others.",),
         tuple(tables),
         tuple(pictures),
     )
@@ -224,13 +184,13 @@ def _group_table(groups: Sequence[Subgroup], days: float, caption: str) -> Table
 
 
 def grouping_label(grouping: str) -> str:
-    """Return what patients are told apart by, as a reader sees it."""
+    """Return the label of a grouping of patients."""
     known = {"egfr": "eGFR (mL/min/1.73 m²)", "age": "Age (years)"}
     return known.get(grouping, grouping.capitalize())
 
 
 def level_label(level: str) -> str:
-    """Return a group's name as a reader sees it."""
+    """Return the label of a group of patients."""
     return level.replace("_", " ")
 
 
@@ -238,15 +198,15 @@ def _group_rows(groups: Sequence[Subgroup], days: float) -> Iterator[tuple[str, 
     for grouping in dict.fromkeys(group.grouping for group in groups):
         yield (grouping_label(grouping),)
         members = [group for group in groups if group.grouping == grouping]
-        stays = _shown_counts([one.stays for one in members])
-        events = _shown_counts([one.events for one in members])
-        for group, n, happened in zip(members, stays, events, strict=True):
+        stays = _shown_counts([member.stays for member in members])
+        events = _shown_counts([member.events for member in members])
+        for group, n_stays, n_events in zip(members, stays, events, strict=True):
             metrics = (metric_at(group.metrics, spec.name, days) for spec in _IN_GROUPS)
-            yield (level_label(group.level), n, happened, *map(_short_estimate, metrics))
+            yield (level_label(group.level), n_stays, n_events, *map(_short_estimate, metrics))
 
 
 def _shown_counts(counts: Sequence[int | None]) -> list[str]:
-    """Return counts that make up a known total, without one that would tell of a few patients."""
+    """Return counts that add up to a known total, withholding those that reveal a small cell."""
     numbers = np.array([1 if count is None else count for count in counts], dtype=np.int64)
     hidden = hidden_cells(np.array([[max(numbers.sum(), SMALLEST_CELL), *numbers]]))[0, 1:]
     return [
@@ -263,17 +223,23 @@ def _short_estimate(metric: Metric | None) -> str:
 
 def _pooled_table(pooled: Sequence[Pooled], by: str) -> Table:
     return Table(
-        f"Random-effects means over {by}s, and where a new one would lie (95 %)",
-        ("Metric", "horizon (days)", f"{by}s", "mean (95 % interval)", f"a new {by}"),
+        f"Random-effects means over {by}s, with prediction intervals for a new {by}",
+        (
+            "Metric",
+            "horizon (days)",
+            f"{by}s",
+            "mean (95 % interval)",
+            "95 % prediction interval",
+        ),
         tuple(
             (
-                METRICS[one.metric].label,
-                f"{one.horizon_days:g}",
-                f"{one.clusters}",
-                estimate_text(one),
-                f"{one.next_low:z.3f} to {one.next_high:z.3f}".replace("-", "\N{MINUS SIGN}"),
+                METRICS[mean.metric].label,
+                f"{mean.horizon_days:g}",
+                f"{mean.clusters}",
+                estimate_text(mean),
+                f"{mean.next_low:z.3f} to {mean.next_high:z.3f}".replace("-", "\N{MINUS SIGN}"),
             )
-            for one in pooled
+            for mean in pooled
         ),
         numbers=True,
     )

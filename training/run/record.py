@@ -65,7 +65,9 @@ def keep_record(
         random_state=contract.training.seed,
         described=only(patients.described, labels[:-2]),
         compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
-        steps={"Learned from": step_of(patients.learned_from, findings.predictions.horizons_days)},
+        steps={
+            "Training patients": step_of(patients.learned_from, findings.predictions.horizons_days)
+        },
     )
     run.log_dataset(contract.name, provenance.training_fingerprint, context="training")
     run.log_dataset(contract.name, evaluation.cohort_fingerprint, context="evaluation")
@@ -99,8 +101,8 @@ def keep_record(
                 [entry.as_json() for entry in report.explained.importance], indent=2
             ),
             "model_card.md": as_markdown(contract.name, card),
-            REPORT: report.written.page,
-            **{f"plots/{name}.png": png for name, png in report.written.plots.items()},
+            REPORT: report.page.html,
+            **{f"plots/{name}.png": png for name, png in report.page.plots.items()},
         },
     )
 

@@ -61,8 +61,8 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     kept = json.loads((workplace.folder / "o" / "evaluation.json").read_text())
     page = (workplace.folder / "o" / "report.html").read_text()
     assert f"Verdict: {kept['added_value']['verdict']}." in page
-    assert "Added value of a panel of models of death" in page
-    assert "Fewer patients than the sample size asks for." in page
+    assert "Added value of a panel of prediction models of death" in page
+    assert "Fewer patients than the sample size calculation requires." in page
     assert (workplace.folder / "o" / "plots" / "added_value_net_benefit.png").is_file()
     assert kept["added_value"]["primary"] == primary
 
@@ -92,7 +92,7 @@ def test_added_value_is_printed_and_the_notebook_gives_the_same(
     assert f"change {found.primary.change:+.4f} ({found.primary.low:+.4f} to" in answer.out
     assert "net_benefit at 0.1" in answer.out
     assert "Secondary, no proof of added value:" in answer.out
-    assert "Acting at a risk of 20 %:" in answer.out
+    assert "Test trade-off at a threshold of 20 %:" in answer.out
 
 
 def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
@@ -114,7 +114,7 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
     for file in ("report.html", "model_card.md"):
         text = (folder / file).read_text()
         assert verdict in text, file
-        assert "those held out for its evaluation had no part in it" in text, file
+        assert "the held-out patients were not used" in text, file
     assert (folder / "plots" / "added_value.png").is_file()
     assert json.loads((folder / "contract.json").read_text())["run"]["added_value"] == [
         "lactate+albumin"

@@ -64,8 +64,10 @@ def test_a_run_is_held_against_severity_alone_on_the_same_patients(trained: Any)
     assert set(kept["columns"]) == {"lactate", "albumin", "sofa"}
     assert [one["horizon_days"] for one in kept["decision"]] == [90, 365]
     page = Path(told["report"]).read_text()
-    assert "Severity alone is the 3 columns of scores and organ functions" in page
-    assert "of acting on the model, on severity alone, on everybody and on nobody" in page
+    assert (
+        "Severity alone is a model of the 3 columns of severity scores and organ function" in page
+    )
+    assert "of acting on the model, on severity alone, on all patients and on none" in page
     for one in kept["decision"]:
         severity, model = (np.array(one[name]["estimate"]) for name in ("severity_alone", "model"))
         assert one["gain"]["estimate"] == pytest.approx(model - severity)

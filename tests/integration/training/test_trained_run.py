@@ -23,10 +23,10 @@ CHAMPION = f"models:/{MODEL}@champion"
 
 
 REPORT_SECTIONS = (
-    *("At a glance", "Intended use", "Estimand", "Flow of patients", "Who they are, by outcome"),
-    *("What was not recorded", "Development and evaluation compared", "Predictors"),
-    *("How it was fitted", "Sample size", "Performance", "Calibration", "Decision curves"),
-    *("Added value of the panel", "Subgroups", "Explanation", "Made-up patients", "Limits"),
+    *("At a glance", "Intended use", "Estimand", "Patient flow", "Patient characteristics"),
+    *("Missing data", "Comparison of development and evaluation data", "Predictors"),
+    *("Model development", "Sample size", "Performance", "Calibration", "Decision curves"),
+    *("Added value of the panel", "Subgroups", "Explanation", "Synthetic patients", "Limitations"),
     *("TRIPOD+AI checklist", "PROBAST+AI domains", "Provenance"),
 )
 
@@ -79,7 +79,7 @@ def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
         assert f"{title}" in page, title
     auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
     assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in page
-    assert "Simulated patients. Nothing here says anything about real ones." in page
+    assert "Simulated patients. No result here applies to real patients." in page
     assert not re.search(r"(src|href)=\"(?!#|data:)", page)
     assert len(page) < 4_000_000
 
@@ -166,7 +166,7 @@ def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any)
     page = (place.folder / "judged" / "report.html").read_text()
     for title in REPORT_SECTIONS:
         assert title in page, title
-    assert "patients that the training run never saw" in page
+    assert "patients who were not part of the training run" in page
     assert "patient-9-" not in page
     card = (place.folder / "judged" / "model_card.md").read_text()
     assert "## TRIPOD+AI checklist" in card

@@ -1,1 +1,1 @@
-"""TRIPOD+AI and PROBAST+AI."""
+"""The reporting checklists: TRIPOD+AI and PROBAST+AI."""

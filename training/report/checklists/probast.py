@@ -1,4 +1,4 @@
-"""PROBAST+AI: its four domains for development and evaluation, with what the run can tell."""
+"""PROBAST+AI: its four domains for development and evaluation, as far as the run can know."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from models.inference.contract import Contract
 from training.report.checklists.subject import Subject
+from training.report.checklists.tripod import Analysis
 from training.report.content import Section, Table
 from training.validation.predictions import Predictions
 
 __all__ = [
     "FEW_EVENTS",
+    "NO_INSTABILITY",
     "Domain",
     "concerns",
     "outcome_domain",
@@ -23,100 +25,100 @@ __all__ = [
 FEW_EVENTS = 100
 """Fewer events in an evaluation leave calibration too uncertain (Collins et al. 2016)."""
 
-Domain = tuple[str, str, str]
-"""Its name, what the run shows of it, and the concerns that the run finds."""
+NO_INSTABILITY = "The instability of individual risks was not assessed."
 
-_NONE = "none that the run can see; not judged"
+Domain = tuple[str, str, str]
+"""Name of the domain, what the run reports on it, and the concerns that follow."""
+
+_PARTICIPANTS = "Participants and data sources"
+_HELD_OUT = {
+    "patient": "at random",
+    "site": "by site: the last sites",
+    "time": "by time: the latest patients",
+}
 
 
 def probast_section(
-    contract: Contract,
-    done: Collection[str],
-    *,
-    evaluated: Predictions,
-    external: bool,
+    contract: Contract, done: Collection[Analysis], *, predictions: Predictions, external: bool
 ) -> Section:
-    """Return what the run shows in each domain, and what concerns it finds itself.
+    """Return what the run reports in each domain of a model, and the concerns that follow.
 
-    Parameters
-    ----------
-    contract : Contract
-        Of the model, with what the training run added.
-    done : collection of str
-        As `tripod_section` takes it.
-    evaluated : Predictions
-        For the patients of the evaluation that the report tells of.
-    external : bool
-        Whether they are other patients than the run's.
-
-    Returns
-    -------
-    Section
-        It judges no domain: that needs people who know the data.
+    No domain is rated: that requires people who know the data. `done` and `external` are as in
+    `tripod_section`; `predictions` are those of the patients evaluated.
 
     References
     ----------
     .. [1] Moons et al. BMJ 388 (2025) e082505. doi:10.1136/bmj-2024-082505
     .. [2] Collins, Ogundimu & Altman. Stat Med 35 (2016) 214-226. doi:10.1002/sim.6787
     """
-    subject = Subject.of(contract)
+    subject, evaluation = Subject.of(contract), contract.evaluation
+    assert evaluation is not None  # set by the training run
+    patients = (
+        "Patients who were not part of the training run; their source is not known to it."
+        if external
+        else f"Patients of the same source, held out {_HELD_OUT[evaluation.split]}."
+    )
+    at_random = not external and evaluation.split == "patient"
     development = (
+        (_PARTICIPANTS, source_domain(subject), concerns(patient_concerns(subject))),
         (
-            "Participants and data sources",
-            source_domain(subject),
-            concerns(patient_concerns(subject)),
+            "Predictors",
+            f"{len({f.variable for f in contract.features})} variables, all recorded by time "
+            "zero; a linter searched for columns that give away the outcome.",
+            concerns(()),
         ),
-        ("Predictors", _predictors(contract), concerns(())),
         ("Outcome", outcome_domain(subject), concerns(())),
-        ("Analysis", _fit(contract, done), concerns(_of_fit(contract, done))),
-    )
-    judged = (
         (
-            "Participants and data sources",
-            _whom(contract, external),
-            concerns(_of_test(contract, external)),
+            "Analysis",
+            f"{contract.training.patients:,} patients; tuning out of fold, by patient; weighting "
+            "for censoring; missing values handled within the model; recalibration out of fold.",
+            concerns(_development_concerns(contract, done)),
         ),
-        ("Predictors", "Read as in development, by the model's own contract.", concerns(())),
-        ("Outcome", outcome_domain(subject), concerns(())),
-        ("Analysis", _how_judged(), concerns(_of_numbers(evaluated))),
     )
-    return probast_domains(development, judged)
+    evaluated = (
+        (
+            _PARTICIPANTS,
+            patients,
+            concerns(
+                ["A random split says nothing about other places and times."] if at_random else ()
+            ),
+        ),
+        ("Predictors", "Read as in development, by the contract of the model.", concerns(())),
+        ("Outcome", outcome_domain(subject), concerns(())),
+        (
+            "Analysis",
+            "Discrimination, calibration, overall accuracy and net benefit, with intervals by "
+            "patient; weighting for censoring; the registered model itself was evaluated, once.",
+            concerns(_evaluation_concerns(predictions)),
+        ),
+    )
+    return probast_domains(development, evaluated)
 
 
-def probast_domains(development: Sequence[Domain], judged: Sequence[Domain]) -> Section:
-    """Return the domains of development and of evaluation.
-
-    Parameters
-    ----------
-    development, judged : sequence of Domain
-        Participants, predictors, outcome and analysis of each.
-
-    Returns
-    -------
-    Section
-    """
+def probast_domains(development: Sequence[Domain], evaluation: Sequence[Domain]) -> Section:
+    """Return participants, predictors, outcome and analysis, of development and of evaluation."""
     return Section(
         "PROBAST+AI domains",
         (
-            "The domains of PROBAST+AI (Moons et al. BMJ 2025;388:e082505). The run says what it "
-            "did and which concerns follow from it. No domain is judged here: its signalling "
-            "questions need people who know how the data came to be, and that was not done.",
+            "The domains of PROBAST+AI (Moons et al. BMJ 2025;388:e082505), with what the run did "
+            "and the concerns that follow from it. No domain is rated: the signalling questions "
+            "require people who know how the data were collected, and have not been answered.",
         ),
         tables=(
             Table(
                 "PROBAST+AI, domain by domain",
-                ("domain", "what the run shows", "concerns it finds"),
+                ("domain", "what the run reports", "concerns that follow"),
                 (
                     ("Development: quality",),
                     *development,
                     ("Evaluation: risk of bias",),
-                    *judged,
+                    *evaluation,
                     ("Applicability",),
                     (
                         "Participants, predictors, outcome",
-                        "Whether these patients, variables and this outcome are those of a "
-                        "question at hand can be told by the one who asks it.",
-                        "not judged",
+                        "Whether the patients, variables and outcome match a review question is "
+                        "for the reviewer to decide.",
+                        "not rated",
                     ),
                 ),
             ),
@@ -124,81 +126,40 @@ def probast_domains(development: Sequence[Domain], judged: Sequence[Domain]) -> 
     )
 
 
-def concerns(found: Iterable[str]) -> str:
-    """Return the concerns that a run finds itself, or that it sees none."""
-    return " ".join(found) or _NONE
+def concerns(statements: Iterable[str]) -> str:
+    """Return the concerns that the run can identify, or that there are none."""
+    return " ".join(statements) or "none that the run can identify; not rated"
 
 
 def source_domain(subject: Subject) -> str:
-    """Return who the patients are and from when they are looked at."""
+    """Return who the patients are, and their time zero."""
     return f"{subject.population.rstrip('.')}. Time zero: {subject.time_zero}."
 
 
 def patient_concerns(subject: Subject) -> Iterator[str]:
-    """Yield what is of concern in whom a model or a study is of."""
+    """Yield concerns about the participants."""
     if subject.simulated:
-        yield "Simulated patients: applicable to nobody."
+        yield "Simulated patients: not applicable to real patients."
     if not subject.population_described:
-        yield "Nobody described the patients."
-
-
-def _predictors(contract: Contract) -> str:
-    return (
-        f"{len({f.variable for f in contract.features})} variables, all recorded by time "
-        "zero; a linter looked for columns that know the outcome."
-    )
+        yield "No description of the patients was given."
 
 
 def outcome_domain(subject: Subject) -> str:
-    """Return what is counted, and what competes with it."""
-    rival = f" {subject.competing.capitalize()} competes." if subject.competing else ""
-    return f"{subject.outcome_label}, counted in days from time zero.{rival}"
+    """Return what is counted, and which event competes with it."""
+    competing = f" Competing event: {subject.competing}." if subject.competing else ""
+    return f"{subject.outcome_label}, counted in days from time zero.{competing}"
 
 
-def _fit(contract: Contract, done: Collection[str]) -> str:
-    return (
-        f"{contract.training.patients:,} patients; choices made out of fold by patient; censoring "
-        "weighed; missing values kept as such; recalibrated out of fold."
-    )
-
-
-def _of_fit(contract: Contract, done: Collection[str]) -> Iterator[str]:
+def _development_concerns(contract: Contract, done: Collection[Analysis]) -> Iterator[str]:
     if "sample size" not in done:
         yield "No sample size was calculated."
-    if "instability" not in done:
-        yield "The instability of single risks was not looked at."
-    largest = contract.training.follow_up.not_observed_so_long
-    if any(share > 0 for share in largest):
-        yield "Some patients' stratum was not observed up to a default horizon."
+    yield NO_INSTABILITY
+    if any(share > 0 for share in contract.training.follow_up.not_observed_so_long):
+        yield "Some strata of patients were not followed up to a default horizon."
 
 
-def _whom(contract: Contract, external: bool) -> str:
-    if external:
-        return "Other patients than those of the training run; their source is not known to it."
-    held_out = {
-        "patient": "at random",
-        "site": "by site: the last sites",
-        "time": "by time: the latest patients",
-    }
-    assert contract.evaluation is not None  # a training run adds it
-    return f"Patients of the same source, held out {held_out[contract.evaluation.split]}."
-
-
-def _of_test(contract: Contract, external: bool) -> Iterator[str]:
-    assert contract.evaluation is not None  # a training run adds it
-    if not external and contract.evaluation.split == "patient":
-        yield "A random split tells nothing of other places and times."
-
-
-def _how_judged() -> str:
-    return (
-        "Discrimination, calibration, overall accuracy and net benefit with intervals by patient; "
-        "censoring weighed; the registered model itself was judged, once."
-    )
-
-
-def _of_numbers(evaluated: Predictions) -> Iterator[str]:
-    if evaluated.events < FEW_EVENTS:
+def _evaluation_concerns(predictions: Predictions) -> Iterator[str]:
+    if predictions.events < FEW_EVENTS:
         yield f"Fewer than {FEW_EVENTS} events."
-    if evaluated.refused >= max(0.05 * evaluated.rows, 1):
-        yield "More than 5 % of the stays were refused and are in no figure."
+    if predictions.refused >= max(0.05 * predictions.rows, 1):
+        yield "5 % or more of the stays were refused and are not in any result."

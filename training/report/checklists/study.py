@@ -1,4 +1,4 @@
-"""TRIPOD+AI and PROBAST+AI of fits that answer a question of a cohort; none of them is kept."""
+"""TRIPOD+AI and PROBAST+AI of the analyses of a cohort, whose models are not registered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from training.report.checklists.probast import (
     FEW_EVENTS,
+    NO_INSTABILITY,
     Domain,
     concerns,
     outcome_domain,
@@ -15,180 +16,144 @@ from training.report.checklists.probast import (
 )
 from training.report.checklists.subject import Subject
 from training.report.checklists.tripod import (
-    FILLED,
     NOT_APPLICABLE,
-    NOT_DONE,
+    NOT_REPORTED,
     PARTLY,
-    Answer,
-    tripod_answers,
+    REPORTED,
+    Analysis,
+    Item,
     tripod_checklist,
+    tripod_items,
 )
 from training.report.content import Section
 from training.validation.evaluate_cohort import StudyEvaluation
 
 __all__ = ["study_probast", "study_tripod"]
 
-_NO_MODEL = "The models were fitted to answer the questions; none is kept, registered or served."
-_MANY_PARAMETERS = "Fewer patients than the sample size asks for."
+_NO_MODEL = "The models were fitted for these analyses only; none is registered or served."
 
 
-def study_tripod(facts: Subject, evaluation: StudyEvaluation) -> Section:
-    """Return the checklist of TRIPOD+AI with what is known of each item.
-
-    Parameters
-    ----------
-    facts : Subject
-    evaluation : StudyEvaluation
-
-    Returns
-    -------
-    Section
+def study_tripod(subject: Subject, evaluation: StudyEvaluation) -> Section:
+    """Return the checklist of TRIPOD+AI for the analyses of a cohort.
 
     References
     ----------
     .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
     """
-    answers = tripod_answers(facts, ("sample size",), external=False)
-    return tripod_checklist(
-        answers | _questions(facts, evaluation) | _of_refits(evaluation) | _results(evaluation)
-    )
+    done: tuple[Analysis, ...] = ("sample size",)
+    items = tripod_items(subject, done, external=False)
+    return tripod_checklist({**items, **_items(subject, evaluation)})
 
 
-def _questions(facts: Subject, evaluation: StudyEvaluation) -> dict[str, Answer]:
-    asked = ", ".join(_asked(evaluation))
+def _items(subject: Subject, evaluation: StudyEvaluation) -> dict[str, Item]:
+    """Return the items that differ from those of a registered model."""
+    aims = ", ".join(_aims(evaluation)).capitalize()
+    clusters = evaluation.internal_external is not None
+    no_model = (NOT_APPLICABLE, _NO_MODEL)
+    validation = (REPORTED, "Internal-external validation.")
     return {
         "1": (
-            FILLED,
-            f"{asked.capitalize()} of models of {facts.outcome_label.lower()}; population: "
-            f"{facts.population.rstrip('.')}.",
+            REPORTED,
+            f"{aims} of prediction models of {subject.outcome_label.lower()}. Population: "
+            f"{subject.population.rstrip('.')}.",
         ),
         "3b": (PARTLY, f"Estimand. {_NO_MODEL}"),
-        "4": (FILLED, f"{asked.capitalize()}: At a glance."),
+        "4": (REPORTED, f"{aims}: At a glance."),
+        "12a": (
+            REPORTED,
+            "All patients are used; each is evaluated with models fitted without that patient.",
+        ),
+        "12c": (
+            REPORTED,
+            "A penalised logistic regression and gradient-boosted trees, averaged and "
+            "recalibrated; all tuning is repeated within every fit, out of fold by patient.",
+        ),
+        "12d": validation if clusters else (NOT_REPORTED, "No site or year was held out in turn."),
+        "12e": (
+            PARTLY,
+            "Each section names its metrics and intervals. Calibration and decision curves of a "
+            "single model are in the report of osteon train.",
+        ),
+        "12f": no_model,
+        "12g": (REPORTED, "Each risk is that of the one model fitted without the patient."),
+        "14": (NOT_REPORTED, "Subgroups were not assessed; the report of osteon train has them."),
+        "15": (
+            REPORTED,
+            "A risk in [0, 1] at each horizon; no classes. Net benefit states its thresholds.",
+        ),
+        "16": (PARTLY, "Internal-external validation evaluates each; they are not described.")
+        if clusters
+        else (REPORTED, "Folds of the same patients; differences arise by chance only."),
+        "20c": (NOT_APPLICABLE, "The same patients, in turn used for fitting and evaluation."),
+        "22": (NOT_REPORTED, _NO_MODEL),
+        "23a": (PARTLY, "Each analysis, with its intervals. Subgroups: not assessed."),
+        "23b": validation
+        if clusters
+        else (NOT_REPORTED, "Performance was not compared across sites."),
+        "24": no_model,
+        "27a": no_model,
+        "27b": no_model,
+        "27c": (PARTLY, "Train a model and evaluate it in held-out patients: osteon train."),
     }
 
 
-def _asked(evaluation: StudyEvaluation) -> Iterator[str]:
-    """Yield what was asked of the cohort."""
+def _aims(evaluation: StudyEvaluation) -> Iterator[str]:
     if evaluation.added_value is not None:
         yield "added value of a panel"
     if evaluation.internal_external is not None:
         yield f"performance in each {evaluation.internal_external.by} held out"
     if evaluation.instability:
-        yield "instability of single risks"
+        yield "instability of individual risks"
 
 
-def _of_refits(evaluation: StudyEvaluation) -> dict[str, Answer]:
-    held_out = evaluation.internal_external
-    return {
-        "12a": (
-            FILLED,
-            "All patients are used: each is judged by models that were fitted without that "
-            "patient.",
-        ),
-        "12c": (
-            FILLED,
-            "A penalised logistic and a boosted part, mixed and recalibrated; all of it is chosen "
-            "anew, out of fold by patient, within every fit.",
-        ),
-        "12d": (FILLED, "Sites and years never seen.")
-        if held_out is not None
-        else (NOT_DONE, "No site or year was held out in its turn."),
-        "12e": (
-            PARTLY,
-            "Each section names its metrics and intervals. Calibration and decision curves of one "
-            "model: in the report of osteon train.",
-        ),
-        "12f": (NOT_APPLICABLE, _NO_MODEL),
-        "12g": (FILLED, "Each risk is that of one model, the one fitted without the patient."),
-        "14": (NOT_DONE, "No subgroup was looked at; the report of osteon train has them."),
-        "15": (
-            FILLED,
-            "A risk in [0, 1] at each horizon; no classes. A net benefit names its thresholds.",
-        ),
-        "16": (FILLED, "Folds of the same patients: none but chance.")
-        if held_out is None
-        else (PARTLY, "Sites and years never seen tells each apart; they are not described."),
-        "22": (NOT_DONE, _NO_MODEL),
-    }
-
-
-def _results(evaluation: StudyEvaluation) -> dict[str, Answer]:
-    held_out = evaluation.internal_external
-    return {
-        "20c": (NOT_APPLICABLE, "One group of patients, fitted to and judged on in turn."),
-        "23a": (PARTLY, "Each question with its intervals. Subgroups: not done."),
-        "23b": (FILLED, "Sites and years never seen.")
-        if held_out is not None
-        else (NOT_DONE, "Performance was not compared across sites."),
-        "24": (NOT_APPLICABLE, _NO_MODEL),
-        "27a": (NOT_APPLICABLE, _NO_MODEL),
-        "27b": (NOT_APPLICABLE, _NO_MODEL),
-        "27c": (PARTLY, "Train a model and judge it on patients held out: osteon train."),
-    }
-
-
-def study_probast(facts: Subject, evaluation: StudyEvaluation) -> Section:
-    """Return the domains of PROBAST+AI with what the run can tell.
-
-    Parameters
-    ----------
-    facts, evaluation
-        As `study_tripod` takes them.
-
-    Returns
-    -------
-    Section
-        It judges no domain: that needs people who know the data.
+def study_probast(subject: Subject, evaluation: StudyEvaluation) -> Section:
+    """Return the domains of PROBAST+AI for the analyses of a cohort; none is rated.
 
     References
     ----------
     .. [1] Moons et al. BMJ 388 (2025) e082505. doi:10.1136/bmj-2024-082505
     """
-    source, outcome = source_domain(facts), outcome_domain(facts)
-    predictors = (
-        "All recorded by time zero; a linter looked for columns that know the outcome. Which "
-        "columns each model read is told with its result."
-    )
+    participants, outcome = "Participants and data sources", outcome_domain(subject)
     development: tuple[Domain, ...] = (
-        ("Participants and data sources", source, concerns(patient_concerns(facts))),
-        ("Predictors", predictors, concerns(())),
+        (participants, source_domain(subject), concerns(patient_concerns(subject))),
+        (
+            "Predictors",
+            "All recorded by time zero; a linter searched for columns that give away the outcome. "
+            "The columns of each model are stated with its result.",
+            concerns(()),
+        ),
         ("Outcome", outcome, concerns(())),
         (
             "Analysis",
-            "Censoring weighed; missing values kept as such; every choice made within the fit.",
-            concerns(_of_size(evaluation)),
+            "Weighting for censoring; missing values handled within the model; every tuning choice "
+            "made within the fit.",
+            concerns(_development_concerns(evaluation)),
         ),
     )
-    judged: tuple[Domain, ...] = (
+    at_random = evaluation.internal_external is None
+    few_events = evaluation.events < FEW_EVENTS
+    evaluated: tuple[Domain, ...] = (
         (
-            "Participants and data sources",
+            participants,
             "The same patients, out of fold.",
-            concerns(_same(evaluation)),
+            concerns(
+                ["Random folds say nothing about other places and times."] if at_random else ()
+            ),
         ),
         ("Predictors", "As in development.", concerns(())),
         ("Outcome", outcome, concerns(())),
         (
             "Analysis",
-            "Both models of a comparison in the same folds; intervals resample patients and hold "
-            "the fitted models fixed.",
-            concerns(_of_events(evaluation)),
+            "Both models of a comparison are fitted in the same folds; intervals resample patients "
+            "and hold the fitted models fixed.",
+            concerns([f"Fewer than {FEW_EVENTS} events."] if few_events else ()),
         ),
     )
-    return probast_domains(development, judged)
+    return probast_domains(development, evaluated)
 
 
-def _of_size(evaluation: StudyEvaluation) -> Iterator[str]:
-    if any(evaluation.patients < one.needed for one in evaluation.sample_size):
-        yield _MANY_PARAMETERS
+def _development_concerns(evaluation: StudyEvaluation) -> Iterator[str]:
+    if any(evaluation.patients < size.needed for size in evaluation.sample_size):
+        yield "Fewer patients than the sample size calculation requires."
     if not evaluation.instability:
-        yield "The instability of single risks was not looked at."
-
-
-def _same(evaluation: StudyEvaluation) -> Iterator[str]:
-    if evaluation.internal_external is None:
-        yield "Folds at random tell nothing of other places and times."
-
-
-def _of_events(evaluation: StudyEvaluation) -> Iterator[str]:
-    if evaluation.events < FEW_EVENTS:
-        yield f"Fewer than {FEW_EVENTS} events."
+        yield NO_INSTABILITY

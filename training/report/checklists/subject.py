@@ -1,4 +1,4 @@
-"""What both checklists say of a model or a cohort study, whichever the report is of."""
+"""The facts that both checklists need of a model or a study of a cohort."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Subject"]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The facts of a model or of a study; those of a model are its contract's.
+    """The facts of a model, from its contract, or of a study of a cohort.
 
-    `intervals` says whether every figure of the held-out patients has an interval.
+    `intervals` states whether every metric of the held-out patients has an interval.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Subject:
 
     @classmethod
     def of(cls, contract: Contract) -> Subject:
-        """Return the facts of a model that a training run made."""
+        """Return the facts of a model from a training run."""
         metrics = () if contract.evaluation is None else contract.evaluation.metrics
         return cls(
             name=contract.name,

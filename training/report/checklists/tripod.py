@@ -1,28 +1,39 @@
-"""TRIPOD+AI: its 27 items, filled from the contract where it can tell, "not done" where not."""
+"""TRIPOD+AI: its 27 items, reported from the contract as far as the run can know them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 from models.inference.contract import Contract
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 
 __all__ = [
-    "FILLED",
     "NOT_APPLICABLE",
-    "NOT_DONE",
+    "NOT_REPORTED",
     "PARTLY",
-    "Answer",
-    "tripod_answers",
+    "REPORTED",
+    "Analysis",
+    "Item",
     "tripod_checklist",
+    "tripod_items",
     "tripod_section",
 ]
 
-FILLED, PARTLY, NOT_DONE, NOT_APPLICABLE = "filled", "in part", "not done", "not applicable"
+REPORTED, PARTLY = "reported", "partly reported"
+NOT_REPORTED, NOT_APPLICABLE = "not reported", "not applicable"
 
-_SOMEBODY = "The run cannot know this; whoever publishes must state it."
+_FOR_AUTHORS = "Not known to the run; the authors must state it."
+_NOT_DESCRIBED = "No description of the patients was given."
+_ITEMS_FOR_AUTHORS = ("3a", "3c", "5b", "9c", "17", "18a", "18b", "18c", "18d", "19", "25")
+
+Analysis = Literal["subgroups", "sample size", "sites"]
+"""An optional analysis that a checklist refers to."""
+
+Item = tuple[str, str]
+"""The status of an item, and where or how it is reported."""
 
 _TOPICS: Mapping[str, Mapping[str, str]] = {
     "Title and abstract": {"1": "Title", "2": "Abstract"},
@@ -33,9 +44,9 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
         "4": "Objectives",
     },
     "Methods": {
-        "5a": "Sources of data and why they are fit",
+        "5a": "Sources of data and why they are suitable",
         "5b": "Dates of accrual and follow-up",
-        "6a": "Setting, number and place of centres",
+        "6a": "Setting, number and location of centres",
         "6b": "Eligibility",
         "6c": "Treatments received",
         "7": "Data preparation and quality checks",
@@ -57,7 +68,7 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
         "13": "Class imbalance",
         "14": "Fairness",
         "15": "Output of the model and thresholds",
-        "16": "Differences of development and evaluation data",
+        "16": "Differences between development and evaluation data",
         "17": "Ethical approval and consent",
     },
     "Open science": {
@@ -75,7 +86,7 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
         "20c": "Comparison with the development data",
         "21": "Numbers in each analysis",
         "22": "Full specification of the model",
-        "23a": "Performance with intervals, in subgroups too",
+        "23a": "Performance with intervals, including subgroups",
         "23b": "Heterogeneity of performance across clusters",
         "24": "Results of updating",
     },
@@ -88,220 +99,199 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-Answer = tuple[str, str]
-"""State of an item, and what is known of it."""
 
+def tripod_section(contract: Contract, done: Collection[Analysis], *, external: bool) -> Section:
+    """Return the checklist of a model; `done` names the optional analyses in the report.
 
-def tripod_section(contract: Contract, done: Collection[str], *, external: bool) -> Section:
-    """Return the checklist with what is known of each item.
-
-    Parameters
-    ----------
-    contract : Contract
-        Of the model, with what the training run added.
-    done : collection of str
-        Which of `added value`, `sample size`, `subgroups` and `instability` the report tells of.
-    external : bool
-        Whether the report is of an evaluation on other patients than the run's.
-
-    Returns
-    -------
-    Section
+    `external` tells an evaluation in other patients from a training run.
 
     References
     ----------
     .. [1] Collins et al. BMJ 385 (2024) e078378. doi:10.1136/bmj-2023-078378
     """
-    return tripod_checklist(tripod_answers(Subject.of(contract), done, external=external))
+    return tripod_checklist(tripod_items(Subject.of(contract), done, external=external))
 
 
-def tripod_checklist(answers: Mapping[str, Answer]) -> Section:
-    """Return the 27 items with their answers.
-
-    Parameters
-    ----------
-    answers : mapping of str to Answer
-        Every part of the items, as `23a`.
-
-    Returns
-    -------
-    Section
-    """
+def tripod_checklist(items: Mapping[str, Item]) -> Section:
+    """Return the 27 items with their status; a key names a part of an item, as `23a`."""
     rows: list[tuple[str, ...]] = []
     for heading, topics in _TOPICS.items():
         rows.append((heading,))
-        rows += [(item, topic, *answers[item]) for item, topic in topics.items()]
-    tally = Counter(status for status, _ in answers.values())
-    words = ", ".join(
-        f"{tally[status]} {status}" for status in (FILLED, PARTLY, NOT_DONE, NOT_APPLICABLE)
+        rows += [(item, topic, *items[item]) for item, topic in topics.items()]
+    tally = Counter(status for status, _ in items.values())
+    counts = ", ".join(
+        f"{tally[status]} {status}" for status in (REPORTED, PARTLY, NOT_REPORTED, NOT_APPLICABLE)
     )
     return Section(
         "TRIPOD+AI checklist",
         (
-            "The 27 items of TRIPOD+AI (Collins et al. BMJ 2024;385:e078378), topics shortened. "
-            f"Of their {len(answers)} parts the run could answer: {words}.",
+            "The 27 items of TRIPOD+AI (Collins et al. BMJ 2024;385:e078378), topics shortened, "
+            f"completed as far as the run can know. Of {len(items)} parts of items: {counts}.",
         ),
         tables=(
             Table(
-                "TRIPOD+AI, item by item", ("item", "topic", "state", "what is known"), tuple(rows)
+                "TRIPOD+AI, item by item", ("item", "topic", "status", "reported in"), tuple(rows)
             ),
         ),
     )
 
 
-def tripod_answers(subject: Subject, done: Collection[str], *, external: bool) -> dict[str, Answer]:
-    """Return what a run can answer; arguments as `tripod_section` takes them."""
-    found: dict[str, Answer] = {}
-    for part in (_front, _data, _outcome_and_predictors, _analysis, _results, _discussion):
-        found |= part(subject, done, external)
-    return found
+def tripod_items(
+    subject: Subject, done: Collection[Analysis], *, external: bool
+) -> dict[str, Item]:
+    """Return what a run can report; arguments as those of `tripod_section`."""
+    return {
+        **dict.fromkeys(_ITEMS_FOR_AUTHORS, (NOT_REPORTED, _FOR_AUTHORS)),
+        **_front(subject, external),
+        **_data(subject),
+        **_outcome_and_predictors(subject),
+        **_analysis(done, external),
+        **_results(subject, done),
+        **_DISCUSSION,
+    }
 
 
-def _front(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
-    what = "evaluating" if external else "developing and evaluating"
+def _front(subject: Subject, external: bool) -> dict[str, Item]:
+    aim = "evaluation" if external else "development and evaluation"
     return {
         "1": (
-            FILLED,
-            f"{subject.name}: {what} a model of {subject.outcome_label.lower()}; "
-            f"population: {subject.population.rstrip('.')}.",
+            REPORTED,
+            f"{subject.name}: {aim} of a prediction model of {subject.outcome_label.lower()}. "
+            f"Population: {subject.population.rstrip('.')}.",
         ),
-        "2": (PARTLY, "At a glance; it is no structured abstract."),
-        "3a": (NOT_DONE, _SOMEBODY),
-        "3b": (FILLED, "Intended use."),
-        "3c": (NOT_DONE, _SOMEBODY),
-        "4": (FILLED, f"{what.capitalize()} the model; Estimand."),
-        "17": (NOT_DONE, _SOMEBODY),
-        "18a": (NOT_DONE, _SOMEBODY),
-        "18b": (NOT_DONE, _SOMEBODY),
-        "18c": (NOT_DONE, _SOMEBODY),
-        "18d": (NOT_DONE, _SOMEBODY),
+        "2": (PARTLY, "At a glance; this is not a structured abstract."),
+        "3b": (REPORTED, "Intended use."),
+        "4": (REPORTED, f"{aim.capitalize()} of the model; Estimand."),
         "18e": (
-            NOT_DONE,
-            _SOMEBODY + " The patients are named by their fingerprint only: Provenance.",
+            NOT_REPORTED,
+            f"{_FOR_AUTHORS} The data are identified by their fingerprint only: Provenance.",
         ),
-        "18f": (PARTLY, "Revision of the code and versions: Provenance."),
-        "19": (NOT_DONE, _SOMEBODY),
+        "18f": (PARTLY, "Provenance: revision of the code and versions of the software."),
     }
 
 
-def _data(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
+def _data(subject: Subject) -> dict[str, Item]:
+    population = (PARTLY, f"{subject.population.rstrip('.')}.")
     described = subject.population_described
-    population = subject.population.rstrip(".") + "."
     return {
-        "5a": (PARTLY, f"{population} Why they are fit: {_SOMEBODY.lower()}")
+        "5a": (PARTLY, f"{population[1]} Suitability: {_FOR_AUTHORS.lower()}")
         if described
-        else (NOT_DONE, "Nobody described the patients."),
-        "5b": (NOT_DONE, _SOMEBODY),
-        "6a": (PARTLY, population) if described else (NOT_DONE, "Nobody described the patients."),
+        else (NOT_REPORTED, _NOT_DESCRIBED),
+        "6a": population if described else (NOT_REPORTED, _NOT_DESCRIBED),
         "6b": (
             PARTLY,
-            f"Under observation at time zero ({subject.time_zero}); under 18 and pregnant are "
-            "refused. Other criteria: " + _SOMEBODY.lower(),
+            f"Under observation at time zero ({subject.time_zero}); patients under 18 and pregnant "
+            f"patients are refused. Other criteria: {_FOR_AUTHORS.lower()}",
         ),
-        "6c": (PARTLY, "Treatments known at time zero are predictors; later ones are not known."),
+        "6c": (
+            PARTLY,
+            "Treatments known at time zero are predictors; later treatments are not known.",
+        ),
         "7": (
-            FILLED,
-            "Every value is checked for unit and plausible range before any fit, columns that know "
-            "the future are refused by a leakage linter; no row is dropped. Columns left out. "
-            "Whether quality differs between groups of people: not done.",
+            REPORTED,
+            "Units and plausible ranges of all values are checked before fitting, columns that "
+            "give away the outcome are refused, and no row is dropped. Excluded columns. Whether "
+            "data quality differs between groups of patients: not assessed.",
         ),
         "11": (
-            FILLED,
-            "What was not recorded; Predictors. No patient was left out for a missing value; none "
-            "was imputed from others.",
+            REPORTED,
+            "Missing data; Predictors. No patient was excluded because of missing values; they are "
+            "handled within the model.",
         ),
     }
 
 
-def _outcome_and_predictors(
-    subject: Subject, done: Collection[str], external: bool
-) -> dict[str, Answer]:
-    objective = (NOT_APPLICABLE, "Death needs no interpretation.")
+def _outcome_and_predictors(subject: Subject) -> dict[str, Item]:
+    assessment = (
+        (NOT_APPLICABLE, "Death requires no interpretation.")
+        if subject.is_death
+        else (NOT_REPORTED, _FOR_AUTHORS)
+    )
     return {
-        "8a": (FILLED, "Estimand. How the outcome was found out: " + _SOMEBODY.lower()),
-        "8b": objective if subject.is_death else (NOT_DONE, _SOMEBODY),
-        "8c": objective if subject.is_death else (NOT_DONE, _SOMEBODY),
+        "8a": (REPORTED, f"Estimand. How the outcome was ascertained: {_FOR_AUTHORS.lower()}"),
+        "8b": assessment,
+        "8c": assessment,
         "9a": (
             PARTLY,
             "All columns known at time zero that the catalogue or the mapping names; none was "
-            "selected by its outcome. Columns left out.",
+            "selected by its association with the outcome. Excluded columns.",
         ),
-        "9b": (FILLED, "Predictors: variables with their units, last value by time zero."),
-        "9c": (NOT_DONE, _SOMEBODY),
+        "9b": (REPORTED, "Predictors: variables with their units, last value by time zero."),
     }
 
 
-def _analysis(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
-    size = (
-        (FILLED, "Sample size.")
-        if "sample size" in done
-        else (NOT_DONE, "No calculation was made; the counts are in Patients.")
-    )
+def _analysis(done: Collection[Analysis], external: bool) -> dict[str, Item]:
     return {
-        "10": size,
-        "12a": (FILLED, "Patients: whom the model learned from and who was held out, by patient."),
+        "10": (REPORTED, "Sample size.")
+        if "sample size" in done
+        else (NOT_REPORTED, "No sample size was calculated; the counts are in Patients."),
+        "12a": (REPORTED, "Patients: training and held-out patients, split by patient."),
         "12b": (
-            FILLED,
-            "Linear part: standardised, log(1 + x) where skewed, clipped at outer quantiles, "
-            "splines; boosted part: as they are. Every transformation is fitted on training rows.",
+            REPORTED,
+            "Linear part: standardised, log(1 + x) if skewed, clipped at outer quantiles, splines. "
+            "Boosted part: untransformed. Every transformation is fitted to training rows.",
         ),
-        "12c": (FILLED, "How it was fitted; everything is tuned out of fold, by patient."),
-        "12d": (NOT_DONE, "Sites only enter the weights for censoring, where there are enough."),
-        "12e": (FILLED, "Performance, Calibration, Decision curves."),
-        "12f": (PARTLY, "Recalibrated once, on out-of-fold predictions; not after the evaluation."),
-        "12g": (FILLED, "The registered MLflow model itself was asked; it runs without Osteon."),
+        "12c": (REPORTED, "Model development; all tuning is out of fold, by patient."),
+        "12d": (
+            NOT_REPORTED,
+            "Sites enter only the weights for censoring, where there are enough of them.",
+        ),
+        "12e": (REPORTED, "Performance; Calibration; Decision curves."),
+        "12f": (
+            PARTLY,
+            "Recalibrated once, on out-of-fold predictions; not updated after the evaluation.",
+        ),
+        "12g": (REPORTED, "By the registered MLflow model itself; it runs without Osteon."),
         "13": (NOT_APPLICABLE, "No method for class imbalance was used."),
-        "14": (PARTLY, "Performance in subgroups is reported; nothing was adjusted.")
+        "14": (PARTLY, "Subgroups: performance is reported; no adjustment was made.")
         if "subgroups" in done
-        else (NOT_DONE, "No subgroup was looked at."),
+        else (NOT_REPORTED, "Performance in subgroups was not assessed."),
         "15": (
-            FILLED,
-            "A risk in [0, 1] at any horizon with an interval; no classes, no threshold.",
+            REPORTED,
+            "A risk in [0, 1] at any horizon, with an interval; no classes and no threshold.",
         ),
         "16": (
             PARTLY,
-            "Patients: both compared variable by variable. Setting: " + _SOMEBODY.lower(),
+            f"Patients: both cohorts compared by variable. Setting: {_FOR_AUTHORS.lower()}",
         )
         if external
-        else (FILLED, "Held out from the same source: none but chance; Patients."),
+        else (REPORTED, "Patients: held out from the same source, as stated there."),
     }
 
 
-def _results(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
+def _results(subject: Subject, done: Collection[Analysis]) -> dict[str, Item]:
+    subgroups = "subgroups" in done
     return {
-        "20a": (FILLED, "Flow of patients."),
-        "20b": (FILLED, "Who they are, by outcome; What was not recorded."),
-        "20c": (FILLED, "Patients: two groups compared, with standardised differences."),
-        "21": (FILLED, "Flow of patients."),
+        "20a": (REPORTED, "Patient flow."),
+        "20b": (REPORTED, "Patient characteristics; Missing data."),
+        "20c": (
+            REPORTED,
+            "Comparison of development and evaluation data, with standardised differences.",
+        ),
+        "21": (REPORTED, "Patient flow."),
         "22": (
             PARTLY,
-            "The whole model is the registered bundle with its contract: Provenance. Its numbers "
-            "are too many to print.",
+            "Provenance: the registered bundle and its contract specify the model completely; its "
+            "parameters are too many to print.",
         ),
         "23a": (
-            FILLED if "subgroups" in done and subject.intervals else PARTLY,
-            "Performance" + ("; Subgroups." if "subgroups" in done else ". Subgroups: not done."),
+            REPORTED if subgroups and subject.intervals else PARTLY,
+            f"Performance{'; Subgroups.' if subgroups else '. Subgroups: not assessed.'}",
         ),
-        "23b": _across_sites(done),
+        "23b": (PARTLY, "Subgroups: by site; no site was left out of the fit.")
+        if "sites" in done
+        else (NOT_REPORTED, "Performance was not compared across sites."),
         "24": (NOT_APPLICABLE, "The model was not updated."),
     }
 
 
-def _across_sites(done: Collection[str]) -> Answer:
-    if "sites" in done:
-        return PARTLY, "Subgroups: by site; no site was left out of the fit."
-    return NOT_DONE, "Performance was not compared across sites."
-
-
-def _discussion(subject: Subject, done: Collection[str], external: bool) -> dict[str, Answer]:
-    return {
-        "25": (NOT_DONE, _SOMEBODY),
-        "26": (PARTLY, "Limits; what was not done is said in each section."),
-        "27a": (
-            FILLED,
-            "Limits: implausible values, too little measured and patients unlike any it learned "
-            "from are refused, with a reason.",
-        ),
-        "27b": (PARTLY, "Intended use. The interpretation needs a clinician and a statistician."),
-        "27c": (PARTLY, "Evaluate on other patients before any use: osteon evaluate."),
-    }
+_DISCUSSION: Mapping[str, Item] = {
+    "26": (PARTLY, "Limitations; each section states which analyses were not done."),
+    "27a": (
+        REPORTED,
+        "Limitations: implausible values, too few measurements and patients unlike the training "
+        "cohort are refused, with the reason.",
+    ),
+    "27b": (PARTLY, "Intended use. Interpretation requires a clinician and a statistician."),
+    "27c": (PARTLY, "Evaluate in other patients before any use: osteon evaluate."),
+}

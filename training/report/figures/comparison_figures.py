@@ -1,4 +1,4 @@
-"""Figures of what an evaluation tells beyond the metrics: groups, risks, net benefit, the panel."""
+"""Figures that compare: subgroups, risks by outcome, net benefit, and models with a panel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.plots.comparison import (
     plot_risk_distribution,
 )
 from training.plots.performance import plot_decision_curve
-from training.report.figures.model_figures import MOST_RESAMPLES, Drawn, Words
+from training.report.figures.model_figures import MOST_RESAMPLES, FigureContext, ReportFigure
 from training.report.study_sections import grouping_label, level_label
 from training.validation.internal_external import InternalExternal
 from training.validation.panel_value import PanelValue
@@ -39,44 +39,35 @@ __all__ = [
 
 
 def subgroup_figure(
-    subgroups: Sequence[Subgroup], *, overall: Metric | None, horizon_days: float, words: Words
-) -> Iterator[Drawn]:
-    """Yield the area under the curve in each group of patients, if one group has it.
-
-    Parameters
-    ----------
-    subgroups : sequence of Subgroup
-    overall : Metric or None
-        The metric of all patients.
-    horizon_days : float
-    words : Words
-
-    Yields
-    ------
-    Drawn
-    """
+    subgroups: Sequence[Subgroup],
+    *,
+    overall: Metric | None,
+    horizon_days: float,
+    context: FigureContext,
+) -> Iterator[ReportFigure]:
+    """Yield the area under the curve by subgroup, if it could be estimated in any."""
     yield from _groups(
         subgroups,
         overall,
         horizon_days,
-        words,
+        context,
         name="subgroups",
-        title=f"Ranking in groups of patients at {horizon_days:g} days",
+        title=f"Discrimination by subgroup at {horizon_days:g} days",
     )
 
 
 def validation_figure(
-    validated: InternalExternal, *, horizon_days: float, words: Words
-) -> Iterator[Drawn]:
-    """Yield the area under the curve where a model had never been; arguments as above."""
+    validated: InternalExternal, *, horizon_days: float, context: FigureContext
+) -> Iterator[ReportFigure]:
+    """Yield the area under the curve at sites or in years that the model was not fitted to."""
     at = ("auroc", horizon_days)
     yield from _groups(
         validated.clusters,
-        next((one for one in validated.pooled if (one.metric, one.horizon_days) == at), None),
+        next((mean for mean in validated.pooled if (mean.metric, mean.horizon_days) == at), None),
         horizon_days,
-        words,
+        context,
         name="validation",
-        title=f"Ranking in each {validated.by} by a model of the others, at {horizon_days:g} days",
+        title=f"Discrimination in each {validated.by} held out, at {horizon_days:g} days",
     )
 
 
@@ -84,11 +75,11 @@ def _groups(
     groups: Sequence[Subgroup],
     overall: Metric | Pooled | None,
     days: float,
-    words: Words,
+    context: FigureContext,
     *,
     name: Literal["subgroups", "validation"],
     title: str,
-) -> Iterator[Drawn]:
+) -> Iterator[ReportFigure]:
     rows: list[Estimate] = []
     heading = ""
     for group in groups:
@@ -102,18 +93,18 @@ def _groups(
     if not rows:
         return
     known = None if overall is None or np.isnan(overall.estimate) else overall.estimate
-    yield Drawn(
+    yield ReportFigure(
         name,
         name,
-        "Area under the ROC curve with 95 % intervals. Groups too small for a metric are in the "
+        "Area under the ROC curve with 95 % intervals. Groups too small for an estimate are in the "
         "table only.",
         f"{title}: {sum(not row.heading for row in rows)} estimates with intervals; the numbers "
         "are in the table.",
         plot_estimates(
             rows,
             title=title,
-            axis_label=f"Area under the ROC curve for {words.event}",
-            population=words.population,
+            axis_label=f"Area under the ROC curve for {context.event}",
+            population=context.population,
             reference=0.5 if known is None else known,
             reference_label="chance" if known is None else "all patients",
         ),
@@ -121,172 +112,132 @@ def _groups(
 
 
 def risk_distribution_figure(
-    distributions: Sequence[RiskDistribution], *, horizon_days: float, words: Words
-) -> Iterator[Drawn]:
-    """Yield how predicted risks are spread by outcome at one horizon.
-
-    Parameters
-    ----------
-    distributions : sequence of RiskDistribution
-    horizon_days : float
-    words : Words
-
-    Yields
-    ------
-    Drawn
-    """
+    distributions: Sequence[RiskDistribution], *, horizon_days: float, context: FigureContext
+) -> Iterator[ReportFigure]:
+    """Yield the distribution of predicted risks by outcome at one horizon."""
     for distribution in distributions:
         if distribution.horizon_days == horizon_days and {"event", "no_event"} <= set(
             distribution.shown
         ):
             medians = (100 * distribution.quantiles[kind][2] for kind in ("event", "no_event"))
             with_event, without = (f"{median:.0f} %" for median in medians)
-            yield Drawn(
+            yield ReportFigure(
                 "risk_distribution",
                 "performance",
-                f"Predicted risks at {horizon_days:g} days of patients with the event by then and "
-                "of those without: quartiles, 5th and 95th percentile. Those lost before are left "
-                "out.",
-                f"Boxes of predicted risks; median {with_event} of those with {words.event} by "
-                f"then, {without} of those without.",
+                f"Predicted risks at {horizon_days:g} days of patients with and without the event "
+                "by then: quartiles, 5th and 95th percentile. Patients censored before are "
+                "omitted.",
+                f"Boxes of predicted risks; median {with_event} with and {without} without "
+                f"{context.event} by then.",
                 plot_risk_distribution(
-                    distribution, event_label=words.event, population=words.population
+                    distribution, event_label=context.event, population=context.population
                 ),
             )
 
 
-def panel_figures(value: PanelValue, *, words: Words) -> Iterator[Drawn]:
-    """Yield what a panel and its parts add, and the net benefit with and without it.
-
-    Parameters
-    ----------
-    value : PanelValue
-    words : Words
-
-    Yields
-    ------
-    Drawn
-    """
+def panel_figures(value: PanelValue, *, context: FigureContext) -> Iterator[ReportFigure]:
+    """Yield what a panel and its parts add, and the net benefit with and without it."""
     days = f"{value.primary_horizon_days:g}"
-    rows = [Estimate("The whole panel", *_ends(value.primary))]
+    rows = [Estimate("Whole panel", *_interval(value.primary))]
     if value.pathways:
-        rows.append(Estimate("Lost if left out", heading=True))
-        rows += [Estimate(part_label(p.name), *_ends(p.lost_if_left_out)) for p in value.pathways]
-        rows.append(Estimate("Gained by it alone", heading=True))
-        rows += [Estimate(part_label(p.name), *_ends(p.gained_alone)) for p in value.pathways]
-    yield Drawn(
+        parts = [(part_label(part.name), part) for part in value.pathways]
+        rows.append(Estimate("Added to all other variables", heading=True))
+        rows += [Estimate(label, *_interval(part.lost_if_left_out)) for label, part in parts]
+        rows.append(Estimate("Added to variables outside the panel", heading=True))
+        rows += [Estimate(label, *_interval(part.gained_alone)) for label, part in parts]
+    yield ReportFigure(
         "added_value",
         "added value",
-        f"Change in the area under the ROC curve at {days} days, paired 95 % intervals. Right of "
-        "the dashed line the panel, or its part, adds.",
-        f"Change by the whole panel {value.primary.change:+.4f}; the numbers of its parts are "
+        f"Change in the area under the ROC curve at {days} days with paired 95 % intervals. To the "
+        "right of the dashed line, the panel or its part improves discrimination.",
+        f"Change with the whole panel {value.primary.change:+.4f}; the numbers of its parts are "
         "in the table.",
         plot_estimates(
             rows,
-            title=f"What the panel adds at {days} days",
+            title=f"Added value of the panel at {days} days",
             axis_label="Change in the area under the ROC curve",
-            population=words.population,
+            population=context.population,
             reference=0.0,
             reference_label="no change",
             signed=True,
         ),
     )
-    yield Drawn(
+    yield ReportFigure(
         "added_value_net_benefit",
         "added value",
-        "Net benefit of acting on the model with the panel, on the one without it, on everybody "
-        "and on nobody; below, what the panel adds with its 95 % interval.",
-        f"Net true positives per 100 patients against the risk of {words.event} at which one would "
-        "act, with and without the panel, and their difference.",
+        f"Net benefit at {days} days of acting on the model with the panel, on the model without "
+        "it, on all patients and on none; below, the gain from the panel with its 95 % interval.",
+        f"Net true positives per 100 patients against the risk of {context.event} at which one "
+        "would act, with and without the panel, and their difference.",
         plot_decision_comparison(
             value.decision,
             labels=("without the panel", "with the panel"),
             title="Net benefit with and without the panel",
-            gain_label="Gain by the panel",
-            event_label=words.event,
-            population=words.population,
+            gain_label="Gain from the panel",
+            event_label=context.event,
+            population=context.population,
         ),
     )
 
 
 def net_benefit_figures(
-    judged: Predictions,
+    predictions: Predictions,
     horizons_days: Sequence[float],
     *,
-    words: Words,
+    context: FigureContext,
     n_bootstrap: int,
     random_state: int,
-) -> Iterator[Drawn]:
-    """Yield the net benefit of a model at each horizon, beside everybody and nobody.
+) -> Iterator[ReportFigure]:
+    """Yield the net benefit of a model at each horizon, beside acting on all patients or none.
 
-    Parameters
-    ----------
-    judged : Predictions
-    horizons_days : sequence of float
-        Those that could be judged.
-    words : Words
-    n_bootstrap, random_state : int
-        As for the metrics; at most `MOST_RESAMPLES` are drawn.
-
-    Yields
-    ------
-    Drawn
+    `n_bootstrap` and `random_state` are those of the metrics; at most `MOST_RESAMPLES` are used.
     """
     for days in horizons_days:
         decision = decision_curve(
-            judged.time_days,
-            judged.event,
-            judged.risk[:, judged.horizons_days.index(days)],
+            predictions.time_days,
+            predictions.event,
+            predictions.risk[:, predictions.horizons_days.index(days)],
             horizon_days=days,
             n_bootstrap=min(n_bootstrap, MOST_RESAMPLES),
             random_state=random_state,
-            groups=judged.patient_id,
+            groups=predictions.patient_id,
         )
-        yield Drawn(
+        yield ReportFigure(
             f"net_benefit_{days:g}d",
             "decision",
-            f"Net benefit at {days:g} days by the risk at which one would act. The highest curve "
-            "at a threshold is the best of the three ways of acting there.",
-            f"Net true positives per 100 patients against the threshold of risk of {words.event} "
-            f"at {days:g} days: acting on the model with its 95 % interval, on everybody, on "
-            "nobody.",
-            plot_decision_curve(decision, event_label=words.event, population=words.population),
+            f"Net benefit at {days:g} days by threshold. At each threshold, the highest curve is "
+            "the best of the three strategies.",
+            f"Net true positives per 100 patients against the risk of {context.event} at "
+            f"{days:g} days at which one would act: acting on the model with its 95 % interval, on "
+            "all patients, on none.",
+            plot_decision_curve(decision, event_label=context.event, population=context.population),
         )
 
 
-def severity_figures(alone: SeverityAlone, *, words: Words) -> Iterator[Drawn]:
-    """Yield the net benefit of a model at each horizon, beside severity alone, all and nobody.
-
-    Parameters
-    ----------
-    alone : SeverityAlone
-    words : Words
-
-    Yields
-    ------
-    Drawn
-    """
-    for one in alone.decision:
-        days = f"{one.horizon_days:g}"
-        yield Drawn(
+def severity_figures(alone: SeverityAlone, *, context: FigureContext) -> Iterator[ReportFigure]:
+    """Yield the net benefit of a model at each horizon, beside severity alone, all and none."""
+    for comparison in alone.decision:
+        days = f"{comparison.horizon_days:g}"
+        yield ReportFigure(
             f"net_benefit_{days}d",
             "decision",
-            f"Net benefit at {days} days of acting on the model, on severity alone, on everybody "
-            "and on nobody; below, what the model gains over severity alone, with its 95 % "
+            f"Net benefit at {days} days of acting on the model, on severity alone, on all "
+            "patients and on none; below, the gain of the model over severity alone with its 95 % "
             "interval.",
-            f"Net true positives per 100 patients against the risk of {words.event} at which one "
-            f"would act at {days} days, of the model and of severity alone, and their difference.",
+            f"Net true positives per 100 patients against the risk of {context.event} at {days} "
+            "days at which one would act, with the model and with severity alone, and their "
+            "difference.",
             plot_decision_comparison(
-                one,
+                comparison,
                 labels=("severity alone", "the model"),
                 title="Net benefit of the model and of severity alone",
                 gain_label="Gain over severity",
-                event_label=words.event,
-                population=words.population,
+                event_label=context.event,
+                population=context.population,
             ),
         )
 
 
-def _ends(change: Change) -> tuple[float, float, float]:
+def _interval(change: Change) -> tuple[float, float, float]:
     """Return a change with its interval; NaN where there is none."""
     return change.change, change.low, change.high

@@ -1,4 +1,4 @@
-"""The figures of a run, by what they show: of the evaluation, of what moved the estimates."""
+"""The figures of one model: evaluation, recorded data, and explanation of its estimates."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW
 from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
-from models.metrics.curves import (
-    auroc_over_time,
-    calibration_curve,
-    incidence_by_risk,
-)
+from models.metrics.curves import auroc_over_time, calibration_curve, incidence_by_risk
 from models.patient_explanation import Contribution as ExplainedContribution
 from models.patient_explanation import (
     ExplainedRisk,
@@ -48,21 +44,21 @@ from training.plots.spread import RecordedShare, plot_beeswarm, plot_recorded, p
 from training.validation.predictions import Predictions
 
 __all__ = [
-    "Drawn",
-    "Words",
+    "FigureContext",
+    "ReportFigure",
     "as_png",
     "as_svg",
-    "called_simulated",
     "evaluation_figures",
     "example_figures",
     "explanation_figures",
+    "labelled_population",
     "recorded_figure",
 ]
 
 MOST_RESAMPLES = 200
-"""Pointwise bands need no more; the intervals of the metrics have their own number."""
+"""Most resamples for pointwise bands; the intervals of metrics have a number of their own."""
 
-Place = Literal[
+FigureSection = Literal[
     "performance",
     "calibration",
     "decision",
@@ -74,7 +70,7 @@ Place = Literal[
     "examples",
     "files",
 ]
-"""Section of a report; `files` is none of them: such a figure is a file of its own only."""
+"""The section that shows a figure; a figure of `files` is written as a file only."""
 
 _MOST_RECORDED = 30
 
@@ -82,7 +78,7 @@ _EXAMPLES = {"example_low_risk": ("low", 0.1), "example_high_risk": ("high", 0.9
 
 
 class _Bands(TypedDict):
-    """How patients are resampled for pointwise bands."""
+    """Keyword arguments of the resampling for pointwise bands."""
 
     n_bootstrap: int
     random_state: int
@@ -90,119 +86,107 @@ class _Bands(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What every figure says: the event in the singular, and who the patients are."""
+class FigureContext:
+    """What every figure states: the event in the singular, and the patients."""
 
     event: str
     population: str
 
     @classmethod
-    def of(cls, contract: Contract, population: str | None = None) -> Words:
-        """Return the words of a model; patients that are simulated are called so."""
-        who = contract.population if population is None else population
-        event = contract.event_singular
-        return cls(event, called_simulated(who, simulated=contract.simulated))
+    def of(cls, contract: Contract, population: str | None = None) -> FigureContext:
+        """Return the context of a model; `population` replaces that of its contract."""
+        patients = contract.population if population is None else population
+        label = labelled_population(patients, simulated=contract.simulated)
+        return cls(contract.event_singular, label)
 
 
-def called_simulated(population: str, *, simulated: bool) -> str:
-    """Return who the patients are; those that are simulated are called so, once.
+def labelled_population(population: str, *, simulated: bool) -> str:
+    """Return who the patients are, stating once whether they are simulated.
 
     Examples
     --------
-    >>> called_simulated("Adults of two ICUs", simulated=True)
+    >>> labelled_population("Adults of two ICUs", simulated=True)
     'Simulated patients. Adults of two ICUs'
-    >>> called_simulated("Simulated patients (drift): nobody real", simulated=True)
-    'Simulated patients (drift): nobody real'
+    >>> labelled_population("Simulated patients (drift): made up", simulated=True)
+    'Simulated patients (drift): made up'
     """
-    said = population.startswith("Simulated patients")
-    return f"Simulated patients. {population}" if simulated and not said else population
+    stated = population.startswith("Simulated patients")
+    return f"Simulated patients. {population}" if simulated and not stated else population
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A figure, where in a report it belongs, how it is read and what it shows in words."""
+class ReportFigure:
+    """A figure with its section, its caption, and an alternative text for screen readers."""
 
     name: str
-    place: Place
+    section: FigureSection
     caption: str
     alternative: str
     figure: Figure
 
 
 def evaluation_figures(
-    judged: Predictions,
+    predictions: Predictions,
     horizons_days: Sequence[float],
     *,
-    words: Words,
+    context: FigureContext,
     n_bootstrap: int,
     random_state: int,
-) -> Iterator[Drawn]:
-    """Yield calibration, ranking and incidence.
+) -> Iterator[ReportFigure]:
+    """Yield calibration at each horizon, discrimination by day, and incidence by predicted risk.
 
-    Parameters
-    ----------
-    judged : Predictions
-    horizons_days : sequence of float
-        Those that could be judged.
-    words : Words
-    n_bootstrap, random_state : int
-        As for the metrics; at most `MOST_RESAMPLES` are drawn.
-
-    Yields
-    ------
-    Drawn
+    `n_bootstrap` and `random_state` are those of the metrics; at most `MOST_RESAMPLES` are used.
     """
-    told = judged.time_days, judged.event
-    said = {"event_label": words.event, "population": words.population}
+    outcome = predictions.time_days, predictions.event
+    labels = {"event_label": context.event, "population": context.population}
     bands: _Bands = {
         "n_bootstrap": min(n_bootstrap, MOST_RESAMPLES),
         "random_state": random_state,
-        "groups": judged.patient_id,
+        "groups": predictions.patient_id,
     }
     for days in horizons_days:
-        risk = judged.risk[:, judged.horizons_days.index(days)]
-        calibration = calibration_curve(*told, risk, horizon_days=days, **bands)
-        yield Drawn(
+        risk = predictions.risk[:, predictions.horizons_days.index(days)]
+        calibration = calibration_curve(*outcome, risk, horizon_days=days, **bands)
+        yield ReportFigure(
             f"calibration_{days:g}d",
             "calibration",
-            f"Calibration at {days:g} days: on the dashed line, observed and predicted risk are "
-            "the same; above it, risk was underestimated. The bars count patients by predicted "
-            f"risk; bars of fewer than {SMALLEST_CELL} are left empty.",
-            f"Smoothed observed against predicted risk of {words.event} at {days:g} days, with its "
-            "95 % interval and the line of ideal calibration; the metrics are in the table of "
+            f"Calibration at {days:g} days. On the dashed line, observed and predicted risk are "
+            "equal; above it, the model underestimates risk. Bars: patients by predicted risk; "
+            f"bars of fewer than {SMALLEST_CELL} are left empty.",
+            f"Smoothed observed against predicted risk of {context.event} at {days:g} days, with "
+            "its 95 % interval and the line of ideal calibration; the metrics are in the table of "
             "performance.",
-            plot_calibration(calibration, **said),
+            plot_calibration(calibration, **labels),
         )
-    if judged.curve_risk is not None and judged.curve_days is not None:
-        curve = *told, judged.curve_risk, judged.curve_days
+    if predictions.curve_risk is not None and predictions.curve_days is not None:
+        curve = *outcome, predictions.curve_risk, predictions.curve_days
         areas = auroc_over_time(*curve, **bands)
         if len(areas.days):
-            yield Drawn(
+            yield ReportFigure(
                 "auroc_by_day",
                 "performance",
-                "Area under the ROC curve of the risk by each day, pointwise 95 % interval. Days "
-                "with too few outcomes are left out.",
-                f"Area under the ROC curve for {words.event} against days from time zero, with "
+                "Area under the ROC curve of the risk by each day, with pointwise 95 % intervals. "
+                "Days with too few outcomes are omitted.",
+                f"Area under the ROC curve for {context.event} against days from time zero, with "
                 "chance at 0.5.",
-                plot_auroc_over_time(areas, **said),
+                plot_auroc_over_time(areas, **labels),
             )
         incidence = incidence_by_risk(*curve, **bands)
-        yield Drawn(
+        yield ReportFigure(
             "incidence_by_risk",
             "performance",
-            "Patients in five groups of equal size by predicted risk: observed cumulative "
-            "incidence (Aalen-Johansen; Kaplan-Meier where nothing competes) and the mean of the "
-            "predictions.",
-            f"Cumulative incidence of {words.event} by day in five groups of predicted risk, "
-            "observed with 95 % intervals beside predicted.",
-            plot_incidence_by_risk(incidence, **said),
+            "Observed cumulative incidence (Aalen-Johansen; Kaplan-Meier without a competing "
+            "event) and mean predicted risk, in fifths of predicted risk.",
+            f"Cumulative incidence of {context.event} by day in fifths of predicted risk: observed "
+            "with 95 % intervals, and predicted.",
+            plot_incidence_by_risk(incidence, **labels),
         )
 
 
-def recorded_figure(described: Description, *, words: Words) -> Iterator[Drawn]:
-    """Yield what was recorded by outcome, of variables that somebody lacks, if there are such."""
+def recorded_figure(described: Description, *, context: FigureContext) -> Iterator[ReportFigure]:
+    """Yield the share recorded by outcome, of variables that are missing in some patients."""
     labels = [group["label"] for group in described["groups"][1:]]
-    varying = [
+    incomplete = [
         RecordedShare(variable["label"], shares)
         for variable in described["variables"]
         if not variable["name"].endswith(f"__{BELOW}")
@@ -210,18 +194,19 @@ def recorded_figure(described: Description, *, words: Words) -> Iterator[Drawn]:
         if any(share is not None for share in shares)
         and any(share is None or share < 1 for share in shares)
     ]
-    apart = sorted(varying, key=lambda variable: -_widest_gap(variable.shares))[:_MOST_RECORDED]
-    shown = [variable for variable in varying if variable in apart]
+    widest = sorted(incomplete, key=lambda variable: -_widest_gap(variable.shares))[:_MOST_RECORDED]
+    shown = [variable for variable in incomplete if variable in widest]
     if shown and labels:
-        yield Drawn(
+        yield ReportFigure(
             "recorded",
             "patients",
-            f"Share in whom a variable was recorded, by outcome: the {len(shown)} variables in "
-            "which the groups lie furthest apart. Where they do, that it was measured tells of the "
-            "outcome. Shares that must be withheld are not drawn.",
+            f"Share of stays in which a variable was recorded, by outcome: the {len(shown)} "
+            "variables with the largest differences between outcomes. Where the shares differ, "
+            "whether a variable was measured is informative about the outcome. Withheld shares "
+            "are omitted.",
             f"Share recorded of {len(shown)} variables in each of the groups: {', '.join(labels)}; "
-            "the numbers are in the table of what was not recorded.",
-            plot_recorded(shown, labels, population=words.population),
+            "the numbers are in the table of missing data.",
+            plot_recorded(shown, labels, population=context.population),
         )
 
 
@@ -230,120 +215,100 @@ def _widest_gap(shares: Sequence[float | None]) -> float:
     return max(known) - min(known)
 
 
-def explanation_figures(explained: ExplainedCohort, *, words: Words) -> Iterator[Drawn]:
-    """Yield what moved the estimates: by pathway and variable, spread, and with the values.
-
-    Parameters
-    ----------
-    explained : ExplainedCohort
-    words : Words
-
-    Yields
-    ------
-    Drawn
-    """
-    population = words.population
-    for one in explained.importance:
-        days = one.horizon_days
-        place: Place = "explanation" if days == explained.horizon_days else "files"
-        shares = {pathway_label(key): points for key, points in one.pathways.items()}
+def explanation_figures(
+    explained: ExplainedCohort, *, context: FigureContext
+) -> Iterator[ReportFigure]:
+    """Yield contributions by pathway and variable, their spread, and their relation to values."""
+    population = context.population
+    for importance in explained.importance:
+        days = importance.horizon_days
+        section: FigureSection = "explanation" if days == explained.horizon_days else "files"
+        shares = {pathway_label(key): points for key, points in importance.pathways.items()}
         largest = ", ".join(f"{k} {v:.1f}" for k, v in sorted(shares.items(), key=lambda x: -x[1]))
-        yield Drawn(
+        yield ReportFigure(
             f"pathways_{days:g}d",
-            place,
-            f"How far each pathway moved the estimate at {days:g} days, up or down: the mean over "
-            "patients. What was not measured is one bar apart.",
+            section,
+            f"Mean absolute contribution of each pathway to the estimate at {days:g} days. "
+            "Variables not measured form a separate bar.",
             f"Bars, in points of risk: {largest}.",
             plot_pathway_shares(shares, horizon_days=days, population=population),
         )
-        yield Drawn(
+        variables = importance.variables
+        yield ReportFigure(
             f"variables_{days:g}d",
-            place,
-            f"How far each variable moved the estimate at {days:g} days, up or down: the mean over "
-            "patients.",
-            "Bars, the strongest first: "
-            + ", ".join(f"{v.label} {v.mean_points:.1f}" for v in one.variables[:5])
+            section,
+            f"Mean absolute contribution of each variable to the estimate at {days:g} days.",
+            "Bars, the largest first: "
+            + ", ".join(f"{v.label} {v.mean_points:.1f}" for v in variables[:5])
             + " points of risk.",
             plot_importance(
-                [variable.label for variable in one.variables],
-                [pathway_label(variable.pathway) for variable in one.variables],
-                [variable.mean_points for variable in one.variables],
+                [variable.label for variable in variables],
+                [pathway_label(variable.pathway) for variable in variables],
+                [variable.mean_points for variable in variables],
                 horizon_days=days,
                 population=population,
             ),
         )
     days = explained.horizon_days
-    yield Drawn(
+    yield ReportFigure(
         "beeswarm",
         "explanation",
-        "How the contributions spread. Each dot is the mean of "
-        f"{max(one.patients_per_dot for one in explained.dots)} or more patients with "
-        "neighbouring contributions, none is one patient; its colour is the mean rank of their "
-        "values.",
+        f"Distribution of contributions at {days:g} days. Each dot is the mean of at least "
+        f"{max(dots.patients_per_dot for dots in explained.dots)} patients with similar "
+        "contributions, never a single patient; its colour is the mean rank of their values.",
         f"For {len(explained.dots)} variables, dots along the change of the estimate at {days:g} "
         "days in points of risk, coloured from the lowest to the highest value.",
         plot_beeswarm(explained.dots, horizon_days=days, population=population),
     )
     if explained.responses:
-        yield Drawn(
+        yield ReportFigure(
             "responses",
             "explanation",
-            "How the contribution of the strongest variables goes with their value: median and "
-            f"middle half of the patients in each bin, at least {SMALLEST_CELL} in each. It shows "
-            "how the model responds, not what treatment would do.",
-            "One panel for each of " + ", ".join(one.label for one in explained.responses) + ".",
+            f"Contribution at {days:g} days against the value of the variable, for the variables "
+            "with the largest contributions: median and interquartile range in bins of at least "
+            f"{SMALLEST_CELL} patients. It shows how the model responds, not what treatment would "
+            "do.",
+            "One panel for each of " + ", ".join(r.label for r in explained.responses) + ".",
             plot_responses(explained.responses, horizon_days=days, population=population),
         )
 
 
 def example_figures(
-    risk_model: RiskModel, *, horizon_days: float, words: Words, random_state: int
-) -> Iterator[Drawn]:
-    """Yield what moved the estimates of made-up patients: of middle values, of low and high risk.
-
-    Parameters
-    ----------
-    risk_model : RiskModel
-        With the whole contract.
-    horizon_days : float
-    words : Words
-    random_state : int
-
-    Yields
-    ------
-    Drawn
-    """
-    contract = risk_model.contract
-    drawn = synthetic_patients(
+    risk_model: RiskModel, *, horizon_days: float, context: FigureContext, random_state: int
+) -> Iterator[ReportFigure]:
+    """Yield the contributions of synthetic patients: of median values, of low and of high risk."""
+    patients = {"example_patient": example_patient(risk_model.contract)} | synthetic_patients(
         risk_model,
         horizon_days=horizon_days,
         random_state=random_state,
         shares={name: share for name, (_, share) in _EXAMPLES.items()},
     )
-    who = {
-        "example_patient": "A made-up patient of middle values.",
+    captions = {
+        "example_patient": "Synthetic patient with median values",
         **{
-            name: f"A made-up patient of {risk} risk: numbers drawn together from fitted summaries "
-            "of the training cohort, everything else its most frequent value."
+            name: f"Synthetic patient at {risk} risk, with numerical values sampled jointly from "
+            "summaries of the training cohort and the most frequent value of all other variables"
             for name, (risk, _) in _EXAMPLES.items()
         },
     }
-    for name, frame in {"example_patient": example_patient(contract), **drawn}.items():
-        told = explain_patient(risk_model, frame, [horizon_days])
-        if told.risks:
-            yield Drawn(
+    for name, frame in patients.items():
+        explanation = explain_patient(risk_model, frame, [horizon_days])
+        if explanation.risks:
+            risk = explanation.risks[0]
+            yield ReportFigure(
                 name,
                 "examples",
-                f"{who[name]} Nobody in the cohort is this patient. {told.risks[0].sentences[0]}",
-                "Bars that lead from the model's reference to this patient's risk.",
+                f"{captions[name]}; not a patient of the cohort. {risk.sentences[0]}",
+                "Bars that lead from the model's reference to the risk of this patient.",
                 plot_waterfall(
-                    _as_drawn(told.risks[0]), event_label=words.event, population=words.population
+                    _patient_estimate(risk),
+                    event_label=context.event,
+                    population=context.population,
                 ),
             )
 
 
-def _as_drawn(risk: ExplainedRisk) -> PatientEstimate:
-    """Return a risk with its contributions under the labels that a reader sees."""
+def _patient_estimate(risk: ExplainedRisk) -> PatientEstimate:
     return PatientEstimate(
         horizon_days=risk.horizon_days,
         baseline_risk=risk.baseline_risk,
@@ -351,26 +316,26 @@ def _as_drawn(risk: ExplainedRisk) -> PatientEstimate:
         risk_low=risk.interval.low,
         risk_high=risk.interval.high,
         contributions=tuple(
-            Contribution(_with_value(one), pathway_label(one.pathway), one.points, one.measured)
-            for one in risk.contributions
+            Contribution(_with_value(part), pathway_label(part.pathway), part.points, part.measured)
+            for part in risk.contributions
         ),
         adjustment_points=risk.monotone_adjustment_points,
     )
 
 
-def _with_value(one: ExplainedContribution) -> str:
-    value = one.recorded.value
+def _with_value(contribution: ExplainedContribution) -> str:
+    label, value = contribution.label, contribution.recorded.value
     if value is None:
-        return one.label
+        return label
     if isinstance(value, bool):
-        return f"{one.label}: {'yes' if value else 'no'}"
+        return f"{label}: {'yes' if value else 'no'}"
     if isinstance(value, str):
-        return f"{one.label}: {value}"
-    return f"{one.label} {value:,g} {printed_unit(one.unit)}".rstrip()
+        return f"{label}: {value}"
+    return f"{label} {value:,g} {printed_unit(contribution.unit)}".rstrip()
 
 
 def as_png(figure: Figure) -> bytes:
-    """Return a figure as the content of a PNG file; its layout is settled from then on."""
+    """Return a figure as the content of a PNG file; this also fixes its layout."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
     figure.set_layout_engine("none")
@@ -378,7 +343,7 @@ def as_png(figure: Figure) -> bytes:
 
 
 def as_svg(figure: Figure) -> bytes:
-    """Return a figure as the content of an SVG file, with its letters drawn as curves."""
+    """Return a figure as the content of an SVG file, with text as outlines."""
     content = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "osteon"}):
         figure.savefig(content, format="svg", metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""Who was there, and what became of them."""
+"""Patient flow: counts by outcome at each horizon, follow-up, and refusals."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from training.cohorts.flow import flow_step
 from training.report.patients import flow_section
 
 
-def test_everybody_is_in_one_of_four_fates() -> None:
+def test_each_stay_is_counted_under_one_of_four_outcomes() -> None:
     time = np.concatenate([np.full(20, 5.0), np.full(15, 6.0), np.full(30, 7.0), np.full(35, 40.0)])
     event = np.concatenate([np.full(20, 1), np.full(15, 2), np.zeros(65)]).astype(int)
 
@@ -18,7 +18,7 @@ def test_everybody_is_in_one_of_four_fates() -> None:
     assert (at.event, at.competing, at.neither, at.lost) == (20, 15, 35, 30)
 
 
-def test_a_small_fate_is_withheld_with_another() -> None:
+def test_a_small_count_is_withheld_with_another() -> None:
     time = np.concatenate([np.full(4, 5.0), np.full(40, 30.0), np.full(56, 10.0)])
     event = np.concatenate([np.ones(4), np.zeros(40), np.zeros(56)]).astype(int)
 
@@ -30,7 +30,7 @@ def test_a_small_fate_is_withheld_with_another() -> None:
     assert at.lost == 56
 
 
-def test_follow_up_is_that_of_those_who_did_not_have_the_event() -> None:
+def test_median_follow_up_treats_events_as_censored() -> None:
     # Reverse Kaplan-Meier by hand: censored at 10 (4 at risk), 20 (3), 30 (1): 3/4, 1/2, 0.
     outcome = OutcomeData("mortality", np.array([10.0, 20.0, 25.0, 30.0]), np.array([0, 0, 1, 0]))
 
@@ -39,7 +39,7 @@ def test_follow_up_is_that_of_those_who_did_not_have_the_event() -> None:
     assert step.median_follow_up_days == pytest.approx(20.0)
 
 
-def test_a_few_refused_cannot_be_counted_from_the_boxes() -> None:
+def test_few_refusals_cannot_be_derived_from_the_boxes() -> None:
     outcome = OutcomeData("mortality", np.full(100, 30.0), np.ones(100, dtype=int))
     step = flow_step(
         outcome, np.arange(100).astype(object), [20.0], refused={"under_18": 3}, n_refused=3
@@ -48,7 +48,7 @@ def test_a_few_refused_cannot_be_counted_from_the_boxes() -> None:
     section = flow_section({"Held out": step}, whole="Cohort", event="death", competing=None)
 
     held_out = section.flow[0]
-    told = " ".join(line for box in held_out.next for line in (box.title, *box.lines))
-    assert "under 18: fewer than 10" in told
-    assert "3" not in told
-    assert "97" not in told
+    text = " ".join(line for box in held_out.next for line in (box.title, *box.lines))
+    assert "under 18: fewer than 10" in text
+    assert "3" not in text
+    assert "97" not in text

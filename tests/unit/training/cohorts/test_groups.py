@@ -14,7 +14,7 @@ from training.cohorts.groups import patient_groups
 N = 500
 
 
-def told(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def simulated_outcomes(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times, events (with a competing one) and true risks by day 90."""
     rng = np.random.default_rng(seed)
     rate = np.exp(rng.normal(size=N)) / 150
@@ -26,21 +26,21 @@ def told(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return time, event, (rate / both * (1 - np.exp(-90 * both)))[:, None]
 
 
-def by_level(found: tuple[Subgroup, ...]) -> dict[str, Subgroup]:
-    return {group.level: group for group in found}
+def by_level(results: tuple[Subgroup, ...]) -> dict[str, Subgroup]:
+    return {group.level: group for group in results}
 
 
-def test_each_level_is_judged_on_its_own_patients_alone() -> None:
-    time, event, risk = told()
+def test_each_group_is_evaluated_in_its_own_patients_only() -> None:
+    time, event, risk = simulated_outcomes()
     sex = np.where(np.arange(N) % 3 == 0, "female", "male").astype(object)
 
-    found = by_level(evaluate_subgroups(time, event, risk, [90.0], {"sex": sex}, n_bootstrap=30))
+    results = by_level(evaluate_subgroups(time, event, risk, [90.0], {"sex": sex}, n_bootstrap=30))
 
     women = sex == "female"
     alone = evaluate_subgroups(
         time[women], event[women], risk[women], [90.0], {"sex": sex[women]}, n_bootstrap=30
     )[0]
-    group = found["female"]
+    group = results["female"]
     assert (group.stays, group.events) == (women.sum(), (event[women] == 1).sum())
     assert [m.metric for m in group.metrics] == [
         *("auroc", "brier", "ipa", "oe_ratio", "calibration_intercept", "calibration_slope"),
@@ -52,7 +52,7 @@ def test_each_level_is_judged_on_its_own_patients_alone() -> None:
 
 
 def test_observed_over_expected_in_a_group_is_its_aalen_johansen_estimate() -> None:
-    time, event, risk = told(1)
+    time, event, risk = simulated_outcomes(1)
     site = np.where(np.arange(N) < 250, "A", "B").astype(object)
 
     group = evaluate_subgroups(time, event, risk, [90.0], {"site": site}, n_bootstrap=20)[0]
@@ -64,22 +64,22 @@ def test_observed_over_expected_in_a_group_is_its_aalen_johansen_estimate() -> N
 
 
 def test_levels_are_in_the_order_of_their_numbers() -> None:
-    time, event, risk = told(5)
+    time, event, risk = simulated_outcomes(5)
     levels = np.array(["10 or more", "0", "5 to 9", "unknown"] * (N // 4), dtype=object)
 
-    found = evaluate_subgroups(time, event, risk, [90.0], {"markers": levels}, n_bootstrap=5)
+    results = evaluate_subgroups(time, event, risk, [90.0], {"markers": levels}, n_bootstrap=5)
 
-    assert [group.level for group in found] == ["0", "5 to 9", "10 or more", "unknown"]
+    assert [group.level for group in results] == ["0", "5 to 9", "10 or more", "unknown"]
 
 
-def test_small_groups_are_named_and_not_judged() -> None:
-    time, event, risk = told(2)
+def test_small_groups_are_named_and_not_evaluated() -> None:
+    time, event, risk = simulated_outcomes(2)
     level = np.full(N, "many", dtype=object)
     level[:5], level[5:40] = "few", "some"
 
-    found = by_level(evaluate_subgroups(time, event, risk, [90.0], {"g": level}, n_bootstrap=10))
+    results = by_level(evaluate_subgroups(time, event, risk, [90.0], {"g": level}, n_bootstrap=10))
 
-    assert found["few"].as_json() == {
+    assert results["few"].as_json() == {
         "grouping": "g",
         "level": "few",
         "stays": None,
@@ -88,27 +88,27 @@ def test_small_groups_are_named_and_not_judged() -> None:
         "note": "fewer than 50 patients",
     }
     # With 500 in all, either of the others would tell the 5.
-    assert (found["some"].stays, found["some"].metrics) == (None, ())
-    assert found["many"].stays == N - 40
+    assert (results["some"].stays, results["some"].metrics) == (None, ())
+    assert results["many"].stays == N - 40
 
 
 def test_stays_of_the_same_patients_make_no_group_large_enough() -> None:
-    time, event, risk = told(2)
+    time, event, risk = simulated_outcomes(2)
     level = np.where(np.arange(N) < 120, "often here", "once").astype(object)
     patients = np.where(np.arange(N) < 120, np.arange(N) // 3, np.arange(N))
 
-    found = by_level(
+    results = by_level(
         evaluate_subgroups(
             time, event, risk, [90.0], {"g": level}, n_bootstrap=10, patients=patients
         )
     )
 
-    assert found["often here"].note == "fewer than 50 patients"
-    assert found["once"].metrics
+    assert results["often here"].note == "fewer than 50 patients"
+    assert results["once"].metrics
 
 
 def test_counts_of_stays_are_hidden_where_few_patients_stand_behind_them() -> None:
-    time, event, risk = told(2)
+    time, event, risk = simulated_outcomes(2)
     level = np.full(N, "many", dtype=object)
     level[:24], level[24:60] = "often here", "some"
     patients = np.arange(N)
@@ -118,15 +118,15 @@ def test_counts_of_stays_are_hidden_where_few_patients_stand_behind_them() -> No
         time, event, risk, [90.0], {"g": level}, n_bootstrap=10, patients=patients
     )
 
-    found = by_level(counted)
-    assert (found["often here"].stays, found["often here"].events) == (None, None)
+    results = by_level(counted)
+    assert (results["often here"].stays, results["often here"].events) == (None, None)
     # With 500 in all, either of the others would tell the 24.
-    assert (found["some"].stays, found["some"].events) == (None, None)
-    assert found["many"].stays == N - 60
+    assert (results["some"].stays, results["some"].events) == (None, None)
+    assert results["many"].stays == N - 60
 
 
 def test_events_are_hidden_where_few_patients_had_them_or_had_none() -> None:
-    time, event, risk = told(2)
+    time, event, risk = simulated_outcomes(2)
     level = np.where(np.arange(N) < 250, "A", "B").astype(object)
     patients = np.arange(N)
     patients[(level == "A") & (event == 1)] = np.flatnonzero((level == "A") & (event == 1))[0]
@@ -139,12 +139,12 @@ def test_events_are_hidden_where_few_patients_had_them_or_had_none() -> None:
 
 
 def test_a_group_without_events_says_so() -> None:
-    time, event, risk = told(3)
+    time, event, risk = simulated_outcomes(3)
     level = np.where(event == 1, "with", "without").astype(object)
 
-    found = by_level(evaluate_subgroups(time, event, risk, [90.0], {"g": level}, n_bootstrap=10))
+    results = by_level(evaluate_subgroups(time, event, risk, [90.0], {"g": level}, n_bootstrap=10))
 
-    assert all(np.isnan(m.estimate) and m.note for m in found["without"].metrics)
+    assert all(np.isnan(m.estimate) and m.note for m in results["without"].metrics)
 
 
 def test_patients_are_grouped_by_what_is_recorded_of_them() -> None:
@@ -178,14 +178,14 @@ def test_patients_are_grouped_by_what_is_recorded_of_them() -> None:
 
 
 def test_risks_are_spread_over_those_with_without_and_of_unknown_outcome() -> None:
-    time, event, risk = told(4)
+    time, event, risk = simulated_outcomes(4)
 
-    found = risk_distribution(time, event, risk, [90.0])[0]
+    results = risk_distribution(time, event, risk, [90.0])[0]
 
-    assert found.n["event"] == ((event == 1) & (time <= 90)).sum()
-    assert found.n["unknown"] == ((event == 0) & (time < 90)).sum()
-    assert sum(found.n[k] for k in ("event", "no_event", "unknown")) == found.n["all"] == N
-    assert sum(found.counts["all"]) == N
-    shown = found.as_json()["counts"]
+    assert results.n["event"] == ((event == 1) & (time <= 90)).sum()
+    assert results.n["unknown"] == ((event == 0) & (time < 90)).sum()
+    assert sum(results.n[k] for k in ("event", "no_event", "unknown")) == results.n["all"] == N
+    assert sum(results.counts["all"]) == N
+    shown = results.as_json()["counts"]
     assert all(n is None or n == 0 or n >= 10 for kind in shown.values() for n in kind)
     assert None in shown["all"]

@@ -56,12 +56,14 @@ def test_a_variable_by_name_leaves_its_pathway() -> None:
     ("added", "over", "message"),
     [
         (["resorbtion"], [], "Did you mean resorption"),
-        (["wnt"], ["severity"], "must have a column in the cohort; wnt have none"),
-        (["resorption", "resorption+formation"], ["age"], "formation have none"),
-        (["resorption", "resorption+fgf23_mineral"], ["age"], "judged over other variables"),
-        (["severity"], ["severity"], "judged over other variables than its own"),
+        (["wnt"], ["severity"], "must have a column in the cohort; got wnt"),
+        (["resorption", "resorption+formation"], ["age"], "formation without one"),
+        (["resorption", "resorption+fgf23_mineral"], ["age"], "none in common"),
+        (["severity"], ["severity"], "none in common"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(added: list[str], over: list[str], message: str) -> None:
+def test_a_panel_that_cannot_be_compared_is_rejected(
+    added: list[str], over: list[str], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         panel_of(cohort(), added, over)

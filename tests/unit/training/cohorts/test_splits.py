@@ -83,7 +83,7 @@ def test_a_split_by_site_of_one_site_is_refused():
 
 
 def test_a_split_by_time_without_times_is_refused():
-    with pytest.raises(UsageError, match="needs the time of every stay"):
+    with pytest.raises(UsageError, match="requires the time of every stay"):
         split_by_patient(cohort_of([0, 1]), random_state=0, by="time")
 
 

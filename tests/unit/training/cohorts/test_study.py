@@ -81,7 +81,9 @@ def test_a_leak_is_fatal_until_it_is_excluded_by_name_with_a_record() -> None:
 
 
 def test_excluding_what_is_not_there_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match=r"exclude must name columns.*lactat .*mean lactate"):
+    with pytest.raises(
+        UsageError, match=r"exclude must name columns.*got lactat\. Did you mean lactate"
+    ):
         study_of_table(table(), outcome="mortality", config=RunConfig(exclude=("lactat",)))
 
 
@@ -103,7 +105,7 @@ def test_an_outcome_known_at_one_horizon_has_that_horizon() -> None:
     "name", [name for name, known in ADAPTERS.items() if known.purpose == "checks only"]
 )
 @pytest.mark.parametrize("outcome", ["mortality", "fracture"])
-def test_a_data_set_for_checks_only_is_never_learned_from(name: str, outcome: str) -> None:
+def test_a_data_set_for_checks_only_is_rejected_for_training(name: str, outcome: str) -> None:
     with pytest.raises(UsageError, match="checks only"):
         public_study(name, outcome=outcome, config=RunConfig())
 
@@ -124,10 +126,12 @@ def test_a_public_data_set_has_its_own_time_zero_and_name() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"population": "Others"}, "population and simulated must not be stated"),
-        ({"simulated": True}, "population and simulated must not be stated"),
+        ({"population": "Others"}, "population and simulated must not be set"),
+        ({"simulated": True}, "population and simulated must not be set"),
     ],
 )
-def test_nobody_else_describes_a_public_data_set(change: dict[str, object], message: str) -> None:
+def test_only_a_public_data_set_itself_describes_its_patients(
+    change: dict[str, object], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         public_study("support2", outcome="mortality", config=replace(RunConfig(), **change))

@@ -1,4 +1,4 @@
-"""What moved the estimates of a cohort, and that no patient is among what is told of it."""
+"""Contributions over a cohort, and that no patient is disclosed by them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serving.prediction.served import ServedModel
 
 
-def drawn(figure: Figure) -> Figure:
+def rendered(figure: Figure) -> Figure:
     figure.savefig(io.BytesIO(), format="png")
     return figure
 
@@ -68,8 +68,8 @@ def test_a_response_has_a_value_for_each_bin_and_levels_for_a_category(
 def test_figures_are_drawn_of_them(explained: ExplainedCohort) -> None:
     words = {"horizon_days": 28, "population": "p"}
 
-    swarm = drawn(plot_beeswarm(explained.dots, **words)).axes[0]
-    panels = drawn(plot_responses(explained.responses, **words)).axes
+    swarm = rendered(plot_beeswarm(explained.dots, **words)).axes[0]
+    panels = rendered(plot_responses(explained.responses, **words)).axes
 
     assert len(swarm.get_yticks()) == len(explained.dots)
     assert [axes.get_title(loc="left") for axes in panels if axes.get_visible()] == [
@@ -80,23 +80,23 @@ def test_figures_are_drawn_of_them(explained: ExplainedCohort) -> None:
 def test_a_withheld_share_is_not_drawn() -> None:
     shares = [RecordedShare("Lactate", (0.5, None))]
 
-    axes = drawn(plot_recorded(shares, ["died", "lived"], population="p")).axes[0]
+    axes = rendered(plot_recorded(shares, ["died", "lived"], population="p")).axes[0]
 
     assert axes.lines[0].get_xdata().tolist() == [0.5]
     assert np.isnan(axes.lines[1].get_xdata()).all()
 
 
-def test_made_up_patients_are_ordered_by_risk_and_are_nobody(
+def test_synthetic_patients_are_ordered_by_risk_and_not_of_the_cohort(
     mortality: ServedModel, patients: pd.DataFrame
 ) -> None:
     model = mortality.loaded.risk_model
 
-    found = synthetic_patients(
+    synthetic = synthetic_patients(
         model, horizon_days=28.0, random_state=0, shares={"low": 0.1, "high": 0.9}
     )
 
-    risk = {name: model.risk(frame, [28.0])[0, 0] for name, frame in found.items()}
+    risk = {name: model.risk(frame, [28.0])[0, 0] for name, frame in synthetic.items()}
     assert risk["low"] < risk["high"]
     numbers = ["age", "lactate", "albumin"]
-    for frame in found.values():
+    for frame in synthetic.values():
         assert not (patients[numbers] == frame[numbers].to_numpy()).all(axis=1).any()

@@ -91,8 +91,8 @@ def test_importance_is_the_mean_size_of_points(
     assert prediction.points is not None
     for horizon, one in enumerate(importance(risk_model, patients)):
         means = np.abs(prediction.points[answered, horizon]).mean(axis=0)
-        told = {variable.variable: variable.mean_points for variable in one.variables}
+        mean_points = {variable.variable: variable.mean_points for variable in one.variables}
         for name, mean in zip(prediction.variables, means, strict=True):
-            assert told[name] == pytest.approx(mean)
-        assert list(told.values()) == sorted(told.values(), reverse=True)
+            assert mean_points[name] == pytest.approx(mean)
+        assert list(mean_points.values()) == sorted(mean_points.values(), reverse=True)
         assert set(one.pathways) <= {*PATHWAYS, NOT_MEASURED}

@@ -29,7 +29,7 @@ CONTRIBUTIONS = (
 ESTIMATE = PatientEstimate(28, 0.20, 0.2825, 0.2, 0.4, CONTRIBUTIONS, adjustment_points=0.25)
 
 
-def drawn(figure: Figure) -> Axes:
+def rendered(figure: Figure) -> Axes:
     """Return the axes of a figure once it has been drawn as a PNG."""
     figure.savefig(io.BytesIO(), format="png")
     return figure.axes[0]
@@ -40,7 +40,7 @@ def labels(axes: Axes) -> list[str]:
 
 
 def test_waterfall_leads_from_the_reference_to_the_patient() -> None:
-    axes = drawn(plot_waterfall(ESTIMATE, **WORDS))
+    axes = rendered(plot_waterfall(ESTIMATE, **WORDS))
 
     assert labels(axes) == [
         "Reference: 20.0 %",
@@ -49,7 +49,7 @@ def test_waterfall_leads_from_the_reference_to_the_patient() -> None:
         "Lactate 3.1",
         "Person: Age 67",
         NOT_MEASURED_LABEL,
-        "So that risk never falls with time",
+        "Monotone adjustment (risk never falls)",
         "This patient: 28.2 % (95 % interval 20 to 40)",
     ]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
@@ -57,7 +57,7 @@ def test_waterfall_leads_from_the_reference_to_the_patient() -> None:
 
 
 def test_what_was_not_measured_is_one_grey_bar() -> None:
-    axes = drawn(plot_waterfall(ESTIMATE, **WORDS))
+    axes = rendered(plot_waterfall(ESTIMATE, **WORDS))
 
     bar = axes.patches[labels(axes).index(NOT_MEASURED_LABEL) - 1]
     assert bar.get_width() == pytest.approx(1.0)
@@ -68,7 +68,7 @@ def test_waterfall_names_the_strongest_variables_and_adds_up_the_others() -> Non
     many = tuple(Contribution(f"v{i}", "Severity", 10.0 - i / 2) for i in range(15))
     estimate = PatientEstimate(28, 0.0, sum(c.points for c in many) / 100, 0.8, 0.99, many)
 
-    axes = drawn(plot_waterfall(estimate, **WORDS))
+    axes = rendered(plot_waterfall(estimate, **WORDS))
 
     assert labels(axes)[2:-1] == [*(f"v{i}" for i in range(12)), "3 more"]
     assert axes.patches[-1].get_width() == pytest.approx(4.0 + 3.5 + 3.0)
@@ -77,7 +77,7 @@ def test_waterfall_names_the_strongest_variables_and_adds_up_the_others() -> Non
 def test_waterfall_of_a_patient_with_nothing_measured_is_drawn() -> None:
     nothing = (Contribution("CTX-I", "Resorption", 0.0, measured=False),)
 
-    axes = drawn(plot_waterfall(PatientEstimate(28, 0.2, 0.2, 0.1, 0.3, nothing), **WORDS))
+    axes = rendered(plot_waterfall(PatientEstimate(28, 0.2, 0.2, 0.1, 0.3, nothing), **WORDS))
 
     assert NOT_MEASURED_LABEL in labels(axes)
 
@@ -96,7 +96,7 @@ def test_waterfall_speaks_of_raising_and_lowering_and_of_no_cause() -> None:
 def test_pathways_are_ordered_by_size_and_what_was_not_measured_comes_last_in_grey() -> None:
     shares = {"Wnt": 0.5, NOT_MEASURED_LABEL: 1.0, "Severity": 9.0}
 
-    axes = drawn(plot_pathway_shares(shares, horizon_days=28, population="p"))
+    axes = rendered(plot_pathway_shares(shares, horizon_days=28, population="p"))
 
     assert labels(axes) == ["Severity", "Wnt", NOT_MEASURED_LABEL]
     assert axes.patches[2].get_facecolor() != axes.patches[0].get_facecolor()
@@ -106,7 +106,7 @@ def test_pathways_are_ordered_by_size_and_what_was_not_measured_comes_last_in_gr
 def test_importance_shows_the_strongest_variables_with_their_pathways() -> None:
     names, pathways = ["Age", "CTX-I", "Lactate"], ["Person", "Resorption", "Severity"]
 
-    axes = drawn(
+    axes = rendered(
         plot_importance(
             names, pathways, np.array([3.0, 1.0, 5.0]), horizon_days=28, population="p", n_shown=2
         )

@@ -47,8 +47,8 @@ def constant(values: list[float]) -> Interval:
 def texts(figure: Figure) -> str:
     """Return all the words of a figure, once it has been drawn as a PNG."""
     figure.savefig(io.BytesIO(), format="png")
-    found = [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
-    return " ".join(" ".join(found).split())
+    texts = [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
+    return " ".join(" ".join(texts).split())
 
 
 def figures() -> list[Figure]:

@@ -11,7 +11,7 @@ from models.inference.contract import Contract, Evaluation, HeldOutMetric, Prove
 from models.metrics.metric import Metric
 from models.wording import NOTICE
 from training.report.checklists.probast import probast_section
-from training.report.checklists.tripod import tripod_section
+from training.report.checklists.tripod import Analysis, tripod_section
 from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.validation.judgement import Findings, Judgement
@@ -49,7 +49,7 @@ def contract(mortality: ServedModel) -> Contract:
     """A whole contract, with few events in the held-out patients."""
     return replace(
         mortality.contract,
-        dropped={"ward_score": "left out by whoever started the run"},
+        dropped={"ward_score": "excluded by the settings of the run"},
         evaluation=Evaluation(
             split="site",
             stays=90,
@@ -73,11 +73,11 @@ def test_the_card_says_what_a_reader_must_know(contract: Contract) -> None:
         "24 h after ICU admission, alive",
         "28, 90 days",
         "FGF23",
-        "ward_score | left out by whoever started the run",
-        f"The linear part has the weight {contract.training.linear_weight:.2f}",
-        "not fitted again on all",
+        "ward_score | excluded by the settings of the run",
+        f"The linear part has weight {contract.training.linear_weight:.2f}",
+        "not fitted again to all",
         "| Area under the ROC curve: higher is better, 0.5 is chance | 0.812 (0.750 to 0.860) |",
-        "| Integrated Brier score: lower is better | none: needs a curve |",
+        "| Integrated Brier score: lower is better | not estimated: needs a curve |",
         contract.interval.guarantee,
         "not the drug's effect",
         "last sites",
@@ -87,13 +87,12 @@ def test_the_card_says_what_a_reader_must_know(contract: Contract) -> None:
         assert words in text, words
 
 
-def test_small_counts_of_patients_are_not_told(contract: Contract) -> None:
+def test_small_counts_of_patients_are_withheld(contract: Contract) -> None:
     text = as_markdown(contract.name, model_card(contract, FINDINGS))
-    learned_from = contract.training.events
-    assert f"| deaths | {learned_from} | fewer than 10 |" in text
+    assert f"| deaths | {contract.training.events} | fewer than 10 |" in text
 
 
-def test_all_items_of_tripod_ai_are_answered_or_said_to_be_not_done(
+def test_every_item_of_tripod_ai_has_a_status(
     contract: Contract,
 ) -> None:
     section = tripod_section(contract, (), external=False)
@@ -101,28 +100,28 @@ def test_all_items_of_tripod_ai_are_answered_or_said_to_be_not_done(
     rows = [row for row in section.tables[0].rows if len(row) > 1]
     assert {int(re.sub(r"\D", "", item)) for item, *_ in rows} == set(range(1, 28))
     states = {item: state for item, _, state, _ in rows}
-    assert states["10"] == states["17"] == states["18a"] == "not done"
-    assert states["20a"] == "filled"
-    assert all(said for *_, said in rows)
+    assert states["10"] == states["17"] == states["18a"] == "not reported"
+    assert states["20a"] == "reported"
+    assert all(where for *_, where in rows)
 
 
-def test_what_the_report_adds_is_no_longer_not_done(contract: Contract) -> None:
-    def state(item: str, done: tuple[str, ...]) -> str:
+def test_an_analysis_in_the_report_changes_the_status_of_its_item(contract: Contract) -> None:
+    def state(item: str, done: tuple[Analysis, ...]) -> str:
         rows = tripod_section(contract, done, external=False).tables[0].rows
         return next(row[2] for row in rows if row[0] == item)
 
-    assert state("10", ()) == "not done"
-    assert state("10", ("sample size",)) == "filled"
-    assert state("14", ()) == "not done"
-    assert state("14", ("subgroups",)) == "in part"
+    assert state("10", ()) == "not reported"
+    assert state("10", ("sample size",)) == "reported"
+    assert state("14", ()) == "not reported"
+    assert state("14", ("subgroups",)) == "partly reported"
 
 
-def test_probast_ai_names_concerns_and_judges_nothing(contract: Contract) -> None:
-    section = probast_section(contract, (), evaluated=PREDICTIONS, external=False)
+def test_probast_ai_names_concerns_and_rates_nothing(contract: Contract) -> None:
+    section = probast_section(contract, (), predictions=PREDICTIONS, external=False)
 
     rows = {row[0]: row for row in section.tables[0].rows}
     assert {"Participants and data sources", "Predictors", "Outcome", "Analysis"} <= set(rows)
-    told = " ".join(cell for row in section.tables[0].rows for cell in row)
-    assert "Simulated patients: applicable to nobody." in told
-    assert "Fewer than 100 events." in told
-    assert "low risk" not in told
+    text = " ".join(cell for row in section.tables[0].rows for cell in row)
+    assert "Simulated patients: not applicable to real patients." in text
+    assert "Fewer than 100 events." in text
+    assert "low risk" not in text

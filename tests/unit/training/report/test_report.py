@@ -39,7 +39,7 @@ SECTIONS = (
         (Box("All", ("100 patients",), (Box("Some"), Box("Others"))),),
         (Section("A part", ("Inside.",)),),
     ),
-    Section("Second", not_done="Nobody looked."),
+    Section("Second", not_done="No analysis."),
 )
 
 
@@ -100,14 +100,14 @@ def test_every_section_can_be_jumped_to(page: Page) -> None:
     assert {f"#{a}" for a in ("first-things", "second")} <= {a["href"] for a in page.all("a")}
 
 
-def test_what_was_not_done_is_said() -> None:
-    assert "<strong>Not done.</strong> Nobody looked." in report_page(
+def test_an_analysis_that_was_not_done_is_named() -> None:
+    assert "<strong>Not done.</strong> No analysis." in report_page(
         "m", "s", SECTIONS, simulated=False
     )
-    assert "**Not done.** Nobody looked." in as_markdown("m", SECTIONS)
+    assert "**Not done.** No analysis." in as_markdown("m", SECTIONS)
 
 
-def test_simulated_patients_are_called_so_on_every_page() -> None:
+def test_every_page_states_that_patients_are_simulated() -> None:
     real = report_page("m", "s", SECTIONS, simulated=False)
     simulated = report_page("m", "s", SECTIONS, simulated=True)
 
@@ -128,7 +128,7 @@ def test_markdown_has_the_same_tables() -> None:
     assert "    - **Some**" in text
 
 
-def test_a_metric_that_could_not_be_had_says_why() -> None:
+def test_a_metric_that_could_not_be_estimated_states_why() -> None:
     metrics = [
         Metric("auroc", 28.0, 0.81, 0.7, 0.9),
         Metric("auroc", 90.0, np.nan, np.nan, np.nan, "too few"),
@@ -136,17 +136,17 @@ def test_a_metric_that_could_not_be_had_says_why() -> None:
 
     table = performance_section("Performance", metrics, resamples=100).tables[0]
 
-    assert table.rows[1][1:] == ("0.810 (0.700 to 0.900)", "none: too few")
+    assert table.rows[1][1:] == ("0.810 (0.700 to 0.900)", "not estimated: too few")
 
 
 def change(metric: str, value: float) -> Change:
     return Change(metric, 28.0, None, 0.7, 0.7 + value, value, value - 0.01, value + 0.01)
 
 
-def test_added_value_tells_its_verdict_and_each_part() -> None:
+def test_added_value_states_its_verdict_and_each_part() -> None:
     idi = replace(change("idi", 0.02), without=np.nan, with_panel=np.nan, secondary=True)
     nothing = Interval(np.zeros(1), np.zeros(1), np.zeros(1))
-    told = PanelValue(
+    value = PanelValue(
         outcome="mortality",
         event_label="deaths",
         population="Adults of two ICUs",
@@ -172,15 +172,15 @@ def test_added_value_tells_its_verdict_and_each_part() -> None:
         not_judged={365.0: "needs more"},
     )
 
-    text = as_markdown("m", [added_value_section(told)])
+    text = as_markdown("m", [added_value_section(value)])
 
     assert "Verdict: adds." in text
-    assert "is +0.0300 (+0.0200 to +0.0400)" in text
+    assert "with the panel: +0.0300 (+0.0200 to +0.0400)" in text
     assert "| Bone resorption | +0.0200 (+0.0100 to +0.0300) |" in text
-    assert "Not judged at 365 days: needs more." in text
-    assert "20.0 on 2 degrees of freedom, p < 0.0001; 90 % of the whole" in text
-    assert "risk of 10 %: 240 tests of the panel for one more" in text
-    assert "(95 % interval 110 without an end)" in text
+    assert "Not estimated at 365 days: needs more." in text
+    assert "20.0 on 2 degrees of freedom, p < 0.0001; 90 % of the full model" in text
+    assert "threshold of 10 %: 240 tests of the panel per additional" in text
+    assert "(95 % interval 110 to no upper limit)" in text
     assert "| Integrated discrimination improvement | 28 |  |  | +0.0200" in text
 
 
@@ -212,5 +212,5 @@ def test_the_quartiles_of_a_variable_have_the_same_decimals_in_every_group() -> 
     assert rows[-1][2:] == ("7 (4 to 9)", "8 (6 to 10)")
 
 
-def test_added_value_that_nobody_looked_at_is_not_done() -> None:
+def test_added_value_that_was_not_estimated_is_not_done() -> None:
     assert "--added-value" in added_value_section(None).not_done

@@ -1,4 +1,4 @@
-"""What an evaluation tells beyond the metrics, and what it does not tell of a few patients."""
+"""Optional analyses in a report, and what they withhold about small groups of patients."""
 
 import io
 
@@ -21,7 +21,7 @@ from training.report.figures.comparison_figures import (
     risk_distribution_figure,
     subgroup_figure,
 )
-from training.report.figures.model_figures import Words
+from training.report.figures.model_figures import FigureContext
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
@@ -31,7 +31,7 @@ from training.report.study_sections import (
 from training.validation.internal_external import InternalExternal
 from training.validation.panel_value import PanelValue, PathwayValue
 
-WORDS = Words("death", "400 simulated patients")
+CONTEXT = FigureContext("death", "400 simulated patients")
 
 
 def auroc(estimate: float) -> Metric:
@@ -58,35 +58,35 @@ def test_a_group_of_a_few_cannot_be_counted_from_the_others() -> None:
 
 
 def test_patients_of_one_group_only_have_no_subgroups() -> None:
-    assert "tells groups" in subgroups_section([], horizon_days=90.0).not_done
+    assert "divides these patients" in subgroups_section([], horizon_days=90.0).not_done
 
 
-def test_too_few_patients_to_learn_from_is_said() -> None:
+def test_too_few_training_patients_are_named() -> None:
     sizes = [SampleSize(28.0, 24, 0.174, 0.288, 500, 662, 221)]
 
-    assert "fewer than needed at 28 days" in sample_size_section(sizes, patients=661).sentences[0]
-    assert "enough at every horizon" in sample_size_section(sizes, patients=662).sentences[0]
+    assert "too small at 28 days" in sample_size_section(sizes, patients=661).sentences[0]
+    assert "suffices at every horizon" in sample_size_section(sizes, patients=662).sentences[0]
     assert sample_size_section([], patients=662).not_done
 
 
-def test_instability_is_told_in_points_of_risk() -> None:
+def test_instability_is_in_points_of_risk() -> None:
     # Ranges of 0.04, 0.08 (six of ten) and 0.12 wide, around risks that move by 2 points.
     width = np.repeat([0.04, 0.08, 0.12], [1, 6, 3])
     risk = np.full(10, 0.5)
-    told = [Instability(28.0, 200, risk, np.full(10, 0.021), risk, risk + width, {})]
+    instabilities = [Instability(28.0, 200, risk, np.full(10, 0.021), risk, risk + width, {})]
 
-    text = as_markdown("m", [instability_section(told), instability_section([])])
+    text = as_markdown("m", [instability_section(instabilities), instability_section([])])
 
     assert "| 28 days | 2.1 | 2.1 | 8.0 | 90 % | 30 % | 0 % |" in text
-    assert "share wider than 10 points" in text
+    assert "patients wider than 10 points" in text
     assert "--instability" in text
 
 
-def test_sites_never_seen_are_told_with_where_a_new_one_would_lie() -> None:
+def test_sites_held_out_have_a_prediction_interval_for_a_new_site() -> None:
     pooled = Pooled("auroc", 90.0, 3, 0.8, 0.75, 0.84, 0.6, 0.9, 0.1)
 
-    told = InternalExternal("site", (group("graz", 200, 40, by="site"),), (pooled,))
-    text = as_markdown("m", [validation_section(told, horizon_days=90.0)])
+    validated = InternalExternal("site", (group("graz", 200, 40, by="site"),), (pooled,))
+    text = as_markdown("m", [validation_section(validated, horizon_days=90.0)])
 
     assert "| graz | 200 | 40 | 0.800 (0.750 to 0.850) |" in text
     assert "0.800 (0.750 to 0.840) | 0.600 to 0.900 |" in text
@@ -99,21 +99,21 @@ def test_figures_of_groups_and_of_the_spread_of_risks_are_drawn() -> None:
     means = {"event": 0.5, "no_event": 0.2}
     spread = RiskDistribution(90.0, kinds, means, quantiles, np.array([0.0, 1.0]), counts)
 
-    groups = next(subgroup_figure(GROUPS, overall=auroc(0.81), horizon_days=90.0, words=WORDS))
-    risks = next(risk_distribution_figure([spread], horizon_days=90.0, words=WORDS))
+    groups = next(subgroup_figure(GROUPS, overall=auroc(0.81), horizon_days=90.0, context=CONTEXT))
+    risks = next(risk_distribution_figure([spread], horizon_days=90.0, context=CONTEXT))
 
-    for drawn in (groups, risks):
-        drawn.figure.savefig(io.BytesIO(), format="png")
+    for figure in (groups, risks):
+        figure.figure.savefig(io.BytesIO(), format="png")
     labels = [label.get_text() for label in groups.figure.axes[0].get_yticklabels()]
     assert labels == ["Menopause", "not applicable", "post"]
-    assert "50 % of those with death" in risks.alternative
+    assert "median 50 % with" in risks.alternative
 
 
 def test_what_a_panel_adds_is_drawn_with_each_part() -> None:
     change = Change("auroc", 90.0, None, 0.78, 0.8, 0.02, 0.01, 0.03)
     curve = Interval(*(np.array([0.1, 0.05]) for _ in range(3)))
     at = np.array([0.1, 0.2])
-    told = PanelValue(
+    value = PanelValue(
         outcome="mortality",
         event_label="deaths",
         population="Adults of two ICUs",
@@ -135,12 +135,12 @@ def test_what_a_panel_adds_is_drawn_with_each_part() -> None:
         not_judged={},
     )
 
-    panel, net_benefit = panel_figures(told, words=WORDS)
+    panel, net_benefit = panel_figures(value, context=CONTEXT)
 
     net_benefit.figure.savefig(io.BytesIO(), format="png")
     labels = [label.get_text() for label in panel.figure.axes[0].get_yticklabels()]
     assert labels == [
-        *("The whole panel", "Lost if left out", "Bone resorption"),
-        *("Gained by it alone", "Bone resorption"),
+        *("Whole panel", "Added to all other variables", "Bone resorption"),
+        *("Added to variables outside the panel", "Bone resorption"),
     ]
     assert np.allclose(net_benefit.figure.axes[0].lines[0].get_ydata(), [10, 5])
