@@ -58,9 +58,9 @@ def added_value_section(
         f"{shown_count(value.patients)} patients with {shown_count(value.events)} events over the "
         "whole follow-up; each fold was evaluated with models fitted to the other folds.",
         f"Primary estimand: change in the area under the ROC curve at {days} days from the model "
-        f"without to the model with the panel. Estimate, from {primary.without:.3f} without to "
-        f"{primary.with_panel:.3f} with the panel: {interval_text(primary)}, 95 % interval in "
-        f"parentheses. A gain of up to {MARGIN:g} is regarded as of no practical use.",
+        f"without to the model with the panel. Estimate, with 95 % interval: "
+        f"{interval_text(primary)}, from {primary.without:.3f} to {primary.with_panel:.3f}. A gain "
+        f"of up to {MARGIN:g} is regarded as of no practical use.",
         f"Verdict: {value.verdict}. {_REASONS[value.verdict]}",
         _likelihood(value.likelihood_ratio),
         *trade_off_sentences(value.trade_off),
@@ -77,8 +77,9 @@ def verdict_sentence(value: PanelValue | None) -> str:
     if value is None:
         return "Added value of a panel over the other variables: not done."
     return (
-        f"Added value of {_named(value.panel.added)} at {value.primary_horizon_days:g} days: "
-        f"{value.verdict}; the area under the ROC curve changes by {interval_text(value.primary)}."
+        f"Added value of {_named(value.panel.added)} over {len(value.panel.over)} other columns at "
+        f"{value.primary_horizon_days:g} days: {value.verdict}. Change in the area under the ROC "
+        f"curve, with 95 % interval: {interval_text(value.primary)}."
     )
 
 

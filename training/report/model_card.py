@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.inference.contract import Contract
 from training.report.added_value import TRAINING_PATIENTS, added_value_section
 from training.report.checklists.probast import probast_section
-from training.report.checklists.tripod import tripod_section
+from training.report.checklists.tripod import analyses_of, tripod_section
 from training.report.content import Section
 from training.report.model_sections import (
     estimand,
@@ -48,7 +48,7 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
         interval_of_a_risk(contract),
         explanation_of_a_risk(),
         limitations(contract),
-        tripod_section(contract, (), external=False),
-        probast_section(contract, (), predictions=findings.predictions, external=False),
+        tripod_section(contract, analyses_of(findings), external=False),
+        probast_section(contract, findings, external=False),
         provenance(contract, evaluated_fingerprint=evaluation.cohort_fingerprint),
     )

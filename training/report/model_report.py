@@ -19,7 +19,7 @@ from training.explanation.importance import Importance, points_digits
 from training.report.added_value import TRAINING_PATIENTS, added_value_section, verdict_sentence
 from training.report.assembling import Pictures, ReportPage, assemble_report, patient_sections
 from training.report.checklists.probast import probast_section
-from training.report.checklists.tripod import Analysis, tripod_section
+from training.report.checklists.tripod import analyses_of, tripod_section
 from training.report.content import Picture, Section, Table
 from training.report.figures.comparison_figures import (
     net_benefit_figures,
@@ -87,17 +87,6 @@ class _Contents:
     by_outcome: Description
     compared: tuple[Description, ...]
     explained: ExplainedCohort
-
-    @property
-    def analyses(self) -> tuple[Analysis, ...]:
-        """The optional analyses that were done."""
-        subgroups = self.findings.judgement.subgroups
-        done: Mapping[Analysis, bool] = {
-            "subgroups": bool(subgroups),
-            "sample size": bool(self.findings.sample_size),
-            "sites": any(subgroup.grouping == "site" for subgroup in subgroups),
-        }
-        return tuple(name for name, is_done in done.items() if is_done)
 
 
 def write_report(
@@ -269,10 +258,8 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
         instability_section(()),
         _explanation(contents, pictures),
         limitations(contract, external=external),
-        tripod_section(contract, contents.analyses, external=external),
-        probast_section(
-            contract, contents.analyses, predictions=findings.predictions, external=external
-        ),
+        tripod_section(contract, analyses_of(findings), external=external),
+        probast_section(contract, findings, external=external),
         provenance(contract, evaluated_fingerprint=findings.predictions.cohort_fingerprint),
     )
 
@@ -312,7 +299,7 @@ def _at_a_glance(contents: _Contents) -> Section:
         if contents.external
         else "held-out patients of the same source"
     )
-    subgroups = "subgroups" in contents.analyses
+    subgroups = contents.findings.judgement.subgroups
     return Section(
         "At a glance",
         (

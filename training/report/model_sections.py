@@ -14,6 +14,7 @@ from training.report.content import Section, Table
 
 __all__ = [
     "SPLITS",
+    "competing_sentence",
     "estimand",
     "excluded_columns",
     "explanation_of_a_risk",
@@ -82,16 +83,12 @@ def patient_counts(contract: Contract) -> Section:
 
 def estimand(contract: Contract) -> Section:
     """Return the estimand: event, time zero, horizons and competing event."""
-    competing = "There is no competing event, or none was recorded."
+    curve = ""
     if contract.competing:
         curve = (
-            "Its cumulative incidence is shown beside the risk and never alters it."
+            " Its cumulative incidence is shown beside the risk and never alters it."
             if contract.competing_curve
-            else "Too few patients had it for a cumulative incidence of its own."
-        )
-        competing = (
-            f"{contract.competing.capitalize()} is a competing event: thereafter the outcome can "
-            f"no longer occur, and the patient is not censored. {curve}"
+            else " Too few patients had it for a cumulative incidence of its own."
         )
     least, most = contract.min_horizon_days, contract.max_horizon_days
     horizons = (
@@ -103,12 +100,24 @@ def estimand(contract: Contract) -> Section:
     return Section(
         "Estimand",
         (
-            f"Cumulative incidence of {contract.event_label} within h days of time zero.",
+            f"Cumulative incidence of {contract.event_singular} within h days of time zero.",
             f"Time zero: {contract.time_zero}.",
             f"Default horizons: {_days(contract.default_horizons_days)}. {horizons}.",
-            competing,
+            competing_sentence(contract.competing, is_death=contract.is_death) + curve,
         ),
     )
+
+
+def competing_sentence(competing: str | None, *, is_death: bool) -> str:
+    """Return which event competes with the outcome, and how it is treated."""
+    if competing:
+        return (
+            f"{competing.capitalize()} is a competing event: thereafter the outcome can no longer "
+            "occur, and the patient is not censored."
+        )
+    if is_death:
+        return "Death has no competing event."
+    return "There is no competing event, or none was recorded."
 
 
 def predictors(contract: Contract) -> Section:
@@ -234,10 +243,10 @@ def limitations(contract: Contract, *, external: bool = False) -> Section:
     return Section(
         "Limitations",
         (
-            "The model gives no risk for patients under 18, in pregnancy, for values outside the "
-            "plausible range, where too few variables were measured, or for combinations of values "
-            "unlike any in the training cohort. It warns of values beyond the range of the "
-            "training cohort and of unknown categories.",
+            "The model refuses patients under 18, pregnant patients, values outside the plausible "
+            "range, patients with too few measurements, and combinations of values unlike any in "
+            "the training cohort. It warns of values beyond the range of the training cohort and "
+            "of unknown categories.",
             *(["Further warnings, where they apply: " + " ".join(special)] if special else []),
             f"{evaluated} Evaluate it before use in another setting (osteon evaluate).",
         ),

@@ -18,9 +18,9 @@ def performance_section(title: str, metrics: Sequence[Metric], *, resamples: int
     return Section(
         title,
         (
-            f"Estimates with 95 % intervals from {resamples:,} bootstrap resamples of patients, "
-            "with all stays of a patient together. Censoring before a horizon is accounted for by "
-            "inverse probability of censoring weighting.",
+            f"Estimates with 95 % intervals from {resamples:,} bootstrap resamples of the patients "
+            "evaluated, with all stays of a patient together. Censoring before a horizon is "
+            "accounted for by inverse probability of censoring weighting.",
         ),
         tables=tuple(
             table for table in (_by_horizon(metrics), _whole_follow_up(metrics)) if table.rows

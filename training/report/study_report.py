@@ -26,7 +26,7 @@ from training.report.figures.model_figures import (
     labelled_population,
     recorded_figure,
 )
-from training.report.model_sections import excluded_columns, provenance_section
+from training.report.model_sections import competing_sentence, excluded_columns, provenance_section
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
@@ -135,8 +135,8 @@ def _at_a_glance(evaluation: StudyEvaluation) -> Section:
         sentences = [
             f"Added value of the panel at {added.primary_horizon_days:g} days: {added.verdict}.",
             f"Area under the ROC curve {primary.without:.3f} without and "
-            f"{primary.with_panel:.3f} with the panel; change {interval_text(primary)}, 95 % "
-            "interval in parentheses.",
+            f"{primary.with_panel:.3f} with the panel. Change, with 95 % interval: "
+            f"{interval_text(primary)}.",
         ]
     if evaluation.internal_external is None:
         sentences.append("Internal-external validation: not done.")
@@ -147,16 +147,13 @@ def _at_a_glance(evaluation: StudyEvaluation) -> Section:
 
 def _estimand(study: Study) -> Section:
     days = ", ".join(f"{day:g}" for day in study.horizons_days)
-    competing = study.outcome.competing_label
+    outcome = study.outcome
     return Section(
         "Estimand",
         (
-            f"Cumulative incidence of {study.outcome.event_label} within {days} days of time zero.",
+            f"Cumulative incidence of {outcome.event_singular} within {days} days of time zero.",
             f"Time zero: {study.time_zero}.",
-            f"{competing.capitalize()} is a competing event: thereafter the outcome can no longer "
-            "occur, and the patient is not censored."
-            if competing
-            else "There is no competing event, or none was recorded.",
+            competing_sentence(outcome.competing_label, is_death=outcome.is_death),
         ),
     )
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from models.inference.contract import Contract
 from training.report.checklists.subject import Subject
-from training.report.checklists.tripod import Analysis
 from training.report.content import Section, Table
-from training.validation.predictions import Predictions
+from training.validation.judgement import Findings
 
 __all__ = [
     "FEW_EVENTS",
     "NO_INSTABILITY",
+    "TOO_FEW_PATIENTS",
     "Domain",
     "concerns",
     "outcome_domain",
@@ -26,6 +26,7 @@ FEW_EVENTS = 100
 """Fewer events in an evaluation leave calibration too uncertain (Collins et al. 2016)."""
 
 NO_INSTABILITY = "The instability of individual risks was not assessed."
+TOO_FEW_PATIENTS = "Fewer patients than the sample size calculation requires."
 
 Domain = tuple[str, str, str]
 """Name of the domain, what the run reports on it, and the concerns that follow."""
@@ -38,13 +39,11 @@ _HELD_OUT = {
 }
 
 
-def probast_section(
-    contract: Contract, done: Collection[Analysis], *, predictions: Predictions, external: bool
-) -> Section:
+def probast_section(contract: Contract, findings: Findings, *, external: bool) -> Section:
     """Return what the run reports in each domain of a model, and the concerns that follow.
 
-    No domain is rated: that requires people who know the data. `done` and `external` are as in
-    `tripod_section`; `predictions` are those of the patients evaluated.
+    No domain is rated: that requires people who know the data. `external` tells an evaluation in
+    other patients from a training run.
 
     References
     ----------
@@ -72,7 +71,7 @@ def probast_section(
             "Analysis",
             f"{contract.training.patients:,} patients; tuning out of fold, by patient; weighting "
             "for censoring; missing values handled within the model; recalibration out of fold.",
-            concerns(_development_concerns(contract, done)),
+            concerns(_development_concerns(contract, findings)),
         ),
     )
     evaluated = (
@@ -89,7 +88,7 @@ def probast_section(
             "Analysis",
             "Discrimination, calibration, overall accuracy and net benefit, with intervals by "
             "patient; weighting for censoring; the registered model itself was evaluated, once.",
-            concerns(_evaluation_concerns(predictions)),
+            concerns(_evaluation_concerns(findings)),
         ),
     )
     return probast_domains(development, evaluated)
@@ -150,15 +149,18 @@ def outcome_domain(subject: Subject) -> str:
     return f"{subject.outcome_label}, counted in days from time zero.{competing}"
 
 
-def _development_concerns(contract: Contract, done: Collection[Analysis]) -> Iterator[str]:
-    if "sample size" not in done:
+def _development_concerns(contract: Contract, findings: Findings) -> Iterator[str]:
+    if not findings.sample_size:
         yield "No sample size was calculated."
+    if any(contract.training.patients < size.needed for size in findings.sample_size):
+        yield TOO_FEW_PATIENTS
     yield NO_INSTABILITY
     if any(share > 0 for share in contract.training.follow_up.not_observed_so_long):
         yield "Some strata of patients were not followed up to a default horizon."
 
 
-def _evaluation_concerns(predictions: Predictions) -> Iterator[str]:
+def _evaluation_concerns(findings: Findings) -> Iterator[str]:
+    predictions = findings.predictions
     if predictions.events < FEW_EVENTS:
         yield f"Fewer than {FEW_EVENTS} events."
     if predictions.refused >= max(0.05 * predictions.rows, 1):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from training.report.checklists.probast import (
     FEW_EVENTS,
     NO_INSTABILITY,
+    TOO_FEW_PATIENTS,
     Domain,
     concerns,
     outcome_domain,
@@ -154,6 +155,6 @@ def study_probast(subject: Subject, evaluation: StudyEvaluation) -> Section:
 
 def _development_concerns(evaluation: StudyEvaluation) -> Iterator[str]:
     if any(evaluation.patients < size.needed for size in evaluation.sample_size):
-        yield "Fewer patients than the sample size calculation requires."
+        yield TOO_FEW_PATIENTS
     if not evaluation.instability:
         yield NO_INSTABILITY

@@ -9,6 +9,7 @@ from typing import Literal
 from models.inference.contract import Contract
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
+from training.validation.judgement import Findings
 
 __all__ = [
     "NOT_APPLICABLE",
@@ -17,6 +18,7 @@ __all__ = [
     "REPORTED",
     "Analysis",
     "Item",
+    "analyses_of",
     "tripod_checklist",
     "tripod_items",
     "tripod_section",
@@ -100,6 +102,17 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def analyses_of(findings: Findings) -> tuple[Analysis, ...]:
+    """Return the optional analyses that an evaluation includes."""
+    subgroups = findings.judgement.subgroups
+    done: Mapping[Analysis, bool] = {
+        "subgroups": bool(subgroups),
+        "sample size": bool(findings.sample_size),
+        "sites": any(subgroup.grouping == "site" for subgroup in subgroups),
+    }
+    return tuple(name for name, is_done in done.items() if is_done)
+
+
 def tripod_section(contract: Contract, done: Collection[Analysis], *, external: bool) -> Section:
     """Return the checklist of a model; `done` names the optional analyses in the report.
 
@@ -130,7 +143,7 @@ def tripod_checklist(items: Mapping[str, Item]) -> Section:
         ),
         tables=(
             Table(
-                "TRIPOD+AI, item by item", ("item", "topic", "status", "reported in"), tuple(rows)
+                "TRIPOD+AI, item by item", ("item", "topic", "status", "where and how"), tuple(rows)
             ),
         ),
     )

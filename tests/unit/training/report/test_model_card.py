@@ -9,6 +9,7 @@ import pytest
 
 from models.inference.contract import Contract, Evaluation, HeldOutMetric, Provenance
 from models.metrics.metric import Metric
+from models.metrics.sample_size import SampleSize
 from models.wording import NOTICE
 from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import Analysis, tripod_section
@@ -72,6 +73,7 @@ def test_the_card_says_what_a_reader_must_know(contract: Contract) -> None:
         "simulated",
         "24 h after ICU admission, alive",
         "28, 90 days",
+        "Death has no competing event.",
         "FGF23",
         "ward_score | excluded by the settings of the run",
         f"The linear part has weight {contract.training.linear_weight:.2f}",
@@ -117,7 +119,7 @@ def test_an_analysis_in_the_report_changes_the_status_of_its_item(contract: Cont
 
 
 def test_probast_ai_names_concerns_and_rates_nothing(contract: Contract) -> None:
-    section = probast_section(contract, (), predictions=PREDICTIONS, external=False)
+    section = probast_section(contract, FINDINGS, external=False)
 
     rows = {row[0]: row for row in section.tables[0].rows}
     assert {"Participants and data sources", "Predictors", "Outcome", "Analysis"} <= set(rows)
@@ -125,3 +127,13 @@ def test_probast_ai_names_concerns_and_rates_nothing(contract: Contract) -> None
     assert "Simulated patients: not applicable to real patients." in text
     assert "Fewer than 100 events." in text
     assert "low risk" not in text
+
+
+def test_too_few_training_patients_are_a_concern(contract: Contract) -> None:
+    enough = contract.training.patients
+    for needed, concern in ((enough, False), (enough + 1, True)):
+        size = SampleSize(28.0, 24, 0.174, 0.288, 10, needed, 10)
+        section = probast_section(contract, replace(FINDINGS, sample_size=(size,)), external=False)
+        text = " ".join(cell for row in section.tables[0].rows for cell in row)
+        assert ("Fewer patients than the sample size calculation requires." in text) is concern
+        assert "No sample size was calculated." not in text

@@ -175,7 +175,7 @@ def test_added_value_states_its_verdict_and_each_part() -> None:
     text = as_markdown("m", [added_value_section(value)])
 
     assert "Verdict: adds." in text
-    assert "with the panel: +0.0300 (+0.0200 to +0.0400)" in text
+    assert "with 95 % interval: +0.0300 (+0.0200 to +0.0400)" in text
     assert "| Bone resorption | +0.0200 (+0.0100 to +0.0300) |" in text
     assert "Not estimated at 365 days: needs more." in text
     assert "20.0 on 2 degrees of freedom, p < 0.0001; 90 % of the full model" in text
