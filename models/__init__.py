@@ -1,4 +1,4 @@
 """What a risk model is: estimator, calibration, intervals, explanation, bundle and registry.
 
-It does not know how a cohort is obtained (`training`) nor how a model is asked (`serving`).
+It does not know how a cohort is obtained (`training`) nor how a model is served (`serving`).
 """

@@ -193,7 +193,7 @@ def ipcw_weights(
     ------
     DataError
         If a known outcome lies where no patient was under observation any more, so that G is 0, or
-        an outcome is unknown and no patient observed up to the horizon can stand for it.
+        an outcome is unknown and no patient observed up to the horizon can represent it.
 
     Notes
     -----
@@ -213,8 +213,8 @@ def ipcw_weights(
     time = np.asarray(time_days, dtype=np.float64)
     known = is_known(time, event, horizon_days)
     # Given the time T of the event, a patient is known at h with probability G(min(T, h)-), so that
-    # E[1{known} / G(min(T, h)-)] = 1 and each known patient also stands for those like it who were
-    # lost.
+    # E[1{known} / G(min(T, h)-)] = 1 and each known patient also represents similar patients who
+    # were lost.
     at = np.minimum(time, np.asarray(horizon_days, dtype=np.float64))
     survival = censoring.survival_before(at, sites=sites)
     # A resample may leave no patient at risk at the time of a patient it did not draw. That

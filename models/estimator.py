@@ -255,7 +255,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         return type(self)(**self.get_params(deep=False))
 
     def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that NaN means "not measured" and that `y` is needed."""
+        """Declare to scikit-learn that NaN means "not measured" and that `y` is needed."""
         tags: Tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.target_tags.required = True

@@ -1,6 +1,6 @@
 """The sentences a clinician reads.
 
-A variable raised or lowered the estimate; nothing here says that it made the outcome happen.
+A variable raised or lowered the estimate; no sentence claims that it caused the outcome.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def menu_sentence(
     `points` of risk or more.
     """
     if not on_menu:
-        return "This site has stated no menu of tests, so none was looked at."
+        return "This site has no menu of tests, so none was considered."
     if not missing:
         return "Every test on this site's menu that the model reads was measured."
     of_missing = f"Of {missing} tests on this site's menu that were not measured, "

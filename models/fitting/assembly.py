@@ -226,9 +226,9 @@ def _with_bias(
     interval = draft.contract.interval
     patients, days = _sample(cohort, JUDGED_PATIENTS), np.asarray(draft.contract.grid_days)
     prediction = draft.predict(patients, days)
-    answered = np.array([status == "ok" for status in prediction.status])
-    log_odds = logit(prediction.risk[answered])
-    reach = logit(prediction.risk_high[answered]) - logit(prediction.risk_low[answered])
+    accepted = np.array([status == "ok" for status in prediction.status])
+    log_odds = logit(prediction.risk[accepted])
+    reach = logit(prediction.risk_high[accepted]) - logit(prediction.risk_low[accepted])
     # The draft's interval has no bias yet: its ends on the logit scale are eta +- t sd, so that the
     # variance v among the fold models is (reach / 2 t)^2. At each day the contract gets the
     # cohort's mean of
@@ -237,7 +237,7 @@ def _with_bias(
     # lowest error gives up about as much to bias as to variance. `curves.IntervalWidth` spreads it
     # over patients by `center` and `spread`, the mean and variance of eta at that day.
     variance = (reach / (2 * interval.t)) ** 2
-    raw = raw_matrix(patients[answered], cohort.encoding)
+    raw = raw_matrix(patients[accepted], cohort.encoding)
     of_penalty = squared_bias(cohort, choices, main, raw, days)
     return replace(
         interval,
@@ -274,9 +274,9 @@ def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64
     middle = cohort.settings.horizons_days[len(cohort.settings.horizons_days) // 2]
     prediction = draft.predict(sample, [middle], interval=False, explain=True)
     contributions = np.asarray(prediction.log_odds)
-    answered = np.array([status == "ok" for status in prediction.status])
+    accepted = np.array([status == "ok" for status in prediction.status])
     # Share of variable v: sum_i |phi_iv| / sum_u sum_i |phi_iu|, phi the contribution in log-odds.
-    size: NDArray[np.float64] = np.abs(contributions[answered]).sum((0, 1))
+    size: NDArray[np.float64] = np.abs(contributions[accepted]).sum((0, 1))
     return size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size))
 
 

@@ -1,7 +1,7 @@
 """The curve of the competing event, shown beside every risk of the outcome.
 
 A low risk of fracture may only mean a high risk of death. The curve of the outcome is fitted
-without this one and is never changed by it.
+independently and never changed by this curve.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ class Novelty:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What decides which patients are refused, and which warnings stand beside a risk.
+    """What decides which patients are refused, and which warnings are given with a risk.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ WORTH_POINTS = 2.0
 
 STRATA = 32
 DRAWS_PER_STRATUM = 2
-LEAST_ANSWERED = 0.5
+MIN_ACCEPTED = 0.5
 
 OF_ONE_MEASUREMENT = ("first", "max", "min")
 """Other features of a variable that a single measurement gives; they equal it."""
@@ -104,8 +104,8 @@ def _narrowings(variable: str, now: Prediction, then: Prediction) -> list[Narrow
 
     Empty where the model refuses the patient, or most of the draws.
     """
-    answered = np.array([status == "ok" for status in then.status])
-    if now.status[0] != "ok" or answered.mean() < LEAST_ANSWERED:
+    accepted = np.array([status == "ok" for status in then.status])
+    if now.status[0] != "ok" or accepted.mean() < MIN_ACCEPTED:
         return []
     width = then.risk_high - then.risk_low
     pairs = width.reshape(STRATA, DRAWS_PER_STRATUM, -1)
@@ -115,14 +115,14 @@ def _narrowings(variable: str, now: Prediction, then: Prediction) -> list[Narrow
     # this is.
     error = np.sqrt((apart**2).sum(0)) / (2 * STRATA)
     now_width = now.risk_high[0] - now.risk_low[0]
-    change = np.abs(then.risk - now.risk[0])[answered].mean(0)
+    change = np.abs(then.risk - now.risk[0])[accepted].mean(0)
     return [
         Narrowing(
             variable=variable,
             horizon_days=float(day),
-            low=float(then.risk_low[answered, h].mean()),
-            high=float(then.risk_high[answered, h].mean()),
-            narrowing_points=float(100 * (now_width[h] - width[answered, h].mean())),
+            low=float(then.risk_low[accepted, h].mean()),
+            high=float(then.risk_high[accepted, h].mean()),
+            narrowing_points=float(100 * (now_width[h] - width[accepted, h].mean())),
             error_points=float(100 * error[h]),
             change_points=float(100 * change[h]),
         )

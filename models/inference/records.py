@@ -1,4 +1,4 @@
-"""Frozen records from JSON and back: the one place where a bundle's JSON meets its types.
+"""Frozen records from a bundle's JSON and back.
 
 Part of every bundle's `model.py`: it imports only the standard library and numpy.
 """
@@ -62,7 +62,7 @@ def _field_kinds(kind: Hashable) -> dict[str, tuple[Any, bool]]:
 
 
 def _typed(kind: Any, value: Any) -> Any:
-    """Return a JSON value as the type of its field; numbers and texts stay as they are."""
+    """Return a JSON value as the type of its field; numbers and text are unchanged."""
     if value is None:
         return None
     if is_dataclass(kind):

@@ -56,7 +56,7 @@ def pseudo_values(
     n = len(time)
     if n < 2:
         raise ValueError(f"patients must number at least 2; got {n}. Give the whole cohort.")
-    # Who leaves after the horizon is only ever at risk: one more time stands for all of them.
+    # Patients who leave after the horizon are at risk throughout: one further time represents them.
     within = time <= horizon_days
     times, position = np.unique(np.where(within, time, np.inf), return_inverse=True)
     leaving = np.bincount(position).astype(np.float64)
@@ -91,7 +91,7 @@ def pseudo_values(
 def _risk_from_here(
     hazard: NDArray[np.float64], any_hazard: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return, at each time, the risk of the outcome after it among those who get past it."""
+    """Return, at each time, the risk of the outcome after it among those still event-free."""
     later = np.zeros(len(hazard))
     for step in range(len(hazard) - 1, 0, -1):
         later[step - 1] = hazard[step] + (1 - any_hazard[step]) * later[step]

@@ -78,7 +78,7 @@ def instability(
     r"""Return how far risks move when the model is fitted to resampled patients.
 
     Lower is better; 0 is a model that does not depend on its sample. It falls with the size of the
-    training cohort and says nothing of whether the risks are right.
+    training cohort and does not show whether the risks are right.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from models.folds import patient_codes
 __all__ = ["LikelihoodRatio", "cox_log_likelihood", "likelihood_ratio", "logistic_log_likelihood"]
 
 EVENTS_PER_PARAMETER = 10
-"""With fewer the distribution of the statistic is not the one that its p-value is read from."""
+"""With fewer events the statistic does not follow the distribution that the p-value assumes."""
 
 _MAX_STEPS = 50
 _TOLERANCE = 1e-10

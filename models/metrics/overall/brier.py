@@ -1,4 +1,4 @@
-"""The Brier score and its kin: calibration and discrimination in one number."""
+"""Brier score, IPA and their integrals: calibration and discrimination in one number."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_column_of_nullable_integers_is_read(model, risk_model, patients):
         ("sex", 7351, "sex must hold text or null; 1 of 2 rows are not"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused_without_being_told(
+def test_a_value_of_the_wrong_kind_is_refused_and_not_printed(
     model, patients, column, value, message
 ):
     frame = patients.head(2).assign(**{column: pd.Series([value, None], dtype=object)})
@@ -170,7 +170,7 @@ def test_mlflow_keeps_code_and_bundle_and_no_pickle(model, files):
     assert "python_model" not in model.metadata.flavors["python_function"]  # would be a pickle
 
 
-def test_the_model_file_says_for_whom_and_in_which_units(model, risk_model):
+def test_the_model_file_states_the_population_and_the_units(model, risk_model):
     metadata = model.metadata.metadata
     assert metadata["population"] == "Made-up patients of a test."
     assert metadata["simulated"] is False

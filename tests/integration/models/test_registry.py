@@ -285,7 +285,7 @@ def test_a_champion_whose_files_changed_is_refused(named: Named, run_id: str):
         registry.load_champion(version.name, KEY)
 
 
-def test_a_model_without_champion_says_how_to_get_one(waiting: registry.Version):
+def test_the_message_on_a_missing_champion_shows_how_to_promote_one(waiting: registry.Version):
     with pytest.raises(GateError, match=f"osteon promote {waiting.name} VERSION"):
         registry.load_champion(waiting.name, KEY)
 

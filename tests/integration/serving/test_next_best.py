@@ -109,7 +109,7 @@ def test_without_a_menu_nothing_is_offered_and_it_says_so(
     client = serve(create_app(Settings(), models=[mortality]))
     prediction = first(client, request_of(row, next_best=True))
     assert prediction["next_best"] == []
-    assert "stated no menu" in prediction["next_best_summary"]
+    assert "has no menu of tests" in prediction["next_best_summary"]
 
 
 def test_the_example_in_openapi_asks_for_it_where_the_site_has_a_menu(

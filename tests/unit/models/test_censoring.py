@@ -59,7 +59,7 @@ def test_a_site_with_enough_patients_has_its_own_curve() -> None:
     assert censoring.lowest_before(40.0) == 0.0
 
 
-def test_a_site_that_lost_nobody_weighs_its_patients_alike() -> None:
+def test_a_site_without_censoring_weighs_its_patients_alike() -> None:
     n = MIN_PATIENTS_PER_SITE
     time, event = np.tile(np.arange(1.0, n + 1), 2), np.repeat([1, 0], n)
     sites = np.repeat(["complete", "lost"], n)
@@ -81,7 +81,7 @@ def test_counts_are_repeated_patients() -> None:
         np.testing.assert_allclose(resampled[rows, column], repeated)
 
 
-def test_an_outcome_where_nobody_was_observed_any_more_is_refused() -> None:
+def test_an_outcome_beyond_the_last_observed_patient_is_refused() -> None:
     censoring = CensoringDistribution.fit([1.0, 2.0], [0, 0])
 
     with pytest.raises(DataError, match=r"horizon_days must lie where .*; 1 of 2 rows do not"):

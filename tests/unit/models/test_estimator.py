@@ -94,7 +94,7 @@ def test_one_feature_is_enough() -> None:
     assert model.predict_risk(frame[["a"]]).shape == (len(frame), len(HORIZONS))
 
 
-def test_an_unfitted_model_says_so() -> None:
+def test_an_unfitted_model_is_refused() -> None:
     with pytest.raises(NotFittedError):
         CumulativeIncidenceModel().predict_risk(small_cohort()[0])
 

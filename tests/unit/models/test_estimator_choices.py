@@ -151,7 +151,7 @@ def test_every_question_refuses_a_category_that_is_no_text(risk_model, ordinary)
         ask(ordinary.assign(sex=np.nan))
 
 
-def test_a_category_of_yes_and_no_is_asked_as_it_was_learned() -> None:
+def test_a_category_of_yes_and_no_is_predicted_as_it_was_learned() -> None:
     frame, y = small_cohort()
     ventilated = pd.Series(np.where(frame["a"] > 0, True, None), dtype=object)
     masked = frame.assign(ventilated=ventilated.mask(frame["b"] > 0, False))
@@ -245,7 +245,7 @@ def test_the_allowance_for_bias_falls_with_the_patients_learned_from() -> None:
     assert min(many.squared_bias) > 0
 
 
-def test_progress_is_told_of_every_fold() -> None:
+def test_progress_is_reported_for_every_fold() -> None:
     reported: list[tuple[str, int, int]] = []
     model = CumulativeIncidenceModel(
         horizons_days=HORIZONS,
@@ -263,7 +263,7 @@ def test_progress_is_told_of_every_fold() -> None:
     ]
 
 
-def test_a_small_cohort_is_tuned_on_ten_folds_unless_told_otherwise() -> None:
+def test_a_small_cohort_is_tuned_on_ten_folds_by_default() -> None:
     reported: list[int] = []
     model = CumulativeIncidenceModel(
         horizons_days=HORIZONS,

@@ -26,7 +26,7 @@ def strata(raw, target, learn=None, sites=None):
 
 
 @pytest.mark.parametrize("n", [150, 2_000])
-def test_what_only_tells_of_death_makes_no_strata(n) -> None:
+def test_a_variable_related_to_death_alone_makes_no_strata(n) -> None:
     assert len(set(strata(*cohort(n, 1)))) == 1
 
 

@@ -66,7 +66,7 @@ def test_both_causes_together_never_exceed_one(model) -> None:
     assert (risk + competing <= 1 + 1e-12).all()
 
 
-def test_too_few_who_died_first_give_no_curve_and_the_contract_says_so() -> None:
+def test_too_few_competing_events_give_no_curve_in_the_contract() -> None:
     frame, y, _ = cohort(1_000, 1)
     kept = np.setdiff1d(np.arange(len(y)), np.flatnonzero(y["event"] == 2)[5:])
 

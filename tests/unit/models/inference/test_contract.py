@@ -51,13 +51,13 @@ def test_a_contract_of_todays_format_is_the_same_after_a_round_trip(mortality) -
         ({"population": "Adults of two hospitals"}, "population_described", True),
     ],
 )
-def test_what_format_3_says_in_words_only_is_read_from_them_once(
+def test_facts_that_format_3_holds_in_words_only_are_derived_once(
     older, changed, name, expected
 ) -> None:
     assert getattr(Contract.from_json(older | changed), name) == expected
 
 
-def test_format_3_says_by_a_word_that_there_is_no_interval(older) -> None:
+def test_the_lack_of_an_interval_is_read_from_a_word_of_format_3(older) -> None:
     older["interval"]["kind"] = "none"
     assert not Contract.from_json(older).interval.available
 

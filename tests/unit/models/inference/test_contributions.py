@@ -36,9 +36,7 @@ def test_baseline_depends_on_the_horizon_only(risk_model, patients) -> None:
     assert two.baseline_risk[0] != two.baseline_risk[1]
 
 
-def test_a_risk_that_would_fall_is_held_and_the_adjustment_says_by_how_much(
-    risk_model, patients
-) -> None:
+def test_a_risk_that_would_fall_is_held_by_the_monotone_adjustment(risk_model, patients) -> None:
     falling = rebuilt(risk_model, linear_weight=1.0, coef_h=[-1.0, 0.0, 0.0])
     grid = falling.contract.grid_days
 

@@ -25,7 +25,7 @@ from read_model import codes
         ({"albumin": 0.1}, "out_of_range", ["albumin"]),
     ],
 )
-def test_whom_a_model_must_not_answer_is_refused(
+def test_patients_that_a_model_must_not_answer_are_refused(
     risk_model, ordinary, change, code, variables
 ) -> None:
     prediction = risk_model.predict(ordinary.assign(**change), explain=True)

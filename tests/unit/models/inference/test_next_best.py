@@ -42,7 +42,7 @@ def joint() -> JointDistribution:
     return fit_joint(frame, fit_encoding(frame))
 
 
-def test_a_category_or_a_column_that_hardly_anybody_has_is_not_told(joint) -> None:
+def test_a_category_or_a_column_of_too_few_patients_is_left_out(joint) -> None:
     assert [column.feature for column in joint.columns] == ["first", "second", "flag"]
 
 
@@ -78,7 +78,9 @@ def hidden(patients: pd.DataFrame, at: int, *names: str) -> pd.DataFrame:
     return patients.iloc[[at]].assign(**dict.fromkeys(names, np.nan))
 
 
-def test_the_same_patient_gets_the_same_answer_whatever_else_is_asked(mortality, patients) -> None:
+def test_the_same_patient_gets_the_same_answer_whatever_else_is_requested(
+    mortality, patients
+) -> None:
     model = mortality.loaded.risk_model
     row = hidden(patients, 5, "lactate", "ctx_s")
     row["albumin"] = 3.0

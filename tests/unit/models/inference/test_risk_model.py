@@ -137,7 +137,7 @@ def test_the_interval_adds_an_allowance_for_bias_to_the_variance_of_the_fold_mod
     np.testing.assert_allclose(logit(prediction.risk_high)[rows], (middle + reach)[rows], atol=1e-8)
 
 
-def test_without_an_interval_asked_for_the_risk_is_the_same(risk_model, patients) -> None:
+def test_the_risk_is_the_same_without_an_interval(risk_model, patients) -> None:
     bare = risk_model.predict(patients, interval=False)
 
     assert np.isnan(bare.risk_low).all()

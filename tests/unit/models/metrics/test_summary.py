@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     assert runs[0] == runs[1]
 
 
-def test_a_horizon_with_too_few_events_says_so_and_the_others_stand() -> None:
+def test_a_horizon_with_too_few_events_gets_a_note_and_others_are_evaluated() -> None:
     time, event, rate = cohort(150)
     horizons = (0.5, 90.0)
 
@@ -150,7 +150,7 @@ def test_survivors_censored_exactly_at_the_horizon_are_evaluated() -> None:
     assert found["ibs", None].note == "needs a curve of at least two days within follow-up"
 
 
-def test_an_equal_risk_for_all_has_no_slope_and_says_why() -> None:
+def test_an_equal_risk_for_all_has_no_slope_and_a_note() -> None:
     time, event, _ = cohort(150)
 
     found = by_name(evaluate(time, event, np.full((150, 1), 0.3), [90.0], n_bootstrap=20))

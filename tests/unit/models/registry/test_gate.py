@@ -114,7 +114,7 @@ def test_a_record_with_a_figure_that_is_not_a_number_cannot_be_signed():
 
 
 @pytest.mark.parametrize("environment", [{}, {"OSTEON_GATE_KEY": "fifteen letters"}])
-def test_a_missing_or_short_key_says_how_to_make_one(environment):
+def test_the_message_on_a_missing_or_short_key_shows_how_to_make_one(environment):
     with pytest.raises(UsageError, match=r"at least 16 characters.*secrets\.token_hex\(32\)"):
         gate_key(environment)
 

@@ -167,7 +167,7 @@ def test_a_column_that_separates_outcomes_has_the_largest_likelihood_there_is() 
     assert found.p_value < 1e-10
 
 
-def test_noise_is_significant_as_often_as_the_likelihood_ratio_says() -> None:
+def test_noise_is_significant_at_the_nominal_rate_of_the_likelihood_ratio() -> None:
     rng = np.random.default_rng(1)
     p_values = []
     for _ in range(200):
@@ -193,7 +193,7 @@ def test_no_likelihood_ratio_where_a_patient_has_several_stays() -> None:
     assert np.isnan([repeated.statistic, repeated.p_value, repeated.adequacy]).all()
 
 
-def test_where_the_whole_model_gains_nothing_no_share_of_it_is_told() -> None:
+def test_where_the_whole_model_gains_nothing_adequacy_is_undefined() -> None:
     died = np.arange(40) < 20
     without, added = (np.tile(signs, 10)[:, None] for signs in ([1.0, 1, -1, -1], [1.0, -1, 1, -1]))
 
