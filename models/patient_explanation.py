@@ -264,6 +264,7 @@ def _contributions(
         return [() for _ in prediction.horizons_days]
     log_odds, points = prediction.log_odds[0].tolist(), prediction.points[0].tolist()
     own, measured = _own_features(contract), prediction.measured[0].tolist()
+    unknown = RecordedValue()
 
     def contribution(v: int, h: int) -> Contribution:
         name = prediction.variables[v]
@@ -273,7 +274,7 @@ def _contributions(
             pathway=prediction.pathways[v],
             measured=measured[v],
             unit=own[name].unit,
-            recorded=recorded.get(name, RecordedValue()),
+            recorded=recorded.get(name, unknown) if measured[v] else unknown,
             log_odds=log_odds[h][v],
             points=points[h][v],
         )

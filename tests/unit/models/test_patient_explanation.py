@@ -12,6 +12,7 @@ from data_schema.measurements import Measurement
 from data_schema.variables import PATHWAYS
 from models.patient_explanation import (
     NOT_MEASURED,
+    RecordedValue,
     example_patient,
     explain_patient,
     pathway_label,
@@ -67,6 +68,13 @@ def test_a_refused_patient_gets_reasons_and_no_risk(risk_model: RiskModel) -> No
     assert (explanation.status, explanation.risks) == ("refused", ())
     assert "under_18" in {refusal.code for refusal in explanation.refusals}
     assert explanation.summary.startswith("No risk is given.")
+
+
+def test_a_value_that_counts_as_not_measured_is_not_shown(risk_model: RiskModel) -> None:
+    unseen = example_patient(risk_model.contract).assign(dzgroup="Coma")
+    for risk in explain_patient(risk_model, unseen).risks:
+        (group,) = [one for one in risk.contributions if one.variable == "dzgroup"]
+        assert (group.measured, group.recorded) == (False, RecordedValue())
 
 
 @pytest.mark.parametrize("left_out", [(), ("ctx_s", "lactate"), ("dzgroup", "diabetes", "albumin")])
