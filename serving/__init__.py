@@ -1,4 +1,4 @@
-"""How a model is asked over HTTP: routes, problem details, settings and the loaded champion.
+"""The HTTP service: routes, problem details, settings and the loaded champion.
 
 It never imports `training`.
 """

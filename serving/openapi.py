@@ -1,4 +1,4 @@
-"""The OpenAPI document: error responses as they are sent, examples that this service answers."""
+"""The OpenAPI document: error responses, and an example that this service can answer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def describe(app: FastAPI) -> None:
 
 
 def example_request(served: Served) -> dict[str, JsonValue]:
-    """Return a request that this service answers: the synthetic patient of its first model."""
+    """Return a request that this service can answer: the synthetic patient of its first model."""
     return _example_of(served.models[0]) if served.models else _WITHOUT_MODEL
 
 

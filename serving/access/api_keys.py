@@ -28,7 +28,7 @@ from serving.store.tables import API_KEYS
 __all__ = ["ApiKey", "KeyRing", "create", "list_keys", "revoke", "rotate"]
 
 _SHAPE = re.compile(r"osteon_([0-9a-f]{12})_([0-9a-f]{64})")
-# A worker that has just seen a key accepts it for as long after it was revoked.
+# A worker that has just seen a key accepts it for this long after it was revoked.
 _SECONDS_CACHED = 5.0
 _MAX_CACHED = 1_000
 _LONGEST_NAME = 200

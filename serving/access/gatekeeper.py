@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "Gatekeeper", "LoopbackGate", "page_or_front"]
 
 _LOG = logging.getLogger(__name__)
+
+_Refusal: TypeAlias = tuple[int, dict[str, str]]
+"""Status and headers."""
 
 _PUBLIC = frozenset({"/health/live", "/health/ready"})
 _DISCOVERY = "/cds-services"
@@ -147,8 +150,8 @@ class Gatekeeper:
                 return
         await self._app(scope, receive, send)
 
-    async def _refusal(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
-        """Return status and headers of a refusal, or None with the caller in the scope."""
+    async def _refusal(self, scope: Scope) -> _Refusal | None:
+        """Return why a request is refused, or None with the caller in the scope."""
         state = scope.setdefault("state", {})
         is_reading = scope["method"] in _READING
         if scope["path"] in _PUBLIC or (scope["path"] == _DISCOVERY and is_reading):
@@ -178,15 +181,15 @@ class Gatekeeper:
             return await self._denied(scope, "unknown", reason, 401)
         return await self._allowed(scope, caller)
 
-    def _before_sign_in(self, scope: Scope) -> tuple[int, dict[str, str]] | None:
+    def _before_sign_in(self, scope: Scope) -> _Refusal | None:
         """Allow sign-in attempts up to a rate: each writes a row and calls the provider."""
         if not scope["path"].startswith(_FILES) and not self._sign_ins.allows(address_of(scope)):
             return 429, _RETRY
         scope["state"]["caller"] = ANONYMOUS
         return None
 
-    async def _allowed(self, scope: Scope, caller: Caller) -> tuple[int, dict[str, str]] | None:
-        """Return status and headers if a known caller may not do this, otherwise None."""
+    async def _allowed(self, scope: Scope, caller: Caller) -> _Refusal | None:
+        """Return why a known caller may not do this, or None."""
         if not self._requests.allows(caller.actor):
             return 429, _RETRY
         role = None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
@@ -204,9 +207,7 @@ class Gatekeeper:
                 return caller
         return None
 
-    async def _denied(
-        self, scope: Scope, actor: str, reason: str, status: int
-    ) -> tuple[int, dict[str, str]]:
+    async def _denied(self, scope: Scope, actor: str, reason: str, status: int) -> _Refusal:
         address = address_of(scope)
         # Many guesses must not become as many records.
         if not self._failures.allows(address):

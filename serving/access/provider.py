@@ -1,6 +1,6 @@
 """The provider that signs clinicians in: OpenID Connect, or the authorization server of an EHR.
 
-Its published metadata are read when they are first needed and then kept.
+Its published metadata are read when they are first needed, and then cached.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ProviderMetadata:
     issuer : str
         Issuer of its identity tokens.
     end_session_endpoint : str
-        Empty if there is none that may be asked.
+        Empty if there is none at an address that `is_allowed`.
     takes_basic_authentication : bool
         Whether the token endpoint takes the client's secret in a header.
     states_issuer : bool

@@ -55,7 +55,7 @@ class PublishedKeys:
             return self._keys.get(key_id)
 
     def _seconds_valid(self, key_id: str) -> float:
-        """Return for how long the fetched set answers for this key."""
+        """Return how long the fetched set is valid for this key."""
         if not self._keys:
             return _SECONDS_AFTER_FAILURE
         return _SECONDS_VALID if key_id in self._keys else _SECONDS_BETWEEN_FETCHES

@@ -19,7 +19,7 @@ Claims: TypeAlias = Mapping[str, object]
 """Claims of a token or fields of its header, of any JSON type."""
 
 LEEWAY_SECONDS = 30
-"""Largest difference of the signer's clock from ours."""
+"""Largest accepted difference between the signer's clock and that of this machine."""
 
 
 def signed_claims(

@@ -119,7 +119,7 @@ def audit_event(record: RecordBody, mac: str) -> dict[str, object]:
 
 
 def _entity(name: str, value: str) -> dict[str, object]:
-    """Return one thing that a record names; the patient is a hash that needs the key to compute."""
+    """Return an entity of a record; that of a patient holds a keyed hash, not an identifier."""
     kind, role = _ENTITIES[name]
     return {
         "what": _identified(name, value),

@@ -108,8 +108,8 @@ def audit_keys(settings: Settings, *, make: bool = False) -> AuditKeys:
         return AuditKeys(_long_enough(path.read_bytes().strip()))
     except FileNotFoundError:
         raise UsageError(
-            "OSTEON_AUDIT_KEY must hold the key of the audit trail; it is not set, and "
-            "OSTEON_STATE_DIR holds no key file."
+            "OSTEON_AUDIT_KEY must hold the key of the audit trail (it is not set, and "
+            "OSTEON_STATE_DIR holds no key file)."
         ) from None
     except OSError as error:
         raise OutsideError(

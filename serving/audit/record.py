@@ -161,7 +161,7 @@ class AuditEvent:
 
 
 class AuditKeys:
-    """One key for each purpose, so that a hash of one kind is never one of another.
+    """One key for each purpose, so that hashes of two kinds never coincide.
 
     All derive from `OSTEON_AUDIT_KEY`, whose holder can write a trail that passes verification.
     """

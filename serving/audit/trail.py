@@ -217,7 +217,7 @@ class AuditTrail:
             reason = (
                 "the database holds records, and the signed head is missing or of another key: "
                 "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR if the trail "
-                "began without it"
+                "was created before that variable was set"
             )
         elif signed.seq > head.seq:
             reason = "the signed head knows records that the database does not hold"
@@ -227,7 +227,7 @@ class AuditTrail:
             return head
         raise GateError(
             f"The audit trail must be complete before a record is added; {reason}. Run `osteon "
-            "audit verify`; `osteon audit adopt` resumes the trail as it is, and records that."
+            "audit verify`; `osteon audit adopt` resumes the trail from the database, on record."
         )
 
     def _write(
@@ -297,7 +297,7 @@ def _database_head(connection: Connection, *, lock: bool = False) -> Head:
     row = connection.execute(_HEAD.with_for_update() if lock else _HEAD).one_or_none()
     if row is None:
         raise GateError(
-            "The database must hold its own head of the audit trail; it has lost that. Run `osteon "
+            "The database must hold its own head of the audit trail (it is missing). Run `osteon "
             "audit verify`, restore a backup of the database, then run `osteon audit adopt`."
         )
     return Head(row.seq, row.mac)

@@ -123,7 +123,7 @@ def verify(
 
 
 def read_checkpoint(connection: Connection, keys: AuditKeys) -> tuple[Head, bool] | None:
-    """Return the last pruned record, and whether its signature is valid; None if none was."""
+    """Return the last pruned record, and whether its signature is valid; None if nothing was."""
     pruned = connection.execute(
         select(CHECKPOINT.c.seq, CHECKPOINT.c.mac, CHECKPOINT.c.signature)
     ).one_or_none()
@@ -138,7 +138,7 @@ def _first_link(connection: Connection, keys: AuditKeys, result: Verification) -
     """Return the head that the oldest record follows, and note the database's own head."""
     head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one_or_none()
     if head is None:
-        result.add("head", 0, "The database has lost its own head, and where the trail began.")
+        result.add("head", 0, "The database has lost its own head and the origin of the trail.")
     else:
         result.head = Head(head.seq, head.mac)
     checkpoint = read_checkpoint(connection, keys)
@@ -153,7 +153,7 @@ def _first_link(connection: Connection, keys: AuditKeys, result: Verification) -
 def _follow(row: _Row, before: Head, keys: AuditKeys, result: Verification) -> Head:
     """Check one record against the one before it."""
     if row.seq <= before.seq:
-        result.add("changed", row.seq, "The record was pruned with those before it, and is back.")
+        result.add("changed", row.seq, "The record was pruned, but is in the database again.")
         return before
     if row.seq != before.seq + 1:
         count = row.seq - before.seq - 1

@@ -101,7 +101,7 @@ def prune(as_json: JsonOption = False) -> None:
 
 @audit.command()
 def adopt(as_json: JsonOption = False) -> None:
-    """Resume the trail from the database as it is, after restoring a backup; this is recorded."""
+    """Resume the trail from the database, after restoring a backup; this is recorded."""
     from serving.audit.opening import database_of, trail_at
     from serving.settings import read_settings
 
@@ -112,7 +112,7 @@ def adopt(as_json: JsonOption = False) -> None:
     typer.echo(
         json.dumps({"adopted": True})
         if as_json
-        else "The trail resumes from the database as it is. Run `osteon audit verify`."
+        else "The trail resumes from the database. Run `osteon audit verify`."
     )
 
 

@@ -53,11 +53,11 @@ def list_all(as_json: JsonOption = False) -> None:
     from serving.access import api_keys
 
     with _trail() as trail:
-        found = api_keys.list_keys(trail.database)
+        listed = api_keys.list_keys(trail.database)
     if as_json:
-        typer.echo(json.dumps({"keys": [asdict(key) | {"valid": key.valid} for key in found]}))
+        typer.echo(json.dumps({"keys": [asdict(key) | {"valid": key.valid} for key in listed]}))
         return
-    for key in found:
+    for key in listed:
         state = "valid" if key.valid else "revoked" if key.revoked_at else "expired"
         ends = f", until {key.expires_at}" if key.expires_at else ""
         typer.echo(f"{key.id}  {state}  {', '.join(key.roles)}  {key.name}{ends}")

@@ -126,7 +126,7 @@ def _announce(
             )
     if not models:
         typer.echo(
-            "NO MODEL: no promoted model was found; predictions answer 503. "
+            "NO MODEL: there is no promoted model; predictions are answered with 503. "
             "Check MLFLOW_TRACKING_URI.",
             err=True,
         )

@@ -59,7 +59,7 @@ class Metrics:
         self._seconds.labels(known, route).observe(seconds)
 
     def count_cards(self, service: str, answer: str) -> None:
-        """Count one call of a CDS service; `answer` is `card` or one of a few reasons for none."""
+        """Count one call of a CDS service; `answer` is `card` or the reason for sending none."""
         self._cards.labels(service, answer).inc()
 
     def text(self, served: Served) -> bytes:

@@ -52,7 +52,7 @@ def is_allowed(url: str) -> bool:
 def get_json(
     url: str, headers: Mapping[str, str] | None = None, *, seconds: float = _SECONDS
 ) -> Any:
-    """Return the JSON document at an address, all of it within some seconds.
+    """Return the JSON document at an address, read completely within `seconds`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it: no NaN, no repeated key, limited depth; and the route for it."""
+"""JSON as in RFC 8259: no NaN, no repeated key, limited depth; and the route for it."""
 
 from __future__ import annotations
 

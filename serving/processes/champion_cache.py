@@ -104,7 +104,7 @@ class ChampionCache:
             genuine = False
         if not genuine:
             raise GateError(
-                f"The cached champion of {name} must be there, signed with this key "
+                f"The cached champion of {name} must exist and be signed with this key "
                 "(it is missing or changed)."
             )
         gate.verify(text, key, model_sha256=cached.sha256)

@@ -19,7 +19,7 @@ async def start_process(
     environment: Mapping[str, str] = os.environ,
     inherits: Sequence[int] = (),
 ) -> Process:
-    """Start a module as a child process, which gets some file descriptors under their numbers."""
+    """Start a module as a child process, which inherits file descriptors under their numbers."""
     # A session of its own, so that Ctrl-C reaches only the supervisor, which ends its children; and
     # -P, so that the working directory does not shadow an installed package.
     return await asyncio.create_subprocess_exec(

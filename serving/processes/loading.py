@@ -1,4 +1,4 @@
-"""Load the models that the settings name: champions through the gate, or one model without it."""
+"""Load the models that the settings name: champions through the gate, or one model URI."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class RefusedVersion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error of ours on its way from one process to another."""
+    """An error of Osteon that one process sends to another."""
 
     kind: Literal["DataError", "GateError", "OutsideError", "UsageError"]
     message: str
@@ -80,7 +80,7 @@ class Failure:
         return TypeAdapter(cls).validate_python({"kind": kind, "message": str(error)})
 
     def error(self) -> OsteonError:
-        """Return the error again."""
+        """Return the error itself."""
         return _KINDS[self.kind](self.message)
 
 

@@ -34,6 +34,7 @@ from serving.processes.messages import (
     CachedModel,
     DegradedCode,
     DegradedReason,
+    Failure,
     RefusedVersion,
     RegistryScan,
     ServingPlan,
@@ -177,8 +178,7 @@ class Supervisor:
                 raise GateError(
                     refusals[0]
                     if refusals
-                    else f"{name} must have a champion; it has none. "
-                    f"Run `osteon promote {name} VERSION`."
+                    else f"{name} must have a champion. Run `osteon promote {name} VERSION`."
                 )
         self._check(scan.models or ())
         self._apply_scan(scan, first=True)
@@ -188,12 +188,10 @@ class Supervisor:
             try:
                 scan = await self._poll_registry()
             except OutsideError as error:
-                self._degrade("registry", "registry", str(error))
-                scan = None
-            if scan is None or scan.failure is not None:
+                scan = RegistryScan(failure=Failure.of(error))
+            if scan.failure is not None:
                 await self._end_watcher()
-                if scan is not None:
-                    self._apply_scan(scan)
+                self._apply_scan(scan)
                 self._send_plan()
                 await asyncio.sleep(self._settings.registry_poll_seconds)
             elif self._apply_scan(scan):
@@ -234,7 +232,7 @@ class Supervisor:
             self._note("model_refused", "refused", detail=detail)
 
     def _swap(self, scan: RegistryScan, *, first: bool) -> None:
-        """Serve the models of a scan; of a refused name, the model already in service."""
+        """Serve the models of a scan; for a refused name, keep the model in service."""
         current = {model.name: model for model in self._models}
         wanted = {model.name: model for model in scan.models or ()}
         for refused in scan.refused:

@@ -78,7 +78,7 @@ def _scan(settings: Settings, cache: ChampionCache) -> RegistryScan:
 def _stored(
     settings: Settings, cache: ChampionCache
 ) -> tuple[tuple[CachedModel, ...], tuple[RefusedVersion, ...]]:
-    """Return the champions stored on this disk: the valid ones, and the refused ones."""
+    """Return the champions stored on this disk: valid and refused."""
     if settings.model is not None:
         return (), ()
     models, refused = [], []

@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
-    """Serve the models of a plan; of an unreadable one, the model of that name in service."""
+    """Serve the models of a plan; where one is unreadable, keep the model in service."""
     plan = parse_line(ServingPlan, line)
     in_service = {model.loaded.name: model for model in app.state.served.models}
     models: list[ServedModel] = []

@@ -125,7 +125,7 @@ CARDS = Table(
     Column("said", String(64), nullable=False),
     UniqueConstraint("viewer", "day"),
 )
-"""Cards that were shown. `viewer` is a keyed hash of user and patient, `said` one of the card's
+"""Cards that were shown. `viewer` is a keyed hash of user and patient, `said` that of the card's
 content, so that a user does not see the same card again."""
 
 CARD_FEEDBACK = Table(

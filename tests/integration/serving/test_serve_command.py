@@ -106,7 +106,10 @@ def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) 
         assert client.get("/health/ready").status_code == 503
         process.send_signal(signal.SIGTERM)
         log = process.communicate(timeout=30)[1]
-    assert "NO MODEL: no promoted model was found; predictions answer 503. Check MLFLOW_" in log
+    assert (
+        "NO MODEL: there is no promoted model; predictions are answered with 503. Check MLFLOW_"
+        in log
+    )
 
 
 def certificate(
