@@ -9,7 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution
 from models.metrics.calibration.calibration import smoothed_risk
-from models.metrics.comparison.net_benefit import net_benefit, net_benefit_of_all
+from models.metrics.comparison.net_benefit import (
+    decision_thresholds,
+    net_benefit,
+    net_benefit_of_all,
+)
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.intervals import Interval, bootstrap_interval
 from models.metrics.known_outcome import known_outcome, why_not_evaluable
@@ -152,8 +156,7 @@ def decision_curve(
         From 1 % to the 99th percentile of risk, in steps of about 1 %.
     """
     predicted = np.asarray(risk, dtype=np.float64)
-    highest = float(np.clip(np.quantile(predicted, 0.99), 0.05, 0.99))
-    thresholds = np.linspace(0.01, highest, max(int(100 * highest), 5))
+    thresholds = decision_thresholds(predicted)
     model = bootstrap_interval(
         lambda counts: net_benefit(
             known_outcome(time_days, event, horizon_days, counts=counts), predicted, thresholds

@@ -144,14 +144,8 @@ def why_not_evaluable(
 
     Parameters
     ----------
-    time_days : array-like of float, shape (n_stays,)
-        Time to the first event or to censoring.
-    event : array-like of int, shape (n_stays,)
-        0 censored, 1 the outcome, 2 the competing event.
-    horizon_days : float
-        Days from time zero.
-    censoring : CensoringDistribution
-        Fitted on these patients.
+    time_days, event, horizon_days, censoring
+        As in `known_outcome`.
     groups : array-like, shape (n_stays,), optional
         Patient of each stay, counted once (default: each stay is a patient).
 

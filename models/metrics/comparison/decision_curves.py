@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.metrics.comparison.net_benefit import net_benefit, net_benefit_of_all
+from models.metrics.comparison.net_benefit import (
+    decision_thresholds,
+    net_benefit,
+    net_benefit_of_all,
+)
 from models.metrics.intervals import Interval, bootstrap_interval, widened_for_folds
 from models.metrics.known_outcome import known_outcome
 
@@ -84,8 +88,7 @@ def decision_comparison(
         From 1 % to the 99th percentile of risk, in steps of about 1 %.
     """
     risks = [np.asarray(risk, dtype=np.float64) for risk in (first, second)]
-    highest = float(np.clip(np.quantile(np.concatenate(risks), 0.99), 0.05, 0.99))
-    thresholds = np.linspace(0.01, highest, max(int(100 * highest), 5))
+    thresholds = decision_thresholds(np.concatenate(risks))
 
     def curves(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
         outcome = known_outcome(time_days, event, horizon_days, counts=counts)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.metrics.known_outcome import KnownOutcome
 
-__all__ = ["TradeOff", "net_benefit", "net_benefit_of_all", "trade_off"]
+__all__ = ["TradeOff", "decision_thresholds", "net_benefit", "net_benefit_of_all", "trade_off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ def net_benefit(
     gain = np.where(outcome.happened, 1.0, -(threshold / (1 - threshold))[:, None])
     benefit: NDArray[np.float64] = (treated * gain) @ outcome.weight / outcome.count.sum(axis=0)
     return benefit
+
+
+def decision_thresholds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return thresholds from 1 % to the 99th percentile of risk, in steps of about 1 %.
+
+    >>> decision_thresholds(np.array([0.01, 0.05])).round(2)
+    array([0.01, 0.02, 0.03, 0.04, 0.05])
+    """
+    highest = float(np.clip(np.quantile(risk, 0.99), 0.05, 0.99))
+    return np.linspace(0.01, highest, max(int(100 * highest), 5))
 
 
 def net_benefit_of_all(outcome: KnownOutcome, thresholds: ArrayLike) -> NDArray[np.float64]:
