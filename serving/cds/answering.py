@@ -1,14 +1,14 @@
-"""From a hook's call to its cards: none unless every condition for one holds.
+"""From the call of a hook to its card, if every condition for a card holds.
 
-What is needed of the record is asked for piece by piece, so that nothing more of a patient is
-fetched once there is a reason for silence. Every call is on record before it is answered.
+The record is fetched piece by piece, and no further once there is a reason for no card. Every call
+is audited before it is answered.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import uuid4
@@ -17,7 +17,7 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
 from data_schema.fhir.history import history, is_comfort_care
 from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
-from data_schema.fhir.resources import Entry, FhirBroken
+from data_schema.fhir.resources import FhirBroken
 from data_schema.measurements import canonical_measurement
 from data_schema.variables import base_name
 from serving.audit.record import AuditEvent, Detail, canonical
@@ -35,35 +35,19 @@ from serving.prediction.served import Served, ServedModel
 from serving.problems.details import PreconditionFailed, RequestBroken
 from serving.settings import Settings
 
-__all__ = ["SILENCES", "cards"]
+__all__ = ["cards"]
 
-Silence = Literal["no_model", "not_eligible", "no_moment", "refused", "says_little", "seen"]
-SILENCES: Mapping[Silence, str] = {
-    "no_model": "no model of real patients counts from this moment",
-    "not_eligible": "not a living adult whose goal is more than comfort",
-    "no_moment": "not in intensive care, or outside the time in which a card is of use",
-    "refused": "the model refuses this patient",
-    "says_little": "no bone marker measured, or an interval wider than 30 points",
-    "seen": "this user saw a card today, or one that said the same",
-}
-"""Why there is no card, as coarse as it may be counted: nothing of it tells of one patient."""
+# Why there is no card, coarse enough to count without identifying a patient.
+_Silence = Literal["no_model", "not_eligible", "no_moment", "refused", "says_little", "seen"]
 
 _PRACTITIONER = re.compile(r"Practitioner(Role)?/[A-Za-z0-9.\-]{1,64}")
 
 
 class _NoCard(Exception):
-    """There is no card, and why."""
+    """There is no card, for a reason."""
 
-    def __init__(self, why: Silence) -> None:
+    def __init__(self, why: _Silence) -> None:
         self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class _CardToShow:
-    """A card that may be shown."""
-
-    card: Card
-    prediction_id: str
 
 
 def cards(
@@ -76,36 +60,23 @@ def cards(
     now: datetime,
     count: Callable[[str, str], None],
 ) -> list[Card]:
-    """Return the cards of one call: one, or none.
+    """Return one card for a call, or none.
 
-    None in each case of `SILENCES`: no model of real patients; under 18 or age unknown, dead or in
-    comfort care; outside intensive care or the service's window; a refusal; no bone marker or too
-    wide an interval; and when this user saw a card of this patient and outcome today, or one that
-    said the same.
+    There is no card if no model of real patients counts from this time zero (`no_model`); if the
+    patient is under 18, of unknown age, dead or in comfort care (`not_eligible`); outside intensive
+    care or the service's window (`no_moment`); if the model refuses the patient (`refused`); if no
+    bone marker was measured or the interval is wider than 30 points (`says_little`); or if this
+    user saw a card for this patient and outcome today, or one with the same content (`seen`).
 
-    Parameters
-    ----------
-    service : CdsService
-    request : HookRequest
-    served : Served
-    recorder : Recorder
-        Puts the call, and any prediction that it needs, on record.
-    settings : Settings
-    now : datetime
-        With the offset of the place: its day is the day of "one card a day".
-    count : callable
-        Takes the service and `card` or why there is none.
-
-    Returns
-    -------
-    list of Card
+    The recorder audits the call and its prediction. `now` has the local offset, which defines the
+    day of "one card a day". `count` takes the service and `card` or the reason for none.
 
     Raises
     ------
     PreconditionFailed
-        If what is needed of the record was not sent and cannot be fetched.
+        If required FHIR data were not sent and cannot be fetched.
     RequestBroken
-        If what was sent is no FHIR, or not of one patient.
+        If the data are not FHIR, or not of one patient.
     OutsideError
         If the call cannot be recorded.
     """
@@ -115,13 +86,15 @@ def cards(
     try:
         if was_shown(trail, viewer, day=now.date()):
             raise _NoCard("seen")
-        to_show = _card_to_show(service, request, served, recorder, settings, now)
-        said = trail.keys.card(canonical(to_show.card))
-        if was_shown(trail, viewer, day=now.date(), said=said):
+        new_card, prediction_id = _new_card(service, request, served, recorder, settings, now)
+        content = trail.keys.card(canonical(new_card))
+        if was_shown(trail, viewer, day=now.date(), content=content):
             raise _NoCard("seen")
         name = str(uuid4())
-        shown = ShownCard(name, service.id, to_show.prediction_id, viewer, said, now.date())
-        if not show(trail, shown, _of_card(event, shown)):
+        shown = ShownCard(name, service.id, prediction_id, viewer, content, now.date())
+        detail: Detail = {**event.detail, "card": name}
+        with_card = replace(event, status="shown", prediction_id=prediction_id, detail=detail)
+        if not show(trail, shown, with_card):
             raise _NoCard("seen")
     except _NoCard as silence:
         trail.append(event)
@@ -131,11 +104,11 @@ def cards(
         trail.append(replace(event, status="not_answered"))
         raise
     count(service.id, "card")
-    return [{**to_show.card, "uuid": name}]
+    return [{**new_card, "uuid": name}]
 
 
 def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:
-    """Return what is recorded of a call; only staff are named in it."""
+    """Return the audit event of a call, which names staff only."""
     user = request.context.userId
     detail: Detail = {"service": service.id, "hook_instance": request.hookInstance}
     if _PRACTITIONER.fullmatch(user):
@@ -151,24 +124,15 @@ def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> Aud
     )
 
 
-def _of_card(event: AuditEvent, shown: ShownCard) -> AuditEvent:
-    return replace(
-        event,
-        status="shown",
-        prediction_id=shown.prediction_id,
-        detail={**event.detail, "card": shown.card},
-    )
-
-
-def _card_to_show(
+def _new_card(
     service: CdsService,
     request: HookRequest,
     served: Served,
     recorder: Recorder,
     settings: Settings,
     now: datetime,
-) -> _CardToShow:
-    """Return the card of a call, or raise `_NoCard` at the first reason for silence."""
+) -> tuple[Card, str]:
+    """Return a card and the id of its prediction, or raise `_NoCard` at the first reason."""
     model = model_of(service, served)
     if model is None:
         raise _NoCard("no_model")
@@ -186,7 +150,14 @@ def _card_to_show(
     conditions = prefetch.entries("conditions")
     if is_comfort_care([*encounter, *conditions, *prefetch.entries("comfortCare")]):
         raise _NoCard("not_eligible")
-    record = _record(patient + prefetch.entries("observations"), model, at)
+    try:
+        record = read_record(
+            patient + prefetch.entries("observations"),
+            own=model.own_variables,
+            zone=at.time_zero.tzinfo or UTC,
+        )
+    except FhirBroken as error:
+        raise fhir_broken(error) from None
     record, unread = _usable(record, model, at)
     recorded = [*conditions, *prefetch.entries("medications")]
     flags = history(recorded, icu_start=at.icu_start, time_zero=at.time_zero)
@@ -195,25 +166,28 @@ def _card_to_show(
         observations=(*record.observations, *flags),
         encounter=f"Encounter/{request.context.encounterId}",
     )
-    return _predicted(record, unread, at, model, served, recorder, settings.public_url)
-
-
-def _record(entries: Sequence[Entry], model: ServedModel, at: Landmark) -> FhirRecord:
-    try:
-        return read_record(entries, own=model.own_variables, zone=at.time_zero.tzinfo or UTC)
-    except FhirBroken as error:
-        raise fhir_broken(error) from None
+    with rules_in_json():
+        question = question_of(record, outcomes=[model.requested_as], time_zero=at.time_zero)
+        answer = predictor.predict(question, served, recorder)
+    (prediction,) = answer.predictions
+    if prediction.status != "ok" or not prediction.risks:
+        raise _NoCard("refused")
+    if not says_enough(prediction):
+        raise _NoCard("says_little")
+    taken, url = _taken(record, at), settings.public_url
+    new_card = card(prediction, model, at, taken=taken, unread=unread, url=url)
+    return new_card, answer.prediction_id
 
 
 def _usable(
     record: FhirRecord, model: ServedModel, at: Landmark
 ) -> tuple[FhirRecord, Sequence[str]]:
-    """Leave out what is older than its variable's window, and what cannot be read, and name that.
+    """Return the readable observations within their variables' windows, and the unreadable names.
 
-    One slip in a record must not silence all of it.
+    One error in a record must not prevent the card.
     """
     variables = {**VARIABLES, **model.own_variables}
-    kept: list[SentObservation] = []
+    usable: list[SentObservation] = []
     unread = [""] * len(record.broken)
     for one in record.observations:
         checked = canonical_measurement(one.measurement, variables)
@@ -223,8 +197,8 @@ def _usable(
         if not is_read or (first is not None and one.time is None):
             unread.append(base_name(one.measurement.variable or ""))
         elif first is None or one.time is None or one.time >= first:
-            kept.append(one)
-    return replace(record, observations=tuple(kept)), unread
+            usable.append(one)
+    return replace(record, observations=tuple(usable)), unread
 
 
 def _first_moment(one: SentObservation, at: Landmark) -> datetime | None:
@@ -234,34 +208,8 @@ def _first_moment(one: SentObservation, at: Landmark) -> datetime | None:
     return known.window.start(icu_start=at.icu_start, time_zero=at.time_zero)
 
 
-def _predicted(
-    record: FhirRecord,
-    unread: Sequence[str],
-    at: Landmark,
-    model: ServedModel,
-    served: Served,
-    recorder: Recorder,
-    url: str | None,
-) -> _CardToShow:
-    with rules_in_json():
-        question = question_of(record, outcomes=[model.requested_as], time_zero=at.time_zero)
-        answer = predictor.predict(question, served, recorder)
-    (prediction,) = answer.predictions
-    if prediction.status != "ok" or not prediction.risks:
-        raise _NoCard("refused")
-    if not says_enough(prediction):
-        raise _NoCard("says_little")
-    shown = card(prediction, model, at, taken=_taken(record, at), unread=unread, url=url)
-    return _CardToShow(shown, answer.prediction_id)
-
-
 def _taken(record: FhirRecord, at: Landmark) -> dict[str, datetime]:
-    """Return when the value of each variable was taken: the last at or before time zero."""
-    timed = [one for one in record.observations if one.time is not None and one.measurement]
-    taken: dict[str, datetime] = {}
-    for one in timed:
-        name = one.measurement.variable or ""
-        assert one.time is not None
-        if one.time <= at.time_zero and one.time >= taken.get(name, one.time):
-            taken[name] = one.time
-    return taken
+    """Return the time of each variable's last value at or before time zero."""
+    timed = ((one.measurement.variable or "", one.time) for one in record.observations)
+    before = [(name, time) for name, time in timed if time is not None and time <= at.time_zero]
+    return dict(sorted(before, key=lambda one: one[1]))

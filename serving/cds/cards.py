@@ -1,6 +1,6 @@
-"""One prediction as a card: always information, never a suggestion, and none if it says too little.
+"""One prediction as a card: information, never a suggestion.
 
-A card's summary is shorter than 140 characters; its detail carries the explanation.
+The summary is shorter than 140 characters; the detail holds the explanation.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 from data_schema.biomarkers import VARIABLES, is_bone_marker
 from data_schema.printed_units import printed_unit
+from data_schema.variables import LOCAL_SYSTEM
 from models import wording
 from models.patient_explanation import (
     NOT_MEASURED,
@@ -20,7 +21,7 @@ from models.patient_explanation import (
 )
 from models.wording import NOTICE
 from serving.cds.moment import Landmark
-from serving.fhir.override_reasons import override_reasons
+from serving.fhir.override_reasons import OVERRIDE_REASONS
 from serving.fhir.risk_assessment import AI_ASSERTED
 from serving.page.facts import figures
 from serving.prediction.answer import Prediction
@@ -33,15 +34,15 @@ _MAX_LABEL = 120
 _WIDEST_INTERVAL = 0.30
 _SHOWN_VARIABLES = 8
 _SHOWN_NAMES = 12
-# What is below its upper limit is not told by it: albumin is too low, not 0.6 times the limit.
+# A value below its upper limit is no multiple of it: albumin is low, not 0.6 times the limit.
 _ABOVE = 1.05
-# A point of float noise is no width.
+# Floating-point error is not width.
 _TOLERANCE = 1e-9
 _WHOLE_DAY = time(23, 59, 59)
 
 
 class Source(TypedDict):
-    """Who shows a card."""
+    """The source of a card."""
 
     label: str
     topic: Mapping[str, str]
@@ -49,7 +50,7 @@ class Source(TypedDict):
 
 
 class Card(TypedDict):
-    """A card of CDS Hooks 2.0.1; its `uuid` is added when it is shown."""
+    """A card of CDS Hooks 2.0.1, with a `uuid` once it is shown."""
 
     summary: str
     detail: str
@@ -60,19 +61,9 @@ class Card(TypedDict):
 
 
 def says_enough(prediction: Prediction) -> bool:
-    """Return whether a prediction says enough to interrupt somebody.
+    """Return whether a prediction, no refusal, is worth an interruption.
 
-    Not when no bone marker was measured, or when the interval at the first horizon is wider than 30
-    points.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        No refusal.
-
-    Returns
-    -------
-    bool
+    It needs a measured bone marker and, at the first horizon, an interval of at most 30 points.
     """
     first = prediction.risks[0]
     has_marker = any(one.measured and is_bone_marker(one.variable) for one in first.contributions)
@@ -90,23 +81,9 @@ def card(
 ) -> Card:
     """Return the card of a prediction that `says_enough`, without its id.
 
-    Parameters
-    ----------
-    prediction : Prediction
-    model : ServedModel
-    at : Landmark
-        What days are counted from.
-    taken : mapping of str to datetime
-        When each variable was measured, where that is known.
-    unread : collection of str
-        What was sent and could not be read: variables, or "" where not even that is known.
-    url : str or None
-        Where the service is reached.
-
-    Returns
-    -------
-    Card
-        The same for the same answer, whenever it is made.
+    It depends on the answer only, not on the time of the call. `taken` holds the known times of
+    measurements, `unread` the variables that could not be read ("" if unknown), and `url` is the
+    address of the service.
     """
     identity = model.identity
     label = f"Osteon, research use only: {identity.name} {_version(model)}"
@@ -118,7 +95,10 @@ def card(
         "detail": "\n\n".join(_detail(prediction, model, at, taken, unread)),
         "indicator": "info",
         "source": source,
-        "overrideReasons": override_reasons(),
+        "overrideReasons": [
+            {"code": code, "system": LOCAL_SYSTEM, "display": display}
+            for code, display in OVERRIDE_REASONS.items()
+        ],
     }
 
 
@@ -144,8 +124,8 @@ def _summary(risk: ExplainedRisk, model: ServedModel) -> str:
         what += f" ({low} to {high}) and {first} dying first {days}"
     else:
         what += f" {days} (95 % interval {low} to {high})"
-    said = f"Of 100 such patients the model expects about {what}. Research use only."
-    return said if len(said) <= _MAX_SUMMARY else f"{said[: _MAX_SUMMARY - 1]}…"
+    summary = f"Of 100 such patients the model expects about {what}. Research use only."
+    return summary if len(summary) <= _MAX_SUMMARY else f"{summary[: _MAX_SUMMARY - 1]}…"
 
 
 def _detail(
@@ -155,12 +135,12 @@ def _detail(
     taken: Mapping[str, datetime],
     unread: Collection[str],
 ) -> Iterator[str]:
-    """Yield the paragraphs of the detail, in GitHub's markdown."""
+    """Yield the paragraphs of the detail in GitHub's Markdown."""
     first = prediction.risks[0]
     yield f"**{NOTICE}**"
-    # What is too wide to be shown by itself is too wide beside another, too.
+    # An interval too wide to show alone is too wide beside another, too.
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
-    yield _moved(first)
+    yield _explanation(first)
     times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
     yield _table(first, times)
     labels = _labels(model)
@@ -169,21 +149,21 @@ def _detail(
         # Bone markers first.
         yield f"Not measured: {_listed(sorted(missing, key=_is_routine), labels)}."
     remarks = [f"- {_plain(warning.message)}" for warning in prediction.warnings]
-    if slips := [name for name in sorted(unread) if not name or name in labels]:
+    if errors := [name for name in sorted(unread) if not name or name in labels]:
         remarks.append(
-            "- Sent and not used, since the unit, value or time could not be read: "
-            f"{_listed(slips, labels)}."
+            "- Not used, since the unit, value or time could not be read: "
+            f"{_listed(errors, labels)}."
         )
     if remarks:
         yield "\n".join(remarks)
-    # The moment of a call that is itself time zero would make every card a new one.
+    # If the call is time zero, its time would make every card new.
     when = "" if at.is_now else f" ({at.time_zero:%Y-%m-%d %H:%M %Z})"
     yield f"Time zero: {_plain(model.contract.time_zero)}{when}. Nothing taken later was used."
     yield _about(model, first)
 
 
 def _about(model: ServedModel, risk: ExplainedRisk) -> str:
-    """Say which model this is, whom it learned from, how well it did, and that it is a machine."""
+    """Return a description of the model: its patients, its performance, and the AI label."""
     learned_from = _plain(model.contract.population.rstrip("."))
     horizons = (f"{risk.horizon_days:g} days", "all")
     known = [
@@ -195,20 +175,20 @@ def _about(model: ServedModel, risk: ExplainedRisk) -> str:
     return (
         f"Model: {model.identity.name}, {_version(model)}. It learned from: {learned_from}."
         f"{held_out} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). What raised or "
-        "lowered the estimate describes the model; it does not say what would change the outcome."
+        "lowered the estimate describes the model, not what would change the outcome."
     )
 
 
-def _moved(risk: ExplainedRisk) -> str:
-    """Say what moved the estimate most, and how each row of the table must be read."""
-    stated = stated_contributions(_shown(risk))
+def _explanation(risk: ExplainedRisk) -> str:
+    """Return what raised or lowered the estimate most, with how to read the table."""
+    stated = stated_contributions(_largest(risk))
     _, *caveats = wording.contribution_sentences(stated, horizon_days=risk.horizon_days) or [""]
-    said = _plain(" ".join([*risk.sentences[1:2], *caveats]))
-    return said or "No single value moved the estimate much."
+    sentences = _plain(" ".join([*risk.sentences[1:2], *caveats]))
+    return sentences or "No single value changed the estimate much."
 
 
-def _shown(risk: ExplainedRisk) -> list[Contribution]:
-    """Return the largest contributions of what was measured."""
+def _largest(risk: ExplainedRisk) -> list[Contribution]:
+    """Return the largest contributions of measured variables."""
     return [one for one in risk.contributions if one.measured][:_SHOWN_VARIABLES]
 
 
@@ -217,16 +197,16 @@ def _labels(model: ServedModel) -> Mapping[str, str]:
 
 
 def _table(risk: ExplainedRisk, taken: Mapping[str, datetime]) -> str:
-    """Return the estimate as a sum: the reference, the largest contributions, all of the rest."""
-    shown = _shown(risk)
+    """Return the estimate as a sum: the reference, the largest contributions, the rest."""
+    largest = _largest(risk)
     measured = sum(one.points for one in risk.contributions if one.measured)
-    others = measured - sum(one.points for one in shown) + risk.monotone_adjustment_points
+    others = measured - sum(one.points for one in largest) + risk.monotone_adjustment_points
     unmeasured = risk.pathways.get(NOT_MEASURED, 0.0)
     rows = [
         ("The model's reference patient", "", "", f"{100 * risk.baseline_risk:.1f}"),
         *(
             (_plain(one.label), _value(one), _taken(one, taken), f"{one.points:+.1f}")
-            for one in shown
+            for one in largest
         ),
         ("All else that was measured (together)", "", "", f"{others:+.1f}"),
         ("Not measured (together)", "", "", f"{unmeasured:+.1f}"),
@@ -241,10 +221,10 @@ def _is_routine(name: str) -> bool:
 
 
 def _listed(names: Sequence[str], labels: Mapping[str, str]) -> str:
-    """Name the first of some variables, and count the rest and what has no name."""
-    shown = [_plain(labels[name]) for name in dict.fromkeys(names) if name][:_SHOWN_NAMES]
-    rest = len(names) - len(shown)
-    return " and ".join(filter(None, [", ".join(shown), f"{rest} more" if rest > 0 else ""]))
+    """Return the first labels, and the count of the rest and of nameless variables."""
+    first = [_plain(labels[name]) for name in dict.fromkeys(names) if name][:_SHOWN_NAMES]
+    rest = len(names) - len(first)
+    return " and ".join(filter(None, [", ".join(first), f"{rest} more" if rest > 0 else ""]))
 
 
 def _value(one: Contribution) -> str:
@@ -252,18 +232,18 @@ def _value(one: Contribution) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        # A category of free text may hold anything, and this is markup.
+        # Free text may hold markup.
         known = VARIABLES[one.variable].categories if one.variable in VARIABLES else (value,)
         return _plain(value) if value in known else ""
     if value is None:
         return ""
     if one.variable == "age":
-        return f"{int(value)} years"  # it must not say something new every day
+        return f"{int(value)} years"  # not a new age, and so a new card, every day
     number = f"{value:.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
-    shown = f"{one.recorded.comparator or ''}{number} {printed_unit(one.unit)}".rstrip()
+    printed = f"{one.recorded.comparator or ''}{number} {printed_unit(one.unit)}".rstrip()
     if multiple is not None and multiple >= _ABOVE:
-        shown += f" ({multiple:.1f} times the upper reference limit)"
-    return _plain(shown)
+        printed += f" ({multiple:.1f} times the upper reference limit)"
+    return _plain(printed)
 
 
 def _taken(one: Contribution, taken: Mapping[str, datetime]) -> str:
@@ -274,6 +254,6 @@ def _taken(one: Contribution, taken: Mapping[str, datetime]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text without what is markup: `<` of a limit, brackets of a unit, a bar."""
+    """Return text with its markup characters escaped."""
     marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "*": "\\*", "[": "\\[", "`": "'"}
     return "".join(marks.get(letter, letter) for letter in text).replace("\n", " ")

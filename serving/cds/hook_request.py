@@ -1,4 +1,4 @@
-"""What a CDS client sends: a hook's call, and feedback on cards (CDS Hooks 2.0.1)."""
+"""The requests of a CDS client: calls of hooks, and feedback on cards (CDS Hooks 2.0.1)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pydantic_core import PydanticCustomError
 from serving.prediction.schemas import Time
 from serving.problems.details import RULE_PREFIX
 
-__all__ = ["Feedback", "HookContext", "HookRequest", "OverrideReason", "SentFeedback"]
+__all__ = ["Feedback", "HookRequest", "SentFeedback"]
 
 _MAX_FEEDBACK = 100
 
-# A client may send more than this version knows, so unknown fields are let pass.
+# A client may use a later version, so unknown fields are ignored.
 _OPEN = ConfigDict(extra="ignore", frozen=True)
 
-# FHIR's ids, but for `.` and `..`, which an address would take for a step.
+# FHIR's ids without `.` and `..`, which mean folders in an address.
 FhirId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9.\-]*[A-Za-z0-9\-][A-Za-z0-9.\-]*$", max_length=64)
 ]
-# Without NUL, which no text of PostgreSQL can hold.
-_KEPT = r"^[^\x00]*$"
-Text = Annotated[str, StringConstraints(pattern=_KEPT, min_length=1, max_length=2_000)]
-Short = Annotated[str, StringConstraints(pattern=_KEPT, min_length=1, max_length=255)]
+# PostgreSQL's text cannot hold NUL.
+_NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str, StringConstraints(pattern=_NO_NUL, min_length=1, max_length=2_000)]
+Short = Annotated[str, StringConstraints(pattern=_NO_NUL, min_length=1, max_length=255)]
 Uuid = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
 ]
 
 
 class HookContext(BaseModel):
-    """Who looks at whom: of both hooks, the parts that are used."""
+    """The user, the patient and the encounter; other parts are not used."""
 
     model_config = _OPEN
 
@@ -45,7 +45,7 @@ class FhirAuthorization(BaseModel):
 
     model_config = _OPEN
 
-    # Hidden wherever the model is shown: it opens a whole record.
+    # Never printed: it gives access to a whole record.
     access_token: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9\-._~+/]+=*$", max_length=16_384)
     ] = Field(repr=False)
@@ -66,7 +66,7 @@ class HookRequest(BaseModel):
     fhirServer: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = None
     fhirAuthorization: FhirAuthorization | None = None
     prefetch: dict[str, dict[str, Any] | None] = Field(
-        default={}, description="By the keys of discovery; null where there is nothing."
+        default={}, description="By the keys of discovery; null if there is no data."
     )
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ class Reason(BaseModel):
 
 
 class OverrideReason(BaseModel):
-    """Why a card was set aside, by code or in words."""
+    """Why a card was overridden, as a code or as text."""
 
     model_config = _OPEN
 
@@ -94,14 +94,14 @@ class OverrideReason(BaseModel):
     userComment: Text | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> OverrideReason:
+    def _has_content(self) -> OverrideReason:
         if self.reason is None and self.userComment is None:
             raise _broken("must have reason or userComment")
         return self
 
 
 class AcceptedSuggestion(BaseModel):
-    """A suggestion that was taken; no card of this service has one."""
+    """An accepted suggestion; no card of this service has suggestions."""
 
     model_config = _OPEN
 
@@ -122,9 +122,9 @@ class Feedback(BaseModel):
     overrideReason: OverrideReason | None = None
 
     @model_validator(mode="after")
-    def _accepted_what(self) -> Feedback:
+    def _names_suggestions(self) -> Feedback:
         if self.outcome == "accepted" and not self.acceptedSuggestions:
-            raise _broken("must name acceptedSuggestions where it was accepted")
+            raise _broken("must name acceptedSuggestions if outcome is accepted")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Whether now is a moment for a card, and which time zero it counts from."""
+"""Whether a card is due now, and its time zero."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.cds.services import CdsService
 __all__ = ["Landmark", "is_living_adult", "landmark"]
 
 _ADULT_YEARS = 18
-# One that began earlier is a slip in the record.
+# An earlier start is an error in the record.
 _LONGEST_STAY = timedelta(days=730)
 
 
@@ -22,11 +22,7 @@ _LONGEST_STAY = timedelta(days=730)
 class Landmark:
     """Time zero of one patient, and the start of the stay in intensive care before it.
 
-    Parameters
-    ----------
-    icu_start, time_zero : datetime
-    is_now : bool
-        Whether time zero is the call itself: the patient is still there, and is being discharged.
+    If the patient is still there and is being discharged, time zero is the call itself (`is_now`).
     """
 
     icu_start: datetime
@@ -37,17 +33,9 @@ class Landmark:
 def is_living_adult(patient: Resource, today: date) -> bool:
     """Return whether a Patient is known to be at least 18 years old, and not known to be dead.
 
-    Parameters
-    ----------
-    patient : mapping
-        A year of birth alone, or a month, counts as its last day.
-    today : date
-
-    Returns
-    -------
-    bool
+    A year or month of birth counts as its last day.
     """
-    # `_deceasedDateTime` alone says that the patient died and nobody knows when.
+    # `_deceasedDateTime` alone states a death at an unknown time.
     stated = [value for name, value in patient.items() if name.lstrip("_").startswith("deceased")]
     if any(value not in (False, None, "") for value in stated):
         return False
@@ -65,26 +53,14 @@ def landmark(
     now: datetime,
     icu_locations: Collection[str] = (),
 ) -> Landmark | None:
-    """Return the landmark of an encounter, or None if there is none now.
+    """Return the landmark of an encounter, or None if no card is due now.
 
-    Parameters
-    ----------
-    service : CdsService
-    entries : sequence of Entry
-        The encounter, and Locations.
-    now : datetime
-    icu_locations : collection of str
-        As `icu_stays` takes them.
-
-    Returns
-    -------
-    Landmark or None
-        None outside intensive care, before time zero, once the service's window is over, and for
-        who left dead.
+    None outside intensive care, before time zero, after the service's window, and if the patient
+    died there. `entries` are the encounter and Locations.
     """
     stays = icu_stays(entries, icu_locations=icu_locations)
     begun = [stay for stay in stays if now - _LONGEST_STAY <= stay.start <= now]
-    if not begun or any(_left_dead(entry.resource) for entry in entries):
+    if not begun or any(_has_died(entry.resource) for entry in entries):
         return None
     stay, counted_from = begun[-1], OUTCOMES[service.outcome].landmark
     is_there = stay.is_running(now)
@@ -92,14 +68,14 @@ def landmark(
         return None
     if counted_from.hours is None:
         zero = now if is_there or stay.end is None else stay.end
-        found = Landmark(stay.start, zero, is_now=is_there)
+        at = Landmark(stay.start, zero, is_now=is_there)
     elif is_there:
-        found = Landmark(stay.start, stay.start + timedelta(hours=counted_from.hours))
+        at = Landmark(stay.start, stay.start + timedelta(hours=counted_from.hours))
     else:
         return None
-    return found if found.time_zero <= now <= found.time_zero + service.window else None
+    return at if at.time_zero <= now <= at.time_zero + service.window else None
 
 
-def _left_dead(encounter: Resource) -> bool:
+def _has_died(encounter: Resource) -> bool:
     stay = part(encounter, "hospitalization") or part(encounter, "admission")
     return any(code == "exp" for _, code in codings(part(stay, "dischargeDisposition")))

@@ -1,6 +1,6 @@
-"""The record behind a CDS call: what the client sent, and the rest fetched from its FHIR server.
+"""The data of a CDS call, sent by the client or fetched from its FHIR server.
 
-The client chooses among the FHIR servers that the site has stated, never another address.
+The client can choose only a FHIR server of the site's settings.
 """
 
 from __future__ import annotations
@@ -20,22 +20,16 @@ from serving.problems.details import FieldProblem, PreconditionFailed, RequestBr
 __all__ = ["Prefetch"]
 
 _MAX_PAGES = 10
-# For all requests of one call together, since a clinician waits for it.
+# For all requests of one call, since a clinician waits.
 _SECONDS = 10.0
-# Not escaped in a query, as in FHIR's search.
+# Not escaped in a query of FHIR.
 _PLAIN = "/?&=,:{}"
 
 
 class Prefetch:
     """The data of one call's patient by key, fetched only when they are used.
 
-    Parameters
-    ----------
-    request : HookRequest
-    templates : mapping of str to str
-        As in discovery.
-    servers : collection of str
-        The FHIR servers that the site has stated.
+    `templates` are as in discovery, and `servers` are the FHIR servers of the site's settings.
     """
 
     def __init__(
@@ -44,39 +38,23 @@ class Prefetch:
         self._request, self._templates = request, templates
         stated = (request.fhirServer or "").rstrip("/")
         access = request.fhirAuthorization
-        self._client = next(
-            (
-                FhirClient(
-                    server,
-                    access.access_token if access is not None else None,
-                    until=time.monotonic() + _SECONDS,
-                    max_pages=_MAX_PAGES,
-                )
-                for server in servers
-                if server == stated
-            ),
-            None,
-        )
+        token = None if access is None else access.access_token
+        self._client = None
+        if stated in servers:
+            until = time.monotonic() + _SECONDS
+            self._client = FhirClient(stated, token, until=until, max_pages=_MAX_PAGES)
 
     def entries(self, key: str) -> list[Entry]:
-        """Return the resources of one key; none if the client sent null.
+        """Return the resources of a template's key, none if the client sent null.
 
-        Parameters
-        ----------
-        key : str
-            Key of a template.
-
-        Returns
-        -------
-        list of Entry
-            All about the patient in context, with uniform references to it.
+        All are about the patient in context, with uniform references.
 
         Raises
         ------
         PreconditionFailed
-            If it was not sent completely and cannot be fetched.
+            If they were not sent completely and cannot be fetched.
         RequestBroken
-            If it is not FHIR, or about another patient or encounter.
+            If they are not FHIR, or about another patient or encounter.
         """
         entries = self._sent(key)
         if entries is None:
@@ -89,7 +67,7 @@ class Prefetch:
         return [self._about_patient(entry) for entry in entries]
 
     def _sent(self, key: str) -> list[Entry] | None:
-        """Return what was sent; None if nothing was, or only a part."""
+        """Return the sent resources; None if none or only some were sent."""
         if key not in self._request.prefetch:
             return None
         sent = self._request.prefetch[key]
@@ -102,7 +80,7 @@ class Prefetch:
 
     def _read(self, key: str, resource: Resource) -> list[Entry]:
         expected = self._templates[key].partition("?")[0].partition("/")[0]
-        # Locations tell which units of an encounter are intensive care.
+        # Locations state which units of an encounter are intensive care.
         kinds = (expected, "Location") if expected == "Encounter" else (expected,)
         where = f"prefetch.{key}"
         if text(resource, "resourceType") == expected:
@@ -116,7 +94,7 @@ class Prefetch:
     def _fetched(self, key: str) -> list[Entry]:
         """Return the entries of every page that the client's FHIR server has."""
         if self._client is None:
-            raise Unreachable("fhirServer must be a server that the site has stated.")
+            raise Unreachable("fhirServer must be a server in the settings of the site.")
         try:
             return [
                 entry
@@ -136,7 +114,7 @@ class Prefetch:
         return quote(filled, safe=_PLAIN)
 
     def _check_patient(self, entry: Entry) -> None:
-        """Refuse what is of another patient, or of another encounter."""
+        """Reject an entry of another patient or another encounter."""
         context, identifier = self._request.context, text(entry.resource, "id")
         if entry.kind == "Location":
             return
@@ -152,7 +130,7 @@ class Prefetch:
             )
 
     def _about_patient(self, entry: Entry) -> Entry:
-        """Return an entry; in an Observation the subject is replaced by the Patient's id alone."""
+        """Return an entry, with the subject of an Observation as the bare id of the Patient."""
         if entry.kind != "Observation":
             return entry
         subject = {"reference": f"Patient/{self._request.context.patientId}"}

@@ -1,4 +1,4 @@
-"""The two services: when each is called, for which outcome, and what it needs of the record."""
+"""The two services, each with its hook, its outcome and the data that it needs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,15 @@ __all__ = ["SERVICES", "CdsService", "discovery", "model_of", "templates"]
 
 _AT_ONCE = 200
 _SNOMED = "http://snomed.info/sct"
-# A window is counted from time zero, which may be some days ago.
+# Windows count from time zero, which may be some days ago.
 _MARGIN = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
 class CdsService:
-    """One service.
+    """One service, whose cards are due within `window` after time zero.
 
-    Parameters
-    ----------
-    id, hook, title, description : str
-    outcome : str
-        Name in `OUTCOMES`.
-    window : timedelta
-        How long after time zero a card may be asked for.
-    lookback : timedelta
-        How far back Observations are asked for, unless a variable counts from further back.
+    It requests Observations from `lookback` on, or earlier if a variable counts from further back.
     """
 
     id: str
@@ -77,20 +69,10 @@ SERVICES: Mapping[str, CdsService] = MappingProxyType(
 
 
 def model_of(service: CdsService, served: Served) -> ServedModel | None:
-    """Return the model that answers a service, or None.
+    """Return the reserved model of a service, or else the only suitable model, or None.
 
-    A simulated model never does, nor one that counts from another time zero than the outcome: at
-    the moment of the hook its answer would be about another day.
-
-    Parameters
-    ----------
-    service : CdsService
-    served : Served
-
-    Returns
-    -------
-    ServedModel or None
-        The reserved one, or else the only one that fits.
+    A model is not suitable if it is simulated, or if its time zero is not that of the outcome: when
+    the hook is called, its answer would be about another day.
     """
     outcome = OUTCOMES[service.outcome]
     fitting = [
@@ -101,23 +83,12 @@ def model_of(service: CdsService, served: Served) -> ServedModel | None:
         and not model.contract.simulated
     ]
     named = [model for model in fitting if model.loaded.name == outcome.reserved_model]
-    found = named or fitting
-    return found[0] if len(found) == 1 else None
+    candidates = named or fitting
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def discovery(served: Served, today: date) -> Mapping[str, object]:
-    """Return what `GET /cds-services` answers.
-
-    Parameters
-    ----------
-    served : Served
-    today : date
-        The day that the prefetch templates look back from.
-
-    Returns
-    -------
-    dict
-    """
+    """Return the body of `GET /cds-services`, whose templates look back from today."""
     return {
         "services": [
             {
@@ -126,8 +97,8 @@ def discovery(served: Served, today: date) -> Mapping[str, object]:
                 "description": service.description,
                 "id": service.id,
                 "prefetch": templates(service, model_of(service, served), today),
-                "usageRequirements": "Adults with an encounter in intensive care whose location "
-                "is coded or named to the service; no card is made of a simulated model.",
+                "usageRequirements": "Adults with an encounter in intensive care, whose location "
+                "is coded or is in the settings of the service. Simulated models give no cards.",
             }
             for service in SERVICES.values()
         ]
@@ -137,16 +108,7 @@ def discovery(served: Served, today: date) -> Mapping[str, object]:
 def templates(service: CdsService, model: ServedModel | None, today: date) -> dict[str, str]:
     """Return the prefetch templates of a service by key.
 
-    Parameters
-    ----------
-    service : CdsService
-    model : ServedModel or None
-        Its variables are asked for; the LOINC codes of the whole catalogue without one.
-    today : date
-
-    Returns
-    -------
-    dict of str to str
+    They request the variables of the model, or the LOINC codes of the whole catalogue if None.
     """
     variables = _variables(model)
     since = _since(today, service.lookback, variables)
@@ -165,14 +127,14 @@ def templates(service: CdsService, model: ServedModel | None, today: date) -> di
 
 
 def _since(today: date, lookback: timedelta, variables: Iterable[str]) -> str:
-    """Return the first day that any of the variables counts from, for whoever is asked today."""
+    """Return the first day from which any of the variables counts."""
     lengths = (VARIABLES[name].window.length for name in variables if name in VARIABLES)
     back = max([lookback, *(length for length in lengths if length is not None)])
     return (today - back - _MARGIN).isoformat()
 
 
 def _variables(model: ServedModel | None) -> list[str]:
-    """Return the variables to ask for, but for age and sex, which are the Patient's own."""
+    """Return the variables to request, without age and sex, which the Patient states."""
     if model is None:
         return sorted(set(VARIABLES) - {"age", "sex"})
     features = {base_name(feature.name) for feature in model.contract.features}
@@ -181,7 +143,7 @@ def _variables(model: ServedModel | None) -> list[str]:
 
 
 def _codes(variables: list[str], model: ServedModel | None) -> list[str]:
-    """Return system and code of each variable, LOINC first; our own only where a model asks."""
+    """Return system and code of each variable, LOINC first; our own codes only for a model."""
     known = [code for name in variables if name in VARIABLES for code in VARIABLES[name].codes]
     loinc = [f"{LOINC}|{code.code}" for code in known if code.system == LOINC]
     if model is None:

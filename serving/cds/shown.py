@@ -1,9 +1,9 @@
-"""Which cards were shown to whom, and what users did with them: beside the audit trail."""
+"""The cards shown to users, and their feedback, stored with the audit trail."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 
 from sqlalchemy import Connection, bindparam, insert, select
@@ -15,7 +15,7 @@ from serving.prediction.on_record import Recorder
 from serving.problems.details import FieldProblem, RequestBroken
 from serving.store.tables import CARD_FEEDBACK, CARDS
 
-__all__ = ["ShownCard", "keep_feedback", "show", "was_shown"]
+__all__ = ["ShownCard", "show", "store_feedback", "was_shown"]
 
 _OF_DAY = select(CARDS.c.id).where(
     CARDS.c.viewer == bindparam("seen_by"), CARDS.c.day == bindparam("that_day")
@@ -33,99 +33,51 @@ _PREDICTION_OF = select(CARDS.c.prediction_id).where(
 
 @dataclass(frozen=True, slots=True)
 class ShownCard:
-    """One card and whom it is for.
-
-    Parameters
-    ----------
-    card, service, prediction_id : str
-    viewer, said : str
-        Keyed hashes of who sees it of whom, and of what it says.
-    day : date
-    """
+    """One card; `viewer` is a keyed hash of user, patient and outcome, `content` of the card."""
 
     card: str
     service: str
     prediction_id: str
     viewer: str
-    said: str
+    content: str
     day: date
 
 
-def was_shown(trail: AuditTrail, viewer: str, *, day: date, said: str = "") -> bool:
-    """Return whether a viewer saw a card on a day, or last saw one that said the same.
-
-    Parameters
-    ----------
-    trail : AuditTrail
-    viewer : str
-    day : date
-    said : str
-        Keyed hash of what a card would say; empty while that is not known.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    OutsideError
-        If the database fails.
-    """
+def was_shown(trail: AuditTrail, viewer: str, *, day: date, content: str = "") -> bool:
+    """Return whether a viewer saw a card on a day, or last saw one with the same content."""
     with trail.database.reading() as connection:
-        return _is_seen(connection, viewer, day, said)
+        return _is_seen(connection, viewer, day, content)
 
 
 def show(trail: AuditTrail, shown: ShownCard, event: AuditEvent) -> bool:
-    """Put on record that a card is shown, unless another call has shown one meanwhile.
+    """Record a card and its event in one transaction; return False if another call showed one.
 
-    Parameters
-    ----------
-    trail : AuditTrail
-    shown : ShownCard
-    event : AuditEvent
-        Recorded with it, in one transaction.
-
-    Returns
-    -------
-    bool
-        Of two calls at once, one is told True.
-
-    Raises
-    ------
-    OutsideError
-        If it cannot be recorded; then the card must not be shown.
+    If this raises OutsideError, the card must not be shown.
     """
     is_new = False
 
-    def keep(connection: Connection) -> None:
-        # The trail's transactions follow one another, so nothing comes between look and insert.
+    def store(connection: Connection) -> None:
+        # The trail's transactions are serial, so nothing happens between check and insert.
         nonlocal is_new
-        if not _is_seen(connection, shown.viewer, shown.day, shown.said):
-            row = {name: getattr(shown, name) for name in ShownCard.__slots__}
-            connection.execute(insert(CARDS).values(row | {"day": shown.day.isoformat()}))
+        if not _is_seen(connection, shown.viewer, shown.day, shown.content):
+            row = asdict(shown) | {"day": shown.day.isoformat()}
+            row["said"] = row.pop("content")
+            connection.execute(insert(CARDS).values(row))
             is_new = True
 
-    trail.append_all([Entry(event, beside=keep)])
+    trail.append_all([Entry(event, beside=store)])
     return is_new
 
 
-def keep_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]) -> None:
-    """Keep what users did with cards, and record that it was sent.
-
-    Parameters
-    ----------
-    recorder : Recorder
-        Of the request that sends it.
-    service : str
-        Id of the service that gave the cards.
-    feedback : sequence of Feedback
+def store_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]) -> None:
+    """Store feedback on cards, with an audit record of each.
 
     Raises
     ------
     RequestBroken
-        If a card is none that the service gave.
+        If a card is not from the service.
     OutsideError
-        If it cannot be kept.
+        If the feedback cannot be stored.
     """
     trail = recorder.trail
     with trail.database.reading() as connection:
@@ -139,7 +91,7 @@ def keep_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]
         FieldProblem(
             field=f"feedback[{number}].card",
             rule="unknown",
-            message=f"feedback[{number}].card must be one that this service gave; it is not.",
+            message=f"feedback[{number}].card must be a card of this service.",
         )
         for number, prediction_id in enumerate(predictions)
         if prediction_id is None
@@ -148,7 +100,7 @@ def keep_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]
         raise RequestBroken(broken)
     rows = [_row(one) for one in feedback]
 
-    def keep(connection: Connection) -> None:
+    def store(connection: Connection) -> None:
         connection.execute(insert(CARD_FEEDBACK), rows)
 
     events = [
@@ -163,15 +115,15 @@ def keep_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]
         for one, prediction_id in zip(feedback, predictions, strict=True)
     ]
     first, *others = events
-    trail.append_all([Entry(first, beside=keep), *(Entry(event) for event in others)])
+    trail.append_all([Entry(first, beside=store), *(Entry(event) for event in others)])
 
 
-def _is_seen(connection: Connection, viewer: str, day: date, said: str) -> bool:
-    # Not only the latest: two machines may not agree which day it is.
+def _is_seen(connection: Connection, viewer: str, day: date, content: str) -> bool:
+    # Not only the latest: two machines may disagree on the day.
     of_day = {"seen_by": viewer, "that_day": day.isoformat()}
     if connection.execute(_OF_DAY, of_day).first() is not None:
         return True
-    return connection.execute(_LATEST, {"seen_by": viewer}).scalar_one_or_none() == said
+    return connection.execute(_LATEST, {"seen_by": viewer}).scalar_one_or_none() == content
 
 
 def _row(one: Feedback) -> dict[str, str | None]:

@@ -1,1 +1,1 @@
-"""FHIR in and out: a Bundle becomes a question, an answer becomes a RiskAssessment."""
+"""FHIR: from a Bundle to a question, and from an answer to a RiskAssessment."""

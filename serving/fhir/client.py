@@ -1,4 +1,4 @@
-"""The one client of FHIR servers: resources and searches, page by page, within one deadline."""
+"""The client of FHIR servers: resources and searches, page by page, within one deadline."""
 
 from __future__ import annotations
 
@@ -15,18 +15,10 @@ __all__ = ["FhirClient", "next_page"]
 
 @dataclass(frozen=True, slots=True)
 class FhirClient:
-    """Access to one FHIR server.
+    """Access to one FHIR server, all requests of which end by `until` of `time.monotonic`.
 
-    Parameters
-    ----------
-    server : str
-        Base address, without a slash at its end; never one that a caller chooses.
-    token : str or None
-        Access token, sent to this server only.
-    until : float
-        Moment of `time.monotonic` by which all requests together must have ended.
-    max_pages : int
-        Number of pages that a search may have.
+    `server` is its base address without a final slash, never the choice of a caller; only this
+    server receives the access token. A search may have at most `max_pages` pages.
     """
 
     server: str
@@ -35,22 +27,16 @@ class FhirClient:
     max_pages: int
 
     def read(self, path: str) -> Resource:
-        """Return the resource at a path below the base address.
-
-        Raises
-        ------
-        Unreachable
-            If the server does not answer in time with a resource.
-        """
+        """Return the resource at a path, or raise Unreachable."""
         return self._get(f"{self.server}/{path}")
 
     def pages(self, path: str) -> Iterator[Resource]:
-        """Yield the answer to a search, and every page that follows it.
+        """Yield every page of a search.
 
         Raises
         ------
         Unreachable
-            As `read`, or if a page is at another address or there are too many of them.
+            If a page is at another address, or there are too many.
         """
         url = f"{self.server}/{path}"
         for _ in range(self.max_pages):
@@ -66,9 +52,8 @@ class FhirClient:
         raise Unreachable(f"FHIR server must answer a search with at most {self.max_pages} pages.")
 
     def _get(self, url: str) -> Resource:
-        headers = {"Accept": "application/fhir+json"}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers["Accept"] = "application/fhir+json"
         resource = get_json(url, headers, seconds=self.until - time.monotonic())
         if not isinstance(resource, Mapping):
             raise Unreachable("FHIR server must answer with a resource.")
@@ -76,6 +61,6 @@ class FhirClient:
 
 
 def next_page(bundle: Resource) -> str:
-    """Return the address of the page that follows a Bundle, empty if it is the last."""
+    """Return the address of the next page, empty if the Bundle is the last."""
     pages = [text(link, "url") for link in listed(bundle, "link") if link.get("relation") == "next"]
     return pages[0] if pages else ""

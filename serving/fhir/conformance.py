@@ -1,6 +1,6 @@
-"""What the FHIR door says of itself: CapabilityStatement, OperationDefinition and CodeSystem.
+"""The description of the FHIR interface: CapabilityStatement, OperationDefinition, CodeSystem.
 
-They are the same in R4, R4B and R5 but for `fhirVersion`, which a client asks for in `Accept`.
+They are the same in R4, R4B and R5 but for `fhirVersion`, which a client requests in `Accept`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from serving.fhir.question import PARAMETERS
 
 __all__ = ["capability_statement", "code_system", "fhir_version", "operation_definition"]
 
-# When these documents last changed, not when they are asked for.
-_DATE = "2026-11-25"
+# When these documents last changed.
+_DATE = "2026-11-30"
 _OPERATION = "urn:osteon:operation:risk-assessment-predict"
 _VERSIONS = {"4.0": "4.0.1", "4.3": "4.3.0", "5.0": "5.0.0"}
-_ASKED_VERSION = re.compile(r"fhirVersion\s*=\s*\"?(\d\.\d)")
+_REQUESTED_VERSION = re.compile(r"fhirVersion\s*=\s*\"?(\d\.\d)")
 _TYPES = {
     "observations": ("Bundle", 1, "1"),
     "outcome": ("string", 0, "*"),
@@ -32,17 +32,17 @@ _TYPES = {
 
 
 def fhir_version(accept: str) -> str:
-    """Return the FHIR version that an `Accept` header asks for; R4 if none, or another.
+    """Return the FHIR version that an `Accept` header requests (default: R4).
 
     >>> fhir_version("application/fhir+json; fhirVersion=5.0")
     '5.0.0'
     """
-    asked = _ASKED_VERSION.search(accept)
-    return _VERSIONS.get(asked[1] if asked else "", _VERSIONS["4.0"])
+    requested = _REQUESTED_VERSION.search(accept)
+    return _VERSIONS.get(requested[1] if requested else "", _VERSIONS["4.0"])
 
 
 def capability_statement(accept: str) -> Resource:
-    """Return the CapabilityStatement in the version that an `Accept` header asks for."""
+    """Return the CapabilityStatement in the version that an `Accept` header requests."""
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -55,7 +55,7 @@ def capability_statement(accept: str) -> Resource:
         "rest": [
             {
                 "mode": "server",
-                "documentation": "Answers one operation and keeps no resource.",
+                "documentation": "Answers one operation and stores no resource.",
                 "resource": [
                     {
                         "type": "RiskAssessment",
@@ -87,8 +87,8 @@ def operation_definition() -> Resource:
         "use": "out",
         "min": 1,
         "max": "1",
-        "documentation": "A RiskAssessment, or a Bundle of them where several outcomes are asked. "
-        "A patient the model must not be used for gets one of status cancelled, with its reasons.",
+        "documentation": "A RiskAssessment, or a Bundle of them if several outcomes are requested. "
+        "For a patient whom the model refuses: status cancelled, with the reasons.",
         "type": "Resource",
     }
     return {
@@ -101,8 +101,8 @@ def operation_definition() -> Resource:
         "status": "active",
         "kind": "operation",
         "date": _DATE,
-        "description": "Only Observations that are final, amended or corrected count, all of one "
-        "patient. The Bundle may be the body itself, with the other parameters in the address. "
+        "description": "Only final, amended or corrected Observations count, all of one patient. "
+        "The body may be the Bundle, with the other parameters in the query. "
         f"{NOTICE}",
         "affectsState": False,
         "code": "predict",
@@ -115,9 +115,9 @@ def operation_definition() -> Resource:
 
 
 def code_system() -> Resource:
-    """Return the one local CodeSystem: variables of the catalogue, outcomes, reasons on cards."""
+    """Return the local CodeSystem: outcomes, variables of the catalogue, reasons on cards."""
     outcomes = [{"code": one.name, "display": one.label} for one in OUTCOMES.values()]
-    reasons = [{"code": code, "display": said} for code, said in OVERRIDE_REASONS.items()]
+    reasons = [{"code": code, "display": words} for code, words in OVERRIDE_REASONS.items()]
     variables = [
         {"code": entry.name, "display": entry.label}
         | ({"definition": f"Canonical unit: {entry.unit}."} if entry.unit else {})
@@ -129,12 +129,12 @@ def code_system() -> Resource:
         "url": LOCAL_SYSTEM,
         "version": version("osteon"),
         "name": "OsteonCodes",
-        "title": "Variables and outcomes of Osteon, and reasons to set a card aside",
+        "title": "Variables and outcomes of Osteon, and reasons to override a card",
         "status": "active",
         "experimental": False,
         "date": _DATE,
-        "description": "For what LOINC has no code of. A variable that only a site's own model has "
-        "goes by its name in this system, too.",
+        "description": "For concepts without a LOINC code. A variable that only a site's own model "
+        "has uses its name in this system, too.",
         "caseSensitive": True,
         "content": "fragment",
         "concept": [*outcomes, *variables, *reasons],

@@ -1,4 +1,4 @@
-"""From a FHIR question to RiskAssessments, by the same function as every other prediction."""
+"""From a FHIR question to RiskAssessments, by the same function as other predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
 from serving.prediction.on_record import Recorder
-from serving.prediction.question import BrokenRule, NoModel, Part, QuestionBroken
+from serving.prediction.question import BrokenRule, NoModel, Part, Place, QuestionBroken
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import FieldProblem, NoChampion, RequestBroken
 
@@ -27,19 +27,7 @@ _FIELDS: Mapping[Part, str] = {
 def assess(
     question: FhirQuestion, served: Served, recorder: Recorder | None = None
 ) -> list[Resource]:
-    """Answer one question.
-
-    Parameters
-    ----------
-    question : FhirQuestion
-    served : Served
-    recorder : Recorder, optional
-        As `serving.prediction.predictor.predict` takes it.
-
-    Returns
-    -------
-    list of mapping
-        One RiskAssessment for each outcome, in the order asked.
+    """Return one RiskAssessment for each outcome of a question, in its order.
 
     Raises
     ------
@@ -60,13 +48,12 @@ def assess(
     time_zero = question.time_zero or _newest(record)
     outcomes = [model.requested_as for model in models]
     try:
-        asked = question_of(
+        translated = question_of(
             record, outcomes=outcomes, time_zero=time_zero, horizons_days=question.horizons_days
         )
-        answer = predictor.predict(asked, served, recorder)
+        answer = predictor.predict(translated, served, recorder)
     except QuestionBroken as error:
-        problems = [_in_fhir(one, record.observations) for one in error.broken]
-        raise RequestBroken(problems) from None
+        raise RequestBroken(_in_fhir(error.broken, record.observations)) from None
     return [
         risk_assessment(
             prediction, model, record, time_zero=time_zero, created_at=answer.created_at
@@ -76,17 +63,17 @@ def assess(
 
 
 def _models(question: FhirQuestion, served: Served) -> tuple[ServedModel, ...]:
-    """Return the models asked; a simulated one says nothing about a real patient."""
+    """Return the requested models, without simulated ones, or raise."""
     served.require_any()
     try:
-        found = served.find(question.outcomes) if question.outcomes else served.models
+        models = served.find(question.outcomes) if question.outcomes else served.models
     except QuestionBroken as error:
-        raise RequestBroken([_in_fhir(one, ()) for one in error.broken]) from None
+        raise RequestBroken(_in_fhir(error.broken)) from None
     except NoModel as error:
-        raise NoChampion([_in_fhir(one, ()) for one in error.broken]) from None
-    real = tuple(model for model in found if not model.contract.simulated)
-    if not real or (question.outcomes and len(real) < len(found)):
-        message = "outcome must have a model of real patients here; it has a simulated one."
+        raise NoChampion(_in_fhir(error.broken)) from None
+    real = tuple(model for model in models if not model.contract.simulated)
+    if not real or (question.outcomes and len(real) < len(models)):
+        message = "outcome must have a model of real patients here; got a simulated model."
         raise NoChampion([FieldProblem(field="outcome", rule="simulated", message=message)])
     return real
 
@@ -94,16 +81,22 @@ def _models(question: FhirQuestion, served: Served) -> tuple[ServedModel, ...]:
 def _newest(record: FhirRecord) -> datetime:
     times = [one.time for one in record.observations if one.time is not None]
     if not times:
-        message = "timeZero must be given where no Observation states its time; it is not."
+        message = "timeZero must be given, since no Observation states its time."
         raise RequestBroken([FieldProblem(field="timeZero", rule="required", message=message)])
     return max(times)
 
 
-def _in_fhir(broken: BrokenRule, observations: Sequence[SentObservation]) -> FieldProblem:
-    """Return a broken rule where it stands in FHIR."""
-    place = broken.place
-    if place.part == "measurements" and place.number is not None:
-        field = observations[place.number].expression
-    else:
-        field = _FIELDS.get(place.part, place.part)
-    return FieldProblem(field=field, rule=broken.rule, message=broken.message, count=broken.count)
+def _in_fhir(
+    broken: Sequence[BrokenRule], observations: Sequence[SentObservation] = ()
+) -> list[FieldProblem]:
+    """Return broken rules by their place in FHIR."""
+
+    def field(place: Place) -> str:
+        if place.part == "measurements" and place.number is not None:
+            return observations[place.number].expression
+        return _FIELDS.get(place.part, place.part)
+
+    return [
+        FieldProblem(field=field(one.place), rule=one.rule, message=one.message, count=one.count)
+        for one in broken
+    ]

@@ -1,4 +1,4 @@
-"""What `$predict` is asked: a Bundle, or Parameters that hold one, and the question it makes."""
+"""The input of `$predict`, a Bundle or Parameters that hold one, and its question."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["PARAMETERS", "FhirQuestion", "fhir_broken", "question_of", "read_que
 PARAMETERS: Mapping[str, str] = {
     "observations": "A Bundle of Observations of one patient, with the Patient resource for sex "
     "and date of birth.",
-    "outcome": "What is asked for, as `mortality`; every model that is served if left out.",
-    "timeZero": "The landmark that days are counted from; the newest Observation's time if left "
-    "out. Nothing taken later is used.",
-    "horizonDays": "By when, in days; each model's own horizons if left out.",
+    "outcome": "The outcome to predict, such as `mortality` (default: every served model).",
+    "timeZero": "The landmark from which days are counted (default: the time of the newest "
+    "Observation). Nothing taken later is used.",
+    "horizonDays": "Horizons in days (default: each model's own).",
 }
-"""The parameters of the operation, and what each is."""
+"""The parameters of the operation, with their descriptions."""
 
 _NOT_OURS = frozenset({"_format", "_pretty"})
 _VALUES = ("valueString", "valueCode", "valueDateTime", "valueDecimal", "valueInteger")
@@ -38,19 +38,7 @@ _VALUES = ("valueString", "valueCode", "valueDateTime", "valueDecimal", "valueIn
 
 @dataclass(frozen=True, slots=True)
 class FhirQuestion:
-    """One question.
-
-    Parameters
-    ----------
-    entries : tuple of Entry
-        The resources of the Bundle.
-    outcomes : tuple of str
-        As they were asked; empty means all.
-    time_zero : datetime or None
-        With its offset; None if it was not stated.
-    horizons_days : tuple of float or None
-        None if none was stated.
-    """
+    """The resources of the Bundle and the parameters, as sent; no outcomes means all."""
 
     entries: tuple[Entry, ...]
     outcomes: tuple[str, ...]
@@ -59,23 +47,10 @@ class FhirQuestion:
 
 
 def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQuestion:
-    """Return the question that a body and the query of its address ask.
+    """Return the question of a body and its query, or raise RequestBroken.
 
-    Parameters
-    ----------
-    document : object
-        Parsed JSON: a Bundle, or Parameters with `observations`.
-    query : iterable of (str, str)
-        The other parameters may also stand here, since they are simple.
-
-    Returns
-    -------
-    FhirQuestion
-
-    Raises
-    ------
-    RequestBroken
-        With every rule that it breaks.
+    `document` is parsed JSON: a Bundle, or Parameters with `observations`. The query may hold the
+    other parameters, which are simple.
     """
     stated: dict[str, list[object]] = {name: [] for name in PARAMETERS}
     unknown: list[FieldProblem] = []
@@ -110,20 +85,7 @@ def question_of(
     time_zero: datetime,
     horizons_days: Sequence[float] | None = None,
 ) -> Question:
-    """Return the question that a record asks.
-
-    Parameters
-    ----------
-    record : FhirRecord
-    outcomes : sequence of str
-    time_zero : datetime
-    horizons_days : sequence of float, optional
-        Default: each model's own horizons.
-
-    Returns
-    -------
-    Question
-        `measurements[i]` is `record.observations[i]`.
+    """Return the question of a record, where `measurements[i]` is `record.observations[i]`.
 
     Raises
     ------
@@ -147,19 +109,19 @@ def question_of(
 
 
 def _bare_id(subject: Resource) -> str:
-    """Return the patient's id without the server's address."""
+    """Return the patient's id without the address of the server."""
     if text(subject, "reference"):
         return text(subject, "reference").rsplit("/", 1)[-1]
     return text(part(subject, "identifier"), "value")
 
 
 def fhir_broken(error: FhirBroken) -> RequestBroken:
-    """Return the same rules broken, in the words of an answer."""
+    """Return the same broken rules as an error response."""
     return RequestBroken([_problem(p.expression, p.rule, p.message) for p in error.problems])
 
 
 def _in_body(document: object) -> list[tuple[str, object]]:
-    """Return the parameters of a body; a Bundle by itself is the one resource among them."""
+    """Return the parameters of a body; a Bundle alone is `observations`."""
     if not isinstance(document, Mapping) or document.get("resourceType") != "Parameters":
         return [("observations", document)]
     return [
@@ -171,13 +133,11 @@ def _in_body(document: object) -> list[tuple[str, object]]:
 def _time_zero(stated: Sequence[object]) -> datetime | None:
     if not stated:
         return None
-    # A blank stands for the plus of an offset that nobody escaped in the address.
+    # A blank was the plus of an offset, not escaped in the address.
     sent = stated[0].replace(" ", "+") if isinstance(stated[0], str) else ""
     moment = last_moment(sent) if "T" in sent and len(stated) == 1 else None
     if moment is None:
-        raise RequestBroken(
-            [_problem("timeZero", "time", "must be one time that states its offset; it is not.")]
-        )
+        raise RequestBroken([_problem("timeZero", "time", "must be one time with its offset.")])
     return moment
 
 

@@ -1,7 +1,7 @@
 """One prediction as a FHIR RiskAssessment, the same in R4, R4B and R5.
 
-`probabilityDecimal` is a percentage, 0 to 100, and `when` is a period: the R4 element for a range
-is the age of the patient. A prediction holds a decimal or a range, so the interval is a second one.
+`probabilityDecimal` is a percentage, 0 to 100, and `when` is a period: in R4 a range is the age of
+the patient. A prediction holds a decimal or a range, so the interval is a second prediction.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ AI_ASSERTED = {
     "code": "AIAST",
     "display": "Artificial Intelligence asserted",
 }
-"""The security label of what an artificial intelligence asserted."""
+"""The security label of content from artificial intelligence."""
 
 _IGNORED: Mapping[IgnoredReason, str] = {
     "duplicate": "another of the same variable was used",
     "after_time_zero": "taken after time zero",
-    "stated_elsewhere": "the Patient resource says it",
+    "stated_elsewhere": "stated by the Patient resource",
     "not_in_model": "not a variable of this model",
     "not_measured": "stated as not measured",
 }
@@ -47,26 +47,13 @@ def risk_assessment(
     time_zero: datetime,
     created_at: datetime,
 ) -> Resource:
-    """Return the RiskAssessment of one prediction.
+    """Return the RiskAssessment of a model's prediction for a record.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        Of the question that `serving.fhir.question.question_of` made of the record.
-    model : ServedModel
-        The model that made it.
-    record : FhirRecord
-    time_zero, created_at : datetime
-        What days are counted from; when the prediction was made.
-
-    Returns
-    -------
-    mapping
-        A refusal has status `cancelled`, no prediction, and says why in a note.
+    A refusal has status `cancelled`, no prediction, and its reasons in a note.
     """
     contract = model.contract
     named = f"{model.identity.name} version {model.identity.version or 'unregistered'}"
-    found: dict[str, object] = {
+    resource: dict[str, object] = {
         "resourceType": "RiskAssessment",
         "id": str(ULID()),
         "meta": {"security": [AI_ASSERTED]},
@@ -79,14 +66,14 @@ def risk_assessment(
         "note": [{"text": note} for note in _notes(prediction, model, record)],
     }
     if record.encounter:
-        found["encounter"] = {"reference": record.encounter}
+        resource["encounter"] = {"reference": record.encounter}
     if basis := list(_basis(prediction, model, record)):
-        found["basis"] = basis
+        resource["basis"] = basis
     if prediction.risks:
-        found["prediction"] = [
+        resource["prediction"] = [
             one for risk in prediction.risks for one in _predictions(risk, model, time_zero)
         ]
-    return found
+    return resource
 
 
 def _outcome(model: ServedModel, words: str) -> Resource:
@@ -98,7 +85,7 @@ def _outcome(model: ServedModel, words: str) -> Resource:
 def _predictions(
     risk: ExplainedRisk, model: ServedModel, time_zero: datetime
 ) -> Iterator[Resource]:
-    """Yield the risk by one horizon, its interval, and the risk of what comes first instead."""
+    """Yield the risk by one horizon, its interval and the competing risk."""
     label = model.contract.outcome_label
     by = f"within {risk.horizon_days:g} days of time zero"
     end = time_zero + timedelta(days=risk.horizon_days)
@@ -140,24 +127,24 @@ def _quantity(risk: float) -> Resource:
 
 
 def _basis(prediction: Prediction, model: ServedModel, record: FhirRecord) -> Iterator[Resource]:
-    """Yield a reference to each resource that the answer used."""
+    """Yield a reference to each resource that the prediction used."""
     unused = {ignored.number for ignored in prediction.ignored}
     missing = set(prediction.missing)
     features = {feature.variable for feature in model.contract.features}
     if record.patient and (("age" in features - missing) or ("sex" in features - missing)):
         yield dict(record.subject)
-    seen = set()
+    listed = set()
     for number, one in enumerate(record.observations):
         variable = base_name(one.measurement.variable or "")
-        if number in unused or variable in missing or one.reference in seen:
+        if number in unused or variable in missing or one.reference in listed:
             continue
-        seen.add(one.reference)
-        shown = {"reference": one.reference} if one.reference else {"display": one.expression}
-        yield {**shown, "type": "Observation"}
+        listed.add(one.reference)
+        source = {"reference": one.reference} if one.reference else {"display": one.expression}
+        yield {**source, "type": "Observation"}
 
 
 def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> Iterator[str]:
-    """Yield what must be known beside the numbers, in plain sentences."""
+    """Yield the sentences that belong to the numbers."""
     contract = model.contract
     if prediction.refusals:
         yield wording.refusal_sentence([refusal.message for refusal in prediction.refusals])

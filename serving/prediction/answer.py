@@ -1,4 +1,4 @@
-"""What `predict` answers, before an interface writes it: as JSON, as FHIR or as a card."""
+"""The answer of `predict`, before an interface writes it as JSON, as FHIR or as a card."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ from models.inference.next_best import Narrowing
 from models.inference.prediction import Curve, Remark
 from models.patient_explanation import ExplainedRisk
 
-__all__ = [
-    "Answer",
-    "Ignored",
-    "IgnoredReason",
-    "ModelName",
-    "NextBest",
-    "Prediction",
-    "as_days",
-]
+__all__ = ["Answer", "Ignored", "IgnoredReason", "ModelName", "NextBest", "Prediction", "as_days"]
 
 IgnoredReason = Literal[
     "duplicate", "after_time_zero", "stated_elsewhere", "not_in_model", "not_measured"
@@ -27,7 +19,7 @@ IgnoredReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """Which model answered; `alias` is null when it was not promoted here."""
+    """The model that answered; `alias` is null if it was not promoted here."""
 
     name: str
     version: str | None
@@ -36,7 +28,7 @@ class ModelName:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A measurement of the question, by its number, that was not used, and why."""
+    """A measurement that was not used, by its number in the question, and the reason."""
 
     number: int
     variable: str
@@ -45,7 +37,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class NextBest:
-    """What to expect of the interval once a missing test is known, and the sentence for it."""
+    """The expected narrowing of the interval by one missing test, and a sentence about it."""
 
     narrowing: Narrowing
     message: str
@@ -53,9 +45,9 @@ class NextBest:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one outcome; a refusal has no risk and no curve, and says why.
+    """The answer for one outcome; a refusal has reasons, and neither risks nor a curve.
 
-    `next_best_summary` is None where the question did not ask what to measure next.
+    `next_best_summary` is None unless the question requests it.
     """
 
     outcome: str
@@ -82,5 +74,5 @@ class Answer:
 
 
 def as_days(days: float) -> int | float:
-    """Return days as they are written: a whole number without a decimal point."""
+    """Return days as written: a whole number without a decimal point."""
     return int(days) if days.is_integer() else days

@@ -1,4 +1,4 @@
-"""What a route takes from its request: the served models, and a recorder for the caller."""
+"""The served models and the recorder of a request."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["recorder_of", "served_models"]
 
 
 def served_models(request: Request) -> Served:
-    """Return the models of the application that received a request."""
+    """Return the models of the application that received the request."""
     served: Served = request.app.state.served
     return served
 
 
 def recorder_of(request: Request, *, idempotency_key: str | None = None) -> Recorder:
-    """Return the recorder of a request: it knows the caller and the address."""
+    """Return a recorder that knows the caller and the route of the request."""
     return Recorder(
         request.app.state.trail,
         actor=request.state.caller.actor,

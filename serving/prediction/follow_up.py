@@ -1,4 +1,4 @@
-"""What happened afterwards: kept beside the risk that was answered, to compare the two."""
+"""Observed outcomes, stored beside the predicted risks to compare the two."""
 
 from __future__ import annotations
 
@@ -16,54 +16,36 @@ from serving.store.tables import RISKS
 
 __all__ = ["record"]
 
-_PREDICTED = select(RISKS.c.outcome).where(RISKS.c.prediction_id == bindparam("asked"))
+_PREDICTED = select(RISKS.c.outcome).where(RISKS.c.prediction_id == bindparam("prediction"))
 
 
 def record(
     recorder: Recorder, *, prediction_id: str, outcome: str, event: int, days: float
 ) -> datetime:
-    """Keep what happened, and record that it was sent.
+    """Store an observed outcome and an audit record of it; return when it was recorded.
 
-    Parameters
-    ----------
-    recorder : Recorder
-        Of the request that sends it.
-    prediction_id : str
-    outcome : str
-        One that the prediction was about.
-    event : int
-        0 censored, 1 the outcome, 2 the competing event.
-    days : float
-        From time zero to the event or to censoring.
-
-    Returns
-    -------
-    datetime
-        When it was recorded.
+    `event` is 0 (censored), 1 (the outcome) or 2 (the competing event); `days` run from time zero
+    to the event or to censoring.
 
     Raises
     ------
     RequestBroken
-        If the prediction is not on record, was not about the outcome, or nothing competes with it.
+        If the prediction is not on record, has no such outcome, or nothing competes with it.
     OutsideError
-        If it cannot be recorded.
+        If the outcome cannot be recorded.
     """
     trail = recorder.trail
     with trail.database.reading() as connection:
-        predicted = set(connection.execute(_PREDICTED, {"asked": prediction_id}).scalars())
+        predicted = set(connection.execute(_PREDICTED, {"prediction": prediction_id}).scalars())
     _check(predicted, outcome, event)
-    row = {
-        "prediction_id": prediction_id,
-        "outcome": outcome,
-        "event": event,
-        "days": days,
-        "at": now(),
-    }
+    insertion = insert(HAPPENED).values(
+        prediction_id=prediction_id, outcome=outcome, event=event, days=days, at=now()
+    )
 
-    def keep(connection: Connection) -> None:
-        connection.execute(insert(HAPPENED).values(row))
+    def store(connection: Connection) -> None:
+        connection.execute(insertion)
 
-    said = AuditEvent(
+    audited = AuditEvent(
         action="outcome",
         actor=recorder.actor,
         status="ok",
@@ -71,7 +53,7 @@ def record(
         prediction_id=prediction_id,
         outcomes=[outcome],
     )
-    (recorded,) = trail.append_all([Entry(said, beside=keep)])
+    (recorded,) = trail.append_all([Entry(audited, beside=store)])
     return datetime.fromisoformat(recorded.body["at"])
 
 

@@ -1,4 +1,4 @@
-"""Between the JSON of `POST /v1/predict` and what `predict` takes and gives."""
+"""Translate the JSON of `POST /v1/predict` into a question, and an answer into JSON."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from data_schema.measurements import Measurement
 from models.inference.prediction import Curve
 from models.patient_explanation import NOT_MEASURED, Contribution, ExplainedRisk
 from models.wording import NOTICE
-from serving.prediction.answer import (
-    Answer,
-    Ignored,
-    IgnoredReason,
-    NextBest,
-    Prediction,
-    as_days,
-)
+from serving.prediction.answer import Answer, Ignored, IgnoredReason, NextBest, Prediction, as_days
 from serving.prediction.question import (
     BrokenRule,
     NoModel,
@@ -31,9 +24,9 @@ from serving.problems.details import FieldProblem, NoChampion, RequestBroken
 __all__ = ["question_of", "response_of", "rules_in_json"]
 
 _REASONS: Mapping[IgnoredReason, str] = {
-    "duplicate": "another measurement of the same variable is",
+    "duplicate": "another measurement of the same variable is used",
     "after_time_zero": "it was taken after time zero",
-    "stated_elsewhere": "the request's own field is",
+    "stated_elsewhere": "the request's own field is used",
     "not_in_model": "this model has no such variable",
     "not_measured": "it states that nothing was measured",
 }
@@ -52,17 +45,17 @@ def question_of(request: PredictRequest) -> Question:
         measurements=tuple(
             TimedMeasurement(
                 Measurement(
-                    value=one.value,
-                    variable=one.variable,
-                    loinc=one.loinc,
-                    unit=one.unit,
-                    comparator=one.comparator,
-                    assay=one.assay,
-                    specimen=one.specimen,
+                    sent.value,
+                    variable=sent.variable,
+                    loinc=sent.loinc,
+                    unit=sent.unit,
+                    comparator=sent.comparator,
+                    assay=sent.assay,
+                    specimen=sent.specimen,
                 ),
-                one.time,
+                sent.time,
             )
-            for one in request.measurements
+            for sent in request.measurements
         ),
         explain=request.explain,
         next_best=request.next_best,
@@ -71,19 +64,13 @@ def question_of(request: PredictRequest) -> Question:
 
 @contextmanager
 def rules_in_json() -> Iterator[None]:
-    """Raise the rules that a question breaks as problems with the fields of the JSON.
-
-    Raises
-    ------
-    RequestBroken, NoChampion
-        For `QuestionBroken` and `NoModel`.
-    """
+    """Raise `QuestionBroken` as `RequestBroken`, and `NoModel` as `NoChampion`, by JSON field."""
     try:
         yield
     except QuestionBroken as error:
-        raise RequestBroken([_problem(one) for one in error.broken]) from None
+        raise RequestBroken(list(map(_problem, error.broken))) from None
     except NoModel as error:
-        raise NoChampion([_problem(one) for one in error.broken]) from None
+        raise NoChampion(list(map(_problem, error.broken))) from None
 
 
 def _problem(broken: BrokenRule) -> FieldProblem:
@@ -97,12 +84,12 @@ def _problem(broken: BrokenRule) -> FieldProblem:
 
 
 def response_of(question: Question, answer: Answer) -> PredictResponse:
-    """Return an answer as it is written.
+    """Return the response with an answer.
 
-    Optional fields that have nothing to say are left unset, so that they are not written: an
-    unmeasured contribution has no value and no unit, rather than null ones.
+    Optional fields without content stay unset and are not written: an unmeasured contribution has
+    no value and no unit, rather than null.
     """
-    # All of it is validated in one call, which takes half the time of one call for each part.
+    # One call validates the whole response, in half the time of one call for each part.
     return PredictResponse.model_validate(
         {
             "prediction_id": answer.prediction_id,
@@ -187,7 +174,7 @@ def _next_best(one: NextBest) -> dict[str, object]:
 
 
 def _curve_points(curve: Curve) -> list[dict[str, object]]:
-    """Return the risk with its interval and what stands beside it, at each day of the grid."""
+    """Return the risk, its interval, the cohort risk and the competing risk by day."""
     none = [None] * len(curve.days)
     return [
         {

@@ -1,4 +1,4 @@
-"""What to measure next: which tests of the site's menu would narrow the interval, in words."""
+"""What to measure next: the tests of the site's menu that would narrow the interval."""
 
 from __future__ import annotations
 
@@ -15,36 +15,22 @@ __all__ = ["next_best"]
 
 
 def next_best(
-    model: ServedModel, patient: Table, answered: Prediction, menu: Sequence[str]
+    model: ServedModel, patient: Table, prediction: Prediction, menu: Sequence[str]
 ) -> tuple[tuple[NextBest, ...], str]:
-    """Return the tests that would narrow the interval enough, and a sentence on the menu.
+    """Return `next_best` and `next_best_summary` of the answer for one patient.
 
-    Parameters
-    ----------
-    model : ServedModel
-    patient : Table
-        One patient that the model does not refuse.
-    answered : Prediction
-        The answer for this patient, at the horizons to consider.
-    menu : sequence of str
-        Variables of the catalogue.
-
-    Returns
-    -------
-    tuple of tuple of NextBest and str
-        `next_best` and `next_best_summary` of the answer.
+    The model must not refuse the patient. Horizons are those of `prediction`; `menu` names
+    variables of the catalogue.
     """
     missing = [
         name
-        for name, measured in zip(answered.variables, answered.measured[0], strict=True)
+        for name, measured in zip(prediction.variables, prediction.measured[0], strict=True)
         if name in menu and not measured
     ]
-    days = answered.horizons_days
-    found = expected_narrowing(model.loaded.risk_model, patient, missing, days)
-    now = {
-        float(day): (float(low), float(high))
-        for day, low, high in zip(days, answered.risk_low[0], answered.risk_high[0], strict=True)
-    }
+    days, low, high = prediction.horizons_days, prediction.risk_low[0], prediction.risk_high[0]
+    narrowings = expected_narrowing(model.loaded.risk_model, patient, missing, days)
+    ends = zip(map(float, low), map(float, high), strict=True)
+    now = dict(zip(map(float, days), ends, strict=True))
     worth = tuple(
         NextBest(
             one,
@@ -55,13 +41,13 @@ def next_best(
                 then=(one.low, one.high),
             ),
         )
-        for one in found
+        for one in narrowings
         if one.narrowing_points >= WORTH_POINTS
     )
     summary = wording.menu_sentence(
         on_menu=len(menu),
         missing=len(missing),
-        simulated=len({one.variable for one in found}),
+        simulated=len({one.variable for one in narrowings}),
         narrowing=len({one.narrowing.variable for one in worth}),
         points=WORTH_POINTS,
     )

@@ -1,4 +1,4 @@
-"""The recorder of one request: it puts answers on record before they are sent."""
+"""The recorder of one request, which audits answers before they are sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INSERT_RISKS = insert(RISKS)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an answer is known by: its id, and when it was made."""
+    """The id of an answer and the time when it was made."""
 
     prediction_id: str
     created_at: datetime
@@ -35,7 +35,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ComputedAnswer:
-    """What was computed for one question: one prediction by each model."""
+    """The predictions for one question, one by each model."""
 
     question: Question
     models: Sequence[ServedModel]
@@ -44,17 +44,9 @@ class ComputedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """The audit trail, with the caller and the address of one request.
+    """The audit trail, with the caller and the route (a template) of one request.
 
-    Parameters
-    ----------
-    trail : AuditTrail
-    actor : str
-        The caller, as `AuditEvent.actor`.
-    route : str
-        Template of the address.
-    idempotency_key : str or None
-        What the caller sent so that a repeated request is not a second prediction.
+    With an `idempotency_key` of the caller, a repeated request is not a second prediction.
     """
 
     trail: AuditTrail
@@ -63,29 +55,21 @@ class Recorder:
     idempotency_key: str | None = None
 
     def record(self, answers: Sequence[ComputedAnswer]) -> list[Identity]:
-        """Put answers on record, durably, before they are sent.
+        """Record answers durably and return their identities.
 
-        Parameters
-        ----------
-        answers : sequence of ComputedAnswer
-            Exactly one if the caller sent an `Idempotency-Key`.
-
-        Returns
-        -------
-        list of Identity
-            If the same caller's `Idempotency-Key` is already on record, the identity of the first
-            answer. The answer itself is stored nowhere: the same model computes it again.
+        An `Idempotency-Key` allows one answer only. If it is on record for the same caller, the
+        identity is that of the first answer, which the same model computes again.
 
         Raises
         ------
         RequestBroken
             If the caller used the key for another request.
         Conflict
-            If the answer would no longer be that of the first time, since a model has changed.
+            If a model has changed since the key was used.
         GateError
-            If the record of the first time was changed since, or the trail is not whole.
+            If the first record was changed, or the trail is not whole.
         OutsideError
-            If it cannot be recorded; then it must not be answered.
+            If the answers cannot be recorded; then they must not be sent.
         """
         events = [self._event(answer) for answer in answers]
         entries = [
@@ -102,7 +86,7 @@ class Recorder:
 
     def _event(self, answer: ComputedAnswer) -> AuditEvent:
         keys, question = self.trail.keys, answer.question
-        answered: list[ModelRecord] = [
+        models: list[ModelRecord] = [
             {
                 "name": model.loaded.name,
                 "version": model.loaded.version,
@@ -122,7 +106,7 @@ class Recorder:
             patient=keys.patient(question.patient_id),
             input=keys.input(_input(question)),
             outcomes=list(question.outcomes),
-            models=answered,
+            models=models,
             request_key=(
                 None
                 if self.idempotency_key is None
@@ -132,9 +116,9 @@ class Recorder:
 
 
 def _input(question: Question) -> str:
-    """Return a question as the text that its keyed hash is of, the same through every interface.
+    """Return the text whose keyed hash identifies a question, the same for every interface.
 
-    Audit trails hold this hash, so the text never changes with the types that it is written from.
+    Audit trails hold this hash, so the text must not change when the types do.
     """
     measurements = [
         {
@@ -167,7 +151,7 @@ def _input(question: Question) -> str:
 
 
 def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Connection], object]:
-    """Return what writes the risks that were answered, for `POST /v1/outcomes` to refer to."""
+    """Return a function that stores the predicted risks, to which `POST /v1/outcomes` refers."""
     rows = [
         {
             "prediction_id": prediction_id,
@@ -188,19 +172,19 @@ def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Co
 
 
 def _check_same(event: AuditEvent, recorded: Recorded) -> None:
-    """Raise unless an earlier record under the same key is of the same request and models."""
+    """Raise unless the earlier record of the key has the same request and models."""
     if not recorded.body:
         raise GateError(
-            f"The record of an {_FIELD} must be as it was written; it is not. Look at `osteon "
+            f"The record of an {_FIELD} must be unchanged; got a changed record. Run `osteon "
             "audit verify`."
         )
     if recorded.body.get("input") != event.input or recorded.body.get("route") != event.route:
         raise RequestBroken(
-            [_problem("reused", "must not be used for another request; it was used for one")]
+            [_problem("reused", "must be new for each request; it belongs to another request")]
         )
     if recorded.body.get("models") != event.models:
         raise Conflict(
-            [_problem("model_changed", "must be a new one; a model has changed since it was used")]
+            [_problem("model_changed", "must be new; a model has changed since it was used")]
         )
 
 

@@ -1,8 +1,7 @@
 """From a question to one patient: every measurement checked, one value for each feature column.
 
-A question is never half-read: every rule it breaks is reported, and one broken rule is enough for
-no prediction. Two things are no fault: a measurement that is not needed is listed as ignored, and a
-category that is not known counts as not measured, with a warning.
+All broken rules are reported, and one is enough for no prediction. A measurement that is not needed
+is listed as ignored; an unknown category counts as not measured, with a warning.
 """
 
 from __future__ import annotations
@@ -24,22 +23,16 @@ __all__ = ["Patient", "age_in_years", "read_patient"]
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# The part of a measurement that a rule is about; any other rule is about its value.
+# Rules about these parts of a measurement; any other rule is about its value.
 _PARTS = frozenset({"unit", "assay", "specimen", "comparator"})
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One patient in the words of the catalogue.
+    """One patient in the terms of the catalogue, by feature column.
 
-    Parameters
-    ----------
-    values : mapping of str to CanonicalMeasurement
-        Feature column -> the latest value at or before time zero.
-    numbers : mapping of str to int
-        Feature column -> the number of the measurement that its value came from.
-    ignored : tuple of Ignored
-    warnings : tuple of Remark
+    `values` holds the latest value at or before time zero, and `numbers` the position of its
+    measurement in the question.
     """
 
     values: Mapping[str, CanonicalMeasurement]
@@ -49,13 +42,13 @@ class Patient:
 
     def number(self, column: str) -> float | None:
         """Return the value of a number, or None if it was not measured."""
-        found = self.values.get(column)
-        return found.value if found and isinstance(found.value, float) else None
+        measured = self.values.get(column)
+        return measured.value if measured and isinstance(measured.value, float) else None
 
     def word(self, column: str) -> str | None:
         """Return the value of a category, or None if it was not stated."""
-        found = self.values.get(column)
-        return found.value if found and isinstance(found.value, str) else None
+        stated = self.values.get(column)
+        return stated.value if stated and isinstance(stated.value, str) else None
 
 
 def read_patient(
@@ -64,27 +57,12 @@ def read_patient(
     own: Mapping[str, Variable],
     elsewhere: Collection[str] = (),
 ) -> Patient:
-    """Return the patient of a question as one model may read it.
+    """Return the patient of a question as one model reads it, or raise QuestionBroken.
 
-    Of several measurements of one column the latest at or before time zero counts; one without a
-    time counts as earlier than any with one, and of equals the one further down the list counts.
-
-    Parameters
-    ----------
-    question : Question
-    own : mapping of str to Variable
-        Variables of the model that the catalogue does not hold.
-    elsewhere : collection of str
-        Variables that only another model asked in the same question has.
-
-    Returns
-    -------
-    Patient
-
-    Raises
-    ------
-    QuestionBroken
-        With every rule that the question breaks.
+    Of several measurements of one column the latest at or before time zero counts. A measurement
+    without a time is earlier than any other; of equal times, the last in the list counts. `own`
+    holds the model's variables outside the catalogue, and `elsewhere` those of the other models
+    that answer the question.
     """
     person, broken = _person(question)
     variables = {**VARIABLES, **own}
@@ -113,7 +91,7 @@ def read_patient(
 
 @dataclass(frozen=True, slots=True)
 class _ReadMeasurement:
-    """A measurement that kept every rule, its number in the question, and when it was taken."""
+    """A valid measurement, its number in the question and its time."""
 
     number: int
     time: datetime | None
@@ -125,7 +103,7 @@ def _latest(
     time_zero: datetime,
     person: Mapping[str, CanonicalMeasurement],
 ) -> tuple[dict[str, _ReadMeasurement], list[Ignored]]:
-    """Choose one measurement for each column; the others are ignored, each with its reason."""
+    """Return the chosen measurement of each column, and the others with the reason for each."""
     chosen: dict[str, _ReadMeasurement] = {}
     unused: list[Ignored] = []
     for one in sorted(read, key=lambda one: (one.time or _LONG_AGO, one.number), reverse=True):
@@ -147,28 +125,28 @@ def _latest(
 def _person(question: Question) -> tuple[dict[str, CanonicalMeasurement], list[BrokenRule]]:
     """Return sex and age as measurements, and the rules that the date of birth breaks."""
     person: dict[str, CanonicalMeasurement] = {}
-    # Any other answer is missing, and then no reference interval of one sex is used.
+    # Any other sex counts as missing, and reference intervals of one sex are not used.
     if question.sex in VARIABLES["sex"].categories:
         person["sex"] = CanonicalMeasurement("sex", VARIABLES["sex"], question.sex)
     if question.birth_date is None:
         return person, []
     day_zero = question.time_zero.date()
     if question.birth_date > day_zero:
-        return person, [_birth_problem("birth_after_time_zero", "must not lie after time_zero")]
+        return person, [_birth_problem("birth_after_time_zero", "must not be after time_zero")]
     age = age_in_years(question.birth_date, day_zero)
     if not is_in_range(VARIABLES["age"], age):
-        rule = f"must give an age at time_zero of {range_text(VARIABLES['age'])}"
+        rule = f"must give an age of {range_text(VARIABLES['age'])} at time_zero"
         return person, [_birth_problem("range", rule)]
     person["age"] = CanonicalMeasurement("age", VARIABLES["age"], age)
     return person, []
 
 
 def _birth_problem(rule: str, rest: str) -> BrokenRule:
-    return BrokenRule(Place("birth_date"), rule, f"birth_date {rest}; it does not.")
+    return BrokenRule(Place("birth_date"), rule, f"birth_date {rest}.")
 
 
 def age_in_years(birth: date, day: date) -> float:
-    """Return completed years and the part of the running one: on a birthday it is whole.
+    """Return the age in years with its fraction, a whole number on a birthday.
 
     >>> age_in_years(date(1958, 3, 2), date(2026, 3, 2))
     68.0

@@ -1,6 +1,6 @@
-"""From a question to the answer: the one way to a prediction, for every interface.
+"""From a question to the answer, for every interface.
 
-Nothing here remembers a question: models are read only, and all else is made anew.
+Nothing here stores a question: models are only read, and all other objects are new.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ulid import ULID
 
 from data_schema.biomarkers import VARIABLES, reference_interval
 from data_schema.measurements import CanonicalMeasurement
-from data_schema.variables import BELOW
+from data_schema.variables import BELOW, Variable
 from models.inference.prediction import Remark
 from models.inference.risk_model import Prediction as RawPrediction
 from models.inference.risk_model import Table
@@ -29,36 +29,15 @@ from serving.prediction.served import Served, ServedModel
 
 __all__ = ["predict", "predict_batch", "table_of_patient"]
 
-_NOT_PROMOTED = Remark(
-    code="not_promoted",
-    message="This model has no valid gate record here; nobody has approved it.",
-    variables=(),
-)
-_SIMULATED = Remark(
-    code="simulated",
-    message="This model learned from simulated patients; it says nothing about real ones.",
-    variables=(),
-)
 _AT_LIMIT = Remark(
     code="beyond_assay_limit",
-    message="The value lies beyond a limit of its assay, and the limit itself was used.",
+    message="The value lies beyond a limit of its assay; the limit was used.",
     variables=(),
 )
 
 
 def predict(question: Question, served: Served, recorder: Recorder | None = None) -> Answer:
-    """Answer one question.
-
-    Parameters
-    ----------
-    question : Question
-    served : Served
-    recorder : Recorder, optional
-        Puts the answer on record before it is returned. If it is left out, nothing is recorded.
-
-    Returns
-    -------
-    Answer
+    """Answer one question; a recorder, if given, records the answer before it is returned.
 
     Raises
     ------
@@ -76,26 +55,9 @@ def predict(question: Question, served: Served, recorder: Recorder | None = None
 def predict_batch(
     questions: Sequence[Question], served: Served, recorder: Recorder | None = None
 ) -> list[Answer]:
-    """Answer several questions, all of them or none; they are put on record together.
+    """Answer several questions as `predict`, in order: all of them or none.
 
-    Parameters
-    ----------
-    questions : sequence of Question
-    served : Served
-    recorder : Recorder, optional
-        As in `predict`.
-
-    Returns
-    -------
-    list of Answer
-        One for each question, in the same order.
-
-    Raises
-    ------
-    QuestionBroken, NoModel
-        As `predict` does; each rule states the number of its question.
-    OutsideError
-        If the answers cannot be recorded.
+    The answers are recorded together. A rule that is broken states the number of its question.
     """
     computed: list[ComputedAnswer] = []
     broken: list[BrokenRule] = []
@@ -122,7 +84,7 @@ def _computed(question: Question, served: Served) -> ComputedAnswer:
 
 
 def _recorded(computed: Sequence[ComputedAnswer], recorder: Recorder | None) -> list[Answer]:
-    """Return the answers, put on record first if there is a recorder."""
+    """Return the answers, recorded first if there is a recorder."""
     if recorder is None:
         identities = [Identity(str(ULID()), datetime.now(UTC)) for _ in computed]
     else:
@@ -134,7 +96,7 @@ def _recorded(computed: Sequence[ComputedAnswer], recorder: Recorder | None) -> 
 
 
 def _read(question: Question, models: Sequence[ServedModel]) -> list[Patient]:
-    """Read the patient for each model, or raise with all that is broken for any of them."""
+    """Return the patient as each model reads it, or raise with every rule broken for any model."""
     own = set().union(*(model.own_variables for model in models))
     broken: dict[tuple[Place, str], BrokenRule] = {}
     patients = []
@@ -153,10 +115,7 @@ def _read(question: Question, models: Sequence[ServedModel]) -> list[Patient]:
 
 def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> list[BrokenRule]:
     low, high = model.contract.min_horizon_days, model.contract.max_horizon_days
-    message = (
-        f"horizons_days must lie between {low:g} and {high:g} days for {model.loaded.name}; "
-        "one does not."
-    )
+    message = f"horizons_days must be {low:g} to {high:g} days for {model.loaded.name}."
     return [
         BrokenRule(Place("horizons_days", number), "horizon", message)
         for number, days in enumerate(horizons_days)
@@ -198,26 +157,26 @@ def _prediction(
 
 
 def table_of_patient(model: ServedModel, patient: Patient) -> Table:
-    """Return the one row that the model reads, with the columns that only its guard reads."""
+    """Return the row that the model reads, with the columns that only its guard reads."""
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
     for feature in model.contract.features:
         column = feature.name
         base = column.removesuffix(f"__{BELOW}")
-        found = patient.values.get(base)
+        measured = patient.values.get(base)
         if feature.kind == "category":
-            texts[column] = np.array([found and found.value], dtype=object)
+            texts[column] = np.array([measured and measured.value], dtype=object)
         elif base != column:
-            numbers[column] = np.array([found is not None and found.below], dtype=float)
+            numbers[column] = np.array([measured is not None and measured.below], dtype=float)
         else:
-            numbers[column] = np.array([found.value if found else np.nan], dtype=float)
+            numbers[column] = np.array([measured.value if measured else np.nan], dtype=float)
     for column in model.guard_columns.intersection(patient.values) - set(numbers):
         numbers[column] = np.array([patient.values[column].value], dtype=float)
     return Table(1, numbers, texts)
 
 
 def _recorded_values(patient: Patient, raw: RawPrediction) -> dict[str, RecordedValue]:
-    """Return the value of each variable; none where only a `<name>__max` or the like is known."""
+    """Return the value of each variable, without those known only as `<name>__max` or the like."""
     if raw.points is None:
         return {}
     return {
@@ -227,35 +186,35 @@ def _recorded_values(patient: Patient, raw: RawPrediction) -> dict[str, Recorded
     }
 
 
-def _recorded_value(patient: Patient, found: CanonicalMeasurement) -> RecordedValue:
-    value = found.value
+def _recorded_value(patient: Patient, measured: CanonicalMeasurement) -> RecordedValue:
+    value = measured.value
     if not isinstance(value, float):
         return RecordedValue(value)
-    if found.variable.kind == "flag":
+    if measured.variable.kind == "flag":
         return RecordedValue(bool(value))
-    if found.below or found.above:
-        return RecordedValue(value, comparator="<" if found.below else ">")
-    return RecordedValue(value, multiple_of_reference=_multiple_of_reference(patient, found))
+    if measured.below or measured.above:
+        return RecordedValue(value, comparator="<" if measured.below else ">")
+    multiple = _multiple_of_reference(patient, measured.variable, value)
+    return RecordedValue(value, multiple_of_reference=multiple)
 
 
-def _multiple_of_reference(patient: Patient, found: CanonicalMeasurement) -> float | None:
+def _multiple_of_reference(patient: Patient, variable: Variable, value: float) -> float | None:
     """Return the value over this patient's upper reference limit, or None if none is known."""
-    if found.variable.name not in VARIABLES or not isinstance(found.value, float):
+    if variable.name not in VARIABLES:
         return None
     sex = patient.word("sex")
     reference = reference_interval(
-        found.variable,
+        variable,
         sex="female" if sex == "female" else "male" if sex == "male" else None,
         menopause=patient.word("menopausal_status"),
         age=patient.number("age"),
     )
-    return found.value / reference.high if reference and reference.high else None
+    return value / reference.high if reference and reference.high else None
 
 
 def _unused(model: ServedModel, patient: Patient) -> list[Ignored]:
     """Return the measurements that neither the model nor its guard reads."""
-    read = {feature.name for feature in model.contract.features}
-    read |= model.guard_columns
+    read = {feature.name for feature in model.contract.features} | model.guard_columns
     return [
         Ignored(number, column, "not_in_model")
         for column, number in patient.numbers.items()
@@ -264,19 +223,15 @@ def _unused(model: ServedModel, patient: Patient) -> list[Ignored]:
 
 
 def _warnings(model: ServedModel, patient: Patient, raw: RawPrediction) -> tuple[Remark, ...]:
-    """Return what must be known beside the number, of the model, the question and the patient."""
-    warnings = []
-    if not model.promoted:
-        warnings.append(_NOT_PROMOTED)
-    if model.contract.simulated:
-        warnings.append(_SIMULATED)
+    """Return the warnings about the model, the question and the patient."""
+    warnings = list(model.warnings)
     used = {feature.variable for feature in model.contract.features}
-    warnings += [w for w in patient.warnings if used.issuperset(w.variables)]
+    warnings += [one for one in patient.warnings if used.issuperset(one.variables)]
     columns = {feature.name for feature in model.contract.features}
     at_limit = [
         name
-        for name, found in patient.values.items()
-        if name in columns and (found.above or (found.below and f"{name}__{BELOW}" not in columns))
+        for name, one in patient.values.items()
+        if name in columns and (one.above or (one.below and f"{name}__{BELOW}" not in columns))
     ]
     if at_limit:
         warnings.append(_AT_LIMIT._replace(variables=tuple(at_limit)))

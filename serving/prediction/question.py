@@ -1,7 +1,7 @@
-"""What `predict` is asked, whichever interface it came through, and the rules of its form.
+"""The input of `predict`, the same for every interface, and the rules of its form.
 
-Each interface (HTTP, FHIR, CDS Hooks) translates into a `Question` once, and states a broken rule
-in its own terms: a `Place` names the part of the question, not the field of a request.
+Each interface (HTTP, FHIR, CDS Hooks) translates its request into a `Question` once, and names a
+broken rule in its own terms: a `Place` is a part of the question, not a field of a request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
     "rule_of_number",
 ]
 
-# A stay has some hundred measurements that count; far more is a slip or an attack.
+# A stay has some hundred relevant measurements; far more is an error or an attack.
 MAX_MEASUREMENTS = 2_000
 MAX_HORIZONS = 50
 MAX_OUTCOMES = 10
@@ -45,12 +45,12 @@ Part = Literal[
     "patient_id", "encounter_id", "birth_date", "outcomes", "horizons_days", "measurements"
 ]
 Rule = tuple[str, str]
-"""The code of a rule, and its words, to follow the name of a part: `must be finite`."""
+"""The code of a rule, and the text that follows the name of a part: `must be finite`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedMeasurement:
-    """One measurement and when it was taken, if that is known."""
+    """One measurement and its time, if known."""
 
     measurement: Measurement
     time: datetime | None = None
@@ -58,26 +58,11 @@ class TimedMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One patient at one time zero: what was measured, and which outcomes are asked for by when.
+    """One patient at one time zero: measurements, and the outcomes and horizons to predict.
 
-    Parameters
-    ----------
-    patient_id : str
-        Opaque.
-    time_zero : datetime
-        With its offset.
-    outcomes : tuple of str
-        As `Served.find` takes them.
-    measurements : tuple of TimedMeasurement
-    encounter_id : str or None
-    sex : str or None
-    birth_date : date or None
-    horizons_days : tuple of float or None
-        None for each model's own horizons.
-    explain : bool
-        Whether contributions and pathways are part of the answer.
-    next_best : bool
-        Whether the answer says which missing tests would narrow the interval.
+    `patient_id` is opaque; `time_zero` has its offset; `outcomes` are as in `Served.find`; without
+    `horizons_days` each model's own apply. `explain` adds contributions and pathways to the answer,
+    and `next_best` the missing tests that would narrow the interval.
     """
 
     patient_id: str
@@ -94,7 +79,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A part of a question; of a list, the entry by its number; of a measurement, its attribute.
+    """A part of a question: in a list the number of an entry, in a measurement an attribute.
 
     >>> str(Place("measurements", 3, "unit"))
     'measurements[3].unit'
@@ -105,25 +90,16 @@ class Place:
     attribute: str = ""
 
     def __str__(self) -> str:
-        """Return the place as messages name it."""
+        """Return the place as in messages."""
         number = "" if self.number is None else f"[{self.number}]"
         return f"{self.part}{number}{'.' if self.attribute else ''}{self.attribute}"
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """One rule that a part of a question breaks.
+    """A rule that `count` values of a part break; `question` is its number in a batch.
 
-    Parameters
-    ----------
-    place : Place
-    rule : str
-    message : str
-        A sentence that names part and rule, and never a value.
-    count : int
-        How many values break it.
-    question : int or None
-        Which of several questions, where several were asked together.
+    The message names the part and the rule, never a value.
     """
 
     place: Place
@@ -150,7 +126,7 @@ class NoModel(GateError):
 
 
 def rule_of_number(number: float) -> Rule | None:
-    """Return the rule that a number breaks by itself, whatever it is of; None if it breaks none."""
+    """Return the rule that any number with this value breaks, or None."""
     try:
         number = float(number)
     except OverflowError:  # a whole number of more than 308 digits
@@ -163,21 +139,14 @@ def rule_of_number(number: float) -> Rule | None:
 
 
 def rule_of_days(days: float) -> Rule | None:
-    """Return the rule that a horizon breaks by itself, for any model; None if it breaks none."""
+    """Return the rule that a horizon breaks for any model, or None."""
     return rule_of_number(days) or (None if days > 0 else ("range", "must be more than 0 days"))
 
 
 def check_form(question: Question) -> None:
-    """Check the form of a question that did not come as JSON, whose schema states the same rules.
+    """Raise QuestionBroken with every rule of form that a question breaks.
 
-    Parameters
-    ----------
-    question : Question
-
-    Raises
-    ------
-    QuestionBroken
-        With every rule of form that it breaks.
+    For questions that did not come as JSON, whose schema states the same rules.
     """
     broken = [
         BrokenRule(place, rule, f"{place} {words}.") for place, (rule, words) in _broken(question)
@@ -187,12 +156,8 @@ def check_form(question: Question) -> None:
 
 
 def _broken(question: Question) -> Iterator[tuple[Place, Rule]]:
-    texts: list[tuple[Place, str | None]] = [
-        (Place("patient_id"), question.patient_id),
-        (Place("encounter_id"), question.encounter_id),
-    ]
-    for place, text in texts:
-        yield from _broken_text(place, text)
+    yield from _broken_text(Place("patient_id"), question.patient_id)
+    yield from _broken_text(Place("encounter_id"), question.encounter_id)
     yield from _too_many(Place("outcomes"), question.outcomes, MAX_OUTCOMES)
     horizons_days = question.horizons_days or ()
     if len(horizons_days) > MAX_HORIZONS:
@@ -223,19 +188,14 @@ def _broken_measurement(number: int, sent: Measurement) -> Iterator[tuple[Place,
     if sent.comparator not in (None, "<", "<=", ">", ">="):
         rest = "must be one of the values that /openapi.json states"
         yield place("comparator"), ("not_allowed", rest)
-    for attribute, text in (
-        ("unit", sent.unit),
-        ("assay", sent.assay),
-        ("specimen", sent.specimen),
-    ):
-        yield from _broken_text(place(attribute), text)
+    yield from _broken_text(place("unit"), sent.unit)
+    yield from _broken_text(place("assay"), sent.assay)
+    yield from _broken_text(place("specimen"), sent.specimen)
 
 
 def _broken_text(place: Place, text: str | None) -> Iterator[tuple[Place, Rule]]:
-    if text is not None and not text:
-        yield place, ("text_length", "must not be empty")
-    elif text is not None and len(text) > MAX_TEXT:
-        yield place, ("text_length", "must be shorter")
+    if text is not None and not 0 < len(text) <= MAX_TEXT:
+        yield place, ("text_length", "must be shorter" if text else "must not be empty")
 
 
 def _too_many(place: Place, listed: Sequence[object], most: int) -> Iterator[tuple[Place, Rule]]:

@@ -1,7 +1,7 @@
 """The JSON of `POST /v1/predict`, request and response, field by field.
 
-Form is checked here: types, times, finite numbers. What a measurement means is checked in
-`serving.prediction.patient`, against the catalogue and the models.
+These types check form: types, times, finite numbers. `serving.prediction.patient` checks
+measurements against the catalogue and the models.
 """
 
 from __future__ import annotations
@@ -35,21 +35,7 @@ from serving.prediction.question import (
 )
 from serving.problems.details import RULE_PREFIX
 
-__all__ = [
-    "Contribution",
-    "CurvePoint",
-    "ExpectedInterval",
-    "HorizonDays",
-    "Ignored",
-    "Name",
-    "NextBest",
-    "PathwayPoints",
-    "PredictRequest",
-    "PredictResponse",
-    "Prediction",
-    "Risk",
-    "SentMeasurement",
-]
+__all__ = ["HorizonDays", "Name", "PredictRequest", "PredictResponse", "Time"]
 
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?"
@@ -87,17 +73,16 @@ def _value(sent: object) -> float | str | bool:
         return sent
     if not isinstance(sent, int | float):
         raise _broken("value_type", "must be a number, a text or true or false")
-    return _kept(rule_of_number(sent), sent)
+    return _valid(rule_of_number(sent), sent)
 
 
 def _days(sent: object) -> float:
     if isinstance(sent, bool) or not isinstance(sent, int | float):
         raise _broken("not_a_number", "must be a number of days")
-    return _kept(rule_of_days(sent), sent)
+    return _valid(rule_of_days(sent), sent)
 
 
-def _kept(rule: Rule | None, number: float) -> float:
-    """Return a number that breaks no rule."""
+def _valid(rule: Rule | None, number: float) -> float:
     if rule is not None:
         raise _broken(*rule)
     return float(number)
@@ -148,25 +133,25 @@ class SentMeasurement(_Sent):
 
 
 class PredictRequest(_Sent):
-    """One patient at one time zero: what was measured, and which outcomes are asked for by when."""
+    """One patient at one time zero: measurements, and the outcomes and horizons to predict."""
 
     patient_id: Name = Field(description="Opaque; never a name or a record number.")
     encounter_id: Name | None = Field(default=None, description="Opaque.")
-    time_zero: Time = Field(description="The landmark the model counts days from.")
+    time_zero: Time = Field(description="The landmark from which the model counts days.")
     sex: Sex | None = None
     birth_date: BirthDate | None = None
     outcomes: Annotated[list[Name], Field(min_length=1, max_length=MAX_OUTCOMES)]
     horizons_days: Horizons | None = Field(
-        default=None, description="Each model's own horizons when left out."
+        default=None, description="Default: each model's own horizons."
     )
     measurements: Annotated[list[SentMeasurement], Field(max_length=MAX_MEASUREMENTS)]
     explain: StrictBool = Field(
-        default=True, description="Whether to say what moved the risk: contributions and pathways."
+        default=True, description="Whether to return contributions and pathways."
     )
     next_best: StrictBool = Field(
         default=False,
-        description="Whether to say which tests of the site's menu, if already available, would "
-        "narrow the interval; no recommendation to order any.",
+        description="Whether to return which tests of the site's menu, if already available, would "
+        "narrow the interval; not a recommendation to order them.",
     )
 
 
@@ -175,7 +160,7 @@ class _Given(BaseModel):
 
 
 class Contribution(_Given):
-    """What one variable adds to the estimate, compared with the model's reference patient."""
+    """The contribution of one variable, compared with the model's reference patient."""
 
     variable: str
     pathway: str
@@ -193,14 +178,14 @@ class Contribution(_Given):
 
 
 class PathwayPoints(_Given):
-    """Sum over a pathway's measured variables, or over all that is `not_measured`."""
+    """Sum over a pathway's measured variables, or over all variables not measured."""
 
     pathway: str
     points: float
 
 
 class Risk(_Given):
-    """Risk by one horizon. All points, the adjustment's too, sum to 100 (risk - baseline_risk)."""
+    """Risk by one horizon. Points, with the adjustment's, sum to 100 (risk - baseline_risk)."""
 
     horizon_days: int | float
     risk: float
@@ -208,14 +193,14 @@ class Risk(_Given):
     baseline_risk: float = Field(description="Risk of the model's reference patient.")
     cohort_risk: float = Field(description="Mean risk of the training cohort.")
     competing_risk: float | None = Field(
-        description="Risk of dying before the event; null where nothing competes."
+        description="Risk of dying before the event; null if nothing competes."
     )
     monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
     monotone_adjustment_points: float
     contributions: list[Contribution]
     pathways: list[PathwayPoints]
     sentences: list[str] = Field(
-        default=[], description="The risk and what moved it, in plain words."
+        default=[], description="The risk and what raised or lowered it, in plain language."
     )
 
 
@@ -231,7 +216,7 @@ class CurvePoint(_Given):
 
 
 class ExpectedInterval(_Given):
-    """Mean ends of the interval over the values drawn."""
+    """Mean limits of the interval over the simulated values."""
 
     low: float
     high: float
@@ -246,9 +231,9 @@ class Remark(_Given):
 
 
 class NextBest(_Given):
-    """What to expect of the interval by one horizon once the value of a missing test is known.
+    """The expected interval at one horizon once the value of a missing test is known.
 
-    By simulation; the error is the standard error that the finite number of draws leaves.
+    By simulation; the error is the standard error of its finite number of draws.
     """
 
     variable: str
@@ -261,7 +246,7 @@ class NextBest(_Given):
 
 
 class Ignored(_Given):
-    """A measurement that was sent and not used, and why."""
+    """A measurement that was not used, and the reason."""
 
     field: str = Field(examples=["measurements[3]"])
     variable: str
@@ -270,17 +255,17 @@ class Ignored(_Given):
 
 
 class Prediction(_Given):
-    """The answer for one outcome; a refusal has no risk and says why."""
+    """The answer for one outcome; a refusal has reasons and no risk."""
 
     outcome: str
     status: Literal["ok", "refused"]
     model: ModelName
     risks: list[Risk]
     next_best: list[NextBest] = Field(
-        description="Where asked for, the largest narrowing first; at least 2 points each."
+        description="If requested, the largest narrowing first; at least 2 points each."
     )
     next_best_summary: str | None = Field(
-        default=None, description="What it says in plain words; null where it was not asked for."
+        default=None, description="The same in plain language; null if not requested."
     )
     curve: list[CurvePoint]
     summary: str
@@ -291,7 +276,7 @@ class Prediction(_Given):
 
 
 class PredictResponse(_Given):
-    """The answer, one prediction for each outcome asked, in the order asked."""
+    """The answer: one prediction for each requested outcome, in the same order."""
 
     prediction_id: str = Field(description="ULID.")
     created_at: datetime

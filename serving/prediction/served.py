@@ -1,4 +1,4 @@
-"""The models that one process serves: never changed, only swapped whole; found by the outcome."""
+"""The models that one process serves, an immutable set that is replaced as a whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from data_schema.outcomes import OUTCOMES
 from data_schema.variables import BELOW, Variable, base_name
 from models.inference.columns import guard_columns
 from models.inference.contract import Contract
+from models.inference.prediction import Remark
 from models.registry.lifecycle import LoadedModel
 from serving.prediction.answer import ModelName
 from serving.prediction.question import BrokenRule, NoModel, Place, QuestionBroken
@@ -20,22 +21,26 @@ from serving.processes.messages import DegradedReason
 
 __all__ = ["Served", "ServedModel"]
 
+_NOT_PROMOTED = Remark(
+    code="not_promoted",
+    message="This model has no valid gate record here and is not approved.",
+    variables=(),
+)
+_SIMULATED = Remark(
+    code="simulated",
+    message="This model learned from simulated patients; it says nothing about real patients.",
+    variables=(),
+)
 _PREFIX = "osteon-"
 _DESCRIPTION = ("outcome_label", "event_label", "event_singular", "time_zero", "population")
-_NO_CHAMPION = "must have a promoted model on this service; it has none"
+_NO_CHAMPION = "must have a promoted model on this service"
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One loaded model and what is known of it.
+    """One loaded model; `promoted` if it is a champion with a valid gate record.
 
-    Parameters
-    ----------
-    loaded : LoadedModel
-    promoted : bool
-        Whether it was loaded as a champion with a valid gate record.
-    model_card : str or None
-        Markdown.
+    Its `model_card` is Markdown.
     """
 
     loaded: LoadedModel
@@ -43,17 +48,17 @@ class ServedModel:
     model_card: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a model that this service would read wrongly, or could not describe."""
-        untold = [name for name in _DESCRIPTION if not getattr(self.contract, name)]
-        if untold:
+        """Reject a model that this service would misread or could not describe."""
+        blank = [name for name in _DESCRIPTION if not getattr(self.contract, name)]
+        if blank:
             raise UsageError(
-                f"{self.loaded.name} must say what it is; its contract has no {', '.join(untold)}. "
+                f"{self.loaded.name} must describe itself; its contract has no {', '.join(blank)}. "
                 "Train it again with this version."
             )
         if not self.contract.interval.available:
             raise UsageError(
-                f"{self.loaded.name} must give intervals; it has none, and a bare number is never "
-                "shown. Train it with interval folds."
+                f"{self.loaded.name} must give intervals, since a risk is never shown without one. "
+                "Train it with interval folds."
             )
         other = [
             feature.name
@@ -68,17 +73,17 @@ class ServedModel:
 
     @property
     def contract(self) -> Contract:
-        """What the model says of itself."""
+        """The model's description of itself."""
         return self.loaded.risk_model.contract
 
     @property
     def requested_as(self) -> str:
-        """The word in `outcomes` that always means this model, as `mortality-support2`."""
+        """The word for this model in `outcomes`, such as `mortality-support2`."""
         return self.loaded.name.removeprefix(_PREFIX)
 
     @property
     def identity(self) -> ModelName:
-        """Name, version and alias as every answer shows them; only the promoted have an alias."""
+        """Name, version and, if promoted, alias, as in every answer."""
         return ModelName(
             name=self.loaded.name,
             version=self.loaded.version,
@@ -86,13 +91,19 @@ class ServedModel:
         )
 
     @cached_property
+    def warnings(self) -> tuple[Remark, ...]:
+        """The warnings that hold for every patient."""
+        promoted = () if self.promoted else (_NOT_PROMOTED,)
+        return (*promoted, _SIMULATED) if self.contract.simulated else promoted
+
+    @cached_property
     def guard_columns(self) -> frozenset[str]:
-        """Columns read only to decide whether to answer, and what to warn of."""
+        """Columns that decide only whether to answer and what to warn of."""
         return frozenset(guard_columns(self.contract))
 
     @cached_property
     def own_variables(self) -> Mapping[str, Variable]:
-        """What the model takes and the catalogue does not hold, by base name."""
+        """The model's variables outside the catalogue, by base name."""
         return {
             base_name(feature.name): Variable(
                 name=base_name(feature.name),
@@ -111,20 +122,10 @@ class ServedModel:
 
 
 class Served:
-    """All models of one process.
+    """All models of one process, with different names (otherwise UsageError).
 
-    Parameters
-    ----------
-    models : iterable of ServedModel
-    degraded : sequence of DegradedReason
-        Why that may be less, or older, than it should be.
-    menu : sequence of str
-        Tests that the site can order, by catalogue name: what "what to measure next" speaks of.
-
-    Raises
-    ------
-    UsageError
-        If two have the same name.
+    `degraded` holds the reasons why models may be missing or old, and `menu` the tests that the
+    site can order, by catalogue name.
     """
 
     def __init__(
@@ -139,11 +140,11 @@ class Served:
         self.menu = tuple(menu)
         self._by_word = {model.requested_as: model for model in self.models}
         if len(self._by_word) < len(self.models):
-            raise UsageError("Models must have different names; two have the same. Serve only one.")
+            raise UsageError("Models must have different names. Serve only one model of each name.")
 
     @property
     def answerable(self) -> list[str]:
-        """What can be asked for in `outcomes`, and is then answered by one model."""
+        """The words in `outcomes` that mean exactly one model."""
         words = sorted({*OUTCOMES, *self._by_word})
         return [word for word in words if len(self._candidates(word)) == 1]
 
@@ -155,7 +156,7 @@ class Served:
             raise NoChampion([problem])
 
     def find(self, outcomes: Sequence[str]) -> tuple[ServedModel, ...]:
-        """Return the model of each outcome asked for.
+        """Return the model of each requested outcome.
 
         `mortality` means `osteon-mortality`, or else the only model of that outcome;
         `mortality-support2` means `osteon-mortality-support2`.
@@ -163,30 +164,30 @@ class Served:
         Raises
         ------
         QuestionBroken
-            If an outcome is unknown or asked twice, or several models answer it.
+            If an outcome is unknown or repeated, or several models answer it.
         NoModel
             If no model of a known outcome is served.
         """
         candidates = [self._candidates(word) for word in outcomes]
         broken, absent = [], []
-        for number, (word, found) in enumerate(zip(outcomes, candidates, strict=True)):
+        for number, (word, models) in enumerate(zip(outcomes, candidates, strict=True)):
             place = Place("outcomes", number)
-            if len(found) > 1:
-                words = ", ".join(sorted(model.requested_as for model in found))
+            if len(models) > 1:
+                words = ", ".join(sorted(model.requested_as for model in models))
                 broken.append(_broken(place, "several_models", f"must be one of {words}"))
-            elif not found and word in OUTCOMES:
+            elif not models and word in OUTCOMES:
                 absent.append(_broken(place, "no_champion", _NO_CHAMPION))
-            elif not found:
+            elif not models:
                 words = ", ".join(sorted({*OUTCOMES, *self._by_word}))
                 broken.append(_broken(place, "unknown_outcome", f"must be one of {words}"))
-        models = tuple(found[0] for found in candidates if found)
-        if not broken and len(set(models)) < len(models):
-            broken.append(_broken(Place("outcomes"), "repeated", "must not ask one model twice"))
+        chosen = tuple(models[0] for models in candidates if models)
+        if not broken and len(set(chosen)) < len(chosen):
+            broken.append(_broken(Place("outcomes"), "repeated", "must not name a model twice"))
         if broken:
             raise QuestionBroken(broken)
         if absent:
             raise NoModel(absent)
-        return models
+        return chosen
 
     def _candidates(self, word: str) -> tuple[ServedModel, ...]:
         if word in self._by_word:

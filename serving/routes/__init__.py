@@ -1,1 +1,1 @@
-"""One module per group of endpoints; each is a thin door to `serving.prediction.predictor`."""
+"""One module per group of endpoints, each a thin layer over the other folders."""

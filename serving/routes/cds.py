@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from serving.cds.answering import cards
 from serving.cds.hook_request import HookRequest, SentFeedback
 from serving.cds.services import SERVICES, CdsService, discovery
-from serving.cds.shown import keep_feedback
+from serving.cds.shown import store_feedback
 from serving.http.route_classes import StrictRoute
 from serving.prediction.caller import recorder_of, served_models
 from serving.problems.details import FieldProblem, RequestBroken
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/cds-services", route_class=StrictRoute, tags=["CDS H
 
 
 class Services(BaseModel):
-    """What this service offers to an electronic health record."""
+    """The services for an electronic health record."""
 
     services: list[dict[str, Any]]
 
@@ -37,23 +37,23 @@ class Cards(BaseModel):
 
 
 class Received(BaseModel):
-    """Feedback was kept."""
+    """The feedback was stored."""
 
 
 @router.get("", summary="CDS Hooks discovery")
 def services(request: Request) -> Services:
-    """Called by an electronic health record to learn hooks and prefetch; nothing is audited."""
+    """For electronic health records, to discover hooks and prefetch templates; not audited."""
     return Services.model_validate(discovery(served_models(request), _now().date()))
 
 
 @router.post("/{service_id}", summary="Cards of one patient")
 async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
-    """Called by an electronic health record when a clinician opens or discharges a patient.
+    """For electronic health records, when a clinician opens or discharges a patient.
 
-    No card is an answer too: whoever is not an adult in intensive care within the time that counts,
-    or of whom there is nothing new to say, gets none. FHIR data that were not sent are fetched from
-    `fhirServer` if the site knows it, or the answer is 412. Every call is audited before it is
-    answered.
+    There is no card unless the patient is an adult in intensive care, within the service's time
+    window, and the card is new to the user. FHIR data that were not sent are fetched from
+    `fhirServer` if it is in the settings of the site; otherwise the answer is 412. Every call is
+    audited before the answer is sent.
     """
     service = _service(service_id)
     _check(service, body)
@@ -67,16 +67,16 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
         now=_now(),
         count=request.app.state.metrics.count_cards,
     )
-    # Threads of their own: a FHIR server that is slow must not keep predictions waiting.
+    # Separate threads: a slow FHIR server must not delay predictions.
     threads = request.app.state.cds_threads
-    found = await asyncio.get_running_loop().run_in_executor(threads, answer)
-    return Cards.model_validate({"cards": found})
+    answered = await asyncio.get_running_loop().run_in_executor(threads, answer)
+    return Cards.model_validate({"cards": answered})
 
 
 @router.post("/{service_id}/feedback", summary="What users did with cards")
 def feedback(service_id: str, body: SentFeedback, request: Request) -> Received:
-    """Called by an electronic health record after a card; kept, and audited without the comment."""
-    keep_feedback(recorder_of(request), _service(service_id).id, body.feedback)
+    """For electronic health records, after a card; stored, and audited without the comment."""
+    store_feedback(recorder_of(request), _service(service_id).id, body.feedback)
     return Received()
 
 
@@ -91,10 +91,10 @@ def _service(service_id: str) -> CdsService:
 
 
 def _check(service: CdsService, body: HookRequest) -> None:
-    """Refuse a call of another hook, or one without what its hook must say."""
+    """Reject a call of another hook, or without the context that the hook requires."""
     problems = []
     if body.hook != service.hook:
-        message = f"hook must be {service.hook} at this address; it is another."
+        message = f"hook must be {service.hook} at this address."
         problems.append(FieldProblem(field="hook", rule="not_allowed", message=message))
     if service.hook == "encounter-discharge" and body.context.encounterId is None:
         message = "context.encounterId must be given."

@@ -1,4 +1,4 @@
-"""`POST /fhir/RiskAssessment/$predict`, and what the FHIR door says of itself."""
+"""`POST /fhir/RiskAssessment/$predict`, and the description of the FHIR interface."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SENT: dict[str, Any] = {
 
 
 def _only_json(request: Request) -> None:
-    """Refuse a body that states another form than JSON, such as FHIR's XML."""
+    """Reject a body with a media type other than JSON, such as FHIR's XML."""
     stated = request.headers.get("content-type", FHIR_JSON).partition(";")[0].strip().casefold()
     if stated not in (FHIR_JSON, "application/json"):
         raise HTTPException(status_code=415)
@@ -63,32 +63,32 @@ def _only_json(request: Request) -> None:
     },
 )
 def predict(request: Request, document: Annotated[object, Depends(json_body)]) -> Resource:
-    """Called by whoever holds a Bundle of one patient's Observations; nothing is kept of it.
+    """For clients with a Bundle of one patient's Observations, which is not stored.
 
-    Several outcomes come as a Bundle. A patient the model must not be used for gets a
-    RiskAssessment of status `cancelled`, without a prediction.
+    Several outcomes are returned as a Bundle. If the model refuses the patient, the RiskAssessment
+    has status `cancelled` and no prediction. Audited as `/v1/predict`.
     """
     question = read_question(document, request.query_params.multi_items())
-    found = assess(question, served_models(request), recorder_of(request))
-    if len(found) == 1:
-        return found[0]
-    entries = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": one} for one in found]
+    resources = assess(question, served_models(request), recorder_of(request))
+    if len(resources) == 1:
+        return resources[0]
+    entries = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": one} for one in resources]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
 @router.get("/metadata", summary="CapabilityStatement")
 def metadata(request: Request) -> Resource:
-    """Called by a FHIR client before anything else; nothing is audited."""
+    """For FHIR clients, before other requests; not audited."""
     return fhir_conformance.capability_statement(request.headers.get("accept", ""))
 
 
 @router.get("/OperationDefinition/RiskAssessment-predict", summary="OperationDefinition")
 def operation_definition() -> Resource:
-    """Called by whoever wants to know what `$predict` takes and gives; nothing is audited."""
+    """For clients, to learn the parameters of `$predict`; not audited."""
     return fhir_conformance.operation_definition()
 
 
 @router.get("/CodeSystem/osteon", summary="The one local CodeSystem")
 def code_system() -> Resource:
-    """Called by whoever maps a laboratory's codes that LOINC does not have; nothing is audited."""
+    """For mapping laboratory codes that LOINC does not have; not audited."""
     return fhir_conformance.code_system()

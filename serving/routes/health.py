@@ -1,4 +1,4 @@
-"""`GET /health/live` and `GET /health/ready`: for whoever keeps the process running."""
+"""`GET /health/live` and `GET /health/ready`: for supervisors and load balancers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["router"]
 _UNRECORDABLE = FieldProblem(
     field="audit",
     rule="unrecordable",
-    message="audit must take a record of every answer; it does not, so nothing is predicted.",
+    message="audit must record every answer. It fails now, so no predictions are made.",
 )
 
 router = APIRouter(prefix="/health", tags=["operations"])
@@ -31,7 +31,7 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """The service answers for these models; degraded, it says what is not as it should be."""
+    """The models for which the service answers, and the reasons if it is degraded."""
 
     status: Literal["ready", "degraded"]
     models: list[ModelName]
@@ -40,16 +40,16 @@ class Ready(BaseModel):
 
 @router.get("/live", summary="Whether the process answers")
 async def live() -> Live:
-    """Called by a supervisor; nothing is checked and nothing is audited."""
+    """For supervisors; nothing is checked and nothing is audited."""
     return Live(status="live")
 
 
 @router.get("/ready", summary="Whether predictions can be answered", response_model=Ready)
 def ready(request: Request) -> Ready | Response:
-    """Called by a load balancer; 503 while no model is served or nothing can be put on record.
+    """For load balancers; 503 while no model is served or the audit fails; not audited.
 
-    `degraded` is 200: what is answered is answered as always, from models that were checked, while
-    the registry is down or a version in it was refused. Nothing is audited.
+    `degraded` is 200: answers are valid and from verified models, but the registry is down or it
+    has a version that was refused.
     """
     served = served_models(request)
     served.require_any()

@@ -13,6 +13,6 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Called by Prometheus; it holds no patient and no caller, and nothing is audited."""
+    """For Prometheus; without patients or callers, and not audited."""
     counted: Metrics = request.app.state.metrics
     return Response(counted.text(request.app.state.served), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what is served, how good it was on patients it had not seen, for whom it is."""
+"""`GET /v1/models`: the served models, their populations and their held-out performance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 
 class Metric(BaseModel):
-    """One figure on patients the model had not seen, with its interval."""
+    """One figure on held-out patients, with its interval."""
 
     metric: str
     horizon_days: int | float | None
@@ -28,7 +28,7 @@ class Metric(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """Whom the metrics are of: patients the model did not learn from."""
+    """The held-out patients on whom the metrics were computed."""
 
     split: str
     stays: int
@@ -38,7 +38,7 @@ class Evaluation(BaseModel):
 
 
 class IntervalFacts(BaseModel):
-    """How the interval of a risk is made, and what it promises."""
+    """The method of the interval of a risk, and its guarantee."""
 
     level: float
     kind: str
@@ -79,30 +79,17 @@ class Models(BaseModel):
 
 @router.get("/models", summary="The served models")
 def models(request: Request) -> Models:
-    """Called by whoever wants to know what answers; it holds no patient, and nothing is audited."""
+    """For clients, to learn which models answer; without patients, and not audited."""
     return Models(models=[_described(model) for model in served_models(request).models])
-
-
-_STATED = (
-    "outcome",
-    "outcome_label",
-    "time_zero",
-    "competing",
-    "population",
-    "simulated",
-    "default_horizons_days",
-    "min_horizon_days",
-    "max_horizon_days",
-)
-"""Fields of `Model` that the contract has under the same name."""
 
 
 def _described(model: ServedModel) -> Model:
     contract = model.contract
     evaluation = contract.evaluation
+    same = {name: getattr(contract, name) for name in Model.model_fields if hasattr(contract, name)}
     return Model.model_validate(
         {
-            **{name: getattr(contract, name) for name in _STATED},
+            **same,
             "interval": json_of(contract.interval),
             "training": json_of(contract.training),
             **asdict(model.identity),

@@ -1,4 +1,4 @@
-"""`POST /v1/outcomes`: what happened to a patient after a prediction, for monitoring."""
+"""`POST /v1/outcomes`: the observed outcome of a patient after a prediction, for monitoring."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["monitoring"])
 
 
 def _no_flag(sent: object) -> object:
-    """Refuse true, which Python takes for 1 and the contract does not."""
+    """Reject true, which is 1 in Python and not in the contract."""
     return None if isinstance(sent, bool) else sent
 
 
 class SentOutcome(BaseModel):
-    """What happened, counted from the prediction's time zero."""
+    """An observed outcome, with its time from the prediction's time zero."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # Letters and digits: no text of PostgreSQL can hold a NUL.
+    # Letters and digits: PostgreSQL's text cannot hold NUL.
     prediction_id: Annotated[
         str, StringConstraints(min_length=26, max_length=26, pattern="^[0-9A-Za-z]*$")
     ] = Field(description="Of the answer.")
     outcome: Name = Field(description="As the prediction states it.", examples=["mortality"])
     event: Annotated[Literal[0, 1, 2], BeforeValidator(_no_flag)] = Field(
-        description="0 not by then and no longer followed (censored), 1 it happened, 2 the "
-        "competing event came first."
+        description="0 censored (not observed until then), 1 the outcome, 2 the competing event "
+        "first."
     )
     days: HorizonDays = Field(description="Days from time zero to that event or to censoring.")
 
 
 class RecordedOutcome(BaseModel):
-    """What is kept; of several reports of one prediction and outcome the newest counts."""
+    """The stored outcome; the newest report of a prediction and outcome counts."""
 
     prediction_id: str
     outcome: str
@@ -50,9 +50,9 @@ class RecordedOutcome(BaseModel):
 
 @router.post("/outcomes", summary="What happened after a prediction", status_code=201)
 def outcomes(body: SentOutcome, request: Request) -> RecordedOutcome:
-    """Called by whoever follows patients up; audited without what happened.
+    """For the follow-up of patients; audited without the outcome's event.
 
-    The prediction must be on record; the patient is not named again.
+    The prediction must be on record; the request does not name the patient.
     """
     recorded_at = follow_up.record(
         recorder_of(request),

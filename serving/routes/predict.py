@@ -21,16 +21,16 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]+$",
         max_length=255,
-        description="Any text of the caller's own, new for every prediction, as a UUID.",
+        description="Any text, new for every prediction, such as a UUID.",
     ),
 ]
 
-# With explanations an answer is some 100 kB.
+# With explanations an answer has some 100 kB.
 _MAX_BATCH = 100
 
 
 class BatchRequest(BaseModel):
-    """Requests as for `/v1/predict`, of any patients and outcomes."""
+    """Requests as for `/v1/predict`, for any patients and outcomes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,11 +52,11 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["prediction"])
 def predict(
     body: PredictRequest, request: Request, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Called by whoever holds a patient's measurements; nothing is kept of them.
+    """For clients with a patient's measurements, which are not stored.
 
-    A patient the model must not be used for gets `status: refused` and no risk. Who asked, when,
-    which model answered and keyed hashes of patient and request are audited before the answer is
-    sent. Sent again with the same `Idempotency-Key`, a request gets its first answer.
+    If the model refuses the patient, the answer has `status: refused` and no risk. The caller, the
+    time, the model and keyed hashes of patient and request are audited before the answer is sent.
+    A request repeated with the same `Idempotency-Key` gets its first answer.
     """
     question = question_of(body)
     recorder = recorder_of(request, idempotency_key=idempotency_key)
@@ -69,9 +69,9 @@ def predict(
     "/predict/batch", summary="Risks of several patients, explained", response_model=BatchResponse
 )
 def predict_batch(body: BatchRequest, request: Request) -> Response:
-    """Called by whoever asks for a whole ward; answered whole or not at all.
+    """For clients with several patients, such as a ward; all are answered or none.
 
-    Every prediction of it is audited as if it had been asked for alone.
+    Every prediction is audited as if it were requested alone.
     """
     questions = [question_of(one) for one in body.requests]
     with rules_in_json():
@@ -80,5 +80,5 @@ def predict_batch(body: BatchRequest, request: Request) -> Response:
 
 
 def _sent(answer: BaseModel) -> Response:
-    # An unmeasured contribution has no value and no unit, rather than null ones.
+    # An unmeasured contribution has no value and no unit, rather than null.
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")

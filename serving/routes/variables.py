@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["variables"])
 
 
 class CodeEntry(BaseModel):
-    """One code of a variable; with `assay_required` an assay must be stated beside it."""
+    """One code of a variable; with `assay_required` an assay must be stated."""
 
     code: str
     display: str
@@ -27,7 +27,7 @@ class CodeEntry(BaseModel):
 
 
 class ReferenceEntry(BaseModel):
-    """A reference interval in the canonical unit, and whom it holds for."""
+    """A reference interval in the canonical unit, and the patients to whom it applies."""
 
     low: float | None
     high: float | None
@@ -70,7 +70,7 @@ class Variables(BaseModel):
 
 @router.get("/variables", summary="The variables that can be sent")
 def variables(request: Request) -> Variables:
-    """Called by whoever builds a form or maps a laboratory's codes; nothing is audited."""
+    """For building forms and mapping laboratory codes; not audited."""
     users: dict[str, list[str]] = {}
     entries = dict(VARIABLES)
     for model in served_models(request).models:

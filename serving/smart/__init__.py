@@ -1,4 +1,4 @@
-"""The page opened out of an EHR: its patient's record, read on the server and laid into the form.
+"""The page opened from an EHR: the server reads the patient's record into the form.
 
-It scores nothing: what was read is shown, checked by the clinician and sent like any other entry.
+It predicts nothing: the clinician checks the values and sends them like any other entry.
 """

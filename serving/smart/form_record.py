@@ -1,7 +1,7 @@
-"""From a patient's record to the page's form: what is filled in, and what could not be read.
+"""From a patient's record to the page's form: values to fill in, and values not read.
 
-Nothing is guessed. A value that breaks a rule, or that the record marks as not final, is named with
-that rule and not filled in; what the record does not hold stays empty.
+Nothing is guessed. A value that breaks a rule or is not final is listed with the rule and not
+filled in; what the record does not hold stays empty.
 """
 
 from __future__ import annotations
@@ -31,27 +31,19 @@ from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
 from serving.page.form import unit_choices
 from serving.prediction.patient import age_in_years
 from serving.prediction.served import Served
-from serving.smart.reading import (
-    BONE_MASS_DAYS,
-    LABORATORY_DAYS,
-    FetchedRecord,
-    FhirSource,
-    fetch_record,
-)
-from serving.smart.told_history import ToldHistory, told_history
+from serving.smart.reading import BONE_MASS_DAYS, LABORATORY_DAYS, FhirSource, fetch_record
+from serving.smart.recorded_history import recorded_history
 
-__all__ = ["FormRecord", "form_record", "laid_into_form"]
+__all__ = ["FormRecord", "form_record"]
 
+# The Patient resource states these, and Observations of them are not used.
 _OF_THE_PATIENT = frozenset({"age", "sex"})
-"""What the Patient says, whatever Observations do."""
 
-_NO_SEX = "must be one that FHIR knows."
-_NO_DAY = "must come from a date of birth with its day."
-_LONGEST_WHO = 200
+_MAX_NAME = 200
 
 
 class Filled(BaseModel):
-    """One row of the form as it is filled in, in a unit that can be chosen there."""
+    """One row of the form with its value, in a unit of the form."""
 
     column: str
     value: str
@@ -61,7 +53,7 @@ class Filled(BaseModel):
 
 
 class Unread(BaseModel):
-    """What the record holds and the form does not: which variable, which rule, taken when."""
+    """A value of the record that is not filled in, with the rule that it breaks."""
 
     name: str
     rule: str
@@ -72,8 +64,7 @@ class Unread(BaseModel):
 class FormRecord(BaseModel):
     """One patient's record for the form.
 
-    `patient_id` and `encounter_id` are the record's own; `who` is for the clinician's eyes, so that
-    nobody takes one patient for another.
+    The ids are those of the record; `who` lets the clinician recognise the patient.
     """
 
     patient_id: str
@@ -89,7 +80,7 @@ class FormRecord(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One measurement that kept every rule, and when it was taken."""
+    """One valid measurement, as sent in `unit`, and its time."""
 
     measurement: CanonicalMeasurement
     unit: str
@@ -103,71 +94,29 @@ def form_record(
     time_zero: datetime,
     icu_locations: Collection[str] = (),
 ) -> FormRecord:
-    """Return what a patient's record fills into the form.
+    """Return the form's values from a patient's record, or raise OutsideError.
 
-    Parameters
-    ----------
-    source : FhirSource
-    served : Served
-        Its models may have variables of their own.
-    time_zero : datetime
-        With its offset; the last value at or before it counts.
-    icu_locations : collection of str
-        References to the site's intensive care units.
-
-    Returns
-    -------
-    FormRecord
-
-    Raises
-    ------
-    OutsideError
-        If the record cannot be fetched.
+    The last value at or before time zero counts. An Observation takes precedence over the history
+    of the record. `icu_locations` are references to the site's intensive care units.
     """
     variables = dict(VARIABLES)
     for model in served.models:
         variables |= model.own_variables
     record = fetch_record(source, time_zero)
-    told = told_history(record, time_zero=time_zero, icu_locations=icu_locations)
-    return laid_into_form(record, told, source, variables, time_zero=time_zero)
-
-
-def laid_into_form(
-    record: FetchedRecord,
-    told: ToldHistory,
-    source: FhirSource,
-    variables: Mapping[str, Variable],
-    *,
-    time_zero: datetime,
-) -> FormRecord:
-    """Return what a record fills into the form; see `form_record`.
-
-    Parameters
-    ----------
-    record : FetchedRecord
-    told : ToldHistory
-        Where an Observation says the same or otherwise, the Observation counts.
-    source : FhirSource
-    variables : mapping of str to Variable
-    time_zero : datetime
-
-    Returns
-    -------
-    FormRecord
-    """
+    past = recorded_history(record, time_zero=time_zero, icu_locations=icu_locations)
     patient = record.patient
     filled, unread = _person(patient.resource, time_zero)
     read: list[_Read] = []
     for entry in record.observations:
-        for found in _of_observation(entry, patient, variables, time_zero):
-            if isinstance(found, Unread):
-                unread.append(found)
-            elif found.measurement.column not in _OF_THE_PATIENT:
-                read.append(found)
+        for one in _of_observation(entry, patient, variables, time_zero):
+            if isinstance(one, Unread):
+                unread.append(one)
+            elif one.measurement.column not in _OF_THE_PATIENT:
+                read.append(one)
     latest, contradicting = _latest(read)
     times = {one.measurement.variable.label: one.time for one in latest}
     measured = {one.measurement.column for one in read}
-    flags = [Filled(column=name, value="true") for name in told.flags if name not in measured]
+    flags = [Filled(column=name, value="true") for name in past.flags if name not in measured]
     return FormRecord(
         patient_id=source.patient,
         encounter_id=source.encounter,
@@ -178,14 +127,14 @@ def laid_into_form(
             _beside_older(one, times.get(one.name))
             for one in sorted([*unread, *contradicting], key=lambda one: (one.name, one.rule))
         ],
-        notes=[*_notes(patient.resource), *told.notes],
+        notes=[*_notes(patient.resource), *past.notes],
     )
 
 
 def _of_observation(
     entry: Entry, patient: Entry, variables: Mapping[str, Variable], time_zero: datetime
 ) -> Iterator[_Read | Unread]:
-    """Yield what one Observation holds, each measurement or the rule that it breaks."""
+    """Yield each measurement of an Observation, or the rule that it breaks."""
     name, zone = _name(entry.resource, variables), time_zero.tzinfo or UTC
     if not name:
         return
@@ -198,7 +147,7 @@ def _of_observation(
             yield Unread(name=name, rule=problem.rule, message=problem.message, time=taken)
         return
     for problem in record.broken:
-        yield Unread(name=name, rule=problem.rule, message=_said(problem.message), time=taken)
+        yield Unread(name=name, rule=problem.rule, message=_rule(problem.message), time=taken)
     for reason in record.not_counted:
         if reason != "code":
             yield Unread(name=name, rule=reason, message=f"is {NOT_COUNTED[reason]}.", time=taken)
@@ -209,54 +158,41 @@ def _of_observation(
 def _checked(
     sent: SentObservation, variables: Mapping[str, Variable], time_zero: datetime
 ) -> _Read | Unread:
-    variable = variables[base_name(sent.measurement.variable or "")]
-    label = variable.label
+    label = variables[base_name(sent.measurement.variable or "")].label
     checked = canonical_measurement(sent.measurement, variables)
     if not isinstance(checked, CanonicalMeasurement):
-        rule = _said(checked.message)
+        rule = _rule(checked.message)
         return Unread(name=label, rule=checked.rule, message=rule, time=sent.time)
     if sent.time is None:
-        return Unread(name=label, rule="time", message="must say when it was taken.")
+        return Unread(name=label, rule="time", message="must state when it was taken.")
     if sent.time > time_zero:
-        message = "was taken after time zero, or on its day at no stated hour."
+        message = "was taken after time zero, or on its day without an hour."
         return Unread(name=label, rule="after_time_zero", message=message, time=sent.time)
     if checked.value is None:
-        return Unread(name=label, rule="value", message="is stated as not known.", time=sent.time)
+        return Unread(name=label, rule="value", message="is recorded as unknown.", time=sent.time)
     return _Read(checked, sent.measurement.unit or "", sent.time)
 
 
 def _latest(read: Sequence[_Read]) -> tuple[list[_Read], list[Unread]]:
-    """Return the last value of each column; two values of one moment are none."""
+    """Return the last value of each column, and those with several values at that time."""
     columns: dict[str, list[_Read]] = {}
     for one in sorted(read, key=lambda one: one.time):
         columns.setdefault(one.measurement.column, []).append(one)
     latest, contradicting = [], []
-    for found in columns.values():
-        last = [one for one in found if one.time == found[-1].time]
-        if (
-            len(
-                {
-                    (one.measurement.value, one.measurement.below, one.measurement.above)
-                    for one in last
-                }
-            )
-            > 1
-        ):
-            contradicting.append(
-                Unread(
-                    name=last[0].measurement.variable.label,
-                    rule="two_values",
-                    message="must have one value at a time; it has several.",
-                    time=last[0].time,
-                )
-            )
-        else:
-            latest.append(last[0])
+    for sequence in columns.values():
+        first, *others = [one for one in sequence if one.time == sequence[-1].time]
+        # Measurements of one column are equal if value and limits are.
+        if all(one.measurement == first.measurement for one in others):
+            latest.append(first)
+            continue
+        label, message = first.measurement.variable.label, "has several values at one time."
+        unread = Unread(name=label, rule="two_values", message=message, time=first.time)
+        contradicting.append(unread)
     return latest, contradicting
 
 
 def _filled(one: _Read) -> Filled:
-    """Return a value in the unit it came in, if that can be chosen, or in the canonical one."""
+    """Return a value in its own unit if the form offers it, or else in the canonical unit."""
     measurement, variable = one.measurement, one.measurement.variable
     value = measurement.value
     if not isinstance(value, float):
@@ -265,7 +201,7 @@ def _filled(one: _Read) -> Filled:
         return Filled(column=measurement.column, value="true" if value else "false", time=one.time)
     spelled = canonical_unit_spelling(variable, one.unit) or variable.unit
     scale = variable.units.get(spelled, 1.0)
-    # The form shows each size of unit once: pg/mL and ng/L are one choice of two spellings.
+    # The form shows each size of unit once: pg/mL and ng/L are two spellings of one choice.
     chosen = [choice.value for choice in unit_choices(variable) if choice.scale == scale]
     unit = spelled if spelled in chosen else chosen[0] if chosen else variable.unit
     return Filled(
@@ -278,17 +214,19 @@ def _filled(one: _Read) -> Filled:
 
 
 def _person(patient: Resource, time_zero: datetime) -> tuple[list[Filled], list[Unread]]:
-    """Return what the Patient says of sex and age."""
+    """Return sex and age from the Patient."""
     filled, unread = [], []
     gender = text(patient, "gender")
     if gender in ("female", "male", "other", "unknown"):
         filled.append(Filled(column="sex", value="other" if gender == "unknown" else gender))
     elif gender:
-        unread.append(Unread(name=VARIABLES["sex"].label, rule="category", message=_NO_SEX))
+        message = "must be female, male, other or unknown."
+        unread.append(Unread(name=VARIABLES["sex"].label, rule="category", message=message))
     birth, label = full_date(text(patient, "birthDate")), VARIABLES["age"].label
     if birth is None:
         if text(patient, "birthDate"):
-            unread.append(Unread(name=label, rule="date", message=_NO_DAY))
+            message = "must come from a date of birth with its day."
+            unread.append(Unread(name=label, rule="date", message=message))
     elif birth > time_zero.date() or not is_in_range(
         VARIABLES["age"], age := age_in_years(birth, time_zero.date())
     ):
@@ -300,41 +238,35 @@ def _person(patient: Resource, time_zero: datetime) -> tuple[list[Filled], list[
 
 
 def _beside_older(one: Unread, older: datetime | None) -> Unread:
-    """Say so where an older value of the same variable was filled in."""
+    """Return an unread value that mentions an older value, if one is filled in."""
     if older is None or one.time is None or one.time <= older or one.rule == "after_time_zero":
         return one
     return one.model_copy(update={"message": f"{one.message} An older value is filled in."})
 
 
 def _who(patient: Resource) -> str:
-    """Return name and date of birth, as a clinician knows whom a screen is about."""
-    names = sorted(
-        listed(patient, "name"),
-        key=lambda one: (
-            ("official", "usual", "").index(text(one, "use"))
-            if text(one, "use") in ("official", "usual", "")
-            else 3
-        ),
-    )
-    shown = ""
+    """Return name and date of birth."""
+    order = {"official": 0, "usual": 1, "": 2}
+    names = sorted(listed(patient, "name"), key=lambda one: order.get(text(one, "use"), 3))
+    name = ""
     if names:
         given = names[0].get("given")
         words = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
         family = text(names[0], "family")
-        shown = ", ".join(filter(None, [family, " ".join(words)])) or text(names[0], "text")
+        name = ", ".join(filter(None, [family, " ".join(words)])) or text(names[0], "text")
     born = full_date(text(patient, "birthDate"))
     dated = f"born {born.day} {born:%B %Y}" if born else ""
-    return ", ".join(filter(None, [shown, dated]))[:_LONGEST_WHO]
+    return ", ".join(filter(None, [name, dated]))[:_MAX_NAME]
 
 
 def _notes(patient: Resource) -> list[str]:
-    """Return what a clinician must know of the record before trusting it."""
+    """Return the warnings about the record."""
     deceased = patient.get("deceasedBoolean") is True or bool(text(patient, "deceasedDateTime"))
     return ["The record says that this patient has died."] if deceased else []
 
 
 def _name(observation: Resource, variables: Mapping[str, Variable]) -> str:
-    """Return the label of the variable that an Observation or a part of it is of, or nothing."""
+    """Return the label of the variable of an Observation or of its component, or ""."""
     for one in [observation, *listed(observation, "component")]:
         for system, code in codings(part(one, "code")):
             if system == LOCAL_SYSTEM and base_name(code) in variables:
@@ -344,7 +276,7 @@ def _name(observation: Resource, variables: Mapping[str, Variable]) -> str:
     return ""
 
 
-def _said(message: str) -> str:
-    """Return a rule without the name it begins with, and without advice to who sent the value."""
+def _rule(message: str) -> str:
+    """Return the rule in a message, without the name at its start and the advice at its end."""
     first, _, rest = f"{message.partition('. ')[0].rstrip('.')}.".partition(" ")
     return rest if first in VARIABLES or rest.startswith("must ") else f"{first} {rest}"

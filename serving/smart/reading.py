@@ -1,7 +1,6 @@
-"""Fetch a patient's record from an EHR: person, measurements, stay and history.
+"""Fetch a patient's record from an EHR: Patient, Observations, encounter and history.
 
-Patient and the catalogue's Observations are required. An EHR may withhold the rest, which is then
-named.
+Patient and Observations are required. An EHR may withhold the rest, and the page then says so.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from serving.http.outbound import Unreachable
 __all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "FetchedRecord", "FhirSource", "fetch_record"]
 
 LABORATORY_DAYS = 7
-"""Days before time zero within which a value must have been taken to be filled in."""
+"""Days before time zero from which values are filled in."""
 
 BONE_MASS_DAYS = 731
-"""The same for bone density, where a scan counts for two years."""
+"""The same for bone density, since a scan counts for two years."""
 
 _MAX_PAGES = 20
 _SECONDS = 20.0
@@ -34,16 +33,9 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class FhirSource:
-    """One patient's record on a FHIR server.
+    """One patient's record on a FHIR server, by ids; `encounter` may be empty.
 
-    Parameters
-    ----------
-    server : str
-        Base address.
-    token : str
-        Access token, which never leaves the service.
-    patient, encounter : str
-        Ids of the resources; `encounter` may be empty.
+    The access token never leaves the service.
     """
 
     server: str
@@ -54,15 +46,7 @@ class FhirSource:
 
 @dataclass(frozen=True, slots=True)
 class FetchedRecord:
-    """One patient's resources from a FHIR server.
-
-    Parameters
-    ----------
-    patient : Entry
-    observations : sequence of Entry
-    encounter, conditions, medications : sequence of Entry or None
-        All of this patient; None where the server withheld them, empty where it has none.
-    """
+    """One patient's resources; None if the server withheld them, empty if it has none."""
 
     patient: Entry
     observations: Sequence[Entry]
@@ -74,38 +58,28 @@ class FetchedRecord:
 def fetch_record(source: FhirSource, time_zero: datetime) -> FetchedRecord:
     """Fetch the record up to the day of time zero.
 
-    Parameters
-    ----------
-    source : FhirSource
-    time_zero : datetime
-        With its offset.
-
-    Returns
-    -------
-    FetchedRecord
-
     Raises
     ------
     Unreachable
-        If the server does not give Patient and Observations, or gives those of another patient.
+        If Patient and Observations are not given, or are of another patient.
     """
     base = source.server.rstrip("/")
     until = time.monotonic() + _SECONDS
     client = FhirClient(base, source.token, until=until, max_pages=_MAX_PAGES)
     patient = client.read(f"Patient/{source.patient}")
     if text(patient, "resourceType") != "Patient" or text(patient, "id") != source.patient:
-        raise Unreachable("FHIR server must answer with the patient that was asked for.")
+        raise Unreachable("FHIR server must answer with the requested patient.")
     observations: list[Entry] = []
     for is_bone_mass, days in ((False, LABORATORY_DAYS), (True, BONE_MASS_DAYS)):
         query = [
             ("code", ",".join(_codes(is_bone_mass=is_bone_mass))),
             ("date", f"ge{_day(time_zero, before=days)}"),
-            # A day more: the server's day may have begun before this one's.
+            # A day more, since the server's day may begin earlier.
             ("date", f"le{_day(time_zero, before=-1)}"),
         ]
         observations += _search(client, source, "Observation", query)
     return FetchedRecord(
-        # An Observation may refer to it by its full address or within the server.
+        # An Observation may refer to it by a full or a relative address.
         Entry(patient, "Patient", f"{base}/Patient/{source.patient}"),
         observations,
         _unless_withheld(lambda: _encounter(client, source)),
@@ -130,14 +104,14 @@ def _encounter(client: FhirClient, source: FhirSource) -> list[Entry]:
         return []
     encounter = Entry(client.read(f"Encounter/{source.encounter}"), "Encounter")
     if encounter.kind != "Encounter" or text(encounter.resource, "id") != source.encounter:
-        raise Unreachable("FHIR server must answer with the encounter that was asked for.")
+        raise Unreachable("FHIR server must answer with the requested encounter.")
     return _own(source, [encounter])
 
 
 def _own(source: FhirSource, entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries if all are about the patient; otherwise none can be trusted."""
+    """Return the entries if all are about the patient, or raise."""
     if not all(is_about(entry.resource, source.patient) for entry in entries):
-        raise Unreachable("FHIR server must answer for the patient that was asked for.")
+        raise Unreachable("FHIR server must answer for the requested patient.")
     return list(entries)
 
 
@@ -155,11 +129,11 @@ def _search(
     client: FhirClient, source: FhirSource, kind: str, query: Sequence[tuple[str, str]]
 ) -> list[Entry]:
     """Return the patient's resources of one kind."""
-    text_of_query = urlencode([("patient", source.patient), *query, ("_count", "500")])
+    parameters = urlencode([("patient", source.patient), *query, ("_count", "500")])
     try:
         return [
             Entry(entry.resource, entry.expression)
-            for page in client.pages(f"{kind}?{text_of_query}")
+            for page in client.pages(f"{kind}?{parameters}")
             for entry in entries_of(page)
             if entry.kind == kind
         ]
@@ -168,7 +142,7 @@ def _search(
 
 
 def _codes(*, is_bone_mass: bool) -> list[str]:
-    """Return the LOINC codes of the catalogue that are of bone mass, or that are not."""
+    """Return the catalogue's LOINC codes of bone mass, or all others."""
     return sorted(
         {
             code.code

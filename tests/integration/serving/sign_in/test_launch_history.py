@@ -147,7 +147,7 @@ def test_without_a_stay_drugs_that_count_from_its_beginning_stay_open_and_it_is_
     found = read()
     assert flags(found) == {"bisphosphonate": "true"}
     [note] = found["notes"]
-    assert "names no stay in intensive care before time zero" in note
+    assert "has no stay in intensive care before time zero" in note
 
 
 def test_a_unit_that_only_the_site_knows_is_intensive_care(
@@ -160,22 +160,22 @@ def test_a_unit_that_only_the_site_knows_is_intensive_care(
 
 
 @pytest.mark.parametrize(
-    ("kept_back", "said"),
+    ("withheld", "message"),
     [
-        ({"Condition"}, "did not give diagnoses:"),
-        ({"Condition", "MedicationRequest"}, "did not give diagnoses and prescriptions:"),
-        ({"Encounter"}, "did not give the encounter:"),
+        ({"Condition"}, "so not filled in: diagnoses."),
+        ({"Condition", "MedicationRequest"}, "so not filled in: diagnoses and prescriptions."),
+        ({"Encounter"}, "so not filled in: the encounter."),
     ],
 )
 def test_what_the_ehr_keeps_back_is_named_and_the_rest_is_read(
-    read: Callable[..., dict[str, Any]], provider: Any, kept_back: set[str], said: str
+    read: Callable[..., dict[str, Any]], provider: Any, withheld: set[str], message: str
 ) -> None:
     provider.conditions = [condition(1, "E11.9")]
-    provider.kept_back = kept_back
+    provider.kept_back = withheld
     found = read()
-    assert ("diabetes" in flags(found)) == ("Condition" not in kept_back)
+    assert ("diabetes" in flags(found)) == ("Condition" not in withheld)
     [note] = found["notes"]
-    assert said in note
+    assert message in note
 
 
 def test_nothing_of_another_patient_is_filled_in(
@@ -188,7 +188,7 @@ def test_nothing_of_another_patient_is_filled_in(
     found = read()
     assert flags(found) == {}
     [note] = found["notes"]
-    assert "did not give diagnoses" in note
+    assert "so not filled in: diagnoses" in note
 
 
 def test_that_the_goal_is_comfort_is_said(
