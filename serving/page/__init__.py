@@ -1,4 +1,4 @@
-"""The clinician's page: what it shows of the catalogue and the models, its templates, its files.
+"""The clinician's page: its form, the facts about the models, its templates and files.
 
-It predicts nothing itself: its script asks `/v1/predict` like any other client.
+It predicts nothing itself: its script calls `/v1/predict` like any other client.
 """

@@ -1,6 +1,6 @@
-"""The page's own files: served from this package and from Plotly's, under a name that never lies.
+"""The page's files, from this package and from Plotly's.
 
-Their address holds a hash of all of them, so that a browser may keep each for ever.
+Their addresses hold a hash of all files, so that browsers may cache each file for ever.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Asset", "asset", "version"]
+__all__ = ["asset", "version"]
 
 _TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
@@ -23,33 +23,33 @@ _PLOTLY = "plotly.min.js"
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
-    """One file, as it is sent."""
+class _Asset:
+    """One file, as sent."""
 
     content: bytes
     media_type: str
 
 
-def asset(name: str) -> Asset | None:
-    """Return the file of a name, or None if the page has no such file."""
+def asset(name: str) -> _Asset | None:
+    """Return the file with a name, or None."""
     return _assets().get(name)
 
 
 @cache
 def version() -> str:
-    """Return the hash of all files, which is part of their address."""
-    found = hashlib.sha256()
+    """Return the hash of all files, part of their addresses."""
+    digest = hashlib.sha256()
     for name, one in sorted(_assets().items()):
-        found.update(name.encode() + one.content)
-    return found.hexdigest()[:16]
+        digest.update(name.encode() + one.content)
+    return digest.hexdigest()[:16]
 
 
 @cache
-def _assets() -> Mapping[str, Asset]:
+def _assets() -> Mapping[str, _Asset]:
     folder = files("serving.page").joinpath("static")
     own = {path.name: path.read_bytes() for path in folder.iterdir()}
     plotly = files("plotly").joinpath("package_data", _PLOTLY).read_bytes()
     return {
-        name: Asset(content, _TYPES[name[name.rindex(".") :]])
+        name: _Asset(content, _TYPES[name[name.rindex(".") :]])
         for name, content in (own | {_PLOTLY: plotly}).items()
     }

@@ -1,4 +1,4 @@
-"""What was entered, said back before it is scored: as read, with unit and reference beside it."""
+"""The entries as the service reads them, with unit and reference, before a prediction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Entries", "Entry", "read_entries"]
 
 
 class Entry(BaseModel):
-    """One entry as it was read, or the rule that it breaks."""
+    """One entry as read, or the rule that it breaks."""
 
     column: str
     read_as: str = ""
@@ -28,32 +28,16 @@ class Entry(BaseModel):
 
 
 class Entries(BaseModel):
-    """Every entry in the order sent, and what the references are for this person.
-
-    `references` holds, by column and unit, the reference interval in that unit.
-    """
+    """The entries in their order, and this person's reference intervals by column and unit."""
 
     entries: list[Entry]
     references: dict[str, dict[str, str]]
 
 
 def read_entries(question: Question, served: Served) -> Entries:
-    """Return what a prediction would read of a question, entry by entry.
+    """Return the entries of a question as a prediction would read them.
 
-    Parameters
-    ----------
-    question : Question
-        The very question that would be answered.
-    served : Served
-
-    Returns
-    -------
-    Entries
-
-    Raises
-    ------
-    QuestionBroken, NoModel
-        As `Served.find`.
+    Raises QuestionBroken and NoModel as `Served.find`.
     """
     variables = dict(VARIABLES)
     for model in served.find(question.outcomes):
@@ -61,19 +45,19 @@ def read_entries(question: Question, served: Served) -> Entries:
     read = [canonical_measurement(one.measurement, variables) for one in question.measurements]
     person = _Person(question, [one for one in read if isinstance(one, CanonicalMeasurement)])
     entries = []
-    for sent, found in zip(question.measurements, read, strict=True):
+    for sent, checked in zip(question.measurements, read, strict=True):
         column = sent.measurement.variable or ""
-        if isinstance(found, CanonicalMeasurement):
-            entries.append(_entry(sent.measurement, found, person))
+        if isinstance(checked, CanonicalMeasurement):
+            entries.append(_entry(sent.measurement, checked, person))
         else:
-            label = variables[found.variable].label if found.variable else "This entry"
-            said = found.message.removeprefix(found.variable).strip()
-            entries.append(Entry(column=column, problem=f"{label} {said}"))
+            label = variables[checked.variable].label if checked.variable else "This entry"
+            rule = checked.message.removeprefix(checked.variable).strip()
+            entries.append(Entry(column=column, problem=f"{label} {rule}"))
     return Entries(entries=entries, references=_references(person))
 
 
 class _Person:
-    """Who the reference intervals are for."""
+    """The person to whom the reference intervals apply."""
 
     def __init__(self, question: Question, read: list[CanonicalMeasurement]) -> None:
         values = {one.column: one.value for one in read}
@@ -83,28 +67,27 @@ class _Person:
         self._menopause = menopause if isinstance(menopause, str) else None
 
     def reference(self, variable: Variable) -> Reference | None:
-        """Return the interval of a variable for this person, or None."""
+        """Return the reference interval of a variable for this person, or None."""
         sex = self._sex if self._sex in ("female", "male") else None
         return reference_interval(variable, sex=sex, menopause=self._menopause, age=self._age)
 
 
-def _entry(sent: Measurement, found: CanonicalMeasurement, person: _Person) -> Entry:
-    variable, value = found.variable, found.value
+def _entry(sent: Measurement, measured: CanonicalMeasurement, person: _Person) -> Entry:
+    column, variable, value = measured.column, measured.variable, measured.value
     if not isinstance(value, float):
-        return Entry(column=found.column, read_as=(value or "not stated").replace("_", " "))
+        return Entry(column=column, read_as=(value or "not stated").replace("_", " "))
     if variable.kind == "flag":
-        return Entry(column=found.column, read_as="yes" if value else "no")
+        return Entry(column=column, read_as="yes" if value else "no")
     labels = {choice.value: choice.label for choice in unit_choices(variable)}
     unit = canonical_unit_spelling(variable, sent.unit or "") or variable.unit
     scale = variable.units.get(unit, 1.0)
-    comparator = "<" if found.below else ">" if found.above else ""
-    read_as = _with_unit(comparator + _number(value / scale), labels.get(unit, ""))
-    converted = comparator + _converted(value)
-    canonical = _with_unit(converted, labels.get(variable.unit, ""))
-    reference = person.reference(variable) if base_name(found.column) == found.column else None
+    comparator = "<" if measured.below else ">" if measured.above else ""
+    canonical = _with_unit(comparator + _converted(value), labels.get(variable.unit, ""))
+    reference = person.reference(variable) if base_name(column) == column else None
     return Entry(
-        column=found.column,
-        read_as=read_as,
+        column=column,
+        # As entered, without the digits beyond 10 that conversion adds.
+        read_as=_with_unit(f"{comparator}{value / scale:.10g}", labels.get(unit, "")),
         canonical="" if scale == 1.0 else canonical,
         comparator=comparator,
         reference=_interval(reference, scale, labels.get(unit, "")),
@@ -113,7 +96,7 @@ def _entry(sent: Measurement, found: CanonicalMeasurement, person: _Person) -> E
 
 
 def _references(person: _Person) -> dict[str, dict[str, str]]:
-    """Return the interval of every variable that has one for somebody; empty if not for her."""
+    """Return all reference intervals, empty where none applies to this person."""
     return {
         name: {
             choice.value: _interval(
@@ -127,7 +110,7 @@ def _references(person: _Person) -> dict[str, dict[str, str]]:
 
 
 def _multiple(reference: Reference | None, value: float) -> str:
-    """Say where a value stands to its reference, as a multiple of the limit that counts."""
+    """Return a value as a multiple of the reference limit next to it."""
     if reference is None or value <= 0:
         return ""
     low, high = reference.low, reference.high
@@ -154,16 +137,11 @@ def _with_unit(number: str, unit: str) -> str:
     return f"{number.replace('-', '−')} {unit}".strip()
 
 
-def _number(value: float) -> str:
-    """Return a number as it was entered, without what conversion adds behind 10 digits."""
-    return f"{value:.10g}"
-
-
 def _converted(value: float) -> str:
-    """Return a converted number to four digits, never with an exponent."""
+    """Return a converted number to four digits, without an exponent."""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip("0").rstrip(".")
 
 
 def _short(value: float) -> str:
-    """Return a number to three digits, never with an exponent."""
+    """Return a number to three digits, without an exponent."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

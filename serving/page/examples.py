@@ -1,4 +1,4 @@
-"""Example patients: made up from what a model says of itself, so none of them ever existed."""
+"""Example patients, fictitious: made from the contract of a model."""
 
 from __future__ import annotations
 
@@ -15,29 +15,22 @@ from serving.prediction.served import ServedModel
 __all__ = ["Example", "examples"]
 
 _OUT = 1.0
-"""How far out the patient at higher risk lies, in standard deviations of a normal score."""
+"""Distance of the higher-risk patient from the middle, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One made-up patient: what to fill in, by column, in canonical units."""
+    """One fictitious patient: values by column, in canonical units."""
 
     title: str
     values: Mapping[str, float | str]
 
 
 def examples(model: ServedModel) -> tuple[Example, ...]:
-    """Return the example patients of a model, those that it refuses left out.
+    """Return the example patients of a model that it does not refuse.
 
-    Parameters
-    ----------
-    model : ServedModel
-
-    Returns
-    -------
-    tuple of Example
-        A patient of middle values; the same with only what the model uses most; and the same with
-        values further out where the direction of risk is settled.
+    They have middle values; the same, for the most informative variables only; and values further
+    out for variables with a known direction of risk.
     """
     middle = {
         name: value
@@ -54,21 +47,21 @@ def examples(model: ServedModel) -> tuple[Example, ...]:
 
 
 def _most_used(model: ServedModel, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Keep the variables that carry the most, until they carry more than enough."""
+    """Return the values of the most informative variables, with more than enough information."""
     rules = model.contract.guard
     enough, carried = min(1.0, 1.2 * rules.min_information), 0.0
-    kept = set()
+    used = set()
     for name, share in sorted(rules.information.items(), key=lambda one: -one[1]):
         if carried >= enough:
             break
-        kept.add(name)
+        used.add(name)
         carried += share
     variable_of = {f.name: f.variable for f in model.contract.features}
-    return {name: value for name, value in values.items() if variable_of[name] in kept}
+    return {name: value for name, value in values.items() if variable_of[name] in used}
 
 
 def _further_out(model: ServedModel, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Move each number of a settled direction to where fewer patients lie."""
+    """Return the values with each number of a known direction moved towards higher risk."""
     novelty = model.contract.guard.novelty
     normal = np.asarray(novelty.normal_scores)
     moved = dict(values)
@@ -81,13 +74,13 @@ def _further_out(model: ServedModel, values: Mapping[str, float | str]) -> dict[
 
 
 def _raw_feature(model: ServedModel, number: int) -> Feature | None:
-    """Return the feature of a raw column, which are numbers and flags in the contract's order."""
+    """Return the feature of a raw column: raw columns are numbers and flags, in contract order."""
     numbers = [f for f in model.contract.features if f.kind != "category"]
     return numbers[number] if number < len(numbers) else None
 
 
 def _are_answered(model: ServedModel, candidates: Sequence[Example]) -> list[bool]:
-    """Say of each patient whether the model answers."""
+    """Return whether the model answers for each patient."""
     columns = {
         f.name: [
             one.values.get(f.name, None if f.kind == "category" else np.nan) for one in candidates

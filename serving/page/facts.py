@@ -1,4 +1,4 @@
-"""What there is to know of a model before believing it: its patients, its figures, its limits."""
+"""The facts about a model: its patients, its performance, its limits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from serving.prediction.served import ServedModel
 
 __all__ = ["Figure", "cohort_rows", "figures", "limits"]
 
-# Fewer patients than this might point to someone.
+# A smaller count might identify a patient.
 _SMALLEST_CELL = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of performance, ready to print; `on_card` says whether a CDS card names it."""
+    """One figure of performance, formatted; `on_card` if a CDS card shows it."""
 
     label: str
     horizon: str
@@ -27,7 +27,7 @@ class Figure:
 
 
 def figures(contract: Contract) -> tuple[Figure, ...]:
-    """Return the figures on patients whom the model did not learn from, each with its interval."""
+    """Return the performance on held-out patients, with intervals."""
     return tuple(
         Figure(
             label=page.label,
@@ -42,7 +42,7 @@ def figures(contract: Contract) -> tuple[Figure, ...]:
 
 
 def cohort_rows(contract: Contract) -> tuple[tuple[str, str, str], ...]:
-    """Return what is counted, how many the model learned from, and how many it was judged on."""
+    """Return what is counted, with its number in training and in evaluation."""
     training, evaluation = contract.training, contract.evaluation
     rows = (
         ("patients", training.patients, evaluation.patients if evaluation else None),
@@ -53,7 +53,7 @@ def cohort_rows(contract: Contract) -> tuple[tuple[str, str, str], ...]:
 
 
 def _answered(evaluation: Evaluation) -> int:
-    """Return the held-out stays that got an answer, which the patients and events are of."""
+    """Return the number of held-out stays that were not refused; patients and events are theirs."""
     return evaluation.stays - evaluation.refused
 
 
@@ -62,17 +62,17 @@ def limits(model: ServedModel) -> tuple[str, ...]:
     interval = model.contract.interval
     return (
         "It refuses patients under 18, pregnancy, values outside the plausible range, patients "
-        "with too little measured and combinations unlike any it learned from.",
+        "with too few measurements and combinations unlike any in the training data.",
         f"The {100 * interval.level:g} % interval is a {interval.kind}. {interval.guarantee}",
-        "It has not been validated on other patients than those above.",
-        "What raised or lowered the estimate describes the model; it does not say what would "
-        "change the outcome. A treatment marks the patient; this is not the drug's effect.",
+        "It has been validated on the patients above only.",
+        "What raised or lowered the estimate describes the model, not what would change the "
+        "outcome. A treatment characterises the patient; its share is not the drug's effect.",
     )
 
 
 def _estimate(metric: Metric, digits: int) -> str:
     if not metric.is_defined:
-        return "not defined here"
+        return "not defined"
     estimate = f"{metric.estimate:.{digits}f}"
     if not metric.has_interval:
         return f"{estimate} (no interval)"

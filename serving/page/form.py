@@ -1,4 +1,4 @@
-"""What the page asks for: every variable that can be entered, by pathway, and who reads it."""
+"""The form of the page: every variable by pathway, with the models that read it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,14 @@ from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS, Variable, base_name
 from serving.prediction.served import Served, ServedModel
 
-__all__ = [
-    "Choice",
-    "Field",
-    "Group",
-    "Place",
-    "Unit",
-    "fields",
-    "groups",
-    "places",
-    "unit_choices",
-]
+__all__ = ["fields", "groups", "places", "unit_choices"]
 
-# What a clinician knows first comes first; the bone pathways follow in the catalogue's order.
+# What a clinician knows first; the bone pathways follow in the catalogue's order.
 _FIRST = ("person", "severity")
 
 _LOCKED = frozenset({"age", "sex"})
 
-# Amounts of substance, and grams a litre, which is what albumin and hemoglobin come in.
+# Amounts of substance, and g/L, the SI unit of albumin and hemoglobin.
 _SI = re.compile(r"^([unp]|m)?mol/L$|^g/L$")
 
 _WHOLE = frozenset({"{score}", "{stage}", "{count}"})
@@ -59,7 +49,7 @@ _UNIT_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One option: what is sent, and what is shown."""
+    """One option: the value to send and its label."""
 
     value: str
     label: str
@@ -67,7 +57,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One accepted unit; a value in it times `scale` is in the canonical one."""
+    """One accepted unit; a value times `scale` is in the canonical unit."""
 
     value: str
     label: str
@@ -76,28 +66,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One variable that can be entered.
+    """One variable of the form, sent as `variable` (but `sex` as the request's own field).
 
-    Parameters
-    ----------
-    column : str
-        What is sent as `variable`; `sex` is sent as the request's own field.
-    label, note, specimen : str
-    pathway : str
-        Key of `PATHWAYS`.
-    kind : str
-        `number`, `category` or `flag`.
-    units : tuple of Choice
-        The canonical unit first; empty where none is sent.
-    categories : tuple of Choice
-    models : tuple of str
-        Those that score it, by the word they are asked as.
-    guards : tuple of str
-        Those that only refuse or warn by it.
-    locked : bool
-        Whether "check an entry" must leave it alone: age, sex and treatments.
-    whole : bool
-        Whether only whole numbers occur: scores, stages and counts.
+    Units begin with the canonical one and are empty if none is sent. `models` read the variable to
+    predict, and `guards` only to refuse or to warn, by the words of `outcomes`. `locked` variables
+    (age, sex, treatments) cannot be moved in "check an entry"; `whole` ones are scores, stages and
+    counts.
     """
 
     column: str
@@ -115,7 +89,7 @@ class Field:
 
     @property
     def si_unit(self) -> str:
-        """The unit to begin with where laboratories print SI units; empty where none differs."""
+        """The first SI unit, or "" if there is none."""
         return next((one.value for one in self.units if _SI.search(one.value)), "")
 
 
@@ -130,7 +104,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the patient is, and the models whose time zero that is."""
+    """Where the patient is, and the models with this time zero."""
 
     key: str
     label: str
@@ -138,17 +112,14 @@ class Place:
 
 
 def places(served: Served) -> tuple[Place, ...]:
-    """Return the two places that the page asks about first, each with its models.
+    """Return the two places to choose from, each with its models.
 
-    A patient who leaves the ICU is asked about fracture, with death competing; one who is in the
-    ICU about every other outcome.
+    For a patient who leaves the ICU, the outcome is fracture, with death competing; for a patient
+    in the ICU, any other outcome.
     """
     leaving = tuple(model for model in served.models if _is_of_discharge(model))
     staying = tuple(model for model in served.models if model not in leaving)
-    return (
-        Place("icu", "In ICU", staying),
-        Place("leaving", "Leaving ICU", leaving),
-    )
+    return Place("icu", "In ICU", staying), Place("leaving", "Leaving ICU", leaving)
 
 
 def _is_of_discharge(model: ServedModel) -> bool:
@@ -159,16 +130,15 @@ def _is_of_discharge(model: ServedModel) -> bool:
 def groups(served: Served) -> tuple[Group, ...]:
     """Return every field by pathway: the person, severity, then the bone pathways."""
     listed = fields(served)
-    order = [*_FIRST, *(name for name in PATHWAYS if name not in _FIRST)]
-    found = (
+    by_pathway = (
         Group(name, PATHWAYS[name], tuple(one for one in listed if one.pathway == name))
-        for name in order
+        for name in dict.fromkeys([*_FIRST, *PATHWAYS])
     )
-    return tuple(group for group in found if group.fields)
+    return tuple(group for group in by_pathway if group.fields)
 
 
 def fields(served: Served) -> tuple[Field, ...]:
-    """Return one field for each variable of the catalogue, of a model, and other feature."""
+    """Return a field for each variable of the catalogue or a model, and for other features."""
     readers: dict[str, list[str]] = {}
     guards: dict[str, list[str]] = {}
     variables: dict[str, Variable] = dict(VARIABLES)
@@ -179,7 +149,7 @@ def fields(served: Served) -> tuple[Field, ...]:
             readers.setdefault(column, []).append(model.requested_as)
         for column in model.guard_columns.difference(read):
             guards.setdefault(column, []).append(model.requested_as)
-    # A model's own variable that it reads only as, say, a maximum is no field by itself.
+    # A model's own variable that it reads only as, say, a maximum has no field of its own.
     columns = dict.fromkeys([*VARIABLES, *readers])
     return tuple(
         _field(
@@ -190,7 +160,7 @@ def fields(served: Served) -> tuple[Field, ...]:
 
 
 def _columns(model: ServedModel) -> tuple[str, ...]:
-    """Return what a model scores; a limit's flag comes with its variable."""
+    """Return the columns that a model scores; limits come with their variables."""
     names = (feature.name for feature in model.contract.features)
     return tuple(name for name in names if not name.endswith(f"__{BELOW}"))
 
@@ -215,7 +185,7 @@ def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iter
 
 
 def _for_clinicians(note: str) -> str:
-    """Return a catalogue's note with labels in the place of column names."""
+    """Return a note of the catalogue with labels in place of column names."""
 
     def named(match: re.Match[str]) -> str:
         name = match[1]
@@ -225,7 +195,7 @@ def _for_clinicians(note: str) -> str:
 
 
 def unit_choices(variable: Variable) -> tuple[Unit, ...]:
-    """Return the units to choose from, the canonical one first, each spelling once.
+    """Return the units to choose from, the canonical one first, each label and scale once.
 
     Examples
     --------
@@ -238,7 +208,7 @@ def unit_choices(variable: Variable) -> tuple[Unit, ...]:
     ['%', 'as a fraction']
     """
     first = [variable.unit] if variable.unit else []
-    chosen: dict[tuple[str, float], Unit] = {}
+    choices: dict[tuple[str, float], Unit] = {}
     scales: set[float] = set()
     for unit in dict.fromkeys([*first, *variable.units]):
         scale = variable.units.get(unit, 1.0)
@@ -250,5 +220,5 @@ def unit_choices(variable: Variable) -> tuple[Unit, ...]:
         if unit == "[arb'U]/mL" and "{RU}/mL" not in variable.units:
             label = "arbitrary units/mL"  # of a kit of its own, not the C-terminal assay's
         scales.add(scale)
-        chosen.setdefault((label, scale), Unit(unit, label, scale))
-    return tuple(chosen.values())
+        choices.setdefault((label, scale), Unit(unit, label, scale))
+    return tuple(choices.values())

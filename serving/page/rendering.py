@@ -1,37 +1,36 @@
-"""The page and the model facts as HTML; everything that is not ours is escaped."""
+"""The page and the model facts as HTML; all foreign text is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data_schema.variables import PATHWAYS
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.wording import NOTICE
 from serving.page import assets, facts
-from serving.page.door import door
 from serving.page.examples import examples
 from serving.page.form import groups, places
+from serving.page.signed_out import signed_out_message
 from serving.page.source_attributes import source_attributes
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["door_page", "facts_page", "front_page"]
+__all__ = ["facts_page", "front_page", "signed_out_page"]
 
 
 def front_page(served: Served, *, signed_in: bool = False) -> str:
-    """Return the page for the models that are served now, with or without a way to sign out."""
+    """Return the page for the served models, with or without a way to sign out."""
     return _front_page(served.models, bool(served.menu), signed_in)
 
 
 @lru_cache(maxsize=4)
 def _front_page(models: Sequence[ServedModel], menu: bool, signed_in: bool) -> str:
-    # Nothing on it depends on who asks, only on whether anybody has signed in.
+    # The page does not depend on the user, only on whether there is one.
     served = Served(models)
-    return _template("page.html").render(
-        notice=NOTICE,
-        version=assets.version(),
+    return _rendered(
+        "page.html",
         signed_in=signed_in,
         places=places(served),
         groups=groups(served),
@@ -40,18 +39,16 @@ def _front_page(models: Sequence[ServedModel], menu: bool, signed_in: bool) -> s
     )
 
 
-def door_page(why: str) -> str:
-    """Return the page that says why nobody is signed in; see `door`."""
-    return _template("door.html").render(
-        notice=NOTICE, version=assets.version(), signed_in=False, door=door(why)
-    )
+def signed_out_page(why: str) -> str:
+    """Return the page that explains why the browser is not signed in."""
+    message = signed_out_message(why)
+    return _rendered("signed_out.html", signed_in=False, message=message)
 
 
 def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
-    """Return what there is to know of one model."""
-    return _template("facts.html").render(
-        notice=NOTICE,
-        version=assets.version(),
+    """Return the facts about one model."""
+    return _rendered(
+        "facts.html",
         signed_in=signed_in,
         model=model,
         contract=model.contract,
@@ -62,9 +59,9 @@ def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
     )
 
 
-@lru_cache(maxsize=2)  # the examples take a prediction each
+@lru_cache(maxsize=2)  # each example takes a prediction
 def _data(models: Sequence[ServedModel]) -> dict[str, object]:
-    """Return what the script needs beside the form."""
+    """Return the data of the script."""
     return {
         "pathways": {**PATHWAYS, NOT_MEASURED: NOT_MEASURED_LABEL},
         "models": {
@@ -95,5 +92,6 @@ def _environment() -> Environment:
     )
 
 
-def _template(name: str) -> Template:
-    return _environment().get_template(name)
+def _rendered(template: str, **values: object) -> str:
+    page = _environment().get_template(template)
+    return page.render(notice=NOTICE, version=assets.version(), **values)

@@ -1,7 +1,6 @@
-"""The 31 source attributes that ONC HTI-1 asks of a predictive decision support intervention.
+"""The 31 source attributes that ONC HTI-1 requires of a predictive decision support intervention.
 
-45 CFR 170.315(b)(11)(iv)(B). What nobody has done yet is said to be so; what only the site that
-deploys the model can know is asked of it.
+45 CFR 170.315(b)(11)(iv)(B). Attributes state what was not done, and what the site must add.
 """
 
 from __future__ import annotations
@@ -13,40 +12,29 @@ from data_schema.biomarkers import VARIABLES
 from models.inference.contract import Contract
 from models.wording import NOTICE
 
-__all__ = ["SourceAttribute", "source_attributes"]
+__all__ = ["source_attributes"]
 
 _NOT_DONE = "Not done. "
-_SITE = "To be stated by the site that deploys it. "
+_SITE = "To be stated by the site. "
 
 
 @dataclass(frozen=True, slots=True)
 class SourceAttribute:
-    """One attribute: its category, what is asked, and the answer for one model."""
+    """One attribute: its category, its name, and the answer for one model."""
 
     category: str
-    asked: str
+    name: str
     answer: str
 
 
 def source_attributes(contract: Contract) -> tuple[SourceAttribute, ...]:
-    """Return the attributes of a model, in the order of the rule.
-
-    Parameters
-    ----------
-    contract : Contract
-        Of the bundle.
-
-    Returns
-    -------
-    tuple of SourceAttribute
-        31 of them, each with an answer.
-    """
+    """Return the 31 attributes of a model, in the order of the rule, each with an answer."""
     return tuple(
         SourceAttribute(
-            category, asked, (answer if isinstance(answer, str) else answer(contract)).strip()
+            category, name, (answer if isinstance(answer, str) else answer(contract)).strip()
         )
         for category, entries in _ATTRIBUTES.items()
-        for asked, answer in entries
+        for name, answer in entries
     )
 
 
@@ -59,10 +47,8 @@ def _output(contract: Contract) -> str:
 
 
 def _population(contract: Contract) -> str:
-    return (
-        "Adults like those it learned from, who are not pregnant: "
-        f"{contract.population.rstrip('.')}."
-    )
+    patients = contract.population.rstrip(".")
+    return f"Adults who are not pregnant, like those in the training data: {patients}."
 
 
 def _criteria(contract: Contract) -> str:
@@ -93,7 +79,7 @@ def _variables(contract: Contract) -> str:
         if name in read and name in VARIABLES
     ]
     used = ", ".join([*listed, *lived])
-    return f"Used as inputs: {used}. No other of them is." if used else "None of them is an input."
+    return f"Used as inputs: {used}. No others are." if used else "None of them is an input."
 
 
 def _internal(contract: Contract) -> str:
@@ -101,28 +87,28 @@ def _internal(contract: Contract) -> str:
     if not evaluation:
         return _NOT_DONE
     return (
-        f"{evaluation.patients:,} patients whom it did not learn from; every figure with its "
-        "interval stands in the table of performance on this page."
+        f"{evaluation.patients:,} patients outside the training data; the table of performance on "
+        "this page has every figure with its interval."
     )
 
 
 def _relevance(contract: Contract) -> str:
     if contract.simulated:
-        return "None: it learned from simulated patients and says nothing about real ones."
+        return "None: it learned from simulated patients and says nothing about real patients."
     return f"{_SITE}It must be compared with: {contract.population.rstrip('.')}."
 
 
 _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...]] = {
     "Details and output": (
-        ("Developer and contact", f"The Osteon developers. {_SITE}Whom to ask about this service."),
+        ("Developer and contact", f"The Osteon developers. {_SITE}The contact for this service."),
         ("Funding of the technical implementation", f"None declared. {_SITE}"),
-        ("What value it gives", _output),
-        ("Kind of output", "A prediction. Never a recommendation, order or diagnosis."),
+        ("Output value", _output),
+        ("Type of output", "A prediction. Never a recommendation, order or diagnosis."),
     ),
     "Purpose": (
         (
             "Intended use",
-            "Research: to study what bone-derived and endocrine markers add to what is known of a "
+            "Research: to study what bone-derived and endocrine markers add to other data of a "
             f"patient. {NOTICE}",
         ),
         ("Intended patients", _population),
@@ -131,15 +117,15 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
     ),
     "Cautioned use": (
         (
-            "Where a user is cautioned against it",
+            "Cautioned uses",
             "Patients under 18, pregnancy, patients unlike the training cohort (all refused); "
             "triage; limiting or withdrawing treatment; choosing a treatment from a contribution.",
         ),
         (
             "Known risks and limits",
             "An estimate for patients like this one is no certainty for one patient. Contributions "
-            "describe the model and not what would change the outcome. Markers that the kidney "
-            "retains, hormone treatment and biotin are warned of.",
+            "describe the model, not what would change the outcome. The model warns of markers "
+            "that the kidney retains, hormone treatment and biotin.",
         ),
     ),
     "Development": (
@@ -151,20 +137,20 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
     "Fairness in development": (
         (
             "Approach to fairness",
-            "Every run judges the model by sex, age and further groups that are large enough. "
-            "Nothing is adjusted for them, and no figure by group travels with the model.",
+            "Every run evaluates the model by sex, age and further groups that are large enough. "
+            "Nothing is adjusted for them, and the model carries no figure by group.",
         ),
         (
-            "How bias is kept small",
-            "Directions of risk are constrained only where they are settled; what was not measured "
-            "gets no share under a pathway. Nothing else is done.",
+            "How bias is limited",
+            "Directions of risk are constrained only if they are known; variables that were not "
+            "measured get no share under a pathway. Nothing else is done.",
         ),
     ),
     "External validation": (
         ("Data it was validated on, other than its own", _NOT_DONE),
-        ("Who validated it", f"{_NOT_DONE}Nobody outside its development."),
+        ("Who validated it", f"{_NOT_DONE}No person outside its development."),
         ("How representative those data are", f"{_NOT_DONE}There are none."),
-        ("How it was validated", f"{_NOT_DONE}osteon evaluate does it on a cohort of the site."),
+        ("How it was validated", f"{_NOT_DONE}A site can run osteon evaluate on its own cohort."),
     ),
     "Performance": (
         ("Validity in data from the same source", _internal),
@@ -186,8 +172,8 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
         (
             "How and how often it is updated",
             "A new version becomes champion only through the gate, which compares it on patients "
-            f"it did not learn from and signs the record. {_SITE}How often.",
+            f"outside the training data and signs the record. {_SITE}How often.",
         ),
-        ("How often performance is corrected when risks show", _SITE),
+        ("How often performance is corrected when risks are identified", _SITE),
     ),
 }

@@ -1,4 +1,4 @@
-"""`/launch`: the page opened out of an EHR (SMART App Launch 2.2), and the record it fills in."""
+"""`/launch`: the page opened from an EHR (SMART App Launch 2.2), and the record for its form."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from serving.audit.record import AuditEvent
 from serving.http.route_classes import StrictRoute
 from serving.prediction.schemas import Time
 from serving.routes.sign_in import (
-    came_back,
-    said,
-    sent_away,
+    finished,
+    not_signed_in,
+    redirected,
     session_of,
     sign_in_of,
     unreachable,
@@ -23,32 +23,32 @@ from serving.smart.reading import FhirSource
 
 __all__ = ["router"]
 
-# For browsers that an EHR opens; programs send FHIR to `$predict`.
+# For browsers opened by an EHR; programs send FHIR to `$predict`.
 router = APIRouter(include_in_schema=False, route_class=StrictRoute)
 
 
 @router.get("/launch")
 def launch(request: Request, iss: str = "", launch: str = "") -> Response:
-    """Opened by an EHR for one patient; goes on to the EHR's authorization server."""
+    """Opened by an EHR for one patient; redirects to the EHR's authorization server."""
     way_in = sign_in_of(request)
     try:
         url, pending = way_in.begin_launch(iss, launch)
     except SignInRefused as refused:
         way_in.browsers.refused(request.scope, refused.reason)
-        return said(refused.reason)
+        return not_signed_in(refused.reason)
     except OutsideError as error:
         return unreachable(error)
-    return sent_away(way_in, url, pending)
+    return redirected(way_in, url, pending)
 
 
 @router.get("/launch/callback")
 def launch_callback(request: Request) -> Response:
-    """Opened by a browser that comes back from the EHR; audited, whoever was let in or not."""
-    return came_back(request, sign_in_of(request).finish_launch)
+    """Opened by a browser that returns from the EHR; audited, whether it succeeds or not."""
+    return finished(request, sign_in_of(request).finish_launch)
 
 
-class RecordAsked(BaseModel):
-    """Which values of the record: the last ones at or before a time."""
+class RecordRequest(BaseModel):
+    """A request for the last values of the record at or before a time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,8 +56,8 @@ class RecordAsked(BaseModel):
 
 
 @router.post("/page/record")
-def record(body: RecordAsked, request: Request) -> FormRecord:
-    """Called by a page that an EHR opened; audited before the record is read, nothing is kept."""
+def record(body: RecordRequest, request: Request) -> FormRecord:
+    """For a page opened by an EHR; audited before the record is read, which is not stored."""
     session = session_of(request)
     stated = session.content.get("record")
     if stated is None:

@@ -1,4 +1,4 @@
-"""Signing in to the page and out of it, and what the page knows of its session."""
+"""Signing in to the page and out of it, and the page's view of its session."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ from serving.access.code_flow import PendingSignIn, SignInRefused
 from serving.access.gatekeeper import page_or_front
 from serving.access.sign_in import SignedIn, SignIn
 from serving.http.security_headers import PAGE_POLICY
-from serving.page.rendering import door_page
+from serving.page.rendering import signed_out_page
 
-__all__ = ["came_back", "router", "said", "sent_away", "session_of", "sign_in_of", "unreachable"]
+__all__ = [
+    "finished",
+    "not_signed_in",
+    "redirected",
+    "router",
+    "session_of",
+    "sign_in_of",
+    "unreachable",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,18 +33,12 @@ _LOG = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
 
 _BY_ITSELF = ("idle", "lifetime")
-_STATUS = {
-    "unreachable": 503,
-    "ok": 200,
-    "idle": 200,
-    "lifetime": 200,
-    "replaced": 200,
-    "away": 200,
-}
+# Any other reason is 403.
+_STATUS = {"unreachable": 503, **dict.fromkeys(["ok", *_BY_ITSELF, "replaced", "away"], 200)}
 
 
 class PageSession(BaseModel):
-    """What the page may know of its session."""
+    """The page's view of its session."""
 
     name: str
     csrf: str
@@ -47,26 +49,26 @@ class PageSession(BaseModel):
 
 @router.get("/sign-in")
 def sign_in(request: Request, to: str = "/") -> Response:
-    """Opened by a browser that nobody is signed in with; goes on to the provider."""
+    """Opened by a browser that is not signed in; redirects to the provider."""
     way_in = sign_in_of(request)
     if not way_in.has_provider:
-        return said("away")
+        return not_signed_in("away")
     try:
         url, pending = way_in.begin(page_or_front(to))
     except OutsideError as error:
         return unreachable(error)
-    return sent_away(way_in, url, pending)
+    return redirected(way_in, url, pending)
 
 
 @router.get("/sign-in/callback")
 def sign_in_callback(request: Request) -> Response:
-    """Opened by a browser that comes back from the provider; audited, whoever was let in or not."""
-    return came_back(request, sign_in_of(request).finish)
+    """Opened by a browser that returns from the provider; audited, whether it succeeds or not."""
+    return finished(request, sign_in_of(request).finish)
 
 
 @router.post("/sign-out")
 def sign_out(request: Request, why: str = "ok") -> Response:
-    """Called by the page when somebody signs out; audited. Says where to go from here."""
+    """For the page, to sign out; audited. Returns the address to go to."""
     way_in, session = sign_in_of(request), session_of(request)
     response = JSONResponse({"to": way_in.way_out(session)})
     way_in.browsers.end(response, request.scope, session, why if why in _BY_ITSELF else "ok")
@@ -75,13 +77,13 @@ def sign_out(request: Request, why: str = "ok") -> Response:
 
 @router.get("/signed-out")
 def signed_out(why: str = "ok") -> Response:
-    """Opened by a browser after signing out, by hand or by not being used."""
-    return said(why if why in (*_BY_ITSELF, "replaced") else "ok")
+    """Opened by a browser after a sign-out, by the user or by itself."""
+    return not_signed_in(why if why in (*_BY_ITSELF, "replaced") else "ok")
 
 
 @router.get("/page/session")
 def page_session(request: Request) -> PageSession:
-    """Called by the page when it opens, and while somebody uses it."""
+    """For the page, when it opens and while it is used."""
     browsers, session = sign_in_of(request).browsers, session_of(request)
     return PageSession(
         name=session.content.get("name", ""),
@@ -93,30 +95,30 @@ def page_session(request: Request) -> PageSession:
 
 
 def sign_in_of(request: Request) -> SignIn:
-    """Return the ways in of the application that a request came to."""
-    found: SignIn = request.app.state.sign_in
-    return found
+    """Return the sign-in of the application that received the request."""
+    way_in: SignIn = request.app.state.sign_in
+    return way_in
 
 
 def session_of(request: Request) -> Session:
-    """Return the session that a request came with; a key or a token has none."""
+    """Return the session of a request; a request with a key or a token has none."""
     session: Session | None = getattr(request.state, "session", None)
     if session is None:
         raise HTTPException(404)
     return session
 
 
-def sent_away(way_in: SignIn, url: str, pending: PendingSignIn) -> Response:
-    """Return the way to the provider, remembered in the browser."""
+def redirected(way_in: SignIn, url: str, pending: PendingSignIn) -> Response:
+    """Return a redirect to the provider, with the pending sign-in in the browser."""
     response = RedirectResponse(url, 303)
     way_in.browsers.remember(response, pending)
     return response
 
 
-def came_back(
+def finished(
     request: Request, finish: Callable[[PendingSignIn, Mapping[str, str]], SignedIn]
 ) -> Response:
-    """Sign in whoever comes back from a provider, or say that nobody is."""
+    """Sign in a browser that returns from a provider, or explain why not."""
     browsers, answered = sign_in_of(request).browsers, dict(request.query_params)
     state = answered.get("state", "")
     pending = browsers.recall(request.scope, state)
@@ -128,7 +130,7 @@ def came_back(
         browsers.begin(response, request.scope, who.caller, who.content)
     except SignInRefused as refused:
         browsers.refused(request.scope, refused.reason)
-        response = said(refused.reason)
+        response = not_signed_in(refused.reason)
     except OutsideError as error:
         response = unreachable(error)
     browsers.forget(response, state)
@@ -136,13 +138,12 @@ def came_back(
 
 
 def unreachable(error: OutsideError) -> Response:
-    """Return the page that says that nobody can sign in now; the log says why."""
-    _LOG.warning("Nobody can be let in. %s", error)
-    return said("unreachable")
+    """Return the page for a provider that does not answer, and log the error."""
+    _LOG.warning("Sign-in is not possible. %s", error)
+    return not_signed_in("unreachable")
 
 
-def said(why: str) -> Response:
-    """Return the page that says why nobody is signed in."""
-    return HTMLResponse(
-        door_page(why), _STATUS.get(why, 403), headers={"content-security-policy": PAGE_POLICY}
-    )
+def not_signed_in(why: str) -> Response:
+    """Return the page that explains why the browser is not signed in."""
+    policy = {"content-security-policy": PAGE_POLICY}
+    return HTMLResponse(signed_out_page(why), _STATUS.get(why, 403), headers=policy)

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 def fill_in(page: Page, place: str = "In ICU", example: int = 0) -> None:
     """Say where the patient is and take an example patient."""
     page.get_by_label(place, exact=True).check()
-    page.get_by_label("Example patient (made up)").select_option(index=example)
+    page.get_by_label("Example patient (fictitious)").select_option(index=example)
     with page.expect_response("**/page/entries"):
         page.get_by_role("button", name="Fill in").click()
 
 
 def check(page: Page) -> None:
     page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    page.get_by_role("heading", name="Are these values correct?").wait_for()
 
 
 def predict(page: Page) -> dict[str, Any]:

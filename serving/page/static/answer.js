@@ -1,14 +1,13 @@
-// One answer of /v1/predict on the page: numbers first, then the charts that show the same.
+// An answer of /v1/predict on the page: the numbers first, then the charts.
 import { drawCurve, drawPeople, drawWaterfall } from "./charts.js";
 import { showCheck } from "./check.js";
 import { label, row, rowOf, unitLabel } from "./entries.js";
-import { dateText, digitsFor, make, number, of100, points, say, text } from "./words.js";
+import { $, dateText, digitsFor, make, number, of100, points, say, tableRow, text } from "./words.js";
 
 const NOT_MEASURED = "not_measured";
-const $ = (id) => document.getElementById(id);
 let shown = null; // { prediction, context, at, open }
 
-/** Show an answer; `context` says what was asked and what the page knows of the model. */
+/** Show an answer; `context` holds the request and the facts about the model. */
 export function showAnswer(answer, context) {
   const [prediction] = answer.predictions;
   shown = { prediction, context, at: 0, open: new Set() };
@@ -21,7 +20,7 @@ export function showAnswer(answer, context) {
   $("next").hidden = true;
   $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
   showMissing(prediction.missing);
-  showEntered(context.asked);
+  showEntered(context.request);
   const { name, version } = prediction.model;
   $("origin").replaceChildren(
     say("origin", {
@@ -38,16 +37,16 @@ export function showAnswer(answer, context) {
   showHorizon();
   showCurveTable(prediction.curve);
   showCheck(answer, context);
-  // The numbers above are painted first: charts take longer, and may wait for Plotly.
+  // The numbers are painted first: charts take longer and may wait for Plotly.
   requestAnimationFrame(() => setTimeout(drawCharts));
 }
 
-/** Say which tests of the site's menu would narrow the interval: of each test, where it is most. */
+/** Show which tests of the menu would narrow the interval, each at its largest narrowing. */
 export function showNextBest({ next_best, next_best_summary }) {
   const most = new Map();
   for (const one of next_best) if (!most.has(one.variable)) most.set(one.variable, one.message);
   list($("next"), [...most.values()]);
-  $("next-said").textContent = next_best_summary;
+  $("next-summary").textContent = next_best_summary;
   $("next").hidden = false;
   $("next-ask").hidden = true;
 }
@@ -72,7 +71,7 @@ function horizon(risk, at) {
     beside.append(say("beside", { competing: percent(risk.competing_risk) }), make("br"));
   }
   beside.append(say("average", { cohort: percent(risk.cohort_risk) }));
-  const made = say("horizon", {
+  const option = say("horizon", {
     days: risk.horizon_days,
     risk: percent(risk.risk),
     level,
@@ -80,7 +79,7 @@ function horizon(risk, at) {
     high: percent(risk.interval.high),
     beside,
   });
-  const input = made.querySelector("input");
+  const input = option.querySelector("input");
   input.value = at;
   input.checked = at === shown.at;
   input.addEventListener("change", () => {
@@ -88,19 +87,19 @@ function horizon(risk, at) {
     showHorizon();
     drawCharts();
   });
-  return made;
+  return option;
 }
 
-/** Show what belongs to the chosen horizon: its sentences and what moved it. */
+/** Show the sentences and contributions of the chosen horizon. */
 function showHorizon() {
   const risk = shown.prediction.risks[shown.at];
   const days = text("by", { days: risk.horizon_days });
   for (const place of document.querySelectorAll("#why .by")) place.textContent = days;
   $("sentences").replaceChildren(...risk.sentences.map((one) => make("p", "", one)));
-  showMoved(risk);
+  showContributions(risk);
 }
 
-/** Draw every picture of the chosen horizon; done when all are. */
+/** Draw all charts of the chosen horizon. */
 export async function drawCharts() {
   if (!shown?.prediction.risks.length) return;
   const { prediction, context, at } = shown;
@@ -110,7 +109,7 @@ export async function drawCharts() {
   await drawWaterfall(waterfallRows(risk));
 }
 
-/** Return the pathways that have a share, the largest first, each with its measured variables. */
+/** Return the pathways with a share, the largest first, each with its measured variables. */
 function pathways(risk) {
   return risk.pathways
     .map((one) => ({
@@ -127,29 +126,29 @@ function pathways(risk) {
     );
 }
 
-function showMoved(risk) {
+function showContributions(risk) {
   const digits = digitsFor(risk);
-  const lines = [plain(text("reference"), "", number100(risk.baseline_risk, digits))];
+  const lines = [line(text("reference"), "", number100(risk.baseline_risk, digits))];
   for (const pathway of pathways(risk)) lines.push(...pathwayLines(pathway, digits));
   if (isShown(risk.monotone_adjustment_points, digits)) {
-    lines.push(plain(text("adjustment"), "", points(risk.monotone_adjustment_points, digits)));
+    lines.push(line(text("adjustment"), "", points(risk.monotone_adjustment_points, digits)));
   }
-  lines.push(plain(text("total"), "", number100(risk.risk, digits), "total"));
+  lines.push(line(text("this"), "", number100(risk.risk, digits), "total"));
   $("moved").tBodies[0].replaceChildren(...lines);
 }
 
 const number100 = (risk, digits = 1) => (100 * risk).toFixed(digits);
-const isShown = (moved, digits) => Number(moved.toFixed(digits)) !== 0;
+const isShown = (change, digits) => Number(change.toFixed(digits)) !== 0;
 
-function plain(name, value, shownPoints, className = "") {
-  const head = make("th", "", name);
-  head.scope = "row";
-  return make("tr", className, head, make("td", "", value), make("td", "num", shownPoints));
+function line(name, value, shownPoints, rowClass = "") {
+  const row = tableRow(name, [value, shownPoints], { rowClass });
+  row.cells[2].className = "num";
+  return row;
 }
 
 function pathwayLines(pathway, digits) {
-  const total = plain("", "", points(pathway.points, digits), "pathway");
-  // What was not measured stays one sum: no variable of it gets a share of its own.
+  const total = line("", "", points(pathway.points, digits), "pathway");
+  // The share of unmeasured variables is one sum, not divided among them.
   if (pathway.key === NOT_MEASURED) {
     total.cells[0].append(pathway.name);
     return [total];
@@ -166,26 +165,26 @@ function pathwayLines(pathway, digits) {
   button.dataset.pathway = pathway.key;
   total.cells[0].append(button);
   const members = pathway.members.map((one) => {
-    const line = plain(label(one.variable), valueText(one), points(one.points, digits), "member");
-    line.hidden = !open;
-    return line;
+    const member = line(label(one.variable), valueText(one), points(one.points, digits), "member");
+    member.hidden = !open;
+    return member;
   });
   return [total, ...members];
 }
 
-/** Draw the table and the chart again, and keep the focus where it was. */
+/** Update the table and the chart, with the focus at the same place. */
 function reopened(key) {
   const risk = shown.prediction.risks[shown.at];
-  showMoved(risk);
+  showContributions(risk);
   drawWaterfall(waterfallRows(risk));
   if (key) document.querySelector(`.opener[data-pathway="${key}"]`).focus();
 }
 
 document.addEventListener("click", (event) => {
-  const deed = event.target.closest?.("[data-do]")?.dataset.do;
-  if (deed !== "open-all" && deed !== "close-all") return;
+  const action = event.target.closest?.("[data-do]")?.dataset.do;
+  if (action !== "open-all" && action !== "close-all") return;
   const risk = shown.prediction.risks[shown.at];
-  shown.open = new Set(deed === "open-all" ? risk.pathways.map((one) => one.pathway) : []);
+  shown.open = new Set(action === "open-all" ? risk.pathways.map((one) => one.pathway) : []);
   reopened(null);
 });
 document.addEventListener("osteon:theme", drawCharts);
@@ -213,19 +212,18 @@ function canonicalUnit(one) {
   return unit ? unit.options[0].textContent : unitLabel(one);
 }
 
-/** Return the bars from the reference to this patient; open pathways give way to their variables. */
+/** Return the bars from the reference to this patient, with the variables of open pathways. */
 function waterfallRows(risk) {
   const digits = digitsFor(risk);
   const start = 100 * risk.baseline_risk;
-  const bars = [
-    { name: text("reference"), from: 0, to: start, kind: "end", said: number100(risk.baseline_risk, digits) },
-  ];
+  const end = (name, value) => ({ name, from: 0, to: 100 * value, kind: "end", label: number100(value, digits) });
+  const bars = [end(text("reference"), risk.baseline_risk)];
   let at = start;
   const step = (name, change, kind) => {
-    bars.push({ name, from: at, to: at + change, kind, said: points(change, digits) });
+    bars.push({ name, from: at, to: at + change, kind, label: points(change, digits) });
     at += change;
   };
-  // The table has every variable; a bar that reads 0 would only push the others apart.
+  // The table has every variable; bars of 0 would only take space.
   const steps = (members) => {
     const near = members.filter((one) => !isShown(one.points, digits));
     if (near.length === 1) near.pop();
@@ -241,8 +239,7 @@ function waterfallRows(risk) {
   if (isShown(risk.monotone_adjustment_points, digits)) {
     step(text("adjustment"), risk.monotone_adjustment_points, "grey");
   }
-  bars.push({ name: text("total"), from: 0, to: 100 * risk.risk, kind: "end", said: number100(risk.risk, digits) });
-  return bars;
+  return [...bars, end(text("this"), risk.risk)];
 }
 
 function showMissing(missing) {
@@ -257,24 +254,23 @@ function showMissing(missing) {
   $("missing-by-pathway").replaceChildren(...lines);
 }
 
-function showEntered(asked) {
-  const items = asked.rows.map((one) => {
-    const found = one.querySelector(".echo").textContent;
+function showEntered(request) {
+  const items = request.rows.map((one) => {
     const chosen = one.querySelector("input:checked, select.value");
     const value =
       one.dataset.kind === "number"
-        ? found
+        ? one.querySelector(".echo").textContent
         : one.dataset.kind === "flag"
           ? chosen.parentElement.textContent.trim()
           : chosen.selectedOptions[0].textContent;
-    return make("li", "", make("span", "", label(one.dataset.column)), ` ${value}`);
+    return entered(one.dataset.column, value);
   });
   const sex = row("sex").querySelector(".value");
-  if (sex.value) {
-    items.unshift(make("li", "", make("span", "", label("sex")), ` ${sex.selectedOptions[0].textContent}`));
-  }
+  if (sex.value) items.unshift(entered("sex", sex.selectedOptions[0].textContent));
   document.querySelector("#entered .entered").replaceChildren(...items);
 }
+
+const entered = (column, value) => make("li", "", make("span", "", label(column)), ` ${value}`);
 
 function showCurveTable(curve) {
   const beside = curve.some((point) => point.competing_risk !== null);
@@ -286,9 +282,7 @@ function showCurveTable(curve) {
       number100(point.cohort_risk),
     ];
     if (beside) cells.push(number100(point.competing_risk));
-    const day = make("th", "", number(point.day));
-    day.scope = "row";
-    return make("tr", "", day, ...cells.map((one) => make("td", "num", one)));
+    return tableRow(number(point.day), cells, { cellClass: "num" });
   });
   $("curve-table").tBodies[0].replaceChildren(...lines);
 }

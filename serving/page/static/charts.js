@@ -1,14 +1,13 @@
-// The pictures: 100 patients, the curve, the waterfall. Plotly draws the last two, from this host.
-import { make, of100, say, text } from "./words.js";
+// The charts: 100 patients, the curve and the waterfall. Plotly, from this host, draws the last two.
+import { $, make, of100, say, text } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 let plotly = null;
 
-/** Load Plotly once, after the page itself; charts wait for it. */
+/** Load Plotly once, after the page; charts wait for it. */
 export function loadPlotly() {
   plotly ??= new Promise((done, failed) => {
     const script = document.createElement("script");
-    script.src = document.getElementById("main").dataset.plotly;
+    script.src = $("main").dataset.plotly;
     script.onload = () => done(globalThis.Plotly);
     script.onerror = failed;
     document.head.append(script);
@@ -51,13 +50,13 @@ const axis = (c, changes) => ({
   ...changes,
 });
 
-/** Draw the risk over time with its interval, beside the average patient. */
+/** Draw the risk over time with its interval, and the average patient. */
 export async function drawCurve(curve, risks) {
   const beside = curve.some((point) => point.competing_risk !== null);
   const level = Math.round(100 * risks[0].interval.level);
-  $("curve-said").replaceChildren(say("curve", { level }));
-  if (beside) $("curve-said").append(say("curve-beside"));
-  const drawn = await loadPlotly();
+  $("curve-caption").replaceChildren(say("curve", { level }));
+  if (beside) $("curve-caption").append(say("curve-beside"));
+  const library = await loadPlotly();
   const c = colours();
   const x = curve.map((point) => point.day);
   const of = (name) => curve.map((point) => 100 * point[name]);
@@ -79,16 +78,12 @@ export async function drawCurve(curve, risks) {
   ];
   if (beside) {
     traces.push({
-      ...line,
-      x,
-      y: of("competing_risk"),
-      name: text("dies-first"),
-      line: { color: c.beside, dash: "dot", width: 2 },
+      ...line, x, y: of("competing_risk"), name: text("dies-first"), line: { color: c.beside, dash: "dot", width: 2 },
     });
   }
   const last = Math.max(...risks.map((one) => one.horizon_days)) * 1.05;
   const top = Math.max(...curve.filter((p) => p.day <= last).map((p) => Math.max(p.high, p.cohort_risk, p.competing_risk ?? 0)));
-  drawn.react(
+  library.react(
     $("curve"),
     traces,
     layout(c, $("curve"), {
@@ -103,14 +98,14 @@ export async function drawCurve(curve, risks) {
 
 /** Draw bars from the reference to this patient. */
 export async function drawWaterfall(bars) {
-  const drawn = await loadPlotly();
+  const library = await loadPlotly();
   const c = colours();
   const fill = (bar) =>
     bar.kind === "end" ? c.end : bar.kind === "grey" ? c.grey : bar.to >= bar.from ? c.up : c.down;
   const ends = bars.flatMap((bar) => [bar.from, bar.to]);
   const most = Math.max(...ends);
   const place = bars.map((_, at) => at);
-  drawn.react(
+  library.react(
     $("waterfall"),
     [
       {
@@ -120,11 +115,11 @@ export async function drawWaterfall(bars) {
         base: bars.map((bar) => Math.min(bar.from, bar.to)),
         x: bars.map((bar) => Math.abs(bar.to - bar.from)),
         marker: { color: bars.map(fill) },
-        text: bars.map((bar) => bar.said),
+        text: bars.map((bar) => bar.label),
         textposition: "outside",
         cliponaxis: false,
         textfont: { color: c.text },
-        customdata: bars.map((bar) => `${bar.name}: ${bar.said}`),
+        customdata: bars.map((bar) => `${bar.name}: ${bar.label}`),
         hovertemplate: "%{customdata}<extra></extra>",
       },
     ],
@@ -147,7 +142,7 @@ export async function drawWaterfall(bars) {
   );
 }
 
-/** Draw 100 patients: who has the event, who dies first, who neither. */
+/** Draw 100 patients: those with the event, those who die first, and the rest. */
 export function drawPeople(risk, events) {
   const happen = Math.round(100 * risk.risk);
   const competes = risk.competing_risk !== null;
@@ -165,6 +160,5 @@ export function drawPeople(risk, events) {
       make("li", "", make("span", `dot ${kind}`), ` ${kind === "event" ? of100(risk.risk) : count} ${words}`),
     ),
   );
-  $("people-said").textContent = kinds.map(([, count, words]) => `${count} ${words}`).join(", ");
+  $("people-caption").textContent = kinds.map(([, count, words]) => `${count} ${words}`).join(", ");
 }
-

@@ -1,33 +1,32 @@
-// "Check an entry": one value is moved, everything else stays, and the model is asked again.
+// "Check an entry": move one value, and predict again with all others unchanged.
 import { label, post, unitLabel } from "./entries.js";
-import { number, say, text } from "./words.js";
+import { $, number, say, text } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const which = $("check-which");
 const slide = $("check-slide");
-let now = null; // { answer, asked, facts, choices }
+let now = null; // { answer, request, facts, choices }
 let newest = 0;
 
-// Finer than anywhere else: here it is the difference that is looked at.
+// Finer than elsewhere, to show small differences.
 const tenths = (risk) => (100 * risk).toFixed(1);
 
-/** Offer the numbers that may be moved; age, sex and treatments may not. */
-export function showCheck(answer, { asked, facts }) {
-  const entered = asked.rows.map((row, at) => ({ row, at, sent: asked.body.measurements[at] }));
+/** Offer the numbers that can be moved, without age, sex and treatments. */
+export function showCheck(answer, { request, facts }) {
+  const entered = request.rows.map((row, at) => ({ row, at, sent: request.body.measurements[at] }));
   const read = new Set(Object.keys(facts.seen));
   const numbers = entered.filter((one) => one.row.dataset.kind === "number" && read.has(one.row.dataset.column));
   const choices = numbers.filter((one) => !("locked" in one.row.dataset) && !one.sent.comparator);
   const locked = entered.filter((one) => "locked" in one.row.dataset).map((one) => label(one.row.dataset.column));
-  if (asked.body.sex) locked.push(label("sex"));
-  now = { answer, asked, facts, choices: choices.filter((one) => Number.isFinite(Number(one.sent.value))) };
+  if (request.body.sex) locked.push(label("sex"));
+  now = { answer, request, facts, choices: choices.filter((one) => Number.isFinite(Number(one.sent.value))) };
   which.replaceChildren(...now.choices.map((one, at) => new Option(label(one.row.dataset.column), at)));
   $("check-form").hidden = now.choices.length === 0;
-  $("check-said").textContent = now.choices.length ? "" : text("check-none");
+  $("check-result").textContent = now.choices.length ? "" : text("check-none");
   $("check-locked").textContent = locked.length ? text("check-locked", { list: locked.join(", ") }) : "";
   if (now.choices.length) resetCheck();
 }
 
-/** Put the slider back to what was entered. */
+/** Return the slider to the entered value. */
 export function resetCheck() {
   const one = now.choices[which.value];
   const entered = Number(one.sent.value);
@@ -40,12 +39,12 @@ export function resetCheck() {
   slide.min = whole ? Math.floor(least) : least;
   slide.max = Math.max(entered, seen[1] / scale);
   slide.value = entered;
-  sayValue();
-  $("check-said").textContent = "";
+  showValue();
+  $("check-result").textContent = "";
   newest += 1;
 }
 
-function sayValue() {
+function showValue() {
   const one = now.choices[which.value];
   const value = `${number(Number(slide.value))} ${unitLabel(one.row)}`.trim();
   $("check-value").textContent = value;
@@ -55,16 +54,16 @@ function sayValue() {
 
 async function moved() {
   const one = now.choices[which.value];
-  const value = sayValue();
-  const measurements = now.asked.body.measurements.map((sent, at) =>
+  const value = showValue();
+  const measurements = now.request.body.measurements.map((sent, at) =>
     at === one.at ? { ...sent, value: Number(Number(slide.value).toPrecision(4)) } : sent,
   );
   const mine = ++newest;
   let answer;
   try {
-    answer = await post("/v1/predict", { ...now.asked.body, measurements });
+    answer = await post("/v1/predict", { ...now.request.body, measurements });
   } catch (error) {
-    $("check-said").textContent = text(error.problem ? "failed" : "unreachable");
+    $("check-result").textContent = text(error.problem ? "failed" : "unreachable");
     return;
   }
   if (mine !== newest) return;
@@ -72,7 +71,7 @@ async function moved() {
   const before = now.answer.predictions[0].risks[chosen];
   const after = answer.predictions[0].risks[chosen];
   const why = answer.predictions[0].refusals.map((refusal) => refusal.message).join(" ");
-  $("check-said").replaceChildren(
+  $("check-result").replaceChildren(
     after
       ? say("check", {
           days: after.horizon_days,
@@ -88,5 +87,5 @@ async function moved() {
 }
 
 which.addEventListener("change", resetCheck);
-slide.addEventListener("input", sayValue);
+slide.addEventListener("input", showValue);
 slide.addEventListener("change", moved);

@@ -1,11 +1,11 @@
-// What was typed, as the request that /v1/predict takes; values stay in this tab's memory.
-import { askAgain, headers, leave } from "./session.js";
-import { dateText, say, text } from "./words.js";
+// The entries as a request of /v1/predict; values stay in the memory of this tab.
+import { headers, leave, refresh } from "./session.js";
+import { $, dateText, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
 const byColumn = new Map(rows.map((row) => [row.dataset.column, row]));
-const zeroInput = document.getElementById("time-zero");
-// Opaque and new for every patient: the service asks for one, and nobody is named.
+const zeroInput = $("time-zero");
+// Opaque and new for every patient: the service requires an id, which must not be a name.
 let patient = opaque();
 let encounter = "";
 
@@ -15,10 +15,7 @@ function opaque() {
 
 export const row = (column) => byColumn.get(column);
 export const rowOf = (column) => row(column) ?? row(column.replace(/__[a-z]+$/, ""));
-export const label = (column) => {
-  const found = rowOf(column);
-  return found ? found.querySelector(".name").textContent : column;
-};
+export const label = (column) => rowOf(column)?.querySelector(".name").textContent ?? column;
 export const isScored = (one, model) => one.dataset.models.split(" ").includes(model);
 const isWatched = (one, model) => one.dataset.guards.split(" ").includes(model);
 
@@ -36,10 +33,10 @@ function unitOf(one) {
   return unit.tagName === "SELECT" ? unit.value : unit.dataset.unit;
 }
 
-/** Return what one row holds as a measurement, or null if nothing was entered. */
+/** Return the measurement in a row, or null if it is empty. */
 function measurement(one) {
-  const found = untimed(one);
-  return found && one.dataset.taken ? { ...found, time: one.dataset.taken } : found;
+  const entered = untimed(one);
+  return entered && one.dataset.taken ? { ...entered, time: one.dataset.taken } : entered;
 }
 
 function untimed(one) {
@@ -53,14 +50,14 @@ function untimed(one) {
   const how = state(one).value;
   if (!value && (how === "" || how === "=")) return null;
   const measured = { variable, value, unit: unitOf(one) };
-  // A limit typed as printed brings its own sign.
+  // A limit typed as printed has its own sign.
   if ((how === "<" || how === ">") && !/^[<>≤≥]/.test(value)) measured.comparator = how;
   return measured;
 }
 
 /** Return the request for one model, and the row of each of its measurements. */
 export function read(model) {
-  const found = rows
+  const entered = rows
     .filter((one) => one.dataset.column !== "sex")
     .map((one) => [one, measurement(one)])
     .filter(([, sent]) => sent);
@@ -68,15 +65,15 @@ export function read(model) {
     patient_id: patient,
     time_zero: timeZero(),
     outcomes: [model],
-    measurements: found.map(([, sent]) => sent),
+    measurements: entered.map(([, sent]) => sent),
   };
   const sex = control(row("sex")).value;
   if (sex) body.sex = sex;
   if (encounter) body.encounter_id = encounter;
-  return { body, rows: found.map(([one]) => one), count: found.length + (sex ? 1 : 0) };
+  return { body, rows: entered.map(([one]) => one), count: entered.length + (sex ? 1 : 0) };
 }
 
-/** Return a local time with its offset, as 2026-11-01T08:00:00+01:00, or null. */
+/** Return a local time with its offset, such as 2026-11-01T08:00:00+01:00, or null. */
 function rfc3339(local) {
   const date = new Date(local);
   if (Number.isNaN(date.getTime())) return null;
@@ -88,17 +85,17 @@ function rfc3339(local) {
 export const zero = () => new Date(zeroInput.value);
 export const timeZero = () => rfc3339(zeroInput.value);
 
-/** Ask what the service reads of the entries; show it beside them and return it. */
+/** Show and return the entries as the service reads them. */
 export async function echo(model) {
-  const asked = read(model);
-  const answer = await post("/page/entries", asked.body);
+  const request = read(model);
+  const answer = await post("/page/entries", request.body);
   for (const one of rows) mark(one, { problem: "" });
-  answer.entries.forEach((entry, at) => mark(asked.rows[at], entry));
+  answer.entries.forEach((entry, at) => mark(request.rows[at], entry));
   for (const one of rows) showReference(one, answer.references);
-  return { ...answer, rows: asked.rows, count: asked.count };
+  return { ...answer, rows: request.rows, count: request.count };
 }
 
-/** Send one request and return its answer; the address and the browser keep nothing of it. */
+/** Send a request and return its answer; neither the address nor the browser stores values. */
 export async function post(address, body) {
   const response = await fetch(address, {
     method: "POST",
@@ -107,22 +104,22 @@ export async function post(address, body) {
     cache: "no-store",
   });
   if (response.status === 401) leave("idle");
-  if (response.status === 403) await askAgain();
+  if (response.status === 403) await refresh();
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error("refused"), { problem: answer });
   return answer;
 }
 
 function mark(one, entry) {
-  const said = one.querySelector(".echo");
+  const echoed = one.querySelector(".echo");
   const typed = control(one);
   if (entry.problem && one.dataset.kind === "number" && !typed.value.trim()) {
     entry = { problem: text("limit-missing", { label: label(one.dataset.column) }) };
   }
-  said.classList.toggle("problem", Boolean(entry.problem));
+  echoed.classList.toggle("problem", Boolean(entry.problem));
   const parts = one.dataset.kind === "number" ? [entry.read_as, entry.canonical, entry.multiple] : [];
   const [read, canonical, multiple] = parts;
-  said.textContent = entry.problem || [[read, canonical].filter(Boolean).join(" = "), multiple].filter(Boolean).join(", ");
+  echoed.textContent = entry.problem || [[read, canonical].filter(Boolean).join(" = "), multiple].filter(Boolean).join(", ");
   if (typed) {
     if (entry.problem) typed.setAttribute("aria-invalid", "true");
     else typed.removeAttribute("aria-invalid");
@@ -136,7 +133,7 @@ function showReference(one, references) {
   one.querySelector(".interval").textContent = interval ? text("reference-is", { interval }) : "";
 }
 
-/** Keep the three controls of a number in step: what is typed is measured, what is not is not. */
+/** Keep the controls of a number consistent: a typed number is measured, an empty one is not. */
 function follow(one, target) {
   if (one.dataset.kind !== "number") return;
   if (target === state(one) && target.value === "") control(one).value = "";
@@ -151,16 +148,16 @@ export const clearEntries = () => {
   patient = opaque();
   encounter = "";
   zeroInput.value = now();
-  sayZero();
+  showZero();
 };
 
-/** Ask for a patient under the record's own ids, so that all that is asked of one goes together. */
+/** Use the ids of the record, so that all requests for its patient belong together. */
 export function usePatient(id, encounterId) {
   patient = id;
   encounter = encounterId;
 }
 
-/** Fill in what a record holds, where nothing was entered by hand; return how many rows. */
+/** Fill in a record's values in rows without entries; return the number of rows. */
 export function fillFrom(filled) {
   clearFilled();
   const free = filled.filter((entry) => byColumn.has(entry.column) && !isEntered(row(entry.column)));
@@ -172,21 +169,21 @@ export function fillFrom(filled) {
     if (entry.comparator) state(one).value = entry.comparator;
     if (entry.time) one.dataset.taken = entry.time;
     one.dataset.record = "";
-    const said = one.querySelector(".origin");
-    said.replaceChildren(origin(one));
-    said.hidden = false;
+    const source = one.querySelector(".origin");
+    source.replaceChildren(origin(one));
+    source.hidden = false;
   }
   return free.length;
 }
 
-/** Take out what a record filled in and nobody has changed. */
+/** Clear the values of the record that were not changed. */
 export function clearFilled() {
   for (const one of rows) {
     if ("record" in one.dataset) set(one, null);
   }
 }
 
-/** Say where a row's value is from. */
+/** Return the source of a row's value. */
 export function origin(one) {
   if (!("record" in one.dataset)) return say("by-hand");
   if (!one.dataset.taken) return say("from-record");
@@ -202,7 +199,7 @@ function disown(one) {
   one.querySelector(".origin").hidden = true;
 }
 
-/** Put a value, or nothing, into a row, in its canonical unit. */
+/** Set a row to a value in its canonical unit, or clear it. */
 export function set(one, value) {
   disown(one);
   const none = value === null || value === undefined;
@@ -217,7 +214,7 @@ export function set(one, value) {
   }
 }
 
-/** Begin every number in SI or in conventional units; entries keep the unit they were made in. */
+/** Set the units of empty rows to SI or to conventional units. */
 export function beginIn(units) {
   for (const one of rows) {
     const unit = one.querySelector("select.unit");
@@ -232,10 +229,10 @@ function now() {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** Show the rows that a model reads, or all, that have the words searched for; count the filled. */
+/** Show the rows of a model, or all, whose names contain the words; count the entries. */
 export function showRows(model, { all, words }) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  let found = 0;
+  let matching = 0;
   for (const group of document.querySelectorAll(".group")) {
     let shown = 0;
     let filled = 0;
@@ -251,10 +248,10 @@ export function showRows(model, { all, words }) {
       if (!one.hidden && entered) filled += 1;
     }
     group.hidden = shown === 0;
-    found += shown;
+    matching += shown;
     group.querySelector(".count").textContent = text("count", { filled, shown });
   }
-  document.getElementById("none-found").hidden = found > 0;
+  $("none-found").hidden = matching > 0;
 }
 
 export const isEntered = (one) =>
@@ -263,14 +260,14 @@ export const isEntered = (one) =>
 export const modelRows = (model) => rows.filter((one) => isScored(one, model));
 
 zeroInput.value = now();
-function sayZero() {
+function showZero() {
   const date = zero();
-  document.getElementById("time-zero-echo").textContent = Number.isNaN(date.getTime())
+  $("time-zero-echo").textContent = Number.isNaN(date.getTime())
     ? text("bad-date")
     : text("time-zero", { date: dateText(date) });
 }
-sayZero();
-zeroInput.addEventListener("change", sayZero);
+showZero();
+zeroInput.addEventListener("change", showZero);
 for (const one of rows) {
   for (const kind of ["input", "change"]) {
     one.addEventListener(kind, (event) => {

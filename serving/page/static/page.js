@@ -1,15 +1,14 @@
-// The steps of the page: enter, check, read. Only this file knows which one is shown.
+// The steps of the page: enter, check, read. Only this file knows the current step.
 import { showAnswer, showNextBest } from "./answer.js";
 import { loadPlotly } from "./charts.js";
 import { resetCheck } from "./check.js";
 import * as entries from "./entries.js";
 import { printAnswer } from "./paper.js";
 import { closeRecord, hasRecord, openRecord, readRecord } from "./record.js";
-import { dateText, make, say, text } from "./words.js";
+import { $, dateText, make, say, tableRow, text } from "./words.js";
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const form = document.getElementById("form");
-const $ = (id) => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+const form = $("form");
 let madeUp = false;
 let newest = 0;
 
@@ -26,7 +25,7 @@ function show(step) {
 }
 
 function announce(name, slots) {
-  $("said").textContent = text(name, slots);
+  $("announcement").textContent = text(name, slots);
 }
 
 function placeChanged() {
@@ -35,25 +34,24 @@ function placeChanged() {
 }
 
 function modelChanged() {
-  const asked = model();
-  form.hidden = !asked;
-  if (!asked) return;
-  const listed = data.models[asked].examples;
-  $("example").replaceChildren(...listed.map((one, at) => new Option(one.title, at)));
-  $("fill").disabled = listed.length === 0;
+  form.hidden = !model();
+  if (!model()) return;
+  const { examples } = data.models[model()];
+  $("example").replaceChildren(...examples.map((one, at) => new Option(one.title, at)));
+  $("fill").disabled = examples.length === 0;
   showRows();
   echoed();
 }
 
 const showRows = () => entries.showRows(model(), { all: $("all").checked, words: $("find").value });
 
-/** Say beside each entry how it is read; an answer that was overtaken is dropped. */
+/** Show how each entry is read; return null if a later request overtakes this one. */
 async function echoed() {
   const mine = ++newest;
   if (!entries.read(model()).body.time_zero) return null;
   try {
-    const found = await entries.echo(model());
-    return mine === newest ? found : null;
+    const answer = await entries.echo(model());
+    return mine === newest ? answer : null;
   } catch (error) {
     failed(error);
     return null;
@@ -66,9 +64,9 @@ function failed(error) {
   problems(words.map((one) => [null, one]));
 }
 
-/** List what is wrong, each with a way to its entry; an empty list takes the list away. */
-function problems(found) {
-  const items = found.map(([one, words]) => {
+/** List problems, each with a link to its entry; hide the list if there are none. */
+function problems(listed) {
+  const items = listed.map(([one, words]) => {
     const target = one?.querySelector(".value, input");
     if (!target) return make("li", "", words);
     const link = make("a", "", words);
@@ -89,19 +87,19 @@ function problems(found) {
 }
 
 async function review() {
-  const asked = entries.read(model());
-  if (!asked.body.time_zero) return problems([[null, text("bad-date")]]);
-  if (asked.count === 0) return problems([[null, text("nothing-entered")]]);
-  const found = await echoed();
-  if (!found) return;
-  const wrong = found.entries
-    .map((entry, at) => [found.rows[at], entry])
+  const request = entries.read(model());
+  if (!request.body.time_zero) return problems([[null, text("bad-date")]]);
+  if (request.count === 0) return problems([[null, text("nothing-entered")]]);
+  const checked = await echoed();
+  if (!checked) return;
+  const wrong = checked.entries
+    .map((entry, at) => [checked.rows[at], entry])
     .filter(([, entry]) => entry.problem)
     .map(([one]) => [one, one.querySelector(".echo").textContent]);
   if (wrong.length) return problems(wrong);
   problems([]);
   const sex = entries.row("sex").querySelector(".value");
-  const lines = found.entries.map((entry, at) => line(found.rows[at], entry));
+  const lines = checked.entries.map((entry, at) => line(checked.rows[at], entry));
   if (sex.value) {
     const read_as = sex.selectedOptions[0].textContent;
     lines.unshift(line(entries.row("sex"), { read_as, canonical: "", reference: "", multiple: "" }));
@@ -113,7 +111,7 @@ async function review() {
   const readers = entries.modelRows(model());
   const missing = readers.filter((one) => !entries.isEntered(one)).length;
   $("review-missing").replaceChildren(
-    say("entered", { count: found.count, missing, read: readers.length }),
+    say("entered", { count: checked.count, missing, read: readers.length }),
   );
   show("review");
   $("review-title").focus();
@@ -121,15 +119,15 @@ async function review() {
 }
 
 function line(one, entry) {
-  const name = make("th", "", one.querySelector(".name").textContent);
-  name.scope = "row";
   const cells = [entry.read_as, entry.canonical || text("as-read"), entry.reference, entry.multiple];
   if (hasRecord()) cells.push(entries.origin(one));
-  return make("tr", "", name, ...cells.map((words) => make("td", "", words)));
+  return tableRow(one.querySelector(".name").textContent, cells);
 }
 
+const chosenModel = () => document.querySelector(`input[name=model-${place()}]:checked`).closest(".model");
+
 function estimand() {
-  const chosen = document.querySelector(`input[name=model-${place()}]:checked`).closest(".model");
+  const chosen = chosenModel();
   return say("estimand", {
     label: chosen.querySelector("strong").textContent,
     zero: chosen.dataset.zero,
@@ -138,19 +136,18 @@ function estimand() {
 }
 
 async function predict() {
-  const asked = entries.read(model());
+  const request = entries.read(model());
   try {
-    const answer = await entries.post("/v1/predict", asked.body);
-    const chosen = document.querySelector(`input[name=model-${place()}]:checked`).closest(".model");
+    const answer = await entries.post("/v1/predict", request.body);
     show("answer");
     showAnswer(answer, {
-      asked,
+      request,
       estimand: estimand(),
       madeUp,
       pathways: data.pathways,
       facts: data.models[model()],
       menu: data.menu,
-      population: chosen.dataset.population,
+      population: chosenModel().dataset.population,
     });
     $("answer-title").focus();
     const [one] = answer.predictions[0].risks;
@@ -166,7 +163,7 @@ async function predict() {
   }
 }
 
-/** Ask again for the very patient that is shown, with what would narrow the interval. */
+/** Predict again for the same patient, with the tests that would narrow the interval. */
 async function nextBest() {
   try {
     const body = { ...entries.read(model()).body, explain: false, next_best: true };
@@ -194,11 +191,15 @@ function clear() {
   problems([]);
   showRows();
   echoed();
+  back();
+}
+
+function back() {
   show("entries");
   $("enter-title").focus();
 }
 
-/** Lay the record into the form, as of time zero. */
+/** Update the form once the record is read. */
 async function record(reading) {
   if (await reading && model()) {
     showRows();
@@ -206,22 +207,19 @@ async function record(reading) {
   }
 }
 
-const deeds = {
+const actions = {
   record: () => record(readRecord()),
   clear,
   predict,
-  back: () => {
-    show("entries");
-    $("enter-title").focus();
-  },
+  back,
   print: printAnswer,
   "check-reset": resetCheck,
   "next-best": nextBest,
 };
 
 document.addEventListener("click", (event) => {
-  const deed = event.target.closest?.("[data-do]")?.dataset.do;
-  if (deed in deeds) deeds[deed]();
+  const action = event.target.closest?.("[data-do]")?.dataset.do;
+  if (action in actions) actions[action]();
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -244,7 +242,7 @@ $("units").addEventListener("change", () => {
 $("time-zero").addEventListener("change", () => record(readRecord()));
 document.querySelector(".place").addEventListener("change", placeChanged);
 for (const one of document.querySelectorAll(".models")) one.addEventListener("change", modelChanged);
-// A page kept by the browser for "back" would show another patient's entries.
+// A page cached by the browser for "back" would show another patient's entries.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

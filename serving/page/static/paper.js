@@ -1,4 +1,4 @@
-// One sheet of A4: light, as wide as the paper, and small enough to end on the first page.
+// Print on one page of A4: light, as wide as the paper, and small enough for one page.
 import { drawCharts } from "./answer.js";
 
 const root = document.documentElement;
@@ -15,7 +15,7 @@ async function toPaper() {
   root.classList.add("paper");
   const body = document.body;
   const main = document.getElementById("main");
-  // Smaller print also holds more on a line: what is too long is drawn wider, then made smaller.
+  // Smaller print has longer lines: a page that is too long is drawn wider, then scaled down.
   let size = 1;
   for (let tries = 0; tries < 6; tries += 1) {
     body.style.width = `${PAGE_WIDTH / size}mm`;

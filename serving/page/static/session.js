@@ -1,56 +1,49 @@
-// Who is signed in, what every request must carry, and signing out when nobody uses the page.
+// The session: its user, the token of every request, and the sign-out of an unused page.
 const signedIn = "signedIn" in document.body.dataset;
 const $ = (id) => document.getElementById(id);
 const WARNED_BEFORE = 60_000;
-const ASKED_EVERY = 60_000;
+const REFRESHED_EVERY = 60_000;
 
 let used = Date.now();
-let askedAt = Date.now();
+let refreshedAt = Date.now();
 let leaving = false;
 let latest = null;
 let before = null;
-// Used in one tab is used in all: they have one session.
+// All tabs share one session, so use of one counts for all.
 const tabs = signedIn ? new BroadcastChannel("osteon") : null;
 
-async function ask() {
-  askedAt = Date.now();
+async function fetchSession() {
+  refreshedAt = Date.now();
   const response = await fetch("/page/session", { cache: "no-store" });
   if (response.status === 401) leave("idle");
   if (!response.ok) throw new Error("no session");
-  const found = await response.json();
-  // Another launch or sign-in in this browser: what is entered here is of a session that is gone.
-  if (latest && latest.csrf !== found.csrf) leave("replaced");
-  latest = { ...found, endsAt: Date.now() + 1_000 * found.seconds_left };
+  const session = await response.json();
+  // After another launch or sign-in in this browser, these entries belong to an ended session.
+  if (latest && latest.csrf !== session.csrf) leave("replaced");
+  latest = { ...session, endsAt: Date.now() + 1_000 * session.seconds_left };
   return latest;
 }
 
-/** What is known of the session, or null where nobody signs in. */
-let asked = signedIn ? ask() : Promise.resolve(null);
+/** The current session, or null if the service has no sign-in. */
+let current = signedIn ? fetchSession() : Promise.resolve(null);
 
-/** Return the headers that a request of the page must carry. */
+/** Return the headers of the page's requests. */
 export async function headers() {
   const session = await known();
   return session ? { "x-csrf-token": session.csrf } : {};
 }
 
-/** Return what is known of the session; what could not be had is asked for again. */
+/** Return the session, fetched again after a failure. */
 export async function known() {
-  try {
-    return await asked;
-  } catch {
-    asked = ask();
-    return asked;
-  }
+  return current.catch(() => (current = fetchSession()));
 }
 
-/** Look what became of the session, of which a request says that it may not do this. */
-export async function askAgain() {
-  if (!signedIn) return;
-  asked = ask();
-  await known().catch(() => null);
+/** Fetch the session again after a request was denied. */
+export async function refresh() {
+  if (signedIn) await (current = fetchSession()).catch(() => null);
 }
 
-/** Leave the page at once, with everything on it. */
+/** Leave the page at once, with all entries. */
 export function leave(why) {
   if (leaving) return;
   leaving = true;
@@ -59,7 +52,7 @@ export function leave(why) {
 }
 
 async function signOut(why) {
-  // By what was known last: the page may leave before an answer that is awaited comes.
+  // From the latest session: the page may leave before another answer arrives.
   const session = latest ?? (await known());
   const response = await fetch(`/sign-out?why=${why}`, {
     method: "POST",
@@ -77,8 +70,8 @@ function use() {
   before?.focus();
 }
 
-function look() {
-  // What was known last: a page that has lost its network ends too.
+function checkSession() {
+  // The latest session: a page without a network ends, too.
   const session = latest;
   if (!session || leaving) return;
   const now = Date.now();
@@ -95,9 +88,9 @@ function look() {
     $("signing-out").hidden = false;
     $("stay").focus();
   }
-  if (used > askedAt && now - askedAt >= ASKED_EVERY) {
-    asked = ask();
-    asked.catch(() => null);  // asked for again by the next request
+  if (used > refreshedAt && now - refreshedAt >= REFRESHED_EVERY) {
+    current = fetchSession();
+    current.catch(() => null);  // the next request fetches it again
   }
 }
 
@@ -115,9 +108,9 @@ if (signedIn) {
     });
   }
   tabs.addEventListener("message", use);
-  setInterval(look, 1_000);
-  // A tablet that slept must not show what it showed before.
-  document.addEventListener("visibilitychange", look);
+  setInterval(checkSession, 1_000);
+  // A tablet must not show an ended session when it wakes.
+  document.addEventListener("visibilitychange", checkSession);
   $("sign-out").addEventListener("click", async () => {
     const to = await signOut("ok").catch(() => "/signed-out");
     leaving = true;

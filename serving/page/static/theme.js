@@ -1,4 +1,4 @@
-// Follows the system's theme until the button is pressed; nothing is stored.
+// Follow the system's theme until the button is pressed; store nothing.
 const button = document.getElementById("theme");
 const system = matchMedia("(prefers-color-scheme: dark)");
 

@@ -1,11 +1,13 @@
-// Every sentence stands in the page's templates; this only puts them together.
+// Fill the sentences of the page's templates, and make elements.
+
+export const $ = (id) => document.getElementById(id);
 
 /** Return a template's content with its slots filled by text or by nodes. */
 export function say(name, slots = {}) {
-  const copy = document.getElementById(`w-${name}`).content.cloneNode(true);
+  const copy = $(`w-${name}`).content.cloneNode(true);
   for (const place of copy.querySelectorAll("[data-slot]")) {
-    const given = slots[place.dataset.slot];
-    place.replaceChildren(given instanceof Node ? given : String(given ?? ""));
+    const content = slots[place.dataset.slot];
+    place.replaceChildren(content instanceof Node ? content : String(content ?? ""));
   }
   return copy;
 }
@@ -15,25 +17,32 @@ export function text(name, slots = {}) {
   return say(name, slots).textContent.replace(/\s+/g, " ").trim();
 }
 
-/** Make an element of a tag, a class and children. */
+/** Return a new element with a class and children. */
 export function make(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
 }
 
-/** Return a whole number of 100, as the sentences print it. */
+/** Return a table row: a header cell, then cells of a class. */
+export function tableRow(name, cells, { rowClass = "", cellClass = "" } = {}) {
+  const head = make("th", "", name);
+  head.scope = "row";
+  return make("tr", rowClass, head, ...cells.map((cell) => make("td", cellClass, cell)));
+}
+
+/** Return a risk as a whole number of 100, as in the sentences. */
 export const of100 = (risk) => {
   const whole = Math.round(100 * risk);
   if (whole === 0) return "< 1";
   return whole === 100 ? "> 99" : String(whole);
 };
 
-/** Return the decimals to print points of a risk with: one more where all of them are small. */
+/** Return the number of decimals for points of a risk: two if all are small, otherwise one. */
 export const digitsFor = (risk) => (Math.max(risk.risk, risk.baseline_risk) < 0.1 ? 2 : 1);
 
-/** Return points of risk with their sign; none for what rounds to 0. */
+/** Return points of risk with their sign, without a sign if they round to 0. */
 export const points = (value, digits = 1) => {
   const shown = Math.abs(value).toFixed(digits);
   if (Number(shown) === 0) return shown;
@@ -46,6 +55,6 @@ export const number = (value) =>
 
 const DATE = { day: "numeric", month: "long", year: "numeric" };
 
-/** Return a date and a time as a clinician writes them. */
+/** Return a date and a time as clinicians write them. */
 export const dateText = (date) =>
   date.toLocaleString("en-GB", { ...DATE, hour: "2-digit", minute: "2-digit" });

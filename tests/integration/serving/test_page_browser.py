@@ -81,7 +81,7 @@ def test_dying_first_stands_beside_fracture(page: Page) -> None:
     assert page.locator("#people .dot.first").count() == first
     assert f"{first} die first" in page.locator("#people-key").inner_text()
     charts(page)
-    assert "Dots: death without the event." in page.locator("#curve-said").inner_text()
+    assert "Dots: death without the event." in page.locator("#curve-caption").inner_text()
 
 
 def test_a_number_that_can_mean_two_is_refused_and_the_way_to_it_is_shown(page: Page) -> None:
@@ -150,7 +150,7 @@ def test_a_refusal_gives_no_number(page: Page) -> None:
     assert page.locator("#refusals").is_visible()
     assert "under 18" in page.locator("#refusals").inner_text()
     assert not page.locator("#risks").is_visible()
-    assert page.locator("#said").inner_text() == "No risk is given."
+    assert page.locator("#announcement").inner_text() == "No risk is given."
 
 
 def test_checking_an_entry_moves_one_value_and_leaves_age_sex_and_treatments_alone(
@@ -170,5 +170,5 @@ def test_checking_an_entry_moves_one_value_and_leaves_age_sex_and_treatments_alo
     with page.expect_response("**/v1/predict") as answered:
         page.get_by_label("Value", exact=True).press("End")
     risk = answered.value.json()["predictions"][0]["risks"][0]
-    page.locator("#check-said").get_by_text("not what treatment would do").wait_for()
-    assert f"is {100 * risk['risk']:.1f} %" in page.locator("#check-said").inner_text()
+    page.locator("#check-result").get_by_text("not what treatment would do").wait_for()
+    assert f"is {100 * risk['risk']:.1f} %" in page.locator("#check-result").inner_text()

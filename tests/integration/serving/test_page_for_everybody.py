@@ -90,13 +90,13 @@ def test_the_whole_way_can_be_gone_by_keyboard(page: Page) -> None:
         page.keyboard.press("Enter")
     tab_to("button[type=submit]")
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    page.get_by_role("heading", name="Are these values correct?").wait_for()
     assert page.evaluate("document.activeElement.id") == "review-title"
     tab_to("[data-do=predict]")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Estimate", exact=True).wait_for()
     assert page.evaluate("document.activeElement.id") == "answer-title"
-    assert "Estimate:" in page.locator("#said").inner_text()
+    assert "Estimate:" in page.locator("#announcement").inner_text()
 
 
 def test_no_sentence_on_the_page_makes_a_marker_or_a_drug_the_reason(
@@ -106,7 +106,7 @@ def test_no_sentence_on_the_page_makes_a_marker_or_a_drug_the_reason(
     for place, example in (("In ICU", 0), ("In ICU", 1), ("Leaving ICU", 0)):
         page.reload()
         fill_in(page, place, example)
-        page.get_by_label("Also show what this model does not read").check()
+        page.get_by_label("Also show variables that this model does not use").check()
         texts.append(page.locator("body").inner_text())
         check(page)
         texts.append(page.locator("body").inner_text())

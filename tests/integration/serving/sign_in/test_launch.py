@@ -138,7 +138,7 @@ def test_an_ehr_that_is_not_listed_is_never_asked(
 ) -> None:
     answer = client.get("/launch", params={"iss": iss.format(fhir=provider.fhir), "launch": "l1"})
     assert answer.status_code == 403
-    assert "not set to be opened from this record system" in answer.text
+    assert "does not accept sign-ins from this record system" in answer.text
     assert provider.asked == []
     assert trail_of()[0]["detail"]["reason"] == "ehr"
 

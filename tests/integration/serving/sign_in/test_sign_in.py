@@ -217,7 +217,7 @@ def test_a_provider_that_does_not_answer_is_said_in_plain_words(
     provider.about = {"issuer": "https://another.example"}
     answer = client.get("/sign-in")
     assert answer.status_code == 503
-    assert "Nobody can be let in. " in caplog.text
+    assert "Sign-in is not possible. " in caplog.text
     assert "does not answer now" in answer.text
     assert provider.url not in answer.text
     provider.about = {}

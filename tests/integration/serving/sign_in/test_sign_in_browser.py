@@ -85,7 +85,7 @@ def open_launch(client: httpx.Client, provider: Any, windows: Windows, **options
 
 def to_the_estimate(page: Page) -> None:
     page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    page.get_by_role("heading", name="Are these values correct?").wait_for()
     page.get_by_role("button", name="Yes, show the risk").click()
     page.get_by_role("heading", name="Estimate", exact=True).wait_for()
 
@@ -124,7 +124,7 @@ def test_an_unused_page_warns_and_then_takes_everything_away(
     page.clock.run_for(14 * 60_000 + 1_000)
     page.locator("#signing-out").wait_for()
     page.clock.run_for(60_000)
-    page.get_by_text("Nobody used the page for a while").wait_for()
+    page.get_by_text("The page was not used for a while").wait_for()
     assert ends_soon(page, f"{client.base_url}/page/session")
 
 
@@ -141,7 +141,7 @@ def test_the_session_ends_though_an_answer_about_it_is_awaited(
     with page.expect_request("**/page/session"):
         page.clock.run_for(20_000)
     page.clock.run_for(15 * 60_000)
-    page.get_by_text("Nobody used the page for a while").wait_for()
+    page.get_by_text("The page was not used for a while").wait_for()
     assert ends_soon(page, f"{client.base_url}/page/session")
 
 
@@ -154,7 +154,7 @@ def test_a_session_that_ended_on_the_server_takes_the_page_away(
     real = sealed._now
     monkeypatch.setattr(sealed, "_now", lambda: real() + 901)
     page.get_by_role("button", name="Fill in").click()
-    page.get_by_text("Nobody used the page for a while").wait_for()
+    page.get_by_text("The page was not used for a while").wait_for()
 
 
 @pytest.mark.usefixtures("record")
@@ -178,7 +178,7 @@ def test_the_record_is_laid_into_the_form_and_checked_before_it_is_scored(
         page.locator("#v-lactate").blur()
     assert not page.locator("#o-lactate").is_visible()
     page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    page.get_by_role("heading", name="Are these values correct?").wait_for()
     review = dict(
         row.split("\t", 1) for row in page.locator("#review-table tbody").inner_text().splitlines()
     )
@@ -280,7 +280,7 @@ def test_axe_finds_nothing_on_what_signing_in_adds(
     page.evaluate("document.getElementById('signing-out').hidden = false")
     assert violations() == []
     page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Is this what was measured?").wait_for()
+    page.get_by_role("heading", name="Are these values correct?").wait_for()
     assert violations() == []
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="You are signed out").wait_for()

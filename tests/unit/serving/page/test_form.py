@@ -102,6 +102,6 @@ def test_each_of_the_31_source_attributes_is_answered(mortality: ServedModel) ->
     found = source_attributes(mortality.contract)
     assert len(found) == 31
     assert all(one.answer.strip() and one.answer.endswith(".") for one in found)
-    by_asked = {one.asked: one.answer for one in found}
-    assert "age (date of birth), sex" in by_asked["Personal and social variables among the inputs"]
-    assert "simulated" in by_asked["Relevance of the training data to this setting"]
+    by_name = {one.name: one.answer for one in found}
+    assert "age (date of birth), sex" in by_name["Personal and social variables among the inputs"]
+    assert "simulated" in by_name["Relevance of the training data to this setting"]
