@@ -38,6 +38,7 @@ from training.cohorts.study import study_of_table
 from training.config import RunConfig
 from training.fit import out_of_fold_risks, refit, with_columns
 from training.simulation.cohort import simulate
+from training.simulation.truth import recorded_risk
 from training.validation.panel_value import WITH, WITHOUT
 
 PANEL = MARKER_PATHWAYS
@@ -107,8 +108,8 @@ def _repeat(scenario: str, patients: int, seed: int, new: Cohort | None) -> dict
         ]
         return row | {"true_change": areas[1] - areas[0], "true_without": areas[0]}
     best = {
-        WITHOUT: simulated.best_risk(without=frozenset(PANEL))["mortality"][known, :1],
-        WITH: simulated.best_risk(without=frozenset())["mortality"][known, :1],
+        WITHOUT: recorded_risk(simulated.world, without=frozenset(PANEL))["mortality"][known, :1],
+        WITH: recorded_risk(simulated.world)["mortality"][known, :1],
     }
     oracle = _change(cohort, OutOfFold(best, np.zeros(len(cohort), dtype=np.int64), (HORIZON,)))
     return row | {

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data_schema.biomarkers import VARIABLES
@@ -21,29 +19,36 @@ from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import fit_logistic
 from training.benchmark.repeated_differences import Difference, corrected_difference
 from training.cohorts.splits import folds_by_patient
-from training.datasets.columns import Column, feature_values
+from training.datasets.columns import Column, add_columns
 from training.datasets.registry import load_dataset
 from training.datasets.support2 import LANDMARK_DAY, support2_comparators
 from training.fit import fit_osteon
 
-__all__ = ["SIX_MONTHS_DAYS", "compare_at_fixed_horizon", "compare_with_physicians"]
+__all__ = [
+    "FOLDS",
+    "SIX_MONTHS_DAYS",
+    "compare_at_fixed_horizon",
+    "compare_with_physicians",
+    "fully_known",
+    "mean_over_folds",
+]
 
 FOLDS = 5
-# Day 180 of the study, as the file counts days, from time zero: the count by which the published
-# areas of the SUPPORT model and the physicians come out, and at which both rank best.
+# Day 180 of the study in days from time zero. This count of days reproduces the published areas of
+# the SUPPORT model and the physicians, and both rank best at it.
 SIX_MONTHS_DAYS = 180.0 - LANDMARK_DAY
 
 FIXED_HORIZON_PROTOCOL = (
-    "{repeats} times 5 folds of patients, the same for every model; nothing is learned from a "
-    "test patient. auroc: mean over the folds of the area under the curve for the outcome by day "
+    "{repeats} times 5 folds of patients, the same for every model; no model is trained on a test "
+    "patient. auroc: mean over the folds of the area under the curve for the outcome by day "
     "{day:.0f}, with a corrected t interval over the folds (Nadeau & Bengio 2003). Differences are "
     "osteon minus the other model, by the same rule."
 )
 PHYSICIANS_PROTOCOL = (
     "Death by day 180 of the study, 177 days after time zero. Osteon's risks are out of fold: 5 "
-    "folds of all patients, each predicted by a model that never saw them; to the variables of "
-    "the support2 data set they add the full file's APACHE III physiology score. Judged on the "
-    "{patients} patients for whom both the SUPPORT model's and a physician's estimate are "
+    "folds of all patients, each predicted by a model that was not trained on them; the variables "
+    "are those of the support2 data set and the full file's APACHE III physiology score. Judged on "
+    "the {patients} patients for whom both the SUPPORT model's and a physician's estimate are "
     "recorded; the SUPPORT model was itself fitted to some of them. Intervals and differences "
     "(osteon minus the other) by DeLong."
 )
@@ -68,12 +73,12 @@ def compare_at_fixed_horizon(
     scores : mapping of str to ndarray of float, shape (n_stays,)
         Scores that need no fitting; higher means riskier.
     repeats : int
-        How often the folds are drawn.
+        Number of random partitions into folds.
 
     Returns
     -------
     Comparison
-        Osteon's row has the weight of the linear part.
+        Osteon's row has the weight of the linear part and the number of trees.
     """
     outcome = outcome_of(cohort)
     horizon = float(outcome.time_days[0])
@@ -90,21 +95,21 @@ def compare_at_fixed_horizon(
             trees.append(model.n_trees_)
             whole = model.risk_model_
             risks = {OSTEON: whole} | {name: whole.part(w) for w, name in PARTS.items()}
-            found = {name: m.risk(test.features, (horizon,))[:, 0] for name, m in risks.items()}
-            found["logistic regression"] = fit_logistic(train)(test, [horizon])[:, 0]
-            found |= {name: score[split.test] for name, score in scores.items()}
-            known = _fully_known(outcome.event[split.test] == 1)
-            for name, risk in found.items():
+            ranked = {name: m.risk(test.features, (horizon,))[:, 0] for name, m in risks.items()}
+            ranked["logistic regression"] = fit_logistic(train)(test, [horizon])[:, 0]
+            ranked |= {name: score[split.test] for name, score in scores.items()}
+            known = fully_known(outcome.event[split.test] == 1)
+            for name, risk in ranked.items():
                 areas.setdefault(name, []).append(float(auroc(known, risk)))
     chosen = {"linear_weight": float(np.mean(weights)), "trees": float(np.mean(trees))}
     return Comparison(
         FIXED_HORIZON_PROTOCOL.format(repeats=repeats, day=horizon),
         tuple(
-            _row(name, _corrected(values), chosen=chosen if name == OSTEON else None)
+            _row(name, mean_over_folds(values), chosen=chosen if name == OSTEON else None)
             for name, values in areas.items()
         ),
         tuple(
-            _difference(name, _corrected(np.subtract(areas[OSTEON], values)))
+            _difference(name, mean_over_folds(np.subtract(areas[OSTEON], values)))
             for name, values in areas.items()
             if name != OSTEON
         ),
@@ -114,33 +119,17 @@ def compare_at_fixed_horizon(
 def compare_with_physicians(
     data_dir: Path | None, *, random_state: int, progress: Progress
 ) -> Comparison:
-    """Compare Osteon on SUPPORT2 with the SUPPORT model and the physicians, on the same patients.
-
-    Parameters
-    ----------
-    data_dir : Path or None
-        The data folder, which holds the full SUPPORT2 file.
-
-    Returns
-    -------
-    Comparison
-        With DeLong's intervals.
-
-    Raises
-    ------
-    OutsideError
-        If the full file or the SurvSet package is absent.
-    DataError
-        If the two do not hold the same patients, or the outcome is not known of all.
-    """
+    """Compare Osteon on SUPPORT2 with the SUPPORT model and the physicians on the same patients."""
     beside = support2_comparators(data_dir)
-    cohort = _with_severity(load_dataset("support2"), beside["aps"])
+    # The day-3 physiology score that the SUPPORT model and the physicians knew.
+    severity = Column("aps", VARIABLES["apache3_aps"])
+    cohort = add_columns(load_dataset("support2"), beside, severity)
     outcome = outcome_of(cohort)
     unknown = (outcome.event == 0) & (outcome.time_days < SIX_MONTHS_DAYS)
     if unknown.any():
         raise DataError(
-            f"outcomes must be known at six months; {unknown.sum()} of {len(cohort)} "
-            "are not. DeLong's interval does not adjust for censoring."
+            f"outcomes must be known at six months ({unknown.sum()} of {len(cohort)} are not). "
+            "DeLong's interval does not adjust for censoring."
         )
     died = (outcome.event == 1) & (outcome.time_days <= SIX_MONTHS_DAYS)
     risk = _out_of_fold(cohort, SIX_MONTHS_DAYS, random_state, progress)
@@ -168,16 +157,6 @@ def compare_with_physicians(
     )
 
 
-def _with_severity(cohort: Cohort, aps: pd.Series) -> Cohort:
-    """Add the day-3 physiology score that the SUPPORT model and the physicians had before them."""
-    column = Column("aps", VARIABLES["apache3_aps"])
-    return replace(
-        cohort,
-        features=cohort.features.assign(**{column.feature: feature_values(aps, column)}),
-        variables={**cohort.variables, column.feature: column.variable},
-    )
-
-
 def _out_of_fold(
     cohort: Cohort, horizon_days: float, random_state: int, progress: Progress
 ) -> _Score:
@@ -196,17 +175,18 @@ def _out_of_fold(
     return risk
 
 
-def _fully_known(happened: NDArray[np.bool_]) -> KnownOutcome:
+def fully_known(happened: NDArray[np.bool_]) -> KnownOutcome:
+    """Return an outcome that is known of every patient."""
     return KnownOutcome(happened, np.ones(len(happened)), np.ones(len(happened)))
 
 
-def _corrected(values: ArrayLike) -> Difference:
+def mean_over_folds(values: ArrayLike) -> Difference:
     """Return a mean over the folds with its corrected interval."""
     return corrected_difference(values, test_to_train=1 / (FOLDS - 1))
 
 
 def _row(name: str, area: Difference, *, chosen: Mapping[str, float] | None = None) -> ModelRow:
-    """Return an area under the curve with its interval, and what the fit chose."""
+    """Return an area under the curve with its interval, and the choices of the fit."""
     ends = {"auroc": area.estimate, "low": area.low, "high": area.high}
     return ModelRow(name, {**ends, **(chosen or {})})
 

@@ -1,4 +1,4 @@
-"""What a benchmark finds: rows of figures, and how far Osteon is from each other model."""
+"""Results of a benchmark: rows of figures, and Osteon's differences from the other models."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import asdict, dataclass
 __all__ = ["Comparison", "Figure", "JudgedFigure", "ModelDifference", "ModelRow", "PathwayShare"]
 
 Figure = float | None | Mapping[str, float]
-"""A number, or numbers by day; None where a model has none."""
+"""A number, or numbers by day; None if a model has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """What one model reached.
+    """Figures of one model.
 
     Parameters
     ----------
     figures : mapping of str to Figure
         In the order in which they are printed.
     outcome : str
-        Where several outcomes are compared, which of them.
+        The outcome, if the comparison has several.
     source : str
-        Where published figures stand beside others, which of the two these are.
+        `published` or `run here`, if the comparison includes published figures.
     """
 
     model: str
@@ -42,7 +42,7 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class ModelDifference:
-    """Osteon minus another model in one metric; no interval from a single split."""
+    """Osteon minus another model in one metric; a single split gives no interval."""
 
     model: str
     metric: str
@@ -52,13 +52,13 @@ class ModelDifference:
     verdict: str = ""
 
     def as_json(self) -> dict[str, object]:
-        """Return the difference as a mapping; a verdict is in it where there is one."""
+        """Return the difference as a mapping, with the verdict if there is one."""
         return {key: value for key, value in asdict(self).items() if key != "verdict" or value}
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedFigure:
-    """One figure of a comparison with the truth, and what it must lie within."""
+    """One figure of a comparison with the truth, and its accepted range."""
 
     outcome: str
     figure: str
@@ -71,7 +71,7 @@ class JudgedFigure:
 
 @dataclass(frozen=True, slots=True)
 class PathwayShare:
-    """Mean points of risk that a pathway moves at a horizon, in the truth and in the model."""
+    """Mean absolute points of risk of a pathway at a horizon, in the truth and in the model."""
 
     outcome: str
     horizon_days: float
@@ -87,9 +87,9 @@ class Comparison:
     Parameters
     ----------
     protocol : str
-        What was done, in words.
+        The protocol in words.
     rows : tuple of ModelRow
-        The first is Osteon's, but in a comparison with the truth.
+        Osteon's first, except in a comparison with the truth.
     figures : tuple of JudgedFigure
         Of a comparison with the truth, as the `shares`.
     """
@@ -101,13 +101,13 @@ class Comparison:
     shares: tuple[PathwayShare, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return the comparison as a mapping; without a truth, without figures and shares."""
+        """Return the comparison as a mapping; figures and shares only if there is a truth."""
         beside_truth = {
-            "figures": [asdict(one) for one in self.figures],
-            "shares": [asdict(one) for one in self.shares],
+            "figures": [asdict(figure) for figure in self.figures],
+            "shares": [asdict(share) for share in self.shares],
         }
         return {
             "rows": [row.as_json() for row in self.rows],
-            "differences": [one.as_json() for one in self.differences],
+            "differences": [difference.as_json() for difference in self.differences],
             **{name: entries for name, entries in beside_truth.items() if entries},
         }

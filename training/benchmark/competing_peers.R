@@ -6,20 +6,20 @@ suppressMessages(library(cmprsk))
 rows <- read.csv(file("stdin"))
 x <- as.matrix(rows[, -(1:2), drop = FALSE])
 
-told <- function(cause, coefficients, time, hazard_jump) {
+rows_of <- function(cause, coefficients, time, hazard_jump) {
   rbind(data.frame(cause, part = "coefficient", at = seq_along(coefficients), value = coefficients),
         data.frame(cause, part = "hazard", at = time, value = hazard_jump))
 }
 
 fine_gray <- function() {
   fit <- crr(rows$time, rows$event, x, failcode = 1, cencode = 0, variance = FALSE)
-  told(1, fit$coef, fit$uftime, fit$bfitj)
+  rows_of(1, fit$coef, fit$uftime, fit$bfitj)
 }
 
 cause_specific <- function(cause) {
   fit <- coxph(Surv(time, event == cause) ~ x, rows)
   baseline <- basehaz(fit, centered = FALSE)
-  told(cause, coef(fit), baseline$time, diff(c(0, baseline$hazard)))
+  rows_of(cause, coef(fit), baseline$time, diff(c(0, baseline$hazard)))
 }
 
 fitted <- switch(commandArgs(TRUE)[1],

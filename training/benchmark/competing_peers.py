@@ -1,8 +1,7 @@
-"""The peers that know of a competing event: Fine-Gray, cause-specific Cox, and a forest.
+"""The peers for competing events: Fine-Gray, cause-specific Cox, and a forest.
 
-Each is fitted as those of `training.benchmark.peers` are. The two regressions are fitted by R,
-as their users fit them: without a penalty, on columns whose gaps hold the median of the training
-patients.
+They have the interface of `training.benchmark.peers`. The two regressions are fitted in R, as is
+usual without a penalty, with missing values replaced by the median of the training patients.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ __all__ = [
 
 _SCRIPT = Path(__file__).with_suffix(".R")
 
-# The leaf is that of R's randomForestSRC for competing risks.
+# Leaf size as in R's randomForestSRC for competing risks.
 COMPETING_FOREST = {"n_estimators": 500, "min_samples_leaf": 15, "n_jobs": 2}
 
 
 class _Regression(NamedTuple):
-    """The regression of one cause: what multiplies each column, and the baseline hazard's jumps."""
+    """The regression of one cause: coefficients, and jumps of the baseline hazard."""
 
     coefficients: NDArray[np.float64]
     time_days: NDArray[np.float64]
@@ -89,7 +88,7 @@ def fit_cause_specific_cox(train: Cohort) -> Predict:
             np.outer(np.exp(x @ cause.coefficients), cause.hazard_jumps)
             for cause in (event, competing)
         )
-        # Both causes jump on the same times, those of all patients.
+        # Both causes jump at the same times, those of all patients.
         free = np.cumprod(np.maximum(1 - hazard - other, 0.0), axis=1)
         before = np.column_stack([np.ones(len(x)), free[:, :-1]])
         incidence = np.cumsum(before * hazard, axis=1)
@@ -135,15 +134,15 @@ def _fit_in_r(model: str, train: Cohort, x: NDArray[np.float64]) -> list[_Regres
     columns.insert(1, "event", outcome.event)
     printed = run_r(_SCRIPT, model, table=columns.to_csv(index=False))
     fitted = pd.read_csv(StringIO(printed))
-    found = []
+    regressions = []
     for _, cause in fitted.groupby("cause"):
         coefficients = cause[cause["part"] == "coefficient"]
         hazard = cause[cause["part"] == "hazard"]
-        found.append(
+        regressions.append(
             _Regression(
                 coefficients["value"].to_numpy(dtype=np.float64),
                 hazard["at"].to_numpy(dtype=np.float64),
                 hazard["value"].to_numpy(dtype=np.float64),
             )
         )
-    return found
+    return regressions

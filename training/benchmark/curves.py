@@ -24,7 +24,7 @@ from training.benchmark.repeated_differences import corrected_difference
 from training.cohorts.splits import Split, repeated_folds, repeated_splits
 from training.fit import fit_osteon
 
-__all__ = ["OSTEON", "PARTS", "Grid", "Progress", "compare_curves", "evaluation_grid"]
+__all__ = ["OSTEON", "PARTS", "Progress", "compare_curves", "evaluation_grid"]
 
 OSTEON = "osteon"
 PARTS = {1.0: "osteon (linear part)", 0.0: "osteon (boosted part)"}
@@ -41,12 +41,12 @@ SPLITS_PROTOCOL = (
 )
 FOLDS_PROTOCOL = (
     "{repeats} times {folds} folds of patients, the same for every model; a patient with the "
-    "competing event never has the event, and the peers are those that know of it. c_ipcw: the C "
-    "index for competing risks of the risk by a day, over events up to that day, with inverse "
+    "competing event never has the event, and the peers are those for competing risks. c_ipcw: the "
+    "C index for competing risks of the risk by a day, over events up to that day, with inverse "
     "probability of censoring weights (Wolbers et al. 2014)"
 )
 PROTOCOL = (
-    "{splits}; nothing is learned from a test patient. Means over the splits. c: Harrell's C "
+    "{splits}; no model is trained on a test patient. Means over the splits. c: Harrell's C "
     "(Wolbers's with a competing event) of the mean risk over {grid} days, the event times' "
     "quantiles from the 5th to the 90th percentile ({first:.0f} to {last:.0f} days). c_td: "
     "Antolini's time-dependent C, of the same pairs as c, over the events between them, each "
@@ -65,7 +65,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where curves are judged: the same days for every model and every split."""
+    """The days at which curves are judged, the same for every model and every split."""
 
     days: NDArray[np.float64]
     quartiles: NDArray[np.float64]
@@ -73,7 +73,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A model with what it cost."""
+    """A fitted model with its times."""
 
     predict: Predict
     fit_seconds: float
@@ -86,7 +86,7 @@ _Metrics = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which splits a cohort is compared on, and with whom."""
+    """The splits and the peers of a comparison."""
 
     splits: Iterator[Split]
     n_splits: int
@@ -98,15 +98,14 @@ class _Plan:
 def compare_curves(
     cohort: Cohort, *, repeats: int, random_state: int, progress: Progress
 ) -> Comparison:
-    """Fit Osteon, its two parts and every peer on the same splits and return what they reach.
+    """Fit Osteon, its two parts and every peer on the same splits and compare their figures.
 
     Parameters
     ----------
     cohort : Cohort
         With times to the event.
     repeats : int
-        Number of random splits, at least 1; with a competing event, of times that five folds are
-        drawn.
+        Number of random splits, at least 1; with a competing event, of partitions into five folds.
     random_state : int
         Seed of the splits and of Osteon.
     """
@@ -120,9 +119,9 @@ def compare_curves(
         for name, fit in ({OSTEON: osteon} | peers).items():
             progress(f"split {number} of {plan.n_splits}: {name}")
             for label, fitted in fit(train).items():
-                found = _metrics(test, fitted.predict, grid)
-                models.setdefault(label, []).append((fitted, found))
-    metrics = {label: [found for _, found in runs] for label, runs in models.items()}
+                figures = _metrics(test, fitted.predict, grid)
+                models.setdefault(label, []).append((fitted, figures))
+    metrics = {label: [figures for _, figures in runs] for label, runs in models.items()}
     return Comparison(
         PROTOCOL.format(
             splits=plan.words, grid=len(grid.days), first=grid.days[0], last=grid.days[-1]
@@ -133,7 +132,7 @@ def compare_curves(
 
 
 def _plan(cohort: Cohort, repeats: int, random_state: int) -> _Plan:
-    """Return random splits, or folds where an event competes: it is the rarer for it."""
+    """Return random splits, or folds if there is a competing event, where events are rarer."""
     if (outcome_of(cohort).event == COMPETING).any():
         return _Plan(
             repeated_folds(cohort, repeats=repeats, folds=FOLDS, random_state=random_state),
@@ -194,12 +193,12 @@ def _predict_with(risk_model: RiskModel) -> Predict:
 
 
 def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
-    """Return what is read over the time and at the quartiles, on the test patients."""
+    """Return the figures over time and at the quartiles, on the test patients."""
     outcome = outcome_of(test)
     time_days, event = outcome.time_days, outcome.event
     curve = predict(test, grid.days)
     at_quartiles = predict(test, grid.quartiles)
-    found = {
+    figures = {
         "c": float(harrell_c(time_days, event, curve.mean(axis=1))),
         "c_td": antolini_c(time_days, event, curve, grid.days),
         "ibs": float(integrated_brier(time_days, event, curve, grid.days)),
@@ -209,25 +208,25 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
     for column, day in enumerate(grid.quartiles):
         if competes:
             of_day = uno_c(time_days, event, at_quartiles[:, column], up_to_days=day)
-            found[f"c_ipcw_{day:g}"] = float(of_day)
+            figures[f"c_ipcw_{day:g}"] = float(of_day)
         known = known_outcome(time_days, event, day)
-        found[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
-        found[f"ipa_{day:g}"] = float(ipa(known, at_quartiles[:, column]))
-    return found
+        figures[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
+        figures[f"ipa_{day:g}"] = float(ipa(known, at_quartiles[:, column]))
+    return figures
 
 
 def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> ModelRow:
-    """Return one line of the table: means over the splits."""
-    found = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
+    """Return one row of the table: means over the splits."""
+    means = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
     by_day = {
-        metric: {f"{day:g}": found[f"{metric}_{day:g}"] for day in grid.quartiles}
+        metric: {f"{day:g}": means[f"{metric}_{day:g}"] for day in grid.quartiles}
         for metric in ("c_ipcw", "auc", "ipa")
-        if f"{metric}_{grid.quartiles[0]:g}" in found
+        if f"{metric}_{grid.quartiles[0]:g}" in means
     }
     return ModelRow(
         label,
         {
-            **{metric: found[metric] for metric in ("c", "c_td", "ibs", "ipa_over_time")},
+            **{metric: means[metric] for metric in ("c", "c_td", "ibs", "ipa_over_time")},
             **by_day,
             "fit_seconds": _mean([f.fit_seconds for f, _ in runs]),
             "fold_fit_seconds": _mean([f.fold_fit_seconds for f, _ in runs]),
@@ -244,11 +243,11 @@ def _differences(
         if label == OSTEON:
             continue
         for metric in theirs[0]:
-            found = corrected_difference(
+            gap = corrected_difference(
                 [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)],
                 test_to_train=test_to_train,
             )
-            yield ModelDifference(label, metric, found.estimate, found.low, found.high)
+            yield ModelDifference(label, metric, gap.estimate, gap.low, gap.high)
 
 
 def _mean(seconds: list[float | None]) -> float | None:

@@ -1,4 +1,4 @@
-"""How a peer gets its columns, learned from the training patients alone."""
+"""Preparation of the columns of a peer, learned from the training patients alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_measured(features: pd.DataFrame) -> ColumnTransformer:
 
 
 def filled_and_scaled(features: pd.DataFrame) -> Pipeline:
-    """Return columns for a penalised model: gaps filled and flagged, skewed ones in logs."""
+    """Return columns for a penalised model: gaps filled and flagged, skewed columns logged."""
     table = make_pipeline(
         make_column_transformer(
             *_numbers(features, SimpleImputer(strategy="median", add_indicator=True)),
@@ -36,14 +36,14 @@ def filled_and_scaled(features: pd.DataFrame) -> Pipeline:
 
 
 def filled_full_rank(features: pd.DataFrame) -> Pipeline:
-    """Return columns for a model without penalty: gaps filled, one level of a category left out.
+    """Return columns for a model without penalty: missing values filled, one level left out.
 
-    No flag says where a gap was: of a few patients without an event, a regression without penalty
-    would send its coefficient to infinity.
+    Missing values are not flagged: the coefficient of a flag that few patients have, all without an
+    event, would diverge without a penalty.
     """
     levels = [list(pd.unique(features[name].dropna())) for name in _texts(features)]
     encoder = OneHotEncoder(
-        categories=[sorted(found)[1:] for found in levels],
+        categories=[sorted(of_column)[1:] for of_column in levels],
         handle_unknown="ignore",
         sparse_output=False,
     )
@@ -59,7 +59,7 @@ def filled_full_rank(features: pd.DataFrame) -> Pipeline:
 def _numbers(
     features: pd.DataFrame, fill: SimpleImputer
 ) -> tuple[tuple[Pipeline, pd.Index], tuple[SimpleImputer, pd.Index]]:
-    """Return the filled columns of numbers: skewed ones in logs, the others as they are."""
+    """Return the filled columns of numbers, skewed ones logged."""
     numbers = features.select_dtypes("number")
     skewed = numbers.columns[(numbers.skew() > SKEWED) & (numbers.min() >= 0)]
     others = numbers.columns.difference(skewed, sort=False)
@@ -67,7 +67,7 @@ def _numbers(
 
 
 def _categories(features: pd.DataFrame) -> tuple[OneHotEncoder, pd.Index]:
-    """Return the columns that hold categories, with what makes them columns of 0 and 1."""
+    """Return the columns that hold categories, with their encoder to columns of 0 and 1."""
     return OneHotEncoder(handle_unknown="ignore", sparse_output=False), _texts(features)
 
 

@@ -1,13 +1,15 @@
-"""The models Osteon is compared with, each as `fit(train) -> predict(cohort, days) -> risk`.
+"""The models that Osteon is compared with, each as `fit(train) -> predict(cohort, days) -> risk`.
 
-Everything that is learned, the preparation of the columns included, is learned from the training
-cohort alone. A competing event ends the observation of a peer here: none of them knows of it; those
-of `training.benchmark.competing_peers` do.
+Everything is learned from the training cohort alone, including the preparation of the columns.
+These peers treat a competing event as censoring; those of `training.benchmark.competing_peers` do
+not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,26 +23,22 @@ from training.benchmark.peer_columns import as_measured, filled_and_scaled
 from training.cohorts.splits import folds_by_patient
 
 __all__ = [
-    "BOOSTING",
     "FOREST",
     "PEERS",
     "SEED",
     "Predict",
     "breslow",
-    "fit_boosting",
-    "fit_cox",
-    "fit_forest",
     "fit_logistic",
-    "fit_xgboost_cox",
+    "fit_proportional_hazards",
     "proportional_risk",
     "read_steps",
-    "scikit_survival_absent",
+    "scikit_survival",
     "structured",
     "training_outcome",
 ]
 
 SEED = 0
-"""Of every peer that draws by lot."""
+"""Random seed of every peer."""
 
 XGBOOST = {
     "objective": "survival:cox",
@@ -59,7 +57,7 @@ PATIENCE = 50
 COX_PENALTY = 100.0
 LOGISTIC_INVERSE_PENALTY = 0.1
 FOREST = {"n_estimators": 100, "min_samples_leaf": 30, "max_features": "sqrt", "n_jobs": 2}
-BOOSTING = {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "subsample": 0.5}
+_BOOSTING = {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "subsample": 0.5}
 
 
 class Predict(Protocol):
@@ -70,7 +68,7 @@ class Predict(Protocol):
         ...
 
 
-def fit_xgboost_cox(train: Cohort) -> Predict:
+def _fit_xgboost_cox(train: Cohort) -> Predict:
     """Fit XGBoost `survival:cox` with Breslow's baseline; five folds of patients choose trees."""
     outcome = training_outcome(train)
     table = as_measured(train.features)
@@ -96,32 +94,17 @@ def fit_xgboost_cox(train: Cohort) -> Predict:
     return predict
 
 
-def fit_cox(train: Cohort) -> Predict:
+def _fit_cox(train: Cohort) -> Predict:
     """Fit a Cox model with a ridge penalty on imputed, scaled columns (scikit-survival)."""
-    try:
-        from sksurv.linear_model import CoxPHSurvivalAnalysis
-    except ImportError as missing:
-        raise scikit_survival_absent() from missing
-    outcome = training_outcome(train)
+    cox = scikit_survival("linear_model").CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron")
     table = filled_and_scaled(train.features)
-    x = table.transform(train.features)
-    cox = CoxPHSurvivalAnalysis(alpha=COX_PENALTY, ties="efron").fit(x, structured(outcome))
-    baseline = breslow(outcome, cox.predict(x))
-
-    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
-        return proportional_risk(baseline(days), cox.predict(table.transform(cohort.features)))
-
-    return predict
+    return fit_proportional_hazards(cox, lambda cohort: table.transform(cohort.features), train)
 
 
-def fit_forest(train: Cohort) -> Predict:
-    """Fit a random survival forest; it takes missing values as they are (scikit-survival)."""
-    try:
-        from sksurv.ensemble import RandomSurvivalForest
-    except ImportError as missing:
-        raise scikit_survival_absent() from missing
+def _fit_forest(train: Cohort) -> Predict:
+    """Fit a random survival forest, which handles missing values itself (scikit-survival)."""
     table = as_measured(train.features)
-    forest = RandomSurvivalForest(**FOREST, random_state=SEED)
+    forest = scikit_survival("ensemble").RandomSurvivalForest(**FOREST, random_state=SEED)
     forest.fit(table.transform(train.features), structured(training_outcome(train)))
 
     def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
@@ -133,23 +116,14 @@ def fit_forest(train: Cohort) -> Predict:
     return predict
 
 
-def fit_boosting(train: Cohort) -> Predict:
+def _fit_boosting(train: Cohort) -> Predict:
     """Fit gradient boosting of Cox's partial likelihood (scikit-survival)."""
-    try:
-        from sksurv.ensemble import GradientBoostingSurvivalAnalysis
-    except ImportError as missing:
-        raise scikit_survival_absent() from missing
-    outcome = training_outcome(train)
+    ensemble = scikit_survival("ensemble")
+    boosting = ensemble.GradientBoostingSurvivalAnalysis(**_BOOSTING, random_state=SEED)
     table = filled_and_scaled(train.features)
-    x = table.transform(train.features)
-    boosting = GradientBoostingSurvivalAnalysis(**BOOSTING, random_state=SEED)
-    boosting.fit(x, structured(outcome))
-    baseline = breslow(outcome, boosting.predict(x))
-
-    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
-        return proportional_risk(baseline(days), boosting.predict(table.transform(cohort.features)))
-
-    return predict
+    return fit_proportional_hazards(
+        boosting, lambda cohort: table.transform(cohort.features), train
+    )
 
 
 def fit_logistic(train: Cohort) -> Predict:
@@ -166,11 +140,25 @@ def fit_logistic(train: Cohort) -> Predict:
 
 
 PEERS: Mapping[str, Callable[[Cohort], Predict]] = {
-    "XGBoost survival:cox + Breslow": fit_xgboost_cox,
-    "Cox": fit_cox,
-    "random survival forest": fit_forest,
-    "gradient boosting survival": fit_boosting,
+    "XGBoost survival:cox + Breslow": _fit_xgboost_cox,
+    "Cox": _fit_cox,
+    "random survival forest": _fit_forest,
+    "gradient boosting survival": _fit_boosting,
 }
+
+
+def fit_proportional_hazards(
+    model: Any, columns: Callable[[Cohort], NDArray[np.float64]], train: Cohort
+) -> Predict:
+    """Fit a model of scikit-survival that predicts log hazard ratios; Breslow's baseline."""
+    outcome, x = training_outcome(train), columns(train)
+    model.fit(x, structured(outcome))
+    baseline = breslow(outcome, model.predict(x))
+
+    def predict(cohort: Cohort, days: ArrayLike, /) -> NDArray[np.float64]:
+        return proportional_risk(baseline(days), model.predict(columns(cohort)))
+
+    return predict
 
 
 def breslow(
@@ -219,9 +207,9 @@ def proportional_risk(
 
 
 def training_outcome(cohort: Cohort) -> OutcomeData:
-    """Return the outcome of a training cohort; `DataError` where it holds no event."""
+    """Return the outcome of a training cohort; `DataError` if it has no event."""
     if cohort.outcome is None or not (cohort.outcome.event == 1).any():
-        raise DataError("a training cohort must hold at least one event; this one holds none.")
+        raise DataError("a training cohort must have at least one event; got 0.")
     return cohort.outcome
 
 
@@ -232,9 +220,12 @@ def structured(outcome: OutcomeData) -> NDArray[np.void]:
     return rows
 
 
-def scikit_survival_absent() -> OutsideError:
-    """Return the error to raise where scikit-survival is not installed."""
-    return OutsideError(
-        "scikit-survival is not installed. Install the benchmark extra: "
-        "pip install -e '.[benchmark]' in Osteon's folder."
-    )
+def scikit_survival(module: str) -> ModuleType:
+    """Import a module of scikit-survival; `OutsideError` if it is not installed."""
+    try:
+        return import_module(f"sksurv.{module}")
+    except ImportError as missing:
+        raise OutsideError(
+            "scikit-survival is not installed. Install the benchmark extra: "
+            "pip install -e '.[benchmark]' in Osteon's folder."
+        ) from missing

@@ -1,4 +1,4 @@
-"""What others published on data sets that are public, with where it stands."""
+"""Published figures on public data sets, with their sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PublishedTable:
     Parameters
     ----------
     source : str
-        Where it stands.
+        Where it is published.
     rows : mapping of str to mapping
         Model -> metric -> figure, or -> horizon in days -> figure.
     """

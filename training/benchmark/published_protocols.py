@@ -1,8 +1,7 @@
-"""Osteon and its peers by the very protocol of a published table, beside that table.
+"""Osteon and its peers by the protocol of a published table, beside that table.
 
-Both protocols keep columns that Osteon leaves out (known too late, or missing in those who did
-badly), so their figures are called those of the published columns and compare with nothing but the
-table they stand beside.
+Both protocols use columns that Osteon leaves out (known too late, or missing in patients who did
+badly). Their figures are labelled PUBLISHED COLUMNS and compare with that table only.
 """
 
 from __future__ import annotations
@@ -11,35 +10,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from data_schema.cohort import Cohort, OutcomeData, outcome_of
-from data_schema.variables import Variable
+from models.inference.risk_model import RiskModel
 from training.benchmark.comparison import Comparison, Figure, ModelDifference, ModelRow
 from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import (
     PEERS,
     Predict,
-    breslow,
-    proportional_risk,
-    scikit_survival_absent,
+    fit_proportional_hazards,
+    scikit_survival,
     structured,
 )
 from training.benchmark.published_figures import DSM_SUPPORT2, XGBSE_FLCHAIN, PublishedTable
 from training.benchmark.xgbse_metrics import approximate_brier, strict_c, time_bins
 from training.datasets import flchain, support2
-from training.datasets.columns import Column, feature_values
+from training.datasets.columns import Column, add_columns
 from training.datasets.dataset import Raw
 from training.datasets.site_variables import site_number
 from training.fit import fit_osteon
 
-__all__ = ["PROTOCOLS", "flchain_as_published", "support2_as_published"]
+__all__ = ["PROTOCOLS"]
 
 XGBSE_TEST, XGBSE_VALIDATION, XGBSE_SEED = 0.2, 0.01, 1
 DSM_TRAIN, DSM_VALIDATION, DSM_TEST = 0.7, 0.1, 0.2
@@ -52,16 +48,16 @@ XGBSE_PROTOCOL = (
     "{bins} days from {first:.0f} to {last:.0f}; c: pairs strictly ordered in time, by the mean "
     "risk over the days; ibs: xgbse's approximate Brier score over the days, lower is better. A "
     "curve that ends before the last day stays at its last value. xgbse itself does not run here: "
-    "it needs numpy < 2, pandas < 3 and xgboost < 3. The table's Cox-PH needs no xgbse: run "
-    "again, it shows that the split and the metrics are theirs. One split: differences have no "
+    "it needs numpy < 2, pandas < 3 and xgboost < 3. The table's Cox-PH does not need xgbse; its "
+    "rerun here confirms that split and metrics are the same. One split: differences have no "
     "interval. Published: {source}."
 )
 DSM_PROTOCOL = (
     "PUBLISHED COLUMNS: two interviews (adlp, adls) that are missing in those too ill for them are "
     "among them. The protocol of Deep Survival Machines: 24 columns of SUPPORT2, days from study "
-    "entry, patients in the order of the file, the last 20 % for the test; the models run here "
-    "learn from the first 80 %, of which DSM learned from 70 and chose its settings on 10, and "
-    "see nothing of the test patients, with whom DSM's columns were filled and scaled. c_ipcw "
+    "entry, patients in the order of the file, the last 20 % for the test. The models run here are "
+    "trained on the first 80 % only. DSM was trained on 70 % and chose its settings on 10 %; its "
+    "columns were filled and scaled with the test patients included. c_ipcw "
     "(Uno's C up to the day), brier (lower is better) and auc by scikit-survival, weighted by the "
     "censoring of the 70 %, at the quartiles of the days of death. One split: differences have no "
     "interval. Published: {source}."
@@ -73,13 +69,13 @@ _Figures = Mapping[str, Figure]
 _Floats = NDArray[np.float64]
 
 
-def flchain_as_published(*, random_state: int, progress: Progress) -> Comparison:
+def _flchain_as_published(*, random_state: int, progress: Progress) -> Comparison:
     """Compare on FLCHAIN by xgbse's protocol.
 
     Parameters
     ----------
     random_state : int
-        Seed of Osteon; the split is the protocol's.
+        Seed of Osteon; the protocol fixes the split.
 
     Returns
     -------
@@ -109,12 +105,9 @@ def flchain_as_published(*, random_state: int, progress: Progress) -> Comparison
     return _beside(XGBSE_FLCHAIN, rows, protocol)
 
 
-def support2_as_published(*, random_state: int, progress: Progress) -> Comparison:
-    """Compare on SUPPORT2 by the protocol of Deep Survival Machines; see `flchain_as_published`."""
-    try:
-        from sksurv import metrics
-    except ImportError as missing:
-        raise scikit_survival_absent() from missing
+def _support2_as_published(*, random_state: int, progress: Progress) -> Comparison:
+    """Compare on SUPPORT2 by the protocol of Deep Survival Machines."""
+    metrics = scikit_survival("metrics")
     cohort = _support2_cohort(support2.DATASET.read(None))
     n = len(cohort)
     n_train, n_validation, n_test = (int(n * s) for s in (DSM_TRAIN, DSM_VALIDATION, DSM_TEST))
@@ -125,17 +118,21 @@ def support2_as_published(*, random_state: int, progress: Progress) -> Compariso
 
     def figures(predict: Predict) -> _Figures:
         risk = predict(judged, days)
-        found: dict[str, dict[str, float]] = {"c_ipcw": {}, "brier": {}, "auc": {}}
-        for place, day in enumerate(days):
-            of_day, name = risk[:, place], f"{day:g}"
-            found["c_ipcw"][name] = float(
-                metrics.concordance_index_ipcw(theirs, ours, of_day, tau=day)[0]
-            )
-            found["brier"][name] = float(metrics.brier_score(theirs, ours, 1 - of_day, day)[1][0])
-            found["auc"][name] = float(
-                metrics.cumulative_dynamic_auc(theirs, ours, of_day, day)[0][0]
-            )
-        return found
+        at = {f"{day:g}": (day, risk[:, column]) for column, day in enumerate(days)}
+        return {
+            "c_ipcw": {
+                name: float(metrics.concordance_index_ipcw(theirs, ours, of_day, tau=day)[0])
+                for name, (day, of_day) in at.items()
+            },
+            "brier": {
+                name: float(metrics.brier_score(theirs, ours, 1 - of_day, day)[1][0])
+                for name, (day, of_day) in at.items()
+            },
+            "auc": {
+                name: float(metrics.cumulative_dynamic_auc(theirs, ours, of_day, day)[0][0])
+                for name, (day, of_day) in at.items()
+            },
+        }
 
     train = cohort.take(np.arange(n_train + n_validation))
     rows = _run_here(train, figures, PEERS, random_state, progress, horizons=days.tolist())
@@ -143,34 +140,22 @@ def support2_as_published(*, random_state: int, progress: Progress) -> Compariso
 
 
 PROTOCOLS: Mapping[str, Callable[..., Comparison]] = {
-    "flchain-xgbse": flchain_as_published,
-    "support2-dsm": support2_as_published,
+    "flchain-xgbse": _flchain_as_published,
+    "support2-dsm": _support2_as_published,
 }
-"""Name of the benchmark -> what runs it."""
+"""Name of the benchmark -> its function."""
 
 
 def _fit_their_cox(train: Cohort) -> Predict:
-    """Fit the table's Cox model: no penalty, every column as it stands, ties by Efron."""
-    try:
-        from sksurv.linear_model import CoxPHSurvivalAnalysis
-    except ImportError as missing:
-        raise scikit_survival_absent() from missing
-    outcome = outcome_of(train)
+    """Fit the table's Cox model: no penalty, unprepared columns, ties by Efron."""
+    cox = scikit_survival("linear_model").CoxPHSurvivalAnalysis(ties="efron")
     # The fit is the same on scaled columns, and its first steps do not overflow.
     scaler = StandardScaler().fit(_as_numbers(train))
-    x = scaler.transform(_as_numbers(train))
-    cox = CoxPHSurvivalAnalysis(ties="efron").fit(x, structured(outcome))
-    baseline = breslow(outcome, cox.predict(x))
-
-    def predict(cohort: Cohort, days: ArrayLike, /) -> _Floats:
-        log_ratio = cox.predict(scaler.transform(_as_numbers(cohort)))
-        return proportional_risk(baseline(days), log_ratio)
-
-    return predict
+    return fit_proportional_hazards(cox, lambda c: scaler.transform(_as_numbers(c)), train)
 
 
 def _as_numbers(cohort: Cohort) -> _Floats:
-    """Return the columns as they stand, sex as 0 and 1."""
+    """Return the unprepared columns, with sex as 0 and 1."""
     male = cohort.features["sex"] == "male"
     numbers: _Floats = cohort.features.assign(sex=male).to_numpy(dtype=np.float64)
     return numbers
@@ -180,32 +165,21 @@ def _flchain_cohort(raw: Raw) -> Cohort:
     """Return the residents with a creatinine, the year of the sample among their columns."""
     measured = raw[raw["num_creatinine"].notna()].reset_index(drop=True)
     year = site_number("sample_year", "Year of the sample", "person", "{year}", 1900, 2100)
-    return _with(flchain.adapt(measured), measured, (Column("num_sample_yr", year),))
+    return add_columns(flchain.adapt(measured), measured, Column("num_sample_yr", year))
 
 
 def _support2_cohort(raw: Raw) -> Cohort:
-    """Return the 24 columns and the days as the file counts them."""
+    """Return the 24 columns, with days counted as in the file."""
     cohort = support2.adapt(raw)
     interviews = tuple(
         Column(f"num_{name}", site_number(name, label, "person", "{score}", 0, 7))
         for name, label in (("adlp", "Daily living, patient"), ("adls", "Daily living, relative"))
     )
-    kept = replace(cohort, features=cohort.features.drop(columns=list(_DSM_LEFT_OUT)))
+    fewer = replace(cohort, features=cohort.features.drop(columns=list(_DSM_LEFT_OUT)))
     counted = OutcomeData(
         "mortality", raw["time"].to_numpy(dtype=np.float64), outcome_of(cohort).event
     )
-    return replace(_with(kept, raw, interviews), outcome=counted)
-
-
-def _with(cohort: Cohort, raw: Raw, columns: tuple[Column, ...]) -> Cohort:
-    """Add columns that the adapter leaves out."""
-    values = {column.feature: feature_values(raw[column.source], column) for column in columns}
-    added: dict[str, Variable] = {column.feature: column.variable for column in columns}
-    return replace(
-        cohort,
-        features=pd.concat([cohort.features, pd.DataFrame(values)], axis=1),
-        variables={**cohort.variables, **added},
-    )
+    return replace(add_columns(fewer, raw, *interviews), outcome=counted)
 
 
 def _run_here(
@@ -228,7 +202,7 @@ def _run_here(
     seconds = time.perf_counter() - start
     whole = model.risk_model_
     fitted: dict[str, tuple[Predict, float]] = {
-        name: (partial(_risk_held, model), seconds)
+        name: (partial(_risk_within_range, model), seconds)
         for name, model in (
             {OSTEON: whole} | {label: whole.part(weight) for weight, label in PARTS.items()}
         ).items()
@@ -244,12 +218,11 @@ def _run_here(
     )
 
 
-def _risk_held(risk_model: Any, cohort: Cohort, days: ArrayLike, /) -> _Floats:
-    """Return Osteon's risk, held at its first and last day beyond them."""
+def _risk_within_range(risk_model: RiskModel, cohort: Cohort, days: ArrayLike, /) -> _Floats:
+    """Return Osteon's risk, constant before its first day and after its last."""
     contract = risk_model.contract
     within = np.clip(days, contract.min_horizon_days, contract.max_horizon_days)
-    risk: _Floats = risk_model.risk(cohort.features, within)
-    return risk
+    return risk_model.risk(cohort.features, within)
 
 
 def _beside(table: PublishedTable, rows: tuple[ModelRow, ...], protocol: str) -> Comparison:
@@ -257,9 +230,9 @@ def _beside(table: PublishedTable, rows: tuple[ModelRow, ...], protocol: str) ->
     published = (
         ModelRow(name, figures, source="published") for name, figures in table.rows.items()
     )
-    everyone = (*rows, *published)
-    differences = (one for row in everyone[1:] for one in _differences(rows[0], row))
-    return Comparison(protocol, everyone, tuple(differences))
+    compared = (*rows, *published)
+    gaps = (gap for row in compared[1:] for gap in _differences(rows[0], row))
+    return Comparison(protocol, compared, tuple(gaps))
 
 
 def _differences(ours: ModelRow, theirs: ModelRow) -> Iterator[ModelDifference]:

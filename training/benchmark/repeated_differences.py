@@ -13,7 +13,7 @@ __all__ = ["Difference", "corrected_difference"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A mean difference over repeated splits; no interval from a single split."""
+    """A mean difference over repeated splits; a single split gives no interval."""
 
     estimate: float
     low: float | None
@@ -52,8 +52,8 @@ def corrected_difference(
 
     Examples
     --------
-    >>> found = corrected_difference([0.02, 0.01, 0.03], test_to_train=3 / 7)
-    >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3)
+    >>> gap = corrected_difference([0.02, 0.01, 0.03], test_to_train=3 / 7)
+    >>> round(gap.estimate, 3), round(gap.low, 3), round(gap.high, 3)
     (0.02, -0.018, 0.058)
     """
     values = np.asarray(differences, dtype=np.float64)

@@ -27,19 +27,19 @@ COMPARATORS = "support2-comparators"
 """Name of the benchmark against the SUPPORT model and the physicians."""
 
 SIMULATED, SIMULATED_PATIENTS = "simulated", 20_000
-"""Name of the benchmark against true risks, and how many patients are learned from and judged."""
+"""Name of the benchmark against true risks, and its number of training and of test patients."""
 
 DEFAULT_REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """A comparison, and what it was made on.
+    """A comparison with its data set and machine.
 
     Parameters
     ----------
     repeats : int
-        Random splits, or times that the folds were drawn.
+        Number of random splits or partitions into folds.
     machine : mapping of str to (str, int or None)
         As `machine` returns it.
     """
@@ -68,37 +68,34 @@ def run_benchmark(
     data_dir: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> BenchmarkResult:
-    """Return what Osteon and its peers reach on the same patients.
+    """Compare Osteon and its peers on the same patients.
 
     Parameters
     ----------
     name : str
         A data set, `support2-comparators`, `simulated`, a published protocol (`flchain-xgbse`,
-        `support2-dsm`), or what a score adds (`support2-score`, `rhc-score`, `glow-score`).
+        `support2-dsm`), or the added value of a score (`support2-score`, `rhc-score`,
+        `glow-score`).
     repeats : int, optional
-        Random splits (or, with a competing event, an outcome known at one horizon or a score, times
-        that five folds are drawn); 5 without it. The comparators and the published protocols have
-        one partition and take none.
+        Number of random splits (default: 5), or of partitions into five folds with a competing
+        event, an outcome known at one horizon or a score. The comparators and the published
+        protocols have one fixed partition.
     random_state : int
         Seed of the splits and of Osteon.
     data_dir : Path, optional
         Folder of the data sets that come as files.
-
-    Raises
-    ------
-    UsageError
-        If there is no such data set, or repeats are not at least 1.
     """
     if repeats is not None and repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}.")
-    asked = name.lower()
-    drawn = 1 if asked in (COMPARATORS, SIMULATED, *PROTOCOLS) else repeats or DEFAULT_REPEATS
-    found = _compare(asked, drawn, random_state, data_dir, progress)
-    return BenchmarkResult(asked, drawn, machine(), found)
+    name = name.lower()
+    fixed = name in (COMPARATORS, SIMULATED, *PROTOCOLS)
+    repeats = 1 if fixed else repeats or DEFAULT_REPEATS
+    comparison = _compare(name, repeats, random_state, data_dir, progress)
+    return BenchmarkResult(name, repeats, machine(), comparison)
 
 
 def machine() -> dict[str, str | int | None]:
-    """Return what the figures were measured on: processor, cores, versions; no name of a host."""
+    """Return processor, cores and versions of the machine, but not its name."""
     packages = ("numpy", "scikit-learn", "xgboost", "scikit-survival", "comprisk")
     return {
         "processor": _processor(),
@@ -111,7 +108,7 @@ def machine() -> dict[str, str | int | None]:
 def _compare(
     name: str, repeats: int, random_state: int, data_dir: Path | None, progress: Progress
 ) -> Comparison:
-    """Compare as the name says; a data set by its curves, or by areas at the one known horizon."""
+    """Run the named benchmark; a data set is compared by curves, or at its one known horizon."""
     folder = data_folder(data_dir)
     if name == COMPARATORS:
         return compare_with_physicians(folder, random_state=random_state, progress=progress)
@@ -154,7 +151,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """Return the processor's model name, which `platform` does not know on Linux."""
+    """Return the model name of the processor, which `platform` does not report on Linux."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

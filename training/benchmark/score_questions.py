@@ -1,6 +1,6 @@
-"""What a severity score adds to the other variables: the data sets that the question is put to.
+"""The data sets in which the added value of a severity score is measured.
 
-No column that is known after time zero, or missing in those who did badly, is among the variables.
+Columns known after time zero only, or missing in patients who did badly, are left out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort, outcome_of
 from training.datasets import glow, rhc, support2
-from training.datasets.columns import NOMINAL_HORIZON_DAYS, Column, feature_values, known_at
-from training.datasets.dataset import Raw, read_folder
+from training.datasets.columns import NOMINAL_HORIZON_DAYS, Column, add_columns, known_at
+from training.datasets.dataset import read_folder
 from training.datasets.site_variables import site_number
 
 __all__ = ["SCORE_QUESTIONS", "ScoreQuestion"]
@@ -30,9 +30,9 @@ class ScoreQuestion:
     Parameters
     ----------
     scores : tuple of str
-        Features that a with-and-without comparison leaves out.
+        Features that are scores.
     words : str
-        Outcome, patients and scores, in one sentence.
+        Outcome, patients and scores, in words.
     """
 
     cohort: Cohort
@@ -43,8 +43,8 @@ class ScoreQuestion:
 def support2_question(folder: Path | None) -> ScoreQuestion:
     """Return death in hospital in SUPPORT2, with the three scores of study day 3.
 
-    The day of the hospital stay on which the study began is known at time zero: the SUPPORT model
-    has it among its predictors [1]_. It is no length of a stay, as its name lets one think.
+    The day of the hospital stay on which the study began is known at time zero, and is a predictor
+    of the SUPPORT model [1]_. It is not the length of the stay.
 
     References
     ----------
@@ -55,8 +55,8 @@ def support2_question(folder: Path | None) -> ScoreQuestion:
     beside = support2.support2_comparators(folder)
     raw = support2.DATASET.read(None)
     entered = site_number("hospital_day", "Day in hospital at study entry", "person", "d", 1, 200)
-    cohort = _with(support2.adapt(raw), raw, Column("num_hday", entered))
-    cohort = _with(cohort, beside, Column("aps", VARIABLES["apache3_aps"]))
+    cohort = add_columns(support2.adapt(raw), raw, Column("num_hday", entered))
+    cohort = add_columns(cohort, beside, Column("aps", VARIABLES["apache3_aps"]))
     outcome = known_at("in_hospital_death", full["hospdead"].eq(1), NOMINAL_HORIZON_DAYS)
     return ScoreQuestion(
         replace(cohort, outcome=outcome),
@@ -89,11 +89,11 @@ def rhc_question(_: Path | None) -> ScoreQuestion:
 
 
 def glow_question(folder: Path | None) -> ScoreQuestion:
-    """Return fracture within a year in GLOW, with the fracture score made of its columns."""
+    """Return fracture within a year in GLOW, with the fracture score computed from its columns."""
     raw = glow.DATASET.read(folder)
     score = site_number("fracture_score", "Fracture score", "bone_mass", "{score}", 0, 20)
     return ScoreQuestion(
-        _with(glow.adapt(raw), raw, Column("fracscore", score)),
+        add_columns(glow.adapt(raw), raw, Column("fracscore", score)),
         ("fracture_score",),
         f"Fracture within a year of {len(raw)} women of GLOW; the score is made of the other "
         "columns.",
@@ -106,14 +106,3 @@ SCORE_QUESTIONS: Mapping[str, Callable[[Path | None], ScoreQuestion]] = {
     "glow-score": glow_question,
 }
 """Name of the benchmark -> its cohort."""
-
-
-def _with(cohort: Cohort, raw: Raw, column: Column) -> Cohort:
-    """Add a column that the adapter leaves out."""
-    return replace(
-        cohort,
-        features=cohort.features.assign(
-            **{column.feature: feature_values(raw[column.source], column)}
-        ),
-        variables={**cohort.variables, column.feature: column.variable},
-    )

@@ -1,4 +1,4 @@
-"""What a severity score adds: Osteon with and without it, beside the score alone, out of fold."""
+"""Added value of a severity score: Osteon with it, without it, and the score alone, out of fold."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, outcome_of
 from models.metrics.discrimination.ranking import auprc, auroc
-from models.metrics.known_outcome import KnownOutcome
 from models.metrics.overall.brier import brier
+from training.benchmark.at_one_horizon import FOLDS, fully_known, mean_over_folds
 from training.benchmark.comparison import Comparison, ModelDifference, ModelRow
 from training.benchmark.curves import OSTEON, PARTS, Progress
 from training.benchmark.peers import fit_logistic
-from training.benchmark.repeated_differences import corrected_difference
 from training.benchmark.score_questions import ScoreQuestion
 from training.cohorts.splits import repeated_folds
 from training.fit import fit_osteon
 
-__all__ = ["NO_MORE_THAN", "WITHOUT", "compare_scores", "verdict"]
+__all__ = ["WITHOUT", "compare_scores", "verdict"]
 
-FOLDS = 5
 NO_MORE_THAN = 0.01
-"""A gain in the area under the curve that is said to be none worth having."""
+"""Largest gain in the area under the curve that counts as no added value."""
 
 WITHOUT = "osteon without the scores"
 
 PROTOCOL = (
-    "{words} {repeats} times {folds} folds of patients, the same for every model; nothing is "
-    "learned from a test patient. auroc, auprc and brier (lower is better): means over the folds; "
+    "{words} {repeats} times {folds} folds of patients, the same for every model; no model is "
+    "trained on a test patient. auroc, auprc and brier (lower is better): means over the folds; "
     "intervals and differences (osteon minus the other model) by corrected t over the folds "
-    "(Nadeau & Bengio 2003). linear weight: the share of the linear part that Osteon chose, 1 "
-    "where it won outright. The scores add no more than {limit}: the interval of osteon minus "
+    "(Nadeau & Bengio 2003). linear weight: the weight of the linear part that Osteon chose, 1 "
+    "for the linear part alone. The scores add no more than {limit}: the interval of osteon minus "
     "osteon without them lies wholly at or below that; they add: it lies wholly above 0; "
     "inconclusive otherwise."
 )
@@ -49,7 +47,7 @@ def compare_scores(
     Parameters
     ----------
     repeats : int
-        How often the five folds are drawn, at least 1.
+        Number of random partitions into five folds, at least 1.
     random_state : int
         Seed of the folds and of Osteon.
 
@@ -59,20 +57,20 @@ def compare_scores(
         The difference in the area under the curve to `WITHOUT` carries a verdict.
     """
     cohort = question.cohort
-    found: dict[str, list[_Metrics]] = {}
+    by_model: dict[str, list[_Metrics]] = {}
     splits = repeated_folds(cohort, repeats=repeats, folds=FOLDS, random_state=random_state)
     for number, split in enumerate(splits, start=1):
         progress(f"fold {number} of {repeats * FOLDS}")
         train, test = cohort.take(split.train), cohort.take(split.test)
         for name, (risk, weight) in _risks(question, train, test, random_state).items():
             metrics = _metrics(test, risk) | ({} if weight is None else {"linear_weight": weight})
-            found.setdefault(name, []).append(metrics)
+            by_model.setdefault(name, []).append(metrics)
     return Comparison(
         PROTOCOL.format(words=question.words, repeats=repeats, folds=FOLDS, limit=NO_MORE_THAN),
-        tuple(_row(name, folds) for name, folds in found.items()),
+        tuple(_row(name, folds) for name, folds in by_model.items()),
         tuple(
-            _difference(name, metric, found[OSTEON], theirs)
-            for name, theirs in found.items()
+            _difference(name, metric, by_model[OSTEON], theirs)
+            for name, theirs in by_model.items()
             if name != OSTEON
             for metric in ("auroc", "auprc", "brier")
         ),
@@ -80,7 +78,7 @@ def compare_scores(
 
 
 def verdict(low: float, high: float) -> str:
-    """Return what an interval of the gain in the area under the curve says of the scores.
+    """Return the verdict on the scores, by the interval of the gain in the area under the curve.
 
     Examples
     --------
@@ -126,8 +124,7 @@ def _risks(
 
 
 def _metrics(test: Cohort, risk: _Risk) -> _Metrics:
-    happened = outcome_of(test).event == 1
-    known = KnownOutcome(happened, np.ones(len(happened)), np.ones(len(happened)))
+    known = fully_known(outcome_of(test).event == 1)
     return {
         "auroc": float(auroc(known, risk)),
         "auprc": float(auprc(known, risk)),
@@ -137,7 +134,7 @@ def _metrics(test: Cohort, risk: _Risk) -> _Metrics:
 
 def _row(name: str, folds: list[_Metrics]) -> ModelRow:
     """Return one line of the table, the area under the curve with its interval."""
-    area = corrected_difference([fold["auroc"] for fold in folds], test_to_train=1 / (FOLDS - 1))
+    area = mean_over_folds([fold["auroc"] for fold in folds])
     means = {metric: float(np.mean([fold[metric] for fold in folds])) for metric in folds[0]}
     others = {metric: mean for metric, mean in means.items() if metric != "auroc"}
     return ModelRow(name, {"auroc": area.estimate, "low": area.low, "high": area.high, **others})
@@ -146,14 +143,11 @@ def _row(name: str, folds: list[_Metrics]) -> ModelRow:
 def _difference(
     name: str, metric: str, ours: list[_Metrics], theirs: list[_Metrics]
 ) -> ModelDifference:
-    gap = corrected_difference(
-        [o[metric] - t[metric] for o, t in zip(ours, theirs, strict=True)],
-        test_to_train=1 / (FOLDS - 1),
-    )
-    said = ""
+    gap = mean_over_folds([o[metric] - t[metric] for o, t in zip(ours, theirs, strict=True)])
+    conclusion = ""
     if name == WITHOUT and metric == "auroc" and gap.low is not None and gap.high is not None:
-        said = verdict(gap.low, gap.high)
-    return ModelDifference(name, metric, gap.estimate, gap.low, gap.high, said)
+        conclusion = verdict(gap.low, gap.high)
+    return ModelDifference(name, metric, gap.estimate, gap.low, gap.high, conclusion)
 
 
 def _only(cohort: Cohort, columns: tuple[str, ...]) -> Cohort:

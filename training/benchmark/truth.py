@@ -1,9 +1,9 @@
-"""Osteon against the best attainable risks of simulated patients, which no real data can tell."""
+"""Osteon against the best attainable risks of simulated patients."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from models.metrics.calibration.calibration import calibration_error
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.known_outcome import KnownOutcome
 from training.benchmark.comparison import Comparison, JudgedFigure, ModelRow, PathwayShare
+from training.benchmark.curves import Progress
 from training.cohorts.study import check_table
 from training.explanation.importance import importance
 from training.fit import fit_osteon
@@ -27,13 +28,12 @@ from training.simulation.cohort import SimulatedCohort, simulate
 
 __all__ = ["BOUNDS", "Bound", "compare_with_truth", "expected_outcome", "true_shares"]
 
-Progress = Callable[[str], object]
 Risks = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a figure must lie within."""
+    """Accepted range of a figure."""
 
     figure: str
     outcome: str
@@ -41,7 +41,7 @@ class Bound:
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies within; one that is undefined does not."""
+        """Whether a value lies within; an undefined value does not."""
         return (self.low is None or value >= self.low) and value <= self.high
 
 
@@ -55,7 +55,7 @@ BOUNDS: tuple[Bound, ...] = (
     Bound("ICI against the true risk", "fracture", 0.0, 0.010),
     Bound("pathway shares, Spearman with the truth", "fracture", 0.9, 1.0),
 )
-"""The figures to reach on 20,000 patients learned from and 20,000 others."""
+"""The figures to reach with 20,000 training patients and 20,000 others."""
 
 
 def compare_with_truth(
@@ -70,20 +70,14 @@ def compare_with_truth(
     Parameters
     ----------
     patients : int
-        To learn from, and as many to be judged on.
+        Number of training patients, and of test patients.
     random_state : int
         Seed of both cohorts and of the fit.
 
     Returns
     -------
     Comparison
-        One row per outcome and model, one figure per `BOUNDS` and horizon, and no differences: the
-        truth is no peer.
-
-    Raises
-    ------
-    RulesBroken
-        If there are too few patients.
+        One row per outcome and model, one figure per `BOUNDS` and horizon, and no differences.
     """
     learned_from = simulate(patients, seed=2 * random_state)
     judged = simulate(patients, seed=2 * random_state + 1)
@@ -106,7 +100,7 @@ def compare_with_truth(
         shares += moved
     return Comparison(
         protocol=(
-            f"{patients} simulated patients learned from, {patients} others judged by their true "
+            f"{patients} simulated training patients, {patients} others judged by their true "
             "risks: AUC and calibration are expectations over the outcomes that the best "
             "attainable risk given the recorded values leaves open"
         ),
@@ -117,10 +111,10 @@ def compare_with_truth(
 
 
 def expected_outcome(risk: Risks) -> KnownOutcome:
-    """Return outcomes of which only the probability is given, each patient twice: with and without.
+    """Return outcomes given by their probability: each patient twice, with and without the event.
 
-    A metric of it is the ratio of the expectations that the metric is made of, free of the noise
-    of drawing outcomes. Predictions must be repeated likewise: `np.tile(predicted, 2)`.
+    A metric of it is the ratio of the expectations of numerator and denominator, free of the noise
+    of random outcomes. Predictions must be repeated likewise: `np.tile(predicted, 2)`.
 
     Parameters
     ----------
@@ -138,7 +132,7 @@ def expected_outcome(risk: Risks) -> KnownOutcome:
 
 
 def true_shares(truth_rows: pd.DataFrame) -> dict[str, float]:
-    """Return the mean absolute points of risk that each pathway's recorded values move the truth.
+    """Return the mean absolute points of true risk of each pathway's recorded values.
 
     Points relate to log-odds as in an explanation: by the secant from the reference to the risk.
 
@@ -165,7 +159,7 @@ def true_shares(truth_rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _checked(simulated: SimulatedCohort, outcome: str) -> Cohort:
-    """Return the cohort as `osteon train` would read it."""
+    """Return the cohort as `osteon train` reads it."""
     checked = check_table(simulated.cohort, outcome=outcome)
     if checked.cohort is None:
         raise RulesBroken(checked.report.fatal)
@@ -185,7 +179,7 @@ def _rows(
     outcome: str,
     seconds: float,
 ) -> Iterator[ModelRow]:
-    """Yield what each part and the truth reach."""
+    """Yield the AUC of Osteon, its parts and the true risks."""
     days = sorted(truth_rows["horizon_days"].unique())
     by_horizon = {day: truth_rows[truth_rows["horizon_days"] == day] for day in days}
     best = np.column_stack([rows["risk_recorded"] for rows in by_horizon.values()])
@@ -197,7 +191,7 @@ def _rows(
         "osteon (boosted part)": risk_model.part(0.0).risk(features, days),
     }
     for model, risk in risks.items():
-        # Who knows everything is judged by what everything leaves open.
+        # The risk given everything is judged by the outcomes that it leaves open.
         true = risk if model == "everything known" else best
         yield ModelRow(
             model,
@@ -214,12 +208,11 @@ def _shares(
 ) -> list[PathwayShare]:
     """Return the points of each pathway in the truth and in the model, by horizon."""
     return [
-        # A pathway of which the model reads no variable moved nothing.
-        PathwayShare(outcome, one.horizon_days, pathway, points, one.pathways.get(pathway, 0.0))
-        for one in importance(risk_model, features)
-        for pathway, points in true_shares(
-            truth_rows[truth_rows["horizon_days"] == one.horizon_days]
-        ).items()
+        # A pathway without a variable in the model has 0 points.
+        PathwayShare(outcome, days, pathway, points, at_horizon.pathways.get(pathway, 0.0))
+        for at_horizon in importance(risk_model, features)
+        for days in [at_horizon.horizon_days]
+        for pathway, points in true_shares(truth_rows[truth_rows["horizon_days"] == days]).items()
     ]
 
 
@@ -235,7 +228,7 @@ def _figures(
         best = rows["risk_recorded"].to_numpy()
         risk = risk_model.risk(features, [day])[:, 0]
         expected = expected_outcome(best)
-        shares = [one for one in moved if one.horizon_days == day]
+        shares = [share for share in moved if share.horizon_days == day]
         values = {
             "AUC below the best attainable by": _auc(best, best) - _auc(best, risk),
             "mean predicted over mean true risk": float(risk.mean() / best.mean()),
@@ -256,4 +249,4 @@ def _auc(true: Risks, risk: Risks) -> float:
 
 def _rank_agreement(shares: Sequence[PathwayShare]) -> float:
     """Return Spearman's correlation over the pathways."""
-    return float(spearmanr([one.true for one in shares], [one.found for one in shares])[0])
+    return float(spearmanr([s.true for s in shares], [s.found for s in shares])[0])

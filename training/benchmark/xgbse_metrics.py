@@ -1,6 +1,6 @@
-"""The metrics by which xgbse judges survival curves: they differ from ours, and a table needs them.
+"""The metrics of xgbse for survival curves, which differ from ours, for its published table.
 
-Written anew from the definitions in xgbse 0.3.3, which does not install beside numpy 2.
+Written from the definitions in xgbse 0.3.3, which cannot be installed with numpy 2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def time_bins(outcome: OutcomeData, *, size: int = 30) -> Floats:
-    """Return whole days, evenly spread over the times at which both kinds of patient are seen.
+    """Return whole days, evenly spread over the times with both censored patients and events.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def time_bins(outcome: OutcomeData, *, size: int = 30) -> Floats:
 
 
 def strict_c(outcome: OutcomeData, score: Floats) -> float:
-    """Return the C index over pairs of whom one had the event strictly before the other's time.
+    """Return the C index over pairs in which one had the event strictly before the other's time.
 
     Higher is better. `concordance.harrell_c` counts a patient censored on the day of the event as
     living longer; here such a pair is left out.

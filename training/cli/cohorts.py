@@ -75,8 +75,7 @@ def check(
     cohort: CohortArgument,
     mapping: MappingOption = None,
     outcome: Annotated[
-        str | None,
-        typer.Option(help="Outcome to check (default: every outcome of the cohort)."),
+        str | None, typer.Option(help="Outcome to check (default: every outcome of the cohort).")
     ] = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -113,7 +112,7 @@ def datasets(as_json: JsonOption = False) -> None:
         entries = [{key: getattr(entry, key) for key in keys} for entry in ADAPTERS.values()]
         print_json({"datasets": entries})
         return
-    print_rows(columns, [[getattr(one, key) for key in columns] for one in ADAPTERS.values()])
+    print_rows(columns, [[getattr(entry, key) for key in columns] for entry in ADAPTERS.values()])
 
 
 def stated_mapping(path: str | Path | None) -> CohortMapping | None:

@@ -11,14 +11,7 @@ from typing import Any
 
 import typer
 
-from data_schema.errors import (
-    DataError,
-    Finding,
-    GateError,
-    OsteonError,
-    OutsideError,
-    UsageError,
-)
+from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
 from training.cli import cohorts, evaluate, registry, score, simulate, train
 from training.cli.console import print_json
 

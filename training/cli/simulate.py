@@ -24,8 +24,7 @@ _Progress = Callable[[str, int, int], None]
 
 def simulate(
     patients: Annotated[
-        int | None,
-        typer.Option(help="Number of patients (default: 20000; 300 in scenario small)."),
+        int | None, typer.Option(help="Number of patients (default: 20000; 300 in scenario small).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed, the same patients.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Cohort to write (.parquet or .csv).")] = None,
@@ -42,8 +41,7 @@ def simulate(
         str, typer.Option(help="Time zero: 24h, or 72h for patients alive in the ICU then.")
     ] = "24h",
     check: Annotated[
-        bool,
-        typer.Option("--check", help="Compare with published figures; writes no cohort."),
+        bool, typer.Option("--check", help="Compare with published figures; writes no cohort.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

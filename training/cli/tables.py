@@ -70,17 +70,17 @@ def show_benchmark(result: BenchmarkResult) -> None:
             f"{head} {_number(row[head])}" for head in of_one_model if row.get(head) is not None
         ]
         print_lines([f"{row['model']}: {', '.join(texts)}"] if texts else [])
-    if all(one.low is None for one in comparison.differences):
+    if all(difference.low is None for difference in comparison.differences):
         print_lines(["", "Osteon minus the other model, on one split:"])
         _show_by_metric(comparison.differences)
     else:
         print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
         print_rows(
             ["model", "metric", "difference"],
-            [[one.model, one.metric, _difference(one)] for one in comparison.differences],
+            [[gap.model, gap.metric, _difference(gap)] for gap in comparison.differences],
         )
-    verdicts = [one for one in comparison.differences if one.verdict]
-    print_lines([f"osteon beside {one.model}: {one.verdict}" for one in verdicts])
+    judged = [gap for gap in comparison.differences if gap.verdict]
+    print_lines([f"osteon beside {gap.model}: {gap.verdict}" for gap in judged])
     print_lines(["", ", ".join(f"{key} {value}" for key, value in result.machine.items())])
     _show_figures(comparison.figures)
 
@@ -93,14 +93,14 @@ def _show_figures(figures: Sequence[JudgedFigure]) -> None:
             ["", "outcome", "days", "figure", "value", "accepted"],
             [
                 [
-                    "ok" if one.passed else "NO",
-                    one.outcome,
-                    f"{one.horizon_days:g}",
-                    one.figure,
-                    f"{one.value:.4f}",
-                    _bounds(one.low, one.high),
+                    "ok" if figure.passed else "NO",
+                    figure.outcome,
+                    f"{figure.horizon_days:g}",
+                    figure.figure,
+                    f"{figure.value:.4f}",
+                    _bounds(figure.low, figure.high),
                 ]
-                for one in figures
+                for figure in figures
             ],
             numbers=("days", "value"),
         )
@@ -126,9 +126,9 @@ def _cells(row: ModelRow) -> dict[str, str | float | None]:
 
 def _show_by_metric(differences: Sequence[ModelDifference]) -> None:
     """Print differences without an interval: models in rows, metrics in columns."""
-    gaps = {(one.model, one.metric): f"{one.estimate:+.4f}" for one in differences}
-    models = list(dict.fromkeys(one.model for one in differences))
-    metrics = list(dict.fromkeys(one.metric for one in differences))
+    gaps = {(gap.model, gap.metric): f"{gap.estimate:+.4f}" for gap in differences}
+    models = list(dict.fromkeys(gap.model for gap in differences))
+    metrics = list(dict.fromkeys(gap.metric for gap in differences))
     print_rows(
         ["model", *(metric.replace("_", " ") for metric in metrics)],
         [[model, *(gaps.get((model, metric), "") for metric in metrics)] for model in models],
@@ -156,13 +156,15 @@ def _explanation_rows(risk: ExplainedRisk) -> list[list[str]]:
         return text if float(text) else text[1:]
 
     rows = [["Reference", "", f"{100 * risk.baseline_risk:.{digits}f}"]]
-    by_size = sorted(risk.pathways.items(), key=lambda one: (one[0] == NOT_MEASURED, -abs(one[1])))
+    by_size = sorted(
+        risk.pathways.items(), key=lambda pair: (pair[0] == NOT_MEASURED, -abs(pair[1]))
+    )
     for pathway, points in by_size:
         rows.append([pathway_label(pathway), "", signed(points)])
         rows += [
-            [f"    {one.label}", _value(one), signed(one.points)]
-            for one in risk.contributions
-            if one.measured and one.pathway == pathway
+            [f"    {entry.label}", _value(entry), signed(entry.points)]
+            for entry in risk.contributions
+            if entry.measured and entry.pathway == pathway
         ]
     if risk.monotone_adjustment:
         adjustment = signed(risk.monotone_adjustment_points)
@@ -181,10 +183,10 @@ def _value(contribution: Contribution) -> str:
     return f"{value:g} {printed_unit(contribution.unit)}".strip()
 
 
-def _difference(one: ModelDifference) -> str:
-    if one.low is None:
-        return _number(one.estimate)
-    return f"{one.estimate:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
+def _difference(gap: ModelDifference) -> str:
+    if gap.low is None:
+        return _number(gap.estimate)
+    return f"{gap.estimate:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
 
 
 def _number(value: str | float | None) -> str:

@@ -1,9 +1,9 @@
-"""From the raw columns of a public table to the features of a cohort, one line per column."""
+"""Turn the raw columns of a public table into the features of a cohort, one line per column."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,19 @@ from data_schema.variables import Variable
 __all__ = ["NOMINAL_HORIZON_DAYS", "Column", "adapt_table", "feature_values", "known_at"]
 
 NOMINAL_HORIZON_DAYS = 1.0
-"""Stands in where an outcome has no time: present already, or within an undocumented window."""
+"""Horizon of an outcome without a time: already present, or within an undocumented window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How one raw column becomes one feature.
+    """The definition of one feature by its raw column.
 
     Parameters
     ----------
     source : str
         Name in the raw table.
     variable : Variable
-        What it means; its plausible range decides which numbers are recording errors.
+        Its variable; numbers outside the plausible range are recording errors.
     codes : mapping
         Raw code -> flag value or category; a code that is not listed is missing. Empty: unchanged.
     missing : tuple
@@ -75,6 +75,17 @@ def feature_values(raw: pd.Series, column: Column) -> pd.Series:
     )
 
 
+def add_columns(cohort: Cohort, raw: pd.DataFrame, *columns: Column) -> Cohort:
+    """Add features that the adapter of a data set leaves out."""
+    values = {column.feature: feature_values(raw[column.source], column) for column in columns}
+    added = {column.feature: column.variable for column in columns}
+    return replace(
+        cohort,
+        features=pd.concat([cohort.features, pd.DataFrame(values)], axis=1),
+        variables={**cohort.variables, **added},
+    )
+
+
 def known_at(name: str, happened: pd.Series, horizon_days: float) -> OutcomeData:
     """Return an outcome of which only "by the horizon, or not" is known."""
     return OutcomeData(
@@ -101,19 +112,10 @@ def adapt_table(
 
     Parameters
     ----------
-    table : DataFrame
-        Raw rows, one per stay.
-    columns : sequence of Column
-        The features.
     identifiers : iterable of str
         Raw columns that hold identifiers, times and the outcome.
     dropped : mapping of str to str
         Raw columns left out on purpose -> reason.
-
-    Raises
-    ------
-    DataError
-        If a raw column is neither used nor dropped, or a declared one is absent.
     """
     declared = {c.source for c in columns} | set(identifiers) | set(dropped)
     unknown = sorted(set(table.columns) - declared)

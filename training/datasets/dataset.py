@@ -1,4 +1,4 @@
-"""What every adapter defines: a public data set, how to read it and what it may be used for."""
+"""The record of a public data set: how to read it, and what it may be used for."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Dataset:
     competing_label : str, optional
         The event that competes with such an outcome.
     notes : tuple of str
-        What readers of its figures must know.
+        Notes for readers of its figures.
     """
 
     name: str
@@ -87,13 +87,7 @@ def read_survset(name: str) -> Raw:
 
 
 def read_folder(data_dir: Path | None, file: str) -> Raw:
-    """Return a CSV file of the data folder.
-
-    Raises
-    ------
-    OutsideError
-        If there is no data folder, or it does not hold the file.
-    """
+    """Return a CSV file of the data folder."""
     if data_dir is None:
         raise OutsideError(
             f"{file} is read from the data folder, which is not set. Set OSTEON_DATA_DIR."

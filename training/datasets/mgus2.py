@@ -72,7 +72,7 @@ def adapt(raw: Raw) -> Cohort:
 
 
 def _read(_: Path | None) -> Raw:
-    """Return the table as R has it; it is GPL, so no copy of it lies in this repository."""
+    """Return R's table; its licence is the GPL, so this repository holds no copy."""
     return pd.read_csv(StringIO(run_r(Path(__file__).with_suffix(".R"))))
 
 

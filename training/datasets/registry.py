@@ -1,4 +1,4 @@
-"""The public data sets by name: one line each."""
+"""The public data sets by name."""
 
 from __future__ import annotations
 
@@ -46,15 +46,8 @@ def dataset(name: str, *, besides: tuple[str, ...] = ()) -> Dataset:
 
     Parameters
     ----------
-    name : str
-        A key of `ADAPTERS`.
     besides : tuple of str
         Other names that the caller accepts, for the error message.
-
-    Raises
-    ------
-    UsageError
-        If there is no such data set.
     """
     known = ADAPTERS.get(name.lower())
     if known is None:
@@ -77,23 +70,6 @@ def data_folder(data_dir: Path | None = None) -> Path | None:
 
 
 def load_dataset(name: str, data_dir: Path | None = None) -> Cohort:
-    """Return a public data set as a cohort.
-
-    Parameters
-    ----------
-    name : str
-        A key of `ADAPTERS`.
-    data_dir : Path, optional
-        Folder of the data sets that come as files.
-
-    Raises
-    ------
-    UsageError
-        If there is no such data set.
-    OutsideError
-        If its package or its file is absent.
-    DataError
-        If the table has other columns than the adapter expects.
-    """
+    """Return a public data set as a cohort."""
     known = dataset(name)
     return known.adapt(known.read(data_folder(data_dir)))

@@ -116,24 +116,12 @@ DATASET = Dataset(
 def support2_comparators(data_dir: Path | None) -> pd.DataFrame:
     """Return the SUPPORT model's and the physicians' estimates, row by row beside the cohort.
 
-    Parameters
-    ----------
-    data_dir : Path or None
-        The data folder, which holds the full SUPPORT2 file.
-
     Returns
     -------
     DataFrame
         `surv6m` and `prg6m` (probability of living six months, by the model and by the physician),
         `d.time` (days, study entry is day 1), `death`, and `aps` (the day-3 APACHE III physiology
         score, which SurvSet leaves out), one row per patient of the cohort.
-
-    Raises
-    ------
-    OutsideError
-        If the full file or the SurvSet package is absent.
-    DataError
-        If the two tables do not hold the same patients in the same order.
     """
     full = read_folder(data_dir, "support2/support2.csv")
     package = DATASET.read(None)

@@ -1,4 +1,4 @@
-"""`simulate`: a cohort of simulated patients as a site would bring it, its truth, its samples."""
+"""Simulate a cohort as a site would provide it, with its true risks and blood samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.simulation.samples import observation_table
 from training.simulation.scenarios import scenario as known_scenario
 from training.simulation.sites import CENSORED, SITES
 from training.simulation.states import DAYS
-from training.simulation.truth import recorded_risk, truth_table
+from training.simulation.truth import truth_table
 from training.simulation.world import World
 
 __all__ = ["DEFAULT_PATIENTS", "LANDMARKS", "SimulatedCohort", "simulate"]
@@ -66,43 +66,22 @@ class SimulatedCohort:
         """Samples of days 1, 3, 7, 14 and 28, in the long form (`samples.observation_table`)."""
         return observation_table(self.world)
 
-    def best_risk(self, *, without: frozenset[str]) -> dict[str, NDArray[np.float64]]:
-        """Return the best attainable risk had the markers of some pathways not been measured.
-
-        Parameters
-        ----------
-        without : frozenset of str
-            Pathways. What is known of person, circumstances and drivers always counts.
-
-        Returns
-        -------
-        dict of str to ndarray of float, shape (n_patients, n_horizons)
-            Outcome -> risk at its default horizons. With no pathway left out it is
-            `risk_recorded` of the truth.
-        """
-        return recorded_risk(self.world, without=without)
-
 
 def simulate(
     patients: int, *, seed: int, scenario: str = "published", landmark: str = "24h"
 ) -> SimulatedCohort:
-    """Draw critically ill patients from the causal model.
+    """Simulate critically ill patients; the same arguments give the same cohort.
 
     Parameters
     ----------
     patients : int
         At least 1; the scenario `small` has 300.
     seed : int
-        0 or more: same patients, scenario and seed, same cohort.
+        0 or more.
     scenario : str
         A key of `training.simulation.scenarios.SCENARIOS`.
     landmark : {"24h", "72h"}
-        When they are seen; at 72 h only patients alive and in the ICU remain.
-
-    Raises
-    ------
-    UsageError
-        If a number is out of range, or there is no such scenario.
+        Time zero; at 72 h only patients alive and in the ICU remain.
     """
     world_of = known_scenario(scenario)
     if patients < 1:
@@ -149,7 +128,7 @@ def _cohort_table(world: World) -> pd.DataFrame:
     }
     outcomes = _outcomes(world)
     table = pd.DataFrame({**ids, **columns, **outcomes})
-    # Whole numbers, since a CSV would otherwise say 1.0, which is no flag.
+    # Whole numbers, since a CSV would otherwise contain 1.0, which is not a valid flag.
     whole = [name for name in columns if VARIABLES[base_name(name)].kind == "flag"]
     whole += [*below, *(name for name in outcomes if name.endswith("_event"))]
     table = table.astype(dict.fromkeys(whole, "Int64"))

@@ -30,15 +30,10 @@ class Complete:
         self._by_day: dict[int, Values] = {}
 
     def of(self, name: str, day: int = 1) -> Values:
-        """Return a marker of everyone on a day; limits stand for what is below them."""
+        """Return a marker of all patients on a day; a value below a limit is the limit."""
         if day not in self._by_day:
             self._by_day[day] = self.world.measured(day).value
         return self._by_day[day][:, self.world.table.names.index(name)]
-
-    def in_hospital(self, day: int) -> NDArray[np.bool_]:
-        """Return which patients are alive and in hospital on a day of the stay."""
-        home = np.where(self.dies_in_hospital, np.inf, self.courses.hospital_discharge)
-        return np.asarray(np.minimum(home, self.courses.death) > day - 1)
 
     def dead_by(self, days: float) -> NDArray[np.bool_]:
         """Return which patients are dead by a day from time zero."""
@@ -46,12 +41,12 @@ class Complete:
 
     @cached_property
     def by_severity(self) -> tuple[Values, Values, Values]:
-        """What adjusted odds ratios are adjusted for."""
+        """Covariates of adjusted odds ratios: age, sex and APACHE II."""
         return self.age10, self.female.astype(float), self.of("apache2") / 7
 
     @cached_property
     def fractures(self) -> tuple[NDArray[np.bool_], Values, NDArray[np.bool_]]:
-        """Who is at risk, years from ICU discharge to fracture, death or year 5, and fractures."""
+        """Patients at risk, years from ICU discharge to fracture, death or year 5, and events."""
         at_risk = ~self.dies_in_icu
         first = np.minimum(self.courses.fracture, self.courses.death) - self.courses.icu_discharge
         years = np.minimum(first, 5 * YEAR) / YEAR

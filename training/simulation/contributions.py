@@ -1,11 +1,11 @@
-r"""How much each pathway's recorded values move the true log-odds: what an explanation should find.
+r"""True contributions: how far each pathway's recorded values move the true log-odds.
 
 Given what was measured in a patient, the expected log-hazard is linear in the recorded values:
 :math:`E[\eta \mid x] = c + \sum_j w_j x_j` with weights that depend on which were measured. The
 contribution of a value is :math:`w_j (x_j - \bar x_j)`, with the mean over the patients with a
 measured value; it is the SHAP value of a linear model with independent features. Log-hazards become
 log-odds at the horizon by the slope of the logit of the recorded risk, averaged along the straight
-way from the reference to the patient. A U-shape counts by its secant from the mean state to the
+line from the reference to the patient. A U-shape counts by its secant from the mean state to the
 patient's. A value below its limit counts as if its expectation had been measured. A pathway is the
 sum over its recorded variables; what was not measured has no share.
 """
@@ -32,12 +32,12 @@ __all__ = ["Recorded", "moved_log_hazards"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the record of some patients holds.
+    """The recorded values of some patients.
 
     Parameters
     ----------
     rows : ndarray of int, shape (n_patients,)
-        Where they stand in the world.
+        Their row numbers in the world.
     evidence : Evidence
         Markers measured above their limit.
     below : ndarray of bool, shape (n_patients, n_markers)
@@ -124,7 +124,7 @@ def _portion(
 
 
 def _with_expected_values(world: World, record: Recorded) -> Evidence:
-    """Return the evidence with the expectation in place of what lies below a limit."""
+    """Return the evidence with the expected value in place of a value below its limit."""
     evidence = record.evidence
     if not record.below.any():
         return evidence
@@ -133,7 +133,7 @@ def _with_expected_values(world: World, record: Recorded) -> Evidence:
     inside = np.einsum("jk,ikl,jl->ij", evidence.loads, posterior.covariance, evidence.loads)
     spread = np.sqrt(inside + evidence.noise**2)
     at = (record.limit - centre) / spread
-    # Mean of a normal known to lie below the limit, by the inverse Mills ratio.
+    # Mean of a normal variable known to lie below the limit, by the inverse Mills ratio.
     mills = np.exp(-(at**2) / 2 - 0.5 * np.log(2 * np.pi) - log_ndtr(at))
     residual = np.where(record.below, centre - spread * mills, evidence.residual)
     return Evidence(residual, evidence.loads, evidence.noise)

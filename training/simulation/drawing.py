@@ -1,6 +1,8 @@
-"""Draw a world: people at their sites and dates, their states, their fates, their follow-up."""
+"""Draw a world: people with site and date, hidden states, courses and follow-up."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ LOST_PER_YEAR = 0.03
 
 
 def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
-    """Draw people, states, fates and follow-up.
+    """Draw people, states, courses and follow-up; the same arguments give the same world.
 
     Returns
     -------
@@ -50,22 +52,13 @@ def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
     states = facts @ effects_matrix(tuple(FACTS), left_out=frozenset()).T
     # s = E f + R^(1/2) e: mean linear in the facts f, correlation R given them, e standard normal.
     states = states + noise @ np.linalg.cholesky(correlation()).T
-    undrawn = np.full(patients, np.nan)
-    world = World(
-        scenario,
-        seed,
-        people,
-        site,
-        time_zero,
-        facts,
-        states,
-        Courses(undrawn, undrawn, undrawn, undrawn),
-        undrawn,
-    )
+    pending = np.full(patients, np.nan)
+    courses = Courses(pending, pending, pending, pending)
+    world = World(scenario, seed, people, site, time_zero, facts, states, courses, pending)
     acute, chronic, fracture = (world.log_hazard(name) for name in ("acute", "chronic", "fracture"))
     courses = draw_courses(acute, chronic, fracture, rngs["courses"])
     last_seen = _follow_up(world, courses, rngs["follow_up"])
-    return World(scenario, seed, people, site, time_zero, facts, states, courses, last_seen)
+    return replace(world, courses=courses, last_seen=last_seen)
 
 
 def _follow_up(world: World, courses: Courses, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -76,6 +69,6 @@ def _follow_up(world: World, courses: Courses, rng: np.random.Generator) -> NDAr
         known = dict(zip(FACTS, world.facts.T, strict=True))
         log_rate = 1.2 + 0.5 * known["age10"] + 0.6 * known["aki3"] + 0.6 * known["sepsis"]
     lost = rng.exponential(size=len(world)) / (LOST_PER_YEAR * np.exp(log_rate)) * DAYS_PER_YEAR
-    # No patient is lost in hospital; a patient who dies there never leaves it.
+    # No patient is lost in hospital, and a patient who dies there never leaves it.
     home = np.where(np.isnan(courses.hospital_discharge), np.inf, courses.hospital_discharge)
     return np.asarray(np.minimum(study, home + lost))

@@ -30,9 +30,9 @@ CARE_SHARES: Mapping[str, float] = {
     "sclerostin_antibody": 0.002,
     "biotin": 0.01,
 }
-"""Share of patients given it, among those with an entry."""
+"""Share of patients who receive it, among those with an entry."""
 
-_NOTED = 0.7
+_RECORDED_SHARE = 0.7
 """Share of patients with an entry for care that affects no outcome; no entry means unknown."""
 
 _YOUNG_ADULTS: Mapping[str, tuple[str, float, float]] = {
@@ -79,7 +79,7 @@ def extra_columns(
     Parameters
     ----------
     measured : mapping of str to ndarray of float, shape (n_patients,)
-        Marker -> value, NaN where it is not recorded; detection limits among them.
+        Marker -> value, or its detection limit; NaN if it is not recorded.
     days : float
         Days from ICU admission to time zero.
     """
@@ -108,15 +108,15 @@ def _at_the_sample(
     world: World, measured: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
     people, n = world.people, len(world)
-    drawn = ~np.isnan(measured["ctx_s"]) | ~np.isnan(measured["p1np"])
+    sampled = ~np.isnan(measured["ctx_s"]) | ~np.isnan(measured["p1np"])
     morning = people["fasting"] == 1
     hour = np.where(morning, rng.uniform(5, 9, n), rng.uniform(10, 20, n))
     fraction = np.where(people["ventilated"] == 1, rng.uniform(30, 80, n), rng.uniform(21, 45, n))
     gas = ~np.isnan(measured["pf_ratio"])
     fraction = np.where(gas, np.round(fraction), np.nan)
     return {
-        "fasting": np.where(drawn, people["fasting"], np.nan),
-        "sampling_hour": np.where(drawn, np.round(hour, 1), np.nan),
+        "fasting": np.where(sampled, people["fasting"], np.nan),
+        "sampling_hour": np.where(sampled, np.round(hour, 1), np.nan),
         "l1_hu_contrast": np.where(np.isnan(measured["l1_hu"]), np.nan, people["contrast"]),
         "fio2": fraction,
         "pao2": np.round((measured["pf_ratio"] * fraction / 100).clip(20, 700)),
@@ -143,13 +143,13 @@ def _of_the_stay(
 def _care(world: World, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     n = len(world)
 
-    def noted(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.where(rng.random(n) < _NOTED, values, np.nan)
+    def recorded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(rng.random(n) < _RECORDED_SHARE, values, np.nan)
 
     given = {
-        name: noted((rng.random(n) < share).astype(float)) for name, share in CARE_SHARES.items()
+        name: recorded((rng.random(n) < share).astype(float)) for name, share in CARE_SHARES.items()
     }
-    given["protein_intake"] = noted(np.round(rng.gamma(4, 0.15, n), 2))
+    given["protein_intake"] = recorded(np.round(rng.gamma(4, 0.15, n), 2))
     for dose, flag, usual in (
         ("calcium_dose", given["calcium_supplement"], 800.0),
         ("selenium_dose", given["selenium_supplement"], 500.0),

@@ -6,7 +6,7 @@ admission kills at any time: :math:`c(t)\,e^{\eta_c}`. Fracture has a constant h
 discharge, :math:`f\,e^{\eta_f}`. All three are log-linear in states and facts, with two
 exceptions: the acute one is U-shaped in calcium and phosphate, and FGF23 raises the hazard of
 fracture only in chronic kidney disease. The two hazards of death add up, so that hazards are not
-proportional and the risk at one horizon is no function of the risk at another.
+proportional and the risk at one horizon is not a function of the risk at another.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ STAY_BASIS = Basis("10: ICU median 3 d, hospital 10-12 d", "background")
 
 @dataclass(frozen=True, slots=True)
 class Courses:
-    """What happens to each patient, in days from time zero; infinite where it never does.
+    """Events of each patient, in days from time zero; infinite if they never happen.
 
     Parameters
     ----------
@@ -171,13 +171,19 @@ class Courses:
     hospital_discharge : ndarray of float
         NaN for patients who die in hospital.
     fracture : ndarray of float
-        From time zero, also where death comes first; NaN for patients who die in the ICU.
+        Also if death comes first; NaN for patients who die in the ICU.
     """
 
     death: NDArray[np.float64]
     icu_discharge: NDArray[np.float64]
     hospital_discharge: NDArray[np.float64]
     fracture: NDArray[np.float64]
+
+    def in_hospital(self, day: int) -> NDArray[np.bool_]:
+        """Return which patients are alive and in hospital on a day of the stay."""
+        # A patient who dies in hospital never leaves it.
+        home = np.where(np.isnan(self.hospital_discharge), np.inf, self.hospital_discharge)
+        return np.asarray(np.minimum(home, self.death) > day - 1)
 
 
 def draw_courses(
@@ -186,12 +192,7 @@ def draw_courses(
     log_fracture: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Courses:
-    """Draw what happens from the full log-hazards, each of shape (n_patients,), levels included.
-
-    Parameters
-    ----------
-    log_acute, log_chronic, log_fracture : ndarray of float, shape (n_patients,)
-    """
+    """Draw the courses from the full log-hazards, each of shape (n_patients,), levels included."""
     n = len(log_acute)
     # Inverse transform: with E exponential of mean 1, the time at which a cumulative hazard first
     # reaches E has that hazard. With B = exp(log_acute), tau = `ACUTE_DAYS` and E / B = `share`,
@@ -296,7 +297,7 @@ def mortality_in_icu(
     parts = (low + high) / 2 + (high - low) / 2 * nodes
 
     def alive_at(day: float) -> NDArray[np.float64]:
-        """Alive on a day, and in the ICU at the landmark, were the acute illness all there is."""
+        """Probability of no acute death by a day and of being in the ICU at the landmark."""
         doomed = ICU_DEATH_SHARE * _dies_acutely_after(burden, day)
         for part, share in zip(parts, shares, strict=True):
             after = max(day, landmark_days / part)
@@ -323,7 +324,7 @@ def fracture_incidence(
 
     The chronic hazard is counted from ICU discharge, which is off by the days in the ICU, and
     deaths in hospital after the ICU are taken as exponential. Neither error is visible in the
-    fates of 60,000 simulated patients.
+    courses of 60,000 simulated patients.
 
     Parameters
     ----------
@@ -364,7 +365,7 @@ def fracture_incidence(
 
 
 def _inverse_chronic(cumulative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the day by which the chronic hazard, per yearly level, has come to so much."""
+    """Return the day on which the cumulative chronic hazard per yearly level reaches a value."""
     # C is linear with slope k_j / 365.25 from s_j on, so that within the piece where C(s_j) <= x,
     #   C^-1(x) = s_j + (x - C(s_j)) 365.25 / k_j.
     starts = np.array([chronic_by(day) for day in CHRONIC_FROM_DAYS])

@@ -1,4 +1,4 @@
-"""What a simulated marker is."""
+"""Definition of a simulated marker."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Marker:
     Parameters
     ----------
     name : str
-        Of the catalogue.
+        Name in the catalogue.
     scale : {"log", "identity", "gap"}
-        Natural logarithm; as it is; or logarithm of what is missing to 100 (%).
+        Natural logarithm, identity, or logarithm of the difference from 100 (%).
     location : float
         On that scale and the first day, of a patient with every fact and state at 0.
     spread : float
@@ -37,9 +37,9 @@ class Marker:
     panel : str
         Markers of a panel are ordered together.
     basis : Basis
-        What location and spread rest on; loads and effects are assumed throughout.
+        Source of location and spread; loads and effects are all assumed.
     effects : mapping of str to float
-        Fact -> what it adds on the marker's scale.
+        Fact -> its effect on the marker's scale.
     digits : int
         Decimals that a laboratory prints; on the logarithmic scale, three significant figures.
     """
@@ -70,6 +70,6 @@ class Marker:
         """Return printed values on the marker's own scale."""
         if self.scale == "log":
             return np.asarray(np.log(value))
-        # A printed 100 % is as good as half a unit less: its logarithm must exist.
+        # A printed 100 % counts as half a unit less, so that its logarithm exists.
         gap = np.maximum(100 - value, 0.5 * 10.0**-self.digits)
         return value if self.scale == "identity" else np.asarray(np.log(gap))

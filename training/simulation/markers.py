@@ -1,4 +1,4 @@
-"""Every simulated marker, and the arrays that a cohort is drawn with."""
+"""Every simulated marker, and the arrays from which a cohort is drawn."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MarkerTable:
         return tuple(marker.name for marker in self.markers)
 
     def effects(self, facts: Sequence[str]) -> NDArray[np.float64]:
-        """Return what each fact adds in units of spread, (n_markers, n_facts)."""
+        """Return the effect of each fact in units of spread, (n_markers, n_facts)."""
         return np.array(
             [
                 [marker.effects.get(fact, 0.0) / marker.spread for fact in facts]
@@ -50,16 +50,9 @@ class MarkerTable:
         )
 
     def on_day(self, day: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return shift of each marker and loads on a day of the stay, in units of its spread.
+        """Return the shift (n_markers,) and loads (n_markers, n_states) of markers on a day.
 
-        Parameters
-        ----------
-        day : int
-            One of `states.DAYS`.
-
-        Returns
-        -------
-        tuple of ndarray of float, shapes (n_markers,) and (n_markers, n_states)
+        Both are in units of spread; the day is one of `states.DAYS`.
         """
         trend, spill = state_course(day)
         # On day t a state is s + trend + spill s, so a marker's bracket l's becomes l'trend + (l +
@@ -82,7 +75,7 @@ def marker_table() -> MarkerTable:
     left = 1 - np.einsum("jk,kl,jl->j", loads, correlation(), loads)
     if left.min() < _LEAST_NOISE:
         crowded = markers[int(left.argmin())].name
-        raise ValueError(f"loads must leave room for noise; those of {crowded} do not.")
+        raise ValueError(f"loads must leave room for noise; those of {crowded} are too large.")
     return MarkerTable(
         markers,
         location=np.array([marker.location for marker in markers]),

@@ -1,4 +1,4 @@
-"""Who the patients are: person, circumstances of admission, drivers and care, all known."""
+"""Patients: person, circumstances of admission, drivers and care, which are always known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.simulation.parameter import Basis, assumed
 __all__ = ["FACTS", "FLAGS", "Flag", "draw_people", "facts_matrix"]
 
 AGE_MEAN, AGE_SD, AGE_LOW, AGE_HIGH = 61.7, 17.6, 18.0, 99.0
-"""Of the normal that is cut off at both ends, so that 61 +- 16 remains (19: Age, seen)."""
+"""Parameters of a truncated normal distribution with mean 61 and SD 16 (19: Age, seen)."""
 
 FACTS: Mapping[str, str] = {
     "age10": "age",
@@ -65,7 +65,7 @@ read from time zero, not from a column; it counts with 25-OH vitamin D, the only
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A fact that is present or absent: log-odds at the average patient, and what moves them."""
+    """A fact that is present or absent: share among average patients, and effects on log-odds."""
 
     share: float
     effects: Mapping[str, float]
@@ -105,7 +105,7 @@ FLAGS: Mapping[str, Flag] = {
     "denosumab": Flag(0.002, {"osteoporosis": 3.0}, assumed()),
     "teriparatide": Flag(0.0005, {"osteoporosis": 3.0}, assumed()),
 }
-"""Drawn in this order; the share is that of an average patient without what else is listed."""
+"""Drawn in this order; the share is that of an average patient without the facts in `effects`."""
 
 AKI_CUTS = (0.00, 0.55, 0.90)
 AKI_EFFECTS = {"age10": 0.08, "ckd": 0.35, "sepsis": 0.40, "shock": 0.60, "diabetes": 0.10}
@@ -115,7 +115,7 @@ AKI_BASIS = Basis("7: 57.3 % in week 1, AKI-EPI", "seen")
 def draw_people(
     n: int, rng: np.random.Generator, *, older: NDArray[np.float64] | float = 0.0
 ) -> pd.DataFrame:
-    """Return people with their circumstances, one row each.
+    """Draw people with their circumstances, one row each.
 
     Parameters
     ----------
@@ -149,10 +149,10 @@ def draw_people(
     tumour = rng.choice(3, n, p=(0.84, 0.11, 0.05))
     people["cancer"], people["metastatic"] = (tumour > 0).astype(float), (tumour == 2).astype(float)
     for name in ("diabetes", "ckd", "cvd", "dementia", "rheumatoid"):
-        people[name] = _drawn(name, people, rng)
+        people[name] = _draw_flag(name, people, rng)
     people |= _burden(people, rng)
     for name in ("smoking", "alcohol", "parental", "prior_fracture", "osteoporosis"):
-        people[name] = _drawn(name, people, rng)
+        people[name] = _draw_flag(name, people, rng)
     people["falls"] = (
         rng.poisson(0.35 * np.exp(0.25 * people["age10"] + 0.7 * people["dementia"]))
         .clip(0, 12)
@@ -160,7 +160,7 @@ def draw_people(
     )
     people |= _illness(people, rng)
     for name in list(FLAGS)[list(FLAGS).index("rrt") :]:
-        people[name] = _drawn(name, people, rng)
+        people[name] = _draw_flag(name, people, rng)
     return pd.DataFrame(people)
 
 
@@ -205,8 +205,8 @@ def _illness(
     n = len(people["age"])
     known = dict(people)
     for name in ("sepsis", "shock"):
-        known[name] = _drawn(name, known, rng)
-    other = _drawn("infection", known, rng)
+        known[name] = _draw_flag(name, known, rng)
+    other = _draw_flag("infection", known, rng)
     depth = rng.gamma(0.55, 2.6, n) + 0.8 * known["shock"]
     gcs = 15 - np.floor(depth).clip(0, 12)
     # Ordered probit: latent injury = effects of facts - 0.14 + N(0, 1), and the stage is the number
@@ -226,7 +226,7 @@ def _illness(
     }
 
 
-def _drawn(
+def _draw_flag(
     name: str, people: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw one flag for everyone."""

@@ -1,8 +1,8 @@
-"""What recorded values say about the hidden states: exact Gaussian conditioning, then weights.
+"""Hidden states given recorded values: exact Gaussian conditioning, then weights.
 
 States are Gaussian given the facts, and measured markers are linear in them with independent noise,
-so that states given what was measured are Gaussian too. Values below a detection limit, and in one
-scenario the very ordering of tests, are no Gaussian evidence: they enter as weights of draws.
+so that states given the measured values are Gaussian too. Values below a detection limit, and in
+one scenario the ordering of tests, are not Gaussian evidence: they enter as weights of draws.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Evidence:
     Parameters
     ----------
     residual : ndarray of float, shape (n_patients, n_markers)
-        Value less everything that does not depend on states, in units of spread; NaN where not
+        Value less everything that does not depend on states, in units of spread; NaN if not
         measured.
     loads : ndarray of float, shape (n_markers, n_states)
     noise : ndarray of float, shape (n_markers,)
@@ -38,7 +38,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """States given what was measured.
+    """States given the measured values.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Posterior:
 def condition(
     prior_mean: NDArray[np.float64], prior_covariance: NDArray[np.float64], evidence: Evidence
 ) -> Posterior:
-    """Return the states of each patient given what was measured in that patient.
+    """Return the states of each patient given the patient's measured values.
 
     Parameters
     ----------

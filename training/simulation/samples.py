@@ -1,4 +1,4 @@
-"""Blood drawn on days 1, 3, 7, 14 and 28 of the stay, as long observations."""
+"""Blood samples of days 1, 3, 7, 14 and 28 of the stay, as long observations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["observation_code", "observation_table"]
 
 
 def observation_code(variable: Variable) -> str:
-    """Return the code of a variable in observations: of LOINC, or Osteon's own.
+    """Return the code of a variable in observations: its LOINC code, or Osteon's own.
 
     Examples
     --------
@@ -44,8 +44,8 @@ def observation_table(world: World) -> pd.DataFrame:
     blocks = []
     for day in DAYS:
         measured = world.measured(day)
-        there = world.recorded & _in_hospital(world, day)[:, None]
-        patient, marker = np.nonzero(there if day == DAYS[0] else there & ~once)
+        sampled = world.recorded & world.courses.in_hospital(day)[:, None]
+        patient, marker = np.nonzero(sampled if day == DAYS[0] else sampled & ~once)
         time = world.time_zero + ((day - 1) * 86_400 - hours * 3600).astype("timedelta64[s]")
         blocks.append(
             pd.DataFrame(
@@ -65,10 +65,3 @@ def observation_table(world: World) -> pd.DataFrame:
         )
     samples = pd.concat(blocks, ignore_index=True)
     return samples.sort_values(["subject_id", "time"], kind="stable", ignore_index=True)
-
-
-def _in_hospital(world: World, day: int) -> np.ndarray:
-    """Return which patients are alive and in hospital on a day; those who die there never leave."""
-    courses = world.courses
-    home = np.where(np.isnan(courses.hospital_discharge), np.inf, courses.hospital_discharge)
-    return np.asarray(np.minimum(home, courses.death) > day - 1)

@@ -1,4 +1,4 @@
-"""The worlds that a cohort can be drawn from, by name."""
+"""The simulated populations, by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["SCENARIOS", "Scenario", "scenario"]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How one world differs from the published one.
+    """A simulated population, by its differences from `published`.
 
     Parameters
     ----------
@@ -81,11 +81,6 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 def scenario(name: str) -> Scenario:
     """Return the scenario of the given name.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where and when patients are seen: hospitals, their kits and matrices, panels and limits."""
+"""The simulated hospitals: their kits and specimens, panels and detection limits."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Site:
     Parameters
     ----------
     share : float
-        Of all patients.
+        Share of all patients.
     not_measured : frozenset of str
         Markers that its kits do not measure.
     limits : mapping of str to float
-        Lower limits that differ from the catalogue's.
+        Detection limits that differ from the catalogue's.
     older : float
         Years by which its patients are older.
     """
@@ -111,8 +111,8 @@ PANELS: Mapping[str, float] = {
     "dxa": 0.10,
     "ct_l1": 0.35,
 }
-"""Panel -> share of the patients for whom it is ordered. Assumed throughout: most patients lack
-most markers, and almost all have routine laboratory values."""
+"""Panel -> share of the patients for whom it is ordered. All assumed: most patients lack most
+markers, and almost all have routine laboratory values."""
 
 PANELS_BASIS = assumed("21: exposure prevalences were not seen")
 
@@ -143,12 +143,9 @@ ROUTINE = frozenset(
 
 
 def assay_offsets() -> NDArray[np.float64]:
-    """Return how much higher each site's kits read, in units of a marker's spread.
+    """Return the offset of each site's kits in units of a marker's spread, (n_sites, n_markers).
 
-    Returns
-    -------
-    ndarray of float, shape (n_sites, n_markers)
-        The same in every cohort; 0 for routine chemistry and scores.
+    It is the same in every cohort, and 0 for routine chemistry and scores.
     """
     rng = np.random.default_rng(2022)
     markers = marker_table().markers
@@ -164,12 +161,7 @@ def available() -> NDArray[np.bool_]:
 
 
 def lower_limits() -> NDArray[np.float64]:
-    """Return the lower limit of each site and marker in the catalogue's unit; -inf without one.
-
-    Returns
-    -------
-    ndarray of float, shape (n_sites, n_markers)
-    """
+    """Return each detection limit in the catalogue's unit (default: -inf), (n_sites, n_markers)."""
     return np.array(
         [[site.limits.get(name, _usual(name)) for name in marker_table().names] for site in SITES]
     )

@@ -1,7 +1,7 @@
-"""The hidden states of a patient: what moves them, how they correlate, and how they evolve.
+"""The hidden states of a patient: effects of facts, correlations, and course over time.
 
-A state is in standard deviations of what person and circumstances leave open. States are jointly
-Gaussian given what is always known of a patient, which makes the best attainable risk computable.
+A state is in standard deviations given person and circumstances. States are jointly Gaussian given
+the facts that are always known of a patient, which makes the best attainable risk computable.
 Positive is more of what the state is named after. No joint distribution of the markers in critical
 illness has been published (evidence sheet, section 21): every correlation here is assumed, and this
 file is the one table to edit for a sensitivity analysis.
@@ -196,7 +196,7 @@ EFFECTS: Mapping[str, tuple[Mapping[str, float], Basis]] = {
     ),
     "setback": ({}, assumed()),
 }
-"""What is always known of a patient -> mean of each state."""
+"""State -> effects of facts on its mean."""
 
 COURSE: Mapping[str, tuple[tuple[float, ...], Mapping[str, tuple[float, float]], Basis]] = {
     "severity": ((0.0, -0.25, -0.55, -0.80, -1.00), {"setback": (0.0, 0.70)}, assumed("9")),
@@ -228,17 +228,11 @@ COURSE: Mapping[str, tuple[tuple[float, ...], Mapping[str, tuple[float, float]],
     "fgf23": ((0.0, 0.10, 0.0, -0.20, -0.40), {"setback": (0.0, 0.15)}, assumed("1")),
 }
 """State -> change of its mean on each of `DAYS`, and what one unit of another state adds to it
-on the first day and from day 3 on. States not named stay as they are."""
+on the first day and from day 3 on. Other states do not change."""
 
 
 def correlation() -> NDArray[np.float64]:
-    """Return the correlation of the states given what is always known.
-
-    Returns
-    -------
-    ndarray of float, shape (n_states, n_states)
-        Positive definite.
-    """
+    """Return the correlation of the states given the facts, (n_states, n_states)."""
     matrix = np.eye(len(STATES))
     for (first, second), (value, _) in CORRELATIONS.items():
         i, j = STATES.index(first), STATES.index(second)
@@ -247,18 +241,9 @@ def correlation() -> NDArray[np.float64]:
 
 
 def effects_matrix(known: tuple[str, ...], *, left_out: frozenset[str]) -> NDArray[np.float64]:
-    """Return what each known fact adds to the mean of each state.
+    """Return the effect of each known fact on the mean of each state, (n_states, n_known).
 
-    Parameters
-    ----------
-    known : tuple of str
-        Facts, in the order of the columns wanted.
-    left_out : frozenset of str
-        Facts taken to have no effect.
-
-    Returns
-    -------
-    ndarray of float, shape (n_states, n_known)
+    Facts in `left_out` count as having no effect.
     """
     return np.array(
         [
@@ -269,17 +254,12 @@ def effects_matrix(known: tuple[str, ...], *, left_out: frozenset[str]) -> NDArr
 
 
 def state_course(day: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how far each state has moved on a day, for everyone and by the other states.
-
-    Parameters
-    ----------
-    day : int
-        One of `DAYS`.
+    """Return the change of the mean of each state on a day (one of `DAYS`), and its dependence.
 
     Returns
     -------
     tuple of ndarray of float, shapes (n_states,) and (n_states, n_states)
-        Change of the mean; and what one unit of the state of a column adds to that of a row.
+        Change of the mean; and the effect of one unit of a column's state on a row's state.
     """
     place = DAYS.index(day)
     trend, spill = np.zeros(len(STATES)), np.zeros((len(STATES), len(STATES)))

@@ -1,4 +1,4 @@
-"""The few statistics that published papers report and the check recomputes."""
+"""The statistics of published papers that the check recomputes."""
 
 from __future__ import annotations
 
@@ -39,17 +39,9 @@ def auroc_of(value: ArrayLike, event: ArrayLike) -> float:
 
 
 def odds_ratio(event: ArrayLike, exposed: ArrayLike, *adjusted_for: ArrayLike) -> float:
-    """Return the odds ratio of an exposure, by logistic regression.
+    """Return the odds ratio of an exposure, by logistic regression; above 1 is more in the exposed.
 
-    Parameters
-    ----------
-    event, exposed : array-like, shape (n_patients,)
-    *adjusted_for : array-like of float, shape (n_patients,)
-
-    Returns
-    -------
-    float
-        Above 1: more often in the exposed.
+    All arguments have shape (n_patients,).
     """
     columns = np.column_stack([np.ones(len(np.asarray(event))), exposed, *adjusted_for])
     happened, beta = np.asarray(event, dtype=float), np.zeros(columns.shape[1])
@@ -63,14 +55,7 @@ def odds_ratio(event: ArrayLike, exposed: ArrayLike, *adjusted_for: ArrayLike) -
 def top_to_bottom_quarter(
     value: NDArray[np.float64], event: NDArray[np.bool_], *adjusted_for: NDArray[np.float64]
 ) -> float:
-    """Return the odds ratio of the highest against the lowest quarter of a value.
-
-    Parameters
-    ----------
-    value : ndarray of float, shape (n_patients,)
-    event : ndarray of bool, shape (n_patients,)
-    *adjusted_for : ndarray of float, shape (n_patients,)
-    """
+    """Return the odds ratio of the highest against the lowest quarter of a value."""
     low, high = np.quantile(value, (0.25, 0.75))
     ends = (value <= low) | (value >= high)
     return odds_ratio(
@@ -84,15 +69,9 @@ def hazard_ratio(
     value: NDArray[np.float64],
     *adjusted_for: NDArray[np.float64],
 ) -> float:
-    """Return the hazard ratio per unit of a value, by Cox regression; times without ties.
+    """Return the hazard ratio per unit of a value, by Cox regression; times must not tie.
 
-    Parameters
-    ----------
-    days : ndarray of float, shape (n_patients,)
-    event : ndarray of bool, shape (n_patients,)
-        Any other end of observation counts as censoring: the hazard is cause-specific.
-    value : ndarray of float, shape (n_patients,)
-    *adjusted_for : ndarray of float, shape (n_patients,)
+    Any other end of observation counts as censoring: the hazard is cause-specific.
     """
     latest_first = np.argsort(-days)
     x = np.column_stack([value, *adjusted_for])[latest_first]

@@ -1,10 +1,10 @@
-"""The true risks: given all that the generator knows, and given no more than the record holds.
+"""The true risks: given everything the generator knows, and given the recorded values only.
 
 `risk_recorded` is the best risk attainable from the recorded values: the mean of the full risk
 over the states that are compatible with them. States given what was measured are Gaussian; values
 below a limit, and orders that follow severity, enter as weights; the integral is over evenly
-spread draws. Site, kit and date are no columns, but they are known wherever a model is used, so
-they count too.
+spread draws. Site, kit and date are not columns, but they are known wherever a model is used, so
+they count as recorded.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFra
     -------
     DataFrame
         `patient_id, outcome, horizon_days, risk_full, risk_recorded, base_log_odds` and one
-        `contribution__<pathway>` each in log-odds, as `contributions`
-        defines it; `base_log_odds` is what they leave, on average.
+        `contribution__<pathway>` each in log-odds, as `contributions` defines it; `base_log_odds`
+        is the mean of the log-odds less their sum.
     """
     moved = {outcome: _moved(world, outcome) for outcome in _outcomes(world)}
     risks, slopes = _risks_and_slopes(world, moved, progress)
@@ -148,7 +148,7 @@ def _risks_and_slopes(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Return recorded risks, and how their log-odds rise with each log-hazard, (n, horizons, 3).
 
-    The slope is the mean over the way from the reference to the patient (three Gauss-Legendre
+    The slope is the mean over the line from the reference to the patient (three Gauss-Legendre
     nodes), so that contributions add up to the difference between the two.
     """
     risks: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
@@ -193,7 +193,7 @@ def _mean_slopes(
 
 
 def _log_odds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log-odds; a risk that rounds to 1 is as far as they go."""
+    """Return log-odds; a risk that rounds to 0 or 1 is clipped."""
     return np.asarray(logit(risk.clip(_LEAST_RISK, 1 - _LEAST_RISK)))
 
 
@@ -203,7 +203,7 @@ def _each_portion(
     """Yield log-hazards and weights of draws, portion by portion."""
     standard = standard_draws(draws, len(HAZARDS) + len(BENDS) + 1 + len(CENSORED))
     for record in _records(world, world.measured(), without):
-        yield _drawn(world, record, standard)
+        yield _log_hazard_draws(world, record, standard)
         progress((record.rows[-1] + 1) / len(world))
 
 
@@ -237,12 +237,12 @@ def _risk(
         return np.asarray(happens / at_risk)
     # P(event | record, at risk) = E[P(event and at risk | s)] / E[P(at risk | s)] over the
     # posterior of the states s, as the means over weighted draws.
-    # Being at risk tells of the states as well.
+    # Being at risk is evidence on the states as well.
     return np.asarray((weight * happens).sum(1) / (weight * at_risk).sum(1))
 
 
 def _records(world: World, measured: Measured, without: frozenset[str]) -> Iterator[Recorded]:
-    """Yield patients in portions, with the evidence that their record holds."""
+    """Yield the recorded values of patients in portions."""
     table = world.table
     counted = world.recorded & world.informing & ~world.in_pathways(without)
     below = counted & measured.below
@@ -257,27 +257,27 @@ def _records(world: World, measured: Measured, without: frozenset[str]) -> Itera
         )
 
 
-def _drawn(
+def _log_hazard_draws(
     world: World, record: Recorded, standard: NDArray[np.float64]
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
     """Return log-hazards of draws, and the weights of the draws, each (n_patients, n_draws)."""
-    drawn, weight = _weighted_draws(world, record, standard)
+    draws, weight = _weighted_draws(world, record, standard)
     # Weights sum to 1, so that 1 / sum w^2 is Kish's effective number of draws.
     few = np.flatnonzero(1 / (weight**2).sum(axis=1) < _FEWEST_EFFECTIVE)
     if len(few):
-        drawn[few], weight[few] = _redrawn(world, record, few, standard.shape)
+        draws[few], weight[few] = _resampled_draws(world, record, few, standard.shape)
     rows = record.rows
     log = {
         # Direction k of a draw is the part of log-hazard k that depends on states, d_k's.
-        name: drawn[:, :, k] + world.fixed(name)[rows][:, None]
+        name: draws[:, :, k] + world.fixed(name)[rows][:, None]
         for k, name in enumerate(HAZARDS)
     }
     for k, (curvature, lowest, _) in enumerate(BENDS.values(), start=len(HAZARDS)):
-        log["acute"] = log["acute"] + curvature * (drawn[:, :, k] - lowest) ** 2
+        log["acute"] = log["acute"] + curvature * (draws[:, :, k] - lowest) ** 2
     return log, weight
 
 
-def _redrawn(
+def _resampled_draws(
     world: World, record: Recorded, few: NDArray[np.int64], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], float]:
     """Return draws of some patients, resampled by weight from many more, and the weight of each."""
@@ -317,22 +317,22 @@ def _weighted_draws(
         ],
         axis=1,
     )
-    drawn = posterior.draws(directions, standard)
+    draws = posterior.draws(directions, standard)
     # Evidence that is not Gaussian multiplies the weight of a draw by its likelihood given the
     # states:
     #   below the limit c of marker j:   Phi((c - l_j's) / n_j), with l_j's drawn as a direction
     #   panels ordered or not:           product of P(ordered | severity) or its complement
     # with c = `limit`, n = `table.noise`. The largest log-weight is subtracted against underflow.
     severity = len(HAZARDS) + len(BENDS)
-    log_weight = np.zeros(drawn.shape[:2])
+    log_weight = np.zeros(draws.shape[:2])
     for k, j in enumerate(censored, start=severity + 1):
         below = record.below[:, j]
-        away = record.limit[below, j, None] - drawn[below, :, k]
+        away = record.limit[below, j, None] - draws[below, :, k]
         log_weight[below] += log_ndtr(away / world.table.noise[j])
     if world.scenario.testing_by_severity:
-        log_weight += _of_orders(world, rows, drawn[:, :, severity])
+        log_weight += _of_orders(world, rows, draws[:, :, severity])
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    return drawn, weight / weight.sum(axis=1, keepdims=True)
+    return draws, weight / weight.sum(axis=1, keepdims=True)
 
 
 def _of_orders(

@@ -1,4 +1,4 @@
-"""A whole world: people, hidden states, what happens to them, and what is measured."""
+"""A simulated world: people, hidden states, their courses, and measurements."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ _USUAL_SEVERITY = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Every marker of every patient on one day, whether ordered or not.
+    """Every marker of every patient on one day, ordered or not.
 
     Parameters
     ----------
     value : ndarray of float, shape (n_patients, n_markers)
-        As a laboratory prints it; the limit where it lies below one.
+        As a laboratory prints it; the detection limit if it lies below.
     below : ndarray of bool, shape (n_patients, n_markers)
     residual : ndarray of float, shape (n_patients, n_markers)
         The printed value less everything that does not depend on states, in units of spread.
@@ -92,12 +92,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class World:
-    """People with their hidden states and fates.
+    """People with their hidden states and courses.
 
     Parameters
     ----------
     people : DataFrame
-        From `person.draw_people`, and what is known at a sample: `contrast`, `fasting`, ...
+        From `person.draw_people`, with facts of the samples: `contrast`, `fasting`, ...
     site : ndarray of int, shape (n_patients,)
         Position in `SITES`.
     time_zero : ndarray of datetime64, shape (n_patients,)
@@ -130,7 +130,7 @@ class World:
         return np.random.default_rng([self.seed, number])
 
     def at_risk(self, outcome: str) -> NDArray[np.bool_]:
-        """Return which patients are at risk: of fracture after the ICU, of death in it at 72 h."""
+        """Return which patients are at risk: of fracture after the ICU, of death if still in it."""
         courses = self.courses
         if outcome == "fracture":
             return ~np.isnan(courses.icu_discharge)
@@ -155,19 +155,12 @@ class World:
         return np.array([VARIABLES[name].pathway in pathways for name in self.table.names])
 
     def usual_values(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the mean of each marker where it is recorded, less what location and kits add.
+        """Return the mean recorded value of each marker less location and kit, (n_markers,).
 
-        Parameters
-        ----------
-        among : ndarray of bool, shape (n_patients,)
-
-        Returns
-        -------
-        ndarray of float, shape (n_markers,)
-            In units of spread; 0 for a marker that no patient has.
+        It is in units of spread, and 0 for a marker that no patient has.
         """
-        # `residual` is the value less facts, kit and day; adding back what facts do leaves kit and
-        # day out.
+        # `residual` is the value less facts, kit and day; adding the effects of facts leaves only
+        # kit and day out.
         value = self.measured().residual + self.facts @ self.table.effects(list(FACTS)).T
         recorded = self.recorded[among]
         count = np.maximum(recorded.sum(axis=0), 1)
@@ -186,12 +179,12 @@ class World:
         return np.asarray(logit(list(PANELS.values())))
 
     def ordering(self, severity: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return what hidden severity adds to the log-odds of each panel's being ordered.
+        """Return the effect of hidden severity on the log-odds of ordering each panel.
 
         Parameters
         ----------
         severity : ndarray of float, optional
-            The true one by default.
+            Default: the true severity.
 
         Returns
         -------
@@ -214,7 +207,7 @@ class World:
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
-        """What is known of kits and samples, in units of spread, (n_patients, n_markers)."""
+        """Known effects of kits and samples, in units of spread, (n_patients, n_markers)."""
         offsets = assay_offsets()[self.site]
         names = self.table.names
         spread = dict(zip(names, self.table.spread, strict=True))
@@ -249,16 +242,7 @@ class World:
     def log_hazard(
         self, name: str, states: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Return a log-hazard of every patient, level included, given states (or the true ones).
-
-        Parameters
-        ----------
-        states : ndarray of float, shape (n_patients, n_states), optional
-
-        Returns
-        -------
-        ndarray of float, shape (n_patients,)
-        """
+        """Return a log-hazard of every patient, level included (default: of the true states)."""
         given = self.states if states is None else states
         # eta = log(level) + facts'b + site and year + s'd, s = `given`, d = `direction`; and for
         # the acute hazard, for each state of `BENDS`, kappa (s - lowest)^2.
@@ -271,7 +255,7 @@ class World:
         return np.asarray(log_hazard)
 
     def direction(self, name: str) -> NDArray[np.float64]:
-        """Return what a standard deviation of each state adds to a log-hazard, (n, n_states)."""
+        """Return the effect of one SD of each state on a log-hazard, (n_patients, n_states)."""
         slopes = np.tile(HAZARDS[name].of_states(), (len(self), 1))
         if name == "fracture":
             ckd = self.facts[:, list(FACTS).index("ckd")]
@@ -291,8 +275,8 @@ class World:
     def seen_states(self) -> NDArray[np.float64]:
         """The states that panel markers show: the patient's own, or those of a decoy.
 
-        A decoy shares the patient's recorded severity and person and nothing else. Its markers have
-        the published joint distribution with them, and no further tie to the outcome.
+        A decoy shares only the recorded severity and person of the patient. Its markers have the
+        published joint distribution with them, and no further association with the outcome.
         """
         if self.scenario.panel_informs:
             return self.states
@@ -310,13 +294,7 @@ class World:
         return np.asarray(posterior.mean + np.einsum("ikl,il->ik", root, noise))
 
     def measured(self, day: int | None = None) -> Measured:
-        """Return every marker on a day of the stay.
-
-        Parameters
-        ----------
-        day : int, optional
-            One of `states.DAYS`; the day of the cohort by default.
-        """
+        """Return every marker on one of `states.DAYS` (default: the day of the cohort)."""
         day = day or self.day
         own = self._measure(day, self.states, frozenset())
         if self.scenario.panel_informs:

@@ -124,7 +124,7 @@ def evaluate_study(
     *,
     progress: Progress | None = None,
 ) -> StudyEvaluation:
-    """Answer what is asked of a cohort.
+    """Carry out the requested evaluations of a cohort.
 
     Parameters
     ----------

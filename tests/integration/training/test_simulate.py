@@ -81,11 +81,11 @@ def test_a_cohort_of_72_h_tells_of_those_in_the_icu(workplace: Any) -> None:
         (("--out", "c.csv", "--scenario", "small", "--patients", "5"), "must be 300"),
         (("--out", "c.csv", "--patients", "0"), "at least 1"),
         (("--out", "c.csv", "--landmark", "noon"), "landmark must be one of 24h, 72h"),
-        (("--check", "--out", "c.csv"), "without files, scenario and landmark"),
+        (("--check", "--out", "c.csv"), "--check cannot be combined with --out"),
         (("--check", "--patients", "50"), "at least 2000"),
     ],
 )
-def test_wrong_usage_is_told(workplace: Any, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_reported(workplace: Any, arguments: tuple[str, ...], message: str) -> None:
     answer = workplace.run("simulate", *arguments)
     assert answer.code == 2
     assert message in answer.err

@@ -37,15 +37,15 @@ def test_true_risks_are_calibrated_and_halved_ones_are_not() -> None:
 
 
 def test_points_of_a_pathway_are_the_way_from_reference_to_risk() -> None:
-    told = pd.DataFrame(
+    rows = pd.DataFrame(
         {"risk_recorded": [0.5, 0.2], "base_log_odds": [np.log(0.25), np.log(0.25)]}
     )
     for pathway in ("resorption", "formation", "opg_rankl", "wnt", "estrogen_endocrine"):
-        told[f"contribution__{pathway}"] = 0.0
+        rows[f"contribution__{pathway}"] = 0.0
     for pathway in ("fgf23_mineral", "osteopontin_immune", "bone_mass", "drivers", "care"):
-        told[f"contribution__{pathway}"] = 0.0
-    told["contribution__severity"] = [np.log(4), 0.0]
-    told["contribution__person"] = 0.0
+        rows[f"contribution__{pathway}"] = 0.0
+    rows["contribution__severity"] = [np.log(4), 0.0]
+    rows["contribution__person"] = 0.0
     # From a reference of 20 % to 50 %: 30 points in one of two patients.
-    assert true_shares(told)["severity"] == pytest.approx(15.0)
-    assert true_shares(told)["person"] == 0.0
+    assert true_shares(rows)["severity"] == pytest.approx(15.0)
+    assert true_shares(rows)["person"] == 0.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import typer
@@ -14,7 +15,7 @@ from data_schema.errors import (
     UsageError,
 )
 from training.cli.console import JsonOption, print_json
-from training.cli.main import run_command
+from training.cli.main import add_commands, run_command
 
 SENTINEL = "7319.0625"
 
@@ -47,8 +48,8 @@ def test_each_error_has_its_exit_code_and_one_json_object(
     error: Exception, kind: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(app_that_raises(error), ["fail", "--json"]) == code
-    told = json.loads(capsys.readouterr().out)["error"]
-    assert (told["kind"], told["exit_code"]) == (kind, code)
+    reported = json.loads(capsys.readouterr().out)["error"]
+    assert (reported["kind"], reported["exit_code"]) == (kind, code)
     assert run_command(app_that_raises(error), ["fail"]) == code
     spoken = capsys.readouterr()
     assert spoken.out == ""
@@ -66,8 +67,8 @@ def test_broken_rules_are_listed_with_name_rule_and_count(
         "error: [x] (7): y",
     ]
     run_command(app_that_raises(RulesBroken(findings)), ["fail", "--json"])
-    told = json.loads(capsys.readouterr().out)["error"]["findings"]
-    assert told[0] == {
+    reported = json.loads(capsys.readouterr().out)["error"]["findings"]
+    assert reported[0] == {
         "rule": "range",
         "variable": "lactate",
         "count": 2,
@@ -102,3 +103,21 @@ def test_what_is_stopped_by_hand_says_so(capsys: pytest.CaptureFixture[str]) -> 
 def test_json_holds_null_for_what_is_undefined(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": float("nan"), "b": [float("inf"), 1.5], 3: (None, "x")})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "3": [None, "x"]}
+
+
+def commands() -> dict[str, Any]:
+    app = typer.Typer(rich_markup_mode=None)
+    add_commands(app)
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_option_states_its_purpose_and_its_default_in_parentheses(name: str) -> None:
+    command = commands()[name]
+    helps = {parameter.name: getattr(parameter, "help", None) for parameter in command.params}
+
+    assert command.get_short_help_str(limit=70).endswith(".")
+    assert not command.get_short_help_str(limit=70).endswith("...")
+    assert all(helps.values()), helps
+    assert not [text for text in helps.values() if "without it" in text or " asked" in text]
