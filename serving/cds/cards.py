@@ -15,6 +15,7 @@ from data_schema.variables import LOCAL_SYSTEM
 from models import wording
 from models.patient_explanation import (
     NOT_MEASURED,
+    NOT_MEASURED_LABEL,
     Contribution,
     ExplainedRisk,
     stated_contributions,
@@ -209,7 +210,7 @@ def _table(risk: ExplainedRisk, taken: Mapping[str, datetime]) -> str:
             for one in largest
         ),
         ("All else that was measured (together)", "", "", f"{others:+.1f}"),
-        ("Not measured (together)", "", "", f"{unmeasured:+.1f}"),
+        (NOT_MEASURED_LABEL, "", "", f"{unmeasured:+.1f}"),
         ("**Estimate**", "", "", f"**{100 * risk.risk:.1f}**"),
     ]
     head = f"| At {risk.horizon_days:g} days | Value | Taken | Points of risk |\n|---|---|---|---:|"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data_schema.disclosure import SMALLEST_CELL
 from models.inference.contract import Contract, Evaluation
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric, held_out_metrics
 from serving.prediction.served import ServedModel
 
 __all__ = ["Figure", "cohort_rows", "figures", "limits"]
-
-# A smaller count might identify a patient.
-_SMALLEST_CELL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,6 @@ def _estimate(metric: Metric, digits: int) -> str:
 def _count(number: int | None) -> str:
     if number is None:
         return "unknown"
-    if 0 < number < _SMALLEST_CELL:
-        return f"fewer than {_SMALLEST_CELL}"
+    if 0 < number < SMALLEST_CELL:
+        return f"fewer than {SMALLEST_CELL}"
     return f"{number:,}"
