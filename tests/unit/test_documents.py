@@ -1,6 +1,7 @@
 """What the documents of the repository name exists, and they link to each other."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ def test_the_documents_name_many_places(document, least):
 
 def test_the_readme_links_the_documents_for_developers():
     assert {"CONTRIBUTING.md", "GLOSSARY.md", "CHANGELOG.md"} <= named_paths("README.md")
+
+
+def test_a_source_distribution_holds_every_document():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    # README.md and LICENSE are always in it, as metadata.
+    assert {path.name for path in ROOT.glob("*.md")} <= {*included, "README.md"}
 
 
 def test_contributing_names_every_recipe_test():
