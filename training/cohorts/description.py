@@ -124,7 +124,7 @@ def recorded_share(values: VariableInGroup) -> float | None:
     return 1 - counts[-1] / max(sum(counts), 1)
 
 
-def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> float | None:
+def standardised_difference(first: VariableInGroup, second: VariableInGroup) -> float | None:
     """Return the difference of two groups in a variable, in standard deviations.
 
     0 is no difference; above 0.1 is often called an imbalance. None where a count is withheld or
@@ -139,17 +139,17 @@ def standardised_difference(one: VariableInGroup, other: VariableInGroup) -> flo
     ----------
     .. [1] Yang & Dalton. SAS Global Forum 2012, paper 335.
     """
-    if one["mean"] is not None and other["mean"] is not None:
-        spread = np.sqrt(((one["deviation"] or 0) ** 2 + (other["deviation"] or 0) ** 2) / 2)
-        return float(abs(one["mean"] - other["mean"]) / spread) if spread > 0 else None
-    if None in one["levels"] or None in other["levels"] or len(one["levels"]) < 3:
+    if first["mean"] is not None and second["mean"] is not None:
+        spread = np.sqrt(((first["deviation"] or 0) ** 2 + (second["deviation"] or 0) ** 2) / 2)
+        return float(abs(first["mean"] - second["mean"]) / spread) if spread > 0 else None
+    if None in first["levels"] or None in second["levels"] or len(first["levels"]) < 3:
         return None
-    shares = [np.array(values["levels"][:-1], dtype=float) for values in (one, other)]
+    shares = [np.array(values["levels"][:-1], dtype=float) for values in (first, second)]
     if min(share.sum() for share in shares) < SMALLEST_CELL:
         return None
-    first, second = (share[1:] / share.sum() for share in shares)
-    covariance = sum((np.diag(p) - np.outer(p, p)) / 2 for p in (first, second))
-    gap = first - second
+    p, q = (share[1:] / share.sum() for share in shares)
+    covariance = sum((np.diag(share) - np.outer(share, share)) / 2 for share in (p, q))
+    gap = p - q
     return float(np.sqrt(gap @ np.linalg.pinv(covariance) @ gap))
 
 

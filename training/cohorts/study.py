@@ -148,7 +148,7 @@ def public_study(
     if known.purpose != "training":
         raise UsageError(
             f"{known.name} must not be used for training; it is a data set for checks only. "
-            "Its outcome is not the one that it resembles."
+            "Its outcome differs from the outcome that it resembles."
         )
     if known.outcome != outcome:
         raise UsageError(f"outcome of {known.name} must be {known.outcome}; got {outcome!r}.")
@@ -194,7 +194,7 @@ def check_table(
 
 
 def _outcome_of(known: Dataset) -> Outcome:
-    """Return the outcome of a data set; its name gives the labels of one of its own."""
+    """Return the outcome of a data set; an outcome of its own is labelled by its name."""
     if known.outcome in OUTCOMES:
         return OUTCOMES[known.outcome]
     words = known.outcome.replace("_", " ")

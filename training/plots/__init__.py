@@ -1,1 +1,1 @@
-"""Plots, drawn from results that were computed elsewhere."""
+"""Plots of results that are computed elsewhere."""

@@ -144,8 +144,8 @@ class _Bar:
 
 def _signed(points: float, digits: int) -> str:
     """Return points with their sign; zero has no sign."""
-    shown = f"{points:+.{digits}f}"
-    return (shown if float(shown) else shown[1:]).replace("-", "\N{MINUS SIGN}")
+    text = f"{points:+.{digits}f}"
+    return (text if float(text) else text[1:]).replace("-", "\N{MINUS SIGN}")
 
 
 def _draw(axes: Axes, place: int, bar: _Bar, digits: int) -> None:

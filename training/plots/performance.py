@@ -50,8 +50,8 @@ def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: s
     title = f"Calibration at {curve.horizon_days:g} days"
     with journal_figure(3.6, 4.75, title=title, population=population) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
-        drawn = np.concatenate([curve.predicted, curve.observed.high])
-        top = min(1.0, np.ceil(20 * float(np.nanmax(drawn))) / 20)
+        risks = np.concatenate([curve.predicted, curve.observed.high])
+        top = min(1.0, np.ceil(20 * float(np.nanmax(risks))) / 20)
         axes.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle=DASHED, label="ideal")
         shade(axes, curve.predicted, curve.observed.low, curve.observed.high, colour=BLUE)
         axes.plot(
@@ -63,8 +63,8 @@ def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: s
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
             axis.set_major_formatter(percent())
-        shown = np.where(curve.bin_counts >= SMALLEST_CELL, curve.bin_counts, 0)
-        below.bar(curve.bin_edges[:-1], shown, np.diff(curve.bin_edges), align="edge", color=BLUE)
+        counts = np.where(curve.bin_counts >= SMALLEST_CELL, curve.bin_counts, 0)
+        below.bar(curve.bin_edges[:-1], counts, np.diff(curve.bin_edges), align="edge", color=BLUE)
         below.set_xlabel(f"Predicted risk of {event_label}")
         below.set_ylabel("Patients")
         below.yaxis.set_major_locator(MaxNLocator(3, integer=True))

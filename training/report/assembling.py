@@ -15,7 +15,7 @@ from training.report.patients import flow_section, missing_table, table_one
 __all__ = ["Pictures", "ReportPage", "assemble_report", "patient_sections"]
 
 Pictures = Mapping[str, Sequence[Picture]]
-"""Section of a report -> the figures shown there."""
+"""Section of a report -> its figures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,18 +232,18 @@ def _indented(level: str) -> str:
     return f"\N{EM DASH} {level.replace('_', ' ')}"
 
 
-def _compared(one: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[str, ...]]:
-    first, second = one["groups"][0], _relevelled(other, one["levels"])
+def _compared(variable: VariableInGroups, other: VariableInGroups) -> Iterator[tuple[str, ...]]:
+    first, second = variable["groups"][0], _relevelled(other, variable["levels"])
     distance = None if second is None else standardised_difference(first, second)
     difference = "" if distance is None else f"{distance:.2f}"
-    label = _label(one)
-    if one["kind"] == "number":
+    label = _label(variable)
+    if variable["kind"] == "number":
         yield (label, *_quartiles((first, other["groups"][0])), difference)
-    elif one["kind"] == "flag":
+    elif variable["kind"] == "flag":
         yield (label, _level(first, 0), _level(other["groups"][0], 0), difference)
     else:
         yield (label, "", "", difference)
-        for place, level in enumerate(one["levels"][:-1]):
+        for place, level in enumerate(variable["levels"][:-1]):
             beside = "" if second is None else _level(second, place)
             yield (_indented(level), _level(first, place), beside, "")
 
@@ -295,8 +295,8 @@ def _decimals(numbers: Sequence[float]) -> int:
 
 def _number(value: float, decimals: int) -> str:
     """Return a value with that many decimals; from 1000, with three significant digits."""
-    shown = float(f"{value:.3g}") if abs(value) >= 1000 else round(value, decimals) or 0.0
-    return f"{shown:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    rounded = float(f"{value:.3g}") if abs(value) >= 1000 else round(value, decimals) or 0.0
+    return f"{rounded:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _level(values: VariableInGroup, place: int) -> str:

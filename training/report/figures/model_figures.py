@@ -195,18 +195,18 @@ def recorded_figure(described: Description, *, context: FigureContext) -> Iterat
         and any(share is None or share < 1 for share in shares)
     ]
     widest = sorted(incomplete, key=lambda variable: -_widest_gap(variable.shares))[:_MOST_RECORDED]
-    shown = [variable for variable in incomplete if variable in widest]
-    if shown and labels:
+    plotted = [variable for variable in incomplete if variable in widest]
+    if plotted and labels:
         yield ReportFigure(
             "recorded",
             "patients",
-            f"Share of stays in which a variable was recorded, by outcome: the {len(shown)} "
+            f"Share of stays in which a variable was recorded, by outcome: the {len(plotted)} "
             "variables with the largest differences between outcomes. Where the shares differ, "
             "whether a variable was measured is informative about the outcome. Withheld shares "
             "are omitted.",
-            f"Share recorded of {len(shown)} variables in each of the groups: {', '.join(labels)}; "
-            "the numbers are in the table of missing data.",
-            plot_recorded(shown, labels, population=context.population),
+            f"Share recorded of {len(plotted)} variables in each group: {', '.join(labels)}; the "
+            "numbers are in the table of missing data.",
+            plot_recorded(plotted, labels, population=context.population),
         )
 
 
