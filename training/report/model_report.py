@@ -324,7 +324,10 @@ def _patients(contents: _Contents, pictures: Pictures) -> Section:
     )
     return Section(
         "Patients",
-        (f"Training patients: {population}", "Evaluated patients: the evaluation cohort.")
+        (
+            f"Training patients: {population}",
+            "Evaluated patients: the evaluation cohort, described below.",
+        )
         if contents.external
         else (population, SPLITS[contract.evaluation.split]),
         parts=(
