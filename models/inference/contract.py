@@ -426,6 +426,9 @@ class Contract:
                 f"bundle_format must be 3 or {BUNDLE_FORMAT}. Load it with the version that wrote "
                 "it."
             )
+        if content.get("population") and "simulated" not in content:
+            # Its default would pass a description of unknown origin off as one of real patients.
+            raise KeyError("Contract must have simulated beside population.")
         return record_of(cls, _from_format_3(content) if written == 3 else content)
 
     @property

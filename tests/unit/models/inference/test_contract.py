@@ -86,6 +86,13 @@ def test_a_missing_entry_is_named(older) -> None:
         Contract.from_json(older)
 
 
+def test_described_patients_are_never_taken_for_real_ones_by_default(mortality, older) -> None:
+    for content in (older, mortality.contract.as_json()):
+        unsaid = {name: value for name, value in content.items() if name != "simulated"}
+        with pytest.raises(KeyError, match="must have simulated"):
+            Contract.from_json(unsaid)
+
+
 def test_a_contract_cannot_be_changed(mortality) -> None:
     feature: Feature = mortality.contract.features[0]
     with pytest.raises(FrozenInstanceError):
