@@ -53,10 +53,10 @@ def by_its_own_code(patients: pd.DataFrame) -> Any:
     return code["RiskModel"].from_directory(BUNDLE).predict(patients, DAYS, explain=True)
 
 
-def entries(remarks: list[list[Any]]) -> list[list[tuple[str, str, list[str]]]]:
-    """Return refusals or warnings of either version alike."""
+def entries(remarks: list[list[Any]]) -> list[list[tuple[str, list[str]]]]:
+    """Return refusals or warnings of either version alike, without the words, which may change."""
     plain = [[r if isinstance(r, dict) else r._asdict() for r in row] for row in remarks]
-    return [[(r["code"], r["message"], list(r["variables"])) for r in row] for row in plain]
+    return [[(r["code"], list(r["variables"])) for r in row] for row in plain]
 
 
 def numbers(prediction: Any) -> Mapping[str, Any]:
