@@ -18,7 +18,7 @@ from data_schema.errors import Finding
 from data_schema.fhir.history import history, is_comfort_care
 from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
 from data_schema.fhir.resources import FhirBroken
-from data_schema.measurements import canonical_measurement
+from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.variables import base_name
 from serving.audit.record import AuditEvent, Detail, canonical
 from serving.cds.cards import Card, card, says_enough
@@ -196,6 +196,8 @@ def _usable(
         first = _first_moment(one, at)
         if not is_read or (first is not None and one.time is None):
             unread.append(base_name(one.measurement.variable or ""))
+        elif isinstance(checked, CanonicalMeasurement) and checked.value is None:
+            continue  # stated as not measured: an earlier value counts, with its own time
         elif first is None or one.time is None or one.time >= first:
             usable.append(one)
     return replace(record, observations=tuple(usable)), unread

@@ -222,6 +222,20 @@ def test_only_what_was_taken_by_time_zero_is_used(card_of: Card, build: Any) -> 
     assert f"{build.measured:%Y-%m-%d %H:%M}" in detail
 
 
+def test_what_is_stated_as_not_measured_gives_no_time_to_an_earlier_value(
+    card_of: Card, build: Any
+) -> None:
+    later = build.observation(
+        "fgf23_c", effectiveDateTime=(build.measured + timedelta(hours=2)).isoformat()
+    )
+    del later["valueQuantity"]
+    later["valueString"] = "NA"
+    observations = [*(build.observation(name) for name in build.codes), later]
+    detail = card_of(prefetch=build.record(observations=build.bundle(*observations)))["detail"]
+    (row,) = [line for line in detail.splitlines() if "410 RU/mL" in line]
+    assert f"{build.measured:%Y-%m-%d %H:%M}" in row
+
+
 def test_a_subject_may_be_named_by_its_whole_address(card_of: Card, build: Any) -> None:
     entries = [
         {
