@@ -85,7 +85,7 @@ def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
     verdicts.warn(
         np.isnan(age) & age_matters,
         "age_unknown",
-        "Age is unknown, so it was not checked that the patient is an adult.",
+        "Age is not given: that the patient is an adult was not checked.",
         "age",
     )
 
@@ -128,8 +128,8 @@ def _judge_information(
     verdicts.refuse(
         share < rules.min_information,
         "too_little_measured",
-        f"The measured values hold less than {100 * rules.min_information:.0f} % "
-        "of the information that the model uses.",
+        f"The values given carry less than {100 * rules.min_information:.0f} % "
+        "of what the model uses.",
     )
 
 

@@ -315,7 +315,7 @@ def test_rolling_back_goes_to_the_newest_approved_version_before(named: Named, r
         for which in (0, 1, 0)
     )
     promote(first)
-    promote(third)  # nobody approved the second
+    promote(third)  # the second was not approved
     assert registry.rollback(first.name, key=KEY).version == "1"
     assert registry.load_champion(first.name, KEY).version == "1"
     with pytest.raises(GateError, match="approved version before 1"):
