@@ -88,7 +88,7 @@ def operation_definition() -> Resource:
         "min": 1,
         "max": "1",
         "documentation": "A RiskAssessment, or a Bundle of them if several outcomes are requested. "
-        "For a patient whom the model refuses: status cancelled, with the reasons.",
+        "If the model refuses the patient: status cancelled, with the reasons.",
         "type": "Resource",
     }
     return {

@@ -57,7 +57,7 @@ def read_entries(question: Question, served: Served) -> Entries:
 
 
 class _Person:
-    """The person to whom the reference intervals apply."""
+    """The person whose reference intervals are shown."""
 
     def __init__(self, question: Question, read: list[CanonicalMeasurement]) -> None:
         values = {one.column: one.value for one in read}

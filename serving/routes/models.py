@@ -28,7 +28,7 @@ class Metric(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """The held-out patients on whom the metrics were computed."""
+    """The held-out patients of the metrics."""
 
     split: str
     stays: int

@@ -27,7 +27,7 @@ class CodeEntry(BaseModel):
 
 
 class ReferenceEntry(BaseModel):
-    """A reference interval in the canonical unit, and the patients to whom it applies."""
+    """A reference interval in the canonical unit, and the patients it applies to."""
 
     low: float | None
     high: float | None
