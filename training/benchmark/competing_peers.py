@@ -21,13 +21,7 @@ from training.benchmark.peer_columns import filled_full_rank
 from training.benchmark.peers import SEED, Predict, proportional_risk, read_steps, training_outcome
 from training.datasets.r import run_r
 
-__all__ = [
-    "COMPETING_FOREST",
-    "COMPETING_PEERS",
-    "fit_cause_specific_cox",
-    "fit_competing_forest",
-    "fit_fine_gray",
-]
+__all__ = ["COMPETING_FOREST", "COMPETING_PEERS", "fit_cause_specific_cox", "fit_fine_gray"]
 
 _SCRIPT = Path(__file__).with_suffix(".R")
 
@@ -97,7 +91,7 @@ def fit_cause_specific_cox(train: Cohort) -> Predict:
     return predict
 
 
-def fit_competing_forest(train: Cohort) -> Predict:
+def _fit_competing_forest(train: Cohort) -> Predict:
     """Fit a random survival forest for competing risks (comprisk)."""
     try:
         from comprisk import CompetingRiskForest
@@ -122,7 +116,7 @@ def fit_competing_forest(train: Cohort) -> Predict:
 COMPETING_PEERS: Mapping[str, Callable[[Cohort], Predict]] = {
     "Fine-Gray (R)": fit_fine_gray,
     "cause-specific Cox (R)": fit_cause_specific_cox,
-    "competing-risk forest": fit_competing_forest,
+    "competing-risk forest": _fit_competing_forest,
 }
 
 

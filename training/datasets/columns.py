@@ -14,7 +14,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 
-__all__ = ["NOMINAL_HORIZON_DAYS", "Column", "adapt_table", "feature_values", "known_at"]
+__all__ = ["NOMINAL_HORIZON_DAYS", "Column", "adapt_table", "add_columns", "known_at"]
 
 NOMINAL_HORIZON_DAYS = 1.0
 """Horizon of an outcome without a time: already present, or within an undocumented window."""
@@ -53,7 +53,7 @@ class Column:
         return f"{self.variable.name}__{self.suffix}" if self.suffix else self.variable.name
 
 
-def feature_values(raw: pd.Series, column: Column) -> pd.Series:
+def _feature_values(raw: pd.Series, column: Column) -> pd.Series:
     """Return the values of one feature.
 
     A number outside the plausible range of its variable cannot be that quantity (an albumin of
@@ -77,7 +77,7 @@ def feature_values(raw: pd.Series, column: Column) -> pd.Series:
 
 def add_columns(cohort: Cohort, raw: pd.DataFrame, *columns: Column) -> Cohort:
     """Add features that the adapter of a data set leaves out."""
-    values = {column.feature: feature_values(raw[column.source], column) for column in columns}
+    values = {column.feature: _feature_values(raw[column.source], column) for column in columns}
     added = {column.feature: column.variable for column in columns}
     return replace(
         cohort,
@@ -126,7 +126,7 @@ def adapt_table(
             f"unknown: {unknown or 'none'}, absent: {absent or 'none'}. "
             "Is this another version of the file?"
         )
-    features = {c.feature: feature_values(table[c.source], c) for c in columns}
+    features = {c.feature: _feature_values(table[c.source], c) for c in columns}
     patients = patient_id.astype(str).to_numpy(dtype=object)
     return Cohort(
         features=pd.DataFrame(features).reset_index(drop=True),

@@ -13,9 +13,9 @@ from urllib.request import url2pathname
 
 from models.registry.tracking import connect, outside_errors
 
-__all__ = ["EXPERIMENT", "TrackedRun", "experiment_id", "tracked_run", "user_name"]
+__all__ = ["TrackedRun", "experiment_id", "tracked_run", "user_name"]
 
-EXPERIMENT = "osteon"
+_EXPERIMENT = "osteon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class TrackedRun:
 
 @contextmanager
 def tracked_run(name: str) -> Iterator[TrackedRun]:
-    """Open a run of the experiment `EXPERIMENT`; it is marked as failed if the block raises."""
+    """Open a run of the experiment `_EXPERIMENT`; it is marked as failed if the block raises."""
     client = connect().MlflowClient()
     with outside_errors():
         info = client.create_run(
@@ -99,11 +99,11 @@ def experiment_id() -> str:
     """
     mlflow = connect()
     client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(_EXPERIMENT)
     if experiment is not None:
         return str(experiment.experiment_id)
     uri = mlflow.get_tracking_uri()
     location = None
     if uri.startswith("sqlite:///"):
         location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    return str(client.create_experiment(_EXPERIMENT, artifact_location=location))

@@ -24,10 +24,10 @@ from training.simulation.states import DAYS
 from training.simulation.truth import truth_table
 from training.simulation.world import World
 
-__all__ = ["DEFAULT_PATIENTS", "LANDMARKS", "SimulatedCohort", "simulate"]
+__all__ = ["DEFAULT_PATIENTS", "SimulatedCohort", "simulate"]
 
 DEFAULT_PATIENTS = 20_000
-LANDMARKS: Mapping[str, int] = {
+_LANDMARKS: Mapping[str, int] = {
     landmark.words: landmark.hours // 24
     for landmark in (outcome.landmark for outcome in OUTCOMES.values())
     if landmark is not None and landmark.hours is not None and landmark.hours // 24 in DAYS
@@ -92,9 +92,9 @@ def simulate(
         raise UsageError(
             f"patients of the scenario {scenario} must be {world_of.patients}; got {patients}."
         )
-    if landmark not in LANDMARKS:
-        raise UsageError(f"landmark must be one of {', '.join(LANDMARKS)}; got {landmark!r}.")
-    return SimulatedCohort(replace(draw_world(patients, seed, world_of), day=LANDMARKS[landmark]))
+    if landmark not in _LANDMARKS:
+        raise UsageError(f"landmark must be one of {', '.join(_LANDMARKS)}; got {landmark!r}.")
+    return SimulatedCohort(replace(draw_world(patients, seed, world_of), day=_LANDMARKS[landmark]))
 
 
 def _cohort_table(world: World) -> pd.DataFrame:

@@ -12,11 +12,11 @@ from training.simulation.parameter import assumed
 from training.simulation.person import FACTS
 from training.simulation.world import World
 
-__all__ = ["BASIS", "CARE_SHARES", "extra_columns", "known_columns"]
+__all__ = ["extra_columns", "known_columns"]
 
 BASIS = assumed("No row: none of these moves a state or a hazard, and none informs a risk.")
 
-CARE_SHARES: Mapping[str, float] = {
+_CARE_SHARES: Mapping[str, float] = {
     "enteral_feeding": 0.55,
     "parenteral_feeding": 0.12,
     "calcium_supplement": 0.20,
@@ -147,7 +147,8 @@ def _care(world: World, rng: np.random.Generator) -> dict[str, NDArray[np.float6
         return np.where(rng.random(n) < _RECORDED_SHARE, values, np.nan)
 
     given = {
-        name: recorded((rng.random(n) < share).astype(float)) for name, share in CARE_SHARES.items()
+        name: recorded((rng.random(n) < share).astype(float))
+        for name, share in _CARE_SHARES.items()
     }
     given["protein_intake"] = recorded(np.round(rng.gamma(4, 0.15, n), 2))
     for dose, flag, usual in (

@@ -31,9 +31,9 @@ from training.simulation.sites import CENSORED
 from training.simulation.states import STATES, correlation
 from training.simulation.world import Measured, World
 
-__all__ = ["DRAWS", "full_risk", "horizons", "recorded_risk", "truth_table"]
+__all__ = ["full_risk", "horizons", "recorded_risk", "truth_table"]
 
-DRAWS = 128
+_DRAWS = 128
 """Draws per patient: risks are off by 0.001 on average, and by 0.01 in one patient of 200."""
 
 _FEWEST_EFFECTIVE, _MANY_DRAWS = 40, 4096
@@ -70,7 +70,7 @@ def recorded_risk(
     world: World,
     *,
     without: frozenset[str] = frozenset(),
-    draws: int = DRAWS,
+    draws: int = _DRAWS,
     progress: Progress = lambda _: None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return the best attainable risk of each outcome.
@@ -154,7 +154,7 @@ def _risks_and_slopes(
     risks: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
     slopes: dict[str, list[NDArray[np.float64]]] = {outcome: [] for outcome in _outcomes(world)}
     start = 0
-    for log, weight in _each_portion(world, frozenset(), DRAWS, progress):
+    for log, weight in _each_portion(world, frozenset(), _DRAWS, progress):
         rows = slice(start, start + len(weight))
         start = rows.stop
         for outcome in _outcomes(world):
