@@ -140,7 +140,7 @@ def test_a_panel_that_the_cohort_lacks_is_refused_before_any_fit(
     )
 
     assert answer.code == 2
-    assert "resorption have none" in answer.err
+    assert "got resorption without one" in answer.err
     assert "fitted on" not in answer.err
 
 
@@ -199,7 +199,7 @@ def test_instability_is_told_of_the_cohort_and_of_no_patient(
     ("options", "message"),
     [
         ([], "needs at least one of added value"),
-        (["--added-value", "resorption"], "must have a column in the cohort; resorption have none"),
+        (["--added-value", "resorption"], "must have a column in the cohort; got resorption"),
         (["--added-value", "lactate", "--horizon", "28"], "must be one of 90, 365 days; got 28"),
         (["--added-value", "lactate", "--thresholds", "1.5"], "strictly between 0 and 1"),
         (["--added-value", "lactate", "--thresholds", "a"], "must be risks, e.g. 0.1,0.2"),
