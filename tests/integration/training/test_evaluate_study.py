@@ -61,7 +61,7 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     kept = json.loads((workplace.folder / "o" / "evaluation.json").read_text())
     page = (workplace.folder / "o" / "report.html").read_text()
     assert f"Verdict: {kept['added_value']['verdict']}." in page
-    assert "Added value of a panel of prediction models of death" in page
+    assert "Prediction models of death from any cause: added value of a panel." in page
     assert "Fewer patients than the sample size calculation requires." in page
     assert (workplace.folder / "o" / "plots" / "added_value_net_benefit.png").is_file()
     assert kept["added_value"]["primary"] == primary

@@ -48,18 +48,18 @@ def study_tripod(subject: Subject, evaluation: StudyEvaluation) -> Section:
 
 def _items(subject: Subject, evaluation: StudyEvaluation) -> dict[str, Item]:
     """Return the items that differ from those of a registered model."""
-    aims = ", ".join(_aims(evaluation)).capitalize()
+    aims = ", ".join(_aims(evaluation))
     clusters = evaluation.internal_external is not None
     no_model = (NOT_APPLICABLE, _NO_MODEL)
     validation = (REPORTED, "Internal-external validation.")
     return {
         "1": (
             REPORTED,
-            f"{aims} of prediction models of {subject.outcome_label.lower()}. Population: "
+            f"Prediction models of {subject.outcome_label.lower()}: {aims}. Population: "
             f"{subject.population.rstrip('.')}.",
         ),
         "3b": (PARTLY, f"Estimand. {_NO_MODEL}"),
-        "4": (REPORTED, f"{aims}: At a glance."),
+        "4": (REPORTED, f"{aims.capitalize()}: At a glance."),
         "12a": (
             REPORTED,
             "All patients are used; each is evaluated with models fitted without that patient.",
