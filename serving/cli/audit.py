@@ -21,7 +21,7 @@ from data_schema.errors import OutsideError, UsageError
 __all__ = ["JsonOption", "acting_user", "audit"]
 
 audit = typer.Typer(
-    help="The audit trail: who requested what, when, and which model answered.",
+    help="Verify, export, prune or adopt the audit trail.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["keys"]
 
 keys = typer.Typer(
-    help="API keys: callers of the service and their roles.",
+    help="Create, list and revoke the API keys of callers.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
