@@ -91,5 +91,5 @@ def test_a_model_that_is_not_registered_is_wrong_usage(
     registered: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSTEON_GATE_KEY", KEY)
-    with pytest.raises(UsageError, match="registered"):
+    with pytest.raises(UsageError, match="The registry has no model osteon-nothing"):
         load_models(Settings(names=("osteon-nothing",)))
