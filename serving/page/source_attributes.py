@@ -172,7 +172,7 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
         (
             "How and how often it is updated",
             "A new version becomes champion only through the gate, which compares it on patients "
-            f"outside the training data and signs the record. {_SITE}How often.",
+            "outside the training data and signs the record. How often: to be stated by the site.",
         ),
         ("How often performance is corrected when risks are identified", _SITE),
     ),
