@@ -29,7 +29,7 @@ OSTEON = [sys.executable, "-c", "import osteon; osteon.main()"]
 PANEL = "resorption+formation+fgf23_mineral"
 MODEL = "osteon-mortality-support2"
 VARYING_KEYS = re.compile(
-    r"seconds|per_second|run_id|machine|report$|model_uri|signed|hmac|fingerprint|revision|sha256"
+    r"seconds|per_second|run_id|machine|report$|model_uri|signed|hmac|revision|sha256"
     r"|^out$|^at$|^created"
 )
 CODE_AND_MANIFEST = {"MLmodel", "registered_model_meta", "artifacts/bundle/manifest.json"}
