@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from data_schema.disclosure import SMALLEST_CELL
-from models.inference.contract import Contract, Evaluation
+from models.inference.contract import Contract
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric, held_out_metrics
 from serving.prediction.served import ServedModel
@@ -44,15 +44,10 @@ def cohort_rows(contract: Contract) -> tuple[tuple[str, str, str], ...]:
     training, evaluation = contract.training, contract.evaluation
     rows = (
         ("patients", training.patients, evaluation.patients if evaluation else None),
-        ("stays", training.stays, _answered(evaluation) if evaluation else None),
+        ("stays", training.stays, evaluation.stays if evaluation else None),
         (contract.event_label, training.events, evaluation.events if evaluation else None),
     )
     return tuple((what, _count(learned), _count(judged)) for what, learned, judged in rows)
-
-
-def _answered(evaluation: Evaluation) -> int:
-    """Return the number of held-out stays that were not refused; patients and events are theirs."""
-    return evaluation.stays - evaluation.refused
 
 
 def limits(model: ServedModel) -> tuple[str, ...]:

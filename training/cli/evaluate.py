@@ -22,7 +22,7 @@ from training.cli.options import (
     run_settings,
 )
 from training.cli.score import cohort_for, full_name, loaded_model
-from training.cli.tables import show_metrics
+from training.cli.tables import notice_lines, show_judged_metrics
 
 if TYPE_CHECKING:
     from training.config import RunConfig
@@ -144,11 +144,12 @@ def _judge(
     judged = evaluation.predictions
     print_lines(
         [
+            *notice_lines(judged.refusals.notice),
             f"{full_name(loaded)} on {judged.patients} patients with {judged.events} events "
-            f"(refused and left out: {judged.refused} of {judged.rows} stays), with 95 % intervals:"
+            f"({judged.refusals.refused} of {judged.stays} stays refused), with 95 % intervals:",
         ]
     )
-    show_metrics(evaluation.judgement.metrics)
+    show_judged_metrics(evaluation.judgement)
     show_subgroups(evaluation.judgement.subgroups)
 
 

@@ -13,8 +13,28 @@ if TYPE_CHECKING:
     from models.patient_explanation import Contribution, ExplainedRisk, PatientExplanation
     from training.benchmark.comparison import JudgedFigure, ModelDifference, ModelRow
     from training.benchmark.run_benchmark import BenchmarkResult
+    from training.validation.judgement import Judgement
 
-__all__ = ["show_benchmark", "show_explanation", "show_metrics"]
+__all__ = [
+    "notice_lines",
+    "show_benchmark",
+    "show_explanation",
+    "show_judged_metrics",
+    "show_metrics",
+]
+
+
+def notice_lines(notice: str | None) -> list[str]:
+    """Return a notice that is to be read before any metric, with an empty line after it."""
+    return [] if notice is None else [notice, ""]
+
+
+def show_judged_metrics(judgement: Judgement) -> None:
+    """Print the metrics of all stays, then those of the stays not refused, if any was refused."""
+    show_metrics(judgement.metrics)
+    if judgement.metrics_of_answered:
+        print_lines(["", "Without the refused stays:"])
+        show_metrics(judgement.metrics_of_answered)
 
 
 def show_metrics(metrics: Sequence[Metric]) -> None:

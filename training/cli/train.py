@@ -20,7 +20,7 @@ from training.cli.options import (
     read_study,
     run_settings,
 )
-from training.cli.tables import show_benchmark, show_metrics
+from training.cli.tables import notice_lines, show_benchmark, show_judged_metrics
 
 __all__ = ["benchmark", "train"]
 
@@ -73,8 +73,13 @@ def train(
     if as_json:
         print_json(trained.as_json())
         return
-    print_lines([f"On {trained.n_test} held-out rows, with 95 % intervals:"])
-    show_metrics(trained.judgement.metrics)
+    print_lines(
+        [
+            *notice_lines(trained.judgement.refusals.notice),
+            f"On {trained.n_test} held-out rows, with 95 % intervals:",
+        ]
+    )
+    show_judged_metrics(trained.judgement)
     show_subgroups(trained.judgement.subgroups)
     if trained.added_value is not None:
         show_verdict(trained.added_value)

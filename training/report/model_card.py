@@ -30,9 +30,14 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
 
     It holds no value of a patient and no count of fewer than `SMALLEST_CELL` patients.
     """
-    evaluation = contract.evaluation
+    evaluation, judgement = contract.evaluation, findings.judgement
     assert evaluation is not None  # set by the training run
     return (
+        *(
+            Section("Refused patients", (notice,))
+            for notice in (judgement.refusals.notice,)
+            if notice
+        ),
         intended_use(contract),
         patient_counts(contract),
         estimand(contract),
@@ -41,7 +46,8 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
         model_development(contract),
         performance_section(
             "Performance in held-out patients",
-            findings.judgement.metrics,
+            judgement.metrics,
+            of_answered=judgement.metrics_of_answered,
             resamples=evaluation.bootstrap_resamples,
         ),
         added_value_section(findings.added_value, patients=TRAINING_PATIENTS),

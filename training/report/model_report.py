@@ -182,7 +182,7 @@ def write_report(
     subject = "external evaluation" if external else "training run"
     page = assemble_report(
         title,
-        f"{contract.outcome_label}: report of the {subject} ({predictions.rows:,} stays).",
+        f"{contract.outcome_label}: report of the {subject} ({predictions.stays:,} stays).",
         figures,
         partial(_sections, contents),
         simulated=contract.simulated,
@@ -198,8 +198,8 @@ def step_of(
         outcome_of(cohort),
         cohort.patient_id,
         horizons_days,
-        refused={} if predictions is None else predictions.refused_by_rule,
-        n_refused=0 if predictions is None else predictions.refused,
+        refused={} if predictions is None else predictions.refusals.by_rule,
+        n_refused=0 if predictions is None else predictions.refusals.refused,
     )
 
 
@@ -222,7 +222,10 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
         ),
         replace(
             performance_section(
-                "Performance", findings.judgement.metrics, resamples=contents.resamples
+                "Performance",
+                findings.judgement.metrics,
+                of_answered=findings.judgement.metrics_of_answered,
+                resamples=contents.resamples,
             ),
             pictures=_at(pictures, "performance"),
         ),
@@ -303,6 +306,7 @@ def _at_a_glance(contents: _Contents) -> Section:
     return Section(
         "At a glance",
         (
+            contents.findings.judgement.refusals.notice or "",
             f"Estimand: risk of {contents.contract.event_singular} by each horizon, counted from "
             f"time zero ({contents.contract.time_zero}). Evaluated in {evaluated}; estimates with "
             "95 % intervals.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from data_schema.disclosure import SMALLEST_CELL, shown_count
+from data_schema.disclosure import shown_count
 from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS
 from models.inference.contract import Contract, Feature
@@ -55,12 +55,8 @@ def patient_counts(contract: Contract) -> Section:
     """Return how many patients the model was trained on and evaluated in."""
     training, evaluation = contract.training, contract.evaluation
     assert evaluation is not None  # set by the training run
-    # All stays beside the patients evaluated would give away how few were refused.
-    few_refused = 0 < evaluation.refused < SMALLEST_CELL
-    evaluated = (
-        f"all but fewer than {SMALLEST_CELL}" if few_refused else shown_count(evaluation.patients)
-    )
     counts = (
+        ("patients", training.patients, evaluation.patients),
         ("stays", training.stays, evaluation.stays),
         (contract.event_label, training.events, evaluation.events),
     )
@@ -72,7 +68,6 @@ def patient_counts(contract: Contract) -> Section:
                 "Patients of the training run",
                 ("", "training", "held out"),
                 (
-                    ("patients", shown_count(training.patients), evaluated),
                     *((label, shown_count(n), shown_count(m)) for label, n, m in counts),
                     ("refused by the model", "", shown_count(evaluation.refused)),
                 ),

@@ -134,7 +134,7 @@ def _size(patients: int, stays: int) -> str:
 
 
 def _box(title: str, step: FlowStep) -> Box:
-    """Return one group, with refused and evaluated stays below it."""
+    """Return one group, with refused and answered stays below it."""
     lines = (_size(step.patients, step.stays), _follow_up(step.median_follow_up_days))
     if not step.n_refused:
         return Box(title, lines)
@@ -144,7 +144,7 @@ def _box(title: str, step: FlowStep) -> Box:
     small = step.n_refused < SMALLEST_CELL
     rest = "all other stays" if small else f"{step.stays - step.n_refused:,} stays"
     refused = Box("Refused by the model", (f"{shown_count(step.n_refused)} stays", *reasons))
-    return Box(title, lines, (refused, Box("Evaluated", (rest,))))
+    return Box(title, lines, (refused, Box("Given a risk", (rest,))))
 
 
 def _follow_up(days: float) -> str:

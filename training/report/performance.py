@@ -13,8 +13,19 @@ from training.report.content import Section, Table
 __all__ = ["estimate_text", "performance_section"]
 
 
-def performance_section(title: str, metrics: Sequence[Metric], *, resamples: int) -> Section:
-    """Return every metric with its interval and how it is read."""
+def performance_section(
+    title: str,
+    metrics: Sequence[Metric],
+    *,
+    of_answered: Sequence[Metric] = (),
+    resamples: int,
+) -> Section:
+    """Return every metric with its interval and how it is read.
+
+    `metrics` are of all stays judged, `of_answered` of those that the model does not refuse; empty
+    where it refuses none.
+    """
+    everyone = "" if not of_answered else ", all stays"
     return Section(
         title,
         (
@@ -23,7 +34,10 @@ def performance_section(title: str, metrics: Sequence[Metric], *, resamples: int
             "accounted for by inverse probability of censoring weighting.",
         ),
         tables=tuple(
-            table for table in (_by_horizon(metrics), _whole_follow_up(metrics)) if table.rows
+            table
+            for of, patients in ((metrics, everyone), (of_answered, ", stays not refused"))
+            for table in (_by_horizon(of, patients), _whole_follow_up(of, patients))
+            if table.rows
         ),
     )
 
@@ -53,10 +67,10 @@ def _label(spec: AnyMetricSpec) -> str:
     return f"{spec.label}: {spec.reading}"
 
 
-def _by_horizon(metrics: Sequence[Metric]) -> Table:
+def _by_horizon(metrics: Sequence[Metric], patients: str) -> Table:
     horizons = list(dict.fromkeys(m.horizon_days for m in metrics if m.horizon_days is not None))
     return Table(
-        "Performance by horizon, with 95 % intervals",
+        f"Performance by horizon{patients}, with 95 % intervals",
         ("Metric (direction, reference value)", *(f"{days:g} days" for days in horizons)),
         tuple(_group_rows(metrics, horizons)),
         numbers=all(m.is_defined for m in metrics),
@@ -74,9 +88,9 @@ def _group_rows(metrics: Sequence[Metric], horizons: Sequence[float]) -> Iterato
             yield (_label(spec), *estimates)
 
 
-def _whole_follow_up(metrics: Sequence[Metric]) -> Table:
+def _whole_follow_up(metrics: Sequence[Metric], patients: str) -> Table:
     return Table(
-        "Performance over the whole follow-up, with 95 % intervals",
+        f"Performance over the whole follow-up{patients}, with 95 % intervals",
         ("Metric (direction, reference value)", "whole follow-up"),
         tuple(
             (_label(METRICS[m.metric]), estimate_text(m)) for m in metrics if m.horizon_days is None

@@ -53,10 +53,10 @@ def completed_contract(
         run=config.as_json(),
         evaluation=Evaluation(
             split=config.split,
-            stays=held_out.rows,
+            stays=held_out.stays,
             patients=held_out.patients,
             events=held_out.events,
-            refused=held_out.refused,
+            refused=held_out.refusals.refused,
             bootstrap_resamples=config.bootstrap_resamples,
             cohort_fingerprint=held_out.cohort_fingerprint,
             metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in metrics),

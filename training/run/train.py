@@ -81,7 +81,11 @@ class Trained:
             "events": self.events,
             "linear_weight": self.linear_weight,
             "trees": self.trees,
+            "refused": self.judgement.refusals.refused,
             "metrics": [metric.as_json() for metric in self.judgement.metrics],
+            "metrics_of_answered": [
+                metric.as_json() for metric in self.judgement.metrics_of_answered
+            ],
             "report": self.report,
             **({} if self.added_value is None else {"added_value": self.added_value.as_json()}),
         }
@@ -116,7 +120,9 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             predictions, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
         _LOG.info(
-            "evaluated on %d held-out rows, %d refused", predictions.rows, predictions.refused
+            "evaluated on %d held-out rows, %d refused",
+            predictions.stays,
+            predictions.refusals.refused,
         )
         usable = predictions.judged_horizons(judgement.metrics)
         severity = severity_alone(learned_from, held_out, predictions, usable, config)

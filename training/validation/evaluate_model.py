@@ -30,10 +30,10 @@ class Evaluation:
         return {
             "model": {"name": loaded.name, "version": loaded.version, "alias": loaded.alias},
             "outcome": loaded.risk_model.contract.outcome,
-            "stays": predictions.rows,
+            "stays": predictions.stays,
             "patients": predictions.patients,
             "events": predictions.events,
-            "refused": predictions.refused,
+            "refused": predictions.refusals.refused,
             "cohort_fingerprint": predictions.cohort_fingerprint,
             **self.judgement.as_json(),
         }

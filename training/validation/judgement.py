@@ -13,6 +13,7 @@ from models.metrics.subgroups import Subgroup, evaluate_subgroups
 from training.cohorts.groups import patient_groups
 from training.validation.panel_value import PanelValue
 from training.validation.predictions import Predictions
+from training.validation.refusals import Refusals
 from training.validation.severity_alone import SeverityAlone
 
 __all__ = ["Findings", "Judgement", "judge", "primary_horizon"]
@@ -27,22 +28,31 @@ class Judgement:
 
     Parameters
     ----------
+    refusals : Refusals
+        How many of the stays the model refuses.
     metrics : tuple of Metric
-        Metrics of all patients, with 95 % intervals.
+        Metrics of all stays, refused or not, with 95 % intervals.
+    metrics_of_answered : tuple of Metric
+        Metrics of the stays not refused; empty where no stay was refused.
     subgroups : tuple of Subgroup
-        The same by sex, menopause, age, eGFR, sepsis, site and number of markers measured.
+        Metrics of all stays by sex, menopause, age, eGFR, sepsis, site and number of markers
+        measured.
     risk_distribution : tuple of RiskDistribution
         One for each horizon.
     """
 
+    refusals: Refusals
     metrics: tuple[Metric, ...]
+    metrics_of_answered: tuple[Metric, ...]
     subgroups: tuple[Subgroup, ...]
     risk_distribution: tuple[RiskDistribution, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the judgement as a mapping."""
         return {
+            "refusals": self.refusals.as_json(),
             "metrics": [metric.as_json() for metric in self.metrics],
+            "metrics_of_answered": [metric.as_json() for metric in self.metrics_of_answered],
             "subgroups": [group.as_json() for group in self.subgroups],
             "risk_distribution": [spread.as_json() for spread in self.risk_distribution],
         }
@@ -87,10 +97,12 @@ def judge(
     """Compute the figures of a model in all patients and in groups of them."""
     at = predictions.time_days, predictions.event, predictions.risk, predictions.horizons_days
     return Judgement(
+        predictions.refusals,
         predictions.metrics(n_bootstrap=n_bootstrap, random_state=random_state),
+        predictions.metrics_of_answered(n_bootstrap=n_bootstrap, random_state=random_state),
         evaluate_subgroups(
             *at,
-            patient_groups(cohort.take(predictions.is_predicted)),
+            patient_groups(cohort),
             n_bootstrap=min(n_bootstrap, SUBGROUP_RESAMPLES),
             random_state=random_state,
             patients=predictions.patient_id,

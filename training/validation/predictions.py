@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,31 +16,34 @@ from models.inference.risk_model import InferenceError, RiskModel
 from models.metrics.known_outcome import why_not_evaluable
 from models.metrics.metric import Metric
 from models.metrics.summary import evaluate
+from training.validation.refusals import Refusals
 
 __all__ = ["Predictions", "predict_cohort", "require_evaluable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Outcomes and predicted risks of the patients who were not refused.
+    """Outcomes and computed risks of all stays of a cohort, those refused included.
+
+    A refused stay gets no risk from `RiskModel.predict`. It is judged all the same, by the risk
+    that the model computes for it: figures of the stays that are left would flatter a model that
+    refuses the difficult ones.
 
     Parameters
     ----------
-    time_days, event : ndarray, shape (n_predicted,)
+    time_days, event : ndarray, shape (n_stays,)
         Observed outcome.
-    patient_id : ndarray of object, shape (n_predicted,)
+    patient_id : ndarray of object, shape (n_stays,)
         Stays of one patient are resampled together.
-    risk : ndarray of float, shape (n_predicted, n_horizons)
-        Predicted risk at `horizons_days`, which ascend.
+    risk : ndarray of float, shape (n_stays, n_horizons)
+        Computed risk at `horizons_days`, which ascend.
     curve_risk, curve_days : ndarray of float or None
-        The whole curve, shapes (n_predicted, n_days) and (n_days,); None if the outcome is known
-        at one horizon only.
-    is_predicted : ndarray of bool, shape (n_stays,)
-        Which stays of the cohort were not refused.
-    rows, refused : int
-        Stays of the cohort, and refused stays.
-    refused_by_rule : mapping of str to int
-        Refused stays by code of the rule; a stay may break several rules.
+        The whole curve, shapes (n_stays, n_days) and (n_days,); None if the outcome is known at
+        one horizon only.
+    answered : ndarray of bool, shape (n_stays,)
+        Which stays were not refused.
+    refusals : Refusals
+        How many stays were refused, and by which rules.
     """
 
     time_days: NDArray[np.float64]
@@ -51,14 +53,12 @@ class Predictions:
     horizons_days: tuple[float, ...]
     curve_risk: NDArray[np.float64] | None
     curve_days: NDArray[np.float64] | None
-    is_predicted: NDArray[np.bool_]
-    rows: int
-    refused: int
+    answered: NDArray[np.bool_]
+    refusals: Refusals
     cohort_fingerprint: str
-    refused_by_rule: Mapping[str, int]
 
     def metrics(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
-        """Return every metric with its interval, as `models.metrics.summary.evaluate` does."""
+        """Return every metric of all stays, as `models.metrics.summary.evaluate` does."""
         return tuple(
             evaluate(
                 self.time_days,
@@ -73,14 +73,33 @@ class Predictions:
             )
         )
 
+    def metrics_of_answered(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
+        """Return every metric of the stays not refused; empty where no stay was refused."""
+        if self.answered.all():
+            return ()
+        rows = self.answered
+        return replace(
+            self,
+            time_days=self.time_days[rows],
+            event=self.event[rows],
+            patient_id=self.patient_id[rows],
+            risk=self.risk[rows],
+            curve_risk=None if self.curve_risk is None else self.curve_risk[rows],
+        ).metrics(n_bootstrap=n_bootstrap, random_state=random_state)
+
+    @property
+    def stays(self) -> int:
+        """Number of stays judged."""
+        return len(self.event)
+
     @property
     def patients(self) -> int:
-        """Number of patients with a stay that was not refused."""
+        """Number of patients judged."""
         return len(np.unique(self.patient_id.astype(str)))
 
     @property
     def events(self) -> int:
-        """Number of stays with the event that were not refused."""
+        """Number of stays with the event."""
         return int((self.event == 1).sum())
 
     def judged_horizons(self, metrics: Sequence[Metric]) -> list[float]:
@@ -102,32 +121,26 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
         prediction = risk_model.predict(cohort.features, horizons_days, interval=False)
     except InferenceError as error:
         raise UsageError(str(error)) from None
-    predicted = np.array([status == "ok" for status in prediction.status])
-    if not predicted.any():
+    answered = np.array([status == "ok" for status in prediction.status])
+    if not answered.any():
         raise DataError(
-            f"the model refuses all {len(predicted)} rows. Run osteon score to see the reasons."
+            f"the model refuses all {len(answered)} rows. Run osteon score to see the reasons."
         )
     curve_risk = curve_days = None
     if fixed is None and not risk_model.contract.fixed_horizon:
         curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)
-        curve_risk = risk_model.risk(cohort.features, curve_days)[predicted]
+        curve_risk = risk_model.risk(cohort.features, curve_days)
     return Predictions(
-        time_days=outcome.time_days[predicted],
-        event=outcome.event[predicted],
-        patient_id=cohort.patient_id[predicted],
-        risk=prediction.risk[predicted],
+        time_days=outcome.time_days,
+        event=outcome.event,
+        patient_id=cohort.patient_id,
+        risk=risk_model.risk(cohort.features, prediction.horizons_days),
         horizons_days=tuple(map(float, prediction.horizons_days)),
         curve_risk=curve_risk,
         curve_days=curve_days,
-        is_predicted=predicted,
-        rows=len(cohort),
-        refused=int((~predicted).sum()),
+        answered=answered,
+        refusals=Refusals.of(prediction.refusals),
         cohort_fingerprint=cohort.fingerprint(),
-        refused_by_rule=Counter(
-            code
-            for refusals in prediction.refusals
-            for code in dict.fromkeys(refusal.code for refusal in refusals)
-        ),
     )
 
 

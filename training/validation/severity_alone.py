@@ -63,7 +63,7 @@ def severity_alone(
     if not columns or len(columns) == learned_from.features.shape[1]:
         return None
     model = refit(with_columns(learned_from, columns), predictions.horizons_days, config)
-    risk = model.predict_risk(with_columns(held_out, columns).features[predictions.is_predicted])
+    risk = model.predict_risk(with_columns(held_out, columns).features)
     return SeverityAlone(
         tuple(columns),
         tuple(

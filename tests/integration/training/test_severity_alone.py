@@ -19,6 +19,7 @@ from models.metrics.known_outcome import known_outcome
 from training.config import RunConfig
 from training.fit import refit, with_columns
 from training.validation.predictions import Predictions
+from training.validation.refusals import Refusals
 from training.validation.severity_alone import severity_alone
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
@@ -40,20 +41,18 @@ def told_of(cohort: Cohort) -> Predictions:
     """Return answers for all but the first patient, who was refused."""
     assert cohort.outcome is not None
     answered = np.arange(len(cohort)) > 0
-    risk = np.linspace(0.05, 0.9, len(cohort))[answered, None]
+    risk = np.linspace(0.05, 0.9, len(cohort))[:, None]
     return Predictions(
-        time_days=cohort.outcome.time_days[answered],
-        event=cohort.outcome.event[answered],
-        patient_id=cohort.patient_id[answered],
+        time_days=cohort.outcome.time_days,
+        event=cohort.outcome.event,
+        patient_id=cohort.patient_id,
         risk=risk,
         horizons_days=(90.0,),
         curve_risk=None,
         curve_days=None,
-        is_predicted=answered,
-        rows=len(cohort),
-        refused=1,
+        answered=answered,
+        refusals=Refusals(len(cohort), 1, {"under_18": 1}),
         cohort_fingerprint="",
-        refused_by_rule={},
     )
 
 
@@ -87,7 +86,7 @@ def test_it_is_the_same_fit_of_the_severity_columns(
     assert found is not None
     assert found.columns == ("lactate", "albumin", "sofa")
     fitted = refit(with_columns(learned_from, found.columns), [90.0], CONFIG)
-    risk = fitted.predict_risk(held_out.features[[*found.columns]])[told.is_predicted, 0]
+    risk = fitted.predict_risk(held_out.features[[*found.columns]])[:, 0]
     outcome = known_outcome(told.time_days, told.event, 90.0)
     (decision,) = found.decision
     for curve, of in ((decision.first, risk), (decision.second, told.risk[:, 0])):

@@ -35,7 +35,8 @@ def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
     _, told = trained
     assert list(told) == [
         *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_test"),
-        *("events", "linear_weight", "trees", "metrics", "report"),
+        *("events", "linear_weight", "trees", "refused", "metrics"),
+        *("metrics_of_answered", "report"),
     ]
     assert told["outcome"] == "mortality"
     assert told["model_uri"] == f"models:/{MODEL}/1"
@@ -152,6 +153,38 @@ def test_a_model_is_not_judged_on_the_patients_it_learned_from(trained: Any) -> 
     answer = place.run("promote", MODEL, "1", "--cohort", "cohort.csv", "--json")
     assert answer.code == 2
     assert "was not trained on" in answer.json["error"]["message"]
+
+
+def test_many_refusals_are_stated_before_any_metric_and_all_patients_are_judged(
+    trained: Any, simulated: Callable[..., pd.DataFrame]
+) -> None:
+    place, _ = trained
+    table = simulated(300, 12)
+    table.to_csv(place.folder / "usual.csv", index=False)
+    usual = place.run("evaluate", "usual.csv", "--model", CHAMPION, "--json").json
+    table.loc[:29, ["lactate", "albumin"]] = [29.0, 6.0]  # possible, and unlike any patient
+    table.to_csv(place.folder / "mixed.csv", index=False)
+    mixed = place.run("evaluate", "mixed.csv", "--model", CHAMPION, "--json").json
+
+    assert mixed["refusals"]["by_rule"]["unlike_training_cohort"] >= 30
+    assert (mixed["stays"], mixed["patients"], mixed["events"]) == (
+        usual["stays"],
+        usual["patients"],
+        usual["events"],
+    )
+    answered = {(m["metric"], m["horizon_days"]): m for m in mixed["metrics_of_answered"]}
+    both = [(m, answered[m["metric"], m["horizon_days"]]) for m in mixed["metrics"]]
+    assert any(of_all["estimate"] != of_answered["estimate"] for of_all, of_answered in both)
+
+    spoken = place.run("evaluate", "mixed.csv", "--model", CHAMPION, "--out", "many")
+    first, *rest = spoken.out.splitlines()
+    assert first.startswith("The model refuses 1")
+    assert "% of the 300 stays judged (unlike training cohort: 3" in first
+    assert "auroc" not in first
+    assert "Without the refused stays:" in rest
+    page = (place.folder / "many" / "report.html").read_text()
+    assert page.index("The model refuses 1") < page.index("Main performance metrics")
+    assert "Performance by horizon, stays not refused, with 95 % intervals" in page
 
 
 def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any) -> None:

@@ -8,6 +8,7 @@ from models.inference.contract import Contract
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 from training.validation.judgement import Findings
+from training.validation.refusals import MANY
 
 __all__ = [
     "FEW_EVENTS",
@@ -163,5 +164,5 @@ def _evaluation_concerns(findings: Findings) -> Iterator[str]:
     predictions = findings.predictions
     if predictions.events < FEW_EVENTS:
         yield f"Fewer than {FEW_EVENTS} events."
-    if predictions.refused >= max(0.05 * predictions.rows, 1):
-        yield "5 % or more of the stays were refused and are not in any result."
+    if predictions.refusals.notice:
+        yield f"More than {100 * MANY:g} % of the stays were refused."

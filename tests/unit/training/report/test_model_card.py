@@ -17,6 +17,7 @@ from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.validation.judgement import Findings, Judgement
 from training.validation.predictions import Predictions
+from training.validation.refusals import Refusals
 
 if TYPE_CHECKING:
     from serving.prediction.served import ServedModel
@@ -35,14 +36,26 @@ PREDICTIONS = Predictions(
     horizons_days=(28.0,),
     curve_risk=None,
     curve_days=None,
-    is_predicted=np.full(90, True),
-    rows=90,
-    refused=0,
+    answered=np.full(90, True),
+    refusals=Refusals(90, 0, {}),
     cohort_fingerprint="e" * 64,
-    refused_by_rule={},
 )
 
-FINDINGS = Findings(PREDICTIONS, Judgement(METRICS, (), ()))
+FINDINGS = Findings(PREDICTIONS, Judgement(PREDICTIONS.refusals, METRICS, (), (), ()))
+
+
+def test_many_refusals_are_the_first_section_of_the_card(contract: Contract) -> None:
+    refusals = Refusals(90, 30, {"unlike_training_cohort": 30})
+    of_answered = (Metric("auroc", 28.0, 0.9, 0.85, 0.95),)
+    judgement = Judgement(refusals, METRICS, of_answered, (), ())
+
+    first, *rest = model_card(contract, Findings(PREDICTIONS, judgement))
+
+    assert first.sentences == (refusals.notice,)
+    (performance,) = (s for s in rest if s.title == "Performance in held-out patients")
+    captions = [table.caption for table in performance.tables]
+    assert captions[0] == "Performance by horizon, all stays, with 95 % intervals"
+    assert "Performance by horizon, stays not refused, with 95 % intervals" in captions
 
 
 @pytest.fixture
