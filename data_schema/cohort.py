@@ -46,8 +46,10 @@ class Cohort:
     Parameters
     ----------
     features : DataFrame, shape (n_stays, n_features)
-        RangeIndex. Numbers and flags are float64 with NaN for "not measured"; categories are object
-        columns of str or None; `<variable>__below` columns are float64 0/1.
+        RangeIndex. Numbers and flags are float64 with NaN where there is no value; categories are
+        object columns of str or None; `<variable>__below` and `<variable>__not_done` columns are
+        float64 0/1. Without a value, a variable is recorded as not done where
+        `<variable>__not_done` is 1, and not entered elsewhere.
     variables : mapping of str to Variable
         The record of every base variable in `features`, from the catalogue or declared by the site.
     patient_id, stay_id : ndarray of object, shape (n_stays,)

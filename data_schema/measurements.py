@@ -14,9 +14,9 @@ from data_schema.errors import Finding, RulesBroken
 from data_schema.readings import basis, category_of, flag_of, has_range
 from data_schema.units import is_in_range, plausible_units, range_text, unit_rule, units_in_words
 from data_schema.values import cell_text, parse_numbers
-from data_schema.variables import BELOW, Code, Variable, base_name
+from data_schema.variables import Code, Variable, base_name, is_state
 
-__all__ = ["CanonicalMeasurement", "Measurement", "canonical_measurement"]
+__all__ = ["CanonicalMeasurement", "Measurement", "absent_variable", "canonical_measurement"]
 
 _COMPARATORS = ("<", "<=", ">", ">=")
 
@@ -29,7 +29,7 @@ class Measurement:
     ----------
     value : float, str or bool
         A number or the text a laboratory prints (`<9.99`); a category; a flag as truth, 1 or 0, or
-        the words of a table. A word such as "NA" states that nothing was measured.
+        the words of a table. None or a word such as "NA" states no value: not entered.
     variable : str or None
         Name in the catalogue or in a model, with or without a feature suffix.
     loinc : str or None
@@ -42,7 +42,7 @@ class Measurement:
         What was used and sampled, where the sender knows it.
     """
 
-    value: float | str | bool
+    value: float | str | bool | None
     variable: str | None = None
     loinc: str | None = None
     unit: str | None = None
@@ -62,7 +62,7 @@ class CanonicalMeasurement:
     variable : Variable
         The variable it belongs to.
     value : float, str or None
-        In the canonical unit; 0 or 1 for a flag; None if it states that nothing was measured.
+        In the canonical unit; 0 or 1 for a flag; None if it states no value.
     below, above : bool
         The value is the lower or the upper limit of the assay.
     """
@@ -102,6 +102,24 @@ def canonical_measurement(
         return broken.findings[0]
 
 
+def absent_variable(name: str, variables: Mapping[str, Variable] = VARIABLES) -> Variable | Finding:
+    """Return the variable that is recorded as not done, or the rule `unknown_variable`.
+
+    It is named without a suffix: none of its features has a value then.
+
+    >>> absent_variable("ctx_s").name, absent_variable("ctx_s__max").rule
+    ('ctx_s', 'unknown_variable')
+    """
+    if name in variables:
+        return variables[name]
+    if base_name(name) in variables:
+        advice = f" Name {base_name(name)}, without a suffix."
+    else:
+        advice = did_you_mean(name, variables)
+    message = f"absent must name variables of the catalogue or the model.{advice}"
+    return Finding("unknown_variable", "", 1, message)
+
+
 def _identified(
     sent: Measurement, variables: Mapping[str, Variable]
 ) -> tuple[str, Variable, Code | None]:
@@ -127,7 +145,7 @@ def _identified(
 
 def _named(name: str, variables: Mapping[str, Variable]) -> tuple[str, Variable]:
     base = base_name(name)
-    if base in variables and name != f"{base}__{BELOW}":
+    if base in variables and not is_state(name):
         return name, variables[base]
     advice = did_you_mean(name, variables)
     message = f"variable must be in the catalogue or the model.{advice}"
@@ -177,10 +195,14 @@ def _refusal(rule: str, variable: Variable, unit: str) -> str:
 
 
 def _read(sent: Measurement, variable: Variable) -> tuple[float, bool, bool]:
-    """Return the number, and whether it lies below or above a limit; NaN is not measured."""
+    """Return the number, and whether it lies below or above a limit; NaN is no value."""
     comparator = sent.comparator or ""
     if comparator and comparator not in _COMPARATORS:
         _refuse("comparator", variable, "have a comparator of <, <=, > or >=.")
+    if sent.value is None:
+        if comparator:
+            _refuse("comparator", variable, f"be {_READABLE['comparator']}.")
+        return math.nan, False, False
     if isinstance(sent.value, str | bool):
         parsed = parse_numbers(pd.Series([f"{comparator}{sent.value}"], dtype=object))
         for rule in parsed.problems:
@@ -213,7 +235,7 @@ def _category_or_flag(sent: Measurement, column: str, variable: Variable) -> Can
         _refuse("comparator", variable, "have no comparator.")
     if (sent.unit or "").strip():
         _refuse("unit", variable, "have no unit.")
-    text = cell_text(sent.value)
+    text = None if sent.value is None else cell_text(sent.value)
     word = flag_of(text) if variable.kind == "flag" else category_of(variable, text)
     if word.broken is not None:
         known = ", ".join(variable.categories)

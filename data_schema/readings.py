@@ -19,6 +19,7 @@ from data_schema.variables import Variable
 
 __all__ = [
     "FLAG_WORDS",
+    "NOT_DONE_WORDS",
     "NOT_STATED",
     "Basis",
     "Word",
@@ -33,7 +34,16 @@ FLAG_WORDS: Mapping[str, float] = {
     **dict.fromkeys(("0", "false", "no", "n", "f"), 0.0),
 }
 NOT_STATED = frozenset({*MISSING_WORDS, "unknown", "other"})
-"""Words for "not measured" among flags and categories, unless a category has that name."""
+"""Words for "not entered" among flags and categories, unless a category has that name."""
+
+NOT_DONE_WORDS = frozenset(
+    {"not done", "not performed", "not measured", "not asked", "not sent", "not ordered"}
+    | {"not applicable", "nicht durchgeführt", "nicht gemessen", "nicht erhoben"}
+)
+"""Words that may record a variable as not done; a mapping file must state those of a column.
+
+"ND" is not among them: it is as often "not detected".
+"""
 
 _MATRICES = frozenset({"serum", "plasma", "urine", "blood"})
 _NOT_BLOOD = frozenset(

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", ".")
-"""Cells that mean "not measured" in every table, whatever their case."""
+"""Cells that mean "not entered" in every table, whatever their case."""
 
 _SAME_MEANING: Mapping[str, str] = {
     "\u00a0": " ",
@@ -102,7 +102,7 @@ def parse_numbers(
     is refused as ambiguous until `decimal` says which mark is which, and then the other mark and
     the space group thousands.
 
-    `missing_values` is what the site writes for "not measured", on top of `MISSING_WORDS`.
+    `missing_values` is what the site writes for "not entered", on top of `MISSING_WORDS`.
 
     >>> parsed = parse_numbers(pd.Series(["<9.99", "12", "1,471", ""]))
     >>> parsed.values.tolist(), parsed.below.tolist(), dict(parsed.problems)
@@ -215,7 +215,7 @@ def _plain_spelling(rest: pa.StringArray, decimal: Literal[".", ","] | None) -> 
 def _without_missing_numbers(
     parsed: ParsedNumbers, missing_values: Sequence[str | float]
 ) -> ParsedNumbers:
-    """Set numbers that mean "not measured", such as -999, to NaN, in whatever spelling."""
+    """Set numbers that mean "not entered", such as -999, to NaN, in whatever spelling."""
     numbers = [number for number in map(_number, missing_values) if number is not None]
     if not numbers:
         return parsed

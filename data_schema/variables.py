@@ -14,6 +14,7 @@ __all__ = [
     "FEATURE_SUFFIXES",
     "LOCAL_SYSTEM",
     "LOINC",
+    "NOT_DONE",
     "PATHWAYS",
     "AssayWords",
     "Caveat",
@@ -23,6 +24,9 @@ __all__ = [
     "Reference",
     "Variable",
     "base_name",
+    "is_not_done",
+    "is_state",
+    "not_done_column",
 ]
 
 Kind = Literal["number", "category", "flag"]
@@ -51,7 +55,15 @@ PATHWAYS: Mapping[str, str] = {
 BELOW = "below"
 """Suffix of the flag that a value lies below its detection limit."""
 
-FEATURE_SUFFIXES = (BELOW, "first", "max", "min", "slope", "count")
+NOT_DONE = "not_done"
+"""Suffix of the flag that a variable is recorded as not done.
+
+A variable without a value has one of two states. *Recorded as not done*: the record states that it
+was not measured, not asked for or not applicable. *Not entered*: nothing is known, and there may be
+a value; a blank or null means this.
+"""
+
+FEATURE_SUFFIXES = (BELOW, NOT_DONE, "first", "max", "min", "slope", "count")
 """What may follow `__` in a column: other features of the same variable."""
 
 
@@ -232,3 +244,30 @@ def base_name(column: str) -> str:
     """
     stem, _, suffix = column.rpartition("__")
     return stem if stem and suffix in FEATURE_SUFFIXES else column
+
+
+def not_done_column(name: str) -> str:
+    """Return the column that flags a variable as recorded as not done.
+
+    >>> not_done_column("ctx_s")
+    'ctx_s__not_done'
+    """
+    return f"{name}__{NOT_DONE}"
+
+
+def is_not_done(column: str) -> bool:
+    """Return whether a column flags that a variable is recorded as not done.
+
+    >>> is_not_done("ctx_s__not_done"), is_not_done("ctx_s__below"), is_not_done("ctx_s")
+    (True, False, False)
+    """
+    return column != base_name(column) and column.endswith(f"__{NOT_DONE}")
+
+
+def is_state(column: str) -> bool:
+    """Return whether a column is a flag about a value, and not itself a value.
+
+    >>> is_state("ctx_s__not_done"), is_state("ctx_s__below"), is_state("ctx_s__max")
+    (True, True, False)
+    """
+    return column != base_name(column) and column.endswith((f"__{NOT_DONE}", f"__{BELOW}"))

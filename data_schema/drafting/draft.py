@@ -18,11 +18,11 @@ from tomlkit.items import Item, Table
 from data_schema.biomarkers import VARIABLES
 from data_schema.drafting.header_matching import HeaderMatch, match_header
 from data_schema.drafting.roles import draft_ids, draft_outcomes
-from data_schema.readings import FLAG_WORDS, NOT_STATED
+from data_schema.readings import FLAG_WORDS, NOT_DONE_WORDS, NOT_STATED
 from data_schema.table.stated_units import fitting_units
 from data_schema.units import canonical_unit_spelling, units_in_words
 from data_schema.values import GROUPED_BY_POINTS, cell_texts, parse_numbers
-from data_schema.variables import Variable
+from data_schema.variables import Variable, is_not_done
 
 __all__ = ["draft_mapping"]
 
@@ -108,17 +108,24 @@ def _columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[dict[str, Table
             draft.add("variable", _commented("", other))
         else:
             draft.add("variable", variable.name + match.suffix)
-        if variable is None or variable.kind == "number":
+        if is_not_done(f"{match.variables[0]}{match.suffix}"):
+            _draft_state(draft, texts[name])
+        elif variable is None or variable.kind == "number":
             _draft_number(draft, match, table[name], texts[name], file_has_commas)
+            _draft_not_done(draft, texts[name])
         else:
             _draft_words(draft, variable, texts[name])
+            _draft_not_done(draft, texts[name])
         drafts[name] = draft
     return drafts, [name for name in names if name not in matches]
 
 
 def _may_be(match: HeaderMatch, texts: pd.Series) -> bool:
     """Return whether the cells fit the header: most cells of a number must look like numbers."""
+    if is_not_done(f"{match.variables[0]}{match.suffix}"):
+        return True
     kinds = {VARIABLES[name].kind for name in match.variables if name}
+    texts = texts[~texts.str.casefold().isin(NOT_DONE_WORDS)]
     return kinds != {"number"} or texts.str.contains(r"\d").mean() > 0.5 or texts.empty
 
 
@@ -200,7 +207,8 @@ def _points_group_thousands(texts: pd.Series) -> bool:
 
 def _draft_words(draft: Table, variable: Variable, texts: pd.Series) -> None:
     """Add a map for the words of a category or flag that the catalogue does not use."""
-    words = [word for word in sorted(texts.unique()) if word.casefold() not in NOT_STATED]
+    no_value = NOT_STATED | NOT_DONE_WORDS
+    words = [word for word in sorted(texts.unique()) if word.casefold() not in no_value]
     own = {category.casefold() for category in variable.categories}
     known = own if variable.kind == "category" else FLAG_WORDS.keys()
     if all(word.casefold() in known for word in words):
@@ -217,4 +225,28 @@ def _draft_words(draft: Table, variable: Variable, texts: pd.Series) -> None:
     if "" in codes.values():
         meant = ", ".join(variable.categories) if variable.categories else "0 or 1"
         codes.comment(f"what does each value mean: {meant}?")
+    draft.add("map", codes)
+
+
+def _draft_not_done(draft: Table, texts: pd.Series) -> None:
+    """Add the words of a column that seem to record the variable as not done."""
+    words = [word for word in sorted(texts.unique()) if word.casefold() in NOT_DONE_WORDS]
+    if words:
+        listed = tomlkit.array()
+        listed.extend(words)
+        listed.comment('recorded as not done; a blank cell is "not entered"; confirm')
+        draft.add("not_done", listed)
+
+
+def _draft_state(draft: Table, texts: pd.Series) -> None:
+    """Add a map for the words of a flag of "recorded as not done" that are not yes or no."""
+    words = [word for word in sorted(texts.unique()) if word.casefold() not in NOT_STATED]
+    if all(word.casefold() in FLAG_WORDS for word in words):
+        return
+    codes = tomlkit.inline_table()
+    for word in words:
+        read = FLAG_WORDS.get(word.casefold())
+        codes[word] = 1 if word.casefold() in NOT_DONE_WORDS else "" if read is None else int(read)
+    if "" in codes.values():
+        codes.comment("what does each value mean: 1 recorded as not done, or 0?")
     draft.add("map", codes)

@@ -9,11 +9,11 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.units import canonical_unit_spelling
-from data_schema.variables import Variable
+from data_schema.variables import NOT_DONE, Variable
 
 __all__ = ["HeaderMatch", "match_header", "squashed"]
 
@@ -29,6 +29,7 @@ _SPECIMENS: Mapping[str, str] = {
     "urine": "urine",
     "urinary": "urine",
 }
+_NOT_DONE = re.compile(r"(.+?)[\s_.-]+not[\s_.-]*(done|performed|measured|asked)", re.IGNORECASE)
 # Words that do not say which variable it is.
 _FILLERS = frozenset({"level", "levels", "conc", "concentration", "value", "baseline", "admission"})
 _GREEK: Mapping[str, str] = {"α": "alpha", "β": "beta", "γ": "gamma", "µ": "u", "μ": "u"}
@@ -43,7 +44,7 @@ class HeaderMatch:
     variables : tuple of str
         Names in the catalogue that it may mean; exactly one if it is settled.
     suffix : str
-        `__max` and the like, or empty.
+        `__max` and the like, `__not_done` for a flag, or empty.
     unit : str
         Unit as the header writes it; empty if there is none.
     unit_is_accepted : bool
@@ -72,11 +73,21 @@ class HeaderMatch:
 def match_header(header: str) -> HeaderMatch | None:
     """Return what a header, with or without a unit, may mean; None if it resembles no variable.
 
+    A header such as `CTX not done` is that of a flag, which has no unit.
+
     >>> match_header("CTX [ng/mL]").variables, match_header("CTX [ng/mL]").unit
     (('ctx_s',), 'ng/mL')
     >>> match_header("FGF23").variables
     ('fgf23_c', 'fgf23_i', 'fgf23_i_units')
+    >>> match_header("PTH_not_done").suffix
+    '__not_done'
     """
+    not_done = _NOT_DONE.fullmatch(header.strip())
+    if not_done is not None:
+        of_values = match_header(not_done[1])
+        if of_values is None:
+            return None
+        return replace(of_values, suffix=f"__{NOT_DONE}", unit="", unit_is_accepted=False)
     rejected: HeaderMatch | None = None
     for words, unit, is_explicit in _splits(header):
         variables, suffix = _candidates(words)

@@ -11,7 +11,12 @@ leak_outcome   fatal    its missingness, or one of its values, repeats the outco
 leak_perfect   fatal    alone it separates those with the outcome from those without
 leak_risk      fatal    it is a risk that was computed from the same patients
 leak_missing   warning  it is missing in those who reached the outcome first, unexplained
+leak_not_done  warning  the same of a flag `NAME__not_done`, or the flag repeats the outcome
 ============== ======== ==================================================================
+
+A flag that a variable is recorded as not done is no measurement and so no leak by itself: models
+with `missingness = ignorable` do not read it. One that foretells the outcome is a leak for models
+with `missingness = informative`, which refuse it.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from data_schema.cohort import OutcomeData
@@ -33,6 +39,7 @@ from data_schema.leakage.evidence import (
     separates,
 )
 from data_schema.leakage.names import reason_by_name
+from data_schema.variables import base_name, is_not_done
 
 __all__ = ["FATAL_LEAKS", "find_leaks"]
 
@@ -80,7 +87,8 @@ def _by_evidence(
 ) -> list[Finding]:
     rows = np.unique(np.linspace(0, len(features) - 1, min(len(features), _MAX_ROWS)).astype(int))
     table = features.iloc[rows]
-    columns = {str(name): read_column(table[name]) for name in table.columns}
+    flags = [name for name in map(str, table.columns) if is_not_done(name)]
+    columns = {n: read_column(table[n]) for n in map(str, table.columns) if n not in flags}
     time_days, event = outcome.time_days[rows], outcome.event[rows]
     fixed = outcome.horizon_days is not None
     among = list(targets(time_days, event, fixed=fixed))
@@ -91,11 +99,17 @@ def _by_evidence(
     honest = {n: c for n, c in honest.items() if n not in evident}
     first = list(first_reached(time_days, event, fixed=fixed))
     evident |= {f.variable: f for f in _missing(honest, first)}
-    return [evident[name] for name in columns if name in evident]
+    not_done = {name: (table[name] == 1.0).to_numpy(dtype=np.bool_) for name in flags}
+    return [
+        *(evident[name] for name in columns if name in evident),
+        *_not_done(not_done, honest, among, first),
+    ]
 
 
 def _by_name(features: pd.DataFrame, excused: Collection[str]) -> Iterator[Finding]:
     for name in map(str, features.columns):
+        if is_not_done(name):
+            continue  # the name is that of its variable
         reason = None if name in excused else reason_by_name(name)
         if reason is not None:
             count = int(features[name].notna().sum())
@@ -153,3 +167,28 @@ def _missing(columns: Mapping[str, Column], first: Sequence[Target]) -> Iterator
                 )
                 yield Finding("leak_missing", name, count, message)
                 break
+
+
+def _not_done(
+    flags: Mapping[str, NDArray[np.bool_]],
+    columns: Mapping[str, Column],
+    among: Sequence[Target],
+    first: Sequence[Target],
+) -> Iterator[Finding]:
+    """Yield flags of "recorded as not done" that foretell the outcome."""
+    for flag, not_done in flags.items():
+        name, marked = base_name(flag), Column(None, not_done, ())
+        others = [other for key, other in columns.items() if base_name(key) != name]
+        foretells = outcome_twin(marked, among) is not None or any(
+            is_missing_in_the_first(marked, target) and not is_explained(marked, others, target)
+            for target in first
+        )
+        if foretells:
+            count = int(not_done.sum())
+            message = (
+                f"{flag}, which records where {name} was not done, must not foretell the outcome; "
+                f"it is 1 in {count} of {len(not_done)} rows, far more often where the outcome was "
+                "reached. A model with missingness = ignorable does not read it; for an "
+                "informative model leave it out, unless it was known at time zero."
+            )
+            yield Finding("leak_not_done", flag, count, message)

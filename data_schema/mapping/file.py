@@ -9,6 +9,9 @@
     [columns."FGF-23 C-term"]          # a variable of the catalogue, with or without a suffix
     variable = "fgf23_c"
     unit = "RU/mL"                     # or unit_column
+    not_done = ["not sent"]            # cells that record it as not done; a blank is "not entered"
+    [columns."CTX cancelled"]          # or a column of 0 and 1 that records it
+    variable = "ctx_s__not_done"
     [columns.dzgroup]                  # a variable of the site's own
     variable = "dzgroup"
     kind = "category"                  # number, category or flag
@@ -115,7 +118,9 @@ class ColumnMapping:
     lower_limit : float or None
         Detection limit in the column's unit; a smaller number is a value below it.
     missing_values : tuple
-        Cells that stand for "not measured", on top of the usual ones.
+        Cells that stand for "not entered", on top of the usual ones.
+    not_done : tuple
+        Cells that record that it was not done, such as "not performed".
     decimal : str or None
         Decimal mark of the column's text, `.` or `,`.
     value_map : mapping of str to cell, key `map` in the file
@@ -137,6 +142,7 @@ class ColumnMapping:
     specimen: str | None = None
     lower_limit: float | None = None
     missing_values: tuple[_Cell, ...] = ()
+    not_done: tuple[_Cell, ...] = ()
     decimal: str | None = None
     value_map: Mapping[str, _Cell] = field(default_factory=dict)
     periods: tuple[Period, ...] = ()
@@ -199,7 +205,7 @@ _COLUMN_TEXTS = (
 )
 _COLUMN_NUMBERS = ("lower_limit", "low", "high")
 _COLUMN_KEYS = (
-    *("variable", "missing_values", "map", "periods", "known_at_time_zero"),
+    *("variable", "missing_values", "not_done", "map", "periods", "known_at_time_zero"),
     *(*_COLUMN_TEXTS, *_COLUMN_NUMBERS),
 )
 
@@ -289,16 +295,14 @@ def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
 def _column(name: str, columns: _Table) -> ColumnMapping:
     table = _Table.of(columns.keys[name], f'[columns."{name}"]', _COLUMN_KEYS)
     _check_decimal(table)
-    missing = tuple(value for value in table.items("missing_values") if isinstance(value, _Cell))
-    if len(missing) < len(table.items("missing_values")):
-        raise table.wrong("missing_values", "a list of texts or numbers")
     cells = {key: cell for key, cell in table.cells("map").items() if isinstance(cell, _Cell)}
     if len(cells) < len(table.cells("map")):
         raise table.wrong("map", "an inline table of texts or numbers")
     return ColumnMapping(
         column=name,
         variable=table.text("variable") or "",
-        missing_values=missing,
+        missing_values=_cells(table, "missing_values"),
+        not_done=_cells(table, "not_done"),
         value_map=MappingProxyType(cells),
         periods=_periods(table.items("periods"), f"{table.where} periods"),
         known_at_time_zero=table.truth("known_at_time_zero"),
@@ -307,6 +311,15 @@ def _column(name: str, columns: _Table) -> ColumnMapping:
         high=table.number("high"),
         **table.texts(_COLUMN_TEXTS),
     )
+
+
+def _cells(table: _Table, key: str) -> tuple[_Cell, ...]:
+    """Return the cells that a key lists."""
+    listed = table.items(key)
+    cells = tuple(value for value in listed if isinstance(value, _Cell))
+    if len(cells) < len(listed):
+        raise table.wrong(key, "a list of texts or numbers")
+    return cells
 
 
 def _check_decimal(table: _Table) -> None:

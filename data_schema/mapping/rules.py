@@ -10,7 +10,7 @@ from data_schema.biomarkers import VARIABLES, did_you_mean
 from data_schema.errors import Finding
 from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.units import canonical_unit_spelling
-from data_schema.variables import PATHWAYS, Kind, Variable, base_name
+from data_schema.variables import PATHWAYS, Kind, Variable, base_name, is_not_done
 
 __all__ = ["ID_COLUMNS", "SIMULATED", "column_problems", "mapping_problems", "named_columns"]
 
@@ -32,6 +32,10 @@ _COLUMN_KEYS = (
     *("decimal", "value_map"),
 )
 _SITE_KEYS = ("kind", "pathway", "label", "low", "high")
+_OF_VALUES = (
+    *("unit", "unit_column", "assay", "assay_column", "specimen", "lower_limit", "decimal"),
+    *("periods", "not_done"),
+)
 
 
 def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterator[Finding]:
@@ -61,10 +65,15 @@ def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def column_problems(source: ColumnMapping) -> Iterator[Finding]:
-    """Yield why a mapped column, whose variable is not blank, cannot become a feature."""
+def column_problems(source: ColumnMapping, *, of_site: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield why a mapped column, whose variable is not blank, cannot become a feature.
+
+    `of_site` holds the variables of the site's own that the mapping describes.
+    """
     variable = VARIABLES.get(base_name(source.variable))
-    if variable is not None:
+    if is_not_done(source.variable) and (variable or base_name(source.variable) in of_site):
+        yield from _of_a_state(source)
+    elif variable is not None:
         yield from _against_the_catalogue(source, variable)
     elif source.kind is None:
         message = (
@@ -97,6 +106,8 @@ def _blank(where: str, key: str, column: str) -> Finding:
 def _needs_no_unit(source: ColumnMapping) -> bool:
     """Return whether a blank unit is complete: for flags, categories, scores and ratios."""
     variable = VARIABLES.get(base_name(source.variable))
+    if is_not_done(source.variable):
+        return True
     if variable is None:
         return source.kind in ("flag", "category")
     return variable.kind != "number" or canonical_unit_spelling(variable, "") is not None
@@ -125,6 +136,18 @@ def _unit_of_a_word(source: ColumnMapping, name: str, kind: str | None) -> Itera
     if kind in ("flag", "category") and ((source.unit or "").strip() or source.unit_column):
         message = f"{name} is a {kind} and must have no unit. Remove the unit from the mapping."
         yield Finding("unit", name, 1, message)
+
+
+def _of_a_state(source: ColumnMapping) -> Iterator[Finding]:
+    """Yield that a flag of "recorded as not done" must state nothing that belongs to a value."""
+    stated = [key for key in (*_OF_VALUES, *_SITE_KEYS) if getattr(source, key)]
+    if stated:
+        name = source.variable
+        message = (
+            f"{name} records where {base_name(name)} has no value, so the mapping must not state "
+            f"{', '.join(stated)} for it. Remove these keys."
+        )
+        yield Finding("not_done_with_value", name, 1, message)
 
 
 def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:

@@ -32,8 +32,15 @@ from data_schema.table.rules import (
     patients_not_treated,
     thousands_points,
     too_little_to_learn_from,
+    values_beside_not_done,
 )
-from data_schema.variables import BELOW, Variable
+from data_schema.variables import (
+    BELOW,
+    Variable,
+    is_not_done,
+    is_state,
+    not_done_column,
+)
 
 __all__ = ["WARNING_RULES", "Checked", "Report", "check_cohort"]
 
@@ -46,6 +53,7 @@ WARNING_RULES = frozenset(
         "constant",
         "ignored_columns",
         "leak_missing",
+        "leak_not_done",
         "no_patient_id",
         "not_at_risk",
         "several_stays",
@@ -175,14 +183,22 @@ def _read_features(
     out_of_range: list[Finding] = []
     columns: dict[str, pd.Series[Any]] = {}
     variables: dict[str, Variable] = {}
-    # Flags come first, so that detection limits among the numbers are added to them.
-    flags_first = sorted(plan.features, key=lambda f: not f.feature.endswith(f"__{BELOW}"))
+    # Flags come first, so that what the cells themselves state is added to them.
+    flags_first = sorted(plan.features, key=lambda f: not is_state(f.feature))
     for source in flags_first:
         read = read_feature(table, source, ids.time_zero)
         findings += read.findings
         if read.values is None:
             continue
         measured = pd.notna(read.values)
+        if is_not_done(source.feature):
+            if measured.any():
+                variables[source.variable.name] = source.variable
+                columns[source.feature] = pd.Series(np.where(measured, read.values, 0.0))
+            continue
+        if read.not_done.any():
+            variables[source.variable.name] = source.variable
+            _add_not_done(columns, source.variable.name, read.not_done)
         if not measured.any():
             findings.append(_all_missing(source.feature, len(table)))
             continue
@@ -191,8 +207,8 @@ def _read_features(
         if below is not None and (broken := implausible(source, read.values, below)):
             out_of_range.append(broken)
     features = pd.DataFrame(columns, index=range(len(table)))
-    findings += [*out_of_range, *constant_features(features)]
-    if not variables:
+    findings += [*out_of_range, *constant_features(features), *values_beside_not_done(features)]
+    if all(map(is_not_done, columns)):
         message = (
             "cohort must have at least one usable variable; it has none. Use names of the "
             "catalogue, or a mapping file (osteon map drafts one)."
@@ -220,6 +236,15 @@ def _add(
         limits = pd.Series(read.below, dtype=np.float64)
         columns[flag] = limits.mask(columns[flag] == 1.0, 1.0) if flag in columns else limits
     return below
+
+
+def _add_not_done(
+    columns: dict[str, pd.Series[Any]], name: str, not_done: NDArray[np.bool_]
+) -> None:
+    """Add what the cells of a variable record as not done to its flag."""
+    flag = not_done_column(name)
+    already = (columns[flag] == 1.0).to_numpy() if flag in columns else False
+    columns[flag] = pd.Series(not_done | already, dtype=np.float64)
 
 
 def _all_missing(name: str, n_rows: int) -> Finding:

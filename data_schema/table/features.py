@@ -17,7 +17,7 @@ from data_schema.table.plan import FeatureSource
 from data_schema.table.stated_units import StatedUnits, stated_units, unit_suspect
 from data_schema.units import in_range, range_text
 from data_schema.values import MISSING_WORDS, cell_text, cell_texts, parse_numbers
-from data_schema.variables import BELOW
+from data_schema.variables import is_state
 
 if TYPE_CHECKING:
     from data_schema.table.dates import Dates
@@ -62,12 +62,15 @@ class FeatureColumn:
         question, so that the values cannot be judged.
     below : ndarray of bool or None
         Where a value is the assay's lower limit; None if the feature is no number.
+    not_done : ndarray of bool
+        Where the cell itself records the variable as not done, in the mapping's words.
     findings : tuple of Finding
         Rules broken, fatal or not.
     """
 
     values: NDArray[Any] | None
     below: NDArray[np.bool_] | None
+    not_done: NDArray[np.bool_]
     findings: tuple[Finding, ...]
 
 
@@ -75,7 +78,7 @@ def read_feature(
     table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
 ) -> FeatureColumn:
     """Return one feature of a table; `time_zero` separates the periods of a column."""
-    if feature.variable.kind == "number" and not feature.feature.endswith(f"__{BELOW}"):
+    if feature.variable.kind == "number" and not is_state(feature.feature):
         return _number(table, feature, time_zero)
     return _words(table[feature.source.column], feature)
 
@@ -102,8 +105,9 @@ def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
     parsed = parse_numbers(
         table[source.column],
         decimal=cast(Literal[".", ","] | None, source.decimal or None),
-        missing_values=source.missing_values,
+        missing_values=(*source.missing_values, *source.not_done),
     )
+    not_done = _not_done(table[source.column], source)
     findings = [
         _finding(rule, feature, count, len(table)) for rule, count in parsed.problems.items()
     ]
@@ -111,17 +115,17 @@ def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
     units = stated_units(table, feature, time_zero, measured)
     findings += [*_assay_problems(table, feature, units), *units.findings(feature)]
     if units.factors is None:
-        return FeatureColumn(None, None, tuple(findings))
+        return FeatureColumn(None, None, not_done, tuple(findings))
     under_limit = parsed.values < units.lower_limits
     below = parsed.below | under_limit
     with np.errstate(over="ignore"):  # infinity is outside every plausible range
         values = np.where(under_limit, units.lower_limits, parsed.values) * units.factors
     suspect = unit_suspect(feature, units, values, below)
     if suspect is not None:
-        return FeatureColumn(None, None, (*findings, suspect))
+        return FeatureColumn(None, None, not_done, (*findings, suspect))
     if parsed.above.any():
         findings.append(_finding("above_limit", feature, int(parsed.above.sum()), len(table)))
-    return FeatureColumn(values, below, tuple(findings))
+    return FeatureColumn(values, below, not_done, tuple(findings))
 
 
 def _assay_problems(
@@ -146,7 +150,7 @@ def _words(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
     """Return a flag or a category, each distinct cell judged once."""
     codes, distinct = pd.factorize(cells)
     texts = _mapped(map(cell_text, distinct), feature.source)
-    is_flag = feature.variable.kind == "flag" or feature.feature.endswith(f"__{BELOW}")
+    is_flag = feature.variable.kind == "flag" or is_state(feature.feature)
     read = [flag_of(text) if is_flag else category_of(feature.variable, text) for text in texts]
     rows_of = np.bincount(codes[codes >= 0], minlength=len(read)).tolist()
     rule: Literal["flag", "category"] = "flag" if is_flag else "category"
@@ -157,7 +161,18 @@ def _words(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
         findings += _many_categories(texts, rows_of, feature)
     # An empty cell has code -1 and so the last value.
     values = np.array([*(word.value for word in read), None], dtype=object)[codes]
-    return FeatureColumn(values.astype(np.float64) if is_flag else values, None, tuple(findings))
+    not_done = _not_done(cells, feature.source)
+    read_as = values.astype(np.float64) if is_flag else values
+    return FeatureColumn(read_as, None, not_done, tuple(findings))
+
+
+def _not_done(cells: pd.Series, source: ColumnMapping) -> NDArray[np.bool_]:
+    """Return which cells record the variable as not done, in the words of the mapping."""
+    if not source.not_done:
+        return np.zeros(len(cells), dtype=np.bool_)
+    words = {(cell_text(value) or "").casefold() for value in source.not_done}
+    texts = cell_texts(cells)
+    return np.array([text is not None and text.casefold() in words for text in texts])
 
 
 def _many_categories(
@@ -173,7 +188,8 @@ def _many_categories(
 
 def _mapped(texts: Iterable[str | None], source: ColumnMapping) -> list[str | None]:
     """Return the texts of cells after the site's missing values and value map."""
-    missing = {*MISSING_WORDS, *(str(value).casefold() for value in source.missing_values)}
+    without_value = (*source.missing_values, *source.not_done)
+    missing = {*MISSING_WORDS, *(str(value).casefold() for value in without_value)}
     missing -= {key.casefold() for key in source.value_map}
     words = {key: cell_text(value) for key, value in source.value_map.items()}
     plain = (None if text is None or text.casefold() in missing else text for text in texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -17,7 +17,7 @@ from data_schema.mapping.rules import (
     named_columns,
 )
 from data_schema.outcomes import ENDPOINTS, Outcome
-from data_schema.variables import Kind, Variable, base_name
+from data_schema.variables import Kind, Variable, base_name, is_not_done
 
 __all__ = ["CohortPlan", "FeatureSource", "plan_cohort"]
 
@@ -72,11 +72,12 @@ def plan_cohort(
     if outcome is not None:
         outcome_source, problems = _outcome(mapping, outcome, columns)
         findings += problems
+    of_site = {c.variable.strip(): c for c in mapping.columns.values() if c.kind is not None}
     features: list[FeatureSource] = []
-    for source in _sources(mapping, columns):
-        problems = list(column_problems(source))
+    for source in _sources(mapping, columns, of_site):
+        problems = list(column_problems(source, of_site=of_site))
         findings += problems
-        features += [] if problems else [_feature(source)]
+        features += [] if problems else [_feature(source, of_site)]
     findings += [*_repeated(features), *_without_dates(features, ids)]
     used = {*named_columns(mapping), *_reserved(ids), *(f.source.column for f in features)}
     return (
@@ -156,8 +157,13 @@ def _ways(outcome: Outcome) -> tuple[set[str], ...]:
     return {"days", "event"}, dates, {"horizon_days", "event"}
 
 
-def _sources(mapping: CohortMapping, columns: Collection[str]) -> Iterator[ColumnMapping]:
-    """Yield the columns that become features: those mapped, then those with a catalogue's name."""
+def _sources(
+    mapping: CohortMapping, columns: Collection[str], of_site: Collection[str]
+) -> Iterator[ColumnMapping]:
+    """Yield the columns that become features: those mapped, then those with a catalogue's name.
+
+    A flag of "recorded as not done" bears the name of its variable, the site's own included.
+    """
     for source in mapping.columns.values():
         undecided = not source.variable.strip() or "" in source.value_map.values()
         if source.column in columns and not undecided:
@@ -165,14 +171,19 @@ def _sources(mapping: CohortMapping, columns: Collection[str]) -> Iterator[Colum
     named = {*named_columns(mapping)}
     for column in columns:
         variable = VARIABLES.get(base_name(column))
-        if variable is not None and column not in named:
+        if column in named:
+            continue
+        if is_not_done(column) and (variable is not None or base_name(column) in of_site):
+            yield ColumnMapping(column=column, variable=column)
+        elif variable is not None:
             # Only numbers have a unit; a variable of another kind must not state any.
             yield ColumnMapping(column=column, variable=column, unit=variable.unit or None)
 
 
-def _feature(source: ColumnMapping) -> FeatureSource:
-    variable = VARIABLES.get(base_name(source.variable))
-    return FeatureSource(source.variable, variable or _site_variable(source), source)
+def _feature(source: ColumnMapping, of_site: Mapping[str, ColumnMapping]) -> FeatureSource:
+    name = base_name(source.variable)
+    described = of_site.get(name, source) if is_not_done(source.variable) else source
+    return FeatureSource(source.variable, VARIABLES.get(name) or _site_variable(described), source)
 
 
 def _site_variable(source: ColumnMapping) -> Variable:

@@ -13,7 +13,7 @@ from data_schema.outcomes import EVENT, MIN_EVENTS, Outcome
 from data_schema.table.identifiers import Identifiers
 from data_schema.table.plan import CohortPlan
 from data_schema.values import GROUPED_BY_POINTS, cell_texts
-from data_schema.variables import BELOW
+from data_schema.variables import BELOW, base_name, is_not_done, is_state
 
 __all__ = [
     "MIN_PATIENTS",
@@ -24,6 +24,7 @@ __all__ = [
     "patients_not_treated",
     "thousands_points",
     "too_little_to_learn_from",
+    "values_beside_not_done",
 ]
 
 MIN_PATIENTS = 50
@@ -46,13 +47,35 @@ def not_a_table(table: pd.DataFrame) -> Iterator[Finding]:
 def constant_features(features: pd.DataFrame) -> Iterator[Finding]:
     """Yield features that are the same wherever they are measured."""
     for name in features.columns:
-        if features[name].nunique() == 1 and not str(name).endswith(f"__{BELOW}"):
+        if features[name].nunique() == 1 and not is_state(str(name)):
             count = int(features[name].notna().sum())
             message = (
                 f"{name} should differ between patients; all {count} measured rows are the same. "
                 "Check the column; nothing can be learned from it."
             )
             yield Finding("constant", str(name), count, message)
+
+
+def values_beside_not_done(features: pd.DataFrame) -> Iterator[Finding]:
+    """Yield variables with a value in rows that record them as not done.
+
+    A number of samples of 0 is no value, and neither is a flag that none lies below its limit.
+    """
+    for flag in filter(is_not_done, map(str, features.columns)):
+        name = base_name(flag)
+        beside = [c for c in map(str, features.columns) if base_name(c) == name and c != flag]
+        has_value = np.zeros(len(features), dtype=np.bool_)
+        for column in beside:
+            may_be_0 = column.endswith(("__count", f"__{BELOW}"))
+            values = features[column]
+            has_value |= (values > 0 if may_be_0 else values.notna()).to_numpy()
+        count = int((has_value & (features[flag] == 1.0).to_numpy()).sum())
+        if count:
+            message = (
+                f"{name} must have no value where {flag} is 1; {count} of {len(features)} rows "
+                "have both. Correct the value or the flag."
+            )
+            yield Finding("not_done_with_value", name, count, message)
 
 
 def ignored_columns(plan: CohortPlan) -> Iterator[Finding]:

@@ -5,7 +5,10 @@ Part of every bundle's `model.py`: it imports only the standard library.
 
 from models.inference.contract import Contract
 
-__all__ = ["columns_read", "guard_columns"]
+__all__ = ["NOT_DONE", "columns_read", "guard_columns", "not_done_columns"]
+
+NOT_DONE = "__not_done"
+"""How the column ends that flags a variable as recorded as not done."""
 
 
 def guard_columns(contract: Contract) -> tuple[str, ...]:
@@ -14,10 +17,26 @@ def guard_columns(contract: Contract) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("age", "pregnant", *special)))
 
 
+def not_done_columns(contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Return the flag of "recorded as not done" of each variable that a model reads.
+
+    Each comes with the feature columns of its variable, which must have no value where it is 1.
+    None of these flags is required, whether or not the model learned from it: without one, what
+    has no value is not entered.
+    """
+    columns: dict[str, tuple[str, ...]] = {}
+    for feature in contract.features:
+        flag = f"{feature.variable}{NOT_DONE}"
+        values = columns.get(flag, ())
+        columns[flag] = values if feature.name == flag else (*values, feature.name)
+    return columns
+
+
 def columns_read(contract: Contract) -> dict[str, str]:
     """Return what a model reads of a frame: column -> "numbers", "text" or "identifiers".
 
-    Identifiers, then the guard's columns, then the features; only the features are required.
+    Identifiers, then the guard's columns, the flags of "recorded as not done" and the features;
+    only the features are required, and of these not the flags.
     """
     identifiers = dict.fromkeys(("patient_id", "stay_id", "time_zero"), "identifiers")
     guard = dict.fromkeys(guard_columns(contract), "numbers")
@@ -25,4 +44,5 @@ def columns_read(contract: Contract) -> dict[str, str]:
         feature.name: "text" if feature.kind == "category" else "numbers"
         for feature in contract.features
     }
-    return identifiers | guard | features
+    states = dict.fromkeys(not_done_columns(contract), "numbers")
+    return identifiers | guard | states | features

@@ -363,6 +363,9 @@ class Contract:
         Whether `population` was stated for this cohort.
     simulated : bool
         Whether the patients were simulated.
+    missingness : {"ignorable", "informative"}
+        Whether the model learned from flags that a variable is recorded as not done. Only batches
+        from the feed it was trained on state these; elsewhere what has no value is not entered.
     dropped : mapping of str to str
         Columns that are no predictors, and why.
     described : Description or None
@@ -399,6 +402,7 @@ class Contract:
     population: str = ""
     population_described: bool = False
     simulated: bool = False
+    missingness: Literal["ignorable", "informative"] = "ignorable"
     dropped: Mapping[str, str] = field(default_factory=dict)
     described: Description | None = None
     run: Mapping[str, object] = field(default_factory=dict)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from models.inference.columns import columns_read
+from models.inference.columns import NOT_DONE, columns_read, not_done_columns
 from models.inference.contract import Contract
 from models.inference.matrices import Table, not_categorical, table_of
 
@@ -44,12 +44,17 @@ def checked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
     Raises
     ------
     InferenceError
-        If a feature column is missing, a column of numbers holds anything else, or a category
-        holds anything but text.
+        If a feature column is missing, a column of numbers holds anything else, a category holds
+        anything but text, or a variable has a value where it is recorded as not done.
+
+    Notes
+    -----
+    `NAME__not_done` is 1 where the variable NAME is recorded as not done, and 0 or null elsewhere;
+    no such column is required.
     """
     if isinstance(patients, Table):
         return patients
-    features = [feature.name for feature in contract.features]
+    features = [f.name for f in contract.features if not f.name.endswith(NOT_DONE)]
     missing = [name for name in features if name not in patients]
     if missing:
         raise InferenceError(
@@ -59,9 +64,36 @@ def checked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
     numbers, texts = ([c for c, k in kinds.items() if k == kind] for kind in ("numbers", "text"))
     for name in texts:
         _require_kind(name, "text", not_categorical(patients[name]))
-    return table_of(
-        patients.assign(**_checked_numbers(patients, numbers)), numbers=numbers, texts=texts
-    )
+    checked = patients.assign(**_checked_numbers(patients, numbers))
+    for flag, columns in not_done_columns(contract).items():
+        if flag in checked:
+            checked[flag] = _checked_state(checked, flag, columns)
+    learned = [f.name for f in contract.features if f.name.endswith(NOT_DONE)]
+    checked = checked.assign(**{flag: 0.0 for flag in learned if flag not in checked})
+    return table_of(checked, numbers=numbers, texts=texts)
+
+
+def _checked_state(frame: pd.DataFrame, flag: str, columns: Iterable[str]) -> pd.Series:
+    """Return a flag of "recorded as not done" as 0 or 1, or refuse it beside a value."""
+    state, name = frame[flag].fillna(0.0), flag.removesuffix(NOT_DONE)
+    bad = ~state.isin([0.0, 1.0])
+    if bad.any():
+        raise InferenceError(
+            f"{flag} must hold 0, 1 or null; {int(bad.sum())} of {len(bad)} rows hold another "
+            "number. Correct the column."
+        )
+    has_value = pd.Series(False, index=frame.index)
+    for column in columns:
+        # A number of samples of 0 is no value, and neither is a flag that none is below its limit.
+        may_be_0 = column.endswith(("__count", "__below"))
+        has_value |= frame[column] > 0 if may_be_0 else frame[column].notna()
+    both = has_value & (state == 1)
+    if both.any():
+        raise InferenceError(
+            f"{name} must have no value where {flag} is 1; {int(both.sum())} of {len(both)} rows "
+            "have both. Correct the value or the flag."
+        )
+    return state
 
 
 def _checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:

@@ -124,7 +124,9 @@ def _input(question: Question) -> str:
         {
             "variable": sent.variable,
             "loinc": sent.loinc,
-            "value": sent.value if isinstance(sent.value, bool | str) else float(sent.value),
+            "value": sent.value
+            if sent.value is None or isinstance(sent.value, bool | str)
+            else float(sent.value),
             "comparator": sent.comparator,
             "unit": sent.unit,
             "time": time,

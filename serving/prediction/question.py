@@ -182,7 +182,8 @@ def _broken_measurement(number: int, sent: Measurement) -> Iterator[tuple[Place,
 
     yield from _broken_text(place("variable"), sent.variable)
     yield from _broken_text(place("loinc"), sent.loinc)
-    rule = None if isinstance(sent.value, str) else rule_of_number(sent.value)
+    value = sent.value
+    rule = None if value is None or isinstance(value, str) else rule_of_number(value)
     if rule is not None:
         yield place("value"), rule
     if sent.comparator not in (None, "<", "<=", ">", ">="):

@@ -175,3 +175,16 @@ def test_the_model_file_states_the_population_and_the_units(model, risk_model):
     assert metadata["population"] == "Made-up patients of a test."
     assert metadata["simulated"] is False
     assert set(metadata["columns"]) == set(risk_model.features)
+
+
+def test_a_flag_of_what_was_not_done_is_checked_and_changes_no_ignorable_risk(model, patients):
+    frame = patients.head(4).assign(lactate=[np.nan, np.nan, 2.0, 2.0])
+    expected = model.predict(frame)
+    flagged = frame.assign(lactate__not_done=[1, None, 0, None])
+    pd.testing.assert_frame_equal(model.predict(flagged), expected)
+    with pytest.raises(ValueError, match=r"lactate must have no value.*; 1 of 4 rows have both"):
+        model.predict(flagged.assign(lactate__not_done=[1, 0, 1, 0]))
+    with pytest.raises(ValueError, match="lactate__not_done must hold 0, 1 or null; 1 of 4 rows"):
+        model.predict(flagged.assign(lactate__not_done=[1, 0, 2, 0]))
+    with pytest.raises(ValueError, match="lactate__not_done must hold numbers or null; 4 of 4"):
+        model.predict(flagged.assign(lactate__not_done="yes"))

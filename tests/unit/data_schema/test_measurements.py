@@ -12,6 +12,7 @@ from data_schema.errors import Finding
 from data_schema.measurements import (
     CanonicalMeasurement,
     Measurement,
+    absent_variable,
     canonical_measurement,
 )
 from data_schema.variables import Variable
@@ -326,3 +327,26 @@ def test_a_refusal_never_repeats_what_was_sent(sent: Measurement) -> None:
     assert found.count == 1
     assert "48151" not in found.message
     assert "48151" not in found.variable
+
+
+def test_null_is_no_value_of_any_kind() -> None:
+    for name in ("ctx_s", "sex", "shock"):
+        read = canonical_measurement(Measurement(None, variable=name))
+        assert isinstance(read, CanonicalMeasurement)
+        assert read.value is None
+    refused = canonical_measurement(Measurement(None, variable="ctx_s", comparator="<"))
+    assert isinstance(refused, Finding)
+    assert refused.rule == "comparator"
+
+
+def test_a_flag_of_what_was_not_done_is_no_measurement() -> None:
+    refused = canonical_measurement(Measurement(1, variable="ctx_s__not_done"))
+    assert isinstance(refused, Finding)
+    assert refused.rule == "unknown_variable"
+
+
+@pytest.mark.parametrize("name", ["ctx_s__max", "ctx_s__not_done", "ctx", ""])
+def test_what_is_recorded_as_not_done_is_a_variable_of_the_catalogue(name: str) -> None:
+    refused = absent_variable(name)
+    assert isinstance(refused, Finding)
+    assert refused.rule == "unknown_variable"

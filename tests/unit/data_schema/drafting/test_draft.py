@@ -175,3 +175,24 @@ def test_awkward_headers_stay_valid_toml() -> None:
     headers = ['Age "years"', "a.b", "Größe (cm)", "line\nbreak", "x]"]
     text = draft_mapping(pd.DataFrame({header: ["1"] for header in headers}))
     parse_mapping(text)
+
+
+def test_words_and_columns_that_record_what_was_not_done_are_drafted() -> None:
+    text = draft_mapping(
+        pd.DataFrame(
+            {
+                "CTX [ng/mL]": ["0.3", "Not done", "0.4"],
+                "PTH_not_done": ["1", "", "0"],
+                "Lactate not performed": ["cancelled", "yes", "no"],
+                "Gender": ["male", "not asked", "female"],
+            }
+        )
+    )
+    columns = tomllib.loads(text)["columns"]
+    assert columns["CTX [ng/mL]"]["not_done"] == ["Not done"]
+    assert columns["PTH_not_done"] == {"variable": "pth__not_done"}
+    assert columns["Lactate not performed"] == {
+        "variable": "lactate__not_done",
+        "map": {"cancelled": "", "no": 0, "yes": 1},
+    }
+    assert columns["Gender"] == {"variable": "sex", "not_done": ["not asked"]}

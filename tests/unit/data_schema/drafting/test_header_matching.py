@@ -112,3 +112,12 @@ def test_what_must_be_known_is_said_where_it_settles_the_header(header: str, why
     assert match is not None
     assert not match.is_settled
     assert why in match.why if why else match.why == ""
+
+
+@pytest.mark.parametrize(
+    "header", ["ctx_s__not_done", "CTX not done", "CTX [ng/mL] not performed", "ctx.not.measured"]
+)
+def test_a_flag_of_what_was_not_done_has_no_unit(header: str) -> None:
+    match = match_header(header)
+    assert match is not None
+    assert (match.variables, match.suffix, match.unit) == (("ctx_s",), "__not_done", "")

@@ -192,3 +192,22 @@ def test_without_an_outcome_only_names_are_read() -> None:
     table, outcome = simulated(0)
     table["dnr"], table["twin"] = 0.0, outcome.event
     assert [(f.rule, f.variable) for f in find_leaks(table, None)] == [("leak_name", "dnr")]
+
+
+def test_a_flag_of_what_was_not_done_warns_and_is_no_leak_itself() -> None:
+    table, outcome = simulated(5)
+    died_first = (outcome.event == 1) & (
+        outcome.time_days <= np.quantile(outcome.time_days[outcome.event == 1], 0.2)
+    )
+    rng = np.random.default_rng(5)
+    by_chance = table.assign(ctx_s__not_done=(rng.random(len(table)) < 0.2).astype(float))
+    assert find_leaks(by_chance, outcome) == find_leaks(table, outcome)
+    foretelling = np.where(died_first, rng.random(len(table)) < 0.9, rng.random(len(table)) < 0.05)
+    findings = find_leaks(table.assign(ctx_s__not_done=foretelling.astype(float)), outcome)
+    (flag,) = [finding for finding in findings if finding.variable == "ctx_s__not_done"]
+    assert flag.rule == "leak_not_done"
+    assert flag.rule not in FATAL_LEAKS
+    assert flag.count == int(foretelling.sum())
+    assert "records where ctx_s was not done" in flag.message
+    repeating = find_leaks(table.assign(sofa__not_done=(outcome.event == 1).astype(float)), outcome)
+    assert [one.rule for one in repeating if "sofa" in one.variable] == ["leak_not_done"]

@@ -28,6 +28,7 @@ def test_but_for_what_format_4_adds_a_contract_is_written_as_it_was_read(older) 
     assert [written.pop(name) for name in OF_FORMAT_4] == ["fracture", "fracture", False, False]
     assert written["interval"].pop("available") is True
     assert written.pop("bundle_format") == BUNDLE_FORMAT
+    assert written.pop("missingness") == "ignorable"
     assert json.dumps(written, sort_keys=True) == json.dumps(
         {name: value for name, value in older.items() if name != "bundle_format"}, sort_keys=True
     )
