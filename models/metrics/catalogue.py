@@ -24,11 +24,13 @@ from models.metrics.calibration.calibration import (
     calibration_slope,
     oe_ratio,
 )
+from models.metrics.calibration.whole_curve import aj_calibration, d_calibration
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.discrimination.concordance import harrell_c, uno_c
 from models.metrics.discrimination.ranking import auprc, auroc
 from models.metrics.known_outcome import KnownOutcome
 from models.metrics.overall.brier import brier, integrated_brier, ipa
+from models.metrics.overall.brier_split import BrierSplit, brier_split
 
 __all__ = [
     "AT_HORIZON",
@@ -78,6 +80,11 @@ class AtHorizon:
         """Distances to one calibration curve, which three metrics share."""
         return calibration_error(self.calibration_outcome, self.risk)
 
+    @cached_property
+    def brier_split(self) -> BrierSplit:
+        """The two parts of the Brier score, which two metrics share."""
+        return brier_split(self.outcome, self.risk)
+
 
 @dataclass(frozen=True, slots=True)
 class OverFollowUp:
@@ -91,6 +98,8 @@ class OverFollowUp:
         Higher for an earlier event.
     curve_risk, curve_days : ndarray of float, shapes (n_patients, n_days) and (n_days,)
         The predicted curve on a grid that ends where enough patients are still observed.
+    competing_curve : ndarray of float, shape (n_patients, n_days), or None
+        The predicted curve of the competing event on the same grid, if there is one.
     last_day : float
         The day on which the comparison of pairs ends.
     counts : ndarray of float, shape (n_patients, n_resamples), or None
@@ -104,6 +113,7 @@ class OverFollowUp:
     score: _Floats
     curve_risk: _Floats
     curve_days: _Floats
+    competing_curve: _Floats | None
     last_day: float
     counts: _Floats | None
     censoring: CensoringDistribution
@@ -197,6 +207,8 @@ class MetricSpec(Generic[Inputs]):
         What a model must reach to become champion, at every horizon.
     worse_by : float or None
         How much worse than the champion a challenger may be on the same patients.
+    of_competing_event : bool
+        Whether it judges the curve of the competing event; computed only where there is one.
     """
 
     name: str
@@ -214,6 +226,7 @@ class MetricSpec(Generic[Inputs]):
     page: PageEntry | None = None
     gate: IntervalAbove | IntervalReaches | None = None
     worse_by: float | None = None
+    of_competing_event: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would be computed wrongly or shown nowhere."""
@@ -239,6 +252,19 @@ def _integrated_brier(data: OverFollowUp) -> _Floats:
         data.curve_days,
         counts=data.counts,
         censoring=data.censoring,
+    )
+
+
+def _of_competing_event(data: OverFollowUp) -> _Floats:
+    """Return AJ-calibration of the competing event, whose curve is given."""
+    assert data.competing_curve is not None  # `evaluate` computes it only then
+    return aj_calibration(
+        data.time_days,
+        data.event,
+        data.competing_curve,
+        data.curve_days,
+        cause=2,
+        counts=data.counts,
     )
 
 
@@ -289,6 +315,22 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         at_a_glance="Overall: scaled Brier score (0 no use, 1 perfect)",
         page=PageEntry("Index of prediction accuracy", "0 is no better than the event rate", 3),
         gate=IntervalAbove(0.0),
+    ),
+    MetricSpec(
+        name="brier_calibration",
+        label="Brier score that recalibration would gain (calibration term)",
+        direction=Direction.ZERO,
+        scale=Scale.REAL,
+        group=Group.OVERALL,
+        function=lambda data: data.brier_split.calibration,
+    ),
+    MetricSpec(
+        name="brier_refinement",
+        label="Brier score after recalibration (refinement term)",
+        direction=Direction.LOWER,
+        scale=Scale.PROPORTION,
+        group=Group.OVERALL,
+        function=lambda data: data.brier_split.refinement,
     ),
     MetricSpec(
         name="oe_ratio",
@@ -405,6 +447,46 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
         function=_integrated_brier,
         when_undefined="needs a curve of at least two days within follow-up",
         worse_by=0.002,
+    ),
+    MetricSpec(
+        name="d_calibration",
+        label="Patients in the wrong tenth of their predicted curve (D-calibration)",
+        direction=Direction.LOWER,
+        scale=Scale.DISTANCE,
+        group=Group.CALIBRATION,
+        function=lambda data: d_calibration(
+            data.time_days,
+            data.event,
+            data.curve_risk,
+            data.curve_days,
+            competing_curve=data.competing_curve,
+            counts=data.counts,
+        ),
+        when_undefined=(
+            "needs a curve of at least two days within follow-up, and that of the competing event "
+            "where one occurred"
+        ),
+    ),
+    MetricSpec(
+        name="aj_calibration",
+        label="Distance of the mean predicted curve from the observed one (AJ-calibration)",
+        direction=Direction.LOWER,
+        scale=Scale.DISTANCE,
+        group=Group.CALIBRATION,
+        function=lambda data: aj_calibration(
+            data.time_days, data.event, data.curve_risk, data.curve_days, counts=data.counts
+        ),
+        when_undefined="needs a curve within follow-up",
+    ),
+    MetricSpec(
+        name="aj_calibration_competing",
+        label="The same distance for the competing event (AJ-calibration)",
+        direction=Direction.LOWER,
+        scale=Scale.DISTANCE,
+        group=Group.CALIBRATION,
+        function=_of_competing_event,
+        when_undefined="needs a curve within follow-up",
+        of_competing_event=True,
     ),
 )
 """Metrics of the whole follow-up, in the order in which they are printed."""

@@ -39,6 +39,7 @@ def main() -> None:
     days = np.minimum(np.minimum(first, other), lost)
     event = np.where(days == lost, 0, np.where(days == first, 1, 2))
     curve_days = np.geomspace(30, 1826, 24)
+    competing = _risk(np.full(PATIENTS, -np.log(2_500)), curve_days)
     risk, curve = _risk(log_rate, np.array(HORIZONS)), _risk(log_rate, curve_days)
     blurred = _risk(log_rate + rng.normal(0, 0.5, PATIENTS), np.array(HORIZONS))
     out_of_fold = OutOfFold({"a": blurred, "b": risk}, np.arange(PATIENTS) % 5, HORIZONS)
@@ -53,6 +54,7 @@ def main() -> None:
                 n_bootstrap=RESAMPLES,
                 curve_risk=curve,
                 curve_days=curve_days,
+                competing_curve=competing,
             )
         ),
         "integrated IPA": lambda: bootstrap_interval(

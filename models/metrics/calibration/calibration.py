@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
+from models.metrics.calibration.logistic import weighted_logistic
 from models.metrics.known_outcome import KnownOutcome
 
 __all__ = [
@@ -26,15 +27,6 @@ RISK_FLOOR = 1e-6
 
 KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
 """Where the calibration curve may bend: Harrell's four knots, in quantiles of the log-odds."""
-
-_MAX_STEPS = 30
-# In log-odds, in the first step; 1.5 times as long in each further step.
-_LONGEST_MOVE = 5.0
-# In log-odds. Convergence is quadratic: after a step this small the error is about 1e-8.
-_TOLERANCE = 1e-4
-# Of the score equations, per patient: what is left of them when only far tails still move.
-_FLAT = 1e-8
-_SINGULAR = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +121,7 @@ def calibration_intercept(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.
     np.float64(1.3863)
     """
     odds = log_odds(risk)
-    coefficients, settled = _logistic(np.ones((len(odds), 1)), outcome, offset=odds)
+    coefficients, settled = weighted_logistic(np.ones((len(odds), 1)), outcome, offset=odds)
     return np.where(settled, coefficients[0], np.nan)[()]
 
 
@@ -168,7 +160,7 @@ def calibration_slope(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.floa
     """
     odds = log_odds(risk)
     design = np.column_stack([np.ones(len(odds)), odds])
-    coefficients, settled = _logistic(design, outcome, identity=1)
+    coefficients, settled = weighted_logistic(design, outcome, identity=1)
     return np.where(settled, coefficients[1], np.nan)[()]
 
 
@@ -216,7 +208,7 @@ def smoothed_risk(
     knots = np.unique(np.quantile(odds, KNOT_QUANTILES))
     n_terms = None if np.ptp(odds) > 0 else 1
     design = _spline(odds, knots)[:, :n_terms]
-    coefficients, _ = _logistic(design, outcome, identity=None if n_terms else 1)
+    coefficients, _ = weighted_logistic(design, outcome, identity=None if n_terms else 1)
     curve: NDArray[np.float64] = expit(
         np.tensordot(
             _spline(log_odds(at_risk), knots)[:, :n_terms],
@@ -300,66 +292,3 @@ def _spline(odds: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np
         tail = (cubes[1] * (knots[-1] - knot) - cubes[2] * (knots[-2] - knot)) / gap
         columns.append((cubes[0] - tail) / (knots[-1] - knots[0]) ** 2)
     return np.column_stack(columns)
-
-
-def _logistic(
-    design: NDArray[np.float64],
-    outcome: KnownOutcome,
-    *,
-    offset: NDArray[np.float64] | None = None,
-    identity: int | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return weighted logistic coefficients, one column per resample, and whether they settled.
-
-    Newton's method from "observed = predicted": coefficient 1 at column `identity`, else 0. Where
-    risk separates part of the patients by outcome, some coefficients grow without bound while the
-    fitted risks converge; coefficients are NaN where not even these do.
-    """
-    # With p = expit(X b + offset), weights w and outcomes y, the log-likelihood has the gradient
-    # X'(w y) - X'(w p) and the curvature X' diag(w p (1 - p)) X, whose solution is the Newton step.
-    # One column of w, p and b for each resample; `products` holds x_k x_l of each patient, so that
-    # the curvatures of all resamples are one matrix product.
-    n_patients, n_terms = design.shape
-    weight = outcome.weight.reshape(n_patients, -1)
-    events = design.T @ (weight.T * outcome.happened).T
-    products = (design[:, :, None] * design[:, None, :]).reshape(n_patients, -1)
-    beta = np.zeros((n_terms, weight.shape[1]))
-    if identity is not None:
-        beta[identity] = 1.0
-    margin = design @ beta + (0.0 if offset is None else offset[:, None])
-    settled = stationary = np.zeros(weight.shape[1], dtype=bool)
-    for step_number in range(_MAX_STEPS):
-        mean = expit(margin)
-        expected = weight * mean
-        gradient = events - design.T @ expected
-        curvature = (products.T @ (expected * (1 - mean))).T
-        step, unique = _solve(curvature.reshape(-1, n_terms, n_terms), gradient.T)
-        move = design @ step.T
-        largest = np.abs(move).max(axis=0)
-        # Unbounded, the first steps overshoot where risks are far too extreme; bounded forever,
-        # a curve that is steep in a tail takes hundreds.
-        longest = _LONGEST_MOVE * 1.5**step_number
-        damping = longest / np.maximum(largest, longest)
-        beta += damping * step.T
-        margin += damping * move
-        stationary = np.abs(gradient).max(axis=0) <= _FLAT * weight.sum(axis=0)
-        settled = unique & (largest <= _TOLERANCE)
-        if (settled | stationary).all():
-            break
-    beta[:, ~(settled | stationary)] = np.nan
-    shape = outcome.weight.shape[1:]
-    return beta.reshape(n_terms, *shape), settled.reshape(shape)
-
-
-def _solve(
-    curvature: NDArray[np.float64], gradient: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the shortest Newton steps, and where they are the only ones."""
-    # H s = g is solved as (D^-1 H D^-1)(D s) = D^-1 g with D = diag(H)^1/2, by the pseudo-inverse:
-    # a singular H, of separated outcomes, then has its shortest step instead of none.
-    scale = np.sqrt(np.einsum("bii->bi", curvature) + np.finfo(float).tiny)
-    scaled = curvature / (scale[:, :, None] * scale[:, None, :])
-    smallest = np.linalg.eigvalsh(scaled)[:, 0]
-    inverse = np.linalg.pinv(scaled, rcond=_SINGULAR, hermitian=True)
-    step = np.einsum("bij,bj->bi", inverse, gradient / scale) / scale
-    return step, smallest > _SINGULAR

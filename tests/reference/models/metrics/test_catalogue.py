@@ -50,6 +50,10 @@ TOPICS = {
     "c_harrell": "concordance",
     "c_uno": "concordance",
     "ibs": "overall",
+    "brier_calibration": "brier_split",
+    "brier_refinement": "brier_split",
+    "d_calibration": "whole_curve",
+    "aj_calibration": "whole_curve",
 }
 LABELS = {
     "auroc": "Area under the ROC curve",
@@ -66,6 +70,13 @@ LABELS = {
     "c_harrell": "Harrell's C",
     "c_uno": "Uno's C",
     "ibs": "Integrated Brier score",
+    "brier_calibration": "Brier score that recalibration would gain (calibration term)",
+    "brier_refinement": "Brier score after recalibration (refinement term)",
+    "d_calibration": "Patients in the wrong tenth of their predicted curve (D-calibration)",
+    "aj_calibration": (
+        "Distance of the mean predicted curve from the observed one (AJ-calibration)"
+    ),
+    "aj_calibration_competing": "The same distance for the competing event (AJ-calibration)",
 }
 
 
@@ -82,7 +93,7 @@ ON_PAGE = {
 
 
 def evaluated(cohort: pd.DataFrame) -> list[Metric]:
-    """All metrics, ranked by the risk at 90 days as R ranked them, with IBS of the whole curve."""
+    """All metrics, ranked by the risk at 90 days as R ranked them, with those of whole curves."""
     time, event = cohort["time"], cohort["event"]
     risk = cohort[[f"risk_{days:.0f}" for days in HORIZONS]].to_numpy()
     curve = cohort.filter(like="risk_")
@@ -91,7 +102,28 @@ def evaluated(cohort: pd.DataFrame) -> list[Metric]:
         evaluate(time, event, risk, HORIZONS, n_bootstrap=20, curve_risk=curve_risk, curve_days=on)
         for curve_risk, on in ((curve[["risk_90"]], [90.0]), (curve, days))
     )
-    return [m for m in ranked if m.metric != "ibs"] + [m for m in integrated if m.metric == "ibs"]
+    ranks = {"c_harrell", "c_uno"}
+    return [m for m in ranked if m.horizon_days is not None or m.metric in ranks] + [
+        m for m in integrated if m.horizon_days is None and m.metric not in ranks
+    ]
+
+
+def of_competing_event(cohort: pd.DataFrame) -> list[Metric]:
+    """Metrics that only a cohort with a competing event has, of the curve that R made up too."""
+    curve = cohort.filter(like="risk_")
+    days = [float(name.removeprefix("risk_")) for name in curve]
+    risk = curve.to_numpy()
+    metrics = evaluate(
+        cohort["time"],
+        cohort["event"],
+        risk[:, :1],
+        days[:1],
+        n_bootstrap=20,
+        curve_risk=risk,
+        curve_days=days,
+        competing_curve=0.4 * risk * (1 - risk),
+    )
+    return [metric for metric in metrics if METRICS[metric.metric].of_competing_event]
 
 
 def net_benefit_at_event_rate(cohort: pd.DataFrame, day: float) -> float:
@@ -116,13 +148,18 @@ def net_benefit_at_event_rate(cohort: pd.DataFrame, day: float) -> float:
 
 @pytest.fixture(scope="session")
 def references(cohorts: Cohorts, stored: Stored) -> Values:
-    """(Name, day) -> its value in the cohort `single` by R, or by definition."""
+    """(Name, day) -> its value by R, or by definition.
+
+    In the cohort `single`; those of a competing event in the cohort `competing`.
+    """
     found: Values = {
         (name, day or None): value
         for name, topic in TOPICS.items()
         for (cohort, day), value in stored(topic, name).items()
-        if cohort == "single" and (day in HORIZONS or name in ("c_harrell", "ibs"))
+        if cohort == "single" and day in (*HORIZONS, 0.0)
     }
+    competing = stored("whole_curve", "aj_calibration_competing")["competing", 0.0]
+    found["aj_calibration_competing", None] = competing
     found["c_uno", None] = found.pop(("c_uno", 180.0))
     net = {day: net_benefit_at_event_rate(cohorts["single"], day) for day in HORIZONS}
     return found | {("net_benefit", day): value for day, value in net.items()}
@@ -130,7 +167,7 @@ def references(cohorts: Cohorts, stored: Stored) -> Values:
 
 @pytest.fixture(scope="session")
 def metrics(cohorts: Cohorts) -> list[Metric]:
-    return evaluated(cohorts["single"])
+    return evaluated(cohorts["single"]) + of_competing_event(cohorts["competing"])
 
 
 def test_every_metric_has_its_own_reference_value_under_its_own_name(
