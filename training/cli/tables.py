@@ -35,6 +35,8 @@ def show_judged_metrics(judgement: Judgement) -> None:
     if judgement.metrics_of_answered:
         print_lines(["", "Without the refused stays:"])
         show_metrics(judgement.metrics_of_answered)
+    if judgement.d_calibration is not None:
+        print_lines(["", judgement.d_calibration.sentence])
 
 
 def show_metrics(metrics: Sequence[Metric]) -> None:

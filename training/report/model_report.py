@@ -9,6 +9,7 @@ from functools import partial
 from data_schema.cohort import Cohort, outcome_of
 from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
+from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.catalogue import AT_HORIZON, by_group
 from models.metrics.metric import metric_at
 from models.patient_explanation import NOT_MEASURED, pathway_label
@@ -235,6 +236,7 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
                 "A risk is communicated as a number, so agreement of predicted with observed risk "
                 "matters as much as ranking. The curves are smoothed; calibration metrics are in "
                 "the table of performance.",
+                *_d_calibration(findings.judgement.d_calibration),
             ),
             pictures=_at(pictures, "calibration"),
         ),
@@ -264,6 +266,18 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
         tripod_section(contract, analyses_of(findings), external=external),
         probast_section(contract, findings, external=external),
         provenance(contract, evaluated_fingerprint=findings.predictions.cohort_fingerprint),
+    )
+
+
+def _d_calibration(test: DCalibrationTest | None) -> tuple[str, ...]:
+    """Return what D-calibration is, and the result of its test, if there is a whole curve."""
+    if test is None:
+        return ()
+    return (
+        "If predicted curves are calibrated, a tenth of the patients have the event in each tenth "
+        "of their own predicted curve, whichever day that is. Censored patients are spread over "
+        "the tenths that they could still reach, so the test is lenient where many are censored. "
+        f"{test.sentence}",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_schema.cohort import Cohort
+from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.metric import Metric
 from models.metrics.risk_distribution import RiskDistribution, risk_distribution
 from models.metrics.sample_size import SampleSize
@@ -39,6 +40,8 @@ class Judgement:
         measured.
     risk_distribution : tuple of RiskDistribution
         One for each horizon.
+    d_calibration : DCalibrationTest or None
+        None without a predicted curve, or where a competing event has none.
     """
 
     refusals: Refusals
@@ -46,6 +49,7 @@ class Judgement:
     metrics_of_answered: tuple[Metric, ...]
     subgroups: tuple[Subgroup, ...]
     risk_distribution: tuple[RiskDistribution, ...]
+    d_calibration: DCalibrationTest | None
 
     def as_json(self) -> dict[str, object]:
         """Return the judgement as a mapping."""
@@ -55,6 +59,7 @@ class Judgement:
             "metrics_of_answered": [metric.as_json() for metric in self.metrics_of_answered],
             "subgroups": [group.as_json() for group in self.subgroups],
             "risk_distribution": [spread.as_json() for spread in self.risk_distribution],
+            "d_calibration": None if self.d_calibration is None else self.d_calibration.as_json(),
         }
 
 
@@ -108,4 +113,5 @@ def judge(
             patients=predictions.patient_id,
         ),
         risk_distribution(*at),
+        predictions.d_calibration_test(),
     )

@@ -13,7 +13,8 @@ from data_schema.errors import DataError, UsageError
 from data_schema.outcomes import MIN_EVENTS
 from models.censoring import CensoringDistribution
 from models.inference.risk_model import InferenceError, RiskModel
-from models.metrics.known_outcome import why_not_evaluable
+from models.metrics.calibration.whole_curve import DCalibrationTest, d_calibration_test
+from models.metrics.known_outcome import LOWEST_OBSERVED_SHARE, why_not_evaluable
 from models.metrics.metric import Metric
 from models.metrics.summary import evaluate
 from training.validation.refusals import Refusals
@@ -40,6 +41,8 @@ class Predictions:
     curve_risk, curve_days : ndarray of float or None
         The whole curve, shapes (n_stays, n_days) and (n_days,); None if the outcome is known at
         one horizon only.
+    competing_curve : ndarray of float or None
+        The curve of the competing event, of the shape of `curve_risk`; None if there is none.
     answered : ndarray of bool, shape (n_stays,)
         Which stays were not refused.
     refusals : Refusals
@@ -53,6 +56,7 @@ class Predictions:
     horizons_days: tuple[float, ...]
     curve_risk: NDArray[np.float64] | None
     curve_days: NDArray[np.float64] | None
+    competing_curve: NDArray[np.float64] | None
     answered: NDArray[np.bool_]
     refusals: Refusals
     cohort_fingerprint: str
@@ -70,6 +74,7 @@ class Predictions:
                 groups=self.patient_id,
                 curve_risk=self.curve_risk,
                 curve_days=self.curve_days,
+                competing_curve=self.competing_curve,
             )
         )
 
@@ -77,7 +82,7 @@ class Predictions:
         """Return every metric of the stays not refused; empty where no stay was refused."""
         if self.answered.all():
             return ()
-        rows = self.answered
+        rows, competing = self.answered, self.competing_curve
         return replace(
             self,
             time_days=self.time_days[rows],
@@ -85,7 +90,23 @@ class Predictions:
             patient_id=self.patient_id[rows],
             risk=self.risk[rows],
             curve_risk=None if self.curve_risk is None else self.curve_risk[rows],
+            competing_curve=None if competing is None else competing[rows],
         ).metrics(n_bootstrap=n_bootstrap, random_state=random_state)
+
+    def d_calibration_test(self) -> DCalibrationTest | None:
+        """Return the chi-square test of D-calibration; None without a curve that it needs."""
+        if self.curve_risk is None or self.curve_days is None:
+            return None
+        censoring = CensoringDistribution.fit(self.time_days, self.event)
+        inside = censoring.survival_before(self.curve_days) >= LOWEST_OBSERVED_SHARE
+        competing = self.competing_curve
+        return d_calibration_test(
+            self.time_days,
+            self.event,
+            self.curve_risk[:, inside],
+            self.curve_days[inside],
+            competing_curve=None if competing is None else competing[:, inside],
+        )
 
     @property
     def stays(self) -> int:
@@ -126,10 +147,11 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
         raise DataError(
             f"the model refuses all {len(answered)} rows. Run osteon score to see the reasons."
         )
-    curve_risk = curve_days = None
+    curve_risk = curve_days = competing_curve = None
     if fixed is None and not risk_model.contract.fixed_horizon:
         curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)
         curve_risk = risk_model.risk(cohort.features, curve_days)
+        competing_curve = risk_model.competing_risk(cohort.features, curve_days)
     return Predictions(
         time_days=outcome.time_days,
         event=outcome.event,
@@ -138,6 +160,7 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
         horizons_days=tuple(map(float, prediction.horizons_days)),
         curve_risk=curve_risk,
         curve_days=curve_days,
+        competing_curve=competing_curve,
         answered=answered,
         refusals=Refusals.of(prediction.refusals),
         cohort_fingerprint=cohort.fingerprint(),

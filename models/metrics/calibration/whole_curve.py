@@ -36,12 +36,18 @@ class DCalibrationTest:
     p_value: float
 
     def as_json(self) -> dict[str, object]:
-        """Return the test as a mapping."""
-        return {
-            "shares": list(self.shares),
-            "statistic": self.statistic,
-            "p_value": self.p_value,
-        }
+        """Return the test as a mapping, without the shares: they may be of few patients."""
+        return {"statistic": self.statistic, "p_value": self.p_value}
+
+    @property
+    def sentence(self) -> str:
+        """The result of the test, in words."""
+        p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.3f}"
+        return (
+            f"D-calibration: chi-square {self.statistic:.1f} with {TENTHS - 1} degrees of freedom, "
+            f"{p}. A small p says that events do not fall evenly over the tenths of the predicted "
+            "curves."
+        )
 
 
 def d_calibration(

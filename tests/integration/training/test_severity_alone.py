@@ -50,6 +50,7 @@ def told_of(cohort: Cohort) -> Predictions:
         horizons_days=(90.0,),
         curve_risk=None,
         curve_days=None,
+        competing_curve=None,
         answered=answered,
         refusals=Refusals(len(cohort), 1, {"under_18": 1}),
         cohort_fingerprint="",

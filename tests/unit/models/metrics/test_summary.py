@@ -39,19 +39,29 @@ def by_name(metrics: list[Metric]) -> dict[tuple[str, float | None], Metric]:
 def test_every_metric_has_an_interval_around_it(competing_rate: float) -> None:
     time, event, rate = cohort(competing_rate=competing_rate)
 
+    curve = risk_at(rate, DAYS, competing_rate)
+
     metrics = evaluate(
         time,
         event,
         risk_at(rate, HORIZONS, competing_rate),
         HORIZONS,
         n_bootstrap=50,
-        curve_risk=risk_at(rate, DAYS, competing_rate),
+        curve_risk=curve,
         curve_days=DAYS,
+        competing_curve=curve * competing_rate / rate[:, None] if competing_rate else None,
     )
 
     names = [(metric.metric, metric.horizon_days) for metric in metrics]
     expected = [(spec.name, h) for h in HORIZONS for spec in AT_HORIZON]
-    assert names == [*expected, *((spec.name, None) for spec in OVER_FOLLOW_UP)]
+    assert names == [
+        *expected,
+        *(
+            (spec.name, None)
+            for spec in OVER_FOLLOW_UP
+            if competing_rate or not spec.of_competing_event
+        ),
+    ]
     assert all(metric.low <= metric.estimate <= metric.high for metric in metrics)
     assert not any(metric.note for metric in metrics)
 

@@ -36,18 +36,19 @@ PREDICTIONS = Predictions(
     horizons_days=(28.0,),
     curve_risk=None,
     curve_days=None,
+    competing_curve=None,
     answered=np.full(90, True),
     refusals=Refusals(90, 0, {}),
     cohort_fingerprint="e" * 64,
 )
 
-FINDINGS = Findings(PREDICTIONS, Judgement(PREDICTIONS.refusals, METRICS, (), (), ()))
+FINDINGS = Findings(PREDICTIONS, Judgement(PREDICTIONS.refusals, METRICS, (), (), (), None))
 
 
 def test_many_refusals_are_the_first_section_of_the_card(contract: Contract) -> None:
     refusals = Refusals(90, 30, {"unlike_training_cohort": 30})
     of_answered = (Metric("auroc", 28.0, 0.9, 0.85, 0.95),)
-    judgement = Judgement(refusals, METRICS, of_answered, (), ())
+    judgement = Judgement(refusals, METRICS, of_answered, (), (), None)
 
     first, *rest = model_card(contract, Findings(PREDICTIONS, judgement))
 
