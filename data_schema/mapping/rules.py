@@ -12,7 +12,14 @@ from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import PATHWAYS, Kind, Variable, base_name, is_not_done
 
-__all__ = ["ID_COLUMNS", "SIMULATED", "column_problems", "mapping_problems", "named_columns"]
+__all__ = [
+    "ID_COLUMNS",
+    "SIMULATED",
+    "column_problems",
+    "mapping_problems",
+    "named_columns",
+    "outcome_columns",
+]
 
 ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
 """Names of the identifiers, in `[ids]` and in a cohort that has no mapping."""
@@ -25,8 +32,11 @@ _RESERVED = frozenset(
     {*ID_COLUMNS, SIMULATED, "status", "refusal_code", "risk", "outcome", "horizon_days"}
 )
 _ID_KEYS = (*ID_COLUMNS, "date_format")
-_OUTCOME_COLUMNS = ("days", "event", "event_date", "last_seen_date", "competing_date")
-_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map")
+_OUTCOME_COLUMNS = (
+    *("days", "event", "event_date", "last_seen_date", "competing_date"),
+    "entry_days",
+)
+_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map", "time_zero")
 _COLUMN_KEYS = (
     *("variable", "unit", "unit_column", "assay", "assay_column", "specimen"),
     *("decimal", "value_map"),
@@ -58,11 +68,16 @@ def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterat
 def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
     """Return every column of the site that a mapping names, once each."""
     names = [getattr(mapping.ids, key) for key in ID_COLUMNS]
-    for outcome in mapping.outcomes.values():
-        names += [getattr(outcome, key) for key in _OUTCOME_COLUMNS]
+    names += outcome_columns(mapping)
     for source in mapping.columns.values():
         names += [source.column, source.unit_column, source.assay_column]
     return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def outcome_columns(mapping: CohortMapping) -> tuple[str, ...]:
+    """Return every column of the site that states an outcome."""
+    stated = (getattr(o, key) for o in mapping.outcomes.values() for key in _OUTCOME_COLUMNS)
+    return tuple(name for name in stated if name is not None)
 
 
 def column_problems(source: ColumnMapping, *, of_site: Collection[str] = ()) -> Iterator[Finding]:

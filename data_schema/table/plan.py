@@ -7,14 +7,22 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.delayed_entry import WHAT_TO_DO
 from data_schema.errors import Finding
-from data_schema.mapping.file import CohortMapping, ColumnMapping, IdMapping, OutcomeMapping
+from data_schema.mapping.file import (
+    ENTRY,
+    CohortMapping,
+    ColumnMapping,
+    IdMapping,
+    OutcomeMapping,
+)
 from data_schema.mapping.rules import (
     ID_COLUMNS,
     SIMULATED,
     column_problems,
     mapping_problems,
     named_columns,
+    outcome_columns,
 )
 from data_schema.outcomes import ENDPOINTS, Outcome
 from data_schema.variables import Kind, Variable, base_name, is_not_done
@@ -46,6 +54,8 @@ class CohortPlan:
     features : tuple of FeatureSource
     ignored : tuple of str
         Columns that are neither mapped nor in the catalogue.
+    beside_outcome : tuple of str
+        Columns that hold neither an identifier nor an outcome.
     known_at_time_zero : frozenset of str
         Features whose name the leakage linter does not check: those of the catalogue, and those
         that the mapping declares so.
@@ -56,6 +66,7 @@ class CohortPlan:
     other_outcomes: tuple[tuple[Outcome, OutcomeMapping], ...]
     features: tuple[FeatureSource, ...]
     ignored: tuple[str, ...]
+    beside_outcome: tuple[str, ...]
     known_at_time_zero: frozenset[str]
 
 
@@ -80,6 +91,7 @@ def plan_cohort(
         features += [] if problems else [_feature(source, of_site)]
     findings += [*_repeated(features), *_without_dates(features, ids)]
     used = {*named_columns(mapping), *_reserved(ids), *(f.source.column for f in features)}
+    of_outcomes = {*_reserved(ids), *outcome_columns(mapping)}
     return (
         CohortPlan(
             ids=ids,
@@ -87,6 +99,7 @@ def plan_cohort(
             other_outcomes=tuple(_others(mapping, outcome, columns)),
             features=tuple(features),
             ignored=tuple(column for column in columns if column not in used),
+            beside_outcome=tuple(column for column in columns if column not in of_outcomes),
             known_at_time_zero=frozenset(
                 f.feature
                 for f in features
@@ -137,7 +150,26 @@ def _outcome(
         return None, [Finding("outcome_mapping", outcome.endpoint, 1, message)]
     # What is blank or absent among these has been reported with the rest of the mapping.
     readable = all(getattr(stated, key) in columns for key in stated_keys - {"horizon_days"})
-    return (stated if readable else None), []
+    entry = _entry(stated, where, outcome)
+    readable &= not entry and (stated.entry_days is None or stated.entry_days in columns)
+    return (stated if readable else None), entry
+
+
+def _entry(stated: OutcomeMapping, where: str, outcome: Outcome) -> list[Finding]:
+    """Return why the stated entry into observation cannot be used, if one is stated."""
+    if stated.entry_days is None and stated.time_zero is None:
+        return []
+    if stated.days is None or not stated.entry_days:
+        message = f"{where} must state entry_days, days and event together where days count from "
+        message += "entry. Dates count from time_zero in [ids]: name the date of entry there."
+        return [Finding("outcome_mapping", outcome.endpoint, 1, message)]
+    if stated.time_zero != ENTRY:
+        message = (
+            f'{where} with entry_days must state time_zero = "{ENTRY}": {stated.entry_days} is a '
+            f"delayed entry. {WHAT_TO_DO}."
+        )
+        return [Finding("delayed_entry", stated.entry_days, 1, message)]
+    return []
 
 
 def _others(
