@@ -24,7 +24,15 @@ from training.benchmark.repeated_differences import corrected_difference
 from training.cohorts.splits import Split, repeated_folds, repeated_splits
 from training.fit import fit_osteon
 
-__all__ = ["OSTEON", "PARTS", "Progress", "compare_curves", "evaluation_grid"]
+__all__ = [
+    "OSTEON",
+    "PARTS",
+    "Grid",
+    "Progress",
+    "compare_curves",
+    "curve_figures",
+    "evaluation_grid",
+]
 
 OSTEON = "osteon"
 PARTS = {1.0: "osteon (linear part)", 0.0: "osteon (boosted part)"}
@@ -81,9 +89,6 @@ class _Fitted:
     explain_rows_per_second: float | None = None
 
 
-_Metrics = dict[str, float]
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """The splits and the peers of a comparison."""
@@ -111,7 +116,7 @@ def compare_curves(
     """
     grid = evaluation_grid(outcome_of(cohort))
     plan = _plan(cohort, repeats, random_state)
-    models: dict[str, list[tuple[_Fitted, _Metrics]]] = {}
+    models: dict[str, list[tuple[_Fitted, dict[str, float]]]] = {}
     for number, split in enumerate(plan.splits, start=1):
         train, test = cohort.take(split.train), cohort.take(split.test)
         osteon = partial(_fit_osteon_and_parts, test=test, grid=grid, random_state=random_state)
@@ -119,7 +124,7 @@ def compare_curves(
         for name, fit in ({OSTEON: osteon} | peers).items():
             progress(f"split {number} of {plan.n_splits}: {name}")
             for label, fitted in fit(train).items():
-                figures = _metrics(test, fitted.predict, grid)
+                figures = curve_figures(test, fitted.predict, grid)
                 models.setdefault(label, []).append((fitted, figures))
     metrics = {label: [figures for _, figures in runs] for label, runs in models.items()}
     return Comparison(
@@ -192,8 +197,24 @@ def _predict_with(risk_model: RiskModel) -> Predict:
     return lambda cohort, days: risk_model.risk(cohort.features, days)
 
 
-def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
-    """Return the figures over time and at the quartiles, on the test patients."""
+def curve_figures(test: Cohort, predict: Predict, grid: Grid) -> dict[str, float]:
+    """Return the figures over time and at the quartiles, on the test patients.
+
+    Parameters
+    ----------
+    test : Cohort
+        Patients that the model did not learn from.
+    predict : callable
+        Maps a cohort and days to risks, shape (n_patients, n_days).
+    grid : Grid
+        From `evaluation_grid` of the whole data set.
+
+    Returns
+    -------
+    dict of str to float
+        `c`, `c_td` (higher is better), `ibs` (lower is better), `ipa_over_time`, and by quartile of
+        the event times `auc_<day>` and `ipa_<day>`, where an event competes also `c_ipcw_<day>`.
+    """
     outcome = outcome_of(test)
     time_days, event = outcome.time_days, outcome.event
     curve = predict(test, grid.days)
@@ -215,7 +236,7 @@ def _metrics(test: Cohort, predict: Predict, grid: Grid) -> _Metrics:
     return figures
 
 
-def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> ModelRow:
+def _row(label: str, runs: list[tuple[_Fitted, dict[str, float]]], grid: Grid) -> ModelRow:
     """Return one row of the table: means over the splits."""
     means = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
     by_day = {
@@ -236,7 +257,7 @@ def _row(label: str, runs: list[tuple[_Fitted, _Metrics]], grid: Grid) -> ModelR
 
 
 def _differences(
-    metrics: Mapping[str, list[_Metrics]], test_to_train: float
+    metrics: Mapping[str, list[dict[str, float]]], test_to_train: float
 ) -> Iterator[ModelDifference]:
     """Yield Osteon minus every other model, per metric, with corrected intervals."""
     for label, theirs in metrics.items():
