@@ -9,7 +9,7 @@ data set, without the peers and without fold models, and writes C, the integrate
 the areas under the curve of each split. `--simulated` adds the gap to the best attainable area
 under the curve for the given seeds, with 20,000 patients to learn from and 20,000 others
 (`osteon benchmark --dataset simulated`). A capture that was stopped goes on where it was. One takes
-about 8 CPU minutes on the data sets, and about 12 more for each simulated seed.
+about 2 CPU minutes on the data sets, and several more for each simulated seed.
 
 A comparison prints the mean change of each figure over the splits with its standard error, and
 exits with 1 where C or an area falls, or the Brier score rises, by more than .001, or where a gap
