@@ -8,7 +8,7 @@ DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test lint benchmark benchmark-service
+.PHONY: install demo test lint benchmark benchmark-bedside benchmark-service
 
 install: .venv/installed
 
@@ -65,6 +65,18 @@ benchmark: install
 		support2-score rhc-score glow-score; do \
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
 	done
+	$(MAKE) benchmark-bedside
+
+# Empty fields and settled directions, against their targets. Fitted models stay in build/bedside.
+BEDSIDE_STUDIES := "gaps --cohort support2" "gaps --cohort simulated" "gaps --cohort physionet2012" \
+	"refits" "spread --cohort support2" "spread --cohort simulated" \
+	"directions --cohort support2" "directions --cohort simulated"
+
+benchmark-bedside: install
+	@missed=0; for study in $(BEDSIDE_STUDIES); do \
+		echo; echo "bedside_$$study"; set -- $$study; name=$$1; shift; \
+		OMP_NUM_THREADS=1 $(BIN)/python tests/benchmark/bedside_$$name.py "$$@" || missed=1; \
+	done; exit $$missed
 
 # The service under load, and MLflow's server of the same model; the last of the three takes long.
 benchmark-service: demo

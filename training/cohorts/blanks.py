@@ -1,7 +1,7 @@
 """Fields left empty, as at the bedside: at random, by hidden value, or as in other patients.
 
-A field is a variable with all of its columns. A blank means "not entered": it is what an empty cell
-of a table is, whether or not the variable was measured.
+A field is a variable with all of its columns. A blank means "not entered", as an empty cell of a
+table does, whether the variable was measured or is recorded as not done.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.special import expit, ndtri
 
 from data_schema.cohort import Cohort
 from data_schema.errors import UsageError
-from data_schema.variables import BELOW, base_name
+from data_schema.variables import base_name, is_not_done, is_state
 
 __all__ = [
     "blanks_at_random",
@@ -51,9 +51,9 @@ def fields_of(features: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def measured_fields(features: pd.DataFrame) -> Blanks:
-    """Return whether each field has a value, (n_rows, n_fields); the flag of a limit is none."""
+    """Return whether each field has a value, (n_rows, n_fields); flags of a state are none."""
     values = [
-        [column for column in columns if not column.endswith(f"__{BELOW}")]
+        [column for column in columns if not is_state(column)]
         for columns in fields_of(features).values()
     ]
     return np.column_stack([features[columns].notna().any(axis=1) for columns in values])
@@ -74,7 +74,9 @@ def with_blanks(cohort: Cohort, blanks: Blanks) -> Cohort:
             "Give one row per row of the cohort and one column per field."
         )
     emptied = {
-        column: cohort.features[column].mask(blanks[:, place])
+        column: cohort.features[column].mask(
+            blanks[:, place], 0.0 if is_not_done(column) else np.nan
+        )
         for place, columns in enumerate(fields.values())
         for column in columns
     }

@@ -60,6 +60,13 @@ def test_a_blank_empties_every_column_of_its_field_and_no_other(features):
     pd.testing.assert_frame_equal(cohort.features, features)
 
 
+def test_a_blank_is_not_recorded_as_not_done(features):
+    flagged = features.assign(albumin__not_done=features["albumin"].isna().astype(float))
+    emptied = with_blanks(cohort_of(flagged), blanks_of(flagged, ["albumin"])).features
+    assert (emptied["albumin__not_done"] == 0).all()
+    assert measured_fields(flagged)[:, 2].tolist() == features["albumin"].notna().tolist()
+
+
 def test_blanks_at_random_have_the_share_and_ignore_the_value(features):
     blanks = blanks_at_random(features, 0.4, rng=np.random.default_rng(1))
     # 4 standard errors of a share of 0.4 among 4,000.
