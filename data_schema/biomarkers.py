@@ -38,6 +38,7 @@ __all__ = [
     "did_you_mean",
     "is_bone_marker",
     "is_laboratory_test",
+    "is_routine",
     "reference_interval",
     "variable",
 ]
@@ -131,6 +132,22 @@ def is_laboratory_test(name: str) -> bool:
     """
     origin = _origin(name)
     return origin is not None and origin.kind == "sample"
+
+
+def is_routine(name: str) -> bool:
+    """Return whether a variable is known of any critically ill patient without a special test.
+
+    Flags and categories are read off the record. A name that the catalogue lacks is not routine.
+
+    >>> [is_routine(name) for name in ("phosphate", "crp", "albumin", "sofa", "age", "diabetes")]
+    [True, True, True, True, True, True]
+    >>> [is_routine(name) for name in ("fgf23_c", "ctx_s", "il6", "cortisol", "pth", "l1_hu")]
+    [False, False, False, False, False, False]
+    """
+    if name not in VARIABLES:
+        return False
+    origin = VARIABLES[name].origin
+    return origin is None or origin.routine
 
 
 def _origin(name: str) -> Origin | None:

@@ -111,12 +111,18 @@ class Origin:
     of_bone : bool
         Whether it is measured of bone, or is a hormone of bone. Routine laboratory values such as
         calcium, and what is not of bone alone, are not.
+    routine : bool
+        Whether most hospitals obtain it for the care of any critically ill patient: vital signs,
+        blood gases, blood counts, chemistry (phosphate, calcium, albumin, C-reactive protein among
+        it), scores, and what the record says. What is not routine is a marker whose added value
+        can be asked for; what is routine belongs to the base that it is compared with.
     caveats : tuple of Caveat
         Warnings that apply to it.
     """
 
     kind: Literal["sample", "scan", "bedside", "derived", "score", "record"]
     of_bone: bool
+    routine: bool
     caveats: tuple[Caveat, ...]
 
 
@@ -197,6 +203,9 @@ class Variable:
         Whether the condition passes, so that a past one does not set the flag.
     treatment : bool
         A treatment: it marks the patient, and is locked in "check an entry".
+    always_known : bool
+        Whether every patient has it by what it is, as the record of which tests were done. It has
+        no gaps, so training never blanks it.
     window : Window
         When it is measured relative to time zero.
     caution : str
@@ -231,6 +240,7 @@ class Variable:
     atc: tuple[str, ...] = ()
     passes: bool = False
     treatment: bool = False
+    always_known: bool = False
     window: Window = LAST_VALUE
     caution: str = ""
     note: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from data_schema.catalogue.origins import LABORATORY
+from data_schema.catalogue.origins import SPECIAL_LABORATORY
 from data_schema.catalogue.unit_tables import NG_PER_ML, PG_PER_ML
 from data_schema.variables import Code, Origin, Reference, Variable
 from data_schema.windows import Window
@@ -16,14 +16,16 @@ _MASS = ("pg/mL", "ng/L", "ng/dL")
 _MOLAR = ("pmol/L", "nmol/L")
 _LC_MS = "LC-MS/MS, Verdonk, Clin Chim Acta 2019"
 
-_laboratory_test = partial(Variable, pathway="estrogen_endocrine", origin=LABORATORY)
+_laboratory_test = partial(Variable, pathway="estrogen_endocrine", origin=SPECIAL_LABORATORY)
 
 ENTRIES: tuple[Variable, ...] = (
     Variable(
         name="estradiol",
         label="Estradiol (E2)",
         pathway="estrogen_endocrine",
-        origin=Origin("sample", of_bone=True, caveats=("exogenous_hormones", "biotin")),
+        origin=Origin(
+            "sample", of_bone=True, routine=False, caveats=("exogenous_hormones", "biotin")
+        ),
         unit="pg/mL",
         # Molecular weight 272.382: 1 pg/mL is 3.6713 pmol/L.
         units={
@@ -101,7 +103,9 @@ ENTRIES: tuple[Variable, ...] = (
         name="testosterone",
         label="Testosterone, total",
         pathway="estrogen_endocrine",
-        origin=Origin("sample", of_bone=False, caveats=("exogenous_hormones", "biotin")),
+        origin=Origin(
+            "sample", of_bone=False, routine=False, caveats=("exogenous_hormones", "biotin")
+        ),
         unit="ng/dL",
         # Molecular weight 288.431.
         units={"ng/dL": 1.0, "ng/mL": 100.0, "ug/L": 100.0, "nmol/L": 28.8431},
@@ -125,7 +129,9 @@ ENTRIES: tuple[Variable, ...] = (
         name="shbg",
         label="SHBG (sex hormone binding globulin)",
         pathway="estrogen_endocrine",
-        origin=Origin("sample", of_bone=False, caveats=("exogenous_hormones", "biotin")),
+        origin=Origin(
+            "sample", of_bone=False, routine=False, caveats=("exogenous_hormones", "biotin")
+        ),
         unit="nmol/L",
         units={"nmol/L": 1.0},
         codes=(Code("13967-5", "Sex hormone binding globulin [Moles/volume] in Serum or Plasma"),),

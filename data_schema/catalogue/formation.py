@@ -62,7 +62,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="alkaline_phosphatase",
         label="Alkaline phosphatase, total",
         pathway="formation",
-        origin=Origin("sample", of_bone=False, caveats=("biotin",)),
+        origin=Origin("sample", of_bone=False, routine=True, caveats=("biotin",)),
         unit="U/L",
         units=ENZYME,
         codes=(

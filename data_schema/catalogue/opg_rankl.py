@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from data_schema.catalogue.origins import BONE_LABORATORY, LABORATORY
+from data_schema.catalogue.origins import BONE_LABORATORY, SPECIAL_LABORATORY
 from data_schema.catalogue.unit_tables import PG_PER_ML, PMOL_PER_L, RATIO
 from data_schema.variables import AssayWords, Origin, Reference, Variable
 from data_schema.windows import Since, Window
@@ -97,7 +97,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="rankl_opg_ratio",
         label="RANKL/OPG ratio",
         pathway="opg_rankl",
-        origin=Origin("derived", of_bone=True, caveats=()),
+        origin=Origin("derived", of_bone=True, routine=False, caveats=()),
         unit="1",
         units=RATIO,
         low=0.0,
@@ -120,7 +120,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="trail",
         label="TRAIL, soluble",
         pathway="opg_rankl",
-        origin=LABORATORY,
+        origin=SPECIAL_LABORATORY,
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
         low=0.0,

@@ -14,14 +14,18 @@ __all__ = [
     "RECORDED",
     "RETAINED_IMMUNOASSAY",
     "SCORED",
+    "SPECIAL_LABORATORY",
 ]
 
-LABORATORY = Origin("sample", of_bone=False, caveats=())
-BONE_LABORATORY = Origin("sample", of_bone=True, caveats=())
-BONE_IMMUNOASSAY = Origin("sample", of_bone=True, caveats=("biotin",))
-RETAINED_IMMUNOASSAY = Origin("sample", of_bone=True, caveats=("renal_retention", "biotin"))
-BONE_SCAN = Origin("scan", of_bone=True, caveats=())
-BEDSIDE = Origin("bedside", of_bone=False, caveats=())
-DERIVED = Origin("derived", of_bone=False, caveats=())
-SCORED = Origin("score", of_bone=False, caveats=())
-RECORDED = Origin("record", of_bone=False, caveats=())
+LABORATORY = Origin("sample", of_bone=False, routine=True, caveats=())
+SPECIAL_LABORATORY = Origin("sample", of_bone=False, routine=False, caveats=())
+BONE_LABORATORY = Origin("sample", of_bone=True, routine=False, caveats=())
+BONE_IMMUNOASSAY = Origin("sample", of_bone=True, routine=False, caveats=("biotin",))
+RETAINED_IMMUNOASSAY = Origin(
+    "sample", of_bone=True, routine=False, caveats=("renal_retention", "biotin")
+)
+BONE_SCAN = Origin("scan", of_bone=True, routine=False, caveats=())
+BEDSIDE = Origin("bedside", of_bone=False, routine=True, caveats=())
+DERIVED = Origin("derived", of_bone=False, routine=True, caveats=())
+SCORED = Origin("score", of_bone=False, routine=True, caveats=())
+RECORDED = Origin("record", of_bone=False, routine=True, caveats=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from data_schema.catalogue.origins import BONE_LABORATORY, LABORATORY
+from data_schema.catalogue.origins import BONE_LABORATORY, LABORATORY, SPECIAL_LABORATORY
 from data_schema.catalogue.unit_tables import PG_PER_ML
 from data_schema.variables import Code, Reference, Variable
 
@@ -29,7 +29,7 @@ _osteopontin = partial(
 _cytokine = partial(
     Variable,
     pathway="osteopontin_immune",
-    origin=LABORATORY,
+    origin=SPECIAL_LABORATORY,
     unit="pg/mL",
     low=0.0,
     units=PG_PER_ML,

@@ -30,7 +30,10 @@ ENTRIES: tuple[Variable, ...] = (
         label="CTX-I (beta-CrossLaps), serum",
         pathway="resorption",
         origin=Origin(
-            "sample", of_bone=True, caveats=("renal_retention", "biotin", "ctx_not_fasting_morning")
+            "sample",
+            of_bone=True,
+            routine=False,
+            caveats=("renal_retention", "biotin", "ctx_not_fasting_morning"),
         ),
         unit="pg/mL",
         units={"pg/mL": 1.0, "ng/L": 1.0, "ng/mL": 1000.0, "ug/L": 1000.0},
@@ -245,7 +248,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="trap_total",
         label="TRAP, total, serum",
         pathway="resorption",
-        origin=Origin("sample", of_bone=False, caveats=("biotin",)),
+        origin=Origin("sample", of_bone=False, routine=False, caveats=("biotin",)),
         unit="U/L",
         units=ENZYME,
         codes=(
@@ -263,7 +266,7 @@ ENTRIES: tuple[Variable, ...] = (
         name="uncoupling_index",
         label="Uncoupling index (resorption over formation)",
         pathway="resorption",
-        origin=Origin("derived", of_bone=True, caveats=("biotin",)),
+        origin=Origin("derived", of_bone=True, routine=False, caveats=("biotin",)),
         unit="1",
         units=RATIO,
         low=0.0,

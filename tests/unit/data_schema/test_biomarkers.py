@@ -13,6 +13,7 @@ from data_schema.biomarkers import (
     by_code,
     is_bone_marker,
     is_laboratory_test,
+    is_routine,
     reference_interval,
     variable,
 )
@@ -141,6 +142,20 @@ def test_routine_laboratory_and_a_history_of_fracture_are_not_of_bone() -> None:
     for name in ("alkaline_phosphatase", "trap_total", "trail", "calcium", "crp", "prior_fracture"):
         assert not is_bone_marker(name)
     assert not is_bone_marker("a_site_s_own")
+
+
+def test_a_routine_test_is_no_marker_whose_added_value_is_in_question() -> None:
+    for name in ("phosphate", "calcium", "calcium_ion", "magnesium", "albumin", "crp"):
+        assert is_routine(name)
+    for name in ("creatinine", "egfr", "alkaline_phosphatase", "apache2", "age", "diabetes"):
+        assert is_routine(name)
+    markers = {name for name in VARIABLES if not is_routine(name)}
+    assert all(is_bone_marker(name) <= (name in markers) for name in VARIABLES)
+    assert markers - {name for name in VARIABLES if is_bone_marker(name)} == {
+        *("trap_total", "trail", "testosterone", "shbg", "igf1", "tgf_beta1", "cortisol"),
+        *("il1b", "il4", "il6", "il7", "il13", "ifn_gamma", "ifn_type1", "tnfa", "angiotensin2"),
+    }
+    assert not is_routine("a_site_s_own")
 
 
 def test_a_detection_limit_is_positive_and_below_the_range_s_end() -> None:
