@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from data_schema.errors import UsageError
 from data_schema.variables import Variable
 
-__all__ = ["Cohort", "OutcomeData", "outcome_of"]
+__all__ = ["Cohort", "OutcomeData", "TreatmentLimits", "outcome_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,35 @@ class OutcomeData:
         0 censored, 1 the outcome, 2 the competing event (death before fracture).
     horizon_days : float or None
         Set when the outcome is known at one horizon only (`time_days` equals it everywhere).
-    from_entry : bool
-        Whether time zero is each patient's entry into observation, later than the clock of the
-        table: the risk is among those then alive and under observation.
     """
 
     name: str
     time_days: NDArray[np.float64]
     event: NDArray[np.int64]
     horizon_days: float | None = None
-    from_entry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentLimits:
+    """Orders to limit treatment: not to resuscitate, to withhold or withdraw, comfort care.
+
+    Such an order foretells the death that it permits, and most come after time zero. So it is never
+    a predictor; it says which deaths followed a limitation.
+
+    Parameters
+    ----------
+    limited : ndarray of float64, shape (n_stays,)
+        1 where an order is recorded by the end of the record, 0 where none is, NaN where unknown.
+    days : ndarray of float64, shape (n_stays,), or None
+        Days from time zero to the first order, negative before it; NaN where there is none or its
+        day is unknown.
+    recorded : str
+        The part of the stay that the record covers, where it is not all of it.
+    """
+
+    limited: NDArray[np.float64]
+    days: NDArray[np.float64] | None = None
+    recorded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,8 @@ class Cohort:
     simulated : bool
     dropped : mapping of str to str
         Columns left out on purpose -> reason.
+    treatment_limits : TreatmentLimits or None
+        None where the cohort does not record them.
     """
 
     features: pd.DataFrame
@@ -80,6 +101,7 @@ class Cohort:
     population: str = ""
     simulated: bool = False
     dropped: Mapping[str, str] = field(default_factory=dict)
+    treatment_limits: TreatmentLimits | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -89,9 +111,13 @@ class Cohort:
         index = np.arange(len(self))[rows]
         outcome = self.outcome
         if outcome is not None:
-            outcome = replace(
-                outcome, time_days=outcome.time_days[index], event=outcome.event[index]
+            outcome = OutcomeData(
+                outcome.name, outcome.time_days[index], outcome.event[index], outcome.horizon_days
             )
+        limits = self.treatment_limits
+        if limits is not None:
+            days = None if limits.days is None else limits.days[index]
+            limits = TreatmentLimits(limits.limited[index], days, limits.recorded)
         return Cohort(
             features=self.features.iloc[index].reset_index(drop=True),
             variables=self.variables,
@@ -104,6 +130,7 @@ class Cohort:
             population=self.population,
             simulated=self.simulated,
             dropped=self.dropped,
+            treatment_limits=limits,
         )
 
     def fingerprint(self) -> str:

@@ -6,8 +6,9 @@
     days = "followup_d"                # days and event; or event_date, last_seen_date and, where
     event = "dead"                     # death competes, competing_date; or horizon_days and event
     event_map = {alive = 0, dead = 1}  # unless the cells are 0, 1, 2
-                                       # entry_days and time_zero = "entry" where observation began
-                                       # later: days then count from entry
+    [treatment_limits]                 # orders such as DNR: never a predictor
+    limited = "dnr"                    # and limited_map = {...} unless 1 and 0, yes and no
+    days = "dnr_day"                   # from time zero to the first order
     [columns."FGF-23 C-term"]          # a variable of the catalogue, with or without a suffix
     variable = "fgf23_c"
     unit = "RU/mL"                     # or unit_column
@@ -37,20 +38,17 @@ from data_schema.errors import UsageError
 from data_schema.outcomes import ENDPOINTS
 
 __all__ = [
-    "ENTRY",
     "CohortMapping",
     "ColumnMapping",
     "IdMapping",
     "OutcomeMapping",
     "Period",
+    "TreatmentLimitsMapping",
     "parse_mapping",
     "read_mapping",
 ]
 
 _Cell = str | int | float | bool
-
-ENTRY = "entry"
-"""Value of `time_zero` of an outcome whose days count from entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,6 @@ class OutcomeMapping:
         Decimal mark of `days`, if it is text with fractions.
     horizon_days : float or None
         The only horizon at which the outcome is known, by `event`.
-    entry_days : str or None
-        Day of the same clock as `days` on which observation began, where that was later than day 0.
-    time_zero : str or None
-        `entry`: count from entry, `days` less `entry_days`. Needed with `entry_days`.
     """
 
     days: str | None = None
@@ -97,8 +91,25 @@ class OutcomeMapping:
     date_format: str | None = None
     decimal: str | None = None
     horizon_days: float | None = None
-    entry_days: str | None = None
-    time_zero: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentLimitsMapping:
+    """The site's columns on orders to limit treatment; None where the site has no such column.
+
+    Parameters
+    ----------
+    limited : str or None
+        Whether there was an order by the end of the record.
+    limited_map : mapping of str to int
+        Cell of `limited` -> 0 or 1; empty if the cells are 1 and 0, or yes and no.
+    days : str or None
+        Days from time zero to the first order.
+    """
+
+    limited: str | None = None
+    limited_map: Mapping[str, int] = field(default_factory=dict)
+    days: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +183,7 @@ class CohortMapping:
 
     ids: IdMapping = field(default_factory=IdMapping)
     outcomes: Mapping[str, OutcomeMapping] = field(default_factory=dict)
+    treatment_limits: TreatmentLimitsMapping = field(default_factory=TreatmentLimitsMapping)
     columns: Mapping[str, ColumnMapping] = field(default_factory=dict)
 
 
@@ -197,18 +209,23 @@ def parse_mapping(text: str) -> CohortMapping:
         document: object = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"mapping must be TOML: {error}.") from None
-    whole = _Table.of(document, "the mapping file", ("ids", "outcome", "columns"))
+    whole = _Table.of(
+        document, "the mapping file", ("ids", "outcome", "treatment_limits", "columns")
+    )
     ids = _Table.of(whole.keys.get("ids", {}), "[ids]", _ID_KEYS)
     outcomes = _Table.of(whole.keys.get("outcome", {}), "[outcome]", ENDPOINTS)
+    limits = whole.keys.get("treatment_limits", {})
     columns = _Table.of(whole.keys.get("columns", {}), "[columns]")
     return CohortMapping(
         ids=IdMapping(**ids.texts(_ID_KEYS)),
         outcomes=MappingProxyType({name: _outcome(name, outcomes) for name in outcomes.keys}),
+        treatment_limits=_limits(_Table.of(limits, "[treatment_limits]", _LIMIT_KEYS)),
         columns=MappingProxyType({name: _column(name, columns) for name in columns.keys}),
     )
 
 
 _ID_KEYS = tuple(item.name for item in fields(IdMapping))
+_LIMIT_KEYS = tuple(item.name for item in fields(TreatmentLimitsMapping))
 _OUTCOME_KEYS = tuple(item.name for item in fields(OutcomeMapping))
 _OUTCOME_TEXTS = tuple(key for key in _OUTCOME_KEYS if key not in ("event_map", "horizon_days"))
 _COLUMN_TEXTS = (
@@ -289,8 +306,6 @@ class _Table:
 def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
     table = _Table.of(outcomes.keys[name], f"[outcome.{name}]", _OUTCOME_KEYS)
     _check_decimal(table)
-    if table.text("time_zero") not in (None, "", ENTRY):
-        raise UsageError(f'{table.where} time_zero must be "{ENTRY}", or be left out.')
     # A blank is a decision still to be made, which `mapping/rules.py` reports.
     codes = {
         cell: code if isinstance(code, int) else ""
@@ -303,6 +318,21 @@ def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
         event_map=MappingProxyType(codes),
         horizon_days=table.number("horizon_days"),
         **table.texts(_OUTCOME_TEXTS),
+    )
+
+
+def _limits(table: _Table) -> TreatmentLimitsMapping:
+    codes = {
+        cell: code
+        for cell, code in table.cells("limited_map").items()
+        if type(code) is int and code in (0, 1)
+    }
+    if len(codes) < len(table.cells("limited_map")):
+        raise table.wrong("limited_map", "an inline table of 0 and 1")
+    return TreatmentLimitsMapping(
+        limited=table.text("limited"),
+        limited_map=MappingProxyType(codes),
+        days=table.text("days"),
     )
 
 

@@ -15,10 +15,12 @@ from data_schema.variables import PATHWAYS, Kind, Variable, base_name, is_not_do
 __all__ = [
     "ID_COLUMNS",
     "SIMULATED",
+    "TREATMENT_LIMITED",
+    "TREATMENT_LIMITED_DAYS",
     "column_problems",
+    "limit_columns",
     "mapping_problems",
     "named_columns",
-    "outcome_columns",
 ]
 
 ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
@@ -27,16 +29,17 @@ ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
 SIMULATED = "simulated"
 """Column of a simulated cohort: the kind of simulation, in every row."""
 
+TREATMENT_LIMITED, TREATMENT_LIMITED_DAYS = "treatment_limited", "treatment_limited_days"
+"""Columns of a cohort without a mapping: whether treatment was limited, and days until then."""
+
 _SITE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*(_[A-Za-z0-9.]+)*")
 _RESERVED = frozenset(
-    {*ID_COLUMNS, SIMULATED, "status", "refusal_code", "risk", "outcome", "horizon_days"}
+    {*ID_COLUMNS, SIMULATED, TREATMENT_LIMITED, TREATMENT_LIMITED_DAYS}
+    | {"status", "refusal_code", "risk", "outcome", "horizon_days"}
 )
 _ID_KEYS = (*ID_COLUMNS, "date_format")
-_OUTCOME_COLUMNS = (
-    *("days", "event", "event_date", "last_seen_date", "competing_date"),
-    "entry_days",
-)
-_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map", "time_zero")
+_OUTCOME_COLUMNS = ("days", "event", "event_date", "last_seen_date", "competing_date")
+_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map")
 _COLUMN_KEYS = (
     *("variable", "unit", "unit_column", "assay", "assay_column", "specimen"),
     *("decimal", "value_map"),
@@ -53,6 +56,7 @@ def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterat
     yield from _blanks("[ids]", mapping.ids, _ID_KEYS)
     for name, outcome in mapping.outcomes.items():
         yield from _blanks(f"[outcome.{name}]", outcome, _OUTCOME_KEYS)
+    yield from _blanks("[treatment_limits]", mapping.treatment_limits, ("limited", "days"))
     for name, source in mapping.columns.items():
         keys = [key for key in _COLUMN_KEYS if key != "unit" or not _needs_no_unit(source)]
         yield from _blanks(f'[columns."{name}"]', source, keys)
@@ -68,16 +72,18 @@ def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterat
 def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
     """Return every column of the site that a mapping names, once each."""
     names = [getattr(mapping.ids, key) for key in ID_COLUMNS]
-    names += outcome_columns(mapping)
+    for outcome in mapping.outcomes.values():
+        names += [getattr(outcome, key) for key in _OUTCOME_COLUMNS]
+    names += limit_columns(mapping)
     for source in mapping.columns.values():
         names += [source.column, source.unit_column, source.assay_column]
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def outcome_columns(mapping: CohortMapping) -> tuple[str, ...]:
-    """Return every column of the site that states an outcome."""
-    stated = (getattr(o, key) for o in mapping.outcomes.values() for key in _OUTCOME_COLUMNS)
-    return tuple(name for name in stated if name is not None)
+def limit_columns(mapping: CohortMapping) -> list[str]:
+    """Return the columns of the site that a mapping names for orders to limit treatment."""
+    stated = (mapping.treatment_limits.limited, mapping.treatment_limits.days)
+    return [name for name in stated if name is not None]
 
 
 def column_problems(source: ColumnMapping, *, of_site: Collection[str] = ()) -> Iterator[Finding]:

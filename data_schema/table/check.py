@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort, OutcomeData
+from data_schema.cohort import Cohort, OutcomeData, TreatmentLimits
 from data_schema.errors import Finding, UsageError
 from data_schema.leakage.linter import find_leaks
 from data_schema.mapping.file import CohortMapping
 from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
 from data_schema.table.features import FeatureColumn, implausible, read_feature
-from data_schema.table.follow_up import incomplete_follow_up
 from data_schema.table.identifiers import Identifiers, read_identifiers
 from data_schema.table.outcomes import never_at_risk, read_outcome
 from data_schema.table.plan import CohortPlan, FeatureSource, plan_cohort
@@ -35,6 +34,7 @@ from data_schema.table.rules import (
     too_little_to_learn_from,
     values_beside_not_done,
 )
+from data_schema.table.treatment_limits import read_treatment_limits
 from data_schema.variables import (
     BELOW,
     Variable,
@@ -52,9 +52,7 @@ WARNING_RULES = frozenset(
         "assay_mixed",
         "category",
         "constant",
-        "entry_not_read",
         "ignored_columns",
-        "immortal_time",
         "leak_missing",
         "leak_not_done",
         "no_patient_id",
@@ -121,17 +119,18 @@ def check_cohort(
     findings += [*ids.findings, *thousands_points(table, plan)]
     outcome_data, problems = _read_outcome(table, plan, requested, ids)
     findings += problems
+    limits, problems = read_treatment_limits(table, plan.treatment_limits, outcome_data)
+    findings += problems
     features, variables, problems = _read_features(table, plan, ids)
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
     if outcome_data is not None:
         findings += too_little_to_learn_from(outcome_data, ids)
-        findings += incomplete_follow_up(table, plan, ids, outcome_data)
         findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
     fatal, warnings = _by_severity(findings, strict=strict, scoring=requested is None)
     cohort = None
     if not fatal:
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
-        cohort = _cohort(features, variables, ids, outcome_data, dropped)
+        cohort = _cohort(features, variables, ids, outcome_data, limits, dropped)
     return Checked(Report(n_rows, fatal, warnings), cohort)
 
 
@@ -263,6 +262,7 @@ def _cohort(
     variables: dict[str, Variable],
     ids: Identifiers,
     outcome_data: OutcomeData | None,
+    limits: TreatmentLimits | None,
     dropped: dict[str, str],
 ) -> Cohort:
     return Cohort(
@@ -274,6 +274,7 @@ def _cohort(
         site=ids.site,
         time_zero=None if ids.time_zero is None else _iso_texts(ids.time_zero.at),
         dropped=dropped,
+        treatment_limits=limits,
         population=_population(ids.simulated),
         simulated=bool(ids.simulated),
     )

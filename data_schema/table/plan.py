@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.delayed_entry import WHAT_TO_DO
 from data_schema.errors import Finding
 from data_schema.mapping.file import (
-    ENTRY,
     CohortMapping,
     ColumnMapping,
     IdMapping,
     OutcomeMapping,
+    TreatmentLimitsMapping,
 )
 from data_schema.mapping.rules import (
     ID_COLUMNS,
     SIMULATED,
+    TREATMENT_LIMITED,
+    TREATMENT_LIMITED_DAYS,
     column_problems,
     mapping_problems,
     named_columns,
-    outcome_columns,
 )
 from data_schema.outcomes import ENDPOINTS, Outcome
 from data_schema.variables import Kind, Variable, base_name, is_not_done
@@ -51,11 +51,11 @@ class CohortPlan:
         None when the cohort is only to be scored, or the outcome cannot be read.
     other_outcomes : tuple of (Outcome, OutcomeMapping)
         Further outcomes that can be read, to be compared with the requested one.
+    treatment_limits : TreatmentLimitsMapping
+        Columns that the table has; None for those that it lacks.
     features : tuple of FeatureSource
     ignored : tuple of str
         Columns that are neither mapped nor in the catalogue.
-    beside_outcome : tuple of str
-        Columns that hold neither an identifier nor an outcome.
     known_at_time_zero : frozenset of str
         Features whose name the leakage linter does not check: those of the catalogue, and those
         that the mapping declares so.
@@ -64,9 +64,9 @@ class CohortPlan:
     ids: IdMapping
     outcome: OutcomeMapping | None
     other_outcomes: tuple[tuple[Outcome, OutcomeMapping], ...]
+    treatment_limits: TreatmentLimitsMapping
     features: tuple[FeatureSource, ...]
     ignored: tuple[str, ...]
-    beside_outcome: tuple[str, ...]
     known_at_time_zero: frozenset[str]
 
 
@@ -89,17 +89,21 @@ def plan_cohort(
         problems = list(column_problems(source, of_site=of_site))
         findings += problems
         features += [] if problems else [_feature(source, of_site)]
-    findings += [*_repeated(features), *_without_dates(features, ids)]
+    limits = _limits(mapping.treatment_limits, columns)
+    findings += [
+        *_repeated(features),
+        *_without_dates(features, ids),
+        *_limits_as_predictors(features, limits),
+    ]
     used = {*named_columns(mapping), *_reserved(ids), *(f.source.column for f in features)}
-    of_outcomes = {*_reserved(ids), *outcome_columns(mapping)}
     return (
         CohortPlan(
             ids=ids,
             outcome=outcome_source,
             other_outcomes=tuple(_others(mapping, outcome, columns)),
+            treatment_limits=limits,
             features=tuple(features),
             ignored=tuple(column for column in columns if column not in used),
-            beside_outcome=tuple(column for column in columns if column not in of_outcomes),
             known_at_time_zero=frozenset(
                 f.feature
                 for f in features
@@ -119,9 +123,30 @@ def _ids(stated: IdMapping, columns: Collection[str]) -> IdMapping:
     return replace(stated, **present)
 
 
+def _limits(stated: TreatmentLimitsMapping, columns: Collection[str]) -> TreatmentLimitsMapping:
+    """Return the columns on limited treatment, by the mapping or by their own names."""
+    own = {"limited": TREATMENT_LIMITED, "days": TREATMENT_LIMITED_DAYS}
+    names = {key: getattr(stated, key) or name for key, name in own.items()}
+    present = {key: name if name in columns else None for key, name in names.items()}
+    return replace(stated, limited=present["limited"], days=present["days"])
+
+
+def _limits_as_predictors(
+    features: Sequence[FeatureSource], limits: TreatmentLimitsMapping
+) -> Iterator[Finding]:
+    """Yield predictors that are read from a column on limited treatment."""
+    for feature in features:
+        if feature.source.column in (limits.limited, limits.days):
+            message = (
+                f"{feature.feature} must not be a predictor, since its column says whether "
+                "treatment was limited, which foretells death. Remove it from [columns]."
+            )
+            yield Finding("leak_name", feature.feature, 1, message)
+
+
 def _reserved(ids: IdMapping) -> Iterator[str]:
     """Yield the columns of identifiers, and those that any cohort may have by its own name."""
-    yield SIMULATED
+    yield from (SIMULATED, TREATMENT_LIMITED, TREATMENT_LIMITED_DAYS)
     yield from filter(None, (getattr(ids, key) for key in ID_COLUMNS))
     for entry in ENDPOINTS.values():
         yield from (entry.days_column, entry.event_column)
@@ -150,26 +175,7 @@ def _outcome(
         return None, [Finding("outcome_mapping", outcome.endpoint, 1, message)]
     # What is blank or absent among these has been reported with the rest of the mapping.
     readable = all(getattr(stated, key) in columns for key in stated_keys - {"horizon_days"})
-    entry = _entry(stated, where, outcome)
-    readable &= not entry and (stated.entry_days is None or stated.entry_days in columns)
-    return (stated if readable else None), entry
-
-
-def _entry(stated: OutcomeMapping, where: str, outcome: Outcome) -> list[Finding]:
-    """Return why the stated entry into observation cannot be used, if one is stated."""
-    if stated.entry_days is None and stated.time_zero is None:
-        return []
-    if stated.days is None or not stated.entry_days:
-        message = f"{where} must state entry_days, days and event together where days count from "
-        message += "entry. Dates count from time_zero in [ids]: name the date of entry there."
-        return [Finding("outcome_mapping", outcome.endpoint, 1, message)]
-    if stated.time_zero != ENTRY:
-        message = (
-            f'{where} with entry_days must state time_zero = "{ENTRY}": {stated.entry_days} is a '
-            f"delayed entry. {WHAT_TO_DO}."
-        )
-        return [Finding("delayed_entry", stated.entry_days, 1, message)]
-    return []
+    return (stated if readable else None), []
 
 
 def _others(

@@ -17,7 +17,6 @@ from training.cli.options import (
     DatasetOption,
     OptionalCohort,
     OverOption,
-    names,
     read_study,
     run_settings,
 )
@@ -60,6 +59,7 @@ def train(
     logs everything to MLflow (MLFLOW_TRACKING_URI; default: sqlite:///mlflow.db).
     """
     with working() as progress:
+        from training.report.limited_deaths import limited_deaths_sentence
         from training.run.train import train as run
 
         settings = run_settings(
@@ -82,6 +82,7 @@ def train(
     )
     show_judged_metrics(trained.judgement)
     show_subgroups(trained.judgement.subgroups)
+    print_lines(["", limited_deaths_sentence(trained.judgement.limited_deaths)])
     if trained.added_value is not None:
         show_verdict(trained.added_value)
     print_lines(
@@ -101,45 +102,21 @@ def benchmark(
         str,
         typer.Option(
             help="A public data set (see osteon datasets), support2-comparators or simulated; a "
-            "published protocol (flchain-xgbse, support2-dsm, burk2024); or the added value of a "
-            "score (support2-score, rhc-score, glow-score)."
+            "published protocol (flchain-xgbse, support2-dsm); or the added value of a score "
+            "(support2-score, rhc-score, glow-score)."
         ),
     ],
     repeats: Annotated[
         int | None, typer.Option(help="Number of random splits (default: 5).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the splits and of Osteon.")] = 0,
-    folds: Annotated[
-        int | None, typer.Option(help="burk2024: first folds of each set (default: all).")
-    ] = None,
-    sets: Annotated[
-        str, typer.Option(help="burk2024: data sets, e.g. veteran,grace (default: all).")
-    ] = "",
-    jobs: Annotated[
-        int | None, typer.Option(help="burk2024: folds fitted at a time (default: one per core).")
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            help="burk2024: folder of finished folds, from which a stopped run continues (default: "
-            "benchmark in OSTEON_STATE_DIR, or .osteon/benchmark)."
-        ),
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare Osteon with its peers on the same splits."""
     with working():
-        from training.benchmark.neutral.comparison import NeutralRun
         from training.benchmark.run_benchmark import run_benchmark
 
-        neutral = NeutralRun(folds, names(sets), jobs, results)
-        result = run_benchmark(
-            dataset,
-            repeats=repeats,
-            random_state=seed,
-            neutral=None if neutral == NeutralRun() else neutral,
-            progress=_LOG.info,
-        )
+        result = run_benchmark(dataset, repeats=repeats, random_state=seed, progress=_LOG.info)
     if as_json:
         print_json(result.as_json())
     else:

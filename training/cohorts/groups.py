@@ -32,7 +32,7 @@ _Levels = NDArray[np.object_]
 
 
 def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
-    """Return the group of every stay by sex, menopause, age, eGFR, sepsis, site and markers.
+    """Return the group of every stay by sex, age, limitation of treatment and the like.
 
     Groupings with at least two groups, each of shape (n_stays,). A value that is not recorded is
     `unknown`; a stay to which a grouping does not apply, as men by menopause, is None.
@@ -56,6 +56,11 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
         )
     if cohort.site is not None and len(set(cohort.site)) <= _MOST_SITES:
         groupings["site"] = _texts(pd.Series(cohort.site))
+    if cohort.treatment_limits is not None:
+        limited = pd.Series(cohort.treatment_limits.limited)
+        groupings["limitation of treatment"] = (
+            limited.map({0.0: "none recorded", 1.0: "recorded"}).fillna(_UNKNOWN).to_numpy(object)
+        )
     markers = _markers_measured(cohort)
     if markers is not None:
         groupings["markers measured"] = _banded(markers, _MARKERS, below=False)

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort, OutcomeData
-from data_schema.delayed_entry import refuse_delayed_entry
+from data_schema.cohort import Cohort, OutcomeData, TreatmentLimits
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 
@@ -108,10 +107,9 @@ def adapt_table(
     name: str,
     population: str,
     site: NDArray[np.object_] | None = None,
+    treatment_limits: TreatmentLimits | None = None,
 ) -> Cohort:
     """Return the cohort of a raw table, of which every column must be accounted for.
-
-    A column that is by its values a delayed entry is refused, whether it is used or dropped.
 
     Parameters
     ----------
@@ -120,8 +118,7 @@ def adapt_table(
     dropped : mapping of str to str
         Raw columns left out on purpose -> reason.
     """
-    identifiers = set(identifiers)
-    declared = {c.source for c in columns} | identifiers | set(dropped)
+    declared = {c.source for c in columns} | set(identifiers) | set(dropped)
     unknown = sorted(set(table.columns) - declared)
     absent = sorted(declared - set(table.columns))
     if unknown or absent:
@@ -130,9 +127,6 @@ def adapt_table(
             f"unknown: {unknown or 'none'}, absent: {absent or 'none'}. "
             "Is this another version of the file?"
         )
-    if outcome.horizon_days is None:
-        beside = table.drop(columns=list(identifiers))
-        refuse_delayed_entry(beside, outcome.time_days)
     features = {c.feature: _feature_values(table[c.source], c) for c in columns}
     patients = patient_id.astype(str).to_numpy(dtype=object)
     return Cohort(
@@ -142,6 +136,7 @@ def adapt_table(
         stay_id=patients,
         outcome=outcome,
         site=site,
+        treatment_limits=treatment_limits,
         name=name,
         population=population,
         dropped=dict(dropped),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.cohort import Cohort, OutcomeData
+from data_schema.cohort import Cohort, OutcomeData, TreatmentLimits
 from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table
 from training.datasets.dataset import Dataset, Raw, read_survset
@@ -115,6 +115,11 @@ def adapt(raw: Raw) -> Cohort:
             name="mortality",
             time_days=raw["time"].to_numpy(dtype=np.float64),
             event=raw["event"].to_numpy(dtype=np.int64),
+        ),
+        treatment_limits=TreatmentLimits(
+            np.select([raw["fac_dnr1"] == "No", raw["fac_dnr1"] == "Yes"], [0.0, 1.0], np.nan),
+            days=np.where(raw["fac_dnr1"] == "Yes", 0.0, np.nan),
+            recorded="do-not-resuscitate orders on study day 1; later orders are not recorded",
         ),
         name="rhc",
         population=(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.cohort import Cohort, OutcomeData
+from data_schema.cohort import Cohort, OutcomeData, TreatmentLimits
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table
@@ -50,6 +50,8 @@ _COLUMNS = (
     Column("num_urine", VARIABLES["urine_output"]),
 )
 
+_LIMITED = ("dnr before sadm", "dnr after sadm")
+
 _DROPPED = {
     "num_adlp": "day-3 interview with the patient: missing exactly in those too ill to answer",
     "num_adls": "day-3 interview with a relative: missing exactly in those who did badly",
@@ -89,6 +91,13 @@ def adapt(raw: Raw) -> Cohort:
             name="mortality",
             time_days=np.where(days == 0, DEATH_ON_THE_LANDMARK_DAYS, days),
             event=raw["event"].to_numpy(dtype=np.int64),
+        ),
+        # The day of the order is not in this file; an order in this stay comes before the death.
+        treatment_limits=TreatmentLimits(
+            np.select(
+                [raw["fac_dnr"] == "no dnr", raw["fac_dnr"].isin(_LIMITED)], [0.0, 1.0], np.nan
+            ),
+            recorded="do-not-resuscitate orders up to hospital discharge",
         ),
         name="support2",
         population=(

@@ -53,7 +53,7 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
         added_value_section(findings.added_value, patients=TRAINING_PATIENTS),
         interval_of_a_risk(contract),
         explanation_of_a_risk(),
-        limitations(contract),
+        limitations(contract, findings.judgement.limited_deaths),
         tripod_section(contract, analyses_of(findings), external=False),
         probast_section(contract, findings, external=False),
         provenance(contract, evaluated_fingerprint=evaluation.cohort_fingerprint),

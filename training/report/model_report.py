@@ -262,7 +262,7 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
         validation_section(None, horizon_days=contents.primary_horizon_days),
         instability_section(()),
         _explanation(contents, pictures),
-        limitations(contract, external=external),
+        limitations(contract, findings.judgement.limited_deaths, external=external),
         tripod_section(contract, analyses_of(findings), external=external),
         probast_section(contract, findings, external=external),
         provenance(contract, evaluated_fingerprint=findings.predictions.cohort_fingerprint),

@@ -11,6 +11,8 @@ from models.inference.contract import Contract, Feature
 from models.inference.records import json_of
 from models.wording import NOTICE
 from training.report.content import Section, Table
+from training.report.limited_deaths import limited_deaths_sentence
+from training.validation.limited_deaths import LimitedDeaths
 
 __all__ = [
     "SPLITS",
@@ -227,8 +229,13 @@ def explanation_of_a_risk() -> Section:
     )
 
 
-def limitations(contract: Contract, *, external: bool = False) -> Section:
-    """Return which patients the model refuses, and where it has not been evaluated."""
+def limitations(
+    contract: Contract, deaths: LimitedDeaths | None, *, external: bool = False
+) -> Section:
+    """Return which patients the model refuses, and where it has not been evaluated.
+
+    `deaths` are those of the evaluated patients, and how many followed a limitation of treatment.
+    """
     special = [case.message for case in contract.guard.special]
     evaluated = (
         "It was evaluated here in patients who were not part of the training run, and in no others."
@@ -243,6 +250,7 @@ def limitations(contract: Contract, *, external: bool = False) -> Section:
             "the training cohort. It warns of values beyond the range of the training cohort and "
             "of unknown categories.",
             *(["Further warnings, where they apply: " + " ".join(special)] if special else []),
+            limited_deaths_sentence(deaths),
             f"{evaluated} Evaluate it before use in another setting (osteon evaluate).",
         ),
     )

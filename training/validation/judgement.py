@@ -12,6 +12,7 @@ from models.metrics.risk_distribution import RiskDistribution, risk_distribution
 from models.metrics.sample_size import SampleSize
 from models.metrics.subgroups import Subgroup, evaluate_subgroups
 from training.cohorts.groups import patient_groups
+from training.validation.limited_deaths import LimitedDeaths, limited_deaths
 from training.validation.panel_value import PanelValue
 from training.validation.predictions import Predictions
 from training.validation.refusals import Refusals
@@ -36,12 +37,14 @@ class Judgement:
     metrics_of_answered : tuple of Metric
         Metrics of the stays not refused; empty where no stay was refused.
     subgroups : tuple of Subgroup
-        Metrics of all stays by sex, menopause, age, eGFR, sepsis, site and number of markers
-        measured.
+        Metrics of all stays by sex, menopause, age, eGFR, sepsis, site, limitation of treatment and
+        number of markers measured.
     risk_distribution : tuple of RiskDistribution
         One for each horizon.
     d_calibration : DCalibrationTest or None
         None without a predicted curve, or where a competing event has none.
+    limited_deaths : LimitedDeaths or None
+        How many deaths followed a limitation of treatment; None if the outcome is of no deaths.
     """
 
     refusals: Refusals
@@ -50,6 +53,7 @@ class Judgement:
     subgroups: tuple[Subgroup, ...]
     risk_distribution: tuple[RiskDistribution, ...]
     d_calibration: DCalibrationTest | None
+    limited_deaths: LimitedDeaths | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the judgement as a mapping."""
@@ -60,6 +64,9 @@ class Judgement:
             "subgroups": [group.as_json() for group in self.subgroups],
             "risk_distribution": [spread.as_json() for spread in self.risk_distribution],
             "d_calibration": None if self.d_calibration is None else self.d_calibration.as_json(),
+            "limited_deaths": (
+                None if self.limited_deaths is None else self.limited_deaths.as_json()
+            ),
         }
 
 
@@ -114,4 +121,5 @@ def judge(
         ),
         risk_distribution(*at),
         predictions.d_calibration_test(),
+        limited_deaths(cohort),
     )

@@ -181,3 +181,15 @@ def test_breda_s_relative_proteins_never_enter_as_concentrations():
     columns = [c for c in adapted("ciim_breda").features if c not in ("age", "sex")]
     assert len(columns) == 92
     assert not set(columns) & set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", ["support2", "rhc"])
+def test_orders_to_limit_treatment_are_kept_beside_the_features(name):
+    limits = adapted(name).treatment_limits
+    source = "fac_dnr" if name == "support2" else "fac_dnr1"
+    assert limits is not None
+    assert limits.recorded
+    words = raw(name)[source].str.lower()
+    none = words.isin(["no dnr", "no"]).to_numpy()
+    assert np.array_equal(limits.limited == 0, none)
+    assert np.array_equal(limits.limited == 1, ~none & ~words.isin(["missing"]).to_numpy())
