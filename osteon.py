@@ -6,7 +6,7 @@
     run = osteon.train(frame, outcome="mortality")      # registered as challenger in MLflow
     osteon.score(frame, model=run.model_uri)            # one row per patient and horizon
     osteon.evaluate(other, model=run.model_uri)         # every metric with its interval
-    osteon.added_value(frame, outcome="mortality", added=["resorption"], over=["severity"])
+    osteon.added_value(frame, outcome="mortality", added=["resorption"])
     osteon.explain(frame, model=run.model_uri)          # shap.Explanation, for shap.plots
 
 Research use only. Not a medical device. Not for triage, nor for limiting or withdrawing treatment.
@@ -249,7 +249,7 @@ def added_value(
     outcome : str
         `mortality` or `fracture`.
     added, over : sequence of str
-        Pathways or variables of the panel, and those to compare with (default: all others).
+        Pathways or variables of the panel, and those of its base (default: usual care).
     landmark, mapping, config
         As in `train`.
     horizon_days : float, optional

@@ -6,7 +6,7 @@ split = "patient"                  # or "site", "time": hold out the last ones
 horizons_days = [28, 90, 365]      # default: the horizons of the outcome
 exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
 added_value = ["resorption"]       # pathways or variables whose added value the report states
-over = ["severity", "person"]      # variables to compare with; default: all others
+over = ["usual_care", "drivers"]   # base to compare with; default: usual_care
 population = "Adults of two ICUs"  # shown wherever a risk is shown
 simulated = false
 bootstrap_resamples = 1000
@@ -49,7 +49,7 @@ class RunConfig:
     exclude : tuple of str
         Columns left out of the predictors, by the cohort's or the catalogue's name.
     added_value, over : tuple of str
-        Pathways or variables of a panel, and those to compare it with; empty `over` for all others.
+        Pathways or variables of a panel, and its base; empty `over` for usual care.
     population : str
         The patients in one sentence; empty for a public data set, which states it itself.
     simulated : bool

@@ -10,13 +10,12 @@ from training.cli.console import print_lines, print_rows
 
 if TYPE_CHECKING:
     from models.metrics.calibration.instability import Instability
-    from models.metrics.comparison.likelihood_ratio import LikelihoodRatio
     from models.metrics.comparison.paired_changes import Change
     from models.metrics.metric import Metric
     from models.metrics.subgroups import Subgroup
     from training.validation.evaluate_cohort import StudyEvaluation
     from training.validation.internal_external import InternalExternal
-    from training.validation.panel_value import PanelValue
+    from training.validation.panel_value import PanelTest, PanelValue
 
 __all__ = ["show_study_evaluation", "show_subgroups", "show_verdict"]
 
@@ -63,7 +62,9 @@ def _size_lines(evaluation: StudyEvaluation) -> Iterator[str]:
 
 
 def show_verdict(value: PanelValue) -> None:
-    """Print what a panel adds, in two lines."""
+    """Print what a panel adds, in all patients and in those who had it."""
+    from training.report.added_value import group_sentences
+
     primary = value.primary
     added, over = ", ".join(value.panel.added), f"{len(value.panel.over)} columns"
     print_lines(
@@ -74,12 +75,14 @@ def show_verdict(value: PanelValue) -> None:
             f"Verdict at {value.primary_horizon_days:g} days: {value.verdict}. AUROC "
             f"{primary.without:.3f} without, {primary.with_panel:.3f} with; change "
             f"{_interval(primary)}.",
+            *group_sentences(value),
         ]
     )
 
 
 def _show_added_value(value: PanelValue) -> None:
     from training.report.added_value import trade_off_sentences
+    from training.report.limited_deaths import limited_deaths_sentence
 
     show_verdict(value)
     print_lines([""])
@@ -119,19 +122,25 @@ def _show_added_value(value: PanelValue) -> None:
             numbers=("columns",),
         )
     print_lines(
-        ["", _likelihood_line(value.likelihood_ratio), *trade_off_sentences(value.trade_off)]
+        [
+            "",
+            _likelihood_line(value.likelihood_ratio),
+            limited_deaths_sentence(value.limited_deaths),
+            *trade_off_sentences(value.trade_off),
+        ]
     )
 
 
-def _likelihood_line(test: LikelihoodRatio) -> str:
-    from training.report.added_value import share_without_panel
+def _likelihood_line(test: PanelTest) -> str:
+    from training.report.added_value import base_form, share_without_panel
 
-    if math.isnan(test.statistic):
-        return f"No likelihood-ratio test: {test.note}."
+    ratio = test.ratio
+    if math.isnan(ratio.statistic):
+        return f"No likelihood-ratio test: {ratio.note}."
     return (
-        f"Likelihood ratio ({test.model}): {test.statistic:.1f} on "
-        f"{test.degrees_of_freedom} df, p {_p_value(test.p_value)}; "
-        f"{share_without_panel(test.adequacy)}."
+        f"Likelihood ratio ({ratio.model}; {base_form(test.knots)}): {ratio.statistic:.1f} on "
+        f"{ratio.degrees_of_freedom} df, p {_p_value(ratio.p_value)}; "
+        f"{share_without_panel(ratio.adequacy)}."
     )
 
 

@@ -35,14 +35,15 @@ AddedValueOption = Annotated[
     str,
     typer.Option(
         help="Pathways or variables whose added value to measure, e.g. resorption,formation. "
-        "Those joined by + count as one part."
+        "Those joined by + count as one part. A pathway stands for its markers, without routine "
+        "tests."
     ),
 ]
 OverOption = Annotated[
     str,
     typer.Option(
-        help="Baseline variables or pathways to compare with, e.g. severity,person "
-        "(default: all others)."
+        help="Base to compare with: variables, pathways or usual_care, e.g. usual_care,drivers "
+        "(default: usual_care, which is person, severity, renal function and routine tests)."
     ),
 ]
 

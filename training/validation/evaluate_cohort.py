@@ -34,7 +34,7 @@ class RequestedEvaluations:
     Parameters
     ----------
     added, over : tuple of str
-        Pathways or variables of a panel, and those to compare it with; empty `over` for all others.
+        Pathways or variables of a panel, and its base; empty `over` for usual care.
     by : {"site", "year"} or None
         Clusters to hold out in turn.
     refits : int

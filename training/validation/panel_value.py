@@ -1,4 +1,8 @@
-"""Added value of a panel of markers: models with and without it, judged out of fold."""
+"""Added value of a panel of markers: models with and without it, judged out of fold.
+
+Both models know which tests of the panel were done, and neither constrains a marker's direction, so
+that they differ in the results of the panel alone (`training/cohorts/comparison.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, outcome_of
+from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import DataError, UsageError
 from models.censoring import CensoringDistribution
-from models.fitting.encoding import fit_encoding, fit_scaling
 from models.fitting.training_cohort import Progress
-from models.inference.matrices import linear_matrix, raw_matrix
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
 from models.metrics.comparison.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from models.metrics.comparison.net_benefit import TradeOff, trade_off
@@ -27,12 +30,28 @@ from models.metrics.comparison.paired_changes import (
     verdict,
 )
 from models.metrics.known_outcome import known_outcome, why_not_evaluable
+from training.cohorts.comparison import Comparison, comparison_of
 from training.cohorts.panel import Panel
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.fit import FOLDS, out_of_fold_risks
+from training.validation.limited_deaths import (
+    LimitedDeaths,
+    limited_deaths,
+    under_full_treatment,
+)
+from training.validation.nested_columns import base_columns, panel_columns
 
-__all__ = ["WITH", "WITHOUT", "PanelValue", "PathwayValue", "panel_value"]
+__all__ = [
+    "WITH",
+    "WITHOUT",
+    "GroupValue",
+    "PanelTest",
+    "PanelValue",
+    "PathwayValue",
+    "panel_test",
+    "panel_value",
+]
 
 WITHOUT, WITH = "without the panel", "with the panel"
 
@@ -40,6 +59,9 @@ THRESHOLD_RATES = (0.5, 1.0, 2.0)
 """Default thresholds of the net benefit, in multiples of the event rate."""
 
 LARGEST_THRESHOLD = 0.9
+
+SPLINES = (4, 3, 0)
+"""Knots of the base in the likelihood-ratio test, the first that the number of events allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,60 @@ class PathwayValue:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupValue:
+    """The changes among some of the patients, by the same out-of-fold risks.
+
+    Parameters
+    ----------
+    stays, patients, events : int or None
+        None where the count, or that of the others, is so small that it might identify a person.
+    share : float or None
+        Share of all patients.
+    changes : tuple of Change
+        At every horizon that can be judged among them.
+    not_judged : mapping of float to str
+        Horizon -> reason why it cannot be judged.
+    """
+
+    stays: int | None
+    patients: int | None
+    events: int | None
+    share: float | None
+    changes: tuple[Change, ...]
+    not_judged: Mapping[float, str]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the group as a mapping."""
+        return {
+            "stays": self.stays,
+            "patients": self.patients,
+            "events": self.events,
+            "share": self.share,
+            "changes": [change.as_json() for change in self.changes],
+            "not_judged": {f"{days:g}": reason for days, reason in self.not_judged.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PanelTest:
+    """Likelihood-ratio test of the panel, and how the base was fitted in it.
+
+    Parameters
+    ----------
+    ratio : LikelihoodRatio
+    knots : int
+        Knots of the base's restricted cubic splines; 0 if there are too few events for splines.
+    """
+
+    ratio: LikelihoodRatio
+    knots: int
+
+    def as_json(self) -> dict[str, object]:
+        """Return the test as a mapping."""
+        return {**self.ratio.as_json(), "knots_of_base": self.knots}
+
+
+@dataclass(frozen=True, slots=True)
 class PanelValue:
     """Added value of a panel over other variables, with its evidence.
 
@@ -93,7 +169,7 @@ class PanelValue:
         At every horizon that can be judged.
     pathways : tuple of PathwayValue
         Parts of the panel; empty if it has only one.
-    likelihood_ratio : LikelihoodRatio
+    likelihood_ratio : PanelTest
         Of all follow-up up to the primary horizon.
     trade_off : tuple of TradeOff
         At the primary horizon, one for each threshold.
@@ -101,6 +177,12 @@ class PanelValue:
         Net benefit by threshold at the primary horizon.
     not_judged : mapping of float to str
         Horizon -> reason why it cannot be judged.
+    among_measured : GroupValue
+        Patients in whom at least half of the panel's variables were measured.
+    under_full_treatment : GroupValue or None
+        Patients without a recorded limitation of treatment; None where the cohort records none.
+    limited_deaths : LimitedDeaths or None
+        How many deaths followed a limitation of treatment; None if no event is a death.
     """
 
     outcome: str
@@ -118,10 +200,13 @@ class PanelValue:
     verdict: Verdict
     changes: tuple[Change, ...]
     pathways: tuple[PathwayValue, ...]
-    likelihood_ratio: LikelihoodRatio
+    likelihood_ratio: PanelTest
     trade_off: tuple[TradeOff, ...]
     decision: DecisionComparison
     not_judged: Mapping[float, str]
+    among_measured: GroupValue
+    under_full_treatment: GroupValue | None
+    limited_deaths: LimitedDeaths | None
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --added-value --json` prints of it."""
@@ -130,6 +215,7 @@ class PanelValue:
             **{name: getattr(self, name) for name in same},
             "added": {name: list(columns) for name, columns in self.panel.added.items()},
             "over": list(self.panel.over),
+            "not_in_base": list(self.panel.not_in_base),
             "folds": self.folds,
             "resamples": self.resamples,
             "margin": MARGIN,
@@ -142,6 +228,13 @@ class PanelValue:
             "test_trade_off": [trade_off.as_json() for trade_off in self.trade_off],
             "decision": self.decision.as_json(("without", "with_panel")),
             "not_judged": {f"{days:g}": reason for days, reason in self.not_judged.items()},
+            "among_measured": self.among_measured.as_json(),
+            "under_full_treatment": (
+                None if self.under_full_treatment is None else self.under_full_treatment.as_json()
+            ),
+            "limited_deaths": (
+                None if self.limited_deaths is None else self.limited_deaths.as_json()
+            ),
         }
 
 
@@ -164,19 +257,21 @@ def panel_value(
         Risks at which treatment would start (default: half, one and two times the observed risk at
         the primary horizon).
     """
-    cohort = study.cohort
+    comparison = comparison_of(study.cohort, panel)
+    cohort = comparison.cohort
     outcome = outcome_of(cohort)
     horizons, not_judged = _judged(cohort, study.horizons_days)
     primary = _primary(study.horizons_days, not_judged, primary_horizon_days)
     at = tuple(thresholds) or _around_event_rate(cohort, primary)
     if not all(0 < threshold < 1 for threshold in at):
         raise UsageError(f"thresholds must lie strictly between 0 and 1; got {list(at)}.")
-    risks = out_of_fold_risks(cohort, _models(panel), horizons, config, progress=progress)
+    risks = out_of_fold_risks(cohort, _models(comparison), horizons, config, progress=progress)
     observed = outcome.time_days, outcome.event
     resampled = _Resampled(
         n_bootstrap=config.bootstrap_resamples, random_state=config.seed, groups=cohort.patient_id
     )
     changes = paired_changes(*observed, risks, [(WITHOUT, WITH)], thresholds=at, **resampled)[0]
+    full = under_full_treatment(cohort)
     at_primary = _at(risks, primary)
     of_primary = [change for change in changes if change.horizon_days == primary]
     first = next(change for change in of_primary if change.metric == "auroc")
@@ -196,7 +291,7 @@ def panel_value(
         verdict=verdict(first.low, first.high),
         changes=tuple(changes),
         pathways=_parts(observed, panel, at_primary, at, resampled),
-        likelihood_ratio=_likelihood_ratio(cohort, panel, primary),
+        likelihood_ratio=panel_test(comparison, primary),
         trade_off=_trade_offs(of_primary),
         decision=decision_comparison(
             *observed,
@@ -206,6 +301,9 @@ def panel_value(
             **resampled,
         ),
         not_judged=not_judged,
+        among_measured=_among(cohort, risks, comparison.measured, at, config),
+        under_full_treatment=None if full is None else _among(cohort, risks, full, at, config),
+        limited_deaths=limited_deaths(cohort),
     )
 
 
@@ -217,13 +315,14 @@ class _Resampled(TypedDict):
     groups: NDArray[np.object_]
 
 
-def _models(panel: Panel) -> dict[str, list[str]]:
+def _models(comparison: Comparison) -> dict[str, list[str]]:
     """Return the columns of every model to fit."""
-    models = {WITHOUT: [*panel.over], WITH: [*panel.over, *panel.columns]}
+    panel = comparison.panel
+    models = {WITHOUT: [*comparison.base], WITH: [*comparison.extended]}
     if len(panel.added) > 1:
         for name, members in panel.added.items():
             models[_left_out(name)] = [c for c in models[WITH] if c not in members]
-            models[_alone(name)] = [*panel.over, *members]
+            models[_alone(name)] = [*comparison.base, *members]
     return models
 
 
@@ -318,25 +417,77 @@ def _around_event_rate(cohort: Cohort, days: float) -> tuple[float, ...]:
     return tuple(dict.fromkeys(min(max(risk, 0.01), LARGEST_THRESHOLD) for risk in rounded))
 
 
-def _likelihood_ratio(cohort: Cohort, panel: Panel, days: float) -> LikelihoodRatio:
-    """Test the panel in a linear model of all patients, followed up to the primary horizon."""
+def panel_test(comparison: Comparison, days: float) -> PanelTest:
+    """Test the panel in a linear model of all patients, followed up to a horizon.
+
+    The base acts in restricted cubic splines, so that its curvature is not counted for a marker
+    that follows it; each marker of the panel acts in a straight line. Which tests were done is in
+    the base.
+    """
+    cohort, panel = comparison.cohort, comparison.panel
     outcome = outcome_of(cohort)
     late = outcome.time_days > days
-    return likelihood_ratio(
-        np.where(late, days, outcome.time_days),
-        np.where(late, 0, outcome.event),
-        _linear_columns(cohort, panel.over),
-        _linear_columns(cohort, panel.columns),
-        fixed_horizon=outcome.horizon_days is not None,
-        groups=cohort.patient_id,
+    base = cohort.features[list(comparison.base)]
+    added = panel_columns(cohort.features[list(panel.columns)])
+
+    def test(knots: int) -> PanelTest:
+        ratio = likelihood_ratio(
+            np.where(late, days, outcome.time_days),
+            np.where(late, 0, outcome.event),
+            base_columns(base, knots),
+            added,
+            fixed_horizon=outcome.horizon_days is not None,
+            groups=cohort.patient_id,
+        )
+        return PanelTest(ratio, knots)
+
+    for knots in SPLINES:
+        tested = test(knots)
+        if not np.isnan(tested.ratio.statistic):
+            break
+    return tested
+
+
+def _among(
+    cohort: Cohort,
+    risks: OutOfFold,
+    rows: NDArray[np.bool_],
+    thresholds: Sequence[float],
+    config: RunConfig,
+) -> GroupValue:
+    """Return the changes among the given stays; a count that might identify a person is hidden."""
+    group = cohort.take(rows)
+    outcome = outcome_of(group)
+    if not len(group):
+        return GroupValue(0, 0, 0, 0.0, (), dict.fromkeys(risks.horizons_days, "no patients"))
+    judged, not_judged = _judged(group, risks.horizons_days)
+    columns = [risks.horizons_days.index(days) for days in judged]
+    changes: Sequence[Change] = ()
+    if columns:
+        of_group = OutOfFold(
+            {name: risks.risk[name][rows][:, columns] for name in (WITHOUT, WITH)},
+            risks.fold[rows],
+            judged,
+        )
+        changes = paired_changes(
+            outcome.time_days,
+            outcome.event,
+            of_group,
+            [(WITHOUT, WITH)],
+            thresholds=thresholds,
+            n_bootstrap=config.bootstrap_resamples,
+            random_state=config.seed,
+            groups=group.patient_id,
+        )[0]
+    patients, everyone = (len(np.unique(c.patient_id.astype(str))) for c in (group, cohort))
+    events, all_events = (int((outcome_of(c).event == 1).sum()) for c in (group, cohort))
+    counts = (patients, everyone - patients, events, all_events - events)
+    hidden = any(0 < count < SMALLEST_CELL for count in counts)
+    return GroupValue(
+        stays=None if hidden else len(group),
+        patients=None if hidden else patients,
+        events=None if hidden else events,
+        share=None if hidden else patients / everyone,
+        changes=tuple(changes),
+        not_judged=not_judged,
     )
-
-
-def _linear_columns(cohort: Cohort, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return standardised values, levels and flags of missing values, without splines."""
-    frame = cohort.features[list(names)]
-    encoding = fit_encoding(frame)
-    n_numbers = len(encoding.numbers)
-    raw = raw_matrix(frame, encoding)
-    columns = linear_matrix(raw, fit_scaling(raw, n_numbers))
-    return np.delete(columns, np.s_[n_numbers : 3 * n_numbers], axis=1)

@@ -30,9 +30,19 @@ __all__ = [
 ]
 
 MARGIN = 0.01
-"""A change in the area under the curve up to this is taken to be of no use."""
+"""A change in the area under the curve up to this is taken to be of no practical use.
 
-Verdict = Literal["adds", "adds no more than 0.01", "inconclusive"]
+C-reactive protein, an established marker, raised the C-index of cardiovascular risk by 0.0039 in
+246,669 people [1]_: certain, and small. The margin is more than twice as much. It is the same for
+every run, so that no run can choose it.
+
+References
+----------
+.. [1] Emerging Risk Factors Collaboration. N Engl J Med 367 (2012) 1310-1320.
+   doi:10.1056/NEJMoa1107477
+"""
+
+Verdict = Literal["adds", "adds some, size uncertain", "adds no more than 0.01", "inconclusive"]
 
 _Floats = NDArray[np.float64]
 
@@ -108,18 +118,23 @@ def verdict(low: float, high: float) -> Verdict:
 
     Returns
     -------
-    {"adds", "adds no more than 0.01", "inconclusive"}
-        The second wherever the whole interval lies at or below `MARGIN`, even if it lies above 0: a
-        gain may be certain and still too small to be of use.
+    {"adds", "adds some, size uncertain", "adds no more than 0.01", "inconclusive"}
+        The first only if the whole interval lies above `MARGIN`; the second if it lies above 0 and
+        includes the margin. The third wherever it lies at or below the margin, even if it lies
+        above 0: a gain may be certain and still too small to be of use.
 
     Examples
     --------
-    >>> verdict(0.004, 0.03), verdict(-0.004, 0.008), verdict(-0.004, 0.03)
-    ('adds', 'adds no more than 0.01', 'inconclusive')
+    >>> verdict(0.012, 0.03), verdict(0.004, 0.03)
+    ('adds', 'adds some, size uncertain')
+    >>> verdict(-0.004, 0.008), verdict(-0.004, 0.03)
+    ('adds no more than 0.01', 'inconclusive')
     """
     if high <= MARGIN:
         return "adds no more than 0.01"
-    return "adds" if low > 0 else "inconclusive"
+    if low > MARGIN:
+        return "adds"
+    return "adds some, size uncertain" if low > 0 else "inconclusive"
 
 
 def auroc_within_folds(

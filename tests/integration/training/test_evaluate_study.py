@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from models.metrics.comparison.paired_changes import Verdict
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -44,11 +46,16 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     told = answer.json["added_value"]
     assert told["added"] == {"lactate": ["lactate"], "albumin": ["albumin"]}
     assert told["over"] == ["age", "sex"]
+    # Half of the panel's two variables is one, and every patient has one.
+    assert told["among_measured"]["share"] == 1
+    assert told["among_measured"]["changes"] == told["changes"]
+    assert told["under_full_treatment"] is None
+    assert told["limited_deaths"]["is_recorded"] is False
     assert told["primary_horizon_days"] == 365
     primary = told["primary"]
     assert primary["metric"] == "auroc"
     assert primary["low"] < primary["change"] < primary["high"]
-    assert told["verdict"] in {"adds", "adds no more than 0.01", "inconclusive"}
+    assert told["verdict"] in get_args(Verdict)
     names = {(c["metric"], c["horizon_days"], c["secondary"]) for c in told["changes"]}
     assert {("ipa", 90, False), ("net_benefit", 365, False), ("idi", 365, True)} <= names
     parts = {one["name"]: one for one in told["pathways"]}

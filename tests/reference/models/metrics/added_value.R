@@ -24,6 +24,30 @@ record("binary", "p_value", NA, test$`Pr(>Chi)`[2])
 record("binary", "adequacy", NA,
        (smaller$null.deviance - smaller$deviance) / (larger$null.deviance - larger$deviance))
 
+# A base in restricted cubic splines, as rms::rcs has them, and which tests were done in both models.
+for (k in 3:5) {
+  terms <- rcspline.eval(binary$first, nk = k, norm = 2)
+  for (j in seq_len(ncol(terms)))
+    for (row in c(1, 150, 300)) record("binary", paste("spline", k, j, row, sep = "_"), NA, terms[row, j])
+}
+binary$measured <- as.numeric(seq_len(nrow(binary)) %% 3 != 0)
+binary$marker <- binary$second * binary$measured
+curved <- function(x) cbind(x, rcspline.eval(x, nk = 4, norm = 2))
+smaller <- glm(event ~ curved(first) + measured, binomial, binary, control = control)
+larger <- glm(event ~ curved(first) + measured + marker, binomial, binary, control = control)
+test <- anova(smaller, larger, test = "LRT")
+record("binary", "spline_statistic", NA, test$Deviance[2])
+record("binary", "spline_p_value", NA, test$`Pr(>Chi)`[2])
+single$odds <- qlogis(single$risk_90)
+single$measured <- as.numeric(seq_len(nrow(single)) %% 3 != 0)
+single$marker <- wave(single) * single$measured
+exact <- coxph.control(eps = 1e-12, toler.chol = 1e-13)
+smaller <- coxph(Surv(time, event == 1) ~ curved(odds) + measured, single, control = exact)
+larger <- coxph(Surv(time, event == 1) ~ curved(odds) + measured + marker, single, control = exact)
+test <- anova(smaller, larger)
+record("single", "spline_statistic", NA, test$Chisq[2])
+record("single", "spline_p_value", NA, test$`Pr(>|Chi|)`[2])
+
 improved <- improveProb(plogis(binary$first), plogis(binary$second), binary$event)
 record("binary", "idi", NA, improved$idi)
 record("binary", "nri_continuous", NA, improved$nri)

@@ -19,6 +19,7 @@ from models.metrics.comparison.likelihood_ratio import (
 )
 from models.metrics.comparison.paired_changes import auroc_within_folds
 from models.metrics.comparison.reclassification import idi, nri_continuous
+from models.metrics.comparison.splines import KNOT_SHARES, curved_terms
 from models.metrics.known_outcome import KnownOutcome, known_outcome, pseudo_outcome
 from models.metrics.overall.brier import integrated_ipa
 from models.metrics.pseudo_values import pseudo_values
@@ -99,6 +100,37 @@ def test_logistic_likelihood_ratio_agrees_with_glm(cohorts: Cohorts, stored: Sto
     assert found.statistic == pytest.approx(expected("statistic"), abs=1e-6)
     assert found.p_value == pytest.approx(expected("p_value"), abs=1e-6)
     assert found.adequacy == pytest.approx(expected("adequacy"), abs=1e-6)
+
+
+@pytest.mark.parametrize("knots", KNOT_SHARES)
+def test_splines_agree_with_hmisc(knots: int, cohorts: Cohorts, stored: Stored) -> None:
+    terms = curved_terms(cohorts["binary"]["first"], knots)
+
+    assert terms.shape[1] == knots - 2
+    for j in range(knots - 2):
+        for row in (1, 150, 300):
+            expected = stored("added_value", f"spline_{knots}_{j + 1}_{row}")["binary", 0.0]
+            assert terms[row - 1, j] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["single", "binary"])
+def test_the_test_above_a_base_in_splines_agrees_with_r(
+    name: str, cohorts: Cohorts, stored: Stored
+) -> None:
+    rows = cohorts[name]
+    fixed = name == "binary"
+    known_before = rows["first"] if fixed else logit(rows["risk_90"])
+    measured = ((np.arange(len(rows)) + 1) % 3 != 0).astype(float)
+    marker = (rows["second"].to_numpy() if fixed else wave(rows)) * measured
+    base = np.column_stack([known_before, curved_terms(known_before, 4), measured])
+    time = np.ones(len(rows)) if fixed else rows["time"]
+
+    found = likelihood_ratio(time, rows["event"], base, marker[:, None], fixed_horizon=fixed)
+
+    assert found.degrees_of_freedom == 1
+    for value, metric in ((found.statistic, "statistic"), (found.p_value, "p_value")):
+        expected = stored("added_value", f"spline_{metric}")[name, 0.0]
+        assert value == pytest.approx(expected, abs=1e-6)
 
 
 def test_reclassification_agrees_with_hmisc_without_censoring(

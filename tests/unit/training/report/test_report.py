@@ -20,7 +20,8 @@ from training.report.content import Box, Picture, Section, Table, as_markdown
 from training.report.page import SIMULATED, report_page
 from training.report.patients import table_one
 from training.report.performance import performance_section
-from training.validation.panel_value import PanelValue, PathwayValue
+from training.validation.limited_deaths import LimitedDeaths
+from training.validation.panel_value import GroupValue, PanelTest, PanelValue, PathwayValue
 
 SECTIONS = (
     Section(
@@ -151,7 +152,9 @@ def test_added_value_states_its_verdict_and_each_part() -> None:
         event_label="deaths",
         population="Adults of two ICUs",
         simulated=False,
-        panel=Panel({"resorption": ("ctx_s",), "formation": ("p1np",)}, ("age", "sofa")),
+        panel=Panel(
+            {"resorption": ("ctx_s",), "formation": ("p1np",)}, ("age",), not_in_base=("sofa",)
+        ),
         stays=700,
         patients=700,
         events=120,
@@ -166,15 +169,25 @@ def test_added_value_states_its_verdict_and_each_part() -> None:
                 "resorption", ("ctx_s",), (change("auroc", 0.02),), (change("auroc", 0.025),)
             ),
         ),
-        likelihood_ratio=LikelihoodRatio("Cox", 20.0, 2, 0.00001, 0.9),
+        likelihood_ratio=PanelTest(LikelihoodRatio("Cox", 20.0, 2, 0.00001, 0.9), 4),
         trade_off=(TradeOff(0.1, 240.0, 110.0, np.inf),),
         decision=DecisionComparison(28.0, np.zeros(1), nothing, nothing, nothing, np.zeros(1)),
         not_judged={365.0: "needs more"},
+        among_measured=GroupValue(350, 350, 70, 0.5, (change("auroc", 0.05),), {}),
+        under_full_treatment=GroupValue(None, None, None, None, (), {28.0: "needs 10"}),
+        limited_deaths=LimitedDeaths(120, 60, 0, is_recorded=True),
     )
 
     text = as_markdown("m", [added_value_section(value)])
 
-    assert "Verdict: adds." in text
+    assert "Verdict: adds. The whole interval lies above the margin." in text
+    assert "leaves out variables of usual care that the cohort records" in text
+    assert "behind a gain: sofa." in text
+    assert "variables measured: 350 (50 %), with 70 events. Change" in text
+    assert "at 28 days among them: +0.0500 (+0.0400 to +0.0600)" in text
+    assert "of treatment: withheld. Not estimated at 28 days: needs 10." in text
+    assert "Deaths after a recorded limitation of treatment: 60 of 120 (50 %)." in text
+    assert "Likelihood-ratio test (Cox; base in restricted cubic splines with 4 knots)" in text
     assert "with 95 % interval: +0.0300 (+0.0200 to +0.0400)" in text
     assert "| Bone resorption | +0.0200 (+0.0100 to +0.0300) |" in text
     assert "Not estimated at 365 days: needs more." in text

@@ -29,7 +29,7 @@ from training.report.study_sections import (
     validation_section,
 )
 from training.validation.internal_external import InternalExternal
-from training.validation.panel_value import PanelValue, PathwayValue
+from training.validation.panel_value import GroupValue, PanelTest, PanelValue, PathwayValue
 
 CONTEXT = FigureContext("death", "400 simulated patients")
 
@@ -129,10 +129,13 @@ def test_what_a_panel_adds_is_drawn_with_each_part() -> None:
         verdict="adds",
         changes=(change,),
         pathways=(PathwayValue("resorption", ("ctx_s",), (change,), (change,)),),
-        likelihood_ratio=LikelihoodRatio("Cox", 20.0, 2, 0.00001, 0.9),
+        likelihood_ratio=PanelTest(LikelihoodRatio("Cox", 20.0, 2, 0.00001, 0.9), 4),
         trade_off=(),
         decision=DecisionComparison(90.0, at, curve, curve, curve, at),
         not_judged={},
+        among_measured=GroupValue(700, 700, 120, 1.0, (change,), {}),
+        under_full_treatment=None,
+        limited_deaths=None,
     )
 
     panel, net_benefit = panel_figures(value, context=CONTEXT)

@@ -32,7 +32,9 @@ def simulated(seed: int, gain: float) -> tuple[np.ndarray, np.ndarray, OutOfFold
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.001, 0.02, "adds"),
+        (0.0101, 0.02, "adds"),
+        (0.01, 0.02, "adds some, size uncertain"),
+        (0.001, 0.02, "adds some, size uncertain"),
         (0.001, 0.009, "adds no more than 0.01"),
         (-0.02, 0.01, "adds no more than 0.01"),
         (-0.001, 0.02, "inconclusive"),
