@@ -127,7 +127,7 @@ def train(
     mapping: str | Path | None = None,
     config: RunConfig | None = None,
 ) -> Trained:
-    """Check, split, fit, evaluate, explain, log to MLflow and register as challenger.
+    """Check, fit to all patients, judge, explain, log to MLflow and register as challenger.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def train(
     Returns
     -------
     training.run.train.Trained
-        Name, version and URI of the model, and its metrics on held-out patients.
+        Name, version and URI of the model, and metrics of the procedure that fitted it.
 
     Raises
     ------

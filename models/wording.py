@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.inference.contract import EventNames
+from data_schema.disclosure import shown_count
+from models.inference.contract import Evaluation, EventNames, TrainingFacts
 
 __all__ = [
+    "HELD_OUT_BY",
     "NOTICE",
     "UNMEASURED",
     "StatedContribution",
@@ -18,6 +20,7 @@ __all__ = [
     "estimate_sentence",
     "menu_sentence",
     "narrowing_sentence",
+    "performance_basis",
     "refusal_sentence",
 ]
 
@@ -26,6 +29,13 @@ NOTICE = (
     "Not for triage, nor for limiting or withdrawing treatment."
 )
 """Shown with every risk."""
+
+HELD_OUT_BY = {
+    "patient": "at random",
+    "site": "by site: the last in the order of their names",
+    "time": "by time: the latest",
+}
+"""What divides the patients -> how those held out were chosen."""
 
 UNMEASURED = "what was not measured (together)"
 
@@ -44,6 +54,37 @@ class StatedContribution:
     points: float
     treatment: bool = False
     caution: str = ""
+
+
+def performance_basis(evaluation: Evaluation, training: TrainingFacts) -> str:
+    """Return what the figures of a model are of, in one sentence.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of the contract.
+    training : TrainingFacts
+        What the registered model learned from.
+    """
+    learned_from = shown_count(training.patients)
+    if evaluation.method == "cross-validation":
+        again = f", repeated {evaluation.repeats} times" if evaluation.repeats > 1 else ""
+        return (
+            f"Performance of the procedure, estimated out of fold ({evaluation.folds}-fold "
+            f"cross-validation by patient{again}); the registered model learned from all "
+            f"{learned_from} patients."
+        )
+    judged = f"{shown_count(evaluation.patients)} patients held out"
+    how = HELD_OUT_BY[evaluation.split]
+    if evaluation.refitted:
+        return (
+            f"Performance of the procedure, in {judged} {how}; the registered model learned from "
+            f"all {learned_from} patients afterwards."
+        )
+    return (
+        f"Performance of the registered model, in {judged} {how}; it learned from the other "
+        f"{learned_from}."
+    )
 
 
 def estimate_sentence(

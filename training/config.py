@@ -1,8 +1,10 @@
 """The settings of one training run: one frozen record, from one TOML file.
 
 seed = 0
-test_fraction = 0.3
+test_fraction = 0.3                # hold out patients; default: cross-validation by patient
+repeats = 4                        # of the cross-validation; default: by number of patients
 split = "patient"                  # or "site", "time": hold out the last ones
+refit_on_all = true                # false: register the model that was judged on those held out
 horizons_days = [28, 90, 365]      # default: the horizons of the outcome
 exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
 added_value = ["resorption"]       # pathways or variables whose added value the report states
@@ -40,10 +42,16 @@ class RunConfig:
     ----------
     seed : int
         Seed of the split, the fit and the resamples: the same seed gives the same model.
-    test_fraction : float
-        Share of the patients held out for the evaluation.
+    test_fraction : float or None
+        Share of the patients to hold out for the evaluation; None for cross-validation by patient,
+        or for `HELD_OUT_SHARE` where `split` names sites or times.
+    repeats : int or None
+        Repeats of the 5-fold cross-validation; None for 10, 4 or 1 by number of patients.
     split : {"patient", "site", "time"}
         Hold out patients at random, the last sites, or the last patients in time.
+    refit_on_all : bool
+        Whether the registered model learns from all patients once a hold-out has been judged;
+        after cross-validation it always does.
     horizons_days : tuple of float
         Default horizons; empty for those of the outcome.
     exclude : tuple of str
@@ -55,7 +63,7 @@ class RunConfig:
     simulated : bool
         Whether the patients are simulated; the name of the model then says so.
     bootstrap_resamples : int
-        Resamples of the held-out patients for the intervals of the metrics.
+        Resamples of the evaluated patients for the intervals of the metrics.
     interval_folds : int
         Fold models for the interval of a risk, at least 3: no risk is given without one.
     max_trees : int
@@ -65,8 +73,10 @@ class RunConfig:
     """
 
     seed: int = 0
-    test_fraction: float = 0.3
+    test_fraction: float | None = None
+    repeats: int | None = None
     split: SplitBy = "patient"
+    refit_on_all: bool = True
     horizons_days: tuple[float, ...] = ()
     exclude: tuple[str, ...] = ()
     added_value: tuple[str, ...] = ()
@@ -83,11 +93,22 @@ class RunConfig:
         ascending = list(self.horizons_days) == sorted(set(self.horizons_days))
         rules = {
             "seed": (self.seed >= 0, "be 0 or more"),
-            "test_fraction": (0 < self.test_fraction < 1, "lie strictly between 0 and 1"),
+            "test_fraction": (
+                self.test_fraction is None or 0 < self.test_fraction < 1,
+                "lie strictly between 0 and 1",
+            ),
+            "repeats": (
+                self.repeats is None or (self.repeats >= 1 and not self.holds_out),
+                "be 1 or more, and not be stated beside test_fraction or a split by site or time",
+            ),
             "split": (self.split in get_args(SplitBy), f"be one of {_words(SplitBy)}"),
             "horizons_days": (
                 ascending and all(days > 0 for days in self.horizons_days),
                 "be days above 0 in ascending order",
+            ),
+            "refit_on_all": (
+                self.refit_on_all or self.holds_out,
+                "be true unless patients are held out (test_fraction, or split by site or time)",
             ),
             "over": (bool(self.added_value) or not self.over, "be stated with an added_value only"),
             "bootstrap_resamples": (self.bootstrap_resamples >= 50, "be 50 or more"),
@@ -98,6 +119,11 @@ class RunConfig:
         for name, (holds, rule) in rules.items():
             if not holds:
                 raise UsageError(f"{name} must {rule}; got {getattr(self, name)!r}.")
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether patients are held out on request, instead of cross-validated."""
+        return self.test_fraction is not None or self.split != "patient"
 
     def as_json(self) -> dict[str, object]:
         """Return the settings as the bundle and MLflow store them."""
@@ -138,7 +164,9 @@ _NUMBER = (int, float)
 _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "seed": (int, "a whole number"),
     "test_fraction": (_NUMBER, "a number"),
+    "repeats": (int, "a whole number"),
     "split": (str, "a text"),
+    "refit_on_all": (bool, "true or false"),
     "horizons_days": (_NUMBER, "a list of numbers"),
     "exclude": (str, "a list of texts"),
     "added_value": (str, "a list of texts"),

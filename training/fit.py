@@ -74,7 +74,11 @@ def with_columns(cohort: Cohort, names: Sequence[str]) -> Cohort:
 
 
 def refit(
-    cohort: Cohort, horizons_days: Sequence[float], config: RunConfig
+    cohort: Cohort,
+    horizons_days: Sequence[float],
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
 ) -> CumulativeIncidenceModel:
     """Fit Osteon with every choice made anew, as a training run does, but no interval models."""
     return fit_osteon(
@@ -84,6 +88,7 @@ def refit(
         interval_folds=0,
         max_trees=config.max_trees,
         threads=config.threads,
+        progress=progress,
     )
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "CurveChoices",
     "Description",
     "Evaluation",
+    "EvaluationMethod",
     "EventNames",
     "Feature",
     "FollowUp",
@@ -284,7 +285,7 @@ class Description(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class HeldOutMetric:
-    """One metric of held-out patients; None, with a `note` that says why, where undefined.
+    """One metric of patients not learned from; None, with a `note` of why, where undefined.
 
     `horizon_days` is None for a metric of the whole follow-up.
     """
@@ -297,9 +298,33 @@ class HeldOutMetric:
     note: str = field(default="", metadata=LEFT_OUT)
 
 
+EvaluationMethod = Literal["cross-validation", "hold-out"]
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The held-out patients of the training run, and the model's metrics on them."""
+    """How the training run judged its procedure, on which patients, and with which metrics.
+
+    Attributes
+    ----------
+    split : {"patient", "site", "time"}
+        What divides the patients who are judged from those learned from.
+    stays, patients, events, refused : int
+        Of all patients judged, refused or not.
+    bootstrap_resamples : int
+    cohort_fingerprint : str
+        Of the patients judged.
+    metrics : tuple of HeldOutMetric
+        Of fits that had not learned from the patients judged.
+    method : {"cross-validation", "hold-out"}
+    folds, repeats : int
+        Of the cross-validation; 1 for a hold-out.
+    refitted : bool
+        Whether the registered model learned from all patients, those judged included: the metrics
+        are then of the procedure that fitted it. If not, they are of the registered model itself.
+    partition : str
+        SHA-256 of patients, outcome and splits; figures of the same partition can be compared.
+    """
 
     split: str
     stays: int
@@ -309,6 +334,11 @@ class Evaluation:
     bootstrap_resamples: int
     cohort_fingerprint: str
     metrics: tuple[HeldOutMetric, ...]
+    method: EvaluationMethod = "hold-out"
+    folds: int = 1
+    repeats: int = 1
+    refitted: bool = False
+    partition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

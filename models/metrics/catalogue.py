@@ -27,7 +27,7 @@ from models.metrics.calibration.calibration import (
 from models.metrics.calibration.whole_curve import aj_calibration, d_calibration
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.discrimination.concordance import harrell_c, uno_c
-from models.metrics.discrimination.ranking import auprc, auroc
+from models.metrics.discrimination.ranking import auprc, auroc, auroc_within_folds
 from models.metrics.known_outcome import KnownOutcome
 from models.metrics.overall.brier import brier, integrated_brier, ipa
 from models.metrics.overall.brier_split import BrierSplit, brier_split
@@ -68,12 +68,16 @@ class AtHorizon:
         Predicted probability of the event by the horizon.
     threshold : float
         Risk at which treatment would start, for the net benefit.
+    fold : ndarray of int, shape (n_patients,), or None
+        Fold in which each patient was held out, hence the model that its risk is of; None where
+        all risks are of one model.
     """
 
     outcome: KnownOutcome
     calibration_outcome: KnownOutcome
     risk: _Floats
     threshold: float
+    fold: NDArray[np.int64] | None = None
 
     @cached_property
     def calibration_error(self) -> CalibrationError:
@@ -106,6 +110,8 @@ class OverFollowUp:
         How often each patient occurs in each bootstrap resample; None for once each.
     censoring : CensoringDistribution
         Fitted on these patients with these counts.
+    fold : ndarray of int, shape (n_patients,), or None
+        As in `AtHorizon`.
     """
 
     time_days: _Floats
@@ -117,6 +123,7 @@ class OverFollowUp:
     last_day: float
     counts: _Floats | None
     censoring: CensoringDistribution
+    fold: NDArray[np.int64] | None = None
 
 
 class Group(StrEnum):
@@ -241,6 +248,13 @@ class MetricSpec(Generic[Inputs]):
         return ", ".join(filter(None, (self.direction, self.compared_with)))
 
 
+def _auroc(data: AtHorizon) -> _Floats:
+    """Return the area over pairs of patients whose risks are of one model."""
+    if data.fold is None:
+        return auroc(data.outcome, data.risk)
+    return auroc_within_folds(data.outcome, data.risk, data.fold)
+
+
 def _integrated_brier(data: OverFollowUp) -> _Floats:
     """Return the integrated Brier score; NaN where the curve has fewer than two days."""
     if len(data.curve_days) < 2:
@@ -279,7 +293,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         compared_with="0.5 is chance",
         scale=Scale.PROPORTION,
         group=Group.DISCRIMINATION,
-        function=lambda data: auroc(data.outcome, data.risk),
+        function=_auroc,
         places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
         at_a_glance="Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
         page=PageEntry("Discrimination (AUROC)", "1 is perfect, 0.5 is chance", on_card=True),
@@ -416,7 +430,9 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
         compared_with="0.5 is chance",
         scale=Scale.PROPORTION,
         group=Group.DISCRIMINATION,
-        function=lambda data: harrell_c(data.time_days, data.event, data.score, counts=data.counts),
+        function=lambda data: harrell_c(
+            data.time_days, data.event, data.score, counts=data.counts, fold=data.fold
+        ),
         worse_by=0.01,
     ),
     MetricSpec(
@@ -433,6 +449,7 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
             up_to_days=data.last_day,
             counts=data.counts,
             censoring=data.censoring,
+            fold=data.fold,
         ),
         page=PageEntry(
             "Discrimination over time (Uno's C)", "1 is a perfect ranking, 0.5 is chance"

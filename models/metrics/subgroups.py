@@ -15,13 +15,19 @@ from data_schema.disclosure import hidden_cells
 from models.censoring import CensoringDistribution
 from models.folds import patient_codes
 from models.metrics.catalogue import AT_HORIZON, AtHorizon, Place
-from models.metrics.intervals import named_bootstrap_intervals
+from models.metrics.intervals import named_bootstrap_intervals, widened_for_training
 from models.metrics.known_outcome import known_outcome, pseudo_outcome, why_not_evaluable
 from models.metrics.metric import Metric, MetricJson
 from models.metrics.pseudo_values import pseudo_values
-from models.metrics.summary import metric_of
+from models.metrics.summary import Repeat, metric_of
 
-__all__ = ["SMALLEST_SUBGROUP", "Subgroup", "SubgroupJson", "evaluate_subgroups"]
+__all__ = [
+    "SMALLEST_SUBGROUP",
+    "Subgroup",
+    "SubgroupJson",
+    "evaluate_subgroups",
+    "evaluate_subgroups_out_of_fold",
+]
 
 SMALLEST_SUBGROUP = 50
 """Fewest patients of a group for which metrics are computed."""
@@ -135,8 +141,40 @@ def evaluate_subgroups(
     >>> [(group.level, group.metrics[0].metric) for group in subgroups]
     [('female', 'auroc'), ('male', 'auroc')]
     """
-    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     predicted = np.asarray(risk, dtype=np.float64)
+    return evaluate_subgroups_out_of_fold(
+        time_days,
+        event,
+        [Repeat(predicted, np.zeros(len(predicted), dtype=np.int64))],
+        horizons_days,
+        groupings,
+        n_bootstrap=n_bootstrap,
+        random_state=random_state,
+        patients=patients,
+    )
+
+
+def evaluate_subgroups_out_of_fold(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    repeats: Sequence[Repeat],
+    horizons_days: Sequence[float],
+    groupings: Mapping[str, NDArray[np.object_]],
+    *,
+    n_bootstrap: int = 200,
+    random_state: int = 0,
+    patients: ArrayLike | None = None,
+) -> tuple[Subgroup, ...]:
+    """Return the metrics of a procedure in each group, from out-of-fold risks.
+
+    Parameters
+    ----------
+    time_days, event, horizons_days, groupings, n_bootstrap, random_state, patients
+        As in `evaluate_subgroups`.
+    repeats : sequence of Repeat
+        As in `summary.evaluate_out_of_fold`, whose means and intervals these are.
+    """
+    time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     patient = patient_codes(patients, len(time))
     thresholds = _event_rates(time, kind, horizons_days, patient)
     subgroups = []
@@ -148,8 +186,9 @@ def evaluate_subgroups(
             metrics, note = _metrics(
                 time[rows],
                 kind[rows],
-                predicted[rows],
+                [each.take(rows) for each in repeats],
                 thresholds,
+                folds=max(each.folds for each in repeats),
                 n_bootstrap=n_bootstrap,
                 random_state=random_state,
                 patients=patient[rows],
@@ -206,9 +245,10 @@ def _event_rates(
 def _metrics(
     time: NDArray[np.float64],
     kind: NDArray[np.int64],
-    risk: NDArray[np.float64],
+    repeats: Sequence[Repeat],
     thresholds: Mapping[float, float],
     *,
+    folds: int,
     n_bootstrap: int,
     random_state: int,
     patients: NDArray[np.int64],
@@ -229,7 +269,7 @@ def _metrics(
                 _at_horizon,
                 time,
                 kind,
-                risk[:, column],
+                [(each.risk[:, column], each.fold) for each in repeats],
                 days,
                 threshold,
                 pseudo_values(time, kind, days),
@@ -239,24 +279,30 @@ def _metrics(
             random_state=random_state,
             groups=patients,
         )
-        metrics += [metric_of(spec, days, intervals[spec.name]) for spec in _IN_SUBGROUPS]
+        metrics += [
+            metric_of(spec, days, widened_for_training(intervals[spec.name], folds))
+            for spec in _IN_SUBGROUPS
+        ]
     return tuple(metrics), ""
 
 
 def _at_horizon(
     time: NDArray[np.float64],
     kind: NDArray[np.int64],
-    risk: NDArray[np.float64],
+    risks: Sequence[tuple[NDArray[np.float64], NDArray[np.int64]]],
     days: float,
     threshold: float,
     pseudo: NDArray[np.float64],
     counts: NDArray[np.float64] | None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return each metric; the pseudo-values are those of the group before resampling."""
-    at_horizon = AtHorizon(
-        known_outcome(time, kind, days, counts=counts),
-        pseudo_outcome(pseudo, counts=counts),
-        risk,
-        threshold,
-    )
-    return {spec.name: spec.function(at_horizon) for spec in _IN_SUBGROUPS}
+    """Return each metric's mean over the repeats, given as risks with their folds.
+
+    The pseudo-values are those of the group before resampling.
+    """
+    outcome = known_outcome(time, kind, days, counts=counts)
+    calibration = pseudo_outcome(pseudo, counts=counts)
+    of_repeats = [AtHorizon(outcome, calibration, risk, threshold, fold) for risk, fold in risks]
+    return {
+        spec.name: np.mean([spec.function(each) for each in of_repeats], axis=0)
+        for spec in _IN_SUBGROUPS
+    }

@@ -21,7 +21,11 @@ from models.metrics.catalogue import (
     OverFollowUp,
     Scale,
 )
-from models.metrics.intervals import Interval, named_bootstrap_intervals
+from models.metrics.intervals import (
+    Interval,
+    named_bootstrap_intervals,
+    widened_for_training,
+)
 from models.metrics.known_outcome import (
     LOWEST_OBSERVED_SHARE,
     known_outcome,
@@ -30,7 +34,40 @@ from models.metrics.known_outcome import (
 from models.metrics.metric import Metric
 from models.targets import survival_target
 
-__all__ = ["evaluate", "metric_of"]
+__all__ = ["Repeat", "evaluate", "evaluate_out_of_fold", "metric_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Risks of every stay in one repeat of cross-validation, each by a model of other patients.
+
+    Parameters
+    ----------
+    risk : ndarray of float, shape (n_stays, n_horizons)
+        Predicted probability of the outcome by each horizon.
+    fold : ndarray of int, shape (n_stays,)
+        Fold in which each stay was held out; a single fold where one model judged all stays.
+    curve_risk : ndarray of float, shape (n_stays, n_days), or None
+        The predicted curve; None if the outcome is known at one horizon only.
+    competing_curve : ndarray of float, shape (n_stays, n_days), or None
+        That of the competing event; None if there is none.
+    """
+
+    risk: NDArray[np.float64]
+    fold: NDArray[np.int64]
+    curve_risk: NDArray[np.float64] | None = None
+    competing_curve: NDArray[np.float64] | None = None
+
+    @property
+    def folds(self) -> int:
+        """How many models the risks are of."""
+        return len(np.unique(self.fold))
+
+    def take(self, rows: NDArray[np.bool_]) -> Repeat:
+        """Return the risks of some of the stays."""
+        curves = (self.curve_risk, self.competing_curve)
+        taken = (None if curve is None else curve[rows] for curve in curves)
+        return Repeat(self.risk[rows], self.fold[rows], *taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +82,7 @@ class _Cohort:
     curve_risk: NDArray[np.float64]
     curve_days: NDArray[np.float64]
     competing_curve: NDArray[np.float64] | None
+    fold: NDArray[np.int64] | None = None
 
 
 def evaluate(
@@ -126,6 +164,96 @@ def evaluate(
     cohort = _checked(
         time_days, event, risk, horizons_days, curve_risk, curve_days, competing_curve
     )
+    return _evaluated(
+        [cohort], folds=1, n_bootstrap=n_bootstrap, random_state=random_state, groups=groups
+    )
+
+
+def evaluate_out_of_fold(
+    time_days: ArrayLike,
+    event: ArrayLike,
+    repeats: Sequence[Repeat],
+    horizons_days: Sequence[float],
+    *,
+    n_bootstrap: int = 1000,
+    random_state: int = 0,
+    groups: ArrayLike | None = None,
+    curve_days: ArrayLike | None = None,
+) -> list[Metric]:
+    r"""Return every metric of a procedure, from the out-of-fold risks of its fold models.
+
+    Parameters
+    ----------
+    time_days, event, horizons_days, n_bootstrap, random_state, groups, curve_days
+        As in `evaluate`.
+    repeats : sequence of Repeat
+        At least one; those of a repeated cross-validation each predict every stay once.
+
+    Returns
+    -------
+    list of Metric
+        As from `evaluate`: the mean over the repeats, with an interval for the model fitted to all
+        patients.
+
+    Raises
+    ------
+    DataError, ValueError
+        As `evaluate` does.
+
+    Notes
+    -----
+    - Ranking (`auroc`, `c_harrell`, `c_uno`) compares patients of the same fold only, whose risks
+      are of one model; a fold weighs as many pairs as it holds [1]_. Compared across folds, a model
+      is made to look worse by its training patients having fewer events where the held-out ones
+      have more [2]_.
+    - All other metrics compare a risk with what happened, not with another model's risk; they are
+      of all patients of a repeat together. A calibration curve within a fold of n / 5 patients
+      wanders: its distances (`ici`) would be about :math:`\sqrt 5` times too large by chance.
+    - Risks of a patient are never averaged over repeats: that would judge an ensemble.
+    - Intervals resample patients, all repeats of a patient together, and are widened for the
+      variance of the training patients (`intervals.widened_for_training`).
+
+    References
+    ----------
+    .. [1] LeDell, Petersen & van der Laan. Electron J Stat 9 (2015) 1583-1607.
+       doi:10.1214/15-EJS1035
+    .. [2] Airola, Pahikkala, Waegeman, De Baets & Salakoski. Comput Stat Data Anal 55 (2011)
+       1828-1844. doi:10.1016/j.csda.2010.11.018
+    """
+    cohorts = [
+        replace(
+            _checked(
+                time_days,
+                event,
+                of.risk,
+                horizons_days,
+                of.curve_risk,
+                curve_days,
+                of.competing_curve,
+            ),
+            fold=of.fold if of.folds > 1 else None,
+        )
+        for of in repeats
+    ]
+    return _evaluated(
+        cohorts,
+        folds=max(of.folds for of in repeats),
+        n_bootstrap=n_bootstrap,
+        random_state=random_state,
+        groups=groups,
+    )
+
+
+def _evaluated(
+    cohorts: Sequence[_Cohort],
+    *,
+    folds: int,
+    n_bootstrap: int,
+    random_state: int,
+    groups: ArrayLike | None,
+) -> list[Metric]:
+    """Return the metrics of the same patients, averaged over the repeats that predicted them."""
+    cohort = cohorts[0]
     if groups is not None:
         groups = patient_codes(groups, len(cohort.time_days))
     censoring = CensoringDistribution.fit(cohort.time_days, cohort.event)
@@ -140,17 +268,18 @@ def evaluate(
             f"{MIN_EVENTS} without the event while patients are still observed; "
             f"0 of {len(notes)} have. Evaluate on more patients or at other horizons."
         )
-    cohort = _within_follow_up(cohort, censoring)
+    cohorts = [_within_follow_up(each, censoring) for each in cohorts]
     thresholds = {
         h: float(known_outcome(cohort.time_days, cohort.event, h).event_rate) for h in usable
     }
     intervals = named_bootstrap_intervals(
-        lambda counts: _all_metrics(cohort, thresholds, counts),
+        lambda counts: _mean([_all_metrics(each, thresholds, counts) for each in cohorts]),
         len(cohort.time_days),
         n_resamples=n_bootstrap,
         random_state=random_state,
         groups=groups,
     )
+    intervals = {key: widened_for_training(value, folds) for key, value in intervals.items()}
     at_horizons = [
         metric_of(spec, h, intervals[spec.name, h])
         if h in thresholds
@@ -232,17 +361,29 @@ def _within_follow_up(cohort: _Cohort, censoring: CensoringDistribution) -> _Coh
     )
 
 
+_Values = dict[tuple[str, float | None], NDArray[np.float64]]
+
+
+def _mean(of_repeats: Sequence[_Values]) -> _Values:
+    """Return each metric's mean over the repeats; NaN where it is undefined in one of them."""
+    if len(of_repeats) == 1:
+        return of_repeats[0]
+    return {key: np.mean([values[key] for values in of_repeats], axis=0) for key in of_repeats[0]}
+
+
 def _all_metrics(
     cohort: _Cohort, thresholds: dict[float, float], counts: NDArray[np.float64] | None
-) -> dict[tuple[str, float | None], NDArray[np.float64]]:
+) -> _Values:
     """Return each metric at each horizon of `thresholds`, and each of the whole follow-up."""
     time, event = cohort.time_days, cohort.event
     censoring = CensoringDistribution.fit(time, event, counts=counts)
-    values: dict[tuple[str, float | None], NDArray[np.float64]] = {}
+    values: _Values = {}
     for column, h in enumerate(cohort.horizons_days):
         if h in thresholds:
             outcome = known_outcome(time, event, h, counts=counts, censoring=censoring)
-            at_horizon = AtHorizon(outcome, outcome, cohort.risk[:, column], thresholds[h])
+            at_horizon = AtHorizon(
+                outcome, outcome, cohort.risk[:, column], thresholds[h], cohort.fold
+            )
             values |= {(spec.name, h): spec.function(at_horizon) for spec in AT_HORIZON}
     follow_up = OverFollowUp(
         time,
@@ -254,6 +395,7 @@ def _all_metrics(
         max([*thresholds, *cohort.curve_days]),
         counts,
         censoring,
+        cohort.fold,
     )
     return values | {
         (spec.name, None): spec.function(follow_up) for spec in _over_follow_up(cohort)
@@ -264,7 +406,12 @@ def metric_of(spec: AnyMetricSpec, horizon_days: float | None, interval: Interva
     """Return a metric from its bootstrap, with a note where it is undefined."""
     estimate, low, high = map(float, (interval.estimate, interval.low, interval.high))
     if spec.scale is Scale.DISTANCE:
-        low = min(low, max(2 * estimate - high, 0.0))
+        low = min(low, 2 * estimate - high)
+    if spec.scale is not Scale.REAL:
+        # Widened ends may pass what the metric can be; NaN remains NaN.
+        low = max(low, 0.0)
+    if spec.scale is Scale.PROPORTION:
+        high = min(high, 1.0)
     note = ""
     if np.isnan(estimate):
         note = spec.when_undefined

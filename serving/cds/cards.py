@@ -172,10 +172,13 @@ def _about(model: ServedModel, risk: ExplainedRisk) -> str:
         for figure in figures(model.contract)
         if figure.on_card and figure.horizon in horizons
     ]
-    held_out = f" At {horizons[0]}, on held-out patients: {'; '.join(known)}." if known else ""
+    evaluation = model.contract.evaluation
+    out_of_fold = evaluation is not None and evaluation.method == "cross-validation"
+    judged = "out of fold" if out_of_fold else "on held-out patients"
+    performance = f" At {horizons[0]}, {judged}: {'; '.join(known)}." if known else ""
     return (
         f"Model: {model.identity.name}, {_version(model)}. It learned from: {learned_from}."
-        f"{held_out} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). What raised or "
+        f"{performance} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). What raised or "
         "lowered the estimate describes the model, not what would change the outcome."
     )
 

@@ -8,9 +8,10 @@ from data_schema.disclosure import SMALLEST_CELL
 from models.inference.contract import Contract
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric, held_out_metrics
+from models.wording import performance_basis
 from serving.prediction.served import ServedModel
 
-__all__ = ["Figure", "cohort_rows", "figures", "limits"]
+__all__ = ["Figure", "basis", "cohort_rows", "figures", "limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Figure:
 
 
 def figures(contract: Contract) -> tuple[Figure, ...]:
-    """Return the performance on held-out patients, with intervals."""
+    """Return the performance in patients not learned from, with intervals."""
     return tuple(
         Figure(
             label=page.label,
@@ -37,6 +38,12 @@ def figures(contract: Contract) -> tuple[Figure, ...]:
         for metric in held_out_metrics(contract)
         if metric.metric in METRICS and (page := METRICS[metric.metric].page) is not None
     )
+
+
+def basis(contract: Contract) -> str:
+    """Return what the figures are of; "" without any."""
+    evaluation = contract.evaluation
+    return "" if evaluation is None else performance_basis(evaluation, contract.training)
 
 
 def cohort_rows(contract: Contract) -> tuple[tuple[str, str, str], ...]:

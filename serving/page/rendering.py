@@ -54,6 +54,7 @@ def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
         contract=model.contract,
         cohort=facts.cohort_rows(model.contract),
         figures=facts.figures(model.contract),
+        basis=facts.basis(model.contract),
         limits=facts.limits(model),
         attributes=source_attributes(model.contract),
     )

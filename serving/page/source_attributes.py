@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from data_schema.biomarkers import VARIABLES
 from models.inference.contract import Contract
-from models.wording import NOTICE
+from models.wording import NOTICE, performance_basis
 
 __all__ = ["source_attributes"]
 
@@ -87,8 +87,8 @@ def _internal(contract: Contract) -> str:
     if not evaluation:
         return _NOT_DONE
     return (
-        f"{evaluation.patients:,} patients outside the training data; the table of performance on "
-        "this page has every figure with its interval."
+        f"{performance_basis(evaluation, contract.training)} {evaluation.patients:,} patients were "
+        "judged; the table of performance on this page has every figure with its interval."
     )
 
 

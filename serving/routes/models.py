@@ -1,4 +1,4 @@
-"""`GET /v1/models`: the served models, their populations and their held-out performance."""
+"""`GET /v1/models`: the served models, their populations and their performance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 
 class Metric(BaseModel):
-    """One figure on held-out patients, with its interval."""
+    """One figure on patients not learned from, with its interval."""
 
     metric: str
     horizon_days: int | float | None
@@ -28,9 +28,17 @@ class Metric(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """The held-out patients of the metrics."""
+    """The patients that the metrics are of, and how they were judged.
 
+    `refitted`: the registered model learned from them afterwards, so the metrics are of the
+    procedure that fitted it.
+    """
+
+    method: str
     split: str
+    folds: int
+    repeats: int
+    refitted: bool
     stays: int
     patients: int
     events: int

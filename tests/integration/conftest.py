@@ -24,6 +24,7 @@ interval_folds = 3
 max_trees = 15
 bootstrap_resamples = 100
 threads = 1
+repeats = 2
 """
 
 

@@ -154,13 +154,15 @@ def test_an_unknown_category_counts_as_missing_with_a_warning(
     assert "martian" not in answer.out
 
 
-def test_too_few_events_to_hold_out_are_refused_before_the_fit(
+def test_too_few_events_to_judge_are_refused_before_the_fit(
     bad: Callable[[Change], Any],
 ) -> None:
     place = bad(lambda table: table.assign(mortality_event=[1] * 12 + [0] * (ROWS - 12)))
     answer = place.run("train", "bad.csv", "--outcome", "mortality", "--json")
     assert answer.code == 1
-    assert answer.json["error"]["message"].startswith("held-out patients must include 10")
+    assert answer.json["error"]["message"].startswith(
+        "patients with the event must number at least 10 in the training part of every split"
+    )
     assert place.files() == {"bad.csv"}
 
 
@@ -186,7 +188,7 @@ def test_survivors_censored_exactly_at_a_horizon_do_not_make_its_risk_jump_to_1(
     table.to_csv(workplace.folder / "cohort.csv", index=False)
     (workplace.folder / "run.toml").write_text(
         "horizons_days = [90, 180]\nsimulated = true\ninterval_folds = 3\nmax_trees = 15\n"
-        "bootstrap_resamples = 50\nthreads = 1\n"
+        "bootstrap_resamples = 50\nthreads = 1\nrepeats = 1\n"
     )
     trained = workplace.run(
         *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from training.cli.cohorts import stated_mapping
 
 if TYPE_CHECKING:
     from training.cohorts.study import Study
-    from training.config import RunConfig
+    from training.config import RunConfig, SplitBy
 
 __all__ = [
     "AddedValueOption",
@@ -87,6 +87,9 @@ def run_settings(
     exclude: Sequence[str] = (),
     added_value: str = "",
     over: str = "",
+    test_fraction: float | None = None,
+    split: str | None = None,
+    refit_on_all: bool | None = None,
 ) -> RunConfig:
     """Return the settings of the file, overridden by the options of the command line."""
     from dataclasses import replace
@@ -100,6 +103,9 @@ def run_settings(
         exclude=(*settings.exclude, *exclude),
         added_value=names(added_value) or settings.added_value,
         over=names(over) or settings.over,
+        test_fraction=settings.test_fraction if test_fraction is None else test_fraction,
+        split=settings.split if split is None else cast("SplitBy", split),
+        refit_on_all=settings.refit_on_all if refit_on_all is None else refit_on_all,
     )
 
 

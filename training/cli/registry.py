@@ -24,7 +24,7 @@ def promote(
     version: Annotated[str, typer.Argument(help="Version number.")],
     cohort: Annotated[
         Path | None,
-        typer.Option(help="Cohort to judge it on (default: its own held-out patients)."),
+        typer.Option(help="Cohort to judge it on (default: the figures of its training run)."),
     ] = None,
     mapping: MappingOption = None,
     as_json: JsonOption = False,

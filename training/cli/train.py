@@ -50,20 +50,49 @@ def train(
     ] = None,
     added_value: AddedValueOption = "",
     over: OverOption = "",
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the patients to hold out, e.g. 0.3 (default: cross-validation by "
+            "patient; beyond 20,000 patients, 0.3 by time or site)."
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="patient, site or time: whom to hold out (default: patient)."),
+    ] = None,
+    refit: Annotated[
+        bool | None,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Whether the registered model learns from the patients held out, too (default: "
+            "yes).",
+            show_default=False,
+        ),
+    ] = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model and register it as challenger.
+    """Fit a model to all patients and register it as challenger.
 
-    Checks the cohort, splits it by patient, fits, evaluates on the held-out patients, explains, and
-    logs everything to MLflow (MLFLOW_TRACKING_URI; default: sqlite:///mlflow.db).
+    Checks the cohort, fits, judges the procedure by cross-validation by patient (or on patients
+    held out: --test-fraction, --split), explains, and logs everything to MLflow
+    (MLFLOW_TRACKING_URI; default: sqlite:///mlflow.db).
     """
     with working() as progress:
+        from models.wording import performance_basis
         from training.report.limited_deaths import limited_deaths_sentence
         from training.run.train import train as run
 
         settings = run_settings(
-            config, seed=seed, exclude=exclude or [], added_value=added_value, over=over
+            config,
+            seed=seed,
+            exclude=exclude or [],
+            added_value=added_value,
+            over=over,
+            test_fraction=test_fraction,
+            split=split,
+            refit_on_all=refit,
         )
         study = read_study(
             cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
@@ -77,7 +106,8 @@ def train(
     print_lines(
         [
             *notice_lines(trained.judgement.refusals.notice),
-            f"On {trained.n_test} held-out rows, with 95 % intervals:",
+            f"{performance_basis(trained.evaluation, trained.training)} On "
+            f"{trained.n_evaluated} rows, with 95 % intervals:",
         ]
     )
     show_judged_metrics(trained.judgement)

@@ -103,7 +103,7 @@ def explain_cohort(
     n_dotted: int = 15,
     n_responses: int = 6,
 ) -> ExplainedCohort:
-    """Explain one stay of each of at most `MOST_EXPLAINED` patients outside the training cohort.
+    """Explain one stay of each of at most `MOST_EXPLAINED` patients by the registered model.
 
     `horizon_days`, one of `horizons_days`, is that of the `n_dotted` dots and `n_responses`
     responses; `random_state` is the seed of the sample.

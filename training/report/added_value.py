@@ -8,6 +8,7 @@ import numpy as np
 
 from data_schema.disclosure import shown_count
 from data_schema.variables import base_name
+from models.inference.contract import Evaluation
 from models.metrics.comparison.net_benefit import TradeOff
 from models.metrics.comparison.paired_changes import CHANGE_LABELS, MARGIN, Change
 from training.cohorts.panel import Panel, part_label
@@ -16,19 +17,15 @@ from training.report.limited_deaths import limited_deaths_sentence
 from training.validation.panel_value import GroupValue, PanelTest, PanelValue, PathwayValue
 
 __all__ = [
-    "TRAINING_PATIENTS",
     "added_value_section",
     "base_form",
     "group_sentences",
     "interval_text",
+    "judged_in",
     "share_without_panel",
     "trade_off_sentences",
     "verdict_sentence",
 ]
-
-TRAINING_PATIENTS = (
-    "Estimated by cross-validation in the training patients; the held-out patients were not used."
-)
 
 _REASONS = {
     "adds": "The whole interval lies above the margin.",
@@ -36,6 +33,16 @@ _REASONS = {
     "adds no more than 0.01": "The whole interval lies at or below the margin.",
     "inconclusive": "The interval includes both no gain and a gain above the margin.",
 }
+
+
+def judged_in(evaluation: Evaluation | None) -> str:
+    """Return whom the added value was estimated in, in a training run."""
+    if evaluation is None or evaluation.refitted:
+        return "Estimated by cross-validation in all patients of the run."
+    return (
+        "Estimated by cross-validation in the training patients; the held-out patients were not "
+        "used."
+    )
 
 
 def added_value_section(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from models.inference.contract import Contract
-from training.report.added_value import TRAINING_PATIENTS, added_value_section
+from models.wording import performance_basis
+from training.report.added_value import added_value_section, judged_in
 from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import analyses_of, tripod_section
 from training.report.content import Section
@@ -45,12 +46,14 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
         excluded_columns(contract.dropped),
         model_development(contract),
         performance_section(
-            "Performance in held-out patients",
+            "Performance",
             judgement.metrics,
             of_answered=judgement.metrics_of_answered,
             resamples=evaluation.bootstrap_resamples,
+            evaluation=evaluation,
+            basis=performance_basis(evaluation, contract.training),
         ),
-        added_value_section(findings.added_value, patients=TRAINING_PATIENTS),
+        added_value_section(findings.added_value, patients=judged_in(evaluation)),
         interval_of_a_risk(contract),
         explanation_of_a_risk(),
         limitations(contract, findings.judgement.limited_deaths),

@@ -13,11 +13,12 @@ from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.catalogue import AT_HORIZON, by_group
 from models.metrics.metric import metric_at
 from models.patient_explanation import NOT_MEASURED, pathway_label
+from models.wording import performance_basis
 from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
 from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
 from training.explanation.importance import Importance, points_digits
-from training.report.added_value import TRAINING_PATIENTS, added_value_section, verdict_sentence
+from training.report.added_value import added_value_section, judged_in, verdict_sentence
 from training.report.assembling import Pictures, ReportPage, assemble_report, patient_sections
 from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import analyses_of, tripod_section
@@ -37,10 +38,10 @@ from training.report.figures.model_figures import (
     recorded_figure,
 )
 from training.report.model_sections import (
-    SPLITS,
     estimand,
     excluded_columns,
     explanation_of_a_risk,
+    how_judged,
     intended_use,
     interval_of_a_risk,
     limitations,
@@ -116,7 +117,7 @@ def write_report(
     described : Description, optional
         All patients of a training run by outcome (default: `cohort` holds other patients).
     compared : tuple of Description, optional
-        The training and the held-out patients of a training run.
+        The training and the held-out patients of a training run; empty after cross-validation.
     steps : mapping of str to FlowStep, optional
         Other groups of the flow, before the patients evaluated.
 
@@ -165,7 +166,12 @@ def write_report(
             random_state=random_state,
         ),
     ]
-    evaluated = "Evaluation cohort" if external else "Held-out patients"
+    evaluation = contract.evaluation
+    assert evaluation is not None  # set by the training run
+    out_of_fold = evaluation.method == "cross-validation"
+    evaluated = "Held-out patients"
+    if external or out_of_fold:
+        evaluated = "Evaluation cohort" if external else "All patients"
     contents = _Contents(
         contract=contract,
         external=external,
@@ -227,6 +233,8 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
                 findings.judgement.metrics,
                 of_answered=findings.judgement.metrics_of_answered,
                 resamples=contents.resamples,
+                evaluation=None if external else contract.evaluation,
+                basis=_basis(contents),
             ),
             pictures=_at(pictures, "performance"),
         ),
@@ -237,6 +245,7 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
                 "matters as much as ranking. The curves are smoothed; calibration metrics are in "
                 "the table of performance.",
                 *_d_calibration(findings.judgement.d_calibration),
+                *_first_repeat(contents),
             ),
             pictures=_at(pictures, "calibration"),
         ),
@@ -247,12 +256,15 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
                 "risk at which one would act, and is counted in true positives. The model is "
                 "useful at a threshold where its net benefit exceeds that of acting on all "
                 "patients and of acting on none.",
-                _severity_comparison(findings.severity_alone, external=external),
+                _severity_comparison(findings.severity_alone, contents),
+                *_first_repeat(contents),
             ),
             pictures=_at(pictures, "decision"),
         ),
         added_value_section(
-            findings.added_value, _at(pictures, "added value"), patients=TRAINING_PATIENTS
+            findings.added_value,
+            _at(pictures, "added value"),
+            patients=judged_in(contract.evaluation),
         ),
         subgroups_section(
             findings.judgement.subgroups,
@@ -281,19 +293,40 @@ def _d_calibration(test: DCalibrationTest | None) -> tuple[str, ...]:
     )
 
 
-def _severity_comparison(alone: SeverityAlone | None, *, external: bool) -> str:
+def _basis(contents: _Contents) -> str:
+    """Return what the figures are of."""
+    contract = contents.contract
+    if contents.external or contract.evaluation is None:
+        return (
+            "Performance of the registered model in the evaluation cohort, whose patients were not "
+            "part of the training run."
+        )
+    return performance_basis(contract.evaluation, contract.training)
+
+
+def _first_repeat(contents: _Contents) -> Iterator[str]:
+    """Yield which risks the curves show, where patients were predicted several times."""
+    repeats = len(contents.findings.predictions.repeats)
+    if repeats > 1:
+        yield (
+            f"Curves show the out-of-fold risks of the first of {repeats} repeats; metrics are "
+            "means over all of them."
+        )
+
+
+def _severity_comparison(alone: SeverityAlone | None, contents: _Contents) -> str:
     """Return what the model of severity alone is, or why there is no comparison with it."""
     if alone is None:
         return (
             "The report of a training run also compares the model with severity alone."
-            if external
+            if contents.external
             else "There is no comparison with severity alone: either no severity variable was "
             "recorded, or no other variable was."
         )
     return (
         f"Severity alone is a model of the {len(alone.columns)} columns of severity scores and "
-        "organ function. It was fitted to the same training patients by the same procedure, with "
-        "every tuning choice made anew, and evaluated in the same patients."
+        "organ function. It was fitted to the same patients by the same procedure, with every "
+        "tuning choice made anew, and evaluated in the same other patients."
     )
 
 
@@ -311,19 +344,14 @@ def _at_a_glance(contents: _Contents) -> Section:
         )
         for spec in by_group(spec for spec in AT_HORIZON if spec.at_a_glance)
     )
-    evaluated = (
-        "patients who were not part of the training run"
-        if contents.external
-        else "held-out patients of the same source"
-    )
+    basis = _basis(contents)
     subgroups = contents.findings.judgement.subgroups
     return Section(
         "At a glance",
         (
             contents.findings.judgement.refusals.notice or "",
             f"Estimand: risk of {contents.contract.event_singular} by each horizon, counted from "
-            f"time zero ({contents.contract.time_zero}). Evaluated in {evaluated}; estimates with "
-            "95 % intervals.",
+            f"time zero ({contents.contract.time_zero}). {basis} Estimates with 95 % intervals.",
             *(() if subgroups else ("Performance in subgroups of patients: not done.",)),
             verdict_sentence(contents.findings.added_value),
         ),
@@ -335,11 +363,6 @@ def _patients(contents: _Contents, pictures: Pictures) -> Section:
     contract = contents.contract
     assert contract.evaluation is not None  # set by the training run
     population = f"{contract.population.rstrip('.')}."
-    training, evaluated = contents.compared
-    labels = ("training", "evaluation cohort" if contents.external else "held out")
-    comparison = comparison_table(
-        training, evaluated, labels=labels, caption="Training patients and evaluated patients"
-    )
     return Section(
         "Patients",
         (
@@ -347,7 +370,7 @@ def _patients(contents: _Contents, pictures: Pictures) -> Section:
             "Evaluated patients: the evaluation cohort, described below.",
         )
         if contents.external
-        else (population, SPLITS[contract.evaluation.split]),
+        else (population, how_judged(contract.evaluation)),
         parts=(
             *patient_sections(
                 contents.steps,
@@ -358,9 +381,27 @@ def _patients(contents: _Contents, pictures: Pictures) -> Section:
                 competing=contract.competing,
                 horizon_days=contents.primary_horizon_days,
             ),
-            Section("Comparison of development and evaluation data", tables=(comparison,)),
+            _comparison(contents),
         ),
     )
+
+
+def _comparison(contents: _Contents) -> Section:
+    """Return the patients learned from beside those judged, where they are not the same."""
+    title = "Comparison of development and evaluation data"
+    if not contents.compared:
+        return Section(
+            title,
+            (
+                "The patients are the same, in turn learned from and judged; folds differ by "
+                "chance only.",
+            ),
+        )
+    training, evaluated = contents.compared
+    labels = ("training", "evaluation cohort" if contents.external else "held out")
+    caption = "Training patients and evaluated patients"
+    table = comparison_table(training, evaluated, labels=labels, caption=caption)
+    return Section(title, tables=(table,))
 
 
 def _explanation(contents: _Contents, pictures: Pictures) -> Section:
@@ -370,7 +411,8 @@ def _explanation(contents: _Contents, pictures: Pictures) -> Section:
         (
             *explanation_of_a_risk().sentences,
             "The table and figures summarise one stay of each patient, for a random sample of at "
-            f"most {MOST_EXPLAINED:,} of the patients evaluated.",
+            f"most {MOST_EXPLAINED:,} of the patients evaluated. They are of the registered model"
+            + (", which learned from these patients." if _learned_from_them(contents) else "."),
         ),
         (
             Table(
@@ -389,6 +431,12 @@ def _explanation(contents: _Contents, pictures: Pictures) -> Section:
             ),
         ),
     )
+
+
+def _learned_from_them(contents: _Contents) -> bool:
+    """Return whether the registered model learned from the patients evaluated."""
+    evaluation = contents.contract.evaluation
+    return not contents.external and evaluation is not None and evaluation.refitted
 
 
 def _pathway_rows(importance: Sequence[Importance]) -> Iterator[tuple[str, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from data_schema.disclosure import shown_count
 from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS
-from models.inference.contract import Contract, Feature
+from models.inference.contract import Contract, Evaluation, Feature
 from models.inference.records import json_of
 from models.wording import NOTICE
 from training.report.content import Section, Table
@@ -15,11 +15,11 @@ from training.report.limited_deaths import limited_deaths_sentence
 from training.validation.limited_deaths import LimitedDeaths
 
 __all__ = [
-    "SPLITS",
     "competing_sentence",
     "estimand",
     "excluded_columns",
     "explanation_of_a_risk",
+    "how_judged",
     "intended_use",
     "interval_of_a_risk",
     "limitations",
@@ -30,11 +30,27 @@ __all__ = [
     "provenance_section",
 ]
 
-SPLITS = {
+_SPLITS = {
     "patient": "Patients were held out at random, with all stays of a patient on the same side.",
     "site": "The last sites in the order of their names were held out, with all their patients.",
     "time": "The last patients in the order of their time zero were held out.",
 }
+
+
+def how_judged(evaluation: Evaluation) -> str:
+    """Return which patients were judged by models of which others."""
+    if evaluation.method == "hold-out":
+        return _SPLITS[evaluation.split]
+    again = (
+        f"; this was repeated {evaluation.repeats} times with other folds"
+        if evaluation.repeats > 1
+        else ""
+    )
+    return (
+        f"Every patient was judged by a model of other patients: {evaluation.folds} folds of "
+        f"patients, with all stays of a patient in one fold, each judged by a model fitted to the "
+        f"others{again}."
+    )
 
 
 def intended_use(contract: Contract) -> Section:
@@ -64,11 +80,13 @@ def patient_counts(contract: Contract) -> Section:
     )
     return Section(
         "Patients",
-        (f"{contract.population.rstrip('.')}.", SPLITS[evaluation.split]),
+        (f"{contract.population.rstrip('.')}.", how_judged(evaluation)),
         (
             Table(
                 "Patients of the training run",
-                ("", "training", "held out"),
+                ("", "learned from", "judged out of fold")
+                if evaluation.method == "cross-validation"
+                else ("", "learned from", "held out"),
                 (
                     *((label, shown_count(n), shown_count(m)) for label, n, m in counts),
                     ("refused by the model", "", shown_count(evaluation.refused)),
@@ -172,9 +190,22 @@ def model_development(contract: Contract) -> Section:
             "Out-of-fold log-loss per pair (lower is better): "
             + ", ".join(f"{part} {loss:.4f}" for part, loss in losses.items())
             + ".",
-            "The registered model is the one evaluated: it was fitted to the training patients "
-            "only and not fitted again to all patients.",
+            _registered_model(contract),
         ),
+    )
+
+
+def _registered_model(contract: Contract) -> str:
+    """Return how the registered model relates to those that were judged."""
+    evaluation = contract.evaluation
+    if evaluation is None or not evaluation.refitted:
+        return (
+            "The registered model is the one evaluated: it was fitted to the training patients "
+            "only and not fitted again to all patients."
+        )
+    return (
+        "The registered model was fitted to all patients, by the procedure that was evaluated: "
+        "every choice and the recalibration were made anew in each fit that was judged."
     )
 
 
@@ -261,14 +292,14 @@ def provenance(contract: Contract, *, evaluated_fingerprint: str) -> Section:
     origin, evaluation = contract.provenance, contract.evaluation
     assert origin is not None  # set by the training run, as is the evaluation
     assert evaluation is not None
-    held_out = evaluation.cohort_fingerprint
+    judged = evaluation.cohort_fingerprint
     others = (("evaluated patients (SHA-256)", evaluated_fingerprint),)
     return provenance_section(
         (
             ("all patients of the run (SHA-256)", origin.data_fingerprint),
-            ("training patients (SHA-256)", origin.training_fingerprint),
-            ("held-out patients (SHA-256)", held_out),
-            *(others if evaluated_fingerprint != held_out else ()),
+            ("patients learned from (SHA-256)", origin.training_fingerprint),
+            ("patients judged by the training run (SHA-256)", judged),
+            *(others if evaluated_fingerprint != judged else ()),
             ("seed", str(contract.training.seed)),
         ),
         revision=origin.git_revision,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from models.inference.contract import Evaluation
 from models.metrics.catalogue import AT_HORIZON, METRICS, AnyMetricSpec, by_group
 from models.metrics.metric import Metric, metric_at
 from models.metrics.pooling import Pooled
@@ -19,16 +20,21 @@ def performance_section(
     *,
     of_answered: Sequence[Metric] = (),
     resamples: int,
+    basis: str,
+    evaluation: Evaluation | None = None,
 ) -> Section:
     """Return every metric with its interval and how it is read.
 
     `metrics` are of all stays judged, `of_answered` of those that the model does not refuse; empty
-    where it refuses none.
+    where it refuses none. `basis` is a sentence on what the metrics are of, and `evaluation` how a
+    training run obtained them; None for other patients.
     """
     everyone = "" if not of_answered else ", all stays"
     return Section(
         title,
         (
+            basis,
+            *_out_of_fold(evaluation),
             f"Estimates with 95 % intervals from {resamples:,} bootstrap resamples of the patients "
             "evaluated, with all stays of a patient together. Censoring before a horizon is "
             "accounted for by inverse probability of censoring weighting.",
@@ -39,6 +45,19 @@ def performance_section(
             for table in (_by_horizon(of, patients), _whole_follow_up(of, patients))
             if table.rows
         ),
+    )
+
+
+def _out_of_fold(evaluation: Evaluation | None) -> Iterator[str]:
+    """Yield how metrics and intervals of out-of-fold risks are computed."""
+    if evaluation is None or evaluation.method != "cross-validation":
+        return
+    means = "Metrics are means over the repeats. " if evaluation.repeats > 1 else ""
+    yield (
+        f"{means}Ranking compares patients of the same fold only, whose risks are of one model; "
+        "calibration and overall metrics are of all patients together. Intervals are widened by "
+        f"the root of {evaluation.folds}/{evaluation.folds - 1} for what other training patients "
+        "would have changed (Nadeau & Bengio 2003, doi:10.1023/A:1024068626366)."
     )
 
 

@@ -12,6 +12,7 @@ from training.cohorts.study import Study
 from training.config import RunConfig
 from training.provenance import git_revision, versions
 from training.validation.panel_value import PanelValue
+from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 
 __all__ = ["completed_contract"]
@@ -21,9 +22,10 @@ def completed_contract(
     fitted: Contract,
     study: Study,
     config: RunConfig,
+    plan: EvaluationPlan,
     *,
     learned_from: Cohort,
-    held_out: Predictions,
+    evaluated: Predictions,
     metrics: Sequence[Metric],
     described: Description,
     added_value: PanelValue | None,
@@ -31,8 +33,8 @@ def completed_contract(
     """Return the contract of a fitted model, completed with what only the run knows.
 
     The figures of the evaluation are part of the bundle and of its hash, so that the gate judges
-    exactly these figures of exactly this model. `described` holds the training rows, with which
-    later patients are compared.
+    exactly these figures of exactly this model. `described` holds the rows learned from, with
+    which later patients are compared.
     """
     outcome = study.outcome
     return replace(
@@ -52,14 +54,19 @@ def completed_contract(
         described=described,
         run=config.as_json(),
         evaluation=Evaluation(
-            split=config.split,
-            stays=held_out.stays,
-            patients=held_out.patients,
-            events=held_out.events,
-            refused=held_out.refusals.refused,
+            split=plan.split,
+            stays=evaluated.stays,
+            patients=evaluated.patients,
+            events=evaluated.events,
+            refused=evaluated.refusals.refused,
             bootstrap_resamples=config.bootstrap_resamples,
-            cohort_fingerprint=held_out.cohort_fingerprint,
+            cohort_fingerprint=evaluated.cohort_fingerprint,
             metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in metrics),
+            method=plan.method,
+            folds=plan.folds,
+            repeats=len(plan.repeats),
+            refitted=plan.refitted,
+            partition=plan.partition(study.cohort),
         ),
         added_value=None if added_value is None else added_value.as_json(),
         provenance=Provenance(

@@ -13,6 +13,7 @@ from models.inference.contract import Description
 from models.inference.records import json_of
 from models.inference.risk_model import RiskModel
 from models.metrics.metric import Metric
+from models.wording import performance_basis
 from training.cohorts.description import only
 from training.report.content import as_markdown
 from training.report.model_card import model_card
@@ -21,9 +22,9 @@ from training.run.mlflow_run import TrackedRun
 from training.validation.judgement import Findings
 from training.validation.panel_value import PanelValue
 
-__all__ = ["HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
+__all__ = ["EVERYONE", "HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
 
-LEARNED_FROM, HELD_OUT = "learned from", "held out"
+EVERYONE, LEARNED_FROM, HELD_OUT = "all", "learned from", "held out"
 
 REPORT = "report.html"
 """The artifact with everything on one page."""
@@ -31,13 +32,21 @@ REPORT = "report.html"
 
 @dataclass(frozen=True, slots=True)
 class RunPatients:
-    """The two groups that the patients of a run are split into.
+    """The patients of a run.
 
-    `described` describes all patients by outcome, then `LEARNED_FROM` and `HELD_OUT`.
+    Parameters
+    ----------
+    evaluated : Cohort
+        The patients judged: all of them, out of fold, or those held out.
+    training_part : Cohort or None
+        What the judged model learned from beside a hold-out; None after cross-validation, where
+        every patient is also learned from.
+    described : Description
+        All patients by outcome, and beside a hold-out also `LEARNED_FROM` and `HELD_OUT`.
     """
 
-    learned_from: Cohort
-    held_out: Cohort
+    evaluated: Cohort
+    training_part: Cohort | None
     described: Description
 
 
@@ -56,21 +65,25 @@ def keep_record(
     assert provenance is not None
     card = model_card(contract, findings)
     labels = [group["label"] for group in patients.described["groups"]]
+    training_part = patients.training_part
+    parts = [] if training_part is None else labels[-2:]
     report = write_report(
         risk_model,
         findings,
-        patients.held_out,
+        patients.evaluated,
         title=contract.name,
         resamples=evaluation.bootstrap_resamples,
         random_state=contract.training.seed,
-        described=only(patients.described, labels[:-2]),
-        compared=tuple(only(patients.described, [label]) for label in labels[-2:]),
-        steps={
-            "Training patients": step_of(patients.learned_from, findings.predictions.horizons_days)
-        },
+        described=only(patients.described, labels[: len(labels) - len(parts)]),
+        compared=tuple(only(patients.described, [label]) for label in parts),
+        steps={}
+        if training_part is None
+        else {"Training patients": step_of(training_part, findings.predictions.horizons_days)},
     )
-    run.log_dataset(contract.name, provenance.training_fingerprint, context="training")
-    run.log_dataset(contract.name, evaluation.cohort_fingerprint, context="evaluation")
+    contexts = {provenance.training_fingerprint: ["training"]}
+    contexts.setdefault(evaluation.cohort_fingerprint, []).append("evaluation")
+    for fingerprint, used_for in contexts.items():
+        run.log_dataset(contract.name, fingerprint, context=" and ".join(used_for))
     run.log(
         params={
             **contract.run,
@@ -89,6 +102,7 @@ def keep_record(
             "osteon.simulated": str(contract.simulated).lower(),
             **_verdict(findings.added_value),
             "osteon.data_fingerprint": provenance.data_fingerprint,
+            "osteon.evaluation": performance_basis(evaluation, contract.training),
             "mlflow.source.git.commit": provenance.git_revision or "unknown",
             # MLflow's page shows it, up to 8,000 characters; the whole card is an artifact.
             "mlflow.note.content": as_markdown(contract.name, card[:3]),

@@ -6,23 +6,25 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
-from models.inference.contract import Description
+from models.inference.contract import Contract, Description, Evaluation, TrainingFacts
 from models.registry.lifecycle import register
 from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
-from training.cohorts.splits import Split, split_by_patient
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.fit import fit_osteon
 from training.run.contract import completed_contract
 from training.run.mlflow_run import tracked_run
-from training.run.record import HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.validation.cross_validation import cross_validate
 from training.validation.judgement import Findings, Judgement, judge, primary_horizon
 from training.validation.panel_value import PanelValue, panel_value
+from training.validation.plan import EvaluationPlan, evaluation_plan
 from training.validation.predictions import Predictions, predict_cohort, require_evaluable
 from training.validation.sample_size import patients_needed, too_few_patients
 from training.validation.severity_alone import severity_alone
@@ -40,16 +42,22 @@ class Trained:
     ----------
     outcome, model_name, version, model_uri, run_id : str
         The registered challenger, and its MLflow run.
-    n_train, n_test, events : int
-        Training stays, held-out stays, and events among both.
+    n_train, n_evaluated, events : int
+        Stays that the registered model learned from, stays that the figures are of, and stays with
+        the event in the whole cohort. After cross-validation, all three are of all stays.
+    training : TrainingFacts
+        The patients that the registered model learned from, and what was chosen.
+    evaluation : Evaluation
+        What the figures are of: how they were obtained, and whether the registered model learned
+        from all patients afterwards.
     linear_weight : float
         Weight of the linear part in the mixture.
     trees : int
         Number of trees of the boosted part.
     judgement : Judgement
-        Metrics, subgroups and distribution of risks of the held-out patients.
+        Metrics, subgroups and distribution of risks of the patients judged.
     added_value : PanelValue or None
-        Added value of the panel in the settings, among the training patients.
+        Added value of the panel in the settings, among the patients learned from.
     report : str
         Path or URI of the report.
     """
@@ -60,8 +68,10 @@ class Trained:
     model_uri: str
     run_id: str
     n_train: int
-    n_test: int
+    n_evaluated: int
     events: int
+    training: TrainingFacts
+    evaluation: Evaluation
     linear_weight: float
     trees: int
     judgement: Judgement
@@ -77,8 +87,15 @@ class Trained:
             "model_uri": self.model_uri,
             "run_id": self.run_id,
             "n_train": self.n_train,
-            "n_test": self.n_test,
+            "n_evaluated": self.n_evaluated,
             "events": self.events,
+            "evaluation": {
+                "method": self.evaluation.method,
+                "split": self.evaluation.split,
+                "folds": self.evaluation.folds,
+                "repeats": self.evaluation.repeats,
+                "refitted": self.evaluation.refitted,
+            },
             "linear_weight": self.linear_weight,
             "trees": self.trees,
             "refused": self.judgement.refusals.refused,
@@ -92,18 +109,16 @@ class Trained:
 
 
 def train(study: Study, config: RunConfig, *, progress: Progress | None = None) -> Trained:
-    """Split, fit, evaluate, explain, log and register the model of a checked study.
+    """Fit, judge, explain, log and register the model of a checked study.
 
-    The registered model is the one that was evaluated; it is not refitted to all patients.
+    The registered model learns from all patients. Its figures are those of the procedure that
+    fitted it, out of fold (`training.validation.plan`), or of patients held out where the settings
+    say so; only with `refit_on_all = false` are they of the registered model itself.
     """
-    split = split_by_patient(
-        study.cohort,
-        test_fraction=config.test_fraction,
-        random_state=config.seed,
-        by=None if config.split == "patient" else config.split,
-    )
-    learned_from, held_out = study.cohort.take(split.train), study.cohort.take(split.test)
-    require_evaluable(held_out, study.horizons_days)
+    plan = evaluation_plan(study.cohort, config)
+    learned_from = plan.learned_from(study.cohort)
+    evaluated = study.cohort.take(plan.evaluated)
+    require_evaluable(evaluated, study.horizons_days)
     needed = patients_needed(learned_from, study.horizons_days)
     for finding in too_few_patients(len(np.unique(learned_from.patient_id.astype(str))), needed):
         _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
@@ -115,30 +130,42 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             added = panel_value(training_study, panel, config, progress=progress)
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         fitted = _fit(study, config, learned_from, progress)
-        predictions = predict_cohort(fitted.risk_model_, held_out)
+        predictions = _predictions(fitted, study, plan, config, progress)
         judgement = judge(
-            predictions, held_out, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
+            predictions, evaluated, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
         _LOG.info(
-            "evaluated on %d held-out rows, %d refused",
+            "evaluated on %d rows (%s, %d fits), %d refused",
             predictions.stays,
+            plan.method,
+            plan.fits,
             predictions.refusals.refused,
         )
         usable = predictions.judged_horizons(judgement.metrics)
-        severity = severity_alone(learned_from, held_out, predictions, usable, config)
-        described = _described(study, split, predictions, judgement)
+        severity = severity_alone(
+            study.cohort, plan, predictions, usable, config, progress=progress
+        )
+        described = _described(study, plan, predictions, judgement)
         contract = completed_contract(
             fitted.risk_model_.contract,
             study,
             config,
+            plan,
             learned_from=learned_from,
-            held_out=predictions,
+            evaluated=predictions,
             metrics=judgement.metrics,
-            described=only(described, [LEARNED_FROM]),
+            described=only(described, [EVERYONE if plan.refitted else LEARNED_FROM]),
             added_value=added,
         )
+        evaluation = contract.evaluation
+        assert evaluation is not None  # completed above
         risk_model = fitted.risk_model_.with_contract(contract)
-        patients = RunPatients(learned_from, held_out, described)
+        held_out = plan.method == "hold-out"
+        patients = RunPatients(
+            evaluated,
+            study.cohort.take(plan.repeats[0][0].train) if held_out else None,
+            described,
+        )
         findings = Findings(predictions, judgement, needed, added, severity)
         seconds = {"core": fitted.core_fit_seconds_, "fold": fitted.fold_fit_seconds_}
         keep_record(run, risk_model, findings, patients, seconds=seconds)
@@ -151,8 +178,10 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         model_uri=version.model_uri,
         run_id=run.run_id,
         n_train=len(learned_from),
-        n_test=len(held_out),
+        n_evaluated=len(evaluated),
         events=int((outcome_of(study.cohort).event == 1).sum()),
+        training=contract.training,
+        evaluation=evaluation,
         linear_weight=fitted.linear_weight_,
         trees=fitted.n_trees_,
         judgement=judgement,
@@ -184,15 +213,43 @@ def _fit(
     return fitted
 
 
+def _predictions(
+    fitted: CumulativeIncidenceModel,
+    study: Study,
+    plan: EvaluationPlan,
+    config: RunConfig,
+    progress: Progress | None,
+) -> Predictions:
+    """Predict the patients judged, by fits that have not learned from them."""
+    if not plan.refitted:
+        return predict_cohort(fitted.risk_model_, study.cohort.take(plan.evaluated))
+    contract = fitted.risk_model_.contract
+    return cross_validate(
+        study.cohort,
+        plan,
+        contract.default_horizons_days,
+        config,
+        curve_days=_curve_days(contract),
+        progress=progress,
+    )
+
+
+def _curve_days(contract: Contract) -> NDArray[np.float64] | None:
+    """Return the days of the model's curve; None if the outcome is known at one horizon only."""
+    return None if contract.fixed_horizon else np.asarray(contract.grid_days, dtype=np.float64)
+
+
 def _described(
-    study: Study, split: Split, predictions: Predictions, judgement: Judgement
+    study: Study, plan: EvaluationPlan, predictions: Predictions, judgement: Judgement
 ) -> Description:
-    """Describe all patients by outcome, and by whether they were held out."""
+    """Describe all patients by outcome, then those learned from and those held out, if any."""
     outcome = by_outcome(
         outcome_of(study.cohort),
         primary_horizon(predictions.horizons_days, judgement.metrics),
         event_label=study.outcome.event_singular,
         competing="death" if study.outcome.competing_label else None,
     )
-    part = np.isin(np.arange(len(study.cohort)), split.test).astype(np.int64)
+    if plan.method == "cross-validation":
+        return describe(study.cohort, [outcome])
+    part = np.isin(np.arange(len(study.cohort)), plan.evaluated).astype(np.int64)
     return describe(study.cohort, [outcome, Grouping(labels=[LEARNED_FROM, HELD_OUT], group=part)])

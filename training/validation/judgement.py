@@ -10,7 +10,7 @@ from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.metric import Metric
 from models.metrics.risk_distribution import RiskDistribution, risk_distribution
 from models.metrics.sample_size import SampleSize
-from models.metrics.subgroups import Subgroup, evaluate_subgroups
+from models.metrics.subgroups import Subgroup, evaluate_subgroups_out_of_fold
 from training.cohorts.groups import patient_groups
 from training.validation.limited_deaths import LimitedDeaths, limited_deaths
 from training.validation.panel_value import PanelValue
@@ -26,7 +26,7 @@ SUBGROUP_RESAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Figures of a model on a cohort.
+    """Figures of a model, or of the procedure that fits it, on a cohort.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Judgement:
         Metrics of all stays by sex, menopause, age, eGFR, sepsis, site, limitation of treatment and
         number of markers measured.
     risk_distribution : tuple of RiskDistribution
-        One for each horizon.
+        One for each horizon; of the first repeat, where there are several.
     d_calibration : DCalibrationTest or None
         None without a predicted curve, or where a competing event has none.
     limited_deaths : LimitedDeaths or None
@@ -106,20 +106,22 @@ def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Metric]) -
 def judge(
     predictions: Predictions, cohort: Cohort, *, n_bootstrap: int, random_state: int
 ) -> Judgement:
-    """Compute the figures of a model in all patients and in groups of them."""
-    at = predictions.time_days, predictions.event, predictions.risk, predictions.horizons_days
+    """Compute figures in all patients judged and in groups of them; `cohort` holds these."""
+    outcome = predictions.time_days, predictions.event
     return Judgement(
         predictions.refusals,
         predictions.metrics(n_bootstrap=n_bootstrap, random_state=random_state),
         predictions.metrics_of_answered(n_bootstrap=n_bootstrap, random_state=random_state),
-        evaluate_subgroups(
-            *at,
+        evaluate_subgroups_out_of_fold(
+            *outcome,
+            predictions.repeats,
+            predictions.horizons_days,
             patient_groups(cohort),
             n_bootstrap=min(n_bootstrap, SUBGROUP_RESAMPLES),
             random_state=random_state,
             patients=predictions.patient_id,
         ),
-        risk_distribution(*at),
+        risk_distribution(*outcome, predictions.risk, predictions.horizons_days),
         predictions.d_calibration_test(),
         limited_deaths(cohort),
     )

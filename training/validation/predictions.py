@@ -16,7 +16,7 @@ from models.inference.risk_model import InferenceError, RiskModel
 from models.metrics.calibration.whole_curve import DCalibrationTest, d_calibration_test
 from models.metrics.known_outcome import LOWEST_OBSERVED_SHARE, why_not_evaluable
 from models.metrics.metric import Metric
-from models.metrics.summary import evaluate
+from models.metrics.summary import Repeat, evaluate_out_of_fold
 from training.validation.refusals import Refusals
 
 __all__ = ["Predictions", "predict_cohort", "require_evaluable"]
@@ -24,7 +24,7 @@ __all__ = ["Predictions", "predict_cohort", "require_evaluable"]
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Outcomes and computed risks of all stays of a cohort, those refused included.
+    """Outcomes and risks of all stays judged, each by a model that has not learned from it.
 
     A refused stay gets no risk from `RiskModel.predict`. It is judged all the same, by the risk
     that the model computes for it: figures of the stays that are left would flatter a model that
@@ -36,45 +36,39 @@ class Predictions:
         Observed outcome.
     patient_id : ndarray of object, shape (n_stays,)
         Stays of one patient are resampled together.
-    risk : ndarray of float, shape (n_stays, n_horizons)
-        Computed risk at `horizons_days`, which ascend.
-    curve_risk, curve_days : ndarray of float or None
-        The whole curve, shapes (n_stays, n_days) and (n_days,); None if the outcome is known at
-        one horizon only.
-    competing_curve : ndarray of float or None
-        The curve of the competing event, of the shape of `curve_risk`; None if there is none.
+    repeats : tuple of Repeat
+        Risks at `horizons_days`, which ascend, and at `curve_days`: one repeat of one fold from one
+        model, or the repeats of a cross-validation.
+    curve_days : ndarray of float, shape (n_days,), or None
+        None if the outcome is known at one horizon only.
     answered : ndarray of bool, shape (n_stays,)
-        Which stays were not refused.
+        Which stays were not refused, in the first repeat.
     refusals : Refusals
-        How many stays were refused, and by which rules.
+        How many stays were refused in the first repeat, and by which rules.
     """
 
     time_days: NDArray[np.float64]
     event: NDArray[np.int64]
     patient_id: NDArray[np.object_]
-    risk: NDArray[np.float64]
+    repeats: tuple[Repeat, ...]
     horizons_days: tuple[float, ...]
-    curve_risk: NDArray[np.float64] | None
     curve_days: NDArray[np.float64] | None
-    competing_curve: NDArray[np.float64] | None
     answered: NDArray[np.bool_]
     refusals: Refusals
     cohort_fingerprint: str
 
     def metrics(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
-        """Return every metric of all stays, as `models.metrics.summary.evaluate` does."""
+        """Return every metric of all stays, as `metrics.summary.evaluate_out_of_fold` does."""
         return tuple(
-            evaluate(
+            evaluate_out_of_fold(
                 self.time_days,
                 self.event,
-                self.risk,
+                self.repeats,
                 self.horizons_days,
                 n_bootstrap=n_bootstrap,
                 random_state=random_state,
                 groups=self.patient_id,
-                curve_risk=self.curve_risk,
                 curve_days=self.curve_days,
-                competing_curve=self.competing_curve,
             )
         )
 
@@ -82,19 +76,17 @@ class Predictions:
         """Return every metric of the stays not refused; empty where no stay was refused."""
         if self.answered.all():
             return ()
-        rows, competing = self.answered, self.competing_curve
+        rows = self.answered
         return replace(
             self,
             time_days=self.time_days[rows],
             event=self.event[rows],
             patient_id=self.patient_id[rows],
-            risk=self.risk[rows],
-            curve_risk=None if self.curve_risk is None else self.curve_risk[rows],
-            competing_curve=None if competing is None else competing[rows],
+            repeats=tuple(repeat.take(rows) for repeat in self.repeats),
         ).metrics(n_bootstrap=n_bootstrap, random_state=random_state)
 
     def d_calibration_test(self) -> DCalibrationTest | None:
-        """Return the chi-square test of D-calibration; None without a curve that it needs."""
+        """Return the test of D-calibration in the first repeat; None without a curve it needs."""
         if self.curve_risk is None or self.curve_days is None:
             return None
         censoring = CensoringDistribution.fit(self.time_days, self.event)
@@ -107,6 +99,21 @@ class Predictions:
             self.curve_days[inside],
             competing_curve=None if competing is None else competing[:, inside],
         )
+
+    @property
+    def risk(self) -> NDArray[np.float64]:
+        """Risk at each horizon in the first repeat, shape (n_stays, n_horizons): for figures."""
+        return self.repeats[0].risk
+
+    @property
+    def curve_risk(self) -> NDArray[np.float64] | None:
+        """Risk on each day of the curve in the first repeat, shape (n_stays, n_days)."""
+        return self.repeats[0].curve_risk
+
+    @property
+    def competing_curve(self) -> NDArray[np.float64] | None:
+        """Competing risk on each day of the curve in the first repeat, shape (n_stays, n_days)."""
+        return self.repeats[0].competing_curve
 
     @property
     def stays(self) -> int:
@@ -152,15 +159,14 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
         curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)
         curve_risk = risk_model.risk(cohort.features, curve_days)
         competing_curve = risk_model.competing_risk(cohort.features, curve_days)
+    risk = risk_model.risk(cohort.features, prediction.horizons_days)
     return Predictions(
         time_days=outcome.time_days,
         event=outcome.event,
         patient_id=cohort.patient_id,
-        risk=risk_model.risk(cohort.features, prediction.horizons_days),
+        repeats=(Repeat(risk, np.zeros(len(cohort), dtype=np.int64), curve_risk, competing_curve),),
         horizons_days=tuple(map(float, prediction.horizons_days)),
-        curve_risk=curve_risk,
         curve_days=curve_days,
-        competing_curve=competing_curve,
         answered=answered,
         refusals=Refusals.of(prediction.refusals),
         cohort_fingerprint=cohort.fingerprint(),
@@ -178,7 +184,7 @@ def require_evaluable(cohort: Cohort, horizons_days: Sequence[float]) -> None:
         for days in horizons_days
     ):
         raise DataError(
-            f"held-out patients must include {MIN_EVENTS} with and {MIN_EVENTS} without the event "
-            f"at some horizon; got {len(cohort)} rows with fewer. Add patients, hold out more of "
-            "them (test_fraction), or choose other horizons."
+            f"patients to evaluate must include {MIN_EVENTS} with and {MIN_EVENTS} without the "
+            f"event at some horizon; got {len(cohort)} rows with fewer. Add patients, or choose "
+            "other horizons."
         )

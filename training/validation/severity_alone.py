@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from data_schema.cohort import Cohort
 from data_schema.variables import base_name
+from models.fitting.training_cohort import Progress
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
 from training.config import RunConfig
 from training.fit import refit, with_columns
+from training.validation.cross_validation import steps_of_all
+from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 
 __all__ = ["SeverityAlone", "severity_alone"]
@@ -42,13 +47,24 @@ class SeverityAlone:
 
 
 def severity_alone(
-    learned_from: Cohort,
-    held_out: Cohort,
+    cohort: Cohort,
+    plan: EvaluationPlan,
     predictions: Predictions,
     horizons_days: Sequence[float],
     config: RunConfig,
+    *,
+    progress: Progress | None = None,
 ) -> SeverityAlone | None:
-    """Fit severity alone to the training patients, and compare on the held-out patients.
+    """Fit severity alone to the training part of each split, and compare on the other part.
+
+    Parameters
+    ----------
+    cohort, plan : Cohort, EvaluationPlan
+        All patients of the run, and how they are judged; the splits of the first repeat are used.
+    predictions : Predictions
+        Of the model, by the same plan.
+    horizons_days : sequence of float
+        Horizons to compare at.
 
     Returns
     -------
@@ -57,13 +73,22 @@ def severity_alone(
     """
     columns = [
         name
-        for name in map(str, learned_from.features.columns)
-        if learned_from.variables[base_name(name)].pathway == _PATHWAY
+        for name in map(str, cohort.features.columns)
+        if cohort.variables[base_name(name)].pathway == _PATHWAY
     ]
-    if not columns or len(columns) == learned_from.features.shape[1]:
+    if not columns or len(columns) == cohort.features.shape[1]:
         return None
-    model = refit(with_columns(learned_from, columns), predictions.horizons_days, config)
-    risk = model.predict_risk(with_columns(held_out, columns).features)
+    severity = with_columns(cohort, columns)
+    risk_of_row = np.full((len(cohort), len(predictions.horizons_days)), np.nan)
+    for k, split in enumerate(plan.repeats[0]):
+        model = refit(
+            severity.take(split.train),
+            predictions.horizons_days,
+            config,
+            progress=steps_of_all(progress, "fitting severity alone", k, plan.folds),
+        )
+        risk_of_row[split.test] = model.predict_risk(severity.features.iloc[split.test])
+    risk = risk_of_row[plan.evaluated]
     return SeverityAlone(
         tuple(columns),
         tuple(
@@ -76,6 +101,7 @@ def severity_alone(
                 n_bootstrap=config.bootstrap_resamples,
                 random_state=config.seed,
                 groups=predictions.patient_id,
+                folds=plan.folds,
             )
             for days in horizons_days
         ),

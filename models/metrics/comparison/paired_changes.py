@@ -13,7 +13,7 @@ from models.censoring import CensoringDistribution
 from models.metrics.catalogue import METRICS
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.comparison.reclassification import idi, nri_continuous
-from models.metrics.discrimination.ranking import auroc
+from models.metrics.discrimination.ranking import auroc_within_folds
 from models.metrics.intervals import named_bootstrap_intervals, widened_for_folds
 from models.metrics.known_outcome import KnownOutcome, known_outcome
 from models.metrics.overall.brier import brier, ipa
@@ -24,7 +24,6 @@ __all__ = [
     "Change",
     "OutOfFold",
     "Verdict",
-    "auroc_within_folds",
     "paired_changes",
     "verdict",
 ]
@@ -135,58 +134,6 @@ def verdict(low: float, high: float) -> Verdict:
     if low > MARGIN:
         return "adds"
     return "adds some, size uncertain" if low > 0 else "inconclusive"
-
-
-def auroc_within_folds(
-    outcome: KnownOutcome, risk: ArrayLike, fold: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    r"""Return the area under the curve over pairs of patients held out together.
-
-    Higher is better; 0.5 is chance. Risks of different folds come from different models, and are
-    not compared.
-
-    Parameters
-    ----------
-    outcome : KnownOutcome
-        What is known at the horizon, weighted for censoring.
-    risk : array-like of float, shape (n_patients,)
-        Out-of-fold risk by the horizon.
-    fold : ndarray of int, shape (n_patients,)
-        Fold in which each patient was held out.
-
-    Returns
-    -------
-    float, or ndarray of float, shape (n_resamples,)
-        NaN where no two patients can be compared.
-
-    Notes
-    -----
-    The folds' areas, each weighted by its pairs [1]_.
-
-    References
-    ----------
-    .. [1] LeDell, Petersen & van der Laan. Electron J Stat 9 (2015) 1583-1607.
-       doi:10.1214/15-EJS1035
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from models.metrics.known_outcome import known_outcome
-    >>> outcome = known_outcome([5, 20, 8, 30], [1, 0, 1, 0], horizon_days=10)
-    >>> auroc_within_folds(outcome, [0.6, 0.5, 0.2, 0.1], np.array([0, 0, 1, 1]))
-    np.float64(1.0)
-    """
-    score = np.asarray(risk, dtype=np.float64)
-    concordant = pairs = np.zeros(outcome.weight.shape[1:])
-    for k in np.unique(fold):
-        rows = fold == k
-        part = KnownOutcome(outcome.happened[rows], outcome.weight[rows], outcome.count[rows])
-        both = (part.happened @ part.weight) * (~part.happened @ part.weight)
-        concordant = concordant + np.where(both > 0, both * auroc(part, score[rows]), 0.0)
-        pairs = pairs + both
-    with np.errstate(invalid="ignore"):
-        area: NDArray[np.float64] = concordant / pairs
-    return area
 
 
 _Pair = tuple[str, str]

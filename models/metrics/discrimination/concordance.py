@@ -16,6 +16,7 @@ def harrell_c(
     score: ArrayLike,
     *,
     counts: NDArray[np.float64] | None = None,
+    fold: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     r"""Return Harrell's concordance index; with competing events, its form by Wolbers.
 
@@ -34,6 +35,9 @@ def harrell_c(
         Higher for an earlier event.
     counts : ndarray of float, shape (n_patients,) or (n_patients, n_resamples), optional
         How often each patient occurs in each bootstrap resample (default: once).
+    fold : ndarray of int, shape (n_patients,), optional
+        Only patients of the same fold are compared (default: all are): scores of different folds
+        come from different models.
 
     Returns
     -------
@@ -65,8 +69,8 @@ def harrell_c(
     # and of equal times the censored one is the later. The index is then
     # sum_i n_i sum_j n_j A_ij (1{s_i > s_j} + 1/2 1{s_i = s_j}) / sum_i n_i sum_j n_j A_ij.
     rank = _rank(np.where(kind == 2, time.max() + 1, time), ~had_event)
-    below, later = _later_patients(rank, score, count, had_event)
     own = count[had_event]
+    below, later = _within_folds(rank, score, count, had_event, fold)
     with np.errstate(invalid="ignore"):
         index: NDArray[np.float64] = (own * below).sum(axis=0) / (own * later).sum(axis=0)
     return index
@@ -80,6 +84,7 @@ def uno_c(
     up_to_days: float,
     counts: NDArray[np.float64] | None = None,
     censoring: CensoringDistribution | None = None,
+    fold: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     r"""Return Uno's concordance index for events up to a day, free of the censoring distribution.
 
@@ -101,6 +106,8 @@ def uno_c(
         How often each patient occurs in each bootstrap resample (default: once).
     censoring : CensoringDistribution, optional
         Fitted on these patients with these counts (default: fitted here).
+    fold : ndarray of int, shape (n_patients,), optional
+        As in `harrell_c`.
 
     Returns
     -------
@@ -132,13 +139,13 @@ def uno_c(
     survival = censoring.survival_before(time)
     inverse = np.divide(1.0, survival, out=np.zeros_like(survival), where=survival > 0)
     had_event = (kind == 1) & (time <= up_to_days)
-    below, later = _later_patients(_rank(time, kind == 0), score, count, had_event)
+    below, later = _within_folds(_rank(time, kind == 0), score, count, had_event, fold)
     own = (count * inverse)[had_event]
     below, later = below * inverse[had_event], later * inverse[had_event]
     if (kind == 2).any():
         competing = ((count * inverse).T * (kind == 2)).T
         # Backwards in time, those with the competing event by T_i rank "later" than i.
-        more = _later_patients(_rank(-time, kind == 2), score, competing, had_event)
+        more = _within_folds(_rank(-time, kind == 2), score, competing, had_event, fold)
         below, later = below + more[0], later + more[1]
     with np.errstate(invalid="ignore"):
         index: NDArray[np.float64] = (own * below).sum(axis=0) / (own * later).sum(axis=0)
@@ -210,6 +217,27 @@ def _rank(time: NDArray[np.float64], last_among_ties: NDArray[np.bool_]) -> NDAr
     rank = np.empty(len(time), dtype=np.int64)
     rank[order] = np.cumsum(new) - 1
     return rank
+
+
+def _within_folds(
+    rank: NDArray[np.int64],
+    score: ArrayLike,
+    count: NDArray[np.float64],
+    rows: NDArray[np.bool_],
+    fold: NDArray[np.int64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what `_later_patients` does, where only patients of the same fold are compared."""
+    if fold is None:
+        return _later_patients(rank, score, count, rows)
+    scores = np.asarray(score, dtype=np.float64)
+    below, later = np.zeros_like(count), np.zeros_like(count)
+    for k in np.unique(fold):
+        inside = np.flatnonzero(fold == k)
+        chosen = inside[rows[inside]]
+        below[chosen], later[chosen] = _later_patients(
+            rank[inside], scores[inside], count[inside], rows[inside]
+        )
+    return below[rows], later[rows]
 
 
 def _later_patients(

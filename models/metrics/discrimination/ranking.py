@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.metrics.known_outcome import KnownOutcome
 
-__all__ = ["auprc", "auroc"]
+__all__ = ["auprc", "auroc", "auroc_within_folds"]
 
 
 def auroc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
@@ -95,6 +95,61 @@ def auprc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
     with np.errstate(invalid="ignore"):
         area: NDArray[np.float64] = (with_event * precision).sum(axis=0) / with_event.sum(axis=0)
+    return area
+
+
+def auroc_within_folds(
+    outcome: KnownOutcome, risk: ArrayLike, fold: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    r"""Return the area under the curve over pairs of patients held out together.
+
+    Higher is better; 0.5 is chance. Risks of different folds come from different models, and are
+    not compared.
+
+    Parameters
+    ----------
+    outcome : KnownOutcome
+        What is known at the horizon, weighted for censoring.
+    risk : array-like of float, shape (n_patients,)
+        Out-of-fold risk by the horizon.
+    fold : ndarray of int, shape (n_patients,)
+        Fold in which each patient was held out.
+
+    Returns
+    -------
+    float, or ndarray of float, shape (n_resamples,)
+        NaN where no two patients can be compared.
+
+    Notes
+    -----
+    The folds' areas, each weighted by its pairs [1]_.
+
+    References
+    ----------
+    .. [1] LeDell, Petersen & van der Laan. Electron J Stat 9 (2015) 1583-1607.
+       doi:10.1214/15-EJS1035
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from models.metrics.known_outcome import known_outcome
+    >>> outcome = known_outcome([5, 20, 8, 30], [1, 0, 1, 0], horizon_days=10)
+    >>> auroc_within_folds(outcome, [0.6, 0.5, 0.2, 0.1], np.array([0, 0, 1, 1]))
+    np.float64(1.0)
+    """
+    score = np.asarray(risk, dtype=np.float64)
+    folds = np.unique(fold)
+    if len(folds) == 1:
+        return auroc(outcome, score)
+    concordant = pairs = np.zeros(outcome.weight.shape[1:])
+    for k in folds:
+        rows = fold == k
+        part = KnownOutcome(outcome.happened[rows], outcome.weight[rows], outcome.count[rows])
+        both = (part.happened @ part.weight) * (~part.happened @ part.weight)
+        concordant = concordant + np.where(both > 0, both * auroc(part, score[rows]), 0.0)
+        pairs = pairs + both
+    with np.errstate(invalid="ignore"):
+        area: NDArray[np.float64] = concordant / pairs
     return area
 
 

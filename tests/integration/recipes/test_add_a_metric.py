@@ -40,6 +40,7 @@ interval_folds = 3
 max_trees = 5
 bootstrap_resamples = 50
 threads = 1
+repeats = 1
 """
 
 # Every command in one process, which imports the copied source once.

@@ -37,6 +37,7 @@ interval_folds = 3
 max_trees = 10
 bootstrap_resamples = 50
 threads = 1
+repeats = 1
 """
 
 LEARN = """

@@ -16,8 +16,11 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort, OutcomeData
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.known_outcome import known_outcome
+from models.metrics.summary import Repeat
+from training.cohorts.splits import Split
 from training.config import RunConfig
 from training.fit import refit, with_columns
+from training.validation.plan import EvaluationPlan, evaluation_plan
 from training.validation.predictions import Predictions
 from training.validation.refusals import Refusals
 from training.validation.severity_alone import severity_alone
@@ -46,11 +49,9 @@ def told_of(cohort: Cohort) -> Predictions:
         time_days=cohort.outcome.time_days,
         event=cohort.outcome.event,
         patient_id=cohort.patient_id,
-        risk=risk,
+        repeats=(Repeat(risk, np.zeros(len(cohort), dtype=np.int64)),),
         horizons_days=(90.0,),
-        curve_risk=None,
         curve_days=None,
-        competing_curve=None,
         answered=answered,
         refusals=Refusals(len(cohort), 1, {"under_18": 1}),
         cohort_fingerprint="",
@@ -79,10 +80,13 @@ def test_a_run_is_held_against_severity_alone_on_the_same_patients(trained: Any)
 def test_it_is_the_same_fit_of_the_severity_columns(
     simulated: Callable[..., pd.DataFrame],
 ) -> None:
-    learned_from, held_out = cohort_of(simulated(200, 1)), cohort_of(simulated(150, 2))
+    cohort = cohort_of(pd.concat([simulated(200, 1), simulated(150, 2)], ignore_index=True))
+    split = Split(np.arange(200), np.arange(200, 350))
+    learned_from, held_out = cohort.take(split.train), cohort.take(split.test)
+    plan = EvaluationPlan("hold-out", "patient", ((split,),), refitted=True)
     told = told_of(held_out)
 
-    found = severity_alone(learned_from, held_out, told, [90.0], CONFIG)
+    found = severity_alone(cohort, plan, told, [90.0], CONFIG)
 
     assert found is not None
     assert found.columns == ("lactate", "albumin", "sofa")
@@ -100,4 +104,5 @@ def test_there_is_nothing_to_compare_without_severity_or_with_nothing_else(
 ) -> None:
     cohort = cohort_of(simulated(60, 1))
     same = replace(cohort, features=cohort.features[kept])
-    assert severity_alone(same, same, told_of(same), [90.0], CONFIG) is None
+    plan = evaluation_plan(same, CONFIG)
+    assert severity_alone(same, plan, told_of(same), [90.0], CONFIG) is None

@@ -22,6 +22,11 @@ MODEL = "osteon-mortality-simulated"
 CHAMPION = f"models:/{MODEL}@champion"
 
 
+BASIS = (
+    "Performance of the procedure, estimated out of fold (5-fold cross-validation by patient, "
+    "repeated 2 times); the registered model learned from all 700 patients."
+)
+
 REPORT_SECTIONS = (
     *("At a glance", "Intended use", "Estimand", "Patient flow", "Patient characteristics"),
     *("Missing data", "Comparison of development and evaluation data", "Predictors"),
@@ -34,13 +39,20 @@ REPORT_SECTIONS = (
 def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
     _, told = trained
     assert list(told) == [
-        *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_test"),
-        *("events", "linear_weight", "trees", "refused", "metrics"),
+        *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_evaluated"),
+        *("events", "evaluation", "linear_weight", "trees", "refused", "metrics"),
         *("metrics_of_answered", "report"),
     ]
     assert told["outcome"] == "mortality"
     assert told["model_uri"] == f"models:/{MODEL}/1"
-    assert told["n_train"] + told["n_test"] == 700
+    assert told["n_train"] == told["n_evaluated"] == 700
+    assert told["evaluation"] == {
+        "method": "cross-validation",
+        "split": "patient",
+        "folds": 5,
+        "repeats": 2,
+        "refitted": True,
+    }
     entry = {"metric", "horizon_days", "estimate", "low", "high"}
     assert all(entry <= set(metric) <= entry | {"note"} for metric in told["metrics"])
     assert {metric["horizon_days"] for metric in told["metrics"]} == {90, 365, None}
@@ -68,8 +80,8 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
     assert "report.html" in files
     assert {"plots/calibration_90d.png", "plots/example_patient.png"} <= plots
     used = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
-    assert set(used) == {"training", "evaluation"}
-    assert used["training"].digest != used["evaluation"].digest
+    assert set(used) == {"training and evaluation"}
+    assert run.data.tags["osteon.evaluation"] == BASIS
     assert len(run.data.tags["osteon.data_fingerprint"]) == 64
 
 
@@ -78,6 +90,13 @@ def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
     page = Path(told["report"]).read_text()
     for title in REPORT_SECTIONS:
         assert f"{title}" in page, title
+    card = (Path(told["report"]).parent / "model_card.md").read_text()
+    for text in (page, card):
+        assert BASIS in text
+        assert "Ranking compares patients of the same fold only" in text
+        assert "held-out patients" not in text
+    assert "They are of the registered model, which learned from these patients." in page
+    assert "Curves show the out-of-fold risks of the first of 2 repeats" in page
     auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
     assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in page
     assert "Simulated patients. No result here applies to real patients." in page

@@ -42,6 +42,12 @@ def test_every_setting_can_be_stated_and_is_kept_as_json() -> None:
         ("horizons_days = [90, 28]", "horizons_days must be days above 0 in ascending order"),
         ("horizons_days = [0, 28]", "horizons_days must be days above 0 in ascending order"),
         ("test_fraction = 1.0", "test_fraction must lie strictly between 0 and 1; got 1.0."),
+        ("repeats = 0", "repeats must be 1 or more, and not be stated beside test_fraction"),
+        (
+            "repeats = 2\ntest_fraction = 0.3",
+            "repeats must be 1 or more, and not be stated beside test_fraction or a split by site",
+        ),
+        ("refit_on_all = false", "refit_on_all must be true unless patients are held out"),
         ('split = "ward"', "split must be one of patient, site, time; got 'ward'."),
         ("interval_folds = 2", "interval_folds must be 3 or more; got 2."),
         ("bootstrap_resamples = 10", "bootstrap_resamples must be 50 or more"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from models.inference.contract import Contract
+from models.inference.contract import Contract, Evaluation
+from models.wording import HELD_OUT_BY
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
 from training.validation.judgement import Findings
@@ -33,11 +34,6 @@ Domain = tuple[str, str, str]
 """Name of the domain, what the run reports on it, and the concerns that follow."""
 
 _PARTICIPANTS = "Participants and data sources"
-_HELD_OUT = {
-    "patient": "at random",
-    "site": "by site: the last sites",
-    "time": "by time: the latest patients",
-}
 
 
 def probast_section(contract: Contract, findings: Findings, *, external: bool) -> Section:
@@ -56,7 +52,7 @@ def probast_section(contract: Contract, findings: Findings, *, external: bool) -
     patients = (
         "Patients who were not part of the training run; their source is not known to it."
         if external
-        else f"Patients of the same source, held out {_HELD_OUT[evaluation.split]}."
+        else _judged(evaluation)
     )
     at_random = not external and evaluation.split == "patient"
     development = (
@@ -88,11 +84,28 @@ def probast_section(contract: Contract, findings: Findings, *, external: bool) -
         (
             "Analysis",
             "Discrimination, calibration, overall accuracy and net benefit, with intervals by "
-            "patient; weighting for censoring; the registered model itself was evaluated, once.",
+            f"patient; weighting for censoring; {_evaluated_model(evaluation, external)}.",
             concerns(_evaluation_concerns(findings)),
         ),
     )
     return probast_domains(development, evaluated)
+
+
+def _judged(evaluation: Evaluation) -> str:
+    """Return which patients a training run judged."""
+    if evaluation.method == "cross-validation":
+        return "All patients, each out of fold."
+    return f"Patients of the same source, held out {HELD_OUT_BY[evaluation.split]}."
+
+
+def _evaluated_model(evaluation: Evaluation, external: bool) -> str:
+    """Return whether figures are of the registered model or of its procedure."""
+    if external or not evaluation.refitted:
+        return "the registered model itself was evaluated, once"
+    return (
+        "the procedure was evaluated, with every choice made anew in each fit; the registered "
+        "model learned from all patients"
+    )
 
 
 def probast_domains(development: Sequence[Domain], evaluation: Sequence[Domain]) -> Section:

@@ -13,7 +13,9 @@ __all__ = ["Subject"]
 class Subject:
     """The facts of a model, from its contract, or of a study of a cohort.
 
-    `intervals` states whether every metric of the held-out patients has an interval.
+    `intervals` states whether every metric of the patients judged has an interval, `out_of_fold`
+    whether they were judged by cross-validation, `refitted` whether the registered model learned
+    from them afterwards.
     """
 
     name: str
@@ -25,11 +27,14 @@ class Subject:
     time_zero: str
     simulated: bool
     intervals: bool = True
+    out_of_fold: bool = False
+    refitted: bool = False
 
     @classmethod
     def of(cls, contract: Contract) -> Subject:
         """Return the facts of a model from a training run."""
-        metrics = () if contract.evaluation is None else contract.evaluation.metrics
+        evaluation = contract.evaluation
+        metrics = () if evaluation is None else evaluation.metrics
         return cls(
             name=contract.name,
             outcome_label=contract.outcome_label,
@@ -40,4 +45,6 @@ class Subject:
             time_zero=contract.time_zero,
             simulated=contract.simulated,
             intervals=all(m.low is not None for m in metrics if m.estimate is not None),
+            out_of_fold=evaluation is not None and evaluation.method == "cross-validation",
+            refitted=evaluation is not None and evaluation.refitted,
         )

@@ -158,8 +158,8 @@ def tripod_items(
         **_front(subject, external),
         **_data(subject),
         **_outcome_and_predictors(subject),
-        **_analysis(done, external),
-        **_results(subject, done),
+        **_analysis(subject, done, external),
+        **_results(subject, done, external),
         **_DISCUSSION,
     }
 
@@ -233,12 +233,12 @@ def _outcome_and_predictors(subject: Subject) -> dict[str, Item]:
     }
 
 
-def _analysis(done: Collection[Analysis], external: bool) -> dict[str, Item]:
+def _analysis(subject: Subject, done: Collection[Analysis], external: bool) -> dict[str, Item]:
     return {
         "10": (REPORTED, "Sample size.")
         if "sample size" in done
         else (NOT_REPORTED, "No sample size was calculated; the counts are in Patients."),
-        "12a": (REPORTED, "Patients: training and held-out patients, split by patient."),
+        "12a": (REPORTED, _partition(subject, external)),
         "12b": (
             REPORTED,
             "Linear part: standardised, log(1 + x) if skewed, clipped at outer quantiles, splines. "
@@ -268,16 +268,36 @@ def _analysis(done: Collection[Analysis], external: bool) -> dict[str, Item]:
             f"Patients: both cohorts compared by variable. Setting: {_FOR_AUTHORS.lower()}",
         )
         if external
-        else (REPORTED, "Patients: held out from the same source, as stated there."),
+        else (
+            REPORTED,
+            "Patients: the same, in turn fitted to and judged; folds differ by chance only."
+            if subject.out_of_fold
+            else "Patients: held out from the same source, as stated there.",
+        ),
     }
 
 
-def _results(subject: Subject, done: Collection[Analysis]) -> dict[str, Item]:
+def _partition(subject: Subject, external: bool) -> str:
+    """Return how the patients are used."""
+    if external:
+        return "Patients: training patients, and the evaluation cohort."
+    after = " The registered model learned from all of them afterwards." if subject.refitted else ""
+    if subject.out_of_fold:
+        return f"Patients: cross-validated by patient, every tuning choice inside the folds.{after}"
+    return f"Patients: training and held-out patients, split by patient.{after}"
+
+
+def _results(subject: Subject, done: Collection[Analysis], external: bool) -> dict[str, Item]:
     subgroups = "subgroups" in done
     return {
         "20a": (REPORTED, "Patient flow."),
         "20b": (REPORTED, "Patient characteristics; Missing data."),
         "20c": (
+            NOT_APPLICABLE,
+            "The same patients, in turn used for fitting and evaluation.",
+        )
+        if subject.out_of_fold and not external
+        else (
             REPORTED,
             "Comparison of development and evaluation data, with standardised differences.",
         ),

@@ -2,13 +2,13 @@
 suppressMessages(library(survival))
 source("reading.R")
 
-pairs_c <- function(cohort, score, up_to = Inf, weighted = FALSE) {
+pairs_c <- function(cohort, score, up_to = Inf, weighted = FALSE, fold = rep(1, nrow(cohort))) {
   g <- if (weighted) censoring_before(cohort, cohort$time) else rep(1, nrow(cohort))
   numerator <- denominator <- 0
   for (i in which(cohort$event == 1 & cohort$time <= up_to)) {
     later <- cohort$time > cohort$time[i] | (cohort$time == cohort$time[i] & cohort$event == 0)
     never <- cohort$event == 2 & !later
-    weight <- later / g[i]^2 + never / (g[i] * g)
+    weight <- (later / g[i]^2 + never / (g[i] * g)) * (fold == fold[i])
     agrees <- (score[i] > score) + 0.5 * (score[i] == score)
     numerator <- numerator + sum(weight * agrees)
     denominator <- denominator + sum(weight)
@@ -51,5 +51,19 @@ for (name in c("single", "competing", "tied")) {
   split$score <- as.matrix(split[columns])[cbind(seq_len(nrow(split)), split$stretch - 1)]
   record(name, "c_antolini", NA,
          concordance(Surv(tstart, until, had) ~ score, split, reverse = TRUE)$concordance)
+}
+# Out-of-fold scores: only patients of the same of five folds are compared.
+for (name in c("single", "tied_single")) {
+  cohort <- get(name)
+  cohort$score <- cohort$risk_90
+  cohort$fold <- seq_len(nrow(cohort)) %% 5
+  record(name, "c_harrell_within_folds", NA,
+         concordance(Surv(time, event) ~ score + strata(fold), cohort, reverse = TRUE)$concordance)
+}
+for (name in c("single", "competing", "tied")) {
+  cohort <- get(name)
+  last <- if (name == "tied") 18 else 180
+  record(name, "c_uno_within_folds", last,
+         pairs_c(cohort, cohort$risk_90, last, weighted = TRUE, fold = seq_len(nrow(cohort)) %% 5))
 }
 write_results("concordance")

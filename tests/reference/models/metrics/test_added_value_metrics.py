@@ -17,9 +17,9 @@ from models.metrics.comparison.likelihood_ratio import (
     likelihood_ratio,
     logistic_log_likelihood,
 )
-from models.metrics.comparison.paired_changes import auroc_within_folds
 from models.metrics.comparison.reclassification import idi, nri_continuous
 from models.metrics.comparison.splines import KNOT_SHARES, curved_terms
+from models.metrics.discrimination.ranking import auroc_within_folds
 from models.metrics.known_outcome import KnownOutcome, known_outcome, pseudo_outcome
 from models.metrics.overall.brier import integrated_ipa
 from models.metrics.pseudo_values import pseudo_values

@@ -185,7 +185,7 @@ def test_every_metric_has_its_own_reference_value_under_its_own_name(
 def test_the_report_prints_the_reference_value_beside_each_label(
     metrics: list[Metric], references: Values
 ) -> None:
-    section = performance_section("Performance", metrics, resamples=20)
+    section = performance_section("Performance", metrics, resamples=20, basis="Of a test.")
     rows = {row[0].split(":")[0]: row[1:] for table in section.tables for row in table.rows}
 
     assert {name: spec.label for name, spec in METRICS.items()} == LABELS

@@ -45,6 +45,23 @@ def test_uno_c_agrees_with_r_with_ties_and_competing_events(
         assert value == pytest.approx(expected, abs=1e-6), name
 
 
+def test_c_within_folds_agrees_with_r(cohorts: Cohorts, stored: Stored) -> None:
+    for (name, _), expected in stored("concordance", "c_harrell_within_folds").items():
+        cohort = cohorts[name]
+        fold = np.arange(1, len(cohort) + 1) % 5
+
+        value = harrell_c(cohort["time"], cohort["event"], cohort["risk_90"], fold=fold)
+
+        assert value == pytest.approx(expected, abs=1e-9), name
+    for (name, day), expected in stored("concordance", "c_uno_within_folds").items():
+        cohort = cohorts[name]
+        fold = np.arange(1, len(cohort) + 1) % 5
+
+        value = uno_c(cohort["time"], cohort["event"], cohort["risk_90"], up_to_days=day, fold=fold)
+
+        assert value == pytest.approx(expected, abs=1e-6), name
+
+
 def test_antolini_c_agrees_with_r_with_ties_and_competing_events(
     cohorts: Cohorts, stored: Stored
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from models.inference.contract import Contract, Evaluation, HeldOutMetric, Provenance
 from models.metrics.metric import Metric
 from models.metrics.sample_size import SampleSize
+from models.metrics.summary import Repeat
 from models.wording import NOTICE
 from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import Analysis, tripod_section
@@ -32,11 +33,9 @@ PREDICTIONS = Predictions(
     time_days=np.full(90, 30.0),
     event=np.repeat([1, 0], [7, 83]),
     patient_id=np.arange(90).astype(object),
-    risk=np.full((90, 1), 0.1),
+    repeats=(Repeat(np.full((90, 1), 0.1), np.zeros(90, dtype=np.int64)),),
     horizons_days=(28.0,),
-    curve_risk=None,
     curve_days=None,
-    competing_curve=None,
     answered=np.full(90, True),
     refusals=Refusals(90, 0, {}),
     cohort_fingerprint="e" * 64,
@@ -53,7 +52,7 @@ def test_many_refusals_are_the_first_section_of_the_card(contract: Contract) -> 
     first, *rest = model_card(contract, Findings(PREDICTIONS, judgement))
 
     assert first.sentences == (refusals.notice,)
-    (performance,) = (s for s in rest if s.title == "Performance in held-out patients")
+    (performance,) = (s for s in rest if s.title == "Performance")
     captions = [table.caption for table in performance.tables]
     assert captions[0] == "Performance by horizon, all stays, with 95 % intervals"
     assert "Performance by horizon, stays not refused, with 95 % intervals" in captions

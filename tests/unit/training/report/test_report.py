@@ -135,7 +135,7 @@ def test_a_metric_that_could_not_be_estimated_states_why() -> None:
         Metric("auroc", 90.0, np.nan, np.nan, np.nan, "too few"),
     ]
 
-    table = performance_section("Performance", metrics, resamples=100).tables[0]
+    table = performance_section("Performance", metrics, resamples=100, basis="Of a test.").tables[0]
 
     assert table.rows[1][1:] == ("0.810 (0.700 to 0.900)", "not estimated: too few")
 

@@ -1,0 +1,149 @@
+"""Out-of-fold predictions: each patient judged by a fit to other patients, every choice inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schema.cohort import Cohort, outcome_of
+from models.fitting.training_cohort import Progress
+from models.inference.prediction import Remark
+from models.inference.risk_model import RiskModel
+from models.metrics.summary import Repeat
+from training.config import RunConfig
+from training.fit import refit
+from training.validation.plan import EvaluationPlan
+from training.validation.predictions import Predictions
+from training.validation.refusals import Refusals
+
+__all__ = ["cross_validate", "steps_of_all"]
+
+_STEP = "cross-validating"
+
+
+def cross_validate(
+    cohort: Cohort,
+    plan: EvaluationPlan,
+    horizons_days: Sequence[float],
+    config: RunConfig,
+    *,
+    curve_days: NDArray[np.float64] | None,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Judge the procedure: fit it to the training part of every split, and predict the other part.
+
+    Penalty, number of trees, weight and recalibration are chosen anew in every fit, on its own
+    patients; nothing of a held-out patient is used. The fits carry no interval of their own.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        All patients of the run, with an outcome.
+    plan : EvaluationPlan
+        Of this cohort.
+    horizons_days : sequence of float
+        Ascending; the one horizon of an outcome that is known at one only.
+    curve_days : ndarray of float, shape (n_days,), or None
+        Days of the predicted curve, the same for all fits: those of the registered model. A fit
+        that reaches less far keeps its last risk.
+
+    Returns
+    -------
+    Predictions
+        Of the rows `plan.evaluated`, one `Repeat` for each of the plan's. The stays refused are
+        those of the first repeat. There is no curve of the competing event where too few patients
+        had it in one of the fits.
+    """
+    rows = plan.evaluated
+    place = np.full(len(cohort), -1)
+    place[rows] = np.arange(len(rows))
+    repeats: list[Repeat] = []
+    refusals: list[list[Remark]] = [[] for _ in rows]
+    has_competing = curve_days is not None
+    for number, splits in enumerate(plan.repeats):
+        repeat = _empty_repeat(len(rows), len(horizons_days), curve_days)
+        for k, split in enumerate(splits):
+            model = refit(
+                cohort.take(split.train),
+                horizons_days,
+                config,
+                progress=steps_of_all(progress, _STEP, number * plan.folds + k, plan.fits),
+            )
+            held_out = cohort.take(split.test)
+            answer = _predict(model.risk_model_, held_out, horizons_days, curve_days)
+            at = place[split.test]
+            repeat.risk[at], repeat.fold[at] = answer.risk, k
+            if repeat.curve_risk is not None:
+                repeat.curve_risk[at] = answer.curve_risk
+            if repeat.competing_curve is not None:
+                has_competing = has_competing and answer.competing_curve is not None
+                repeat.competing_curve[at] = answer.competing_curve if has_competing else np.nan
+            if number == 0:
+                for row, of_row in zip(at, answer.refusals, strict=True):
+                    refusals[row] = list(of_row)
+        repeats.append(repeat)
+    evaluated = cohort.take(rows)
+    outcome = outcome_of(evaluated)
+    return Predictions(
+        time_days=outcome.time_days,
+        event=outcome.event,
+        patient_id=evaluated.patient_id,
+        repeats=tuple(
+            repeat if has_competing else replace(repeat, competing_curve=None) for repeat in repeats
+        ),
+        horizons_days=tuple(map(float, horizons_days)),
+        curve_days=curve_days,
+        answered=np.array([not of_row for of_row in refusals]),
+        refusals=Refusals.of(refusals),
+        cohort_fingerprint=evaluated.fingerprint(),
+    )
+
+
+def steps_of_all(progress: Progress | None, what: str, fit: int, fits: int) -> Progress | None:
+    """Return the progress of one of several fits as that of all of them, in steps of all."""
+    if progress is None:
+        return None
+
+    def report(_: str, done: int, steps: int) -> None:
+        progress(what, fit * steps + done, fits * steps)
+
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one fit says of the patients it has not learned from."""
+
+    risk: NDArray[np.float64]
+    curve_risk: NDArray[np.float64] | None
+    competing_curve: NDArray[np.float64] | None
+    refusals: Sequence[Sequence[Remark]]
+
+
+def _predict(
+    model: RiskModel,
+    held_out: Cohort,
+    horizons_days: Sequence[float],
+    curve_days: NDArray[np.float64] | None,
+) -> _Answer:
+    """Return the risks of all stays, refused or not, and the refusals."""
+    prediction = model.predict(held_out.features, horizons_days, interval=False)
+    curve_risk = competing_curve = None
+    if curve_days is not None:
+        contract = model.contract
+        within = np.clip(curve_days, contract.min_horizon_days, contract.max_horizon_days)
+        curve_risk = model.risk(held_out.features, within)
+        competing_curve = model.competing_risk(held_out.features, within)
+    risk = model.risk(held_out.features, horizons_days)
+    return _Answer(risk, curve_risk, competing_curve, prediction.refusals)
+
+
+def _empty_repeat(stays: int, horizons: int, curve_days: NDArray[np.float64] | None) -> Repeat:
+    """Return a repeat to be filled in, fold by fold."""
+    curves = (
+        None if curve_days is None else np.full((stays, len(curve_days)), np.nan) for _ in range(2)
+    )
+    return Repeat(np.full((stays, horizons), np.nan), np.full(stays, -1, dtype=np.int64), *curves)
