@@ -39,9 +39,9 @@ __all__ = [
 ]
 
 NOT_MEASURED = "not_measured"
-"""Key of the sum over all unmeasured variables, which belongs to no pathway."""
+"""Key of the sum over all variables without a value, which belongs to no pathway."""
 
-NOT_MEASURED_LABEL = "Not measured (together)"
+NOT_MEASURED_LABEL = "Inferred for what was not entered (together)"
 
 _MOST_STATED = 3
 
@@ -60,7 +60,10 @@ class RecordedValue:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one variable adds to the estimate, in log-odds and in points of risk."""
+    """What one variable adds to the estimate, in log-odds and in points of risk.
+
+    That of a variable without a value (`measured` is false) is what the model inferred for it.
+    """
 
     variable: str
     label: str
@@ -210,8 +213,8 @@ def explained_risks(
             competing_risk=competing_risk,
         )
         stated = stated_contributions(contributions[:_MOST_STATED])
-        unmeasured = pathways.get(NOT_MEASURED, 0.0)
-        stated.append(wording.StatedContribution(wording.UNMEASURED, unmeasured))
+        inferred = pathways.get(NOT_MEASURED, 0.0)
+        stated.append(wording.StatedContribution(wording.INFERRED, inferred))
         risks.append(
             ExplainedRisk(
                 horizon_days=days,
@@ -307,7 +310,7 @@ def _pathway_points(contributions: Sequence[Contribution]) -> dict[str, float]:
 def pathway_sums(
     contributions: NDArray[np.float64], measured: NDArray[np.bool_], pathways: tuple[str, ...]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return contributions summed by pathway, unmeasured variables in one separate sum.
+    """Return contributions summed by pathway, variables without a value in one sum.
 
     Sums of the members' contributions, not a Shapley value of the group.
 

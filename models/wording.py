@@ -13,8 +13,8 @@ from models.inference.contract import Evaluation, EventNames, TrainingFacts
 
 __all__ = [
     "HELD_OUT_BY",
+    "INFERRED",
     "NOTICE",
-    "UNMEASURED",
     "StatedContribution",
     "contribution_sentences",
     "estimate_sentence",
@@ -37,7 +37,8 @@ HELD_OUT_BY = {
 }
 """What divides the patients -> how those held out were chosen."""
 
-UNMEASURED = "what was not measured (together)"
+INFERRED = "what the model inferred for what was not entered (together)"
+"""The variables without a value, as one part of an explanation."""
 
 # Points smaller than this would be printed as 0.0.
 _SHOWN_POINTS = 0.05
@@ -45,7 +46,7 @@ _SHOWN_POINTS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class StatedContribution:
-    """A variable, or all that was not measured, and the points by which it moved the estimate.
+    """A variable, or all without a value, and the points by which it moved the estimate.
 
     `caution` is a sentence to show with the variable.
     """
@@ -154,7 +155,7 @@ def contribution_sentences(
 def narrowing_sentence(
     *, label: str, horizon_days: float, now: tuple[float, float], then: tuple[float, float]
 ) -> str:
-    """Return how an unmeasured value would narrow an interval; no advice to order the test.
+    """Return how a value not entered would narrow an interval; no advice to order the test.
 
     >>> narrowing_sentence(label="CTX", horizon_days=28, now=(0.18, 0.29), then=(0.19, 0.27))
     'At 28 days, if already available, CTX would narrow 18-29 to about 19-27; not a recommendation \
@@ -173,17 +174,17 @@ def menu_sentence(
 ) -> str:
     """Return how many tests of the site's menu would narrow the interval, or that none would.
 
-    Of the tests `on_menu`, the model reads `missing` that were not measured; enough patients had
+    Of the tests `on_menu`, the model reads `missing` that were not entered; enough patients had
     `simulated` of them in training; `narrowing` of those are expected to narrow the interval by
     `points` of risk or more.
     """
     if not on_menu:
         return "This site has no menu of tests, so none was considered."
     if not missing:
-        return "Every test on this site's menu that the model reads was measured."
-    of_missing = f"Of {missing} tests on this site's menu that were not measured, "
+        return "Every test on this site's menu that the model reads was entered."
+    of_missing = f"Of {missing} tests on this site's menu that were not entered, "
     if missing == 1:
-        of_missing = "Of the one test on this site's menu that was not measured, "
+        of_missing = "Of the one test on this site's menu that was not entered, "
     if not simulated:
         return f"{of_missing}none could be simulated: too few patients had one in training."
     rest = f" {missing - simulated} could not be simulated." if simulated < missing else ""

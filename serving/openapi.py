@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import JsonValue, TypeAdapter
 
-from data_schema.variables import BELOW
+from data_schema.variables import is_state
 from models.wording import NOTICE
 from serving.prediction import predictor
 from serving.prediction.json_translation import question_of, response_of
@@ -88,7 +88,7 @@ def _example_of(model: ServedModel) -> dict[str, JsonValue]:
     measurements: list[JsonValue] = []
     for feature in contract.features:
         value = example.get(feature.name)
-        if value is None or feature.name.endswith(f"__{BELOW}"):
+        if value is None or is_state(feature.name):
             continue
         measurement: dict[str, JsonValue] = {"variable": feature.name, "value": value}
         if feature.unit:

@@ -3,6 +3,10 @@
 An Observation counts when it is final, amended or corrected, is about the patient, and has the
 code of a variable. One that does not count is no error, since a record holds far more than the
 catalogue. One that counts and cannot be read is an error, and is reported with its place.
+
+An Observation without a value may state why (`dataAbsentReason`). Some reasons record that it was
+not done (`NOT_DONE_REASONS`); after any other, as without an Observation, the variable is not
+entered, since there may be a value.
 """
 
 from __future__ import annotations
@@ -33,7 +37,16 @@ from data_schema.measurements import Measurement
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Variable, base_name
 
-__all__ = ["NOT_COUNTED", "UCUM", "FhirRecord", "NotCounted", "SentObservation", "read_record"]
+__all__ = [
+    "NOT_COUNTED",
+    "NOT_DONE_REASONS",
+    "UCUM",
+    "FhirRecord",
+    "NotCounted",
+    "SentAbsence",
+    "SentObservation",
+    "read_record",
+]
 
 UCUM = "http://unitsofmeasure.org"
 
@@ -46,6 +59,16 @@ _YES_NO: Mapping[str, bool] = {
     "Y": True,  # HL7 table 0136
     "N": False,
 }
+
+NOT_DONE_REASONS = frozenset({"not-performed", "not-asked", "asked-declined", "not-applicable"})
+"""Codes of HL7's data-absent-reason that record a variable as not done.
+
+Not `unknown`, `asked-unknown`, `temp-unknown`, `masked`, `not-permitted`, `unsupported`, `as-text`,
+`error` and those of numbers that are none: there is, or may be, a value that was not sent. Of
+`not-applicable`, such as the menopausal status of a man, no value is to be inferred either.
+"""
+
+_DATA_ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
 NotCounted = Literal["status", "modifier", "focus", "code", "assay", "body_site", "value", "time"]
 NOT_COUNTED: Mapping[NotCounted, str] = {
@@ -84,6 +107,19 @@ class SentObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class SentAbsence:
+    """A variable that an Observation, or one of its components, records as not done.
+
+    The other fields are as in `SentObservation`.
+    """
+
+    variable: str
+    time: datetime | None
+    reference: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
 class FhirRecord:
     """What a Bundle says of one patient.
 
@@ -99,6 +135,7 @@ class FhirRecord:
     encounter : str
         Reference to the encounter; empty unless all that are stated are the same.
     observations : tuple of SentObservation
+    absent : tuple of SentAbsence
     not_counted : mapping of str to int
         Reason in `NOT_COUNTED` -> Observations.
     broken : tuple of FhirProblem
@@ -111,6 +148,7 @@ class FhirRecord:
     birth_date: date | None
     encounter: str
     observations: tuple[SentObservation, ...]
+    absent: tuple[SentAbsence, ...]
     not_counted: Mapping[NotCounted, int]
     broken: tuple[FhirProblem, ...]
 
@@ -127,6 +165,7 @@ def read_record(
     variables = {**VARIABLES, **own}
     specimens = {entry.reference: entry.resource for entry in entries if entry.kind == "Specimen"}
     counted: list[SentObservation] = []
+    absent: list[SentAbsence] = []
     not_counted: Counter[NotCounted] = Counter()
     broken: list[FhirProblem] = []
     encounters = set()
@@ -137,6 +176,8 @@ def read_record(
         for read in _read(entry, variables, specimens, zone):
             if isinstance(read, SentObservation):
                 counted.append(read)
+            elif isinstance(read, SentAbsence):
+                absent.append(read)
             elif isinstance(read, FhirProblem):
                 broken.append(read)
             else:
@@ -149,6 +190,7 @@ def read_record(
         birth_date=full_date(text(patient, "birthDate")),
         encounter=stated.pop() if len(stated) == 1 else "",
         observations=tuple(counted),
+        absent=tuple(absent),
         not_counted=dict(not_counted),
         broken=tuple(broken),
     )
@@ -164,7 +206,7 @@ def _sex(patient: Resource) -> Literal["female", "male", "other", "unknown"] | N
 
 def _read(
     entry: Entry, variables: Mapping[str, Variable], specimens: Mapping[str, Resource], zone: tzinfo
-) -> Iterator[SentObservation | FhirProblem | NotCounted]:
+) -> Iterator[SentObservation | SentAbsence | FhirProblem | NotCounted]:
     """Yield what one Observation holds: its own value, and that of each component."""
     resource = entry.resource
     if text(resource, "status") not in _COUNTED_STATUS:
@@ -187,14 +229,23 @@ def _read(
     # A panel's own code need not be known where a component's is, and the other way round.
     counted = [result for result in results if result != "code"]
     for result in counted or results[:1]:
-        if not isinstance(result, Measurement):
+        if not isinstance(result, Measurement | _NotDone):
             yield result
             continue
         time = _taken(entry, zone)
-        if time is None or isinstance(time, datetime):
-            yield SentObservation(result, time, entry.reference, entry.expression)
-        else:
+        if not (time is None or isinstance(time, datetime)):
             yield time
+        elif isinstance(result, _NotDone):
+            yield SentAbsence(result.variable, time, entry.reference, entry.expression)
+        else:
+            yield SentObservation(result, time, entry.reference, entry.expression)
+
+
+@dataclass(frozen=True, slots=True)
+class _NotDone:
+    """The variable that an Observation or a component records as not done."""
+
+    variable: str
 
 
 def _taken(entry: Entry, zone: tzinfo) -> datetime | FhirProblem | NotCounted | None:
@@ -220,7 +271,7 @@ def _measured(
     expression: str,
     variables: Mapping[str, Variable],
     specimens: Mapping[str, Resource],
-) -> Measurement | FhirProblem | NotCounted:
+) -> Measurement | _NotDone | FhirProblem | NotCounted:
     """Return the measurement of an Observation or of one component."""
     known = list(_known_codes(part(element, "code"), variables))
     if not known:
@@ -236,6 +287,11 @@ def _measured(
     ]
     if not candidates:
         return "assay"
+    if _is_not_done(element):
+        if any(name.startswith("value") for name in element):
+            rule = "must have a value or a dataAbsentReason; it has both."
+            return FhirProblem(f"{expression}.dataAbsentReason", "not_done_with_value", rule)
+        return _NotDone(candidates[0][1].name)
     value = _value(element)
     if value is None:
         return "value"
@@ -299,6 +355,14 @@ def _value(element: Resource) -> float | str | bool | None:
     # Any other kind of value (a range, a ratio, a quantity without a number) is refused as text
     # that is not a number.
     return "?" if any(name.startswith("value") for name in element) else None
+
+
+def _is_not_done(element: Resource) -> bool:
+    """Return whether the reason for no value records the variable as not done."""
+    stated = codings(part(element, "dataAbsentReason"))
+    return any(
+        system == _DATA_ABSENT_REASON and code in NOT_DONE_REASONS for system, code in stated
+    )
 
 
 def _coded_value(concept: Resource) -> str | bool | None:

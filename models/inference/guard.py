@@ -97,7 +97,7 @@ def _judge_category(verdicts: Verdicts, table: Table, feature: Feature) -> None:
         np.array([text not in known for text in table.texts[feature.name]], dtype=bool),
         "unknown_category",
         f"{feature.label}: this category was not in the training cohort, or too rare there to "
-        "learn from; it counts as not measured.",
+        "learn from; it counts as not entered.",
         feature.variable,
     )
 

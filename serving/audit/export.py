@@ -135,7 +135,9 @@ def _identified(name: str, value: str) -> dict[str, dict[str, str]]:
 def _details(record: RecordBody) -> list[dict[str, str]]:
     """Return as text the fields that FHIR has no element for."""
     details: dict[str, object] = {"seq": record["seq"]}
-    details |= {name: record[name] for name in ("route", "input", "outcomes") if name in record}
+    details |= {
+        name: record[name] for name in ("route", "input", "outcomes", "absent") if name in record
+    }
     details |= {f"model_{n}": model for n, model in enumerate(record.get("models", ()), start=1)}
     details |= record.get("detail", {})
     return [

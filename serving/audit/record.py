@@ -101,6 +101,7 @@ class RecordBody(TypedDict, total=False):
     input: str
     outcomes: Sequence[str]
     models: Sequence[ModelRecord]
+    absent: Sequence[str]
     request_key: str
     detail: Detail
 
@@ -136,6 +137,8 @@ class AuditEvent:
         Keyed hash of the request.
     outcomes : sequence of str
         The requested outcomes.
+    absent : sequence of str
+        Variables that the request recorded as not done and a model reads, without any value.
     request_key : str or None
         Keyed hash of caller and `Idempotency-Key`.
     """
@@ -149,6 +152,7 @@ class AuditEvent:
     input: str | None = None
     outcomes: Sequence[str] = ()
     models: Sequence[ModelRecord] = ()
+    absent: Sequence[str] = ()
     request_key: str | None = None
     detail: Detail = field(default_factory=Detail)
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
 from data_schema.fhir.history import history, is_comfort_care
-from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
+from data_schema.fhir.observations import FhirRecord, SentAbsence, SentObservation, read_record
 from data_schema.fhir.resources import FhirBroken
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.variables import base_name
@@ -182,7 +182,7 @@ def _new_card(
 def _usable(
     record: FhirRecord, model: ServedModel, at: Landmark
 ) -> tuple[FhirRecord, Sequence[str]]:
-    """Return the readable observations within their variables' windows, and the unreadable names.
+    """Return what is readable within its variable's window, and the names of what is not.
 
     One error in a record must not prevent the card.
     """
@@ -191,20 +191,36 @@ def _usable(
     unread = [""] * len(record.broken)
     for one in record.observations:
         checked = canonical_measurement(one.measurement, variables)
-        # An unknown category counts as not measured, with a warning.
+        # An unknown category counts as not entered, with a warning.
         is_read = not isinstance(checked, Finding) or checked.rule == "category"
-        first = _first_moment(one, at)
+        first = _first_moment(one.measurement.variable or "", at)
         if not is_read or (first is not None and one.time is None):
             unread.append(base_name(one.measurement.variable or ""))
         elif isinstance(checked, CanonicalMeasurement) and checked.value is None:
-            continue  # stated as not measured: an earlier value counts, with its own time
+            continue  # stated without a value: an earlier one counts, with its own time
         elif first is None or one.time is None or one.time >= first:
             usable.append(one)
-    return replace(record, observations=tuple(usable)), unread
+    absent = [one for one in record.absent if _is_within_window(one, at)]
+    contradicting = {
+        one.variable
+        for one in absent
+        for other in usable
+        if base_name(other.measurement.variable or "") == one.variable and other.time == one.time
+    }
+    unread += sorted(contradicting)
+    # What is recorded as not done and with a value at the same time counts as neither.
+    kept = [one for one in usable if base_name(one.measurement.variable or "") not in contradicting]
+    done = [one for one in absent if one.variable not in contradicting]
+    return replace(record, observations=tuple(kept), absent=tuple(done)), unread
 
 
-def _first_moment(one: SentObservation, at: Landmark) -> datetime | None:
-    known = VARIABLES.get(base_name(one.measurement.variable or ""))
+def _is_within_window(one: SentAbsence, at: Landmark) -> bool:
+    first = _first_moment(one.variable, at)
+    return first is None or (one.time is not None and one.time >= first)
+
+
+def _first_moment(name: str, at: Landmark) -> datetime | None:
+    known = VARIABLES.get(base_name(name))
     if known is None:
         return None
     return known.window.start(icu_start=at.icu_start, time_zero=at.time_zero)

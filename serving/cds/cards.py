@@ -145,10 +145,15 @@ def _detail(
     times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
     yield _table(first, times)
     labels = _labels(model)
-    missing = [name for name in prediction.missing if name not in unread]
-    if missing:
-        # Bone markers first.
-        yield f"Not measured: {_listed(sorted(missing, key=_is_routine), labels)}."
+    without = [name for name in prediction.missing if name not in unread]
+    states = {
+        "Recorded as not done": [name for name in without if name in prediction.absent],
+        "Not entered": [name for name in without if name not in prediction.absent],
+    }
+    for state, names in states.items():
+        if names:
+            # Bone markers first.
+            yield f"{state}: {_listed(sorted(names, key=_is_routine), labels)}."
     remarks = [f"- {_plain(warning.message)}" for warning in prediction.warnings]
     if errors := [name for name in sorted(unread) if not name or name in labels]:
         remarks.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from data_schema.fhir.observations import FhirRecord, SentObservation, read_record
+from data_schema.fhir.observations import FhirRecord, read_record
 from data_schema.fhir.resources import FhirBroken, Resource
 from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
@@ -53,7 +53,7 @@ def assess(
         )
         answer = predictor.predict(translated, served, recorder)
     except QuestionBroken as error:
-        raise RequestBroken(_in_fhir(error.broken, record.observations)) from None
+        raise RequestBroken(_in_fhir(error.broken, record)) from None
     return [
         risk_assessment(
             prediction, model, record, time_zero=time_zero, created_at=answer.created_at
@@ -79,21 +79,23 @@ def _models(question: FhirQuestion, served: Served) -> tuple[ServedModel, ...]:
 
 
 def _newest(record: FhirRecord) -> datetime:
-    times = [one.time for one in record.observations if one.time is not None]
+    stated = [one.time for one in record.observations] + [one.time for one in record.absent]
+    times = [time for time in stated if time is not None]
     if not times:
         message = "timeZero must be given, since no Observation states its time."
         raise RequestBroken([FieldProblem(field="timeZero", rule="required", message=message)])
     return max(times)
 
 
-def _in_fhir(
-    broken: Sequence[BrokenRule], observations: Sequence[SentObservation] = ()
-) -> list[FieldProblem]:
+def _in_fhir(broken: Sequence[BrokenRule], record: FhirRecord | None = None) -> list[FieldProblem]:
     """Return broken rules by their place in FHIR."""
 
     def field(place: Place) -> str:
-        if place.part == "measurements" and place.number is not None:
-            return observations[place.number].expression
+        if record is not None and place.number is not None:
+            if place.part == "measurements":
+                return record.observations[place.number].expression
+            if place.part == "absent":
+                return record.absent[place.number].expression
         return _FIELDS.get(place.part, place.part)
 
     return [

@@ -17,7 +17,7 @@ from data_schema.fhir.resources import (
     part,
     text,
 )
-from serving.prediction.question import Question, TimedMeasurement, check_form
+from serving.prediction.question import Question, TimedAbsence, TimedMeasurement, check_form
 from serving.problems.details import FieldProblem, RequestBroken
 
 __all__ = ["PARAMETERS", "FhirQuestion", "fhir_broken", "question_of", "read_question"]
@@ -85,7 +85,9 @@ def question_of(
     time_zero: datetime,
     horizons_days: Sequence[float] | None = None,
 ) -> Question:
-    """Return the question of a record, where `measurements[i]` is `record.observations[i]`.
+    """Return the question of a record, in which each list has the order of the record's.
+
+    `measurements[i]` is `record.observations[i]`, and `absent[i]` is `record.absent[i]`.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def question_of(
         measurements=tuple(
             TimedMeasurement(one.measurement, one.time) for one in record.observations
         ),
+        absent=tuple(TimedAbsence(one.variable, one.time) for one in record.absent),
     )
     check_form(question)
     return question

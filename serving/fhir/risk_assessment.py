@@ -35,7 +35,8 @@ _IGNORED: Mapping[IgnoredReason, str] = {
     "after_time_zero": "taken after time zero",
     "stated_elsewhere": "stated by the Patient resource",
     "not_in_model": "not a variable of this model",
-    "not_measured": "stated as not measured",
+    "not_measured": "stated without a value",
+    "measured": "records of not done beside a value of another time",
 }
 
 
@@ -128,7 +129,7 @@ def _quantity(risk: float) -> Resource:
 
 def _basis(prediction: Prediction, model: ServedModel, record: FhirRecord) -> Iterator[Resource]:
     """Yield a reference to each resource that the prediction used."""
-    unused = {ignored.number for ignored in prediction.ignored}
+    unused = {one.number for one in prediction.ignored if one.part == "measurements"}
     missing = set(prediction.missing)
     features = {feature.variable for feature in model.contract.features}
     if record.patient and (("age" in features - missing) or ("sex" in features - missing)):
@@ -153,8 +154,13 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
     for warning in prediction.warnings:
         about = f" ({', '.join(warning.variables)})" if warning.variables else ""
         yield f"Warning: {warning.message}{about}"
-    if prediction.missing:
-        yield f"Not measured: {', '.join(prediction.missing)}."
+    if prediction.absent:
+        yield (
+            f"Recorded as not done, which the estimate takes as not entered: "
+            f"{', '.join(prediction.absent)}."
+        )
+    if not_entered := [name for name in prediction.missing if name not in prediction.absent]:
+        yield f"Not entered: {', '.join(not_entered)}."
     reasons = Counter(_IGNORED[ignored.reason] for ignored in prediction.ignored)
     for reason, count in reasons.items():
         yield f"Measurements not used, {reason}: {count}."

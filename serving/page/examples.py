@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_schema.variables import BELOW
+from data_schema.variables import is_state
 from models.inference.contract import Feature
 from serving.prediction.served import ServedModel
 
@@ -35,7 +35,7 @@ def examples(model: ServedModel) -> tuple[Example, ...]:
     middle = {
         name: value
         for name, value in model.contract.example.items()
-        if value is not None and not name.endswith(f"__{BELOW}")
+        if value is not None and not is_state(name)
     }
     candidates = (
         Example("Middle values, everything measured", middle),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from data_schema.biomarkers import VARIABLES
 from data_schema.outcomes import OUTCOMES
 from data_schema.printed_units import printed_unit
-from data_schema.variables import BELOW, PATHWAYS, Variable, base_name
+from data_schema.variables import PATHWAYS, Variable, base_name, is_state
 from serving.prediction.served import Served, ServedModel
 
 __all__ = ["fields", "groups", "places", "unit_choices"]
@@ -160,9 +160,9 @@ def fields(served: Served) -> tuple[Field, ...]:
 
 
 def _columns(model: ServedModel) -> tuple[str, ...]:
-    """Return the columns that a model scores; limits come with their variables."""
+    """Return the columns that a model scores; flags about a value come with their variables."""
     names = (feature.name for feature in model.contract.features)
-    return tuple(name for name in names if not name.endswith(f"__{BELOW}"))
+    return tuple(name for name in names if not is_state(name))
 
 
 def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iterable[str]) -> Field:

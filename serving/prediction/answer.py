@@ -13,7 +13,7 @@ from models.patient_explanation import ExplainedRisk
 __all__ = ["Answer", "Ignored", "IgnoredReason", "ModelName", "NextBest", "Prediction", "as_days"]
 
 IgnoredReason = Literal[
-    "duplicate", "after_time_zero", "stated_elsewhere", "not_in_model", "not_measured"
+    "duplicate", "after_time_zero", "stated_elsewhere", "not_in_model", "not_measured", "measured"
 ]
 
 
@@ -28,11 +28,15 @@ class ModelName:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A measurement that was not used, by its number in the question, and the reason."""
+    """A measurement that was not used, by its number in the question, and the reason.
+
+    With `part` "absent", the record of a variable as not done.
+    """
 
     number: int
     variable: str
     reason: IgnoredReason
+    part: Literal["measurements", "absent"] = "measurements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class NextBest:
 class Prediction:
     """The answer for one outcome; a refusal has reasons, and neither risks nor a curve.
 
-    `next_best_summary` is None unless the question requests it.
+    `missing` holds the model's variables without a value, and `absent` those that are recorded as
+    not done. `next_best_summary` is None unless the question requests it.
     """
 
     outcome: str
@@ -57,6 +62,7 @@ class Prediction:
     curve: Curve | None
     summary: str
     missing: tuple[str, ...]
+    absent: tuple[str, ...]
     ignored: tuple[Ignored, ...]
     warnings: tuple[Remark, ...]
     refusals: tuple[Remark, ...]

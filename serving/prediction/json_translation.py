@@ -16,6 +16,7 @@ from serving.prediction.question import (
     Place,
     Question,
     QuestionBroken,
+    TimedAbsence,
     TimedMeasurement,
 )
 from serving.prediction.schemas import PredictRequest, PredictResponse
@@ -28,7 +29,8 @@ _REASONS: Mapping[IgnoredReason, str] = {
     "after_time_zero": "it was taken after time zero",
     "stated_elsewhere": "the request's own field is used",
     "not_in_model": "this model has no such variable",
-    "not_measured": "it states that nothing was measured",
+    "not_measured": "it states no value, and so is not entered",
+    "measured": "a value of the variable is used",
 }
 
 
@@ -57,6 +59,7 @@ def question_of(request: PredictRequest) -> Question:
             )
             for sent in request.measurements
         ),
+        absent=tuple(map(TimedAbsence, request.absent)),
         explain=request.explain,
         next_best=request.next_best,
     )
@@ -86,8 +89,8 @@ def _problem(broken: BrokenRule) -> FieldProblem:
 def response_of(question: Question, answer: Answer) -> PredictResponse:
     """Return the response with an answer.
 
-    Optional fields without content stay unset and are not written: an unmeasured contribution has
-    no value and no unit, rather than null.
+    Optional fields without content stay unset and are not written: the contribution of what was not
+    entered has no value and no unit, rather than null.
     """
     # One call validates the whole response, in half the time of one call for each part.
     return PredictResponse.model_validate(
@@ -112,6 +115,7 @@ def _prediction(one: Prediction) -> dict[str, object]:
         "curve": [] if one.curve is None else _curve_points(one.curve),
         "summary": one.summary,
         "missing": list(one.missing),
+        "absent": list(one.absent),
         "ignored": [_ignored(ignored) for ignored in one.ignored],
         "warnings": [remark._asdict() for remark in one.warnings],
         "refusals": [remark._asdict() for remark in one.refusals],
@@ -198,7 +202,7 @@ def _curve_points(curve: Curve) -> list[dict[str, object]]:
 
 
 def _ignored(one: Ignored) -> dict[str, object]:
-    place = Place("measurements", one.number)
+    place = Place(one.part, one.number)
     return {
         "field": str(place),
         "variable": one.variable,

@@ -107,6 +107,7 @@ class Recorder:
             input=keys.input(_input(question)),
             outcomes=list(question.outcomes),
             models=models,
+            absent=sorted({name for one in answer.predictions for name in one.absent}),
             request_key=(
                 None
                 if self.idempotency_key is None
@@ -135,6 +136,7 @@ def _input(question: Question) -> str:
         }
         for sent, time in ((one.measurement, one.time) for one in question.measurements)
     ]
+    absent = [{"variable": one.variable, "time": one.time} for one in question.absent]
     text = to_json(
         {
             "patient_id": question.patient_id,
@@ -147,6 +149,8 @@ def _input(question: Question) -> str:
             "measurements": measurements,
             "explain": question.explain,
             "next_best": question.next_best,
+            # Left out if empty, as in records from before it could be stated.
+            **({"absent": absent} if absent else {}),
         }
     )
     return text.decode()
@@ -160,6 +164,7 @@ def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Co
             "outcome": prediction.outcome,
             "model": model.loaded.name,
             "version": model.loaded.version,
+            "absent": canonical(prediction.absent) if prediction.absent else None,
             "risks": canonical(
                 [[as_days(risk.horizon_days), risk.risk] for risk in prediction.risks]
             ),

@@ -1,23 +1,28 @@
 """From a question to one patient: every measurement checked, one value for each feature column.
 
 All broken rules are reported, and one is enough for no prediction. A measurement that is not needed
-is listed as ignored; an unknown category counts as not measured, with a warning.
+is listed as ignored; an unknown category counts as not entered, with a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
-from data_schema.measurements import CanonicalMeasurement, Measurement, canonical_measurement
+from data_schema.measurements import (
+    CanonicalMeasurement,
+    Measurement,
+    absent_variable,
+    canonical_measurement,
+)
 from data_schema.units import is_in_range, range_text
 from data_schema.variables import Variable, base_name
 from models.inference.prediction import Remark
 from serving.prediction.answer import Ignored
-from serving.prediction.question import BrokenRule, Place, Question, QuestionBroken
+from serving.prediction.question import BrokenRule, Place, Question, QuestionBroken, TimedAbsence
 
 __all__ = ["Patient", "age_in_years", "read_patient"]
 
@@ -32,16 +37,18 @@ class Patient:
     """One patient in the terms of the catalogue, by feature column.
 
     `values` holds the latest value at or before time zero, and `numbers` the position of its
-    measurement in the question.
+    measurement in the question. `absent` maps the variables that are recorded as not done to their
+    position; any other variable without a value is not entered.
     """
 
     values: Mapping[str, CanonicalMeasurement]
     numbers: Mapping[str, int]
+    absent: Mapping[str, int]
     ignored: tuple[Ignored, ...]
     warnings: tuple[Remark, ...]
 
     def number(self, column: str) -> float | None:
-        """Return the value of a number, or None if it was not measured."""
+        """Return the value of a number, or None if there is none."""
         measured = self.values.get(column)
         return measured.value if measured and isinstance(measured.value, float) else None
 
@@ -60,7 +67,9 @@ def read_patient(
     """Return the patient of a question as one model reads it, or raise QuestionBroken.
 
     Of several measurements of one column the latest at or before time zero counts. A measurement
-    without a time is earlier than any other; of equal times, the last in the list counts. `own`
+    without a time is earlier than any other; of equal times, the last in the list counts. A value
+    supersedes the record of its variable as not done at another time, and contradicts it at the
+    same time or where either states none. `own`
     holds the model's variables outside the catalogue, and `elsewhere` those of the other models
     that answer the question.
     """
@@ -81,12 +90,31 @@ def read_patient(
             warnings.append(_unknown_category(checked))
         else:
             broken.append(_broken(number, sent.measurement, checked))
+    stated: dict[int, TimedAbsence] = {}
+    for number, absence in enumerate(question.absent):
+        if absence.variable in elsewhere:
+            ignored.append(Ignored(number, absence.variable, "not_in_model", "absent"))
+            continue
+        known = absent_variable(absence.variable, variables)
+        if isinstance(known, Finding):
+            broken.append(BrokenRule(Place("absent", number), known.rule, known.message))
+        else:
+            stated[number] = absence
+    chosen, unused = _latest(read, question.time_zero, person)
+    absent: dict[str, int] = {}
+    for number, absence in stated.items():
+        verdict = _beside_values(number, absence, question.time_zero, chosen, person)
+        if isinstance(verdict, Ignored):
+            ignored.append(verdict)
+        elif isinstance(verdict, BrokenRule):
+            broken.append(verdict)
+        else:
+            absent[absence.variable] = number
     if broken:
         raise QuestionBroken(broken)
-    chosen, unused = _latest(read, question.time_zero, person)
     values = {column: one.measurement for column, one in chosen.items()} | person
     numbers = {column: one.number for column, one in chosen.items()}
-    return Patient(values, numbers, tuple(ignored + unused), tuple(warnings))
+    return Patient(values, numbers, absent, tuple(ignored + unused), tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +148,40 @@ def _latest(
         else:
             chosen[column] = one
     return chosen, unused
+
+
+def _beside_values(
+    number: int,
+    absence: TimedAbsence,
+    time_zero: datetime,
+    chosen: Mapping[str, _ReadMeasurement],
+    person: Mapping[str, CanonicalMeasurement],
+) -> Ignored | BrokenRule | None:
+    """Return why a variable does not count as recorded as not done; None if it does."""
+    name = absence.variable
+    if absence.time is not None and absence.time > time_zero:
+        return Ignored(number, name, "after_time_zero", "absent")
+    of_variable = list(_values_of(name, chosen))
+    if not of_variable and name not in person:
+        return None
+    is_of_another_time = name not in person and all(
+        absence.time is not None and one.time is not None and one.time != absence.time
+        for one in of_variable
+    )
+    if is_of_another_time:
+        return Ignored(number, name, "measured", "absent")
+    message = (
+        f"{name} must have no value where it is absent; the request states both. Leave out one."
+    )
+    return BrokenRule(Place("absent", number), "not_done_with_value", message)
+
+
+def _values_of(name: str, chosen: Mapping[str, _ReadMeasurement]) -> Iterator[_ReadMeasurement]:
+    """Yield the values of a variable and of its other features; no sample is no value."""
+    for column, one in chosen.items():
+        is_none = column.endswith("__count") and one.measurement.value == 0
+        if base_name(column) == name and not is_none:
+            yield one
 
 
 def _person(question: Question) -> tuple[dict[str, CanonicalMeasurement], list[BrokenRule]]:
@@ -172,6 +234,6 @@ def _broken(number: int, sent: Measurement, finding: Finding) -> BrokenRule:
 def _unknown_category(finding: Finding) -> Remark:
     return Remark(
         code="unknown_category",
-        message=f"{finding.message} It counts as not measured.",
+        message=f"{finding.message} It counts as not entered.",
         variables=(finding.variable,),
     )

@@ -15,7 +15,7 @@ from ulid import ULID
 
 from data_schema.biomarkers import VARIABLES, reference_interval
 from data_schema.measurements import CanonicalMeasurement
-from data_schema.variables import BELOW, Variable
+from data_schema.variables import BELOW, Variable, base_name, is_not_done
 from models.inference.prediction import Remark
 from models.inference.risk_model import Prediction as RawPrediction
 from models.inference.risk_model import Table
@@ -32,6 +32,14 @@ __all__ = ["predict", "predict_batch", "table_of_patient"]
 _AT_LIMIT = Remark(
     code="beyond_assay_limit",
     message="The value lies beyond a limit of its assay; the limit was used.",
+    variables=(),
+)
+
+
+_AS_NOT_ENTERED = Remark(
+    code="absent_as_not_entered",
+    message="Recorded as not done counts as not entered here: the model learned from such records "
+    "of another source.",
     variables=(),
 )
 
@@ -148,6 +156,7 @@ def _prediction(
             for name, measured in zip(raw.variables, raw.measured[0], strict=True)
             if not measured
         ),
+        absent=_absent(model, patient),
         ignored=(*patient.ignored, *_unused(model, patient)),
         warnings=_warnings(model, patient, raw),
         refusals=refusals,
@@ -162,6 +171,10 @@ def table_of_patient(model: ServedModel, patient: Patient) -> Table:
     texts: dict[str, NDArray[np.object_]] = {}
     for feature in model.contract.features:
         column = feature.name
+        if is_not_done(column):
+            # Gaps of a single request do not arise as those of the training data.
+            numbers[column] = np.zeros(1)
+            continue
         base = column.removesuffix(f"__{BELOW}")
         measured = patient.values.get(base)
         if feature.kind == "category":
@@ -212,13 +225,30 @@ def _multiple_of_reference(patient: Patient, variable: Variable, value: float) -
     return value / reference.high if reference and reference.high else None
 
 
+def _absent(model: ServedModel, patient: Patient) -> tuple[str, ...]:
+    """Return the variables recorded as not done that the model or its guard reads."""
+    read = _variables_read(model)
+    return tuple(name for name in patient.absent if name in read)
+
+
+def _variables_read(model: ServedModel) -> frozenset[str]:
+    features = {feature.variable for feature in model.contract.features}
+    return frozenset(features | {base_name(column) for column in model.guard_columns})
+
+
 def _unused(model: ServedModel, patient: Patient) -> list[Ignored]:
-    """Return the measurements that neither the model nor its guard reads."""
+    """Return the measurements and absences that neither the model nor its guard reads."""
     read = {feature.name for feature in model.contract.features} | model.guard_columns
-    return [
+    unused = [
         Ignored(number, column, "not_in_model")
         for column, number in patient.numbers.items()
         if column not in read
+    ]
+    variables = _variables_read(model)
+    return unused + [
+        Ignored(number, name, "not_in_model", "absent")
+        for name, number in patient.absent.items()
+        if name not in variables
     ]
 
 
@@ -235,4 +265,7 @@ def _warnings(model: ServedModel, patient: Patient, raw: RawPrediction) -> tuple
     ]
     if at_limit:
         warnings.append(_AT_LIMIT._replace(variables=tuple(at_limit)))
+    absent = _absent(model, patient)
+    if absent and model.contract.missingness == "informative":
+        warnings.append(_AS_NOT_ENTERED._replace(variables=absent))
     return (*warnings, *raw.warnings[0])

@@ -28,6 +28,7 @@ __all__ = [
     "QuestionBroken",
     "Rule",
     "Sex",
+    "TimedAbsence",
     "TimedMeasurement",
     "check_form",
     "rule_of_days",
@@ -42,7 +43,13 @@ MAX_TEXT = 200
 
 Sex = Literal["female", "male", "other", "unknown"]
 Part = Literal[
-    "patient_id", "encounter_id", "birth_date", "outcomes", "horizons_days", "measurements"
+    "patient_id",
+    "encounter_id",
+    "birth_date",
+    "outcomes",
+    "horizons_days",
+    "measurements",
+    "absent",
 ]
 Rule = tuple[str, str]
 """The code of a rule, and the text that follows the name of a part: `must be finite`."""
@@ -57,18 +64,28 @@ class TimedMeasurement:
 
 
 @dataclass(frozen=True, slots=True)
+class TimedAbsence:
+    """A variable that is recorded as not done, and the time of that record, if known."""
+
+    variable: str
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One patient at one time zero: measurements, and the outcomes and horizons to predict.
 
-    `patient_id` is opaque; `time_zero` has its offset; `outcomes` are as in `Served.find`; without
-    `horizons_days` each model's own apply. `explain` adds contributions and pathways to the answer,
-    and `next_best` the missing tests that would narrow the interval.
+    `absent` holds the variables that are recorded as not done; all others without a measurement are
+    not entered. `patient_id` is opaque; `time_zero` has its offset; `outcomes` are as in
+    `Served.find`; without `horizons_days` each model's own apply. `explain` adds contributions and
+    pathways to the answer, and `next_best` the missing tests that would narrow the interval.
     """
 
     patient_id: str
     time_zero: datetime
     outcomes: tuple[str, ...]
     measurements: tuple[TimedMeasurement, ...]
+    absent: tuple[TimedAbsence, ...] = ()
     encounter_id: str | None = None
     sex: Sex | None = None
     birth_date: date | None = None
@@ -174,6 +191,11 @@ def _broken(question: Question) -> Iterator[tuple[Place, Rule]]:
     else:
         for number, one in enumerate(question.measurements):
             yield from _broken_measurement(number, one.measurement)
+    if len(question.absent) > MAX_MEASUREMENTS:
+        yield from _too_many(Place("absent"), question.absent, MAX_MEASUREMENTS)
+    else:
+        for number, stated in enumerate(question.absent):
+            yield from _broken_text(Place("absent", number), stated.variable)
 
 
 def _broken_measurement(number: int, sent: Measurement) -> Iterator[tuple[Place, Rule]]:

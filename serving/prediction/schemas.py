@@ -68,11 +68,11 @@ def _date(sent: object) -> date:
     raise _broken("date", "must be a date, as in 1958-03-02")
 
 
-def _value(sent: object) -> float | str | bool:
-    if isinstance(sent, bool | str):
+def _value(sent: object) -> float | str | bool | None:
+    if sent is None or isinstance(sent, bool | str):
         return sent
     if not isinstance(sent, int | float):
-        raise _broken("value_type", "must be a number, a text or true or false")
+        raise _broken("value_type", "must be a number, a text, true, false or null")
     return _valid(rule_of_number(sent), sent)
 
 
@@ -94,9 +94,15 @@ def _without_repeats(horizons_days: list[float]) -> list[float]:
     return horizons_days
 
 
+def _each_once(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise _broken("repeated", "must not name a variable twice")
+    return names
+
+
 Time = Annotated[datetime, PlainValidator(_time, json_schema_input_type=datetime)]
 BirthDate = Annotated[date, PlainValidator(_date, json_schema_input_type=date)]
-Value = Annotated[float | str | bool, PlainValidator(_value, float | str | bool)]
+Value = Annotated[float | str | bool | None, PlainValidator(_value, float | str | bool | None)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 HorizonDays = Annotated[
     float, PlainValidator(_days, json_schema_input_type=Annotated[float, Field(gt=0)])
@@ -118,7 +124,8 @@ class SentMeasurement(_Sent):
     variable: Name | None = Field(default=None, examples=["fgf23_c"])
     loinc: Name | None = Field(default=None, examples=["2243-4"])
     value: Value = Field(
-        description="A number; for a category its text; for a flag true, false, 1 or 0.",
+        description="A number; for a category its text; for a flag true, false, 1 or 0. Null or a "
+        "word such as `NA` states no value: not entered.",
         examples=[1471],
     )
     comparator: Literal["<", "<=", ">", ">="] | None = Field(
@@ -145,6 +152,15 @@ class PredictRequest(_Sent):
         default=None, description="Default: each model's own horizons."
     )
     measurements: Annotated[list[SentMeasurement], Field(max_length=MAX_MEASUREMENTS)]
+    absent: Annotated[
+        list[Name], Field(max_length=MAX_MEASUREMENTS), AfterValidator(_each_once)
+    ] = Field(
+        default=[],
+        description="Variables that are recorded as not done (not measured, not asked for, not "
+        "applicable), by name. Each must have no value in `measurements`. What is in neither list "
+        "is not entered.",
+        examples=[["ctx_s"]],
+    )
     explain: StrictBool = Field(
         default=True, description="Whether to return contributions and pathways."
     )
@@ -178,7 +194,10 @@ class Contribution(_Given):
 
 
 class PathwayPoints(_Given):
-    """Sum over a pathway's measured variables, or over all variables not measured."""
+    """Sum over a pathway's measured variables, or over all variables without a value.
+
+    The latter, `not_measured`, is what the model inferred for them.
+    """
 
     pathway: str
     points: float
@@ -246,7 +265,7 @@ class NextBest(_Given):
 
 
 class Ignored(_Given):
-    """A measurement that was not used, and the reason."""
+    """A measurement or an entry of `absent` that was not used, and the reason."""
 
     field: str = Field(examples=["measurements[3]"])
     variable: str
@@ -269,7 +288,11 @@ class Prediction(_Given):
     )
     curve: list[CurvePoint]
     summary: str
-    missing: list[str]
+    missing: list[str] = Field(description="The model's variables without a value.")
+    absent: list[str] = Field(
+        description="Those that the request records as not done. The estimate takes them as not "
+        "entered, as all of `missing`: it infers them from what was entered."
+    )
     ignored: list[Ignored]
     warnings: list[Remark]
     refusals: list[Remark]

@@ -9,7 +9,7 @@ from functools import cached_property
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
 from data_schema.outcomes import OUTCOMES
-from data_schema.variables import BELOW, Variable, base_name
+from data_schema.variables import Variable, base_name, is_state
 from models.inference.columns import guard_columns
 from models.inference.contract import Contract
 from models.inference.prediction import Remark
@@ -117,7 +117,7 @@ class ServedModel:
                 categories=feature.categories,
             )
             for feature in self.contract.features
-            if base_name(feature.name) not in VARIABLES and not feature.name.endswith(f"__{BELOW}")
+            if base_name(feature.name) not in VARIABLES and not is_state(feature.name)
         }
 
 

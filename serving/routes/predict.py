@@ -80,5 +80,5 @@ def predict_batch(body: BatchRequest, request: Request) -> Response:
 
 
 def _sent(answer: BaseModel) -> Response:
-    # An unmeasured contribution has no value and no unit, rather than null.
+    # The contribution of what was not entered has no value and no unit, rather than null.
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")

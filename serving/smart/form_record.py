@@ -13,7 +13,12 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from data_schema.biomarkers import VARIABLES, by_code
-from data_schema.fhir.observations import NOT_COUNTED, SentObservation, read_record
+from data_schema.fhir.observations import (
+    NOT_COUNTED,
+    SentAbsence,
+    SentObservation,
+    read_record,
+)
 from data_schema.fhir.resources import (
     Entry,
     FhirBroken,
@@ -43,10 +48,14 @@ _MAX_NAME = 200
 
 
 class Filled(BaseModel):
-    """One row of the form with its value, in a unit of the form."""
+    """One row of the form with its value, in a unit of the form.
+
+    `not_done` says that the record states the variable as not done; there is no value then.
+    """
 
     column: str
     value: str
+    not_done: bool = False
     unit: str = ""
     comparator: str = ""
     time: datetime | None = None
@@ -107,15 +116,22 @@ def form_record(
     patient = record.patient
     filled, unread = _person(patient.resource, time_zero)
     read: list[_Read] = []
+    absences: list[SentAbsence] = []
     for entry in record.observations:
         for one in _of_observation(entry, patient, variables, time_zero):
             if isinstance(one, Unread):
                 unread.append(one)
+            elif isinstance(one, SentAbsence):
+                absences.append(one)
             elif one.measurement.column not in _OF_THE_PATIENT:
                 read.append(one)
     latest, contradicting = _latest(read)
     times = {one.measurement.variable.label: one.time for one in latest}
-    measured = {one.measurement.column for one in read}
+    not_done, both = _not_done(absences, latest, contradicting, variables, time_zero)
+    latest = [one for one in latest if one.measurement.variable.name not in both]
+    contradicting += both.values()
+    filled += not_done
+    measured = {one.measurement.column for one in read} | {one.column for one in not_done}
     flags = [Filled(column=name, value="true") for name in past.flags if name not in measured]
     return FormRecord(
         patient_id=source.patient,
@@ -133,7 +149,7 @@ def form_record(
 
 def _of_observation(
     entry: Entry, patient: Entry, variables: Mapping[str, Variable], time_zero: datetime
-) -> Iterator[_Read | Unread]:
+) -> Iterator[_Read | SentAbsence | Unread]:
     """Yield each measurement of an Observation, or the rule that it breaks."""
     name, zone = _name(entry.resource, variables), time_zero.tzinfo or UTC
     if not name:
@@ -153,6 +169,7 @@ def _of_observation(
             yield Unread(name=name, rule=reason, message=f"is {NOT_COUNTED[reason]}.", time=taken)
     for sent in record.observations:
         yield _checked(sent, variables, time_zero)
+    yield from record.absent
 
 
 def _checked(
@@ -189,6 +206,36 @@ def _latest(read: Sequence[_Read]) -> tuple[list[_Read], list[Unread]]:
         unread = Unread(name=label, rule="two_values", message=message, time=first.time)
         contradicting.append(unread)
     return latest, contradicting
+
+
+def _not_done(
+    absences: Sequence[SentAbsence],
+    latest: Sequence[_Read],
+    contradicting: Sequence[Unread],
+    variables: Mapping[str, Variable],
+    time_zero: datetime,
+) -> tuple[list[Filled], dict[str, Unread]]:
+    """Return the variables recorded as not done, and those with a value at the same time.
+
+    A value of another time is filled in instead.
+    """
+    measured = {base_name(one.measurement.column): one for one in latest}
+    unclear = {one.name for one in contradicting}
+    filled: dict[str, Filled] = {}
+    both: dict[str, Unread] = {}
+    for one in absences:
+        name, label = one.variable, variables[one.variable].label
+        if name in _OF_THE_PATIENT or one.time is None or one.time > time_zero or label in unclear:
+            continue
+        value = measured.get(name)
+        if value is None:
+            filled[name] = Filled(column=name, value="", not_done=True, time=one.time)
+        elif value.time == one.time:
+            message = "has a value and is recorded as not done at one time."
+            both[name] = Unread(
+                name=label, rule="not_done_with_value", message=message, time=one.time
+            )
+    return list(filled.values()), both
 
 
 def _filled(one: _Read) -> Filled:

@@ -85,8 +85,12 @@ RISKS = Table(
     Column("outcome", String(200), nullable=False),
     Column("version", String(200)),
     Column("risks", Text, nullable=False),
+    Column("absent", Text),
 )
-"""Predicted risks, for monitoring: JSON of [days, risk] pairs. No input is stored."""
+"""Predicted risks, for monitoring: JSON of [days, risk] pairs. No value is stored.
+
+`absent` is a JSON list of the variables that were recorded as not done, null if there were none.
+"""
 
 OUTCOMES = Table(
     "osteon_outcomes",
@@ -235,10 +239,18 @@ def _no_truncate(connection: Connection) -> None:
         )
 
 
+def _absent(connection: Connection) -> None:
+    # A database that is new in this version has the column already.
+    columns = {column["name"] for column in inspect(connection).get_columns(RISKS.name)}
+    if RISKS.c.absent.name not in columns:
+        connection.exec_driver_sql(f"ALTER TABLE {RISKS.name} ADD COLUMN absent TEXT")
+
+
 _STEPS: Sequence[Callable[[Connection], None]] = (
     _first,
     _adding(CARDS, CARD_FEEDBACK, USED_TOKENS),
     _adding(SEALED),
     _no_truncate,
+    _absent,
 )
 """Never change a released step: add another."""

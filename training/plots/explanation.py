@@ -93,7 +93,8 @@ def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: s
     """Draw how one patient's estimate builds up from the reference, in points of risk.
 
     Each pathway starts where the previous one ended. Below it are its variables: those with the
-    largest contributions by name, the others together. Variables not measured are one grey bar.
+    largest contributions by name, the others together. What was inferred for variables without a
+    value is one grey bar.
     `event_label` is the event in the singular ("death").
     """
     bars = _waterfall(estimate)
@@ -214,7 +215,7 @@ def _of_pathway(
 
 
 def _bars(labels: Sequence[str], values: Sequence[float], title: str, population: str) -> Figure:
-    """Draw mean |points| as horizontal bars, the largest first, variables not measured last."""
+    """Draw mean |points| as horizontal bars, the largest first, what was inferred last."""
     order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED_LABEL, -values[i]))
     height = 1.3 + 0.24 * len(labels)
     with journal_figure(5.8, height, title=title, population=population) as figure:

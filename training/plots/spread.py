@@ -95,9 +95,7 @@ def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str)
         colours.outline.set_visible(False)
         keys = [
             Line2D([], [], linestyle="", marker="o", color=BLACK, markersize=3, label="category"),
-            Line2D(
-                [], [], linestyle="", marker="x", color=GREY, markersize=4, label="not measured"
-            ),
+            Line2D([], [], linestyle="", marker="x", color=GREY, markersize=4, label="not entered"),
         ]
         axes.legend(handles=keys, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
@@ -188,7 +186,7 @@ def _draw_response(axes: Axes, response: Response) -> None:
     if response.not_measured is not None:
         axes.axhline(response.not_measured, color=GREY, linewidth=1, linestyle=DASHED)
         axes.annotate(
-            "not measured",
+            "not entered",
             (1, response.not_measured),
             (-2, 2),
             ("axes fraction", "data"),

@@ -253,8 +253,8 @@ def explanation_of_a_risk() -> Section:
             "The points, including those of the monotone adjustment, sum to 100 times the "
             "difference between the risk and the baseline risk. The baseline risk is a reference, "
             "not the risk of an average patient, which is given beside it. The contribution of a "
-            "pathway is the sum over its measured variables; variables not measured form one "
-            "separate sum.",
+            "pathway is the sum over its measured variables; what the model infers for variables "
+            "without a value is one separate sum.",
             "A treatment marks the patient; its contribution is not the drug's effect.",
         ),
     )

@@ -105,6 +105,20 @@ def test_a_prediction_leaves_one_record_that_says_who_when_and_what(
     assert record["at"].replace("+00:00", "Z") == answer["created_at"]
 
 
+def test_what_was_recorded_as_not_done_is_on_record_by_name(
+    client: httpx.Client, settings: Settings
+) -> None:
+    client.post("/v1/predict", json=VALID | {"absent": ["estradiol", "ctx_s", "aps"]})
+    client.post("/v1/predict", json=VALID)
+    stated, silent = records(settings)
+    assert stated["absent"] == ["aps", "ctx_s"]
+    assert "absent" not in silent
+    assert stated["input"] != silent["input"]
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        kept = connection.execute(select(RISKS.c.absent)).scalars().all()
+    assert sorted(kept, key=str) == [None, '["ctx_s","aps"]']
+
+
 def test_a_batch_is_answered_as_each_alone_and_leaves_a_record_of_each(
     client: httpx.Client, settings: Settings
 ) -> None:
@@ -248,7 +262,7 @@ def test_a_database_that_is_found_newer_after_the_start_takes_no_record(
     newer.rename(kept / "osteon.db")
     assert client.get("/health/ready").status_code == 503
     assert client.post("/v1/predict", json=VALID).status_code == 503
-    assert "503. The database must be of version 4 or older; got version 4711" in caplog.text
+    assert "503. The database must be of version 5 or older; got version 4711" in caplog.text
     with pytest.raises(UsageError, match="got version 4711"):
         open_trail(Settings(state_dir=kept))
 

@@ -106,7 +106,7 @@ def test_not_measured_and_below_limit_can_be_chosen(page: Page) -> None:
     fill_in(page)
     state = page.get_by_label("FGF23, C-terminal: how it was measured")
     with page.expect_response("**/page/entries"):
-        state.select_option(label="not measured")
+        state.select_option(label="not entered")
     assert page.locator("#v-fgf23_c").input_value() == ""
     with page.expect_response("**/page/entries"):
         state.select_option(label="below limit")
@@ -139,7 +139,7 @@ def test_partial_input_is_welcome_and_what_is_missing_is_said(page: Page) -> Non
     check(page)
     assert predict(page)["missing"] == ["ctx_s"]
     assert "CTX-I (beta-CrossLaps), serum" in page.locator("#missing-by-pathway").inner_text()
-    assert "Not measured (together)" in page.locator("#moved").inner_text()
+    assert "Inferred for what was not entered (together)" in page.locator("#moved").inner_text()
 
 
 def test_a_refusal_gives_no_number(page: Page) -> None:

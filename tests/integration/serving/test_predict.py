@@ -55,7 +55,7 @@ def test_an_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None:
     prediction = answer["predictions"][0]
     assert list(prediction) == [
         "outcome", "status", "model", "risks", "next_best", "curve", "summary", "missing",
-        "ignored", "warnings", "refusals",
+        "absent", "ignored", "warnings", "refusals",
     ]  # fmt: skip
     assert prediction["outcome"] == "mortality"
     assert prediction["model"] == {

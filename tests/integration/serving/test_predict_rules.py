@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,3 +137,45 @@ def test_an_outcome_without_a_champion_fails_the_request(
     assert [(e["field"], e["rule"]) for e in answer.json()["errors"]] == [
         ("outcomes[1]", "no_champion")
     ]
+
+
+def test_what_is_recorded_as_not_done_is_repeated_and_changes_no_number(
+    client: httpx.Client, mortality: ServedModel
+) -> None:
+    without = {name: value for name, value in VALUES.items() if name not in ("ctx_s", "albumin")}
+    not_entered = answered(client, request_of(without))
+    prediction = answered(client, request_of(without, absent=["ctx_s", "estradiol"]))
+    assert_is_the_models_answer(mortality, prediction, frame_of(mortality, without))
+    assert prediction["risks"] == not_entered["risks"]
+    assert prediction["absent"] == ["ctx_s"]
+    assert set(prediction["missing"]) == {"ctx_s", "albumin"}
+    assert [(one["field"], one["variable"], one["reason"]) for one in prediction["ignored"]] == [
+        ("absent[1]", "estradiol", "not_in_model")
+    ]
+    assert not_entered["absent"] == []
+
+
+def test_absent_beside_a_value_unknown_or_repeated_is_refused(client: httpx.Client) -> None:
+    assert broken(client, request_of(VALUES, absent=["no_such_marker", "ctx_s"])) == {
+        ("absent[0]", "unknown_variable"),
+        ("absent[1]", "not_done_with_value"),
+    }
+    assert broken(client, request_of({}, absent=["ctx_s", "ctx_s"])) == {("absent", "repeated")}
+    assert broken(client, request_of({}, absent={"ctx_s": "lost"})) == {("absent", "list")}
+
+
+def test_an_informative_model_says_that_a_request_counts_as_not_entered(
+    serve: Any, mortality: ServedModel
+) -> None:
+    contract = replace(mortality.contract, missingness="informative")
+    loaded = replace(
+        mortality.loaded, risk_model=mortality.loaded.risk_model.with_contract(contract)
+    )
+    client = serve(create_app(Settings(), models=[replace(mortality, loaded=loaded)]))
+    without = {name: value for name, value in VALUES.items() if name != "ctx_s"}
+    prediction = answered(client, request_of(without, absent=["ctx_s"]))
+    assert ("absent_as_not_entered", ["ctx_s"]) in [
+        (warning["code"], warning["variables"]) for warning in prediction["warnings"]
+    ]
+    plain = answered(client, request_of(without))
+    assert "absent_as_not_entered" not in {warning["code"] for warning in plain["warnings"]}

@@ -4,7 +4,7 @@ import re
 
 from data_schema.biomarkers import VARIABLES
 from models.inference.contract import EventNames
-from models.wording import UNMEASURED, StatedContribution, contribution_sentences, estimate_sentence
+from models.wording import INFERRED, StatedContribution, contribution_sentences, estimate_sentence
 
 # "because" and its kin would make a marker, or a drug, the reason of a death.
 CAUSAL = re.compile(r"because|due to|protect|cause|lead to|leads to|reduce|increase", re.IGNORECASE)
@@ -79,11 +79,12 @@ def test_a_variable_raised_or_lowered_the_estimate() -> None:
     stated = [
         StatedContribution("Lactate", 4.21),
         StatedContribution("Albumin", -1.96),
-        StatedContribution(UNMEASURED, 0.6),
+        StatedContribution(INFERRED, 0.6),
     ]
     assert contribution_sentences(stated, horizon_days=28) == [
         "At 28 days, compared with the model's reference: Lactate raised the estimate by 4.2 "
-        "points; Albumin lowered the estimate by 2.0 points; what was not measured (together) "
+        "points; Albumin lowered the estimate by 2.0 points; what the model inferred for what was "
+        "not entered (together) "
         "raised the estimate by 0.6 points."
     ]
 
@@ -119,6 +120,6 @@ def test_no_sentence_is_causal() -> None:
             for v in VARIABLES.values()
             if v.caution
         ),
-        StatedContribution(UNMEASURED, -1.0),
+        StatedContribution(INFERRED, -1.0),
     ]
     assert not CAUSAL.search(" ".join(contribution_sentences(stated, horizon_days=28)))

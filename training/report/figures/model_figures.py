@@ -229,7 +229,7 @@ def explanation_figures(
             f"pathways_{days:g}d",
             section,
             f"Mean absolute contribution of each pathway to the estimate at {days:g} days. "
-            "Variables not measured form a separate bar.",
+            "What is inferred for variables without a value is a separate bar.",
             f"Bars, in points of risk: {largest}.",
             plot_pathway_shares(shares, horizon_days=days, population=population),
         )

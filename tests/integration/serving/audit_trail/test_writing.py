@@ -20,7 +20,7 @@ from serving.audit.opening import database_of, open_trail
 from serving.audit.trail import AuditTrail, Entry
 from serving.settings import Settings
 from serving.store.database import database_at
-from serving.store.tables import RECORDS
+from serving.store.tables import RECORDS, RISKS
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_postgresql_refuses_to_empty_the_table_also_of_an_older_database(
             connection.execute(
                 text("DROP TRIGGER osteon_audit_no_truncate ON osteon_audit_records")
             )
-            connection.execute(text("DELETE FROM osteon_schema WHERE version = 4"))
+            connection.execute(text("DELETE FROM osteon_schema WHERE version >= 4"))
     with closing(open_trail(settings)) as trail:
         with pytest.raises(OutsideError), trail.database.writing() as connection:
             connection.execute(text("TRUNCATE osteon_audit_records"))
@@ -124,13 +124,21 @@ def test_an_older_databases_tables_are_kept(settings: Settings, trail: AuditTrai
         assert connection.execute(select(func.count()).select_from(RECORDS)).scalar_one() == 2
 
 
+def test_an_older_database_gets_the_column_of_what_was_not_done(settings: Settings) -> None:
+    with closing(open_trail(settings)) as trail, trail.database.writing() as connection:
+        connection.execute(text("ALTER TABLE osteon_risks DROP COLUMN absent"))
+        connection.execute(text("DELETE FROM osteon_schema WHERE version >= 5"))
+    with closing(open_trail(settings)) as trail, trail.database.reading() as connection:
+        assert connection.execute(select(RISKS.c.absent)).all() == []
+
+
 @pytest.mark.parametrize("door", [open_trail, database_of])
 def test_a_newer_databases_tables_are_refused(
     settings: Settings, trail: AuditTrail, door: Callable[[Settings], object]
 ) -> None:
     with trail.database.writing() as connection:
         connection.execute(text("INSERT INTO osteon_schema VALUES (99)"))
-    with pytest.raises(UsageError, match="must be of version 4 or older; got version 99"):
+    with pytest.raises(UsageError, match="must be of version 5 or older; got version 99"):
         door(settings)
 
 

@@ -208,7 +208,7 @@ def test_what_was_sent_and_cannot_be_read_is_counted_and_left_out(
     )
     detail = card_of(prefetch=sent)["detail"]
     assert "the unit, value or time could not be read: APS and 1 more." in detail
-    (missing,) = re.findall(r"Not measured: (.*)", detail)
+    (missing,) = re.findall(r"Not entered: (.*)", detail)
     assert "APS" not in missing
 
 
@@ -248,3 +248,26 @@ def test_a_subject_may_be_named_by_its_whole_address(card_of: Card, build: Any) 
     ]
     sent = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
     card_of(prefetch=build.record(observations=sent))
+
+
+def test_what_is_recorded_as_not_done_is_named_apart(card_of: Card, build: Any) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+    reason = {"coding": [{"system": system, "code": "not-performed"}]}
+    absent = build.observation("ctx_s", dataAbsentReason=reason)
+    del absent["valueQuantity"]
+    others = [build.observation(name) for name in build.codes if name != "ctx_s"]
+    detail = card_of(prefetch=build.record(observations=build.bundle(*others, absent)))["detail"]
+    (named,) = re.findall(r"Recorded as not done: (.*)", detail)
+    assert "CTX" in named
+    assert not any("CTX" in line for line in re.findall(r"Not entered: (.*)", detail))
+
+
+def test_a_value_and_not_done_at_one_time_counts_as_neither(card_of: Card, build: Any) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+    reason = {"coding": [{"system": system, "code": "not-performed"}]}
+    absent = build.observation("ctx_s", id="again", dataAbsentReason=reason)
+    del absent["valueQuantity"]
+    sent = [*(build.observation(name) for name in build.codes), absent]
+    detail = card_of(prefetch=build.record(observations=build.bundle(*sent)))["detail"]
+    assert re.search(r"could not be read: .*CTX", detail)
+    assert "Recorded as not done" not in detail

@@ -153,9 +153,9 @@ def test_the_rationale_and_the_notes_say_it_in_words(client: httpx.Client) -> No
     assert re.search(r"about \d+ deaths? within 28 days of time zero \(95 % interval", first)
     assert "At 28 days, compared with the model's reference:" in first
     assert "At 90 days, compared with the model's reference:" in second
-    assert "what was not measured (together)" in first
+    assert "what the model inferred for what was not entered (together)" in first
     notes = [note["text"] for note in found["note"]]
-    assert "Not measured: ctx_s." in notes
+    assert "Not entered: ctx_s." in notes
     assert "The model learned from: Adults of two hospitals." in notes
     assert notes[-1] == NOTICE
     assert not CAUSAL.search(" ".join([first, second, *notes]))
@@ -204,3 +204,38 @@ def test_parameters_may_hold_the_bundle_and_the_rest(client: httpx.Client) -> No
     answer = client.post(PATH, json=parameters)
     expected = answered(client, bundle(*resources()), "outcome=mortality&horizonDays=28")
     assert answer.json()["prediction"] == expected["prediction"]
+
+
+def not_done(name: str, code: str, reason: str = "not-performed", **more: Any) -> dict[str, Any]:
+    system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+    stated = {"coding": [{"system": system, "code": reason}]}
+    return observation(name, "http://loinc.org", code, dataAbsentReason=stated, **more)
+
+
+def test_a_note_names_what_is_recorded_as_not_done(client: httpx.Client) -> None:
+    sent = [one for one in resources() if one["id"] not in ("ctx-s", "albumin")]
+    query = "outcome=mortality&horizonDays=28"
+    with_reason = [not_done("ctx_s", "41171-0"), not_done("albumin", "1751-7", "unknown")]
+    found = answered(client, bundle(*sent, *with_reason), query)
+    notes = [note["text"] for note in found["note"]]
+    assert "Recorded as not done, which the estimate takes as not entered: ctx_s." in notes
+    assert "Not entered: albumin." in notes
+    assert found["prediction"] == answered(client, bundle(*sent), query)["prediction"]
+
+
+def test_a_value_and_not_done_at_one_time_is_refused_at_its_place(client: httpx.Client) -> None:
+    sent = bundle(*resources(), not_done("again", "41171-0"))
+    answer = client.post(f"{PATH}?outcome=mortality", json=sent)
+    assert answer.status_code == 422
+    (issue,) = answer.json()["issue"]
+    assert issue["expression"] == [f"Bundle.entry[{len(sent['entry']) - 1}].resource"]
+    assert "ctx_s must have no value" in issue["diagnostics"]
+
+
+def test_a_value_of_another_time_is_used(client: httpx.Client) -> None:
+    later = not_done("again", "41171-0", effectiveDateTime="2026-11-01T07:00:00+01:00")
+    sent = bundle(*resources(), later)
+    found = answered(client, sent, "outcome=mortality")
+    notes = " ".join(note["text"] for note in found["note"])
+    assert "records of not done beside a value of another time: 1." in notes
+    assert "Recorded as not done" not in notes

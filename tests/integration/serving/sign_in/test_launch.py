@@ -354,3 +354,32 @@ def test_a_page_of_the_record_on_another_server_is_never_asked_for(
 
     monkeypatch.setattr(provider, "resource", elsewhere)
     assert read(client).status_code == 503
+
+
+def test_what_the_record_states_as_not_done_is_filled_in_as_such(
+    client: httpx.Client, provider: Any
+) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+    reason = {"coding": [{"system": system, "code": "not-performed"}]}
+    earlier = "2026-11-24T06:00:00+01:00"
+
+    def not_done(number: int, code: str, **more: Any) -> dict[str, Any]:
+        resource = observation(number, code, 1, "", dataAbsentReason=reason, **more)
+        del resource["valueQuantity"]
+        return resource
+
+    provider.observations = [
+        not_done(1, "2524-7"),
+        observation(2, "1751-7", 2.8, "g/dL"),
+        not_done(3, "1751-7"),
+        observation(4, "1988-5", 12, "mg/L"),
+        not_done(5, "1988-5", effectiveDateTime=earlier),
+    ]
+    found = record(client, provider)
+    filled = {one["column"]: (one["value"], one["not_done"]) for one in found["filled"]}
+    assert filled["lactate"] == ("", True)
+    assert filled["crp"] == ("12", False)
+    assert "albumin" not in filled
+    assert ("Albumin", "not_done_with_value") in {
+        (one["name"], one["rule"]) for one in found["unread"]
+    }

@@ -389,3 +389,60 @@ def test_the_encounter_is_told_only_if_all_agree() -> None:
 def test_what_is_no_bundle_is_refused(document: object) -> None:
     with pytest.raises(FhirBroken, match="structure"):
         entries_of(document)
+
+
+REASONS = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+
+
+def absence(reason: str, code: str = "2524-7", **more: Any) -> dict[str, Any]:
+    coding = {"coding": [{"system": REASONS, "code": reason}]}
+    return observation(code, dataAbsentReason=coding, **more)
+
+
+@pytest.mark.parametrize(
+    "reason", ["not-performed", "not-asked", "asked-declined", "not-applicable"]
+)
+def test_a_reason_may_record_a_variable_as_not_done(reason: str) -> None:
+    record = read(absence(reason))
+    assert [one.variable for one in record.absent] == ["lactate"]
+    assert record.absent[0].time is not None
+    assert (record.observations, record.not_counted, record.broken) == ((), {}, ())
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("unknown", "asked-unknown", "temp-unknown", "masked", "unsupported", "as-text", "error"),
+        *("not-a-number", "negative-infinity", "positive-infinity", "not-permitted"),
+    ],
+)
+def test_any_other_reason_leaves_a_variable_not_entered(reason: str) -> None:
+    record = read(absence(reason))
+    assert (record.absent, record.not_counted) == ((), {"value": 1})
+
+
+def test_a_reason_of_another_code_system_or_in_words_records_nothing() -> None:
+    elsewhere = {"coding": [{"system": "urn:other", "code": "not-performed"}]}
+    for reason in (elsewhere, {"text": "not-performed"}):
+        assert read(observation("2524-7", dataAbsentReason=reason)).absent == ()
+
+
+@pytest.mark.parametrize("value", [quantity(2, "mmol/L"), {"valueQuantity": {"unit": "mmol/L"}}])
+def test_a_value_or_a_unit_beside_not_done_is_refused(value: dict[str, Any]) -> None:
+    (problem,) = read(absence("not-performed", **value)).broken
+    assert problem.rule == "not_done_with_value"
+    assert problem.expression.endswith(".dataAbsentReason")
+
+
+def test_a_component_may_be_recorded_as_not_done() -> None:
+    not_done = {"coding": [{"system": REASONS, "code": "not-performed"}]}
+    mean = {"code": {"coding": [{"system": LOINC, "code": "8478-0"}]}, "dataAbsentReason": not_done}
+    systolic = {"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}, **quantity(90, "mm[Hg]")}
+    record = read(observation("85354-9", component=[systolic, mean]))
+    assert [one.measurement.variable for one in record.observations] == ["systolic_pressure"]
+    assert [one.variable for one in record.absent] == ["map"]
+
+
+def test_a_code_that_needs_an_assay_records_no_variable_as_not_done() -> None:
+    record = read(absence("not-performed", "46699-5"))
+    assert (record.absent, record.not_counted) == ((), {"assay": 1})

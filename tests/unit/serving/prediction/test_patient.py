@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from data_schema.variables import Variable
 from serving.prediction.json_translation import question_of
 from serving.prediction.patient import Patient, read_patient
-from serving.prediction.question import QuestionBroken
+from serving.prediction.question import Question, QuestionBroken, TimedAbsence
 from serving.prediction.schemas import PredictRequest
 
 OWN = {
@@ -55,8 +57,8 @@ def test_a_value_below_its_limit_stays_censored() -> None:
     assert patient.values["estradiol"].below
 
 
-@pytest.mark.parametrize("word", ["", "NA", "none"])
-def test_a_word_for_missing_is_ignored_with_its_reason(word: str) -> None:
+@pytest.mark.parametrize("word", ["", "NA", "none", None])
+def test_a_word_for_missing_is_ignored_with_its_reason(word: str | None) -> None:
     patient = read(
         lactate(2, "2026-11-01T06:00:00+01:00"), lactate(word, "2026-11-01T07:00:00+01:00")
     )
@@ -199,3 +201,84 @@ def test_a_flag_that_is_neither_is_refused() -> None:
 def test_a_variable_of_another_model_asked_is_ignored() -> None:
     patient = read({"variable": "aps", "value": 30})
     assert ignored(patient) == {(0, "aps", "not_in_model")}
+
+
+def test_recorded_as_not_done_and_not_entered_are_two_states() -> None:
+    patient = read(lactate(2), absent=["ctx_s", "dzgroup"])
+    assert dict(patient.absent) == {"ctx_s": 0, "dzgroup": 1}
+    assert patient.number("ctx_s") is None
+    assert "albumin" not in patient.absent
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        lactate(2),
+        lactate("<0.5"),
+        {"variable": "lactate__max", "value": 2, "unit": "mmol/L"},
+        {"variable": "lactate__count", "value": 2},
+        {"loinc": "2524-7", "value": 2, "unit": "mmol/L"},
+    ],
+)
+def test_a_value_beside_absent_is_refused_by_name(measurement: dict[str, Any]) -> None:
+    assert broken(measurement, absent=["ctx_s", "lactate"]) == {
+        ("absent[1]", "not_done_with_value")
+    }
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        lactate(None),
+        lactate("NA"),
+        {"variable": "lactate__count", "value": 0},
+        lactate(2, "2026-11-01T09:00:00+01:00"),
+    ],
+)
+def test_no_value_by_time_zero_contradicts_nothing(measurement: dict[str, Any]) -> None:
+    assert dict(read(measurement, absent=["lactate"]).absent) == {"lactate": 0}
+
+
+def test_sex_and_age_of_the_request_contradict_absent_too() -> None:
+    assert broken(sex="male", birth_date="1960-01-01", absent=["sex", "age"]) == {
+        ("absent[0]", "not_done_with_value"),
+        ("absent[1]", "not_done_with_value"),
+    }
+
+
+@pytest.mark.parametrize("name", ["no_such_marker", "lactate__max", "lactate__not_done"])
+def test_absent_names_variables_only(name: str) -> None:
+    assert broken(absent=[name]) == {("absent[0]", "unknown_variable")}
+
+
+def test_a_variable_of_another_model_is_listed() -> None:
+    patient = read(absent=["aps"])
+    assert [(one.part, one.number, one.reason) for one in patient.ignored] == [
+        ("absent", 0, "not_in_model")
+    ]
+
+
+def test_a_value_of_another_time_supersedes_the_record_of_not_done() -> None:
+    sent = question_of(
+        PredictRequest.model_validate(
+            {
+                "patient_id": "p",
+                "time_zero": "2026-11-01T08:00:00+01:00",
+                "outcomes": ["mortality"],
+                "measurements": [lactate(2, "2026-11-01T06:00:00+01:00")],
+            }
+        )
+    )
+
+    def stated_at(time: str | None) -> Question:
+        at = None if time is None else datetime.fromisoformat(time)
+        return replace(sent, absent=(TimedAbsence("lactate", at),))
+
+    earlier = read_patient(stated_at("2026-11-01T05:00:00+01:00"), own={})
+    assert (earlier.number("lactate"), dict(earlier.absent)) == (2, {})
+    assert [(one.part, one.reason) for one in earlier.ignored] == [("absent", "measured")]
+    late = read_patient(stated_at("2026-11-01T09:00:00+01:00"), own={})
+    assert [(one.part, one.reason) for one in late.ignored] == [("absent", "after_time_zero")]
+    for same in ("2026-11-01T05:00:00Z", None):
+        with pytest.raises(QuestionBroken, match="lactate must have no value"):
+            read_patient(stated_at(same), own={})
