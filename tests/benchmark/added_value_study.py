@@ -5,7 +5,8 @@
 
 Each repeat draws a cohort, fits Osteon with and without the panel out of fold, and writes one line.
 A run that was stopped goes on where it was. The outcome is death by day 28, which is known of
-everybody: a fit then takes a third of the time that whole curves take. `no-added-value` also fits
+all patients: a fit then takes a third of the time that whole curves take. The panel, its base and
+both models are those of `osteon evaluate --added-value`. `no-added-value` also fits
 the pair on the whole cohort and takes its true change from 100,000 new patients; `published` also
 asks how often the best attainable risks themselves, on the same patients, show the change (the
 oracle's power).
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +29,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, OutcomeData, outcome_of
+from data_schema.variables import base_name
 from models.censoring import is_known
 from models.estimator import CumulativeIncidenceModel
-from models.metrics.comparison.paired_changes import Change, OutOfFold, paired_changes
+from models.metrics.comparison.paired_changes import (
+    Change,
+    OutOfFold,
+    paired_changes,
+    verdict,
+)
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.known_outcome import KnownOutcome
+from training.cohorts.comparison import comparison_of
 from training.cohorts.groups import MARKER_PATHWAYS
 from training.cohorts.panel import Panel, panel_of
 from training.cohorts.study import study_of_table
@@ -42,7 +51,6 @@ from training.simulation.truth import recorded_risk
 from training.validation.panel_value import WITH, WITHOUT
 
 PANEL = MARKER_PATHWAYS
-OVER = ("severity", "person")
 HORIZON = 28.0
 # Four fifths of them are more than 2,000, above which a fit chooses with four folds and not ten.
 PATIENTS = {"no-added-value": 2_600, "published": 8_000}
@@ -71,14 +79,17 @@ def main() -> None:
             continue
         if new is None and stated.scenario == "no-added-value":
             new = _read(simulate(NEW_PATIENTS, seed=NEW_SEED, scenario=stated.scenario).cohort)[0]
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         row = _repeat(stated.scenario, patients, number, new)
         row["seconds"] = round(time.perf_counter() - started, 1)
+        row["cpu_seconds"] = round(time.process_time() - worked, 1)
         with stated.out.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(
             f"repeat {number} of {stated.repeats}: {row['change']:+.4f} "
-            f"({row['low']:+.4f} to {row['high']:+.4f}) in {row['seconds']:.0f} s",
+            f"({row['low']:+.4f} to {row['high']:+.4f}), {row['verdict']}, in "
+            f"{row['seconds']:.0f} s "
+            f"({row['cpu_seconds']:.0f} s of CPU)",
             file=sys.stderr,
             flush=True,
         )
@@ -89,8 +100,9 @@ def _repeat(scenario: str, patients: int, seed: int, new: Cohort | None) -> dict
     """Draw one cohort and judge the panel on it."""
     simulated = simulate(patients, seed=seed, scenario=scenario)
     cohort, known = _read(simulated.cohort)
-    panel = _often_recorded(cohort)
-    columns = {WITHOUT: panel.over, WITH: (*panel.over, *panel.columns)}
+    comparison = comparison_of(cohort, _often_recorded(cohort))
+    cohort = comparison.cohort
+    columns = {WITHOUT: comparison.base, WITH: comparison.extended}
     change = _change(cohort, out_of_fold_risks(cohort, columns, (HORIZON,), CONFIG))
     row = {
         "scenario": scenario,
@@ -100,15 +112,18 @@ def _repeat(scenario: str, patients: int, seed: int, new: Cohort | None) -> dict
         "change": change.change,
         "low": change.low,
         "high": change.high,
+        "verdict": verdict(change.low, change.high),
     }
     if new is not None:
+        flagged = comparison.flagged(new)
         areas = [
-            _area(new, refit(with_columns(cohort, names), (HORIZON,), CONFIG), names)
+            _area(flagged, refit(with_columns(cohort, names), (HORIZON,), CONFIG), names)
             for names in columns.values()
         ]
         return row | {"true_change": areas[1] - areas[0], "true_without": areas[0]}
+    markers = frozenset(map(base_name, comparison.panel.columns))
     best = {
-        WITHOUT: recorded_risk(simulated.world, without=frozenset(PANEL))["mortality"][known, :1],
+        WITHOUT: recorded_risk(simulated.world, without=markers)["mortality"][known, :1],
         WITH: recorded_risk(simulated.world)["mortality"][known, :1],
     }
     oracle = _change(cohort, OutOfFold(best, np.zeros(len(cohort), dtype=np.int64), (HORIZON,)))
@@ -159,12 +174,13 @@ def _read(table: pd.DataFrame) -> tuple[Cohort, NDArray[np.bool_]]:
 
 
 def _often_recorded(cohort: Cohort) -> Panel:
-    """Return the panel and what it is judged over, without what hardly anybody has."""
-    panel = panel_of(cohort, PANEL, OVER)
+    """Return the panel and its base, without what few patients have."""
+    panel = panel_of(cohort, PANEL)
     seen = cohort.features.notna().mean() >= SMALLEST_SHARE
     return Panel(
         {name: tuple(c for c in members if seen[c]) for name, members in panel.added.items()},
         tuple(c for c in panel.over if seen[c]),
+        tuple(c for c in panel.counts if seen[c]),
     )
 
 
@@ -176,19 +192,21 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def _summary(scenario: str, patients: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the figures of the issue's table."""
     mine = [row for row in rows if (row["scenario"], row["patients"]) == (scenario, patients)]
-    told = {
+    summary = {
         "scenario": scenario,
         "patients": patients,
         "repeats": len(mine),
         "minutes": round(sum(row["seconds"] for row in mine) / 60, 1),
         "mean_change": float(np.mean([row["change"] for row in mine])),
+        "cpu_seconds_each": round(float(np.mean([row["cpu_seconds"] for row in mine])), 1),
         "wholly_above_0": sum(row["low"] > 0 for row in mine),
+        "verdicts": dict(Counter(row["verdict"] for row in mine)),
     }
     if scenario == "no-added-value":
         covered = sum(row["low"] <= row["true_change"] <= row["high"] for row in mine)
         true = float(np.mean([row["true_change"] for row in mine]))
-        return told | {"covers_true_change_of_fitted_pair": covered, "mean_true_change": true}
-    return told | {
+        return summary | {"covers_true_change_of_fitted_pair": covered, "mean_true_change": true}
+    return summary | {
         "oracle_wholly_above_0": sum(row["oracle_low"] > 0 for row in mine),
         "oracle_mean_change": float(np.mean([row["oracle_change"] for row in mine])),
     }

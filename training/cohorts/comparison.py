@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,12 +33,15 @@ class Comparison:
         Columns that say which tests of the panel were done, and how often.
     measured : ndarray of bool, shape (n_stays,)
         Stays in which at least half of the panel's variables were measured.
+    flags : mapping of str to str
+        Column of 0 and 1 -> the panel's column that it is of.
     """
 
     cohort: Cohort
     panel: Panel
     ordered: tuple[str, ...]
     measured: NDArray[np.bool_]
+    flags: Mapping[str, str]
 
     @property
     def base(self) -> tuple[str, ...]:
@@ -50,6 +53,15 @@ class Comparison:
         """Columns of the model with the panel."""
         return (*self.base, *self.panel.columns)
 
+    def flagged(self, others: Cohort) -> Cohort:
+        """Return other patients with the columns of which tests were done."""
+        known = _known(others, self.panel)
+        columns = {name: known[column].astype(np.float64) for name, column in self.flags.items()}
+        features = pd.concat(
+            [others.features, pd.DataFrame(columns, index=others.features.index)], axis=1
+        )
+        return replace(others, features=features, variables=self.cohort.variables)
+
 
 def comparison_of(cohort: Cohort, panel: Panel) -> Comparison:
     """Return the cohort in which a panel is compared with its base.
@@ -59,38 +71,37 @@ def comparison_of(cohort: Cohort, panel: Panel) -> Comparison:
     without gaps, for each distinct pattern of measurement of the panel's columns, and of what was
     recorded as not done; the columns of that record are in neither model.
     """
+    known = _known(cohort, panel)
+    flags = {_flag_name(column): column for column in _distinct(known)}
+    tested = {base_name(column) for column in panel.columns}
+    free = {name: replace(cohort.variables[name], direction={}) for name in tested}
+    of_flags = {name: _flag(name, column, cohort) for name, column in flags.items()}
+    values = {column: known[column] for column in panel.columns if column in known}
+    by_variable = pd.DataFrame(values).T.groupby([*map(base_name, values)]).any()
+    comparison = Comparison(
+        cohort=replace(cohort, variables={**cohort.variables, **free, **of_flags}),
+        panel=panel,
+        ordered=(*panel.counts, *flags),
+        measured=(by_variable.mean() >= _MOSTLY).to_numpy(dtype=bool),
+        flags=flags,
+    )
+    return replace(comparison, cohort=comparison.flagged(cohort))
+
+
+def _known(cohort: Cohort, panel: Panel) -> dict[str, NDArray[np.bool_]]:
+    """Return where each column of a panel has a value, and what was recorded as not done."""
+    features = cohort.features
     has_value = {
-        column: cohort.features[column].notna().to_numpy()
+        column: features[column].notna().to_numpy()
         for column in panel.columns
         if not column.endswith(f"__{BELOW}")
     }
-    tested = {base_name(column) for column in panel.columns}
     not_done = {
-        column: (cohort.features[column] == 1.0).to_numpy()
-        for column in map(not_done_column, sorted(tested))
-        if column in cohort.features
+        column: (features[column] == 1.0).to_numpy()
+        for column in map(not_done_column, sorted({base_name(c) for c in panel.columns}))
+        if column in features
     }
-    known = {**has_value, **not_done}
-    first = {_flag_name(column): column for column in _distinct(known)}
-    patterns = {name: known[column] for name, column in first.items()}
-    columns = pd.DataFrame(
-        {name: pattern.astype(np.float64) for name, pattern in patterns.items()},
-        index=cohort.features.index,
-    )
-    free = {name: replace(cohort.variables[name], direction={}) for name in tested}
-    flags = {name: _flag(name, column, cohort) for name, column in first.items()}
-    prepared = replace(
-        cohort,
-        features=pd.concat([cohort.features, columns], axis=1),
-        variables={**cohort.variables, **free, **flags},
-    )
-    by_variable = pd.DataFrame(has_value).T.groupby([*map(base_name, has_value)]).any()
-    return Comparison(
-        cohort=prepared,
-        panel=panel,
-        ordered=(*panel.counts, *patterns),
-        measured=(by_variable.mean() >= _MOSTLY).to_numpy(dtype=bool),
-    )
+    return {**has_value, **not_done}
 
 
 def _distinct(has_value: dict[str, NDArray[np.bool_]]) -> Iterator[str]:

@@ -78,7 +78,7 @@ def recorded_risk(
     Parameters
     ----------
     without : frozenset of str
-        Pathways whose markers are taken as not recorded; facts always are.
+        Markers, and pathways whose markers, are taken as not recorded; facts always are.
     draws : int
         A power of 2.
 

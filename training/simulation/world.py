@@ -150,9 +150,11 @@ class World:
         width = len(str(len(self)))
         return np.array([f"simulated-{self.seed}-{i:0{width}d}" for i in range(len(self))], object)
 
-    def in_pathways(self, pathways: frozenset[str]) -> NDArray[np.bool_]:
-        """Return whether each marker belongs to one of some pathways, (n_markers,)."""
-        return np.array([VARIABLES[name].pathway in pathways for name in self.table.names])
+    def in_pathways(self, names: frozenset[str]) -> NDArray[np.bool_]:
+        """Return whether each marker is named, or belongs to a pathway named, (n_markers,)."""
+        return np.array(
+            [name in names or VARIABLES[name].pathway in names for name in self.table.names]
+        )
 
     def usual_values(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the mean recorded value of each marker less location and kit, (n_markers,).
