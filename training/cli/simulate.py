@@ -40,6 +40,10 @@ def simulate(
     landmark: Annotated[
         str, typer.Option(help="Time zero: 24h, or 72h for patients alive in the ICU then.")
     ] = "24h",
+    blank_share: Annotated[
+        float,
+        typer.Option(help="Share of markers not entered, at random; the true risks follow."),
+    ] = 0.0,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with published figures; writes no cohort.")
     ] = False,
@@ -51,17 +55,20 @@ def simulate(
     it.
     """
     if check:
-        if out or truth or observations or (scenario, landmark) != ("published", "24h"):
+        stated = (scenario, landmark, blank_share) != ("published", "24h", 0.0)
+        if out or truth or observations or stated:
             raise UsageError(
-                "--check cannot be combined with --out, --truth, --observations, --scenario or "
-                "--landmark."
+                "--check cannot be combined with --out, --truth, --observations, --scenario, "
+                "--landmark or --blank-share."
             )
         _check(_CHECKED_PATIENTS if patients is None else patients, seed, as_json=as_json)
         return
     if out is None:
         raise UsageError("simulate needs --out or --check.")
     with working() as progress:
-        result = _written(patients, seed, scenario, landmark, out, truth, observations, progress)
+        result = _written(
+            patients, seed, scenario, landmark, blank_share, out, truth, observations, progress
+        )
     if as_json:
         print_json(asdict(result))
         return
@@ -84,6 +91,7 @@ class _Written:
     patients: int
     scenario: str
     landmark: str
+    blank_share: float
     seed: int
     deaths: int
     at_risk_of_fracture: int
@@ -98,6 +106,7 @@ def _written(
     seed: int,
     scenario: str,
     landmark: str,
+    blank_share: float,
     out: Path,
     truth: Path | None,
     observations: Path | None,
@@ -113,7 +122,9 @@ def _written(
         require_table_path(path)
     if patients is None:
         patients = known(scenario).patients or DEFAULT_PATIENTS
-    simulated = simulate(patients, seed=seed, scenario=scenario, landmark=landmark)
+    simulated = simulate(
+        patients, seed=seed, scenario=scenario, landmark=landmark, blank_share=blank_share
+    )
     cohort = simulated.cohort
     write_table(cohort, out)
     if truth is not None:
@@ -129,6 +140,7 @@ def _written(
         patients=len(cohort),
         scenario=scenario,
         landmark=landmark,
+        blank_share=blank_share,
         seed=seed,
         deaths=int(cohort["mortality_event"].sum()),
         at_risk_of_fracture=int(fracture.notna().sum()),

@@ -61,6 +61,12 @@ class SimulatedCohort:
         """True risks and contributions, computed on first access (`truth.truth_table`)."""
         return truth_table(self.world)
 
+    def with_blanks(self, share: float) -> SimulatedCohort:
+        """Return the same patients with a share of the markers not entered, at random."""
+        if not share:
+            return self
+        return SimulatedCohort(self.world.with_blanks(self.world.random_blanks(share)))
+
     @cached_property
     def observations(self) -> pd.DataFrame:
         """Samples of days 1, 3, 7, 14 and 28, in the long form (`samples.observation_table`)."""
@@ -68,7 +74,12 @@ class SimulatedCohort:
 
 
 def simulate(
-    patients: int, *, seed: int, scenario: str = "published", landmark: str = "24h"
+    patients: int,
+    *,
+    seed: int,
+    scenario: str = "published",
+    landmark: str = "24h",
+    blank_share: float = 0.0,
 ) -> SimulatedCohort:
     """Simulate critically ill patients; the same arguments give the same cohort.
 
@@ -82,6 +93,9 @@ def simulate(
         A key of `training.simulation.scenarios.SCENARIOS`.
     landmark : {"24h", "72h"}
         Time zero; at 72 h only patients alive and in the ICU remain.
+    blank_share : float
+        Share of the markers, from 0 to below 1, that are not entered, at random; patients and
+        outcomes are the same at every share. Facts such as age are always entered.
     """
     world_of = known_scenario(scenario)
     if patients < 1:
@@ -94,7 +108,10 @@ def simulate(
         )
     if landmark not in _LANDMARKS:
         raise UsageError(f"landmark must be one of {', '.join(_LANDMARKS)}; got {landmark!r}.")
-    return SimulatedCohort(replace(draw_world(patients, seed, world_of), day=_LANDMARKS[landmark]))
+    if not 0 <= blank_share < 1:
+        raise UsageError(f"blank_share must be at least 0 and below 1; got {blank_share}.")
+    world = replace(draw_world(patients, seed, world_of), day=_LANDMARKS[landmark])
+    return SimulatedCohort(world).with_blanks(blank_share)
 
 
 def _cohort_table(world: World) -> pd.DataFrame:

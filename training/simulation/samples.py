@@ -44,7 +44,7 @@ def observation_table(world: World) -> pd.DataFrame:
     blocks = []
     for day in DAYS:
         measured = world.measured(day)
-        sampled = world.recorded & world.courses.in_hospital(day)[:, None]
+        sampled = world.charted & world.courses.in_hospital(day)[:, None]
         patient, marker = np.nonzero(sampled if day == DAYS[0] else sampled & ~once)
         time = world.time_zero + ((day - 1) * 86_400 - hours * 3600).astype("timedelta64[s]")
         blocks.append(

@@ -3,7 +3,8 @@
 `risk_recorded` is the best risk attainable from the recorded values: the mean of the full risk
 over the states that are compatible with them. States given what was measured are Gaussian; values
 below a limit, and orders that follow severity, enter as weights; the integral is over evenly
-spread draws. Site, kit and date are not columns, but they are known wherever a model is used, so
+spread draws. Where markers are blank (`World.blank`), it is the best risk attainable from what is
+then entered. Site, kit and date are not columns, but they are known wherever a model is used, so
 they count as recorded.
 """
 
@@ -73,7 +74,7 @@ def recorded_risk(
     draws: int = _DRAWS,
     progress: Progress = lambda _: None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the best attainable risk of each outcome.
+    """Return the best risk of each outcome attainable from what is measured and entered.
 
     Parameters
     ----------
@@ -338,10 +339,9 @@ def _weighted_draws(
 def _of_orders(
     world: World, rows: NDArray[np.int64], severity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the log-probability of the panels that were ordered, given drawn severity."""
+    """Return the log-probability of what is known of the orders, given drawn severity."""
     log_odds = world.panel_log_odds() + world.ordering(severity)
     # log P = -log(1 + e^-x) if ordered, -log(1 + e^x) if not, x the log-odds of ordering.
-    ordered = world.ordered[rows][:, None, :]
-    return np.asarray(
-        np.where(ordered, -np.logaddexp(0, -log_odds), -np.logaddexp(0, log_odds)).sum(axis=-1)
-    )
+    ordered, known = world.ordered[rows][:, None, :], world.order_known[rows][:, None, :]
+    of_panel = np.where(ordered, -np.logaddexp(0, -log_odds), -np.logaddexp(0, log_odds))
+    return np.asarray((of_panel * known).sum(axis=-1))

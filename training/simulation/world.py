@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,6 +60,7 @@ STREAMS = {
     "follow_up": 5,
     "decoys": 6,
     "extras": 7,
+    "blanks": 8,
 }
 """Purpose of a random stream -> its number."""
 
@@ -108,6 +109,9 @@ class World:
     day : int
         Day of the stay on which the cohort is seen. Time zero and all days of the world are those
         of the first day's end, 24 h after ICU admission.
+    blank : ndarray of bool, shape (n_patients, n_markers), or None
+        Markers that are not entered, whether or not they were measured; None if there are none.
+        Facts (`person.FACTS`) are always entered.
     """
 
     scenario: Scenario
@@ -120,6 +124,7 @@ class World:
     courses: Courses
     last_seen: NDArray[np.float64]
     day: int = 1
+    blank: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.people)
@@ -199,9 +204,41 @@ class World:
             self.scenario.testing_by_severity * (given[..., None] - _USUAL_SEVERITY) * costly
         )
 
+    def with_blanks(self, blank: NDArray[np.bool_]) -> World:
+        """Return the same patients with some markers not entered, (n_patients, n_markers)."""
+        shape = (len(self), len(self.table.names))
+        if blank.shape != shape:
+            raise ValueError(
+                f"blank must have shape {shape}; got {blank.shape}. Give one row per patient and "
+                "one column per marker."
+            )
+        return replace(self, blank=blank)
+
+    def random_blanks(self, share: float) -> NDArray[np.bool_]:
+        """Return blanks at random; those of a smaller share are among those of a larger one."""
+        shape = (len(self), len(self.table.names))
+        return np.asarray(self.rng("blanks").random(shape) < share)
+
     @cached_property
     def recorded(self) -> NDArray[np.bool_]:
-        """Whether each marker is in the record of a day, (n_patients, n_markers)."""
+        """Whether each marker is measured and entered, (n_patients, n_markers)."""
+        return self.charted if self.blank is None else self.charted & ~self.blank
+
+    @cached_property
+    def order_known(self) -> NDArray[np.bool_]:
+        """Whether it is known if a panel was ordered, (n_patients, n_panels).
+
+        It is where a marker of the panel is not blank: it has a value, or is recorded as not done.
+        """
+        panel = np.array([marker.panel for marker in self.table.markers])
+        entered = np.ones((len(self), len(panel)), dtype=np.bool_)
+        if self.blank is not None:
+            entered = ~self.blank
+        return np.column_stack([entered[:, panel == name].any(axis=1) for name in PANELS])
+
+    @cached_property
+    def charted(self) -> NDArray[np.bool_]:
+        """Whether each marker was measured on the day, entered or not, (n_patients, n_markers)."""
         panels = list(PANELS)
         of_marker = [panels.index(marker.panel) for marker in self.table.markers]
         returned = self.rng("extras").random((len(self), len(of_marker))) < WITHIN_PANEL
@@ -284,7 +321,7 @@ class World:
             return self.states
         left_out = _left_out_of_decoys()
         pathways = np.array([VARIABLES[name].pathway for name in self.table.names])
-        known = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.recorded
+        known = np.isin(pathways, list(RECORDED_PATHWAYS)) & self.charted
         first = self._measure(self.day, self.states, left_out)
         evidence = Evidence(np.where(known, first.residual, np.nan), first.loads, self.table.noise)
         # A decoy's states are one draw from N(m, V), the states given the recorded markers of

@@ -61,6 +61,26 @@ def test_what_is_written_is_a_cohort_its_truth_and_its_samples(workplace: Any) -
     assert never["not_at_risk"] == 400 - at_risk
 
 
+def test_blanks_are_written_and_the_truth_follows_them(workplace: Any) -> None:
+    truths, measured = {}, {}
+    for share in ("0", "0.5"):
+        answer = workplace.run(
+            *("simulate", "--patients", "300", "--seed", "5", "--blank-share", share, "--json"),
+            *("--out", f"c{share}.parquet", "--truth", f"t{share}.parquet"),
+        )
+        assert answer.code == 0, answer.err
+        assert answer.json["blank_share"] == float(share)
+        cohort = pd.read_parquet(workplace.folder / f"c{share}.parquet")
+        measured[share] = cohort[["lactate", "creatinine", "albumin", "sodium"]].notna().sum().sum()
+        truths[share] = pd.read_parquet(workplace.folder / f"t{share}.parquet")
+    assert measured["0.5"] == pytest.approx(0.5 * measured["0"], rel=0.15)
+    whole, half = truths["0"], truths["0.5"]
+    assert (whole["risk_full"] == half["risk_full"]).all()
+    assert (whole["risk_recorded"] != half["risk_recorded"]).mean() > 0.9
+    error = [((t["risk_full"] - t["risk_recorded"]) ** 2).mean() for t in (whole, half)]
+    assert error[0] < error[1]
+
+
 def test_a_cohort_of_72_h_tells_of_those_in_the_icu(workplace: Any) -> None:
     answer = workplace.run(
         *("simulate", "--patients", "1500", "--landmark", "72h", "--out", "c.parquet", "--json")
@@ -81,6 +101,8 @@ def test_a_cohort_of_72_h_tells_of_those_in_the_icu(workplace: Any) -> None:
         (("--out", "c.csv", "--scenario", "small", "--patients", "5"), "must be 300"),
         (("--out", "c.csv", "--patients", "0"), "at least 1"),
         (("--out", "c.csv", "--landmark", "noon"), "landmark must be one of 24h, 72h"),
+        (("--out", "c.csv", "--blank-share", "1"), "blank_share must be at least 0 and below 1"),
+        (("--check", "--blank-share", "0.4"), "--check cannot be combined with --out"),
         (("--check", "--out", "c.csv"), "--check cannot be combined with --out"),
         (("--check", "--patients", "50"), "at least 2000"),
     ],

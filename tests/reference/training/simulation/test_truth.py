@@ -76,9 +76,10 @@ def test_mortality_is_the_integral_of_its_hazards() -> None:
     assert found == pytest.approx(1 - np.exp(-cumulative), abs=1e-6)
 
 
-def test_the_recorded_risk_is_that_of_brute_force() -> None:
+@pytest.mark.parametrize("blank_share", [0.0, 0.5])
+def test_the_recorded_risk_is_that_of_brute_force(blank_share: float) -> None:
     """States drawn from their prior, each weighted by how likely it makes the whole record."""
-    world = draw_world(30, 8, SCENARIOS["published"])
+    world = simulate(30, seed=8, blank_share=blank_share).world
     found = recorded_risk(world, draws=4096)["mortality"]
     measured, table = world.measured(), world.table
     rng = np.random.default_rng(1)
@@ -111,6 +112,26 @@ def test_the_recorded_risk_is_that_of_brute_force() -> None:
     assert agreed >= 5
 
 
+def test_blanks_leave_patients_and_outcomes_as_they_were_and_cost_knowledge() -> None:
+    at_shares = {share: simulate(1500, seed=9, blank_share=share) for share in (0.0, 0.2, 0.6)}
+    whole = at_shares[0.0]
+    full = full_risk(whole.world, "mortality")[:, 0]
+    missed, blank = [], np.zeros(whole.world.recorded.shape, dtype=bool)
+    for share, drawn in at_shares.items():
+        outcome = ["patient_id", "age", "mortality_days", "mortality_event"]
+        pd.testing.assert_frame_equal(drawn.cohort[outcome], whole.cohort[outcome])
+        hidden = whole.world.recorded & ~drawn.world.recorded
+        # 5 standard errors of a share among 100,000 measured values.
+        assert hidden.sum() / whole.world.recorded.sum() == pytest.approx(share, abs=0.008)
+        assert (blank <= hidden).all()
+        blank = hidden
+        missed.append(((full - recorded_risk(drawn.world)["mortality"][:, 0]) ** 2).mean())
+        measured = drawn.cohort[list(whole.world.table.names)].notna().to_numpy()
+        assert (measured == drawn.world.recorded).all()
+    assert missed == sorted(missed)
+    pd.testing.assert_frame_equal(at_shares[0.6].observations, whole.observations)
+
+
 def test_few_draws_are_as_good_as_many() -> None:
     world = draw_world(1000, 3, SCENARIOS["published"])
     few, many = recorded_risk(world), recorded_risk(world, draws=4096)
@@ -121,9 +142,18 @@ def test_few_draws_are_as_good_as_many() -> None:
         assert off.max() < 0.12
 
 
-@pytest.mark.parametrize("name", WORLDS)
-def test_the_recorded_risk_is_the_mean_of_the_full_risk_given_the_record(name: str) -> None:
-    world = draw_world(N, 5, SCENARIOS[name])
+@pytest.mark.parametrize(
+    ("name", "blank_share"),
+    [
+        *((name, 0.0) for name in WORLDS),
+        *((name, 0.4) for name in ("published", "no-added-value", "informative-testing")),
+        ("informative-testing", 0.9),
+    ],
+)
+def test_the_recorded_risk_is_the_mean_of_the_full_risk_given_the_record(
+    name: str, blank_share: float
+) -> None:
+    world = simulate(N, seed=5, scenario=name, blank_share=blank_share).world
     for outcome, risk in recorded_risk(world).items():
         full = full_risk(world, outcome)
         kept = np.ones(N, dtype=bool)
