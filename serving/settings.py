@@ -30,7 +30,7 @@ __all__ = ["Settings", "StatedSettings", "read_settings"]
 _PREFIX = "OSTEON_"
 
 # Read by other parts under the same prefix.
-_KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY"})
+_KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY", "OSTEON_PATIENT_KEY"})
 
 # IPv4 addresses as an IPv6 socket sees them.
 _MAPPED = IPv6Network("::ffff:0:0/96")

@@ -144,6 +144,7 @@ def _judge(
     judged = evaluation.predictions
     print_lines(
         [
+            *notice_lines(evaluation.overlap.sentence or None),
             *notice_lines(judged.refusals.notice),
             f"{full_name(loaded)} on {judged.patients} patients with {judged.events} events "
             f"({judged.refusals.refused} of {judged.stays} stays refused), with 95 % intervals:",

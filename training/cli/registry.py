@@ -57,7 +57,13 @@ def promote(
         print_lines(
             [
                 f"{name} version {version} is champion: it passed the gate on "
-                f"{decision.judged_on}. Gate record signed by {decision.by} at {decision.at}."
+                f"{decision.judged_on}. Gate record signed by {decision.by} at {decision.at}.",
+                f"{decision.champion[0].upper()}{decision.champion[1:]}.",
+                *(
+                    f"It is not known whether the model learned from patients of the cohort: {why}."
+                    for why in (decision.overlap_not_known,)
+                    if why
+                ),
             ]
         )
     raise typer.Exit(1 if refused else 0)

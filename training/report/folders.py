@@ -35,7 +35,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     name = evaluation.loaded.name
     report = write_report(
         evaluation.loaded.risk_model,
-        Findings(evaluation.predictions, evaluation.judgement),
+        Findings(evaluation.predictions, evaluation.judgement, overlap=evaluation.overlap),
         evaluation.cohort,
         title=name,
         resamples=RESAMPLES,

@@ -297,9 +297,11 @@ def _basis(contents: _Contents) -> str:
     """Return what the figures are of."""
     contract = contents.contract
     if contents.external or contract.evaluation is None:
-        return (
-            "Performance of the registered model in the evaluation cohort, whose patients were not "
-            "part of the training run."
+        overlap = contents.findings.overlap
+        return "Performance of the registered model in the evaluation cohort. " + (
+            "None of its patients was part of the training run."
+            if overlap is None or not overlap.sentence
+            else overlap.sentence
         )
     return performance_basis(contract.evaluation, contract.training)
 

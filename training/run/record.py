@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,11 @@ from models.inference.contract import Description
 from models.inference.records import json_of
 from models.inference.risk_model import RiskModel
 from models.metrics.metric import Metric
+from models.registry.patient_fingerprints import (
+    FINGERPRINTS_FILE,
+    PatientFingerprints,
+    patient_key,
+)
 from models.wording import performance_basis
 from training.cohorts.description import only
 from training.report.content import as_markdown
@@ -23,6 +29,8 @@ from training.validation.judgement import Findings
 from training.validation.panel_value import PanelValue
 
 __all__ = ["EVERYONE", "HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
+
+_LOG = logging.getLogger(__name__)
 
 EVERYONE, LEARNED_FROM, HELD_OUT = "all", "learned from", "held out"
 
@@ -36,6 +44,8 @@ class RunPatients:
 
     Parameters
     ----------
+    learned_from : Cohort
+        Those of the registered model.
     evaluated : Cohort
         The patients judged: all of them, out of fold, or those held out.
     training_part : Cohort or None
@@ -45,6 +55,7 @@ class RunPatients:
         All patients by outcome, and beside a hold-out also `LEARNED_FROM` and `HELD_OUT`.
     """
 
+    learned_from: Cohort
     evaluated: Cohort
     training_part: Cohort | None
     described: Description
@@ -116,9 +127,24 @@ def keep_record(
             ),
             "model_card.md": as_markdown(contract.name, card),
             REPORT: report.page.html,
+            **_fingerprints(patients.learned_from),
             **{f"plots/{name}.png": png for name, png in report.page.plots.items()},
         },
     )
+
+
+def _fingerprints(learned_from: Cohort) -> dict[str, str]:
+    """Return the file of keyed fingerprints of the patients learned from, if they can be made."""
+    key = patient_key()
+    fingerprints = None if key is None else PatientFingerprints.of(learned_from.patient_id, key)
+    if fingerprints is None:
+        _LOG.info(
+            "stored no fingerprints of patients: %s. Later evaluations cannot tell whether the "
+            "model learned from their patients",
+            "OSTEON_PATIENT_KEY is not set" if key is None else "the cohort has no patient_id",
+        )
+        return {}
+    return {FINGERPRINTS_FILE: fingerprints.as_json()}
 
 
 def _verdict(added: PanelValue | None) -> dict[str, str]:

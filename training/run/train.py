@@ -162,6 +162,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         risk_model = fitted.risk_model_.with_contract(contract)
         held_out = plan.method == "hold-out"
         patients = RunPatients(
+            learned_from,
             evaluated,
             study.cohort.take(plan.repeats[0][0].train) if held_out else None,
             described,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from data_schema.cohort import Cohort
 from models.registry.lifecycle import LoadedModel
 from training.validation.judgement import Judgement, judge
+from training.validation.overlap import Overlap, overlap_with_training
 from training.validation.predictions import Predictions, predict_cohort
 
 __all__ = ["RESAMPLES", "Evaluation", "evaluate_on"]
@@ -17,12 +18,16 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A model, its predictions for a cohort, and their figures."""
+    """A model, its predictions for a cohort, and their figures.
+
+    `overlap` counts the patients that the model learned from.
+    """
 
     loaded: LoadedModel
     predictions: Predictions
     judgement: Judgement
     cohort: Cohort
+    overlap: Overlap
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --json` prints, except for the folder."""
@@ -34,6 +39,7 @@ class Evaluation:
             "patients": predictions.patients,
             "events": predictions.events,
             "refused": predictions.refusals.refused,
+            "learned_from": self.overlap.as_json(),
             "cohort_fingerprint": predictions.cohort_fingerprint,
             **self.judgement.as_json(),
         }
@@ -49,4 +55,4 @@ def evaluate_on(loaded: LoadedModel, cohort: Cohort) -> Evaluation:
     """
     predictions = predict_cohort(loaded.risk_model, cohort)
     judgement = judge(predictions, cohort, n_bootstrap=RESAMPLES, random_state=0)
-    return Evaluation(loaded, predictions, judgement, cohort)
+    return Evaluation(loaded, predictions, judgement, cohort, overlap_with_training(loaded, cohort))

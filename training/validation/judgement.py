@@ -13,6 +13,7 @@ from models.metrics.sample_size import SampleSize
 from models.metrics.subgroups import Subgroup, evaluate_subgroups_out_of_fold
 from training.cohorts.groups import patient_groups
 from training.validation.limited_deaths import LimitedDeaths, limited_deaths
+from training.validation.overlap import Overlap
 from training.validation.panel_value import PanelValue
 from training.validation.predictions import Predictions
 from training.validation.refusals import Refusals
@@ -74,7 +75,9 @@ class Judgement:
 class Findings:
     """Everything that the report of an evaluated model shows.
 
-    The last three belong to a training run; empty or None for an evaluation on other patients.
+    `sample_size`, `added_value` and `severity_alone` belong to a training run; empty or None for an
+    evaluation on other patients. `overlap`, which belongs to that, counts the patients that the
+    model learned from.
     """
 
     predictions: Predictions
@@ -82,6 +85,7 @@ class Findings:
     sample_size: tuple[SampleSize, ...] = ()
     added_value: PanelValue | None = None
     severity_alone: SeverityAlone | None = None
+    overlap: Overlap | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the findings of a training run as they are logged to MLflow."""

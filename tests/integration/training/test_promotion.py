@@ -4,8 +4,10 @@ import json
 import sys
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from sqlalchemy import select
 
@@ -18,14 +20,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 MODEL = "osteon-mortality-simulated"
 
 
-def with_c(contract: Contract, c_harrell: float, fingerprint: str) -> Evaluation:
-    """Return the evaluation of a contract with another C, on the patients of a fingerprint."""
+def with_c(contract: Contract, c_harrell: float) -> Evaluation:
+    """Return the evaluation of a contract with another C, on the same patients and splits."""
     assert contract.evaluation is not None
     metrics = tuple(
         replace(metric, estimate=c_harrell) if metric.metric == "c_harrell" else metric
         for metric in contract.evaluation.metrics
     )
-    return replace(contract.evaluation, metrics=metrics, cohort_fingerprint=fingerprint)
+    return replace(contract.evaluation, metrics=metrics)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def registered(trained: Any, workplace: Any) -> Any:
         from training.run.mlflow_run import tracked_run
 
         for c_harrell in (0.75, 0.73, 0.745):
-            evaluation = with_c(risk_model.contract, c_harrell, fingerprint="f" * 64)
+            evaluation = with_c(risk_model.contract, c_harrell)
             with tracked_run(MODEL) as run:
                 register(restated(risk_model, evaluation=evaluation), run_id=run.run_id)
     assert workplace.run("promote", MODEL, "1").code == 0
@@ -100,6 +102,67 @@ def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(
         ("promoted", "ok", "3"),
         ("rolled_back", "ok", "1"),
     ]
+
+
+def test_procedures_are_compared_on_the_same_patients_and_splits_only(
+    registered: Any, trained: Any
+) -> None:
+    same = registered.run("promote", MODEL, "3", "--json")
+    assert same.json["champion"] == (
+        "compared with champion 1 as procedures, on the same patients and splits"
+    )
+    place, told = trained
+    with place.entered():
+        from models.registry.lifecycle import load
+
+        risk_model = load(told["model_uri"]).risk_model
+    with registered.entered():
+        from models.registry.lifecycle import register
+        from training.run.mlflow_run import tracked_run
+
+        evaluation = replace(with_c(risk_model.contract, 0.6), partition="of other folds")
+        with tracked_run(MODEL) as run:
+            register(restated(risk_model, evaluation=evaluation), run_id=run.run_id)
+    other = registered.run("promote", MODEL, "4", "--json")
+    assert other.json["decision"] == "promote"
+    assert other.json["champion"].startswith("not compared with champion 3: their runs did not")
+
+
+def test_a_model_is_not_promoted_on_patients_that_it_learned_from(trained: Any) -> None:
+    place, _ = trained
+    others, learned_from = (
+        pd.read_csv(place.folder / name) for name in ("others.csv", "cohort.csv")
+    )
+    # Other values of the same patients, on other days: only their identifiers give them away.
+    again = learned_from.head(25).assign(lactate=2.0)
+    pd.concat([others, again]).to_csv(place.folder / "mixed.csv", index=False)
+    refused = place.run("promote", MODEL, "1", "--cohort", "mixed.csv", "--json")
+    assert refused.code == 2
+    assert "it learned from 25 of 325. Leave them out." in refused.json["error"]["message"]
+    judged = place.run("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1")
+    assert "The model learned from 25 of these 325 patients" in judged.out
+    told = place.run("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1", "--json").json
+    assert told["learned_from"] == {"shared": 25, "not_known": ""}
+    without_key = {"OSTEON_GATE_KEY": "", "OSTEON_PATIENT_KEY": ""}
+    told = place.run(
+        *("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1", "--json"), **without_key
+    ).json
+    assert told["learned_from"]["shared"] is None
+    assert "neither OSTEON_PATIENT_KEY nor OSTEON_GATE_KEY" in told["learned_from"]["not_known"]
+
+
+def test_fingerprints_of_patients_are_with_the_run_and_not_in_the_bundle(trained: Any) -> None:
+    place, told = trained
+    artifacts = Path(told["report"]).parent
+    stored = json.loads((artifacts / "patient_fingerprints.json").read_text())
+    assert len(stored["patients"]) == told["n_train"]
+    stored_at = list(place.folder.rglob("patient_fingerprints.json"))
+    assert stored_at == [artifacts / "patient_fingerprints.json"]
+    with place.entered():
+        from models.registry.lifecycle import load
+
+        for name, content in load(told["model_uri"]).files.items():
+            assert not any(print_.encode() in content for print_ in stored["patients"][:20]), name
 
 
 def test_nothing_is_promoted_that_cannot_be_recorded(
