@@ -302,5 +302,10 @@ def _guard(draft: RiskModel, cohort: TrainingCohort, measured: NDArray[np.bool_]
         information=dict(zip(draft.variables, share.tolist(), strict=True)),
         min_information=min(MIN_INFORMATION, float(np.quantile(measured @ share, POOREST_SHARE))),
         special=SPECIAL_CASES,
-        novelty=fit_novelty(cohort.raw, cohort.encoding.numbers),
+        novelty=fit_novelty(
+            cohort.raw,
+            cohort.encoding.numbers,
+            groups=cohort.groups,
+            random_state=cohort.settings.random_state,
+        ),
     )

@@ -28,6 +28,7 @@ __all__ = [
     "LogLosses",
     "MovedRisks",
     "Novelty",
+    "NoveltyLimits",
     "Provenance",
     "SpecialCase",
     "TrainingFacts",
@@ -35,8 +36,8 @@ __all__ = [
     "VariableInGroups",
 ]
 
-BUNDLE_FORMAT = 4
-"""The format that is written. `Contract.from_json` reads format 3 as well."""
+BUNDLE_FORMAT = 5
+"""The format of a bundle. Models of earlier formats were wrong where a value was missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,27 +204,49 @@ class SpecialCase:
 
 
 @dataclass(frozen=True, slots=True)
+class NoveltyLimits:
+    """Limits of `novelty_scores.deviations`, of the furthest value and of all values together.
+
+    `together` is None where too few patients have several values.
+    """
+
+    single: float
+    together: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Novelty:
-    """How `guard.novelty_score` recognises a patient unlike the training cohort.
+    """How `novelty_scores.deviations` recognises a patient unlike the training cohort.
 
     Attributes
     ----------
     columns : tuple of int
         Of the raw matrix; empty where no column has enough values.
+    logarithmic : tuple of bool
+        Whether a column is compared on the scale of its logarithm.
     normal_scores : tuple of float
         Of the quantiles.
     quantiles, correlation : tuple of tuple of float
-        One entry per column.
-    refuse_above, warn_above : float
-        Scores; meaningless without columns.
+        One entry per column; quantiles in the column's own unit.
+    measured : tuple of float
+        Numbers of measured columns, ascending.
+    middle, upper : tuple of float
+        Median and upper quantile of the deviation of all values together, among patients with so
+        many measured columns.
+    refuse_beyond, warn_beyond : NoveltyLimits or None
+        None without columns.
     """
 
     columns: tuple[int, ...] = ()
+    logarithmic: tuple[bool, ...] = ()
     normal_scores: tuple[float, ...] = ()
     quantiles: tuple[tuple[float, ...], ...] = ()
     correlation: tuple[tuple[float, ...], ...] = ()
-    refuse_above: float = field(default=0.0, metadata=LEFT_OUT)
-    warn_above: float = field(default=0.0, metadata=LEFT_OUT)
+    measured: tuple[float, ...] = ()
+    middle: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
+    refuse_beyond: NoveltyLimits | None = None
+    warn_beyond: NoveltyLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,16 +477,15 @@ class Contract:
         KeyError
             If an entry is missing.
         """
-        written = content.get("bundle_format")
-        if written not in (3, BUNDLE_FORMAT):
+        if content.get("bundle_format") != BUNDLE_FORMAT:
             raise ValueError(
-                f"bundle_format must be 3 or {BUNDLE_FORMAT}. Load it with the version that wrote "
-                "it."
+                f"bundle_format must be {BUNDLE_FORMAT}. Train the model again: models of earlier "
+                "versions were wrong by up to a factor of two where a value was missing."
             )
         if content.get("population") and "simulated" not in content:
             # Its default would pass a description of unknown origin off as one of real patients.
             raise KeyError("Contract must have simulated beside population.")
-        return record_of(cls, _from_format_3(content) if written == 3 else content)
+        return record_of(cls, content)
 
     @property
     def event(self) -> EventNames:
@@ -474,18 +496,3 @@ class Contract:
         """Return what `contract.json` holds."""
         content: dict[str, object] = json_of(self)
         return content
-
-
-def _from_format_3(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a contract of format 3 as one of format 4."""
-    events, population = content.get("event_label", ""), content.get("population", "")
-    interval = content["interval"]
-    return {
-        **content,
-        "bundle_format": BUNDLE_FORMAT,
-        "event_singular": events.removesuffix("s"),
-        "event_verb": "fracture" if events == "fractures" else "",
-        "is_death": events == "deaths",
-        "population_described": "nobody described them" not in population,
-        "interval": {**interval, "available": interval["kind"] != "none"},
-    }

@@ -8,14 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.inference.contract import Contract, Feature, Guard, Novelty, SpecialCase
+from models.inference.contract import Contract, Feature, Guard, NoveltyLimits, SpecialCase
 from models.inference.matrices import Table
+from models.inference.novelty_scores import Deviations, deviations
 from models.inference.prediction import Remark
 
-__all__ = ["Verdicts", "guard", "novelty_score"]
-
-TAIL = 3
-"""How many quantiles inwards from the outermost the slope of a tail is measured."""
+__all__ = ["Verdicts", "guard"]
 
 
 class Verdicts:
@@ -68,7 +66,7 @@ def guard(
             _judge_number(verdicts, table, feature)
     rules = contract.guard
     _judge_information(verdicts, measured, variables, rules)
-    _judge_novelty(verdicts, raw, rules.novelty)
+    _judge_novelty(verdicts, raw, contract)
     for case in rules.special:
         _judge_special(verdicts, table, case, variables)
     return verdicts
@@ -133,22 +131,43 @@ def _judge_information(
     )
 
 
-def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, novelty: Novelty) -> None:
-    """Refuse a combination of values unlike any in training; warn of a rare one."""
-    if not novelty.columns:
+def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, contract: Contract) -> None:
+    """Refuse a value or a combination of values unlike any in training; warn of a rare one."""
+    novelty = contract.guard.novelty
+    refuse_beyond, warn_beyond = novelty.refuse_beyond, novelty.warn_beyond
+    if refuse_beyond is None or warn_beyond is None:
         return
-    score = novelty_score(raw[:, list(novelty.columns)], novelty)
-    unlike = score > novelty.refuse_above
+    # The first columns of `raw` are the numbers and flags, in the order of the contract.
+    numbers = [feature for feature in contract.features if feature.kind != "category"]
+    found = deviations(raw[:, list(novelty.columns)], novelty)
+    single, together = _beyond(found, refuse_beyond)
+    for place in np.unique(found.column[single]):
+        feature = numbers[novelty.columns[place]]
+        verdicts.refuse(
+            single & (found.column == place),
+            "unlike_training_cohort",
+            f"{feature.label}, alone or beside the other values, is unlike the patients the model "
+            "learned from. Check the value and its unit.",
+            feature.variable,
+        )
     verdicts.refuse(
-        unlike,
+        together & ~single,
         "unlike_training_cohort",
         "The combination of values is unlike the patients the model learned from.",
     )
+    one_rare, rare_together = _beyond(found, warn_beyond)
     verdicts.warn(
-        ~unlike & (score > novelty.warn_above),
+        (one_rare | rare_together) & ~single & ~together,
         "unusual_combination",
         "The combination of values was rare in the training cohort.",
     )
+
+
+def _beyond(found: Deviations, limits: NoveltyLimits) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether a single value, and all values together, lie beyond their limits."""
+    if limits.together is None:
+        return found.single > limits.single, np.zeros(len(found.single), dtype=bool)
+    return found.single > limits.single, found.together > limits.together
 
 
 def _judge_special(
@@ -163,59 +182,3 @@ def _judge_special(
         value = table.number(column)
         applies |= (value >= low) & (value <= high)
     verdicts.warn(applies, case.code, case.message, *touched)
-
-
-def novelty_score(values: np.ndarray, novelty: Novelty) -> np.ndarray:
-    """Return how far each row lies from the training cohort, as a standard normal deviate.
-
-    Values become normal scores through the cohort's quantiles; the Mahalanobis distance over what
-    is measured is compared with its chi-square law by Wilson and Hilferty's cube root, so that
-    patients with different numbers of measurements share one scale.
-
-    Parameters
-    ----------
-    values : ndarray of float, shape (n_patients, n_columns)
-        The columns of `novelty`; NaN where not measured.
-
-    Returns
-    -------
-    ndarray of float, shape (n_patients,)
-        Higher is further; minus infinity where nothing is measured.
-    """
-    normal = np.asarray(novelty.normal_scores)
-    scores = np.column_stack(
-        [
-            _normal_score(values[:, j], np.asarray(quantiles), normal)
-            for j, quantiles in enumerate(novelty.quantiles)
-        ]
-    )
-    correlation = np.asarray(novelty.correlation)
-    out = np.full(len(values), -np.inf)
-    patterns, which = np.unique(~np.isnan(scores), axis=0, return_inverse=True)
-    for i, pattern in enumerate(patterns):
-        k = int(pattern.sum())
-        if k == 0:
-            continue
-        rows = np.flatnonzero(which.ravel() == i)
-        z = scores[np.ix_(rows, np.flatnonzero(pattern))]
-        # D^2 = z' R_oo^-1 z over the k measured columns o is about chi-square with k degrees of
-        # freedom, and (D^2 / k)^(1/3) about normal with mean 1 - 2 / (9 k) and variance 2 / (9 k):
-        # Wilson & Hilferty. PNAS 17 (1931) 684-688. doi:10.1073/pnas.17.12.684
-        distance = (z * np.linalg.solve(correlation[np.ix_(pattern, pattern)], z.T).T).sum(1)
-        spread = 2 / (9 * k)
-        out[rows] = (np.cbrt(distance / k) - (1 - spread)) / math.sqrt(spread)
-    return out
-
-
-def _normal_score(value: np.ndarray, quantiles: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Return a variable's values as normal deviates; NaN stays NaN.
-
-    Beyond the outer quantiles each tail continues with its own slope, since most markers are
-    skewed: on one scale for both, every high value would be novel and no low one.
-    """
-    score = np.interp(value, quantiles, normal)
-    whole = max(quantiles[-1] - quantiles[0], 1e-12) / (normal[-1] - normal[0])
-    for end, inside, beyond in ((0, TAIL, np.minimum), (-1, -1 - TAIL, np.maximum)):
-        tail = (quantiles[end] - quantiles[inside]) / (normal[end] - normal[inside])
-        score = score + beyond(value - quantiles[end], 0.0) / (tail if tail > 0 else whole)
-    return np.where(np.isnan(value), np.nan, score)

@@ -12,6 +12,7 @@ from models.inference.contract import (
     JointColumn,
     JointDistribution,
     Novelty,
+    NoveltyLimits,
     SpecialCase,
 )
 from models.inference.records import json_of, record_of
@@ -49,8 +50,8 @@ _records = st.one_of(
         normal_scores=_rows,
         quantiles=st.lists(_rows, max_size=3).map(tuple),
         correlation=st.lists(_rows, max_size=3).map(tuple),
-        refuse_above=_numbers,
-        warn_above=_numbers,
+        refuse_beyond=st.none()
+        | st.builds(NoveltyLimits, single=_numbers, together=st.none() | _numbers),
     ),
     st.builds(
         HeldOutMetric,

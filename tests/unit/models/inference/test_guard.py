@@ -51,6 +51,17 @@ def test_too_little_measured_is_refused(risk_model, ordinary) -> None:
     assert codes(prediction.refusals[0]) == ["too_little_measured"]
 
 
+def test_a_value_far_beyond_the_cohort_is_refused_by_name_and_stays_out_of_the_message(
+    risk_model, ordinary
+) -> None:
+    prediction = risk_model.predict(ordinary.assign(albumin=9.0))  # still plausible
+
+    (refusal,) = prediction.refusals[0]
+    assert (refusal.code, refusal.variables) == ("unlike_training_cohort", ("albumin",))
+    assert "Check the value and its unit" in refusal.message
+    assert "9" not in refusal.message
+
+
 def test_a_wild_combination_of_plausible_values_is_refused(risk_model, ordinary) -> None:
     wild = ordinary.assign(age=19.0, lactate=24.0, albumin=5.4, fgf23_c=9_900.0, ctx_s=55.0)
 

@@ -43,7 +43,7 @@ def test_a_directory_of_the_files_is_the_same_model(risk_model, patients, tmp_pa
 def test_a_file_of_another_format_is_refused(risk_model) -> None:
     files = risk_model.files()
     contract = json.loads(files["contract.json"]) | {"bundle_format": 1}
-    with pytest.raises(InferenceError, match="bundle_format must be 3 or 4"):
+    with pytest.raises(InferenceError, match="bundle_format must be 5"):
         RiskModel.from_files({**files, "contract.json": json.dumps(contract).encode()})
 
 
