@@ -70,14 +70,16 @@ class Cohort:
     ----------
     features : DataFrame, shape (n_stays, n_features)
         RangeIndex. Numbers and flags are float64 with NaN where there is no value; categories are
-        object columns of str or None; `<variable>__below` and `<variable>__not_done` columns are
-        float64 0/1. Without a value, a variable is recorded as not done where
-        `<variable>__not_done` is 1, and not entered elsewhere.
+        object columns of str or None; `<variable>__below` columns are float64 0/1. Only a model
+        that learns from the flags of `not_done` has these here, too.
     variables : mapping of str to Variable
         The record of every base variable in `features`, from the catalogue or declared by the site.
     patient_id, stay_id : ndarray of object, shape (n_stays,)
     outcome : OutcomeData or None
         None when the cohort is only to be scored.
+    not_done : DataFrame, shape (n_stays, n_flags), or None
+        `<variable>__not_done`, float64 0/1: where 1, the variable is recorded as not done. Where a
+        variable has neither a value nor this flag, it is not entered. None without such flags.
     site, time_zero : ndarray of object or None, shape (n_stays,)
     name : str
         Data set name, part of the registered model's name (`support2`); "" for a user's own cohort.
@@ -95,6 +97,7 @@ class Cohort:
     patient_id: NDArray[np.object_]
     stay_id: NDArray[np.object_]
     outcome: OutcomeData | None = None
+    not_done: pd.DataFrame | None = None
     site: NDArray[np.object_] | None = None
     time_zero: NDArray[np.object_] | None = None
     name: str = ""
@@ -124,6 +127,9 @@ class Cohort:
             patient_id=self.patient_id[index],
             stay_id=self.stay_id[index],
             outcome=outcome,
+            not_done=(
+                None if self.not_done is None else self.not_done.iloc[index].reset_index(drop=True)
+            ),
             site=None if self.site is None else self.site[index],
             time_zero=None if self.time_zero is None else self.time_zero[index],
             name=self.name,
@@ -134,11 +140,16 @@ class Cohort:
         )
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of features, identifiers and outcome; it reveals no value."""
+        """Return a SHA-256 of features, flags, identifiers and outcome; it reveals no value."""
         digest = hashlib.sha256()
         digest.update("|".join(self.features.columns).encode())
         digest.update(pd.util.hash_pandas_object(self.features, index=False).to_numpy().tobytes())
         digest.update(pd.util.hash_array(self.patient_id.astype(str).astype(object)).tobytes())
+        if self.not_done is not None:
+            digest.update("|".join(self.not_done.columns).encode())
+            digest.update(
+                pd.util.hash_pandas_object(self.not_done, index=False).to_numpy().tobytes()
+            )
         if self.outcome is not None:
             digest.update(self.outcome.name.encode())
             digest.update(np.ascontiguousarray(self.outcome.time_days).tobytes())

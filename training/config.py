@@ -4,6 +4,7 @@ seed = 0
 test_fraction = 0.3                # hold out patients; default: cross-validation by patient
 repeats = 4                        # of the cross-validation; default: by number of patients
 split = "patient"                  # or "site", "time": hold out the last ones
+missingness = "ignorable"          # or "informative": learn from NAME__not_done where it pays
 refit_on_all = true                # false: register the model that was judged on those held out
 horizons_days = [28, 90, 365]      # default: the horizons of the outcome
 exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
@@ -26,9 +27,10 @@ from typing import Any, Literal, get_args
 
 from data_schema.errors import UsageError
 
-__all__ = ["MAX_TREES", "RunConfig", "SplitBy", "parse_config", "read_config"]
+__all__ = ["MAX_TREES", "Missingness", "RunConfig", "SplitBy", "parse_config", "read_config"]
 
 SplitBy = Literal["patient", "site", "time"]
+Missingness = Literal["ignorable", "informative"]
 
 MAX_TREES = 500
 """The estimator's own default, repeated here because its module is slow to import."""
@@ -52,6 +54,9 @@ class RunConfig:
     refit_on_all : bool
         Whether the registered model learns from all patients once a hold-out has been judged;
         after cross-validation it always does.
+    missingness : {"ignorable", "informative"}
+        Whether flags of "recorded as not done" may be learned from. They are if they pay, and the
+        model then reads them from batches of the same feed only.
     horizons_days : tuple of float
         Default horizons; empty for those of the outcome.
     exclude : tuple of str
@@ -77,6 +82,7 @@ class RunConfig:
     repeats: int | None = None
     split: SplitBy = "patient"
     refit_on_all: bool = True
+    missingness: Missingness = "ignorable"
     horizons_days: tuple[float, ...] = ()
     exclude: tuple[str, ...] = ()
     added_value: tuple[str, ...] = ()
@@ -102,6 +108,10 @@ class RunConfig:
                 "be 1 or more, and not be stated beside test_fraction or a split by site or time",
             ),
             "split": (self.split in get_args(SplitBy), f"be one of {_words(SplitBy)}"),
+            "missingness": (
+                self.missingness in get_args(Missingness),
+                f"be one of {_words(Missingness)}",
+            ),
             "horizons_days": (
                 ascending and all(days > 0 for days in self.horizons_days),
                 "be days above 0 in ascending order",
@@ -166,6 +176,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "test_fraction": (_NUMBER, "a number"),
     "repeats": (int, "a whole number"),
     "split": (str, "a text"),
+    "missingness": (str, "a text"),
     "refit_on_all": (bool, "true or false"),
     "horizons_days": (_NUMBER, "a list of numbers"),
     "exclude": (str, "a list of texts"),

@@ -14,7 +14,7 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort
 from data_schema.errors import Finding, RulesBroken, UsageError
 from data_schema.mapping.file import CohortMapping, ColumnMapping
-from data_schema.variables import BELOW, base_name
+from data_schema.variables import base_name, is_state
 from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
 from models.inference.risk_model import InferenceError, RiskModel
@@ -33,7 +33,7 @@ def cohort_for_model(
     """Return a table as a checked cohort with every column that a model reads.
 
     The model's own variables need no mapping: a column of the same name is read as the contract
-    describes it. An empty column means "not measured"; an absent one is an error, since it may have
+    describes it. An empty column means "not entered"; an absent one is an error, since it may have
     been forgotten.
 
     Parameters
@@ -60,7 +60,10 @@ def cohort_for_model(
     if absent:
         raise RulesBroken(absent)
     for feature in missing:
-        features[feature.name] = _empty(feature, len(features))
+        if cohort.not_done is not None and feature.name in cohort.not_done:
+            features[feature.name] = cohort.not_done[feature.name]
+        else:
+            features[feature.name] = _empty(feature, len(features))
     return replace(
         cohort, features=features, population=contract.population, simulated=contract.simulated
     )
@@ -151,19 +154,19 @@ def _absent(missing: Sequence[Feature], cohort: Cohort) -> Iterator[Finding]:
     """Yield a finding for each absent column; an empty one was dropped with its reason."""
     for feature in missing:
         name = feature.name
-        if name not in cohort.dropped and not name.endswith(f"__{BELOW}"):
+        if name not in cohort.dropped and not is_state(name):
             yield Finding(
                 "missing_column",
                 name,
                 1,
                 f"{name} is read by the model but is not a column of the cohort. "
-                "Add it (empty if it was not measured), or map one of your columns to it.",
+                "Add it (empty if it is not entered), or map one of your columns to it.",
             )
 
 
 def _empty(feature: Feature, n_rows: int) -> pd.Series[Any]:
-    """Return a column of "not measured", or of "not below a limit"."""
+    """Return a column of "not entered", or of 0 for a flag about a value."""
     if feature.kind == "category":
         return pd.Series([None] * n_rows, dtype=object)
-    value = 0.0 if feature.name.endswith(f"__{BELOW}") else np.nan
+    value = 0.0 if is_state(feature.name) else np.nan
     return pd.Series(np.full(n_rows, value))

@@ -265,8 +265,10 @@ def _cohort(
     limits: TreatmentLimits | None,
     dropped: dict[str, str],
 ) -> Cohort:
+    flags = [name for name in features.columns if is_not_done(name)]
     return Cohort(
-        features=features,
+        features=features.drop(columns=flags),
+        not_done=features[flags] if flags else None,
         variables=variables,
         patient_id=ids.patient_id,
         stay_id=ids.stay_id,

@@ -5,7 +5,7 @@ Part of every bundle's `model.py`: it imports only the standard library, and `re
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from models.inference.records import LEFT_OUT, json_of, record_of
 
@@ -277,14 +277,16 @@ class Group(TypedDict):
 class VariableInGroup(TypedDict):
     """One variable in one group; None where a figure would rest on too few patients.
 
-    `levels` are stays by level, those without a record last; quartiles, mean and deviation
-    describe the recorded numbers.
+    `levels` are stays by level, those without a value last; quartiles, mean and deviation describe
+    the recorded numbers. `not_done` is how many of the last are recorded as not done, where the
+    cohort states that; the rest of them are not entered.
     """
 
     levels: list[int | None]
     quartiles: list[float] | None
     mean: float | None
     deviation: float | None
+    not_done: NotRequired[int | None]
 
 
 class VariableInGroups(TypedDict):

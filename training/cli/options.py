@@ -13,7 +13,7 @@ from training.cli.cohorts import stated_mapping
 
 if TYPE_CHECKING:
     from training.cohorts.study import Study
-    from training.config import RunConfig, SplitBy
+    from training.config import Missingness, RunConfig, SplitBy
 
 __all__ = [
     "AddedValueOption",
@@ -90,6 +90,7 @@ def run_settings(
     test_fraction: float | None = None,
     split: str | None = None,
     refit_on_all: bool | None = None,
+    missingness: str | None = None,
 ) -> RunConfig:
     """Return the settings of the file, overridden by the options of the command line."""
     from dataclasses import replace
@@ -105,6 +106,9 @@ def run_settings(
         over=names(over) or settings.over,
         test_fraction=settings.test_fraction if test_fraction is None else test_fraction,
         split=settings.split if split is None else cast("SplitBy", split),
+        missingness=(
+            settings.missingness if missingness is None else cast("Missingness", missingness)
+        ),
         refit_on_all=settings.refit_on_all if refit_on_all is None else refit_on_all,
     )
 

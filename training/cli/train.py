@@ -70,6 +70,13 @@ def train(
             show_default=False,
         ),
     ] = None,
+    missingness: Annotated[
+        str | None,
+        typer.Option(
+            help="ignorable or informative: whether columns NAME__not_done may be learned from, "
+            "where they pay (default: ignorable)."
+        ),
+    ] = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,6 +100,7 @@ def train(
             test_fraction=test_fraction,
             split=split,
             refit_on_all=refit,
+            missingness=missingness,
         )
         study = read_study(
             cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, OutcomeData
 from data_schema.disclosure import SMALLEST_CELL, hidden_cells
-from data_schema.variables import BELOW, base_name
+from data_schema.variables import BELOW, base_name, is_not_done, not_done_column
 from models.censoring import is_known
 from models.inference.contract import Description, Group, VariableInGroup, VariableInGroups
 
@@ -199,6 +199,8 @@ def _variables(
     cohort: Cohort, counts: _Counts, named: Mapping[str, list[str]]
 ) -> Iterator[VariableInGroups]:
     for name in map(str, cohort.features.columns):
+        if is_not_done(name):
+            continue  # counted with its variable
         variable = cohort.variables[base_name(name)]
         suffix = name.removeprefix(base_name(name)).removeprefix("__")
         kind = "flag" if suffix == BELOW else "number" if suffix else variable.kind
@@ -211,8 +213,16 @@ def _variables(
             pathway=variable.pathway,
             kind=kind,
             levels=levels,
-            groups=_in_groups(column, kind, level, len(levels), counts),
+            groups=_in_groups(column, kind, level, len(levels), counts, _not_done(cohort, name)),
         )
+
+
+def _not_done(cohort: Cohort, name: str) -> NDArray[np.bool_] | None:
+    """Return where a variable is recorded as not done; None if the cohort does not state it."""
+    flag = not_done_column(name)
+    if cohort.not_done is None or flag not in cohort.not_done:
+        return None
+    return (cohort.not_done[flag] == 1.0).to_numpy()
 
 
 def _label(label: str, suffix: str) -> str:
@@ -246,6 +256,7 @@ def _in_groups(
     level: NDArray[np.int64],
     n_levels: int,
     counts: _Counts,
+    not_done: NDArray[np.bool_] | None,
 ) -> list[VariableInGroup]:
     patients, stays = counts.patients(level, n_levels), counts.stays(level, n_levels)
     hidden = counts.hidden(level, n_levels)
@@ -267,4 +278,11 @@ def _in_groups(
             variable["mean"] = float(recorded.mean())
             variable["deviation"] = float(recorded.std(ddof=1))
         described.append(variable)
+    if not_done is not None:
+        # Of the stays without a value, those not entered become a further level.
+        states = np.where(not_done, level, level + (level == n_levels - 1))
+        stays, hidden = counts.stays(states, n_levels + 1), counts.hidden(states, n_levels + 1)
+        for at, variable in enumerate(described):
+            hide = hidden[-2:, at].any() or variable["levels"][-1] is None
+            variable["not_done"] = None if hide else int(stays[-2, at])
     return described

@@ -99,6 +99,8 @@ def study_of_table(
     checked = check_table(remaining, outcome=known.name, mapping=mapped, strict=strict)
     if checked.cohort is None:
         raise RulesBroken(checked.report.fatal)
+    if config.missingness == "informative":
+        _require_flags(checked.cohort, checked.report.warnings)
     # A setting cannot override that a cohort is simulated.
     simulated = config.simulated or checked.cohort.simulated
     population = config.population or checked.cohort.population
@@ -152,6 +154,11 @@ def public_study(
         )
     if known.outcome != outcome:
         raise UsageError(f"outcome of {known.name} must be {known.outcome}; got {outcome!r}.")
+    if config.missingness == "informative":
+        raise UsageError(
+            f"missingness must be ignorable for {known.name}, which does not record what was not "
+            "done."
+        )
     if config.population or config.simulated:
         raise UsageError(
             f"population and simulated must not be set for {known.name}, which states both itself."
@@ -172,6 +179,18 @@ def public_study(
         model_name=model_name(estimand.name, dataset=known.name),
         warnings=tuple(leaks),
     )
+
+
+def _require_flags(cohort: Cohort, warnings: Sequence[Finding]) -> None:
+    """Refuse to learn from flags of "recorded as not done" that are absent or leak."""
+    if cohort.not_done is None:
+        raise UsageError(
+            "missingness must be ignorable for this cohort, which has no column NAME__not_done. A "
+            "blank cell is not entered, and says nothing of how the value came to be missing."
+        )
+    leaks = [finding for finding in warnings if finding.rule == "leak_not_done"]
+    if leaks:
+        raise RulesBroken(leaks)
 
 
 def check_table(

@@ -218,6 +218,16 @@ def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
         yield (label, recorded, *("" for _ in groups))
         for place, level in enumerate(variable["levels"][:-1]):
             yield (_indented(level), "", *(_level(values, place) for values in groups))
+    if any("not_done" in values for values in groups):
+        for place, state in enumerate(("recorded as not done", "not entered")):
+            cells = (_count(_without_value(values)[place]) for values in groups)
+            yield (_indented(state), "", *cells)
+
+
+def _without_value(values: VariableInGroup) -> tuple[int | None, int | None]:
+    """Return the stays in which a variable is recorded as not done, and is not entered."""
+    not_done, total = values.get("not_done"), values["levels"][-1]
+    return not_done, None if not_done is None or total is None else total - not_done
 
 
 def _label(variable: VariableInGroups) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from data_schema.cohort import Cohort
+from data_schema.variables import is_not_done
 from models.inference.contract import Contract, Description, Evaluation, HeldOutMetric, Provenance
 from models.metrics.metric import Metric
 from training.cohorts.study import Study
@@ -50,6 +51,11 @@ def completed_contract(
         population=study.cohort.population,
         population_described=study.population_described,
         simulated=study.cohort.simulated,
+        missingness=(
+            "informative"
+            if any(is_not_done(feature.name) for feature in fitted.features)
+            else "ignorable"
+        ),
         dropped=dict(study.cohort.dropped),
         described=described,
         run=config.as_json(),

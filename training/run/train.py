@@ -16,9 +16,10 @@ from models.registry.lifecycle import register
 from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
 from training.cohorts.study import Study
-from training.config import RunConfig
+from training.config import Missingness, RunConfig
 from training.fit import fit_osteon
 from training.run.contract import completed_contract
+from training.run.missingness import modelled_study
 from training.run.mlflow_run import tracked_run
 from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
 from training.validation.cross_validation import cross_validate
@@ -45,6 +46,8 @@ class Trained:
     n_train, n_evaluated, events : int
         Stays that the registered model learned from, stays that the figures are of, and stays with
         the event in the whole cohort. After cross-validation, all three are of all stays.
+    missingness : {"ignorable", "informative"}
+        Whether the model learned from flags of "recorded as not done".
     training : TrainingFacts
         The patients that the registered model learned from, and what was chosen.
     evaluation : Evaluation
@@ -72,6 +75,7 @@ class Trained:
     events: int
     training: TrainingFacts
     evaluation: Evaluation
+    missingness: Missingness
     linear_weight: float
     trees: int
     judgement: Judgement
@@ -96,6 +100,7 @@ class Trained:
                 "repeats": self.evaluation.repeats,
                 "refitted": self.evaluation.refitted,
             },
+            "missingness": self.missingness,
             "linear_weight": self.linear_weight,
             "trees": self.trees,
             "refused": self.judgement.refusals.refused,
@@ -129,8 +134,9 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             training_study = replace(study, cohort=learned_from)
             added = panel_value(training_study, panel, config, progress=progress)
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
-        fitted = _fit(study, config, learned_from, progress)
-        predictions = _predictions(fitted, study, plan, config, progress)
+        modelled = modelled_study(learned_from, study, config)
+        fitted = _fit(modelled, config, plan.learned_from(modelled.cohort), progress)
+        predictions = _predictions(fitted, modelled, plan, config, progress)
         judgement = judge(
             predictions, evaluated, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
@@ -183,6 +189,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         events=int((outcome_of(study.cohort).event == 1).sum()),
         training=contract.training,
         evaluation=evaluation,
+        missingness=contract.missingness,
         linear_weight=fitted.linear_weight_,
         trees=fitted.n_trees_,
         judgement=judgement,

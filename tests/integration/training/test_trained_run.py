@@ -40,7 +40,7 @@ def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
     _, told = trained
     assert list(told) == [
         *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_evaluated"),
-        *("events", "evaluation", "linear_weight", "trees", "refused", "metrics"),
+        *("events", "evaluation", "missingness", "linear_weight", "trees", "refused", "metrics"),
         *("metrics_of_answered", "report"),
     ]
     assert told["outcome"] == "mortality"

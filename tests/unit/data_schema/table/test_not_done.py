@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checked_cohorts import N, check, clean, only, put
@@ -29,7 +29,7 @@ def cohort_of(table: pd.DataFrame, mapping: str = "") -> Cohort:
 
 def test_a_blank_flag_means_not_entered_and_1_recorded_as_not_done() -> None:
     cohort = cohort_of(without_ctx("1", "", "0", None, 1))
-    assert cohort.features["ctx_s__not_done"].tolist() == [1, 0, 0, 0, 1, *[0] * (N - 5)]
+    assert cohort.not_done["ctx_s__not_done"].tolist() == [1, 0, 0, 0, 1, *[0] * (N - 5)]
     assert cohort.features["ctx_s"].isna().tolist() == [True] * 5 + [False] * (N - 5)
     assert cohort.variables["ctx_s"].name == "ctx_s"
 
@@ -49,14 +49,14 @@ def test_any_value_of_the_variable_contradicts_the_flag(column: str) -> None:
 
 def test_no_sample_is_no_value() -> None:
     counted = without_ctx("1").assign(ctx_s__count=["0"] + ["2"] * (N - 1))
-    assert cohort_of(counted).features["ctx_s__not_done"].sum() == 1
+    assert cohort_of(counted).not_done["ctx_s__not_done"].sum() == 1
 
 
 def test_a_flag_without_any_entry_is_left_out_without_a_warning() -> None:
     checked = check(clean().assign(ctx_s__not_done=""))
     assert checked.report.warnings == ()
     assert checked.cohort is not None
-    assert "ctx_s__not_done" not in checked.cohort.features
+    assert checked.cohort.not_done is None
 
 
 def test_other_cells_than_0_and_1_are_fatal() -> None:
@@ -72,20 +72,20 @@ def test_a_flag_alone_is_nothing_to_learn_from() -> None:
 def test_words_in_cells_record_what_was_not_done() -> None:
     table = put("ctx_s", "not sent", "", "NOT SENT")(clean())
     cohort = cohort_of(table, CTX + 'not_done = ["not sent"]')
-    assert cohort.features["ctx_s__not_done"].tolist() == [1, 0, 1, *[0] * (N - 3)]
+    assert cohort.not_done["ctx_s__not_done"].tolist() == [1, 0, 1, *[0] * (N - 3)]
     assert cohort.features["ctx_s"].isna().sum() == 3
 
 
 def test_words_and_flag_are_joined() -> None:
     table = without_ctx("1", "0", "0").pipe(put("ctx_s", "", "not sent"))
     cohort = cohort_of(table, CTX + 'not_done = ["not sent"]')
-    assert cohort.features["ctx_s__not_done"].tolist()[:3] == [1, 1, 0]
+    assert cohort.not_done["ctx_s__not_done"].tolist()[:3] == [1, 1, 0]
 
 
 def test_words_of_a_category_record_what_was_not_asked() -> None:
     table = put("sex", "not asked", "")(clean())
     cohort = cohort_of(table, '[columns.sex]\nvariable = "sex"\nnot_done = ["not asked"]')
-    assert cohort.features["sex__not_done"].tolist()[:3] == [1, 0, 0]
+    assert cohort.not_done["sex__not_done"].tolist()[:3] == [1, 0, 0]
     assert cohort.features["sex"].tolist()[:2] == [None, None]
 
 
@@ -102,7 +102,7 @@ def test_a_variable_of_the_site_has_the_flag_too() -> None:
     table = clean().assign(zebra=rng.normal(size=N).round(3), zebra__not_done="0")
     table = put("zebra", None)(put("zebra__not_done", "1")(table))
     cohort = cohort_of(table, SITE)
-    assert cohort.features["zebra__not_done"].tolist()[:2] == [1, 0]
+    assert cohort.not_done["zebra__not_done"].tolist()[:2] == [1, 0]
     assert cohort.variables["zebra"].pathway == "person"
     both = only(check(put("zebra", "1")(table), SITE))
     assert (both.rule, both.variable, both.count) == ("not_done_with_value", "zebra", 1)
@@ -115,6 +115,7 @@ def test_a_flag_of_an_unknown_variable_is_no_column_of_the_cohort() -> None:
     assert only(named).rule == "unknown_variable"
 
 
+@settings(deadline=None)  # a check of a table takes as long on a busy machine
 @given(st.lists(st.tuples(st.sampled_from(["", "0", "1"]), st.booleans()), max_size=40))
 def test_both_states_and_values_add_up_to_the_rows(rows: list[tuple[str, bool]]) -> None:
     table = clean().assign(ctx_s__not_done="0")
@@ -128,8 +129,9 @@ def test_both_states_and_values_add_up_to_the_rows(rows: list[tuple[str, bool]])
         assert only(checked).count == contradictions
         return
     assert checked.cohort is not None
-    features = checked.cohort.features
+    features, flags = checked.cohort.features, checked.cohort.not_done
+    assert flags is not None
     measured_rows = features["ctx_s"].notna()
-    not_done = features["ctx_s__not_done"] == 1
+    not_done = flags["ctx_s__not_done"] == 1
     assert not (measured_rows & not_done).any()
     assert not_done.sum() == sum(state == "1" for state, _ in rows)
