@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
 from data_schema.errors import Finding, RulesBroken
-from data_schema.readings import basis, category_of, flag_of, has_range
+from data_schema.readings import LARGEST, basis, category_of, flag_of, has_range
 from data_schema.units import is_in_range, plausible_units, range_text, unit_rule, units_in_words
 from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import Code, Variable, base_name, is_state
@@ -81,8 +81,8 @@ def canonical_measurement(
 
     `variables` are those that may be named: the catalogue, or the catalogue and a model's own. The
     finding's rule is one of `unknown_variable`, `assay`, `specimen`, `unit`, `comparator`,
-    `not_a_number`, `infinite`, `ambiguous_number`, `range`, `category`, `flag`. Its message never
-    repeats what was sent.
+    `not_a_number`, `infinite`, `ambiguous_number`, `range`, `too_large`, `category`, `flag`. Its
+    message never repeats what was sent.
 
     >>> estradiol = canonical_measurement(Measurement("<9.99", loinc="2243-4", unit="pg/mL"))
     >>> estradiol.column, estradiol.value, estradiol.below
@@ -176,6 +176,9 @@ def _number(
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""
         must = f"be {range_text(variable)}. Check value and unit.{advice}"
         _refuse("range", variable, must)
+    if abs(canonical) > LARGEST:
+        must = f"lie between -{LARGEST:.2g} and {LARGEST:.2g}. Check value and unit."
+        _refuse("too_large", variable, must)
     return CanonicalMeasurement(column, variable, canonical, below, above)
 
 

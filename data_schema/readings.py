@@ -13,12 +13,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from data_schema.units import canonical_unit_spelling
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data_schema.units import canonical_unit_spelling, in_range
 from data_schema.values import MISSING_WORDS
 from data_schema.variables import Variable
 
 __all__ = [
     "FLAG_WORDS",
+    "LARGEST",
     "NOT_DONE_WORDS",
     "NOT_STATED",
     "Basis",
@@ -27,6 +31,7 @@ __all__ = [
     "category_of",
     "flag_of",
     "has_range",
+    "is_too_large",
 ]
 
 FLAG_WORDS: Mapping[str, float] = {
@@ -44,6 +49,9 @@ NOT_DONE_WORDS = frozenset(
 
 "ND" is not among them: it is as often "not detected".
 """
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Trees compare 32-bit numbers: beyond this a number would become infinite."""
 
 _MATRICES = frozenset({"serum", "plasma", "urine", "blood"})
 _NOT_BLOOD = frozenset(
@@ -124,6 +132,22 @@ def has_range(feature: str) -> bool:
     (True, False)
     """
     return not feature.endswith(("__slope", "__count"))
+
+
+def is_too_large(
+    variable: Variable, feature: str, values: ArrayLike, *, below: ArrayLike | None = None
+) -> NDArray[np.bool_]:
+    """Return which numbers, in the canonical unit, exceed what a model can hold (`LARGEST`).
+
+    A number outside the variable's plausible range is not among them: it breaks that rule.
+
+    >>> from data_schema.biomarkers import VARIABLES
+    >>> is_too_large(VARIABLES["lactate"], "lactate__slope", [1e300, 2.0]).tolist()
+    [True, False]
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    large = np.abs(numbers) > LARGEST
+    return large & in_range(variable, numbers, below=below) if has_range(feature) else large
 
 
 def flag_of(text: str | None) -> Word:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data_schema.errors import Finding
 from data_schema.mapping.file import ColumnMapping
-from data_schema.readings import category_of, flag_of, has_range
+from data_schema.readings import LARGEST, category_of, flag_of, has_range, is_too_large
 from data_schema.table.plan import FeatureSource
 from data_schema.table.stated_units import StatedUnits, stated_units, unit_suspect
 from data_schema.units import in_range, range_text
@@ -32,6 +32,8 @@ _MUST: Mapping[str, str] = {
     "not_a_number": "be a number; {rows} not. Correct them, or list the words for missing "
     "values in missing_values.",
     "infinite": "be finite; {rows} not. Correct them, or leave the cells empty.",
+    "too_large": f"lie between -{LARGEST:.2g} and {LARGEST:.2g}; {{count}} of {{n}} rows do not. "
+    "Check values and unit.",
     "ambiguous_number": "have one decimal mark; {rows} written with a comma or a space whose "
     "meaning is not stated. State decimal for the column in the mapping file.",
     "comparator": "have a number after its comparator; {rows} incomplete. Correct them.",
@@ -123,6 +125,9 @@ def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
     suspect = unit_suspect(feature, units, values, below)
     if suspect is not None:
         return FeatureColumn(None, None, not_done, (*findings, suspect))
+    large = int(is_too_large(feature.variable, feature.feature, values, below=below).sum())
+    if large:
+        findings.append(_finding("too_large", feature, large, len(table)))
     if parsed.above.any():
         findings.append(_finding("above_limit", feature, int(parsed.above.sum()), len(table)))
     return FeatureColumn(values, below, not_done, tuple(findings))
@@ -203,5 +208,5 @@ def _finding(
     rows = f"{count} of {n} rows {'is' if count == 1 else 'are'}"
     column = feature.source.column
     name = feature.feature if column == feature.feature else f'{feature.feature} ("{column}")'
-    must = _MUST[rule].format(rows=rows, count=count, accepted=accepted)
+    must = _MUST[rule].format(rows=rows, count=count, n=n, accepted=accepted)
     return Finding(rule, feature.feature, count, f"{name} must {must}")

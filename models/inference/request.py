@@ -15,7 +15,10 @@ from models.inference.columns import NOT_DONE, columns_read, not_done_columns
 from models.inference.contract import Contract
 from models.inference.matrices import Table, not_categorical, table_of
 
-__all__ = ["InferenceError", "checked_table", "requested_days"]
+__all__ = ["LARGEST_NUMBER", "InferenceError", "checked_table", "requested_days"]
+
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+"""Beyond it a number is infinite to trees, which compare 32-bit numbers."""
 
 
 class InferenceError(ValueError):
@@ -44,8 +47,9 @@ def checked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
     Raises
     ------
     InferenceError
-        If a feature column is missing, a column of numbers holds anything else, a category holds
-        anything but text, or a variable has a value where it is recorded as not done.
+        If a feature column is missing, a column of numbers holds anything else or a number beyond
+        `LARGEST_NUMBER`, a category holds anything but text, or a variable has a value where it is
+        recorded as not done.
 
     Notes
     -----
@@ -109,7 +113,18 @@ def _checked_numbers(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.
             convertible = pd.Series(real, index=values.index, dtype=object)
         numbers[name] = pd.to_numeric(convertible, errors="coerce").astype("float64")
         _require_kind(name, "numbers", values.notna() & numbers[name].isna())
+        _require_size(name, numbers[name])
     return numbers
+
+
+def _require_size(name: str, values: pd.Series) -> None:
+    """Refuse a column with finite numbers that trees, which compare 32-bit numbers, cannot hold."""
+    large = int(((values.abs() > LARGEST_NUMBER) & np.isfinite(values)).sum())
+    if large:
+        raise InferenceError(
+            f"{name} must lie between -{LARGEST_NUMBER:.2g} and {LARGEST_NUMBER:.2g}; {large} of "
+            f"{len(values)} rows do not. Check values and unit, or make them NaN."
+        )
 
 
 def _require_kind(name: str, kind: str, bad: pd.Series) -> None:

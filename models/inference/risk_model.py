@@ -41,7 +41,7 @@ from models.inference.parameters import ModelParameters
 from models.inference.part import FittedPart
 from models.inference.prediction import Curve, Prediction, points_per_log_odds
 from models.inference.records import json_of, record_of
-from models.inference.request import InferenceError, checked_table, requested_days
+from models.inference.request import LARGEST_NUMBER, InferenceError, checked_table, requested_days
 from models.inference.trees import booster_files, load_booster
 
 __all__ = ["Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
@@ -313,8 +313,11 @@ class RiskModel:
     def _raw(self, table: Table) -> np.ndarray:
         """Return the matrix that both parts read."""
         raw = raw_matrix(table, self._encoding)
-        if np.isinf(raw).any():
-            raise InferenceError("numbers must be finite; make values that were not measured NaN.")
+        if (np.abs(raw) > LARGEST_NUMBER).any():
+            raise InferenceError(
+                f"numbers must be finite, and lie between -{LARGEST_NUMBER:.2g} and "
+                f"{LARGEST_NUMBER:.2g}; make values that were not measured NaN."
+            )
         return raw
 
     def _measured(self, raw: np.ndarray) -> np.ndarray:

@@ -43,14 +43,26 @@ OFTEN_MISTAKEN = tuple(
 # What a reader may find wrong with one value; the other rules of a table are about a column.
 _RULES = frozenset(
     {"not_a_number", "infinite", "ambiguous_number", "comparator", "assay", "specimen", "unit"}
-    | {"range", "flag", "category"}
+    | {"range", "too_large", "flag", "category"}
 )
 _COMPARATORS = ("<", "<=", ">", ">=")
 _WORDS = (
     *("", " ", "NA", "n/a", "NaN", "null", "None", ".", "unknown", "Other", "<NA>", "missing"),
     *("yes", "No", "y", "TRUE", "f", "1", "0", "1.0", "2", "true ", "perhaps", "positive"),
     *("female", "Male", " post", "not_applicable", "medical", "metastatic", "Coma", "other"),
-    *("abc", "5 mg", "0x10", "1_000", "--", "inf", "-Infinity", "1e400", "\u221e", "\ud800"),
+    *(
+        "abc",
+        "5 mg",
+        "0x10",
+        "1_000",
+        "--",
+        "inf",
+        "-Infinity",
+        "1e400",
+        "1e300",
+        "\u221e",
+        "\ud800",
+    ),
     *("1,471", "1.471,0", "1 471", "1,4", "<5", "\u22645", ">= 5", "<<5", "<", "< NA", ">inf"),
     *("\u22125", "+5", "5.", ".5", " 7 ", "\u00a07", "\uff15", "1e3", "-3", "~5", "5%", "True"),
 )

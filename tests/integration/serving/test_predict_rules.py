@@ -53,6 +53,7 @@ def test_a_horizon_outside_the_models_range_is_refused(client: httpx.Client) -> 
         ("diabetes", 7, None, "value", "flag"),
         ("no_such_marker", 1, None, "variable", "unknown_variable"),
         ("aps", 40, "mmol/L", "unit", "unit"),  # a variable of the model's own
+        ("aps", 1e300, None, "value", "too_large"),  # it has no range
     ],
 )
 def test_a_measurement_that_breaks_a_rule_is_refused(

@@ -292,6 +292,17 @@ def test_a_slope_may_fall_and_a_count_has_no_unit() -> None:
     assert accepted(Measurement(4, variable="lactate__count")).value == 4
 
 
+@pytest.mark.parametrize("value", [1e300, -3.5e38, "1e39"])
+def test_a_number_beyond_32_bits_is_refused_where_there_is_no_range(value: float | str) -> None:
+    own = {"kappa": Variable("kappa", "Kappa", "person", unit="mg/dL", units={"mg/dL": 1.0})}
+    found = canonical_measurement(Measurement(value, variable="kappa", unit="mg/dL"), own)
+    assert isinstance(found, Finding)
+    assert (found.rule, found.variable) == ("too_large", "kappa")
+    assert found.message.startswith("kappa must lie between -3.4e+38 and 3.4e+38. Check")
+    assert refusal(Measurement(value, variable="lactate__slope", unit="mmol/L")).rule == "too_large"
+    assert refusal(Measurement(value, variable="lactate", unit="mmol/L")).rule == "range"
+
+
 def test_a_model_s_own_variables_are_read_like_the_catalogue_s() -> None:
     own = {
         **VARIABLES,

@@ -99,6 +99,17 @@ def test_suffixed_features_belong_to_their_variable() -> None:
     assert only(check(put("lactate__max", "999")(table))).variable == "lactate__max"
 
 
+def test_a_number_beyond_32_bits_is_refused_where_there_is_no_range() -> None:
+    table = clean()
+    table["lactate__slope"] = ["1e300", "NA", "-3.5e38"] + ["1.5"] * (N - 3)
+    finding = only(check(table))
+    assert (finding.rule, finding.variable, finding.count) == ("too_large", "lactate__slope", 2)
+    assert finding.message == (
+        f"lactate__slope must lie between -3.4e+38 and 3.4e+38; 2 of {N} rows do not. Check "
+        "values and unit."
+    )
+
+
 # --- the mapping ----------------------------------------------------------------------------------
 
 

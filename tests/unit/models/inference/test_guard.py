@@ -8,6 +8,7 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from models.estimator import CumulativeIncidenceModel
+from models.inference.request import checked_table
 from models.inference.risk_model import InferenceError
 from models.targets import survival_target
 from read_model import codes
@@ -162,6 +163,19 @@ def test_infinity_is_refused(risk_model, ordinary, value) -> None:
         risk_model.predict(ordinary.assign(lactate=value))
     with pytest.raises(InferenceError, match="numbers must be finite"):
         risk_model.risk(ordinary.assign(lactate=value))
+
+
+@pytest.mark.parametrize("value", [1e300, -3.5e38])
+def test_a_number_that_trees_cannot_hold_is_refused_by_name(risk_model, ordinary, value) -> None:
+    patients = pd.concat([ordinary, ordinary.assign(lactate=value)], ignore_index=True)
+    for answer in (risk_model.predict, risk_model.risk):
+        with pytest.raises(InferenceError, match=r"lactate must lie between .*; 1 of 2 rows"):
+            answer(patients)
+    # A table from the service is not checked again by column.
+    table = checked_table(risk_model.contract, ordinary)
+    numbers = {**table.numbers, "lactate": np.array([value])}
+    with pytest.raises(InferenceError, match="numbers must be finite, and lie between"):
+        risk_model.predict(table._replace(numbers=numbers))
 
 
 def test_no_message_holds_a_value(risk_model, ordinary) -> None:
