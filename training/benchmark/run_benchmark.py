@@ -15,6 +15,12 @@ from data_schema.errors import UsageError
 from training.benchmark.at_one_horizon import compare_at_fixed_horizon, compare_with_physicians
 from training.benchmark.comparison import Comparison
 from training.benchmark.curves import Progress, compare_curves
+from training.benchmark.neutral.comparison import (
+    NEUTRAL,
+    NeutralComparison,
+    NeutralRun,
+    compare_neutral,
+)
 from training.benchmark.published_protocols import PROTOCOLS
 from training.benchmark.score_questions import SCORE_QUESTIONS
 from training.benchmark.scores import compare_scores
@@ -47,7 +53,7 @@ class BenchmarkResult:
     dataset: str
     repeats: int
     machine: Mapping[str, str | int | None]
-    comparison: Comparison
+    comparison: Comparison | NeutralComparison
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon benchmark --json` prints."""
@@ -66,6 +72,7 @@ def run_benchmark(
     repeats: int | None = None,
     random_state: int = 0,
     data_dir: Path | None = None,
+    neutral: NeutralRun | None = None,
     progress: Progress = lambda _: None,
 ) -> BenchmarkResult:
     """Compare Osteon and its peers on the same patients.
@@ -74,7 +81,7 @@ def run_benchmark(
     ----------
     name : str
         A data set, `support2-comparators`, `simulated`, a published protocol (`flchain-xgbse`,
-        `support2-dsm`), or the added value of a score (`support2-score`, `rhc-score`,
+        `support2-dsm`, `burk2024`), or the added value of a score (`support2-score`, `rhc-score`,
         `glow-score`).
     repeats : int, optional
         Number of random splits (default: 5), or of partitions into five folds with a competing
@@ -84,10 +91,29 @@ def run_benchmark(
         Seed of the splits and of Osteon.
     data_dir : Path, optional
         Folder of the data sets that come as files.
+    neutral : NeutralRun, optional
+        How much of `burk2024` to run, and where its results are (default: all of it).
+
+    Raises
+    ------
+    UsageError
+        If there is no such benchmark, or `repeats` or `neutral` does not belong to it.
     """
     if repeats is not None and repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}.")
     name = name.lower()
+    if name == NEUTRAL:
+        if repeats is not None:
+            raise UsageError(f"{NEUTRAL} takes folds and not repeats: its folds are published.")
+        ours_among_theirs = compare_neutral(
+            data_folder(data_dir),
+            neutral or NeutralRun(),
+            random_state=random_state,
+            progress=progress,
+        )
+        return BenchmarkResult(name, 1, machine(), ours_among_theirs)
+    if neutral is not None:
+        raise UsageError(f"folds, sets, jobs and results belong to {NEUTRAL}; got {name}.")
     fixed = name in (COMPARATORS, SIMULATED, *PROTOCOLS)
     repeats = 1 if fixed else repeats or DEFAULT_REPEATS
     comparison = _compare(name, repeats, random_state, data_dir, progress)
@@ -125,7 +151,7 @@ def _compare(
             random_state=random_state,
             progress=progress,
         )
-    known = dataset(name, besides=(COMPARATORS, SIMULATED, *PROTOCOLS, *SCORE_QUESTIONS))
+    known = dataset(name, besides=(COMPARATORS, SIMULATED, *PROTOCOLS, NEUTRAL, *SCORE_QUESTIONS))
     cohort = load_dataset(name, data_dir)
     if cohort.outcome is None or cohort.outcome.horizon_days is None:
         return compare_curves(cohort, repeats=repeats, random_state=random_state, progress=progress)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from data_schema.printed_units import printed_unit
 from training.cli.console import print_lines, print_rows
+from training.cli.neutral_tables import show_neutral
 
 if TYPE_CHECKING:
     from models.metrics.metric import Metric
@@ -76,7 +77,13 @@ def show_explanation(explanation: PatientExplanation) -> None:
 
 def show_benchmark(result: BenchmarkResult) -> None:
     """Print the figures of each model, then Osteon's differences from it and from its targets."""
+    from training.benchmark.neutral.comparison import NeutralComparison
+
     comparison = result.comparison
+    if isinstance(comparison, NeutralComparison):
+        show_neutral(comparison)
+        print_lines(["", _machine(result)])
+        return
     print_lines([f"{result.dataset}: {comparison.protocol}", ""])
     rows = [_cells(row) for row in comparison.rows]
     heads = dict.fromkeys(head for row in rows for head in row)
@@ -103,8 +110,12 @@ def show_benchmark(result: BenchmarkResult) -> None:
         )
     judged = [gap for gap in comparison.differences if gap.verdict]
     print_lines([f"osteon beside {gap.model}: {gap.verdict}" for gap in judged])
-    print_lines(["", ", ".join(f"{key} {value}" for key, value in result.machine.items())])
+    print_lines(["", _machine(result)])
     _show_figures(comparison.figures)
+
+
+def _machine(result: BenchmarkResult) -> str:
+    return ", ".join(f"{key} {value}" for key, value in result.machine.items())
 
 
 def _show_figures(figures: Sequence[JudgedFigure]) -> None:

@@ -17,6 +17,7 @@ from training.cli.options import (
     DatasetOption,
     OptionalCohort,
     OverOption,
+    names,
     read_study,
     run_settings,
 )
@@ -140,21 +141,45 @@ def benchmark(
         str,
         typer.Option(
             help="A public data set (see osteon datasets), support2-comparators or simulated; a "
-            "published protocol (flchain-xgbse, support2-dsm); or the added value of a score "
-            "(support2-score, rhc-score, glow-score)."
+            "published protocol (flchain-xgbse, support2-dsm, burk2024); or the added value of a "
+            "score (support2-score, rhc-score, glow-score)."
         ),
     ],
     repeats: Annotated[
         int | None, typer.Option(help="Number of random splits (default: 5).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the splits and of Osteon.")] = 0,
+    folds: Annotated[
+        int | None, typer.Option(help="burk2024: first folds of each set (default: all).")
+    ] = None,
+    sets: Annotated[
+        str, typer.Option(help="burk2024: data sets, e.g. veteran,grace (default: all).")
+    ] = "",
+    jobs: Annotated[
+        int | None, typer.Option(help="burk2024: folds fitted at a time (default: one per core).")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="burk2024: folder of finished folds, from which a stopped run continues (default: "
+            "benchmark in OSTEON_STATE_DIR, or .osteon/benchmark)."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare Osteon with its peers on the same splits."""
     with working():
+        from training.benchmark.neutral.comparison import NeutralRun
         from training.benchmark.run_benchmark import run_benchmark
 
-        result = run_benchmark(dataset, repeats=repeats, random_state=seed, progress=_LOG.info)
+        neutral = NeutralRun(folds, names(sets), jobs, results)
+        result = run_benchmark(
+            dataset,
+            repeats=repeats,
+            random_state=seed,
+            neutral=None if neutral == NeutralRun() else neutral,
+            progress=_LOG.info,
+        )
     if as_json:
         print_json(result.as_json())
     else:
