@@ -61,8 +61,8 @@ lint: install
 	$(BIN)/lint-imports
 
 benchmark: install
-	for name in support2 rhc flchain framingham glow support2-comparators mgus2 flchain-xgbse support2-dsm \
-		support2-score rhc-score glow-score; do \
+	for name in support2 rhc flchain framingham glow support2-comparators mgus2 pbc flchain-xgbse \
+		support2-dsm support2-score rhc-score glow-score rhc-by-file; do \
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
 	done
 	$(MAKE) benchmark-bedside

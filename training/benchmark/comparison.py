@@ -42,7 +42,13 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class ModelDifference:
-    """Osteon minus another model in one metric; a single split gives no interval."""
+    """Osteon minus another model in one metric; a single split gives no interval.
+
+    Parameters
+    ----------
+    outcome : str
+        The outcome, if the comparison has several.
+    """
 
     model: str
     metric: str
@@ -50,10 +56,12 @@ class ModelDifference:
     low: float | None
     high: float | None
     verdict: str = ""
+    outcome: str = ""
 
     def as_json(self) -> dict[str, object]:
-        """Return the difference as a mapping, with the verdict if there is one."""
-        return {key: value for key, value in asdict(self).items() if key != "verdict" or value}
+        """Return the difference as a mapping, with verdict and outcome if it has them."""
+        optional = ("verdict", "outcome")
+        return {key: value for key, value in asdict(self).items() if key not in optional or value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from data_schema.cohort import Cohort, OutcomeData, outcome_of
 from data_schema.outcomes import COMPETING
@@ -16,7 +17,7 @@ from models.inference.risk_model import RiskModel
 from models.metrics.discrimination.concordance import antolini_c, harrell_c, uno_c
 from models.metrics.discrimination.ranking import auroc
 from models.metrics.known_outcome import known_outcome
-from models.metrics.overall.brier import integrated_brier, integrated_ipa, ipa
+from models.metrics.overall.brier import brier, integrated_brier, integrated_ipa, ipa
 from training.benchmark.comparison import Comparison, ModelDifference, ModelRow
 from training.benchmark.competing_peers import COMPETING_PEERS
 from training.benchmark.peers import PEERS, Predict
@@ -32,6 +33,7 @@ __all__ = [
     "compare_curves",
     "curve_figures",
     "evaluation_grid",
+    "risk_within_range",
 ]
 
 OSTEON = "osteon"
@@ -51,7 +53,8 @@ FOLDS_PROTOCOL = (
     "{repeats} times {folds} folds of patients, the same for every model; a patient with the "
     "competing event never has the event, and the peers are those for competing risks. c_ipcw: the "
     "C index for competing risks of the risk by a day, over events up to that day, with inverse "
-    "probability of censoring weights (Wolbers et al. 2014)"
+    "probability of censoring weights (Wolbers et al. 2014); brier: Brier score at that day, lower "
+    "is better. A figure at a day is a mean over the folds that have the event by then"
 )
 PROTOCOL = (
     "{splits}; no model is trained on a test patient. Means over the splits. c: Harrell's C "
@@ -87,6 +90,9 @@ class _Fitted:
     fit_seconds: float
     fold_fit_seconds: float | None = None
     explain_rows_per_second: float | None = None
+
+
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +181,16 @@ def _fit_osteon_and_parts(
     whole.predict(rows, grid.quartiles[1:2].tolist(), explain=True, interval=False)
     fitted = {
         OSTEON: _Fitted(
-            _predict_with(whole),
+            partial(risk_within_range, whole),
             model.core_fit_seconds_,
             model.fold_fit_seconds_,
             len(rows) / (time.perf_counter() - start),
         )
     }
     for weight, label in PARTS.items():
-        fitted[label] = _Fitted(_predict_with(whole.part(weight)), model.core_fit_seconds_)
+        fitted[label] = _Fitted(
+            partial(risk_within_range, whole.part(weight)), model.core_fit_seconds_
+        )
     return fitted
 
 
@@ -193,8 +201,14 @@ def _fit_peer(train: Cohort, *, name: str, fit: Callable[[Cohort], Predict]) -> 
     return {name: _Fitted(predict, time.perf_counter() - start)}
 
 
-def _predict_with(risk_model: RiskModel) -> Predict:
-    return lambda cohort, days: risk_model.risk(cohort.features, days)
+def risk_within_range(risk_model: RiskModel, cohort: Cohort, days: ArrayLike, /) -> _Floats:
+    """Return Osteon's risk, constant before its first day and after its last.
+
+    Where events are few, the first and the last of a training part lie inside those of the cohort.
+    """
+    contract = risk_model.contract
+    within = np.clip(days, contract.min_horizon_days, contract.max_horizon_days)
+    return risk_model.risk(cohort.features, within)
 
 
 def curve_figures(test: Cohort, predict: Predict, grid: Grid) -> dict[str, float]:
@@ -213,7 +227,8 @@ def curve_figures(test: Cohort, predict: Predict, grid: Grid) -> dict[str, float
     -------
     dict of str to float
         `c`, `c_td` (higher is better), `ibs` (lower is better), `ipa_over_time`, and by quartile of
-        the event times `auc_<day>` and `ipa_<day>`, where an event competes also `c_ipcw_<day>`.
+        the event times `auc_<day>` and `ipa_<day>`, where an event
+        competes also `c_ipcw_<day>` and `brier_<day>`.
     """
     outcome = outcome_of(test)
     time_days, event = outcome.time_days, outcome.event
@@ -233,15 +248,17 @@ def curve_figures(test: Cohort, predict: Predict, grid: Grid) -> dict[str, float
         known = known_outcome(time_days, event, day)
         figures[f"auc_{day:g}"] = float(auroc(known, at_quartiles[:, column]))
         figures[f"ipa_{day:g}"] = float(ipa(known, at_quartiles[:, column]))
+        if competes:
+            figures[f"brier_{day:g}"] = float(brier(known, at_quartiles[:, column]))
     return figures
 
 
 def _row(label: str, runs: list[tuple[_Fitted, dict[str, float]]], grid: Grid) -> ModelRow:
     """Return one row of the table: means over the splits."""
-    means = {metric: float(np.mean([m[metric] for _, m in runs])) for metric in runs[0][1]}
+    means = {metric: _mean_of_defined([m[metric] for _, m in runs]) for metric in runs[0][1]}
     by_day = {
         metric: {f"{day:g}": means[f"{metric}_{day:g}"] for day in grid.quartiles}
-        for metric in ("c_ipcw", "auc", "ipa")
+        for metric in ("c_ipcw", "auc", "ipa", "brier")
         if f"{metric}_{grid.quartiles[0]:g}" in means
     }
     return ModelRow(
@@ -264,11 +281,18 @@ def _differences(
         if label == OSTEON:
             continue
         for metric in theirs[0]:
-            gap = corrected_difference(
-                [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)],
-                test_to_train=test_to_train,
-            )
+            gaps = [o[metric] - t[metric] for o, t in zip(metrics[OSTEON], theirs, strict=True)]
+            defined = [gap for gap in gaps if math.isfinite(gap)]
+            if not defined:
+                continue
+            gap = corrected_difference(defined, test_to_train=test_to_train)
             yield ModelDifference(label, metric, gap.estimate, gap.low, gap.high)
+
+
+def _mean_of_defined(figures: list[float]) -> float:
+    """Return the mean over the splits whose test patients define the figure; NaN for none."""
+    defined = [figure for figure in figures if math.isfinite(figure)]
+    return float(np.mean(defined)) if defined else math.nan
 
 
 def _mean(seconds: list[float | None]) -> float | None:

@@ -12,14 +12,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from data_schema.cohort import Cohort, OutcomeData, outcome_of
-from models.inference.risk_model import RiskModel
 from training.benchmark.comparison import Comparison, Figure, ModelDifference, ModelRow
-from training.benchmark.curves import OSTEON, PARTS, Progress
+from training.benchmark.curves import OSTEON, PARTS, Progress, risk_within_range
 from training.benchmark.peers import (
     PEERS,
     Predict,
@@ -202,7 +201,7 @@ def _run_here(
     seconds = time.perf_counter() - start
     whole = model.risk_model_
     fitted: dict[str, tuple[Predict, float]] = {
-        name: (partial(_risk_within_range, model), seconds)
+        name: (partial(risk_within_range, model), seconds)
         for name, model in (
             {OSTEON: whole} | {label: whole.part(weight) for weight, label in PARTS.items()}
         ).items()
@@ -216,13 +215,6 @@ def _run_here(
         ModelRow(name, {**figures(predict), "fit_seconds": seconds}, source="run here")
         for name, (predict, seconds) in fitted.items()
     )
-
-
-def _risk_within_range(risk_model: RiskModel, cohort: Cohort, days: ArrayLike, /) -> _Floats:
-    """Return Osteon's risk, constant before its first day and after its last."""
-    contract = risk_model.contract
-    within = np.clip(days, contract.min_horizon_days, contract.max_horizon_days)
-    return risk_model.risk(cohort.features, within)
 
 
 def _beside(table: PublishedTable, rows: tuple[ModelRow, ...], protocol: str) -> Comparison:

@@ -13,6 +13,7 @@ import numpy as np
 
 from data_schema.errors import UsageError
 from training.benchmark.at_one_horizon import compare_at_fixed_horizon, compare_with_physicians
+from training.benchmark.causes import compare_causes
 from training.benchmark.comparison import Comparison
 from training.benchmark.curves import Progress, compare_curves
 from training.benchmark.neutral.comparison import (
@@ -22,6 +23,7 @@ from training.benchmark.neutral.comparison import (
     compare_neutral,
 )
 from training.benchmark.published_protocols import PROTOCOLS
+from training.benchmark.rhc_by_file import RHC_BY_FILE, compare_by_file
 from training.benchmark.score_questions import SCORE_QUESTIONS
 from training.benchmark.scores import compare_scores
 from training.benchmark.truth import compare_with_truth
@@ -81,8 +83,8 @@ def run_benchmark(
     ----------
     name : str
         A data set, `support2-comparators`, `simulated`, a published protocol (`flchain-xgbse`,
-        `support2-dsm`, `burk2024`), or the added value of a score (`support2-score`, `rhc-score`,
-        `glow-score`).
+        `support2-dsm`, `burk2024`), `rhc-by-file`, or the added value of a score
+        (`support2-score`, `rhc-score`, `glow-score`).
     repeats : int, optional
         Number of random splits (default: 5), or of partitions into five folds with a competing
         event, an outcome known at one horizon or a score. The comparators and the published
@@ -142,6 +144,8 @@ def _compare(
         return compare_with_truth(
             patients=SIMULATED_PATIENTS, random_state=random_state, progress=progress
         )
+    if name == RHC_BY_FILE:
+        return compare_by_file(repeats=repeats, random_state=random_state, progress=progress)
     if name in PROTOCOLS:
         return PROTOCOLS[name](random_state=random_state, progress=progress)
     if name in SCORE_QUESTIONS:
@@ -151,8 +155,18 @@ def _compare(
             random_state=random_state,
             progress=progress,
         )
-    known = dataset(name, besides=(COMPARATORS, SIMULATED, *PROTOCOLS, NEUTRAL, *SCORE_QUESTIONS))
+    known = dataset(
+        name, besides=(COMPARATORS, SIMULATED, *PROTOCOLS, NEUTRAL, RHC_BY_FILE, *SCORE_QUESTIONS)
+    )
     cohort = load_dataset(name, data_dir)
+    if known.competing_label is not None:
+        return compare_causes(
+            cohort,
+            known.competing_label,
+            repeats=repeats,
+            random_state=random_state,
+            progress=progress,
+        )
     if cohort.outcome is None or cohort.outcome.horizon_days is None:
         return compare_curves(cohort, repeats=repeats, random_state=random_state, progress=progress)
     raw = known.read(folder) if known.scores else None

@@ -85,13 +85,39 @@ def show_benchmark(result: BenchmarkResult) -> None:
         print_lines(["", _machine(result)])
         return
     print_lines([f"{result.dataset}: {comparison.protocol}", ""])
-    rows = [_cells(row) for row in comparison.rows]
+    # With a truth the outcomes share their days and one table.
+    outcomes = [""] if comparison.figures else dict.fromkeys(row.outcome for row in comparison.rows)
+    for outcome in outcomes:
+        print_lines([f"{outcome}:"] if outcome else [])
+        _show_rows([row for row in comparison.rows if not outcome or row.outcome == outcome])
+    if all(difference.low is None for difference in comparison.differences):
+        print_lines(["", "Osteon minus the other model, on one split:"])
+        _show_by_metric(comparison.differences)
+    else:
+        print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
+        several = any(gap.outcome for gap in comparison.differences)
+        print_rows(
+            [*(["outcome"] if several else []), "model", "metric", "difference"],
+            [
+                [*([gap.outcome] if several else []), gap.model, gap.metric, _difference(gap)]
+                for gap in comparison.differences
+            ],
+        )
+    judged = [gap for gap in comparison.differences if gap.verdict]
+    print_lines([f"osteon beside {gap.model}: {gap.verdict}" for gap in judged])
+    print_lines(["", _machine(result)])
+    _show_figures(comparison.figures)
+
+
+def _show_rows(models: Sequence[ModelRow]) -> None:
+    """Print the figures of each model; those that only one model has stand below the table."""
+    rows = [_cells(row) for row in models]
     heads = dict.fromkeys(head for row in rows for head in row)
     columns = [head for head in heads if sum(row.get(head) is not None for row in rows) > 1]
     print_rows(
         columns,
         [[_number(row.get(head)) for head in columns] for row in rows],
-        numbers=[head for head in columns if head not in ("model", "source")],
+        numbers=[head for head in columns if head not in ("outcome", "model", "source")],
     )
     of_one_model = [head for head in heads if head not in columns]
     for row in rows:
@@ -99,19 +125,6 @@ def show_benchmark(result: BenchmarkResult) -> None:
             f"{head} {_number(row[head])}" for head in of_one_model if row.get(head) is not None
         ]
         print_lines([f"{row['model']}: {', '.join(texts)}"] if texts else [])
-    if all(difference.low is None for difference in comparison.differences):
-        print_lines(["", "Osteon minus the other model, on one split:"])
-        _show_by_metric(comparison.differences)
-    else:
-        print_lines(["", "Osteon minus the other model, with 95 % intervals:"])
-        print_rows(
-            ["model", "metric", "difference"],
-            [[gap.model, gap.metric, _difference(gap)] for gap in comparison.differences],
-        )
-    judged = [gap for gap in comparison.differences if gap.verdict]
-    print_lines([f"osteon beside {gap.model}: {gap.verdict}" for gap in judged])
-    print_lines(["", _machine(result)])
-    _show_figures(comparison.figures)
 
 
 def _machine(result: BenchmarkResult) -> str:

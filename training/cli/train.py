@@ -141,8 +141,8 @@ def benchmark(
         str,
         typer.Option(
             help="A public data set (see osteon datasets), support2-comparators or simulated; a "
-            "published protocol (flchain-xgbse, support2-dsm, burk2024); or the added value of a "
-            "score (support2-score, rhc-score, glow-score)."
+            "published protocol (flchain-xgbse, support2-dsm, burk2024); rhc-by-file, judged from "
+            "outside; or the added value of a score (support2-score, rhc-score, glow-score)."
         ),
     ],
     repeats: Annotated[

@@ -17,6 +17,7 @@ from training.datasets import (
     hipstudy,
     mgus2,
     nhanes,
+    pbc,
     physionet2012,
     rhc,
     support2,
@@ -36,6 +37,7 @@ ADAPTERS: Mapping[str, Dataset] = {
     "hipstudy": hipstudy.DATASET,
     "ciim_breda": ciim_breda.DATASET,
     "mgus2": mgus2.DATASET,
+    "pbc": pbc.DATASET,
 }
 
 _BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -14,6 +14,7 @@ from training.benchmark.competing_peers import COMPETING_FOREST, COMPETING_PEERS
 from training.benchmark.curves import OSTEON, PARTS, evaluation_grid
 from training.benchmark.peers import FOREST, PEERS
 from training.benchmark.run_benchmark import COMPARATORS, machine, run_benchmark
+from training.cli.tables import show_benchmark
 from training.datasets.registry import load_dataset
 
 SMALL = 200
@@ -95,17 +96,36 @@ def test_no_split_at_all_is_refused():
 
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
-def test_with_a_competing_event_the_peers_are_those_that_know_of_it(monkeypatch):
+def test_with_a_competing_event_each_event_is_judged_by_peers_that_know_of_both(
+    monkeypatch, capsys
+):
     cohort = load_dataset("mgus2")
     events = np.flatnonzero(cohort.outcome.event == 1)
     monkeypatch.setattr(
         benchmark, "load_dataset", lambda *_: cohort.take(np.union1d(events, np.arange(300)))
     )
     monkeypatch.setattr("training.benchmark.curves.FOLDS", 2)
-    found = run_benchmark("mgus2", repeats=1).as_json()
-    assert [r["model"] for r in found["rows"]] == [OSTEON, *PARTS.values(), *COMPETING_PEERS]
-    assert found["protocol"].startswith("1 times 2 folds of patients")
-    for row in found["rows"]:
+    result = run_benchmark("mgus2", repeats=1)
+    found = result.as_json()
+    models = [OSTEON, *PARTS.values(), *COMPETING_PEERS]
+    assert [(r["outcome"], r["model"]) for r in found["rows"]] == [
+        (outcome, model)
+        for outcome in ("progression", "death without progression")
+        for model in models
+    ]
+    assert "progression: 1 times 2 folds of patients" in found["protocol"]
+    show_benchmark(result)
+    printed = capsys.readouterr().out
+    assert "\nprogression:\n" in printed
+    assert "\ndeath without progression:\n" in printed
+    assert {gap["outcome"] for gap in found["differences"]} == {r["outcome"] for r in found["rows"]}
+    # Death is the outcome of most, so its days come earlier and its risks are higher.
+    (progression, *_), (death, *_) = found["rows"][:6], found["rows"][6:]
+    assert list(progression["auc"]) != list(death["auc"])
+    assert death["c"] > 0.6
+    for row in found["rows"][:6]:
+        assert list(row["brier"]) == list(row["auc"])
+        assert all(0 < brier < 0.3 for brier in row["brier"].values())
         assert 0.5 < row["c"] < 0.8
         assert 0.4 < row["c_td"] < 0.85
         assert -0.2 < row["ipa_over_time"] < 0.2

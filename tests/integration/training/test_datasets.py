@@ -29,7 +29,7 @@ IN_FOLDER = {
     "ciim_breda": (207, 58, 94),
 }
 
-IN_R = {"mgus2": (1384, 115, 5)}
+IN_R = {"mgus2": (1384, 115, 5), "pbc": (418, 161, 17)}
 """Of R's survival package."""
 
 
