@@ -14,10 +14,12 @@ from models.folds import patient_codes
 
 __all__ = [
     "MAX_UNDEFINED",
+    "RECALIBRATION_VARIANCE",
     "Interval",
     "bootstrap_interval",
     "named_bootstrap_intervals",
     "resampled_counts",
+    "training_variance",
     "widened_for_folds",
     "widened_for_training",
 ]
@@ -200,45 +202,79 @@ def widened_for_folds(interval: Interval, folds: int) -> Interval:
     return _stretched(interval, np.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0)
 
 
-def widened_for_training(interval: Interval, folds: int) -> Interval:
+def widened_for_training(interval: Interval, added_variance: float) -> Interval:
     r"""Widen an interval of out-of-fold figures so that it covers those of the fit on all patients.
 
     Parameters
     ----------
     interval : Interval
         From resampling patients with their out-of-fold risks held fixed, averaged over repeats.
-    folds : int
-        K, the folds that were held out in turn; 1 means that the figures are of one model in other
-        patients, and the interval is unchanged.
+    added_variance : float
+        Variance of what the training patients contribute, as a share of the resamples' variance:
+        from `training_variance`, or `RECALIBRATION_VARIANCE`; 0 leaves the interval unchanged.
 
     Returns
     -------
     Interval
-        Its ends :math:`\sqrt{K / (K - 1)}` times as far from the estimates.
-
-    Notes
-    -----
-    The variance of the mean over J splits is :math:`(1/J + n_2/n_1)\,\sigma^2` [1]_, with
-    :math:`\sigma^2` that of a split with :math:`n_2` patients held out and :math:`n_1` learned
-    from. With K folds repeated often J grows without bound and :math:`n_2/n_1 = 1/(K-1)`; a fold
-    holds n/K patients, so :math:`\sigma^2` is K times the variance V of resampling all n. What
-    remains is :math:`V + V/(K-1)`: the patients evaluated, and the patients learned from. The
-    spread between repeats is neither; it is the error of drawing finitely many partitions.
-    `tests/benchmark/report_study.py` measures the coverage.
-
-    References
-    ----------
-    .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
+        Its ends :math:`\sqrt{1 + a}` times as far from the estimates.
 
     Examples
     --------
     >>> import numpy as np
     >>> interval = Interval(np.array(0.8), np.array(0.7), np.array(0.88))
-    >>> wider = widened_for_training(interval, 5)
+    >>> wider = widened_for_training(interval, training_variance(folds=5, repeats=10))
     >>> round(float(wider.low), 4), round(float(wider.high), 4)
-    (0.6882, 0.8894)
+    (0.6838, 0.893)
     """
-    return _stretched(interval, np.sqrt(folds / (folds - 1)) if folds > 1 else 1.0)
+    return _stretched(interval, np.sqrt(1 + added_variance)) if added_variance else interval
+
+
+def training_variance(*, folds: int, repeats: int) -> float:
+    r"""Return the variance that training patients add, as a share of that of resampling patients.
+
+    Parameters
+    ----------
+    folds : int
+        K, the folds held out in turn; 1 means that the figures are of one model in other patients,
+        to whose training patients nothing is owed.
+    repeats : int
+        R, of the cross-validation.
+
+    Returns
+    -------
+    float
+        :math:`1/R + 1/(K - 1)`; 0 for one fold.
+
+    Notes
+    -----
+    The variance of the mean over J splits is :math:`(1/J + n_2/n_1)\,\sigma^2` [1]_, with
+    :math:`\sigma^2` that of a split with :math:`n_2` patients held out and :math:`n_1` learned
+    from; for repeated K-fold cross-validation :math:`J = KR` and :math:`n_2/n_1 = 1/(K-1)` [2]_. A
+    fold holds n / K patients, so :math:`\sigma^2` is K times the variance V of resampling all n,
+    and the sum is :math:`V\,(1 + 1/R + 1/(K-1))`: patients judged, partitions drawn, patients
+    learned from. The spread between repeats would show the second alone.
+
+    References
+    ----------
+    .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
+    .. [2] Bouckaert & Frank. PAKDD 2004, LNCS 3056, 3-12. doi:10.1007/978-3-540-24775-3_3
+
+    Examples
+    --------
+    >>> training_variance(folds=5, repeats=10), training_variance(folds=1, repeats=1)
+    (0.35, 0.0)
+    """
+    return 1 / repeats + 1 / (folds - 1) if folds > 1 else 0.0
+
+
+RECALIBRATION_VARIANCE = 1.0
+"""What recalibration adds to the variance of a figure of calibration, as a share of the resamples'.
+
+A recalibration learned from n patients errs as much as n patients can tell of it, and folds of the
+same patients hide that: in 14 draws of 300 from SUPPORT2 the observed over expected events of a
+5-fold cross-validation varied by .029, .016 and .013 (28, 90, 365 days), those of the registered
+model in other patients by .091, .067 and .052. The root mean squared error of the reported slope
+was .23 where resampling alone states .16: the root of 2."""
 
 
 def _stretched(interval: Interval, factor: float) -> Interval:

@@ -19,7 +19,7 @@ from models.metrics.intervals import named_bootstrap_intervals, widened_for_trai
 from models.metrics.known_outcome import known_outcome, pseudo_outcome, why_not_evaluable
 from models.metrics.metric import Metric, MetricJson
 from models.metrics.pseudo_values import pseudo_values
-from models.metrics.summary import Repeat, metric_of
+from models.metrics.summary import Repeat, added_variance, metric_of
 
 __all__ = [
     "SMALLEST_SUBGROUP",
@@ -280,7 +280,14 @@ def _metrics(
             groups=patients,
         )
         metrics += [
-            metric_of(spec, days, widened_for_training(intervals[spec.name], folds))
+            metric_of(
+                spec,
+                days,
+                widened_for_training(
+                    intervals[spec.name],
+                    added_variance(spec.group, folds=folds, repeats=len(repeats)),
+                ),
+            )
             for spec in _IN_SUBGROUPS
         ]
     return tuple(metrics), ""

@@ -14,16 +14,20 @@ from models.censoring import CensoringDistribution
 from models.folds import patient_codes
 from models.metrics.catalogue import (
     AT_HORIZON,
+    METRICS,
     OVER_FOLLOW_UP,
     AnyMetricSpec,
     AtHorizon,
+    Group,
     MetricSpec,
     OverFollowUp,
     Scale,
 )
 from models.metrics.intervals import (
+    RECALIBRATION_VARIANCE,
     Interval,
     named_bootstrap_intervals,
+    training_variance,
     widened_for_training,
 )
 from models.metrics.known_outcome import (
@@ -34,7 +38,7 @@ from models.metrics.known_outcome import (
 from models.metrics.metric import Metric
 from models.targets import survival_target
 
-__all__ = ["Repeat", "evaluate", "evaluate_out_of_fold", "metric_of"]
+__all__ = ["Repeat", "added_variance", "evaluate", "evaluate_out_of_fold", "metric_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +215,7 @@ def evaluate_out_of_fold(
       wanders: its distances (`ici`) would be about :math:`\sqrt 5` times too large by chance.
     - Risks of a patient are never averaged over repeats: that would judge an ensemble.
     - Intervals resample patients, all repeats of a patient together, and are widened for the
-      variance of the training patients (`intervals.widened_for_training`).
+      patients learned from and for recalibration (`added_variance`).
 
     References
     ----------
@@ -279,7 +283,12 @@ def _evaluated(
         random_state=random_state,
         groups=groups,
     )
-    intervals = {key: widened_for_training(value, folds) for key, value in intervals.items()}
+    intervals = {
+        (name, days): widened_for_training(
+            interval, added_variance(METRICS[name].group, folds=folds, repeats=len(cohorts))
+        )
+        for (name, days), interval in intervals.items()
+    }
     at_horizons = [
         metric_of(spec, h, intervals[spec.name, h])
         if h in thresholds
@@ -359,6 +368,27 @@ def _within_follow_up(cohort: _Cohort, censoring: CensoringDistribution) -> _Coh
         curve_days=cohort.curve_days[inside],
         competing_curve=None if competing is None else competing[:, inside],
     )
+
+
+def added_variance(group: Group, *, folds: int, repeats: int) -> float:
+    """Return what training patients add to the variance of a metric, as a share of resampling's.
+
+    Parameters
+    ----------
+    group : Group
+        Of the metric: a figure of calibration is at least as uncertain as the recalibration.
+    folds, repeats : int
+        As in `intervals.training_variance`.
+
+    Examples
+    --------
+    >>> added_variance(Group.DISCRIMINATION, folds=5, repeats=4)
+    0.5
+    >>> added_variance(Group.CALIBRATION, folds=5, repeats=4)
+    1.0
+    """
+    added = training_variance(folds=folds, repeats=repeats)
+    return max(added, RECALIBRATION_VARIANCE) if added and group is Group.CALIBRATION else added
 
 
 _Values = dict[tuple[str, float | None], NDArray[np.float64]]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+import numpy as np
+
 from models.inference.contract import Evaluation
-from models.metrics.catalogue import AT_HORIZON, METRICS, AnyMetricSpec, by_group
+from models.metrics.catalogue import AT_HORIZON, METRICS, AnyMetricSpec, Group, by_group
 from models.metrics.metric import Metric, metric_at
 from models.metrics.pooling import Pooled
+from models.metrics.summary import added_variance
 from training.report.content import Section, Table
 
 __all__ = ["estimate_text", "performance_section"]
@@ -53,11 +56,16 @@ def _out_of_fold(evaluation: Evaluation | None) -> Iterator[str]:
     if evaluation is None or evaluation.method != "cross-validation":
         return
     means = "Metrics are means over the repeats. " if evaluation.repeats > 1 else ""
+    wider, of_calibration = (
+        np.sqrt(1 + added_variance(group, folds=evaluation.folds, repeats=evaluation.repeats))
+        for group in (Group.DISCRIMINATION, Group.CALIBRATION)
+    )
     yield (
         f"{means}Ranking compares patients of the same fold only, whose risks are of one model; "
         "calibration and overall metrics are of all patients together. Intervals are widened by "
-        f"the root of {evaluation.folds}/{evaluation.folds - 1} for what other training patients "
-        "would have changed (Nadeau & Bengio 2003, doi:10.1023/A:1024068626366)."
+        f"{wider:.2f} for what other training patients would have changed (Nadeau & Bengio 2003, "
+        f"doi:10.1023/A:1024068626366), those of calibration by {of_calibration:.2f}, since "
+        "recalibration is learned from the same patients."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -136,15 +137,18 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         modelled = modelled_study(learned_from, study, config)
         fitted = _fit(modelled, config, plan.learned_from(modelled.cohort), progress)
+        started = time.perf_counter()
         predictions = _predictions(fitted, modelled, plan, config, progress)
+        judging_seconds = time.perf_counter() - started
         judgement = judge(
             predictions, evaluated, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
         )
         _LOG.info(
-            "evaluated on %d rows (%s, %d fits), %d refused",
+            "evaluated on %d rows (%s, %d fits in %.1f s), %d refused",
             predictions.stays,
             plan.method,
             plan.fits,
+            judging_seconds,
             predictions.refusals.refused,
         )
         usable = predictions.judged_horizons(judgement.metrics)
@@ -174,7 +178,11 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             described,
         )
         findings = Findings(predictions, judgement, needed, added, severity)
-        seconds = {"core": fitted.core_fit_seconds_, "fold": fitted.fold_fit_seconds_}
+        seconds = {
+            "core": fitted.core_fit_seconds_,
+            "fold": fitted.fold_fit_seconds_,
+            "judging": judging_seconds,
+        }
         keep_record(run, risk_model, findings, patients, seconds=seconds)
         version = register(risk_model, run_id=run.run_id, dataset=study.cohort.name)
         _LOG.info("registered %s version %s as challenger", version.name, version.version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.metrics.intervals import Interval, widened_for_training
+from models.metrics.intervals import Interval, training_variance, widened_for_training
 from models.metrics.metric import Metric, metric_at
 from models.metrics.subgroups import evaluate_subgroups_out_of_fold
 from models.metrics.summary import Repeat, evaluate, evaluate_out_of_fold
@@ -71,19 +71,24 @@ def test_metrics_are_means_over_the_repeats_and_never_of_mean_risks() -> None:
 def test_the_interval_of_a_mean_agrees_with_its_closed_form() -> None:
     brier = at(figures(Repeat(TRUE_RISK[:, None], FOLD), n_bootstrap=4_000), "brier")
     loss = (DIED - TRUE_RISK) ** 2
-    # V + V / (K - 1) with K = 5; 4,000 resamples settle a percentile to about 3 %.
-    half = 1.96 * loss.std() / np.sqrt(N) * np.sqrt(5 / 4)
+    # V (1 + 1 / R + 1 / (K - 1)), R = 1, K = 5; 4,000 resamples settle a percentile to 3 %.
+    half = 1.96 * loss.std() / np.sqrt(N) * np.sqrt(1 + 1 + 1 / 4)
     assert brier.estimate == pytest.approx(loss.mean())
     assert brier.high - brier.estimate == pytest.approx(half, rel=0.06)
     assert brier.estimate - brier.low == pytest.approx(half, rel=0.06)
 
 
 def test_a_patients_repeats_are_resampled_together() -> None:
-    # Ten equal repeats say no more than one; drawn apart, the interval would shrink by root 10.
+    # Ten equal repeats say no more than one; drawn apart, the resamples would shrink by root 10.
     one, ten = figures(noisy(0)), figures(*[noisy(0)] * 10)
-    for name in ("auroc", "brier", "calibration_slope"):
-        assert at(ten, name).low == pytest.approx(at(one, name).low)
-        assert at(ten, name).high == pytest.approx(at(one, name).high)
+    for name, added in (("auroc", 0.35), ("brier", 0.35), ("calibration_slope", 1.0)):
+        narrower = np.sqrt((1 + added) / (1 + 1 + 1 / 4))
+        for end in ("low", "high"):
+            of_one, of_ten = (
+                getattr(at(metrics, name), end) - at(metrics, name).estimate
+                for metrics in (one, ten)
+            )
+            assert of_ten == pytest.approx(narrower * of_one), (name, end)
 
 
 def test_a_widened_end_stays_within_what_the_metric_can_be() -> None:
@@ -95,7 +100,8 @@ def test_a_widened_end_stays_within_what_the_metric_can_be() -> None:
 
 def test_an_interval_of_one_model_is_not_widened() -> None:
     interval = Interval(np.array(0.5), np.array(0.4), np.array(0.7))
-    assert widened_for_training(interval, 1) == interval
+    added = training_variance(folds=1, repeats=1)
+    assert widened_for_training(interval, added) == interval
 
 
 def test_a_group_is_judged_within_folds_and_over_repeats_too() -> None:
