@@ -41,7 +41,7 @@ __all__ = [
 NOT_MEASURED = "not_measured"
 """Key of the sum over all variables without a value, which belongs to no pathway."""
 
-NOT_MEASURED_LABEL = "Inferred for what was not entered (together)"
+NOT_MEASURED_LABEL = "Inferred for what was not entered"
 
 _MOST_STATED = 3
 

@@ -88,6 +88,11 @@ class Field:
     whole: bool
 
     @property
+    def may_be_absent(self) -> bool:
+        """Whether it can be recorded as not done: as a variable, and never the sex."""
+        return base_name(self.column) == self.column != "sex"
+
+    @property
     def si_unit(self) -> str:
         """The first SI unit, or "" if there is none."""
         return next((one.value for one in self.units if _SI.search(one.value)), "")

@@ -19,7 +19,7 @@ export function showAnswer(answer, context) {
   list($("ignored"), prediction.ignored.map((one) => label(one.variable)));
   $("next").hidden = true;
   $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
-  showMissing(prediction.missing);
+  showMissing(prediction);
   showEntered(context.request);
   const { name, version } = prediction.model;
   $("origin").replaceChildren(
@@ -148,7 +148,7 @@ function line(name, value, shownPoints, rowClass = "") {
 
 function pathwayLines(pathway, digits) {
   const total = line("", "", points(pathway.points, digits), "pathway");
-  // The share of unmeasured variables is one sum, not divided among them.
+  // What is inferred for variables without a value is one sum, not divided among them.
   if (pathway.key === NOT_MEASURED) {
     total.cells[0].append(pathway.name);
     return [total];
@@ -242,15 +242,18 @@ function waterfallRows(risk) {
   return [...bars, end(text("this"), risk.risk)];
 }
 
-function showMissing(missing) {
+function showMissing({ missing, absent }) {
   const count = missing.length;
   $("missing").replaceChildren(count ? say("missing", { count }) : say("nothing-missing"));
   const lines = [...document.querySelectorAll(".group")].flatMap((group) => {
-    const names = missing.filter((column) => group.contains(rowOf(column))).map(label);
+    const names = missing.filter((column) => !absent.includes(column) && group.contains(rowOf(column))).map(label);
     if (!names.length) return [];
     const pathway = group.querySelector("h3").textContent;
     return [make("li", "", say("missing-one", { pathway, count: names.length, list: names.join("; ") }))];
   });
+  if (absent.length) {
+    lines.unshift(make("li", "", say("absent", { count: absent.length, list: absent.map(label).join("; ") })));
+  }
   $("missing-by-pathway").replaceChildren(...lines);
 }
 

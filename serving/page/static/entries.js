@@ -33,7 +33,16 @@ function unitOf(one) {
   return unit.tagName === "SELECT" ? unit.value : unit.dataset.unit;
 }
 
-/** Return the measurement in a row, or null if it is empty. */
+/** Return whether a row records its variable as not done, which is more than an empty row. */
+export function isAbsent(one) {
+  if (one.dataset.kind === "flag") return one.querySelector("input:checked").value === "absent";
+  if (one.dataset.kind === "number") return state(one).value === "absent";
+  return "absent" in control(one).selectedOptions[0].dataset;
+}
+
+export const absentRows = () => rows.filter(isAbsent);
+
+/** Return the measurement in a row, or null if it has none. */
 function measurement(one) {
   const entered = untimed(one);
   return entered && one.dataset.taken ? { ...entered, time: one.dataset.taken } : entered;
@@ -41,6 +50,7 @@ function measurement(one) {
 
 function untimed(one) {
   const variable = one.dataset.column;
+  if (isAbsent(one)) return null;
   if (one.dataset.kind === "flag") {
     const chosen = one.querySelector("input:checked").value;
     return chosen ? { variable, value: chosen === "true" } : null;
@@ -67,6 +77,8 @@ export function read(model) {
     outcomes: [model],
     measurements: entered.map(([, sent]) => sent),
   };
+  const absent = absentRows().map((one) => one.dataset.column);
+  if (absent.length) body.absent = absent;
   const sex = control(row("sex")).value;
   if (sex) body.sex = sex;
   if (encounter) body.encounter_id = encounter;
@@ -133,13 +145,13 @@ function showReference(one, references) {
   one.querySelector(".interval").textContent = interval ? text("reference-is", { interval }) : "";
 }
 
-/** Keep the controls of a number consistent: a typed number is measured, an empty one is not. */
+/** Keep the controls of a number consistent: a typed number is measured, an empty one is not entered. */
 function follow(one, target) {
   if (one.dataset.kind !== "number") return;
-  if (target === state(one) && target.value === "") control(one).value = "";
+  if (target === state(one) && (target.value === "" || target.value === "absent")) control(one).value = "";
   if (target === control(one)) {
     if (!target.value.trim()) state(one).value = "";
-    else if (state(one).value === "") state(one).value = "=";
+    else if (state(one).value === "" || state(one).value === "absent") state(one).value = "=";
   }
 }
 
@@ -160,12 +172,13 @@ export function usePatient(id, encounterId) {
 /** Fill in a record's values in rows without entries; return the number of rows. */
 export function fillFrom(filled) {
   clearFilled();
-  const free = filled.filter((entry) => byColumn.has(entry.column) && !isEntered(row(entry.column)));
+  const free = filled.filter((entry) => byColumn.has(entry.column) && isEmpty(row(entry.column)));
   for (const entry of free) {
     const one = row(entry.column);
-    set(one, one.dataset.kind === "flag" ? entry.value === "true" : entry.value);
+    if (entry.not_done) setAbsent(one);
+    else set(one, one.dataset.kind === "flag" ? entry.value === "true" : entry.value);
     const unit = one.querySelector("select.unit");
-    if (unit) unit.value = entry.unit;
+    if (unit && !entry.not_done) unit.value = entry.unit;
     if (entry.comparator) state(one).value = entry.comparator;
     if (entry.time) one.dataset.taken = entry.time;
     one.dataset.record = "";
@@ -214,6 +227,14 @@ export function set(one, value) {
   }
 }
 
+/** Record a row's variable as not done. */
+function setAbsent(one) {
+  set(one, null);
+  if (one.dataset.kind === "number") state(one).value = "absent";
+  else if (one.dataset.kind === "category") control(one).querySelector("[data-absent]").selected = true;
+  else one.querySelector("input[value=absent]").checked = true;
+}
+
 /** Set the units of empty rows to SI or to conventional units. */
 export function beginIn(units) {
   for (const one of rows) {
@@ -243,7 +264,7 @@ export function showRows(model, { all, words }) {
       const used = isScored(one, model) || isWatched(one, model);
       one.classList.toggle("unread", !used);
       one.classList.toggle("watched", isWatched(one, model));
-      one.hidden = !matches || !(all || entered || used);
+      one.hidden = !matches || !(all || !isEmpty(one) || used);
       if (!one.hidden) shown += 1;
       if (!one.hidden && entered) filled += 1;
     }
@@ -256,6 +277,8 @@ export function showRows(model, { all, words }) {
 
 export const isEntered = (one) =>
   one.dataset.column === "sex" ? control(one).value !== "" : measurement(one) !== null;
+
+const isEmpty = (one) => !isEntered(one) && !isAbsent(one);
 
 export const modelRows = (model) => rows.filter((one) => isScored(one, model));
 

@@ -110,8 +110,10 @@ async function review() {
   $("review-estimand").replaceChildren(estimand());
   const readers = entries.modelRows(model());
   const missing = readers.filter((one) => !entries.isEntered(one)).length;
+  const absent = entries.absentRows().map((one) => entries.label(one.dataset.column));
   $("review-missing").replaceChildren(
     say("entered", { count: checked.count, missing, read: readers.length }),
+    ...(absent.length ? [say("absent-entered", { list: absent.join("; ") })] : []),
   );
   show("review");
   $("review-title").focus();

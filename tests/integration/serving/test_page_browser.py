@@ -122,6 +122,44 @@ def test_not_measured_and_below_limit_can_be_chosen(page: Page) -> None:
     assert sent["fgf23_c"]["comparator"] == sent["ctx_s"]["comparator"] == "<"
 
 
+def test_not_done_differs_from_an_empty_field(page: Page) -> None:
+    fill_in(page)
+    state = page.get_by_label("CTX-I (beta-CrossLaps), serum: how it was measured")
+    with page.expect_response("**/page/entries"):
+        state.select_option(label="not done")
+    assert page.locator("#v-ctx_s").input_value() == ""
+    with page.expect_response("**/page/entries") as echoed:
+        page.locator(".entry[data-column=diabetes] input[value=absent]").check()
+    assert set(echoed.value.request.post_data_json["absent"]) == {"ctx_s", "diabetes"}
+    with page.expect_response("**/page/entries"):
+        page.get_by_label("FGF23, C-terminal: how it was measured").select_option(
+            label="not entered"
+        )
+    check(page)
+    review = page.locator("#review-missing").inner_text()
+    assert "Recorded as not done: " in review
+    assert "CTX-I (beta-CrossLaps), serum" in review
+    prediction = predict(page)
+    assert set(prediction["absent"]) == {"ctx_s", "diabetes"}
+    assert set(prediction["missing"]) == {"ctx_s", "diabetes", "fgf23_c"}
+    first, *others = page.locator("#missing-by-pathway li").all_inner_texts()
+    assert first.startswith("Recorded as not done (2)")
+    assert "FGF23" not in first
+    assert "FGF23, C-terminal" in " ".join(others)
+    assert "CTX" not in " ".join(others)
+
+
+def test_a_typed_value_replaces_not_done(page: Page) -> None:
+    fill_in(page)
+    state = page.get_by_label("CTX-I (beta-CrossLaps), serum: how it was measured")
+    with page.expect_response("**/page/entries"):
+        state.select_option(label="not done")
+    type_value(page, "ctx_s", "400")
+    assert state.input_value() == "="
+    check(page)
+    assert predict(page)["absent"] == []
+
+
 def test_a_unit_is_chosen_and_converted_before_scoring(page: Page) -> None:
     fill_in(page)
     with page.expect_response("**/page/entries"):
@@ -139,7 +177,7 @@ def test_partial_input_is_welcome_and_what_is_missing_is_said(page: Page) -> Non
     check(page)
     assert predict(page)["missing"] == ["ctx_s"]
     assert "CTX-I (beta-CrossLaps), serum" in page.locator("#missing-by-pathway").inner_text()
-    assert "Inferred for what was not entered (together)" in page.locator("#moved").inner_text()
+    assert "Inferred for what was not entered" in page.locator("#moved").inner_text()
 
 
 def test_a_refusal_gives_no_number(page: Page) -> None:
