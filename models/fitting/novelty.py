@@ -48,6 +48,9 @@ FAVOUR_LOGARITHM = 0.03
 """A positive column is compared by its logarithm unless it is straighter by this on its own scale:
 a wrong unit divides as often as it multiplies, and 0 is near on the column's own scale."""
 
+NEAR_ZERO = 2.0
+"""... or its lowest value lies this many times as far below the median as the lowest quantile."""
+
 TAIL_SHARE = 0.1
 PRIOR_SHAPE, PRIOR_PATIENTS, LEAST_SHAPE = 0.15, 10, -0.1
 STANDARD_ERRORS = 1.3
@@ -206,11 +209,14 @@ def _margins(values: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     shares = np.array([outer, *inner[(inner > outer) & (inner < 1 - outer)], 1 - outer])
     normal: Floats = norm.ppf(shares)
     quantiles = np.maximum.accumulate(np.nanquantile(values, shares, axis=0), axis=0).T
-    positive = np.nanmin(values, axis=0) > 0
+    lowest = np.nanmin(values, axis=0)
     logarithmic = np.zeros(len(quantiles), dtype=bool)
-    for j in np.flatnonzero(positive):
-        on_log, on_own = (_straightness(q, normal) for q in (np.log(quantiles[j]), quantiles[j]))
-        logarithmic[j] = on_log > on_own - FAVOUR_LOGARITHM
+    for j in np.flatnonzero(lowest > 0):
+        logs, middle = np.log(quantiles[j]), np.log(quantiles[j, len(normal) // 2])
+        on_log, on_own = (_straightness(q, normal) for q in (logs, quantiles[j]))
+        # Values that come near 0 by chance have logarithms far below all others.
+        is_near_zero = middle - np.log(lowest[j]) > NEAR_ZERO * (middle - logs[0])
+        logarithmic[j] = on_log > on_own - FAVOUR_LOGARITHM and not is_near_zero
     return normal, quantiles, logarithmic
 
 
