@@ -24,7 +24,7 @@ from data_schema.errors import DataError
 from data_schema.variables import Variable
 from models.fitting.assembly import assemble
 from models.fitting.competing import fit_competing
-from models.fitting.steps import choose, fit_interval_parts, fit_part
+from models.fitting.steps import choose, fit_columns, fit_interval_parts, fit_part
 from models.fitting.training_cohort import FitSettings, Progress, TrainingCohort
 from models.targets import survival_target
 
@@ -186,15 +186,16 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
             frame, target, groups=groups, sites=sites, settings=self._settings()
         )
         choices = choose(cohort)
-        main = fit_part(cohort, choices, np.arange(len(frame)))
-        competing = fit_competing(cohort)
+        columns = fit_columns(cohort)
+        main = fit_part(cohort, choices, columns, np.arange(len(frame)))
+        competing = fit_competing(cohort, columns)
         folds_started = time.perf_counter()
-        folds = fit_interval_parts(cohort, choices)
+        folds = fit_interval_parts(cohort, choices, columns)
         self.fold_fit_seconds_ = time.perf_counter() - folds_started
         self.linear_weight_ = choices.linear_weight
         self.n_trees_ = choices.trees
         self.out_of_fold_loss_ = choices.losses
-        self.risk_model_ = assemble(cohort, choices, main, folds, competing)
+        self.risk_model_ = assemble(cohort, choices, columns, main, folds, competing)
         self.core_fit_seconds_ = time.perf_counter() - started - self.fold_fit_seconds_
         return self
 

@@ -35,6 +35,11 @@ class Pairs:
         """Return the pairs of the given rows."""
         return Pairs(self.horizon_days[rows], self.outcome[rows], self.weight[rows])
 
+    def twice(self) -> Pairs:
+        """Return every patient twice, all after all, each time at half the weight."""
+        parts = (self.horizon_days, self.outcome, self.weight / 2)
+        return Pairs(*(np.concatenate([part, part]) for part in parts))
+
 
 def survival_target(time_days: ArrayLike, event: ArrayLike) -> NDArray[np.void]:
     """Return the structured array that `CumulativeIncidenceModel.fit` takes as `y`.

@@ -17,8 +17,9 @@ from models.fitting.encoding import outer_share, patients_by_level
 from models.fitting.joint import fit_joint
 from models.fitting.novelty import fit_novelty
 from models.fitting.special_cases import SPECIAL_CASES
-from models.fitting.steps import Choices, Part, squared_bias
+from models.fitting.steps import Choices, Columns, Part, squared_bias
 from models.fitting.training_cohort import TrainingCohort
+from models.fitting.unsettled import fit_unsettled
 from models.inference.contract import (
     BUNDLE_FORMAT,
     Contract,
@@ -31,7 +32,7 @@ from models.inference.contract import (
     TrainingFacts,
 )
 from models.inference.matrices import expit, raw_matrix
-from models.inference.parameters import ModelParameters
+from models.inference.parameters import ModelParameters, Unsettled
 from models.inference.prediction import Prediction
 from models.inference.risk_model import RiskModel
 from models.inference.trees import booster_bytes
@@ -66,6 +67,7 @@ GUARANTEE = (
 def assemble(
     cohort: TrainingCohort,
     choices: Choices,
+    columns: Columns,
     main: Part,
     folds: list[Part],
     competing: CompetingCurve | None,
@@ -78,6 +80,9 @@ def assemble(
     """
     parameters = ModelParameters(
         encoding=cohort.encoding,
+        scaling=columns.basis.scaling,
+        factors=columns.basis.factors,
+        unsettled=_none_unsettled(len(columns.basis.factors.mean)),
         main=main.parameters,
         folds=tuple(part.parameters for part in folds),
         competing=None if competing is None else competing.part.parameters,
@@ -88,10 +93,12 @@ def assemble(
     contract = _contract(cohort, choices, len(folds), competing)
     draft = RiskModel(contract, parameters, boosters, threads=threads)
     sample = _sample(cohort, SUMMARISED_PATIENTS)
+    unsettled = fit_unsettled(cohort, columns.basis, main, draft, sample, choices.moved)
+    draft = RiskModel(contract, replace(parameters, unsettled=unsettled), boosters, threads=threads)
     prediction = draft.predict(sample, interval=False)
     moved = _moved_by_running_maximum(prediction)
     if folds:
-        interval = _with_bias(draft, cohort, choices, main)
+        interval = _with_bias(draft, cohort, choices, main, columns)
         draft = draft.with_contract(replace(draft.contract, interval=interval))
     contract = draft.contract
     return draft.with_contract(
@@ -102,6 +109,12 @@ def assemble(
             training=replace(contract.training, moved_by_running_maximum=moved),
         )
     )
+
+
+def _none_unsettled(width: int) -> Unsettled:
+    """Return the record of a model whose missing values move nothing, before it is fitted."""
+    zeros = np.zeros(width)
+    return Unsettled(zeros, zeros, np.array([0.0, 1.0]), np.zeros((2, 2)), np.zeros((2, width)))
 
 
 def _contract(
@@ -220,7 +233,7 @@ def _interval(n_folds: int, days: int) -> IntervalFacts:
 
 
 def _with_bias(
-    draft: RiskModel, cohort: TrainingCohort, choices: Choices, main: Part
+    draft: RiskModel, cohort: TrainingCohort, choices: Choices, main: Part, columns: Columns
 ) -> IntervalFacts:
     """Return the interval with an allowance for bias, that of the trees and that of the penalty."""
     interval = draft.contract.interval
@@ -238,7 +251,7 @@ def _with_bias(
     # over patients by `center` and `spread`, the mean and variance of eta at that day.
     variance = (reach / (2 * interval.t)) ** 2
     raw = raw_matrix(patients[accepted], cohort.encoding)
-    of_penalty = squared_bias(cohort, choices, main, raw, days)
+    of_penalty = squared_bias(cohort, choices, main, columns, raw, days)
     return replace(
         interval,
         squared_bias=tuple((variance + PENALTY_BIAS_TIMES * of_penalty).mean(0).tolist()),

@@ -8,6 +8,7 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
+from models.fitting.blanking import Blanking
 from models.targets import Pairs
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
 PATIENCE_ROUNDS = 25
 EVALUATE_EVERY_ROUNDS = 5
 """The held-out loss costs more than a tree to compute, and hardly changes within five trees."""
+
+CHUNK_PAIRS = 100_000
 
 MIN_COLUMNS = 4
 """A tree sees at least this many columns, so that it can combine two of them with the horizon."""
@@ -69,20 +72,35 @@ class BoostingSettings:
 
 
 def _matrix(
-    raw: NDArray[np.float64], pairs: Pairs, *, threads: int, like: xgb.DMatrix | None = None
+    raw: NDArray[np.float64],
+    pairs: Pairs,
+    blanking: Blanking,
+    *,
+    settings: BoostingSettings,
+    seed: int,
+    like: xgb.QuantileDMatrix | None = None,
 ) -> xgb.QuantileDMatrix:
-    """Return pairs whose outcome is known, one row each, with log horizon as the last column."""
+    """Return pairs whose outcome is known, one row each, with log horizon as the last column.
+
+    Half of them are as recorded, the others have blanks of their own.
+    """
     # Pair (i, p) with w > 0 becomes the row (x_i, log h_ip) with label 1{T_i <= h_ip, event = 1}
     # and weight w_ip: the booster regresses the indicator directly, as the linear part does.
     patient, place = np.nonzero(pairs.weight)
-    columns = np.column_stack([raw[patient], np.log(pairs.horizon_days[patient, place])])
+    rng = np.random.default_rng((settings.seed, seed))
+    columns = np.empty((len(patient), raw.shape[1] + 1), dtype=np.float32)
+    columns[:, -1] = np.log(pairs.horizon_days[patient, place])
+    for start in range(0, len(patient), CHUNK_PAIRS):
+        rows = patient[start : start + CHUNK_PAIRS]
+        blank = blanking.draw(len(rows), rng) & (rng.random((len(rows), 1)) < 0.5)
+        columns[start : start + CHUNK_PAIRS, :-1] = blanking.apply(raw[rows], blank)
     return xgb.QuantileDMatrix(
-        columns.astype(np.float32),
+        columns,
         label=pairs.outcome[patient, place],
         weight=pairs.weight[patient, place],
         max_bin=128,
         ref=like,
-        nthread=threads,
+        nthread=settings.threads,
     )
 
 
@@ -92,14 +110,19 @@ def _weight_per_patient(pairs: Pairs) -> float:
 
 
 def fit_booster(
-    raw: NDArray[np.float64], pairs: Pairs, *, settings: BoostingSettings, trees: int
+    raw: NDArray[np.float64],
+    pairs: Pairs,
+    blanking: Blanking,
+    *,
+    settings: BoostingSettings,
+    trees: int,
 ) -> xgb.Booster:
     """Fit a stated number of trees; log horizon is the last column, in which risk never falls.
 
     `raw` is the (n_patients, n_columns) matrix of `matrices.raw_matrix`, `pairs` of the same
     patients.
     """
-    matrix = _matrix(raw, pairs, threads=settings.threads)
+    matrix = _matrix(raw, pairs, blanking, settings=settings, seed=0)
     return xgb.train(settings.parameters(_weight_per_patient(pairs)), matrix, trees)
 
 
@@ -108,6 +131,7 @@ def fit_booster_watched(
     pairs: Pairs,
     held_out_raw: NDArray[np.float64],
     held_out_pairs: Pairs,
+    blanking: Blanking,
     *,
     settings: BoostingSettings,
     max_trees: int,
@@ -120,8 +144,10 @@ def fit_booster_watched(
         The booster, and the held-out log-loss after every `EVALUATE_EVERY_ROUNDS` of its trees, and
         after `max_trees` of them.
     """
-    matrix = _matrix(raw, pairs, threads=settings.threads)
-    watched = _matrix(held_out_raw, held_out_pairs, threads=settings.threads, like=matrix)
+    matrix = _matrix(raw, pairs, blanking, settings=settings, seed=0)
+    watched = _matrix(
+        held_out_raw, held_out_pairs, blanking, settings=settings, seed=1, like=matrix
+    )
     booster = xgb.Booster(settings.parameters(_weight_per_patient(pairs)), [matrix, watched])
     losses: list[float] = []
     for tree in range(max_trees):

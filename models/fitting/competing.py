@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data_schema.outcomes import COMPETING, EVENT, MIN_EVENTS
-from models.fitting.steps import Choices, Part, choose, fit_part
+from models.fitting.steps import Choices, Columns, Part, choose, fit_part
 from models.fitting.training_cohort import TrainingCohort
 
 __all__ = ["CompetingCurve", "fit_competing"]
@@ -25,7 +25,7 @@ class CompetingCurve:
     choices: Choices
 
 
-def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
+def fit_competing(cohort: TrainingCohort, columns: Columns) -> CompetingCurve | None:
     """Fit the cumulative incidence of the competing event, with the outcome competing with it.
 
     Both causes are fitted by the same direct binomial regression [1]_, each with its own choices.
@@ -52,4 +52,6 @@ def fit_competing(cohort: TrainingCohort) -> CompetingCurve | None:
     free = replace(cohort.boosting, directions=(0,) * len(cohort.boosting.directions))
     other = replace(cohort, target=swapped, boosting=free)
     choices = choose(other)
-    return CompetingCurve(fit_part(other, choices, np.arange(len(event))), choices)
+    basis = replace(columns.basis, directions=(0,) * len(columns.basis.directions))
+    free_columns = replace(columns, basis=basis)
+    return CompetingCurve(fit_part(other, choices, free_columns, np.arange(len(event))), choices)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import DataError
 from models.folds import patient_codes
-from models.inference.matrices import not_categorical, texts_of
+from models.inference.matrices import not_categorical, spline_basis, texts_of
 from models.inference.parameters import Encoding, Scaling
 
 __all__ = ["fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
@@ -88,8 +88,24 @@ def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> Scaling:
         if distinct >= FEW_VALUES:
             at = np.quantile((x - center) / scale, KNOT_SHARES)
             knots = at if len(np.unique(at)) == len(at) else knots
-        columns.append((log, low, high, center, scale, knots))
-    return Scaling(*map(np.asarray, zip(*columns, strict=True) if columns else [[]] * 6))
+        offset, line = _line_of_bends((x - center) / scale, knots)
+        columns.append((log, low, high, center, scale, knots, offset, line))
+    if not columns:
+        none = np.zeros(0)
+        return Scaling(none.astype(bool), *[none] * 4, *(np.zeros((0, k)) for k in (4, 2, 2)))
+    return Scaling(*map(np.asarray, zip(*columns, strict=True)))
+
+
+def _line_of_bends(
+    z: NDArray[np.float64], knots: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return intercepts and slopes of both spline terms regressed on the standardised value."""
+    if knots[3] <= knots[0]:
+        return np.zeros(2), np.zeros(2)
+    splines = spline_basis(z, np.broadcast_to(knots, (len(z), 4)))
+    # z has mean 0 and variance 1, up to rounding.
+    line = (z - z.mean()) @ (splines - splines.mean(0)) / ((z - z.mean()) ** 2).sum()
+    return splines.mean(0) - line * z.mean(), line
 
 
 def outer_share(patients: int) -> float:

@@ -17,7 +17,7 @@ from models.inference.matrices import level_columns, raw_matrix
 from models.inference.next_best import normal_scores
 from models.inference.parameters import Encoding
 
-__all__ = ["fit_joint"]
+__all__ = ["fit_joint", "pairwise_correlation"]
 
 MIN_MEASURED = 50
 """Fewer measured values than this give no quantiles, and fewer pairs no correlation."""
@@ -115,13 +115,31 @@ def _lower_triangle(scores: Sequence[Floats]) -> tuple[tuple[float, ...], ...]:
     noise = (1 - correlation[enough] ** 2) ** 2 / (pairs[enough] - 1)
     signal = (correlation**2).sum()
     shrinkage = min(noise.sum() / signal, 1.0) if signal > 0 else 1.0
-    shrunk = (1 - shrinkage) * correlation + np.eye(len(scores))
-    # Pairwise estimates need not be positive definite together: lift the smallest eigenvalues.
-    eigenvalues, vectors = np.linalg.eigh(shrunk)
-    lifted = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
-    spread = np.sqrt(np.diag(lifted))
-    lifted = (lifted / np.outer(spread, spread)).round(4)
+    lifted = _positive_definite((1 - shrinkage) * correlation + np.eye(len(scores))).round(4)
     return tuple(tuple(lifted[row, :row].tolist()) for row in range(len(lifted)))
+
+
+def pairwise_correlation(scores: Floats) -> tuple[Floats, Floats]:
+    """Return the correlation of columns with gaps, and how many patients have each pair.
+
+    `scores` is (n, p) with NaN where missing. Pairs of fewer than `MIN_MEASURED` patients count as
+    uncorrelated; eigenvalues are lifted so that the result is positive definite.
+    """
+    correlation, pairs = _pairwise(scores)
+    correlation = np.where(pairs >= MIN_MEASURED, correlation, 0.0)
+    np.fill_diagonal(correlation, 1.0)
+    return _positive_definite(correlation), pairs
+
+
+def _positive_definite(correlation: Floats) -> Floats:
+    """Return a correlation whose smallest eigenvalues are lifted to `LEAST_EIGENVALUE`.
+
+    Pairwise estimates need not be positive definite together.
+    """
+    eigenvalues, vectors = np.linalg.eigh(correlation)
+    lifted: Floats = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
+    spread = np.sqrt(np.diag(lifted))
+    return lifted / np.outer(spread, spread)
 
 
 def _pairwise(scores: Floats) -> tuple[Floats, Floats]:

@@ -2,50 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.optimize import nnls
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from models.inference.matrices import horizon_basis, linear_matrix, spline_basis
-from models.inference.parameters import Calibration, HorizonBasis, PartParameters, Scaling
+from data_schema.variables import NOT_DONE
+from models.inference.matrices import horizon_basis, level_columns, spline_basis
+from models.inference.missing import slope_points
+from models.inference.parameters import Encoding, HorizonBasis, Scaling
 from models.targets import Pairs
 
-__all__ = ["LinearPart", "expected_squared_bias", "fit_horizon_basis", "fit_linear_path"]
+__all__ = [
+    "Directions",
+    "LinearPart",
+    "expected_squared_bias",
+    "fit_horizon_basis",
+    "fit_linear_path",
+    "penalty_shares",
+]
 
 MAX_STEPS = 50
 TOLERANCE = 1e-9
 UNPENALISED = 1e-9
 
 DETAIL_PENALTY = 3.0
-"""How many times more than a straight line its bends and missing flags are shrunk, and how many
-times more than each of the three its change with the horizon: rarer effects need more evidence."""
+"""How many times more than a straight line its bends are shrunk, and flags of what was not done, and
+how many times more than each its change with the horizon: rarer effects need more evidence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LinearPart:
-    """One fit: a part without trees and without recalibration."""
+    """One fit: the coefficients of columns without gaps and of the horizon; see `PartParameters`."""
 
-    parameters: PartParameters
+    horizon: HorizonBasis
+    intercept: float
+    coef_h: NDArray[np.float64]
+    coef: NDArray[np.float64]
+    coef_log_h: NDArray[np.float64]
 
     def log_odds(
-        self, raw: NDArray[np.float64], horizon_days: NDArray[np.float64]
+        self, columns: NDArray[np.float64], horizon_days: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return log-odds of patients at their own horizons, both (n_patients, n_horizons)."""
-        own = self.parameters
-        columns = linear_matrix(raw, own.scaling)
-        basis, lz = horizon_basis(np.log(horizon_days).ravel(), own.horizon)
+        basis, lz = horizon_basis(np.log(horizon_days).ravel(), self.horizon)
         shape = horizon_days.shape
-        level = columns @ own.coef
-        slope = columns @ own.coef_log_h
-        of_horizon = (basis @ own.coef_h).reshape(shape)
+        level = columns @ self.coef
+        slope = columns @ self.coef_log_h
+        of_horizon = (basis @ self.coef_h).reshape(shape)
         log_odds: NDArray[np.float64] = (
-            own.intercept + of_horizon + level[:, None] + slope[:, None] * lz.reshape(shape)
+            self.intercept + of_horizon + level[:, None] + slope[:, None] * lz.reshape(shape)
         )
         return log_odds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directions:
+    """Settled directions as linear inequalities of the coefficients at one horizon.
+
+    Attributes
+    ----------
+    rows : ndarray of float, shape (m, n_linear_columns)
+        `rows @ coef >= 0` holds where the log-odds never move against a settled direction.
+    ends_days : tuple of float
+        The shortest and the longest horizon, where it must hold.
+    """
+
+    rows: NDArray[np.float64]
+    ends_days: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, directions: Sequence[int], scaling: Scaling, width: int, ends_days: tuple[float, float]
+    ) -> Self:
+        """Return the inequalities of the settled variables among `directions`, one per number."""
+        n_numbers, rows = len(scaling.log), [np.zeros((0, width))]
+        for j in np.flatnonzero(np.asarray(directions)[:n_numbers]):
+            _, bends = slope_points(scaling, int(j))
+            slopes = np.zeros((len(bends), width))
+            slopes[:, j] = 1.0
+            slopes[:, [n_numbers + j, 2 * n_numbers + j]] = bends
+            rows.append(directions[j] * slopes)
+        return cls(np.vstack(rows), ends_days)
 
 
 def fit_horizon_basis(pairs: Pairs) -> HorizonBasis:
@@ -60,28 +104,29 @@ def fit_horizon_basis(pairs: Pairs) -> HorizonBasis:
 
 
 def fit_linear_path(
-    raw: NDArray[np.float64],
+    columns: NDArray[np.float64],
     pairs: Pairs,
     *,
-    scaling: Scaling,
+    shares: NDArray[np.float64],
+    directions: Directions,
     penalties: tuple[float, ...],
 ) -> list[LinearPart]:
     r"""Fit the linear part at each penalty, strongest first, each from the solution before it.
 
     Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
-    Newton's method. Intercept and horizon are free; the penalty of spline terms and missing flags
-    is multiplied by `DETAIL_PENALTY`, and so is that of a product with log h over its column's.
-    Pairs of one patient share that patient's columns, so the Hessian is built from sums per
-    patient: its cost does not grow with the horizons.
+    Newton's method, over the coefficients that hold the settled directions. Intercept and horizon
+    are free; the penalty of a column is multiplied by its share, and that of its product with log h
+    by `DETAIL_PENALTY` besides. Pairs of one patient share that patient's columns, so the Hessian
+    is built from sums per patient: its cost does not grow with the horizons.
 
     Parameters
     ----------
-    raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`.
+    columns : ndarray of float, shape (n_patients, n_linear_columns)
+        Without gaps, from `missing.infer`.
     pairs : Pairs
         Of the same patients.
-    scaling : Scaling
-        From `encoding.fit_scaling` on the same patients.
+    shares : ndarray of float, shape (n_linear_columns,)
+        From `penalty_shares`.
     penalties : tuple of float
         Positive; the loss they are added to is a mean over pairs, by weight.
 
@@ -93,28 +138,41 @@ def fit_linear_path(
     Notes
     -----
     The log-odds are :math:`\alpha + s(\log h) + x'\beta + x'\gamma \log h` with s a restricted
-    cubic spline; x holds standardised values, their spline terms, category levels and missing
-    flags.
+    cubic spline; x holds standardised values, their bends and category levels.
     """
-    columns = linear_matrix(raw, scaling)
     used = np.flatnonzero(columns.std(0) > 1e-9)
     horizon = fit_horizon_basis(pairs)
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, horizon, _shares(raw, scaling)[used])
+        design = _Design(columns[:, used], pairs, horizon, shares[used], directions.rows[:, used])
+        design.hold(np.log(directions.ends_days))
         theta = design.start()
         parts = []
         for penalty in sorted(penalties, reverse=True):
             theta = design.minimise(theta, penalty)
-            parts.append(LinearPart(_parameters(theta, used, columns, horizon, scaling)))
+            coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
+            coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
+            parts.append(LinearPart(horizon, float(theta[0]), theta[1:4].copy(), coef, coef_log_h))
     return parts
 
 
+def penalty_shares(encoding: Encoding) -> NDArray[np.float64]:
+    """Return the multiple of the penalty on each column of `linear_matrix`."""
+    n_numbers, n_levels = len(encoding.numbers), len(level_columns(encoding))
+    # The blocks of `linear_matrix`: values, their two bends, levels.
+    values = [
+        DETAIL_PENALTY if name.endswith(f"__{NOT_DONE}") else 1.0 for name in encoding.numbers
+    ]
+    return np.concatenate([values, np.full(2 * n_numbers, DETAIL_PENALTY), np.ones(n_levels)])
+
+
 def expected_squared_bias(
-    parameters: PartParameters,
-    raw: NDArray[np.float64],
+    part: LinearPart,
+    columns: NDArray[np.float64],
     pairs: Pairs,
     *,
+    shares: NDArray[np.float64],
     penalty: float,
+    patients: int,
     at: NDArray[np.float64],
     days: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -122,15 +180,13 @@ def expected_squared_bias(
 
     Parameters
     ----------
-    parameters : PartParameters
-        Of the part whose linear half was fitted with this penalty on these patients.
-    raw : ndarray of float, shape (n_patients, n_columns)
-        From `matrices.raw_matrix`.
-    pairs : Pairs
-        Of the same patients.
-    penalty : float
+    part : LinearPart
+        Fitted with this penalty to these columns.
+    columns, pairs, shares, penalty
         As in `fit_linear_path`.
-    at : ndarray of float, shape (n, n_columns)
+    patients : int
+        How many patients the rows of `columns` are copies of.
+    at : ndarray of float, shape (n, n_linear_columns)
         Patients to compute it for.
     days : ndarray of float, shape (h,)
 
@@ -152,70 +208,33 @@ def expected_squared_bias(
     .. [1] Nychka. Bayesian confidence intervals for smoothing splines. JASA 83 (1988) 1134-1143.
        doi:10.1080/01621459.1988.10478711
     """
-    own, horizon = parameters, parameters.horizon
-    columns = linear_matrix(raw, own.scaling)
+    horizon = part.horizon
     used = np.flatnonzero(columns.std(0) > 1e-9)
-    theta = np.concatenate([[own.intercept], own.coef_h, own.coef[used], own.coef_log_h[used]])
+    theta = np.concatenate([[part.intercept], part.coef_h, part.coef[used], part.coef_log_h[used]])
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, horizon, _shares(raw, own.scaling)[used])
+        none = np.zeros((0, len(used)))
+        design = _Design(columns[:, used], pairs, horizon, shares[used], none)
         ridge = design.ridge(penalty)
         # `ridge` R and the Hessian H are those of a mean loss, whose weights sum to 1. In units of
-        # patients both are n times as large, n = len(raw), so that the posterior covariance is V /
+        # patients both are n times as large, n = `patients`, so that the posterior covariance is V /
         # n with V = (H + R)^-1. For a patient's log-odds g'theta it splits exactly into two terms,
         #   g'V g / n = g'V H V g / n + g'V R V g / n,
         # sampling variance and expected squared bias: to first order the bias of theta is -V R
         # theta, and theta has prior covariance R^-1 / n. The second term is what this function
         # returns.
         factor = cho_factor(design.hessian(theta) + np.diag(ridge))
-        patients = linear_matrix(at, own.scaling)[:, used]
+        judged = at[:, used]
         out = np.empty((len(at), len(days)))
         for k, day in enumerate(days):
             basis, lz = horizon_basis(np.log([day]), horizon)
             # g = d eta / d theta = (1, b(h), x, z x), in the order of `_Design`.
-            fixed = np.broadcast_to(np.append(1.0, basis), (len(patients), 4))
-            gradient = np.hstack([fixed, patients, patients * lz])
+            fixed = np.broadcast_to(np.append(1.0, basis), (len(judged), 4))
+            gradient = np.hstack([fixed, judged, judged * lz])
             # R is diagonal, and practically 0 for the intercept and the horizon: what is left of
             # g'V R V g is sum_k R_k (V g)_k^2 over the coefficients of columns.
             solved = cho_solve(factor, gradient.T)[4:]
-            out[:, k] = ridge[4:] @ solved**2 / len(raw)
+            out[:, k] = ridge[4:] @ solved**2 / patients
     return out
-
-
-def _shares(raw: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
-    """Return the multiple of the penalty on each column of `linear_matrix`."""
-    n_columns, n_numbers = raw.shape[1], len(scaling.log)
-    return np.concatenate(
-        [
-            # The blocks of `linear_matrix`: values, their two spline terms, levels, missing flags.
-            np.ones(n_numbers),
-            np.full(2 * n_numbers, DETAIL_PENALTY),
-            np.ones(n_columns - n_numbers),
-            np.full(n_columns, DETAIL_PENALTY),
-        ]
-    )
-
-
-def _parameters(
-    theta: NDArray[np.float64],
-    used: NDArray[np.int64],
-    columns: NDArray[np.float64],
-    horizon: HorizonBasis,
-    scaling: Scaling,
-) -> PartParameters:
-    """Return the fitted part; unused columns have the coefficient 0."""
-    coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
-    coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
-    return PartParameters(
-        scaling=scaling,
-        horizon=horizon,
-        intercept=float(theta[0]),
-        coef_h=theta[1:4].copy(),
-        coef=coef,
-        coef_log_h=coef_log_h,
-        column_mean=columns.mean(0),
-        linear_weight=1.0,
-        calibration=Calibration((0.0,), (0.0,), 1.0),
-    )
 
 
 class _Design:
@@ -236,8 +255,10 @@ class _Design:
         pairs: Pairs,
         horizon: HorizonBasis,
         shares: NDArray[np.float64],
+        directions: NDArray[np.float64],
     ) -> None:
         self.columns = columns
+        self.directions = directions
         self.shares = np.concatenate([shares, DETAIL_PENALTY * shares])
         self.outcome = pairs.outcome
         self.weight = pairs.weight / pairs.weight.sum()
@@ -245,6 +266,16 @@ class _Design:
         shape = pairs.horizon_days.shape
         self.lz = lz.reshape(shape)
         self.basis = np.concatenate([np.ones((*shape, 1)), basis.reshape(*shape, 3)], axis=2)
+        self.horizon = horizon
+        self.inequalities = np.zeros((0, 4 + 2 * columns.shape[1]))
+
+    def hold(self, ends: NDArray[np.float64]) -> None:
+        """Hold the settled directions at two logarithms of horizons, and so between them."""
+        # A slope is linear in z = standardised log h: `rows`'(beta + z gamma) >= 0 at both ends.
+        _, lz = horizon_basis(ends, self.horizon)
+        rows = [np.hstack([self.directions, at * self.directions]) for at in lz]
+        free = np.zeros((sum(map(len, rows)), 4))
+        self.inequalities = np.hstack([free, np.vstack(rows)])
 
     def start(self) -> NDArray[np.float64]:
         """Return zeros with the intercept at the overall log-odds."""
@@ -292,8 +323,18 @@ class _Design:
         gradient[4:] += ridge[4:] * theta[4:]
         hessian = self.hessian(theta)
         hessian[np.diag_indices_from(hessian)] += ridge
-        direction: NDArray[np.float64] = -cho_solve(cho_factor(hessian), gradient)
-        return direction
+        lower = cholesky(hessian, lower=True, check_finite=False)
+        scaled = solve_triangular(lower, gradient, lower=True, check_finite=False)
+        step = -solve_triangular(lower, scaled, lower=True, trans=1, check_finite=False)
+        if not len(self.inequalities) or (self.inequalities @ (theta + step) >= 0).all():
+            return np.asarray(step)
+        # Minimise d'Hd / 2 + g'd with A (theta + d) >= 0. In the dual, d = H^-1 (A'lambda - g) with
+        # lambda >= 0 minimising |L^-1 A'lambda - L^-1 g + L'theta|^2, H = L L': non-negative least
+        # squares. (The term L'theta brings in lambda'A theta.)
+        sides = solve_triangular(lower, self.inequalities.T, lower=True, check_finite=False)
+        multipliers, _ = nnls(sides, scaled - lower.T @ theta)
+        held = sides @ multipliers - scaled
+        return np.asarray(solve_triangular(lower, held, lower=True, trans=1, check_finite=False))
 
     def hessian(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the second derivatives of the weighted log-loss, without the penalty."""

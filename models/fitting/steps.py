@@ -12,14 +12,19 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from models.fitting.basis import Basis
 from models.fitting.boosted import (
     EVALUATE_EVERY_ROUNDS,
     boosted_log_odds,
     fit_booster,
     fit_booster_watched,
 )
-from models.fitting.encoding import fit_scaling
-from models.fitting.linear import expected_squared_bias, fit_linear_path
+from models.fitting.linear import (
+    LinearPart,
+    expected_squared_bias,
+    fit_linear_path,
+    penalty_shares,
+)
 from models.fitting.training_cohort import TrainingCohort
 from models.fitting.tuning import (
     SMALL_COHORT,
@@ -32,14 +37,24 @@ from models.inference.contract import LogLosses
 from models.inference.parameters import Calibration, PartParameters
 from models.targets import MAX_PAIRS, Pairs
 
-__all__ = ["Choices", "Part", "choose", "fit_interval_parts", "fit_part", "squared_bias"]
+__all__ = [
+    "Choices",
+    "Columns",
+    "Moved",
+    "Part",
+    "choose",
+    "fit_columns",
+    "fit_interval_parts",
+    "fit_part",
+    "squared_bias",
+]
 
 SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
 
 PENALTY_PATIENTS = (1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Candidate penalties of the linear part, in units of one patient's log-loss."""
 
-SEED_OF_PARTS = 1_000
+SEED_OF_PARTS, SEED_OF_BLANKS, SEED_OF_JUDGED_BLANKS = 1_000, 2_000, 2_001
 
 EVENTS_PER_KNOT, MOST_KNOTS = 100, 8
 
@@ -57,6 +72,39 @@ class Choices:
     linear_weight: float
     calibration: Calibration
     losses: LogLosses
+    moved: Moved
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How far blanks moved the log-odds of patients held out, at every day of the grid.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n,)
+        Rows of the cohort.
+    blanked : ndarray of float, shape (n, n_columns)
+        Their raw matrix with blanks.
+    change : ndarray of float, shape (n, n_days)
+        Log-odds as recorded less log-odds with blanks.
+    """
+
+    rows: Rows
+    blanked: Floats
+    change: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the linear part is fitted to: every patient as recorded, and with blanks."""
+
+    basis: Basis
+    recorded: Floats
+    blanked: Floats
+
+    def twice(self, rows: Rows) -> Floats:
+        """Return the rows as recorded, then the same rows with blanks."""
+        return np.concatenate([self.recorded[rows], self.blanked[rows]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +112,19 @@ class Part:
     """One fitted model on its own."""
 
     parameters: PartParameters
+    linear: LinearPart
     booster: xgb.Booster
 
 
 def choose(cohort: TrainingCohort) -> Choices:
     """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
 
-    Scaling, imputation, censoring and both parts are fitted without the held-out patients; only the
+    Scaling, factors, censoring and both parts are fitted without the held-out patients; only the
     horizons come from the event times of all patients. Held-out patients are judged at every day of
     the grid: at random horizons, mean risk and events would differ by the draw, and recalibration
-    would learn that. The losses are over all patients, each predicted by a fit without the patient.
+    would learn that. Each is judged twice, as recorded and with blanks, at half the weight: what is
+    chosen must serve both. The losses are over all patients, each predicted by a fit without the
+    patient.
     """
     small = len(cohort.target) < SMALL_COHORT
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
@@ -95,41 +146,69 @@ def choose(cohort: TrainingCohort) -> Choices:
     paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
     best = int(np.argmin([log_loss(path, pairs) for path in paths]))
     patients = np.concatenate([f.patients for f in folds])
-    weight = choose_linear_weight(paths[best], boosted, pairs, patients)
+    linear = np.concatenate([f.in_direction(best) for f in folds])
+    weight = choose_linear_weight(linear, boosted, pairs, patients)
     # In the order in which they are applied: eta = w eta_linear + (1 - w) eta_boosted, then a(h) +
     # b eta. Each is chosen given those before it, all on out-of-fold predictions.
-    mixed = weight * paths[best] + (1 - weight) * boosted
+    mixed = weight * linear + (1 - weight) * boosted
     calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
     losses = LogLosses(
-        linear=log_loss(paths[best], pairs),
+        linear=log_loss(linear, pairs),
         boosted=log_loss(boosted, pairs),
         mixture=log_loss(mixed, pairs),
         recalibrated=log_loss(calibration.log_odds(mixed, np.log(pairs.horizon_days)), pairs),
     )
-    return Choices(PENALTY_PATIENTS[best], trees, weight, calibration, losses)
+    moved = _moved(folds, calibration.slope * mixed)
+    return Choices(PENALTY_PATIENTS[best], trees, weight, calibration, losses, moved)
 
 
-def fit_part(cohort: TrainingCohort, choices: Choices, rows: Rows) -> Part:
+def _moved(folds: list[_TunedFold], log_odds: Floats) -> Moved:
+    """Return the changes by blanks in out-of-fold log-odds, those of each fold after another."""
+    ends = np.cumsum([len(f.raw) for f in folds])[:-1]
+    halves = [np.split(part, 2) for part in np.split(log_odds, ends)]
+    return Moved(
+        rows=np.concatenate([f.rows for f in folds]),
+        blanked=np.concatenate([f.raw[len(f.rows) :] for f in folds]),
+        change=np.concatenate([recorded - blanked for recorded, blanked in halves]),
+    )
+
+
+def fit_columns(cohort: TrainingCohort) -> Columns:
+    """Return the linear part's columns of every patient, by scaling and factors of all of them."""
+    basis = Basis.fit(cohort, np.arange(len(cohort.target)))
+    blanked = cohort.blanked(SEED_OF_BLANKS)
+    return Columns(basis, basis.columns(cohort.raw), basis.columns(blanked))
+
+
+def fit_part(cohort: TrainingCohort, choices: Choices, columns: Columns, rows: Rows) -> Part:
     """Fit both parts, as chosen, on some rows of the cohort.
 
     A patient has the same horizons in every part, so that parts differ by their patients alone.
     """
-    raw = cohort.raw[rows]
     pairs = _training_pairs(cohort, rows)
     linear = fit_linear_path(
-        raw,
-        pairs,
-        scaling=fit_scaling(raw, cohort.n_numbers),
+        columns.twice(rows),
+        pairs.twice(),
+        shares=penalty_shares(cohort.encoding),
+        directions=columns.basis.inequalities,
         penalties=(choices.penalty / len(rows),),
     )[0]
-    booster = fit_booster(raw, pairs, settings=cohort.boosting, trees=choices.trees)
-    parameters = replace(
-        linear.parameters, linear_weight=choices.linear_weight, calibration=choices.calibration
+    booster = fit_booster(
+        cohort.raw[rows], pairs, cohort.blanking, settings=cohort.boosting, trees=choices.trees
     )
-    return Part(parameters, booster)
+    parameters = PartParameters(
+        horizon=linear.horizon,
+        intercept=linear.intercept,
+        coef_h=linear.coef_h,
+        coef=linear.coef,
+        coef_log_h=linear.coef_log_h,
+        linear_weight=choices.linear_weight,
+        calibration=choices.calibration,
+    )
+    return Part(parameters, linear, booster)
 
 
-def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
+def fit_interval_parts(cohort: TrainingCohort, choices: Choices, columns: Columns) -> list[Part]:
     """Fit one part on each of several random halves of the patients [1]_.
 
     The variance of an estimate among such halves is that of the estimate on all patients. Unlike
@@ -147,14 +226,19 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices) -> list[Part]:
     # n / 2, whose factor (n - d) / d is 1.
     def fit(share: TrainingCohort, k: int) -> Part:
         half, _ = next(cohort.folds(2, seed=1 + k))
-        return fit_part(share, choices, half)
+        return fit_part(share, choices, columns, half)
 
     jobs = [(k,) for k in range(cohort.settings.interval_folds)]
     return _side_by_side(fit, jobs, cohort, "fitting fold models")
 
 
 def squared_bias(
-    cohort: TrainingCohort, choices: Choices, main: Part, raw: Floats, days: Floats
+    cohort: TrainingCohort,
+    choices: Choices,
+    main: Part,
+    columns: Columns,
+    raw: Floats,
+    days: Floats,
 ) -> Floats:
     """Return the squared bias of each log-odds expected from the penalty of the linear part.
 
@@ -165,11 +249,13 @@ def squared_bias(
     all_rows = np.arange(len(cohort.target))
     pairs = _training_pairs(cohort, all_rows)
     expected = expected_squared_bias(
-        main.parameters,
-        cohort.raw,
-        pairs,
+        main.linear,
+        columns.twice(all_rows),
+        pairs.twice(),
+        shares=penalty_shares(cohort.encoding),
         penalty=choices.penalty / len(all_rows),
-        at=raw,
+        patients=len(all_rows),
+        at=columns.basis.columns(raw, main.linear),
         days=days,
     )
     # Recalibration a(h) + b eta multiplies a bias of eta by b, and its square by b^2.
@@ -184,14 +270,25 @@ def _training_pairs(cohort: TrainingCohort, rows: Rows) -> Pairs:
 
 @dataclass(frozen=True, slots=True)
 class _TunedFold:
-    """Predictions of one tuning fold for its held-out patients, at every day of the grid."""
+    """Predictions of one tuning fold for its held-out patients, at every day of the grid.
 
+    Each patient is there twice: as recorded, and with blanks.
+    """
+
+    rows: Rows
     pairs: Pairs
     patients: NDArray[Any]
+    basis: Basis
+    path: list[LinearPart]
     linear: list[Floats]
     history: Floats
     booster: xgb.Booster
     raw: Floats
+
+    def in_direction(self, candidate: int) -> Floats:
+        """Return the linear log-odds of a candidate, inferred in the settled directions."""
+        part = self.path[candidate]
+        return part.log_odds(self.basis.columns(self.raw, part), self.pairs.horizon_days)
 
     def boosted(self, trees: int) -> Floats:
         """Return the boosted log-odds after this many trees, or after all if it has fewer."""
@@ -203,28 +300,41 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
     """Fit every candidate without the held-out patients and predict those."""
     censoring = cohort.censoring(learn)
     pairs = cohort.pairs(learn, censoring, 2 * seed)
-    raw, raw_out = cohort.raw[learn], cohort.raw[out]
+    basis = Basis.fit(cohort, learn)
+    twice = np.concatenate([cohort.raw[learn], cohort.blanked(SEED_OF_BLANKS)[learn]])
     path = fit_linear_path(
-        raw,
-        pairs,
-        scaling=fit_scaling(raw, cohort.n_numbers),
+        basis.columns(twice),
+        pairs.twice(),
+        shares=penalty_shares(cohort.encoding),
+        directions=basis.inequalities,
         penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
     )
     booster, history = fit_booster_watched(
-        raw,
+        cohort.raw[learn],
         pairs,
-        raw_out,
+        cohort.raw[out],
         cohort.pairs(out, censoring, 2 * seed + 1),
+        cohort.blanking,
         settings=cohort.boosting,
         max_trees=cohort.settings.max_trees,
     )
     # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
-    most = MAX_PAIRS // (folds * len(cohort.grid_days()))
-    judged = np.random.default_rng(seed).permutation(len(out))[:most]
-    on_grid = cohort.pairs_on_grid(out[judged], censoring)
-    linear = [part.log_odds(raw_out[judged], on_grid.horizon_days) for part in path]
-    patients = cohort.groups[out[judged]]
-    return _TunedFold(on_grid, patients, linear, history, booster, raw_out[judged])
+    most = MAX_PAIRS // (2 * folds * len(cohort.grid_days()))
+    judged = out[np.random.default_rng(seed).permutation(len(out))[:most]]
+    on_grid = cohort.pairs_on_grid(judged, censoring).twice()
+    raw = np.concatenate([cohort.raw[judged], cohort.blanked(SEED_OF_JUDGED_BLANKS)[judged]])
+    columns = basis.columns(raw)
+    return _TunedFold(
+        rows=judged,
+        pairs=on_grid,
+        patients=np.tile(cohort.groups[judged], 2),
+        basis=basis,
+        path=path,
+        linear=[part.log_odds(columns, on_grid.horizon_days) for part in path],
+        history=history,
+        booster=booster,
+        raw=raw,
+    )
 
 
 def _calibration_knots(cohort: TrainingCohort) -> Floats:

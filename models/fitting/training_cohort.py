@@ -15,6 +15,7 @@ from data_schema.errors import DataError
 from data_schema.outcomes import MIN_EVENTS
 from data_schema.variables import Variable
 from models.censoring import CensoringDistribution
+from models.fitting.blanking import Blanking
 from models.fitting.boosted import BoostingSettings
 from models.fitting.censoring_strata import censoring_strata
 from models.fitting.encoding import fit_encoding, outer_share
@@ -87,6 +88,7 @@ class TrainingCohort:
     encoding: Encoding
     raw: Floats
     upto_days: float
+    blanking: Blanking
     boosting: BoostingSettings
     settings: FitSettings
 
@@ -131,6 +133,7 @@ class TrainingCohort:
             encoding=encoding,
             raw=raw,
             upto_days=_longest_horizon(target, settings),
+            blanking=Blanking.of(encoding, settings.variables),
             boosting=_boosting_settings(encoding, settings),
             settings=settings,
         )
@@ -148,6 +151,17 @@ class TrainingCohort:
             return 1
         small = len(self.target) < SMALL_COHORT
         return s.horizons_per_patient or (HORIZONS_IF_SMALL if small else HORIZONS_IF_LARGE)
+
+    def blanked(self, seed: int) -> Floats:
+        """Return the raw matrix of all patients, each with blanks of their own."""
+        rng = np.random.default_rng((self.settings.random_state, seed))
+        return self.blanking.apply(self.raw, self.blanking.draw(len(self.raw), rng))
+
+    @property
+    def ends_days(self) -> tuple[float, float]:
+        """The shortest and the longest horizon."""
+        grid = self.grid_days()
+        return float(grid[0]), float(grid[-1])
 
     def censoring(self, rows: Rows) -> Censoring:
         """Return how long the given patients were followed up, by stratum of the whole cohort."""

@@ -469,9 +469,6 @@ class Contract:
     def from_json(cls, content: Mapping[str, Any]) -> "Contract":
         """Return the contract that a bundle's `contract.json` holds.
 
-        Format 3 has neither `event_singular`, `event_verb`, `is_death`, `population_described` nor
-        `interval.available`; they are derived from its words, here and nowhere else.
-
         Raises
         ------
         ValueError

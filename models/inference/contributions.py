@@ -15,6 +15,7 @@ __all__ = ["contributions"]
 def contributions(
     main: FittedPart,
     raw: np.ndarray,
+    columns: np.ndarray,
     days: np.ndarray,
     total: np.ndarray,
     groups: np.ndarray,
@@ -26,6 +27,8 @@ def contributions(
     ----------
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
+    columns : ndarray of float, shape (n, n_linear_columns)
+        Without gaps, from `missing.infer`.
     days : ndarray of float, shape (h,)
         Horizons.
     total : ndarray of float, shape (n, h)
@@ -37,7 +40,7 @@ def contributions(
     -------
     ndarray of float, shape (n, h, v)
     """
-    phi = main.contributions(raw, [math.log(day) for day in days], groups, booster_groups)
+    phi = main.contributions(raw, columns, [math.log(day) for day in days], groups, booster_groups)
     # XGBoost explains in float32: what rounding left over (below 1e-5) is spread over the
     # variables by size, so that sums are exact and explaining never changes a risk.
     gap = total - phi.sum(-1)

@@ -5,12 +5,11 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TypeVar
 
 import numpy as np
 
-from models.inference.matrices import horizon_basis, linear_matrix
-from models.inference.parameters import HorizonBasis, Scaling
+from models.inference.matrices import horizon_basis
+from models.inference.parameters import HorizonBasis
 from models.inference.part import FittedPart
 from models.inference.trees import joint_booster
 
@@ -26,7 +25,6 @@ class Ensemble:
     def __init__(self, parts: Sequence[FittedPart]) -> None:
         fits = [part.parameters for part in parts]
         self._calibrations = tuple(fit.calibration for fit in fits)
-        self._scaling = _stacked([fit.scaling for fit in fits])
         self._horizon = _stacked([fit.horizon for fit in fits])
         self._coef = np.stack([fit.coef for fit in fits])[..., None]
         self._coef_log_h = np.stack([fit.coef_log_h for fit in fits])[..., None]
@@ -50,7 +48,12 @@ class Ensemble:
         return len(self._calibrations)
 
     def monotone(
-        self, raw: np.ndarray, all_days: np.ndarray, on_grid: np.ndarray, requested: np.ndarray
+        self,
+        raw: np.ndarray,
+        columns: np.ndarray,
+        all_days: np.ndarray,
+        on_grid: np.ndarray,
+        requested: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return each part's log-odds at the requested days, before and after the running maximum.
 
@@ -61,6 +64,8 @@ class Ensemble:
         ----------
         raw : ndarray of float, shape (n, n_columns)
             From `matrices.raw_matrix`.
+        columns : ndarray of float, shape (n, n_linear_columns)
+            Without gaps, from `missing.infer`.
         all_days : ndarray of float, shape (n_days,)
             The grid and the requested horizons, ascending.
         on_grid : ndarray of bool, shape (n_days,)
@@ -76,28 +81,26 @@ class Ensemble:
         # eta*(h) = max(eta(h), max of eta(g) over g <= h in the fixed grid). Off the grid eta is
         # replaced by -inf before the running maximum, so a requested horizon counts for itself
         # alone.
-        eta = self._log_odds(raw, np.log(all_days))
+        eta = self._log_odds(raw, columns, np.log(all_days))
         highest = np.maximum.accumulate(np.where(on_grid, eta, -np.inf), axis=-1)
         return eta[..., requested], np.maximum(eta, highest)[..., requested]
 
-    def _log_odds(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
+    def _log_odds(self, raw: np.ndarray, columns: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the recalibrated log-odds, (n_parts, n, h), before the running maximum."""
         # Part j: eta_j = a_j(h) + b_j (w_j eta_linear,j + (1 - w_j) eta_boosted,j), with a =
         # `shift`, b = `_slope` and w = `_weight`, as `tuning.recalibration` fitted them.
-        mixed = self._weight * self._linear(raw, log_h)
+        mixed = self._weight * self._linear(columns, log_h)
         if self._uses_trees:
             mixed = mixed + (1 - self._weight) * self._boosted(raw, log_h)
         shift = np.stack([own.shift_at(log_h) for own in self._calibrations])[:, None]
         return np.asarray(shift + self._slope * mixed)
 
-    def _linear(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
+    def _linear(self, columns: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the log-odds of the linear parts, (n_parts, n, h)."""
-        # alpha_j + b_j(h)'theta_j + x_j'beta_j + z_j(h) x_j'gamma_j, as in
-        # `models/fitting/linear.py`. The axes are (part, patient, horizon): each part scales the
-        # patients and log h by its own constants, so that x_j = `columns` and z_j = `lz` carry the
-        # part's index too.
+        # alpha_j + b_j(h)'theta_j + x'beta_j + z_j(h) x'gamma_j, as in `models/fitting/linear.py`.
+        # The axes are (part, patient, horizon): each part scales log h by its own constants, so
+        # that z_j = `lz` carries the part's index too; x = `columns` is the same for all.
         basis, lz = horizon_basis(log_h, self._horizon)
-        columns = linear_matrix(raw, self._scaling)
         at_horizon = np.swapaxes(basis @ self._coef_h, 1, 2)
         slope = (columns @ self._coef_log_h) * lz[:, None]
         return np.asarray(self._intercept + at_horizon + columns @ self._coef + slope)
@@ -116,15 +119,11 @@ class Ensemble:
         return np.moveaxis(by_part, -1, 0)
 
 
-Arrays = TypeVar("Arrays", Scaling, HorizonBasis)
-
-
-def _stacked(parts: Sequence[Arrays]) -> Arrays:
+def _stacked(parts: Sequence[HorizonBasis]) -> HorizonBasis:
     """Return the arrays of several parts in one, on a first axis of n_parts and a second of 1."""
-    kind = type(parts[0])
-    return kind(
+    return HorizonBasis(
         **{
             field.name: np.stack([getattr(part, field.name) for part in parts])[:, None]
-            for field in fields(kind)
+            for field in fields(HorizonBasis)
         }
     )

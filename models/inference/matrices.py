@@ -21,6 +21,7 @@ __all__ = [
     "not_categorical",
     "raw_matrix",
     "spline_basis",
+    "spline_slope",
     "table_of",
     "texts_of",
 ]
@@ -139,44 +140,58 @@ def spline_basis(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)
 
 
+def spline_slope(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Return the derivatives of both terms of `spline_basis`, for the same arguments."""
+
+    # With the C_j of `spline_basis`, C_j'(x) = 3 [ (x - k_j)+^2 - ... ] / (k_3 - k_0)^2: the same
+    # sum with squares in place of cubes.
+    def square(knot: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(x - knot, 0.0) ** 2)
+
+    k0, k1, k2, k3 = np.moveaxis(knots, -1, 0)
+    curved = k3 > k2
+    span = np.where(curved, k3 - k0, 1.0)
+    tail = np.where(curved, k3 - k2, 1.0)
+    terms = [
+        3 * (square(k) - square(k2) * (k3 - k) / tail + square(k3) * (k2 - k) / tail) / span**2
+        for k in (k0, k1)
+    ]
+    return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)
+
+
 def linear_matrix(raw: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Return the columns of the linear part.
+    """Return the columns of the linear part, NaN where not measured.
 
     Parameters
     ----------
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
     scaling : Scaling
-        Of the leading columns of `raw`, which are numbers; or those of several parts, stacked on a
-        first axis of n_parts and a second one of 1.
+        Of the leading columns of `raw`, which are numbers.
 
     Returns
     -------
-    ndarray of float, shape (n_patients, n_linear_columns), or (n_parts, ...) of that
-        Standardised values, their splines (twice), levels, then one flag per column of `raw` for
-        "not measured"; what was not measured is 0 elsewhere, the mean.
+    ndarray of float, shape (n_patients, n_linear_columns)
+        Standardised values, their bends (twice), then levels. A bend is a spline term less its
+        regression on the straight line, so that the two are uncorrelated in training.
     """
-    n_numbers = scaling.log.shape[-1]
+    n_numbers = len(scaling.log)
     x = raw[:, :n_numbers]
-    missing = np.isnan(raw)
+    missing = np.isnan(x)[..., None]
     with np.errstate(invalid="ignore"):
         x = np.where(scaling.log, np.log1p(np.maximum(x, 0.0)), x)
         z = (np.clip(x, scaling.low, scaling.high) - scaling.center) / scaling.scale
-    z = np.where(missing[:, :n_numbers], 0.0, z)
     # Without numbers there are no knots, and no array of the shape that `spline_basis` needs.
     splines = spline_basis(z, scaling.knots) if n_numbers else np.zeros((*z.shape, 2))
-    splines = np.where(missing[:, :n_numbers, None], 0.0, splines)
-    levels = np.where(missing[:, n_numbers:], 0.0, raw[:, n_numbers:])
-    shared = np.hstack([levels, missing.astype(float)])
-    shared = np.broadcast_to(shared, (*z.shape[:-1], shared.shape[1]))
-    return np.concatenate([z, splines[..., 0], splines[..., 1], shared], axis=-1)
+    bends = splines - scaling.bend_offset - scaling.bend_line * z[..., None]
+    bends = np.where(missing, np.nan, bends)
+    return np.concatenate([z, bends[..., 0], bends[..., 1], raw[:, n_numbers:]], axis=-1)
 
 
 def linear_column_features(encoding: Encoding) -> list[str]:
     """Return the feature that each column of `linear_matrix` belongs to."""
     numbers = list(encoding.numbers)
-    levels = [feature for feature, _ in level_columns(encoding)]
-    return numbers * 3 + levels + numbers + levels
+    return numbers * 3 + [feature for feature, _ in level_columns(encoding)]
 
 
 def horizon_basis(log_h: np.ndarray, horizon: HorizonBasis) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +201,7 @@ def horizon_basis(log_h: np.ndarray, horizon: HorizonBasis) -> tuple[np.ndarray,
     ----------
     log_h : ndarray of float, shape (n,)
     horizon : HorizonBasis
-        Or those of several parts, stacked as for `linear_matrix`.
+        Or those of several parts, stacked on a first axis of n_parts and a second of 1.
 
     Returns
     -------

@@ -10,10 +10,12 @@ import numpy as np
 __all__ = [
     "Calibration",
     "Encoding",
+    "Factors",
     "HorizonBasis",
     "ModelParameters",
     "PartParameters",
     "Scaling",
+    "Unsettled",
 ]
 
 
@@ -36,6 +38,8 @@ class Scaling:
     low, high, center, scale : ndarray of float, shape (n_numbers,)
     knots : ndarray of float, shape (n_numbers, 4)
         Of the splines, in standardised units.
+    bend_offset, bend_line : ndarray of float, shape (n_numbers, 2)
+        Regression of both spline terms on the standardised value: intercept and slope.
     """
 
     log: np.ndarray
@@ -44,6 +48,54 @@ class Scaling:
     center: np.ndarray
     scale: np.ndarray
     knots: np.ndarray
+    bend_offset: np.ndarray
+    bend_line: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """A factor model of the linear part's columns, from which missing values are inferred.
+
+    With z the columns less `mean` over `scale`, z = `loadings` f + e, where f are independent
+    standard normal factors and e independent normal with the variances `unique`.
+
+    Attributes
+    ----------
+    mean, scale, unique : ndarray of float, shape (n_linear_columns,)
+    loadings : ndarray of float, shape (n_linear_columns, n_factors)
+    informs : ndarray of bool, shape (n_linear_columns,)
+        Whether a measured value of the column says something about others.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    loadings: np.ndarray
+    unique: np.ndarray
+    informs: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unsettled:
+    """How far what is missing could still move the log-odds; see `missing.unsettled_variance`.
+
+    Attributes
+    ----------
+    coef, coef_log_h : ndarray of float, shape (n_linear_columns,)
+        Of the whole model's log-odds, approximated as linear in the columns.
+    ends : ndarray of float, shape (2,)
+        Standardised log of the shortest and the longest horizon.
+    factor : ndarray of float, shape (2, 2)
+        Of the variance by formula and of its square, at both ends.
+    own : ndarray of float, shape (2, n_linear_columns)
+        Variance that each missing column adds, whatever else is missing, at both ends: what the
+        approximation cannot see.
+    """
+
+    coef: np.ndarray
+    coef_log_h: np.ndarray
+    ends: np.ndarray
+    factor: np.ndarray
+    own: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,28 +146,30 @@ class PartParameters:
         Of the horizon's terms.
     coef, coef_log_h : ndarray of float, shape (n_linear_columns,)
         Of each column of the linear part, and of its product with log horizon.
-    column_mean : ndarray of float, shape (n_linear_columns,)
-        Where contributions are counted from.
     linear_weight : float
         Share of the linear part, in [0, 1].
     """
 
-    scaling: Scaling
     horizon: HorizonBasis
     intercept: float
     coef_h: np.ndarray
     coef: np.ndarray
     coef_log_h: np.ndarray
-    column_mean: np.ndarray
     linear_weight: float
     calibration: Calibration
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelParameters:
-    """Every fitted part of a model: the main one, the fold models, the competing event's."""
+    """Every fitted part of a model: the main one, the fold models, the competing event's.
+
+    They share the scaling of their columns and what is inferred where a value is missing.
+    """
 
     encoding: Encoding
+    scaling: Scaling
+    factors: Factors
+    unsettled: Unsettled
     main: PartParameters
     folds: tuple[PartParameters, ...]
     competing: PartParameters | None

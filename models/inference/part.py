@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 import xgboost as xgb
 
-from models.inference.matrices import horizon_basis, linear_matrix
+from models.inference.matrices import horizon_basis
 from models.inference.parameters import PartParameters
 from models.inference.trees import booster_at_horizon
 
@@ -21,13 +21,21 @@ MAX_SLICES = 64
 
 
 class FittedPart:
-    """One fitted model on its own: scaling, linear part, booster, weight and recalibration.
+    """One fitted model on its own: linear part, booster, weight and recalibration.
 
-    It explains; `ensemble.Ensemble` predicts.
+    It explains; `ensemble.Ensemble` predicts. Contributions of the linear part are counted from
+    `column_mean`, (n_linear_columns,).
     """
 
-    def __init__(self, parameters: PartParameters, booster: xgb.Booster, threads: int) -> None:
+    def __init__(
+        self,
+        parameters: PartParameters,
+        booster: xgb.Booster,
+        column_mean: np.ndarray,
+        threads: int,
+    ) -> None:
         self.parameters = parameters
+        self.column_mean = column_mean
         self.booster = booster
         self.threads = threads
         self._slices: OrderedDict[float, xgb.Booster] = OrderedDict()
@@ -48,7 +56,7 @@ class FittedPart:
         """Return the log-odds that contributions start from at a horizon, for every patient."""
         own, (basis, coef) = self.parameters, self._linear_at(log_h)
         weight = own.linear_weight
-        mixed = weight * float(own.intercept + basis @ own.coef_h + own.column_mean @ coef)
+        mixed = weight * float(own.intercept + basis @ own.coef_h + self.column_mean @ coef)
         if weight < 1:
             unmeasured = np.full((1, self.booster.num_features() - 1), np.nan)
             mixed += (1 - weight) * float(self._tree_contributions(unmeasured, log_h)[0, 0, -1])
@@ -57,6 +65,7 @@ class FittedPart:
     def contributions(
         self,
         raw: np.ndarray,
+        columns: np.ndarray,
         log_h: Sequence[float],
         groups: np.ndarray,
         booster_groups: np.ndarray,
@@ -67,6 +76,8 @@ class FittedPart:
         ----------
         raw : ndarray of float, shape (n, n_columns)
             From `matrices.raw_matrix`.
+        columns : ndarray of float, shape (n, n_linear_columns)
+            Without gaps, from `missing.infer`.
         log_h : sequence of float, length h
             Logarithms of the horizons in days.
         groups : ndarray of float, shape (n_linear_columns, v)
@@ -81,9 +92,8 @@ class FittedPart:
             XGBoost's rounding to float32.
         """
         own, weight = self.parameters, self.parameters.linear_weight
-        columns = linear_matrix(raw, own.scaling) - own.column_mean
         coef = np.stack([self._linear_at(at)[1] for at in log_h])
-        mixed = weight * ((columns[:, None] * coef) @ groups)
+        mixed = weight * (((columns - self.column_mean)[:, None] * coef) @ groups)
         if weight < 1:
             trees = self._tree_contributions(raw, *log_h)[..., :-1] @ booster_groups
             mixed = mixed + (1 - weight) * trees

@@ -55,6 +55,8 @@ class Prediction(NamedTuple):
         Contributions, where explained; those of pathways are sums of their variables'.
     adjustment_points : ndarray of float, shape (n, h)
         Points of the adjustment.
+    unsettled : ndarray of float, shape (n, h)
+        Variance that the values not entered could still add to the log-odds.
     status : list of str, length n
         `ok` or `refused`.
     refusals, warnings : list of list of Remark, length n
@@ -76,6 +78,7 @@ class Prediction(NamedTuple):
     log_odds: np.ndarray | None
     points: np.ndarray | None
     adjustment_points: np.ndarray
+    unsettled: np.ndarray
     status: list[str]
     refusals: list[list[Remark]]
     warnings: list[list[Remark]]

@@ -33,9 +33,18 @@ from models.inference.guard import guard
 from models.inference.matrices import (
     Table,
     expit,
+    horizon_basis,
     level_columns,
     linear_column_features,
+    linear_matrix,
     raw_matrix,
+)
+from models.inference.missing import (
+    Inferred,
+    direction_limits,
+    infer,
+    settling_variance,
+    unsettled_variance,
 )
 from models.inference.parameters import ModelParameters
 from models.inference.part import FittedPart
@@ -86,7 +95,7 @@ class RiskModel:
         self._threads = threads
         self._encoding = parameters.encoding
         parts = [
-            FittedPart(own, load_booster(booster, threads), threads)
+            FittedPart(own, load_booster(booster, threads), parameters.factors.mean, threads)
             for own, booster in zip(parameters.parts, self._boosters, strict=True)
         ]
         self._main, self._alone = parts[0], Ensemble(parts[:1])
@@ -110,6 +119,16 @@ class RiskModel:
                 self._indicator([variable_of[f] for f in self._raw_features]),
                 np.zeros(len(self.variables)),
             ]
+        )
+        direction_of = {feature.name: feature.direction for feature in contract.features}
+        ends = np.log([contract.min_horizon_days, contract.max_horizon_days])
+        self._limits = direction_limits(
+            tuple(direction_of[name] for name in self._encoding.numbers),
+            parameters.main.coef,
+            parameters.main.coef_log_h,
+            horizon_basis(ends, parameters.main.horizon)[1],
+            parameters.scaling,
+            parameters.factors,
         )
 
     @cached_property
@@ -207,7 +226,9 @@ class RiskModel:
         """
         days, table = self.horizons(horizons_days), checked_table(self.contract, frame)
         raw = self._raw(table)
-        return self._prediction(table, raw, self._curves(raw, days, interval), explain)
+        inferred = self._inferred(raw)
+        curves = self._curves(raw, inferred, days, interval)
+        return self._prediction(table, raw, inferred, curves, explain)
 
     def predict_with_curve(
         self,
@@ -222,22 +243,31 @@ class RiskModel:
         """
         days, table = self.horizons(horizons_days), checked_table(self.contract, frame)
         raw, grid = self._raw(table), np.asarray(self.contract.grid_days, dtype=float)
-        curves = self._curves(raw, np.concatenate([days, grid]), True)
+        inferred = self._inferred(raw)
+        curves = self._curves(raw, inferred, np.concatenate([days, grid]), True)
         requested, on_grid = curves.at(slice(len(days))), curves.at(slice(len(days), None))
-        return self._prediction(table, raw, requested, explain), on_grid.curve()
+        return self._prediction(table, raw, inferred, requested, explain), on_grid.curve()
 
-    def _curves(self, raw: np.ndarray, days: np.ndarray, interval: bool) -> PredictedCurves:
+    def _curves(
+        self, raw: np.ndarray, inferred: Inferred, days: np.ndarray, interval: bool
+    ) -> PredictedCurves:
         """Return what is predicted for every patient at the days."""
         parts = self._together if interval else self._alone
         at = grid_days(self.contract.grid_days, days)
         width = IntervalWidth.of(self.contract, days)
-        eta, adjustment, low, high = log_odds_with_interval(parts, raw, at, width)
+        columns = inferred.columns
+        eta, adjustment, low, high = log_odds_with_interval(parts, raw, columns, at, width)
         part = self._competing_part
-        competing = None if part is None else competing_risk(part, raw, at, eta)
+        competing = None if part is None else competing_risk(part, raw, columns, at, eta)
         return PredictedCurves(days, eta, adjustment, low, high, self.cohort_risk(days), competing)
 
     def _prediction(
-        self, table: Table, raw: np.ndarray, curves: PredictedCurves, explain: bool
+        self,
+        table: Table,
+        raw: np.ndarray,
+        inferred: Inferred,
+        curves: PredictedCurves,
+        explain: bool,
     ) -> Prediction:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured = self._measured(raw)
@@ -247,7 +277,7 @@ class RiskModel:
         adjustment_points, log_odds, points = adjustment * gain, None, None
         if explain:
             total, groups = eta - adjustment - base, (self._groups, self._booster_groups)
-            log_odds = contributions(self._main, raw, days, total, *groups)
+            log_odds = contributions(self._main, raw, inferred.columns, days, total, *groups)
             points = log_odds * gain[..., None]
         refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
         for values in (eta, adjustment, low, high, competing, log_odds, points, adjustment_points):
@@ -270,6 +300,7 @@ class RiskModel:
             log_odds=log_odds,
             points=points,
             adjustment_points=adjustment_points,
+            unsettled=self._unsettled(inferred, days),
             status=verdicts.status,
             refusals=verdicts.refusals,
             warnings=verdicts.warnings,
@@ -285,8 +316,7 @@ class RiskModel:
         ndarray of float, shape (n_patients, n_horizons)
             In [0, 1], higher is riskier.
         """
-        raw = self._raw(checked_table(self.contract, frame))
-        return expit(self._curves(raw, self.horizons(horizons_days), False).log_odds)
+        return expit(self._curves_alone(frame, horizons_days).log_odds)
 
     def competing_risk(
         self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
@@ -301,8 +331,63 @@ class RiskModel:
             In [0, 1], at most one minus the risk, which it never alters; None where nothing
             competes or too few patients had the competing event to learn from.
         """
+        return self._curves_alone(frame, horizons_days).competing_risk
+
+    def _curves_alone(
+        self, frame: pd.DataFrame, horizons_days: ArrayLike | None
+    ) -> PredictedCurves:
+        """Return what is predicted without an interval."""
         raw = self._raw(checked_table(self.contract, frame))
-        return self._curves(raw, self.horizons(horizons_days), False).competing_risk
+        return self._curves(raw, self._inferred(raw), self.horizons(horizons_days), False)
+
+    def unsettled(
+        self, frame: pd.DataFrame | Table, horizons_days: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Return the variance that the missing values could still add to the log-odds.
+
+        Parameters and errors are those of `predict`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons)
+            Log-odds squared, of every patient, refused or not.
+        """
+        raw = self._raw(checked_table(self.contract, frame))
+        return self._unsettled(self._inferred(raw), self.horizons(horizons_days))
+
+    def settled_by(self, frame: pd.DataFrame | Table, horizon_days: float) -> np.ndarray:
+        """Return which share of that variance a value of each missing variable would settle.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...), or Table
+            As for `predict`.
+        horizon_days : float
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_variables)
+            In [0, 1], in the order of `variables`; 0 for a variable that is measured.
+        """
+        raw = self._raw(checked_table(self.contract, frame))
+        at = self._standard_log(self.horizons([horizon_days]))[0]
+        own = self._parameters
+        return settling_variance(self._inferred(raw), own.factors, own.unsettled, at, self._groups)
+
+    def _unsettled(self, inferred: Inferred, days: np.ndarray) -> np.ndarray:
+        """Return the variance that the missing values could still add, (n, h)."""
+        own = self._parameters
+        at = self._standard_log(days)
+        return unsettled_variance(inferred, own.factors, own.unsettled, at)
+
+    def _standard_log(self, days: np.ndarray) -> np.ndarray:
+        """Return the standardised log of horizons, as the main part has it."""
+        return horizon_basis(np.log(days), self._parameters.main.horizon)[1]
+
+    def _inferred(self, raw: np.ndarray) -> Inferred:
+        """Return the linear part's columns without gaps."""
+        own = self._parameters
+        return infer(linear_matrix(raw, own.scaling), own.factors, self._limits)
 
     def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""

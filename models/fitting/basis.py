@@ -1,0 +1,74 @@
+"""The columns of the linear part: their scaling, and what is inferred where one is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schema.variables import NOT_DONE
+from models.fitting.encoding import fit_scaling
+from models.fitting.factors import fit_factors
+from models.fitting.linear import Directions, LinearPart
+from models.fitting.training_cohort import TrainingCohort
+from models.inference.matrices import horizon_basis, linear_matrix
+from models.inference.missing import DirectionLimits, direction_limits, infer
+from models.inference.parameters import Factors, Scaling
+
+__all__ = ["Basis"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Scaling and factor model, fitted on some patients.
+
+    Attributes
+    ----------
+    directions : tuple of int
+        Settled direction of each number: 1, -1 or 0.
+    ends_days : tuple of float
+        The shortest and the longest horizon.
+    """
+
+    scaling: Scaling
+    factors: Factors
+    directions: tuple[int, ...]
+    ends_days: tuple[float, float]
+
+    @classmethod
+    def fit(cls, cohort: TrainingCohort, rows: NDArray[np.int64]) -> Self:
+        """Fit both on some rows of the cohort."""
+        raw, n_numbers = cohort.raw[rows], cohort.n_numbers
+        scaling = fit_scaling(raw, n_numbers)
+        directions = cohort.boosting.directions[:n_numbers]
+        columns = linear_matrix(raw, scaling)
+        # The bends of a settled variable inform nothing: a straight line is monotone, whatever it
+        # is multiplied by, and so can be held in its direction. Nor do flags of what was not done.
+        bent = np.array(directions, dtype=bool)
+        flag = np.array([name.endswith(f"__{NOT_DONE}") for name in cohort.encoding.numbers])
+        informs = np.ones(columns.shape[1], dtype=bool)
+        informs[: 3 * n_numbers] = ~np.concatenate([flag, bent | flag, bent | flag])
+        factors = fit_factors(columns, informs=informs)
+        return cls(scaling, factors, directions, cohort.ends_days)
+
+    def columns(self, raw: Floats, part: LinearPart | None = None) -> Floats:
+        """Return columns without gaps; with a part, inferred in its settled directions."""
+        limits = None if part is None else self.limits(part)
+        return infer(linear_matrix(raw, self.scaling), self.factors, limits).columns
+
+    def limits(self, part: LinearPart) -> DirectionLimits:
+        """Return how far each settled variable may inform what is inferred, for a part."""
+        _, lz = horizon_basis(np.log(self.ends_days), part.horizon)
+        return direction_limits(
+            self.directions, part.coef, part.coef_log_h, lz, self.scaling, self.factors
+        )
+
+    @property
+    def inequalities(self) -> Directions:
+        """The settled directions as inequalities of the coefficients."""
+        width = len(self.factors.mean)
+        return Directions.of(self.directions, self.scaling, width, self.ends_days)

@@ -1,0 +1,132 @@
+"""How far missing values could still move the log-odds: fitted to training patients with blanks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.special import logit
+from sklearn.linear_model import Ridge
+
+from data_schema.variables import base_name
+from models.fitting.basis import Basis
+from models.fitting.steps import Moved, Part
+from models.fitting.training_cohort import TrainingCohort
+from models.inference.matrices import (
+    horizon_basis,
+    linear_column_features,
+    linear_matrix,
+    raw_matrix,
+)
+from models.inference.missing import end_shares, infer, variance_by_formula
+from models.inference.parameters import Unsettled
+from models.inference.risk_model import RiskModel
+
+__all__ = ["fit_unsettled"]
+
+DAYS = 6
+MOST_PATIENTS = 10_000
+REWEIGHTED = 3
+FLOOR_SHARE = 0.01
+"""Of the mean squared change, added to what is expected, so that no weight is without bound."""
+
+RIDGE_SHARE = 0.02
+"""Penalty of the linear approximation, as a share of its rows; its columns have variance 1."""
+
+Floats = NDArray[np.float64]
+
+
+def fit_unsettled(
+    cohort: TrainingCohort,
+    basis: Basis,
+    main: Part,
+    draft: RiskModel,
+    sample: pd.DataFrame,
+    moved: Moved,
+) -> Unsettled:
+    """Return the model's linear approximation, and how it relates to what blanks really moved.
+
+    The log-odds of the whole model, trees included, are regressed on the columns of the linear part
+    and their products with log horizon. The variance that the formula gives to what was blanked,
+    b'C b of a patient with blanks less that of the same patient as recorded, is then set against
+    the squared changes of the log-odds of patients held out: those of patients that a model learned
+    from are larger.
+    """
+    grid = cohort.grid_days()
+    at = np.unique(np.linspace(0, len(grid) - 1, DAYS).round().astype(int))
+    _, lz = horizon_basis(np.log(grid[at]), main.linear.horizon)
+    eta = logit(draft.risk(sample, grid[at]))
+    columns = basis.columns(raw_matrix(sample, cohort.encoding), main.linear)
+    coef, coef_log_h = _approximation(eta, columns, basis, lz)
+    rows = slice(None, MOST_PATIENTS)
+    with_blanks, as_recorded = (
+        infer(linear_matrix(raw, basis.scaling), basis.factors)
+        for raw in (moved.blanked[rows], cohort.raw[moved.rows[rows]])
+    )
+    formula = np.subtract(
+        *(
+            variance_by_formula(each, basis.factors, coef, coef_log_h, lz)
+            for each in (with_blanks, as_recorded)
+        )
+    )
+    ends = lz[[0, -1]]
+    first = _first_columns(cohort)
+    lost = with_blanks.missing[:, first] & ~as_recorded.missing[:, first]
+    factor, own_first = _against_formula(
+        formula, lost.astype(float), end_shares(lz, ends), moved.change[rows][:, at] ** 2
+    )
+    own = np.zeros((2, columns.shape[1]))
+    own[:, first] = own_first
+    return Unsettled(coef, coef_log_h, ends, factor, own)
+
+
+def _approximation(eta: Floats, columns: Floats, basis: Basis, lz: Floats) -> tuple[Floats, Floats]:
+    """Return coefficients of columns, and of their products with log horizon, for log-odds."""
+    z = (columns - basis.factors.mean) / basis.factors.scale
+    design = np.concatenate([np.hstack([z, at * z]) for at in lz])
+    centred = eta - eta.mean(0)
+    fit = Ridge(alpha=RIDGE_SHARE * len(design), fit_intercept=False).fit(design, centred.T.ravel())
+    coef, coef_log_h = np.split(fit.coef_ / np.tile(basis.factors.scale, 2), 2)
+    return coef, coef_log_h
+
+
+def _first_columns(cohort: TrainingCohort) -> NDArray[np.int64]:
+    """Return the first column of each variable in the linear part."""
+    variables = [base_name(name) for name in linear_column_features(cohort.encoding)]
+    return np.array([variables.index(name) for name in dict.fromkeys(variables)])
+
+
+def _against_formula(
+    formula: Floats, lost: Floats, ends: Floats, seen: Floats
+) -> tuple[Floats, Floats]:
+    """Return the factors of the formula and the variance of each variable's own, at both ends.
+
+    Non-negative least squares of the squared changes, each weighted by its expected size: the
+    square of a normal change has a standard deviation in proportion to its mean.
+
+    Parameters
+    ----------
+    formula, seen : ndarray of float, shape (n, h)
+    lost : ndarray of float, shape (n, n_variables)
+    ends : ndarray of float, shape (h, 2)
+    """
+    anything = lost.any(1)
+    formula, lost, seen = formula[anything], lost[anything], seen[anything]
+    if not seen.size or not formula.any():
+        return np.array([[1.0, 0.0]] * 2), np.zeros((2, lost.shape[1]))
+    by_formula = np.stack([formula.T, formula.T**2], axis=-1)
+    terms = np.concatenate(
+        [
+            np.hstack([end * terms for terms in (by_formula[k], lost) for end in ends[k]])
+            for k in range(formula.shape[1])
+        ]
+    )
+    target = seen.T.ravel()
+    scale = target.mean() / max(formula.mean(), 1e-12)
+    expected = scale * formula.T.ravel() + FLOOR_SHARE * target.mean()
+    for _ in range(REWEIGHTED):
+        q, r = np.linalg.qr(terms / expected[:, None])
+        theta, _ = nnls(r, q.T @ (target / expected))
+        expected = terms @ theta + FLOOR_SHARE * target.mean()
+    return theta[:4].reshape(2, 2), theta[4:].reshape(2, -1)

@@ -1,0 +1,275 @@
+"""What is inferred where a value is missing, and how far the missing values could move a risk.
+
+Part of every bundle's `model.py`: it imports only the standard library and numpy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from models.inference.matrices import spline_slope
+from models.inference.parameters import Factors, Scaling, Unsettled
+
+__all__ = [
+    "DirectionLimits",
+    "Inferred",
+    "direction_limits",
+    "end_shares",
+    "infer",
+    "settling_variance",
+    "slope_points",
+    "unsettled_variance",
+    "variance_by_formula",
+]
+
+CHUNK = 1_000
+SLOPE_POINTS = 12
+
+
+class Inferred(NamedTuple):
+    """Columns of the linear part without gaps, and where the gaps were.
+
+    Attributes
+    ----------
+    columns : ndarray of float, shape (n, n_linear_columns)
+        As measured, or the conditional mean given what is measured.
+    missing : ndarray of bool, shape (n, n_linear_columns)
+    """
+
+    columns: np.ndarray
+    missing: np.ndarray
+
+    def take(self, rows: slice | np.ndarray) -> "Inferred":
+        """Return some of the patients."""
+        return Inferred(self.columns[rows], self.missing[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DirectionLimits:
+    """The settled variables of one linear part: how far each may inform what is inferred.
+
+    Attributes
+    ----------
+    at : ndarray of int, shape (k,)
+        Their straight columns.
+    sign : ndarray of float, shape (k,)
+        1 where risk rises with the variable, -1 where it falls.
+    own : ndarray of float, shape (k, 2)
+        Least slope of the log-odds in the settled direction, in standard deviations of the column,
+        at the shortest and the longest horizon; >= 0.
+    coef : ndarray of float, shape (2, n_linear_columns)
+        Of the linear part at both horizons.
+    """
+
+    at: np.ndarray
+    sign: np.ndarray
+    own: np.ndarray
+    coef: np.ndarray
+
+
+def infer(columns: np.ndarray, factors: Factors, limits: DirectionLimits | None = None) -> Inferred:
+    """Return the columns with every gap filled by its conditional mean.
+
+    With `limits`, a settled variable informs what is inferred only so far that the log-odds still
+    move in its settled direction, through inferred columns and its own together, at every horizon.
+
+    Parameters
+    ----------
+    columns : ndarray of float, shape (n, n_linear_columns)
+        From `matrices.linear_matrix`, NaN where missing.
+
+    Notes
+    -----
+    With O the measured columns, G = (I + L_O' U_O^-1 L_O)^-1 is the covariance of the factors given
+    z_O and f = G L_O' U_O^-1 z_O their mean; a missing column has the mean L_m f. L are the
+    loadings, U the unique variances. This is the conditional mean of a normal distribution with
+    the correlation L L' + U, at the cost of inverting a matrix of the size of the factors [1]_.
+
+    References
+    ----------
+    .. [1] Bartholomew, Knott & Moustaki. Latent Variable Models and Factor Analysis, 3rd ed. Wiley
+       (2011), section 3.3. doi:10.1002/9781119970583
+    """
+    missing = np.isnan(columns)
+    filled = columns.copy()
+    weights = factors.loadings / factors.unique[:, None]
+    for rows, posterior in _posteriors(missing, factors):
+        informs = ~missing[rows] & factors.informs
+        z = np.where(informs, (columns[rows] - factors.mean) / factors.scale, 0.0)
+        score = np.einsum("nkl,nl->nk", posterior, z @ weights)
+        if limits is not None and len(limits.at):
+            score -= _against(limits, factors, weights, missing[rows], z, posterior)
+        guess = factors.mean + factors.scale * (score @ factors.loadings.T)
+        filled[rows] = np.where(missing[rows], guess, columns[rows])
+    return Inferred(filled, missing)
+
+
+def _posteriors(missing: np.ndarray, factors: Factors) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield slices of patients with the covariance G of their factors, (rows, k, k)."""
+    k = factors.loadings.shape[1]
+    weights = factors.loadings / factors.unique[:, None]
+    products = (factors.loadings[:, :, None] * weights[:, None, :]).reshape(len(weights), k * k)
+    for start in range(0, len(missing), CHUNK):
+        rows = slice(start, start + CHUNK)
+        informs = (~missing[rows] & factors.informs).astype(float)
+        inner = (informs @ products).reshape(-1, k, k)
+        inner += np.eye(k)
+        yield rows, np.linalg.inv(inner)
+
+
+def _against(
+    limits: DirectionLimits,
+    factors: Factors,
+    weights: np.ndarray,
+    missing: np.ndarray,
+    z: np.ndarray,
+    posterior: np.ndarray,
+) -> np.ndarray:
+    """Return the part of the factors' mean that would move the risk against a settled direction."""
+    # Variable k moves the log-odds at horizon h through inferred columns by e_k(h) z_k, with
+    #   e_k(h) = u(h)' G L_k / U_k,   u(h) = sum over missing m of b_m(h) scale_m L_m,
+    # and by at least own_k(h) z_k itself. Where sign_k e_k(h) < -own_k(h) at one of both ends, only
+    # the share r_k = own_k(h) / |e_k(h)| of what it says about the factors is used. e_k and the
+    # coefficients are linear in standardised log h, so what holds at both ends holds in between.
+    by_column = (limits.coef * factors.scale)[:, None] * missing
+    u = by_column @ factors.loadings
+    informed = np.einsum("nkl,al->nka", posterior, weights[limits.at])
+    effect = limits.sign * np.einsum("enk,nka->ena", u, informed)
+    own = limits.own.T[:, None]
+    holds = effect >= -own
+    share = np.where(holds, 1.0, own / np.where(holds, 1.0, -effect)).min(0)
+    return np.asarray(np.einsum("nka,na->nk", informed, (1 - share) * z[:, limits.at]))
+
+
+def slope_points(scaling: Scaling, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the slope of a number's curve must be checked, and the slopes of its bends.
+
+    The derivative of a restricted cubic spline is constant beyond the outer knots, and quadratic
+    between any two.
+
+    Returns
+    -------
+    tuple of ndarray of float, shapes (m,) and (m, 2)
+        Standardised values, and the derivative of both bends with respect to the value there.
+    """
+    knots = scaling.knots[number]
+    points = np.linspace(knots[0], knots[3], SLOPE_POINTS) if knots[3] > knots[0] else knots[:1]
+    slope = spline_slope(points, np.broadcast_to(knots, (len(points), 4)))
+    return points, slope - scaling.bend_line[number]
+
+
+def direction_limits(
+    directions: tuple[int, ...],
+    coef: np.ndarray,
+    coef_log_h: np.ndarray,
+    lz: np.ndarray,
+    scaling: Scaling,
+    factors: Factors,
+) -> DirectionLimits:
+    """Return the limits of one linear part.
+
+    Parameters
+    ----------
+    directions : tuple of int
+        Settled direction of each number: 1, -1 or 0.
+    lz : ndarray of float, shape (2,)
+        Standardised log of the shortest and the longest horizon.
+    """
+    at_ends = coef + coef_log_h * lz[:, None]
+    at = np.flatnonzero(np.array(directions))
+    n_numbers = len(scaling.log)
+    sign = np.array([float(directions[j]) for j in at])
+    own = np.zeros((len(at), 2))
+    for row, j in enumerate(at):
+        _, bends = slope_points(scaling, int(j))
+        slopes = at_ends[:, j] + bends @ at_ends[:, [n_numbers + j, 2 * n_numbers + j]].T
+        own[row] = np.maximum((sign[row] * slopes).min(0), 0.0) * factors.scale[j]
+    return DirectionLimits(at, sign, own, at_ends)
+
+
+def unsettled_variance(
+    inferred: Inferred, factors: Factors, unsettled: Unsettled, lz: np.ndarray
+) -> np.ndarray:
+    """Return the variance of the log-odds that the missing values could still add, (n, h).
+
+    Parameters
+    ----------
+    lz : ndarray of float, shape (h,)
+        Standardised log of the horizons.
+
+    Notes
+    -----
+    With b(h) the coefficients of the missing columns and C = L G L' + U their covariance given what
+    is measured, the variance by formula is b'C b. With the two terms of `factor`, and the variance of
+    each missing column's `own`, it is what was seen when values of patients held out were
+    blanked.
+    """
+    formula = variance_by_formula(inferred, factors, unsettled.coef, unsettled.coef_log_h, lz)
+    late = end_shares(lz, unsettled.ends)
+    own = inferred.missing @ unsettled.own.T
+    straight, curved = (late @ unsettled.factor).T
+    return np.asarray(formula * (straight + curved * formula) + own @ late.T)
+
+
+def end_shares(lz: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the weight of the shortest and the longest horizon at each horizon, (h, 2)."""
+    late = np.clip((lz - ends[0]) / max(ends[1] - ends[0], 1e-12), 0.0, 1.0)
+    return np.column_stack([1 - late, late])
+
+
+def variance_by_formula(
+    inferred: Inferred, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
+) -> np.ndarray:
+    """Return b'C b of `unsettled_variance`, (n, h)."""
+    at_horizon = (coef + coef_log_h * lz[:, None]) * factors.scale
+    variance = np.empty((len(inferred.missing), len(lz)))
+    for rows, posterior in _posteriors(inferred.missing, factors):
+        # u = L_m'b, one per patient and horizon.
+        b = inferred.missing[rows, None] * at_horizon
+        u = b @ factors.loadings
+        variance[rows] = np.einsum("nhk,nkl,nhl->nh", u, posterior, u, optimize=True)
+        variance[rows] += b**2 @ factors.unique
+    return variance
+
+
+def settling_variance(
+    inferred: Inferred,
+    factors: Factors,
+    unsettled: Unsettled,
+    lz: float,
+    groups: np.ndarray,
+) -> np.ndarray:
+    """Return how much of the unsettled variance a value of each variable would settle.
+
+    Parameters
+    ----------
+    lz : float
+        Standardised log of one horizon.
+    groups : ndarray of float, shape (n_linear_columns, v)
+        1 where a column belongs to a variable.
+
+    Returns
+    -------
+    ndarray of float, shape (n, v)
+        Share of the variance, in [0, 1]; 0 for a variable of which nothing is missing.
+
+    Notes
+    -----
+    Once the columns g of a variable are known, b'C b falls by c'C_gg^-1 c with c = C_g b.
+    """
+    coef = (unsettled.coef + unsettled.coef_log_h * lz) * factors.scale
+    out = np.zeros((len(inferred.missing), groups.shape[1]))
+    for rows, posterior in _posteriors(inferred.missing, factors):
+        for i, patient in enumerate(range(len(inferred.missing))[rows]):
+            at = np.flatnonzero(inferred.missing[patient])
+            loadings, b = factors.loadings[at], coef[at]
+            among = loadings @ posterior[i] @ loadings.T + np.diag(factors.unique[at])
+            beside = among @ b
+            total = float(b @ beside)
+            for v in np.flatnonzero(groups[at].any(0)) if total > 0 else ():
+                own = np.flatnonzero(groups[at, v])
+                known = among[np.ix_(own, own)]
+                out[patient, v] = beside[own] @ np.linalg.solve(known, beside[own]) / total
+    return np.minimum(out, 1.0)
