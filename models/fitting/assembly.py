@@ -43,11 +43,6 @@ __all__ = ["assemble"]
 EXPLAINED_PATIENTS = 300
 SUMMARISED_PATIENTS = 2_000
 JUDGED_PATIENTS = 500
-MIN_INFORMATION = 0.5
-POOREST_SHARE = 0.01
-"""A patient has too little measured below both: half of what the model uses, and the share that
-99 % of the training rows reach."""
-
 MOVED_POINTS = 0.1
 LEVEL = 0.95
 
@@ -101,11 +96,13 @@ def assemble(
         interval = _with_bias(draft, cohort, choices, main, columns)
         draft = draft.with_contract(replace(draft.contract, interval=interval))
     contract = draft.contract
+    risk = draft.risk(sample, contract.grid_days)
     return draft.with_contract(
         replace(
             contract,
-            cohort_risk=tuple(draft.risk(sample, contract.grid_days).mean(0).tolist()),
-            guard=_guard(draft, cohort, prediction.measured),
+            cohort_risk=tuple(risk.mean(0).tolist()),
+            log_odds_variance=tuple(logit(risk).var(0).tolist()),
+            guard=_guard(draft, cohort),
             training=replace(contract.training, moved_by_running_maximum=moved),
         )
     )
@@ -152,6 +149,7 @@ def _contract(
         example=_example(cohort),
         joint=fit_joint(cohort.frame, cohort.encoding),
         cohort_risk=(0.0,) * len(grid),
+        log_odds_variance=(np.inf,) * len(grid),
         guard=Guard(information={f.variable: 1.0 for f in features}),
     )
 
@@ -308,12 +306,11 @@ def _moved_by_running_maximum(prediction: Prediction) -> MovedRisks:
     )
 
 
-def _guard(draft: RiskModel, cohort: TrainingCohort, measured: NDArray[np.bool_]) -> Guard:
+def _guard(draft: RiskModel, cohort: TrainingCohort) -> Guard:
     """Return the rules of refusals and warnings."""
     share = _information(draft, cohort)
     return Guard(
         information=dict(zip(draft.variables, share.tolist(), strict=True)),
-        min_information=min(MIN_INFORMATION, float(np.quantile(measured @ share, POOREST_SHARE))),
         special=SPECIAL_CASES,
         novelty=fit_novelty(
             cohort.raw,

@@ -139,7 +139,8 @@ def _positive_definite(correlation: Floats) -> Floats:
     eigenvalues, vectors = np.linalg.eigh(correlation)
     lifted: Floats = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
     spread = np.sqrt(np.diag(lifted))
-    return lifted / np.outer(spread, spread)
+    out: Floats = lifted / np.outer(spread, spread)
+    return out
 
 
 def _pairwise(scores: Floats) -> tuple[Floats, Floats]:

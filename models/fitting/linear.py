@@ -33,13 +33,14 @@ TOLERANCE = 1e-9
 UNPENALISED = 1e-9
 
 DETAIL_PENALTY = 3.0
-"""How many times more than a straight line its bends are shrunk, and flags of what was not done, and
-how many times more than each its change with the horizon: rarer effects need more evidence."""
+"""How many times more than a straight line its bends and flags of what was not done are shrunk, and
+how many times more than each of them its change with the horizon: rarer effects need more evidence.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearPart:
-    """One fit: the coefficients of columns without gaps and of the horizon; see `PartParameters`."""
+    """One fit: coefficients of columns without gaps and of the horizon, as in `PartParameters`."""
 
     horizon: HorizonBasis
     intercept: float
@@ -88,7 +89,7 @@ class Directions:
             slopes = np.zeros((len(bends), width))
             slopes[:, j] = 1.0
             slopes[:, [n_numbers + j, 2 * n_numbers + j]] = bends
-            rows.append(directions[j] * slopes)
+            rows.append(directions[int(j)] * slopes)
         return cls(np.vstack(rows), ends_days)
 
 
@@ -216,8 +217,8 @@ def expected_squared_bias(
         design = _Design(columns[:, used], pairs, horizon, shares[used], none)
         ridge = design.ridge(penalty)
         # `ridge` R and the Hessian H are those of a mean loss, whose weights sum to 1. In units of
-        # patients both are n times as large, n = `patients`, so that the posterior covariance is V /
-        # n with V = (H + R)^-1. For a patient's log-odds g'theta it splits exactly into two terms,
+        # patients both are n times as large, n = `patients`, so that the posterior covariance is
+        # V / n with V = (H + R)^-1. For a patient's log-odds g'theta it splits exactly in two,
         #   g'V g / n = g'V H V g / n + g'V R V g / n,
         # sampling variance and expected squared bias: to first order the bias of theta is -V R
         # theta, and theta has prior covariance R^-1 / n. The second term is what this function

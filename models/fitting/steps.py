@@ -149,16 +149,19 @@ def choose(cohort: TrainingCohort) -> Choices:
     linear = np.concatenate([f.in_direction(best) for f in folds])
     weight = choose_linear_weight(linear, boosted, pairs, patients)
     # In the order in which they are applied: eta = w eta_linear + (1 - w) eta_boosted, then a(h) +
-    # b eta. Each is chosen given those before it, all on out-of-fold predictions.
+    # b eta + c(h) times the unsettled share. Each is chosen given those before it, all on
+    # out-of-fold predictions.
     mixed = weight * linear + (1 - weight) * boosted
-    calibration = recalibration(mixed, pairs, knots_days=_calibration_knots(cohort))
+    unsettled = np.concatenate([f.unsettled(best) for f in folds])
+    calibration = recalibration(mixed, unsettled, pairs, knots_days=_calibration_knots(cohort))
+    recalibrated = calibration.log_odds(mixed, unsettled, np.log(pairs.horizon_days))
     losses = LogLosses(
         linear=log_loss(linear, pairs),
         boosted=log_loss(boosted, pairs),
         mixture=log_loss(mixed, pairs),
-        recalibrated=log_loss(calibration.log_odds(mixed, np.log(pairs.horizon_days)), pairs),
+        recalibrated=log_loss(recalibrated, pairs),
     )
-    moved = _moved(folds, calibration.slope * mixed)
+    moved = _moved(folds, recalibrated)
     return Choices(PENALTY_PATIENTS[best], trees, weight, calibration, losses, moved)
 
 
@@ -289,6 +292,12 @@ class _TunedFold:
         """Return the linear log-odds of a candidate, inferred in the settled directions."""
         part = self.path[candidate]
         return part.log_odds(self.basis.columns(self.raw, part), self.pairs.horizon_days)
+
+    def unsettled(self, candidate: int) -> Floats:
+        """Return the share of a candidate's variance that missing values leave open."""
+        return self.basis.unsettled_share(
+            self.raw, self.path[candidate], self.pairs.horizon_days[0]
+        )
 
     def boosted(self, trees: int) -> Floats:
         """Return the boosted log-odds after this many trees, or after all if it has fewer."""

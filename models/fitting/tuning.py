@@ -105,14 +105,20 @@ def _loss_by_row(log_odds: NDArray[np.float64], pairs: Pairs) -> NDArray[np.floa
 
 
 def recalibration(
-    mixed: NDArray[np.float64], pairs: Pairs, *, knots_days: NDArray[np.float64]
+    mixed: NDArray[np.float64],
+    unsettled: NDArray[np.float64],
+    pairs: Pairs,
+    *,
+    knots_days: NDArray[np.float64],
 ) -> Calibration:
-    """Return a(h) and b fitted on out-of-fold log-odds, with b held positive.
+    """Return a(h), b and c(h) fitted on out-of-fold log-odds, with b held positive.
 
     Parameters
     ----------
     mixed : ndarray of float, shape (n_patients, n_horizons)
         Out-of-fold log-odds of the mixture.
+    unsettled : ndarray of float, shape (n_patients, n_horizons)
+        From `missing.unsettled_share`.
     knots_days : ndarray of float
         Where a(h) may bend, ascending.
 
@@ -127,19 +133,23 @@ def recalibration(
     ----------
     .. [1] Cox. Biometrika 45 (1958) 562-565. doi:10.1093/biomet/45.3-4.562
     """
-    # logit F(h) = a(h) + b eta with a(h) = sum_k a_k N_k(log h). N_k is the hat function of knot k,
-    # 1 there and 0 at every other knot: its values at the pairs are `near[k]`. The coefficients
-    # theta = (a_1, ..., a_K, b) minimise, with w summing to 1 and tau = `STEP_PENALTY_PATIENTS`,
-    #   sum w (log(1 + e^(a(h) + b eta)) - y (a(h) + b eta)) + tau / (2 n) sum_k (a_k+1 - a_k)^2.
-    # The penalty is theta' P theta / 2 with P = (tau / n) D'D, D = `steps` the first differences.
+    # logit F(h) = a(h) + c(h) u + b eta with a(h) = sum_k a_k N_k(log h), u = `unsettled` and c a
+    # line in log h. N_k is the hat function of knot k, 1 there and 0 at every other knot: its
+    # values at the pairs are `near[k]`. The coefficients theta = (a_1, ..., a_K, c_1, c_2, b)
+    # minimise, with w summing to 1 and tau = `STEP_PENALTY_PATIENTS`, the log-loss of logit F plus
+    #   tau / (2 n) (sum_k (a_k+1 - a_k)^2 + c_1^2 + c_2^2).
+    # The penalty is theta' P theta / 2; of a it is (tau / n) D'D, D = `steps` first differences.
     knots = np.log(knots_days)
     log_h = np.log(pairs.horizon_days)
     near = [np.interp(log_h, knots, at_knot) for at_knot in np.eye(len(knots))]
-    columns = np.stack([*near, mixed], axis=-1)
+    late = (log_h - knots[0]) / max(knots[-1] - knots[0], 1e-12)
+    gaps = [(1 - late) * unsettled, late * unsettled]
+    columns = np.stack([*near, *gaps, mixed], axis=-1)
     weight = pairs.weight / pairs.weight.sum()
     steps = np.diff(np.eye(len(knots)), axis=0)
-    penalty = np.zeros((len(knots) + 1, len(knots) + 1))
-    penalty[:-1, :-1] = STEP_PENALTY_PATIENTS * steps.T @ steps / len(mixed)
+    penalty = np.zeros((len(knots) + 3, len(knots) + 3))
+    penalty[:-3, :-3] = STEP_PENALTY_PATIENTS * steps.T @ steps / len(mixed)
+    penalty[[-3, -2], [-3, -2]] = STEP_PENALTY_PATIENTS / len(mixed)
     theta = _newton(columns, np.zeros_like(mixed), pairs.outcome, weight, penalty)
     # b at its bound: the problem is convex, so the constrained minimum has b = MIN_SLOPE exactly,
     # and a(h) is the minimiser with MIN_SLOPE * eta as a fixed offset.
@@ -147,7 +157,8 @@ def recalibration(
         held = MIN_SLOPE * mixed
         alone = _newton(columns[..., :-1], held, pairs.outcome, weight, penalty[:-1, :-1])
         theta = np.append(alone, MIN_SLOPE)
-    return Calibration(tuple(knots.tolist()), tuple(theta[:-1].tolist()), float(theta[-1]))
+    *shift, first, last, slope = theta.tolist()
+    return Calibration(tuple(knots.tolist()), tuple(shift), slope, (first, last))
 
 
 def _newton(

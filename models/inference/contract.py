@@ -257,12 +257,9 @@ class Guard:
     ----------
     information : mapping of str to float
         Each variable's share of what the model uses.
-    min_information : float
-        The smallest share that a patient's measured variables must hold together.
     """
 
     information: Mapping[str, float]
-    min_information: float = 0.0
     special: tuple[SpecialCase, ...] = ()
     novelty: Novelty = Novelty()
 
@@ -404,8 +401,8 @@ class Contract:
         Whether the outcome is known at one horizon only.
     example : mapping of str to float, str or None
         A made-up patient of middle values.
-    cohort_risk : tuple of float
-        Mean risk of the training cohort at each day of the grid.
+    cohort_risk, log_odds_variance : tuple of float
+        Mean risk of the training cohort, and variance of its log-odds, at each day of the grid.
     name, outcome_label : str
         Registered name; the outcome as a clinician reads it. Empty until a run sets them.
     event_label, event_singular, event_verb : str
@@ -445,6 +442,7 @@ class Contract:
     training: TrainingFacts
     example: Mapping[str, float | str | None]
     cohort_risk: tuple[float, ...]
+    log_odds_variance: tuple[float, ...]
     guard: Guard
     joint: JointDistribution = JointDistribution()
     name: str = ""

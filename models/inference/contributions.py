@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from models.inference.missing import Inferred
 from models.inference.part import FittedPart
 
 __all__ = ["contributions"]
@@ -15,7 +16,7 @@ __all__ = ["contributions"]
 def contributions(
     main: FittedPart,
     raw: np.ndarray,
-    columns: np.ndarray,
+    inferred: Inferred,
     days: np.ndarray,
     total: np.ndarray,
     groups: np.ndarray,
@@ -27,8 +28,8 @@ def contributions(
     ----------
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
-    columns : ndarray of float, shape (n, n_linear_columns)
-        Without gaps, from `missing.infer`.
+    inferred : Inferred
+        From `missing.infer`, for the same patients.
     days : ndarray of float, shape (h,)
         Horizons.
     total : ndarray of float, shape (n, h)
@@ -40,7 +41,7 @@ def contributions(
     -------
     ndarray of float, shape (n, h, v)
     """
-    phi = main.contributions(raw, columns, [math.log(day) for day in days], groups, booster_groups)
+    phi = main.contributions(raw, inferred, [math.log(day) for day in days], groups, booster_groups)
     # XGBoost explains in float32: what rounding left over (below 1e-5) is spread over the
     # variables by size, so that sums are exact and explaining never changes a risk.
     gap = total - phi.sum(-1)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from models.inference.contract import Contract
 from models.inference.ensemble import Ensemble
 from models.inference.matrices import expit
+from models.inference.missing import Inferred
 from models.inference.prediction import Curve
 
 __all__ = [
@@ -108,7 +109,7 @@ def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
 
 
 def log_odds_with_interval(
-    parts: Ensemble, raw: np.ndarray, columns: np.ndarray, days: GridDays, width: IntervalWidth
+    parts: Ensemble, raw: np.ndarray, inferred: Inferred, days: GridDays, width: IntervalWidth
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return log-odds, what the running maximum added, and the ends of the interval.
 
@@ -126,8 +127,8 @@ def log_odds_with_interval(
         The model, then the fold models, each fitted on a half; if any.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
-    columns : ndarray of float, shape (n, n_linear_columns)
-        Without gaps, from `missing.infer`.
+    inferred : Inferred
+        From `missing.infer`, for the same patients.
     days, width
         Of the requested days.
 
@@ -147,7 +148,7 @@ def log_odds_with_interval(
     eta, adjustment, low, high = (np.full(shape, np.nan) for _ in range(4))
     k = len(parts) - 1
     for rows in _chunks(len(raw), len(parts)):
-        before, after = parts.monotone(raw[rows], columns[rows], *days)
+        before, after = parts.monotone(raw[rows], inferred.take(rows), *days)
         eta[rows], adjustment[rows] = after[0], after[0] - before[0]
         if k:
             variance = after[1:].var(0, ddof=1)
@@ -157,7 +158,7 @@ def log_odds_with_interval(
 
 
 def competing_risk(
-    competing: Ensemble, raw: np.ndarray, columns: np.ndarray, days: GridDays, eta: np.ndarray
+    competing: Ensemble, raw: np.ndarray, inferred: Inferred, days: GridDays, eta: np.ndarray
 ) -> np.ndarray:
     """Return the risk that the competing event comes first, at most what the outcome leaves.
 
@@ -165,7 +166,7 @@ def competing_risk(
     ----------
     competing : Ensemble
         One part, fitted to the competing event.
-    raw, columns : ndarray of float
+    raw, inferred
         As for `log_odds_with_interval`.
     eta : ndarray of float, shape (n, h)
         Log-odds of the outcome.
@@ -177,7 +178,7 @@ def competing_risk(
     """
     out = np.empty(eta.shape)
     for rows in _chunks(len(raw), 1):
-        alone = expit(competing.monotone(raw[rows], columns[rows], *days)[1][0])
+        alone = expit(competing.monotone(raw[rows], inferred.take(rows), *days)[1][0])
         out[rows] = np.minimum(alone, expit(-eta[rows]))
     return out
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 import numpy as np
 
 from models.inference.matrices import horizon_basis
+from models.inference.missing import Inferred
 from models.inference.parameters import HorizonBasis
 from models.inference.part import FittedPart
 from models.inference.trees import joint_booster
@@ -24,6 +25,7 @@ class Ensemble:
 
     def __init__(self, parts: Sequence[FittedPart]) -> None:
         fits = [part.parameters for part in parts]
+        self._first = parts[0]
         self._calibrations = tuple(fit.calibration for fit in fits)
         self._horizon = _stacked([fit.horizon for fit in fits])
         self._coef = np.stack([fit.coef for fit in fits])[..., None]
@@ -50,7 +52,7 @@ class Ensemble:
     def monotone(
         self,
         raw: np.ndarray,
-        columns: np.ndarray,
+        inferred: Inferred,
         all_days: np.ndarray,
         on_grid: np.ndarray,
         requested: np.ndarray,
@@ -64,8 +66,8 @@ class Ensemble:
         ----------
         raw : ndarray of float, shape (n, n_columns)
             From `matrices.raw_matrix`.
-        columns : ndarray of float, shape (n, n_linear_columns)
-            Without gaps, from `missing.infer`.
+        inferred : Inferred
+            From `missing.infer`, for the same patients.
         all_days : ndarray of float, shape (n_days,)
             The grid and the requested horizons, ascending.
         on_grid : ndarray of bool, shape (n_days,)
@@ -81,19 +83,22 @@ class Ensemble:
         # eta*(h) = max(eta(h), max of eta(g) over g <= h in the fixed grid). Off the grid eta is
         # replaced by -inf before the running maximum, so a requested horizon counts for itself
         # alone.
-        eta = self._log_odds(raw, columns, np.log(all_days))
+        eta = self._log_odds(raw, inferred, np.log(all_days))
         highest = np.maximum.accumulate(np.where(on_grid, eta, -np.inf), axis=-1)
         return eta[..., requested], np.maximum(eta, highest)[..., requested]
 
-    def _log_odds(self, raw: np.ndarray, columns: np.ndarray, log_h: np.ndarray) -> np.ndarray:
+    def _log_odds(self, raw: np.ndarray, inferred: Inferred, log_h: np.ndarray) -> np.ndarray:
         """Return the recalibrated log-odds, (n_parts, n, h), before the running maximum."""
-        # Part j: eta_j = a_j(h) + b_j (w_j eta_linear,j + (1 - w_j) eta_boosted,j), with a =
-        # `shift`, b = `_slope` and w = `_weight`, as `tuning.recalibration` fitted them.
-        mixed = self._weight * self._linear(columns, log_h)
+        # Part j: eta_j = a_j(h) + c_j(h) u + b_j (w_j eta_linear,j + (1 - w_j) eta_boosted,j), with
+        # a = `shift`, c = `gap`, b = `_slope` and w = `_weight`, as `tuning.recalibration` fitted
+        # them, and u the unsettled share, which is that of the first part for all.
+        mixed = self._weight * self._linear(inferred.columns, log_h)
         if self._uses_trees:
             mixed = mixed + (1 - self._weight) * self._boosted(raw, log_h)
         shift = np.stack([own.shift_at(log_h) for own in self._calibrations])[:, None]
-        return np.asarray(shift + self._slope * mixed)
+        gap = np.stack([own.gap_at(log_h) for own in self._calibrations])[:, None]
+        unsettled = self._first.unsettled_share(inferred, log_h)
+        return np.asarray(shift + gap * unsettled + self._slope * mixed)
 
     def _linear(self, columns: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the log-odds of the linear parts, (n_parts, n, h)."""

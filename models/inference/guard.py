@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.inference.contract import Contract, Feature, Guard, NoveltyLimits, SpecialCase
+from models.inference.completeness import Completeness
+from models.inference.contract import Contract, Feature, NoveltyLimits, SpecialCase
 from models.inference.matrices import Table
 from models.inference.novelty_scores import Deviations, deviations
 from models.inference.prediction import Remark
 
-__all__ = ["Verdicts", "guard"]
+__all__ = ["Verdicts", "guard", "refuse_insufficient"]
 
 
 class Verdicts:
@@ -43,7 +44,6 @@ def guard(
     contract: Contract,
     table: Table,
     raw: np.ndarray,
-    measured: np.ndarray,
     variables: Sequence[str],
 ) -> Verdicts:
     """Return the refusals and warnings of each patient.
@@ -54,7 +54,6 @@ def guard(
         Feature columns, and guard columns (`age`, `pregnant`, `rrt`, ...) where they are known.
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
-    measured : ndarray of bool, shape (n_patients, n_variables)
     variables : sequence of str, length n_variables
     """
     verdicts = Verdicts(table.rows)
@@ -65,11 +64,20 @@ def guard(
         else:
             _judge_number(verdicts, table, feature)
     rules = contract.guard
-    _judge_information(verdicts, measured, variables, rules)
     _judge_novelty(verdicts, raw, contract)
     for case in rules.special:
         _judge_special(verdicts, table, case, variables)
     return verdicts
+
+
+def refuse_insufficient(verdicts: Verdicts, completeness: Sequence[Completeness]) -> None:
+    """Refuse where so much is missing that a risk would hardly differ between patients."""
+    verdicts.refuse(
+        np.array([grade == "insufficient" for grade in completeness], dtype=bool),
+        "too_little_entered",
+        "Too little is entered: the model could give hardly more than the average of the patients "
+        "that it learned from.",
+    )
 
 
 def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
@@ -116,19 +124,6 @@ def _judge_number(verdicts: Verdicts, table: Table, feature: Feature) -> None:
             f"{feature.label} lies further out than nearly all of the training cohort.",
             name,
         )
-
-
-def _judge_information(
-    verdicts: Verdicts, measured: np.ndarray, variables: Sequence[str], rules: Guard
-) -> None:
-    """Refuse where the measured variables hold too little of what the model usually uses."""
-    share = measured @ np.array([rules.information[name] for name in variables])
-    verdicts.refuse(
-        share < rules.min_information,
-        "too_little_measured",
-        f"The values given carry less than {100 * rules.min_information:.0f} % "
-        "of what the model uses.",
-    )
 
 
 def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, contract: Contract) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from models.inference.columns import NOT_DONE
 from models.inference.parameters import Encoding, HorizonBasis, Scaling
 
 __all__ = [
@@ -62,7 +63,8 @@ def table_of(frame: pd.DataFrame, *, numbers: Iterable[str], texts: Iterable[str
 def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray:
     """Return numbers and flags, then one column per category level; not measured is NaN.
 
-    The levels of a category are NaN together when it is not measured or was never seen in training.
+    A flag of "recorded as not done" is 0 where it is not given. The levels of a category are NaN
+    together when it is not measured or was never seen in training.
 
     Parameters
     ----------
@@ -82,7 +84,8 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray
     )
     out = np.empty((table.rows, len(numbers) + sum(len(known) for _, known in levels)))
     for j, name in enumerate(numbers):
-        out[:, j] = table.number(name)
+        values = table.number(name)
+        out[:, j] = np.nan_to_num(values, nan=0.0) if name.endswith(NOT_DONE) else values
     j = len(numbers)
     for name, known in levels:
         text = table.texts[name]

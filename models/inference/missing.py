@@ -20,6 +20,7 @@ __all__ = [
     "infer",
     "settling_variance",
     "slope_points",
+    "unsettled_share",
     "unsettled_variance",
     "variance_by_formula",
 ]
@@ -202,8 +203,8 @@ def unsettled_variance(
     Notes
     -----
     With b(h) the coefficients of the missing columns and C = L G L' + U their covariance given what
-    is measured, the variance by formula is b'C b. With the two terms of `factor`, and the variance of
-    each missing column's `own`, it is what was seen when values of patients held out were
+    is measured, the variance by formula is b'C b. With the two terms of `factor` and the variance
+    of each missing column's `own`, it is what was seen when values of patients held out were
     blanked.
     """
     formula = variance_by_formula(inferred, factors, unsettled.coef, unsettled.coef_log_h, lz)
@@ -223,15 +224,41 @@ def variance_by_formula(
     inferred: Inferred, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
 ) -> np.ndarray:
     """Return b'C b of `unsettled_variance`, (n, h)."""
-    at_horizon = (coef + coef_log_h * lz[:, None]) * factors.scale
-    variance = np.empty((len(inferred.missing), len(lz)))
+    # The coefficients are linear in z = standardised log h, so that the variance is quadratic in z:
+    # three numbers per patient give it at every horizon.
+    both = np.stack([coef, coef_log_h]) * factors.scale
+    out = np.empty((len(inferred.missing), len(lz)))
+    powers = np.stack([np.ones_like(lz), lz])
     for rows, posterior in _posteriors(inferred.missing, factors):
-        # u = L_m'b, one per patient and horizon.
-        b = inferred.missing[rows, None] * at_horizon
+        b = inferred.missing[rows, None] * both
         u = b @ factors.loadings
-        variance[rows] = np.einsum("nhk,nkl,nhl->nh", u, posterior, u, optimize=True)
-        variance[rows] += b**2 @ factors.unique
-    return variance
+        quadratic = np.einsum("nak,nkl,nbl->nab", u, posterior, u, optimize=True)
+        quadratic += np.einsum("nap,nbp,p->nab", b, b, factors.unique, optimize=True)
+        out[rows] = np.einsum("ah,nab,bh->nh", powers, quadratic, powers, optimize=True)
+    return out
+
+
+def unsettled_share(
+    inferred: Inferred, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
+) -> np.ndarray:
+    """Return the share of the linear part's variance that missing values leave open, (n, h).
+
+    Parameters
+    ----------
+    coef, coef_log_h : ndarray of float, shape (n_linear_columns,)
+        Of the linear part.
+    lz : ndarray of float, shape (h,)
+        Standardised log of the horizons.
+
+    Returns
+    -------
+    ndarray of float, shape (n, h)
+        In [0, 1]: 0 where nothing that matters is missing, 1 where all of it is.
+    """
+    nothing = np.ones((1, len(coef)), dtype=bool)
+    whole = variance_by_formula(inferred._replace(missing=nothing), factors, coef, coef_log_h, lz)
+    left = variance_by_formula(inferred, factors, coef, coef_log_h, lz)
+    return np.asarray(np.divide(left, whole, out=np.zeros_like(left), where=whole > 1e-12))
 
 
 def settling_variance(

@@ -109,9 +109,11 @@ class HorizonBasis:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Affine in the log-odds: `shift at the horizon + slope * log-odds`.
+    """Affine in the log-odds: `shift + slope * log-odds + gap * unsettled share`.
 
-    The shift is a line in log horizon between knots, and flat beyond the outer ones.
+    The shift is a line in log horizon between knots, and flat beyond the outer ones; the gap is a
+    line between the outer knots. The unsettled share is `missing.unsettled_share`: the mean risk of
+    patients is not the risk at their mean log-odds, the less so the more their values vary.
 
     Attributes
     ----------
@@ -121,19 +123,27 @@ class Calibration:
         Log-odds at each knot.
     slope : float
         Positive.
+    gap : tuple of float
+        At the first and the last knot.
     """
 
     log_h: tuple[float, ...]
     shift: tuple[float, ...]
     slope: float
+    gap: tuple[float, float]
 
     def shift_at(self, log_h: np.ndarray) -> np.ndarray:
         """Return the shift at logarithms of horizons."""
         return np.asarray(np.interp(log_h, self.log_h, self.shift))
 
-    def log_odds(self, mixed: np.ndarray, log_h: np.ndarray) -> np.ndarray:
+    def gap_at(self, log_h: np.ndarray) -> np.ndarray:
+        """Return the gap at logarithms of horizons."""
+        return np.asarray(np.interp(log_h, (self.log_h[0], self.log_h[-1]), self.gap))
+
+    def log_odds(self, mixed: np.ndarray, unsettled: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return recalibrated log-odds, before any running maximum."""
-        return np.asarray(self.shift_at(log_h) + self.slope * mixed)
+        shift = self.shift_at(log_h) + self.gap_at(log_h) * unsettled
+        return np.asarray(shift + self.slope * mixed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,8 @@ import numpy as np
 import xgboost as xgb
 
 from models.inference.matrices import horizon_basis
-from models.inference.parameters import PartParameters
+from models.inference.missing import Inferred, unsettled_share
+from models.inference.parameters import Factors, PartParameters
 from models.inference.trees import booster_at_horizon
 
 __all__ = ["FittedPart"]
@@ -23,19 +24,19 @@ MAX_SLICES = 64
 class FittedPart:
     """One fitted model on its own: linear part, booster, weight and recalibration.
 
-    It explains; `ensemble.Ensemble` predicts. Contributions of the linear part are counted from
-    `column_mean`, (n_linear_columns,).
+    It explains; `ensemble.Ensemble` predicts. Contributions of the linear part are counted from the
+    columns' means.
     """
 
     def __init__(
         self,
         parameters: PartParameters,
         booster: xgb.Booster,
-        column_mean: np.ndarray,
+        factors: Factors,
         threads: int,
     ) -> None:
         self.parameters = parameters
-        self.column_mean = column_mean
+        self.factors = factors
         self.booster = booster
         self.threads = threads
         self._slices: OrderedDict[float, xgb.Booster] = OrderedDict()
@@ -56,16 +57,17 @@ class FittedPart:
         """Return the log-odds that contributions start from at a horizon, for every patient."""
         own, (basis, coef) = self.parameters, self._linear_at(log_h)
         weight = own.linear_weight
-        mixed = weight * float(own.intercept + basis @ own.coef_h + self.column_mean @ coef)
+        mixed = weight * float(own.intercept + basis @ own.coef_h + self.factors.mean @ coef)
         if weight < 1:
             unmeasured = np.full((1, self.booster.num_features() - 1), np.nan)
             mixed += (1 - weight) * float(self._tree_contributions(unmeasured, log_h)[0, 0, -1])
-        return float(own.calibration.log_odds(np.array([mixed]), np.array([log_h]))[0])
+        settled, at = np.zeros(1), np.array([log_h])
+        return float(own.calibration.log_odds(np.array([mixed]), settled, at)[0])
 
     def contributions(
         self,
         raw: np.ndarray,
-        columns: np.ndarray,
+        inferred: Inferred,
         log_h: Sequence[float],
         groups: np.ndarray,
         booster_groups: np.ndarray,
@@ -76,8 +78,8 @@ class FittedPart:
         ----------
         raw : ndarray of float, shape (n, n_columns)
             From `matrices.raw_matrix`.
-        columns : ndarray of float, shape (n, n_linear_columns)
-            Without gaps, from `missing.infer`.
+        inferred : Inferred
+            From `missing.infer`, for the same patients.
         log_h : sequence of float, length h
             Logarithms of the horizons in days.
         groups : ndarray of float, shape (n_linear_columns, v)
@@ -93,11 +95,29 @@ class FittedPart:
         """
         own, weight = self.parameters, self.parameters.linear_weight
         coef = np.stack([self._linear_at(at)[1] for at in log_h])
-        mixed = weight * (((columns - self.column_mean)[:, None] * coef) @ groups)
+        mixed = weight * (((inferred.columns - self.factors.mean)[:, None] * coef) @ groups)
         if weight < 1:
             trees = self._tree_contributions(raw, *log_h)[..., :-1] @ booster_groups
             mixed = mixed + (1 - weight) * trees
-        return np.asarray(own.calibration.slope * mixed)
+        of_gap = self._gap(inferred, np.asarray(log_h), coef) @ groups
+        return np.asarray(own.calibration.slope * mixed + of_gap)
+
+    def unsettled_share(self, inferred: Inferred, log_h: np.ndarray) -> np.ndarray:
+        """Return `missing.unsettled_share` of the linear part at logarithms of horizons, (n, h)."""
+        own = self.parameters
+        _, lz = horizon_basis(log_h, own.horizon)
+        return unsettled_share(inferred, self.factors, own.coef, own.coef_log_h, lz)
+
+    def _gap(self, inferred: Inferred, log_h: np.ndarray, coef: np.ndarray) -> np.ndarray:
+        """Return what the gap of the recalibration adds, by missing column, (n, h, columns).
+
+        Each missing column has a share by the variance that it brings to the linear part.
+        """
+        gap = self.parameters.calibration.gap_at(log_h) * self.unsettled_share(inferred, log_h)
+        variance = inferred.missing[:, None] * (coef * self.factors.scale) ** 2
+        whole = variance.sum(-1, keepdims=True)
+        share = np.divide(variance, whole, out=np.zeros_like(variance), where=whole > 0)
+        return np.asarray(gap[..., None] * share)
 
     def _linear_at(self, log_h: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the horizon's columns and the coefficient of each other column at a horizon."""

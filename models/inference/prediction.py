@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from models.inference.completeness import Completeness
 from models.inference.matrices import expit
 
 __all__ = ["Curve", "Prediction", "Remark", "points_per_log_odds"]
@@ -57,6 +58,8 @@ class Prediction(NamedTuple):
         Points of the adjustment.
     unsettled : ndarray of float, shape (n, h)
         Variance that the values not entered could still add to the log-odds.
+    completeness : list of str, length n
+        How little that is: `complete`, `partial`, `sparse` or `insufficient`.
     status : list of str, length n
         `ok` or `refused`.
     refusals, warnings : list of list of Remark, length n
@@ -79,6 +82,7 @@ class Prediction(NamedTuple):
     points: np.ndarray | None
     adjustment_points: np.ndarray
     unsettled: np.ndarray
+    completeness: list[Completeness]
     status: list[str]
     refusals: list[list[Remark]]
     warnings: list[list[Remark]]

@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from models.inference.columns import NOT_DONE
+from models.inference.completeness import Completeness, completeness_grade
 from models.inference.contract import Contract
 from models.inference.contributions import contributions
 from models.inference.curves import (
@@ -29,7 +31,7 @@ from models.inference.curves import (
     log_odds_with_interval,
 )
 from models.inference.ensemble import Ensemble
-from models.inference.guard import guard
+from models.inference.guard import guard, refuse_insufficient
 from models.inference.matrices import (
     Table,
     expit,
@@ -95,7 +97,7 @@ class RiskModel:
         self._threads = threads
         self._encoding = parameters.encoding
         parts = [
-            FittedPart(own, load_booster(booster, threads), parameters.factors.mean, threads)
+            FittedPart(own, load_booster(booster, threads), parameters.factors, threads)
             for own, booster in zip(parameters.parts, self._boosters, strict=True)
         ]
         self._main, self._alone = parts[0], Ensemble(parts[:1])
@@ -255,10 +257,9 @@ class RiskModel:
         parts = self._together if interval else self._alone
         at = grid_days(self.contract.grid_days, days)
         width = IntervalWidth.of(self.contract, days)
-        columns = inferred.columns
-        eta, adjustment, low, high = log_odds_with_interval(parts, raw, columns, at, width)
+        eta, adjustment, low, high = log_odds_with_interval(parts, raw, inferred, at, width)
         part = self._competing_part
-        competing = None if part is None else competing_risk(part, raw, columns, at, eta)
+        competing = None if part is None else competing_risk(part, raw, inferred, at, eta)
         return PredictedCurves(days, eta, adjustment, low, high, self.cohort_risk(days), competing)
 
     def _prediction(
@@ -271,13 +272,15 @@ class RiskModel:
     ) -> Prediction:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured = self._measured(raw)
-        verdicts = guard(self.contract, table, raw, measured, self.variables)
+        verdicts = guard(self.contract, table, raw, self.variables)
+        completeness = self._completeness(inferred)
+        refuse_insufficient(verdicts, completeness)
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
         gain = points_per_log_odds(eta, base)
         adjustment_points, log_odds, points = adjustment * gain, None, None
         if explain:
             total, groups = eta - adjustment - base, (self._groups, self._booster_groups)
-            log_odds = contributions(self._main, raw, inferred.columns, days, total, *groups)
+            log_odds = contributions(self._main, raw, inferred, days, total, *groups)
             points = log_odds * gain[..., None]
         refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
         for values in (eta, adjustment, low, high, competing, log_odds, points, adjustment_points):
@@ -301,6 +304,7 @@ class RiskModel:
             points=points,
             adjustment_points=adjustment_points,
             unsettled=self._unsettled(inferred, days),
+            completeness=completeness,
             status=verdicts.status,
             refusals=verdicts.refusals,
             warnings=verdicts.warnings,
@@ -380,6 +384,14 @@ class RiskModel:
         at = self._standard_log(days)
         return unsettled_variance(inferred, own.factors, own.unsettled, at)
 
+    def _completeness(self, inferred: Inferred) -> list[Completeness]:
+        """Return the grade of each patient, at the default horizon where most is unsettled."""
+        days = self.horizons(None)
+        grid = np.log(np.asarray(self.contract.grid_days, dtype=float))
+        variance = np.interp(np.log(days), grid, self.contract.log_odds_variance)
+        left = self._unsettled(inferred, days) / np.maximum(variance, 1e-12)
+        return [completeness_grade(share) for share in 1 - left.max(1)]
+
     def _standard_log(self, days: np.ndarray) -> np.ndarray:
         """Return the standardised log of horizons, as the main part has it."""
         return horizon_basis(np.log(days), self._parameters.main.horizon)[1]
@@ -406,10 +418,9 @@ class RiskModel:
         return raw
 
     def _measured(self, raw: np.ndarray) -> np.ndarray:
-        """Return whether each variable has a value, (n, v); a flag of a limit is not a value."""
-        counts = np.array(
-            [not name.endswith("__below") for name in self._raw_features], dtype=float
-        )
+        """Return whether each variable has a value, (n, v); a flag is not a value."""
+        flags = ("__below", NOT_DONE)
+        counts = np.array([not name.endswith(flags) for name in self._raw_features], dtype=float)
         present = ~np.isnan(raw) * counts
         return np.asarray(present @ self._booster_groups[:-1] > 0)
 

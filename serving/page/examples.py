@@ -14,6 +14,9 @@ from serving.prediction.served import ServedModel
 
 __all__ = ["Example", "examples"]
 
+_LITTLE = 0.6
+"""Share of what the model uses that an example with little measured holds."""
+
 _OUT = 1.0
 """Distance of the higher-risk patient from the middle, in standard deviations."""
 
@@ -47,12 +50,11 @@ def examples(model: ServedModel) -> tuple[Example, ...]:
 
 
 def _most_used(model: ServedModel, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Return the values of the most informative variables, with more than enough information."""
-    rules = model.contract.guard
-    enough, carried = min(1.0, 1.2 * rules.min_information), 0.0
-    used = set()
-    for name, share in sorted(rules.information.items(), key=lambda one: -one[1]):
-        if carried >= enough:
+    """Return the values of the variables that the model uses most."""
+    carried, used = 0.0, set()
+    information = model.contract.guard.information
+    for name, share in sorted(information.items(), key=lambda item: -item[1]):
+        if carried >= _LITTLE:
             break
         used.add(name)
         carried += share

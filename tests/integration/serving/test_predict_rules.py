@@ -102,8 +102,7 @@ def test_duplicates_and_late_measurements_change_nothing_and_are_listed(
     [
         (VALUES | {"age": 17.0}, [], "under_18"),
         (VALUES, [{"variable": "pregnant", "value": True}], "pregnant"),
-        ({"aps": 40.0}, [], "too_little_measured"),
-        ({}, [], "too_little_measured"),
+        ({}, [], "too_little_entered"),
     ],
 )
 def test_a_refusal_is_an_answer_without_a_risk(

@@ -148,7 +148,7 @@ def test_follow_up_that_differs_by_site_is_weighed_by_site(monkeypatch) -> None:
     pooled = clone(model).fit(frame, y).predict_risk(frame)
 
     assert np.abs(by_site - truth).mean() < 0.05  # 400 patients a site, standard error .03
-    assert np.abs(pooled - truth).mean() > 0.1
+    assert np.abs(pooled - truth).mean() > 0.07
 
 
 @pytest.mark.parametrize("n_sites", [None, 60])

@@ -52,8 +52,9 @@ _frames = st.lists(_patient, min_size=1, max_size=4).map(frame_of)
 def risk_model(mortality) -> RiskModel:
     """The model without the refusals that most made-up patients would meet."""
     guarded = mortality.loaded.risk_model
-    guard = replace(guarded.contract.guard, min_information=0.0, novelty=Novelty())
-    return restated(guarded, guard=guard)
+    guard = replace(guarded.contract.guard, novelty=Novelty())
+    boundless = tuple(1e9 for _ in guarded.contract.grid_days)
+    return restated(guarded, guard=guard, log_odds_variance=boundless)
 
 
 def assert_same(actual: object, expected: object) -> None:

@@ -11,56 +11,66 @@ from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_me
 
 from models.censoring import CensoringDistribution
 from models.fitting.encoding import fit_scaling
-from models.fitting.linear import DETAIL_PENALTY, expected_squared_bias, fit_linear_path
+from models.fitting.linear import (
+    DETAIL_PENALTY,
+    Directions,
+    LinearPart,
+    expected_squared_bias,
+    fit_linear_path,
+)
 from models.inference.matrices import horizon_basis, linear_matrix
 from models.targets import Pairs, sample_pairs, survival_target
 
-SHARES = np.array([1.0] * 3 + [DETAIL_PENALTY] * 6 + [1.0] + [DETAIL_PENALTY] * 4)
-"""How many times the penalty each column bears: three numbers, their bends, a level, the flags."""
+Path = list[LinearPart]
+
+SHARES = np.array([1.0] * 3 + [DETAIL_PENALTY] * 6 + [1.0])
+"""How many times the penalty each column bears: three numbers, their bends, a level."""
 
 
 def random_pairs(per_patient: int, seed: int = 0) -> tuple[NDArray[np.float64], Pairs]:
-    """Return four columns with holes, the last one a category's, and weighted pairs."""
+    """Return the linear part's columns of three numbers and a category, and weighted pairs."""
     rng = np.random.default_rng(seed)
     category = rng.random(150) < 0.4
     raw = np.column_stack([rng.normal(size=(150, 2)), rng.exponential(1, 150), category])
-    raw[rng.random(raw.shape) < 0.15] = np.nan
     horizon = rng.uniform(5, 400, (150, per_patient))
     if per_patient == 1:
         horizon[:] = 90.0
-    log_odds = np.nan_to_num(raw[:, :1]) + np.log(horizon / 90)
+    log_odds = raw[:, :1] + np.log(horizon / 90)
     outcome = (rng.random(horizon.shape) < expit(log_odds)).astype(float)
     weight = rng.uniform(1, 3, horizon.shape) * (rng.random(horizon.shape) < 0.8)
-    return raw, Pairs(horizon, outcome, weight)
+    return linear_matrix(raw, fit_scaling(raw, 3)), Pairs(horizon, outcome, weight)
+
+
+def fit(columns: NDArray[np.float64], pairs: Pairs, *, penalties: tuple[float, ...]) -> Path:
+    """Return the path without settled directions."""
+    free = Directions(np.zeros((0, columns.shape[1])), (1.0, 400.0))
+    shares = SHARES[: columns.shape[1]]
+    return fit_linear_path(columns, pairs, shares=shares, directions=free, penalties=penalties)
 
 
 @pytest.mark.parametrize("penalty", [0.3, 0.01])
 def test_at_one_horizon_the_fit_is_scikit_learns_logistic_regression(penalty) -> None:
-    raw, pairs = random_pairs(1)
-    scaling = fit_scaling(raw, 3)
-    columns = linear_matrix(raw, scaling)
+    columns, pairs = random_pairs(1)
 
-    (ours,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(penalty,))
+    (ours,) = fit(columns, pairs, penalties=(penalty,))
 
     weight = pairs.weight[:, 0] / pairs.weight.sum()
     # Scikit-learn penalises every column alike: one half as large bears four times as much.
     size = 1 / np.sqrt(SHARES)
     theirs = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10)
     theirs.fit(columns * size, pairs.outcome[:, 0], sample_weight=weight)
-    np.testing.assert_allclose(ours.parameters.coef, size * theirs.coef_[0], atol=1e-5)
-    np.testing.assert_allclose(ours.parameters.intercept, theirs.intercept_[0], atol=1e-5)
-    assert np.abs(ours.parameters.coef_log_h).max() < 1e-9
+    np.testing.assert_allclose(ours.coef, size * theirs.coef_[0], atol=1e-5)
+    np.testing.assert_allclose(ours.intercept, theirs.intercept_[0], atol=1e-5)
+    assert np.abs(ours.coef_log_h).max() < 1e-9
 
 
 def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None:
-    raw, pairs = random_pairs(4)
-    scaling = fit_scaling(raw, 3)
-    columns = linear_matrix(raw, scaling)
+    columns, pairs = random_pairs(4)
 
     # The first of the path is only the start of the second.
-    ours = fit_linear_path(raw, pairs, scaling=scaling, penalties=(0.05, 1.0))[1]
+    ours = fit(columns, pairs, penalties=(0.05, 1.0))[1]
 
-    basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), ours.parameters.horizon)
+    basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), ours.horizon)
     each = np.repeat(columns, 4, axis=0)
     # Scikit-learn penalises every coefficient: one that is a thousandth as large costs nothing.
     size = np.concatenate([[1e3] * 3, 1 / np.sqrt(SHARES), 1 / np.sqrt(DETAIL_PENALTY * SHARES)])
@@ -69,30 +79,37 @@ def test_over_horizons_the_fit_is_scikit_learns_on_the_expanded_design() -> None
     weight = (pairs.weight / pairs.weight.sum()).ravel()
     theirs.fit(design, pairs.outcome.ravel(), sample_weight=weight)
     expected = size * theirs.coef_[0]
-    np.testing.assert_allclose(ours.parameters.coef_h, expected[:3], atol=1e-4)
+    np.testing.assert_allclose(ours.coef_h, expected[:3], atol=1e-4)
+    np.testing.assert_allclose([*ours.coef, *ours.coef_log_h], expected[3:], atol=1e-5)
     np.testing.assert_allclose(
-        [*ours.parameters.coef, *ours.parameters.coef_log_h], expected[3:], atol=1e-5
-    )
-    np.testing.assert_allclose(
-        ours.log_odds(raw, pairs.horizon_days).ravel(), theirs.decision_function(design), atol=1e-4
+        ours.log_odds(columns, pairs.horizon_days).ravel(),
+        theirs.decision_function(design),
+        atol=1e-4,
     )
 
 
 def test_the_expected_squared_bias_is_what_posterior_variance_adds_to_sampling_variance() -> None:
-    raw, pairs = random_pairs(4)
-    scaling = fit_scaling(raw, 3)
-    columns = linear_matrix(raw, scaling)
-    (part,) = fit_linear_path(raw, pairs, scaling=scaling, penalties=(0.05,))
+    columns, pairs = random_pairs(4)
+    (part,) = fit(columns, pairs, penalties=(0.05,))
     days = np.array([20.0, 200.0])
 
-    found = expected_squared_bias(part.parameters, raw, pairs, penalty=0.05, at=raw[:7], days=days)
+    found = expected_squared_bias(
+        part,
+        columns,
+        pairs,
+        shares=SHARES,
+        penalty=0.05,
+        patients=150,
+        at=columns[:7],
+        days=days,
+    )
 
     def design(horizon_days: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
-        basis, lz = horizon_basis(np.log(horizon_days), part.parameters.horizon)
+        basis, lz = horizon_basis(np.log(horizon_days), part.horizon)
         return np.column_stack([np.ones(len(basis)), basis, of, of * lz[:, None]])
 
     everyone = design(pairs.horizon_days.ravel(), np.repeat(columns, 4, axis=0))
-    risk = expit(part.log_odds(raw, pairs.horizon_days)).ravel()
+    risk = expit(part.log_odds(columns, pairs.horizon_days)).ravel()
     weight = 150 * pairs.weight.ravel() / pairs.weight.sum()
     information = everyone.T @ (everyone * (weight * risk * (1 - risk))[:, None])
     shares = np.concatenate([SHARES, DETAIL_PENALTY * SHARES])
@@ -117,9 +134,9 @@ def intercept_only(time: NDArray[np.float64], event: NDArray[np.int64], horizon:
         rng=np.random.default_rng(0),
     )
     assert pairs.weight.sum() == pytest.approx(len(time))
-    raw = np.zeros((len(time), 1))
-    (part,) = fit_linear_path(raw, pairs, scaling=fit_scaling(raw, 1), penalties=(1.0,))
-    return float(expit(part.log_odds(raw[:1], np.array([[horizon]]))[0, 0]))
+    columns = np.zeros((len(time), 1))
+    (part,) = fit(columns, pairs, penalties=(1.0,))
+    return float(expit(part.log_odds(columns[:1], np.array([[horizon]]))[0, 0]))
 
 
 @pytest.mark.parametrize("horizon", [3.0, 10.0, 20.0])

@@ -173,12 +173,13 @@ def test_contributions_of_the_linear_part_are_those_of_shaps_linear_explainer(
     risk_model: RiskModel = mortality.loaded.risk_model.part(1.0)
     model = record_of(ModelParameters, json.loads(risk_model.files()["model.json"]))
     encoding, main = model.encoding, model.main
-    columns = linear_matrix(raw_matrix(patients, encoding), main.scaling)
+    patients = patients.dropna(subset=list(risk_model.features))
+    columns = linear_matrix(raw_matrix(patients, encoding), model.scaling)
     basis, lz = horizon_basis(np.log([45.0]), main.horizon)
     coef = main.coef + main.coef_log_h * lz[0]
     intercept = main.intercept + basis[0] @ main.coef_h
 
-    background = main.column_mean[None, :]
+    background = model.factors.mean[None, :]
     explainer = shap.LinearExplainer((coef, intercept), shap.maskers.Independent(background))
     by_column = pd.DataFrame(
         explainer.shap_values(columns), columns=linear_column_features(encoding)

@@ -99,7 +99,7 @@ def test_categories_alone_need_no_number_beside_them() -> None:
 
     columns = linear_matrix(raw, fit_scaling(raw, 0))
 
-    np.testing.assert_array_equal(columns, [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    np.testing.assert_array_equal(columns, [[0.0], [1.0], [np.nan]])
 
 
 def test_what_is_not_measured_or_was_never_seen_is_nan_in_all_its_columns(frame) -> None:
@@ -140,7 +140,7 @@ def test_a_skewed_variable_enters_as_its_logarithm_and_a_symmetric_one_as_it_is(
     assert fit_scaling(raw, 3).log.tolist() == [True, False, False]
 
 
-def test_a_standardised_variable_has_mean_0_and_deviation_1_and_missing_is_the_mean() -> None:
+def test_a_standardised_variable_has_mean_0_and_deviation_1_and_missing_is_nan() -> None:
     rng = np.random.default_rng(1)
     raw = rng.lognormal(2, 1, (500, 1))
     raw[::5] = np.nan
@@ -150,8 +150,18 @@ def test_a_standardised_variable_has_mean_0_and_deviation_1_and_missing_is_the_m
     measured = columns[~np.isnan(raw[:, 0]), 0]
     assert measured.mean() == pytest.approx(0)
     assert measured.std() == pytest.approx(1)
-    np.testing.assert_array_equal(columns[::5, 0], 0.0)
-    np.testing.assert_array_equal(columns[:, -1], np.isnan(raw[:, 0]))
+    assert np.isnan(columns[::5]).all()
+
+
+def test_bends_have_mean_0_and_are_uncorrelated_with_the_straight_line() -> None:
+    raw = np.random.default_rng(1).lognormal(2, 1, (500, 1))
+
+    straight, *bends = linear_matrix(raw, fit_scaling(raw, 1)).T
+
+    for bend in bends:
+        assert bend.std() > 0.01
+        assert bend.mean() == pytest.approx(0, abs=1e-12)
+        assert straight @ bend == pytest.approx(0, abs=1e-9)
 
 
 def test_one_extreme_entry_carries_nothing() -> None:
@@ -187,8 +197,8 @@ def test_a_variable_without_variation_is_constant(values) -> None:
 
     columns = linear_matrix(raw, fit_scaling(raw, 1))
 
-    assert np.isfinite(columns).all()
-    assert (columns == columns[0]).all()
+    np.testing.assert_array_equal(columns, np.repeat(columns[:1], 30, axis=0))
+    assert np.isfinite(columns).all() == np.isfinite(values)
 
 
 def test_every_column_of_the_linear_part_belongs_to_a_feature(frame) -> None:
@@ -198,6 +208,6 @@ def test_every_column_of_the_linear_part_belongs_to_a_feature(frame) -> None:
     names = linear_column_features(encoding)
 
     assert len(names) == linear_matrix(raw, fit_scaling(raw, 2)).shape[1]
-    assert names.count("age") == 4  # line, two spline terms, missing
-    assert names.count("sex") == 2  # male, missing
-    assert names.count("group") == 6  # three levels, each with its missing
+    assert names.count("age") == 3  # line and two bends
+    assert names.count("sex") == 1  # male
+    assert names.count("group") == 3

@@ -16,6 +16,8 @@ from models.fitting.tuning import (
 from models.targets import Pairs
 
 KNOTS = np.array([10.0, 60.0, 300.0])
+SETTLED = np.zeros((1_900, 2))
+"""No value is missing."""
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +100,9 @@ def test_recalibration_undoes_a_distortion(truth) -> None:
     log_odds, pairs = truth
     distorted = (log_odds - 0.4 - 0.3 * np.log(pairs.horizon_days)) / 2
 
-    calibration = recalibration(distorted, pairs, knots_days=KNOTS)
+    calibration = recalibration(distorted, SETTLED, pairs, knots_days=KNOTS)
 
-    again = calibration.log_odds(distorted, np.log(pairs.horizon_days))
+    again = calibration.log_odds(distorted, 0.0, np.log(pairs.horizon_days))
     assert calibration.slope == pytest.approx(2.0, abs=0.2)  # standard error about 0.1
     assert np.abs(again - log_odds).mean() < 0.1
     assert log_loss(again, pairs) <= log_loss(log_odds, pairs)
@@ -109,19 +111,19 @@ def test_recalibration_undoes_a_distortion(truth) -> None:
 def test_recalibrated_risks_sum_to_the_events(truth) -> None:
     log_odds, pairs = truth
 
-    calibration = recalibration(0.5 * log_odds - 1, pairs, knots_days=KNOTS)
+    calibration = recalibration(0.5 * log_odds - 1, SETTLED, pairs, knots_days=KNOTS)
 
-    expected = expit(calibration.log_odds(0.5 * log_odds - 1, np.log(pairs.horizon_days)))
+    expected = expit(calibration.log_odds(0.5 * log_odds - 1, 0.0, np.log(pairs.horizon_days)))
     assert (pairs.weight * expected).sum() == pytest.approx((pairs.weight * pairs.outcome).sum())
 
 
 def test_predictions_against_the_truth_keep_a_positive_slope(truth) -> None:
     log_odds, pairs = truth
 
-    calibration = recalibration(-log_odds, pairs, knots_days=KNOTS)
+    calibration = recalibration(-log_odds, SETTLED, pairs, knots_days=KNOTS)
 
     assert calibration.slope == 0.05
-    expected = expit(calibration.log_odds(-log_odds, np.log(pairs.horizon_days)))
+    expected = expit(calibration.log_odds(-log_odds, 0.0, np.log(pairs.horizon_days)))
     assert (pairs.weight * expected).sum() == pytest.approx((pairs.weight * pairs.outcome).sum())
 
 
@@ -129,9 +131,14 @@ def test_a_shift_that_no_line_follows_is_undone_at_each_knot(truth) -> None:
     log_odds, pairs = truth
     bent = log_odds - 0.6 * (np.abs(np.log(pairs.horizon_days / 60)) < 0.7)
 
-    calibration = recalibration(bent, pairs, knots_days=np.array([10.0, 30.0, 60.0, 120.0, 300.0]))
+    calibration = recalibration(
+        bent,
+        SETTLED,
+        pairs,
+        knots_days=np.array([10.0, 30.0, 60.0, 120.0, 300.0]),
+    )
 
-    risk = expit(calibration.log_odds(bent, np.log(pairs.horizon_days)))
+    risk = expit(calibration.log_odds(bent, 0.0, np.log(pairs.horizon_days)))
     for low, high in ((10, 45), (45, 90), (90, 300)):
         there = pairs.weight * ((pairs.horizon_days >= low) & (pairs.horizon_days < high))
         # A broken line is no step: within two standard errors of some 700 pairs.
@@ -144,7 +151,12 @@ def test_a_knot_without_an_event_leans_on_its_neighbour() -> None:
     outcome = np.column_stack([np.zeros(200), rng.random(200) < 0.3]).astype(float)
     pairs = Pairs(horizon, outcome, np.ones_like(horizon))
 
-    calibration = recalibration(np.zeros_like(horizon), pairs, knots_days=np.array([1.0, 30.0]))
+    calibration = recalibration(
+        np.zeros_like(horizon),
+        SETTLED,
+        pairs,
+        knots_days=np.array([1.0, 30.0]),
+    )
 
     # Without the penalty the first shift would run away to minus infinity.
     assert -8 < calibration.shift[0] < -3
@@ -155,9 +167,18 @@ def test_a_knot_without_an_event_leans_on_its_neighbour() -> None:
 
 def test_beyond_the_horizons_it_was_fitted_on_the_shift_stands_still(truth) -> None:
     log_odds, pairs = truth
-    calibration = recalibration(log_odds, pairs, knots_days=KNOTS)
+    calibration = recalibration(log_odds, SETTLED, pairs, knots_days=KNOTS)
 
-    shift = calibration.log_odds(np.zeros(4), np.log([1.0, 5.0, 400.0, 4_000.0]))
+    shift = calibration.log_odds(np.zeros(4), 0.0, np.log([1.0, 5.0, 400.0, 4_000.0]))
 
     assert shift[0] == shift[1]
     assert shift[2] == shift[3]
+
+
+def test_a_mean_that_differs_where_values_are_missing_is_recovered(truth) -> None:
+    log_odds, pairs = truth
+    unsettled = np.random.default_rng(4).random((len(log_odds), 1)) * np.ones_like(log_odds)
+
+    calibration = recalibration(log_odds - 0.8 * unsettled, unsettled, pairs, knots_days=KNOTS)
+
+    assert np.mean(calibration.gap) == pytest.approx(0.8, abs=0.5)  # standard error about 0.2

@@ -50,7 +50,7 @@ def test_a_risk_that_would_fall_is_held_by_the_monotone_adjustment(risk_model, p
     assert_sums_hold(prediction)
 
 
-def test_a_duplicated_feature_shares_its_contribution_equally() -> None:
+def test_a_duplicated_feature_shares_its_contribution_about_equally() -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=200)
     frame = pd.DataFrame({"x": x, "x_again": x, "other": rng.normal(size=200)})
@@ -64,8 +64,11 @@ def test_a_duplicated_feature_shares_its_contribution_equally() -> None:
     linear = model.fit(frame, target).risk_model_.part(1.0).predict(frame, explain=True)
 
     answered = np.array(linear.status) == "ok"
-    np.testing.assert_allclose(linear.log_odds[answered, :, 0], linear.log_odds[answered, :, 1])
-    assert np.abs(linear.log_odds[answered, :, 0]).max() > 0.1
+    # Not exactly: each is blanked on its own in training.
+    np.testing.assert_allclose(
+        linear.log_odds[answered, :, 0], linear.log_odds[answered, :, 1], atol=0.2
+    )
+    assert np.abs(linear.log_odds[answered, :, 0]).max() > 0.5
 
 
 def test_a_limit_flag_is_explained_with_its_variable(risk_model) -> None:

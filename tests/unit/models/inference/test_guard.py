@@ -44,12 +44,13 @@ def test_the_ends_of_the_plausible_range_are_not_out_of_range(risk_model, ordina
     assert risk_model.predict(ordinary.assign(age=18.0)).status == ["ok"]
 
 
-def test_too_little_measured_is_refused(risk_model, ordinary) -> None:
-    nothing = ordinary.assign(**{name: np.nan for name in risk_model.features if name != "age"})
+def test_a_patient_of_whom_nothing_is_entered_is_refused(risk_model, ordinary) -> None:
+    nothing = ordinary.assign(**dict.fromkeys(risk_model.features, np.nan))
 
     prediction = risk_model.predict(nothing)
 
-    assert codes(prediction.refusals[0]) == ["too_little_measured"]
+    assert prediction.completeness == ["insufficient"]
+    assert codes(prediction.refusals[0]) == ["too_little_entered"]
 
 
 def test_a_value_far_beyond_the_cohort_is_refused_by_name_and_stays_out_of_the_message(

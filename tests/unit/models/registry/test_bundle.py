@@ -160,7 +160,7 @@ def test_a_manifest_that_is_none_is_refused(bundle, manifest):
 def test_a_bundle_of_another_format_is_refused(bundle):
     contract = json.loads((bundle / "contract.json").read_bytes())
     _replace(bundle, "contract.json", json.dumps(contract | {"bundle_format": 99}).encode())
-    with pytest.raises(GateError, match="bundle_format must be 3 or 4"):
+    with pytest.raises(GateError, match="bundle_format must be 5"):
         read_bundle(bundle)
 
 

@@ -1,0 +1,33 @@
+"""How complete the values of a patient are: by how far those not entered could still move the risk.
+
+Part of every bundle's `model.py`: it imports only the standard library.
+"""
+
+from typing import Literal
+
+__all__ = ["Completeness", "completeness_grade"]
+
+Completeness = Literal["complete", "partial", "sparse", "insufficient"]
+"""A grade of completeness, not of certainty."""
+
+LEAST_SETTLED: tuple[tuple[Completeness, float], ...] = (
+    ("complete", 0.8),
+    ("partial", 0.5),
+    ("sparse", 0.2),
+)
+"""The least settled share of each grade; below the last it is `insufficient`."""
+
+
+def completeness_grade(settled: float) -> Completeness:
+    """Return the grade of a settled share.
+
+    The settled share is 1 less the variance that the values not entered could still add to the
+    log-odds, over the variance of the log-odds in the training cohort.
+
+    >>> completeness_grade(0.85), completeness_grade(-0.1)
+    ('complete', 'insufficient')
+    """
+    for grade, least in LEAST_SETTLED:
+        if settled >= least:
+            return grade
+    return "insufficient"
