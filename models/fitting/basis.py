@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schema.variables import NOT_DONE
+from data_schema.variables import is_not_done
 from models.fitting.encoding import fit_scaling
 from models.fitting.factors import fit_factors
 from models.fitting.linear import Directions, LinearPart
@@ -49,7 +49,7 @@ class Basis:
         # The bends of a settled variable inform nothing: a straight line is monotone, whatever it
         # is multiplied by, and so can be held in its direction. Nor do flags of what was not done.
         bent = np.array(directions, dtype=bool)
-        flag = np.array([name.endswith(f"__{NOT_DONE}") for name in cohort.encoding.numbers])
+        flag = np.array([is_not_done(name) for name in cohort.encoding.numbers])
         informs = np.ones(columns.shape[1], dtype=bool)
         informs[: 3 * n_numbers] = ~np.concatenate([flag, bent | flag, bent | flag])
         factors = fit_factors(columns, informs=informs)

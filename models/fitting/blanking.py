@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from data_schema.variables import NOT_DONE, Variable, base_name
+from data_schema.variables import Variable, base_name, is_not_done
 from models.inference.matrices import level_columns
 from models.inference.parameters import Encoding
 
@@ -29,7 +28,6 @@ class Blanking:
 
     Attributes
     ----------
-    names : tuple of str, length n_variables
     variable : ndarray of int, shape (n_columns,)
         Of each column; the features of a variable are blanked together.
     panel : ndarray of int, shape (n_variables,)
@@ -37,12 +35,14 @@ class Blanking:
         variable outside the catalogue is a panel of its own.
     flags : ndarray of bool, shape (n_columns,)
         Columns that record that something was not done: blanked, they are 0.
+    known : ndarray of bool, shape (n_variables,)
+        Variables that are never blanked.
     """
 
-    names: tuple[str, ...]
     variable: NDArray[np.int64]
     panel: NDArray[np.int64]
     flags: Mask
+    known: Mask
 
     @classmethod
     def of(cls, encoding: Encoding, variables: Mapping[str, Variable]) -> Self:
@@ -52,10 +52,10 @@ class Blanking:
         panels = [variables[b].pathway if b in variables else f"={b}" for b in bases]
         distinct = list(dict.fromkeys(panels))
         return cls(
-            names=tuple(bases),
             variable=np.array([bases.index(base_name(name)) for name in features]),
             panel=np.array([distinct.index(panel) for panel in panels]),
-            flags=np.array([name.endswith(f"__{NOT_DONE}") for name in features]),
+            flags=np.array([is_not_done(name) for name in features]),
+            known=np.array([b in variables and variables[b].always_known for b in bases]),
         )
 
     def draw(self, rows: int, rng: np.random.Generator) -> Mask:
@@ -68,24 +68,11 @@ class Blanking:
         by_variable = rng.random((rows, len(self.panel)))
         by_panel = rng.random((rows, int(self.panel.max()) + 1))
         together = rng.random((rows, 1)) < 0.5
-        return np.asarray(np.where(together, by_panel[:, self.panel], by_variable) < share)
+        blank = np.where(together, by_panel[:, self.panel], by_variable) < share
+        return np.asarray(blank & ~self.known)
 
     def apply(self, raw: Floats, blank: Mask) -> Floats:
         """Return rows of the raw matrix, (rows, n_columns), with the given variables blanked."""
         blanked = np.where(self.flags, 0.0, np.nan)
         out: Floats = np.where(blank[:, self.variable], blanked, raw)
         return out
-
-    def apply_to_frame(self, frame: pd.DataFrame, blank: Mask) -> pd.DataFrame:
-        """Return rows of the frame that was encoded with the given variables blanked."""
-        place = {name: at for at, name in enumerate(self.names)}
-        return pd.DataFrame(
-            {
-                name: column.mask(
-                    blank[:, place[base_name(str(name))]],
-                    0.0 if str(name).endswith(f"__{NOT_DONE}") else np.nan,
-                )
-                for name, column in frame.items()
-                if base_name(str(name)) in place
-            }
-        ).reindex(columns=frame.columns)

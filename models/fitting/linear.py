@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from data_schema.variables import NOT_DONE
+from data_schema.variables import is_not_done
 from models.inference.matrices import horizon_basis, level_columns, spline_basis
 from models.inference.missing import slope_points
 from models.inference.parameters import Encoding, HorizonBasis, Scaling
@@ -160,9 +160,7 @@ def penalty_shares(encoding: Encoding) -> NDArray[np.float64]:
     """Return the multiple of the penalty on each column of `linear_matrix`."""
     n_numbers, n_levels = len(encoding.numbers), len(level_columns(encoding))
     # The blocks of `linear_matrix`: values, their two bends, levels.
-    values = [
-        DETAIL_PENALTY if name.endswith(f"__{NOT_DONE}") else 1.0 for name in encoding.numbers
-    ]
+    values = [DETAIL_PENALTY if is_not_done(name) else 1.0 for name in encoding.numbers]
     return np.concatenate([values, np.full(2 * n_numbers, DETAIL_PENALTY), np.ones(n_levels)])
 
 
