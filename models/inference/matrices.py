@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+BELOW_LIMIT = "__below"
+"""How the column ends that flags a value as below its detection limit."""
+
+
 class Table(NamedTuple):
     """Patients column by column, as plain arrays: for one patient far quicker than a frame.
 
@@ -63,8 +67,9 @@ def table_of(frame: pd.DataFrame, *, numbers: Iterable[str], texts: Iterable[str
 def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray:
     """Return numbers and flags, then one column per category level; not measured is NaN.
 
-    A flag of "recorded as not done" is 0 where it is not given. The levels of a category are NaN
-    together when it is not measured or was never seen in training.
+    A flag of "recorded as not done" is 0 where it is not given, and one of "below the limit" NaN
+    where its variable has no value. The levels of a category are NaN together when it is not
+    measured or was never seen in training.
 
     Parameters
     ----------
@@ -85,7 +90,12 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray
     out = np.empty((table.rows, len(numbers) + sum(len(known) for _, known in levels)))
     for j, name in enumerate(numbers):
         values = table.number(name)
-        out[:, j] = np.nan_to_num(values, nan=0.0) if name.endswith(NOT_DONE) else values
+        if name.endswith(NOT_DONE):
+            values = np.nan_to_num(values, nan=0.0)
+        elif name.endswith(BELOW_LIMIT):
+            measured = ~np.isnan(table.number(name.removesuffix(BELOW_LIMIT)))
+            values = np.where(measured, values, np.nan)
+        out[:, j] = values
     j = len(numbers)
     for name, known in levels:
         text = table.texts[name]
