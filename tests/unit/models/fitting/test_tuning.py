@@ -153,7 +153,7 @@ def test_a_knot_without_an_event_leans_on_its_neighbour() -> None:
 
     calibration = recalibration(
         np.zeros_like(horizon),
-        SETTLED,
+        np.zeros_like(horizon),
         pairs,
         knots_days=np.array([1.0, 30.0]),
     )

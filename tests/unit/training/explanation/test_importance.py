@@ -49,11 +49,14 @@ def test_the_base_holds_what_the_running_maximum_adds(
     fracture: ServedModel, patients: pd.DataFrame, by: Any
 ) -> None:
     """It belongs to no variable, and `shap.plots` print base + values as the estimate."""
-    risk_model, days = fracture.loaded.risk_model, 125.0
+    risk_model = fracture.loaded.risk_model
+    every = risk_model.predict(patients, risk_model.contract.grid_days, interval=False)
+    most = int(np.nanmax(every.monotone_adjustment, axis=0).argmax())
+    days = risk_model.contract.grid_days[most]
     prediction = risk_model.predict(patients, [days], interval=False)
     answered = ~np.isnan(prediction.risk[:, 0])
     risk = prediction.risk[answered, 0]
-    assert prediction.monotone_adjustment[answered].max() > 1e-4
+    assert prediction.monotone_adjustment[answered].max() > 1e-6
     explanation = by(risk_model, patients, horizon_days=days)
     log_odds = explanation.base_values + explanation.values.sum(axis=1)
     np.testing.assert_allclose(log_odds, np.log(risk / (1 - risk)), atol=1e-9)
