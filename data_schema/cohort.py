@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,16 @@ class OutcomeData:
         0 censored, 1 the outcome, 2 the competing event (death before fracture).
     horizon_days : float or None
         Set when the outcome is known at one horizon only (`time_days` equals it everywhere).
+    from_entry : bool
+        Whether time zero is each patient's entry into observation, later than the clock of the
+        table: the risk is among those then alive and under observation.
     """
 
     name: str
     time_days: NDArray[np.float64]
     event: NDArray[np.int64]
     horizon_days: float | None = None
+    from_entry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,8 @@ class Cohort:
         index = np.arange(len(self))[rows]
         outcome = self.outcome
         if outcome is not None:
-            outcome = OutcomeData(
-                outcome.name, outcome.time_days[index], outcome.event[index], outcome.horizon_days
+            outcome = replace(
+                outcome, time_days=outcome.time_days[index], event=outcome.event[index]
             )
         limits = self.treatment_limits
         if limits is not None:

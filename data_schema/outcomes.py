@@ -13,6 +13,7 @@ __all__ = [
     "COMPETING",
     "ENDPOINTS",
     "EVENT",
+    "FROM_ENTRY",
     "MIN_EVENTS",
     "OUTCOMES",
     "RESERVED_MODEL_NAMES",
@@ -26,6 +27,10 @@ CENSORED, EVENT, COMPETING = 0, 1, 2
 
 MIN_EVENTS = 10
 """Least number of patients with the event, and of patients without the event, for any figure."""
+
+
+FROM_ENTRY = "entry into observation, alive"
+"""Time zero of a cohort whose days count from each patient's entry (`OutcomeData.from_entry`)."""
 
 
 @dataclass(frozen=True, slots=True)

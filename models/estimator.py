@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from data_schema.delayed_entry import WHAT_TO_DO, is_entry_by_name, refuse_delayed_entry
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 from models.fitting.assembly import assemble
@@ -172,8 +173,9 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         ------
         DataError
             If a number is infinite, a row of `groups` is missing, fewer than 5 % would have been
-            observed up to a default horizon, there are too few events to fit, or a parameter is out
-            of range.
+            observed up to a default horizon, there are too few events to fit, a parameter is out of
+            range, or a column is by its values the day on which observation began
+            (`data_schema.delayed_entry`).
         ValueError
             If `X` is not such a table, `y` is not a survival target, or lengths differ.
         """
@@ -182,6 +184,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         validate_data(self, X, y, skip_check_array=True)
         target = _target(y)
         check_consistent_length(frame, target, groups, sites)
+        if not self.fixed_horizon:
+            refuse_delayed_entry(frame, target["time_days"])
         cohort = TrainingCohort.prepare(
             frame, target, groups=groups, sites=sites, settings=self._settings()
         )
@@ -281,5 +285,12 @@ def _target(y: NDArray[np.void]) -> NDArray[np.void]:
     if not {"time_days", "event"} <= set(fields):
         raise ValueError(
             "y must have the fields time_days and event. Make it with targets.survival_target."
+        )
+    others = sorted(set(fields) - {"time_days", "event"})
+    if others:
+        entry = any(map(is_entry_by_name, others))
+        raise ValueError(
+            f"y must have the fields time_days and event only; it has {', '.join(others)} as well. "
+            + (f"{WHAT_TO_DO}." if entry else "Leave them out.")
         )
     return survival_target(y["time_days"], y["event"])

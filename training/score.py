@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import Finding, RulesBroken, UsageError
 from data_schema.mapping.file import CohortMapping, ColumnMapping
+from data_schema.outcomes import FROM_ENTRY
 from data_schema.variables import base_name, is_state
 from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
@@ -54,6 +55,8 @@ def cohort_for_model(
     if checked.cohort is None:
         raise RulesBroken(checked.report.fatal)
     cohort = checked.cohort
+    if cohort.outcome is not None:
+        _same_clock(cohort.outcome, contract)
     features = cohort.features.copy()
     missing = [f for f in contract.features if f.name not in features]
     absent = list(_absent(missing, cohort))
@@ -67,6 +70,16 @@ def cohort_for_model(
     return replace(
         cohort, features=features, population=contract.population, simulated=contract.simulated
     )
+
+
+def _same_clock(outcome: OutcomeData, contract: Contract) -> None:
+    """Refuse days from entry for a model of days from another time zero, and the reverse."""
+    if outcome.from_entry != (contract.time_zero == FROM_ENTRY):
+        cohort = FROM_ENTRY if outcome.from_entry else "another time zero than entry"
+        raise UsageError(
+            f"days must count from the model's time zero ({contract.time_zero}); those of the "
+            f"cohort count from {cohort}. Correct entry_days and time_zero in the mapping file."
+        )
 
 
 def score(

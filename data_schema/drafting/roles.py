@@ -9,9 +9,11 @@ import pandas as pd
 import tomlkit
 from tomlkit.items import Table
 
+from data_schema.delayed_entry import delayed_entry, is_entry_by_name
 from data_schema.drafting.header_matching import squashed
+from data_schema.mapping.file import ENTRY
 from data_schema.outcomes import CENSORED, ENDPOINTS, EVENT, Outcome
-from data_schema.values import cell_texts
+from data_schema.values import cell_texts, parse_numbers
 
 __all__ = ["Drafted", "draft_ids", "draft_outcomes"]
 
@@ -29,12 +31,19 @@ _LAST_SEEN = (
     *("last_seen", "last_seen_date", "last contact", "last contact date", "date last seen"),
     *("last follow-up", "last followup date", "censor date", "date of last contact"),
 )
-_DAYS = ("followup_days", "follow-up days", "followup_d", "followup", "futime", "d.time", "time")
+_DAYS = (
+    *("followup_days", "follow-up days", "followup_d", "followup", "futime", "d.time", "time"),
+    *("tstop", "stop"),
+)
 _EVENT_WORDS: Mapping[str, int] = {
     **dict.fromkeys(("alive", "survived", "survivor", "censored", "no", "n", "false"), CENSORED),
     **dict.fromkeys(("dead", "died", "deceased", "death", "yes", "y", "true"), EVENT),
 }
 _MAX_EVENT_WORDS = 6
+_ENTRY_COMMENT = (
+    f'Observation began later than day 0: "{ENTRY}" counts days from then, '
+    "which must be when the risk is predicted."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,11 @@ def _by_days(table: pd.DataFrame, matched: Mapping[str, str], outcome: Outcome) 
         days.comment("Days from time zero to event or censoring; or horizon_days instead of days.")
     draft.add("days", days)
     draft.add("event", matched["event"])
+    entry = _entry(table, matched)
+    if entry is not None:
+        clock = tomlkit.string("").comment(_ENTRY_COMMENT)
+        draft.add("entry_days", entry)
+        draft.add("time_zero", clock)
     words = cell_texts(table[matched["event"]]).dropna().unique()
     if len(words) <= _MAX_EVENT_WORDS and not set(words) <= {"0", "1", "2"}:
         codes = tomlkit.inline_table()
@@ -110,7 +124,22 @@ def _by_days(table: pd.DataFrame, matched: Mapping[str, str], outcome: Outcome) 
         if "" in codes.values():
             codes.comment("0 censored, 1 the outcome, 2 the competing event")
         draft.add("event_map", codes)
-    return Drafted(draft, frozenset(matched[role] for role in ("days", "event") if role in matched))
+    columns = {matched[role] for role in ("days", "event") if role in matched}
+    return Drafted(draft, frozenset(columns if entry is None else {*columns, entry}))
+
+
+def _entry(table: pd.DataFrame, matched: Mapping[str, str]) -> str | None:
+    """Return the column that is by its name and its values a delayed entry, if there is one."""
+    if "days" not in matched:
+        return None
+    days = parse_numbers(table[matched["days"]]).values
+    taken = {*matched.values()}
+    columns = {
+        name: parse_numbers(table[name]).values
+        for name in map(str, table.columns)
+        if name not in taken and is_entry_by_name(name)
+    }
+    return next((finding.variable for finding in delayed_entry(columns, days)), None)
 
 
 def _by_dates(matched: Mapping[str, str], roles: Mapping[str, Sequence[str]]) -> Drafted:

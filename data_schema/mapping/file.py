@@ -6,6 +6,8 @@
     days = "followup_d"                # days and event; or event_date, last_seen_date and, where
     event = "dead"                     # death competes, competing_date; or horizon_days and event
     event_map = {alive = 0, dead = 1}  # unless the cells are 0, 1, 2
+                                       # entry_days and time_zero = "entry" where observation began
+                                       # later: days then count from entry
     [treatment_limits]                 # orders such as DNR: never a predictor
     limited = "dnr"                    # and limited_map = {...} unless 1 and 0, yes and no
     days = "dnr_day"                   # from time zero to the first order
@@ -38,6 +40,7 @@ from data_schema.errors import UsageError
 from data_schema.outcomes import ENDPOINTS
 
 __all__ = [
+    "ENTRY",
     "CohortMapping",
     "ColumnMapping",
     "IdMapping",
@@ -49,6 +52,9 @@ __all__ = [
 ]
 
 _Cell = str | int | float | bool
+
+ENTRY = "entry"
+"""Value of `time_zero` of an outcome whose days count from entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,10 @@ class OutcomeMapping:
         Decimal mark of `days`, if it is text with fractions.
     horizon_days : float or None
         The only horizon at which the outcome is known, by `event`.
+    entry_days : str or None
+        Day of the same clock as `days` on which observation began, where that was later than day 0.
+    time_zero : str or None
+        `entry`: count from entry, `days` less `entry_days`. Needed with `entry_days`.
     """
 
     days: str | None = None
@@ -91,6 +101,8 @@ class OutcomeMapping:
     date_format: str | None = None
     decimal: str | None = None
     horizon_days: float | None = None
+    entry_days: str | None = None
+    time_zero: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +318,8 @@ class _Table:
 def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
     table = _Table.of(outcomes.keys[name], f"[outcome.{name}]", _OUTCOME_KEYS)
     _check_decimal(table)
+    if table.text("time_zero") not in (None, "", ENTRY):
+        raise UsageError(f'{table.where} time_zero must be "{ENTRY}", or be left out.')
     # A blank is a decision still to be made, which `mapping/rules.py` reports.
     codes = {
         cell: code if isinstance(code, int) else ""

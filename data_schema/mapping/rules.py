@@ -21,6 +21,7 @@ __all__ = [
     "limit_columns",
     "mapping_problems",
     "named_columns",
+    "outcome_columns",
 ]
 
 ID_COLUMNS = ("patient_id", "stay_id", "site", "time_zero")
@@ -38,8 +39,11 @@ _RESERVED = frozenset(
     | {"status", "refusal_code", "risk", "outcome", "horizon_days"}
 )
 _ID_KEYS = (*ID_COLUMNS, "date_format")
-_OUTCOME_COLUMNS = ("days", "event", "event_date", "last_seen_date", "competing_date")
-_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map")
+_OUTCOME_COLUMNS = (
+    *("days", "event", "event_date", "last_seen_date", "competing_date"),
+    "entry_days",
+)
+_OUTCOME_KEYS = (*_OUTCOME_COLUMNS, "date_format", "decimal", "event_map", "time_zero")
 _COLUMN_KEYS = (
     *("variable", "unit", "unit_column", "assay", "assay_column", "specimen"),
     *("decimal", "value_map"),
@@ -72,8 +76,7 @@ def mapping_problems(mapping: CohortMapping, columns: Collection[str]) -> Iterat
 def named_columns(mapping: CohortMapping) -> tuple[str, ...]:
     """Return every column of the site that a mapping names, once each."""
     names = [getattr(mapping.ids, key) for key in ID_COLUMNS]
-    for outcome in mapping.outcomes.values():
-        names += [getattr(outcome, key) for key in _OUTCOME_COLUMNS]
+    names += outcome_columns(mapping)
     names += limit_columns(mapping)
     for source in mapping.columns.values():
         names += [source.column, source.unit_column, source.assay_column]
@@ -84,6 +87,12 @@ def limit_columns(mapping: CohortMapping) -> list[str]:
     """Return the columns of the site that a mapping names for orders to limit treatment."""
     stated = (mapping.treatment_limits.limited, mapping.treatment_limits.days)
     return [name for name in stated if name is not None]
+
+
+def outcome_columns(mapping: CohortMapping) -> tuple[str, ...]:
+    """Return every column of the site that states an outcome."""
+    stated = (getattr(o, key) for o in mapping.outcomes.values() for key in _OUTCOME_COLUMNS)
+    return tuple(name for name in stated if name is not None)
 
 
 def column_problems(source: ColumnMapping, *, of_site: Collection[str] = ()) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from data_schema.mapping.file import CohortMapping
 from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
 from data_schema.table.features import FeatureColumn, implausible, read_feature
+from data_schema.table.follow_up import incomplete_follow_up
 from data_schema.table.identifiers import Identifiers, read_identifiers
 from data_schema.table.outcomes import never_at_risk, read_outcome
 from data_schema.table.plan import CohortPlan, FeatureSource, plan_cohort
@@ -52,7 +53,9 @@ WARNING_RULES = frozenset(
         "assay_mixed",
         "category",
         "constant",
+        "entry_not_read",
         "ignored_columns",
+        "immortal_time",
         "leak_missing",
         "leak_not_done",
         "no_patient_id",
@@ -125,6 +128,7 @@ def check_cohort(
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
     if outcome_data is not None:
         findings += too_little_to_learn_from(outcome_data, ids)
+        findings += incomplete_follow_up(table, plan, ids, outcome_data)
         findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
     fatal, warnings = _by_severity(findings, strict=strict, scoring=requested is None)
     cohort = None

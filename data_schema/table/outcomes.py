@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -59,7 +59,7 @@ def read_outcome(
     tuple of (OutcomeData or None, list of Finding)
         None where any row breaks a rule: `missing_outcome`, `event_code`, `competing_event`,
         `not_a_number`, `ambiguous_number`, `infinite`, `comparator`, `not_a_date`, `time_zero`,
-        `time_not_positive`, `time_too_long`, `event_after_censoring`.
+        `time_not_positive`, `time_too_long`, `event_after_censoring`, `entry_days`.
     """
     if source.event_date is not None:
         if time_zero is None:
@@ -68,7 +68,7 @@ def read_outcome(
         time, event = _by_dates(table, source, outcome, time_zero)
     else:
         event = _events(table[source.event], source, outcome)
-        time = _days(table, source)
+        time = _from_entry(_days(table, source), table, source)
     findings = [*event.findings, *time.findings, *_impossible(time.values, outcome)]
     missing = int((event.missing | time.missing).sum())
     if missing:
@@ -80,7 +80,13 @@ def read_outcome(
     if findings:
         return None, findings
     fixed = None if source.horizon_days is None else float(source.horizon_days)
-    return OutcomeData(outcome.endpoint, time.values, event.values.astype(np.int64), fixed), []
+    return OutcomeData(
+        outcome.endpoint,
+        time.values,
+        event.values.astype(np.int64),
+        fixed,
+        from_entry=source.entry_days is not None,
+    ), []
 
 
 def never_at_risk(
@@ -170,6 +176,26 @@ def _days(table: pd.DataFrame, source: OutcomeMapping) -> _Part:
         message = f"{source.days} must {_UNREADABLE[rule]} ({count} of {len(table)} rows do not)."
         findings.append(Finding(rule, str(source.days), count, message))
     return _Part(parsed.values, missing.to_numpy(dtype=bool), tuple(findings))
+
+
+def _from_entry(time: _Part, table: pd.DataFrame, source: OutcomeMapping) -> _Part:
+    """Return days from entry where the mapping states one: the end less the entry."""
+    if source.entry_days is None:
+        return time
+    entry = _days(table, replace(source, days=source.entry_days, horizon_days=None))
+    findings = [*time.findings, *entry.findings]
+    negative = int((entry.values < 0).sum())
+    late = int((entry.values >= time.values).sum())
+    for count, must in ((negative, "0 or more"), (late, f"before {source.days}")):
+        if count:
+            message = (
+                f"{source.entry_days} must be {must} ({count} of {len(table)} rows are not). "
+                "Correct the days, or leave out patients who were not at risk when they entered."
+            )
+            findings.append(Finding("entry_days", str(source.entry_days), count, message))
+    # Rows that break this rule need not break that of the days, too.
+    days = np.where(entry.values >= time.values, np.nan, time.values - entry.values)
+    return _Part(days, time.missing | entry.missing, tuple(findings))
 
 
 def _by_dates(

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.delayed_entry import WHAT_TO_DO
 from data_schema.errors import Finding
 from data_schema.mapping.file import (
+    ENTRY,
     CohortMapping,
     ColumnMapping,
     IdMapping,
@@ -23,6 +25,7 @@ from data_schema.mapping.rules import (
     column_problems,
     mapping_problems,
     named_columns,
+    outcome_columns,
 )
 from data_schema.outcomes import ENDPOINTS, Outcome
 from data_schema.variables import Kind, Variable, base_name, is_not_done
@@ -56,6 +59,8 @@ class CohortPlan:
     features : tuple of FeatureSource
     ignored : tuple of str
         Columns that are neither mapped nor in the catalogue.
+    beside_outcome : tuple of str
+        Columns that hold neither an identifier nor an outcome.
     known_at_time_zero : frozenset of str
         Features whose name the leakage linter does not check: those of the catalogue, and those
         that the mapping declares so.
@@ -67,6 +72,7 @@ class CohortPlan:
     treatment_limits: TreatmentLimitsMapping
     features: tuple[FeatureSource, ...]
     ignored: tuple[str, ...]
+    beside_outcome: tuple[str, ...]
     known_at_time_zero: frozenset[str]
 
 
@@ -96,6 +102,7 @@ def plan_cohort(
         *_limits_as_predictors(features, limits),
     ]
     used = {*named_columns(mapping), *_reserved(ids), *(f.source.column for f in features)}
+    of_outcomes = {*_reserved(ids), *outcome_columns(mapping), limits.limited, limits.days}
     return (
         CohortPlan(
             ids=ids,
@@ -104,6 +111,7 @@ def plan_cohort(
             treatment_limits=limits,
             features=tuple(features),
             ignored=tuple(column for column in columns if column not in used),
+            beside_outcome=tuple(column for column in columns if column not in of_outcomes),
             known_at_time_zero=frozenset(
                 f.feature
                 for f in features
@@ -175,7 +183,26 @@ def _outcome(
         return None, [Finding("outcome_mapping", outcome.endpoint, 1, message)]
     # What is blank or absent among these has been reported with the rest of the mapping.
     readable = all(getattr(stated, key) in columns for key in stated_keys - {"horizon_days"})
-    return (stated if readable else None), []
+    entry = _entry(stated, where, outcome)
+    readable &= not entry and (stated.entry_days is None or stated.entry_days in columns)
+    return (stated if readable else None), entry
+
+
+def _entry(stated: OutcomeMapping, where: str, outcome: Outcome) -> list[Finding]:
+    """Return why the stated entry into observation cannot be used, if one is stated."""
+    if stated.entry_days is None and stated.time_zero is None:
+        return []
+    if stated.days is None or not stated.entry_days:
+        message = f"{where} must state entry_days, days and event together where days count from "
+        message += "entry. Dates count from time_zero in [ids]: name the date of entry there."
+        return [Finding("outcome_mapping", outcome.endpoint, 1, message)]
+    if stated.time_zero != ENTRY:
+        message = (
+            f'{where} with entry_days must state time_zero = "{ENTRY}": {stated.entry_days} is a '
+            f"delayed entry. {WHAT_TO_DO}."
+        )
+        return [Finding("delayed_entry", stated.entry_days, 1, message)]
+    return []
 
 
 def _others(

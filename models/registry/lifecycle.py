@@ -79,10 +79,13 @@ class LoadedModel:
     gate_text: str | None = field(default=None, repr=False)
 
 
-def model_name(outcome: str, *, dataset: str = "", simulated: bool = False) -> str:
+def model_name(
+    outcome: str, *, dataset: str = "", simulated: bool = False, from_entry: bool = False
+) -> str:
     """Return the name under which a model of this outcome, learned from these patients, registers.
 
-    The outcome's reserved name for a user's own real cohort, else `osteon-<outcome>-<dataset>`.
+    The outcome's reserved name for a user's own real cohort, else `osteon-<outcome>-<dataset>`. A
+    model whose days count from entry is of another estimand: `...-from-entry`.
 
     Raises
     ------
@@ -91,6 +94,8 @@ def model_name(outcome: str, *, dataset: str = "", simulated: bool = False) -> s
         for other patients.
     """
     source = dataset or ("simulated" if simulated else "")
+    if from_entry:
+        source = f"{source}-from-entry".removeprefix("-")
     if not source:
         return outcomes.outcome(outcome).reserved_model
     name = f"osteon-{outcome}-{source}"
@@ -135,7 +140,12 @@ def register(
             f"{dataset} is a data set for checks only, so no model of it can be registered: its "
             "outcome is not the one that it resembles."
         )
-    name = model_name(contract.outcome, dataset=dataset, simulated=contract.simulated)
+    name = model_name(
+        contract.outcome,
+        dataset=dataset,
+        simulated=contract.simulated,
+        from_entry=contract.time_zero == outcomes.FROM_ENTRY,
+    )
     if contract.name != name:
         raise UsageError(
             f"The model must register as {name}; its contract says {contract.name}. "

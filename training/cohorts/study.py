@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import Finding, RulesBroken, UsageError
 from data_schema.leakage.linter import FATAL_LEAKS, find_leaks
 from data_schema.mapping.file import CohortMapping
-from data_schema.outcomes import OUTCOMES, Outcome
+from data_schema.outcomes import FROM_ENTRY, OUTCOMES, Outcome
 from data_schema.outcomes import outcome as known_outcome
 from data_schema.table.check import Checked, check_cohort
 from models.registry.lifecycle import model_name
@@ -44,7 +44,8 @@ class Study:
     outcome : Outcome
         Label, event and default horizons.
     time_zero : str
-        The moment from which days are counted, in words: that of the outcome or of the data set.
+        The moment from which days are counted, in words: that of the outcome or of the data set,
+        or each patient's entry.
     horizons_days : tuple of float
         Default horizons.
     model_name : str
@@ -110,12 +111,13 @@ def study_of_table(
         simulated=simulated,
         dropped={**checked.cohort.dropped, **dict.fromkeys(config.exclude, EXCLUDED)},
     )
+    from_entry = outcome_of(cohort).from_entry
     return Study(
         cohort=cohort,
         outcome=known,
-        time_zero=known.time_zero,
+        time_zero=FROM_ENTRY if from_entry else known.time_zero,
         horizons_days=_horizons(cohort, known, config),
-        model_name=model_name(known.name, simulated=simulated),
+        model_name=model_name(known.name, simulated=simulated, from_entry=from_entry),
         warnings=checked.report.warnings,
         population_described=bool(population),
     )

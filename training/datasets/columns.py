@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, OutcomeData, TreatmentLimits
+from data_schema.delayed_entry import refuse_delayed_entry
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 
@@ -111,6 +112,8 @@ def adapt_table(
 ) -> Cohort:
     """Return the cohort of a raw table, of which every column must be accounted for.
 
+    A column that is by its values a delayed entry is refused, whether it is used or dropped.
+
     Parameters
     ----------
     identifiers : iterable of str
@@ -118,7 +121,8 @@ def adapt_table(
     dropped : mapping of str to str
         Raw columns left out on purpose -> reason.
     """
-    declared = {c.source for c in columns} | set(identifiers) | set(dropped)
+    identifiers = set(identifiers)
+    declared = {c.source for c in columns} | identifiers | set(dropped)
     unknown = sorted(set(table.columns) - declared)
     absent = sorted(declared - set(table.columns))
     if unknown or absent:
@@ -127,6 +131,9 @@ def adapt_table(
             f"unknown: {unknown or 'none'}, absent: {absent or 'none'}. "
             "Is this another version of the file?"
         )
+    if outcome.horizon_days is None:
+        beside = table.drop(columns=list(identifiers))
+        refuse_delayed_entry(beside, outcome.time_days)
     features = {c.feature: _feature_values(table[c.source], c) for c in columns}
     patients = patient_id.astype(str).to_numpy(dtype=object)
     return Cohort(

@@ -13,7 +13,8 @@ from sklearn.utils.estimator_checks import (
 )
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.errors import DataError
+from data_schema.errors import DataError, RulesBroken
+from late_entries import left_truncated
 from linear_truth import HORIZONS, SMALL, small_cohort
 from models.estimator import CumulativeIncidenceModel
 from models.inference.risk_model import InferenceError
@@ -131,6 +132,24 @@ def test_only_a_survival_target_of_the_same_length_is_learned_from() -> None:
         model.fit(frame, y[:-1])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.fit(frame, y, groups=np.arange(len(y) - 1))
+
+
+def test_a_target_with_an_entry_is_refused_and_not_ignored() -> None:
+    X, y = small_cohort(60)
+    late = np.empty(len(y), dtype=[*y.dtype.descr, ("entry_days", np.float64)])
+    late["event"], late["time_days"], late["entry_days"] = y["event"], y["time_days"], 0.5
+    with pytest.raises(ValueError, match=r"event only; it has entry_days .*start the clock there"):
+        CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(X, late)
+
+
+def test_a_column_that_is_the_day_of_entry_is_refused_on_the_clock_of_the_start() -> None:
+    table = left_truncated()
+    X = table[["age", "lactate", "enrolled_on_day"]].astype(float)
+    days, event = table["mortality_days"], table["mortality_event"]
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL)
+    with pytest.raises(RulesBroken, match="enrolled_on_day must not be a delayed entry"):
+        model.fit(X, survival_target(days, event))
+    model.fit(X, survival_target(days - table["enrolled_on_day"], event))
 
 
 def test_a_stay_without_a_patient_is_refused() -> None:

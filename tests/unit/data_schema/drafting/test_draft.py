@@ -196,3 +196,15 @@ def test_words_and_columns_that_record_what_was_not_done_are_drafted() -> None:
         "map": {"cancelled": "", "no": 0, "yes": 1},
     }
     assert columns["Gender"] == {"variable": "sex", "not_done": ["not asked"]}
+
+
+def test_an_entry_is_drafted_with_the_clock_left_to_decide() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.integers(0, 50, N)
+    outcome = draft(tstart=start, tstop=start + rng.integers(1, 90, N), status=[0, 1] * (N // 2))
+    assert outcome["outcome"]["mortality"] == {
+        "days": "tstop",
+        "event": "status",
+        "entry_days": "tstart",
+        "time_zero": "",
+    }

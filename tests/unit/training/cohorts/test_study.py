@@ -8,6 +8,7 @@ import pytest
 
 from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.file import parse_mapping
+from late_entries import left_truncated
 from training.cohorts.study import EXCLUDED, public_study, study_of_table
 from training.config import RunConfig
 from training.datasets.registry import ADAPTERS
@@ -41,6 +42,18 @@ def test_a_study_says_what_its_model_will_claim() -> None:
     assert study.time_zero == "24 h after ICU admission, alive"
     assert study.horizons_days == (28.0, 90.0, 365.0)
     assert study.cohort.population == "Us."
+
+
+def test_days_from_entry_are_another_estimand_under_another_name() -> None:
+    mapping = parse_mapping(
+        '[outcome.mortality]\ndays = "mortality_days"\nevent = "mortality_event"\n'
+        'entry_days = "enrolled_on_day"\ntime_zero = "entry"'
+    )
+    study = study_of_table(
+        left_truncated(), outcome="mortality", mapping=mapping, config=RunConfig()
+    )
+    assert study.time_zero == "entry into observation, alive"
+    assert study.model_name == "osteon-mortality-from-entry"
 
 
 def test_the_landmark_chooses_the_estimand() -> None:
