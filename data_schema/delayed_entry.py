@@ -43,6 +43,7 @@ _NAME = re.compile(
     r"|t?start(time|days?|date)?|(time|day|days)start|tbegin|begin(time|days?)?"
 )
 _EXPECTED_LATE = 10.0
+_SAME_RANKS = 0.98
 # Below 20 events in a time as long as the empty one, a hazard that rises explains it as well.
 _EVENTS_AFTER_GAP = 20
 _CONSECUTIVE = 0.9
@@ -95,6 +96,7 @@ def entries_by_value(columns: Mapping[str, _Floats], time_days: _Floats) -> list
         if _is_before_the_end(values, time_days)
         and not _numbers_the_rows(values)
         and expected_late_entries(values, time_days) >= _EXPECTED_LATE
+        and not _repeats_the_end(values, time_days)
     ]
 
 
@@ -194,3 +196,9 @@ def _is_before_the_end(values: _Floats, time_days: _Floats) -> bool:
 def _numbers_the_rows(values: _Floats) -> bool:
     """Return whether whole numbers rise from row to row, as identifiers do."""
     return bool((np.diff(values) > 0).all() and (values == np.floor(values)).all())
+
+
+def _repeats_the_end(values: _Floats, time_days: _Floats) -> bool:
+    """Return whether a column orders patients as the follow-up does, in another unit."""
+    ranks, ends = (pd.Series(column).rank().to_numpy() for column in (values, time_days))
+    return bool(np.corrcoef(ranks, ends)[0, 1] >= _SAME_RANKS)

@@ -77,6 +77,10 @@ class Outcome:
         Horizons by default.
     competing_label : str or None
         The event that prevents the outcome; None if nothing does.
+    competing_noun, competing_verb : str
+        That event in short, and as what patients do: "death first", "29 die first".
+    ends_at_discharge : bool
+        Whether discharge alive is that event: the outcome can only happen in hospital.
     is_death : bool
         Whether the event is death from any cause, after which no other event can happen.
     event_headers, days_headers, date_headers : tuple of str
@@ -95,6 +99,9 @@ class Outcome:
     competing_label: str | None
     event_verb: str = ""
     is_death: bool = False
+    competing_noun: str = "death"
+    competing_verb: str = "die"
+    ends_at_discharge: bool = False
     event_headers: tuple[str, ...] = ()
     days_headers: tuple[str, ...] = ()
     date_headers: tuple[str, ...] = ()
@@ -137,7 +144,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 is_death=True,
                 event_headers=(
                     *("death", "dead", "died", "deceased", "death event", "exitus", "event"),
-                    *("status", "vital status", "in-hospital_death"),
+                    *("status", "vital status"),
                 ),
                 days_headers=("days to death", "survival days", "survival time"),
                 date_headers=("death_date", "date of death", "dod", "deathdate"),
@@ -153,6 +160,31 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 horizons_days=(28, 90, 365),
                 competing_label=None,
                 is_death=True,
+            ),
+            Outcome(
+                name="in_hospital_mortality",
+                endpoint="in_hospital_mortality",
+                label="Death in hospital",
+                event_label="deaths in hospital",
+                event_singular="death in hospital",
+                event_verb="die in hospital",
+                landmark=_AFTER_24_HOURS,
+                time_zero="24 h after ICU admission, alive and in hospital",
+                horizons_days=(7, 28),
+                competing_label="discharge alive",
+                competing_noun="discharge alive",
+                competing_verb="leave hospital alive",
+                ends_at_discharge=True,
+                event_headers=(
+                    *("in-hospital_death", "hospital death", "hosp death", "hospdead"),
+                    *("died in hospital", "hospital mortality", "inhospital mortality"),
+                    *("hospital_expire_flag", "hospital discharge status", "discharge_status"),
+                ),
+                days_headers=(
+                    *("hospital los", "los hospital", "hospital length of stay", "hospital days"),
+                    *("length_of_stay", "los", "los_days", "slos", "days to discharge"),
+                ),
+                date_headers=("hospital death date", "deathtime"),
             ),
             Outcome(
                 name="fracture",

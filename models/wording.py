@@ -98,10 +98,10 @@ def estimate_sentence(
     event: EventNames,
     competing_risk: float | None,
 ) -> str:
-    """Return the sentence for a risk in natural frequencies, with the risk of dying first.
+    """Return the sentence for a risk in natural frequencies, with that of the competing event.
 
-    Risk and interval are in [0, 1]. `competing_risk` is the risk of dying before the event, by the
-    same horizon; None where nothing competes.
+    Risk and interval are in [0, 1]. `competing_risk` is the risk that the competing event, such as
+    death before a fracture, comes first by the same horizon; None where nothing competes.
 
     >>> import textwrap
     >>> sentence = estimate_sentence(
@@ -128,7 +128,7 @@ def estimate_sentence(
     )
     if competing_risk is None:
         return sentence
-    return f"{sentence} {_beside_dying_first(risk, competing_risk, event)}"
+    return f"{sentence} {_beside_competing(risk, competing_risk, event)}"
 
 
 def contribution_sentences(
@@ -201,15 +201,15 @@ def refusal_sentence(messages: Sequence[str]) -> str:
     return " ".join(["No risk is given.", *messages])
 
 
-def _beside_dying_first(risk: float, competing_risk: float, event: EventNames) -> str:
-    """Return how many have the event, die first or do neither, in numbers that add up to 100."""
+def _beside_competing(risk: float, competing_risk: float, event: EventNames) -> str:
+    """Return how many have the event, the competing one first, or neither; they add up to 100."""
     happen = _of_100(risk)
-    die = min(_of_100(competing_risk), 100 - happen)
+    first = min(_of_100(competing_risk), 100 - happen)
     verb = event.verb or f"have such an event ({event.plural})"
     return (
         f"Of 100 such patients {_people(risk)} would {verb}, "
-        f"{die if die else _people(competing_risk)} die first, "
-        f"{100 - happen - die} neither."
+        f"{first if first else _people(competing_risk)} {event.competing_verb} first, "
+        f"{100 - happen - first} neither."
     )
 
 

@@ -12,8 +12,8 @@ from data_schema.windows import AT_TIME_ZERO, Since, Window
 
 __all__ = ["ENTRIES"]
 
-_RISES = {"mortality": 1}
-_FALLS = {"mortality": -1}
+_RISES = {"mortality": 1, "in_hospital_mortality": 1}
+_FALLS = {"mortality": -1, "in_hospital_mortality": -1}
 _FIRST_DAY = Window("worst of the 24 h before time zero", timedelta(hours=24))
 
 _score = partial(Variable, pathway="severity", origin=SCORED, unit="{score}", units=SCORE, low=0.0)

@@ -12,7 +12,7 @@ from tomlkit.items import Table
 from data_schema.delayed_entry import delayed_entry, is_entry_by_name
 from data_schema.drafting.header_matching import squashed
 from data_schema.mapping.file import ENTRY
-from data_schema.outcomes import CENSORED, ENDPOINTS, EVENT, Outcome
+from data_schema.outcomes import CENSORED, COMPETING, ENDPOINTS, EVENT, Outcome
 from data_schema.values import cell_texts, parse_numbers
 
 __all__ = ["Drafted", "draft_ids", "draft_outcomes"]
@@ -31,6 +31,10 @@ _LAST_SEEN = (
     *("last_seen", "last_seen_date", "last contact", "last contact date", "date last seen"),
     *("last follow-up", "last followup date", "censor date", "date of last contact"),
 )
+_DISCHARGE_DATES = (
+    *("dischtime", "discharge date", "date of discharge", "hospital discharge date"),
+    *("hospital discharge", "disch_date", "discharge time"),
+)
 _DAYS = (
     *("followup_days", "follow-up days", "followup_d", "followup", "futime", "d.time", "time"),
     *("tstop", "stop"),
@@ -40,6 +44,7 @@ _EVENT_WORDS: Mapping[str, int] = {
     **dict.fromkeys(("dead", "died", "deceased", "death", "yes", "y", "true"), EVENT),
 }
 _MAX_EVENT_WORDS = 6
+_DISCHARGE_COMMENT = "2 discharged alive; a patient still in hospital when the data end is 0"
 _ENTRY_COMMENT = (
     f'Observation began later than day 0: "{ENTRY}" counts days from then, '
     "which must be when the risk is predicted."
@@ -87,14 +92,18 @@ def _roles(outcome: Outcome) -> dict[str, tuple[str, ...]]:
     """Return the headers of each key of `[outcome.<name>]`, the likeliest first."""
     name = outcome.endpoint
     days = (f"time to {name}", f"days to {name}")
+    # Follow-up goes on after discharge, which ends the observation of a death in hospital.
+    any_days = () if outcome.ends_at_discharge else _DAYS
     roles = {
         "event": (outcome.event_column, *outcome.event_headers, name),
-        "days": (outcome.days_column, *outcome.days_headers, *days, *_DAYS),
+        "days": (outcome.days_column, *outcome.days_headers, *days, *any_days),
         "event_date": _dates(outcome),
         "last_seen_date": _LAST_SEEN,
     }
     if outcome.competing_label is None:
         return roles
+    if outcome.ends_at_discharge:
+        return {**roles, "competing_date": _DISCHARGE_DATES}
     deaths = [header for end in ENDPOINTS.values() if end.is_death for header in _dates(end)]
     return {**roles, "competing_date": tuple(deaths)}
 
@@ -116,16 +125,27 @@ def _by_days(table: pd.DataFrame, matched: Mapping[str, str], outcome: Outcome) 
         draft.add("entry_days", entry)
         draft.add("time_zero", clock)
     words = cell_texts(table[matched["event"]]).dropna().unique()
-    if len(words) <= _MAX_EVENT_WORDS and not set(words) <= {"0", "1", "2"}:
+    coded = set(words) <= {"0", "1", "2"} and not (outcome.ends_at_discharge and "2" not in words)
+    if len(words) <= _MAX_EVENT_WORDS and not coded:
         codes = tomlkit.inline_table()
         for word in sorted(words):
-            is_event = word.casefold() == outcome.endpoint
-            codes[word] = EVENT if is_event else _EVENT_WORDS.get(word.casefold(), "")
+            codes[word] = _event_of(word.casefold(), outcome)
+        if outcome.ends_at_discharge:
+            codes.comment(_DISCHARGE_COMMENT)
         if "" in codes.values():
             codes.comment("0 censored, 1 the outcome, 2 the competing event")
         draft.add("event_map", codes)
     columns = {matched[role] for role in ("days", "event") if role in matched}
     return Drafted(draft, frozenset(columns if entry is None else {*columns, entry}))
+
+
+def _event_of(word: str, outcome: Outcome) -> int | str:
+    """Return the number of an event in words; blank where the word leaves it open."""
+    if word == outcome.endpoint:
+        return EVENT
+    event = {"0": CENSORED, "1": EVENT, **_EVENT_WORDS}.get(word, "")
+    # A patient who did not die in hospital left it alive.
+    return COMPETING if event == CENSORED and outcome.ends_at_discharge else event
 
 
 def _entry(table: pd.DataFrame, matched: Mapping[str, str]) -> str | None:

@@ -90,6 +90,9 @@ class OutcomeMapping:
         Day of the same clock as `days` on which observation began, where that was later than day 0.
     time_zero : str or None
         `entry`: count from entry, `days` less `entry_days`. Needed with `entry_days`.
+    followed_after_discharge : bool
+        The site states that patients were observed after discharge, whatever names and times
+        suggest.
     """
 
     days: str | None = None
@@ -103,6 +106,7 @@ class OutcomeMapping:
     horizon_days: float | None = None
     entry_days: str | None = None
     time_zero: str | None = None
+    followed_after_discharge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,8 @@ def parse_mapping(text: str) -> CohortMapping:
 _ID_KEYS = tuple(item.name for item in fields(IdMapping))
 _LIMIT_KEYS = tuple(item.name for item in fields(TreatmentLimitsMapping))
 _OUTCOME_KEYS = tuple(item.name for item in fields(OutcomeMapping))
-_OUTCOME_TEXTS = tuple(key for key in _OUTCOME_KEYS if key not in ("event_map", "horizon_days"))
+_OUTCOME_NO_TEXTS = ("event_map", "horizon_days", "followed_after_discharge")
+_OUTCOME_TEXTS = tuple(key for key in _OUTCOME_KEYS if key not in _OUTCOME_NO_TEXTS)
 _COLUMN_TEXTS = (
     *("unit", "unit_column", "assay", "assay_column", "specimen", "decimal"),
     *("kind", "pathway", "label"),
@@ -331,6 +336,7 @@ def _outcome(name: str, outcomes: _Table) -> OutcomeMapping:
     return OutcomeMapping(
         event_map=MappingProxyType(codes),
         horizon_days=table.number("horizon_days"),
+        followed_after_discharge=table.truth("followed_after_discharge"),
         **table.texts(_OUTCOME_TEXTS),
     )
 

@@ -126,9 +126,9 @@ def check_cohort(
     findings += problems
     features, variables, problems = _read_features(table, plan, ids)
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
-    if outcome_data is not None:
+    if requested is not None and outcome_data is not None:
         findings += too_little_to_learn_from(outcome_data, ids)
-        findings += incomplete_follow_up(table, plan, ids, outcome_data)
+        findings += incomplete_follow_up(table, plan, requested, ids, outcome_data)
         findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
     fatal, warnings = _by_severity(findings, strict=strict, scoring=requested is None)
     cohort = None

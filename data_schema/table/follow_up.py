@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from data_schema.cohort import OutcomeData
 from data_schema.delayed_entry import counting_process, delayed_entry, immortal_time
 from data_schema.errors import Finding
+from data_schema.outcomes import Outcome
 from data_schema.table.dates import read_dates
+from data_schema.table.discharge import discharge_as_censoring, is_stay_by_name
 from data_schema.table.identifiers import Identifiers
 from data_schema.table.plan import CohortPlan
 from data_schema.values import parse_numbers
@@ -30,13 +32,18 @@ _Floats = NDArray[np.float64]
 
 
 def incomplete_follow_up(
-    table: pd.DataFrame, plan: CohortPlan, ids: Identifiers, outcome_data: OutcomeData
+    table: pd.DataFrame,
+    plan: CohortPlan,
+    outcome: Outcome,
+    ids: Identifiers,
+    outcome_data: OutcomeData,
 ) -> Iterator[Finding]:
     """Yield the rules that the follow-up as a whole breaks.
 
-    `counting_process`, `delayed_entry` and `immortal_time` of `data_schema.delayed_entry`, and
-    `entry_not_read`.
+    `discharge_censors` of `data_schema.table.discharge`; `counting_process`, `delayed_entry` and
+    `immortal_time` of `data_schema.delayed_entry`; `entry_not_read`.
     """
+    yield from _discharge(table, plan, outcome, ids, outcome_data)
     yield from _entry_not_read(plan)
     if outcome_data.horizon_days is not None:
         return
@@ -48,6 +55,23 @@ def incomplete_follow_up(
     if not starts:
         yield from delayed_entry(columns, time_days, known_at_time_zero=known)
     yield from immortal_time(outcome_data.name, time_days, outcome_data.event)
+
+
+def _discharge(
+    table: pd.DataFrame,
+    plan: CohortPlan,
+    outcome: Outcome,
+    ids: Identifiers,
+    outcome_data: OutcomeData,
+) -> Iterator[Finding]:
+    if plan.outcome is not None:
+        every_row = np.arange(len(table))
+        stays = {
+            name: _days(table[name], ids, every_row)
+            for name in plan.beside_outcome
+            if is_stay_by_name(name)
+        }
+        yield from discharge_as_censoring(plan.outcome, outcome, outcome_data, stays)
 
 
 def _entry_not_read(plan: CohortPlan) -> Iterator[Finding]:

@@ -101,7 +101,9 @@ def never_at_risk(
     competes with the outcome and the table records deaths. A survivor whose outcome is missing
     breaks a rule.
     """
-    deaths = [(other, mapped) for other, mapped in others if other.is_death]
+    deaths = [
+        (other, mapped) for other, mapped in others if other.is_death and _before(other, outcome)
+    ]
     died = np.zeros(len(table), dtype=bool)
     if outcome.competing_label is None or not deaths or source.days is None or source.event is None:
         return died
@@ -111,6 +113,10 @@ def never_at_risk(
     for name in (source.days, source.event):
         died = died & _missing(cell_texts(table[name])).to_numpy(dtype=bool)
     return np.asarray(died)
+
+
+def _before(first: Outcome, other: Outcome) -> bool:
+    return bool(first.landmark and other.landmark and first.landmark.is_before(other.landmark))
 
 
 def _missing(texts: pd.Series) -> pd.Series:
@@ -214,6 +220,11 @@ def _by_dates(
     happened, competing = dates(source.event_date), dates(source.competing_date)
     last_seen = dates(source.last_seen_date)
     findings += _against_last_seen(happened, competing, last_seen, outcome)
+    if outcome.ends_at_discharge:
+        # A death after discharge is none in hospital. Of the same day, it is: a discharge is often
+        # written down hours before or after the death that it records.
+        happened = happened.where(~(happened.dt.normalize() > competing.dt.normalize()))
+        competing = competing.where(happened.isna())
     first = happened.where(happened.notna(), competing)
     event = np.where(happened.notna(), EVENT, np.where(competing.notna(), COMPETING, CENSORED))
     end = first.where(first.notna(), last_seen)
@@ -230,7 +241,9 @@ def _by_dates(
 def _against_last_seen(
     happened: pd.Series, competing: pd.Series, last_seen: pd.Series, outcome: Outcome
 ) -> Iterator[Finding]:
-    late = (happened > last_seen) | (competing > last_seen) | (happened > competing)
+    late = (happened > last_seen) | (competing > last_seen)
+    if not outcome.ends_at_discharge:
+        late |= happened > competing
     count = int(late.sum())
     if count:
         message = (

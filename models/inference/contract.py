@@ -377,12 +377,14 @@ class Provenance:
 class EventNames:
     """The words for an event: "9 fractures", "1 fracture", "about 9 would fracture".
 
-    `verb` is empty where the event has none.
+    `verb` is empty where the event has none. `competing_verb` is that of the competing event, as in
+    "29 die first".
     """
 
     plural: str
     singular: str
     verb: str = ""
+    competing_verb: str = "die"
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +409,8 @@ class Contract:
         Registered name; the outcome as a clinician reads it. Empty until a run sets them.
     event_label, event_singular, event_verb : str
         The event in the plural, in the singular, and as a verb; see `EventNames`.
+    competing_verb : str
+        The competing event as a verb.
     is_death : bool
         Whether the event is death, which needs no interpretation.
     time_zero, population : str
@@ -450,6 +454,7 @@ class Contract:
     event_label: str = ""
     event_singular: str = ""
     event_verb: str = ""
+    competing_verb: str = "die"
     is_death: bool = False
     time_zero: str = ""
     population: str = ""
@@ -487,7 +492,9 @@ class Contract:
     @property
     def event(self) -> EventNames:
         """The words for the event."""
-        return EventNames(self.event_label, self.event_singular, self.event_verb)
+        return EventNames(
+            self.event_label, self.event_singular, self.event_verb, self.competing_verb
+        )
 
     def as_json(self) -> dict[str, object]:
         """Return what `contract.json` holds."""

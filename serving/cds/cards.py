@@ -122,7 +122,7 @@ def _summary(risk: ExplainedRisk, model: ServedModel) -> str:
     days = f"within {risk.horizon_days:g} days"
     if risk.competing_risk is not None:
         first = min(round(100 * risk.competing_risk), 100 - expected)
-        what += f" ({low} to {high}) and {first} dying first {days}"
+        what += f" ({low} to {high}) and {first} who {contract.competing_verb} first {days}"
     else:
         what += f" {days} (95 % interval {low} to {high})"
     summary = f"Of 100 such patients the model expects about {what}. Research use only."

@@ -112,8 +112,11 @@ def _predictions(
         **when,
     }
     if risk.competing_risk is not None:
+        first = model.contract.competing or "the competing event"
         yield {
-            "outcome": {"text": f"Death first, {by}, before this outcome: {label.lower()}"},
+            "outcome": {
+                "text": f"{first.capitalize()} first, {by}, before this outcome: {label.lower()}"
+            },
             "probabilityDecimal": _percent(risk.competing_risk),
             **when,
         }

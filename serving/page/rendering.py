@@ -71,6 +71,8 @@ def _data(models: Sequence[ServedModel]) -> dict[str, object]:
                     {"title": one.title, "values": dict(one.values)} for one in examples(model)
                 ],
                 "events": model.contract.event_label,
+                "competing": model.contract.competing,
+                "competingVerb": model.contract.competing_verb,
                 "seen": {
                     feature.name: feature.seen
                     for feature in model.contract.features

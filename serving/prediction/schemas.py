@@ -212,7 +212,8 @@ class Risk(_Given):
     baseline_risk: float = Field(description="Risk of the model's reference patient.")
     cohort_risk: float = Field(description="Mean risk of the training cohort.")
     competing_risk: float | None = Field(
-        description="Risk of dying before the event; null if nothing competes."
+        description="Risk that the competing event (`competing` of the model, such as death) comes "
+        "first; null if nothing competes."
     )
     monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
     monotone_adjustment_points: float

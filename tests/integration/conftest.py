@@ -120,6 +120,12 @@ def workplace(tmp_path: Path) -> Workplace:
 
 
 @pytest.fixture(scope="session")
+def make_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Workplace]:
+    """Return a function of a name that gives an empty folder."""
+    return lambda name: Workplace(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, dict[str, Any]]:
     """A folder with a cohort, a model trained on it and promoted; and what `train` printed."""
     place = Workplace(tmp_path_factory.mktemp("trained"))

@@ -105,7 +105,7 @@ def _sections(
 
 
 def _competing(study: Study) -> str | None:
-    return "death" if study.outcome.competing_label else None
+    return study.outcome.competing_label and study.outcome.competing_noun
 
 
 def _primary_horizon(evaluation: StudyEvaluation) -> float:

@@ -46,6 +46,8 @@ def completed_contract(
         event_label=outcome.event_label,
         event_singular=outcome.event_singular,
         event_verb=outcome.event_verb,
+        competing=fitted.competing and outcome.competing_noun,
+        competing_verb=outcome.competing_verb,
         is_death=outcome.is_death,
         time_zero=study.time_zero,
         population=study.cohort.population,

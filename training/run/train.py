@@ -263,7 +263,7 @@ def _described(
         outcome_of(study.cohort),
         primary_horizon(predictions.horizons_days, judgement.metrics),
         event_label=study.outcome.event_singular,
-        competing="death" if study.outcome.competing_label else None,
+        competing=study.outcome.competing_label and study.outcome.competing_noun,
     )
     if plan.method == "cross-validation":
         return describe(study.cohort, [outcome])

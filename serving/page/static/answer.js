@@ -2,7 +2,7 @@
 import { drawCurve, drawPeople, drawWaterfall } from "./charts.js";
 import { showCheck } from "./check.js";
 import { label, row, rowOf, unitLabel } from "./entries.js";
-import { $, dateText, digitsFor, make, number, of100, points, say, tableRow, text } from "./words.js";
+import { $, capital, dateText, digitsFor, make, number, of100, points, say, tableRow, text } from "./words.js";
 
 const NOT_MEASURED = "not_measured";
 let shown = null; // { prediction, context, at, open }
@@ -68,7 +68,8 @@ function horizon(risk, at) {
   const level = number(100 * risk.interval.level);
   const beside = new DocumentFragment();
   if (risk.competing_risk !== null) {
-    beside.append(say("beside", { competing: percent(risk.competing_risk) }), make("br"));
+    const first = shown.context.facts.competing;
+    beside.append(say("beside", { first, competing: percent(risk.competing_risk) }), make("br"));
   }
   beside.append(say("average", { cohort: percent(risk.cohort_risk) }));
   const option = say("horizon", {
@@ -104,8 +105,8 @@ export async function drawCharts() {
   if (!shown?.prediction.risks.length) return;
   const { prediction, context, at } = shown;
   const risk = prediction.risks[at];
-  drawPeople(risk, context.facts.events);
-  await drawCurve(prediction.curve, prediction.risks);
+  drawPeople(risk, context.facts);
+  await drawCurve(prediction.curve, prediction.risks, context.facts.competing);
   await drawWaterfall(waterfallRows(risk));
 }
 
@@ -277,7 +278,9 @@ const entered = (column, value) => make("li", "", make("span", "", label(column)
 
 function showCurveTable(curve) {
   const beside = curve.some((point) => point.competing_risk !== null);
-  document.querySelector("#curve-table .beside").hidden = !beside;
+  const head = document.querySelector("#curve-table .beside");
+  head.hidden = !beside;
+  head.textContent = capital(text("first", { first: shown.context.facts.competing }));
   const lines = curve.map((point) => {
     const cells = [
       number100(point.risk),

@@ -1,5 +1,5 @@
 // The charts: 100 patients, the curve and the waterfall. Plotly, from this host, draws the last two.
-import { $, make, of100, say, text } from "./words.js";
+import { $, capital, make, of100, say, text } from "./words.js";
 
 let plotly = null;
 
@@ -51,11 +51,11 @@ const axis = (c, changes) => ({
 });
 
 /** Draw the risk over time with its interval, and the average patient. */
-export async function drawCurve(curve, risks) {
+export async function drawCurve(curve, risks, first) {
   const beside = curve.some((point) => point.competing_risk !== null);
   const level = Math.round(100 * risks[0].interval.level);
   $("curve-caption").replaceChildren(say("curve", { level }));
-  if (beside) $("curve-caption").append(say("curve-beside"));
+  if (beside) $("curve-caption").append(say("curve-beside", { first }));
   const library = await loadPlotly();
   const c = colours();
   const x = curve.map((point) => point.day);
@@ -78,7 +78,7 @@ export async function drawCurve(curve, risks) {
   ];
   if (beside) {
     traces.push({
-      ...line, x, y: of("competing_risk"), name: text("dies-first"), line: { color: c.beside, dash: "dot", width: 2 },
+      ...line, x, y: of("competing_risk"), name: capital(text("first", { first })), line: { color: c.beside, dash: "dot", width: 2 },
     });
   }
   const last = Math.max(...risks.map((one) => one.horizon_days)) * 1.05;
@@ -142,15 +142,15 @@ export async function drawWaterfall(bars) {
   );
 }
 
-/** Draw 100 patients: those with the event, those who die first, and the rest. */
-export function drawPeople(risk, events) {
+/** Draw 100 patients: those with the event, those with the competing event first, and the rest. */
+export function drawPeople(risk, facts) {
   const happen = Math.round(100 * risk.risk);
   const competes = risk.competing_risk !== null;
   const die = competes ? Math.min(Math.round(100 * risk.competing_risk), 100 - happen) : 0;
   const rest = 100 - happen - die;
   const kinds = [
-    ["event", happen, events],
-    ...(competes ? [["first", die, text("die-first")]] : []),
+    ["event", happen, facts.events],
+    ...(competes ? [["first", die, text("do-first", { verb: facts.competingVerb })]] : []),
     ["rest", rest, text(competes ? "neither" : "without").toLowerCase()],
   ];
   const dots = kinds.flatMap(([kind, count]) => Array.from({ length: count }, () => make("span", `dot ${kind}`)));

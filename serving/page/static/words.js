@@ -17,6 +17,9 @@ export function text(name, slots = {}) {
   return say(name, slots).textContent.replace(/\s+/g, " ").trim();
 }
 
+/** Return a text with a capital letter. */
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** Return a new element with a class and children. */
 export function make(tag, className, ...children) {
   const element = document.createElement(tag);

@@ -73,10 +73,10 @@ def test_another_horizon_changes_sentences_points_and_people(page: Page) -> None
     assert page.locator("#people .dot.event").count() == round(100 * later["risk"])
 
 
-def test_dying_first_stands_beside_fracture(page: Page) -> None:
+def test_death_first_stands_beside_fracture(page: Page) -> None:
     risk = to_the_estimate(page, "Leaving ICU")["risks"][0]
     first = round(100 * risk["competing_risk"])
-    assert f"dies first: {first} %" in page.locator(".horizon").first.inner_text()
+    assert f"death first: {first} %" in page.locator(".horizon").first.inner_text()
     assert page.locator("#people .dot").count() == 100
     assert page.locator("#people .dot.first").count() == first
     assert f"{first} die first" in page.locator("#people-key").inner_text()

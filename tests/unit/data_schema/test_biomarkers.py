@@ -166,13 +166,13 @@ def test_a_detection_limit_is_positive_and_below_the_range_s_end() -> None:
 
 def test_directions_are_constrained_only_where_they_are_settled() -> None:
     settled = {
-        "age": {"mortality": 1, "fracture": 1},
-        "sofa": {"mortality": 1},
-        "apache2": {"mortality": 1},
-        "saps2": {"mortality": 1},
+        "age": {"mortality": 1, "in_hospital_mortality": 1, "fracture": 1},
+        "sofa": {"mortality": 1, "in_hospital_mortality": 1},
+        "apache2": {"mortality": 1, "in_hospital_mortality": 1},
+        "saps2": {"mortality": 1, "in_hospital_mortality": 1},
         "lactate": {"mortality": 1},
         "fgf23_c": {"mortality": 1},
-        "gcs": {"mortality": -1},
+        "gcs": {"mortality": -1, "in_hospital_mortality": -1},
         "albumin": {"mortality": -1},
         "prior_fracture": {"fracture": 1},
         "bmd_fn": {"fracture": -1},

@@ -65,6 +65,12 @@ def test_numbers_of_rows_in_a_table_sorted_by_time_are_no_entry() -> None:
     assert entries_by_value({"row": np.arange(400.0)}, days) == []
 
 
+@pytest.mark.parametrize("in_another_unit", [lambda days: days / 30.4, lambda days: days - 0.5])
+def test_the_follow_up_in_another_unit_is_no_entry(in_another_unit) -> None:
+    days = np.random.default_rng(0).exponential(100, 2_000) + 0.5
+    assert entries_by_value({"months": in_another_unit(days)}, days) == []
+
+
 def test_a_name_alone_needs_numbers_before_every_end() -> None:
     days = np.array([10.0, 20.0, 30.0])
     entry = np.array([1.0, 2.0, 3.0])

@@ -44,6 +44,25 @@ def test_one_event_is_singular() -> None:
     )
 
 
+def test_the_competing_event_has_its_own_verb() -> None:
+    in_hospital = EventNames(
+        "deaths in hospital", "death in hospital", "die in hospital", "leave hospital alive"
+    )
+    sentence = estimate_sentence(
+        risk=0.14,
+        low=0.1,
+        high=0.2,
+        level=0.95,
+        horizon_days=28,
+        event=in_hospital,
+        competing_risk=0.79,
+    )
+    assert sentence.endswith(
+        "Of 100 such patients about 14 would die in hospital, 79 leave hospital alive first, "
+        "7 neither."
+    )
+
+
 def test_a_risk_below_one_in_200_is_not_said_to_be_none() -> None:
     sentence = estimate_sentence(
         risk=0.003,

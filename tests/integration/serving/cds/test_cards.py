@@ -180,7 +180,7 @@ def test_a_summary_never_reaches_140_characters(
 
 def test_a_card_of_fracture_says_who_dies_first(card_of: Card) -> None:
     card = card_of("osteon-fracture")
-    assert re.search(r"fractures? \(\d+ to \d+\) and \d+ dying first within", card["summary"])
+    assert re.search(r"fractures? \(\d+ to \d+\) and \d+ who die first within", card["summary"])
     assert len(card["summary"]) < 140
     assert "die first" in card["detail"]
     assert not CAUSAL.search(card["detail"])

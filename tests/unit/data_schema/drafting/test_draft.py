@@ -208,3 +208,27 @@ def test_an_entry_is_drafted_with_the_clock_left_to_decide() -> None:
         "entry_days": "tstart",
         "time_zero": "",
     }
+
+
+def test_death_in_hospital_is_drafted_with_discharge_alive_competing() -> None:
+    stays = {"length_of_stay": range(1, N + 1), "hospital_expire_flag": [0, 1] * (N // 2)}
+    outcome = draft(**stays)["outcome"]
+    assert outcome == {
+        "in_hospital_mortality": {
+            "days": "length_of_stay",
+            "event": "hospital_expire_flag",
+            "event_map": {"0": 2, "1": 1},
+        }
+    }
+    followed = draft(futime=range(1, N + 1), death=[0, 1] * (N // 2), **stays)["outcome"]
+    assert followed["mortality"] == {"days": "futime", "event": "death"}
+    assert followed["in_hospital_mortality"]["days"] == "length_of_stay"
+
+
+def test_follow_up_is_not_drafted_as_the_time_to_discharge() -> None:
+    outcome = draft(futime=range(1, N + 1), hospdead=["yes", "no"] * (N // 2))["outcome"]
+    assert outcome["in_hospital_mortality"] == {
+        "days": "",
+        "event": "hospdead",
+        "event_map": {"no": 2, "yes": 1},
+    }
