@@ -309,7 +309,8 @@ class Description(TypedDict):
 class HeldOutMetric:
     """One metric of patients not learned from; None, with a `note` of why, where undefined.
 
-    `horizon_days` is None for a metric of the whole follow-up.
+    `horizon_days` is None for a metric of the whole follow-up, `blank_share` the share of the
+    patients' fields that were left empty at random before they were predicted.
     """
 
     metric: str
@@ -318,6 +319,7 @@ class HeldOutMetric:
     low: float | None
     high: float | None
     note: str = field(default="", metadata=LEFT_OUT)
+    blank_share: float = field(default=0.0, metadata=LEFT_OUT)
 
 
 EvaluationMethod = Literal["cross-validation", "hold-out"]
@@ -338,6 +340,8 @@ class Evaluation:
         Of the patients judged.
     metrics : tuple of HeldOutMetric
         Of fits that had not learned from the patients judged.
+    blanked : tuple of HeldOutMetric
+        Some of them again, with some of the fields of the same patients left empty.
     method : {"cross-validation", "hold-out"}
     folds, repeats : int
         Of the cross-validation; 1 for a hold-out.
@@ -361,6 +365,7 @@ class Evaluation:
     repeats: int = 1
     refitted: bool = False
     partition: str = ""
+    blanked: tuple[HeldOutMetric, ...] = field(default=(), metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ class Place(Enum):
     SUBGROUPS_OF_CONSOLE = "in the lines of subgroups that the command line prints"
     SUBGROUPS_OF_REPORT = "in the report's tables of subgroups, sites and years"
     POOLED = "pooled over sites or years"
+    BLANKED = "also computed with some of the fields of every patient left empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,8 @@ class MetricSpec(Generic[Inputs]):
         None if the clinician's page does not show it.
     gate : IntervalAbove or IntervalReaches or None
         What a model must reach to become champion, at every horizon.
+    gate_when_blanked : bool
+        Whether the gate's rule also holds where some fields are left empty.
     worse_by : float or None
         How much worse than the champion a challenger may be on the same patients.
     of_competing_event : bool
@@ -232,6 +235,7 @@ class MetricSpec(Generic[Inputs]):
     at_a_glance: str = ""
     page: PageEntry | None = None
     gate: IntervalAbove | IntervalReaches | None = None
+    gate_when_blanked: bool = False
     worse_by: float | None = None
     of_competing_event: bool = False
 
@@ -239,6 +243,8 @@ class MetricSpec(Generic[Inputs]):
         """Refuse what would be computed wrongly or shown nowhere."""
         if self.places and Place.SUBGROUPS not in self.places:
             raise ValueError(f"{self.name} must be computed in subgroups to be shown there.")
+        if self.gate_when_blanked and (self.gate is None or Place.BLANKED not in self.places):
+            raise ValueError(f"{self.name} must have a rule and be computed with fields blanked.")
         if Place.POOLED in self.places and self.scale is Scale.DISTANCE:
             raise ValueError(f"{self.name} must not be pooled: it is above 0 by chance alone.")
 
@@ -294,7 +300,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.PROPORTION,
         group=Group.DISCRIMINATION,
         function=_auroc,
-        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED, Place.BLANKED},
         at_a_glance="Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
         page=PageEntry("Discrimination (AUROC)", "1 is perfect, 0.5 is chance", on_card=True),
         gate=IntervalAbove(0.5),
@@ -315,7 +321,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.PROPORTION,
         group=Group.OVERALL,
         function=lambda data: brier(data.outcome, data.risk),
-        places=_OF_SUBGROUPS,
+        places=_OF_SUBGROUPS | {Place.BLANKED},
     ),
     MetricSpec(
         name="ipa",
@@ -325,7 +331,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.REAL,
         group=Group.OVERALL,
         function=lambda data: ipa(data.outcome, data.risk),
-        places=_OF_REPORT,
+        places=_OF_REPORT | {Place.BLANKED},
         at_a_glance="Overall: scaled Brier score (0 no use, 1 perfect)",
         page=PageEntry("Index of prediction accuracy", "0 is no better than the event rate", 3),
         gate=IntervalAbove(0.0),
@@ -353,12 +359,13 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.RATIO,
         group=Group.CALIBRATION,
         function=lambda data: oe_ratio(data.calibration_outcome, data.risk),
-        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED, Place.BLANKED},
         at_a_glance="Level: observed over expected events (1 ideal)",
         page=PageEntry(
             "Observed over expected", "1 is ideal; above 1 the model expects too few", on_card=True
         ),
         gate=IntervalReaches(0.8, 1.25),
+        gate_when_blanked=True,
     ),
     MetricSpec(
         name="calibration_intercept",
@@ -376,10 +383,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.REAL,
         group=Group.CALIBRATION,
         function=lambda data: calibration_slope(data.calibration_outcome, data.risk),
-        places=_OF_REPORT | {Place.POOLED},
+        places=_OF_REPORT | {Place.POOLED, Place.BLANKED},
         at_a_glance="Spread: calibration slope (1 ideal)",
         page=PageEntry("Calibration slope", "1 is ideal; below 1 risks are too extreme"),
         gate=IntervalReaches(0.7, 1.4),
+        gate_when_blanked=True,
     ),
     MetricSpec(
         name="ici",

@@ -8,9 +8,16 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
-from models.inference.contract import Contract
+from models.inference.contract import Contract, HeldOutMetric
 
-__all__ = ["Metric", "MetricJson", "held_out_metrics", "metric_at", "metrics_from_json"]
+__all__ = [
+    "Metric",
+    "MetricJson",
+    "held_out_metrics",
+    "held_out_metrics_when_blanked",
+    "metric_at",
+    "metrics_from_json",
+]
 
 
 class MetricJson(TypedDict):
@@ -22,6 +29,7 @@ class MetricJson(TypedDict):
     low: float | None
     high: float | None
     note: NotRequired[str]
+    blank_share: NotRequired[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,8 @@ class Metric:
     """A metric with its interval; where it is undefined, NaN with a `note` that says why.
 
     `metric` is a name in `models.metrics.catalogue.METRICS`. `horizon_days` is None for a metric
-    of the whole follow-up.
+    of the whole follow-up. `blank_share` is the share of the fields that were left empty at random
+    before the patients were predicted; 0 for patients as recorded.
     """
 
     metric: str
@@ -38,6 +47,7 @@ class Metric:
     low: float
     high: float
     note: str = ""
+    blank_share: float = 0.0
 
     @classmethod
     def undefined(cls, metric: str, horizon_days: float | None, note: str) -> Metric:
@@ -65,6 +75,8 @@ class Metric:
         )
         if self.note:
             entry["note"] = self.note
+        if self.blank_share:
+            entry["blank_share"] = self.blank_share
         return entry
 
 
@@ -83,6 +95,7 @@ def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
             _nan_for_null(entry["low"]),
             _nan_for_null(entry["high"]),
             entry.get("note", ""),
+            entry.get("blank_share", 0.0),
         )
         for entry in entries
     )
@@ -90,8 +103,16 @@ def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
 
 def held_out_metrics(contract: Contract) -> tuple[Metric, ...]:
     """Return a model's metrics on the patients its training run held out, if there was a run."""
-    if contract.evaluation is None:
-        return ()
+    return () if contract.evaluation is None else _metrics_of(contract.evaluation.metrics)
+
+
+def held_out_metrics_when_blanked(contract: Contract) -> tuple[Metric, ...]:
+    """Return those of the same patients with some of their fields left empty."""
+    return () if contract.evaluation is None else _metrics_of(contract.evaluation.blanked)
+
+
+def _metrics_of(records: Iterable[HeldOutMetric]) -> tuple[Metric, ...]:
+    """Return the metrics that a contract holds."""
     return tuple(
         Metric(
             held_out.metric,
@@ -100,8 +121,9 @@ def held_out_metrics(contract: Contract) -> tuple[Metric, ...]:
             _nan_for_null(held_out.low),
             _nan_for_null(held_out.high),
             held_out.note,
+            held_out.blank_share,
         )
-        for held_out in contract.evaluation.metrics
+        for held_out in records
     )
 
 

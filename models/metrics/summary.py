@@ -21,6 +21,7 @@ from models.metrics.catalogue import (
     Group,
     MetricSpec,
     OverFollowUp,
+    Place,
     Scale,
 )
 from models.metrics.intervals import (
@@ -101,6 +102,7 @@ def evaluate(
     curve_risk: ArrayLike | None = None,
     curve_days: ArrayLike | None = None,
     competing_curve: ArrayLike | None = None,
+    blank_share: float = 0.0,
 ) -> list[Metric]:
     """Return every metric at every horizon and over the whole follow-up, with 95 % intervals.
 
@@ -124,6 +126,9 @@ def evaluate(
         The predicted curve on the evaluation grid (default: the risks at the horizons).
     competing_curve : array-like of float, shape (n_stays, n_days), optional
         Predicted probability of the competing event on the same grid.
+    blank_share : float
+        Share of the fields that were left empty before the risks were predicted; above 0 only
+        metrics of `Place.BLANKED` are computed, and no curve is needed.
 
     Returns
     -------
@@ -169,7 +174,12 @@ def evaluate(
         time_days, event, risk, horizons_days, curve_risk, curve_days, competing_curve
     )
     return _evaluated(
-        [cohort], folds=1, n_bootstrap=n_bootstrap, random_state=random_state, groups=groups
+        [cohort],
+        folds=1,
+        n_bootstrap=n_bootstrap,
+        random_state=random_state,
+        groups=groups,
+        blank_share=blank_share,
     )
 
 
@@ -183,12 +193,13 @@ def evaluate_out_of_fold(
     random_state: int = 0,
     groups: ArrayLike | None = None,
     curve_days: ArrayLike | None = None,
+    blank_share: float = 0.0,
 ) -> list[Metric]:
     r"""Return every metric of a procedure, from the out-of-fold risks of its fold models.
 
     Parameters
     ----------
-    time_days, event, horizons_days, n_bootstrap, random_state, groups, curve_days
+    time_days, event, horizons_days, n_bootstrap, random_state, groups, curve_days, blank_share
         As in `evaluate`.
     repeats : sequence of Repeat
         At least one; those of a repeated cross-validation each predict every stay once.
@@ -245,6 +256,7 @@ def evaluate_out_of_fold(
         n_bootstrap=n_bootstrap,
         random_state=random_state,
         groups=groups,
+        blank_share=blank_share,
     )
 
 
@@ -255,6 +267,7 @@ def _evaluated(
     n_bootstrap: int,
     random_state: int,
     groups: ArrayLike | None,
+    blank_share: float,
 ) -> list[Metric]:
     """Return the metrics of the same patients, averaged over the repeats that predicted them."""
     cohort = cohorts[0]
@@ -276,8 +289,9 @@ def _evaluated(
     thresholds = {
         h: float(known_outcome(cohort.time_days, cohort.event, h).event_rate) for h in usable
     }
+    chosen = _Chosen.of(cohort, blank_share)
     intervals = named_bootstrap_intervals(
-        lambda counts: _mean([_all_metrics(each, thresholds, counts) for each in cohorts]),
+        lambda counts: _mean([_all_metrics(each, thresholds, counts, chosen) for each in cohorts]),
         len(cohort.time_days),
         n_resamples=n_bootstrap,
         random_state=random_state,
@@ -289,22 +303,33 @@ def _evaluated(
         )
         for (name, days), interval in intervals.items()
     }
-    at_horizons = [
+    metrics = [
         metric_of(spec, h, intervals[spec.name, h])
         if h in thresholds
         else Metric.undefined(spec.name, h, notes[h])
         for h in cohort.horizons_days
-        for spec in AT_HORIZON
-    ]
-    return at_horizons + [
-        metric_of(spec, None, intervals[spec.name, None]) for spec in _over_follow_up(cohort)
-    ]
+        for spec in chosen.at_horizon
+    ] + [metric_of(spec, None, intervals[spec.name, None]) for spec in chosen.over_follow_up]
+    return [replace(metric, blank_share=blank_share) for metric in metrics]
 
 
-def _over_follow_up(cohort: _Cohort) -> list[MetricSpec[OverFollowUp]]:
-    """Return the metrics of the whole follow-up that the cohort has predictions for."""
-    has_competing = cohort.competing_curve is not None
-    return [spec for spec in OVER_FOLLOW_UP if has_competing or not spec.of_competing_event]
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The metrics that are computed."""
+
+    at_horizon: tuple[MetricSpec[AtHorizon], ...]
+    over_follow_up: tuple[MetricSpec[OverFollowUp], ...]
+
+    @classmethod
+    def of(cls, cohort: _Cohort, blank_share: float) -> _Chosen:
+        """Choose all that the cohort has predictions for, or those shown with fields blanked."""
+        if blank_share:
+            return cls(tuple(spec for spec in AT_HORIZON if Place.BLANKED in spec.places), ())
+        has_competing = cohort.competing_curve is not None
+        return cls(
+            AT_HORIZON,
+            tuple(spec for spec in OVER_FOLLOW_UP if has_competing or not spec.of_competing_event),
+        )
 
 
 def _checked(
@@ -402,7 +427,10 @@ def _mean(of_repeats: Sequence[_Values]) -> _Values:
 
 
 def _all_metrics(
-    cohort: _Cohort, thresholds: dict[float, float], counts: NDArray[np.float64] | None
+    cohort: _Cohort,
+    thresholds: dict[float, float],
+    counts: NDArray[np.float64] | None,
+    chosen: _Chosen,
 ) -> _Values:
     """Return each metric at each horizon of `thresholds`, and each of the whole follow-up."""
     time, event = cohort.time_days, cohort.event
@@ -414,7 +442,9 @@ def _all_metrics(
             at_horizon = AtHorizon(
                 outcome, outcome, cohort.risk[:, column], thresholds[h], cohort.fold
             )
-            values |= {(spec.name, h): spec.function(at_horizon) for spec in AT_HORIZON}
+            values |= {(spec.name, h): spec.function(at_horizon) for spec in chosen.at_horizon}
+    if not chosen.over_follow_up:
+        return values
     follow_up = OverFollowUp(
         time,
         event,
@@ -427,9 +457,7 @@ def _all_metrics(
         censoring,
         cohort.fold,
     )
-    return values | {
-        (spec.name, None): spec.function(follow_up) for spec in _over_follow_up(cohort)
-    }
+    return values | {(spec.name, None): spec.function(follow_up) for spec in chosen.over_follow_up}
 
 
 def metric_of(spec: AnyMetricSpec, horizon_days: float | None, interval: Interval) -> Metric:

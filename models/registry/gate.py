@@ -156,9 +156,10 @@ def _is_sealed_record(sealed: object) -> TypeGuard[dict[str, Any]]:
 
 def _is_metric(entry: object) -> bool:
     """Return whether a JSON value is a metric as `GateRecord.as_json` writes it."""
+    always = {field.name for field in fields(Metric)} - {"note", "blank_share"}
     return (
         isinstance(entry, dict)
-        and set(entry) == {field.name for field in fields(Metric)} - {"note"}
+        and set(entry) - {"blank_share"} == always
         and isinstance(entry["metric"], str)
         and all(
             value is None or (type(value) in (int, float) and abs(value) < _LARGEST)

@@ -18,13 +18,17 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 
 class Metric(BaseModel):
-    """One figure on patients not learned from, with its interval."""
+    """One figure on patients not learned from, with its interval.
+
+    `blank_share` is the share of the patients' fields left empty before they were predicted.
+    """
 
     metric: str
     horizon_days: int | float | None
     estimate: float | None
     low: float | None
     high: float | None
+    blank_share: float = 0.0
 
 
 class Evaluation(BaseModel):
@@ -74,6 +78,7 @@ class Model(BaseModel):
     training: dict[str, Any]
     evaluation: Evaluation | None
     metrics: list[Metric]
+    blanked: list[Metric]
     model_card: str | None
     sha256: str
     run_id: str | None
@@ -105,6 +110,7 @@ def _described(model: ServedModel) -> Model:
             "variables": list(dict.fromkeys(f.variable for f in contract.features)),
             "evaluation": json_of(evaluation),
             "metrics": json_of(evaluation.metrics) if evaluation else [],
+            "blanked": json_of(evaluation.blanked) if evaluation else [],
             "model_card": model.model_card,
             "sha256": model.loaded.sha256,
             "run_id": model.loaded.run_id,

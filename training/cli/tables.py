@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from data_schema.printed_units import printed_unit
@@ -33,6 +34,9 @@ def notice_lines(notice: str | None) -> list[str]:
 def show_judged_metrics(judgement: Judgement) -> None:
     """Print the metrics of all stays, then those of the stays not refused, if any was refused."""
     show_metrics(judgement.metrics)
+    for share, metrics in groupby(judgement.blanked, key=lambda metric: metric.blank_share):
+        print_lines(["", f"With {100 * share:g} % of the fields left empty at random:"])
+        show_metrics(list(metrics))
     if judgement.metrics_of_answered:
         print_lines(["", "Without the refused stays:"])
         show_metrics(judgement.metrics_of_answered)
@@ -51,7 +55,8 @@ def show_metrics(metrics: Sequence[Metric]) -> None:
         ["", *(f"{days:g} days" for days in horizons)],
         [[name, *(cells[name, days] for days in horizons)] for name in names],
     )
-    print_rows(["", "whole follow-up"], [[metric.metric, _cell(metric)] for metric in overall])
+    if overall:
+        print_rows(["", "whole follow-up"], [[metric.metric, _cell(metric)] for metric in overall])
     notes = dict.fromkeys(metric.note for metric in metrics if metric.note)
     print_lines([f"- {note}" for note in notes])
 

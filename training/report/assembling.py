@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from data_schema.disclosure import shown_count
 from models.inference.contract import Description
 from training.cohorts.flow import FlowStep
 from training.report.content import Picture, Section
@@ -80,11 +81,23 @@ def patient_sections(
         Section(
             "Missing data",
             (
-                "No patient was excluded because of missing values. The boosted part handles a "
+                "No patient was excluded from training or evaluation because of missing values."
+                f"{_too_little_measured(steps)} The boosted part handles a "
                 "missing value as missing; the linear part sets it to the training mean and adds a "
                 "missingness indicator.",
             ),
             (missing_table(by_outcome, caption="Stays in which a variable was not recorded"),),
             tuple(pictures.get("patients", ())),
         ),
+    )
+
+
+def _too_little_measured(steps: Mapping[str, FlowStep]) -> str:
+    """Return how many stays get no risk because too little was measured, if any."""
+    count = sum(step.refused.get("too_little_measured", 0) for step in steps.values())
+    if not count:
+        return ""
+    return (
+        f" For {shown_count(count)} of the stays evaluated the model gives no risk, because too "
+        "little was measured; the metrics count them all the same."
     )

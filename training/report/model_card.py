@@ -20,7 +20,7 @@ from training.report.model_sections import (
     predictors,
     provenance,
 )
-from training.report.performance import performance_section
+from training.report.performance import bedside_section, performance_section
 from training.validation.judgement import Findings
 
 __all__ = ["model_card"]
@@ -53,6 +53,7 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
             evaluation=evaluation,
             basis=performance_basis(evaluation, contract.training),
         ),
+        bedside_section(judgement.metrics, judgement.blanked),
         added_value_section(findings.added_value, patients=judged_in(evaluation)),
         interval_of_a_risk(contract),
         explanation_of_a_risk(),

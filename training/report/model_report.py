@@ -50,7 +50,7 @@ from training.report.model_sections import (
     provenance,
 )
 from training.report.patients import comparison_table
-from training.report.performance import estimate_text, performance_section
+from training.report.performance import bedside_section, estimate_text, performance_section
 from training.report.study_sections import (
     instability_section,
     sample_size_section,
@@ -238,6 +238,7 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
             ),
             pictures=_at(pictures, "performance"),
         ),
+        bedside_section(findings.judgement.metrics, findings.judgement.blanked),
         Section(
             "Calibration",
             (

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
 
 from models.inference.contract import Evaluation
-from models.metrics.catalogue import AT_HORIZON, METRICS, AnyMetricSpec, Group, by_group
+from models.metrics.catalogue import (
+    AT_HORIZON,
+    METRICS,
+    AnyMetricSpec,
+    Group,
+    Place,
+    by_group,
+    shown_in,
+)
 from models.metrics.metric import Metric, metric_at
 from models.metrics.pooling import Pooled
 from models.metrics.summary import added_variance
 from training.report.content import Section, Table
 
-__all__ = ["estimate_text", "performance_section"]
+__all__ = ["bedside_section", "estimate_text", "performance_section"]
 
 
 def performance_section(
@@ -67,6 +75,53 @@ def _out_of_fold(evaluation: Evaluation | None) -> Iterator[str]:
         f"doi:10.1023/A:1024068626366), those of calibration by {of_calibration:.2f}, since "
         "recalibration is learned from the same patients."
     )
+
+
+def bedside_section(metrics: Sequence[Metric], blanked: Sequence[Metric]) -> Section:
+    """Return the figures as recorded beside those with some of the fields left empty.
+
+    `metrics` are of the patients as recorded, `blanked` of the same patients by share.
+    """
+    shares = list(dict.fromkeys(metric.blank_share for metric in blanked))
+    horizons = list(dict.fromkeys(metric.horizon_days for metric in blanked))
+    of_share = {
+        0.0: metrics,
+        **{share: [m for m in blanked if m.blank_share == share] for share in shares},
+    }
+    return Section(
+        "As at the bedside",
+        (
+            "At the bedside some fields are left empty that were filled in the cohort. Each "
+            "patient was predicted again with each variable left empty at random with the stated "
+            "probability, the same gaps for every model. Risks should stay right on average "
+            "(observed over expected near 1) and in their spread (slope near 1); ranking is lost "
+            "with the values that are missing. Real gaps follow severity and ordering, and may "
+            "cost more.",
+        ),
+        (
+            Table(
+                "As recorded, and with some of the fields left empty; 95 % intervals",
+                (
+                    "Metric (direction, reference value)",
+                    "as recorded",
+                    *(f"{100 * share:g} % empty" for share in shares),
+                ),
+                tuple(_bedside_rows(of_share, horizons)),
+                numbers=all(metric.is_defined for metric in blanked),
+            ),
+        ),
+    )
+
+
+def _bedside_rows(
+    of_share: Mapping[float, Sequence[Metric]], horizons: Sequence[float | None]
+) -> Iterator[tuple[str, ...]]:
+    """Yield a heading for each horizon, then its metrics by share of empty fields."""
+    for days in horizons:
+        yield (f"{days:g} days",)
+        for spec in shown_in(Place.BLANKED):
+            estimates = [metric_at(of, spec.name, days) for of in of_share.values()]
+            yield (_label(spec), *map(estimate_text, estimates))
 
 
 def estimate_text(metric: Metric | Pooled | None) -> str:

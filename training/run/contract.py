@@ -28,6 +28,7 @@ def completed_contract(
     learned_from: Cohort,
     evaluated: Predictions,
     metrics: Sequence[Metric],
+    blanked: Sequence[Metric],
     described: Description,
     added_value: PanelValue | None,
 ) -> Contract:
@@ -70,6 +71,7 @@ def completed_contract(
             bootstrap_resamples=config.bootstrap_resamples,
             cohort_fingerprint=evaluated.cohort_fingerprint,
             metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in metrics),
+            blanked=tuple(HeldOutMetric(**metric.as_json()) for metric in blanked),
             method=plan.method,
             folds=plan.folds,
             repeats=len(plan.repeats),

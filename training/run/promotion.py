@@ -11,13 +11,19 @@ import pandas as pd
 from data_schema.errors import GateError, UsageError
 from data_schema.mapping.file import CohortMapping
 from models.metrics.catalogue import METRICS, Direction, IntervalAbove
-from models.metrics.metric import Metric, held_out_metrics, metric_at
+from models.metrics.metric import (
+    Metric,
+    held_out_metrics,
+    held_out_metrics_when_blanked,
+    metric_at,
+)
 from models.registry import lifecycle as registry
 from models.registry.gate import GateRecord, gate_key
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
 from models.registry.versions import aliased_version
 from training.run.mlflow_run import user_name
 from training.score import cohort_for_model
+from training.validation.blanked import BLANK_SHARES
 from training.validation.overlap import overlap_with_training
 from training.validation.predictions import predict_cohort
 
@@ -126,8 +132,28 @@ def promote(
 
 
 def reasons_against(metrics: Sequence[Metric]) -> tuple[str, ...]:
-    """Return which of the gate's criteria the metrics miss, at any horizon."""
-    return tuple(reason for metric in metrics for reason in _against(metric))
+    """Return which of the gate's criteria the metrics miss, at any horizon.
+
+    Criteria that also hold with fields left empty are missed where there are no such metrics.
+    """
+    return (
+        *(reason for metric in metrics for reason in _against(metric)),
+        *_never_blanked(metrics),
+    )
+
+
+def _never_blanked(metrics: Sequence[Metric]) -> Iterator[str]:
+    """Yield the reason against a model that was not judged with fields left empty."""
+    missing = [
+        f"{100 * share:g}"
+        for share in BLANK_SHARES
+        if not any(metric.blank_share == share for metric in metrics)
+    ]
+    if missing:
+        yield (
+            f"no figures with {' and '.join(missing)} % of the fields left empty. Train again, or "
+            "give a cohort to judge the model on (--cohort)."
+        )
 
 
 def _against(metric: Metric) -> Iterator[str]:
@@ -135,8 +161,13 @@ def _against(metric: Metric) -> Iterator[str]:
     spec = METRICS.get(metric.metric)
     if spec is None or (rule := spec.gate) is None:
         return
+    if metric.blank_share and not spec.gate_when_blanked:
+        return
     at = "" if metric.horizon_days is None else f" at {metric.horizon_days:g} days"
-    what = f"{metric.metric}{at}"
+    empty = (
+        f" with {100 * metric.blank_share:g} % of the fields empty" if metric.blank_share else ""
+    )
+    what = f"{metric.metric}{at}{empty}"
     interval = f"{metric.low:.3f} to {metric.high:.3f}"
     if not metric.has_interval:
         yield f"{what} has no interval. Judge the model on more patients."
@@ -212,7 +243,7 @@ def _of_the_run(loaded: LoadedModel) -> _Judged:
         if evaluation.method == "cross-validation"
         else "the held-out patients of its training run",
         evaluation.cohort_fingerprint,
-        held_out_metrics(contract),
+        (*held_out_metrics(contract), *held_out_metrics_when_blanked(contract)),
     )
 
 
@@ -251,7 +282,9 @@ def _on_cohort(
             f"{whose} must be judged on patients that it was not trained on; it learned from "
             f"{overlap.shared} of {overlap.patients}. Leave them out."
         )
-    metrics = predict_cohort(loaded.risk_model, cohort).metrics(
-        n_bootstrap=_RESAMPLES, random_state=0
+    predictions = predict_cohort(loaded.risk_model, cohort)
+    metrics, when_blanked = (
+        judged(n_bootstrap=_RESAMPLES, random_state=0)
+        for judged in (predictions.metrics, predictions.metrics_when_blanked)
     )
-    return fingerprint, metrics, overlap.not_known
+    return fingerprint, (*metrics, *when_blanked), overlap.not_known

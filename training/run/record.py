@@ -105,6 +105,7 @@ def keep_record(
         },
         metrics={
             **_flat(findings.judgement.metrics),
+            **_flat(findings.judgement.blanked),
             **_flat_changes(findings.added_value),
             **{f"fit/{part}_seconds": taken for part, taken in seconds.items()},
         },
@@ -119,7 +120,9 @@ def keep_record(
             "mlflow.note.content": as_markdown(contract.name, card[:3]),
         },
         files={
-            "metrics.json": json.dumps(json_of(evaluation.metrics), indent=2),
+            "metrics.json": json.dumps(
+                json_of((*evaluation.metrics, *evaluation.blanked)), indent=2
+            ),
             "evaluation.json": json.dumps(findings.as_json(), indent=2),
             "contract.json": json.dumps(contract.as_json(), indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
@@ -170,10 +173,15 @@ def _flat_changes(added: PanelValue | None) -> dict[str, float]:
 
 
 def _flat(metrics: Iterable[Metric]) -> dict[str, float]:
-    """Return metrics under MLflow's names, grouped by horizon: `28d/auroc`, `28d/auroc_low`."""
+    """Return metrics under MLflow's names, grouped by horizon: `28d/auroc`, `28d/auroc_low`.
+
+    With 20 % of the fields left empty the group is `28d/blank_20`.
+    """
     flat: dict[str, float] = {}
     for metric in metrics:
         group = "follow_up" if metric.horizon_days is None else f"{metric.horizon_days:g}d"
+        if metric.blank_share:
+            group += f"/blank_{100 * metric.blank_share:g}"
         ends = {"": metric.estimate, "_low": metric.low, "_high": metric.high}
         flat |= {
             f"{group}/{metric.metric}{suffix}": value

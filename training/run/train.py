@@ -106,6 +106,7 @@ class Trained:
             "trees": self.trees,
             "refused": self.judgement.refusals.refused,
             "metrics": [metric.as_json() for metric in self.judgement.metrics],
+            "blanked": [metric.as_json() for metric in self.judgement.blanked],
             "metrics_of_answered": [
                 metric.as_json() for metric in self.judgement.metrics_of_answered
             ],
@@ -164,6 +165,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             learned_from=learned_from,
             evaluated=predictions,
             metrics=judgement.metrics,
+            blanked=judgement.blanked,
             described=only(described, [EVERYONE if plan.refitted else LEARNED_FROM]),
             added_value=added,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,9 @@ from models.inference.risk_model import RiskModel
 from models.metrics.summary import Repeat
 from training.config import RunConfig
 from training.fit import refit
+from training.validation.blanked import BLANK_SHARES
 from training.validation.plan import EvaluationPlan
-from training.validation.predictions import Predictions
+from training.validation.predictions import BlankedRepeats, Predictions, blanked_risks
 from training.validation.refusals import Refusals
 
 __all__ = ["cross_validate", "steps_of_all"]
@@ -61,10 +62,14 @@ def cross_validate(
     place = np.full(len(cohort), -1)
     place[rows] = np.arange(len(rows))
     repeats: list[Repeat] = []
+    when_blanked: dict[float, list[Repeat]] = {share: [] for share in BLANK_SHARES}
     refusals: list[list[Remark]] = [[] for _ in rows]
     has_competing = curve_days is not None
     for number, splits in enumerate(plan.repeats):
         repeat = _empty_repeat(len(rows), len(horizons_days), curve_days)
+        with_gaps = {
+            share: Repeat(np.full_like(repeat.risk, np.nan), repeat.fold) for share in BLANK_SHARES
+        }
         for k, split in enumerate(splits):
             model = refit(
                 cohort.take(split.train),
@@ -76,6 +81,8 @@ def cross_validate(
             answer = _predict(model.risk_model_, held_out, horizons_days, curve_days)
             at = place[split.test]
             repeat.risk[at], repeat.fold[at] = answer.risk, k
+            for share, risk in answer.blanked.items():
+                with_gaps[share].risk[at] = risk
             if repeat.curve_risk is not None:
                 repeat.curve_risk[at] = answer.curve_risk
             if repeat.competing_curve is not None:
@@ -85,6 +92,8 @@ def cross_validate(
                 for row, of_row in zip(at, answer.refusals, strict=True):
                     refusals[row] = list(of_row)
         repeats.append(repeat)
+        for share in BLANK_SHARES:
+            when_blanked[share].append(with_gaps[share])
     evaluated = cohort.take(rows)
     outcome = outcome_of(evaluated)
     return Predictions(
@@ -96,6 +105,9 @@ def cross_validate(
         ),
         horizons_days=tuple(map(float, horizons_days)),
         curve_days=curve_days,
+        blanked=tuple(
+            BlankedRepeats(share, tuple(of_share)) for share, of_share in when_blanked.items()
+        ),
         answered=np.array([not of_row for of_row in refusals]),
         refusals=Refusals.of(refusals),
         cohort_fingerprint=evaluated.fingerprint(),
@@ -118,6 +130,7 @@ class _Answer:
     """What one fit says of the patients it has not learned from."""
 
     risk: NDArray[np.float64]
+    blanked: Mapping[float, NDArray[np.float64]]
     curve_risk: NDArray[np.float64] | None
     competing_curve: NDArray[np.float64] | None
     refusals: Sequence[Sequence[Remark]]
@@ -138,7 +151,8 @@ def _predict(
         curve_risk = model.risk(held_out.features, within)
         competing_curve = model.competing_risk(held_out.features, within)
     risk = model.risk(held_out.features, horizons_days)
-    return _Answer(risk, curve_risk, competing_curve, prediction.refusals)
+    when_blanked = blanked_risks(model, held_out, horizons_days)
+    return _Answer(risk, when_blanked, curve_risk, competing_curve, prediction.refusals)
 
 
 def _empty_repeat(stays: int, horizons: int, curve_days: NDArray[np.float64] | None) -> Repeat:

@@ -35,6 +35,8 @@ class Judgement:
         How many of the stays the model refuses.
     metrics : tuple of Metric
         Metrics of all stays, refused or not, with 95 % intervals.
+    blanked : tuple of Metric
+        Some of the metrics of all stays with a share of their fields left empty.
     metrics_of_answered : tuple of Metric
         Metrics of the stays not refused; empty where no stay was refused.
     subgroups : tuple of Subgroup
@@ -50,6 +52,7 @@ class Judgement:
 
     refusals: Refusals
     metrics: tuple[Metric, ...]
+    blanked: tuple[Metric, ...]
     metrics_of_answered: tuple[Metric, ...]
     subgroups: tuple[Subgroup, ...]
     risk_distribution: tuple[RiskDistribution, ...]
@@ -61,6 +64,7 @@ class Judgement:
         return {
             "refusals": self.refusals.as_json(),
             "metrics": [metric.as_json() for metric in self.metrics],
+            "blanked": [metric.as_json() for metric in self.blanked],
             "metrics_of_answered": [metric.as_json() for metric in self.metrics_of_answered],
             "subgroups": [group.as_json() for group in self.subgroups],
             "risk_distribution": [spread.as_json() for spread in self.risk_distribution],
@@ -115,6 +119,7 @@ def judge(
     return Judgement(
         predictions.refusals,
         predictions.metrics(n_bootstrap=n_bootstrap, random_state=random_state),
+        predictions.metrics_when_blanked(n_bootstrap=n_bootstrap, random_state=random_state),
         predictions.metrics_of_answered(n_bootstrap=n_bootstrap, random_state=random_state),
         evaluate_subgroups_out_of_fold(
             *outcome,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
@@ -17,9 +17,18 @@ from models.metrics.calibration.whole_curve import DCalibrationTest, d_calibrati
 from models.metrics.known_outcome import LOWEST_OBSERVED_SHARE, why_not_evaluable
 from models.metrics.metric import Metric
 from models.metrics.summary import Repeat, evaluate_out_of_fold
+from training.validation.blanked import BLANK_SHARES, blanked
 from training.validation.refusals import Refusals
 
-__all__ = ["Predictions", "predict_cohort", "require_evaluable"]
+__all__ = ["BlankedRepeats", "Predictions", "blanked_risks", "predict_cohort", "require_evaluable"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlankedRepeats:
+    """Risks at the horizons with a share of the fields of each stay left empty."""
+
+    share: float
+    repeats: tuple[Repeat, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class Predictions:
         model, or the repeats of a cross-validation.
     curve_days : ndarray of float, shape (n_days,), or None
         None if the outcome is known at one horizon only.
+    blanked : tuple of BlankedRepeats
+        Risks of the same stays by the same models, with some of their fields left empty, by share.
     answered : ndarray of bool, shape (n_stays,)
         Which stays were not refused, in the first repeat.
     refusals : Refusals
@@ -53,6 +64,7 @@ class Predictions:
     repeats: tuple[Repeat, ...]
     horizons_days: tuple[float, ...]
     curve_days: NDArray[np.float64] | None
+    blanked: tuple[BlankedRepeats, ...]
     answered: NDArray[np.bool_]
     refusals: Refusals
     cohort_fingerprint: str
@@ -72,6 +84,26 @@ class Predictions:
             )
         )
 
+    def metrics_when_blanked(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
+        """Return the metrics that are also computed with fields left empty, share by share.
+
+        The resamples of patients are those of `metrics`.
+        """
+        return tuple(
+            metric
+            for blank in self.blanked
+            for metric in evaluate_out_of_fold(
+                self.time_days,
+                self.event,
+                blank.repeats,
+                self.horizons_days,
+                n_bootstrap=n_bootstrap,
+                random_state=random_state,
+                groups=self.patient_id,
+                blank_share=blank.share,
+            )
+        )
+
     def metrics_of_answered(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
         """Return every metric of the stays not refused; empty where no stay was refused."""
         if self.answered.all():
@@ -83,6 +115,7 @@ class Predictions:
             event=self.event[rows],
             patient_id=self.patient_id[rows],
             repeats=tuple(repeat.take(rows) for repeat in self.repeats),
+            blanked=(),
         ).metrics(n_bootstrap=n_bootstrap, random_state=random_state)
 
     def d_calibration_test(self) -> DCalibrationTest | None:
@@ -160,17 +193,39 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
         curve_risk = risk_model.risk(cohort.features, curve_days)
         competing_curve = risk_model.competing_risk(cohort.features, curve_days)
     risk = risk_model.risk(cohort.features, prediction.horizons_days)
+    one_fold = np.zeros(len(cohort), dtype=np.int64)
     return Predictions(
         time_days=outcome.time_days,
         event=outcome.event,
         patient_id=cohort.patient_id,
-        repeats=(Repeat(risk, np.zeros(len(cohort), dtype=np.int64), curve_risk, competing_curve),),
+        repeats=(Repeat(risk, one_fold, curve_risk, competing_curve),),
         horizons_days=tuple(map(float, prediction.horizons_days)),
         curve_days=curve_days,
+        blanked=tuple(
+            BlankedRepeats(share, (Repeat(risk, one_fold),))
+            for share, risk in blanked_risks(risk_model, cohort, prediction.horizons_days).items()
+        ),
         answered=answered,
         refusals=Refusals.of(prediction.refusals),
         cohort_fingerprint=cohort.fingerprint(),
     )
+
+
+def blanked_risks(
+    risk_model: RiskModel, cohort: Cohort, horizons_days: ArrayLike
+) -> dict[float, NDArray[np.float64]]:
+    """Return the risk of every stay at each horizon with a share of its fields left empty.
+
+    Returns
+    -------
+    dict of float to ndarray of float, shape (n_stays, n_horizons)
+        One entry for each of `BLANK_SHARES`. A patient has the same gaps whichever model predicts
+        (`training.validation.blanked.blanked`), and is answered even without an age.
+    """
+    return {
+        share: risk_model.risk(blanked(cohort.features, share, cohort.patient_id), horizons_days)
+        for share in BLANK_SHARES
+    }
 
 
 def require_evaluable(cohort: Cohort, horizons_days: Sequence[float]) -> None:

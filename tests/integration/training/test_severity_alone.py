@@ -52,6 +52,7 @@ def told_of(cohort: Cohort) -> Predictions:
         repeats=(Repeat(risk, np.zeros(len(cohort), dtype=np.int64)),),
         horizons_days=(90.0,),
         curve_days=None,
+        blanked=(),
         answered=answered,
         refusals=Refusals(len(cohort), 1, {"under_18": 1}),
         cohort_fingerprint="",

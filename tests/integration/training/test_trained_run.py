@@ -41,7 +41,7 @@ def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
     assert list(told) == [
         *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_evaluated"),
         *("events", "evaluation", "missingness", "linear_weight", "trees", "refused", "metrics"),
-        *("metrics_of_answered", "report"),
+        *("blanked", "metrics_of_answered", "report"),
     ]
     assert told["outcome"] == "mortality"
     assert told["model_uri"] == f"models:/{MODEL}/1"
@@ -56,6 +56,9 @@ def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
     entry = {"metric", "horizon_days", "estimate", "low", "high"}
     assert all(entry <= set(metric) <= entry | {"note"} for metric in told["metrics"])
     assert {metric["horizon_days"] for metric in told["metrics"]} == {90, 365, None}
+    assert {(m["blank_share"], m["horizon_days"]) for m in told["blanked"]} == {
+        (share, days) for share in (0.2, 0.4) for days in (90, 365)
+    }
     assert Path(told["report"]).read_text().startswith("<!doctype html>")
 
 
@@ -76,6 +79,10 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
         for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
             name = f"{group}/{metric['metric']}{suffix}"
             assert run.data.metrics[name] == pytest.approx(metric[end])
+    for metric in told["blanked"]:
+        empty = f"blank_{100 * metric['blank_share']:g}"
+        name = f"{metric['horizon_days']:g}d/{empty}/{metric['metric']}"
+        assert run.data.metrics[name] == pytest.approx(metric["estimate"])
     assert {"metrics.json", "evaluation.json", "model_card.md", "contract.json"} <= files
     assert "report.html" in files
     assert {"plots/calibration_90d.png", "plots/example_patient.png"} <= plots
@@ -99,6 +106,10 @@ def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
     assert "Curves show the out-of-fold risks of the first of 2 repeats" in page
     auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
     assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in page
+    oe = next(m for m in told["blanked"] if m["metric"] == "oe_ratio" and m["blank_share"] == 0.4)
+    assert "As at the bedside" in page
+    assert f"{oe['estimate']:.3f} ({oe['low']:.3f} to {oe['high']:.3f})" in page
+    assert "degrees of freedom" in page
     assert "Simulated patients. No result here applies to real patients." in page
     assert not re.search(r"(src|href)=\"(?!#|data:)", page)
     assert len(page) < 4_000_000
@@ -125,6 +136,7 @@ def test_the_evaluated_figures_travel_in_the_bundle(trained: Any) -> None:
 
         contract = load(told["model_uri"]).risk_model.contract
     assert json_of(contract.evaluation.metrics) == told["metrics"]
+    assert json_of(contract.evaluation.blanked) == told["blanked"]
     assert contract.run["seed"] == 0
     assert contract.event_label == "deaths"
     assert contract.population == "Made-up adults of a test"

@@ -208,8 +208,8 @@ def _data(subject: Subject) -> dict[str, Item]:
         ),
         "11": (
             REPORTED,
-            "Missing data; Predictors. No patient was excluded because of missing values; they are "
-            "handled within the model.",
+            "Missing data; Predictors. No patient was excluded from training or evaluation because "
+            "of missing values; they are handled within the model.",
         ),
     }
 

@@ -61,6 +61,7 @@ _records = st.one_of(
         low=st.none() | _numbers,
         high=st.none() | _numbers,
         note=st.text(),
+        blank_share=_numbers,
     ),
 )
 

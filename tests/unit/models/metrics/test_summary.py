@@ -1,5 +1,7 @@
 """`evaluate`, its intervals and what it says when there is nothing to say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -64,6 +66,22 @@ def test_every_metric_has_an_interval_around_it(competing_rate: float) -> None:
     ]
     assert all(metric.low <= metric.estimate <= metric.high for metric in metrics)
     assert not any(metric.note for metric in metrics)
+
+
+def test_with_fields_left_empty_the_chosen_metrics_are_those_of_the_risks_given() -> None:
+    time, event, rate = cohort(150)
+    risk = risk_at(rate, HORIZONS)
+
+    whole = by_name(evaluate(time, event, risk, HORIZONS, n_bootstrap=20))
+    blanked = evaluate(time, event, risk, HORIZONS, n_bootstrap=20, blank_share=0.2)
+
+    assert {metric.metric for metric in blanked} == {
+        *("auroc", "brier", "ipa", "oe_ratio", "calibration_slope")
+    }
+    assert {metric.blank_share for metric in blanked} == {0.2}
+    for metric in blanked:
+        of_all = whole[metric.metric, metric.horizon_days]
+        assert replace(metric, blank_share=0.0) == of_all
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:

@@ -28,6 +28,10 @@ METRICS = (
     Metric("auroc", 28.0, 0.8123, 0.75, 0.86),
     Metric("ibs", None, np.nan, np.nan, np.nan, "needs a curve"),
 )
+BLANKED = tuple(
+    Metric("auroc", 28.0, estimate, estimate - 0.05, estimate + 0.05, blank_share=share)
+    for share, estimate in ((0.2, 0.79), (0.4, 0.76))
+)
 
 PREDICTIONS = Predictions(
     time_days=np.full(90, 30.0),
@@ -36,18 +40,21 @@ PREDICTIONS = Predictions(
     repeats=(Repeat(np.full((90, 1), 0.1), np.zeros(90, dtype=np.int64)),),
     horizons_days=(28.0,),
     curve_days=None,
+    blanked=(),
     answered=np.full(90, True),
     refusals=Refusals(90, 0, {}),
     cohort_fingerprint="e" * 64,
 )
 
-FINDINGS = Findings(PREDICTIONS, Judgement(PREDICTIONS.refusals, METRICS, (), (), (), None))
+FINDINGS = Findings(
+    PREDICTIONS, Judgement(PREDICTIONS.refusals, METRICS, BLANKED, (), (), (), None)
+)
 
 
 def test_many_refusals_are_the_first_section_of_the_card(contract: Contract) -> None:
     refusals = Refusals(90, 30, {"unlike_training_cohort": 30})
     of_answered = (Metric("auroc", 28.0, 0.9, 0.85, 0.95),)
-    judgement = Judgement(refusals, METRICS, of_answered, (), (), None)
+    judgement = Judgement(refusals, METRICS, BLANKED, of_answered, (), (), None)
 
     first, *rest = model_card(contract, Findings(PREDICTIONS, judgement))
 
@@ -100,6 +107,18 @@ def test_the_card_says_what_a_reader_must_know(contract: Contract) -> None:
         "not run from a checkout",
     ):
         assert words in text, words
+
+
+def test_the_card_shows_figures_with_fields_left_empty_beside_those_as_recorded(
+    contract: Contract,
+) -> None:
+    text = as_markdown(contract.name, model_card(contract, FINDINGS))
+
+    assert "| Metric (direction, reference value) | as recorded | 20 % empty | 40 % empty |" in text
+    assert (
+        "| Area under the ROC curve: higher is better, 0.5 is chance | 0.812 (0.750 to 0.860) "
+        "| 0.790 (0.740 to 0.840) | 0.760 (0.710 to 0.810) |" in text
+    )
 
 
 def test_small_counts_of_patients_are_withheld(contract: Contract) -> None:

@@ -18,6 +18,13 @@ def figures(**changed: tuple[float, float]) -> list[Metric]:
     return [
         Metric(name, 28.0, estimate=0.0, low=low, high=high)
         for name, (low, high) in (GOOD | changed).items()
+    ] + [metric for share in (0.2, 0.4) for metric in when_blanked(share)]
+
+
+def when_blanked(share: float, **changed: tuple[float, float]) -> list[Metric]:
+    return [
+        Metric(name, 28.0, estimate=0.0, low=low, high=high, blank_share=share)
+        for name, (low, high) in (GOOD | changed).items()
     ]
 
 
@@ -56,6 +63,35 @@ def test_each_criterion_alone_refuses(changed: dict[str, tuple[float, float]], r
 
 def test_an_interval_that_reaches_into_the_range_passes() -> None:
     assert reasons_against(figures(oe_ratio=(0.5, 0.81), calibration_slope=(1.39, 3.0))) == ()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4])
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"oe_ratio": (0.5, 0.79)}, "oe_ratio at 28 days with {} % of the fields empty must have"),
+        (
+            {"calibration_slope": (0.3, 0.69)},
+            "calibration_slope at 28 days with {} % of the fields empty must have",
+        ),
+    ],
+)
+def test_calibration_with_fields_left_empty_is_a_criterion(
+    share: float, changed: dict[str, tuple[float, float]], reason: str
+) -> None:
+    (found,) = reasons_against(figures() + when_blanked(share, **changed))
+    assert found.startswith(reason.format(f"{100 * share:g}"))
+
+
+def test_ranking_that_is_lost_with_empty_fields_is_no_criterion() -> None:
+    lost = when_blanked(0.4, auroc=(0.45, 0.6), ipa=(-0.1, 0.1))
+    assert reasons_against(figures() + lost) == ()
+
+
+def test_figures_without_empty_fields_do_not_suffice() -> None:
+    as_recorded = [metric for metric in figures() if metric.blank_share in (0.0, 0.2)]
+    (found,) = reasons_against(as_recorded)
+    assert found.startswith("no figures with 40 % of the fields left empty")
 
 
 def test_other_metrics_and_the_whole_follow_up_are_not_criteria() -> None:
