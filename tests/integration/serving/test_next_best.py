@@ -99,7 +99,7 @@ def test_when_none_would_it_says_so(client: httpx.Client, row: pd.Series) -> Non
     prediction = first(client, request_of(whole, next_best=True))
     assert prediction["next_best"] == []
     assert prediction["next_best_summary"] == (
-        "Every test on this site's menu that the model reads was measured."
+        "Every test on this site's menu that the model reads was entered."
     )
 
 
