@@ -35,10 +35,13 @@ class Pairs:
         """Return the pairs of the given rows."""
         return Pairs(self.horizon_days[rows], self.outcome[rows], self.weight[rows])
 
-    def twice(self) -> Pairs:
-        """Return every patient twice, all after all, each time at half the weight."""
-        parts = (self.horizon_days, self.outcome, self.weight / 2)
-        return Pairs(*(np.concatenate([part, part]) for part in parts))
+    def twice(self, first: float) -> Pairs:
+        """Return every patient twice, all after all, the first time at a share of the weight."""
+        weight = np.concatenate([first * self.weight, (1 - first) * self.weight])
+        horizon_days, outcome = (
+            np.tile(part, (2, 1)) for part in (self.horizon_days, self.outcome)
+        )
+        return Pairs(horizon_days, outcome, weight)
 
 
 def survival_target(time_days: ArrayLike, event: ArrayLike) -> NDArray[np.void]:

@@ -8,7 +8,7 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from models.fitting.blanking import Blanking
+from models.fitting.blanking import RECORDED_SHARE, Blanking
 from models.targets import Pairs
 
 __all__ = [
@@ -82,7 +82,7 @@ def _matrix(
 ) -> xgb.QuantileDMatrix:
     """Return pairs whose outcome is known, one row each, with log horizon as the last column.
 
-    Half of them are as recorded, the others have blanks of their own.
+    The share `RECORDED_SHARE` of them is as recorded; the others have blanks of their own.
     """
     # Pair (i, p) with w > 0 becomes the row (x_i, log h_ip) with label 1{T_i <= h_ip, event = 1}
     # and weight w_ip: the booster regresses the indicator directly, as the linear part does.
@@ -92,7 +92,7 @@ def _matrix(
     columns[:, -1] = np.log(pairs.horizon_days[patient, place])
     for start in range(0, len(patient), CHUNK_PAIRS):
         rows = patient[start : start + CHUNK_PAIRS]
-        blank = blanking.draw(len(rows), rng) & (rng.random((len(rows), 1)) < 0.5)
+        blank = blanking.draw(len(rows), rng) & (rng.random((len(rows), 1)) >= RECORDED_SHARE)
         columns[start : start + CHUNK_PAIRS, :-1] = blanking.apply(raw[rows], blank)
     return xgb.QuantileDMatrix(
         columns,

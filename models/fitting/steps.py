@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.fitting.basis import Basis
+from models.fitting.blanking import RECORDED_SHARE
 from models.fitting.boosted import (
     EVALUATE_EVERY_ROUNDS,
     boosted_log_odds,
@@ -122,9 +123,9 @@ def choose(cohort: TrainingCohort) -> Choices:
     Scaling, factors, censoring and both parts are fitted without the held-out patients; only the
     horizons come from the event times of all patients. Held-out patients are judged at every day of
     the grid: at random horizons, mean risk and events would differ by the draw, and recalibration
-    would learn that. Each is judged twice, as recorded and with blanks, at half the weight: what is
-    chosen must serve both. The losses are over all patients, each predicted by a fit without the
-    patient.
+    would learn that. Each is judged twice, as recorded and with blanks, weighted by
+    `RECORDED_SHARE`: what is chosen must serve both. The losses are over all patients, each
+    predicted by a fit without the patient.
     """
     small = len(cohort.target) < SMALL_COHORT
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
@@ -191,7 +192,7 @@ def fit_part(cohort: TrainingCohort, choices: Choices, columns: Columns, rows: R
     pairs = _training_pairs(cohort, rows)
     linear = fit_linear_path(
         columns.twice(rows),
-        pairs.twice(),
+        pairs.twice(RECORDED_SHARE),
         shares=penalty_shares(cohort.encoding),
         directions=columns.basis.inequalities,
         penalties=(choices.penalty / len(rows),),
@@ -254,7 +255,7 @@ def squared_bias(
     expected = expected_squared_bias(
         main.linear,
         columns.twice(all_rows),
-        pairs.twice(),
+        pairs.twice(RECORDED_SHARE),
         shares=penalty_shares(cohort.encoding),
         penalty=choices.penalty / len(all_rows),
         patients=len(all_rows),
@@ -313,7 +314,7 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
     twice = np.concatenate([cohort.raw[learn], cohort.blanked(SEED_OF_BLANKS)[learn]])
     path = fit_linear_path(
         basis.columns(twice),
-        pairs.twice(),
+        pairs.twice(RECORDED_SHARE),
         shares=penalty_shares(cohort.encoding),
         directions=basis.inequalities,
         penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
@@ -330,7 +331,7 @@ def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: i
     # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
     most = MAX_PAIRS // (2 * folds * len(cohort.grid_days()))
     judged = out[np.random.default_rng(seed).permutation(len(out))[:most]]
-    on_grid = cohort.pairs_on_grid(judged, censoring).twice()
+    on_grid = cohort.pairs_on_grid(judged, censoring).twice(RECORDED_SHARE)
     raw = np.concatenate([cohort.raw[judged], cohort.blanked(SEED_OF_JUDGED_BLANKS)[judged]])
     columns = basis.columns(raw)
     return _TunedFold(
