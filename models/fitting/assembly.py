@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import t as student_t
 
-from data_schema.variables import BELOW, Variable, base_name
+from data_schema.variables import Variable, base_name, is_not_done, is_state
 from models.fitting.competing import CompetingCurve
 from models.fitting.encoding import outer_share, patients_by_level
 from models.fitting.joint import fit_joint
@@ -185,14 +185,15 @@ def _feature(cohort: TrainingCohort, name: str) -> Feature:
     variable = cohort.settings.variables.get(base) or Variable(base, base, "person")
     is_number = name in cohort.encoding.numbers
     own = name == base
-    of_number: Literal["flag", "number"] = "flag" if own and variable.kind == "flag" else "number"
+    is_flag = is_not_done(name) or (own and variable.kind == "flag")
+    of_number: Literal["flag", "number"] = "flag" if is_flag else "number"
     return Feature(
         name=name,
         variable=base,
         label=variable.label,
         pathway=variable.pathway,
         kind=of_number if is_number else "category",
-        unit=variable.unit if not name.endswith(f"__{BELOW}") else "",
+        unit="" if is_state(name) else variable.unit,
         low=variable.low if own else None,
         high=variable.high if own else None,
         categories=dict(cohort.encoding.levels).get(name, ()),

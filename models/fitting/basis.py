@@ -49,7 +49,7 @@ class Basis:
         # The bends of a settled variable inform nothing: a straight line is monotone, whatever it
         # is multiplied by, and so can be held in its direction. Nor do flags of what was not done.
         bent = np.array(directions, dtype=bool)
-        flag = np.array([is_not_done(name) for name in cohort.encoding.numbers])
+        flag = np.array([is_not_done(name) for name in cohort.encoding.numbers], dtype=bool)
         informs = np.ones(columns.shape[1], dtype=bool)
         informs[: 3 * n_numbers] = ~np.concatenate([flag, bent | flag, bent | flag])
         factors = fit_factors(columns, informs=informs)

@@ -211,3 +211,17 @@ def test_another_seed_gives_another_model(fitted) -> None:
     other.fit(*small_cohort())
 
     assert other.risk_model_.files()["model.json"] != fitted.risk_model_.files()["model.json"]
+
+
+def test_categories_alone_are_enough() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"group": rng.choice(["a", "b", "c"], 200)})
+    died = rng.random(200) < np.where(frame["group"] == "a", 0.6, 0.2)
+    y = survival_target(np.where(died, 10.0, 60.0), died.astype(int))
+
+    model = CumulativeIncidenceModel(
+        horizons_days=(30.0,), fixed_horizon=True, max_trees=2, tuning_folds=2, interval_folds=0
+    ).fit(frame, y)
+
+    of_a, of_b = model.predict_risk(pd.DataFrame({"group": ["a", "b"]}))[:, 0]
+    assert of_a > of_b
