@@ -23,6 +23,7 @@ from models.metrics.intervals import bootstrap_interval
 from models.metrics.overall.brier import integrated_ipa
 from models.metrics.subgroups import evaluate_subgroups
 from models.metrics.summary import evaluate
+from training.validation.blanked import BLANK_SHARES
 
 PATIENTS, RESAMPLES = 10_000, 1_000
 HORIZONS = (365.0, 730.0, 1826.0)
@@ -57,6 +58,10 @@ def main() -> None:
                 competing_curve=competing,
             )
         ),
+        "metrics with 20 % and 40 % of the fields left empty": lambda: [
+            evaluate(days, event, blurred, HORIZONS, n_bootstrap=RESAMPLES, blank_share=share)
+            for share in BLANK_SHARES
+        ],
         "integrated IPA": lambda: bootstrap_interval(
             lambda counts: integrated_ipa(days, event, curve, curve_days, counts=counts),
             PATIENTS,
