@@ -111,7 +111,7 @@ def assemble(
 def _none_unsettled(width: int) -> Unsettled:
     """Return the record of a model whose missing values move nothing, before it is fitted."""
     zeros = np.zeros(width)
-    return Unsettled(zeros, zeros, np.array([0.0, 1.0]), np.zeros((2, 2)), np.zeros((2, width)))
+    return Unsettled(zeros, zeros, np.zeros(1), np.zeros((1, 2)), np.zeros((1, width)))
 
 
 def _contract(

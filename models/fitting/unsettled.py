@@ -19,13 +19,13 @@ from models.inference.matrices import (
     linear_matrix,
     raw_matrix,
 )
-from models.inference.missing import end_shares, infer, variance_by_formula
+from models.inference.missing import infer, node_weights, variance_by_formula
 from models.inference.parameters import Unsettled
 from models.inference.risk_model import RiskModel
 
 __all__ = ["fit_unsettled"]
 
-DAYS = 6
+DAYS, NODES = 9, 3
 MOST_PATIENTS = 10_000
 REWEIGHTED = 3
 FLOOR_SHARE = 0.01
@@ -70,15 +70,15 @@ def fit_unsettled(
             for each in (with_blanks, as_recorded)
         )
     )
-    ends = lz[[0, -1]]
+    nodes = lz[np.unique(np.linspace(0, len(lz) - 1, NODES).round().astype(int))]
     first = _first_columns(cohort)
     lost = with_blanks.missing[:, first] & ~as_recorded.missing[:, first]
     factor, own_first = _against_formula(
-        formula, lost.astype(float), end_shares(lz, ends), moved.change[rows][:, at] ** 2
+        formula, lost.astype(float), node_weights(lz, nodes), moved.change[rows][:, at] ** 2
     )
-    own = np.zeros((2, columns.shape[1]))
+    own = np.zeros((len(nodes), columns.shape[1]))
     own[:, first] = own_first
-    return Unsettled(coef, coef_log_h, ends, factor, own)
+    return Unsettled(coef, coef_log_h, nodes, factor, own)
 
 
 def _approximation(eta: Floats, columns: Floats, basis: Basis, lz: Floats) -> tuple[Floats, Floats]:
@@ -98,9 +98,9 @@ def _first_columns(cohort: TrainingCohort) -> NDArray[np.int64]:
 
 
 def _against_formula(
-    formula: Floats, lost: Floats, ends: Floats, seen: Floats
+    formula: Floats, lost: Floats, near: Floats, seen: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the factors of the formula and the variance of each variable's own, at both ends.
+    """Return the factors of the formula and the variance of each variable's own, at each node.
 
     Non-negative least squares of the squared changes, each weighted by its expected size: the
     square of a normal change has a standard deviation in proportion to its mean.
@@ -109,16 +109,17 @@ def _against_formula(
     ----------
     formula, seen : ndarray of float, shape (n, h)
     lost : ndarray of float, shape (n, n_variables)
-    ends : ndarray of float, shape (h, 2)
+    near : ndarray of float, shape (h, k)
+        From `missing.node_weights`.
     """
     anything = lost.any(1)
     formula, lost, seen = formula[anything], lost[anything], seen[anything]
     if not seen.size or not formula.any():
-        return np.array([[1.0, 0.0]] * 2), np.zeros((2, lost.shape[1]))
+        return np.array([[1.0, 0.0]] * near.shape[1]), np.zeros((near.shape[1], lost.shape[1]))
     by_formula = np.stack([formula.T, formula.T**2], axis=-1)
     terms = np.concatenate(
         [
-            np.hstack([end * terms for terms in (by_formula[k], lost) for end in ends[k]])
+            np.hstack([at * terms for terms in (by_formula[k], lost) for at in near[k]])
             for k in range(formula.shape[1])
         ]
     )
@@ -129,4 +130,5 @@ def _against_formula(
         q, r = np.linalg.qr(terms / expected[:, None])
         theta, _ = nnls(r, q.T @ (target / expected))
         expected = terms @ theta + FLOOR_SHARE * target.mean()
-    return theta[:4].reshape(2, 2), theta[4:].reshape(2, -1)
+    of_formula, own = np.split(theta, [2 * near.shape[1]])
+    return of_formula.reshape(-1, 2), own.reshape(near.shape[1], -1)

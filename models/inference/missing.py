@@ -16,8 +16,8 @@ __all__ = [
     "DirectionLimits",
     "Inferred",
     "direction_limits",
-    "end_shares",
     "infer",
+    "node_weights",
     "settling_variance",
     "slope_points",
     "unsettled_share",
@@ -208,16 +208,15 @@ def unsettled_variance(
     blanked.
     """
     formula = variance_by_formula(inferred, factors, unsettled.coef, unsettled.coef_log_h, lz)
-    late = end_shares(lz, unsettled.ends)
+    near = node_weights(lz, unsettled.nodes)
     own = inferred.missing @ unsettled.own.T
-    straight, curved = (late @ unsettled.factor).T
-    return np.asarray(formula * (straight + curved * formula) + own @ late.T)
+    straight, curved = (near @ unsettled.factor).T
+    return np.asarray(formula * (straight + curved * formula) + own @ near.T)
 
 
-def end_shares(lz: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return the weight of the shortest and the longest horizon at each horizon, (h, 2)."""
-    late = np.clip((lz - ends[0]) / max(ends[1] - ends[0], 1e-12), 0.0, 1.0)
-    return np.column_stack([1 - late, late])
+def node_weights(lz: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Return the weight of each node at each horizon for interpolation by lines, (h, k)."""
+    return np.stack([np.interp(lz, nodes, at_node) for at_node in np.eye(len(nodes))], axis=-1)
 
 
 def variance_by_formula(

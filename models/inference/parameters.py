@@ -82,18 +82,18 @@ class Unsettled:
     ----------
     coef, coef_log_h : ndarray of float, shape (n_linear_columns,)
         Of the whole model's log-odds, approximated as linear in the columns.
-    ends : ndarray of float, shape (2,)
-        Standardised log of the shortest and the longest horizon.
-    factor : ndarray of float, shape (2, 2)
-        Of the variance by formula and of its square, at both ends.
-    own : ndarray of float, shape (2, n_linear_columns)
-        Variance that each missing column adds, whatever else is missing, at both ends: what the
-        approximation cannot see.
+    nodes : ndarray of float, shape (k,)
+        Standardised logs of the horizons, ascending, between which the following are lines.
+    factor : ndarray of float, shape (k, 2)
+        Of the variance by formula and of its square.
+    own : ndarray of float, shape (k, n_linear_columns)
+        Variance that each missing column adds, whatever else is missing: what the approximation
+        cannot see.
     """
 
     coef: np.ndarray
     coef_log_h: np.ndarray
-    ends: np.ndarray
+    nodes: np.ndarray
     factor: np.ndarray
     own: np.ndarray
 

@@ -274,7 +274,7 @@ def signs_of_risk(divided: Division) -> dict[str, Literal[-1, 1]]:
     for name, columns in fields_of(divided.train.features).items():
         values = divided.train.features[columns[0]]
         seen = values.notna()
-        if values.dtype == object or values.nunique() < 2 or np.ptp(died[seen]) == 0:
+        if values.dtype == object or values.nunique() < 2 or len(np.unique(died[seen])) < 2:
             continue
         related = np.corrcoef(values[seen].rank(), died[seen])[0, 1]
         signs[name] = 1 if related >= 0 else -1

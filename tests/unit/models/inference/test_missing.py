@@ -80,9 +80,7 @@ def test_the_variance_by_formula_is_that_of_the_conditional_distribution(factors
 
 def test_a_value_settles_what_its_conditional_variance_says(factors, columns) -> None:
     coef = np.random.default_rng(3).normal(size=P)
-    unsettled = Unsettled(
-        coef, np.zeros(P), np.array([0.0, 1.0]), np.array([[1.0, 0.0]] * 2), np.zeros((2, P))
-    )
+    unsettled = Unsettled(coef, np.zeros(P), np.zeros(1), np.array([[1.0, 0.0]]), np.zeros((1, P)))
     groups = np.eye(P)
     inferred = infer(columns, factors)
 
