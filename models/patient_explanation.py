@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -17,18 +18,24 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
 from data_schema.variables import PATHWAYS
 from models import wording
+from models.inference.completeness import Completeness
 from models.inference.contract import Contract, Feature
+from models.inference.guard import TOO_LITTLE_ENTERED
+from models.inference.matrices import expit
 from models.inference.prediction import Remark
-from models.inference.risk_model import InferenceError, Prediction, RiskModel
+from models.inference.risk_model import InferenceError, Prediction, RiskModel, Table
 
 __all__ = [
     "NOT_MEASURED",
     "NOT_MEASURED_LABEL",
     "Contribution",
     "ExplainedRisk",
+    "IfComplete",
     "Interval",
     "PatientExplanation",
     "RecordedValue",
+    "SettlingEntry",
+    "entries_that_settle",
     "example_patient",
     "explain_patient",
     "explained_risks",
@@ -44,6 +51,7 @@ NOT_MEASURED = "not_measured"
 NOT_MEASURED_LABEL = "Inferred for what was not entered"
 
 _MOST_STATED = 3
+_LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,33 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class IfComplete:
+    """Where the estimate would most likely lie if everything were entered.
+
+    How far empty fields could still move the estimate. `Interval` is another thing: the uncertainty
+    of the risk given the values that were entered.
+    """
+
+    low: float
+    high: float
+    level: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlingEntry:
+    """An empty field, and the share of what empty fields leave open that its value would settle.
+
+    The share is of the variance of the log-odds, in [0, 1]. Those of several fields do not add up,
+    since fields inform one another.
+    """
+
+    variable: str
+    label: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainedRisk:
     """One risk and what explains it.
 
@@ -96,6 +131,7 @@ class ExplainedRisk:
     horizon_days: float
     risk: float
     interval: Interval
+    if_complete: IfComplete
     baseline_risk: float
     cohort_risk: float
     competing_risk: float | None
@@ -111,18 +147,22 @@ class PatientExplanation:
     """The model's answer for one patient; without risks if it refuses the patient."""
 
     status: str
+    completeness: Completeness
     risks: tuple[ExplainedRisk, ...]
     refusals: tuple[Remark, ...]
     warnings: tuple[Remark, ...]
+    would_settle: tuple[SettlingEntry, ...]
     summary: str
 
     def as_json(self) -> dict[str, object]:
         """Return the explanation as the command line prints it."""
         return {
             "status": self.status,
+            "completeness": self.completeness,
             "risks": [_risk_as_json(risk) for risk in self.risks],
             "refusals": [remark._asdict() for remark in self.refusals],
             "warnings": [remark._asdict() for remark in self.warnings],
+            "would_settle": [asdict(entry) for entry in self.would_settle],
             "summary": self.summary,
             "notice": wording.NOTICE,
         }
@@ -172,9 +212,11 @@ def explain_patient(
     refusals = tuple(prediction.refusals[0])
     return PatientExplanation(
         status=status,
+        completeness=prediction.completeness[0],
         risks=risks,
         refusals=refusals,
         warnings=tuple(prediction.warnings[0]),
+        would_settle=entries_that_settle(risk_model, frame, prediction),
         summary=summary(risks, refusals, contract),
     )
 
@@ -220,6 +262,7 @@ def explained_risks(
                 horizon_days=days,
                 risk=risk,
                 interval=Interval(low, high, interval.level, interval.kind),
+                if_complete=_if_complete(risk, float(prediction.unsettled[0, at]), days, contract),
                 baseline_risk=float(prediction.baseline_risk[at]),
                 cohort_risk=float(prediction.cohort_risk[at]),
                 competing_risk=competing_risk,
@@ -233,6 +276,52 @@ def explained_risks(
     return tuple(risks)
 
 
+def _if_complete(risk: float, unsettled: float, days: float, contract: Contract) -> IfComplete:
+    """Return the range of logit(risk) +- z sqrt(unsettled), z as in the interval."""
+    level = contract.interval.level
+    reach = NormalDist().inv_cdf((1 + level) / 2) * float(np.sqrt(unsettled))
+    at = float(np.log(risk) - np.log1p(-risk))
+    low, high = (float(end) for end in expit(np.array([at - reach, at + reach])))
+    sentence = wording.if_complete_sentence(low=low, high=high, horizon_days=days)
+    return IfComplete(low, high, level, sentence)
+
+
+def entries_that_settle(
+    risk_model: RiskModel,
+    frame: pd.DataFrame | Table,
+    prediction: Prediction,
+    *,
+    absent: Sequence[str] = (),
+) -> tuple[SettlingEntry, ...]:
+    """Return up to three empty fields that would settle most at the first horizon, largest first.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (1, ...), or Table
+        The patient that `prediction` is of.
+    absent : sequence of str
+        Variables recorded as not done, which have no value to enter.
+
+    Returns
+    -------
+    tuple of SettlingEntry
+        Empty where the model refuses the patient for another reason than that too little is
+        entered.
+    """
+    if any(refusal.code != TOO_LITTLE_ENTERED for refusal in prediction.refusals[0]):
+        return ()
+    shares = risk_model.settled_by(frame, float(prediction.horizons_days[0]))[0]
+    own = _own_features(risk_model.contract)
+    entries = [
+        SettlingEntry(name, own[name].label, float(share))
+        for name, share, measured in zip(
+            prediction.variables, shares, prediction.measured[0], strict=True
+        )
+        if share >= _LEAST_SHARE and not measured and name not in absent
+    ]
+    return tuple(sorted(entries, key=lambda entry: (-entry.share, entry.variable))[:_MOST_STATED])
+
+
 def summary(risks: Sequence[ExplainedRisk], refusals: Sequence[Remark], contract: Contract) -> str:
     """Return the answer in plain sentences; what moved it is stated for the first horizon."""
     learned_from = f"The model learned from: {contract.population.rstrip('.')}."
@@ -240,7 +329,9 @@ def summary(risks: Sequence[ExplainedRisk], refusals: Sequence[Remark], contract
         refused = wording.refusal_sentence([refusal.message for refusal in refusals])
         return " ".join([refused, learned_from, wording.NOTICE])
     estimates = [risk.sentences[0] for risk in risks]
-    return " ".join([*estimates, *risks[0].sentences[1:], learned_from, wording.NOTICE])
+    first = risks[0]
+    moved = [first.if_complete.sentence, *first.sentences[1:]]
+    return " ".join([*estimates, *moved, learned_from, wording.NOTICE])
 
 
 def stated_contributions(

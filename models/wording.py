@@ -5,10 +5,11 @@ A variable raised or lowered the estimate; no sentence claims that it caused the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_schema.disclosure import shown_count
+from models.inference.completeness import Completeness
 from models.inference.contract import Evaluation, EventNames, TrainingFacts
 
 __all__ = [
@@ -16,12 +17,15 @@ __all__ = [
     "INFERRED",
     "NOTICE",
     "StatedContribution",
+    "completeness_sentence",
     "contribution_sentences",
     "estimate_sentence",
+    "if_complete_sentence",
     "menu_sentence",
     "narrowing_sentence",
     "performance_basis",
     "refusal_sentence",
+    "settling_sentence",
 ]
 
 NOTICE = (
@@ -39,6 +43,13 @@ HELD_OUT_BY = {
 
 INFERRED = "what the model inferred for what was not entered (together)"
 """The variables without a value, as one part of an explanation."""
+
+_COMPLETENESS: Mapping[Completeness, str] = {
+    "complete": "Entries: complete. The empty fields could hardly move the estimate.",
+    "partial": "Entries: partial. The empty fields could still move the estimate.",
+    "sparse": "Entries: sparse. The empty fields could move the estimate far.",
+    "insufficient": "Entries: insufficient for an estimate.",
+}
 
 # Points smaller than this would be printed as 0.0.
 _SHOWN_POINTS = 0.05
@@ -129,6 +140,43 @@ def estimate_sentence(
     if competing_risk is None:
         return sentence
     return f"{sentence} {_beside_competing(risk, competing_risk, event)}"
+
+
+def completeness_sentence(grade: Completeness) -> str:
+    """Return how complete the entries are; this says nothing of how certain the estimate is."""
+    return _COMPLETENESS[grade]
+
+
+def if_complete_sentence(*, low: float, high: float, horizon_days: float) -> str:
+    """Return where the estimate would most likely lie if everything were entered.
+
+    >>> if_complete_sentence(low=0.094, high=0.38, horizon_days=90)
+    'If everything were entered, the estimate at 90 days would most likely lie between 9 and 38 \
+of 100.'
+    """
+    least, most = _end(low), _end(high)
+    at = f"If everything were entered, the estimate at {horizon_days:g} days would most likely"
+    if least == most:
+        return f"{at} stay at {least} of 100."
+    return f"{at} lie between {least} and {most} of 100."
+
+
+def settling_sentence(entries: Sequence[tuple[str, float]], *, horizon_days: float) -> str:
+    """Return which empty fields would settle most of what is open, or "" if there is none.
+
+    `entries` holds labels with shares in [0, 1].
+
+    >>> settling_sentence([("Lactate", 0.35), ("Age", 0.118)], horizon_days=28)
+    'Empty fields that would settle most of what is open at 28 days: Lactate (35 %), Age (12 %); \
+not a recommendation to order.'
+    """
+    if not entries:
+        return ""
+    listed = ", ".join(f"{label} ({100 * share:.0f} %)" for label, share in entries)
+    return (
+        f"Empty fields that would settle most of what is open at {horizon_days:g} days: {listed}; "
+        "not a recommendation to order."
+    )
 
 
 def contribution_sentences(

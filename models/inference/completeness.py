@@ -11,11 +11,15 @@ Completeness = Literal["complete", "partial", "sparse", "insufficient"]
 """A grade of completeness, not of certainty."""
 
 LEAST_SETTLED: tuple[tuple[Completeness, float], ...] = (
-    ("complete", 0.8),
-    ("partial", 0.5),
-    ("sparse", 0.2),
+    ("complete", 0.85),
+    ("partial", 0.65),
+    ("sparse", 0.3),
 )
-"""The least settled share of each grade; below the last it is `insufficient`."""
+"""The least settled share of each grade; below the last it is `insufficient`.
+
+At that share at most one simulated patient in ten, in four or in two moves to another third of risk
+once everything is entered (`tests/benchmark/grades_study.py`).
+"""
 
 
 def completeness_grade(settled: float) -> Completeness:
@@ -24,7 +28,7 @@ def completeness_grade(settled: float) -> Completeness:
     The settled share is 1 less the variance that the values not entered could still add to the
     log-odds, over the variance of the log-odds in the training cohort.
 
-    >>> completeness_grade(0.85), completeness_grade(-0.1)
+    >>> completeness_grade(0.9), completeness_grade(-0.1)
     ('complete', 'insufficient')
     """
     for grade, least in LEAST_SETTLED:

@@ -14,7 +14,10 @@ from models.inference.matrices import Table
 from models.inference.novelty_scores import Deviations, deviations
 from models.inference.prediction import Remark
 
-__all__ = ["Verdicts", "guard", "refuse_insufficient"]
+__all__ = ["TOO_LITTLE_ENTERED", "Verdicts", "guard", "refuse_insufficient"]
+
+TOO_LITTLE_ENTERED = "too_little_entered"
+"""Code of the refusal of a patient whose entries are insufficient."""
 
 
 class Verdicts:
@@ -74,7 +77,7 @@ def refuse_insufficient(verdicts: Verdicts, completeness: Sequence[Completeness]
     """Refuse where so much is missing that a risk would hardly differ between patients."""
     verdicts.refuse(
         np.array([grade == "insufficient" for grade in completeness], dtype=bool),
-        "too_little_entered",
+        TOO_LITTLE_ENTERED,
         "Too little is entered: the model could give hardly more than the average of the patients "
         "that it learned from.",
     )

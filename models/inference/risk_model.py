@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from models.inference.columns import NOT_DONE
-from models.inference.completeness import Completeness, completeness_grade
+from models.inference.completeness import completeness_grade
 from models.inference.contract import Contract
 from models.inference.contributions import contributions
 from models.inference.curves import (
@@ -273,7 +273,7 @@ class RiskModel:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured = self._measured(raw)
         verdicts = guard(self.contract, table, raw, self.variables)
-        completeness = self._completeness(inferred)
+        completeness = [completeness_grade(share) for share in self._settled_share(inferred)]
         refuse_insufficient(verdicts, completeness)
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
         gain = points_per_log_odds(eta, base)
@@ -384,13 +384,26 @@ class RiskModel:
         at = self._standard_log(days)
         return unsettled_variance(inferred, own.factors, own.unsettled, at)
 
-    def _completeness(self, inferred: Inferred) -> list[Completeness]:
-        """Return the grade of each patient, at the default horizon where most is unsettled."""
+    def settled_share(self, frame: pd.DataFrame | Table) -> np.ndarray:
+        """Return the share that `completeness_grade` grades, of every patient, refused or not.
+
+        Parameters and errors are those of `predict`.
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients,)
+            At most 1, at the default horizon where most is unsettled; below 0 where the values not
+            entered leave more open than the training cohort varies.
+        """
+        return self._settled_share(self._inferred(self._raw(checked_table(self.contract, frame))))
+
+    def _settled_share(self, inferred: Inferred) -> np.ndarray:
+        """Return the least settled share over the default horizons, (n,)."""
         days = self.horizons(None)
         grid = np.log(np.asarray(self.contract.grid_days, dtype=float))
         variance = np.interp(np.log(days), grid, self.contract.log_odds_variance)
         left = self._unsettled(inferred, days) / np.maximum(variance, 1e-12)
-        return [completeness_grade(share) for share in 1 - left.max(1)]
+        return np.asarray(1 - left.max(1))
 
     def _standard_log(self, days: np.ndarray) -> np.ndarray:
         """Return the standardised log of horizons, as the main part has it."""

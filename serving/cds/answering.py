@@ -65,7 +65,8 @@ def cards(
     There is no card if no model of real patients counts from this time zero (`no_model`); if the
     patient is under 18, of unknown age, dead or in comfort care (`not_eligible`); outside intensive
     care or the service's window (`no_moment`); if the model refuses the patient (`refused`); if no
-    bone marker was measured or the interval is wider than 30 points (`says_little`); or if this
+    bone marker was measured, the entries are sparse, or the interval is wider than 30 points
+    (`says_little`); or if this
     user saw a card for this patient and outcome today, or one with the same content (`seen`).
 
     The recorder audits the call and its prediction. `now` has the local offset, which defines the

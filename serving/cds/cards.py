@@ -13,6 +13,7 @@ from data_schema.biomarkers import VARIABLES, is_bone_marker
 from data_schema.printed_units import printed_unit
 from data_schema.variables import LOCAL_SYSTEM
 from models import wording
+from models.inference.completeness import Completeness
 from models.patient_explanation import (
     NOT_MEASURED,
     NOT_MEASURED_LABEL,
@@ -33,6 +34,7 @@ __all__ = ["Card", "card", "says_enough"]
 _MAX_SUMMARY = 139
 _MAX_LABEL = 120
 _WIDEST_INTERVAL = 0.30
+_COMPLETE_ENOUGH: Collection[Completeness] = ("complete", "partial")
 _SHOWN_VARIABLES = 8
 _SHOWN_NAMES = 12
 # A value below its upper limit is no multiple of it: albumin is low, not 0.6 times the limit.
@@ -64,8 +66,11 @@ class Card(TypedDict):
 def says_enough(prediction: Prediction) -> bool:
     """Return whether a prediction, no refusal, is worth an interruption.
 
-    It needs a measured bone marker and, at the first horizon, an interval of at most 30 points.
+    It needs a measured bone marker, entries that are complete or partial and, at the first horizon,
+    an interval of at most 30 points.
     """
+    if prediction.completeness not in _COMPLETE_ENOUGH:
+        return False
     first = prediction.risks[0]
     has_marker = any(one.measured and is_bone_marker(one.variable) for one in first.contributions)
     return has_marker and _is_narrow(first)
@@ -141,6 +146,8 @@ def _detail(
     yield f"**{NOTICE}**"
     # An interval too wide to show alone is too wide beside another, too.
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
+    # Beside the interval, and apart from it: how far empty fields could still move the estimate.
+    yield f"{wording.completeness_sentence(prediction.completeness)} {first.if_complete.sentence}"
     yield _explanation(first)
     times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
     yield _table(first, times)
@@ -154,6 +161,9 @@ def _detail(
         if names:
             # Bone markers first.
             yield f"{state}: {_listed(sorted(names, key=_is_routine), labels)}."
+    settling = [(one.label, one.share) for one in prediction.would_settle]
+    if settling:
+        yield _plain(wording.settling_sentence(settling, horizon_days=first.horizon_days))
     remarks = [f"- {_plain(warning.message)}" for warning in prediction.warnings]
     if errors := [name for name in sorted(unread) if not name or name in labels]:
         remarks.append(

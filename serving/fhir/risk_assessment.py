@@ -1,7 +1,8 @@
 """One prediction as a FHIR RiskAssessment, the same in R4, R4B and R5.
 
 `probabilityDecimal` is a percentage, 0 to 100, and `when` is a period: in R4 a range is the age of
-the patient. A prediction holds a decimal or a range, so the interval is a second prediction.
+the patient. A prediction holds a decimal or a range, so the interval is a second prediction, and
+the range of the estimate if everything were entered is a third.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _outcome(model: ServedModel, words: str) -> Resource:
 def _predictions(
     risk: ExplainedRisk, model: ServedModel, time_zero: datetime
 ) -> Iterator[Resource]:
-    """Yield the risk by one horizon, its interval and the competing risk."""
+    """Yield the risk by one horizon, its interval, its range if complete, the competing risk."""
     label = model.contract.outcome_label
     by = f"within {risk.horizon_days:g} days of time zero"
     end = time_zero + timedelta(days=risk.horizon_days)
@@ -110,6 +111,15 @@ def _predictions(
             "high": _quantity(risk.interval.high),
         },
         **when,
+    }
+    yield {
+        "outcome": _outcome(model, f"{label} {by} (estimate if everything were entered)"),
+        "probabilityRange": {
+            "low": _quantity(risk.if_complete.low),
+            "high": _quantity(risk.if_complete.high),
+        },
+        **when,
+        "rationale": risk.if_complete.sentence,
     }
     if risk.competing_risk is not None:
         first = model.contract.competing or "the competing event"
@@ -164,6 +174,12 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
         )
     if not_entered := [name for name in prediction.missing if name not in prediction.absent]:
         yield f"Not entered: {', '.join(not_entered)}."
+    if prediction.risks:
+        yield wording.completeness_sentence(prediction.completeness)
+        settling = [(one.label, one.share) for one in prediction.would_settle]
+        first_days = prediction.risks[0].horizon_days
+        if settling:
+            yield wording.settling_sentence(settling, horizon_days=first_days)
     reasons = Counter(_IGNORED[ignored.reason] for ignored in prediction.ignored)
     for reason, count in reasons.items():
         yield f"Measurements not used, {reason}: {count}."

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from models.inference.completeness import Completeness
 from models.inference.next_best import Narrowing
 from models.inference.prediction import Curve, Remark
-from models.patient_explanation import ExplainedRisk
+from models.patient_explanation import ExplainedRisk, SettlingEntry
 
 __all__ = ["Answer", "Ignored", "IgnoredReason", "ModelName", "NextBest", "Prediction", "as_days"]
 
@@ -52,17 +53,20 @@ class Prediction:
     """The answer for one outcome; a refusal has reasons, and neither risks nor a curve.
 
     `missing` holds the model's variables without a value, and `absent` those that are recorded as
-    not done. `next_best_summary` is None unless the question requests it.
+    not done. `would_settle` holds up to three empty fields that would settle most of what is open
+    at the first horizon. `next_best_summary` is None unless the question requests it.
     """
 
     outcome: str
     status: Literal["ok", "refused"]
     model: ModelName
+    completeness: Completeness
     risks: tuple[ExplainedRisk, ...]
     curve: Curve | None
     summary: str
     missing: tuple[str, ...]
     absent: tuple[str, ...]
+    would_settle: tuple[SettlingEntry, ...]
     ignored: tuple[Ignored, ...]
     warnings: tuple[Remark, ...]
     refusals: tuple[Remark, ...]

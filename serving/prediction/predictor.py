@@ -19,7 +19,12 @@ from data_schema.variables import BELOW, Variable, base_name, is_not_done
 from models.inference.prediction import Remark
 from models.inference.risk_model import Prediction as RawPrediction
 from models.inference.risk_model import Table
-from models.patient_explanation import RecordedValue, explained_risks, summary
+from models.patient_explanation import (
+    RecordedValue,
+    entries_that_settle,
+    explained_risks,
+    summary,
+)
 from serving.prediction.answer import Answer, Ignored, Prediction
 from serving.prediction.next_best import next_best
 from serving.prediction.on_record import ComputedAnswer, Identity, Recorder
@@ -144,10 +149,12 @@ def _prediction(
     expected, on_menu = (
         next_best(model, table, raw, menu) if question.next_best and not refused else ((), None)
     )
+    absent = _absent(model, patient)
     return Prediction(
         outcome=model.contract.outcome,
         status="refused" if refused else "ok",
         model=model.identity,
+        completeness=raw.completeness[0],
         risks=risks,
         curve=None if refused else curve,
         summary=summary(risks, refusals, model.contract),
@@ -156,7 +163,8 @@ def _prediction(
             for name, measured in zip(raw.variables, raw.measured[0], strict=True)
             if not measured
         ),
-        absent=_absent(model, patient),
+        absent=absent,
+        would_settle=entries_that_settle(model.loaded.risk_model, table, raw, absent=absent),
         ignored=(*patient.ignored, *_unused(model, patient)),
         warnings=_warnings(model, patient, raw),
         refusals=refusals,

@@ -21,7 +21,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models.patient_explanation import Interval
+from models.inference.completeness import Completeness
+from models.patient_explanation import IfComplete, Interval, SettlingEntry
 from serving.prediction.answer import IgnoredReason, ModelName
 from serving.prediction.question import (
     MAX_HORIZONS,
@@ -209,6 +210,7 @@ class Risk(_Given):
     horizon_days: int | float
     risk: float
     interval: Interval
+    if_complete: IfComplete
     baseline_risk: float = Field(description="Risk of the model's reference patient.")
     cohort_risk: float = Field(description="Mean risk of the training cohort.")
     competing_risk: float | None = Field(
@@ -280,6 +282,11 @@ class Prediction(_Given):
     outcome: str
     status: Literal["ok", "refused"]
     model: ModelName
+    completeness: Completeness = Field(
+        description="How little the values not entered could still move the estimate, at the "
+        "default horizon where most is open: a grade of completeness, not of certainty. With "
+        "`insufficient` no risk is given."
+    )
     risks: list[Risk]
     next_best: list[NextBest] = Field(
         description="If requested, the largest narrowing first; at least 2 points each."
@@ -293,6 +300,11 @@ class Prediction(_Given):
     absent: list[str] = Field(
         description="Those that the request records as not done. The estimate takes them as not "
         "entered, as all of `missing`: it infers them from what was entered."
+    )
+    would_settle: list[SettlingEntry] = Field(
+        description="Up to three of the values not entered that would settle most of what is open "
+        "at the first horizon, the largest first; not a recommendation to order. Given also where "
+        "too little is entered for a risk."
     )
     ignored: list[Ignored]
     warnings: list[Remark]

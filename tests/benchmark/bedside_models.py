@@ -95,9 +95,11 @@ def division(name: Name, *, seed: int, small: bool = False) -> Division:
     )
 
 
-def simulated_cohort(patients: int, *, seed: int, outcome: str = "mortality") -> Cohort:
+def simulated_cohort(
+    patients: int, *, seed: int, outcome: str = "mortality", scenario: str = "published"
+) -> Cohort:
     """Return simulated patients as `osteon train` reads them."""
-    table = simulate(patients, seed=seed).cohort
+    table = simulate(patients, seed=seed, scenario=scenario).cohort
     return study_of_table(table, outcome=outcome, config=RunConfig(simulated=True)).cohort
 
 

@@ -32,6 +32,8 @@ class Scenario:
         Log odds ratio of ordering a costly panel per standard deviation of hidden severity.
     censoring_by_facts : bool
         Whether older and sicker patients are lost to follow-up sooner.
+    complete : bool
+        Whether every marker is measured in every patient.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scenario:
     drift: bool = False
     testing_by_severity: float = 0.0
     censoring_by_facts: bool = False
+    complete: bool = False
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -74,6 +77,11 @@ SCENARIOS: Mapping[str, Scenario] = {
             "covariate-censoring",
             "Older and sicker patients are lost to follow-up sooner.",
             censoring_by_facts=True,
+        ),
+        Scenario(
+            "complete",
+            "Every marker is measured in every patient, as no hospital does.",
+            complete=True,
         ),
     )
 }

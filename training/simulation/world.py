@@ -239,6 +239,8 @@ class World:
     @cached_property
     def charted(self) -> NDArray[np.bool_]:
         """Whether each marker was measured on the day, entered or not, (n_patients, n_markers)."""
+        if self.scenario.complete:
+            return np.ones((len(self), len(self.table.names)), dtype=np.bool_)
         panels = list(PANELS)
         of_marker = [panels.index(marker.panel) for marker in self.table.markers]
         returned = self.rng("extras").random((len(self), len(of_marker))) < WITHIN_PANEL

@@ -20,6 +20,7 @@ export function showAnswer(answer, context) {
   $("next").hidden = true;
   $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
   showMissing(prediction);
+  showSettling(prediction);
   showEntered(context.request);
   const { name, version } = prediction.model;
   $("origin").replaceChildren(
@@ -33,6 +34,9 @@ export function showAnswer(answer, context) {
   );
   $("risks").hidden = prediction.risks.length === 0;
   if (prediction.risks.length === 0) return;
+  // Dots would look surer than sparse entries allow.
+  $("people-figure").hidden = prediction.completeness === "sparse";
+  $("completeness").replaceChildren(say(`entries-${prediction.completeness}`), " ", say("two-ranges"));
   $("horizons").replaceChildren(...prediction.risks.map(horizon));
   showHorizon();
   showCurveTable(prediction.curve);
@@ -78,6 +82,8 @@ function horizon(risk, at) {
     level,
     low: percent(risk.interval.low),
     high: percent(risk.interval.high),
+    least: percent(risk.if_complete.low),
+    most: percent(risk.if_complete.high),
     beside,
   });
   const input = option.querySelector("input");
@@ -96,7 +102,9 @@ function showHorizon() {
   const risk = shown.prediction.risks[shown.at];
   const days = text("by", { days: risk.horizon_days });
   for (const place of document.querySelectorAll("#why .by")) place.textContent = days;
-  $("sentences").replaceChildren(...risk.sentences.map((one) => make("p", "", one)));
+  $("sentences").replaceChildren(
+    ...[risk.sentences[0], risk.if_complete.sentence, ...risk.sentences.slice(1)].map((one) => make("p", "", one)),
+  );
   showContributions(risk);
 }
 
@@ -105,7 +113,7 @@ export async function drawCharts() {
   if (!shown?.prediction.risks.length) return;
   const { prediction, context, at } = shown;
   const risk = prediction.risks[at];
-  drawPeople(risk, context.facts);
+  if (!$("people-figure").hidden) drawPeople(risk, context.facts);
   await drawCurve(prediction.curve, prediction.risks, context.facts.competing);
   await drawWaterfall(waterfallRows(risk));
 }
@@ -256,6 +264,13 @@ function showMissing({ missing, absent }) {
     lines.unshift(make("li", "", say("absent", { count: absent.length, list: absent.map(label).join("; ") })));
   }
   $("missing-by-pathway").replaceChildren(...lines);
+}
+
+/** Show the empty fields whose values would settle most of what is open. */
+function showSettling({ would_settle }) {
+  $("settling").hidden = would_settle.length === 0;
+  const share = (one) => say("settling-one", { label: one.label, share: Math.round(100 * one.share) });
+  $("settling").querySelector("ol").replaceChildren(...would_settle.map((one) => make("li", "", share(one))));
 }
 
 function showEntered(request) {

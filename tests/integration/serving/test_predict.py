@@ -54,8 +54,8 @@ def test_an_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None:
     assert answer["notice"] == NOTICE
     prediction = answer["predictions"][0]
     assert list(prediction) == [
-        "outcome", "status", "model", "risks", "next_best", "curve", "summary", "missing",
-        "absent", "ignored", "warnings", "refusals",
+        "outcome", "status", "model", "completeness", "risks", "next_best", "curve", "summary",
+        "missing", "absent", "would_settle", "ignored", "warnings", "refusals",
     ]  # fmt: skip
     assert prediction["outcome"] == "mortality"
     assert prediction["model"] == {
@@ -67,6 +67,64 @@ def test_an_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None:
     risk = prediction["risks"][0]
     assert (risk["horizon_days"], risk["competing_risk"]) == (28, None)
     assert risk["interval"]["level"] == 0.95
+
+
+def test_the_range_if_complete_is_what_empty_fields_leave_open(
+    client: httpx.Client, mortality: ServedModel
+) -> None:
+    model = mortality.loaded.risk_model
+    values = {name: value for name, value in VALUES.items() if name not in ("lactate", "albumin")}
+    frame = frame_of(mortality, values)
+    unsettled, prediction = model.unsettled(frame), answered(client, request_of(values))
+    for h, risk in enumerate(prediction["risks"]):
+        at = np.log(risk["risk"] / (1 - risk["risk"]))
+        reach = 1.959964 * np.sqrt(unsettled[0, h])
+        given = risk["if_complete"]
+        assert [given["low"], given["high"]] == pytest.approx(
+            [1 / (1 + np.exp(reach - at)), 1 / (1 + np.exp(-reach - at))], abs=1e-6
+        )
+        assert given["low"] < risk["risk"] < given["high"]
+        low, high = (round(100 * given[end]) for end in ("low", "high"))
+        assert given["sentence"] == (
+            f"If everything were entered, the estimate at {risk['horizon_days']} days would most "
+            f"likely lie between {low} and {high} of 100."
+        )
+        assert given["sentence"] not in risk["sentences"]
+    whole = answered(client, request_of(VALUES))["risks"][0]
+    first = prediction["risks"][0]
+    widths = [one["if_complete"]["high"] - one["if_complete"]["low"] for one in (whole, first)]
+    assert widths[0] < widths[1]
+
+
+def test_the_entries_that_would_settle_most_come_largest_first(
+    client: httpx.Client, mortality: ServedModel
+) -> None:
+    model = mortality.loaded.risk_model
+    values = {name: VALUES[name] for name in ("age", "sex", "diabetes")}
+    frame = frame_of(mortality, values)
+    shares = dict(zip(model.variables, model.settled_by(frame, 28.0)[0], strict=True))
+    for body in (request_of(values), request_of({})):
+        prediction = answered(client, body)
+        assert 1 <= len(prediction["would_settle"]) <= 3
+        listed = [one["share"] for one in prediction["would_settle"]]
+        assert listed == sorted(listed, reverse=True)
+        assert {one["variable"] for one in prediction["would_settle"]} <= {*prediction["missing"]}
+    best = sorted(shares, key=lambda name: -shares[name])[:3]
+    given = answered(client, request_of(values))["would_settle"]
+    assert [one["variable"] for one in given] == best
+    assert [one["share"] for one in given] == pytest.approx([shares[name] for name in best])
+    without = answered(client, request_of(values, absent=[best[0]]))["would_settle"]
+    assert best[0] not in [one["variable"] for one in without]
+
+
+def test_the_grade_falls_as_entries_are_left_out(client: httpx.Client) -> None:
+    grades = ["complete", "partial", "sparse", "insufficient"]
+    names = list(VALUES)
+    given = [
+        answered(client, request_of({name: VALUES[name] for name in names[:count]}))["completeness"]
+        for count in (len(names), 0)
+    ]
+    assert given == [grades[0], grades[-1]]
 
 
 def test_what_was_not_measured_has_no_value_and_no_share_of_a_pathway(

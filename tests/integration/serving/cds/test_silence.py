@@ -11,10 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
 from contracts import restated
+from models.inference.completeness import completeness_grade
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
@@ -119,6 +121,53 @@ def test_a_death_model_that_is_too_unsure_is_silent(
 ) -> None:
     client = serve(create_app(Settings(state_dir=tmp_path), models=[less_sure(0.0)]))
     assert client.post("/cds-services/osteon-mortality", json=build.call()).json() == {"cards": []}
+
+
+def graded(model: ServedModel, grade: str, variance: float) -> ServedModel:
+    """Return a model whose cohort varies so much that a variance left open has that grade."""
+    shares = [s for s in np.linspace(0, 1, 101) if completeness_grade(float(s)) == grade]
+    fitted = model.loaded.risk_model
+    spread = variance / (1 - float(np.median(shares)))
+    contract = fitted.contract
+    stated = restated(fitted, log_odds_variance=(spread,) * len(contract.grid_days))
+    return replace(model, loaded=replace(model.loaded, risk_model=stated))
+
+
+def test_sparse_entries_get_no_card_and_partial_ones_do(
+    build: Any, serve: Any, tmp_path: Path, sure_mortality: ServedModel
+) -> None:
+    few = build.bundle(build.observation("fgf23_c"), build.observation("lactate"))
+    sent = build.call(prefetch=build.record(observations=few))
+    request = {
+        "patient_id": "p1",
+        "time_zero": build.measured.isoformat(timespec="seconds"),
+        "sex": "female",
+        "birth_date": "1966-11-01",
+        "outcomes": ["mortality"],
+        "measurements": [
+            {"variable": "diabetes", "value": True},
+            {"variable": "fgf23_c", "value": build.codes["fgf23_c"][2], "unit": "RU/mL"},
+            {"variable": "lactate", "value": build.codes["lactate"][2], "unit": "mmol/L"},
+        ],
+    }
+    for grade, cards in (("sparse", 0), ("partial", 1)):
+        # The variance left open follows from the answer of a model that calls it little.
+        lenient = graded(sure_mortality, "complete", 1e6)
+        asked = serve(create_app(Settings(state_dir=tmp_path / f"{grade}-0"), models=[lenient]))
+        risks = asked.post("/v1/predict", json=request).json()["predictions"][0]["risks"]
+        ends = [[r["if_complete"][end] for end in ("low", "high")] for r in risks]
+        log_odds = np.log(ends) - np.log1p(-np.array(ends))
+        variance = float((np.diff(log_odds) / (2 * 1.959964)).max() ** 2)
+        model = graded(sure_mortality, grade, variance)
+        client = serve(create_app(Settings(state_dir=tmp_path / grade), models=[model]))
+        answer = client.post("/v1/predict", json=request).json()["predictions"][0]
+        assert answer["completeness"] == grade
+        listed = client.post("/cds-services/osteon-mortality", json=sent).json()["cards"]
+        assert len(listed) == cards
+        for card in listed:
+            assert "Entries: partial." in card["detail"]
+            assert answer["risks"][0]["if_complete"]["sentence"] in card["detail"]
+            assert "Empty fields that would settle most" in card["detail"]
 
 
 def test_a_simulated_model_says_nothing_of_a_patient(

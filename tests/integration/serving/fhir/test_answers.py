@@ -66,15 +66,21 @@ def test_the_answer_is_that_of_v1_in_percent(client: httpx.Client) -> None:
     assert found["status"] == "final"
     assert found["subject"] == {"reference": "Patient/p1"}
     assert found["encounter"] == {"reference": "Encounter/e1"}
-    assert len(found["prediction"]) == 2 * len(expected["risks"])
+    assert len(found["prediction"]) == 3 * len(expected["risks"])
     for number, risk in enumerate(expected["risks"]):
-        estimate, interval = found["prediction"][2 * number : 2 * number + 2]
+        estimate, interval, if_complete = found["prediction"][3 * number : 3 * number + 3]
         assert estimate["probabilityDecimal"] == pytest.approx(100 * risk["risk"], abs=0.005)
         assert estimate["probabilityDecimal"] > 1
         ends = [interval["probabilityRange"][end]["value"] for end in ("low", "high")]
         assert ends == pytest.approx(
             [100 * risk["interval"][end] for end in ("low", "high")], abs=0.005
         )
+        ends = [if_complete["probabilityRange"][end]["value"] for end in ("low", "high")]
+        assert ends == pytest.approx(
+            [100 * risk["if_complete"][end] for end in ("low", "high")], abs=0.005
+        )
+        assert "if everything were entered" in if_complete["outcome"]["text"]
+        assert if_complete["rationale"] == risk["if_complete"]["sentence"]
 
 
 def test_a_horizon_is_a_period_and_never_an_age(client: httpx.Client) -> None:
@@ -149,13 +155,16 @@ def test_the_basis_is_what_was_used_and_nothing_else(client: httpx.Client) -> No
 def test_the_rationale_and_the_notes_say_it_in_words(client: httpx.Client) -> None:
     sent = [one for one in resources() if one["id"] != "ctx-s"]
     found = answered(client, bundle(*sent), "outcome=mortality&horizonDays=28&horizonDays=90")
-    first, second = found["prediction"][0]["rationale"], found["prediction"][2]["rationale"]
+    first, second = found["prediction"][0]["rationale"], found["prediction"][3]["rationale"]
     assert re.search(r"about \d+ deaths? within 28 days of time zero \(95 % interval", first)
     assert "At 28 days, compared with the model's reference:" in first
     assert "At 90 days, compared with the model's reference:" in second
     assert "what the model inferred for what was not entered (together)" in first
     notes = [note["text"] for note in found["note"]]
     assert "Not entered: ctx_s." in notes
+    assert [note for note in notes if note.startswith("Entries: ")]
+    (settling,) = [note for note in notes if note.startswith("Empty fields that would settle")]
+    assert settling.endswith("not a recommendation to order.")
     assert "The model learned from: Adults of two hospitals." in notes
     assert notes[-1] == NOTICE
     assert not CAUSAL.search(" ".join([first, second, *notes]))
@@ -176,7 +185,7 @@ def test_the_risk_of_dying_first_stands_beside_that_of_fracture(client: httpx.Cl
     expected = client.post(
         "/v1/predict", json=same_for_v1(outcomes=["fracture"], horizons_days=[90])
     ).json()["predictions"][0]["risks"][0]
-    risk, _, dying = found["prediction"]
+    risk, _, _, dying = found["prediction"]
     assert risk["probabilityDecimal"] == pytest.approx(100 * expected["risk"], abs=0.005)
     assert dying["probabilityDecimal"] == pytest.approx(100 * expected["competing_risk"], abs=0.005)
     assert dying["outcome"]["text"].startswith("Death first")

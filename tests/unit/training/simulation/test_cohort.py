@@ -169,3 +169,13 @@ def test_a_good_score_of_few_patients_is_no_leak(patients: int, seed: int) -> No
     cohort = simulate(patients, seed=seed).cohort
     for outcome in ("mortality", "fracture"):
         assert check_table(cohort, outcome=outcome).report.fatal == ()
+
+
+def test_the_complete_scenario_measures_every_marker_in_the_same_patients() -> None:
+    complete, published = (
+        simulate(200, seed=2, scenario=name) for name in ("complete", "published")
+    )
+    markers = list(published.world.table.names)
+    assert complete.cohort[markers].notna().all(axis=None)
+    assert published.cohort[markers].isna().any(axis=None)
+    assert complete.cohort["mortality_days"].equals(published.cohort["mortality_days"])
