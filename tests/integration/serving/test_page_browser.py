@@ -46,6 +46,33 @@ def test_what_was_entered_is_said_back_and_the_page_shows_what_the_service_answe
     assert prediction["model"]["name"] in page.locator("#origin").inner_text()
 
 
+def test_both_ranges_and_what_would_settle_most_are_shown(page: Page) -> None:
+    for left_out, is_drawn in (((), True), (("lactate", "albumin"), False)):
+        page.reload()
+        fill_in(page)
+        for column in left_out:
+            type_value(page, column, "")
+        check(page)
+        prediction = predict(page)
+        assert (prediction["completeness"] == "sparse") != is_drawn
+        assert page.locator("#people").is_visible() == is_drawn
+        assert (
+            f"Entries: {prediction['completeness']}." in page.locator("#completeness").inner_text()
+        )
+        for card, risk in zip(page.locator(".horizon").all(), prediction["risks"], strict=True):
+            low, high = (round(100 * risk["if_complete"][end]) for end in ("low", "high"))
+            assert f"if everything were entered: {low} to {high}" in card.inner_text()
+        assert page.get_by_text(
+            prediction["risks"][0]["if_complete"]["sentence"], exact=True
+        ).is_visible()
+        assert page.locator("#settling li").all_inner_texts() == [
+            f"{one['label']}: {round(100 * one['share'])} %" for one in prediction["would_settle"]
+        ]
+        assert bool(left_out) == page.locator("#settling").is_visible()
+        width = page.locator("#curve").evaluate("one => one.clientWidth")
+        assert width > 500  # the curve takes the place of what is not drawn
+
+
 def test_the_points_are_the_models_and_a_pathway_opens_to_its_variables(page: Page) -> None:
     risk = to_the_estimate(page)["risks"][0]
     table = page.locator("#moved")
