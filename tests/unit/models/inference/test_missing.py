@@ -81,15 +81,17 @@ def test_the_variance_by_formula_is_that_of_the_conditional_distribution(factors
 def test_a_value_settles_what_its_conditional_variance_says(factors, columns) -> None:
     coef = np.random.default_rng(3).normal(size=P)
     unsettled = Unsettled(coef, np.zeros(P), np.zeros(1), np.array([[1.0, 0.0]]), np.zeros((1, P)))
-    groups = np.eye(P)
+    # Variables of one, two and three columns.
+    groups = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]] + [[0, 0, 0, 1]] * 3)
     inferred = infer(columns, factors)
 
     shares = settling_variance(inferred, factors, unsettled, 0.5, groups)
 
     before = unsettled_variance(inferred, factors, unsettled, np.array([0.5]))[:, 0]
-    for j in range(P):
+    for j in range(groups.shape[1]):
+        own = groups[:, j] == 1
         known = columns.copy()
-        known[:, j] = np.where(np.isnan(known[:, j]), 0.0, known[:, j])
+        known[:, own] = np.nan_to_num(known[:, own])
         after = unsettled_variance(infer(known, factors), factors, unsettled, np.array([0.5]))[:, 0]
         open_ = before > 1e-12
         np.testing.assert_allclose(
