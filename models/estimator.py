@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from data_schema.delayed_entry import WHAT_TO_DO, is_entry_by_name, refuse_delayed_entry
+from data_schema.delayed_entry import WHAT_TO_DO, is_entry_by_name
 from data_schema.errors import DataError
 from data_schema.variables import Variable
 from models.fitting.assembly import assemble
@@ -173,19 +173,17 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         ------
         DataError
             If a number is infinite, a row of `groups` is missing, fewer than 5 % would have been
-            observed up to a default horizon, there are too few events to fit, a parameter is out of
-            range, or a column is by its values the day on which observation began
-            (`data_schema.delayed_entry`).
+            observed up to a default horizon, there are too few events to fit, or a parameter is out
+            of range.
         ValueError
-            If `X` is not such a table, `y` is not a survival target, or lengths differ.
+            If `X` is not such a table, `y` is not a survival target or has another field, such as
+            the day of a delayed entry, or lengths differ.
         """
         started = time.perf_counter()
         frame = _table(X)
         validate_data(self, X, y, skip_check_array=True)
         target = _target(y)
         check_consistent_length(frame, target, groups, sites)
-        if not self.fixed_horizon:
-            refuse_delayed_entry(frame, target["time_days"])
         cohort = TrainingCohort.prepare(
             frame, target, groups=groups, sites=sites, settings=self._settings()
         )
