@@ -1,9 +1,20 @@
-"""Print whether "what to measure next" comes true: expected beside actual narrowing, simulated.
+"""Print whether "what to measure next" comes true, and whether the closed form would do as well.
 
     python tests/benchmark/next_best_study.py MODEL COHORT [--patients N]
 
-MODEL is a model of a cohort of `osteon simulate`, COHORT one drawn with another seed. A value that
-a patient has is hidden, what it is expected to do is told, and then it is revealed.
+MODEL is a model of a cohort of `osteon simulate`, COHORT one drawn with another seed. First, a
+value that a patient has is hidden, and what it is expected to do is compared with what is seen once
+it is given back. Then six values are hidden together, ranked by the 64 draws of
+`expected_narrowing` and by the closed form (`RiskModel.settled_by`), and given back one at a time:
+the rank correlation within patients of expected and seen change of the estimate, the mean seen
+change of the first choice, expected and seen means, and the time of each.
+
+Measured once at 90 days, with six numbers of any kind hidden in 80 patients held out from SUPPORT2
+and in 40 simulated ones (models with 5 fold models): the 64 draws, by expected change, had a rank
+correlation of .62 and .49, and at their first choice a seen change of 7.1 and .96 points; the
+closed form .40 and .43, 6.8 and .87 points (differences -.29, standard error .14, and -.09, .09);
+at random 2.1 and .50 points. The draws took 263 and 418 ms a patient, the closed form 19 and 115.
+The closed form knows the linear part alone and ranks less well, so the draws stay.
 """
 
 from __future__ import annotations
@@ -11,10 +22,15 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import norm, spearmanr
 
 from data_schema.biomarkers import is_laboratory_test
 from data_schema.table.files import read_table
@@ -49,8 +65,94 @@ def compared(risk_model: RiskModel, features: Any, name: str) -> tuple[list[Any]
     return rows, spent
 
 
+HIDDEN = 6
+SCORES = np.linspace(-1.96, 1.96, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What two methods expect of one hidden value, and what was seen, in points of risk."""
+
+    patient: int
+    draws: float
+    narrowing: float
+    closed_form: float
+    seen: float
+
+
+def ranked(
+    risk_model: RiskModel, features: pd.DataFrame, names: Sequence[str]
+) -> tuple[list[Hidden], dict[str, float]]:
+    """Return what is expected of values hidden together, and the seconds of each method."""
+    day = [float(risk_model.contract.default_horizons_days[0])]
+    rng, rows = np.random.default_rng(0), []
+    seconds = {"draws": 0.0, "closed_form": 0.0}
+    for at in range(len(features)):
+        whole = features.iloc[[at]]
+        given = [name for name in names if whole[name].notna().iloc[0]]
+        if len(given) < HIDDEN:
+            continue
+        hidden = list(map(str, rng.choice(given, HIDDEN, replace=False)))
+        own = {name: [c for c in features if str(c).partition("__")[0] == name] for name in hidden}
+        row = whole.copy()
+        for columns in own.values():
+            row[columns] = np.nan
+        started = time.process_time()
+        draws = {n.variable: n for n in expected_narrowing(risk_model, row, hidden, day)}
+        between = time.process_time()
+        shares = dict(zip(risk_model.variables, risk_model.settled_by(row, day[0])[0], strict=True))
+        variance = risk_model.unsettled(row, day)[0, 0]
+        seconds["draws"] += between - started
+        seconds["closed_form"] += time.process_time() - between
+        if len(draws) < HIDDEN:
+            continue
+        now = risk_model.risk(row, day)[0, 0]
+        for name, columns in own.items():
+            back = row.copy()
+            back[columns] = whole[columns]
+            step = np.sqrt(shares[name] * variance) * SCORES
+            moved = np.abs(expit(logit(now) + step) - now)
+            rows.append(
+                Hidden(
+                    at,
+                    draws[name].change_points,
+                    draws[name].narrowing_points,
+                    100 * float(np.average(moved, weights=norm.pdf(SCORES))),
+                    100 * abs(float(risk_model.risk(back, day)[0, 0] - now)),
+                )
+            )
+    return rows, seconds
+
+
+def ranking(rows: Sequence[Hidden], seconds: Mapping[str, float]) -> dict[str, object]:
+    """Return how well each method ranks and sizes the seen changes."""
+    table = pd.DataFrame(rows)
+    by_patient = table.groupby("patient")
+    result: dict[str, object] = {
+        "patients": by_patient.ngroups,
+        "seen_at_random": round(float(table["seen"].mean()), 2),
+        "seen_at_best": round(float(by_patient["seen"].max().mean()), 2),
+    }
+    first = {}
+    for method in ("draws", "narrowing", "closed_form"):
+        seen = table.loc[by_patient[method].idxmax(), "seen"].to_numpy()
+        first[method] = seen
+        within = [spearmanr(own[method], own["seen"]).statistic for _, own in by_patient]
+        result[method] = {
+            "rank_correlation_within_patients": round(float(np.nanmean(within)), 3),
+            "seen_change_of_first_choice": round(float(seen.mean()), 2),
+            "expected_mean": round(float(table[method].mean()), 2),
+        }
+    gap = first["closed_form"] - first["draws"]
+    return result | {
+        "closed_form_less_draws": round(float(gap.mean()), 2),
+        "error": round(float(gap.std() / np.sqrt(len(gap))), 2),
+        "milliseconds_each": {k: round(1000 * v / len(gap), 1) for k, v in seconds.items()},
+    }
+
+
 def main() -> None:
-    """Print one JSON object: for each variable, means over patients and what told ones came to."""
+    """Print one JSON object: means by variable, what was reported, and how both methods rank."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("cohort", type=Path)
@@ -63,10 +165,10 @@ def main() -> None:
     )
     features = cohort.features.iloc[: asked.patients]
     information = risk_model.contract.guard.information
-    ranked = sorted(
+    laboratory = sorted(
         (v for v in information if is_laboratory_test(v)), key=lambda v: -information[v]
     )
-    names = asked.variables.split(",") if asked.variables else ranked[:8]
+    names = asked.variables.split(",") if asked.variables else laboratory[:8]
     results, everyone = [], []
     for name in names:
         rows, spent = compared(risk_model, features, name)
@@ -77,6 +179,7 @@ def main() -> None:
             {"variable": name, "patients": len(rows), **_means(rows)}
             | {"milliseconds_each": round(1000 * spent / len(rows), 1)}
         )
+    together, seconds = ranked(risk_model, features, [n for n in laboratory if n in features])
     worth = [row for row in everyone if row[0] >= WORTH_POINTS]
     print(
         json.dumps(
@@ -84,6 +187,7 @@ def main() -> None:
                 "variables": results,
                 "all": {"patients": len(everyone), **_means(everyone)} if everyone else None,
                 "told_of": {"patients": len(worth), **_means(worth)} if worth else None,
+                "ranking": ranking(together, seconds) if together else None,
             },
             indent=2,
         )
