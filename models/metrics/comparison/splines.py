@@ -30,7 +30,8 @@ def curved_terms(values: ArrayLike, knots: int) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float, shape (n_patients, knots - 2)
-        NaN where `values` is. No columns where two knots coincide, as in a flag.
+        NaN where `values` is. No columns where two knots coincide, or where fewer distinct values
+        than knots were measured, as in a flag: they would be collinear with the values.
 
     Notes
     -----
@@ -53,7 +54,7 @@ def curved_terms(values: ArrayLike, knots: int) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)
     known = x[~np.isnan(x)]
     at = np.quantile(known, KNOT_SHARES[knots]) if len(known) else np.zeros(knots)
-    if len(np.unique(at)) < knots:
+    if min(len(np.unique(at)), len(np.unique(known))) < knots:
         return np.empty((len(x), 0))
     cubes = np.maximum(x[:, None] - at, 0.0) ** 3
     last, before = at[-1], at[-2]
