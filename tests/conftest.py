@@ -1,6 +1,6 @@
 """What tests of several kinds share: small trained models, and the service running.
 
-Imports stand inside the functions, so that a test that needs neither does not pay for them.
+Other imports stand inside the functions, so that a test that needs neither does not pay for them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     import httpx
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     from models.inference.risk_model import RiskModel
     from serving.prediction.served import ServedModel
+
+# A busy machine is no reason to fail: the first example of a test pays for imports and caches.
+settings.register_profile("osteon", deadline=None)
+settings.load_profile("osteon")
 
 # Holds the code of a bundle that an earlier version wrote.
 collect_ignore = ["data"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checked_cohorts import N, check, clean, only, put
@@ -115,7 +115,6 @@ def test_a_flag_of_an_unknown_variable_is_no_column_of_the_cohort() -> None:
     assert only(named).rule == "unknown_variable"
 
 
-@settings(deadline=None)  # a check of a table takes as long on a busy machine
 @given(st.lists(st.tuples(st.sampled_from(["", "0", "1"]), st.booleans()), max_size=40))
 def test_both_states_and_values_add_up_to_the_rows(rows: list[tuple[str, bool]]) -> None:
     table = clean().assign(ctx_s__not_done="0")
