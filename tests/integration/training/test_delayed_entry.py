@@ -30,6 +30,7 @@ interval_folds = 3
 max_trees = 5
 bootstrap_resamples = 50
 threads = 1
+repeats = 1
 """
 MODEL = "models:/osteon-mortality-from-entry/1"
 

@@ -19,6 +19,7 @@ SETTINGS = """
 simulated = true
 horizons_days = [90, 365]
 max_trees = 5
+interval_folds = 3
 bootstrap_resamples = 100
 threads = 1
 repeats = 1
@@ -207,7 +208,7 @@ def test_instability_is_told_of_the_cohort_and_of_no_patient(
     ("options", "message"),
     [
         ([], "needs at least one of added value"),
-        (["--added-value", "resorption"], "must have a column in the cohort; got resorption"),
+        (["--added-value", "resorption"], "each part of a panel must have a marker in the cohort"),
         (["--added-value", "lactate", "--horizon", "28"], "must be one of 90, 365 days; got 28"),
         (["--added-value", "lactate", "--thresholds", "1.5"], "strictly between 0 and 1"),
         (["--added-value", "lactate", "--thresholds", "a"], "must be risks, e.g. 0.1,0.2"),

@@ -35,6 +35,7 @@ interval_folds = 3
 max_trees = 10
 bootstrap_resamples = 50
 threads = 1
+repeats = 1
 """
 NAME = "osteon-in_hospital_mortality"
 VALUES = (("age", 60, "a"), ("lactate", 2.0, "mmol/L"), ("albumin", 3.0, "g/dL"))
