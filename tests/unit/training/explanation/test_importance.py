@@ -11,6 +11,7 @@ from data_schema.variables import PATHWAYS
 from models.patient_explanation import (
     NOT_MEASURED,
 )
+from read_model import rebuilt
 from training.explanation.importance import (
     importance,
     shap_by_pathway,
@@ -46,18 +47,16 @@ def test_shap_values_and_base_sum_to_the_logit_of_the_risk(
 
 @pytest.mark.parametrize("by", [shap_by_variable, shap_by_pathway])
 def test_the_base_holds_what_the_running_maximum_adds(
-    fracture: ServedModel, patients: pd.DataFrame, by: Any
+    risk_model: RiskModel, patients: pd.DataFrame, by: Any
 ) -> None:
     """It belongs to no variable, and `shap.plots` print base + values as the estimate."""
-    risk_model = fracture.loaded.risk_model
-    every = risk_model.predict(patients, risk_model.contract.grid_days, interval=False)
-    most = int(np.nanmax(every.monotone_adjustment, axis=0).argmax())
-    days = risk_model.contract.grid_days[most]
-    prediction = risk_model.predict(patients, [days], interval=False)
+    falling = rebuilt(risk_model, linear_weight=1.0, coef_h=[-1.0, 0.0, 0.0])
+    days = falling.contract.grid_days[-1]
+    prediction = falling.predict(patients, [days], interval=False)
     answered = ~np.isnan(prediction.risk[:, 0])
     risk = prediction.risk[answered, 0]
-    assert prediction.monotone_adjustment[answered].max() > 1e-6
-    explanation = by(risk_model, patients, horizon_days=days)
+    assert prediction.monotone_adjustment[answered].max() > 0.5
+    explanation = by(falling, patients, horizon_days=days)
     log_odds = explanation.base_values + explanation.values.sum(axis=1)
     np.testing.assert_allclose(log_odds, np.log(risk / (1 - risk)), atol=1e-9)
 
