@@ -30,7 +30,8 @@ interval_folds = 3
 max_trees = 5
 bootstrap_resamples = 50
 threads = 1
-repeats = 1
+test_fraction = 0.3
+refit_on_all = false
 """
 MODEL = "models:/osteon-mortality-from-entry/1"
 

@@ -21,7 +21,7 @@ from serving.settings import Settings
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 
-PATIENTS = 700
+PATIENTS = 400
 MAPPING = """
 [outcome.in_hospital_mortality]
 days = "los"
@@ -35,7 +35,8 @@ interval_folds = 3
 max_trees = 10
 bootstrap_resamples = 50
 threads = 1
-repeats = 1
+test_fraction = 0.3
+refit_on_all = false
 """
 NAME = "osteon-in_hospital_mortality"
 VALUES = (("age", 60, "a"), ("lactate", 2.0, "mmol/L"), ("albumin", 3.0, "g/dL"))

@@ -122,7 +122,7 @@ def test_a_model_of_a_simulated_cohort_says_so_everywhere(workplace: Any) -> Non
     few.to_csv(workplace.folder / "c.csv", index=False)
     (workplace.folder / "run.toml").write_text(
         "horizons_days = [1826]\ninterval_folds = 3\nmax_trees = 10\n"
-        "bootstrap_resamples = 50\nthreads = 1\nrepeats = 1\n"
+        "bootstrap_resamples = 50\nthreads = 1\ntest_fraction = 0.3\nrefit_on_all = false\n"
     )
     answer = workplace.run(
         *("train", "c.csv", "--outcome", "fracture", "--config", "run.toml", "--json")
