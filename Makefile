@@ -38,7 +38,7 @@ demo: install
 	cohort=$(DEMO)/simulated.parquet; : > $(DEMO)/verdicts; \
 	step simulate --patients 4300 --out $$cohort; \
 	for outcome in mortality fracture; do \
-		step train $$cohort --outcome $$outcome --added-value $(DEMO_PANEL); \
+		step train $$cohort --outcome $$outcome --added-value $(DEMO_PANEL) --test-fraction 0.3; \
 		{ echo; echo "Simulated patients, $$outcome:"; \
 		grep -A1 -E '^(Added value|Report:)' $(DEMO)/printed | grep -v -e '^--' -e '^Next'; } \
 			>> $(DEMO)/verdicts; \
