@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -17,6 +15,9 @@ from serving.cds.services import SERVICES, model_of
 from serving.prediction.served import Served
 from serving.processes.loading import load_models
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -102,7 +103,7 @@ def test_evaluate_and_gate_judge_it_on_deaths_in_hospital_alone(hospital: Any) -
 
 
 @pytest.fixture(scope="module")
-def served(hospital: Any) -> Any:
+def served(hospital: Any, serve: Callable[..., httpx.Client]) -> Any:
     """What the service answers of a patient, and its page."""
     place, *_ = hospital
     request = {
@@ -115,21 +116,14 @@ def served(hospital: Any) -> Any:
         ],
     }
     with place.entered():
-        settings = Settings(state_dir=Path("state"), model=f"models:/{NAME}/1")
+        settings = Settings(state_dir=place.folder / "state", model=f"models:/{NAME}/1")
         models = load_models(settings).models
         app = create_app(settings, models=models)
-
-        async def ask() -> tuple[dict[str, Any], str, int]:
-            transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://127.0.0.1"
-            ) as client:
-                answer = (await client.post("/v1/predict", json=request)).json()
-                mortality = request | {"outcomes": ["mortality"]}
-                other = await client.post("/v1/predict", json=mortality)
-                return answer, (await client.get("/")).text, other.status_code
-
-        return (*asyncio.run(ask()), models)
+        client = serve(app)
+        answer = client.post("/v1/predict", json=request).json()
+        mortality = request | {"outcomes": ["mortality"]}
+        refused = client.post("/v1/predict", json=mortality)
+        return answer, client.get("/").text, refused.status_code, models
 
 
 def test_the_answer_counts_those_who_leave_alive_beside_those_who_die(served: Any) -> None:
