@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import secrets
 import socket
@@ -308,9 +309,29 @@ def _shared(
 
 @pytest.fixture
 def client(_shared: tuple[httpx.Client, Settings], provider: Provider) -> Iterator[httpx.Client]:
-    """A browser, so far without a session, of a service that all tests share."""
-    with httpx.Client(base_url=_shared[0].base_url, timeout=60) as browser:
+    """A browser, so far without a session, of a service that all tests share.
+
+    It has an address of its own: the service limits the sign-ins per minute from each.
+    """
+    transport = httpx.HTTPTransport(local_address=_next_address())
+    with httpx.Client(base_url=_shared[0].base_url, timeout=60, transport=transport) as browser:
         yield browser
+
+
+_addresses = (f"127.0.{number >> 8}.{number & 255}" for number in itertools.count(2))
+
+
+def _next_address() -> str:
+    """Return an address of this machine that no earlier browser had; where it has one only, that.
+
+    Linux answers at all of 127.0.0.0/8, other systems at 127.0.0.1 alone.
+    """
+    address = next(_addresses)
+    try:
+        socket.create_server((address, 0)).close()
+    except OSError:
+        return "127.0.0.1"
+    return address
 
 
 @pytest.fixture
