@@ -6,10 +6,11 @@ the time before entry is immortal). Curves, weights and metrics would need risk 
 entry; Osteon has none, and refuses such follow-up (rules `delayed_entry` and `counting_process`).
 A mapping file may start the clock at entry instead: `entry_days` and `time_zero = "entry"`.
 
-By its values, a column is an entry if it is complete, 0 or more, and smaller than the follow-up of
-every patient, although it would not be in ten patients or more if it had nothing to do with it: the
-expected number with L_i >= T_j, over all pairs of patients i and j, divided by their number. Under
-independence no such patient at all has a probability of about exp(-10).
+By its values, a column is an entry if it is complete, 0 or more, not a flag, and smaller than the
+follow-up of every patient, although it would not be in ten patients or more if it had nothing to do
+with it: the expected number with L_i >= T_j, over all pairs of patients i and j, divided by their
+number. Under independence no such patient at all has a probability of about exp(-10); of k columns
+the expected number must be larger by log(k), so that the chance of a false refusal is that of one.
 """
 
 from __future__ import annotations
@@ -90,12 +91,14 @@ def entries_by_value(columns: Mapping[str, _Floats], time_days: _Floats) -> list
     time_days : ndarray of float, shape (n_stays,)
         End of follow-up, > 0.
     """
+    least = _EXPECTED_LATE + np.log(max(len(columns), 1))
     return [
         name
         for name, values in columns.items()
         if _is_before_the_end(values, time_days)
+        and not _is_flag(values)
         and not _numbers_the_rows(values)
-        and expected_late_entries(values, time_days) >= _EXPECTED_LATE
+        and expected_late_entries(values, time_days) >= least
         and not _repeats_the_end(values, time_days)
     ]
 
@@ -191,6 +194,10 @@ def immortal_time(outcome: str, time_days: _Floats, event: NDArray[np.int64]) ->
 def _is_before_the_end(values: _Floats, time_days: _Floats) -> bool:
     """Return whether all numbers are 0 or more and before the end, and some are more than 0."""
     return bool(((values >= 0) & (values < time_days)).all() and (values > 0).any())
+
+
+def _is_flag(values: _Floats) -> bool:
+    return bool(np.isin(values, (0, 1)).all())
 
 
 def _numbers_the_rows(values: _Floats) -> bool:

@@ -65,6 +65,21 @@ def test_numbers_of_rows_in_a_table_sorted_by_time_are_no_entry() -> None:
     assert entries_by_value({"row": np.arange(400.0)}, days) == []
 
 
+def test_a_flag_of_patients_who_outlive_the_first_day_is_no_entry() -> None:
+    days = np.repeat([1.0, 30.0], [500, 500])
+    flag = np.repeat([0.0, 1.0, 0.0], [500, 300, 200])
+    assert entries_by_value({"fracture_of_a_parent": flag}, days) == []
+    assert entries_by_value({"day": np.where(flag == 1, 2.0, 0.0)}, days) == ["day"]
+
+
+def test_the_more_columns_the_more_late_entries_must_be_expected() -> None:
+    days = np.repeat([1.0, 30.0], [100, 900])
+    entry = np.concatenate([np.zeros(880), np.full(120, 2.0)])  # 12 are expected to be late
+    assert entries_by_value({"x": entry}, days) == ["x"]
+    others = {f"marker_{number}": np.full(1_000, 50.0) for number in range(100)}
+    assert entries_by_value({"x": entry, **others}, days) == []
+
+
 @pytest.mark.parametrize("in_another_unit", [lambda days: days / 30.4, lambda days: days - 0.5])
 def test_the_follow_up_in_another_unit_is_no_entry(in_another_unit) -> None:
     days = np.random.default_rng(0).exponential(100, 2_000) + 0.5
