@@ -1,0 +1,1 @@
+"""What follows from other values: ratios, eGFR, SOFA, APACHE II, SAPS II; no reading of tables."""
