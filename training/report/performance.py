@@ -71,8 +71,8 @@ def _out_of_fold(evaluation: Evaluation | None) -> Iterator[str]:
     yield (
         f"{means}Ranking compares patients of the same fold only, whose risks are of one model; "
         "calibration and overall metrics are of all patients together. Intervals are widened by "
-        f"{wider:.2f} for what other training patients would have changed (Nadeau & Bengio 2003, "
-        f"doi:10.1023/A:1024068626366), those of calibration by {of_calibration:.2f}, since "
+        f"{wider:.2f} for what other training patients would have changed (after Nadeau & Bengio "
+        f"2003, doi:10.1023/A:1024068626366), those of calibration by {of_calibration:.2f}, since "
         "recalibration is learned from the same patients."
     )
 
