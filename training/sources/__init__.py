@@ -1,0 +1,1 @@
+"""The hospital's own records: what each source holds, as observations, stays and persons."""
