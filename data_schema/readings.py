@@ -87,7 +87,7 @@ def basis(
 ) -> Basis:
     """Return how a number was measured, and the rules that this breaks.
 
-    Unit and specimen are as stated, or empty. A number of samples (`feature` ends in `__count`) has
+    Unit and specimen are as stated, or empty. A number of samples and the hours since one have
     no unit. Each of `assays` must be the variable's own.
 
     >>> from data_schema.biomarkers import VARIABLES
@@ -97,7 +97,7 @@ def basis(
     >>> basis(fgf23, "fgf23_c", unit="RU/mL", assays=["intact FGF23"], specimen="serum").broken
     ('assay', 'specimen')
     """
-    is_count = feature.endswith("__count")
+    is_count = feature.endswith(("__count", "__hours_since"))
     spelled = "" if is_count else canonical_unit_spelling(variable, unit)
     broken: list[Literal["assay", "specimen", "unit"]] = []
     words = variable.assay_words
@@ -131,7 +131,7 @@ def has_range(feature: str) -> bool:
     >>> has_range("lactate__max"), has_range("lactate__slope")
     (True, False)
     """
-    return not feature.endswith(("__slope", "__count"))
+    return not feature.endswith(("__slope", "__count", "__hours_since"))
 
 
 def is_too_large(

@@ -63,7 +63,7 @@ was not measured, not asked for or not applicable. *Not entered*: nothing is kno
 a value; a blank or null means this.
 """
 
-FEATURE_SUFFIXES = (BELOW, NOT_DONE, "first", "max", "min", "slope", "count")
+FEATURE_SUFFIXES = (BELOW, NOT_DONE, "first", "max", "min", "mean", "slope", "count", "hours_since")
 """What may follow `__` in a column: other features of the same variable."""
 
 

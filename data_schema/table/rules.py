@@ -66,7 +66,7 @@ def values_beside_not_done(features: pd.DataFrame) -> Iterator[Finding]:
         beside = [c for c in map(str, features.columns) if base_name(c) == name and c != flag]
         has_value = np.zeros(len(features), dtype=np.bool_)
         for column in beside:
-            may_be_0 = column.endswith(("__count", f"__{BELOW}"))
+            may_be_0 = column.endswith(("__count", "__hours_since", f"__{BELOW}"))
             values = features[column]
             has_value |= (values > 0 if may_be_0 else values.notna()).to_numpy()
         count = int((has_value & (features[flag] == 1.0).to_numpy()).sum())

@@ -28,8 +28,10 @@ _SUFFIX_WORDS: Mapping[str, str] = {
     "first": "first value",
     "max": "highest value",
     "min": "lowest value",
+    "mean": "mean value",
     "slope": "change a day",
     "count": "number of measurements",
+    "hours_since": "hours since the last",
 }
 
 _UNIT_WORDS: Mapping[str, str] = {
@@ -180,7 +182,7 @@ def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iter
         specimen=variable.specimen,
         pathway=variable.pathway,
         kind=variable.kind,
-        units=() if suffix == "count" else unit_choices(variable),
+        units=() if suffix in ("count", "hours_since") else unit_choices(variable),
         categories=tuple(Choice(one, one.replace("_", " ")) for one in variable.categories),
         models=tuple(readers),
         guards=tuple(guards),

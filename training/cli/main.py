@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
-from training.cli import cohorts, evaluate, registry, score, simulate, train
+from training.cli import cohorts, evaluate, landmark, registry, score, simulate, train
 from training.cli.console import print_json
 
 __all__ = ["EXIT_CODES", "add_commands", "run_command"]
@@ -31,6 +31,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("map")(cohorts.map_columns)
     for command in (
         cohorts.check,
+        landmark.landmark,
         simulate.simulate,
         train.train,
         score.score,

@@ -1,0 +1,114 @@
+"""The command `osteon landmark`: a hospital's own records to a cohort at time zero."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from data_schema.errors import UsageError
+from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+
+if TYPE_CHECKING:
+    from training.sources.code_map import CodeMap
+    from training.sources.observations import Source
+
+__all__ = ["landmark"]
+
+SourceKind = Literal["mimic-iv-meds", "meds", "long"]
+
+
+def landmark(
+    source: Annotated[Path, typer.Argument(help="File or folder of the hospital's records.")],
+    kind: Annotated[SourceKind, typer.Option("--source", help="What the records are.")],
+    time_zero: Annotated[
+        str,
+        typer.Option(help="Time zero: icu_discharge, icu_admission+24h, or a column of stays."),
+    ],
+    out: Annotated[Path, typer.Option(help="Cohort to write (.parquet or .csv).")],
+    codes: Annotated[
+        Path | None, typer.Option(help="Code map (TOML): which code is which variable.")
+    ] = None,
+    missing_component: Annotated[
+        Literal["normal", "missing", "worst"],
+        typer.Option(help="What an unrecorded component of SOFA, APACHE II and SAPS II counts."),
+    ] = "normal",
+    memory: Annotated[str, typer.Option(help="Memory for the tables, such as 2GB.")] = "2GB",
+    as_json: JsonOption = False,
+) -> None:
+    """Turn long tables or MEDS into a cohort: one row per stay that is at risk at time zero.
+
+    Only what was known at time zero is read. Prints the flow of exclusions, the codes that have no
+    variable, and the values that were left out.
+    """
+    with working():
+        from tempfile import TemporaryDirectory
+
+        from training.files import require_table_path, write_table
+        from training.sources.landmark import landmark as landmark_cohort
+        from training.sources.observations import connection
+
+        require_table_path(out)
+        if not source.exists():
+            raise UsageError(f"source must be a file or a folder; {source} does not exist.")
+        with TemporaryDirectory() as spill, connection(memory=memory, spill=spill) as db:
+            result = landmark_cohort(
+                db,
+                _source(source, kind),
+                _code_map(codes, kind),
+                time_zero=time_zero,
+                missing_component=missing_component,
+            )
+        write_table(result.cohort, out)
+    if as_json:
+        print_json(
+            {
+                "patients": result.patients,
+                "stays": result.stays,
+                "stays_in_source": result.stays_in_source,
+                "excluded": dict(result.excluded),
+                "unmapped_codes": result.codes.unmapped_codes,
+                "artefacts": dict(result.codes.artefacts),
+                "unreadable": dict(result.codes.unreadable),
+                "dropped": dict(result.dropped),
+                "findings": [asdict(finding) for finding in result.findings],
+                "out": str(out),
+            }
+        )
+        return
+    print_rows(
+        ("stays", "number"),
+        [
+            ("in the source", str(result.stays_in_source)),
+            *((reason.replace("_", " "), str(n)) for reason, n in result.excluded.items()),
+            ("in the cohort", str(result.stays)),
+        ],
+        numbers=("number",),
+    )
+    print_lines(
+        [
+            f"{result.patients} patients, {len(result.cohort.columns)} columns. "
+            f"{result.codes.unmapped_codes} codes have no variable.",
+            f"Left out: {sum(result.codes.artefacts.values())} values outside the plausible range, "
+            f"{sum(result.codes.unreadable.values())} that cannot be read.",
+            *(finding.message for finding in result.findings),
+            f"Wrote {out}. Next: osteon check {out}",
+        ]
+    )
+
+
+def _source(path: Path, kind: SourceKind) -> Source:
+    from training.sources.long import Long
+    from training.sources.meds import Meds
+
+    return Long(path) if kind == "long" else Meds(path, mimic_iv=kind == "mimic-iv-meds")
+
+
+def _code_map(path: Path | None, kind: SourceKind) -> CodeMap:
+    from training.sources.code_map import CodeMap, mimic_iv_map, read_code_map
+
+    if path is not None:
+        return read_code_map(path)
+    return mimic_iv_map() if kind == "mimic-iv-meds" else CodeMap()

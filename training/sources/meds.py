@@ -1,0 +1,147 @@
+"""MEDS shards to observations, stays and persons, and MIMIC-IV's own codes in MEDS.
+
+A folder of Parquet shards, or one file, with `subject_id, time, code, numeric_value, text_value`.
+`codes.parquet` under `metadata/` may give a code's parent codes, which then stand for it. Stays are
+the codes `HOSPITAL_ADMISSION`, `HOSPITAL_DISCHARGE`, `ICU_ADMISSION` and `ICU_DISCHARGE`, in the
+order of their times; what follows `//` says which unit, or where the patient went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from data_schema.errors import UsageError
+
+__all__ = ["MIMIC_FOLLOW_UP_DAYS", "Meds"]
+
+MIMIC_FOLLOW_UP_DAYS = 365
+"""MIMIC-IV records deaths until a year after the last discharge from hospital.
+
+Johnson et al. Sci Data 10 (2023) 1. doi:10.1038/s41597-022-01899-x
+"""
+
+
+class Meds:
+    """A MEDS folder or file; with `mimic_iv`, the unit is part of the code."""
+
+    def __init__(self, path: Path, *, mimic_iv: bool = False) -> None:
+        self._path = path
+        self._mimic_iv = mimic_iv
+
+    def relations(self, db: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
+        """Create the three relations; return how many events were dropped, by reason."""
+        held = _events(db, self._path)
+        number = next((name for name in ("numeric_value", "value") if name in held), None)
+        if number is None:
+            raise UsageError("events must have the column numeric_value; the source has none.")
+        text = "text_value" if "text_value" in held else "NULL"
+        available = "available_time" if "available_time" in held else "NULL"
+        unit, code = ("unit" if "unit" in held else "NULL"), "code"
+        if self._mimic_iv:
+            # LAB//50912//mg/dL: the unit follows the item, and may hold slashes of its own.
+            with_unit = (
+                r"regexp_matches(code, '^(LAB|SUBJECT_FLUID_OUTPUT|SUBJECT_WEIGHT_AT_INFUSION)//')"
+            )
+            unit = (
+                f"CASE WHEN {with_unit} THEN nullif(regexp_extract(code, '^[^/]+//[^/]+//(.*)$', 1)"
+                ", 'UNK') END"
+            )
+            # Words of the chart that are not units of the catalogue.
+            unit = (
+                f"CASE {unit} WHEN 'insp/min' THEN '{{breaths}}/min' WHEN 'units' THEN NULL "
+                f"ELSE {unit} END"
+            )
+            code = (
+                f"CASE WHEN {with_unit} THEN regexp_extract(code, '^([^/]+//[^/]+)', 1) "
+                "WHEN starts_with(code, 'DIAGNOSIS//ICD//10//') "
+                "THEN 'ICD10CM//' || substr(code, 21) WHEN starts_with(code, "
+                "'DIAGNOSIS//ICD//9//') "
+                "THEN 'ICD9CM//' || substr(code, 20) WHEN starts_with(code, "
+                "'HOSPITAL_ADMISSION//') "
+                "THEN regexp_extract(code, '^([^/]+//[^/]+)', 1) ELSE code END"
+            )
+        db.execute(
+            "CREATE VIEW observations AS SELECT CAST(subject_id AS VARCHAR) AS subject_id, time, "
+            f"{available} AS available_time, {code} AS code, "
+            f"CAST({number} AS DOUBLE) AS numeric_value, {text} AS text_value, {unit} AS unit "
+            "FROM events WHERE time IS NOT NULL"
+        )
+        self._persons(db)
+        _stays(db, "BIDMC" if self._mimic_iv else None)
+        row = db.execute(
+            "SELECT count(*) FROM events WHERE time IS NULL AND NOT starts_with(code, 'GENDER')"
+        ).fetchone()
+        return {"no_time": row[0]} if row and row[0] else {}
+
+    def _persons(self, db: duckdb.DuckDBPyConnection) -> None:
+        # A death that is a date alone is the last moment of its day.
+        death = "min(time) FILTER (WHERE code = 'MEDS_DEATH')"
+        end = (
+            f"max(time) FILTER (WHERE starts_with(code, 'HOSPITAL_DISCHARGE')) "
+            f"+ INTERVAL {MIMIC_FOLLOW_UP_DAYS} DAY"
+            if self._mimic_iv
+            else "CAST(NULL AS TIMESTAMP)"
+        )
+        db.execute(
+            "CREATE TABLE persons AS SELECT subject_id, sex, birth_date, "
+            "CASE WHEN death = date_trunc('day', death) THEN death + INTERVAL 1 DAY - INTERVAL 1 "
+            "SECOND ELSE death END AS death_time, observed_until FROM ("
+            "SELECT CAST(subject_id AS VARCHAR) AS subject_id, "
+            "max(CASE WHEN code IN ('GENDER//F', 'GENDER//FEMALE') THEN 'female' "
+            "WHEN code IN ('GENDER//M', 'GENDER//MALE') THEN 'male' END) AS sex, "
+            "CAST(min(time) FILTER (WHERE code = 'MEDS_BIRTH') AS DATE) AS birth_date, "
+            f"{death} AS death, {end} AS observed_until FROM events GROUP BY 1)"
+        )
+
+
+def _events(db: duckdb.DuckDBPyConnection, path: Path) -> set[str]:
+    """Create the view `events` over the shards; return its columns."""
+    if path.is_file():
+        files = [path]
+    else:
+        shards = (path / "data") if (path / "data").is_dir() else path
+        files = sorted(p for p in shards.rglob("*.parquet") if p.name != "codes.parquet")
+    if not files:
+        raise UsageError(f"source must hold Parquet shards; {path} holds none.")
+    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    try:
+        db.execute(f"CREATE VIEW events AS SELECT * FROM read_parquet([{listed}])")
+        held = {row[0] for row in db.execute("DESCRIBE events").fetchall()}
+    except duckdb.Error:
+        raise UsageError(f"source must be Parquet; {path} is not.") from None
+    missing = {"subject_id", "time", "code"} - held
+    if missing:
+        raise UsageError(
+            f"events must have the columns {', '.join(sorted(missing))}; the source has none of "
+            "that name."
+        )
+    return held
+
+
+def _stays(db: duckdb.DuckDBPyConnection, site: str | None) -> None:
+    """Pair admissions with discharges, in the order of time, and find each stay's hospital."""
+    for kind in ("ICU", "HOSPITAL"):
+        db.execute(
+            f"CREATE TEMP TABLE {kind}_periods AS WITH moments AS ("
+            "SELECT CAST(subject_id AS VARCHAR) AS subject_id, time, code, "
+            f"starts_with(code, '{kind}_ADMISSION') AS begins, row_number() OVER (PARTITION BY "
+            f"subject_id, starts_with(code, '{kind}_ADMISSION') ORDER BY time) AS number "
+            f"FROM events WHERE starts_with(code, '{kind}_ADMISSION') "
+            f"OR starts_with(code, '{kind}_DISCHARGE')) "
+            "SELECT b.subject_id, b.number, b.time AS begun, e.time AS ended, e.code AS end_code "
+            "FROM moments b LEFT JOIN moments e ON e.subject_id = b.subject_id "
+            "AND e.number = b.number AND NOT e.begins WHERE b.begins"
+        )
+    db.execute(
+        "CREATE TABLE stays AS SELECT i.subject_id, i.subject_id || '-' || i.number AS stay_id, "
+        f"{'NULL' if site is None else repr(site)} AS site, h.begun AS hospital_admission, "
+        "h.ended AS hospital_discharge, i.begun AS icu_admission, i.ended AS icu_discharge, "
+        "h.end_code ILIKE 'HOSPITAL_DISCHARGE//DIED%' OR h.end_code ILIKE "
+        "'HOSPITAL_DISCHARGE//EXPIRED%' AS died_in_hospital "
+        "FROM ICU_periods i LEFT JOIN HOSPITAL_periods h ON h.subject_id = i.subject_id "
+        "AND h.begun <= i.begun + INTERVAL 1 DAY AND coalesce(h.ended, i.begun) >= i.begun "
+        "QUALIFY row_number() OVER (PARTITION BY i.subject_id, i.number ORDER BY h.begun DESC) = 1"
+    )
