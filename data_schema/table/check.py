@@ -21,6 +21,7 @@ from data_schema.mapping.file import CohortMapping
 from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
 from data_schema.table.features import FeatureColumn, implausible, read_feature
+from data_schema.table.files import READING
 from data_schema.table.follow_up import incomplete_follow_up
 from data_schema.table.identifiers import Identifiers, read_identifiers
 from data_schema.table.outcomes import never_at_risk, read_outcome
@@ -54,6 +55,7 @@ WARNING_RULES = frozenset(
         "category",
         "constant",
         "entry_not_read",
+        "hidden_cells",
         "ignored_columns",
         "immortal_time",
         "leak_missing",
@@ -61,6 +63,7 @@ WARNING_RULES = frozenset(
         "no_patient_id",
         "not_at_risk",
         "several_stays",
+        "sheets_not_read",
     }
 )
 """Rules that warn; every other rule is fatal. `strict` makes `ignored_columns` fatal. Scoring only
@@ -116,6 +119,7 @@ def check_cohort(
         return Checked(Report(len(table), unusable, ()), None)
     n_rows = len(table)
     plan, findings = plan_cohort(table.columns, mapping or CohortMapping(), requested)
+    findings += table.attrs.get(READING, ())
     table, problems = _at_risk(table, plan, requested)
     findings += problems
     ids = read_identifiers(table, plan.ids)

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from data_schema.errors import RulesBroken, UsageError
-from data_schema.table.files import MAX_COLUMNS, read_table
+from data_schema.table.files import read_table
+from data_schema.table.header import MAX_COLUMNS
 
 ROWS = [("p1", "1,5", "<9,99"), ("p2", "", "12")]
 
