@@ -25,6 +25,7 @@ from data_schema.catalogue import (
     osteopontin_immune,
     person,
     resorption,
+    routine_tests,
     severity,
     wnt,
 )
@@ -57,6 +58,7 @@ _PATHWAY_FILES = (
     drivers,
     care,
     person,
+    routine_tests,
 )
 
 

@@ -183,7 +183,10 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.0,
         high=50000.0,
-        synonyms=("alat", "sgpt", "gpt"),
+        synonyms=(
+            *("alat", "sgpt", "gpt", "alanine aminotransferase", "alanine transaminase"),
+            "glutamic-pyruvic transaminase",
+        ),
     ),
     _laboratory_test(
         name="ast",
@@ -198,7 +201,10 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.0,
         high=100000.0,
-        synonyms=("asat", "sgot", "got"),
+        synonyms=(
+            *("asat", "sgot", "got", "aspartate aminotransferase", "aspartate transaminase"),
+            "glutamic-oxaloacetic transaminase",
+        ),
     ),
     _laboratory_test(
         name="albumin",
@@ -236,7 +242,10 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(Code("6690-2", "Leukocytes [#/volume] in Blood by Automated count"),),
         low=0.0,
         high=1000.0,
-        synonyms=("wbc", "wblc", "leukocytes", "leucocytes", "leukozyten"),
+        synonyms=(
+            *("wbc", "wblc", "leukocytes", "leucocytes", "leukozyten", "white blood cell count"),
+            *("white cell count", "leukocyte count", "leucocyte count", "white blood count"),
+        ),
         typical_median=(2.5, 40.0),
     ),
     _laboratory_test(
@@ -331,6 +340,11 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(Code("10839-9", "Troponin I.cardiac [Mass/volume] in Serum or Plasma"),),
         low=0.0,
         high=2000.0,
+        synonyms=(
+            *("tni", "hs-tni", "cardiac troponin i", "hs troponin i", "hypersensitive troponin i"),
+            *("high-sensitivity troponin i", "hypersensitive cardiac troponin i"),
+            "high-sensitivity cardiac troponin i",
+        ),
         note="Assays are not interchangeable, nor with troponin T.",
     ),
     _laboratory_test(
@@ -341,6 +355,10 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(Code("6598-7", "Troponin T.cardiac [Mass/volume] in Serum or Plasma"),),
         low=0.0,
         high=1000.0,
+        synonyms=(
+            *("tnt", "hs-tnt", "cardiac troponin t", "hs troponin t"),
+            *("high-sensitivity troponin t", "high-sensitivity cardiac troponin t"),
+        ),
         note="Not interchangeable with troponin I.",
     ),
 )

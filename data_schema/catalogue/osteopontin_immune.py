@@ -82,7 +82,10 @@ ENTRIES: tuple[Variable, ...] = (
         typical_median=(0.3, 350.0),
         references=(Reference(None, 10.0, f"5-10 by laboratory, {_BACKGROUND}"),),
         detection_limit=0.3,
-        synonyms=("c-reactive protein", "hs-crp", "hscrp"),
+        synonyms=(
+            *("c-reactive protein", "hs-crp", "hscrp", "high sensitivity c-reactive protein"),
+            "high sensitivity crp",
+        ),
     ),
     _cytokine(
         name="il1b",
@@ -133,7 +136,10 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(Code("3074-2", "Tumor necrosis factor.alpha [Mass/volume] in Serum or Plasma"),),
         references=(Reference(None, 8.0, _BACKGROUND),),
         detection_limit=1.0,
-        synonyms=("tnf", "tnf-a", "tumor necrosis factor"),
+        synonyms=(
+            *("tnf", "tnf-a", "tumor necrosis factor", "tumour necrosis factor"),
+            *("tumor necrosis factor alpha", "tumour necrosis factor alpha"),
+        ),
     ),
     _cytokine(
         name="angiotensin2",

@@ -18,6 +18,7 @@ from tomlkit.items import Item, Table
 from data_schema.biomarkers import VARIABLES
 from data_schema.drafting.header_matching import HeaderMatch, match_header
 from data_schema.drafting.roles import draft_ids, draft_outcomes
+from data_schema.drafting.site_variables import SiteVariable, draft_site_variables
 from data_schema.readings import FLAG_WORDS, NOT_DONE_WORDS, NOT_STATED
 from data_schema.table.stated_units import fitting_units
 from data_schema.units import canonical_unit_spelling, units_in_words
@@ -40,10 +41,17 @@ _MAX_WORDS = 12
 _DECIMAL_COMMA = re.compile(r"[<>≤≥=\s]*-?\d*,(\d*)\s*")
 
 
-def draft_mapping(table: pd.DataFrame) -> str:
+def draft_mapping(table: pd.DataFrame, *, site_variables: bool = False) -> str:
     """Return the TOML text of a mapping file for a table.
 
     Once its blanks are filled in, the file passes `check_cohort` if the table itself does.
+
+    Parameters
+    ----------
+    table : DataFrame
+    site_variables : bool
+        Whether to describe each column outside the catalogue as a variable of the site's own:
+        drafted in where it can be a predictor, commented out with the reason where it cannot.
     """
     document = tomlkit.document()
     for line in _HEADER.splitlines():
@@ -58,12 +66,38 @@ def draft_mapping(table: pd.DataFrame) -> str:
         document.add(tomlkit.comment("No column looks like an outcome: to train, state one here."))
     used = ids.columns.union(*(drafted.columns for drafted in outcomes.values()))
     columns, unknown = _columns(table, [str(c) for c in table.columns if str(c) not in used])
+    own: tuple[SiteVariable, ...] = ()
+    if site_variables:
+        taken = [str(draft.get("variable", "")) for draft in columns.values()]
+        texts = {name: cell_texts(table[name]).dropna().astype(str) for name in unknown}
+        decimals = {name: _decimal(texts[name]) for name in unknown}
+        own = draft_site_variables(table, unknown, taken=taken, decimals=decimals)
+    for variable in own:
+        if not variable.reason:
+            variable.table.comment(_one_line(variable.summary))
+            columns[variable.column] = variable.table
     document.add("columns", _super_table(columns))
-    if unknown:
+    if site_variables:
+        _add_commented_out(document, [variable for variable in own if variable.reason])
+    elif unknown:
         document.add(tomlkit.comment("Not in the catalogue, and ignored unless you describe them:"))
         for name in unknown:
             document.add(tomlkit.comment(_one_line(f"  {name}")))
     return tomlkit.dumps(document)
+
+
+def _add_commented_out(document: tomlkit.TOMLDocument, left_out: Sequence[SiteVariable]) -> None:
+    """Add what cannot be a predictor as comments, each with what it is and why it is left out."""
+    if left_out:
+        document.add(tomlkit.nl())
+        document.add(tomlkit.comment("Left out; take the # away from what you want to use:"))
+    for variable in left_out:
+        document.add(tomlkit.nl())
+        document.add(tomlkit.comment(_one_line(f"{variable.summary}: {variable.reason}")))
+        whole = tomlkit.document()
+        whole.add("columns", _super_table({variable.column: variable.table}))
+        for line in tomlkit.dumps(whole).splitlines():
+            document.add(tomlkit.comment(_one_line(line)))
 
 
 def _blank_time_zero(ids: Table) -> None:

@@ -10,12 +10,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import NOT_DONE, Variable
 
-__all__ = ["HeaderMatch", "match_header", "squashed"]
+__all__ = ["HeaderMatch", "match_header", "spelled_out", "squashed", "unit_in_header"]
 
 _SUFFIXES: Mapping[str, str] = {
     **dict.fromkeys(("first", "initial"), "__first"),
@@ -32,6 +33,11 @@ _SPECIMENS: Mapping[str, str] = {
 _NOT_DONE = re.compile(r"(.+?)[\s_.-]+not[\s_.-]*(done|performed|measured|asked)", re.IGNORECASE)
 # Words that do not say which variable it is.
 _FILLERS = frozenset({"level", "levels", "conc", "concentration", "value", "baseline", "admission"})
+_BRACKET = re.compile(r"(.+?)[\s_,]*[\(\[]([^()\[\]]+)[\)\]]\s*")
+_BRACKET_AHEAD = re.compile(r"\s*[\(\[]([^()\[\]]+)[\)\]][\s_,]*([^()\[\]]+)")
+_WORDS_FOR_NO_UNIT = frozenset(
+    {"{T-score}", "{Tscore}", "{score}", "{stage}", "[pH]", "1", "{ratio}"}
+)
 _GREEK: Mapping[str, str] = {"α": "alpha", "β": "beta", "γ": "gamma", "µ": "u", "μ": "u"}
 
 
@@ -88,6 +94,10 @@ def match_header(header: str) -> HeaderMatch | None:
         if of_values is None:
             return None
         return replace(of_values, suffix=f"__{NOT_DONE}", unit="", unit_is_accepted=False)
+    if squashed(header) in _INDEX and not re.search(r"[%()\[\]]", header):
+        # A name as a whole: "lymphocyte count" states no unit.
+        variables = _INDEX[squashed(header)]
+        return HeaderMatch(variables, "", "", False, _ambiguity(variables))
     rejected: HeaderMatch | None = None
     for words, unit, is_explicit in _splits(header):
         variables, suffix = _candidates(words)
@@ -110,17 +120,55 @@ def squashed(text: str) -> str:
     >>> squashed("FGF-23 (C-term)")
     'fgf23cterm'
     """
+    return re.sub(r"[^a-z0-9]", "", spelled_out(text))
+
+
+def spelled_out(text: str) -> str:
+    """Return a header in lower case with its Greek letters in words.
+
+    >>> spelled_out("TNF-α")
+    'tnf-alpha'
+    """
     folded = unicodedata.normalize("NFKC", text).casefold()
     for letter, spelled in _GREEK.items():
         folded = folded.replace(letter, spelled)
-    return re.sub(r"[^a-z0-9]", "", folded)
+    return folded
+
+
+def unit_in_header(header: str) -> str:
+    """Return the unit that a header of any column states, in UCUM; empty if it states none.
+
+    The unit must be one that the catalogue accepts of some number, in brackets or with a stroke or
+    a percent sign: the end of `sat_s` is no unit.
+
+    >>> unit_in_header("Neopterin [nmol/L]"), unit_in_header("zonulin_ng_ml"), unit_in_header("x_s")
+    ('nmol/L', 'ng/mL', '')
+    """
+    bracket = _BRACKET.fullmatch(header)
+    in_brackets = bracket[2].strip() if bracket else ""
+    for _, unit, _ in _splits(header):
+        if unit and (unit == in_brackets or re.search(r"[/%]", unit)):
+            existing = _existing_unit(unit)
+            if existing:
+                return existing
+    return ""
+
+
+@cache
+def _existing_unit(text: str) -> str:
+    """Return the UCUM spelling under which some number of the catalogue accepts a unit."""
+    spellings = (canonical_unit_spelling(v, text) for v in VARIABLES.values() if v.kind == "number")
+    return next((unit for unit in spellings if unit and unit not in _WORDS_FOR_NO_UNIT), "")
 
 
 def _splits(header: str) -> Iterator[tuple[str, str, bool]]:
     """Yield the ways to split a header into words and unit, and whether the unit is certain."""
-    bracket = re.fullmatch(r"(.+?)[\s_,]*[\(\[]([^()\[\]]+)[\)\]]\s*", header)
+    bracket = _BRACKET.fullmatch(header)
     if bracket:
         yield bracket[1], bracket[2].strip(), bool(re.search(r"[/%]", bracket[2]))
+    ahead = _BRACKET_AHEAD.fullmatch(header)
+    if ahead:
+        yield ahead[2], ahead[1].strip(), bool(re.search(r"[/%]", ahead[1]))
     marked = re.fullmatch(r"(.+?)[\s,_]+(\S*[/%]\S*)\s*", header)
     if marked:
         yield marked[1], marked[2], True

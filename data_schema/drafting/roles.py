@@ -81,6 +81,10 @@ def draft_outcomes(table: pd.DataFrame) -> Mapping[str, Drafted]:
         roles = _roles(outcome)
         first = {role: _first(headers, by_words) for role, headers in roles.items()}
         matched = {role: column for role, column in first.items() if column is not None}
+        # A column called "outcome" is one only beside the days of a stay in hospital.
+        by_name_alone = outcome.ends_at_discharge and "event" not in matched and "days" in matched
+        if by_name_alone and "outcome" in by_words:
+            matched["event"] = by_words["outcome"]
         if "event" in matched and ("days" in matched or "event_date" not in matched):
             drafts[name] = _by_days(table, matched, outcome)
         elif "event_date" in matched:
@@ -126,10 +130,12 @@ def _by_days(table: pd.DataFrame, matched: Mapping[str, str], outcome: Outcome) 
         draft.add("time_zero", clock)
     words = cell_texts(table[matched["event"]]).dropna().unique()
     coded = set(words) <= {"0", "1", "2"} and not (outcome.ends_at_discharge and "2" not in words)
-    if len(words) <= _MAX_EVENT_WORDS and not coded:
+    # Of a column called "outcome", 1 may as well be the survivors.
+    unclear = {"0", "1", "2"} if squashed(matched["event"]) == "outcome" else set()
+    if len(words) <= _MAX_EVENT_WORDS and (unclear or not coded):
         codes = tomlkit.inline_table()
         for word in sorted(words):
-            codes[word] = _event_of(word.casefold(), outcome)
+            codes[word] = "" if word in unclear else _event_of(word.casefold(), outcome)
         if outcome.ends_at_discharge:
             codes.comment(_DISCHARGE_COMMENT)
         if "" in codes.values():

@@ -14,6 +14,7 @@ from data_schema.variables import PATHWAYS, Kind, Variable, base_name, is_not_do
 
 __all__ = [
     "ID_COLUMNS",
+    "RESERVED_NAMES",
     "SIMULATED",
     "TREATMENT_LIMITED",
     "TREATMENT_LIMITED_DAYS",
@@ -34,7 +35,7 @@ TREATMENT_LIMITED, TREATMENT_LIMITED_DAYS = "treatment_limited", "treatment_limi
 """Columns of a cohort without a mapping: whether treatment was limited, and days until then."""
 
 _SITE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*(_[A-Za-z0-9.]+)*")
-_RESERVED = frozenset(
+RESERVED_NAMES = frozenset(
     {*ID_COLUMNS, SIMULATED, TREATMENT_LIMITED, TREATMENT_LIMITED_DAYS}
     | {"status", "refusal_code", "risk", "outcome", "horizon_days"}
 )
@@ -186,7 +187,7 @@ def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
         wrong.append(f"kind one of {', '.join(get_args(Kind))}")
     if source.pathway not in PATHWAYS:
         wrong.append(f"pathway one of {', '.join(PATHWAYS)}")
-    if not _SITE_NAME.fullmatch(name) or name in _RESERVED:
+    if not _SITE_NAME.fullmatch(name) or name in RESERVED_NAMES:
         wrong.append("a name of letters, digits and single underscores that is not reserved")
     if source.unit_column is not None or any(period.unit for period in source.periods):
         wrong.append("one unit")
@@ -194,6 +195,10 @@ def _of_the_site(source: ColumnMapping) -> Iterator[Finding]:
         message = f"{name} must have {' and '.join(wrong)}."
         yield Finding("site_variable", name, 1, message)
     elif source.kind == "number" and source.unit is None:
-        yield _blank(f'[columns."{source.column}"]', "unit", source.column)
+        message = (
+            f'[columns."{source.column}"] unit must be stated. Fill it in, or write "1" for a '
+            "number that has no unit, such as a ratio or a relative abundance."
+        )
+        yield Finding("blank", source.column, 1, message)
     else:
         yield from _unit_of_a_word(source, name, source.kind)

@@ -40,6 +40,13 @@ StrictOption = Annotated[
 def map_columns(
     cohort: CohortArgument,
     out: Annotated[Path, typer.Option(help="Mapping file to write (TOML).")],
+    site_variables: Annotated[
+        bool,
+        typer.Option(
+            "--site-variables",
+            help="Describe columns outside the catalogue too: kind, unit, range, share missing.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draft a mapping file from headers, units and values.
@@ -55,7 +62,7 @@ def map_columns(
 
         require_folder(out)
         table = read_table(cohort)
-        text = draft_mapping(table)
+        text = draft_mapping(table, site_variables=site_variables)
         mapping = parse_mapping(text)
         blanks = [f for f in mapping_problems(mapping, table.columns) if f.rule == "blank"]
         with whole_file(out) as draft:

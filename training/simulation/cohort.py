@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.catalogue import routine_tests
 from data_schema.errors import UsageError
 from data_schema.mapping.rules import SIMULATED
 from data_schema.outcomes import OUTCOMES
@@ -27,6 +28,8 @@ from training.simulation.world import World
 __all__ = ["DEFAULT_PATIENTS", "SimulatedCohort", "simulate"]
 
 DEFAULT_PATIENTS = 20_000
+# The causal model does not hold these, and the columns of its cohorts stay as published.
+_NOT_SIMULATED = frozenset(entry.name for entry in routine_tests.ENTRIES)
 _LANDMARKS: Mapping[str, int] = {
     landmark.words: landmark.hours // 24
     for landmark in (outcome.landmark for outcome in OUTCOMES.values())
@@ -132,6 +135,8 @@ def _cohort_table(world: World) -> pd.DataFrame:
     }
     columns = {}
     for name in VARIABLES:
+        if name in _NOT_SIMULATED:
+            continue
         # A variable that the causal model does not hold is missing throughout.
         columns[name] = values.get(name, np.full(len(world), np.nan))
         if f"{name}__below" in below:

@@ -34,6 +34,10 @@ FORMULA = {
     "phosphate": "P",  # mg/dL is mg of phosphorus
     "creatinine": "C4H7N3O",
     "bilirubin": "C33H36N4O6",
+    "bilirubin_direct": "C33H36N4O6",
+    "bilirubin_indirect": "C33H36N4O6",
+    "uric_acid": "C5H4N4O3",
+    "triglyceride": "C57H104O6",  # triolein by convention
     "lactate": "C3H6O3",  # the acid
     "glucose": "C6H12O6",
     "cholesterol": "C27H46O",
@@ -41,8 +45,13 @@ FORMULA = {
     "hyp_u": "C5H9NO3",
     "angiotensin2": "C50H71N13O12",
 }
-# Too large for a formula: the intact 1-49 molecule, and one chain of hemoglobin with its heme.
-MASS = {"osteocalcin": 5845.0, "hemoglobin": 16114.0}
+# Too large for a formula: the intact 1-49 molecule, one chain of hemoglobin with its heme, and
+# amino acids 1-76 of proBNP.
+MASS = {
+    "osteocalcin": 5845.0,
+    "nt_probnp": 8457.0,
+    **dict.fromkeys(("hemoglobin", "mch", "mchc"), 16114.0),
+}
 HYDROXYPROLINE, CREATININE = "C5H9NO3", "C4H7N3O"
 
 # Atomic weights are abridged and the catalogue's factors rounded to six figures.
