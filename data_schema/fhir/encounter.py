@@ -5,13 +5,13 @@ Only codes count, and the locations that a site names: a ward's display is free 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from data_schema.fhir.resources import Entry, Resource, codings, last_moment, listed, part, text
 
-__all__ = ["IcuStay", "icu_stays"]
+__all__ = ["IcuStay", "icu_stays", "icu_units"]
 
 _SNOMED = "http://snomed.info/sct"
 _HSLOC = "https://www.cdc.gov/nhsn/cdaportal/terminology/codesystem/hsloc.html"
@@ -79,15 +79,34 @@ def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) 
     >>> stay.start.isoformat(), stay.end
     ('2026-11-01T08:00:00+00:00', None)
     """
-    known = {entry.reference: entry.resource for entry in entries if entry.kind == "Location"}
-    units = {reference for reference, location in known.items() if _is_icu(location, "type")}
+    units = icu_units(entries).union(icu_locations)
     stays = [
         stay
         for entry in entries
         if entry.kind == "Encounter" and text(entry.resource, "status") not in _NEVER
-        for stay in _of_encounter(entry.resource, units.union(icu_locations))
+        for stay in _of_encounter(entry.resource, units)
     ]
     return _joined(sorted(stays, key=lambda stay: stay.start))
+
+
+def icu_units(entries: Iterable[Entry]) -> frozenset[str]:
+    """Return the references to the Locations whose type is an intensive care unit.
+
+    >>> icu_type = {
+    ...     "coding": [
+    ...         {"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "ICU"}
+    ...     ]
+    ... }
+    >>> sorted(
+    ...     icu_units([Entry({"resourceType": "Location", "id": "icu-1", "type": [icu_type]}, "")])
+    ... )
+    ['Location/icu-1']
+    """
+    return frozenset(
+        entry.reference
+        for entry in entries
+        if entry.kind == "Location" and _is_icu(entry.resource, "type")
+    )
 
 
 def _is_icu(resource: Resource, *names: str) -> bool:

@@ -25,7 +25,16 @@ from data_schema.fhir.resources import (
 from data_schema.measurements import Measurement
 from data_schema.variables import Variable
 
-__all__ = ["COMFORT_CARE", "MEDICATIONS", "history", "is_comfort_care"]
+__all__ = [
+    "COMFORT_CARE",
+    "MEDICATIONS",
+    "drug_concept",
+    "history",
+    "is_comfort_care",
+    "is_established",
+    "is_given",
+    "ordered_or_given",
+]
 
 _SNOMED = "http://snomed.info/sct"
 _ATC = "http://www.whocc.no/atc"
@@ -89,7 +98,7 @@ def _is_for_comfort(entry: Entry) -> bool:
         stay = part(resource, "hospitalization") or part(resource, "admission")
         return any(code in _HOSPICE for _, code in codings(part(stay, "dischargeDisposition")))
     if entry.kind == "Condition":
-        is_valid = _holds(resource) and not _is_past(resource)
+        is_valid = is_established(resource) and not _is_past(resource)
     elif entry.kind == "ServiceRequest":
         is_valid = text(resource, "status") == "active" and resource.get("doNotPerform") is not True
     else:
@@ -106,7 +115,7 @@ def _is_for_comfort(entry: Entry) -> bool:
 
 def _diagnosed(condition: Resource, time_zero: datetime) -> Iterator[str]:
     """Yield the flags of a diagnosis that was known at time zero."""
-    if not _holds(condition) or not _known_by(text(condition, "recordedDate"), time_zero):
+    if not is_established(condition) or not _known_by(text(condition, "recordedDate"), time_zero):
         return
     stated = list(codings(part(condition, "code")))
     for name, variable in DIAGNOSES.items():
@@ -120,7 +129,8 @@ def _diagnosed(condition: Resource, time_zero: datetime) -> Iterator[str]:
             yield name
 
 
-def _holds(condition: Resource) -> bool:
+def is_established(condition: Resource) -> bool:
+    """Return whether a Condition is neither refuted, in doubt, nor changed by an extension."""
     status = {code for _, code in codings(part(condition, "verificationStatus"))}
     return not status & _NOT_ESTABLISHED and not has_modifier(condition)
 
@@ -136,21 +146,28 @@ def _is_icd_10(system: str) -> bool:
 
 def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) -> Iterator[str]:
     """Yield the flags of a medication ordered, given or stated in the flag's own window."""
-    if text(resource, "status") in _NEVER_GIVEN or resource.get("doNotPerform") is True:
+    if not is_given(resource):
         return
-    if has_modifier(resource):
-        return
-    moment = _ordered_or_given(resource)
+    moment = ordered_or_given(resource)
     if moment is None or moment > time_zero:
         return
-    stated = [code for system, code in codings(_drug(resource)) if system == _ATC]
+    stated = [code for system, code in codings(drug_concept(resource)) if system == _ATC]
     for name, variable in MEDICATIONS.items():
         first = variable.window.start(icu_start=icu_start, time_zero=time_zero)
         if moment >= (first or icu_start) and any(code.startswith(variable.atc) for code in stated):
             yield name
 
 
-def _drug(resource: Resource) -> Resource:
+def is_given(resource: Resource) -> bool:
+    """Return whether a medication counts as ordered, given or taken."""
+    return (
+        text(resource, "status") not in _NEVER_GIVEN
+        and resource.get("doNotPerform") is not True
+        and not has_modifier(resource)
+    )
+
+
+def drug_concept(resource: Resource) -> Resource:
     """Return the drug's concept: of R4, of R5, or of a Medication within the resource."""
     concept = part(resource, "medicationCodeableConcept")
     concept = concept or part(part(resource, "medication"), "concept")
@@ -162,7 +179,8 @@ def _drug(resource: Resource) -> Resource:
     return part(contained_in(resource, text(reference, "reference")), "code")
 
 
-def _ordered_or_given(resource: Resource) -> datetime | None:
+def ordered_or_given(resource: Resource) -> datetime | None:
+    """Return when a medication was ordered, given or stated; None if that is not said."""
     for name in ("authoredOn", "effectiveDateTime", "occurenceDateTime", "dateAsserted"):
         if text(resource, name):
             return last_moment(text(resource, name), UTC)

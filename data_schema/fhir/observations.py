@@ -43,8 +43,11 @@ __all__ = [
     "UCUM",
     "FhirRecord",
     "NotCounted",
+    "OtherValue",
     "SentAbsence",
     "SentObservation",
+    "other_values",
+    "read_observation",
     "read_record",
 ]
 
@@ -120,6 +123,30 @@ class SentAbsence:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherValue:
+    """A value of an Observation, or of a component, under a code that no variable has.
+
+    Parameters
+    ----------
+    system, code : str
+        The first coding.
+    value : float, str or bool
+    unit, comparator, assay, specimen : str or None
+    time : datetime or None
+        As in `SentObservation`.
+    """
+
+    system: str
+    code: str
+    value: float | str | bool
+    unit: str | None
+    comparator: str | None
+    assay: str | None
+    specimen: str | None
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class FhirRecord:
     """What a Bundle says of one patient.
 
@@ -173,7 +200,7 @@ def read_record(
         if entry.kind != "Observation":
             continue
         encounters.add(text(part(entry.resource, "encounter"), "reference"))
-        for read in _read(entry, variables, specimens, zone):
+        for read in read_observation(entry, variables, specimens, zone):
             if isinstance(read, SentObservation):
                 counted.append(read)
             elif isinstance(read, SentAbsence):
@@ -204,27 +231,24 @@ def _sex(patient: Resource) -> Literal["female", "male", "other", "unknown"] | N
     return None
 
 
-def _read(
-    entry: Entry, variables: Mapping[str, Variable], specimens: Mapping[str, Resource], zone: tzinfo
+def read_observation(
+    entry: Entry,
+    variables: Mapping[str, Variable],
+    specimens: Mapping[str, Resource],
+    zone: tzinfo = UTC,
 ) -> Iterator[SentObservation | SentAbsence | FhirProblem | NotCounted]:
-    """Yield what one Observation holds: its own value, and that of each component."""
+    """Yield what one Observation holds: its own value, and that of each component.
+
+    `specimens` holds the Specimens by reference, and `zone` is the offset of dates without a time.
+    """
     resource = entry.resource
-    if text(resource, "status") not in _COUNTED_STATUS:
-        yield "status"
+    reason = _reason_not_counted(resource)
+    if reason is not None:
+        yield reason
         return
-    if has_modifier(resource):
-        yield "modifier"
-        return
-    if listed(resource, "focus"):
-        yield "focus"
-        return
-    parts = [(resource, entry.expression)] + [
-        (component, f"{entry.expression}.component[{i}]")
-        for i, component in enumerate(listed(resource, "component"))
-    ]
     results = [
         _measured(element, resource, expression, variables, specimens)
-        for element, expression in parts
+        for element, expression in _elements(entry)
     ]
     # A panel's own code need not be known where a component's is, and the other way round.
     counted = [result for result in results if result != "code"]
@@ -239,6 +263,65 @@ def _read(
             yield SentAbsence(result.variable, time, entry.reference, entry.expression)
         else:
             yield SentObservation(result, time, entry.reference, entry.expression)
+
+
+def other_values(
+    entry: Entry,
+    variables: Mapping[str, Variable],
+    specimens: Mapping[str, Resource],
+    zone: tzinfo = UTC,
+) -> Iterator[OtherValue | FhirProblem | NotCounted]:
+    """Yield the values of one Observation under codes that no variable has.
+
+    They count under the same rules as the others. Nothing is yielded for an Observation that does
+    not count, which `read_observation` reports, or for an element without a code or a value.
+    """
+    resource = entry.resource
+    if _reason_not_counted(resource) is not None:
+        return
+    assay = _assay(resource)
+    for element, _ in _elements(entry):
+        concept = part(element, "code")
+        value = _value(element)
+        stated = next(codings(concept), None)
+        if stated is None or value is None or any(_known_codes(concept, variables)):
+            continue
+        time = _taken(entry, zone)
+        if not (time is None or isinstance(time, datetime)):
+            yield time
+            continue
+        quantity = part(element, "valueQuantity")
+        yield OtherValue(
+            system=stated[0],
+            code=stated[1],
+            value=value,
+            unit=_unit(quantity) or None,
+            comparator=text(quantity, "comparator") or None,
+            assay=assay or None,
+            specimen=_specimen(resource, None, specimens) or None,
+            time=time,
+        )
+
+
+def _reason_not_counted(observation: Resource) -> NotCounted | None:
+    """Return why a whole Observation does not count, or None if it does."""
+    if text(observation, "status") not in _COUNTED_STATUS:
+        return "status"
+    if has_modifier(observation):
+        return "modifier"
+    return "focus" if listed(observation, "focus") else None
+
+
+def _elements(entry: Entry) -> Iterator[tuple[Resource, str]]:
+    """Yield an Observation and its components, each with its FHIRPath."""
+    yield entry.resource, entry.expression
+    for i, component in enumerate(listed(entry.resource, "component")):
+        yield component, f"{entry.expression}.component[{i}]"
+
+
+def _assay(observation: Resource) -> str:
+    stated = concept_words(part(observation, "method"))
+    return stated or text(part(observation, "device"), "display")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +362,7 @@ def _measured(
     if len({column for column, _, _ in known}) > 1:
         rule = "must have codes of one variable; it has codes of several."
         return FhirProblem(f"{expression}.code", "code", rule)
-    assay = concept_words(part(observation, "method")) or text(
-        part(observation, "device"), "display"
-    )
+    assay = _assay(observation)
     candidates = [
         (column, variable, code) for column, variable, code in known if _is_stated(code, assay)
     ]

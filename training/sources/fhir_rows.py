@@ -1,0 +1,251 @@
+"""Rows of observations of one FHIR resource, by the reading rules of the service.
+
+Which Observations, Conditions and medications count, and what their codes, values, units and times
+mean, is decided in `data_schema/fhir/`. This module only turns the answer into rows, and names the
+reason where a resource leaves none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from data_schema.biomarkers import VARIABLES
+from data_schema.fhir.history import drug_concept, is_established, is_given, ordered_or_given
+from data_schema.fhir.observations import (
+    NOT_COUNTED,
+    OtherValue,
+    SentAbsence,
+    SentObservation,
+    other_values,
+    read_observation,
+)
+from data_schema.fhir.resources import (
+    Entry,
+    FhirProblem,
+    Resource,
+    codings,
+    concept_words,
+    has_modifier,
+    last_moment,
+    part,
+    text,
+)
+from data_schema.variables import LOCAL_SYSTEM, LOINC
+from training.sources.code_systems import coded
+
+__all__ = ["Lookup", "NotRead", "ObservationRow", "rows_of", "utc"]
+
+_NOT_DONE = frozenset({"preparation", "not-done", "entered-in-error", "unknown", "stopped"})
+_SERVICE_STATUS = frozenset({"active", "completed"})
+
+
+class ObservationRow(TypedDict, total=False):
+    """One row of the relation of observations, without the patient."""
+
+    time: datetime
+    available_time: datetime | None
+    code: str
+    numeric_value: float | None
+    text_value: str | None
+    unit: str | None
+    comparator: str | None
+    specimen: str | None
+    assay: str | None
+
+
+class NotRead(Exception):
+    """A resource leaves no row; the reason follows a number of resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the resources of an export refer to, by reference.
+
+    `encounters` holds the period of each Encounter, for Conditions that state no time of their own.
+    """
+
+    specimens: Mapping[str, Resource]
+    medications: Mapping[str, Resource]
+    encounters: Mapping[str, Resource]
+
+
+def rows_of(entry: Entry, lookup: Lookup) -> list[ObservationRow]:
+    """Return the rows of one resource, at least one.
+
+    Raises
+    ------
+    NotRead
+        If it leaves none, with the reason.
+    """
+    match entry.kind:
+        case "Observation":
+            return _observation(entry, lookup.specimens)
+        case "Condition":
+            return _condition(entry.resource, lookup.encounters)
+        case "MedicationAdministration" | "MedicationRequest":
+            return _medication(entry.resource, lookup.medications)
+        case "Procedure":
+            return _procedure(entry.resource)
+        case "ServiceRequest":
+            return _service(entry.resource)
+        case _:
+            raise NotRead("of a type that is not read")
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a moment in UTC, without its zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _observation(entry: Entry, specimens: Mapping[str, Resource]) -> list[ObservationRow]:
+    """Return a row for each value of an Observation: of variables, and under any other code."""
+    issued = last_moment(text(entry.resource, "issued"))
+    rows: list[ObservationRow] = []
+    reasons: list[str] = []
+    for reading in read_observation(entry, VARIABLES, specimens):
+        if isinstance(reading, SentObservation):
+            sent = reading.measurement
+            is_local = sent.loinc is None
+            code = coded(LOCAL_SYSTEM if is_local else LOINC, sent.loinc or sent.variable or "")
+            time = reading.time or issued
+            if time is None:
+                reasons.append("without a time")
+                continue
+            row = _timed(time, issued, code)
+            row |= _valued(sent.value)
+            row |= ObservationRow(unit=sent.unit, specimen=sent.specimen, assay=sent.assay)
+            row["comparator"] = sent.comparator
+            rows.append(row)
+        elif isinstance(reading, SentAbsence):
+            reasons.append("that record a variable as not done")
+        elif isinstance(reading, FhirProblem):
+            reasons.append(f"that break the rule {reading.rule}")
+        else:
+            reasons.append(NOT_COUNTED[reading])
+    for other in other_values(entry, VARIABLES, specimens):
+        if isinstance(other, OtherValue):
+            time = other.time or issued
+            if time is None:
+                reasons.append("without a time")
+                continue
+            row = _timed(time, issued, coded(other.system, other.code))
+            row |= _valued(other.value)
+            row |= ObservationRow(unit=other.unit, specimen=other.specimen, assay=other.assay)
+            row["comparator"] = other.comparator
+            rows.append(row)
+        elif isinstance(other, FhirProblem):
+            reasons.append(f"that break the rule {other.rule}")
+        else:
+            reasons.append(NOT_COUNTED[other])
+    if rows:
+        return rows
+    # An Observation without a known code has no value either, or it would have left a row.
+    first = next((reason for reason in reasons if reason != NOT_COUNTED["code"]), None)
+    raise NotRead(first or "without a code, or without a value")
+
+
+def _timed(time: datetime, available: datetime | None, code: str) -> ObservationRow:
+    known = utc(available) if available else None
+    taken = utc(time)
+    # A result cannot be known before its sample is taken: such a time of issue is not used.
+    return ObservationRow(
+        time=taken, available_time=known if known and known >= taken else None, code=code
+    )
+
+
+def _valued(value: float | str | bool | None) -> ObservationRow:
+    if isinstance(value, str):
+        return ObservationRow(text_value=value)
+    return ObservationRow(numeric_value=None if value is None else float(value))
+
+
+def _condition(condition: Resource, encounters: Mapping[str, Resource]) -> list[ObservationRow]:
+    """Return a row for each code of a diagnosis, at its onset; known when it was recorded.
+
+    A diagnosis that states no time was coded at the end of its encounter, and is dated so.
+    """
+    if not is_established(condition):
+        raise NotRead("refuted, not confirmed, or changed by an unknown extension")
+    recorded = _earliest(text(condition, "recordedDate"))
+    onset = _earliest(
+        text(condition, "onsetDateTime") or text(part(condition, "onsetPeriod"), "start")
+    )
+    reference = text(part(condition, "encounter"), "reference")
+    coded_at = _earliest(text(encounters.get(reference, {}), "end"))
+    time = onset or recorded or coded_at
+    if time is None:
+        raise NotRead("without a time")
+    known = recorded or (None if onset else coded_at)
+    return _coded_rows(part(condition, "code"), time, known)
+
+
+def _medication(medication: Resource, medications: Mapping[str, Resource]) -> list[ObservationRow]:
+    """Return a row for each code of a drug, with its rate, or else its dose, where stated."""
+    if not is_given(medication):
+        raise NotRead("not ordered, not given, stopped, or changed by an unknown extension")
+    moment = ordered_or_given(medication)
+    if moment is None:
+        raise NotRead("without a time")
+    concept = drug_concept(medication)
+    if not concept:
+        stated = part(medication, "medicationReference") or part(
+            part(medication, "medication"), "reference"
+        )
+        concept = part(medications.get(text(stated, "reference"), {}), "code")
+    rows = _coded_rows(concept, moment, None)
+    dosage = part(medication, "dosage")
+    amount = part(dosage, "rateQuantity") or part(dosage, "dose")
+    value = amount.get("value")
+    if isinstance(value, int | float):
+        unit = text(amount, "code") or text(amount, "unit") or None
+        for row in rows:
+            row["numeric_value"] = float(value)
+            row["unit"] = unit
+    return rows
+
+
+def _procedure(procedure: Resource) -> list[ObservationRow]:
+    """Return a row for each code of a procedure, at its beginning."""
+    if text(procedure, "status") in _NOT_DONE or has_modifier(procedure):
+        raise NotRead("not done, stopped, or changed by an unknown extension")
+    stated = [
+        text(procedure, name) or text(part(procedure, name.replace("DateTime", "Period")), "start")
+        for name in ("performedDateTime", "occurrenceDateTime")
+    ]
+    time = _earliest(stated[0] or stated[1])
+    if time is None:
+        raise NotRead("without a time")
+    return _coded_rows(part(procedure, "code"), time, None)
+
+
+def _service(request: Resource) -> list[ObservationRow]:
+    """Return a row for each code of an order, such as one for comfort care."""
+    if text(request, "status") not in _SERVICE_STATUS or request.get("doNotPerform") is True:
+        raise NotRead("not active or completed, or not to be performed")
+    time = last_moment(text(request, "authoredOn"))
+    if time is None:
+        raise NotRead("without a time")
+    concept = part(request, "code")
+    return _coded_rows(part(concept, "concept") or concept, time, None)
+
+
+def _coded_rows(
+    concept: Resource, time: datetime, available: datetime | None
+) -> list[ObservationRow]:
+    """Return a row for each coding of a concept, with the concept's words."""
+    words = concept_words(concept) or None
+    rows = [
+        _timed(time, available, code) | ObservationRow(text_value=words)
+        for code in dict.fromkeys(coded(system, code) for system, code in codings(concept))
+    ]
+    if not rows:
+        raise NotRead("without a code")
+    return rows
+
+
+def _earliest(stated: str) -> datetime | None:
+    """Return a stated moment; of a date alone the last of its day, as the service reads it."""
+    return last_moment(stated) if stated else None
