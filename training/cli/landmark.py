@@ -10,6 +10,7 @@ import typer
 
 from data_schema.errors import UsageError
 from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.cli.options import names
 
 if TYPE_CHECKING:
     from training.sources.code_map import CodeMap
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["landmark"]
 
-SourceKind = Literal["mimic-iv-meds", "meds", "long"]
+SourceKind = Literal["mimic-iv-meds", "meds", "long", "fhir", "omop"]
 
 
 def landmark(
-    source: Annotated[Path, typer.Argument(help="File or folder of the hospital's records.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="File or folder of the hospital's records; for omop also postgresql://... (leave "
+            "the password to PGPASSWORD or a password file)."
+        ),
+    ],
     kind: Annotated[SourceKind, typer.Option("--source", help="What the records are.")],
     time_zero: Annotated[
         str,
@@ -31,6 +38,13 @@ def landmark(
     codes: Annotated[
         Path | None, typer.Option(help="Code map (TOML): which code is which variable.")
     ] = None,
+    icu: Annotated[
+        str,
+        typer.Option(
+            help="Intensive care units that the records do not name as such, comma-separated: "
+            "references to Locations (fhir), or concept ids of visits (omop)."
+        ),
+    ] = "",
     missing_component: Annotated[
         Literal["normal", "missing", "worst"],
         typer.Option(help="What an unrecorded component of SOFA, APACHE II and SAPS II counts."),
@@ -38,7 +52,7 @@ def landmark(
     memory: Annotated[str, typer.Option(help="Memory for the tables, such as 2GB.")] = "2GB",
     as_json: JsonOption = False,
 ) -> None:
-    """Turn long tables or MEDS into a cohort: one row per stay that is at risk at time zero.
+    """Turn long tables, FHIR, OMOP or MEDS into a cohort: one row per stay at risk at time zero.
 
     Only what was known at time zero is read. Prints the flow of exclusions, the codes that have no
     variable, and the values that were left out.
@@ -51,13 +65,15 @@ def landmark(
         from training.sources.observations import connection
 
         require_table_path(out)
-        if not source.exists():
+        is_address = kind == "omop" and "://" in source
+        if not is_address and not Path(source).exists():
             raise UsageError(f"source must be a file or a folder; {source} does not exist.")
         with TemporaryDirectory() as spill, connection(memory=memory, spill=spill) as db:
+            code_map = _code_map(codes, kind)
             result = landmark_cohort(
                 db,
-                _source(source, kind),
-                _code_map(codes, kind),
+                _source(source, kind, code_map, names(icu)),
+                code_map,
                 time_zero=time_zero,
                 missing_component=missing_component,
             )
@@ -93,17 +109,33 @@ def landmark(
             f"{result.codes.unmapped_codes} codes have no variable.",
             f"Left out: {sum(result.codes.artefacts.values())} values outside the plausible range, "
             f"{sum(result.codes.unreadable.values())} that cannot be read.",
+            *(f"Not read: {count} {reason}." for reason, count in result.dropped.items()),
             *(finding.message for finding in result.findings),
             f"Wrote {out}. Next: osteon check {out}",
         ]
     )
 
 
-def _source(path: Path, kind: SourceKind) -> Source:
+def _source(source: str, kind: SourceKind, code_map: CodeMap, icu: tuple[str, ...]) -> Source:
+    from training.sources.fhir import Fhir
     from training.sources.long import Long
     from training.sources.meds import Meds
+    from training.sources.omop import Omop
 
-    return Long(path) if kind == "long" else Meds(path, mimic_iv=kind == "mimic-iv-meds")
+    if icu and kind not in ("fhir", "omop"):
+        raise UsageError(f"--icu must go with --source fhir or omop; got {kind}.")
+    path = Path(source)
+    match kind:
+        case "fhir":
+            return Fhir(path, icu_locations=icu)
+        case "omop":
+            if not all(concept.isdecimal() for concept in icu):
+                raise UsageError("--icu must be concept ids for omop; some are not numbers.")
+            return Omop(source, mapped=code_map.codes, intensive_care=[*map(int, icu)])
+        case "long":
+            return Long(path)
+        case _:
+            return Meds(path, mimic_iv=kind == "mimic-iv-meds")
 
 
 def _code_map(path: Path | None, kind: SourceKind) -> CodeMap:
