@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import json
 import secrets
 import socket
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import httpx
@@ -25,6 +24,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from serving.access.rate import Buckets
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -258,7 +258,12 @@ def _running(app: Any, listener: socket.socket) -> Iterator[None]:
 
 @contextmanager
 def _service(
-    provider: Provider, folder: Path, model: ServedModel, **stated: Any
+    provider: Provider,
+    folder: Path,
+    model: ServedModel,
+    *,
+    buckets: Buckets | None = None,
+    **stated: Any,
 ) -> Iterator[tuple[httpx.Client, Settings]]:
     """Run a service that trusts the provider."""
     from serving.app import create_app
@@ -278,7 +283,7 @@ def _service(
         | stated
     )
     with (
-        _running(create_app(settings, models=[model]), listener),
+        _running(create_app(settings, models=[model], buckets=buckets), listener),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield client, settings
@@ -299,39 +304,39 @@ def service(
 
 
 @pytest.fixture(scope="session")
+def _buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BinaryIO]:
+    """The file that holds the rate limits of the service that all tests share."""
+    path = tmp_path_factory.mktemp("rate") / "buckets"
+    path.write_bytes(bytes(Buckets.SIZE))
+    with path.open("r+b", buffering=0) as file:
+        yield file
+
+
+@pytest.fixture(scope="session")
 def _shared(
-    _provider: Provider, mortality: ServedModel, tmp_path_factory: pytest.TempPathFactory
+    _provider: Provider,
+    mortality: ServedModel,
+    _buckets: BinaryIO,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[httpx.Client, Settings]]:
-    folder = tmp_path_factory.mktemp("sign-in")
-    with _service(_provider, folder, mortality) as running:
+    folder, buckets = tmp_path_factory.mktemp("sign-in"), Buckets(_buckets.fileno())
+    with _service(_provider, folder, mortality, buckets=buckets) as running:
         yield running
 
 
 @pytest.fixture
-def client(_shared: tuple[httpx.Client, Settings], provider: Provider) -> Iterator[httpx.Client]:
+def client(
+    _shared: tuple[httpx.Client, Settings], _buckets: BinaryIO, provider: Provider
+) -> Iterator[httpx.Client]:
     """A browser, so far without a session, of a service that all tests share.
 
-    It has an address of its own: the service limits the sign-ins per minute from each.
+    All tests come from one address. Its rate limits start anew with each test, so that no test
+    depends on how fast those before it were.
     """
-    transport = httpx.HTTPTransport(local_address=_next_address())
-    with httpx.Client(base_url=_shared[0].base_url, timeout=60, transport=transport) as browser:
+    _buckets.seek(0)
+    _buckets.write(bytes(Buckets.SIZE))
+    with httpx.Client(base_url=_shared[0].base_url, timeout=60) as browser:
         yield browser
-
-
-_addresses = (f"127.0.{number >> 8}.{number & 255}" for number in itertools.count(2))
-
-
-def _next_address() -> str:
-    """Return an address of this machine that no earlier browser had; where it has one only, that.
-
-    Linux answers at all of 127.0.0.0/8, other systems at 127.0.0.1 alone.
-    """
-    address = next(_addresses)
-    try:
-        socket.create_server((address, 0)).close()
-    except OSError:
-        return "127.0.0.1"
-    return address
 
 
 @pytest.fixture

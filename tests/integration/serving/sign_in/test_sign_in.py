@@ -16,6 +16,7 @@ from predict_requests import VALID
 from serving.access import provider as provider_module
 from serving.access.exposure import check_exposure
 from serving.audit.export import audit_event
+from serving.page import assets
 from serving.settings import Settings, read_settings
 from signing_in import HTML, Trail, approve, begin, csrf, session_cookie, sign_in
 
@@ -205,6 +206,17 @@ def test_two_tabs_may_sign_in_at_a_time(client: httpx.Client) -> None:
 )
 def test_nobody_is_sent_to_another_place_after_signing_in(client: httpx.Client, to: str) -> None:
     assert client.get(approve(begin(client, to))).headers["location"] == "/"
+
+
+def test_sign_ins_from_one_address_are_limited_and_the_files_of_the_page_are_not(
+    client: httpx.Client,
+) -> None:
+    assert {client.get("/signed-out").status_code for _ in range(120)} == {200}
+    for path in ("/signed-out", "/sign-in", "/sign-in/callback", "/launch"):
+        # Two requests a second come free again.
+        refused = next(a for _ in range(200) if (a := client.get(path)).status_code == 429)
+        assert refused.headers["retry-after"] == "60"
+    assert client.get(f"/static/{assets.version()}/osteon.css").status_code == 200
 
 
 def test_a_provider_that_does_not_answer_is_said_in_plain_words(
