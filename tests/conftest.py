@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     import httpx
+    import uvicorn
     from fastapi import FastAPI
 
     from models.inference.risk_model import RiskModel
@@ -228,8 +229,16 @@ def sure_fracture() -> ServedModel:
     return _sure("fracture", (90.0, 180.0), 0.3, "fractures")
 
 
-@contextmanager
-def _running(app: FastAPI) -> Iterator[httpx.Client]:
+@dataclass(frozen=True)
+class _Running:
+    """An application that answers in a thread of its own, and a client of it."""
+
+    server: uvicorn.Server
+    thread: threading.Thread
+    client: httpx.Client
+
+
+def _start(app: FastAPI) -> _Running:
     import httpx
     import uvicorn
 
@@ -245,14 +254,22 @@ def _running(app: FastAPI) -> Iterator[httpx.Client]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     # One request to a cold model may take seconds on a busy machine.
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        yield client
-    server.should_exit = True
-    thread.join()
+    return _Running(server, thread, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60))
 
 
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Callable[[FastAPI], httpx.Client]]:
     """Return a function that runs an application on a free port and returns a client of it."""
-    with ExitStack() as running:
-        yield lambda app: running.enter_context(_running(app))
+    started: list[_Running] = []
+
+    def start(app: FastAPI) -> httpx.Client:
+        started.append(_start(app))
+        return started[-1].client
+
+    yield start
+    # All end at a time: each takes some tenths of a second, and there are dozens.
+    for running in started:
+        running.client.close()
+        running.server.should_exit = True
+    for running in started:
+        running.thread.join()
