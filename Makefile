@@ -1,4 +1,4 @@
-# install, demo, test, lint, benchmark. Needs Python 3.11 or newer, make and a package index.
+# install, demo, test, verify, lint, benchmark. Needs Python 3.11 or newer, make and a package index.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test lint benchmark benchmark-bedside benchmark-service
+.PHONY: install demo test verify lint benchmark benchmark-bedside benchmark-service
 
 install: .venv/installed
 
@@ -52,7 +52,12 @@ demo: install
 # One thread per worker: on two cores more threads only slow each other down. pyfunc.py has no
 # examples, and importing it makes MLflow warn of its own type hints.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules --ignore=models/inference/pyfunc.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" --doctest-modules \
+		--ignore=models/inference/pyfunc.py
+
+# What holds of published figures and competing peers: too slow for every change, and still tested.
+verify: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow tests
 
 lint: install
 	$(BIN)/ruff check .

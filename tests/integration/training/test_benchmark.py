@@ -95,6 +95,7 @@ def test_no_split_at_all_is_refused():
         run_benchmark("support2", repeats=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
 def test_with_a_competing_event_each_event_is_judged_by_peers_that_know_of_both(
     monkeypatch, capsys

@@ -7,6 +7,8 @@ from training.benchmark.curves import OSTEON, PARTS
 from training.benchmark.published_figures import DSM_SUPPORT2, XGBSE_FLCHAIN
 from training.benchmark.run_benchmark import run_benchmark
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_slow_peers(monkeypatch):
