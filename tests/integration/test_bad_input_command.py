@@ -188,7 +188,7 @@ def test_survivors_censored_exactly_at_a_horizon_do_not_make_its_risk_jump_to_1(
     table.to_csv(workplace.folder / "cohort.csv", index=False)
     (workplace.folder / "run.toml").write_text(
         "horizons_days = [90, 180]\nsimulated = true\ninterval_folds = 3\nmax_trees = 15\n"
-        "bootstrap_resamples = 50\nthreads = 1\nrepeats = 1\n"
+        "bootstrap_resamples = 50\nthreads = 1\ntest_fraction = 0.3\n"
     )
     trained = workplace.run(
         *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json")

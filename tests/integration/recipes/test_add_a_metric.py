@@ -40,7 +40,8 @@ interval_folds = 3
 max_trees = 5
 bootstrap_resamples = 50
 threads = 1
-repeats = 1
+test_fraction = 0.3
+refit_on_all = false
 """
 
 # Every command in one process, which imports the copied source once.

@@ -37,7 +37,8 @@ interval_folds = 3
 max_trees = 10
 bootstrap_resamples = 50
 threads = 1
-repeats = 1
+test_fraction = 0.3
+refit_on_all = false
 """
 
 LEARN = """
