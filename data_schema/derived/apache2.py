@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_schema.derived.columns import Columns
+from data_schema.derived.oxygenation import HIGH_FIO2, alveolar_arterial_difference
 from data_schema.derived.points import Bands, PointRange, above, exactly
 from data_schema.derived.score import Component, Score
 
@@ -26,8 +27,6 @@ _WHITE_CELLS = Bands((1.0, 3.0, 15.0, 20.0, 40.0), (4, 2, 0, 1, 2, 4))
 # 15 less the score; a score between whole numbers does not exist.
 _GCS = Bands(tuple(float(score) for score in range(4, 16)), tuple(range(12, -1, -1)))
 _AGE = Bands((45.0, 55.0, 65.0, 75.0), (0, 2, 3, 5, 6))
-
-_HIGH_FIO2 = 50.0
 
 
 def _worst(name: str, bands: Bands) -> Component:
@@ -65,8 +64,8 @@ def _oxygenation(columns: Columns) -> PointRange:
 def _of_one_blood_gas(columns: Columns) -> PointRange:
     """Return the points of a single pair of PaO2 and the FiO2 in force; PaCO2 where needed."""
     pao2, fio2, paco2 = (columns.number(name) for name in ("pao2", "fio2", "paco2"))
-    high = np.where(np.isnan(fio2), np.nan, (fio2 >= _HIGH_FIO2).astype(np.float64))
-    gradient = _AADO2.range_of(fio2 / 100 * (760 - 47) - paco2 / 0.8 - pao2)
+    high = np.where(np.isnan(fio2), np.nan, (fio2 >= HIGH_FIO2).astype(np.float64))
+    gradient = _AADO2.range_of(alveolar_arterial_difference(pao2, fio2, paco2))
     return gradient.either(high, _PAO2.range_of(pao2))
 
 

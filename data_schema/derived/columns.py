@@ -47,6 +47,11 @@ class Columns:
         """Return the highest value of the window, or the only value where none is recorded."""
         return _first_recorded(self.number(f"{name}__max"), self.number(name))
 
+    def word(self, name: str) -> NDArray[np.object_]:
+        """Return a column of categories; None throughout where it is not held."""
+        held = self.words.get(name)
+        return np.full(self.n_rows, None, dtype=object) if held is None else held
+
     def is_word(self, name: str, word: str) -> Numbers:
         """Return 1 where a category is `word`, 0 where it is another, NaN where not recorded."""
         held = self.words.get(name)

@@ -1,0 +1,116 @@
+"""Oxygenation: FiO2 in one unit, the FiO2 in force at a blood gas, P/F and A-aDO2."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = [
+    "FIO2_IN_FORCE",
+    "HIGH_FIO2",
+    "alveolar_arterial_difference",
+    "fio2_in_force",
+    "fio2_percent",
+    "pf_ratio",
+]
+
+Numbers = NDArray[np.float64]
+
+HIGH_FIO2 = 50.0
+"""FiO2 in percent from which APACHE II scores A-aDO2 in place of PaO2."""
+
+FIO2_IN_FORCE = timedelta(hours=4)
+"""How long a setting of FiO2 counts without being recorded again.
+
+Nurses chart a ventilator's settings every one to four hours. The code of the MIMIC database pairs a
+blood gas with the last FiO2 of the four hours before it [1]_.
+
+References
+----------
+.. [1] Johnson et al. J Am Med Inform Assoc 25 (2018) 32-39. doi:10.1093/jamia/ocx084
+"""
+
+
+def fio2_percent(values: Numbers) -> Numbers:
+    """Return FiO2 in percent from values that are percentages or fractions; NaN for any other.
+
+    From 0.2 to 1 a value is a fraction, from 20 to 100 a percentage. In between nothing is either:
+    2 to 15 is mostly a flow of oxygen in L/min, from which no FiO2 follows.
+
+    >>> fio2_percent(np.array([0.21, 1.0, 40.0, 100.0, 6.0, 0.0]))
+    array([ 21., 100.,  40., 100.,  nan,  nan])
+    """
+    fraction = (values >= 0.2) & (values <= 1.0)
+    percent = (values >= 20.0) & (values <= 100.0)
+    return np.where(fraction, np.round(values * 100, 6), np.where(percent, values, np.nan))
+
+
+def pf_ratio(pao2: Numbers, fio2: Numbers) -> Numbers:
+    """Return PaO2 in mmHg over FiO2 as a fraction, in mmHg; lower is worse.
+
+    `pao2` is in mmHg and `fio2`, the one in force when the blood was drawn, in percent.
+
+    >>> pf_ratio(np.array([80.0]), np.array([40.0]))
+    array([200.])
+    """
+    return pao2 / np.where(fio2 > 0, fio2, np.nan) * 100
+
+
+def alveolar_arterial_difference(pao2: Numbers, fio2: Numbers, paco2: Numbers) -> Numbers:
+    r"""Return the alveolar-arterial difference of oxygen (A-aDO2) in mmHg; higher is worse.
+
+    Pressures are in mmHg, `fio2` is in percent.
+
+    Notes
+    -----
+    At sea level, with 47 mmHg of water vapour and a respiratory quotient of 0.8 [1]_:
+    :math:`\mathrm{FiO_2}\,(760 - 47) - \mathrm{PaCO_2}/0.8 - \mathrm{PaO_2}`.
+
+    References
+    ----------
+    .. [1] Gilbert & Keighley. Am Rev Respir Dis 109 (1974) 142-145. doi:10.1164/arrd.1974.109.1.142
+
+    Examples
+    --------
+    >>> alveolar_arterial_difference(np.array([80.0]), np.array([60.0]), np.array([40.0]))
+    array([297.8])
+    """
+    return np.round(fio2 / 100 * (760 - 47) - paco2 / 0.8 - pao2, 6)
+
+
+def fio2_in_force(
+    blood_gases: pd.DataFrame, settings: pd.DataFrame, *, at_most: timedelta = FIO2_IN_FORCE
+) -> Numbers:
+    """Return the FiO2 in percent that was in force at each blood gas, NaN where none was recorded.
+
+    The last setting of the same stay at or before the blood gas counts, if it is no older than
+    `at_most`. A later setting never does: it may be the answer to the blood gas.
+
+    Parameters
+    ----------
+    blood_gases : DataFrame
+        Columns `stay_id` and `time`, one row per blood gas.
+    settings : DataFrame
+        Columns `stay_id`, `time` and `fio2` in percent.
+    at_most : timedelta
+        How long a setting counts.
+
+    Returns
+    -------
+    ndarray of float, shape (n_blood_gases,)
+        In the order of `blood_gases`.
+    """
+    drawn = blood_gases[["stay_id", "time"]].reset_index(drop=True)
+    drawn["place"] = np.arange(len(drawn))
+    known = settings.loc[settings["fio2"].notna(), ["stay_id", "time", "fio2"]]
+    paired = pd.merge_asof(
+        drawn.sort_values("time", kind="stable"),
+        known.sort_values("time", kind="stable"),
+        on="time",
+        by="stay_id",
+        tolerance=pd.Timedelta(at_most),
+    )
+    return paired.sort_values("place")["fio2"].to_numpy(dtype=np.float64)
