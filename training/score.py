@@ -15,6 +15,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import Finding, RulesBroken, UsageError
 from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.outcomes import FROM_ENTRY
+from data_schema.table.derived import parts_of
 from data_schema.variables import base_name, is_state
 from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
@@ -144,8 +145,14 @@ def _with_own_variables(
 def _only_read(
     table: pd.DataFrame, mapping: CohortMapping, contract: Contract
 ) -> tuple[pd.DataFrame, CohortMapping]:
-    """Leave out predictors that the model does not read, so that their values do not matter."""
+    """Leave out predictors that the model does not read, so that their values do not matter.
+
+    What a variable without a column can be derived from is read in its place.
+    """
     read = {base_name(column) for column in columns_read(contract)}
+    of_table = {base_name(str(name)) for name in table.columns}
+    of_table |= {base_name(column.variable.strip()) for column in mapping.columns.values()}
+    read |= set(parts_of(frozenset(read), frozenset(of_table)))
     unread = {
         name
         for name, column in mapping.columns.items()

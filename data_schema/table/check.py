@@ -20,6 +20,7 @@ from data_schema.leakage.linter import find_leaks
 from data_schema.mapping.file import CohortMapping
 from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
+from data_schema.table.derived import derive_absent
 from data_schema.table.features import FeatureColumn, implausible, read_feature
 from data_schema.table.files import READING
 from data_schema.table.follow_up import incomplete_follow_up
@@ -54,6 +55,8 @@ WARNING_RULES = frozenset(
         "assay_mixed",
         "category",
         "constant",
+        "derived_differs",
+        "derived_value",
         "entry_not_read",
         "hidden_cells",
         "ignored_columns",
@@ -130,6 +133,8 @@ def check_cohort(
     findings += problems
     features, variables, problems = _read_features(table, plan, ids)
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
+    features, variables, problems = derive_absent(features, variables)
+    findings += problems
     if requested is not None and outcome_data is not None:
         findings += too_little_to_learn_from(outcome_data, ids)
         findings += incomplete_follow_up(table, plan, requested, ids, outcome_data)

@@ -26,6 +26,7 @@ from models.patient_explanation import (
     summary,
 )
 from serving.prediction.answer import Answer, Ignored, Prediction
+from serving.prediction.derived import with_derived_values
 from serving.prediction.next_best import next_best
 from serving.prediction.on_record import ComputedAnswer, Identity, Recorder
 from serving.prediction.patient import Patient, read_patient
@@ -139,6 +140,7 @@ def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> lis
 def _prediction(
     model: ServedModel, patient: Patient, question: Question, menu: Sequence[str]
 ) -> Prediction:
+    patient = with_derived_values(patient, question, _variables_read(model))
     table = table_of_patient(model, patient)
     raw, curve = model.loaded.risk_model.predict_with_curve(
         table, question.horizons_days, explain=question.explain
