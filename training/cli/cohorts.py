@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data_schema.errors import Finding, RulesBroken
+from data_schema.errors import Finding, RulesBroken, UsageError
 from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.cli.sources import SourceKind, draft_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,12 +48,21 @@ def map_columns(
             help="Describe columns outside the catalogue too: kind, unit, range, share missing.",
         ),
     ] = False,
+    kind: Annotated[
+        SourceKind | None,
+        typer.Option("--source", help="Draft a code map of such records instead."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draft a mapping file from headers, units and values.
+    """Draft a mapping file, or the code map of a source.
 
     Ambiguous entries stay blank; `osteon check` refuses the file until they are filled in.
     """
+    if kind is not None:
+        if site_variables:
+            raise UsageError("--site-variables describes a cohort, and cannot go with --source.")
+        draft_codes(str(cohort), kind, out, as_json=as_json)
+        return
     with working():
         from data_schema.drafting.draft import draft_mapping
         from data_schema.mapping.file import parse_mapping

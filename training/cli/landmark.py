@@ -11,14 +11,12 @@ import typer
 from data_schema.errors import UsageError
 from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
 from training.cli.options import names
+from training.cli.sources import SourceKind, source_of
 
 if TYPE_CHECKING:
     from training.sources.code_map import CodeMap
-    from training.sources.observations import Source
 
 __all__ = ["landmark"]
-
-SourceKind = Literal["mimic-iv-meds", "meds", "long", "fhir", "omop"]
 
 
 def landmark(
@@ -52,10 +50,10 @@ def landmark(
     memory: Annotated[str, typer.Option(help="Memory for the tables, such as 2GB.")] = "2GB",
     as_json: JsonOption = False,
 ) -> None:
-    """Turn long tables, FHIR, OMOP or MEDS into a cohort: one row per stay at risk at time zero.
+    """Turn a hospital's records into a cohort at time zero.
 
-    Only what was known at time zero is read. Prints the flow of exclusions, the codes that have no
-    variable, and the values that were left out.
+    From long tables, FHIR, OMOP or MEDS: one row per stay at risk then, of what was known then.
+    Prints the flow of exclusions, the codes that have no variable, and the values left out.
     """
     with working():
         from tempfile import TemporaryDirectory
@@ -72,7 +70,7 @@ def landmark(
             code_map = _code_map(codes, kind)
             result = landmark_cohort(
                 db,
-                _source(source, kind, code_map, names(icu)),
+                source_of(source, kind, code_map, names(icu)),
                 code_map,
                 time_zero=time_zero,
                 missing_component=missing_component,
@@ -114,28 +112,6 @@ def landmark(
             f"Wrote {out}. Next: osteon check {out}",
         ]
     )
-
-
-def _source(source: str, kind: SourceKind, code_map: CodeMap, icu: tuple[str, ...]) -> Source:
-    from training.sources.fhir import Fhir
-    from training.sources.long import Long
-    from training.sources.meds import Meds
-    from training.sources.omop import Omop
-
-    if icu and kind not in ("fhir", "omop"):
-        raise UsageError(f"--icu must go with --source fhir or omop; got {kind}.")
-    path = Path(source)
-    match kind:
-        case "fhir":
-            return Fhir(path, icu_locations=icu)
-        case "omop":
-            if not all(concept.isdecimal() for concept in icu):
-                raise UsageError("--icu must be concept ids for omop; some are not numbers.")
-            return Omop(source, mapped=code_map.codes, intensive_care=[*map(int, icu)])
-        case "long":
-            return Long(path)
-        case _:
-            return Meds(path, mimic_iv=kind == "mimic-iv-meds")
 
 
 def _code_map(path: Path | None, kind: SourceKind) -> CodeMap:
