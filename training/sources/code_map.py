@@ -26,7 +26,7 @@ from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
 from data_schema.errors import UsageError
 from data_schema.mapping.rules import TREATMENT_LIMITED
 from data_schema.readings import basis
-from data_schema.variables import LOCAL_SYSTEM, Variable
+from data_schema.variables import Variable
 
 __all__ = [
     "COMPONENTS",
@@ -169,9 +169,14 @@ def meanings(code: str, code_map: CodeMap) -> Sequence[Meaning]:
     system, _, plain = code.rpartition("//")
     name = system.upper()
     if name == "LOINC":
-        return [Meaning(entry.name) for entry, _ in by_code(plain)[:1]]
+        # A code that needs an assay or a body site does not say by itself what was measured.
+        return [
+            Meaning(entry.name)
+            for entry, record in by_code(plain)[:1]
+            if not record.assay_required and not record.body_site
+        ]
     if name == "OSTEON":
-        return [Meaning(entry.name) for entry, _ in by_code(plain, LOCAL_SYSTEM)[:1]]
+        return [Meaning(plain)] if plain in VARIABLES else []
     if name.startswith("ICD10") and name != "ICD10PCS":
         bare = plain.replace(".", "").upper()
         return _flags(lambda entry: bare.startswith(tuple(_bare(entry.icd_10))))

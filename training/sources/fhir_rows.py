@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from data_schema.biomarkers import VARIABLES
+from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.fhir.history import drug_concept, is_established, is_given, ordered_or_given
 from data_schema.fhir.observations import (
     NOT_COUNTED,
@@ -33,6 +33,7 @@ from data_schema.fhir.resources import (
     part,
     text,
 )
+from data_schema.measurements import Measurement
 from data_schema.variables import LOCAL_SYSTEM, LOINC
 from training.sources.code_systems import coded
 
@@ -108,13 +109,11 @@ def _observation(entry: Entry, specimens: Mapping[str, Resource]) -> list[Observ
     for reading in read_observation(entry, VARIABLES, specimens):
         if isinstance(reading, SentObservation):
             sent = reading.measurement
-            is_local = sent.loinc is None
-            code = coded(LOCAL_SYSTEM if is_local else LOINC, sent.loinc or sent.variable or "")
             time = reading.time or issued
             if time is None:
                 reasons.append("without a time")
                 continue
-            row = _timed(time, issued, code)
+            row = _timed(time, issued, _code_of(sent))
             row |= _valued(sent.value)
             row |= ObservationRow(unit=sent.unit, specimen=sent.specimen, assay=sent.assay)
             row["comparator"] = sent.comparator
@@ -145,6 +144,14 @@ def _observation(entry: Entry, specimens: Mapping[str, Resource]) -> list[Observ
     # An Observation without a known code has no value either, or it would have left a row.
     first = next((reason for reason in reasons if reason != NOT_COUNTED["code"]), None)
     raise NotRead(first or "without a code, or without a value")
+
+
+def _code_of(sent: Measurement) -> str:
+    """Return the LOINC code, or the variable's name where the code alone does not say it."""
+    records = [] if sent.loinc is None else by_code(sent.loinc)
+    if records and not any(record.assay_required or record.body_site for _, record in records):
+        return coded(LOINC, sent.loinc or "")
+    return coded(LOCAL_SYSTEM, sent.variable or "")
 
 
 def _timed(time: datetime, available: datetime | None, code: str) -> ObservationRow:

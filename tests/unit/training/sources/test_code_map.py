@@ -45,3 +45,10 @@ def test_units_are_converted_by_the_catalogue_and_another_specimen_is_refused():
     fahrenheit = scale(Meaning("temperature"), "°F", "")
     assert 98.6 * fahrenheit.factor + fahrenheit.offset == pytest.approx(37)
     assert scale(Meaning("creatinine"), "mg/dL", "urine").broken == "specimen"
+
+
+def test_a_loinc_code_that_needs_an_assay_or_a_site_says_nothing_alone():
+    assert meanings("LOINC//46699-5", CodeMap()) == []
+    assert meanings("LOINC//38263-0", CodeMap()) == []
+    assert meanings("OSTEON//fgf23_c", CodeMap()) == [Meaning("fgf23_c")]
+    assert meanings("OSTEON//none", CodeMap()) == []

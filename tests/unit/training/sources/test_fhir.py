@@ -309,3 +309,16 @@ def test_persons_are_observed_until_their_last_contact(tmp_path: Path) -> None:
     assert person["death_time"] == person["observed_until"] == datetime(2027, 1, 5, 23, 59, 59)
     (person,) = Read(export(tmp_path, PATIENT, ADMISSION, UNIT)).persons
     assert person["observed_until"] == datetime(2026, 11, 9, 12)
+
+
+def test_a_code_that_needs_its_body_site_is_read_by_the_name_of_its_variable(
+    tmp_path: Path,
+) -> None:
+    femur = lactate(
+        code={"coding": [{"system": "http://loinc.org", "code": "38263-0"}]},
+        valueQuantity={"value": -2.5, "system": UCUM, "code": "{T-score}"},
+    )
+    neck = femur | {"id": "o2", "bodySite": {"text": "Femoral neck, left"}}
+    read = Read(export(tmp_path, PATIENT, femur, neck))
+    assert [row["code"] for row in read.observations] == ["OSTEON//t_fn"]
+    assert list(read.dropped.values()) == [1]
