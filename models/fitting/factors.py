@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from models.fitting.joint import pairwise_correlation
+from models.fitting.correlation import pairwise_correlation
 from models.inference.parameters import Factors
 
 __all__ = ["fit_factors"]

@@ -11,20 +11,17 @@ from scipy.stats import norm
 
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.variables import BELOW
+from models.fitting.correlation import MIN_MEASURED, shrunken_correlation
 from models.fitting.encoding import outer_share
 from models.inference.contract import JointColumn, JointDistribution
 from models.inference.matrices import level_columns, raw_matrix
 from models.inference.next_best import normal_scores
 from models.inference.parameters import Encoding
 
-__all__ = ["fit_joint", "pairwise_correlation"]
-
-MIN_MEASURED = 50
-"""Fewer measured values than this give no quantiles, and fewer pairs no correlation."""
+__all__ = ["fit_joint"]
 
 MOST_QUANTILES = 25
 DIGITS = 3
-LEAST_EIGENVALUE = 0.05
 
 Floats = NDArray[np.float64]
 
@@ -104,56 +101,5 @@ def _lower_triangle(scores: Sequence[Floats]) -> tuple[tuple[float, ...], ...]:
     """Return the shrunken correlation of standardised scores, below the diagonal."""
     if len(scores) < 2:
         return ((),) * len(scores)
-    correlation, pairs = _pairwise(np.column_stack(scores))
-    off = ~np.eye(len(scores), dtype=bool)
-    enough = off & (pairs >= MIN_MEASURED)
-    correlation = np.where(enough, correlation, 0.0)
-    # Shrinkage towards the identity [1 of `fit_joint`]: R* = (1 - lambda) R + lambda I with
-    #   lambda = sum_{i != j} Var(r_ij) / sum_{i != j} r_ij^2,   Var(r) ~ (1 - r^2)^2 / (n_ij - 1),
-    # n_ij = `pairs` the patients who have both. `correlation` has zeros on its diagonal here, so
-    # that adding I completes both terms.
-    noise = (1 - correlation[enough] ** 2) ** 2 / (pairs[enough] - 1)
-    signal = (correlation**2).sum()
-    shrinkage = min(noise.sum() / signal, 1.0) if signal > 0 else 1.0
-    lifted = _positive_definite((1 - shrinkage) * correlation + np.eye(len(scores))).round(4)
+    lifted = shrunken_correlation(np.column_stack(scores)).round(4)
     return tuple(tuple(lifted[row, :row].tolist()) for row in range(len(lifted)))
-
-
-def pairwise_correlation(scores: Floats) -> tuple[Floats, Floats]:
-    """Return the correlation of columns with gaps, and how many patients have each pair.
-
-    `scores` is (n, p) with NaN where missing. Pairs of fewer than `MIN_MEASURED` patients count as
-    uncorrelated; eigenvalues are lifted so that the result is positive definite.
-    """
-    correlation, pairs = _pairwise(scores)
-    correlation = np.where(pairs >= MIN_MEASURED, correlation, 0.0)
-    np.fill_diagonal(correlation, 1.0)
-    return _positive_definite(correlation), pairs
-
-
-def _positive_definite(correlation: Floats) -> Floats:
-    """Return a correlation whose smallest eigenvalues are lifted to `LEAST_EIGENVALUE`.
-
-    Pairwise estimates need not be positive definite together.
-    """
-    eigenvalues, vectors = np.linalg.eigh(correlation)
-    lifted: Floats = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
-    spread = np.sqrt(np.diag(lifted))
-    out: Floats = lifted / np.outer(spread, spread)
-    return out
-
-
-def _pairwise(scores: Floats) -> tuple[Floats, Floats]:
-    """Return the correlation of every two columns over patients with both, and their number."""
-    present = (~np.isnan(scores)).astype(float)
-    # With m_ij the indicator of j measured in i and x = 0 where it is not, every sum over the
-    # patients who have both a and b is a matrix product: n_ab = (m'm)_ab, and, over those patients,
-    #   E[a] = (x'm)_ab / n_ab,   E[a^2] = (x^2'm)_ab / n_ab,   E[a b] = (x'x)_ab / n_ab.
-    # Row a, column b of `mean` and `variance` belong to a, their transposes to b.
-    filled = np.nan_to_num(scores)
-    pairs = present.T @ present
-    count = np.maximum(pairs, 1.0)
-    mean = filled.T @ present / count
-    variance = np.maximum((filled**2).T @ present / count - mean**2, 1e-12)
-    covariance = filled.T @ filled / count - mean * mean.T
-    return np.clip(covariance / np.sqrt(variance * variance.T), -1.0, 1.0), pairs

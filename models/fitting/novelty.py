@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from data_schema.disclosure import SMALLEST_CELL
+from models.fitting.correlation import MIN_MEASURED, shrunken_correlation
 from models.fitting.encoding import outer_share
 from models.folds import patient_codes
 from models.inference.contract import Novelty, NoveltyLimits
@@ -25,9 +26,7 @@ from models.inference.novelty_scores import (
 
 __all__ = ["fit_novelty", "upper_limit"]
 
-MIN_MEASURED = 50
 MIN_DISTINCT = 20
-LEAST_EIGENVALUE = 0.05
 
 REFUSED_SHARE, WARNED_SHARE = 0.001, 0.005
 """Intended shares of new patients of the same population beyond each of the two limits."""
@@ -231,32 +230,7 @@ def _correlation(
     """Return the shrunken correlation of normal scores, (n_columns, n_columns)."""
     scale = NoveltyScale.of(quantiles, normal, logarithmic)
     scores = np.clip(normal_deviates(values, scale), normal[0], normal[-1])
-    present = (~np.isnan(scores)).astype(float)
-    # With m_ij the indicator of j measured in i and x = 0 where it is not, over the n_ab = (m'm)_ab
-    # patients who have both a and b: E[a] = (x'm)_ab / n_ab, E[a^2] = (x^2'm)_ab / n_ab and
-    # E[a b] = (x'x)_ab / n_ab.
-    filled = np.nan_to_num(scores)
-    pairs = present.T @ present
-    count = np.maximum(pairs, 1.0)
-    mean = filled.T @ present / count
-    variance = np.maximum((filled**2).T @ present / count - mean**2, 1e-12)
-    covariance = filled.T @ filled / count - mean * mean.T
-    estimate = np.clip(covariance / np.sqrt(variance * variance.T), -1.0, 1.0)
-    enough = (pairs >= MIN_MEASURED) & ~np.eye(len(pairs), dtype=bool)
-    estimate = np.where(enough, estimate, 0.0)
-    # R* = (1 - a) R + a I with a = sum Var(r_ij) / sum r_ij^2, Var(r) ~ (1 - r^2)^2 / (n_ij - 1).
-    noise = (1 - estimate[enough] ** 2) ** 2 / (pairs[enough] - 1)
-    signal = (estimate**2).sum()
-    intensity = min(noise.sum() / signal, 1.0) if signal > 0 else 1.0
-    shrunk = (1 - intensity) * estimate + np.eye(len(pairs))
-    # Pairwise estimates need not be positive definite together: lift the smallest eigenvalues.
-    # Every principal submatrix then has eigenvalues as large (Cauchy's interlacing), and can be
-    # inverted, whatever a patient has measured.
-    eigenvalues, vectors = np.linalg.eigh(shrunk)
-    lifted = (vectors * np.maximum(eigenvalues, LEAST_EIGENVALUE)) @ vectors.T
-    spread = np.sqrt(np.diag(lifted))
-    correlation: Floats = lifted / np.outer(spread, spread)
-    return correlation
+    return shrunken_correlation(scores)
 
 
 def _out_of_fold(
