@@ -55,8 +55,9 @@ class RunConfig:
         Whether the registered model learns from all patients once a hold-out has been judged;
         after cross-validation it always does.
     missingness : {"ignorable", "informative"}
-        Whether flags of "recorded as not done" may be learned from. They are if they pay, and the
-        model then reads them from batches of the same feed only.
+        Whether flags of "recorded as not done" may be learned from. They are if they pay,
+        which every fit decides on its own patients, and the model then reads them from batches of
+        the same feed only.
     horizons_days : tuple of float
         Default horizons; empty for those of the outcome.
     exclude : tuple of str

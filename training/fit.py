@@ -16,7 +16,15 @@ from models.targets import survival_target
 from training.cohorts.splits import folds_by_patient
 from training.config import MAX_TREES, RunConfig
 
-__all__ = ["FOLDS", "bootstrap_risks", "fit_osteon", "out_of_fold_risks", "refit", "with_columns"]
+__all__ = [
+    "FOLDS",
+    "bootstrap_risks",
+    "fit_osteon",
+    "out_of_fold_risks",
+    "refit",
+    "steps_of_all",
+    "with_columns",
+]
 
 FOLDS = 5
 """Folds of the out-of-fold risks."""
@@ -150,3 +158,14 @@ def bootstrap_risks(
         rows = np.concatenate([order[start[k] : start[k + 1]] for k in resampled])
         model = refit(cohort.take(rows), horizons_days, config)
         yield model.predict_risk(cohort.features)
+
+
+def steps_of_all(progress: Progress | None, what: str, fit: int, fits: int) -> Progress | None:
+    """Return the progress of one of several fits as that of all of them, in steps of all."""
+    if progress is None:
+        return None
+
+    def report(_: str, done: int, steps: int) -> None:
+        progress(what, fit * steps + done, fits * steps)
+
+    return report

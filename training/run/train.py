@@ -19,8 +19,8 @@ from training.cohorts.panel import panel_of
 from training.cohorts.study import Study
 from training.config import Missingness, RunConfig
 from training.fit import fit_osteon
+from training.missingness import modelled_study
 from training.run.contract import completed_contract
-from training.run.missingness import modelled_study
 from training.run.mlflow_run import tracked_run
 from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
 from training.validation.cross_validation import cross_validate
@@ -139,7 +139,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         modelled = modelled_study(learned_from, study, config)
         fitted = _fit(modelled, config, plan.learned_from(modelled.cohort), progress)
         started = time.perf_counter()
-        predictions = _predictions(fitted, modelled, plan, config, progress)
+        predictions = _predictions(fitted, study, modelled, plan, config, progress)
         judging_seconds = time.perf_counter() - started
         judgement = judge(
             predictions, evaluated, n_bootstrap=config.bootstrap_resamples, random_state=config.seed
@@ -234,13 +234,18 @@ def _fit(
 def _predictions(
     fitted: CumulativeIncidenceModel,
     study: Study,
+    modelled: Study,
     plan: EvaluationPlan,
     config: RunConfig,
     progress: Progress | None,
 ) -> Predictions:
-    """Predict the patients judged, by fits that have not learned from them."""
+    """Predict the patients judged, by fits that have not learned from them.
+
+    `modelled` is the study with the flags of the registered model; fits of a cross-validation
+    choose theirs from their own patients.
+    """
     if not plan.refitted:
-        return predict_cohort(fitted.risk_model_, study.cohort.take(plan.evaluated))
+        return predict_cohort(fitted.risk_model_, modelled.cohort.take(plan.evaluated))
     contract = fitted.risk_model_.contract
     return cross_validate(
         study.cohort,

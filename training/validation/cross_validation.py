@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,14 +14,18 @@ from models.fitting.training_cohort import Progress
 from models.inference.prediction import Remark
 from models.inference.risk_model import RiskModel
 from models.metrics.summary import Repeat
+from training.cohorts.not_done import with_flags
 from training.config import RunConfig
-from training.fit import refit
+from training.fit import steps_of_all
+from training.missingness import refit_with_choice
 from training.validation.blanked import BLANK_SHARES
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import BlankedRepeats, Predictions, blanked_risks
 from training.validation.refusals import Refusals
 
-__all__ = ["cross_validate", "steps_of_all"]
+__all__ = ["cross_validate"]
+
+_LOG = logging.getLogger(__name__)
 
 _STEP = "cross-validating"
 
@@ -36,8 +41,10 @@ def cross_validate(
 ) -> Predictions:
     """Judge the procedure: fit it to the training part of every split, and predict the other part.
 
-    Penalty, number of trees, weight and recalibration are chosen anew in every fit, on its own
-    patients; nothing of a held-out patient is used. The fits carry no interval of their own.
+    Penalty, number of trees, weight, recalibration and, where `config.missingness` is
+    "informative", whether to learn from flags of "recorded as not done" are chosen anew in every
+    fit, on its own patients; nothing of a held-out patient is used. The fits carry no interval of
+    their own.
 
     Parameters
     ----------
@@ -65,20 +72,22 @@ def cross_validate(
     when_blanked: dict[float, list[Repeat]] = {share: [] for share in BLANK_SHARES}
     refusals: list[list[Remark]] = [[] for _ in rows]
     has_competing = curve_days is not None
+    learned_flags = 0
     for number, splits in enumerate(plan.repeats):
         repeat = _empty_repeat(len(rows), len(horizons_days), curve_days)
         with_gaps = {
             share: Repeat(np.full_like(repeat.risk, np.nan), repeat.fold) for share in BLANK_SHARES
         }
         for k, split in enumerate(splits):
-            model = refit(
+            fitted = refit_with_choice(
                 cohort.take(split.train),
                 horizons_days,
                 config,
                 progress=steps_of_all(progress, _STEP, number * plan.folds + k, plan.fits),
             )
-            held_out = cohort.take(split.test)
-            answer = _predict(model.risk_model_, held_out, horizons_days, curve_days)
+            learned_flags += bool(fitted.flags)
+            held_out = with_flags(cohort.take(split.test), fitted.flags)
+            answer = _predict(fitted.model.risk_model_, held_out, horizons_days, curve_days)
             at = place[split.test]
             repeat.risk[at], repeat.fold[at] = answer.risk, k
             for share, risk in answer.blanked.items():
@@ -94,6 +103,12 @@ def cross_validate(
         repeats.append(repeat)
         for share in BLANK_SHARES:
             when_blanked[share].append(with_gaps[share])
+    if config.missingness == "informative":
+        _LOG.info(
+            "the flags of what was recorded as not done paid in %d of %d fits",
+            learned_flags,
+            plan.fits,
+        )
     evaluated = cohort.take(rows)
     outcome = outcome_of(evaluated)
     return Predictions(
@@ -112,17 +127,6 @@ def cross_validate(
         refusals=Refusals.of(refusals),
         cohort_fingerprint=evaluated.fingerprint(),
     )
-
-
-def steps_of_all(progress: Progress | None, what: str, fit: int, fits: int) -> Progress | None:
-    """Return the progress of one of several fits as that of all of them, in steps of all."""
-    if progress is None:
-        return None
-
-    def report(_: str, done: int, steps: int) -> None:
-        progress(what, fit * steps + done, fits * steps)
-
-    return report
 
 
 @dataclass(frozen=True, slots=True)

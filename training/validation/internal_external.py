@@ -15,9 +15,10 @@ from models.fitting.training_cohort import Progress
 from models.metrics.catalogue import Place, shown_in
 from models.metrics.pooling import Pooled, pool_metric
 from models.metrics.subgroups import SMALLEST_SUBGROUP, Subgroup, evaluate_subgroups
+from training.cohorts.not_done import with_flags
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.fit import refit
+from training.missingness import refit_with_choice
 
 __all__ = ["ClusterBy", "InternalExternal", "internal_external"]
 
@@ -86,8 +87,9 @@ def internal_external(
     for number, name in enumerate(large, start=1):
         held_out = cluster == name
         elsewhere = ~np.isin(cohort.patient_id, cohort.patient_id[held_out])
-        model = refit(cohort.take(elsewhere), study.horizons_days, config)
-        risk[held_out] = model.predict_risk(cohort.features[held_out])
+        fitted = refit_with_choice(cohort.take(elsewhere), study.horizons_days, config)
+        features = with_flags(cohort.take(held_out), fitted.flags).features
+        risk[held_out] = fitted.model.predict_risk(features)
         if progress is not None:
             progress(f"leaving out each {by}", number, len(large))
     clusters = evaluate_subgroups(

@@ -12,8 +12,7 @@ from data_schema.variables import base_name
 from models.fitting.training_cohort import Progress
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
 from training.config import RunConfig
-from training.fit import refit, with_columns
-from training.validation.cross_validation import steps_of_all
+from training.fit import refit, steps_of_all, with_columns
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 

@@ -11,8 +11,10 @@ import pytest
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.cohort import Cohort, OutcomeData
+from training.cohorts.not_done import with_flags
 from training.config import RunConfig
 from training.fit import refit
+from training.missingness import judge_flags
 from training.validation.cross_validation import cross_validate
 from training.validation.plan import evaluation_plan
 
@@ -76,3 +78,46 @@ def test_a_patients_risk_does_not_depend_on_the_patients_own_outcome(cohort: Coh
     np.testing.assert_array_equal(risk[held_out], risk_if_changed[held_out])
     others = once.repeats[0][1].test
     assert not np.array_equal(risk[others], risk_if_changed[others])
+
+
+def test_a_fold_decides_on_flags_without_the_patients_held_out() -> None:
+    n = 450
+    rng = np.random.default_rng(6)
+    patients = np.array([f"p{i}" for i in range(n)], dtype=object)
+    features = pd.DataFrame(
+        {"age": rng.normal(62, 12, n).round(1), "lactate": rng.normal(2, 0.4, n)}
+    )
+    died = rng.random(n) < 0.35
+    # In the first fold's held-out patients the flag is the outcome itself; in all others, chance.
+    cohort = Cohort(
+        features,
+        VARIABLES,
+        patients,
+        patients,
+        OutcomeData("mortality", np.where(died, rng.integers(1, 6, n), 120.0), died.astype(int)),
+    )
+    config = replace(CONFIG, missingness="informative", repeats=1)
+    plan = evaluation_plan(cohort, config)
+    held_out = plan.repeats[0][0].test
+    # As frequent in those who died as in those who did not.
+    flag = np.zeros(n, dtype=bool)
+    for group in (np.flatnonzero(died), np.flatnonzero(~died)):
+        flag[group[::6]] = True
+    flag[held_out] = died[held_out]
+    cohort.features.loc[flag, "lactate"] = np.nan
+    cohort = replace(cohort, not_done=pd.DataFrame({"lactate__not_done": flag.astype(float)}))
+
+    assert judge_flags(cohort, (90.0,), config).pay
+    predictions = cross_validate(cohort, plan, (90.0,), config, curve_days=None)
+
+    # The fit of the first fold is that of a run without flags.
+    [repeat] = predictions.repeats
+    train = cohort.take(plan.repeats[0][0].train)
+    ignorant = refit(train, (90.0,), config).predict_risk(cohort.features.iloc[held_out])
+    np.testing.assert_array_equal(repeat.risk[held_out], ignorant)
+    # The other folds learn from those patients, and so from the flag.
+    other = plan.repeats[0][1]
+    with_flag = with_flags(cohort, ("lactate__not_done",))
+    fitted = refit(with_flag.take(other.train), (90.0,), config)
+    as_read = with_flag.features.iloc[other.test]
+    np.testing.assert_array_equal(repeat.risk[other.test], fitted.predict_risk(as_read))

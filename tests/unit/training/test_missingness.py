@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from training.cohorts.study import Study, study_of_table
 from training.config import RunConfig
-from training.run.missingness import JudgedFlags, judge_flags, modelled_study
+from training.missingness import JudgedFlags, judge_flags, modelled_study
 
 N = 600
 CONFIG = RunConfig(missingness="informative", horizons_days=(90.0,), max_trees=10, threads=1)
@@ -67,7 +67,7 @@ def test_without_a_flag_to_learn_from_nothing_is_fitted() -> None:
     flags = informative.cohort.not_done
     assert flags is not None
     flags["lactate__not_done"] = 0.0
-    judged = judge_flags(informative.cohort, informative, CONFIG)
+    judged = judge_flags(informative.cohort, (90.0,), CONFIG)
     assert judged.flags == ()
     assert not judged.pay
     assert "No variable is recorded as not done in 1 to 99 %" in judged.sentence
