@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,18 +16,37 @@ from training.cli.tables import show_explanation
 if TYPE_CHECKING:
     from data_schema.cohort import Cohort
     from models.registry.lifecycle import LoadedModel
+    from training.prediction_files import Exported
 
-__all__ = ["ModelOption", "cohort_for", "explain", "full_name", "loaded_model", "score"]
+__all__ = [
+    "ModelOption",
+    "OutputFormat",
+    "cohort_for",
+    "explain",
+    "full_name",
+    "loaded_model",
+    "score",
+]
 
 ModelOption = Annotated[
     str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or the folder of a bundle.")
 ]
 
 
+class OutputFormat(StrEnum):
+    """In what form risks are written."""
+
+    TABLE = "table"
+    MEDS = "meds"
+    SEISMOMETER = "seismometer"
+
+
 def score(
     cohort: CohortArgument,
     model: ModelOption,
-    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
+    out: Annotated[
+        Path, typer.Option(help="File to write: .parquet or .csv; for seismometer a new folder.")
+    ],
     mapping: MappingOption = None,
     horizons: Annotated[
         str | None,
@@ -35,12 +55,36 @@ def score(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the contribution of each variable.")
     ] = False,
+    output: Annotated[
+        OutputFormat,
+        typer.Option(
+            "--format",
+            help="table; or, at one horizon, meds (MEDS prediction schema) or seismometer (the "
+            "files that Epic's seismometer reads; needs the outcome).",
+        ),
+    ] = OutputFormat.TABLE,
     as_json: JsonOption = False,
 ) -> None:
     """Write the risks of every patient of a cohort.
 
     One row per patient and horizon. Rows of refused patients hold the reason and no risk.
     """
+    if output is not OutputFormat.TABLE:
+        with working():
+            if explain:
+                raise UsageError("--explain must be left out with --format meds or seismometer.")
+            exported = _export(model, cohort, mapping, horizons, output, out)
+        if as_json:
+            counts = {"rows": exported.rows, "refused": exported.refused}
+            print_json(counts | {"unknown_outcome": exported.unknown, "out": str(out)})
+            return
+        print_lines(
+            [
+                f"{exported.rows} predictions in {out}; left out: {exported.refused} refused, "
+                f"{exported.unknown} whose outcome is not known by the horizon."
+            ]
+        )
+        return
     with working():
         from training.files import require_table_path, write_table
         from training.score import score as scored
@@ -62,6 +106,51 @@ def score(
             f"{len(frame)} rows of {n_patients} patients in {out}; {refused} patients refused "
             "(their rows hold the reason and no risk)."
         ]
+    )
+
+
+def _export(
+    model: str,
+    cohort: Path,
+    mapping: Path | None,
+    horizons: str | None,
+    output: OutputFormat,
+    out: Path,
+) -> Exported:
+    """Write risks at one horizon for another tool, with what happened where it needs or has it."""
+    from data_schema.outcomes import OUTCOMES
+    from data_schema.table.files import read_table
+    from training.prediction_files import write_meds, write_seismometer
+    from training.score import cohort_for_model
+    from training.score import score as scored
+
+    days = None if horizons is None else _days(horizons)
+    loaded = loaded_model(model)
+    contract = loaded.risk_model.contract
+    table, stated = read_table(cohort), stated_mapping(mapping)
+    name = contract.outcome
+    endpoint = OUTCOMES[name].endpoint if name in OUTCOMES else name
+    has_outcome = f"{endpoint}_event" in table or (
+        stated is not None and endpoint in stated.outcomes
+    )
+    if output is OutputFormat.SEISMOMETER and not has_outcome:
+        raise UsageError(
+            f"seismometer compares risks with what happened, so the cohort must state {endpoint}. "
+            "Add its columns, or state them in the mapping file."
+        )
+    patients = cohort_for_model(
+        table, contract, outcome=name if has_outcome else None, mapping=stated
+    )
+    frame = scored(loaded.risk_model, patients, horizons_days=days)
+    if output is OutputFormat.MEDS or patients.outcome is None:
+        return write_meds(frame, patients.outcome, out)
+    groups = [column for column in ("age", "sex") if column in patients.features]
+    attributes = patients.features[groups].reset_index(drop=True)
+    if patients.site is not None:
+        attributes["site"] = patients.site
+    label = contract.outcome_label or name
+    return write_seismometer(
+        frame, patients.outcome, out, model=loaded.name, label=label, attributes=attributes
     )
 
 
