@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data_schema.units import canonical_unit_spelling, in_range
-from data_schema.values import MISSING_WORDS
+from data_schema.values import MISSING_WORDS, level_key
 from data_schema.variables import Variable
 
 __all__ = [
@@ -156,7 +156,7 @@ def flag_of(text: str | None) -> Word:
     >>> flag_of("Yes").value, flag_of("unknown").value, flag_of("2").broken
     (1.0, None, 'flag')
     """
-    word = "" if text is None else text.casefold()
+    word = "" if text is None else level_key(text)
     if word in FLAG_WORDS:
         return Word(FLAG_WORDS[word])
     return Word(None) if word in NOT_STATED else Word(None, "flag")
@@ -171,9 +171,9 @@ def category_of(variable: Variable, text: str | None) -> Word:
     >>> category_of(VARIABLES["sex"], "Female").value, category_of(VARIABLES["sex"], "x").broken
     ('female', 'category')
     """
-    word = "" if text is None else text.casefold()
+    word = "" if text is None else level_key(text)
     for category in variable.categories:
-        if category.casefold() == word:
+        if level_key(category) == word:
             return Word(category)
     if word in NOT_STATED and (variable.categories or word != "other"):
         return Word(None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -21,6 +23,7 @@ __all__ = [
     "ParsedNumbers",
     "cell_text",
     "cell_texts",
+    "level_key",
     "parse_numbers",
 ]
 
@@ -45,6 +48,10 @@ _SAME_MEANING: Mapping[str, str] = {
 
 GROUPED_BY_POINTS = r"[<>≤≥=\s]*-?[1-9]\d{0,2}(\.\d{3})+"
 """Text such as 1.471, whose point separates thousands where a site's decimals have commas."""
+
+# What a spreadsheet writes to keep a number as text, and marks that no reader sees.
+_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
 
 _COMPARATOR_AND_REST = r"^(?P<comparator><=|>=|<|>)?\s*(?P<rest>.*)$"
 _INFINITE = r"^[+-]?inf(inity)?$"
@@ -80,13 +87,37 @@ def cell_texts(cells: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def cell_text(cell: object) -> str | None:
-    """Return one cell as stripped text, a whole number without a fraction; None if empty."""
+    """Return one cell as stripped text, a whole number without a fraction; None if empty.
+
+    The wrapper `="..."`, a leading apostrophe and invisible characters are no part of the text.
+
+    >>> cell_text('="00012"'), cell_text("'00012"), cell_text(12.0), cell_text(" ")
+    ('00012', '00012', '12', None)
+    """
     if isinstance(cell, (int, np.integer)) and not isinstance(cell, bool):
         return str(int(cell))  # as a float, long identifiers of two patients would be one
     if isinstance(cell, (float, np.floating)):
         number = float(cell)
         return str(int(number)) if number.is_integer() else str(number)
-    return str(cell).strip() or None
+    return _bare(str(cell)) or None
+
+
+def level_key(text: str) -> str:
+    """Return what two spellings of one category share: case, spaces, NFC and whole numbers.
+
+    >>> level_key("ICU  a") == level_key("icu A"), level_key("1.0")
+    (True, '1')
+    """
+    composed = " ".join(unicodedata.normalize("NFC", _bare(text)).casefold().split())
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", composed)
+
+
+def _bare(text: str) -> str:
+    """Return text without invisible characters and what a spreadsheet puts around it."""
+    bare = _INVISIBLE.sub("", text).strip()
+    wrapped = _AS_TEXT.fullmatch(bare)
+    bare = wrapped[1].replace('""', '"').strip() if wrapped else bare
+    return bare[1:] if bare.startswith("'") and "'" not in bare[1:] else bare
 
 
 def parse_numbers(
@@ -186,8 +217,12 @@ def _text(cells: pd.Series[Any], decimal: str) -> pa.StringArray:
         spelled = [_spelled(cell, decimal) for cell in cells.astype(object)]
         text = pa.array(spelled, type=pa.string(), mask=cells.isna().to_numpy())
     if not pc.all(pc.string_is_ascii(text)).as_py():
+        text = pc.replace_substring_regex(text, _INVISIBLE.pattern, "")
         for character, plain in _SAME_MEANING.items():
             text = pc.replace_substring(text, character, plain)
+    text = pc.replace_substring_regex(
+        pc.utf8_trim_whitespace(text), r'^(?:="(.*)"|\'(.*))$', r"\1\2"
+    )
     return pc.utf8_lower(pc.utf8_trim_whitespace(text))
 
 

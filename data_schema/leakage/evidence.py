@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 _PHI = 0.80
+_CHANCE = 1e-6
+_LOW_RISK = 10.0
 _AUROC = 0.95
 # A severity score of simulated patients had 0.96 with 36 early deaths, by chance.
 _HONEST_AUROC, _COMPLETE_AUROC = 0.88, 0.99
@@ -67,7 +69,32 @@ def outcome_twin(column: Column, among: Sequence[Target]) -> NDArray[np.bool_] |
     for indicator in (column.missing, *column.levels):
         if any(_phi(indicator, target) >= _PHI for target in among):
             return indicator
+    # Extremes of a score may honestly have one outcome; a mark or a gap hardly.
+    marks = () if _is_ordered(column) else column.levels
+    for indicator in (column.missing, ~column.missing, *marks):
+        if any(_one_sided(indicator, target) for target in among if target.known.all()):
+            return indicator
     return None
+
+
+def _is_ordered(column: Column) -> bool:
+    return column.values is not None and len(column.levels) > 2
+
+
+def _one_sided(indicator: NDArray[np.bool_], target: Target) -> bool:
+    """Return whether all marked rows have the outcome, or none, by more than chance.
+
+    With an event rate p, all k marked rows have it with a probability of p^k if the mark says
+    nothing. That none has it must be unlikely even at a tenth of the odds of all, since honest
+    marks of low risk, such as elective surgery, are common where events are rare.
+    """
+    marked, rate = target.event[indicator], float(target.event.mean())
+    if not enough(indicator) or not 0 < rate < 1:
+        return False
+    odds = rate / (1 - rate) / _LOW_RISK
+    if marked.all():
+        return bool(rate ** len(marked) < _CHANCE)
+    return bool(not marked.any() and (1 / (1 + odds)) ** len(marked) < _CHANCE)
 
 
 def separates(column: Column, among: Sequence[Target]) -> bool:

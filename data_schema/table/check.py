@@ -27,6 +27,7 @@ from data_schema.table.follow_up import incomplete_follow_up
 from data_schema.table.identifiers import Identifiers, read_identifiers
 from data_schema.table.outcomes import never_at_risk, read_outcome
 from data_schema.table.plan import CohortPlan, FeatureSource, plan_cohort
+from data_schema.table.plausible_follow_up import implausible_follow_up
 from data_schema.table.rules import (
     constant_features,
     contradicting_outcomes,
@@ -58,11 +59,16 @@ WARNING_RULES = frozenset(
         "derived_differs",
         "derived_value",
         "entry_not_read",
+        "events_at_end",
+        "follow_up_unit",
         "hidden_cells",
+        "ids_of_sites",
         "ignored_columns",
         "immortal_time",
         "leak_missing",
         "leak_not_done",
+        "no_censored",
+        "no_horizon",
         "no_patient_id",
         "not_at_risk",
         "several_stays",
@@ -123,9 +129,13 @@ def check_cohort(
     n_rows = len(table)
     plan, findings = plan_cohort(table.columns, mapping or CohortMapping(), requested)
     findings += table.attrs.get(READING, ())
+    table, nested = _without_nesting(table, plan)
+    if nested:
+        return Checked(Report(n_rows, tuple(nested), ()), None)
     table, problems = _at_risk(table, plan, requested)
     findings += problems
-    ids = read_identifiers(table, plan.ids)
+    person = [f.source.column for f in plan.features if f.feature in ("age", "sex")]
+    ids = read_identifiers(table, plan.ids, person=person)
     findings += [*ids.findings, *thousands_points(table, plan)]
     outcome_data, problems = _read_outcome(table, plan, requested, ids)
     findings += problems
@@ -137,6 +147,7 @@ def check_cohort(
     findings += problems
     if requested is not None and outcome_data is not None:
         findings += too_little_to_learn_from(outcome_data, ids)
+        findings += implausible_follow_up(features, requested, outcome_data)
         findings += incomplete_follow_up(table, plan, requested, ids, outcome_data)
         findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
     fatal, warnings = _by_severity(findings, strict=strict, scoring=requested is None)
@@ -145,6 +156,26 @@ def check_cohort(
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
         cohort = _cohort(features, variables, ids, outcome_data, limits, dropped)
     return Checked(Report(n_rows, fatal, warnings), cohort)
+
+
+def _without_nesting(table: pd.DataFrame, plan: CohortPlan) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return the table with lists and structs of ignored columns as text, and those of others."""
+    findings = []
+    for name in filter(lambda name: pd.api.types.is_object_dtype(table[name]), table.columns):
+        is_nested = table[name].map(
+            lambda cell: isinstance(cell, list | tuple | set | dict | np.ndarray)
+        )
+        count = int(is_nested.sum())
+        if not count:
+            continue
+        if name not in plan.ignored:
+            message = (
+                f"{name} must hold one value in each cell; {count} of {len(table)} rows hold a "
+                "list or a structure. Keep one value, or give each its own column."
+            )
+            findings.append(Finding("nested", name, count, message))
+        table = table.assign(**{name: table[name].map(str)})
+    return table, findings
 
 
 def _at_risk(

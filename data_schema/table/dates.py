@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data_schema.errors import Finding
 from data_schema.values import cell_texts
 
-__all__ = ["Dates", "read_dates"]
+__all__ = ["Dates", "days_between", "read_dates"]
 
 # A year alone, or a year and a month, is no day; pandas would read the first of it.
 _ISO_DAY = r"\d{4}-?\d{2}-?\d{2}(?!\d)"
 _TIME_AND_OFFSET = r"(?i)^(.+[t ].*?)\s*(?:z|[+-]\d{2}(?::?\d{2})?)$"
+
+_TIME_OF_DAY = r"\d:\d|\dT\d"
+
+
+def days_between(start: Dates, end: Dates) -> NDArray[np.float64]:
+    """Return the days from start to end; by the calendar where only the day of either is known."""
+    by_day = end.day - start.day
+    days = by_day.where(start.is_day | end.is_day, end.at - start.at)
+    return np.asarray(days.dt.total_seconds().to_numpy(dtype=np.float64) / 86_400)
 
 
 class Dates(NamedTuple):
@@ -23,12 +34,16 @@ class Dates(NamedTuple):
     ----------
     at : Series of Timestamp
         In UTC; a time without an offset is taken as UTC, which matters to differences only.
+    is_day : Series of bool
+        Whether only the day is known: no time of day is written, or midnight is where most cells of
+        the column have no time.
     day : Series of Timestamp
         Midnight, in UTC, of the calendar day as it is written: half past midnight in Berlin is
         still the day before in UTC, and dates of death are days where the patient was.
     """
 
     at: pd.Series[Any]
+    is_day: pd.Series[Any]
     day: pd.Series[Any]
 
 
@@ -44,12 +59,17 @@ def read_dates(
     if pd.api.types.is_datetime64_any_dtype(cells):
         cells = cells.reset_index(drop=True)
         at = pd.to_datetime(cells, utc=True)
+        without_time = at.isna()
         written = cells.dt.tz_localize(None).dt.tz_localize("UTC")
     else:
         at = _parsed(texts, date_format)
+        without_time = ~texts.str.contains(_TIME_OF_DAY, na=False).astype(bool)
         without_offset = None if date_format is None else date_format.replace("%z", "").rstrip()
         written = _parsed(texts.str.replace(_TIME_AND_OFFSET, r"\1", regex=True), without_offset)
-    dates = Dates(at, written.dt.normalize())
+    midnight = written == written.dt.normalize()
+    timed = (~midnight & written.notna()).sum() * 2 > written.notna().sum()
+    is_day = midnight & (without_time | (not timed))
+    dates = Dates(at, is_day, written.dt.normalize())
     unread = int((at.isna() & texts.notna()).sum())
     if not unread:
         return dates, []

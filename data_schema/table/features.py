@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,7 +17,7 @@ from data_schema.readings import LARGEST, category_of, flag_of, has_range, is_to
 from data_schema.table.plan import FeatureSource
 from data_schema.table.stated_units import StatedUnits, stated_units, unit_suspect
 from data_schema.units import in_range, range_text
-from data_schema.values import MISSING_WORDS, cell_text, cell_texts, parse_numbers
+from data_schema.values import MISSING_WORDS, cell_text, cell_texts, level_key, parse_numbers
 from data_schema.variables import is_state
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ def _words(cells: pd.Series, feature: FeatureSource) -> FeatureColumn:
     codes, distinct = pd.factorize(cells)
     texts = _mapped(map(cell_text, distinct), feature.source)
     is_flag = feature.variable.kind == "flag" or is_state(feature.feature)
+    if not is_flag and not feature.variable.categories:
+        texts = _one_spelling(texts, np.bincount(codes[codes >= 0], minlength=len(texts)))
     read = [flag_of(text) if is_flag else category_of(feature.variable, text) for text in texts]
     rows_of = np.bincount(codes[codes >= 0], minlength=len(read)).tolist()
     rule: Literal["flag", "category"] = "flag" if is_flag else "category"
@@ -199,6 +202,20 @@ def _mapped(texts: Iterable[str | None], source: ColumnMapping) -> list[str | No
     words = {key: cell_text(value) for key, value in source.value_map.items()}
     plain = (None if text is None or text.casefold() in missing else text for text in texts)
     return [words.get(text, text) if text is not None else None for text in plain]
+
+
+def _one_spelling(texts: Sequence[str | None], rows_of: NDArray[np.int64]) -> list[str | None]:
+    """Return each text in the most frequent spelling of its category (`level_key`)."""
+    rows: dict[str, Counter[str]] = {}
+    for text, count in zip(texts, rows_of.tolist(), strict=True):
+        if text is not None:
+            rows.setdefault(level_key(text), Counter())[text] += count
+    # Of equally frequent spellings, the first in the alphabet.
+    chosen = {
+        key: min(spellings, key=lambda text: (-spellings[text], text))
+        for key, spellings in rows.items()
+    }
+    return [None if text is None else chosen[level_key(text)] for text in texts]
 
 
 def _finding(

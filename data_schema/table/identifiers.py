@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,21 @@ from data_schema.values import MISSING_WORDS, cell_texts
 
 __all__ = ["Identifiers", "read_identifiers"]
 
+_EXPONENT = r"\d+(?:[.,]\d+)?[eE][+-]\d+|\d[.,]\d+[eE]\d+"
+_WITH_FRACTION = r"\d+\.0+"
+_HYPHENS = re.compile("[\u2010-\u2015\u2212]")
+_SUMMARY = (
+    r"(?:(?:grand |sub-?)?totals?|sum|mean|average|avg\.?|median|sd|std\.?(?: dev\.?)?|se|sem"
+    r"|standard (?:deviation|error)|iqr|interquartile range|min(?:imum)?|max(?:imum)?|range|count"
+    r"|n|q[13]|p\d\d|quartiles?|(?:\d\d(?:th)? )?percentiles?|variance"
+    r"|missing|n missing|all(?: patients)?"
+    r"|overall|summe|gesamt|mittelwert|durchschnitt|anzahl|standardabweichung|moyenne|m[ée]diane"
+    r"|somme|[ée]cart-type|media|mediana|totale|promedio|suma|gemiddelde|totaal|mediaan|medelv[äa]rde)"
+    r"(?: ?±.*| ?[(\[/,=].*)?:?"
+)
+
+# One person's ages at two stays differ by less, in years.
+_AGE_APART = 15.0
 _REAL = frozenset({*MISSING_WORDS, "no", "false", "0", "0.0"})
 
 
@@ -36,8 +53,10 @@ class Identifiers:
     simulated: str = ""
 
 
-def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
-    """Return the identifiers of each row of a table.
+def read_identifiers(
+    table: pd.DataFrame, ids: IdMapping, *, person: Sequence[str] = ()
+) -> Identifiers:
+    """Return the identifiers of each row of a table; `person` names its columns of sex and age.
 
     If no column holds the patient, every row is a patient of its own, which is warned of; if none
     holds the stay, stays are numbered.
@@ -52,13 +71,27 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
         findings.append(Finding("no_patient_id", "patient_id", len(table), message))
     columns = {key: getattr(ids, key) for key in ("patient_id", "stay_id", "site")}
     texts = {key: cell_texts(table[name]) for key, name in columns.items() if name is not None}
-    for key, cells in texts.items():
+    for key, cells in [*texts.items()]:
         missing = int(cells.isna().sum())
         if missing and key != "site":
             message = (
                 f"{key} must be stated; {missing} of {len(table)} rows are empty. Fill them in."
             )
             findings.append(Finding("missing_id", key, missing, message))
+        texts[key] = _plain_identifiers(cells)
+        findings += _unsure_spelling(texts[key], key) if key != "site" else ()
+    findings += _summary_rows(table, texts)
+    of_two = _same_number_at_two_sites(table, texts, person)
+    if of_two.any():
+        both = texts["site"].astype(str) + "/" + texts["patient_id"].astype(str)
+        known = texts["site"].notna() & texts["patient_id"].notna()
+        texts["patient_id"] = texts["patient_id"].where(~known, both)
+        message = (
+            f"patient_id should be one patient at all sites; {int(of_two.sum())} of {len(table)} "
+            "rows have a number of people who differ in sex or age at two sites. A patient is "
+            "taken as site and number."
+        )
+        findings.append(Finding("ids_of_sites", "site", int(of_two.sum()), message))
     findings += _repeated_stays(table, ids, texts)
     time_zero = None
     if ids.time_zero is not None:
@@ -72,6 +105,95 @@ def read_identifiers(table: pd.DataFrame, ids: IdMapping) -> Identifiers:
         findings=tuple(findings),
         simulated=_simulated(table),
     )
+
+
+def _plain_identifiers(texts: pd.Series) -> pd.Series:
+    """Return identifiers with plain digits and hyphens; 12.0 is 12 where all are written so."""
+    plain = pd.Series(
+        [
+            None if pd.isna(text) else _HYPHENS.sub("-", unicodedata.normalize("NFKC", text))
+            for text in texts
+        ],
+        index=texts.index,
+        dtype=object,
+    )
+    stated = plain.dropna().astype(str)
+    if len(stated) and stated.str.fullmatch(_WITH_FRACTION).all():
+        return plain.str.replace(r"\.0+$", "", regex=True).astype(object)
+    return plain
+
+
+def _same_number_at_two_sites(
+    table: pd.DataFrame, texts: dict[str, pd.Series], person: Sequence[str]
+) -> pd.Series:
+    """Return which rows have the number of another person at another site.
+
+    The numbers of sites are their own if one number belongs to people whose sex differs, or whose
+    ages are further apart than `_AGE_APART` years, at different sites.
+    """
+    nowhere = pd.Series(False, index=table.index)
+    if not {"patient_id", "site"} <= set(texts):
+        return nowhere
+    rows = pd.DataFrame({key: texts[key] for key in ("patient_id", "site")}).dropna()
+    shared = rows["patient_id"].map(rows.groupby("patient_id")["site"].nunique()) > 1
+    among = rows[shared]
+    for name in person:
+        cells = table[name].reindex(among.index)
+        numbers = pd.to_numeric(cell_texts(cells), errors="coerce").set_axis(among.index)
+        if numbers.notna().any():
+            of_number = numbers.groupby(among["patient_id"])
+            apart = (of_number.max() - of_number.min()) > _AGE_APART
+        else:
+            words = cell_texts(cells).set_axis(among.index).str.casefold()
+            apart = words.groupby(among["patient_id"]).nunique() > 1
+        if apart.any():
+            return shared.reindex(table.index, fill_value=False)
+    return nowhere
+
+
+def _unsure_spelling(texts: pd.Series, key: str) -> Iterator[Finding]:
+    """Yield identifiers of which two may be one, or one may be two: rule `id_spelling`."""
+    stated = texts.dropna().astype(str)
+    distinct = pd.Series(stated.unique(), dtype=object).astype(str)
+    exponents = {*distinct[distinct.str.fullmatch(_EXPONENT)]}
+    if exponents:
+        count = int(stated.isin(exponents).sum())
+        message = (
+            f"{key} must be written in full; {count} of {len(texts)} rows have an exponent, such "
+            "as a spreadsheet's 0.0E+00, so that several may have become one. Export the column as "
+            "text."
+        )
+        yield Finding("id_spelling", key, count, message)
+    rest = distinct[~distinct.isin(exponents)]
+    keys = rest.str.casefold().str.replace(r"^0*(\d+?)(?:\.0+)?$", r"\1", regex=True)
+    twice = {*rest[keys.duplicated(keep=False)]}
+    if rest.str.fullmatch(r"\d+").any():
+        twice |= {*rest[rest.str.fullmatch(_WITH_FRACTION)]}
+    if twice:
+        count = int(stated.isin(twice).sum())
+        message = (
+            f"{key} must have one spelling; {count} of {len(texts)} rows have one that differs "
+            "from another only in case, leading zeros or a fraction .0. Write each as in the "
+            "source, with the column as text."
+        )
+        yield Finding("id_spelling", key, count, message)
+
+
+def _summary_rows(table: pd.DataFrame, texts: dict[str, pd.Series]) -> Iterator[Finding]:
+    """Yield rows that sum up the others: rule `summary_row`."""
+    columns = [*texts.values(), cell_texts(table.iloc[:, 0])]
+    found = np.zeros(len(table), dtype=bool)
+    for cells in columns:
+        words = cells.fillna("").astype(str).str.casefold()
+        found |= words.str.fullmatch(_SUMMARY).to_numpy(dtype=bool)
+    count = int(found.sum())
+    # A column in which such words are common is one of measurements, not of rows.
+    if count and count <= max(10, len(table) // 10):
+        message = (
+            f"rows must be stays; {count} of {len(table)} rows are named as a summary, such as "
+            "median, mean or total. Remove them."
+        )
+        yield Finding("summary_row", "patient_id", count, message)
 
 
 def _simulated(table: pd.DataFrame) -> str:
@@ -97,7 +219,8 @@ def _repeated_stays(
         keys = pd.DataFrame({k: texts[k] for k in ("patient_id", "stay_id") if k in texts})
         repeated = keys.duplicated() & keys["stay_id"].notna()
     elif "patient_id" in texts and ids.time_zero is not None:
-        repeated = table.duplicated(subset=[ids.patient_id, ids.time_zero])
+        keys = pd.DataFrame({"patient": texts["patient_id"], "start": table[ids.time_zero]})
+        repeated = keys.duplicated()
     elif "patient_id" in texts:
         # If neither stay nor time is known, only an identical row is certain to be the same stay.
         again = texts["patient_id"].duplicated(keep=False)
@@ -106,7 +229,9 @@ def _repeated_stays(
         return
     count = int(repeated.sum())
     if count:
-        message = f"stays must occur once; {count} of {len(table)} rows repeat one. Remove them."
+        message = f"stays must occur once; {count} of {len(table)} rows repeat one. Remove them" + (
+            ", or give patients of different sites different numbers." if "site" in texts else "."
+        )
         yield Finding("duplicate_stays", "stay_id", count, message)
     if "patient_id" in texts:
         several = int(texts["patient_id"][~repeated.to_numpy()].dropna().duplicated().sum())

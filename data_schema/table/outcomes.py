@@ -14,8 +14,8 @@ from data_schema.cohort import OutcomeData
 from data_schema.errors import Finding
 from data_schema.mapping.file import OutcomeMapping
 from data_schema.outcomes import CENSORED, COMPETING, EVENT, Outcome
-from data_schema.table.dates import Dates, read_dates
-from data_schema.values import MISSING_WORDS, cell_texts, parse_numbers
+from data_schema.table.dates import Dates, days_between, read_dates
+from data_schema.values import MISSING_WORDS, cell_texts, level_key, parse_numbers
 
 __all__ = ["never_at_risk", "read_outcome"]
 
@@ -133,7 +133,7 @@ def _events(cells: pd.Series, source: OutcomeMapping, outcome: Outcome) -> _Part
         codes = {key: float(code) for key, code in source.event_map.items() if code != ""}
         missing &= ~texts.isin(codes).astype(bool)
     else:
-        texts = texts.str.casefold()
+        texts = texts.map(level_key, na_action="ignore")
         codes |= {"false": CENSORED, "true": EVENT}
     events = texts.map(codes).to_numpy(dtype=np.float64)
     strange = ~missing.to_numpy() & ~np.isin(events, (CENSORED, EVENT, COMPETING))
@@ -210,40 +210,39 @@ def _by_dates(
     """Read time and event from dates: the first event counts, or the last day under observation."""
     findings: list[Finding] = []
 
-    def dates(column: str | None) -> pd.Series:
+    def dates(column: str | None) -> Dates:
         if column is None:
-            return pd.Series(pd.NaT, index=time_zero.at.index, dtype=time_zero.at.dtype)
+            none = pd.Series(pd.NaT, index=time_zero.at.index, dtype=time_zero.at.dtype)
+            return Dates(none, none.isna(), none)
         parsed, problems = read_dates(table[column], column, source.date_format)
         findings.extend(problems)
-        return parsed.at
+        return parsed
 
     happened, competing = dates(source.event_date), dates(source.competing_date)
     last_seen = dates(source.last_seen_date)
     findings += _against_last_seen(happened, competing, last_seen, outcome)
+    died, ended = happened.at.notna(), competing.at.notna()
     if outcome.ends_at_discharge:
         # A death after discharge is none in hospital. Of the same day, it is: a discharge is often
         # written down hours before or after the death that it records.
-        happened = happened.where(~(happened.dt.normalize() > competing.dt.normalize()))
-        competing = competing.where(happened.isna())
-    first = happened.where(happened.notna(), competing)
-    event = np.where(happened.notna(), EVENT, np.where(competing.notna(), COMPETING, CENSORED))
-    end = first.where(first.notna(), last_seen)
-    # Days alone: an hour of time zero would make an event of the same day come before it.
-    days_alone = bool((end.dropna() == end.dropna().dt.normalize()).all())
-    start = time_zero.day if days_alone else time_zero.at
-    time_days = (end - start).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400
-    missing = end.isna().to_numpy() | start.isna().to_numpy()
+        died &= ~(happened.day > competing.day)
+        ended &= ~died
+    event = np.where(died, EVENT, np.where(ended, COMPETING, CENSORED))
+    days = [days_between(time_zero, one) for one in (happened, competing, last_seen)]
+    # Row by row: a day is compared with the day of time zero, a moment with its moment.
+    time_days = np.where(died, days[0], np.where(ended, days[1], days[2]))
+    missing = np.isnan(time_days)
     nowhere = np.zeros(len(table), dtype=bool)
     events = _Part(event.astype(np.float64), nowhere, ())
     return _Part(time_days, missing, tuple(findings)), events
 
 
 def _against_last_seen(
-    happened: pd.Series, competing: pd.Series, last_seen: pd.Series, outcome: Outcome
+    happened: Dates, competing: Dates, last_seen: Dates, outcome: Outcome
 ) -> Iterator[Finding]:
-    late = (happened > last_seen) | (competing > last_seen)
+    late = (days_between(last_seen, happened) > 0) | (days_between(last_seen, competing) > 0)
     if not outcome.ends_at_discharge:
-        late |= happened > competing
+        late |= days_between(competing, happened) > 0
     count = int(late.sum())
     if count:
         message = (

@@ -3,7 +3,9 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from models.inference.parameters import Encoding, HorizonBasis, Scaling
 
 __all__ = [
     "Table",
+    "as_known_levels",
     "expit",
     "horizon_basis",
     "level_columns",
@@ -238,6 +241,32 @@ def texts_of(frame: pd.DataFrame, column: str) -> np.ndarray:
     texts = frame[column].map(str).to_numpy(dtype=object, copy=True)
     texts[frame[column].isna().to_numpy()] = None
     return texts
+
+
+def as_known_levels(texts: np.ndarray, levels: Sequence[str]) -> np.ndarray:
+    """Return texts with another spelling of a level as that level; others stay as they are.
+
+    Spellings differ in case, spaces, Unicode form, or as 1 and 1.0. A spelling of two levels is
+    none of them.
+
+    >>> as_known_levels(np.array(["icu  A", "x", None], dtype=object), ["ICU A"]).tolist()
+    ['ICU A', 'x', None]
+    """
+    known = {None, *levels}
+    if all(text in known for text in texts):
+        return texts
+    by_key: dict[str, str | None] = {}
+    for level in levels:
+        key = _level_spelling(level)
+        by_key[key] = None if key in by_key else level
+    read = [text if text in known else by_key.get(_level_spelling(text)) or text for text in texts]
+    return np.array(read, dtype=object)
+
+
+def _level_spelling(text: str) -> str:
+    # As `data_schema.values.level_key`, which a bundle cannot import.
+    composed = " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", composed)
 
 
 def not_categorical(values: pd.Series) -> pd.Series:

@@ -98,9 +98,9 @@ class Prediction(NamedTuple):
         Returns
         -------
         DataFrame, shape (n * h, ...)
-            Refusal codes are joined by ";"; where an event competes, there is `competing_risk`;
-            where explained, one `contribution__<variable>` (log-odds) and one `points__<variable>`
-            each.
+            Codes of refusals and of warnings are joined by ";"; where an event competes, there is
+            `competing_risk`; where explained, one `contribution__<variable>` (log-odds) and one
+            `points__<variable>` each.
         """
         n, h = self.risk.shape
 
@@ -109,6 +109,10 @@ class Prediction(NamedTuple):
             return np.repeat(values.to_numpy(dtype=object), h)
 
         codes = [";".join(remark.code for remark in refusals) for refusals in self.refusals]
+        warned = [
+            ";".join(dict.fromkeys(remark.code for remark in warnings))
+            for warnings in self.warnings
+        ]
         columns: dict[str, Sequence[object] | np.ndarray | str] = {
             "patient_id": per_row("patient_id"),
             "stay_id": per_row("stay_id"),
@@ -117,6 +121,7 @@ class Prediction(NamedTuple):
             "horizon_days": np.tile(self.horizons_days, n),
             "status": np.repeat(self.status, h),
             "refusal_code": np.repeat(codes, h),
+            "warning_code": np.repeat(warned, h),
             "risk": self.risk.ravel(),
             "risk_low": self.risk_low.ravel(),
             "risk_high": self.risk_high.ravel(),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from models.inference.columns import NOT_DONE, columns_read, not_done_columns
 from models.inference.contract import Contract
-from models.inference.matrices import Table, not_categorical, table_of
+from models.inference.matrices import Table, as_known_levels, not_categorical, table_of
 
 __all__ = ["LARGEST_NUMBER", "InferenceError", "checked_table", "requested_days"]
 
@@ -74,7 +74,10 @@ def checked_table(contract: Contract, patients: pd.DataFrame | Table) -> Table:
             checked[flag] = _checked_state(checked, flag, columns)
     learned = [f.name for f in contract.features if f.name.endswith(NOT_DONE)]
     checked = checked.assign(**{flag: 0.0 for flag in learned if flag not in checked})
-    return table_of(checked, numbers=numbers, texts=texts)
+    table = table_of(checked, numbers=numbers, texts=texts)
+    levels = {feature.name: feature.categories for feature in contract.features}
+    read = {name: as_known_levels(words, levels[name]) for name, words in table.texts.items()}
+    return table._replace(texts=read)
 
 
 def _checked_state(frame: pd.DataFrame, flag: str, columns: Iterable[str]) -> pd.Series:

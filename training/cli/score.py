@@ -96,15 +96,26 @@ def score(
         frame = scored(loaded.risk_model, patients, horizons_days=days, explain=explain)
         write_table(frame, out)
         n_patients = len(set(patients.patient_id))
-        refused = int((frame["status"] != "ok").sum()) // frame["horizon_days"].nunique()
+        n_horizons = frame["horizon_days"].nunique()
+        refused = int((frame["status"] != "ok").sum()) // n_horizons
+        unknown = int(frame["warning_code"].str.contains("unknown_category").sum()) // n_horizons
     if as_json:
         rows = {"rows": len(frame), "patients": n_patients, "refused": refused}
+        rows["unknown_category"] = unknown
         print_json(rows | {"out": str(out)})
         return
     print_lines(
         [
             f"{len(frame)} rows of {n_patients} patients in {out}; {refused} patients refused "
-            "(their rows hold the reason and no risk)."
+            "(their rows hold the reason and no risk).",
+            *(
+                [
+                    f"{unknown} patients have a category that the model does not know, which "
+                    "counts as not entered (warning_code unknown_category)."
+                ]
+                if unknown
+                else []
+            ),
         ]
     )
 

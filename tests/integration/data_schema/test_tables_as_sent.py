@@ -87,3 +87,62 @@ def test_what_is_not_one_table_is_refused_in_words(
 def test_the_control_has_no_finding() -> None:
     report = _checked("large-correct.csv").report
     assert (report.fatal, report.warnings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "mapping", "rule", "variable"),
+    [
+        ("ids-exponent.csv", "", "id_spelling", "patient_id"),
+        ("xlsx-median-row.xlsx", "", "summary_row", "patient_id"),
+        ("leak-missing-only-in-dead.csv", "", "leak_outcome", "ctx_s"),
+        ("leak-level-only-in-dead.csv", "plan", "leak_outcome", "plan"),
+        ("list-in-category.parquet", "", "nested", "sex"),
+        ("delayed-entry.csv", "delayed-entry", "delayed_entry", "entry_days"),
+    ],
+)
+def test_tables_are_refused_by_rule(name: str, mapping: str, rule: str, variable: str) -> None:
+    fatal = {f.rule: f.variable for f in _checked(name, mapping=mapping).report.fatal}
+    assert fatal.get(rule) == variable
+
+
+@pytest.mark.parametrize("name", ["ids-formula-wrapped.csv", "ids-formula-half.csv"])
+def test_the_wrapper_of_an_identifier_is_no_part_of_it(name: str) -> None:
+    assert _figures(_checked(name)) == (160, 80, 52, 46_865.0)
+
+
+@pytest.mark.parametrize("kind", ["only", "one-timestamp", "death-time-last-seen-date"])
+def test_one_time_of_day_moves_no_other_patient(kind: str) -> None:
+    checked = _checked(f"dates-{kind}.csv", mapping="dates")
+    *counts, days = _figures(checked)
+    assert counts == [154, 154, 46]
+    assert days == pytest.approx(46_006, abs=3 if kind.startswith("death") else 0.5)
+
+
+def test_flags_with_a_fraction_are_flags() -> None:
+    cohort = _checked("float-flag-only.csv").cohort
+    assert cohort is not None
+    assert cohort.features["sepsis"].notna().sum() == 159
+
+
+def test_numbers_of_two_sites_are_different_patients() -> None:
+    checked = _checked("same-ids-two-sites-time-zero.csv")
+    assert _figures(checked)[:2] == (160, 160)
+    assert "ids_of_sites" in {f.rule for f in checked.report.warnings}
+
+
+def test_an_ignored_list_does_not_matter() -> None:
+    assert _figures(_checked("list-column-two-stays.parquet"))[:2] == (160, 80)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "rule"),
+    [
+        ("event-swapped.csv", "mortality", "events_at_end"),
+        ("follow-up-years.csv", "mortality", "no_horizon"),
+        ("in-hospital-only.csv", "mortality", "no_horizon"),
+        ("fracture-coded-1-2.csv", "fracture", "no_censored"),
+    ],
+)
+def test_codes_and_units_of_the_outcome_are_questioned(name: str, outcome: str, rule: str) -> None:
+    report = _checked(name, outcome=outcome).report
+    assert rule in {f.rule for f in report.warnings}

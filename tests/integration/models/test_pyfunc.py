@@ -51,7 +51,15 @@ def test_one_row_per_patient_and_horizon_with_these_columns(model, patients):
     assert len(answer) == 3 * 2
     assert list(answer.columns) == [
         *("patient_id", "stay_id", "outcome", "time_zero", "horizon_days", "status"),
-        *("refusal_code", "risk", "risk_low", "risk_high", "baseline_risk", "cohort_risk"),
+        *(
+            "refusal_code",
+            "warning_code",
+            "risk",
+            "risk_low",
+            "risk_high",
+            "baseline_risk",
+            "cohort_risk",
+        ),
         *("base_log_odds", "monotone_adjustment"),
     ]
     explained = model.predict(patients.head(3), params={"explain": True})

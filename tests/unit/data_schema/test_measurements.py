@@ -249,7 +249,16 @@ def test_a_unit_must_be_stated_unless_the_variable_has_none_to_state() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(True, 1.0), (False, 0.0), (1, 1.0), (0.0, 0.0), ("Yes", 1.0), ("n", 0.0), ("1", 1.0)],
+    [
+        (True, 1.0),
+        (False, 0.0),
+        (1, 1.0),
+        (0.0, 0.0),
+        ("Yes", 1.0),
+        ("n", 0.0),
+        ("1", 1.0),
+        ("1.0", 1.0),
+    ],
 )
 def test_a_flag_is_true_false_one_zero_or_a_word_for_them(
     value: float | str | bool, expected: float
@@ -257,7 +266,7 @@ def test_a_flag_is_true_false_one_zero_or_a_word_for_them(
     assert accepted(Measurement(value, variable="rrt")).value == expected
 
 
-@pytest.mark.parametrize("value", ["perhaps", "1.0", 2, math.inf])
+@pytest.mark.parametrize("value", ["perhaps", "1.5", 2, math.inf])
 def test_a_flag_is_nothing_else(value: float | str) -> None:
     assert refusal(Measurement(value, variable="rrt")).rule == "flag"
 

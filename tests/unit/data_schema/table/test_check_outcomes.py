@@ -133,7 +133,10 @@ def _never_at_risk(*, died: bool) -> pd.DataFrame:
 
 def test_who_died_before_the_clock_of_fracture_started_is_left_out_with_a_count() -> None:
     checked = check(_never_at_risk(died=True), outcome="fracture")
-    assert [(f.rule, f.count) for f in checked.report.warnings] == [("not_at_risk", 3)]
+    assert [(f.rule, f.count) for f in checked.report.warnings] == [
+        ("not_at_risk", 3),
+        ("no_horizon", 117),
+    ]
     assert checked.report.rows == N
     assert checked.cohort is not None
     assert len(checked.cohort) == N - 3

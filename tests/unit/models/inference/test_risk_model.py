@@ -183,6 +183,7 @@ def test_the_output_has_one_row_per_patient_and_horizon(risk_model, ordinary) ->
     variables = risk_model.variables
     assert rows.columns.tolist() == [
         "patient_id", "stay_id", "outcome", "time_zero", "horizon_days", "status", "refusal_code",
+        "warning_code",
         "risk", "risk_low", "risk_high", "baseline_risk", "cohort_risk", "base_log_odds",
         "monotone_adjustment", *(f"contribution__{name}" for name in variables),
         *(f"points__{name}" for name in variables),
