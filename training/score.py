@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -23,6 +24,11 @@ from models.inference.risk_model import InferenceError, RiskModel
 from training.cohorts.study import check_table
 
 __all__ = ["cohort_for_model", "score"]
+
+_LOG = logging.getLogger(__name__)
+
+# Warnings on which patients are scored, and on what is read of them.
+_ABOUT_PATIENTS = frozenset({"category", "hidden_cells", "ids_of_sites", "sheets_not_read"})
 
 
 def cohort_for_model(
@@ -55,6 +61,9 @@ def cohort_for_model(
     checked = check_table(read, outcome=outcome, mapping=described)
     if checked.cohort is None:
         raise RulesBroken(checked.report.fatal)
+    for warning in checked.report.warnings:
+        if warning.rule in _ABOUT_PATIENTS:
+            _LOG.warning("[%s] %s", warning.rule, warning.message)
     cohort = checked.cohort
     if cohort.outcome is not None:
         _same_clock(cohort.outcome, contract)

@@ -79,6 +79,9 @@ WARNING_RULES = frozenset(
 warns of `under_18` and `pregnant`, since the model refuses those rows itself."""
 
 
+_BLANKS_LISTED = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is wrong with a cohort of so many rows."""
@@ -201,11 +204,25 @@ def _by_severity(
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     warn = WARNING_RULES - ({"ignored_columns"} if strict else set())
     warn |= {"under_18", "pregnant"} if scoring else set()
-    distinct = list(dict.fromkeys(findings))
+    distinct = _few_blanks(list(dict.fromkeys(findings)))
     return (
         tuple(finding for finding in distinct if finding.rule not in warn),
         tuple(finding for finding in distinct if finding.rule in warn),
     )
+
+
+def _few_blanks(findings: list[Finding]) -> list[Finding]:
+    """Return findings with many blanks of a mapping as one, which names the first columns."""
+    blanks = [finding for finding in findings if finding.rule == "blank"]
+    if len(blanks) <= _BLANKS_LISTED:
+        return findings
+    named = ", ".join(finding.variable for finding in blanks[:_BLANKS_LISTED])
+    message = (
+        f"the mapping must have no blank; {len(blanks)} entries are blank, the first for {named}. "
+        "Fill them in, or remove what cannot be stated from the mapping."
+    )
+    rest = [finding for finding in findings if finding.rule != "blank"]
+    return [Finding("blank", "", len(blanks), message), *rest]
 
 
 def _read_outcome(
@@ -296,7 +313,8 @@ def _add_not_done(
 
 def _all_missing(name: str, n_rows: int) -> Finding:
     message = (
-        f"{name} must be measured in some patients; all {n_rows} rows are empty. It is left out."
+        f"{name} must be measured in some patients; none of {n_rows} rows holds a value that could "
+        "be read. It is left out."
     )
     return Finding("all_missing", name, n_rows, message)
 

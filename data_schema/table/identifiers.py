@@ -25,7 +25,7 @@ _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
 _SUMMARY = (
     r"(?:(?:grand |sub-?)?totals?|sum|mean|average|avg\.?|median|sd|std\.?(?: dev\.?)?|se|sem"
     r"|standard (?:deviation|error)|iqr|interquartile range|min(?:imum)?|max(?:imum)?|range|count"
-    r"|n|q[13]|p\d\d|quartiles?|(?:\d\d(?:th)? )?percentiles?|variance"
+    r"|quartiles?|(?:\d\d(?:th)? )?percentiles?|variance|n(?= ?[(=])"
     r"|missing|n missing|all(?: patients)?"
     r"|overall|summe|gesamt|mittelwert|durchschnitt|anzahl|standardabweichung|moyenne|m[ée]diane"
     r"|somme|[ée]cart-type|media|mediana|totale|promedio|suma|gemiddelde|totaal|mediaan|medelv[äa]rde)"

@@ -87,7 +87,14 @@ def _require_database(uri: str) -> None:
 
     if uri.split(":")[0].split("+")[0] not in DATABASE_ENGINES:
         return
-    url = sqlalchemy.make_url(uri)
+    try:
+        url = sqlalchemy.make_url(uri)
+    except (ValueError, sqlalchemy.exc.ArgumentError):
+        raise UsageError(
+            "MLFLOW_TRACKING_URI must be a URL such as postgresql://user:password@host:5432/name; "
+            "its host or port cannot be read. Percent-encode :, / and @ in user and password (%3A, "
+            "%2F, %40), and give the port as a number."
+        ) from None
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         return  # MLflow will create it.
     engine = sqlalchemy.create_engine(url)
