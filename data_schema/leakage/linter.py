@@ -128,7 +128,7 @@ def _repeats(columns: Mapping[str, Column], among: Sequence[Target]) -> Iterator
             what = "it is missing" if twin is column.missing else "one of its values is recorded"
             count = int(twin.sum())
             message = (
-                f"{name} must not repeat the outcome; {what} almost exactly where the outcome was "
+                f"{name} must not repeat the outcome; {what} almost only where the outcome was "
                 f"reached, or where it was not ({count} of {len(twin)} rows). Leave it out."
             )
             yield Finding("leak_outcome", name, count, message)

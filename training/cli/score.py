@@ -110,7 +110,7 @@ def score(
             "(their rows hold the reason and no risk).",
             *(
                 [
-                    f"{unknown} patients have a category that the model does not know, which "
+                    f"{unknown} stays have a category that the model does not know, which "
                     "counts as not entered (warning_code unknown_category)."
                 ]
                 if unknown
