@@ -100,6 +100,7 @@ def test_the_score_file_is_what_any_mlflow_client_gets(trained: Any) -> None:
         "rows": 600,
         "patients": 300,
         "refused": answer.json["refused"],
+        "unknown_category": 0,
         "out": "s.parquet",
     }
     scored = pd.read_parquet(place.folder / "s.parquet")
