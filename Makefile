@@ -55,7 +55,8 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" --doctest-modules \
 		--ignore=models/inference/pyfunc.py
 
-# What holds of published figures and competing peers: too slow for every change, and still tested.
+# Published figures, competing peers, and services that end and start again: too slow for every
+# change.
 verify: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow tests
 

@@ -108,6 +108,8 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
     workplace: Any, simulated: Any
 ) -> None:
     written(workplace, simulated)
+    one_hold_out = SETTINGS.replace("repeats = 1", "test_fraction = 0.3")
+    (workplace.folder / "run.toml").write_text(one_hold_out)
 
     answer = workplace.run(
         *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json"),

@@ -128,6 +128,7 @@ def test_a_version_that_may_not_be_served_is_refused_and_the_old_one_stays(
     assert site.actions(after=before) == ["model_refused"]
 
 
+@pytest.mark.slow
 def test_only_what_is_served_and_what_was_before_it_stay_on_the_disk(
     registry: Any, site_with: Callable[..., Any], until: Until, tmp_path: Path
 ) -> None:

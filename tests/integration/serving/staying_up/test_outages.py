@@ -81,6 +81,7 @@ def test_a_killed_worker_is_restarted_and_one_chain_and_one_count_go_on(
     assert [r["action"] for r in site.records(after=before)].count("predict") == 5
 
 
+@pytest.mark.slow
 def test_what_was_asked_before_it_ends_is_answered_and_it_starts_again_from_the_disk(
     registry: Any, site_with: Callable[..., Any], until: Until, tmp_path: Path
 ) -> None:
