@@ -20,9 +20,9 @@ __all__ = [
     "completeness_sentence",
     "contribution_sentences",
     "estimate_sentence",
+    "expected_change_sentence",
     "if_complete_sentence",
     "menu_sentence",
-    "narrowing_sentence",
     "performance_basis",
     "refusal_sentence",
     "settling_sentence",
@@ -200,31 +200,29 @@ def contribution_sentences(
     return [*sentences, *dict.fromkeys(stated.caution for stated in shown if stated.caution)]
 
 
-def narrowing_sentence(
-    *, label: str, horizon_days: float, now: tuple[float, float], then: tuple[float, float]
-) -> str:
-    """Return how a value not entered would narrow an interval; no advice to order the test.
+def expected_change_sentence(*, label: str, horizon_days: float, points: float) -> str:
+    """Return how far a value not entered would move an estimate; no advice to order the test.
 
-    >>> narrowing_sentence(label="CTX", horizon_days=28, now=(0.18, 0.29), then=(0.19, 0.27))
-    'At 28 days, if already available, CTX would narrow 18-29 to about 19-27; not a recommendation \
-to order.'
+    >>> expected_change_sentence(label="CTX", horizon_days=28, points=2.41)
+    'At 28 days, if already available, CTX would be expected to move the estimate by about 2.4 \
+points, up or down; not a recommendation to order.'
     """
-    (low, high), (new_low, new_high) = now, then
     return (
-        f"At {horizon_days:g} days, if already available, {label} would narrow "
-        f"{_of_100(low)}-{_of_100(high)} to about {_of_100(new_low)}-{_of_100(new_high)}; "
-        "not a recommendation to order."
+        f"At {horizon_days:g} days, if already available, {label} would be expected to move the "
+        f"estimate by about {points:.1f} points, up or down; not a recommendation to order."
     )
 
 
-def menu_sentence(
-    *, on_menu: int, missing: int, simulated: int, narrowing: int, points: float
-) -> str:
-    """Return how many tests of the site's menu would narrow the interval, or that none would.
+def menu_sentence(*, on_menu: int, missing: int, simulated: int, moving: int, points: float) -> str:
+    """Return how many tests of the site's menu would move the estimate, or that none would.
 
     Of the tests `on_menu`, the model reads `missing` that were not entered; enough patients had
-    `simulated` of them in training; `narrowing` of those are expected to narrow the interval by
+    `simulated` of them in training; `moving` of those are expected to move the estimate by
     `points` of risk or more.
+
+    >>> menu_sentence(on_menu=3, missing=2, simulated=2, moving=1, points=1.0)
+    "Of 2 tests on this site's menu that were not entered, 1 is expected to move the estimate by 1 \
+point or more. Simulated; not a recommendation to order."
     """
     if not on_menu:
         return "This site has no menu of tests, so none was considered."
@@ -236,11 +234,12 @@ def menu_sentence(
     if not simulated:
         return f"{of_missing}none could be simulated: too few patients had one in training."
     rest = f" {missing - simulated} could not be simulated." if simulated < missing else ""
-    if not narrowing:
-        return f"{of_missing}none is expected to narrow the interval by {points:g} points.{rest}"
+    least = f"{points:g} point{'' if points == 1 else 's'} or more"
+    if not moving:
+        return f"{of_missing}none is expected to move the estimate by {least}.{rest}"
     return (
-        f"{of_missing}{narrowing} {'is' if narrowing == 1 else 'are'} expected to narrow the "
-        f"interval by {points:g} points or more. Simulated; not a recommendation to order.{rest}"
+        f"{of_missing}{moving} {'is' if moving == 1 else 'are'} expected to move the estimate by "
+        f"{least}. Simulated; not a recommendation to order.{rest}"
     )
 
 

@@ -33,7 +33,7 @@ def fit_joint(frame: pd.DataFrame, encoding: Encoding) -> JointDistribution:
     the patients who have both values, shrunk towards independence by the intensity of [1]_.
     It holds nothing of a single patient: `SMALLEST_CELL` patients lie beyond the outermost quantile
     and between any two, quantiles are rounded to three digits, and a category that fewer patients
-    have, or lack, is left out. `next_best.expected_narrowing` draws from it.
+    have, or lack, is left out. `next_best.expected_changes` draws from it.
 
     References
     ----------

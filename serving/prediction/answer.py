@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from models.inference.completeness import Completeness
-from models.inference.next_best import Narrowing
+from models.inference.next_best import ExpectedChange
 from models.inference.prediction import Curve, Remark
 from models.patient_explanation import ExplainedRisk, SettlingEntry
 
@@ -42,9 +42,9 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class NextBest:
-    """The expected narrowing of the interval by one missing test, and a sentence about it."""
+    """How far one missing test is expected to move the estimate, and a sentence about it."""
 
-    narrowing: Narrowing
+    change: ExpectedChange
     message: str
 
 

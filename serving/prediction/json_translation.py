@@ -168,14 +168,12 @@ def _contribution(one: Contribution) -> dict[str, object]:
 
 
 def _next_best(one: NextBest) -> dict[str, object]:
-    expected = one.narrowing
+    expected = one.change
     return {
         "variable": expected.variable,
         "horizon_days": as_days(expected.horizon_days),
-        "expected_interval": {"low": expected.low, "high": expected.high},
-        "narrowing_points": expected.narrowing_points,
-        "narrowing_error_points": expected.error_points,
         "change_points": expected.change_points,
+        "change_error_points": expected.error_points,
         "message": one.message,
     }
 

@@ -1,4 +1,4 @@
-"""What to measure next: the tests of the site's menu that would narrow the interval."""
+"""What to measure next: the tests of the site's menu that would move the estimate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from data_schema.biomarkers import VARIABLES
 from models import wording
-from models.inference.next_best import WORTH_POINTS, expected_narrowing
+from models.inference.next_best import WORTH_POINTS, expected_changes
 from models.inference.risk_model import Prediction, Table
 from serving.prediction.answer import NextBest
 from serving.prediction.served import ServedModel
@@ -27,28 +27,25 @@ def next_best(
         for name, measured in zip(prediction.variables, prediction.measured[0], strict=True)
         if name in menu and not measured
     ]
-    days, low, high = prediction.horizons_days, prediction.risk_low[0], prediction.risk_high[0]
-    narrowings = expected_narrowing(model.loaded.risk_model, patient, missing, days)
-    ends = zip(map(float, low), map(float, high), strict=True)
-    now = dict(zip(map(float, days), ends, strict=True))
+    days = prediction.horizons_days
+    changes = expected_changes(model.loaded.risk_model, patient, missing, days)
     worth = tuple(
         NextBest(
-            one,
-            wording.narrowing_sentence(
-                label=VARIABLES[one.variable].label,
-                horizon_days=one.horizon_days,
-                now=now[one.horizon_days],
-                then=(one.low, one.high),
+            change,
+            wording.expected_change_sentence(
+                label=VARIABLES[change.variable].label,
+                horizon_days=change.horizon_days,
+                points=change.change_points,
             ),
         )
-        for one in narrowings
-        if one.narrowing_points >= WORTH_POINTS
+        for change in changes
+        if change.change_points >= WORTH_POINTS
     )
     summary = wording.menu_sentence(
         on_menu=len(menu),
         missing=len(missing),
-        simulated=len({one.variable for one in narrowings}),
-        narrowing=len({one.narrowing.variable for one in worth}),
+        simulated=len({change.variable for change in changes}),
+        moving=len({one.change.variable for one in worth}),
         points=WORTH_POINTS,
     )
     return worth, summary

@@ -78,7 +78,7 @@ class Question:
     `absent` holds the variables that are recorded as not done; all others without a measurement are
     not entered. `patient_id` is opaque; `time_zero` has its offset; `outcomes` are as in
     `Served.find`; without `horizons_days` each model's own apply. `explain` adds contributions and
-    pathways to the answer, and `next_best` the missing tests that would narrow the interval.
+    pathways to the answer, and `next_best` the missing tests that would move the estimate.
     """
 
     patient_id: str

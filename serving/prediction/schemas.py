@@ -168,7 +168,7 @@ class PredictRequest(_Sent):
     next_best: StrictBool = Field(
         default=False,
         description="Whether to return which tests of the site's menu, if already available, would "
-        "narrow the interval; not a recommendation to order them.",
+        "move the estimate; not a recommendation to order them.",
     )
 
 
@@ -237,13 +237,6 @@ class CurvePoint(_Given):
     competing_risk: float | None = Field(description="As at the horizons.")
 
 
-class ExpectedInterval(_Given):
-    """Mean limits of the interval over the simulated values."""
-
-    low: float
-    high: float
-
-
 class Remark(_Given):
     """A warning or a refusal."""
 
@@ -253,17 +246,19 @@ class Remark(_Given):
 
 
 class NextBest(_Given):
-    """The expected interval at one horizon once the value of a missing test is known.
+    """How far the risk at one horizon is expected to move once a missing test is known.
 
-    By simulation; the error is the standard error of its finite number of draws.
+    By simulation.
     """
 
     variable: str
     horizon_days: int | float
-    expected_interval: ExpectedInterval
-    narrowing_points: float = Field(description="Width now minus expected width, in points.")
-    narrowing_error_points: float
-    change_points: float = Field(description="Expected absolute change of the risk, in points.")
+    change_points: float = Field(
+        description="Expected absolute change of the risk, up or down alike, in points."
+    )
+    change_error_points: float = Field(
+        description="Standard error of `change_points` from the finite number of draws."
+    )
     message: str
 
 
@@ -289,7 +284,7 @@ class Prediction(_Given):
     )
     risks: list[Risk]
     next_best: list[NextBest] = Field(
-        description="If requested, the largest narrowing first; at least 2 points each."
+        description="If requested, the largest expected change first; at least 1 point each."
     )
     next_best_summary: str | None = Field(
         default=None, description="The same in plain language; null if not requested."

@@ -45,7 +45,7 @@ export function showAnswer(answer, context) {
   requestAnimationFrame(() => setTimeout(drawCharts));
 }
 
-/** Show which tests of the menu would narrow the interval, each at its largest narrowing. */
+/** Show which tests of the menu would move the estimate, each at its largest expected change. */
 export function showNextBest({ next_best, next_best_summary }) {
   const most = new Map();
   for (const one of next_best) if (!most.has(one.variable)) most.set(one.variable, one.message);

@@ -165,7 +165,7 @@ async function predict() {
   }
 }
 
-/** Predict again for the same patient, with the tests that would narrow the interval. */
+/** Predict again for the same patient, with the tests that would move the estimate. */
 async function nextBest() {
   try {
     const body = { ...entries.read(model()).body, explain: false, next_best: true };

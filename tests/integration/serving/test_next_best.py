@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from models.inference.next_best import WORTH_POINTS, expected_narrowing
+from models.inference.next_best import WORTH_POINTS, expected_changes
 from serving.app import create_app
 from serving.settings import Settings
 
@@ -70,27 +70,33 @@ def test_it_is_off_unless_asked_for(client: httpx.Client, row: pd.Series) -> Non
     assert "next_best_summary" not in prediction
 
 
-def test_what_narrows_by_two_points_is_told_with_what_to_expect(
+def test_what_moves_the_estimate_by_a_point_is_listed_with_what_to_expect(
     client: httpx.Client, mortality: ServedModel, row: pd.Series
 ) -> None:
     prediction = first(client, request_of(row, next_best=True))
     frame = row.to_frame().T.infer_objects()
     frame["lactate"] = np.nan
-    expected = expected_narrowing(mortality.loaded.risk_model, frame, MENU)
-    worth = [one for one in expected if one.narrowing_points >= WORTH_POINTS]
+    expected = expected_changes(mortality.loaded.risk_model, frame, MENU)
+    worth = [one for one in expected if one.change_points >= WORTH_POINTS]
     assert worth
     assert [(one["variable"], one["horizon_days"]) for one in prediction["next_best"]] == [
         (one.variable, one.horizon_days) for one in worth
     ]
-    [told, *_] = prediction["next_best"]
-    assert told["narrowing_points"] == pytest.approx(worth[0].narrowing_points)
-    assert told["narrowing_error_points"] == pytest.approx(worth[0].error_points)
-    assert told["change_points"] == pytest.approx(worth[0].change_points)
-    assert re.fullmatch(
-        r"At \d+ days, if already available, Lactate would narrow \d+-\d+ to about \d+-\d+; "
-        r"not a recommendation to order\.",
-        told["message"],
+    [first_listed, *_] = prediction["next_best"]
+    assert first_listed == {
+        "variable": "lactate",
+        "horizon_days": worth[0].horizon_days,
+        "change_points": pytest.approx(worth[0].change_points),
+        "change_error_points": pytest.approx(worth[0].error_points),
+        "message": first_listed["message"],
+    }
+    points = re.fullmatch(
+        r"At \d+ days, if already available, Lactate would be expected to move the estimate by "
+        r"about (\d+\.\d) points, up or down; not a recommendation to order\.",
+        first_listed["message"],
     )
+    assert points is not None
+    assert float(points[1]) == pytest.approx(worth[0].change_points, abs=0.05)
     assert prediction["next_best_summary"].startswith("Of the one test on this site's menu")
 
 
@@ -146,7 +152,7 @@ def test_the_page_says_it_where_the_site_has_a_menu(
         page.get_by_role("button", name="Check the entries").click()
         page.get_by_role("button", name="Yes, show the risk").click()
         page.get_by_role("heading", name="Estimate", exact=True).wait_for()
-        asked = page.get_by_role("button", name="would narrow the interval?")
+        asked = page.get_by_role("button", name="would move the estimate?")
         assert asked.is_visible() == offered
         if offered:
             with page.expect_response("**/v1/predict") as answered:
@@ -154,6 +160,6 @@ def test_the_page_says_it_where_the_site_has_a_menu(
             prediction = answered.value.json()["predictions"][0]
             page.get_by_text(prediction["next_best_summary"]).wait_for()
             shown = page.locator("#next li").all_inner_texts()
-            told = {one["variable"]: one["message"] for one in prediction["next_best"][::-1]}
-            assert sorted(shown) == sorted(told.values())
+            listed = {one["variable"]: one["message"] for one in prediction["next_best"][::-1]}
+            assert sorted(shown) == sorted(listed.values())
             assert not asked.is_visible()

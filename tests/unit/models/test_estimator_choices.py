@@ -15,7 +15,7 @@ from models.fitting import steps as fitting
 from models.fitting import training_cohort
 from models.fitting.linear import fit_linear_path
 from models.folds import patient_folds
-from models.inference.next_best import expected_narrowing
+from models.inference.next_best import expected_changes
 from models.inference.request import InferenceError
 from models.targets import survival_target
 
@@ -140,7 +140,7 @@ def test_every_question_refuses_a_category_that_is_no_text(risk_model, ordinary)
         risk_model.predict,
         risk_model.risk,
         risk_model.competing_risk,
-        lambda frame: expected_narrowing(risk_model, frame, ["lactate"]),
+        lambda frame: expected_changes(risk_model, frame, ["lactate"]),
     ):
         with pytest.raises(
             InferenceError, match="sex must hold text or null; 1 of 1 rows"

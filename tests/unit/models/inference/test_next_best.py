@@ -13,7 +13,7 @@ from data_schema.disclosure import SMALLEST_CELL
 from models.fitting.encoding import fit_encoding
 from models.fitting.joint import fit_joint
 from models.inference.contract import JointDistribution
-from models.inference.next_best import expected_narrowing
+from models.inference.next_best import expected_changes
 from models.registry.bundle import model_source
 
 
@@ -84,17 +84,17 @@ def test_the_same_patient_gets_the_same_answer_whatever_else_is_requested(
     row = hidden(patients, 5, "lactate", "ctx_s")
     row["albumin"] = 3.0
     model = restated(model, log_odds_variance=tuple(1e9 for _ in model.contract.grid_days))
-    both = expected_narrowing(model, row, ["ctx_s", "lactate"])
-    alone = expected_narrowing(model, row, ["lactate"])
+    both = expected_changes(model, row, ["ctx_s", "lactate"])
+    alone = expected_changes(model, row, ["lactate"])
     assert len(both) == 4
     assert [one for one in both if one.variable == "lactate"] == alone
-    assert both == sorted(both, key=lambda one: -one.narrowing_points)
+    assert both == sorted(both, key=lambda one: -one.change_points)
 
 
 def test_what_is_measured_or_unknown_to_the_model_is_left_out(mortality, patients) -> None:
     row = hidden(patients, 5, "lactate")
     names = ["age", "opg", "sex", "lactate", "lactate"]
-    found = expected_narrowing(mortality.loaded.risk_model, row, names)
+    found = expected_changes(mortality.loaded.risk_model, row, names)
     assert {one.variable for one in found} == {"lactate"}
     assert len(found) == 2
 
@@ -102,42 +102,36 @@ def test_what_is_measured_or_unknown_to_the_model_is_left_out(mortality, patient
 def test_a_category_that_was_not_learned_is_as_one_not_measured(mortality, patients) -> None:
     model = mortality.loaded.risk_model
     assert "sex" in {column.feature for column in model.contract.joint.columns}
-    narrowings = [
-        expected_narrowing(model, hidden(patients, 5, "lactate").assign(sex=sex), ["lactate"])
+    changes = [
+        expected_changes(model, hidden(patients, 5, "lactate").assign(sex=sex), ["lactate"])
         for sex in (None, "never seen", "male")
     ]
-    assert narrowings[0] == narrowings[1] != narrowings[2]
+    assert changes[0] == changes[1] != changes[2]
 
 
-def test_a_model_without_a_joint_distribution_expects_no_narrowing(mortality, patients) -> None:
+def test_a_model_without_a_joint_distribution_expects_no_change(mortality, patients) -> None:
     model = restated(mortality.loaded.risk_model, joint=JointDistribution())
     row = hidden(patients, 5, "lactate")
     assert model.predict(row).status == ["ok"]
-    assert expected_narrowing(model, row, ["lactate"]) == []
+    assert expected_changes(model, row, ["lactate"]) == []
 
 
-def test_the_expected_narrowing_is_what_is_seen_once_the_value_is_known(
-    mortality, patients
-) -> None:
+def test_the_expected_change_is_what_is_seen_once_the_value_is_known(mortality, patients) -> None:
     model = mortality.loaded.risk_model
-    expected, seen, changes, changed = [], [], [], []
+    expected, seen = [], []
     for at in np.flatnonzero(patients["lactate"].notna())[:60]:
         row, whole = hidden(patients, at, "lactate"), patients.iloc[[at]]
-        found = expected_narrowing(model, row, ["lactate"], [90.0])
+        changes = expected_changes(model, row, ["lactate"], [90.0])
         then, now = model.predict(whole, [90.0]), model.predict(row, [90.0])
-        if not found or then.status != ["ok"]:
+        if not changes or then.status != ["ok"]:
             continue
-        width = (now.risk_high - now.risk_low) - (then.risk_high - then.risk_low)
-        expected.append(found[0].narrowing_points)
-        seen.append(100 * width[0, 0])
-        changes.append(found[0].change_points)
-        changed.append(100 * abs(then.risk - now.risk)[0, 0])
+        expected.append(changes[0].change_points)
+        seen.append(100 * abs(then.risk - now.risk)[0, 0])
     assert len(expected) >= 40
     # The mean over patients: what is left of chance is the spread of what was seen.
-    for predicted, observed in ((expected, seen), (changes, changed)):
-        apart = np.subtract(predicted, observed)
-        error = apart.std() / np.sqrt(len(apart))
-        assert abs(apart.mean()) < max(3 * error, 0.5)
+    apart = np.subtract(expected, seen)
+    error = apart.std() / np.sqrt(len(apart))
+    assert abs(apart.mean()) < max(3 * error, 0.5)
     assert np.corrcoef(expected, seen)[0, 1] > 0.3
 
 
@@ -145,12 +139,12 @@ def test_the_sampling_error_is_that_of_other_draws(mortality, patients) -> None:
     model = mortality.loaded.risk_model
     # A change too small to matter draws other values, since draws depend on the patient.
     found = [
-        expected_narrowing(
+        expected_changes(
             model, hidden(patients, 5, "lactate").assign(age=60 + 1e-7 * step), ["lactate"], [90.0]
         )[0]
         for step in range(20)
     ]
-    spread = np.std([one.narrowing_points for one in found])
+    spread = np.std([one.change_points for one in found])
     stated = np.mean([one.error_points for one in found])
     assert 0.4 < stated / spread < 2.5
 
@@ -163,8 +157,8 @@ def test_a_bundle_carries_it_alone(mortality, patients) -> None:
     )
     alone = code["RiskModel"].from_files(model.files())
     row = hidden(patients, 5, "lactate")
-    found = code["expected_narrowing"](alone, row, ["lactate"])
+    found = code["expected_changes"](alone, row, ["lactate"])
     assert found
     assert [tuple(one) for one in found] == [
-        tuple(one) for one in expected_narrowing(model, row, ["lactate"])
+        tuple(one) for one in expected_changes(model, row, ["lactate"])
     ]
