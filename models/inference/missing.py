@@ -5,6 +5,7 @@ Part of every bundle's `model.py`: it imports only the standard library and nump
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.inference.parameters import Factors, Scaling, Unsettled
 __all__ = [
     "DirectionLimits",
     "Inferred",
+    "columns_of_groups",
     "direction_limits",
     "infer",
     "node_weights",
@@ -109,15 +111,21 @@ def infer(columns: np.ndarray, factors: Factors, limits: DirectionLimits | None 
 
 def _posteriors(missing: np.ndarray, factors: Factors) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of patients with the covariance G of their factors, (rows, k, k)."""
-    k = factors.loadings.shape[1]
-    weights = factors.loadings / factors.unique[:, None]
-    products = (factors.loadings[:, :, None] * weights[:, None, :]).reshape(len(weights), k * k)
+    k, products = factors.loadings.shape[1], _loading_products(factors)
     for start in range(0, len(missing), CHUNK):
         rows = slice(start, start + CHUNK)
         informs = (~missing[rows] & factors.informs).astype(float)
         inner = (informs @ products).reshape(-1, k, k)
         inner += np.eye(k)
         yield rows, np.linalg.inv(inner)
+
+
+@lru_cache(maxsize=4)
+def _loading_products(factors: Factors) -> np.ndarray:
+    """Return L_j L_j' / U_j of every column, (n_linear_columns, k * k); models are a few."""
+    weights = factors.loadings / factors.unique[:, None]
+    products: np.ndarray = factors.loadings[:, :, None] * weights[:, None, :]
+    return products.reshape(len(weights), -1)
 
 
 def _against(
@@ -265,7 +273,7 @@ def settling_variance(
     factors: Factors,
     unsettled: Unsettled,
     lz: float,
-    groups: np.ndarray,
+    members: np.ndarray,
 ) -> np.ndarray:
     """Return how much of the unsettled variance a value of each variable would settle.
 
@@ -273,8 +281,8 @@ def settling_variance(
     ----------
     lz : float
         Standardised log of one horizon.
-    groups : ndarray of float, shape (n_linear_columns, v)
-        1 where a column belongs to a variable.
+    members : ndarray of int, shape (v, most_columns)
+        Columns of each variable, from `columns_of_groups`.
 
     Returns
     -------
@@ -286,16 +294,44 @@ def settling_variance(
     Once the columns g of a variable are known, b'C b falls by c'C_gg^-1 c with c = C_g b.
     """
     coef = (unsettled.coef + unsettled.coef_log_h * lz) * factors.scale
-    out = np.zeros((len(inferred.missing), groups.shape[1]))
+    out = np.zeros((len(inferred.missing), len(members)))
+    # A row of zeros stands for the column that short groups are filled up with.
+    loadings = np.vstack([factors.loadings, np.zeros(factors.loadings.shape[1])])
+    unique = np.append(factors.unique, 1.0)
     for rows, posterior in _posteriors(inferred.missing, factors):
         for i, patient in enumerate(range(len(inferred.missing))[rows]):
-            at = np.flatnonzero(inferred.missing[patient])
-            loadings, b = factors.loadings[at], coef[at]
-            among = loadings @ posterior[i] @ loadings.T + np.diag(factors.unique[at])
-            beside = among @ b
+            missing = np.append(inferred.missing[patient], False)
+            # C = L G L' + U is never formed whole: C b = L G (L'b) + U b, and of C itself only the
+            # small blocks C_gg are needed. A column that is measured has row and column of the
+            # identity in its block and 0 in c, so that it adds nothing.
+            b = np.where(missing, np.append(coef, 0.0), 0.0)
+            beside = loadings @ (posterior[i] @ (b @ loadings)) + unique * b
             total = float(b @ beside)
-            for v in np.flatnonzero(groups[at].any(0)) if total > 0 else ():
-                own = np.flatnonzero(groups[at, v])
-                known = among[np.ix_(own, own)]
-                out[patient, v] = beside[own] @ np.linalg.solve(known, beside[own]) / total
+            open_ = np.flatnonzero(missing[members].any(1)) if total > 0 else np.zeros(0, dtype=int)
+            if not len(open_):
+                continue
+            own = members[open_]
+            is_missing = missing[own]
+            of_group = loadings[own] * is_missing[..., None]
+            known = of_group @ posterior[i] @ of_group.transpose(0, 2, 1)
+            known += np.where(is_missing, unique[own], 1.0)[..., None] * np.eye(own.shape[1])
+            c = np.where(is_missing, beside[own], 0.0)
+            solved = np.linalg.solve(known, c[..., None])[..., 0]
+            out[patient, open_] = (c * solved).sum(1) / total
     return np.minimum(out, 1.0)
+
+
+def columns_of_groups(groups: np.ndarray) -> np.ndarray:
+    """Return the columns of each group, filled up with the number of columns, (v, most_columns).
+
+    Parameters
+    ----------
+    groups : ndarray of float, shape (n_columns, v)
+        1 where a column belongs to a group.
+    """
+    size = int(groups.sum(0).max(initial=0))
+    out = np.full((groups.shape[1], size), len(groups))
+    for v, own in enumerate(groups.T):
+        at = np.flatnonzero(own)
+        out[v, : len(at)] = at
+    return out

@@ -43,6 +43,7 @@ from models.inference.matrices import (
 )
 from models.inference.missing import (
     Inferred,
+    columns_of_groups,
     direction_limits,
     infer,
     settling_variance,
@@ -112,6 +113,7 @@ class RiskModel:
         self._groups = self._indicator(
             [variable_of[f] for f in linear_column_features(self._encoding)]
         )
+        self._group_columns = columns_of_groups(self._groups)
         self._raw_features = [
             *self._encoding.numbers,
             *(f for f, _ in level_columns(self._encoding)),
@@ -376,7 +378,8 @@ class RiskModel:
         raw = self._raw(checked_table(self.contract, frame))
         at = self._standard_log(self.horizons([horizon_days]))[0]
         own = self._parameters
-        return settling_variance(self._inferred(raw), own.factors, own.unsettled, at, self._groups)
+        inferred = self._inferred(raw)
+        return settling_variance(inferred, own.factors, own.unsettled, at, self._group_columns)
 
     def _unsettled(self, inferred: Inferred, days: np.ndarray) -> np.ndarray:
         """Return the variance that the missing values could still add, (n, h)."""

@@ -7,6 +7,7 @@ import pytest
 
 from models.inference.missing import (
     DirectionLimits,
+    columns_of_groups,
     infer,
     settling_variance,
     unsettled_share,
@@ -85,7 +86,7 @@ def test_a_value_settles_what_its_conditional_variance_says(factors, columns) ->
     groups = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]] + [[0, 0, 0, 1]] * 3)
     inferred = infer(columns, factors)
 
-    shares = settling_variance(inferred, factors, unsettled, 0.5, groups)
+    shares = settling_variance(inferred, factors, unsettled, 0.5, columns_of_groups(groups))
 
     before = unsettled_variance(inferred, factors, unsettled, np.array([0.5]))[:, 0]
     for j in range(groups.shape[1]):
