@@ -14,8 +14,8 @@ from serving.prediction.served import ServedModel
 
 __all__ = ["Example", "examples"]
 
-_LITTLE = 0.6
-"""Share of what the model uses that an example with little measured holds."""
+_KNOWN = ("age", "sex")
+"""Variables that are known of every patient, however little is measured."""
 
 _OUT = 1.0
 """Distance of the higher-risk patient from the middle, in standard deviations."""
@@ -32,34 +32,43 @@ class Example:
 def examples(model: ServedModel) -> tuple[Example, ...]:
     """Return the example patients of a model that it does not refuse.
 
-    They have middle values; the same, for the most informative variables only; and values further
-    out for variables with a known direction of risk.
+    They have middle values; the same, for the fewest variables with which the model gives a risk;
+    and values further out for variables with a known direction of risk.
     """
     middle = {
         name: value
         for name, value in model.contract.example.items()
         if value is not None and not is_state(name)
     }
-    candidates = (
+    candidates = [
         Example("Middle values, everything measured", middle),
-        Example("Middle values, little measured", _most_used(model, middle)),
         Example("Values that accompany a higher risk", _further_out(model, middle)),
-    )
-    answered = _are_answered(model, candidates)
+    ]
+    little = _little_measured(model, middle)
+    if little is not None:
+        candidates.insert(1, Example("Middle values, little measured", little))
+    answered = _are_answered(model, [one.values for one in candidates])
     return tuple(one for one, ok in zip(candidates, answered, strict=True) if ok)
 
 
-def _most_used(model: ServedModel, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Return the values of the variables that the model uses most."""
-    carried, used = 0.0, set()
+def _little_measured(
+    model: ServedModel, values: Mapping[str, float | str]
+) -> Mapping[str, float | str] | None:
+    """Return the values of age, sex and as few further variables as suffice for a risk.
+
+    The variables that the model uses most come first. None where only all of them suffice.
+    """
     information = model.contract.guard.information
-    for name, share in sorted(information.items(), key=lambda item: -item[1]):
-        if carried >= _LITTLE:
-            break
-        used.add(name)
-        carried += share
     variable_of = {f.name: f.variable for f in model.contract.features}
-    return {name: value for name, value in values.items() if variable_of[name] in used}
+    known = [name for name in _KNOWN if name in variable_of.values()]
+    by_use = sorted(information, key=lambda name: -information[name])
+    ordered = [*known, *(name for name in by_use if name not in known)]
+    candidates = [
+        {name: value for name, value in values.items() if variable_of[name] in ordered[:count]}
+        for count in range(len(known), len(ordered))
+    ]
+    answered = zip(candidates, _are_answered(model, candidates), strict=True)
+    return next((values for values, ok in answered if ok), None)
 
 
 def _further_out(model: ServedModel, values: Mapping[str, float | str]) -> dict[str, float | str]:
@@ -81,11 +90,15 @@ def _raw_feature(model: ServedModel, number: int) -> Feature | None:
     return numbers[number] if number < len(numbers) else None
 
 
-def _are_answered(model: ServedModel, candidates: Sequence[Example]) -> list[bool]:
-    """Return whether the model answers for each patient."""
+def _are_answered(
+    model: ServedModel, candidates: Sequence[Mapping[str, float | str]]
+) -> list[bool]:
+    """Return whether the model gives a risk for each patient."""
+    if not candidates:
+        return []
     columns = {
         f.name: [
-            one.values.get(f.name, None if f.kind == "category" else np.nan) for one in candidates
+            values.get(f.name, None if f.kind == "category" else np.nan) for values in candidates
         ]
         for f in model.contract.features
     }
