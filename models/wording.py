@@ -15,6 +15,7 @@ from models.inference.contract import Evaluation, EventNames, TrainingFacts
 __all__ = [
     "HELD_OUT_BY",
     "INFERRED",
+    "MISSING_VALUES",
     "NOTICE",
     "StatedContribution",
     "completeness_sentence",
@@ -40,6 +41,13 @@ HELD_OUT_BY = {
     "time": "by time: the latest",
 }
 """What divides the patients -> how those held out were chosen."""
+
+MISSING_VALUES = (
+    "Both parts of the model learned from patients some of whose values were blanked. The boosted "
+    "part handles a missing value as missing; the linear part infers it from the values that are "
+    "given, by the correlations of the training cohort."
+)
+"""How the model handles a value that is missing."""
 
 INFERRED = "what the model inferred for what was not entered (together)"
 """The variables without a value, as one part of an explanation."""

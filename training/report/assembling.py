@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from data_schema.disclosure import shown_count
 from models.inference.contract import Description
+from models.wording import MISSING_VALUES
 from training.cohorts.flow import FlowStep
 from training.report.content import Picture, Section
 from training.report.figures.model_figures import ReportFigure, as_png, as_svg
@@ -82,9 +83,7 @@ def patient_sections(
             "Missing data",
             (
                 "No patient was excluded from training or evaluation because of missing values."
-                f"{_too_little_measured(steps)} The boosted part handles a "
-                "missing value as missing; the linear part sets it to the training mean and adds a "
-                "missingness indicator.",
+                f"{_too_little_measured(steps)} {MISSING_VALUES}",
             ),
             (missing_table(by_outcome, caption="Stays in which a variable was not recorded"),),
             tuple(pictures.get("patients", ())),

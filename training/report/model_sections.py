@@ -9,7 +9,7 @@ from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS
 from models.inference.contract import Contract, Evaluation, Feature
 from models.inference.records import json_of
-from models.wording import NOTICE
+from models.wording import MISSING_VALUES, NOTICE
 from training.report.content import Section, Table
 from training.report.limited_deaths import limited_deaths_sentence
 from training.validation.limited_deaths import LimitedDeaths
@@ -144,11 +144,7 @@ def predictors(contract: Contract) -> Section:
             rows.append((label, "; ".join(map(_feature, members))))
     return Section(
         "Predictors",
-        (
-            "All predictors are known at time zero. A missing value is a state of its own: the "
-            "boosted part handles it as missing; the linear part sets it to the training mean and "
-            "adds a missingness indicator.",
-        ),
+        (f"All predictors are known at time zero. {MISSING_VALUES}",),
         (Table("Predictors by pathway", ("pathway", "variables"), tuple(rows)),),
     )
 
