@@ -86,6 +86,7 @@ def landmark(
                 "unmapped_codes": result.codes.unmapped_codes,
                 "artefacts": dict(result.codes.artefacts),
                 "unreadable": dict(result.codes.unreadable),
+                "repeated": dict(result.codes.repeated),
                 "dropped": dict(result.dropped),
                 "findings": [asdict(finding) for finding in result.findings],
                 "out": str(out),
@@ -106,7 +107,8 @@ def landmark(
             f"{result.patients} patients, {len(result.cohort.columns)} columns. "
             f"{result.codes.unmapped_codes} codes have no variable.",
             f"Left out: {sum(result.codes.artefacts.values())} values outside the plausible range, "
-            f"{sum(result.codes.unreadable.values())} that cannot be read.",
+            f"{sum(result.codes.unreadable.values())} that cannot be read, "
+            f"{sum(result.codes.repeated.values())} that the source holds twice.",
             *(f"Not read: {count} {reason}." for reason, count in result.dropped.items()),
             *(finding.message for finding in result.findings),
             f"Wrote {out}. Next: osteon check {out}",

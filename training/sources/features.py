@@ -33,11 +33,15 @@ _SUFFIXES = ("first", "min", "max", "mean", "slope", "count", "hours_since")
 
 @dataclass(frozen=True, slots=True)
 class MappedCodes:
-    """What mapping found: distinct codes without a meaning, and values left out by variable."""
+    """What mapping found: distinct codes without a meaning, and values left out by variable.
+
+    `repeated` counts records that the source holds more than once, equal in every respect.
+    """
 
     unmapped_codes: int
     artefacts: Mapping[str, int]
     unreadable: Mapping[str, int]
+    repeated: Mapping[str, int]
 
 
 def map_observations(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> MappedCodes:
@@ -90,7 +94,7 @@ def map_observations(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> Mapped
     # 0.2 to 1 is a fraction whatever the unit says: no percentage lies there.
     printed = "coalesce(o.numeric_value, TRY_CAST(ltrim(o.text_value, '<>= ') AS DOUBLE))"
     db.execute(
-        "CREATE VIEW read_values AS SELECT o.subject_id, o.time, "
+        "CREATE VIEW read_values AS SELECT o.subject_id, o.time, o.code, "
         "coalesce(o.available_time, o.time) AS known, m.variable, m.broken, r.kind, r.low, r.high, "
         "CASE WHEN r.kind = 'category' THEN NULL "
         "WHEN m.stated IS NOT NULL THEN m.stated "
@@ -109,19 +113,28 @@ def map_observations(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> Mapped
         "(value >= coalesce(low, '-inf'::DOUBLE) AND value <= coalesce(high, 'inf'::DOUBLE))"
     )
     db.execute(
+        # A record that the source holds twice is one: urine would be added up twice.
         "CREATE TABLE mapped AS SELECT subject_id, time, known, variable, value, word, below "
-        f"FROM read_values WHERE broken = '' AND (word IS NOT NULL OR {plausible})"
+        "FROM (SELECT DISTINCT subject_id, time, known, code, variable, value, word, below "
+        f"FROM read_values WHERE broken = '' AND (word IS NOT NULL OR {plausible}))"
     )
+    mapped = dict(db.execute("SELECT variable, count(*) FROM mapped GROUP BY 1").fetchall())
     _combine(db)
     left_out = db.execute(
         "SELECT variable, count(*) FILTER (WHERE broken = '' AND value IS NOT NULL AND NOT "
         f"{plausible}), count(*) FILTER (WHERE is_stated AND (broken <> '' OR (value IS NULL AND "
-        "word IS NULL))) FROM read_values GROUP BY 1 ORDER BY 1"
+        "word IS NULL))), count(*) FILTER (WHERE broken = '' AND (word IS NOT NULL OR "
+        f"{plausible})) FROM read_values GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return MappedCodes(
         unmapped_codes=len(without),
-        artefacts={name: count for name, count, _ in left_out if count},
-        unreadable={name: count for name, _, count in left_out if count},
+        artefacts={name: count for name, count, _, _ in left_out if count},
+        unreadable={name: count for name, _, count, _ in left_out if count},
+        repeated={
+            name: count - mapped.get(name, 0)
+            for name, _, _, count in left_out
+            if count > mapped.get(name, 0)
+        },
     )
 
 

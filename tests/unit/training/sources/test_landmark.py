@@ -91,6 +91,14 @@ def test_features_follow_from_what_was_known_in_the_window(tmp_path):
     assert (found.codes.unmapped_codes, dict(found.codes.artefacts)) == (1, {"creatinine": 1})
 
 
+def test_a_record_that_the_source_holds_twice_counts_once(tmp_path):
+    codes = parse_code_map('[codes."URINE"]\nvariable = "urine_volume"\nunit = "mL"\n')
+    rows = [observation(-hour, "URINE", 50.0) for hour in range(1, 13)]
+    found = result(tmp_path, [*rows, *rows], [stay(1, "p1")], [person("p1")], codes=codes)
+    assert found.cohort["urine_output"].iloc[0] == 600
+    assert dict(found.codes.repeated) == {"urine_volume": 12}
+
+
 def test_the_flow_counts_each_stay_once_and_no_time_is_immortal(tmp_path):
     stays = [
         stay(1, "p1"),
