@@ -87,6 +87,7 @@ def landmark(
                 "artefacts": dict(result.codes.artefacts),
                 "unreadable": dict(result.codes.unreadable),
                 "repeated": dict(result.codes.repeated),
+                "above": dict(result.codes.above),
                 "dropped": dict(result.dropped),
                 "findings": [asdict(finding) for finding in result.findings],
                 "out": str(out),
@@ -109,6 +110,7 @@ def landmark(
             f"Left out: {sum(result.codes.artefacts.values())} values outside the plausible range, "
             f"{sum(result.codes.unreadable.values())} that cannot be read, "
             f"{sum(result.codes.repeated.values())} that the source holds twice.",
+            f"{sum(result.codes.above.values())} results above a limit count as the limit.",
             *(f"Not read: {count} {reason}." for reason, count in result.dropped.items()),
             *(finding.message for finding in result.findings),
             f"Wrote {out}. Next: osteon check {out}",

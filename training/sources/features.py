@@ -35,13 +35,15 @@ _SUFFIXES = ("first", "min", "max", "mean", "slope", "count", "hours_since")
 class MappedCodes:
     """What mapping found: distinct codes without a meaning, and values left out by variable.
 
-    `repeated` counts records that the source holds more than once, equal in every respect.
+    `repeated` counts records that the source holds more than once, equal in every respect; `above`
+    those above a limit of their assay, which count as the limit.
     """
 
     unmapped_codes: int
     artefacts: Mapping[str, int]
     unreadable: Mapping[str, int]
     repeated: Mapping[str, int]
+    above: Mapping[str, int]
 
 
 def map_observations(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> MappedCodes:
@@ -103,6 +105,7 @@ def map_observations(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> Mapped
         "BETWEEN 0.2 AND 1 THEN 100 ELSE 1 END + m.offset_ END AS value, "
         "CASE WHEN r.kind = 'category' THEN coalesce(m.stated_word, w.category) END AS word, "
         "starts_with(coalesce(o.comparator, o.text_value, ''), '<') AS below, "
+        "starts_with(coalesce(o.comparator, o.text_value, ''), '>') AS above, "
         "o.numeric_value IS NOT NULL OR o.text_value IS NOT NULL AS is_stated "
         "FROM checked_observations o JOIN code_meanings m ON m.code = o.code "
         "AND m.unit = coalesce(o.unit, '') AND m.specimen = coalesce(o.specimen, '') "
@@ -124,17 +127,19 @@ def map_observations(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> Mapped
         "SELECT variable, count(*) FILTER (WHERE broken = '' AND value IS NOT NULL AND NOT "
         f"{plausible}), count(*) FILTER (WHERE is_stated AND (broken <> '' OR (value IS NULL AND "
         "word IS NULL))), count(*) FILTER (WHERE broken = '' AND (word IS NOT NULL OR "
-        f"{plausible})) FROM read_values GROUP BY 1 ORDER BY 1"
+        f"{plausible})), count(*) FILTER (WHERE broken = '' AND above AND {plausible}) "
+        "FROM read_values GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return MappedCodes(
         unmapped_codes=len(without),
-        artefacts={name: count for name, count, _, _ in left_out if count},
-        unreadable={name: count for name, _, count, _ in left_out if count},
+        artefacts={name: count for name, count, _, _, _ in left_out if count},
+        unreadable={name: count for name, _, count, _, _ in left_out if count},
         repeated={
             name: count - mapped.get(name, 0)
-            for name, _, _, count in left_out
+            for name, _, _, count, _ in left_out
             if count > mapped.get(name, 0)
         },
+        above={name: count for name, *_, count in left_out if count},
     )
 
 

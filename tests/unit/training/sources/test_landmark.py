@@ -99,6 +99,13 @@ def test_a_record_that_the_source_holds_twice_counts_once(tmp_path):
     assert dict(found.codes.repeated) == {"urine_volume": 12}
 
 
+def test_results_above_a_limit_are_counted(tmp_path):
+    rows = [observation(-2, "CREA", 20.0, comparator=">"), observation(-1, "CREA", 2.0)]
+    found = result(tmp_path, rows, [stay(1, "p1")], [person("p1")])
+    assert found.cohort["creatinine__max"].iloc[0] == 20.0
+    assert dict(found.codes.above) == {"creatinine": 1}
+
+
 def test_the_flow_counts_each_stay_once_and_no_time_is_immortal(tmp_path):
     stays = [
         stay(1, "p1"),
