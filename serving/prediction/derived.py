@@ -13,15 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.derived.apache2 import APACHE2
 from data_schema.derived.columns import Columns
 from data_schema.derived.derivations import DERIVATIONS, derived_value, differs
 from data_schema.derived.oxygenation import FIO2_IN_FORCE
+from data_schema.derived.saps2 import SAPS2
+from data_schema.derived.sofa import SOFA
 from data_schema.measurements import CanonicalMeasurement
 from models.inference.prediction import Remark
 from serving.prediction.patient import Patient
 from serving.prediction.question import Question
 
 __all__ = ["with_derived_values"]
+
+_SCORES = frozenset(score.name for score in (SOFA, APACHE2, SAPS2))
 
 
 def with_derived_values(patient: Patient, question: Question, read: Collection[str]) -> Patient:
@@ -88,8 +93,13 @@ def _differs(name: str, stated: CanonicalMeasurement, derived: float) -> bool:
 
 
 def _derived(name: str, parts: tuple[str, ...]) -> Remark:
+    worst = (
+        "A value entered without its worst of 24 hours was taken for it: the score may be too low. "
+        if name in _SCORES
+        else ""
+    )
     message = (
-        f"{VARIABLES[name].label} was not entered: it was derived from {_labels(parts)}. "
+        f"{VARIABLES[name].label} was not entered: it was derived from {_labels(parts)}. {worst}"
         f"Source: {DERIVATIONS[name].source}"
     )
     return Remark(code="derived_value", message=message, variables=(name,))
