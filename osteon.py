@@ -28,6 +28,7 @@ from data_schema.errors import UsageError
 from serving.cli.audit import audit
 from serving.cli.keys import keys
 from serving.cli.serve import serve
+from serving.cli.settings import settings
 from training.cli.main import add_commands, run_command
 
 # Idle OpenMP threads spin by default: beside another busy process a fit took 40 times as long.
@@ -71,6 +72,7 @@ app = typer.Typer(
 )
 add_commands(app)
 app.command()(serve)
+app.command()(settings)
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Unpack
@@ -25,12 +26,48 @@ from data_schema.biomarkers import VARIABLES, is_laboratory_test
 from data_schema.errors import UsageError
 from serving.http.outbound import is_allowed
 
-__all__ = ["Settings", "StatedSettings", "read_settings"]
+__all__ = [
+    "OTHER_VARIABLES",
+    "OtherVariable",
+    "Settings",
+    "StatedSettings",
+    "read_settings",
+    "variable_of",
+]
 
 _PREFIX = "OSTEON_"
 
-# Read by other parts under the same prefix.
-_KNOWN_ELSEWHERE = frozenset({"OSTEON_DATA_DIR", "OSTEON_GATE_KEY", "OSTEON_PATIENT_KEY"})
+
+@dataclass(frozen=True, slots=True)
+class OtherVariable:
+    """An environment variable that is no setting of the service: its name, an example, its use."""
+
+    name: str
+    example: str
+    description: str
+
+
+OTHER_VARIABLES = (
+    OtherVariable(
+        "OSTEON_GATE_KEY",
+        "64 random hexadecimal digits",
+        "Secret that signs the gate's records of promoted versions; the service serves no champion "
+        "without it.",
+    ),
+    OtherVariable(
+        "OSTEON_PATIENT_KEY",
+        "64 random hexadecimal digits",
+        "Secret of the keyed fingerprints by which a model recognises patients that it learned "
+        "from; by default derived from `OSTEON_GATE_KEY`.",
+    ),
+    OtherVariable(
+        "OSTEON_DATA_DIR",
+        "/srv/osteon/data",
+        "Folder of the public data sets that are files, for `osteon datasets` and "
+        "`osteon benchmark`.",
+    ),
+)
+"""Variables that other parts read under the same prefix."""
 
 # IPv4 addresses as an IPv6 socket sees them.
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -46,134 +83,109 @@ _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
-    """All settings of the service.
+    """All settings of the service; `SETTINGS.md` is made from the text below each field."""
 
-    Parameters
-    ----------
-    host : str
-        Address to listen on.
-    port : int
-        Port to listen on; 0 takes any free one.
-    model : str or None
-        Serve only this model URI, promoted or not, on loopback only.
-    names : tuple of str
-        Registered models whose champions are served (comma-separated in the environment; default:
-        every `osteon-*` that has one).
-    workers : int
-        Number of worker processes.
-    registry_poll_seconds : int
-        Interval at which the registry is polled for new champions.
-    shutdown_seconds : int
-        Time for requests in progress to finish when the service is stopped.
-    menu : tuple of str
-        Laboratory tests that the site can order, by catalogue name, comma-separated in the
-        environment: the candidates of `next_best` (default: none). Not a scan, a treatment, a
-        score, a value calculated from others, or a bedside reading.
-    max_body_bytes : int
-        Largest request body.
-    state_dir : Path
-        Folder of the service's files on this machine: stored champions, the signed head of the
-        audit trail and, by default, its key and the database.
-    database_url : str or None
-        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME` (default: a file in
-        `state_dir`).
-    audit_key : str or None
-        Secret that signs the audit trail (default: a file in `state_dir`).
-    audit_retention_days : int
-        Days after which `osteon audit prune` may delete a record.
-    authentication : {"none", "required"}
-        Whether callers must authenticate; with `none`, only this machine may connect.
-    oidc_issuers : tuple of str
-        Issuers whose bearer tokens are accepted in addition to API keys, comma-separated in the
-        environment.
-    oidc_audience : str or None
-        Audience that their tokens must have; required with `oidc_issuers`.
-    oidc_roles_claim : str
-        Claim that holds a caller's roles, as `roles` or `realm_access.roles`.
-    requests_per_minute : int
-        Limit for one caller over all workers of this machine, if authentication is required.
-    tls_certificate, tls_key : Path or None
-        Files of the certificate and its key; both or none.
-    trusted_proxies : tuple of str
-        Addresses or networks of the proxies that encrypt the connection to callers, comma-separated
-        in the environment; never every address. Their forwarding headers are trusted, and requests
-        that did not arrive over https are refused.
-    public_url : str or None
-        Address of the service for callers, as `https://osteon.example`: the start of the audience
-        of a CDS client's token, and of the address that a sign-in returns to.
-    cds_clients : mapping of str to str
-        Clients that may call CDS Hooks: `iss` of a client's tokens -> address of its keys (`jku`);
-        in the environment pairs `iss=jku`, comma-separated. Requires authentication and
-        `public_url`.
-    cds_origins : tuple of str
-        Web origins whose pages may call CDS Hooks, as `https://ehr.example`, comma-separated in the
-        environment.
-    fhir_servers : tuple of str
-        Base addresses of the only FHIR servers from which missing prefetch is fetched,
-        comma-separated in the environment; without any, such calls are answered with 412.
-    icu_locations : tuple of str
-        References to the site's intensive care units, as `Location/icu-1`, in addition to units
-        with a code for intensive care; comma-separated in the environment.
-    sign_in_issuer : str or None
-        OpenID Connect provider at which clinicians sign in to the page. Requires authentication and
-        `public_url`, whose `/sign-in/callback` must be registered with the provider. Roles come
-        from `oidc_roles_claim` of the identity token.
-    sign_in_client_id, sign_in_client_secret : str or None
-        Registration of the service with the provider; without a secret, a public client.
-    sign_in_scope : str
-        Scope of the sign-in.
-    session_idle_minutes : int
-        Time without use after which a clinician is signed out.
-    session_hours : int
-        Time after which a clinician is signed out in any case.
-    smart_servers : tuple of str
-        Base addresses of the only FHIR servers whose EHR may open the page (SMART App Launch,
-        `/launch`, returning to `/launch/callback`), comma-separated in the environment. Users from
-        there have the role `predict` only. The EHR must open the page in its own window: it cannot
-        be framed.
-    smart_client_id, smart_client_secret : str or None
-        Registration of the service with the EHR.
-    """
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    model: str | None = None
-    names: _Names = ()
-    workers: int = Field(default=1, ge=1, le=64)
-    registry_poll_seconds: int = Field(default=30, ge=1, le=86_400)
-    shutdown_seconds: int = Field(default=20, ge=1, le=86_400)
-    menu: _Names = ()
-    max_body_bytes: int = Field(default=1_048_576, ge=1)
-    state_dir: Path = Path(".osteon")
-    database_url: SecretStr | None = None
-    audit_key: SecretStr | None = None
+    host: str = Field(default="127.0.0.1", examples=["0.0.0.0"])
+    """Address to listen on."""
+    port: int = Field(default=8000, ge=0, le=65535, examples=["8443"])
+    """Port to listen on; 0 takes any free one."""
+    model: str | None = Field(default=None, examples=["models:/osteon-mortality/3"])
+    """Serve only this model URI, promoted or not, on loopback only."""
+    names: _Names = Field(default=(), examples=["osteon-mortality,osteon-fracture"])
+    """Registered models whose champions are served, comma-separated; by default every `osteon-*`
+    that has one."""
+    workers: int = Field(default=1, ge=1, le=64, examples=["4"])
+    """Number of worker processes."""
+    registry_poll_seconds: int = Field(default=30, ge=1, le=86_400, examples=["60"])
+    """Interval at which the registry is polled for new champions."""
+    shutdown_seconds: int = Field(default=20, ge=1, le=86_400, examples=["60"])
+    """Time for requests in progress to finish when the service is stopped."""
+    menu: _Names = Field(default=(), examples=["ctx_s,p1np"])
+    """Laboratory tests that the site can order, by catalogue name, comma-separated: the candidates
+    of `next_best`. Not a scan, a treatment, a score, a value calculated from others, or a bedside
+    reading."""
+    max_body_bytes: int = Field(default=1_048_576, ge=1, examples=["2097152"])
+    """Largest request body."""
+    state_dir: Path = Field(default=Path(".osteon"), examples=["/var/lib/osteon"])
+    """Folder of the service's files on this machine: stored champions, the signed head of the audit
+    trail and, by default, its key and the database."""
+    database_url: SecretStr | None = Field(
+        default=None, examples=["postgresql://osteon:PASSWORD@db.example/osteon"]
+    )
+    """Database of the audit trail, outcomes, keys and sessions: `sqlite:///FILE` or
+    `postgresql://USER:PASSWORD@HOST/NAME`; by default a file in `OSTEON_STATE_DIR`."""
+    audit_key: SecretStr | None = Field(default=None, examples=["64 random hexadecimal digits"])
+    """Secret that signs the audit trail, at least 16 characters; by default a file in
+    `OSTEON_STATE_DIR`."""
     # Ten years: most places require medical records to be stored at least as long.
-    audit_retention_days: int = Field(default=3_653, ge=1, le=36_500)
-    authentication: Literal["none", "required"] = "none"
-    oidc_issuers: _Names = ()
-    oidc_audience: str | None = Field(default=None, validate_default=True)
-    oidc_roles_claim: str = "roles"
-    requests_per_minute: int = Field(default=1_200, ge=1, le=1_000_000)
-    tls_certificate: Path | None = None
-    tls_key: Path | None = Field(default=None, validate_default=True)
-    trusted_proxies: _Names = ()
-    public_url: str | None = None
-    cds_clients: Annotated[Mapping[str, str], NoDecode] = {}
-    cds_origins: _Names = ()
-    fhir_servers: _Names = ()
-    icu_locations: _Names = ()
+    audit_retention_days: int = Field(default=3_653, ge=1, le=36_500, examples=["7305"])
+    """Days after which `osteon audit prune` may delete a record."""
+    authentication: Literal["none", "required"] = Field(default="none", examples=["required"])
+    """Whether callers must authenticate; with `none`, only this machine may connect."""
+    oidc_issuers: _Names = Field(default=(), examples=["https://id.example/realms/hospital"])
+    """Issuers whose bearer tokens are accepted in addition to API keys, comma-separated."""
+    oidc_audience: str | None = Field(default=None, validate_default=True, examples=["osteon"])
+    """Audience that their tokens must have; required with `OSTEON_OIDC_ISSUERS`."""
+    oidc_roles_claim: str = Field(default="roles", examples=["realm_access.roles"])
+    """Claim that holds a caller's roles."""
+    requests_per_minute: int = Field(default=1_200, ge=1, le=1_000_000, examples=["6000"])
+    """Limit for one caller over all workers of this machine, if authentication is required."""
+    tls_certificate: Path | None = Field(default=None, examples=["/etc/osteon/certificate.pem"])
+    """File of the certificate; needs `OSTEON_TLS_KEY`."""
+    tls_key: Path | None = Field(
+        default=None, validate_default=True, examples=["/etc/osteon/key.pem"]
+    )
+    """File of the certificate's key, without a passphrase; needs `OSTEON_TLS_CERTIFICATE`."""
+    trusted_proxies: _Names = Field(default=(), examples=["10.1.2.3,10.2.0.0/16"])
+    """Addresses or networks of the proxies that encrypt the connection to callers, comma-separated;
+    never every address. Their forwarding headers are trusted, and requests that did not arrive over
+    https are refused."""
+    public_url: str | None = Field(default=None, examples=["https://osteon.example"])
+    """Address of the service for callers: the start of the audience of a CDS client's token, and of
+    the address that a sign-in returns to."""
+    cds_clients: Annotated[Mapping[str, str], NoDecode] = Field(
+        default={}, examples=["https://ehr.example=https://ehr.example/jwks.json"]
+    )
+    """Clients that may call CDS Hooks: comma-separated pairs `iss=jku`, where `iss` is that of a
+    client's tokens and `jku` the address of its keys. Requires authentication and
+    `OSTEON_PUBLIC_URL`."""
+    cds_origins: _Names = Field(default=(), examples=["https://ehr.example"])
+    """Web origins whose pages may call CDS Hooks, comma-separated."""
+    fhir_servers: _Names = Field(default=(), examples=["https://ehr.example/fhir"])
+    """Base addresses of the only FHIR servers from which missing prefetch is fetched,
+    comma-separated; without any, such calls are answered with 412."""
+    icu_locations: _Names = Field(default=(), examples=["Location/icu-1,Location/icu-2"])
+    """References to the site's intensive care units, in addition to units with a code for intensive
+    care; comma-separated."""
 
-    sign_in_client_id: str | None = None
-    sign_in_client_secret: SecretStr | None = None
-    sign_in_scope: str = "openid profile"
-    sign_in_issuer: str | None = None
-    session_idle_minutes: int = Field(default=15, ge=2, le=525_600)
-    session_hours: int = Field(default=12, ge=1, le=8_760)
-    smart_client_id: str | None = None
-    smart_client_secret: SecretStr | None = None
-    smart_servers: _Names = ()
+    sign_in_client_id: str | None = Field(default=None, examples=["osteon"])
+    """Registration of the service with the provider of `OSTEON_SIGN_IN_ISSUER`."""
+    sign_in_client_secret: SecretStr | None = Field(default=None, examples=["SECRET"])
+    """Secret of that registration; without it, a public client."""
+    sign_in_scope: str = Field(default="openid profile", examples=["openid profile groups"])
+    """Scope of the sign-in."""
+    sign_in_issuer: str | None = Field(
+        default=None, examples=["https://id.example/realms/hospital"]
+    )
+    """OpenID Connect provider at which clinicians sign in to the page. Requires authentication and
+    `OSTEON_PUBLIC_URL`, whose `/sign-in/callback` must be registered with the provider. Roles come
+    from `OSTEON_OIDC_ROLES_CLAIM` of the identity token."""
+    session_idle_minutes: int = Field(default=15, ge=2, le=525_600, examples=["10"])
+    """Time without use after which a clinician is signed out."""
+    session_hours: int = Field(default=12, ge=1, le=8_760, examples=["8"])
+    """Time after which a clinician is signed out in any case."""
+    smart_client_id: str | None = Field(default=None, examples=["osteon"])
+    """Registration of the service with the EHR of `OSTEON_SMART_SERVERS`."""
+    smart_client_secret: SecretStr | None = Field(default=None, examples=["SECRET"])
+    """Secret of that registration; without it, a public client."""
+    smart_servers: _Names = Field(default=(), examples=["https://ehr.example/fhir"])
+    """Base addresses of the only FHIR servers whose EHR may open the page (SMART App Launch,
+    `/launch`, returning to `/launch/callback`), comma-separated. Users from there have the role
+    `predict` only. The EHR must open the page in its own window: it cannot be framed."""
 
     @property
     def model_dir(self) -> Path:
@@ -296,7 +308,8 @@ def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
         If an `OSTEON_*` variable is unknown or breaks a rule. The message names it without its
         value, which may be a secret, except for names of the catalogue in a menu.
     """
-    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _KNOWN_ELSEWHERE
+    known = {variable_of(name) for name in Settings.model_fields}
+    known |= {other.name for other in OTHER_VARIABLES}
     # pydantic-settings ignores unknown environment variables; a misspelt one must be reported.
     unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
     if unknown:
@@ -311,9 +324,14 @@ def read_settings(**stated: Unpack[StatedSettings]) -> Settings:
     raise UsageError(f"settings must be valid. Check: {'; '.join(broken)}.")
 
 
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
 def _broken_rule(error: ErrorDetails) -> str:
     """Return a setting and the rule it broke; pydantic's own text may hold its value."""
-    name = f"{_PREFIX}{str(error['loc'][0]).upper()}"
+    name = variable_of(str(error["loc"][0]))
     if error["type"] == "value_error":
         return f"{name} {error['ctx']['error']}"
     for key, words in (("ge", "at least"), ("le", "at most"), ("expected", "one of")):
