@@ -55,6 +55,7 @@ _KINDS: Mapping[Action, tuple[dict[str, str], str]] = {
     "key_revoked": (_ADMINISTRATION, "D"),
     "pruned": (_APPLICATION, "D"),
     "adopted": (_APPLICATION, "U"),
+    "joined": (_APPLICATION, "U"),
 }
 # The type and the role of each entity.
 _ENTITIES = {

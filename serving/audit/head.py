@@ -1,9 +1,14 @@
-"""The signed head: the newest record of the trail, in a file outside the database.
+"""The signed head: the newest record of the trail, in the database and in a file outside it.
 
-The newest records can be deleted with write access to the database; this file shows that they are
-missing. It is written in place, within one sector of the disk, so never in part, and the kernel
-flushes it at its own time: after a loss of power it may be older than the database, which is no
-sign of deletion, and it is never newer.
+The database's head bears a signature with the audit key. It proves that a holder of the key wrote
+the newest record, so that a replica without a file continues the trail, and that whoever can write
+the database, but has no key, can neither add a record nor cut one off, except by setting everything
+back to a copy of an earlier moment (a backup), or to an empty database.
+
+The file shows that too: each machine remembers the newest record that it has seen, and a copy of
+the file elsewhere remembers it for a machine that is replaced. It is written in place, within one
+sector of the disk, so never in part, and the kernel flushes it at its own time: after a loss of
+power it may be older than the database, which is no sign of deletion, and it is never newer.
 """
 
 from __future__ import annotations
@@ -17,12 +22,23 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection, select, update
+
 from data_schema.errors import OutsideError
 from serving.audit.record import AuditKeys, canonical
+from serving.store.tables import HEAD
 
-__all__ = ["Head", "HeadFile", "read_head"]
+__all__ = [
+    "DatabaseHead",
+    "Head",
+    "HeadFile",
+    "read_database_head",
+    "read_head",
+    "write_database_head",
+]
 
 _LENGTH = 512
+_SELECT = select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac, HEAD.c.signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,40 @@ class Head:
 
     seq: int
     mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseHead:
+    """The head in the database, the random origin of the trail, and the head's signature.
+
+    The signature is None in a database that no version that signs has written yet.
+    """
+
+    head: Head
+    origin: str
+    signature: str | None
+
+    def is_signed(self, keys: AuditKeys) -> bool:
+        """Return whether a holder of the key wrote it."""
+        return self.signature is not None and _is_genuine(self.head, self.signature, keys)
+
+
+def read_database_head(connection: Connection, *, lock: bool = False) -> DatabaseHead | None:
+    """Return the head in the database, or None if it is missing.
+
+    With `lock`, other machines that add to the trail wait for the end of the transaction.
+    """
+    row = connection.execute(_SELECT.with_for_update() if lock else _SELECT).one_or_none()
+    if row is None:
+        return None
+    return DatabaseHead(Head(row.seq, row.mac), row.origin, row.signature)
+
+
+def write_database_head(connection: Connection, head: Head, keys: AuditKeys) -> None:
+    """Sign a head and write it to the database."""
+    signature = keys.head(head.seq, head.mac)
+    signed = update(HEAD).where(HEAD.c.id == 1)
+    connection.execute(signed.values(seq=head.seq, mac=head.mac, signature=signature))
 
 
 class HeadFile:
@@ -96,5 +146,8 @@ def _parsed(text: bytes, keys: AuditKeys) -> Head | None:
         head, signature = Head(int(fields["seq"]), str(fields["mac"])), str(fields["signature"])
     except (ValueError, TypeError, KeyError):
         return None
-    expected = keys.head(head.seq, head.mac)
-    return head if hmac.compare_digest(signature.encode(), expected.encode()) else None
+    return head if _is_genuine(head, signature, keys) else None
+
+
+def _is_genuine(head: Head, signature: str, keys: AuditKeys) -> bool:
+    return hmac.compare_digest(signature.encode(), keys.head(head.seq, head.mac).encode())

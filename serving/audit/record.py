@@ -41,6 +41,7 @@ Action = Literal[
     "key_revoked",
     "pruned",
     "adopted",
+    "joined",
 ]
 
 
@@ -74,7 +75,7 @@ class Detail(TypedDict, total=False):
     roles: Sequence[str]
     old: str
     address: str
-    # pruned, adopted
+    # pruned, adopted, joined
     records: int
     up_to: int
     older_than_days: int

@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select
 
 from data_schema.errors import GateError, OutsideError, UsageError
-from serving.audit.head import Head, HeadFile
+from serving.audit.head import (
+    DatabaseHead,
+    Head,
+    HeadFile,
+    read_database_head,
+    write_database_head,
+)
 from serving.audit.record import AuditEvent, AuditKeys, Detail, RecordBody, now
 from serving.store.database import Database
 from serving.store.tables import CHECKPOINT, HEAD, RECORDS
@@ -23,10 +29,6 @@ Beside = Callable[[Connection], object]
 
 _SECONDS_UNREADY = 10
 
-_HEAD = select(HEAD.c.seq, HEAD.c.mac)
-_MOVE_HEAD = (
-    update(HEAD).values(seq=bindparam("to_seq"), mac=bindparam("to_mac")).where(HEAD.c.id == 1)
-)
 _INSERT = insert(RECORDS)
 _EARLIER = select(RECORDS.c.seq, RECORDS.c.body, RECORDS.c.mac).where(
     RECORDS.c.request_key == bindparam("key")
@@ -123,8 +125,8 @@ class AuditTrail:
     def adopt(self, *, actor: str) -> None:
         """Sign the newest record of the database as the head, and record which user did so.
 
-        For a database restored from a backup, and for a machine that joins a database. The new
-        record holds the previous signed head; `verify` still finds flaws of the chain itself.
+        For a database restored from a backup. The new record holds the previous signed head;
+        `verify` still finds flaws of the chain itself.
 
         Raises
         ------
@@ -133,8 +135,9 @@ class AuditTrail:
         """
         signed = self._head_file.read()
         with self._head_file.held():
-            with self.database.reading() as connection:
-                head = _database_head(connection)
+            with self.database.writing() as connection:
+                head = _database_head(connection).head
+                write_database_head(connection, head, self.keys)
             self._head_file.write(head, to_disk=True)
         detail: Detail = {
             "database_head": head.seq,
@@ -167,7 +170,14 @@ class AuditTrail:
         self.database.make()
         with self._head_file.held():
             with self.database.writing() as connection:
+                joins = self._head_file.read() is None
                 head = self._checked_head(connection)
+                if joins and head.seq > 0:
+                    detail: Detail = {"database_head": head.seq}
+                    event = AuditEvent("joined", actor="service", status="ok", detail=detail)
+                    _, head = self._write(connection, [Entry(event)])
+                else:  # signs the head of a database of an older version
+                    write_database_head(connection, head, self.keys)
             # Flushed once, so that a loss of power leaves an older head instead of none.
             self._head_file.write(head, to_disk=True)
         self._started = True
@@ -209,19 +219,25 @@ class AuditTrail:
         """Return the newest record, or raise if records are missing or changed.
 
         Checked before every addition, since the next head would hide the loss; `verify` locates it.
+        A machine without a file joins a trail whose head in PostgreSQL is signed; a file of SQLite
+        has one machine only, so a missing file was deleted there.
         """
-        head, signed = _database_head(connection, lock=True), self._head_file.read()
-        if signed == head or (signed is None and head.seq == 0):
+        stored, signed = _database_head(connection, lock=True), self._head_file.read()
+        head, is_signed = stored.head, stored.is_signed(self.keys)
+        is_plausible = is_signed or stored.signature is None
+        if is_plausible and (signed == head or (signed is None and head.seq == 0)):
             return head
-        if signed is None:
+        if signed is None and not (is_signed and not self.database.is_sqlite):
             reason = (
                 "the database holds records, and the signed head is missing or of another key: "
                 "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR if the trail "
                 "was created before that variable was set"
             )
-        elif signed.seq > head.seq:
+        elif signed is not None and signed.seq > head.seq:
             reason = "the signed head knows records that the database does not hold"
-        elif not (_holds(connection, head) and _holds(connection, signed)):
+        elif not is_plausible:
+            reason = "the database's head was changed, or signed with another key"
+        elif not (_holds(connection, head) and (signed is None or _holds(connection, signed))):
             reason = "the database and the signed head are of different trails"
         else:  # another machine has added to the same database
             return head
@@ -263,7 +279,7 @@ class AuditTrail:
             recorded.append(Recorded(json.loads(body)))
         if rows:
             connection.execute(_INSERT, rows)
-            connection.execute(_MOVE_HEAD, {"to_seq": seq, "to_mac": mac})
+            write_database_head(connection, Head(seq, mac), self.keys)
         return recorded, Head(seq, mac)
 
     def _earlier(
@@ -289,18 +305,15 @@ class AuditTrail:
         return body if body.get("request_key") == key else {}
 
 
-def _database_head(connection: Connection, *, lock: bool = False) -> Head:
-    """Return the newest record, as the database's own head states it.
-
-    With `lock`, other machines that add to the trail wait for the end of the transaction.
-    """
-    row = connection.execute(_HEAD.with_for_update() if lock else _HEAD).one_or_none()
-    if row is None:
+def _database_head(connection: Connection, *, lock: bool = False) -> DatabaseHead:
+    """Return the head in the database, as `read_database_head`, or raise if it is missing."""
+    stored = read_database_head(connection, lock=lock)
+    if stored is None:
         raise GateError(
             "The database must hold its own head of the audit trail (it is missing). Run `osteon "
             "audit verify`, restore a backup of the database, then run `osteon audit adopt`."
         )
-    return Head(row.seq, row.mac)
+    return stored
 
 
 def _mac_of(connection: Connection, seq: int) -> str | None:

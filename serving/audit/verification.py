@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, Row, select
 
-from serving.audit.head import Head
+from serving.audit.head import Head, read_database_head
 from serving.audit.record import AuditKeys
 from serving.store.database import Database
-from serving.store.tables import CHECKPOINT, HEAD, RECORDS
+from serving.store.tables import CHECKPOINT, RECORDS
 
 __all__ = ["Flaw", "Verification", "read_checkpoint", "verify"]
 
@@ -46,6 +46,8 @@ class Verification:
         Numbers of the oldest and the newest record; 0 if there is none.
     head : Head
         Head of the database; keep a copy elsewhere.
+    has_signed_head : bool
+        Whether the database's head has a valid signature.
     flaws : list of Flaw
         The first hundred.
     """
@@ -54,6 +56,7 @@ class Verification:
     first: int = 0
     last: int = 0
     head: Head = _UNKNOWN
+    has_signed_head: bool = False
     flaw_count: int = 0
     flaws: list[Flaw] = field(default_factory=list)
 
@@ -83,13 +86,14 @@ def verify(
     """Read the whole trail and check every link of its chain.
 
     May run while the service writes. It cannot detect that the database and every copy of the
-    signed head were set back to the same earlier moment.
+    signed head were set back to the same earlier moment; without a head outside the database, that
+    the database alone was.
 
     Parameters
     ----------
     signed : Head or None
         The newest head outside the database, read before this call; None if there is none with a
-        valid signature.
+        valid signature, which is a flaw in SQLite, where every machine has one.
     progress : callable
         Takes the number of records read and their total number.
 
@@ -118,7 +122,7 @@ def verify(
                 seen[row.seq] = row.mac
             if number % _AT_ONCE == 0:
                 progress(number, result.head.seq)
-    _check_end(result, before, signed, seen)
+    _check_end(result, before, signed, seen, is_sqlite=database.is_sqlite)
     return result
 
 
@@ -136,14 +140,17 @@ def read_checkpoint(connection: Connection, keys: AuditKeys) -> tuple[Head, bool
 
 def _first_link(connection: Connection, keys: AuditKeys, result: Verification) -> Head:
     """Return the head that the oldest record follows, and note the database's own head."""
-    head = connection.execute(select(HEAD.c.origin, HEAD.c.seq, HEAD.c.mac)).one_or_none()
-    if head is None:
+    stored = read_database_head(connection)
+    if stored is None:
         result.add("head", 0, "The database has lost its own head and the origin of the trail.")
     else:
-        result.head = Head(head.seq, head.mac)
+        result.head = stored.head
+        result.has_signed_head = stored.is_signed(keys)
+        if stored.signature is not None and not result.has_signed_head:
+            result.add("head", stored.head.seq, "The signature of the database's head is wrong.")
     checkpoint = read_checkpoint(connection, keys)
     if checkpoint is None:
-        return _UNKNOWN if head is None else Head(0, head.origin)
+        return _UNKNOWN if stored is None else Head(0, stored.origin)
     pruned, is_genuine = checkpoint
     if not is_genuine:
         result.add("checkpoint", pruned.seq, "The checkpoint's signature does not match.")
@@ -180,14 +187,19 @@ def _columns_agree(row: _Row) -> bool:
 
 
 def _check_end(
-    result: Verification, newest: Head, signed: Head | None, seen: dict[int, str]
+    result: Verification,
+    newest: Head,
+    signed: Head | None,
+    seen: dict[int, str],
+    *,
+    is_sqlite: bool,
 ) -> None:
     """Compare the newest record with the heads in the database and outside it."""
     if newest != result.head:
         rule: Rule = "truncated" if result.head.seq > newest.seq else "head"
         result.add(rule, newest.seq + 1, "The newest record is not the one in the database's head.")
     if signed is None:
-        if result.head.seq > 0:
+        if result.head.seq > 0 and (is_sqlite or not result.has_signed_head):
             result.add("head", result.head.seq, "No head with a valid signature was given.")
     elif signed.seq > newest.seq:
         count = signed.seq - newest.seq

@@ -52,6 +52,12 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
     elif result.ok:
         numbers = f"{result.first} to {result.last}"
         typer.echo(f"The audit trail is complete: {result.records} records, {numbers}.")
+        if signed is None and result.records:
+            typer.echo(
+                "Compared with the signed head in the database alone, which a copy of an earlier "
+                "moment has too. Use --head with a copy of audit.head from another machine.",
+                err=True,
+            )
     else:
         for flaw in result.flaws:
             typer.echo(f"[{flaw.rule}] record {flaw.seq}: {flaw.message}")

@@ -64,8 +64,12 @@ HEAD = Table(
     Column("origin", String(64), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("mac", String(64), nullable=False),
+    Column("signature", String(64)),
 )
-"""One row: the newest record, or the trail's random `origin` before the first record."""
+"""One row: the newest record, or the trail's random `origin` before the first record.
+
+`signature` is made with the audit key, so that a machine without a head of its own can continue the
+trail; null until an older database is written for the first time."""
 
 CHECKPOINT = Table(
     "osteon_audit_checkpoint",
@@ -239,11 +243,16 @@ def _no_truncate(connection: Connection) -> None:
         )
 
 
-def _absent(connection: Connection) -> None:
-    # A database that is new in this version has the column already.
-    columns = {column["name"] for column in inspect(connection).get_columns(RISKS.name)}
-    if RISKS.c.absent.name not in columns:
-        connection.exec_driver_sql(f"ALTER TABLE {RISKS.name} ADD COLUMN absent TEXT")
+def _adding_column(table: Table, name: str) -> Callable[[Connection], None]:
+    """Return a step that adds a column of text that may be null."""
+
+    def step(connection: Connection) -> None:
+        # A database that is new in this version has the column already.
+        if name not in {column["name"] for column in inspect(connection).get_columns(table.name)}:
+            kind = table.c[name].type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
+
+    return step
 
 
 _STEPS: Sequence[Callable[[Connection], None]] = (
@@ -251,6 +260,7 @@ _STEPS: Sequence[Callable[[Connection], None]] = (
     _adding(CARDS, CARD_FEEDBACK, USED_TOKENS),
     _adding(SEALED),
     _no_truncate,
-    _absent,
+    _adding_column(RISKS, "absent"),
+    _adding_column(HEAD, "signature"),
 )
 """Never change a released step: add another."""

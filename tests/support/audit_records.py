@@ -32,6 +32,14 @@ def settings_of(folder: Path, url: str) -> Settings:
     return Settings(state_dir=folder / "state", database_url=url)
 
 
+def elsewhere(settings: Settings, folder: Path) -> Settings:
+    """Return the settings of another machine with the same database and key."""
+    assert settings.database_url is not None
+    other = settings_of(folder, settings.database_url.get_secret_value())
+    key = (settings.state_dir / "audit.key").read_text()
+    return Settings.model_validate(other.model_dump() | {"audit_key": key})
+
+
 def numbered(number: int) -> AuditEvent:
     return replace(EVENT, prediction_id=f"{number:026d}")
 
@@ -64,13 +72,16 @@ def tamper(settings: Settings, *statements: Any) -> None:
             connection.execute(statement)
 
 
-def cut(settings: Settings, after: int) -> None:
-    """Cut the newest records off as if they had never been, head and all."""
+def cut(settings: Settings, after: int, *, signature: str | None = "0" * 64) -> None:
+    """Cut the newest records off as if they had never been, head and all.
+
+    The signature of the head is forged unless a genuine one is stated.
+    """
     kept = select(RECORDS.c.mac).where(RECORDS.c.seq == after).scalar_subquery()
     tamper(
         settings,
         delete(RECORDS).where(RECORDS.c.seq > after),
-        update(HEAD).values(seq=after, mac=kept),
+        update(HEAD).values(seq=after, mac=kept, signature=signature),
     )
 
 
