@@ -20,6 +20,7 @@ from serving.audit.opening import trail_at
 from serving.audit.trail import AuditTrail
 from serving.http.boundary import RequestBoundary
 from serving.http.metrics import Metrics
+from serving.http.public_path import PublicPath
 from serving.http.security_headers import SecurityHeaders
 from serving.openapi import PROBLEM_RESPONSES, describe
 from serving.prediction.served import Served, ServedModel
@@ -144,6 +145,7 @@ def create_app(
     app.state.settings = settings
     app.state.trail = trail
     app.state.metrics = Metrics()
+    app.state.is_draining = False
     app.state.sign_in = None
     if settings.sign_in_issuer or settings.smart_servers:
         from serving.access.sign_in import SignIn  # takes a while to import
@@ -169,8 +171,13 @@ def create_app(
     if settings.cds_origins:
         app.add_middleware(CrossOrigin, origins=settings.cds_origins)
     app.add_middleware(
-        RequestBoundary, max_body_bytes=settings.max_body_bytes, count=app.state.metrics.count
+        RequestBoundary,
+        max_body_bytes=settings.max_body_bytes,
+        count=app.state.metrics.count,
+        is_draining=lambda: app.state.is_draining,
     )
     app.add_middleware(SecurityHeaders)
+    if settings.public_path:
+        app.add_middleware(PublicPath, prefix=settings.public_path)
     describe(app)
     return app

@@ -18,6 +18,7 @@ from serving.prediction.schemas import PredictRequest
 from serving.prediction.served import Served, ServedModel
 from serving.problems.details import MEDIA_TYPE, Problem
 from serving.problems.operation_outcome import Responses
+from serving.settings import Settings
 
 __all__ = ["PROBLEM_RESPONSES", "describe", "example_request"]
 
@@ -102,8 +103,14 @@ def _example_of(model: ServedModel) -> dict[str, JsonValue]:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
+    settings: Settings = app.state.settings
     document = get_openapi(
-        title=app.title, version=app.version, description=NOTICE, routes=app.routes
+        title=app.title,
+        version=app.version,
+        description=NOTICE,
+        routes=app.routes,
+        # Absolute where it is known; otherwise relative to the document's own address.
+        servers=[{"url": settings.public_url or "/"}],
     )
     problem = TypeAdapter(Problem).json_schema(ref_template=_SCHEMAS + "{model}")
     schemas = document["components"]["schemas"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -28,6 +29,7 @@ from serving.http.outbound import is_allowed
 
 __all__ = [
     "OTHER_VARIABLES",
+    "OWN_PATHS",
     "OtherVariable",
     "Settings",
     "StatedSettings",
@@ -69,6 +71,16 @@ OTHER_VARIABLES = (
 )
 """Variables that other parts read under the same prefix."""
 
+OWN_PATHS = frozenset(
+    {
+        *("cds-services", "facts", "fhir", "health", "launch", "metrics", "openapi.json", "page"),
+        *("sign-in", "sign-out", "signed-out", "static", "v1"),
+    }
+)
+"""First segments of the service's own paths, with which no public path may begin."""
+
+_PUBLIC_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
 # IPv4 addresses as an IPv6 socket sees them.
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -104,6 +116,14 @@ class Settings(BaseSettings):
     """Interval at which the registry is polled for new champions."""
     shutdown_seconds: int = Field(default=20, ge=1, le=86_400, examples=["60"])
     """Time for requests in progress to finish when the service is stopped."""
+    drain_seconds: int = Field(default=5, ge=0, le=3_600, examples=["15"])
+    """Time from SIGTERM until the service takes no new connections: `/health/ready` answers 503 and
+    every other request is answered, so that load balancers send requests elsewhere. At least their
+    interval between two checks; 0 for none, as after SIGINT."""
+    keep_alive_seconds: int = Field(default=75, ge=1, le=86_400, examples=["130"])
+    """Time for which a connection stays open between two requests: longer than the proxy's time for
+    idle connections to the service (60 s in nginx), or a request meets a connection that is being
+    closed."""
     menu: _Names = Field(default=(), examples=["ctx_s,p1np"])
     """Laboratory tests that the site can order, by catalogue name, comma-separated: the candidates
     of `next_best`. Not a scan, a treatment, a score, a value calculated from others, or a bedside
@@ -144,9 +164,10 @@ class Settings(BaseSettings):
     """Addresses or networks of the proxies that encrypt the connection to callers, comma-separated;
     never every address. Their forwarding headers are trusted, and requests that did not arrive over
     https are refused."""
-    public_url: str | None = Field(default=None, examples=["https://osteon.example"])
-    """Address of the service for callers: the start of the audience of a CDS client's token, and of
-    the address that a sign-in returns to."""
+    public_url: str | None = Field(default=None, examples=["https://host.example/osteon"])
+    """Address of the service for callers, with the path under which a proxy offers it: the start of
+    the page's links, of the audience of a CDS client's token, and of the address that a sign-in
+    returns to."""
     cds_clients: Annotated[Mapping[str, str], NoDecode] = Field(
         default={}, examples=["https://ehr.example=https://ehr.example/jwks.json"]
     )
@@ -186,6 +207,11 @@ class Settings(BaseSettings):
     """Base addresses of the only FHIR servers whose EHR may open the page (SMART App Launch,
     `/launch`, returning to `/launch/callback`), comma-separated. Users from there have the role
     `predict` only. The EHR must open the page in its own window: it cannot be framed."""
+
+    @property
+    def public_path(self) -> str:
+        """The path under which a proxy offers the service, as `/osteon`; empty for none."""
+        return urlsplit(self.public_url or "").path
 
     @property
     def model_dir(self) -> Path:
@@ -255,7 +281,14 @@ class Settings(BaseSettings):
             return None
         if not _is_web_address(url):
             raise ValueError("must be an http or https address with a host")
-        return url.rstrip("/")
+        url = url.rstrip("/")
+        parts = urlsplit(url)
+        path = parts.path
+        if not _PUBLIC_PATH.fullmatch(path) or url != f"{parts.scheme}://{parts.netloc}{path}":
+            raise ValueError("must end with its path, of letters, digits and . _ ~ - only")
+        if path and path.split("/")[1] in OWN_PATHS:
+            raise ValueError("must have a path that does not begin like one of the service's own")
+        return url
 
     @field_validator("sign_in_issuer", "smart_servers")
     @classmethod

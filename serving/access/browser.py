@@ -79,16 +79,30 @@ class Browsers:
     trail : AuditTrail
         Records sign-ins and sign-outs; its database holds the sessions.
     secure : bool
-        Whether browsers use https, so that the cookies are bound to this host (`__Host-`).
+        Whether browsers use https, so that the cookies are bound to it, and to this host
+        (`__Host-`).
+    path : str
+        The path under which a proxy offers the service; empty for none. With one, cookies go to
+        that path only (`__Secure-`), since other services share the host.
     idle_minutes, hours : int
         Time without a request after which a session ends, and time after which any session ends.
     """
 
-    def __init__(self, trail: AuditTrail, *, secure: bool, idle_minutes: int, hours: int) -> None:
+    def __init__(
+        self,
+        trail: AuditTrail,
+        *,
+        secure: bool,
+        path: str = "",
+        idle_minutes: int,
+        hours: int,
+    ) -> None:
         self.idle_seconds = 60 * idle_minutes
         self._trail = trail
         self._secure = secure
-        self._prefix = "__Host-osteon" if secure else "osteon"
+        self._path = path or "/"
+        bound = "__Secure-" if path else "__Host-"
+        self._prefix = f"{bound if secure else ''}osteon"
         self._session_cookie = f"{self._prefix}-session"
         self._sessions: SealedStore[SessionContent] = SealedStore(
             trail.database,
@@ -160,7 +174,7 @@ class Browsers:
             name,
             value,
             max_age=seconds,
-            path="/",
+            path=self._path,
             secure=self._secure,
             httponly=True,
             samesite="lax",

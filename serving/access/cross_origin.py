@@ -1,4 +1,7 @@
-"""Cross-origin access (CORS) for the CDS services only, from the origins in the settings."""
+"""Cross-origin access (CORS) for the CDS services only, from the origins in the settings.
+
+Also to a private network (`Access-Control-Request-Private-Network`): those origins are named.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ class CrossOrigin:
             allow_origins=origins,
             allow_methods=("GET", "POST"),
             allow_headers=("Authorization", "Content-Type"),
+            # The page of an EHR outside the hospital's network calls a service inside it.
+            allow_private_network=True,
             max_age=_SECONDS,
         )
 

@@ -50,6 +50,7 @@ class SignIn:
         self.browsers = Browsers(
             trail,
             secure=public.startswith("https:"),
+            path=settings.public_path,
             idle_minutes=settings.session_idle_minutes,
             hours=settings.session_hours,
         )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serving.processes.messages import CachedModel
-    from serving.settings import Settings
 
 __all__ = ["serve"]
 
@@ -51,6 +50,7 @@ def serve(
     from serving.audit.opening import trail_at
     from serving.processes.listening import bound
     from serving.processes.supervisor import Supervisor
+    from serving.processes.tls_files import check_tls
     from serving.settings import StatedSettings, read_settings
 
     stated: StatedSettings = {}
@@ -71,7 +71,8 @@ def serve(
     with bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
-        _check_tls(settings)
+        if settings.tls_certificate is not None:
+            check_tls(settings.tls_certificate, settings.tls_key)
         with suppress(OutsideError):  # the workers report it, and retry
             trail.start()
 
@@ -88,26 +89,6 @@ def serve(
             announce=announce,
         )
         asyncio.run(supervisor.run())
-
-
-def _check_tls(settings: Settings) -> None:
-    """Raise unless a worker can serve with the stated certificate and key, if any."""
-    if settings.tls_certificate is None:
-        return
-    import ssl
-
-    def none() -> str:  # otherwise OpenSSL asks for a passphrase on the terminal
-        raise ValueError
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_certificate, settings.tls_key, password=none
-        )
-    except (OSError, ValueError):
-        raise UsageError(
-            "OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY must be readable PEM files of one pair, the "
-            "key without a passphrase and strong enough for OpenSSL. Check both files."
-        ) from None
 
 
 def _announce(

@@ -33,9 +33,11 @@ class RequestBoundary:
         *,
         max_body_bytes: int,
         count: Callable[[str, str, int, float], None],
+        is_draining: Callable[[], bool],
     ) -> None:
         self._app = app
         self._count = count
+        self._is_draining = is_draining
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,6 +51,9 @@ class RequestBoundary:
         async def send_and_note(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
+            if message["type"] == "http.response.start" and self._is_draining():
+                # The next request of this client goes to another process.
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
         try:

@@ -20,17 +20,21 @@ from serving.prediction.served import Served, ServedModel
 __all__ = ["facts_page", "front_page", "signed_out_page"]
 
 
-def front_page(served: Served, *, signed_in: bool = False) -> str:
-    """Return the page for the served models, with or without a way to sign out."""
-    return _front_page(served.models, bool(served.menu), signed_in)
+def front_page(served: Served, *, base: str = "", signed_in: bool = False) -> str:
+    """Return the page for the served models, with or without a way to sign out.
+
+    `base` is the path under which a proxy offers the service, as `Settings.public_path`.
+    """
+    return _front_page(served.models, bool(served.menu), base, signed_in)
 
 
 @lru_cache(maxsize=4)
-def _front_page(models: Sequence[ServedModel], menu: bool, signed_in: bool) -> str:
+def _front_page(models: Sequence[ServedModel], menu: bool, base: str, signed_in: bool) -> str:
     # The page does not depend on the user, only on whether there is one.
     served = Served(models)
     return _rendered(
         "page.html",
+        base=base,
         signed_in=signed_in,
         places=places(served),
         groups=groups(served),
@@ -39,16 +43,17 @@ def _front_page(models: Sequence[ServedModel], menu: bool, signed_in: bool) -> s
     )
 
 
-def signed_out_page(why: str) -> str:
+def signed_out_page(why: str, *, base: str = "") -> str:
     """Return the page that explains why the browser is not signed in."""
     message = signed_out_message(why)
-    return _rendered("signed_out.html", signed_in=False, message=message)
+    return _rendered("signed_out.html", base=base, signed_in=False, message=message)
 
 
-def facts_page(model: ServedModel, *, signed_in: bool = False) -> str:
+def facts_page(model: ServedModel, *, base: str = "", signed_in: bool = False) -> str:
     """Return the facts about one model."""
     return _rendered(
         "facts.html",
+        base=base,
         signed_in=signed_in,
         model=model,
         contract=model.contract,

@@ -107,10 +107,14 @@ class WorkerStart:
 
 @dataclass(frozen=True, slots=True)
 class ServingPlan:
-    """Supervisor to worker, every other line: all models to serve."""
+    """Supervisor to worker, every other line: all models to serve.
+
+    `is_draining`: the service is about to stop, and load balancers must send requests elsewhere.
+    """
 
     models: tuple[CachedModel, ...] = ()
     degraded: tuple[DegradedReason, ...] = ()
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

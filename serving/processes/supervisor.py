@@ -3,7 +3,10 @@
     supervisor ── watcher   polls the registry, stores champions on the disk
                └─ workers   share one listening socket, one audit trail, one set of counters
 
-It answers no request and holds no model. Each decision is recorded in the audit trail before a
+It answers no request and holds no model. SIGTERM drains the service before it ends: load balancers
+see it unready for a while, and requests are still answered. SIGHUP has the registry polled at once.
+
+Each decision is recorded in the audit trail before a
 worker receives it, or as soon as the trail can be written again; until then workers cannot answer
 predictions either.
 """
@@ -94,11 +97,13 @@ class Supervisor:
         self._recorded_refusals: set[RefusedVersion] = set()
         self._watcher: Process | None = None
         self._workers: dict[int, Process] = {}
+        self._is_draining = False
+        self._is_urgent = asyncio.Event()
         self._started = asyncio.Event()
         self._serving: dict[int, asyncio.Event] = {}
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT.
+        """Serve until SIGTERM or SIGINT; a second signal ends the drain that SIGTERM begins.
 
         Raises
         ------
@@ -109,7 +114,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         stop_signal: asyncio.Future[str] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _set_once, stop_signal, number.name)
+            loop.add_signal_handler(number, self._note_signal, stop_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         with (
             tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counters,
             tempfile.TemporaryFile(prefix="osteon-rates-") as buckets,
@@ -120,6 +126,8 @@ class Supervisor:
                 ends: set[asyncio.Future[None] | asyncio.Future[str]] = {serving, stop_signal}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                if stop_signal.done() and stop_signal.result() == signal.SIGTERM.name:
+                    await self._drain()
                 serving.cancel()
                 (result,) = await asyncio.gather(serving, return_exceptions=True)
                 await self._stop(stop_signal.result() if stop_signal.done() else "failure")
@@ -150,6 +158,30 @@ class Supervisor:
             await serving.wait()
         self._announce(self._models)
         await asyncio.gather(self._follow_registry(), self._keep_recording())
+
+    # Signals
+
+    def _note_signal(self, first: asyncio.Future[str], number: signal.Signals) -> None:
+        if first.done():
+            self._is_urgent.set()
+        else:
+            first.set_result(number.name)
+
+    def _reload(self) -> None:
+        """Have the registry polled; workers watch the files of the certificate themselves."""
+        _LOG.info("SIGHUP: the registry is polled at once")
+        if self._watcher is not None:
+            send(self._watcher, "scan")
+
+    async def _drain(self) -> None:
+        """Tell load balancers to go elsewhere, and answer requests until they have noticed."""
+        if not self._started.is_set() or not self._settings.drain_seconds:
+            return
+        _LOG.info("draining for %d s", self._settings.drain_seconds)
+        self._is_draining = True
+        self._send_plan()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_urgent.wait(), self._settings.drain_seconds)
 
     # Which models to serve
 
@@ -319,7 +351,8 @@ class Supervisor:
 
     def _send_plan(self, *workers: Process) -> None:
         """Send the plan to these workers, or to all."""
-        plan = to_line(ServingPlan(self._models, tuple(self._reasons.values())))
+        reasons = tuple(self._reasons.values())
+        plan = to_line(ServingPlan(self._models, reasons, self._is_draining))
         for worker in workers or self._workers.values():
             send(worker, plan)
 
@@ -412,8 +445,3 @@ def _record_of(model: CachedModel) -> ModelRecord:
     if model.promoted_at is not None:
         record["promoted_at"] = model.promoted_at
     return record
-
-
-def _set_once(future: asyncio.Future[str], value: str) -> None:
-    if not future.done():
-        future.set_result(value)

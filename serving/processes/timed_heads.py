@@ -1,7 +1,8 @@
 """uvicorn's HTTP/1.1, with a time limit for the head of a request.
 
 Without the limit, a client that sends a byte of a header now and then keeps a connection for ever.
-The time limit of a body is in `serving.http.boundary`.
+The time limit of a body is in `serving.http.boundary`, that of a connection between two requests in
+`Settings.keep_alive_seconds`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class TimedHeads(H11Protocol):
     """The protocol of one connection."""
 
     _too_late: asyncio.TimerHandle | None = None
+    _has_answered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the first head."""
@@ -34,7 +36,8 @@ class TimedHeads(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Start to wait for the next head; before its first byte the connection is idle."""
+        """Start to wait for the next head once its first byte is there."""
+        self._has_answered = True
         super().on_response_complete()
         self._watch()
 
@@ -44,7 +47,8 @@ class TimedHeads(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        is_between_requests = self._has_answered and not self.conn.trailing_data[0]
+        if self.conn.their_state is not h11.IDLE or is_between_requests:
             self._stop()
         elif self._too_late is None:
             self._too_late = self.loop.call_later(_SECONDS_FOR_A_HEAD, self._close)

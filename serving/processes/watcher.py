@@ -2,7 +2,8 @@
 
 It reads the settings as one line from stdin and writes one `RegistryScan` a line to stdout: the
 models that the registry allows, or those stored on this disk where the registry fails or allows
-none. It ends when the registry fails or stdin ends; its successor opens its own connections.
+none. Another line on stdin asks for a complete scan at once. It ends when the registry fails or
+stdin ends; its successor opens its own connections.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 from pathlib import Path
 
@@ -35,6 +37,7 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = read_settings(**json.loads(line))
     report = open_output()
     cache = ChampionCache(settings.model_dir)
@@ -54,7 +57,9 @@ def main() -> None:
         if scan.failure is not None or settings.model is not None:
             return
         if select.select([sys.stdin], [], [], settings.registry_poll_seconds)[0]:
-            return
+            if not sys.stdin.readline():
+                return
+            known = None
 
 
 def _scan(settings: Settings, cache: ChampionCache) -> RegistryScan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import socket
 import sys
 import threading
@@ -32,12 +33,15 @@ from serving.processes.messages import (
     parse_line,
 )
 from serving.processes.timed_heads import TimedHeads
+from serving.processes.tls_files import TlsFiles
 from serving.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 __all__ = ["main"]
+
+_SECONDS_BETWEEN_RENEWALS = 1
 
 
 def main() -> None:
@@ -64,10 +68,19 @@ def main() -> None:
         server_header=False,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
+        timeout_keep_alive=settings.keep_alive_seconds,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
+    config.load()
+    if config.ssl is not None:
+        assert settings.tls_certificate is not None
+        assert settings.tls_key is not None
+        files = TlsFiles(config.ssl, settings.tls_certificate, settings.tls_key)
+        config.callback_notify, config.timeout_notify = files.renew, _SECONDS_BETWEEN_RENEWALS
+    # The supervisor reloads what can be; a signal to the whole group must end no worker.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     server = uvicorn.Server(config)
 
     def follow() -> None:
@@ -100,8 +113,10 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
             if current is not None:
                 models.append(current)
     served = Served(models, degraded=plan.degraded, menu=settings.menu)
-    front_page(served)  # rendered now, so that the first clinician does not wait
+    # Rendered now, so that the first clinician does not wait.
+    front_page(served, base=settings.public_path)
     swap(app, served)
+    app.state.is_draining = plan.is_draining
     _exempt_from_collection()
     return WorkerReport(tuple(refused))
 

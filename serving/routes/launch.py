@@ -35,9 +35,9 @@ def launch(request: Request, iss: str = "", launch: str = "") -> Response:
         url, pending = way_in.begin_launch(iss, launch)
     except SignInRefused as refused:
         way_in.browsers.refused(request.scope, refused.reason)
-        return not_signed_in(refused.reason)
+        return not_signed_in(request, refused.reason)
     except OutsideError as error:
-        return unreachable(error)
+        return unreachable(request, error)
     return redirected(way_in, url, pending)
 
 

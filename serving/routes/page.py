@@ -24,7 +24,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 @router.get("/")
 def page(request: Request) -> HTMLResponse:
     """Opened by clinicians; without patients, and not audited."""
-    return _html(front_page(served_models(request), signed_in=_has_session(request)))
+    served, base = served_models(request), request.app.state.settings.public_path
+    return _html(front_page(served, base=base, signed_in=_has_session(request)))
 
 
 @router.get("/facts/{requested_as}")
@@ -32,7 +33,8 @@ def facts(requested_as: str, request: Request) -> HTMLResponse:
     """Opened for the facts about a model; not audited."""
     for model in served_models(request).models:
         if model.requested_as == requested_as:
-            return _html(facts_page(model, signed_in=_has_session(request)))
+            base = request.app.state.settings.public_path
+            return _html(facts_page(model, base=base, signed_in=_has_session(request)))
     raise HTTPException(404)
 
 

@@ -16,6 +16,7 @@ from serving.access.gatekeeper import page_or_front
 from serving.access.sign_in import SignedIn, SignIn
 from serving.http.security_headers import PAGE_POLICY
 from serving.page.rendering import signed_out_page
+from serving.settings import Settings
 
 __all__ = [
     "finished",
@@ -52,11 +53,11 @@ def sign_in(request: Request, to: str = "/") -> Response:
     """Opened by a browser that is not signed in; redirects to the provider."""
     way_in = sign_in_of(request)
     if not way_in.has_provider:
-        return not_signed_in("away")
+        return not_signed_in(request, "away")
     try:
         url, pending = way_in.begin(page_or_front(to))
     except OutsideError as error:
-        return unreachable(error)
+        return unreachable(request, error)
     return redirected(way_in, url, pending)
 
 
@@ -76,9 +77,9 @@ def sign_out(request: Request, why: str = "ok") -> Response:
 
 
 @router.get("/signed-out")
-def signed_out(why: str = "ok") -> Response:
+def signed_out(request: Request, why: str = "ok") -> Response:
     """Opened by a browser after a sign-out, by the user or by itself."""
-    return not_signed_in(why if why in (*_BY_ITSELF, "replaced") else "ok")
+    return not_signed_in(request, why if why in (*_BY_ITSELF, "replaced") else "ok")
 
 
 @router.get("/page/session")
@@ -126,24 +127,32 @@ def finished(
         if pending is None:
             raise SignInRefused("late")
         who = finish(pending, answered)
-        response: Response = RedirectResponse(page_or_front(pending.get("to", "/")), 303)
+        to = _base(request) + page_or_front(pending.get("to", "/"))
+        response: Response = RedirectResponse(to, 303)
         browsers.begin(response, request.scope, who.caller, who.content)
     except SignInRefused as refused:
         browsers.refused(request.scope, refused.reason)
-        response = not_signed_in(refused.reason)
+        response = not_signed_in(request, refused.reason)
     except OutsideError as error:
-        response = unreachable(error)
+        response = unreachable(request, error)
     browsers.forget(response, state)
     return response
 
 
-def unreachable(error: OutsideError) -> Response:
+def unreachable(request: Request, error: OutsideError) -> Response:
     """Return the page for a provider that does not answer, and log the error."""
     _LOG.warning("Sign-in is not possible. %s", error)
-    return not_signed_in("unreachable")
+    return not_signed_in(request, "unreachable")
 
 
-def not_signed_in(why: str) -> Response:
+def not_signed_in(request: Request, why: str) -> Response:
     """Return the page that explains why the browser is not signed in."""
     policy = {"content-security-policy": PAGE_POLICY}
-    return HTMLResponse(signed_out_page(why), _STATUS.get(why, 403), headers=policy)
+    page = signed_out_page(why, base=_base(request))
+    return HTMLResponse(page, _STATUS.get(why, 403), headers=policy)
+
+
+def _base(request: Request) -> str:
+    """Return the path under which a proxy offers the service."""
+    settings: Settings = request.app.state.settings
+    return settings.public_path

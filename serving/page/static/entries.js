@@ -1,5 +1,5 @@
 // The entries as a request of /v1/predict; values stay in the memory of this tab.
-import { headers, leave, refresh } from "./session.js";
+import { address, headers, leave, refresh } from "./session.js";
 import { $, dateText, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
@@ -108,8 +108,8 @@ export async function echo(model) {
 }
 
 /** Send a request and return its answer; neither the address nor the browser stores values. */
-export async function post(address, body) {
-  const response = await fetch(address, {
+export async function post(path, body) {
+  const response = await fetch(address(path), {
     method: "POST",
     headers: { "content-type": "application/json", ...(await headers()) },
     body: JSON.stringify(body),

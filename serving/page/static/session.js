@@ -1,6 +1,8 @@
 // The session: its user, the token of every request, and the sign-out of an unused page.
 const signedIn = "signedIn" in document.body.dataset;
 const $ = (id) => document.getElementById(id);
+// This file is two folders below the path under which a proxy offers the service.
+const BASE = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const WARNED_BEFORE = 60_000;
 const REFRESHED_EVERY = 60_000;
 
@@ -12,9 +14,12 @@ let before = null;
 // All tabs share one session, so use of one counts for all.
 const tabs = signedIn ? new BroadcastChannel("osteon") : null;
 
+/** Return the address of one of the service's paths. */
+export const address = (path) => `${BASE}${path}`;
+
 async function fetchSession() {
   refreshedAt = Date.now();
-  const response = await fetch("/page/session", { cache: "no-store" });
+  const response = await fetch(address("/page/session"), { cache: "no-store" });
   if (response.status === 401) leave("idle");
   if (!response.ok) throw new Error("no session");
   const session = await response.json();
@@ -48,19 +53,19 @@ export function leave(why) {
   if (leaving) return;
   leaving = true;
   document.body.hidden = true;
-  location.replace(`/signed-out?why=${why}`);
+  location.replace(address(`/signed-out?why=${why}`));
 }
 
 async function signOut(why) {
   // From the latest session: the page may leave before another answer arrives.
   const session = latest ?? (await known());
-  const response = await fetch(`/sign-out?why=${why}`, {
+  const response = await fetch(address(`/sign-out?why=${why}`), {
     method: "POST",
     headers: { "x-csrf-token": session.csrf },
     cache: "no-store",
     keepalive: true,
   });
-  return response.ok ? (await response.json()).to : `/signed-out?why=${why}`;
+  return response.ok ? (await response.json()).to : address(`/signed-out?why=${why}`);
 }
 
 function use() {
@@ -112,7 +117,7 @@ if (signedIn) {
   // A tablet must not show an ended session when it wakes.
   document.addEventListener("visibilitychange", checkSession);
   $("sign-out").addEventListener("click", async () => {
-    const to = await signOut("ok").catch(() => "/signed-out");
+    const to = await signOut("ok").catch(() => address("/signed-out"));
     leaving = true;
     document.body.hidden = true;
     location.replace(to);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,21 @@ def test_who_says_nothing_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(timed_heads, "_SECONDS_FOR_A_HEAD", 0.3)
     assert status_of(raw(client, b"")) == 408
+
+
+def test_a_connection_stays_open_between_two_requests_and_the_next_head_is_timed(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_heads, "_SECONDS_FOR_A_HEAD", 0.3)
+    request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    address = (client.base_url.host, client.base_url.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        for _ in range(2):
+            connection.sendall(request)
+            assert status_of(connection.recv(65_536)) == 200
+            time.sleep(0.6)
+        connection.sendall(request[:20])
+        assert status_of(connection.recv(65_536)) == 408
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.routing import APIRoute
 
 from data_schema.biomarkers import VARIABLES
-from serving.app import create_app
+from serving.app import ROUTERS, create_app
 from serving.prediction.schemas import PredictResponse
-from serving.settings import Settings
+from serving.routes import launch, sign_in
+from serving.settings import OWN_PATHS, Settings
 
 if TYPE_CHECKING:
     import httpx
 
     from serving.prediction.served import ServedModel
 
+BROWSER_ROUTERS = (sign_in.router, launch.router)
 PROBLEM = "application/problem+json"
 
 
@@ -102,3 +105,22 @@ def test_a_service_with_models_is_ready(client: httpx.Client) -> None:
         "osteon-mortality-simulated",
         "osteon-fracture-simulated",
     ]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_health_may_be_checked_without_a_body_and_its_methods_are_named(
+    client: httpx.Client, path: str
+) -> None:
+    head = client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    options = client.options(path)
+    assert options.status_code == 204
+    assert options.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert client.post(path).status_code == 405
+
+
+def test_no_public_path_begins_like_a_path_of_the_service() -> None:
+    routers = (*ROUTERS, *BROWSER_ROUTERS)
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    paths = {"/openapi.json", *(route.path for route in routes)}
+    assert {path.split("/")[1] for path in paths} - {""} == OWN_PATHS

@@ -12,18 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from certificates import certificate
 from data_schema.errors import OutsideError, UsageError
 from models.registry.bundle import write_bundle
 from serving.access.api_keys import create
@@ -50,6 +47,7 @@ def serving(*options: str, cwd: Path) -> Iterator[tuple[dict[str, Any], subproce
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "--port", "0", "--json", *options],
         cwd=cwd,
+        env=os.environ | {"OSTEON_DRAIN_SECONDS": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,33 +108,6 @@ def test_without_any_model_it_serves_and_predictions_answer_503(tmp_path: Path) 
         "NO MODEL: there is no promoted model; predictions are answered with 503. Check MLFLOW_"
         in log
     )
-
-
-def certificate(
-    folder: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
-) -> tuple[Path, Path]:
-    """Make a certificate of 127.0.0.1 and its key."""
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "osteon.test")])
-    moment = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(moment - timedelta(days=1))
-        .not_valid_after(moment + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return folder / "certificate.pem", folder / "key.pem"
 
 
 def test_every_address_is_served_to_who_has_a_key_over_tls(

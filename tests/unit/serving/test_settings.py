@@ -155,3 +155,33 @@ def test_a_public_url_has_a_host_that_a_browser_can_reach(
     monkeypatch.setenv("OSTEON_PUBLIC_URL", url)
     with pytest.raises(UsageError, match="OSTEON_PUBLIC_URL must be an http or https address"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("https://host.example/a b", "of letters, digits"),
+        ("https://host.example/osteon?site=1", "of letters, digits"),
+        ("https://host.example/osteon#top", "of letters, digits"),
+        ("https://host.example/osteon//x", "of letters, digits"),
+        ("https://host.example/fhir", "does not begin like one of the service's own"),
+        ("https://host.example/v1/osteon", "does not begin like one of the service's own"),
+    ],
+)
+def test_a_public_path_is_one_that_no_route_is_mistaken_for(
+    monkeypatch: pytest.MonkeyPatch, url: str, rule: str
+) -> None:
+    monkeypatch.setenv("OSTEON_PUBLIC_URL", url)
+    with pytest.raises(UsageError, match=f"OSTEON_PUBLIC_URL must .*{rule}"):
+        read_settings()
+
+
+def test_the_public_path_is_the_path_of_the_public_url() -> None:
+    for url, path in (
+        (None, ""),
+        ("https://host.example", ""),
+        ("https://host.example/", ""),
+        ("https://host.example/osteon/", "/osteon"),
+        ("https://host.example:8443/icu/osteon", "/icu/osteon"),
+    ):
+        assert Settings(public_url=url).public_path == path

@@ -278,6 +278,21 @@ def test_pages_of_the_record_may_call_and_others_may_not(client: httpx.Client) -
     assert "access-control-allow-origin" not in elsewhere.headers
 
 
+def test_a_page_outside_the_network_may_call_a_service_inside_it(client: httpx.Client) -> None:
+    asks = {
+        "Origin": ISSUER,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    allowed = client.options(SERVICE, headers=asks)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-private-network"] == "true"
+    refused = client.options(SERVICE, headers=asks | {"Origin": "https://evil.example"})
+    assert refused.status_code == 400
+    assert "access-control-allow-origin" not in refused.headers
+
+
 @pytest.mark.parametrize(
     ("name", "value", "others"),
     [

@@ -263,9 +263,10 @@ def _service(
     model: ServedModel,
     *,
     buckets: Buckets | None = None,
+    path: str = "",
     **stated: Any,
 ) -> Iterator[tuple[httpx.Client, Settings]]:
-    """Run a service that trusts the provider."""
+    """Run a service that trusts the provider, at its own address or at a path below it."""
     from serving.app import create_app
 
     listener = socket.create_server(("127.0.0.1", 0))
@@ -274,7 +275,7 @@ def _service(
         **{
             "state_dir": folder,
             "authentication": "required",
-            "public_url": url,
+            "public_url": url + path,
             "sign_in_issuer": provider.url,
             "sign_in_client_id": "osteon-page",
             "smart_servers": (provider.fhir,),

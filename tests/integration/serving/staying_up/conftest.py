@@ -95,6 +95,7 @@ class Site:
             "OSTEON_GATE_KEY": KEY,
             "OSTEON_STATE_DIR": str(self.folder / "state"),
             "OSTEON_REGISTRY_POLL_SECONDS": "1",
+            "OSTEON_DRAIN_SECONDS": "0",
             **self.settings,
         }
 
