@@ -30,6 +30,7 @@ from data_schema.catalogue import (
     wnt,
 )
 from data_schema.catalogue.completeness import require_complete
+from data_schema.catalogue.loinc_siblings import LOINC_SIBLINGS, siblings_of
 from data_schema.errors import UsageError
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Origin, Reference, Variable
 
@@ -40,6 +41,7 @@ __all__ = [
     "is_bone_marker",
     "is_laboratory_test",
     "is_routine",
+    "loinc_codes",
     "reference_interval",
     "variable",
 ]
@@ -106,10 +108,26 @@ def did_you_mean(name: str, variables: Iterable[str] = VARIABLES) -> str:
 def by_code(code: str, system: str = LOINC) -> tuple[tuple[Variable, Code], ...]:
     """Return the variables that a code means, each with its record of the code; empty if none.
 
+    A sibling of a LOINC code (`loinc_siblings`) has the record of that code.
+
     >>> [(entry.name, code.units) for entry, code in by_code("14715-7")]
     [('estradiol', ('pmol/L', 'nmol/L'))]
     """
-    return _BY_CODE.get((system, code), ())
+    known = LOINC_SIBLINGS.get(code, code) if system == LOINC else code
+    return _BY_CODE.get((system, known), ())
+
+
+def loinc_codes(names: Iterable[str]) -> tuple[str, ...]:
+    """Return every LOINC code under which a record may hold the variables, siblings included.
+
+    Names that the catalogue lacks have none.
+
+    >>> loinc_codes(["creatinine"])
+    ('2160-0', '38483-4', '14682-9', '59826-8')
+    """
+    known = (code for name in names if name in VARIABLES for code in VARIABLES[name].codes)
+    own = (code.code for code in known if code.system == LOINC)
+    return tuple(dict.fromkeys(one for code in own for one in (code, *siblings_of(code))))
 
 
 def is_bone_marker(name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, FastAPI
 
 from data_schema.errors import OutsideError
+from data_schema.fhir.site_codes import NO_SITE_CODES, read_site_codes
 from serving.access.api_keys import KeyRing
 from serving.access.cross_origin import CrossOrigin
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
@@ -119,10 +120,12 @@ def create_app(
     Raises
     ------
     UsageError
-        If the settings of the audit trail are wrong, or its database is of a newer version.
+        If the settings of the audit trail are wrong, its database is of a newer version, or the
+        site's code map cannot be read.
     GateError
         If records of the audit trail are missing or changed.
     """
+    site_codes = NO_SITE_CODES if settings.code_map is None else read_site_codes(settings.code_map)
     trail = _trail(settings)
 
     @asynccontextmanager
@@ -143,6 +146,7 @@ def create_app(
     )
     app.state.served = Served(models, menu=settings.menu)
     app.state.settings = settings
+    app.state.site_codes = site_codes
     app.state.trail = trail
     app.state.metrics = Metrics()
     app.state.is_draining = False

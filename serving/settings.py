@@ -128,7 +128,8 @@ class Settings(BaseSettings):
     """Laboratory tests that the site can order, by catalogue name, comma-separated: the candidates
     of `next_best`. Not a scan, a treatment, a score, a value calculated from others, or a bedside
     reading."""
-    max_body_bytes: int = Field(default=1_048_576, ge=1, examples=["2097152"])
+    # A stay in intensive care has 600 to 823 Observations, 1.4 MB; a batch of 100 panels 2 MB.
+    max_body_bytes: int = Field(default=8_388_608, ge=1, examples=["16777216"])
     """Largest request body."""
     state_dir: Path = Field(default=Path(".osteon"), examples=["/var/lib/osteon"])
     """Folder of the service's files on this machine: stored champions, the signed head of the audit
@@ -179,6 +180,10 @@ class Settings(BaseSettings):
     fhir_servers: _Names = Field(default=(), examples=["https://ehr.example/fhir"])
     """Base addresses of the only FHIR servers from which missing prefetch is fetched,
     comma-separated; without any, such calls are answered with 412."""
+    code_map: Path | None = Field(default=None, examples=["/etc/osteon/concept-map.json"])
+    """File of the site's own codes of Observations: a FHIR ConceptMap in JSON to LOINC or to
+    `urn:osteon:codes`, or a code map in TOML (`[codes."SYSTEM|CODE"]` with `variable` and, where
+    Observations state none, `unit`)."""
     icu_locations: _Names = Field(default=(), examples=["Location/icu-1,Location/icu-2"])
     """References to the site's intensive care units, in addition to units with a code for intensive
     care; comma-separated."""

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from data_schema.fhir.code_systems import SNOMED
 from data_schema.fhir.resources import Entry, Resource, codings, last_moment, listed, part, text
 
 __all__ = ["IcuStay", "icu_stays", "icu_units"]
 
-_SNOMED = "http://snomed.info/sct"
 _HSLOC = "https://www.cdc.gov/nhsn/cdaportal/terminology/codesystem/hsloc.html"
 _HSLOC_HL7 = "http://terminology.hl7.org/CodeSystem/hsloc"
 # Critical care of adults in the CDC's list of health care service locations.
@@ -33,8 +33,8 @@ _HSLOC_ADULTS = (
 ICU_CODES = frozenset(
     {
         ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "ICU"),
-        (_SNOMED, "309904001"),  # intensive care unit (environment)
-        (_SNOMED, "305351004"),  # admission to intensive care unit (procedure)
+        (SNOMED, "309904001"),  # intensive care unit (environment)
+        (SNOMED, "305351004"),  # admission to intensive care unit (procedure)
         *((system, code) for system in (_HSLOC, _HSLOC_HL7) for code in _HSLOC_ADULTS),
     }
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.fhir.code_systems import ATC, SNOMED
 from data_schema.fhir.observations import SentObservation
 from data_schema.fhir.resources import (
     Entry,
@@ -35,9 +36,6 @@ __all__ = [
     "is_given",
     "ordered_or_given",
 ]
-
-_SNOMED = "http://snomed.info/sct"
-_ATC = "http://www.whocc.no/atc"
 
 DIAGNOSES: Mapping[str, Variable] = {
     name: variable for name, variable in VARIABLES.items() if variable.icd_10 or variable.snomed
@@ -107,7 +105,7 @@ def _is_for_comfort(entry: Entry) -> bool:
     concept = part(resource, "code")
     concept = part(concept, "concept") or concept
     return is_valid and any(
-        (system == _SNOMED and code in COMFORT_CARE)
+        (system == SNOMED and code in COMFORT_CARE)
         or (_is_icd_10(system) and code.startswith(_PALLIATIVE))
         for system, code in codings(concept)
     )
@@ -122,7 +120,7 @@ def _diagnosed(condition: Resource, time_zero: datetime) -> Iterator[str]:
         if variable.passes and _is_past(condition):
             continue
         if any(
-            (system == _SNOMED and code in variable.snomed)
+            (system == SNOMED and code in variable.snomed)
             or (_is_icd_10(system) and code.upper().startswith(variable.icd_10))
             for system, code in stated
         ):
@@ -151,7 +149,7 @@ def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) ->
     moment = ordered_or_given(resource)
     if moment is None or moment > time_zero:
         return
-    stated = [code for system, code in codings(drug_concept(resource)) if system == _ATC]
+    stated = [code for system, code in codings(drug_concept(resource)) if system == ATC]
     for name, variable in MEDICATIONS.items():
         first = variable.window.start(icu_start=icu_start, time_zero=time_zero)
         if moment >= (first or icu_start) and any(code.startswith(variable.atc) for code in stated):

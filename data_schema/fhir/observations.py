@@ -11,6 +11,7 @@ entered, since there may be a value.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Literal
 
 from data_schema.biomarkers import VARIABLES, by_code
+from data_schema.fhir.code_systems import UCUM, canonical_system
 from data_schema.fhir.resources import (
     Entry,
     FhirProblem,
@@ -32,6 +34,7 @@ from data_schema.fhir.resources import (
     part,
     text,
 )
+from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from data_schema.fhir.subject import one_subject
 from data_schema.measurements import Measurement
 from data_schema.units import canonical_unit_spelling
@@ -40,18 +43,16 @@ from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Variable, base_name
 __all__ = [
     "NOT_COUNTED",
     "NOT_DONE_REASONS",
-    "UCUM",
     "FhirRecord",
     "NotCounted",
     "OtherValue",
     "SentAbsence",
     "SentObservation",
+    "UnknownCode",
     "other_values",
     "read_observation",
     "read_record",
 ]
-
-UCUM = "http://unitsofmeasure.org"
 
 _COUNTED_STATUS = frozenset({"final", "amended", "corrected"})
 _YES_NO: Mapping[str, bool] = {
@@ -72,6 +73,10 @@ Not `unknown`, `asked-unknown`, `temp-unknown`, `masked`, `not-permitted`, `unsu
 """
 
 _DATA_ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+
+# Longer, or with blanks, it may be text that someone wrote about the patient.
+_CODE = re.compile(r"[A-Za-z0-9._\-]{1,40}")
+_SYSTEM = re.compile(r"([a-z]+:[A-Za-z0-9._\-:/#]{1,100})?")
 
 NotCounted = Literal["status", "modifier", "focus", "code", "assay", "body_site", "value", "time"]
 NOT_COUNTED: Mapping[NotCounted, str] = {
@@ -147,6 +152,18 @@ class OtherValue:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownCode:
+    """The first code of `count` Observations that have no code of the catalogue or the model.
+
+    Both parts are empty where an Observation has no code, or its code may hold free text.
+    """
+
+    system: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class FhirRecord:
     """What a Bundle says of one patient.
 
@@ -167,6 +184,8 @@ class FhirRecord:
         Reason in `NOT_COUNTED` -> Observations.
     broken : tuple of FhirProblem
         What counts and cannot be read.
+    unknown_codes : tuple of UnknownCode
+        What `not_counted` counts as "code", the most frequent first.
     """
 
     subject: Resource
@@ -178,15 +197,21 @@ class FhirRecord:
     absent: tuple[SentAbsence, ...]
     not_counted: Mapping[NotCounted, int]
     broken: tuple[FhirProblem, ...]
+    unknown_codes: tuple[UnknownCode, ...] = ()
 
 
 def read_record(
-    entries: Sequence[Entry], *, own: Mapping[str, Variable], zone: tzinfo = UTC
+    entries: Sequence[Entry],
+    *,
+    own: Mapping[str, Variable],
+    zone: tzinfo = UTC,
+    site: SiteCodes = NO_SITE_CODES,
 ) -> FhirRecord:
     """Return one patient's record from Patient, Observation and the Specimens that these name.
 
     `own` holds variables of the models that the catalogue lacks; `zone` is the offset of dates that
-    state no time. `FhirBroken` is raised unless there is exactly one patient.
+    state no time, and `site` the meaning of the site's own codes. `FhirBroken` is raised unless
+    there is exactly one patient.
     """
     subject, patient = one_subject(entries)
     variables = {**VARIABLES, **own}
@@ -195,12 +220,13 @@ def read_record(
     absent: list[SentAbsence] = []
     not_counted: Counter[NotCounted] = Counter()
     broken: list[FhirProblem] = []
+    unknown: Counter[tuple[str, str]] = Counter()
     encounters = set()
     for entry in entries:
         if entry.kind != "Observation":
             continue
         encounters.add(text(part(entry.resource, "encounter"), "reference"))
-        for read in read_observation(entry, variables, specimens, zone):
+        for read in read_observation(entry, variables, specimens, zone, site):
             if isinstance(read, SentObservation):
                 counted.append(read)
             elif isinstance(read, SentAbsence):
@@ -209,6 +235,8 @@ def read_record(
                 broken.append(read)
             else:
                 not_counted[read] += 1
+                if read == "code":
+                    unknown[_printable_code(entry.resource)] += 1
     stated = encounters - {""}
     return FhirRecord(
         subject=subject,
@@ -220,7 +248,14 @@ def read_record(
         absent=tuple(absent),
         not_counted=dict(not_counted),
         broken=tuple(broken),
+        unknown_codes=tuple(UnknownCode(*code, count) for code, count in unknown.most_common()),
     )
+
+
+def _printable_code(observation: Resource) -> tuple[str, str]:
+    """Return the first code of an Observation, empty unless it is plainly a code."""
+    system, code = next(codings(part(observation, "code")), ("", ""))
+    return (system, code) if _CODE.fullmatch(code) and _SYSTEM.fullmatch(system) else ("", "")
 
 
 def _sex(patient: Resource) -> Literal["female", "male", "other", "unknown"] | None:
@@ -236,10 +271,12 @@ def read_observation(
     variables: Mapping[str, Variable],
     specimens: Mapping[str, Resource],
     zone: tzinfo = UTC,
+    site: SiteCodes = NO_SITE_CODES,
 ) -> Iterator[SentObservation | SentAbsence | FhirProblem | NotCounted]:
     """Yield what one Observation holds: its own value, and that of each component.
 
-    `specimens` holds the Specimens by reference, and `zone` is the offset of dates without a time.
+    `specimens` holds the Specimens by reference, `zone` is the offset of dates without a time, and
+    `site` holds the site's own codes.
     """
     resource = entry.resource
     reason = _reason_not_counted(resource)
@@ -247,7 +284,7 @@ def read_observation(
         yield reason
         return
     results = [
-        _measured(element, resource, expression, variables, specimens)
+        _measured(element, resource, expression, variables, specimens, site)
         for element, expression in _elements(entry)
     ]
     # A panel's own code need not be known where a component's is, and the other way round.
@@ -354,9 +391,11 @@ def _measured(
     expression: str,
     variables: Mapping[str, Variable],
     specimens: Mapping[str, Resource],
+    site: SiteCodes,
 ) -> Measurement | _NotDone | FhirProblem | NotCounted:
     """Return the measurement of an Observation or of one component."""
-    known = list(_known_codes(part(element, "code"), variables))
+    concept = part(element, "code")
+    known = list(_known_codes(concept, variables)) or list(_site_codes(concept, variables, site))
     if not known:
         return "code"
     if len({column for column, _, _ in known}) > 1:
@@ -376,7 +415,7 @@ def _measured(
     value = _value(element)
     if value is None:
         return "value"
-    unit = _unit(part(element, "valueQuantity"))
+    unit = _unit(part(element, "valueQuantity")) or _unit_of_site(concept, site)
     column, variable, code = _code_of_unit(candidates, unit)
     if code is not None and code.body_site and not _is_at(code.body_site, observation):
         return "body_site"
@@ -404,6 +443,22 @@ def _known_codes(
         elif system == LOINC:
             for variable, record in by_code(code):
                 yield variable.name, variable, record
+
+
+def _site_codes(
+    concept: Resource, variables: Mapping[str, Variable], site: SiteCodes
+) -> Iterator[tuple[str, Variable, Code | None]]:
+    """Yield the same for each coding that the site's code map translates."""
+    for system, code in codings(concept):
+        meaning = site.meaning(system, code)
+        if meaning is not None:
+            coding = {"system": meaning.system, "code": meaning.code}
+            yield from _known_codes(coding, variables)
+
+
+def _unit_of_site(concept: Resource, site: SiteCodes) -> str:
+    meanings = (site.meaning(system, code) for system, code in codings(concept))
+    return next((meaning.unit for meaning in meanings if meaning is not None), "")
 
 
 def _is_stated(code: Code | None, assay: str) -> bool:
@@ -458,7 +513,7 @@ def _coded_value(concept: Resource) -> str | bool | None:
 
 def _unit(quantity: Resource) -> str:
     """Return the UCUM code, or what is printed where there is none."""
-    if text(quantity, "code") and text(quantity, "system") in ("", UCUM):
+    if text(quantity, "code") and canonical_system(text(quantity, "system")) in ("", UCUM):
         return text(quantity, "code")
     return text(quantity, "unit")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 
 from data_schema.errors import DataError
+from data_schema.fhir.code_systems import canonical_system
 
 __all__ = [
     "Entry",
@@ -123,10 +124,14 @@ def text(resource: Resource, name: str) -> str:
 
 
 def codings(concept: Resource) -> Iterator[tuple[str, str]]:
-    """Yield the (system, code) pairs of a CodeableConcept, or of a Coding by itself."""
+    """Yield the (system, code) pairs of a CodeableConcept, or of a Coding by itself.
+
+    >>> list(codings({"coding": [{"system": "https://loinc.org", "code": "2160-0"}]}))
+    [('http://loinc.org', '2160-0')]
+    """
     for coding in [*listed(concept, "coding"), concept]:
-        if text(coding, "code"):
-            yield text(coding, "system"), text(coding, "code")
+        if text(coding, "code").strip():
+            yield canonical_system(text(coding, "system")), text(coding, "code").strip()
 
 
 def concept_words(concept: Resource) -> str:

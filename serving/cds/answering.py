@@ -17,7 +17,8 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.errors import Finding
 from data_schema.fhir.history import history, is_comfort_care
 from data_schema.fhir.observations import FhirRecord, SentAbsence, SentObservation, read_record
-from data_schema.fhir.resources import FhirBroken
+from data_schema.fhir.resources import Entry, FhirBroken
+from data_schema.fhir.site_codes import SiteCodes
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.variables import base_name
 from serving.audit.record import AuditEvent, Detail, canonical
@@ -57,6 +58,7 @@ def cards(
     recorder: Recorder,
     settings: Settings,
     *,
+    site: SiteCodes,
     now: datetime,
     count: Callable[[str, str], None],
 ) -> list[Card]:
@@ -69,8 +71,9 @@ def cards(
     (`says_little`); or if this
     user saw a card for this patient and outcome today, or one with the same content (`seen`).
 
-    The recorder audits the call and its prediction. `now` has the local offset, which defines the
-    day of "one card a day". `count` takes the service and `card` or the reason for none.
+    The recorder audits the call and its prediction. `site` holds the site's own codes. `now` has
+    the local offset, which defines the day of "one card a day". `count` takes the service and
+    `card` or the reason for none.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def cards(
     try:
         if was_shown(trail, viewer, day=now.date()):
             raise _NoCard("seen")
-        new_card, prediction_id = _new_card(service, request, served, recorder, settings, now)
+        new_card, prediction_id = _new_card(service, request, served, recorder, settings, site, now)
         content = trail.keys.card(canonical(new_card))
         if was_shown(trail, viewer, day=now.date(), content=content):
             raise _NoCard("seen")
@@ -131,20 +134,19 @@ def _new_card(
     served: Served,
     recorder: Recorder,
     settings: Settings,
+    site: SiteCodes,
     now: datetime,
 ) -> tuple[Card, str]:
     """Return a card and the id of its prediction, or raise `_NoCard` at the first reason."""
     model = model_of(service, served)
     if model is None:
         raise _NoCard("no_model")
-    if request.context.encounterId is None:
-        raise _NoCard("no_moment")
-    wanted = templates(service, model, now.date())
+    wanted = templates(service, model, now.date(), site)
     prefetch = Prefetch(request, wanted, settings.fhir_servers)
     patient = prefetch.entries("patient")
     if not patient or not is_living_adult(patient[0].resource, now.date()):
         raise _NoCard("not_eligible")
-    encounter = prefetch.entries("encounter")
+    encounter = prefetch.encounters()
     at = landmark(service, encounter, now=now, icu_locations=settings.icu_locations)
     if at is None:
         raise _NoCard("no_moment")
@@ -153,9 +155,10 @@ def _new_card(
         raise _NoCard("not_eligible")
     try:
         record = read_record(
-            patient + prefetch.entries("observations"),
+            patient + prefetch.observations(),
             own=model.own_variables,
             zone=at.time_zero.tzinfo or UTC,
+            site=site,
         )
     except FhirBroken as error:
         raise fhir_broken(error) from None
@@ -165,7 +168,7 @@ def _new_card(
     record = replace(
         record,
         observations=(*record.observations, *flags),
-        encounter=f"Encounter/{request.context.encounterId}",
+        encounter=_reference(encounter),
     )
     with rules_in_json():
         question = question_of(record, outcomes=[model.requested_as], time_zero=at.time_zero)
@@ -178,6 +181,12 @@ def _new_card(
     taken, url = _taken(record, at), settings.public_url
     new_card = card(prediction, model, at, taken=taken, unread=unread, url=url)
     return new_card, answer.prediction_id
+
+
+def _reference(entries: Sequence[Entry]) -> str:
+    """Return the reference to the encounter, empty if there are several in progress."""
+    references = {entry.reference for entry in entries if entry.kind == "Encounter"}
+    return references.pop() if len(references) == 1 else ""
 
 
 def _usable(

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from data_schema.fhir.resources import Entry, FhirBroken, Resource, entries_of, text
 from data_schema.fhir.subject import is_about
 from serving.cds.hook_request import HookRequest
+from serving.cds.services import OBSERVATIONS
 from serving.fhir.client import FhirClient, next_page
 from serving.fhir.question import fhir_broken
 from serving.http.outbound import Unreachable
@@ -65,6 +66,24 @@ class Prefetch:
         for entry in entries:
             self._check_patient(entry)
         return [self._about_patient(entry) for entry in entries]
+
+    def encounters(self) -> list[Entry]:
+        """Return the encounter in context, or those in progress where the client states none.
+
+        Locations may be among them. Errors as for `entries`.
+        """
+        if self._request.context.encounterId is not None or self._request.prefetch.get("encounter"):
+            return self.entries("encounter")
+        return [
+            entry
+            for entry in self.entries("encounters")
+            if entry.kind != "Encounter" or text(entry.resource, "status") == "in-progress"
+        ]
+
+    def observations(self) -> list[Entry]:
+        """Return the Observations of every template for them; errors as for `entries`."""
+        keys = [key for key in self._templates if key.startswith(OBSERVATIONS)]
+        return [entry for key in keys for entry in self.entries(key)]
 
     def _sent(self, key: str) -> list[Entry] | None:
         """Return the sent resources; None if none or only some were sent."""
@@ -122,7 +141,7 @@ class Prefetch:
         if entry.kind == "Patient":
             is_right = identifier == context.patientId
         elif entry.kind == "Encounter":
-            is_right = is_right and identifier == context.encounterId
+            is_right = is_right and context.encounterId in (None, identifier)
         if not is_right:
             message = f"{entry.expression} must be of the patient and encounter in context."
             raise RequestBroken(

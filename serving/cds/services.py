@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from data_schema.biomarkers import VARIABLES
+from data_schema.biomarkers import VARIABLES, loinc_codes
 from data_schema.fhir.history import COMFORT_CARE, MEDICATIONS
+from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from data_schema.outcomes import OUTCOMES
-from data_schema.variables import LOCAL_SYSTEM, LOINC, base_name
+from data_schema.variables import base_name
 from models.wording import NOTICE
+from serving.fhir.search import split_codes
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["SERVICES", "CdsService", "discovery", "model_of", "templates"]
+__all__ = ["OBSERVATIONS", "SERVICES", "CdsService", "discovery", "model_of", "templates"]
+
+OBSERVATIONS = "observations"
+"""The keys of templates for Observations begin with this."""
 
 _AT_ONCE = 200
-_SNOMED = "http://snomed.info/sct"
 # Windows count from time zero, which may be some days ago.
 _MARGIN = timedelta(days=3)
 
@@ -87,7 +91,7 @@ def model_of(service: CdsService, served: Served) -> ServedModel | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def discovery(served: Served, today: date) -> Mapping[str, object]:
+def discovery(served: Served, today: date, site: SiteCodes = NO_SITE_CODES) -> Mapping[str, object]:
     """Return the body of `GET /cds-services`, whose templates look back from today."""
     return {
         "services": [
@@ -96,7 +100,7 @@ def discovery(served: Served, today: date) -> Mapping[str, object]:
                 "title": service.title,
                 "description": service.description,
                 "id": service.id,
-                "prefetch": templates(service, model_of(service, served), today),
+                "prefetch": templates(service, model_of(service, served), today, site),
                 "usageRequirements": "Adults with an encounter in intensive care, whose location "
                 "is coded or is in the settings of the service. Simulated models give no cards.",
             }
@@ -105,21 +109,36 @@ def discovery(served: Served, today: date) -> Mapping[str, object]:
     }
 
 
-def templates(service: CdsService, model: ServedModel | None, today: date) -> dict[str, str]:
+def templates(
+    service: CdsService,
+    model: ServedModel | None,
+    today: date,
+    site: SiteCodes = NO_SITE_CODES,
+) -> dict[str, str]:
     """Return the prefetch templates of a service by key.
 
-    They request the variables of the model, or the LOINC codes of the whole catalogue if None.
+    They request the variables of the model, or the LOINC codes of the whole catalogue if None, and
+    the site's own codes. Observations are split over `observations`, `observations2` and so on, so
+    that no address reaches 2,000 characters. Where a hook need not state an encounter, `encounters`
+    requests those in progress.
     """
     variables = _variables(model)
     since = _since(today, service.lookback, variables)
     prescribed = _since(today, service.lookback, MEDICATIONS)
     patient, count = "patient={{context.patientId}}", f"_count={_AT_ONCE}"
-    comfort = ",".join(f"{_SNOMED}|{code}" for code in COMFORT_CARE)
+    comfort = ",".join(COMFORT_CARE)
+    in_progress = {"encounters": f"Encounter?{patient}&status=in-progress&{count}"}
+    rest = f"&date=ge{since}&_sort=-date&{count}"
+    groups = split_codes([*_codes(variables, model), *site.codes], others=f"{patient}{rest}")
     return {
         "patient": "Patient/{{context.patientId}}",
         "encounter": "Encounter/{{context.encounterId}}",
-        "observations": f"Observation?{patient}&code={','.join(_codes(variables, model))}"
-        f"&date=ge{since}&_sort=-date&{count}",
+        **(in_progress if service.hook == "patient-view" else {}),
+        **{
+            f"{OBSERVATIONS}{number if number > 1 else ''}": f"Observation?{patient}"
+            f"&code={','.join(codes)}{rest}"
+            for number, codes in enumerate(groups, start=1)
+        },
         "conditions": f"Condition?{patient}&{count}",
         "comfortCare": f"ServiceRequest?{patient}&code={comfort}&status=active&{count}",
         "medications": f"MedicationRequest?{patient}&authoredon=ge{prescribed}&{count}",
@@ -143,9 +162,5 @@ def _variables(model: ServedModel | None) -> list[str]:
 
 
 def _codes(variables: list[str], model: ServedModel | None) -> list[str]:
-    """Return system and code of each variable, LOINC first; our own codes only for a model."""
-    known = [code for name in variables if name in VARIABLES for code in VARIABLES[name].codes]
-    loinc = [f"{LOINC}|{code.code}" for code in known if code.system == LOINC]
-    if model is None:
-        return list(dict.fromkeys(loinc))
-    return list(dict.fromkeys([*loinc, *(f"{LOCAL_SYSTEM}|{name}" for name in variables)]))
+    """Return the codes of each variable, LOINC first; our own codes only for a model."""
+    return [*loinc_codes(variables), *(variables if model is not None else ())]

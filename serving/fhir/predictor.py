@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from data_schema.fhir.observations import FhirRecord, read_record
 from data_schema.fhir.resources import FhirBroken, Resource
+from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
@@ -25,9 +26,15 @@ _FIELDS: Mapping[Part, str] = {
 
 
 def assess(
-    question: FhirQuestion, served: Served, recorder: Recorder | None = None
+    question: FhirQuestion,
+    served: Served,
+    recorder: Recorder | None = None,
+    *,
+    site: SiteCodes = NO_SITE_CODES,
 ) -> list[Resource]:
     """Return one RiskAssessment for each outcome of a question, in its order.
+
+    `site` holds the meaning of the site's own codes.
 
     Raises
     ------
@@ -40,7 +47,7 @@ def assess(
     own = {name: entry for model in models for name, entry in model.own_variables.items()}
     zone = question.time_zero.tzinfo if question.time_zero else None
     try:
-        record = read_record(question.entries, own=own, zone=zone or UTC)
+        record = read_record(question.entries, own=own, zone=zone or UTC, site=site)
     except FhirBroken as error:
         raise fhir_broken(error) from None
     if record.broken:

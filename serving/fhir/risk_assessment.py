@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 
 from ulid import ULID
 
-from data_schema.fhir.observations import NOT_COUNTED, UCUM, FhirRecord
+from data_schema.fhir.code_systems import UCUM
+from data_schema.fhir.observations import NOT_COUNTED, FhirRecord
 from data_schema.fhir.resources import Resource
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, base_name
 from models import wording
 from models.patient_explanation import ExplainedRisk
+from serving.fhir.unknown_codes import unknown_codes_in_words
 from serving.prediction.answer import IgnoredReason, Prediction
 from serving.prediction.served import ServedModel
 
@@ -185,4 +187,6 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
         yield f"Measurements not used, {reason}: {count}."
     for why, count in record.not_counted.items():
         yield f"Observations that do not count, {NOT_COUNTED[why]}: {count}."
+    if record.unknown_codes:
+        yield f"Codes that were not recognised: {unknown_codes_in_words(record.unknown_codes)}."
     yield wording.NOTICE

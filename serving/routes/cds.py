@@ -43,7 +43,8 @@ class Received(BaseModel):
 @router.get("", summary="CDS Hooks discovery")
 def services(request: Request) -> Services:
     """For electronic health records, to discover hooks and prefetch templates; not audited."""
-    return Services.model_validate(discovery(served_models(request), _now().date()))
+    site = request.app.state.site_codes
+    return Services.model_validate(discovery(served_models(request), _now().date(), site))
 
 
 @router.post("/{service_id}", summary="Cards of one patient")
@@ -64,6 +65,7 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
         served_models(request),
         recorder_of(request),
         request.app.state.settings,
+        site=request.app.state.site_codes,
         now=_now(),
         count=request.app.state.metrics.count_cards,
     )

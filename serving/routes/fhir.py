@@ -69,7 +69,12 @@ def predict(request: Request, document: Annotated[object, Depends(json_body)]) -
     has status `cancelled` and no prediction. Audited as `/v1/predict`.
     """
     question = read_question(document, request.query_params.multi_items())
-    resources = assess(question, served_models(request), recorder_of(request))
+    resources = assess(
+        question,
+        served_models(request),
+        recorder_of(request),
+        site=request.app.state.site_codes,
+    )
     if len(resources) == 1:
         return resources[0]
     entries = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": one} for one in resources]

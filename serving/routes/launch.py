@@ -78,4 +78,5 @@ def record(body: RecordRequest, request: Request) -> FormRecord:
         request.app.state.served,
         time_zero=body.time_zero,
         icu_locations=request.app.state.settings.icu_locations,
+        site=request.app.state.site_codes,
     )

@@ -30,6 +30,7 @@ from data_schema.fhir.resources import (
     part,
     text,
 )
+from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.units import canonical_unit_spelling, is_in_range, range_text
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
@@ -102,23 +103,25 @@ def form_record(
     *,
     time_zero: datetime,
     icu_locations: Collection[str] = (),
+    site: SiteCodes = NO_SITE_CODES,
 ) -> FormRecord:
     """Return the form's values from a patient's record, or raise OutsideError.
 
     The last value at or before time zero counts. An Observation takes precedence over the history
-    of the record. `icu_locations` are references to the site's intensive care units.
+    of the record. `icu_locations` are references to the site's intensive care units, and `site`
+    holds the site's own codes.
     """
     variables = dict(VARIABLES)
     for model in served.models:
         variables |= model.own_variables
-    record = fetch_record(source, time_zero)
+    record = fetch_record(source, time_zero, site)
     past = recorded_history(record, time_zero=time_zero, icu_locations=icu_locations)
     patient = record.patient
     filled, unread = _person(patient.resource, time_zero)
     read: list[_Read] = []
     absences: list[SentAbsence] = []
     for entry in record.observations:
-        for one in _of_observation(entry, patient, variables, time_zero):
+        for one in _of_observation(entry, patient, variables, time_zero, site):
             if isinstance(one, Unread):
                 unread.append(one)
             elif isinstance(one, SentAbsence):
@@ -148,16 +151,20 @@ def form_record(
 
 
 def _of_observation(
-    entry: Entry, patient: Entry, variables: Mapping[str, Variable], time_zero: datetime
+    entry: Entry,
+    patient: Entry,
+    variables: Mapping[str, Variable],
+    time_zero: datetime,
+    site: SiteCodes,
 ) -> Iterator[_Read | SentAbsence | Unread]:
     """Yield each measurement of an Observation, or the rule that it breaks."""
-    name, zone = _name(entry.resource, variables), time_zero.tzinfo or UTC
+    name, zone = _name(entry.resource, variables, site), time_zero.tzinfo or UTC
     if not name:
         return
     taken = last_moment(text(entry.resource, "effectiveDateTime"), zone)
     own = {key: one for key, one in variables.items() if key not in VARIABLES}
     try:
-        record = read_record([patient, entry], own=own, zone=zone)
+        record = read_record([patient, entry], own=own, zone=zone, site=site)
     except FhirBroken as error:
         for problem in error.problems:
             yield Unread(name=name, rule=problem.rule, message=problem.message, time=taken)
@@ -312,10 +319,12 @@ def _notes(patient: Resource) -> list[str]:
     return ["The record says that this patient has died."] if deceased else []
 
 
-def _name(observation: Resource, variables: Mapping[str, Variable]) -> str:
+def _name(observation: Resource, variables: Mapping[str, Variable], site: SiteCodes) -> str:
     """Return the label of the variable of an Observation or of its component, or ""."""
     for one in [observation, *listed(observation, "component")]:
-        for system, code in codings(part(one, "code")):
+        for stated in codings(part(one, "code")):
+            meaning = site.meaning(*stated)
+            system, code = stated if meaning is None else (meaning.system, meaning.code)
             if system == LOCAL_SYSTEM and base_name(code) in variables:
                 return variables[base_name(code)].label
             if system == LOINC and by_code(code):

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from data_schema.biomarkers import VARIABLES
+from data_schema.biomarkers import VARIABLES, loinc_codes
 from data_schema.fhir.history import MEDICATIONS
 from data_schema.fhir.resources import Entry, FhirBroken, entries_of, text
+from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from data_schema.fhir.subject import is_about
-from data_schema.variables import LOINC
 from serving.fhir.client import FhirClient
+from serving.fhir.search import split_codes
 from serving.http.outbound import Unreachable
 
 __all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "FetchedRecord", "FhirSource", "fetch_record"]
@@ -55,8 +56,10 @@ class FetchedRecord:
     medications: Sequence[Entry] | None
 
 
-def fetch_record(source: FhirSource, time_zero: datetime) -> FetchedRecord:
-    """Fetch the record up to the day of time zero.
+def fetch_record(
+    source: FhirSource, time_zero: datetime, site: SiteCodes = NO_SITE_CODES
+) -> FetchedRecord:
+    """Fetch the record up to the day of time zero, by LOINC and the site's own codes.
 
     Raises
     ------
@@ -71,13 +74,15 @@ def fetch_record(source: FhirSource, time_zero: datetime) -> FetchedRecord:
         raise Unreachable("FHIR server must answer with the requested patient.")
     observations: list[Entry] = []
     for is_bone_mass, days in ((False, LABORATORY_DAYS), (True, BONE_MASS_DAYS)):
-        query = [
-            ("code", ",".join(_codes(is_bone_mass=is_bone_mass))),
+        dates = [
             ("date", f"ge{_day(time_zero, before=days)}"),
             # A day more, since the server's day may begin earlier.
             ("date", f"le{_day(time_zero, before=-1)}"),
         ]
-        observations += _search(client, source, "Observation", query)
+        wanted = _codes(site, is_bone_mass=is_bone_mass)
+        for codes in split_codes(wanted, others=urlencode(dates)):
+            query = [("code", ",".join(codes)), *dates]
+            observations += _search(client, source, "Observation", query)
     return FetchedRecord(
         # An Observation may refer to it by a full or a relative address.
         Entry(patient, "Patient", f"{base}/Patient/{source.patient}"),
@@ -129,7 +134,7 @@ def _search(
     client: FhirClient, source: FhirSource, kind: str, query: Sequence[tuple[str, str]]
 ) -> list[Entry]:
     """Return the patient's resources of one kind."""
-    parameters = urlencode([("patient", source.patient), *query, ("_count", "500")])
+    parameters = urlencode([("patient", source.patient), *query, ("_count", "500")], safe=",")
     try:
         return [
             Entry(entry.resource, entry.expression)
@@ -141,14 +146,13 @@ def _search(
         raise Unreachable("FHIR server must answer a search with a Bundle.") from None
 
 
-def _codes(*, is_bone_mass: bool) -> list[str]:
-    """Return the catalogue's LOINC codes of bone mass, or all others."""
-    return sorted(
-        {
-            code.code
-            for variable in VARIABLES.values()
-            if (variable.pathway == "bone_mass") == is_bone_mass
-            for code in variable.codes
-            if code.system == LOINC
-        }
-    )
+def _codes(site: SiteCodes, *, is_bone_mass: bool) -> list[str]:
+    """Return the LOINC codes and the site's codes of bone mass, or of all else in the catalogue."""
+    names = [
+        name
+        for name, variable in VARIABLES.items()
+        if (variable.pathway == "bone_mass") == is_bone_mass
+    ]
+    codes = loinc_codes(names)
+    of_site = {code for (_, code), meant in site.meanings.items() if meant.code in {*names, *codes}}
+    return sorted({*codes, *of_site})

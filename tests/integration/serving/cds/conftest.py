@@ -202,6 +202,11 @@ class Ehr:
         return {
             "/fhir/Patient/p1": Build.patient(),
             "/fhir/Encounter/e1": ENCOUNTER,
+            # A server that does not filter by status.
+            "/fhir/Encounter": Build.bundle(
+                Build.encounter(ADMITTED - timedelta(days=9), id="e0", status="finished"),
+                ENCOUNTER,
+            ),
             "/fhir/Observation": Build.bundle(*OBSERVATIONS),
             "/fhir/Condition": Build.bundle(),
             "/fhir/ServiceRequest": Build.bundle(),

@@ -80,8 +80,31 @@ def test_a_call_that_breaks_the_contract_is_refused(
 def test_a_discharge_must_say_of_which_encounter(ask: Ask) -> None:
     answer = ask("osteon-fracture", context={"userId": "Practitioner/a", "patientId": "p1"})
     assert answer.status_code == 422
-    silent = ask(context={"userId": "Practitioner/a", "patientId": "p1"})
-    assert silent.json() == {"cards": []}  # of a view it may be left out
+
+
+def test_a_view_need_not_state_the_encounter(ask: Ask, build: Any) -> None:
+    def cards(**record: Any) -> list[dict[str, Any]]:
+        user = f"Practitioner/{uuid.uuid4()}"
+        sent = {name: one for name, one in build.record().items() if name != "encounter"}
+        answer = ask(context={"userId": user, "patientId": "p1"}, prefetch=sent | record)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["cards"]
+        return found
+
+    in_progress = build.encounter()
+    assert len(cards(encounters=build.bundle(in_progress))) == 1
+    clinic = build.encounter(id="e2") | {"class": {"code": "AMB"}}
+    assert len(cards(encounters=build.bundle(clinic, in_progress))) == 1
+    assert cards(encounters=build.bundle(in_progress | {"status": "finished"})) == []
+    assert cards(encounters=build.bundle()) == []
+    assert len(cards(encounter=in_progress)) == 1  # sent without being named
+    other = ask(
+        context={"userId": "Practitioner/a", "patientId": "p1"},
+        prefetch=build.record(
+            encounter=None, encounters=build.bundle(in_progress | {"subject": OTHER})
+        ),
+    )
+    assert [one["rule"] for one in other.json()["errors"]] == ["two_subjects"]
 
 
 @pytest.mark.parametrize("path", ["osteon-nothing", "osteon-nothing/feedback"])

@@ -66,8 +66,28 @@ def test_what_was_not_sent_is_fetched_with_the_given_token(
     (asked,) = [path for path, _ in ehr.asked if "/Observation" in path]
     query = parse_qs(urlsplit(asked).query)
     assert query["patient"] == ["p1"]
-    assert "http://loinc.org|47855-2" in query["code"][0].split(",")
+    assert "47855-2" in query["code"][0].split(",")
     assert query["date"][0].startswith("ge20")
+
+
+def test_without_an_encounter_those_in_progress_are_searched_for(
+    build: Any, open_client: httpx.Client, ehr: Any
+) -> None:
+    sent = fetching(build, ehr)
+    del sent["context"]["encounterId"]
+    answer = open_client.post(SERVICE, json=sent)
+    assert len(answer.json()["cards"]) == 1, answer.text
+    (asked,) = [path for path, _ in ehr.asked if "/Encounter" in path]
+    query = parse_qs(urlsplit(asked).query)
+    assert (query["patient"], query["status"]) == (["p1"], ["in-progress"])
+
+
+def test_no_address_reaches_two_thousand_characters(
+    build: Any, open_client: httpx.Client, ehr: Any
+) -> None:
+    open_client.post(SERVICE, json=fetching(build, ehr))
+    assert ehr.asked
+    assert max(len(f"{ehr.url}{path}") for path, _ in ehr.asked) < 2_000
 
 
 def test_every_page_is_fetched(build: Any, open_client: httpx.Client, ehr: Any) -> None:

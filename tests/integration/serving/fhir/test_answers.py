@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fhirkit
 import pytest
 
 from models.wording import NOTICE
+from serving.app import create_app
+from serving.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
+
+    from serving.prediction.served import ServedModel
 
 from fhir_bundles import (
     CODES,
@@ -150,6 +156,7 @@ def test_the_basis_is_what_was_used_and_nothing_else(client: httpx.Client) -> No
     assert "not a variable of this model: 1." in notes
     assert "not final, amended or corrected: 1." in notes
     assert "with no code of the catalogue or the model: 1." in notes
+    assert "Codes that were not recognised: http://example.org|colour (1)." in notes
 
 
 def test_the_rationale_and_the_notes_say_it_in_words(client: httpx.Client) -> None:
@@ -248,3 +255,23 @@ def test_a_value_of_another_time_is_used(client: httpx.Client) -> None:
     notes = " ".join(note["text"] for note in found["note"])
     assert "records of not done beside a value of another time: 1." in notes
     assert "Recorded as not done" not in notes
+
+
+def test_a_sites_own_codes_are_read_by_its_concept_map(
+    serve: Any, tmp_path: Path, real_mortality: ServedModel
+) -> None:
+    meant = {"code": "LAC", "target": [{"code": "2524-7", "equivalence": "equal"}]}
+    group = {"source": "urn:site:lab", "target": "http://loinc.org", "element": [meant]}
+    mapped = tmp_path / "map.json"
+    mapped.write_text(json.dumps({"resourceType": "ConceptMap", "group": [group]}))
+    settings = Settings(state_dir=tmp_path, code_map=mapped)
+    of_site = serve(create_app(settings, models=[real_mortality]))
+    sent = resources()
+    expected = answered(of_site, bundle(*sent))
+    sent[1]["code"]["coding"] = [{"system": "urn:site:lab", "code": "LAC"}]
+    found = answered(of_site, bundle(*sent))
+    assert found["prediction"] == expected["prediction"]
+    assert found["basis"] == expected["basis"]
+    discovered = of_site.get("/cds-services").json()["services"][0]["prefetch"]
+    asked_for = [one for key, one in discovered.items() if key.startswith("observations")]
+    assert any(",LAC&" in one for one in asked_for)

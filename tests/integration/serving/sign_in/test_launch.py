@@ -210,7 +210,7 @@ def test_what_cannot_be_read_is_named_with_its_rule_and_never_filled_in(
         observation(2, "1751-7", 2700, "g/L"),
         observation(3, "1988-5", 12, "mg/L", status="preliminary"),
         observation(4, "14879-1", 1.1, "mmol/L", effectiveDateTime="2026-11-25T09:00:00+01:00"),
-        observation(5, "2947-0", 140, "mmol/L"),  # sodium, which nothing reads
+        observation(5, "72514-3", 4, "{score}"),  # pain, which nothing reads
         observation(6, "2160-0", 1.2, "mg/dL", effectiveDateTime="2026-11-25T06:10:00"),
         observation(7, "777-3", 150, "10*9/L", subject={"reference": "Patient/p2"}),
         observation(8, "14631-6", 20, "umol/L"),

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from data_schema.fhir.observations import FhirRecord, read_record
+from data_schema.biomarkers import VARIABLES
+from data_schema.fhir.observations import FhirRecord, UnknownCode, read_record
 from data_schema.fhir.resources import FhirBroken, entries_of
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.variables import Variable
@@ -446,3 +447,41 @@ def test_a_component_may_be_recorded_as_not_done() -> None:
 def test_a_code_that_needs_an_assay_records_no_variable_as_not_done() -> None:
     record = read(absence("not-performed", "46699-5"))
     assert (record.absent, record.not_counted) == ((), {"assay": 1})
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "name"),
+    [
+        ("26464-8", "10*3/uL", "white_cells"),
+        ("20570-8", "%", "hematocrit"),
+        ("38483-4", "mg/dL", "creatinine"),
+        ("2028-9", "mmol/L", "bicarbonate"),
+        ("2947-0", "mmol/L", "sodium"),
+        ("41653-7", "mg/dL", "glucose"),
+        ("3150-6", "%", "fio2"),
+    ],
+)
+def test_a_sibling_of_a_code_is_read_as_that_code(code: str, unit: str, name: str) -> None:
+    (one,) = read(observation(code, **quantity(30, unit))).observations
+    assert one.measurement.variable == name
+    assert one.measurement.loinc in {known.code for known in VARIABLES[name].codes}
+
+
+@pytest.mark.parametrize(
+    "system", ["https://loinc.org", "http://loinc.org/", "urn:oid:2.16.840.1.113883.6.1"]
+)
+def test_loinc_is_loinc_however_its_address_is_written(system: str) -> None:
+    assert canonical_value(observation("2524-7", system, **quantity(2.5, "mmol/L"))) == 2.5
+
+
+def test_what_was_not_recognised_is_named_by_code_and_never_by_text() -> None:
+    sent = [
+        observation("K1", "urn:lab", **quantity(1, "mg/dL")),
+        observation("K1", "urn:lab", **quantity(2, "mg/dL")),
+        observation("seen by Dr Who", "urn:lab", **quantity(2, "mg/dL")),
+        observation("", **quantity(2, "mg/dL")),
+        lactate(),
+    ]
+    found = read(*sent)
+    assert found.unknown_codes == (UnknownCode("urn:lab", "K1", 2), UnknownCode("", "", 2))
+    assert found.not_counted == {"code": 4}
