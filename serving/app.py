@@ -64,6 +64,7 @@ def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
                 settings.oidc_issuers,
                 audience=settings.oidc_audience,
                 roles_claim=settings.oidc_roles_claim,
+                role_groups=settings.oidc_role_groups,
             )
         )
     return accepted
@@ -149,6 +150,7 @@ def create_app(
     app.state.site_codes = site_codes
     app.state.trail = trail
     app.state.metrics = Metrics()
+    trail.observe = app.state.metrics.time_trail
     app.state.is_draining = False
     app.state.sign_in = None
     if settings.sign_in_issuer or settings.smart_servers:
@@ -177,7 +179,7 @@ def create_app(
     app.add_middleware(
         RequestBoundary,
         max_body_bytes=settings.max_body_bytes,
-        count=app.state.metrics.count,
+        metrics=app.state.metrics,
         is_draining=lambda: app.state.is_draining,
     )
     app.add_middleware(SecurityHeaders)

@@ -25,12 +25,14 @@ from typing_extensions import TypedDict
 
 from data_schema.biomarkers import VARIABLES, is_laboratory_test
 from data_schema.errors import UsageError
+from serving.access.caller import ROLES
 from serving.http.outbound import is_allowed
 
 __all__ = [
     "OTHER_VARIABLES",
     "OWN_PATHS",
     "OtherVariable",
+    "RoleGroup",
     "Settings",
     "StatedSettings",
     "read_settings",
@@ -91,6 +93,24 @@ def _split(names: object) -> object:
     return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
+@dataclass(frozen=True, slots=True)
+class RoleGroup:
+    """A group of the provider, and the role of its members."""
+
+    role: str
+    group: str
+
+
+def _split_role_groups(pairs: object) -> object:
+    if not isinstance(pairs, str):
+        return pairs
+    split = [pair.strip().partition("=") for pair in pairs.split(";") if pair.strip()]
+    if not all(role.strip() in ROLES and group.strip() for role, _, group in split):
+        raise ValueError(f"must be pairs role=group, of the roles {', '.join(ROLES)}")
+    return tuple(RoleGroup(role.strip(), group.strip()) for role, _, group in split)
+
+
+_RoleGroups = Annotated[tuple[RoleGroup, ...], NoDecode, BeforeValidator(_split_role_groups)]
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -124,6 +144,10 @@ class Settings(BaseSettings):
     """Time for which a connection stays open between two requests: longer than the proxy's time for
     idle connections to the service (60 s in nginx), or a request meets a connection that is being
     closed."""
+    log_format: Literal["text", "json"] = Field(default="text", examples=["json"])
+    """Form of the log on stderr: lines of text, or one JSON object a line, with request id (that of
+    `traceparent` where a client sends one), prediction ids, caller, door, status and milliseconds
+    of each request; never a clinical value."""
     menu: _Names = Field(default=(), examples=["ctx_s,p1np"])
     """Laboratory tests that the site can order, by catalogue name, comma-separated: the candidates
     of `next_best`. Not a scan, a treatment, a score, a value calculated from others, or a bedside
@@ -152,7 +176,13 @@ class Settings(BaseSettings):
     oidc_audience: str | None = Field(default=None, validate_default=True, examples=["osteon"])
     """Audience that their tokens must have; required with `OSTEON_OIDC_ISSUERS`."""
     oidc_roles_claim: str = Field(default="roles", examples=["realm_access.roles"])
-    """Claim that holds a caller's roles."""
+    """Claim that holds a caller's roles: its name, or the path to it with points."""
+    oidc_role_groups: _RoleGroups = Field(
+        default=(), examples=["predict=/icu/physicians;predict=CN=ICU,OU=Groups;audit=/it/audit"]
+    )
+    """Roles of the provider's own groups: pairs `role=group` separated by semicolons. The groups
+    are those in `OSTEON_OIDC_ROLES_CLAIM`, such as `groups`; with any pair, a role's own name in
+    the claim counts for nothing."""
     requests_per_minute: int = Field(default=1_200, ge=1, le=1_000_000, examples=["6000"])
     """Limit for one caller over all workers of this machine, if authentication is required."""
     tls_certificate: Path | None = Field(default=None, examples=["/etc/osteon/certificate.pem"])

@@ -8,8 +8,9 @@ from starlette.types import Scope
 
 __all__ = ["ANONYMOUS", "LOCAL", "ROLES", "Caller", "address_of"]
 
-ROLES = ("predict", "outcomes", "audit", "admin")
-"""What a caller may do: request predictions, send outcomes, read the trail, or everything."""
+ROLES = ("predict", "outcomes", "audit", "metrics", "admin")
+"""What a caller may do: request predictions, send outcomes, read the trail, read the counters of
+`/metrics` (and nothing else), or everything."""
 
 
 @dataclass(frozen=True, slots=True)

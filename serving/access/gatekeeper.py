@@ -40,6 +40,7 @@ _PUBLIC = frozenset({"/health/live", "/health/ready"})
 _DISCOVERY = "/cds-services"
 _READING = frozenset({"GET", "HEAD"})
 _ROLE_OF = {"/v1/outcomes": "outcomes", "/sign-out": None}
+_METRICS = "/metrics"
 # What a browser needs before its user is signed in.
 _SIGNING_IN = frozenset(
     {"/sign-in", "/sign-in/callback", "/signed-out", "/launch", "/launch/callback"}
@@ -192,9 +193,11 @@ class Gatekeeper:
         """Return why a known caller may not do this, or None."""
         if not self._requests.allows(caller.actor):
             return 429, _RETRY
-        role = None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
-        if role is not None and not caller.may(role):
-            return await self._denied(scope, caller.actor, f"not_{role}", 403)
+        role = _role_for(scope)
+        is_scraper = caller.roles == {"metrics"}
+        if (role is None and is_scraper) or (role is not None and not caller.may(role)):
+            reason = f"not_{role}" if role else "only_metrics"
+            return await self._denied(scope, caller.actor, reason, 403)
         scope["state"]["caller"] = caller
         return None
 
@@ -215,6 +218,13 @@ class Gatekeeper:
         event = AuditEvent(action="denied", actor=actor, status=reason, detail={"address": address})
         await run_in_threadpool(self._trail.append, event)
         return status, _BEARER if status == 401 else {}
+
+
+def _role_for(scope: Scope) -> str | None:
+    """Return the role that a request needs, or None if any caller but a scraper may make it."""
+    if scope["path"] == _METRICS:
+        return "metrics"
+    return None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
 
 
 def _is_of_client(path: str) -> bool:

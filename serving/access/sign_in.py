@@ -58,6 +58,7 @@ class SignIn:
         self._signed_out = f"{public}/signed-out"
         self._scope = settings.sign_in_scope
         self._roles_claim = settings.oidc_roles_claim
+        self._role_groups = settings.oidc_role_groups
         self._provider = Provider(settings.sign_in_issuer or "")
         self._client = Client(
             settings.sign_in_client_id or "",
@@ -81,7 +82,7 @@ class SignIn:
         if "ehr" in pending:
             raise SignInRefused("state")
         tokens, claims = redeem(self._provider, self._client, pending, answered)
-        roles = claimed_roles(claims, self._roles_claim)
+        roles = claimed_roles(claims, self._roles_claim, self._role_groups)
         if not roles:
             raise SignInRefused("role")
         content: SessionContent = {"name": _name(claims), "id_token": tokens.id_token}

@@ -9,6 +9,7 @@ from serving.access.caller import ROLES, Caller
 from serving.access.published_keys import PublishedKeys
 from serving.access.signed_claims import Claims, signed_claims
 from serving.http.outbound import get_json
+from serving.settings import RoleGroup
 
 __all__ = ["Tokens", "actor_of", "claimed_roles", "verified_claims"]
 
@@ -21,13 +22,21 @@ class Tokens:
     """Tokens of the issuers that the site trusts, each as in its tokens' `iss`.
 
     Their keys are located by OpenID Connect discovery. The roles claim holds the caller's roles, as
-    `roles` or `realm_access.roles`.
+    `roles` or `realm_access.roles`, or the groups of `role_groups`.
     """
 
-    def __init__(self, issuers: Sequence[str], *, audience: str, roles_claim: str) -> None:
+    def __init__(
+        self,
+        issuers: Sequence[str],
+        *,
+        audience: str,
+        roles_claim: str,
+        role_groups: Sequence[RoleGroup] = (),
+    ) -> None:
         self._issuers = {url: PublishedKeys(partial(_key_set, url)) for url in issuers}
         self._audience = audience
         self._roles_claim = roles_claim
+        self._role_groups = role_groups
 
     def caller(self, text: str) -> Caller | None:
         """Return the caller that a token identifies, or None if it is not valid.
@@ -40,7 +49,8 @@ class Tokens:
         claims = verified_claims(text, self._issuers.get, audience=self._audience)
         if claims is None:
             return None
-        return Caller(actor_of(claims), claimed_roles(claims, self._roles_claim))
+        roles = claimed_roles(claims, self._roles_claim, self._role_groups)
+        return Caller(actor_of(claims), roles)
 
 
 def verified_claims(
@@ -64,13 +74,37 @@ def actor_of(claims: Claims) -> str:
     return f"oidc:{claims['iss']}|{claims['sub']}"
 
 
-def claimed_roles(claims: Claims, path: str) -> frozenset[str]:
-    """Return the known roles in a claim, which is a list or words separated by spaces."""
+def claimed_roles(
+    claims: Claims, path: str, role_groups: Sequence[RoleGroup] = ()
+) -> frozenset[str]:
+    """Return the known roles in a claim, or those of the groups in it if any are stated.
+
+    The claim is a list, one text, or words separated by spaces.
+
+    Examples
+    --------
+    >>> sorted(claimed_roles({"realm": {"roles": ["predict", "cook"]}}, "realm.roles"))
+    ['predict']
+    >>> icu = RoleGroup("predict", "/icu/physicians")
+    >>> sorted(claimed_roles({"groups": ["/icu/physicians", "admin"]}, "groups", [icu]))
+    ['predict']
+    """
+    value = _claim(claims, path)
+    texts = [value, *value.split()] if isinstance(value, str) else value
+    words = {word for word in texts if isinstance(word, str)} if isinstance(texts, list) else set()
+    if role_groups:
+        return frozenset(one.role for one in role_groups if one.group in words)
+    return frozenset(ROLES) & words
+
+
+def _claim(claims: Claims, path: str) -> object:
+    """Return a claim by its name, which may hold points as an address does, or by its path."""
+    if path in claims:
+        return claims[path]
     value: object = claims
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
-    words = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
-    return frozenset(ROLES).intersection(word for word in words if isinstance(word, str))
+    return value
 
 
 def _key_set(issuer: str) -> object:

@@ -65,7 +65,10 @@ class _Waiting:
 
 
 class AuditTrail:
-    """The trail of one database, open for adding; threads and workers may share it."""
+    """The trail of one database, open for adding; threads and workers may share it.
+
+    `observe` takes the seconds of every addition, with the wait for others before it.
+    """
 
     def __init__(self, database: Database, keys: AuditKeys, head_file: HeadFile) -> None:
         self.database = database
@@ -75,6 +78,7 @@ class AuditTrail:
         self._committing = threading.Lock()
         self._started = False
         self._failed_until = 0.0
+        self.observe: Callable[[float], object] = lambda seconds: None
 
     def start(self) -> None:
         """Prepare the database and check the trail; `append_all` does so if it was put off.
@@ -113,11 +117,14 @@ class AuditTrail:
             If the database or the head fails, or the database is of a newer version of Osteon; the
             entries then count as not recorded.
         """
-        waiting = _Waiting(entries)
+        began, waiting = monotonic(), _Waiting(entries)
         self._queue.append(waiting)
-        with self._committing:
-            if not waiting.done:
-                self._commit()
+        try:
+            with self._committing:
+                if not waiting.done:
+                    self._commit()
+        finally:
+            self.observe(monotonic() - began)
         if waiting.failed is not None:
             raise waiting.failed
         return waiting.recorded

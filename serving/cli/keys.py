@@ -31,7 +31,7 @@ IdArgument = Annotated[str, typer.Argument(help="Id of the key, as `osteon keys 
 def create(
     name: Annotated[str, typer.Argument(help="Holder of the key, e.g. the name of a system.")],
     role: Annotated[
-        list[str], typer.Option(help="predict, outcomes, audit or admin; may be repeated.")
+        list[str], typer.Option(help="predict, outcomes, audit, metrics or admin; may be repeated.")
     ],
     days: Annotated[
         int | None,

@@ -6,7 +6,6 @@ Heavy modules are imported when it runs, so that `osteon --help` stays fast.
 from __future__ import annotations
 
 import json
-import logging
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,6 +48,7 @@ def serve(
     from serving.access.exposure import check_exposure
     from serving.audit.opening import trail_at
     from serving.processes.listening import bound
+    from serving.processes.log import configure_logging
     from serving.processes.supervisor import Supervisor
     from serving.processes.tls_files import check_tls
     from serving.settings import StatedSettings, read_settings
@@ -67,7 +67,7 @@ def serve(
     settings = read_settings(**stated)
     if settings.model is not None and settings.names:
         raise UsageError("model and names must not both be set. Set one of them.")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging(settings.log_format)
     with bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())

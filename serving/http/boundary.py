@@ -1,7 +1,8 @@
 """The boundary of every request: limits of its body, one log line, and the last exception handler.
 
 The log line holds the method, the route's template (never the address as it was sent, which may
-hold a value), the status and the duration.
+hold a value), the status and the duration; in JSON, what `serving.http.request_facts` adds. Every
+answer names the request in `X-Request-Id`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.http.metrics import Metrics
+from serving.http.request_facts import request_facts
 from serving.problems.details import BodyTooLarge, BodyTooSlow, respond
 
 __all__ = ["RequestBoundary"]
@@ -32,11 +35,11 @@ class RequestBoundary:
         app: ASGIApp,
         *,
         max_body_bytes: int,
-        count: Callable[[str, str, int, float], None],
+        metrics: Metrics,
         is_draining: Callable[[], bool],
     ) -> None:
         self._app = app
-        self._count = count
+        self._metrics = metrics
         self._is_draining = is_draining
         self._max_body_bytes = max_body_bytes
 
@@ -47,13 +50,16 @@ class RequestBoundary:
             return
         started = time.perf_counter()
         status = 0
+        facts = request_facts(scope, self._metrics.count_prediction)
+        request_id = (b"x-request-id", facts.request_id.encode())
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
-            if message["type"] == "http.response.start" and self._is_draining():
-                # The next request of this client goes to another process.
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), request_id]
+                if self._is_draining():  # the client's next request goes to another process
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
@@ -63,15 +69,22 @@ class RequestBoundary:
                 await self._app(scope, _limited(receive, self._max_body_bytes), send_and_note)
         except Exception as error:  # noqa: BLE001 - the outermost handler; nothing follows it
             # An exception's text may hold a value: log only its type and where it arose.
-            _LOG.error("%s at %s", type(error).__name__, _places(error))
+            fields = {"fields": {"request_id": facts.request_id}}
+            _LOG.error("%s at %s", type(error).__name__, _places(error), extra=fields)
             if status:
                 raise RuntimeError("failed after the response had started") from None
             await respond(scope["path"], 500)(scope, receive, send_and_note)
         finally:
             seconds = time.perf_counter() - started
-            route = str(getattr(scope.get("route"), "path", "(no route)"))
-            self._count(scope["method"], route, status, seconds)
-            _ACCESS.info("%s %s %d %.1f ms", scope["method"], route, status, 1_000 * seconds)
+            self._metrics.count(scope["method"], facts.route, status, seconds)
+            _ACCESS.info(
+                "%s %s %d %.1f ms",
+                scope["method"],
+                facts.route,
+                status,
+                1_000 * seconds,
+                extra={"fields": facts.as_json(status, seconds)},
+            )
 
 
 def _stated_length(scope: Scope) -> int:

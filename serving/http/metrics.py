@@ -1,18 +1,27 @@
-"""Metrics for Prometheus: requests by route, status and duration; never a caller or a patient.
+"""Metrics for Prometheus: requests, predictions, latencies, processes; no caller and no patient.
 
-Labels are the route's template and a known method, never text that a client chose.
+Labels are the route's template, a known method, models and codes, never text that a client chose.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from serving.prediction.answer import Prediction
 from serving.prediction.served import Served
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -45,6 +54,32 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._predictions = Counter(
+            "osteon_predictions",
+            "Recorded predictions by model, status, first refusal code and door.",
+            ("model", "version", "status", "refusal_code", "door"),
+            registry=self._registry,
+        )
+        self._model = Histogram(
+            "osteon_model_seconds",
+            "Seconds that a model took for one prediction.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._trail = Histogram(
+            "osteon_trail_seconds",
+            "Seconds until records were durable in the audit trail.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry_seconds = Histogram(
+            "osteon_registry_seconds",
+            "Seconds of a poll of the model registry, by its result.",
+            ("result",),
+            buckets=(*_SECONDS, 30.0, 60.0),
+            registry=self._registry,
+        )
         self._cards = Counter(
             "osteon_cds_calls",
             "Calls of CDS services that were answered with a card, or why with none.",
@@ -58,17 +93,56 @@ class Metrics:
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
 
+    def count_prediction(self, prediction: Prediction, door: str, seconds: float) -> None:
+        """Count one recorded prediction by the model and the door that it came by."""
+        model = prediction.model
+        code = prediction.refusals[0].code if prediction.refusals else ""
+        self._predictions.labels(
+            model.name, model.version or "", prediction.status, code, door
+        ).inc()
+        self._model.labels(model.name).observe(seconds)
+
+    def time_trail(self, seconds: float) -> None:
+        """Take the time of one addition to the audit trail."""
+        self._trail.observe(seconds)
+
+    def time_registry(self, seconds: float, *, failed: bool) -> None:
+        """Take the time of one poll of the registry."""
+        self._registry_seconds.labels("failed" if failed else "ok").observe(seconds)
+
     def count_cards(self, service: str, answer: str) -> None:
         """Count one call of a CDS service; `answer` is `card` or the reason for sending none."""
         self._cards.labels(service, answer).inc()
 
     def text(self, served: Served) -> bytes:
         """Return the counters and the state of the service in Prometheus' text format."""
-        registry = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry, folder = self._registry, os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry) + generate_latest(_State(served))
+        texts = map(generate_latest, (registry, _State(served), _Processes(folder)))
+        return b"".join(texts)
+
+
+class _Processes(Collector):
+    """CPU time, memory and open files of each process that counts into a folder, or of this one."""
+
+    def __init__(self, folder: str | None) -> None:
+        files = Path(folder).glob("*.db") if folder else ()
+        numbers = {int(path.stem.rpartition("_")[2]) for path in files}
+        self._pids = sorted(numbers) if folder else [os.getpid()]
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for pid in self._pids:
+            # Nothing for a process that has ended.
+            for measured in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                family = families.setdefault(
+                    measured.name, Metric(measured.name, measured.documentation, measured.type)
+                )
+                for sample in measured.samples:
+                    family.add_sample(sample.name, {"pid": str(pid)}, sample.value)
+        yield from families.values()
 
 
 class _State(Collector):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 
+from serving.http.request_facts import facts_of
 from serving.prediction.on_record import Recorder
 from serving.prediction.served import Served
 
@@ -23,4 +24,5 @@ def recorder_of(request: Request, *, idempotency_key: str | None = None) -> Reco
         actor=request.state.caller.actor,
         route=request.scope["route"].path,
         idempotency_key=idempotency_key,
+        observer=facts_of(request.scope),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, insert
@@ -35,11 +36,21 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ComputedAnswer:
-    """The predictions for one question, one by each model."""
+    """The predictions for one question, one by each model, and the seconds that each took."""
 
     question: Question
     models: Sequence[ServedModel]
     predictions: Sequence[Prediction]
+    seconds: Sequence[float]
+
+
+class Observer(Protocol):
+    """Told of each answer that is on record, with the seconds of each model."""
+
+    def recorded(
+        self, prediction_id: str, predictions: Sequence[Prediction], seconds: Sequence[float]
+    ) -> None:
+        """Note one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +58,14 @@ class Recorder:
     """The audit trail, with the caller and the route (a template) of one request.
 
     With an `idempotency_key` of the caller, a repeated request is not a second prediction.
+    `observer` is for logs and metrics.
     """
 
     trail: AuditTrail
     actor: str
     route: str
     idempotency_key: str | None = None
+    observer: Observer | None = None
 
     def record(self, answers: Sequence[ComputedAnswer]) -> list[Identity]:
         """Record answers durably and return their identities.
@@ -77,11 +90,15 @@ class Recorder:
             for event, answer in zip(events, answers, strict=True)
         ]
         identities = []
-        for event, recorded in zip(events, self.trail.append_all(entries), strict=True):
+        recordings = self.trail.append_all(entries)
+        for event, answer, recorded in zip(events, answers, recordings, strict=True):
             if recorded.earlier:
                 _check_same(event, recorded)
             at = datetime.fromisoformat(recorded.body["at"])
-            identities.append(Identity(recorded.body["prediction_id"], at))
+            identity = Identity(recorded.body["prediction_id"], at)
+            identities.append(identity)
+            if self.observer is not None:
+                self.observer.recorded(identity.prediction_id, answer.predictions, answer.seconds)
         return identities
 
     def _event(self, answer: ComputedAnswer) -> AuditEvent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,11 +91,12 @@ def predict_batch(
 def _computed(question: Question, served: Served) -> ComputedAnswer:
     models = served.find(question.outcomes)
     patients = _read(question, models)
-    predictions = [
-        _prediction(model, patient, question, served.menu)
-        for model, patient in zip(models, patients, strict=True)
-    ]
-    return ComputedAnswer(question, models, predictions)
+    predictions, seconds = [], []
+    for model, patient in zip(models, patients, strict=True):
+        began = perf_counter()
+        predictions.append(_prediction(model, patient, question, served.menu))
+        seconds.append(perf_counter() - began)
+    return ComputedAnswer(question, models, predictions, seconds)
 
 
 def _recorded(computed: Sequence[ComputedAnswer], recorder: Recorder | None) -> list[Answer]:

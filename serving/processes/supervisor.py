@@ -98,6 +98,7 @@ class Supervisor:
         self._watcher: Process | None = None
         self._workers: dict[int, Process] = {}
         self._is_draining = False
+        self._environment: Mapping[str, str] = os.environ
         self._is_urgent = asyncio.Event()
         self._started = asyncio.Event()
         self._serving: dict[int, asyncio.Event] = {}
@@ -135,9 +136,9 @@ class Supervisor:
             raise result
 
     async def _serve(self, counters: str, buckets: int) -> None:
-        environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": counters}
+        self._environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": counters}
         self._serving = {number: asyncio.Event() for number in range(self._settings.workers)}
-        workers = [self._keep_running(number, environment, buckets) for number in self._serving]
+        workers = [self._keep_running(number, buckets) for number in self._serving]
         tasks = [asyncio.create_task(each) for each in (*workers, self._start_and_follow())]
         try:
             await asyncio.gather(*tasks)
@@ -188,7 +189,9 @@ class Supervisor:
     async def _poll_registry(self) -> RegistryScan:
         """Return the watcher's next scan, after starting a watcher if there is none."""
         if self._watcher is None:
-            self._watcher = await start_process("serving.processes.watcher")
+            self._watcher = await start_process(
+                "serving.processes.watcher", environment=self._environment
+            )
             send(self._watcher, json.dumps(self._stated))
         assert self._watcher.stdout is not None
         try:
@@ -356,9 +359,7 @@ class Supervisor:
         for worker in workers or self._workers.values():
             send(worker, plan)
 
-    async def _keep_running(
-        self, number: int, environment: Mapping[str, str], buckets: int
-    ) -> None:
+    async def _keep_running(self, number: int, buckets: int) -> None:
         """Keep one worker running: whenever it ends, start another."""
         failures = 0
         start = WorkerStart(self._stated, self._listener.fileno(), buckets)
@@ -366,7 +367,7 @@ class Supervisor:
             started = time.monotonic()
             worker = await start_process(
                 "serving.processes.worker",
-                environment=environment,
+                environment=self._environment,
                 inherits=[start.listener, start.buckets],
             )
             self._workers[number] = worker

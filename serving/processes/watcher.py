@@ -14,12 +14,15 @@ import select
 import signal
 import sys
 from pathlib import Path
+from time import monotonic
 
 from data_schema.errors import GateError, OsteonError, OutsideError
 from models.registry.gate import gate_key
 from models.registry.versions import Version
+from serving.http.metrics import Metrics
 from serving.processes.champion_cache import ChampionCache
 from serving.processes.loading import champions, load_models
+from serving.processes.log import configure_logging
 from serving.processes.messages import (
     CachedModel,
     Failure,
@@ -39,11 +42,13 @@ def main() -> None:
         return
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = read_settings(**json.loads(line))
-    report = open_output()
+    configure_logging(settings.log_format)
+    report, metrics = open_output(), Metrics()
     cache = ChampionCache(settings.model_dir)
     registry: tuple[int, int] | None = None
     known: tuple[Version, ...] | None = None
     while True:
+        began = monotonic()
         try:
             _check_in_place(registry, cache)
             current = None if settings.model else champions(settings)
@@ -53,6 +58,7 @@ def main() -> None:
             known, registry = None if scan.refused else current, _registry_file()
         except OsteonError as error:
             scan = RegistryScan(*_stored(settings, cache), Failure.of(error))
+        metrics.time_registry(monotonic() - began, failed=scan.failure is not None)
         report(scan)
         if scan.failure is not None or settings.model is not None:
             return

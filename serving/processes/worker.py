@@ -8,7 +8,6 @@ When stdin ends, the worker finishes the requests in progress and ends.
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -23,6 +22,7 @@ from serving.app import create_app, swap
 from serving.page.rendering import front_page
 from serving.prediction.served import Served, ServedModel
 from serving.processes.champion_cache import read_cached
+from serving.processes.log import configure_logging
 from serving.processes.messages import (
     Failure,
     RefusedVersion,
@@ -46,7 +46,7 @@ _SECONDS_BETWEEN_RENEWALS = 1
 
 def main() -> None:
     """Serve until stdin ends."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging("text")  # until the settings are known
     report = open_output()
     first, plan = sys.stdin.readline(), sys.stdin.readline()
     if not plan:  # the supervisor could not start, and has reported why
@@ -54,6 +54,7 @@ def main() -> None:
     start = parse_line(WorkerStart, first)
     try:
         settings = read_settings(**start.settings)
+        configure_logging(settings.log_format)
         app = create_app(settings, buckets=Buckets(start.buckets))
         report(_apply_plan(app, settings, plan))
     except OsteonError as error:

@@ -151,6 +151,22 @@ def test_a_role_opens_what_it_is_for(
     assert client.get("/v1/models", headers=header).status_code == 200
 
 
+def test_a_scraper_reads_the_counters_and_nothing_else(
+    client: httpx.Client, trail: AuditTrail, settings: Settings
+) -> None:
+    _, scraper = key_of(trail, "metrics")
+    assert client.get("/metrics", headers=scraper).status_code == 200
+    for path in ("/v1/models", "/", "/openapi.json"):
+        assert client.get(path, headers=scraper).status_code == 403
+    assert last_record(settings)["status"] == "only_metrics"
+    assert client.post("/v1/predict", json=VALID, headers=scraper).status_code == 403
+    _, clinician = key_of(trail, "predict")
+    assert client.get("/metrics", headers=clinician).status_code == 403
+    _, both = key_of(trail, "predict", "metrics")
+    for path in ("/metrics", "/v1/models"):
+        assert client.get(path, headers=both).status_code == 200
+
+
 def test_a_revoked_key_lets_nobody_in(client: httpx.Client, trail: AuditTrail) -> None:
     key_id, header = key_of(trail, "predict")
     api_keys.revoke(trail, key_id, actor="command:a")

@@ -17,7 +17,7 @@ from serving.access import provider as provider_module
 from serving.access.exposure import check_exposure
 from serving.audit.export import audit_event
 from serving.page import assets
-from serving.settings import Settings, read_settings
+from serving.settings import RoleGroup, Settings, read_settings
 from signing_in import HTML, Trail, approve, begin, csrf, session_cookie, sign_in
 
 
@@ -97,6 +97,18 @@ def test_roles_come_from_the_claim_of_the_identity_token(
     answer = client.post("/v1/predict", json=VALID, headers=csrf(client))
     assert answer.status_code == status
     assert client.post("/sign-out", headers=csrf(client)).status_code == 200
+
+
+def test_roles_may_come_from_the_groups_of_the_provider(
+    service: Callable[..., Any], provider: Any
+) -> None:
+    groups = (RoleGroup("predict", "/icu/physicians"),)
+    client, _ = service(oidc_roles_claim="groups", oidc_role_groups=groups)
+    provider.claims = {"groups": ["/kitchen"], "roles": ["admin"]}
+    assert sign_in(client).status_code == 403
+    provider.claims = {"groups": ["/icu/physicians"]}
+    assert sign_in(client).status_code == 303
+    assert client.post("/v1/predict", json={}, headers=csrf(client)).status_code == 422
 
 
 def test_whoever_has_no_role_is_told_so_and_not_signed_in(

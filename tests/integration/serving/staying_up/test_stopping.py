@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import ssl
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import httpx
 import pytest
 
 from certificates import certificate
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,6 +32,7 @@ def test_a_service_reloads_renews_its_certificate_and_drains_before_it_ends(
         OSTEON_TLS_CERTIFICATE=str(pair[0]),
         OSTEON_TLS_KEY=str(pair[1]),
         OSTEON_DRAIN_SECONDS="60",
+        OSTEON_LOG_FORMAT="json",
         OSTEON_REGISTRY_POLL_SECONDS="3600",
     )
 
@@ -43,7 +47,13 @@ def test_a_service_reloads_renews_its_certificate_and_drains_before_it_ends(
             service.process.send_signal(signal.SIGHUP)
             for worker in service.workers():
                 Path(f"/proc/{worker}").stat()
-            assert client.post("/v1/predict", json=request).status_code == 200
+            trace = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+            answered = client.post("/v1/predict", json=request, headers=trace)
+            assert answered.status_code == 200
+            counted = client.get("/metrics").text
+            assert 'osteon_registry_seconds_count{result="ok"} ' in counted
+            for worker in service.workers():
+                assert f'process_resident_memory_bytes{{pid="{worker}"}}' in counted
 
         certificate(tmp_path)
 
@@ -66,8 +76,12 @@ def test_a_service_reloads_renews_its_certificate_and_drains_before_it_ends(
         service.process.send_signal(signal.SIGTERM)  # a second signal ends the drain
         service.process.wait(30)
         assert service.process.stderr is not None
-        log = service.process.stderr.read()
-    assert "SIGHUP: the registry is polled at once" in log
-    assert "The renewed certificate is used" in log
-    assert "draining for 60 s" in log
+        log = [json.loads(line) for line in service.process.stderr.read().splitlines()]
+    messages = " ".join(line["message"] for line in log)
+    assert "SIGHUP: the registry is polled at once" in messages
+    assert "The renewed certificate is used" in messages
+    assert "draining for 60 s" in messages
+    (line,) = [line for line in log if line.get("request_id") == TRACE]
+    assert line["prediction_ids"] == [answered.json()["prediction_id"]]
+    assert (line["caller"], line["door"], line["status"]) == ("local", "api", 200)
     assert site.actions()[-1] == "stop"
