@@ -1,8 +1,9 @@
 """Routine tests of an intensive care unit: blood counts, clotting, liver, heart and inflammation.
 
 The simulated cohort does not hold these variables (`training/simulation/cohort.py`): its columns
-stay as they are, so that its results remain comparable. LOINC codes are those of the LOINC table
-(classes CHEM, HEM/BC and COAG); example units are NLM's.
+stay as they are, so that its results remain comparable. Each LOINC code and its name was looked up
+in two public copies of the LOINC table or of a hospital's map to it (LOINC 2.82 in part, MIMIC's
+`d_labitems_to_loinc`); example units are NLM's.
 """
 
 from __future__ import annotations
@@ -177,7 +178,9 @@ ENTRIES: tuple[Variable, ...] = (
         label="Red cell distribution width, SD",
         unit="fL",
         units={"fL": 1.0},
-        codes=(Code("21000-5", "Erythrocyte distribution width [Entitic volume]"),),
+        codes=(
+            Code("21000-5", "Erythrocyte distribution width [Entitic volume] by Automated count"),
+        ),
         low=15.0,
         high=200.0,
         synonyms=("rdw sd", "rbc distribution width sd"),
@@ -221,7 +224,7 @@ ENTRIES: tuple[Variable, ...] = (
         unit="fL",
         units={"fL": 1.0, "um3": 1.0},
         codes=(
-            Code("32623-1", "Platelet mean volume [Entitic volume] in Blood by Automated count"),
+            Code("32623-1", "Platelet [Entitic mean volume] in Blood by Automated count"),
         ),
         low=3.0,
         high=25.0,
@@ -335,7 +338,11 @@ ENTRIES: tuple[Variable, ...] = (
         label="Lactate dehydrogenase",
         codes=(
             Code("2532-0", "Lactate dehydrogenase [Enzymatic activity/volume] in Serum or Plasma"),
-            Code("14804-9", "Lactate dehydrogenase [Enzymatic activity/volume] by L to P"),
+            Code(
+                "14804-9",
+                "Lactate dehydrogenase [Enzymatic activity/volume] in Serum or Plasma by Lactate "
+                "to pyruvate reaction",
+            ),
         ),
         synonyms=("ldh", "ld", "lactic dehydrogenase"),
     ),
@@ -426,7 +433,10 @@ ENTRIES: tuple[Variable, ...] = (
         label="Globulin",
         unit="g/dL",
         units={"g/dL": 1.0, "g/L": 0.1},
-        codes=(Code("10834-0", "Globulin [Mass/volume] in Serum by calculation"),),
+        codes=(
+            Code("10834-0", "Globulin [Mass/volume] in Serum by calculation"),
+            Code("2336-6", "Globulin [Mass/volume] in Serum"),
+        ),
         low=0.2,
         high=15.0,
         typical_median=(1.2, 6.0),
@@ -451,7 +461,10 @@ ENTRIES: tuple[Variable, ...] = (
         label="Erythrocyte sedimentation rate",
         unit="mm/h",
         units={"mm/h": 1.0},
-        codes=(Code("30341-2", "Erythrocyte sedimentation rate"),),
+        codes=(
+            Code("30341-2", "Erythrocyte [Sedimentation Rate] in Blood"),
+            Code("4537-7", "Erythrocyte [Sedimentation Rate] in Blood by Westergren method"),
+        ),
         low=0.0,
         high=200.0,
         synonyms=("sedimentation rate",),
@@ -461,7 +474,10 @@ ENTRIES: tuple[Variable, ...] = (
         label="Procalcitonin",
         unit="ng/mL",
         units=NG_PER_ML,
-        codes=(Code("33959-8", "Procalcitonin [Mass/volume] in Serum or Plasma"),),
+        codes=(
+            Code("33959-8", "Procalcitonin [Mass/volume] in Serum or Plasma"),
+            Code("75241-0", "Procalcitonin [Mass/volume] in Serum or Plasma by Immunoassay"),
+        ),
         low=0.0,
         high=5000.0,
         synonyms=("pct", "prokalzitonin"),

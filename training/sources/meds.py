@@ -49,10 +49,11 @@ class Meds:
                 f"CASE WHEN {with_unit} THEN nullif(regexp_extract(code, '^[^/]+//[^/]+//(.*)$', 1)"
                 ", 'UNK') END"
             )
-            # Words of the chart that are not units of the catalogue.
+            # Words that are not units of the catalogue. MCHC in percent is that in g/dL.
             unit = (
-                f"CASE {unit} WHEN 'insp/min' THEN '{{breaths}}/min' WHEN 'units' THEN NULL "
-                f"ELSE {unit} END"
+                f"CASE WHEN {unit} = 'insp/min' THEN '{{breaths}}/min' WHEN {unit} = 'units' "
+                f"THEN NULL WHEN {unit} = '#/uL' THEN '/uL' "
+                f"WHEN code = 'LAB//51249//%' THEN 'g/dL' ELSE {unit} END"
             )
             code = (
                 f"CASE WHEN {with_unit} THEN regexp_extract(code, '^([^/]+//[^/]+)', 1) "

@@ -23,7 +23,8 @@ TAKEN = {"primary", "alternate", "approximate", "input"}
 REFUSED = {("74201-5", "h")}
 
 # Codes that the table does not hold: routine laboratory and vital signs, T-score of the hip (named
-# in a note of the table), hormones and interferon. Check digits hold; not every code was looked up.
+# in a note of the table), hormones and interferon. Check digits hold. Those of blood counts,
+# clotting, liver, heart and inflammation were looked up in two public copies of LOINC.
 BEYOND_THE_TABLE = {
     *("6768-6", "1742-6", "1920-8", "718-7", "4544-3", "6690-2", "2345-7", "14749-6"),
     *("2951-2", "2823-3", "2075-0", "1963-8", "19123-9", "2601-3", "3094-0", "22664-7"),
@@ -67,7 +68,9 @@ BEYOND_THE_TABLE = {
     ),
     *("33959-8", "48065-7", "5894-1", "5902-2", "5905-5", "6301-6", "704-7", "706-2", "711-2"),
     *("713-8", "731-0", "736-9", "742-7", "751-8", "770-8", "785-6", "786-4", "787-2"),
-    *("788-0", "789-8"),
+    *("788-0", "789-8", "2336-6", "4537-7", "75241-0"),
+    # The same tests in whole blood, as a blood gas analyser reports them.
+    *("2947-0", "6298-4", "2069-3", "2339-0", "38483-4"),
 }
 
 

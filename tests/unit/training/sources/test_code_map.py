@@ -13,7 +13,7 @@ from training.sources.code_map import (
 
 def test_the_map_of_mimic_iv_is_whole_and_states_no_unit_that_is_refused():
     mapped = mimic_iv_map()
-    assert len(mapped.codes) == 89
+    assert len(mapped.codes) == 135
     assert {m.variable for m in mapped.codes["INFUSION_START//221906"]} == {
         "norepinephrine_dose",
         "catecholamines",
