@@ -26,6 +26,7 @@ from data_schema.catalogue import (
     person,
     resorption,
     routine_tests,
+    score_components,
     severity,
     wnt,
 )
@@ -61,6 +62,7 @@ _PATHWAY_FILES = (
     care,
     person,
     routine_tests,
+    score_components,
 )
 
 

@@ -246,6 +246,7 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=(
             *("wbc", "wblc", "leukocytes", "leucocytes", "leukozyten", "white blood cell count"),
             *("white cell count", "leukocyte count", "leucocyte count", "white blood count"),
+            "wbc count",
         ),
         typical_median=(2.5, 40.0),
     ),

@@ -103,7 +103,7 @@ ENTRIES: tuple[Variable, ...] = (
             Code("742-7", "Monocytes [#/volume] in Blood by Automated count"),
             Code("26484-6", "Monocytes [#/volume] in Blood"),
         ),
-        synonyms=("monocyte count", "monocytes count", "monocyte"),
+        synonyms=("monocyte count", "monocytes count", "monocyte", "absolute monocyte count"),
         ambiguity=_count_or_share("monocytes"),
     ),
     _share(
@@ -121,7 +121,9 @@ ENTRIES: tuple[Variable, ...] = (
             Code("711-2", "Eosinophils [#/volume] in Blood by Automated count"),
             Code("26449-9", "Eosinophils [#/volume] in Blood"),
         ),
-        synonyms=("eosinophil count", "eosinophils count", "eosinophil"),
+        synonyms=(
+            *("eosinophil count", "eosinophils count", "eosinophil", "absolute eosinophil count"),
+        ),
         ambiguity=_count_or_share("eosinophils"),
     ),
     _share(
@@ -139,7 +141,7 @@ ENTRIES: tuple[Variable, ...] = (
             Code("704-7", "Basophils [#/volume] in Blood by Automated count"),
             Code("26444-0", "Basophils [#/volume] in Blood"),
         ),
-        synonyms=("basophil count", "basophils count", "basophil"),
+        synonyms=("basophil count", "basophils count", "basophil", "absolute basophil count"),
         ambiguity=_count_or_share("basophils"),
     ),
     _share(
@@ -223,9 +225,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Mean platelet volume",
         unit="fL",
         units={"fL": 1.0, "um3": 1.0},
-        codes=(
-            Code("32623-1", "Platelet [Entitic mean volume] in Blood by Automated count"),
-        ),
+        codes=(Code("32623-1", "Platelet [Entitic mean volume] in Blood by Automated count"),),
         low=3.0,
         high=25.0,
         synonyms=("mpv",),
@@ -287,6 +287,7 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(Code("3243-3", "Thrombin time"),),
         low=5.0,
         high=400.0,
+        synonyms=("thrombin clotting time",),
     ),
     _test(
         name="fibrinogen",
@@ -301,7 +302,7 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=5.0,
         high=2500.0,
-        synonyms=("fib", "fibrinogen clauss"),
+        synonyms=("fib", "fibrinogen clauss", "functional fibrinogen", "fibrinogen functional"),
         typical_median=(80.0, 1000.0),
     ),
     _test(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -98,6 +98,9 @@ def match_header(header: str) -> HeaderMatch | None:
         # A name as a whole: "lymphocyte count" states no unit.
         variables = _INDEX[squashed(header)]
         return HeaderMatch(variables, "", "", False, _ambiguity(variables))
+    explained = _explained(header)
+    if explained:
+        return HeaderMatch(explained, "", "", False, _ambiguity(explained))
     rejected: HeaderMatch | None = None
     for words, unit, is_explicit in _splits(header):
         variables, suffix = _candidates(words)
@@ -154,6 +157,15 @@ def unit_in_header(header: str) -> str:
     return ""
 
 
+def _explained(header: str) -> tuple[str, ...]:
+    """Return the variables of a name that brackets repeat in short: "Creatine kinase (CK)"."""
+    bracket = _BRACKET.fullmatch(header)
+    if bracket is None:
+        return ()
+    short = _INDEX.get(squashed(bracket[2]), ())
+    return tuple(name for name in _candidates(bracket[1])[0] if name in short)
+
+
 @cache
 def _existing_unit(text: str) -> str:
     """Return the UCUM spelling under which some number of the catalogue accepts a unit."""
@@ -197,13 +209,25 @@ def _candidates(words: str) -> tuple[tuple[str, ...], str]:
         for token in tokens
         if token not in _FILLERS and token not in _SPECIMENS and token not in _SUFFIXES
     ]
+    if {"whole", "blood"} <= {*words_left}:
+        words_left = [token for token in words_left if token not in ("whole", "blood")]
     names = _INDEX.get(squashed(" ".join(words_left)), ())
     matching = tuple(
         name for name in names if name and VARIABLES[name].specimen in (*specimens, "")
     )
     if specimens and matching:
         names = matching
+    names = tuple(name for name in names if not _is_of_another_sample(name, specimens))
     return names, suffixes[0] if len(suffixes) == 1 else ""
+
+
+def _is_of_another_sample(name: str, specimens: Collection[str]) -> bool:
+    """Return whether a header says urine of a test of blood, or blood of a test of urine."""
+    if not name or not specimens:
+        return False
+    entry = VARIABLES[name]
+    is_sample = entry.origin is not None and entry.origin.kind == "sample"
+    return is_sample and ("urine" in specimens) != (entry.specimen == "urine")
 
 
 def _ambiguity(names: Sequence[str]) -> str:

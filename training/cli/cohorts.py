@@ -40,7 +40,10 @@ StrictOption = Annotated[
 
 def map_columns(
     cohort: CohortArgument,
-    out: Annotated[Path, typer.Option(help="Mapping file to write (TOML).")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Mapping file to write (TOML); a code map also as .csv."),
+    ],
     site_variables: Annotated[
         bool,
         typer.Option(

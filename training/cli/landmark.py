@@ -34,7 +34,7 @@ def landmark(
     ],
     out: Annotated[Path, typer.Option(help="Cohort to write (.parquet or .csv).")],
     codes: Annotated[
-        Path | None, typer.Option(help="Code map (TOML): which code is which variable.")
+        Path | None, typer.Option(help="Code map (TOML or CSV): which code is which variable.")
     ] = None,
     icu: Annotated[
         str,

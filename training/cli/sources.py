@@ -41,7 +41,10 @@ def source_of(source: str, kind: SourceKind, code_map: CodeMap, icu: tuple[str, 
 
 
 def draft_codes(source: str, kind: SourceKind, out: Path, *, as_json: bool) -> None:
-    """Write a draft of the code map of a source, and print how many codes it names."""
+    """Write a draft of the code map of a source, and print how many codes it names.
+
+    As CSV where `out` ends in `.csv`, else as TOML.
+    """
     with working():
         from training.files import require_folder, whole_file
         from training.sources.code_map import CodeMap
@@ -56,7 +59,8 @@ def draft_codes(source: str, kind: SourceKind, out: Path, *, as_json: bool) -> N
                 code_names(db, Path(source)),
             )
         with whole_file(out) as file:
-            file.write_text(draft.text, encoding="utf-8")
+            is_table = out.suffix.casefold() == ".csv"
+            file.write_text(draft.as_csv if is_table else draft.as_toml, encoding="utf-8")
     counts = {"named": draft.named, "blanks": draft.blanks, "unknown": draft.unknown}
     if as_json:
         print_json({"out": str(out), **counts})

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.catalogue import routine_tests
+from data_schema.catalogue import routine_tests, score_components
 from data_schema.errors import UsageError
 from data_schema.mapping.rules import SIMULATED
 from data_schema.outcomes import OUTCOMES
@@ -29,7 +29,9 @@ __all__ = ["DEFAULT_PATIENTS", "SimulatedCohort", "simulate"]
 
 DEFAULT_PATIENTS = 20_000
 # The causal model does not hold these, and the columns of its cohorts stay as published.
-_NOT_SIMULATED = frozenset(entry.name for entry in routine_tests.ENTRIES)
+_NOT_SIMULATED = frozenset(
+    entry.name for entry in (*routine_tests.ENTRIES, *score_components.ENTRIES)
+)
 _LANDMARKS: Mapping[str, int] = {
     landmark.words: landmark.hours // 24
     for landmark in (outcome.landmark for outcome in OUTCOMES.values())

@@ -1,4 +1,6 @@
-"""Which code of a source is which variable: a code map in TOML, and what follows from code systems.
+"""Which code of a source is which variable: a code map, and what follows from code systems.
+
+A code map is a TOML file, or a CSV with the same words as columns:
 
     [codes."LAB//50912"]
     variable = "creatinine"
@@ -10,9 +12,15 @@
     [complete]
     variables = ["catecholamines"] # every use is recorded, so that no record means none
 
-A code may be listed under several variables (an array of tables, `[[codes."X"]]`). A blank variable
-is a decision still to be made, and fatal. A code that the map does not list is read by its system:
-LOINC by the catalogue's codes; ICD-10, SNOMED CT and ATC by those of the catalogue's flags.
+    code,variable,unit,specimen,value,complete,note
+    LAB//50912,creatinine,mg/dL,serum,,,
+    INFUSION_START//221906,catecholamines,,,1,yes,
+
+A code may be listed under several variables (an array of tables, `[[codes."X"]]`, or several rows).
+A blank variable is a decision still to be made, and fatal. In a CSV a row whose code begins with
+`#` is a remark, `note` is for people, and `complete` is stated in any row of the variable. A code
+that the map does not list is read by its system: LOINC by the catalogue's codes; ICD-10, SNOMED CT
+and ATC by those of the catalogue's flags.
 """
 
 from __future__ import annotations
@@ -22,10 +30,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
-from data_schema.errors import UsageError
+from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.rules import TREATMENT_LIMITED
-from data_schema.readings import basis
+from data_schema.readings import basis, category_of, flag_of
+from data_schema.table.files import read_table
 from data_schema.variables import Variable
 
 __all__ = [
@@ -47,12 +58,14 @@ COMPONENTS: Mapping[str, tuple[str, float, float]] = {
     "gcs_verbal": ("{score}", 1, 5),
     "gcs_motor": ("{score}", 1, 6),
     "urine_volume": ("mL", 0, 10_000),
-    "norepinephrine_dose": ("ug/kg/min", 0, 10),
-    "epinephrine_dose": ("ug/kg/min", 0, 10),
-    "dopamine_dose": ("ug/kg/min", 0, 100),
-    "dobutamine_dose": ("ug/kg/min", 0, 100),
 }
 """What severity scores are computed from besides the catalogue: unit and plausible range."""
+
+_COMPONENT_UNITS: Mapping[str, Mapping[str, float]] = {
+    "{score}": {"": 1.0, "1": 1.0, "{score}": 1.0},
+    "mL": {"": 1.0, "ml": 1.0, "l": 1000.0, "cc": 1.0},
+}
+"""Unit of a component -> how records spell what it accepts, in lower case, and its factor."""
 
 NO_VALUES = (TREATMENT_LIMITED,)
 """What a code map may name that is neither a predictor nor a component."""
@@ -97,15 +110,28 @@ class Scale:
     broken: str = ""
 
 
-_KEYS = {"variable", "unit", "specimen", "value"}
+_KEYS = ("variable", "unit", "specimen", "value")
+_COLUMNS = ("code", *_KEYS, "complete", "note")
+_TABLES = (".csv", ".tsv", ".txt")
 
 
 def read_code_map(path: str | Path) -> CodeMap:
-    """Return the code map in a TOML file."""
+    """Return the code map in a file: CSV if its name says so, else TOML.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or states something that `parse_code_map` refuses.
+    """
+    path = Path(path)
+    if path.suffix.casefold() in _TABLES:
+        return _parsed_table(path)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        raise UsageError(f"code map must be a TOML file in UTF-8; {path} is not.") from None
+        raise UsageError(
+            f"code map must be a TOML file in UTF-8, or a .csv; {path} is neither."
+        ) from None
     return parse_code_map(text)
 
 
@@ -117,8 +143,8 @@ def mimic_iv_map() -> CodeMap:
 def parse_code_map(text: str) -> CodeMap:
     """Return the code map that a TOML text states.
 
-    An unknown key or variable, a blank variable and a unit that the variable does not accept raise
-    `UsageError`.
+    An unknown key or variable, a blank variable, a variable that a code states twice, and a unit or
+    specimen that the variable does not accept raise `UsageError`.
 
     >>> parse_code_map('[codes."CREA"]\\nvariable = "creatinine"').codes["CREA"][0].variable
     'creatinine'
@@ -133,27 +159,122 @@ def parse_code_map(text: str) -> CodeMap:
             f"code map must hold [codes] and [complete] only; it has {', '.join(unknown)}."
         )
     codes = {str(code): _stated(code, entry) for code, entry in document.get("codes", {}).items()}
-    blank = sorted(code for code, listed in codes.items() if any(not m.variable for m in listed))
+    complete = document.get("complete", {}).get("variables", [])
+    if not isinstance(complete, list) or not all(isinstance(name, str) for name in complete):
+        raise UsageError("code map must list names as variables of [complete]; it does not.")
+    return _checked(CodeMap(codes, tuple(complete)))
+
+
+def _parsed_table(path: Path) -> CodeMap:
+    """Return the code map in a CSV, of any delimiter and encoding that a cohort may have."""
+    if not path.is_file():
+        raise UsageError(f"code map must be a file; no file exists at {path}.")
+    try:
+        table = read_table(path)
+    except RulesBroken as error:
+        raise UsageError(
+            f"code map must be one table; [{error.findings[0].rule}] breaks."
+        ) from None
+    missing = [name for name in _COLUMNS[:2] if name not in table]
+    unknown = sorted(set(map(str, table.columns)) - set(_COLUMNS))
+    if missing or unknown:
+        stated = [f"lacks {name}" for name in missing] + [f"has {name}" for name in unknown]
+        raise UsageError(
+            f"code map must have the columns code and variable, and may have "
+            f"{', '.join(_COLUMNS[2:])}; it {', '.join(stated)}."
+        )
+    rows = [
+        {str(name): "" if pd.isna(cell) else str(cell).strip() for name, cell in row.items()}
+        for row in table.to_dict("records")
+    ]
+    rows = [row for row in rows if not row["code"].startswith("#")]
+    uncoded = sum(not row["code"] for row in rows)
+    if uncoded:
+        raise UsageError(
+            f"code map must state a code in each row; {uncoded} have none. Begin remarks with #."
+        )
+    codes: dict[str, tuple[Meaning, ...]] = {}
+    complete: dict[str, None] = {}
+    for row in rows:
+        is_complete = flag_of(row.get("complete") or "no").value
+        if is_complete is None:
+            raise UsageError(
+                f"code map must state complete as yes or no; that of {row['code']!r} is neither."
+            )
+        if is_complete:
+            complete[row["variable"]] = None
+        meaning = Meaning(
+            variable=row["variable"],
+            unit=row.get("unit", ""),
+            specimen=row.get("specimen", ""),
+            value=_number_or_word(row.get("value", "")),
+        )
+        codes[row["code"]] = (*codes.get(row["code"], ()), meaning)
+    return _checked(CodeMap(codes, tuple(complete)))
+
+
+def _number_or_word(cell: str) -> float | str | None:
+    try:
+        return float(cell) if cell else None
+    except ValueError:
+        return cell
+
+
+def _checked(code_map: CodeMap) -> CodeMap:
+    """Return the map if each code has variables that exist, each once, with an accepted unit."""
+    blank = sorted(
+        code for code, listed in code_map.codes.items() if any(not m.variable for m in listed)
+    )
     if blank:
         raise UsageError(
             f"code map must name the variable of each code; {len(blank)} are blank. Fill them in, "
             f"or delete their entries; the first is {blank[0]!r}."
         )
-    complete = tuple(document.get("complete", {}).get("variables", ()))
-    for name in (*(m.variable for listed in codes.values() for m in listed), *complete):
+    named = [m.variable for listed in code_map.codes.values() for m in listed]
+    for name in (*named, *code_map.complete):
         if name not in VARIABLES and name not in COMPONENTS and name not in NO_VALUES:
             raise UsageError(
                 f"code map must name variables of the catalogue; {name!r} is none."
                 f"{did_you_mean(name)}"
             )
-    for code, listed in codes.items():
+    for code, listed in code_map.codes.items():
+        if len({meaning.variable for meaning in listed}) < len(listed):
+            raise UsageError(
+                f"code map must state each variable of a code once; {code!r} has one twice."
+            )
         for meaning in listed:
-            if meaning.unit and scale(meaning, meaning.unit, "").broken == "unit":
+            broken = scale(meaning, meaning.unit, "").broken
+            if meaning.unit and broken == "unit":
                 raise UsageError(
                     f"code map must state an accepted unit; that of {code!r} is none of "
                     f"{meaning.variable}."
                 )
-    return CodeMap(codes, complete)
+            if meaning.specimen and broken == "specimen":
+                raise UsageError(
+                    f"code map must state the specimen of the variable; that of {code!r} is none "
+                    f"of {meaning.variable}."
+                )
+            if meaning.value is not None and not _is_value_of(meaning.variable, meaning.value):
+                raise UsageError(
+                    f"code map must state a value that the variable can have; that of {code!r} is "
+                    f"none of {meaning.variable}."
+                )
+    return code_map
+
+
+def _is_value_of(name: str, value: float | str) -> bool:
+    """Return whether a variable can have a value that the map states."""
+    entry = VARIABLES.get(name)
+    if entry is not None and entry.kind == "category":
+        return isinstance(value, str) and category_of(entry, value).value is not None
+    if isinstance(value, str):
+        return False
+    if name in COMPONENTS:
+        _, low, high = COMPONENTS[name]
+        return low <= value <= high
+    if entry is None or entry.kind == "flag":
+        return value in (0, 1)
+    return (entry.low is None or value >= entry.low) and (entry.high is None or value <= entry.high)
 
 
 def meanings(code: str, code_map: CodeMap) -> Sequence[Meaning]:
@@ -196,8 +317,12 @@ def scale(meaning: Meaning, unit: str, specimen: str, assay: str = "") -> Scale:
     'specimen'
     """
     stated = unit or meaning.unit
-    if meaning.variable in COMPONENTS or meaning.variable in NO_VALUES:
+    if meaning.variable in NO_VALUES:
         return Scale(1.0, 0.0)
+    if meaning.variable in COMPONENTS:
+        accepted = _COMPONENT_UNITS[COMPONENTS[meaning.variable][0]]
+        factor = accepted.get(stated.strip().casefold())
+        return Scale(float("nan"), 0.0, "unit") if factor is None else Scale(factor, 0.0)
     if meaning.variable == "temperature" and stated.casefold() in FAHRENHEIT:
         return Scale(1 / 1.8, -32 / 1.8)
     entry = VARIABLES[meaning.variable]
@@ -215,7 +340,7 @@ def _stated(code: str, entry: object) -> tuple[Meaning, ...]:
     listed = entry if isinstance(entry, list) else [entry]
     stated = []
     for table in listed:
-        if not isinstance(table, dict) or table.keys() - _KEYS:
+        if not isinstance(table, dict) or table.keys() - {*_KEYS}:
             raise UsageError(
                 f"code map must state {', '.join(sorted(_KEYS))} of a code only; the entry of "
                 f"{code!r} holds something else."

@@ -29,6 +29,7 @@ FORMULA = {
     "vitd125": "C27H44O3",
     "pth": "C408H674N126O126S2",  # 1-84, human
     "calcium": "Ca",
+    "corrected_calcium": "Ca",
     "calcium_ion": "Ca",
     "magnesium": "Mg",
     "phosphate": "P",  # mg/dL is mg of phosphorus

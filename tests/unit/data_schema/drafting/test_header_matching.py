@@ -34,6 +34,9 @@ from data_schema.drafting.header_matching import match_header
         ("Gender", "sex", ""),
         ("WBC", "white_cells", ""),
         ("ctx_s", "ctx_s", ""),
+        ("Creatine kinase (CK)", "creatine_kinase", ""),
+        ("Potassium, whole blood", "potassium", ""),
+        ("Corrected calcium (mmol/L)", "corrected_calcium", "mmol/L"),
     ],
 )
 def test_a_clear_header_is_settled(header: str, feature: str, unit: str) -> None:
@@ -58,7 +61,7 @@ def test_a_clear_header_is_settled(header: str, feature: str, unit: str) -> None
             "BMD",
             "T-score",
         ),
-        *("TRAP", "NTX", "Ca mmol/L", "urea mg/dL", "SAPS", "IFN"),
+        *("TRAP", "NTX", "Ca mmol/L", "urea mg/dL", "SAPS", "IFN", "norepinephrine"),
     ],
 )
 def test_an_ambiguous_header_stays_open(header: str) -> None:
@@ -67,7 +70,14 @@ def test_an_ambiguous_header_stays_open(header: str) -> None:
     assert match.variable is None
 
 
-@pytest.mark.parametrize("header", ["dzgroup", "id", "race", "x1", "", "income ($)", "42"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("dzgroup", "id", "race", "x1", "", "income ($)", "42"),
+        # Of urine, where the catalogue has the test of blood.
+        *("Urine creatinine [mg/dL]", "Magnesium, urine", "urinary calcium mmol/L"),
+    ],
+)
 def test_an_unknown_header_is_unknown(header: str) -> None:
     assert match_header(header) is None
 
