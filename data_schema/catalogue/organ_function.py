@@ -50,7 +50,6 @@ ENTRIES: tuple[Variable, ...] = (
                 units=("mg/dL", "mg/L"),
             ),
             Code("14682-9", "Creatinine [Moles/volume] in Serum or Plasma", units=("umol/L",)),
-            Code("38483-4", "Creatinine [Mass/volume] in Blood", units=("mg/dL", "mg/L")),
         ),
         low=0.05,
         high=50.0,
@@ -282,7 +281,6 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(
             Code("2345-7", "Glucose [Mass/volume] in Serum or Plasma", units=("mg/dL",)),
             Code("14749-6", "Glucose [Moles/volume] in Serum or Plasma", units=("mmol/L",)),
-            Code("2339-0", "Glucose [Mass/volume] in Blood", units=("mg/dL",)),
         ),
         low=0.0,
         high=2500.0,
@@ -292,10 +290,7 @@ ENTRIES: tuple[Variable, ...] = (
     _salt(
         name="sodium",
         label="Sodium",
-        codes=(
-            Code("2951-2", "Sodium [Moles/volume] in Serum or Plasma"),
-            Code("2947-0", "Sodium [Moles/volume] in Blood"),
-        ),
+        codes=(Code("2951-2", "Sodium [Moles/volume] in Serum or Plasma"),),
         low=80.0,
         high=220.0,
         synonyms=("na", "sod", "natrium"),
@@ -303,10 +298,7 @@ ENTRIES: tuple[Variable, ...] = (
     _salt(
         name="potassium",
         label="Potassium",
-        codes=(
-            Code("2823-3", "Potassium [Moles/volume] in Serum or Plasma"),
-            Code("6298-4", "Potassium [Moles/volume] in Blood"),
-        ),
+        codes=(Code("2823-3", "Potassium [Moles/volume] in Serum or Plasma"),),
         low=0.5,
         high=16.0,
         synonyms=("k", "pot", "kalium"),
@@ -314,10 +306,7 @@ ENTRIES: tuple[Variable, ...] = (
     _salt(
         name="chloride",
         label="Chloride",
-        codes=(
-            Code("2075-0", "Chloride [Moles/volume] in Serum or Plasma"),
-            Code("2069-3", "Chloride [Moles/volume] in Blood"),
-        ),
+        codes=(Code("2075-0", "Chloride [Moles/volume] in Serum or Plasma"),),
         low=40.0,
         high=180.0,
     ),

@@ -2,7 +2,7 @@
 
 The simulated cohort does not hold these variables (`training/simulation/cohort.py`): its columns
 stay as they are, so that its results remain comparable. Each LOINC code and its name was looked up
-in two public copies of the LOINC table or of a hospital's map to it (LOINC 2.82 in part, MIMIC's
+in public copies of the LOINC table or of a hospital's map to it (LOINC 2.82 in part, MIMIC's
 `d_labitems_to_loinc`); example units are NLM's.
 """
 
@@ -434,10 +434,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Globulin",
         unit="g/dL",
         units={"g/dL": 1.0, "g/L": 0.1},
-        codes=(
-            Code("10834-0", "Globulin [Mass/volume] in Serum by calculation"),
-            Code("2336-6", "Globulin [Mass/volume] in Serum"),
-        ),
+        codes=(Code("10834-0", "Globulin [Mass/volume] in Serum by calculation"),),
         low=0.2,
         high=15.0,
         typical_median=(1.2, 6.0),
@@ -462,10 +459,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Erythrocyte sedimentation rate",
         unit="mm/h",
         units={"mm/h": 1.0},
-        codes=(
-            Code("30341-2", "Erythrocyte [Sedimentation Rate] in Blood"),
-            Code("4537-7", "Erythrocyte [Sedimentation Rate] in Blood by Westergren method"),
-        ),
+        codes=(Code("30341-2", "Erythrocyte [Sedimentation Rate] in Blood"),),
         low=0.0,
         high=200.0,
         synonyms=("sedimentation rate",),
@@ -475,10 +469,7 @@ ENTRIES: tuple[Variable, ...] = (
         label="Procalcitonin",
         unit="ng/mL",
         units=NG_PER_ML,
-        codes=(
-            Code("33959-8", "Procalcitonin [Mass/volume] in Serum or Plasma"),
-            Code("75241-0", "Procalcitonin [Mass/volume] in Serum or Plasma by Immunoassay"),
-        ),
+        codes=(Code("33959-8", "Procalcitonin [Mass/volume] in Serum or Plasma"),),
         low=0.0,
         high=5000.0,
         synonyms=("pct", "prokalzitonin"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from data_schema.fhir.code_systems import canonical_system
 from data_schema.variables import LOCAL_SYSTEM, LOINC
 
 __all__ = ["LOCAL_NAME", "coded", "system_name"]
@@ -29,22 +30,18 @@ _NAMES: Mapping[str, str] = {
     "http://hl7.org/fhir/sid/ndc": "NDC",
     "http://www.ama-assn.org/go/cpt": "CPT4",
     "http://www.cms.gov/Medicare/Coding/ICD10": "ICD10PCS",
-    # The same systems by their object identifiers.
-    "urn:oid:2.16.840.1.113883.6.1": "LOINC",
-    "urn:oid:2.16.840.1.113883.6.96": "SNOMED",
-    "urn:oid:2.16.840.1.113883.6.90": "ICD10CM",
-    "urn:oid:2.16.840.1.113883.6.103": "ICD9CM",
-    "urn:oid:2.16.840.1.113883.6.88": "RxNorm",
 }
 
 
 def system_name(system: str) -> str:
-    """Return the short name of a code system's URI; the URI itself where it has none.
+    """Return the short name of a code system's URI, however it is written; else the URI itself.
 
     >>> system_name("http://hl7.org/fhir/sid/icd-10-cm"), system_name("urn:site:lab")
     ('ICD10CM', 'urn:site:lab')
+    >>> system_name("urn:oid:2.16.840.1.113883.6.1")
+    'LOINC'
     """
-    return _NAMES.get(system, system)
+    return _NAMES.get(canonical_system(system), system)
 
 
 def coded(system: str, code: str) -> str:
