@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 from data_schema.delayed_entry import WHAT_TO_DO, is_entry_by_name
 from data_schema.errors import DataError
 from data_schema.variables import Variable
-from models.fitting.assembly import assemble
+from models.fitting.assembly import complete_model, draft_model
 from models.fitting.competing import fit_competing
 from models.fitting.steps import choose, fit_columns, fit_interval_parts, fit_part
 from models.fitting.training_cohort import FitSettings, Progress, TrainingCohort
@@ -72,6 +72,10 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         that is affordable and steadier, and 4 for more.
     interval_folds : int
         Fold models, each fitted on a random half of the patients; 0 gives no interval.
+    risk_only : bool
+        Fit only what `predict_risk` reads: `risk_model_` then has no interval, no curve of the
+        competing event, no measure of what missing values could move and no guard, and is not for
+        patients. The risks are the same.
     random_state : int
         Same seed, same model, whatever the number of threads.
     n_jobs : int, optional
@@ -121,6 +125,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         horizons_per_patient: int | None = None,
         tuning_folds: int | None = None,
         interval_folds: int = 10,
+        risk_only: bool = False,
         random_state: int = 0,
         n_jobs: int | None = None,
         progress: Progress | None = None,
@@ -139,6 +144,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         self.horizons_per_patient = horizons_per_patient
         self.tuning_folds = tuning_folds
         self.interval_folds = interval_folds
+        self.risk_only = risk_only
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.progress = progress
@@ -190,14 +196,19 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         choices = choose(cohort)
         columns = fit_columns(cohort)
         main = fit_part(cohort, choices, columns, np.arange(len(frame)))
-        competing = fit_competing(cohort, columns)
-        folds_started = time.perf_counter()
-        folds = fit_interval_parts(cohort, choices, columns)
-        self.fold_fit_seconds_ = time.perf_counter() - folds_started
+        competing, folds, self.fold_fit_seconds_ = None, [], 0.0
+        if not self.risk_only:
+            competing = fit_competing(cohort, columns)
+            folds_started = time.perf_counter()
+            folds = fit_interval_parts(cohort, choices, columns)
+            self.fold_fit_seconds_ = time.perf_counter() - folds_started
         self.linear_weight_ = choices.linear_weight
         self.n_trees_ = choices.trees
         self.out_of_fold_loss_ = choices.losses
-        self.risk_model_ = assemble(cohort, choices, columns, main, folds, competing)
+        draft = draft_model(cohort, choices, columns, main, folds, competing)
+        self.risk_model_ = (
+            draft if self.risk_only else complete_model(draft, cohort, choices, columns, main)
+        )
         self.core_fit_seconds_ = time.perf_counter() - started - self.fold_fit_seconds_
         return self
 

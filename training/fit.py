@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
+from typing import Any, TypeVar
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
-from models.fitting.training_cohort import Progress
+from models.fitting.training_cohort import HORIZONS_IF_SMALL, Progress
 from models.metrics.comparison.paired_changes import OutOfFold
-from models.targets import survival_target
-from training.cohorts.splits import folds_by_patient
+from models.targets import MAX_PAIRS, survival_target
+from training.cohorts.splits import Split, folds_by_patient
 from training.config import MAX_TREES, RunConfig
 
 __all__ = [
     "FOLDS",
     "bootstrap_risks",
     "fit_osteon",
+    "fits_side_by_side",
     "out_of_fold_risks",
     "refit",
     "steps_of_all",
@@ -29,6 +35,9 @@ __all__ = [
 FOLDS = 5
 """Folds of the out-of-fold risks."""
 
+T = TypeVar("T")
+Floats = NDArray[np.float64]
+
 
 def fit_osteon(
     train: Cohort,
@@ -36,6 +45,7 @@ def fit_osteon(
     horizons_days: Sequence[float],
     random_state: int,
     interval_folds: int = 10,
+    risk_only: bool = False,
     max_trees: int = MAX_TREES,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -49,7 +59,9 @@ def fit_osteon(
     horizons_days : sequence of float
         Default horizons; for an outcome known at one horizon, that one.
     interval_folds : int
-        Fold models for the intervals; 0 if only risks are needed.
+        Fold models for the intervals; 0 for none.
+    risk_only : bool
+        Fit what `predict_risk` reads and nothing beside it.
     max_trees : int
         Largest number of trees of the boosted part.
     threads : int, optional
@@ -62,6 +74,7 @@ def fit_osteon(
         variables=train.variables,
         fixed_horizon=outcome.horizon_days is not None,
         interval_folds=interval_folds,
+        risk_only=risk_only,
         max_trees=max_trees,
         random_state=random_state,
         n_jobs=threads,
@@ -86,18 +99,77 @@ def refit(
     horizons_days: Sequence[float],
     config: RunConfig,
     *,
+    risk_only: bool = False,
     progress: Progress | None = None,
 ) -> CumulativeIncidenceModel:
-    """Fit Osteon with every choice made anew, as a training run does, but no interval models."""
+    """Fit Osteon with every choice made anew, as a training run does, but no interval models.
+
+    With `risk_only`, fit what `predict_risk` reads and nothing beside it.
+    """
     return fit_osteon(
         cohort,
         horizons_days=horizons_days,
         random_state=config.seed,
         interval_folds=0,
+        risk_only=risk_only,
         max_trees=config.max_trees,
         threads=config.threads,
         progress=progress,
     )
+
+
+def fits_side_by_side(
+    fit: Callable[..., T],
+    jobs: Sequence[tuple[Any, ...]],
+    config: RunConfig,
+    *,
+    rows: int,
+    what: str = "",
+    progress: Progress | None = None,
+) -> Iterator[T]:
+    """Yield the result of every job in turn, several fits at a time, with a share of threads each.
+
+    A fit of its own uses one thread in most of its steps, so several at a time use a machine better
+    than one on all threads; the results are the same.
+
+    Parameters
+    ----------
+    fit : callable
+        Called with the settings of the fit, its progress or None, and the members of a job.
+    rows : int
+        Rows of the largest fit: together the fits hold no more pairs than a single fit may.
+    what : str
+        Kind of step that `progress` is called with.
+    """
+    threads = config.threads or joblib.cpu_count()
+    at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // (rows * HORIZONS_IF_SMALL)))
+    own = replace(config, threads=threads // at_a_time)
+    steps = _StepsOfAll(progress, what, len(jobs))
+    # The limit is set here for all fits: a fit that set its own would lift it for all when it ends.
+    with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
+        yield from pool.map(lambda k: fit(own, steps.of(k), *jobs[k]), range(len(jobs)))
+
+
+class _StepsOfAll:
+    """The progress of fits that run side by side, in steps of all."""
+
+    def __init__(self, progress: Progress | None, what: str, fits: int) -> None:
+        self._progress, self._what = progress, what
+        self._done = [0] * fits
+        self._lock = Lock()
+
+    def of(self, fit: int) -> Progress | None:
+        """Return the progress of one of the fits."""
+        if self._progress is None:
+            return None
+        whole = self._progress
+
+        def report(_: str, done: int, steps: int) -> None:
+            with self._lock:
+                self._done[fit] = max(self._done[fit], done)
+                whole(self._what, sum(self._done), len(self._done) * steps)
+
+        return report
 
 
 def out_of_fold_risks(
@@ -125,15 +197,22 @@ def out_of_fold_risks(
     fold = np.empty(len(cohort), dtype=np.int64)
     risk = {members: np.empty((len(cohort), len(horizons_days))) for members in distinct}
     splits = folds_by_patient(cohort, folds=FOLDS, random_state=config.seed)
-    for k, split in enumerate(splits):
+    jobs = [(k, split, members) for k, split in enumerate(splits) for members in distinct]
+
+    def fit(
+        own: RunConfig, steps: Progress | None, _: int, split: Split, members: frozenset[str]
+    ) -> Floats:
+        part = with_columns(cohort, list(members))
+        learned_from = part.take(split.train)
+        model = refit(learned_from, horizons_days, own, risk_only=True, progress=steps)
+        return model.predict_risk(part.features.iloc[split.test])
+
+    results = fits_side_by_side(
+        fit, jobs, config, rows=len(cohort), what="fitting with and without", progress=progress
+    )
+    for (k, split, members), risk_of_rows in zip(jobs, results, strict=True):
         fold[split.test] = k
-        for number, members in enumerate(distinct, start=1):
-            part = with_columns(cohort, list(members))
-            model = refit(part.take(split.train), horizons_days, config)
-            risk[members][split.test] = model.predict_risk(part.features.iloc[split.test])
-            if progress is not None:
-                done = k * len(distinct) + number
-                progress("fitting with and without", done, len(splits) * len(distinct))
+        risk[members][split.test] = risk_of_rows
     return OutOfFold(
         {name: risk[members] for name, members in sets.items()}, fold, tuple(horizons_days)
     )
@@ -153,11 +232,15 @@ def bootstrap_risks(
     order = np.argsort(patient, kind="stable")
     start = np.searchsorted(patient[order], np.arange(patient.max() + 2))
     rng = np.random.default_rng(config.seed)
-    for _ in range(refits):
-        resampled = rng.integers(patient.max() + 1, size=patient.max() + 1)
+    patients = int(patient.max()) + 1
+    resamples = [(rng.integers(patients, size=patients),) for _ in range(refits)]
+
+    def fit(own: RunConfig, _: Progress | None, resampled: NDArray[np.int64]) -> Floats:
         rows = np.concatenate([order[start[k] : start[k + 1]] for k in resampled])
-        model = refit(cohort.take(rows), horizons_days, config)
-        yield model.predict_risk(cohort.features)
+        model = refit(cohort.take(rows), horizons_days, own, risk_only=True)
+        return model.predict_risk(cohort.features)
+
+    yield from fits_side_by_side(fit, resamples, config, rows=len(cohort))
 
 
 def steps_of_all(progress: Progress | None, what: str, fit: int, fits: int) -> Progress | None:

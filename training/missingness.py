@@ -86,7 +86,7 @@ def judge_flags(
     flags = learnable_flags(learned_from)
     if not flags:
         return JudgedFlags((), _patients(learned_from), np.nan, np.nan)
-    return _both_fits(learned_from, flags, horizons_days, config).judged
+    return _both_fits(learned_from, flags, horizons_days, config, risk_only=True).judged
 
 
 def modelled_study(learned_from: Cohort, study: Study, config: RunConfig) -> Study:
@@ -117,6 +117,7 @@ def refit_with_choice(
     horizons_days: Sequence[float],
     config: RunConfig,
     *,
+    risk_only: bool = False,
     progress: Progress | None = None,
 ) -> FitWithChoice:
     """Fit as `training.fit.refit` does, with the flags if they pay among these patients.
@@ -133,8 +134,11 @@ def refit_with_choice(
     """
     flags = () if config.missingness == "ignorable" else learnable_flags(learned_from)
     if not flags:
-        return FitWithChoice(refit(learned_from, horizons_days, config, progress=progress), ())
-    fits = _both_fits(learned_from, flags, horizons_days, config, progress)
+        model = refit(learned_from, horizons_days, config, risk_only=risk_only, progress=progress)
+        return FitWithChoice(model, ())
+    fits = _both_fits(
+        learned_from, flags, horizons_days, config, risk_only=risk_only, progress=progress
+    )
     if not fits.judged.pay:
         return FitWithChoice(fits.without, ())
     return FitWithChoice(fits.beside, flags)
@@ -151,6 +155,8 @@ def _both_fits(
     flags: tuple[str, ...],
     horizons_days: Sequence[float],
     config: RunConfig,
+    *,
+    risk_only: bool,
     progress: Progress | None = None,
 ) -> _BothFits:
     """Return the fits without and with the flags to the same patients, and their losses."""
@@ -159,6 +165,7 @@ def _both_fits(
             cohort,
             horizons_days,
             config,
+            risk_only=risk_only,
             progress=steps_of_all(progress, "fitting without and with flags", number, 2),
         )
         for number, cohort in enumerate((learned_from, with_flags(learned_from, flags)))

@@ -38,7 +38,7 @@ from models.inference.risk_model import RiskModel
 from models.inference.trees import booster_bytes
 from models.targets import MIN_G
 
-__all__ = ["assemble"]
+__all__ = ["complete_model", "draft_model"]
 
 EXPLAINED_PATIENTS = 300
 SUMMARISED_PATIENTS = 2_000
@@ -59,7 +59,7 @@ GUARANTEE = (
 )
 
 
-def assemble(
+def draft_model(
     cohort: TrainingCohort,
     choices: Choices,
     columns: Columns,
@@ -67,11 +67,10 @@ def assemble(
     folds: list[Part],
     competing: CompetingCurve | None,
 ) -> RiskModel:
-    """Return the risk model of the fitted parts.
+    """Return the risk model of the fitted parts, as far as its risks go.
 
-    It holds quantiles, a correlation and means, and nothing of a single patient. Its contract lacks
-    what a run sets: name, labels, population. Without `folds`, parts fitted on random halves of the
-    patients, it has no interval.
+    Its contract lacks what a run sets (name, labels, population) and what `complete_model` adds.
+    Without `folds`, parts fitted on random halves of the patients, it has no interval.
     """
     parameters = ModelParameters(
         encoding=cohort.encoding,
@@ -84,15 +83,23 @@ def assemble(
     )
     parts = [main, *folds] if competing is None else [main, *folds, competing.part]
     boosters = [booster_bytes(part.booster) for part in parts]
-    threads = cohort.settings.n_jobs
     contract = _contract(cohort, choices, len(folds), competing)
-    draft = RiskModel(contract, parameters, boosters, threads=threads)
+    return RiskModel(contract, parameters, boosters, threads=cohort.settings.n_jobs)
+
+
+def complete_model(
+    draft: RiskModel, cohort: TrainingCohort, choices: Choices, columns: Columns, main: Part
+) -> RiskModel:
+    """Add to a draft what its answers need beside the risks: width, guard and summaries.
+
+    It holds quantiles, a correlation and means, and nothing of a single patient.
+    """
     sample = _sample(cohort, SUMMARISED_PATIENTS)
     unsettled = fit_unsettled(cohort, columns.basis, main, draft, sample, choices.moved)
-    draft = RiskModel(contract, replace(parameters, unsettled=unsettled), boosters, threads=threads)
+    draft = draft.with_unsettled(unsettled)
     prediction = draft.predict(sample, interval=False)
     moved = _moved_by_running_maximum(prediction)
-    if folds:
+    if draft.contract.interval.available:
         interval = _with_bias(draft, cohort, choices, main, columns)
         draft = draft.with_contract(replace(draft.contract, interval=interval))
     contract = draft.contract

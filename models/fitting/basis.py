@@ -14,7 +14,13 @@ from models.fitting.factors import fit_factors
 from models.fitting.linear import Directions, LinearPart
 from models.fitting.training_cohort import TrainingCohort
 from models.inference.matrices import horizon_basis, linear_matrix
-from models.inference.missing import DirectionLimits, direction_limits, infer, unsettled_share
+from models.inference.missing import (
+    DirectionLimits,
+    Inferred,
+    direction_limits,
+    infer,
+    unsettled_share,
+)
 from models.inference.parameters import Factors, Scaling
 
 __all__ = ["Basis"]
@@ -69,7 +75,8 @@ class Basis:
 
     def unsettled_share(self, raw: Floats, part: LinearPart, days: Floats) -> Floats:
         """Return the share of a part's variance that missing values leave open, (n, n_days)."""
-        inferred = infer(linear_matrix(raw, self.scaling), self.factors)
+        columns = linear_matrix(raw, self.scaling)
+        inferred = Inferred(columns, np.isnan(columns))
         _, lz = horizon_basis(np.log(days), part.horizon)
         return unsettled_share(inferred, self.factors, part.coef, part.coef_log_h, lz)
 

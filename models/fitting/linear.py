@@ -29,7 +29,10 @@ __all__ = [
 ]
 
 MAX_STEPS = 50
-TOLERANCE = 1e-9
+TOLERANCE = 1e-10
+STALLED = 0.2
+"""Share of the last gain from which a gain is so slow that a new Hessian pays."""
+
 UNPENALISED = 1e-9
 
 DETAIL_PENALTY = 3.0
@@ -267,6 +270,7 @@ class _Design:
         self.basis = np.concatenate([np.ones((*shape, 1)), basis.reshape(*shape, 3)], axis=2)
         self.horizon = horizon
         self.inequalities = np.zeros((0, 4 + 2 * columns.shape[1]))
+        self.metric: _Metric | None = None
 
     def hold(self, ends: NDArray[np.float64]) -> None:
         """Hold the settled directions at two logarithms of horizons, and so between them."""
@@ -305,9 +309,9 @@ class _Design:
         # A trace on the free parameters keeps the Cholesky factor when horizons are constant.
         return np.concatenate([np.full(4, UNPENALISED), penalty * self.shares])
 
-    def step(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-        """Return Newton's step."""
-        # Solve (H + R) step = -(gradient + R theta). With r = w (p - y) the gradient has the blocks
+    def gradient(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+        """Return the first derivatives of the weighted log-loss plus the penalty."""
+        # With r = w (p - y) those of the log-loss have the blocks
         #   sum_ip r_ip b_ip,   sum_i x_i sum_p r_ip,   sum_i x_i sum_p r_ip z_ip.
         residual = self.weight * (expit(self.log_odds(theta)) - self.outcome)
         x, lz = self.columns, self.lz
@@ -318,22 +322,8 @@ class _Design:
                 x.T @ (residual * lz).sum(1),
             ]
         )
-        ridge = self.ridge(penalty)
-        gradient[4:] += ridge[4:] * theta[4:]
-        hessian = self.hessian(theta)
-        hessian[np.diag_indices_from(hessian)] += ridge
-        lower = cholesky(hessian, lower=True, check_finite=False)
-        scaled = solve_triangular(lower, gradient, lower=True, check_finite=False)
-        step = -solve_triangular(lower, scaled, lower=True, trans=1, check_finite=False)
-        if not len(self.inequalities) or (self.inequalities @ (theta + step) >= 0).all():
-            return np.asarray(step)
-        # Minimise d'Hd / 2 + g'd with A (theta + d) >= 0. In the dual, d = H^-1 (A'lambda - g) with
-        # lambda >= 0 minimising |L^-1 A'lambda - L^-1 g + L'theta|^2, H = L L': non-negative least
-        # squares. (The term L'theta brings in lambda'A theta.)
-        sides = solve_triangular(lower, self.inequalities.T, lower=True, check_finite=False)
-        multipliers, _ = nnls(sides, scaled - lower.T @ theta)
-        held = sides @ multipliers - scaled
-        return np.asarray(solve_triangular(lower, held, lower=True, trans=1, check_finite=False))
+        gradient[4:] += self.ridge(penalty)[4:] * theta[4:]
+        return gradient
 
     def hessian(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the second derivatives of the weighted log-loss, without the penalty."""
@@ -348,7 +338,10 @@ class _Design:
         curvature = self.weight * p * (1 - p)
         x, lz = self.columns, self.lz
         sums = [(curvature * lz**power).sum(1)[:, None] for power in range(3)]
-        xx = [x.T @ (x * s) for s in sums]
+        # Single precision: the products are all the cost, and an error of 1e-7 in a Hessian only
+        # slows the steps that it measures.
+        single = x.astype(np.float32)
+        xx = [(single.T @ (single * s.astype(np.float32))).astype(np.float64) for s in sums]
         hh = np.einsum("np,npk,npl->kl", curvature, self.basis, self.basis, optimize=True)
         hx = np.hstack(
             [np.einsum("np,npk->kn", curvature * lz**power, self.basis) @ x for power in range(2)]
@@ -356,14 +349,66 @@ class _Design:
         return np.block([[hh, hx], [hx.T, np.block([[xx[0], xx[1]], [xx[1], xx[2]]])]])
 
     def minimise(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-        """Return the minimiser; a step that would raise the loss is halved."""
-        loss = self.loss(theta, penalty)
+        """Return the minimiser; a step that would raise the loss is halved.
+
+        A Hessian serves for further steps, of weaker penalties too, until progress stalls: it costs
+        a hundred gradients.
+        """
+        loss, last = self.loss(theta, penalty), np.inf
+        if self.metric is None:
+            self.metric = _Metric(self.hessian(theta), self.inequalities)
+        self.metric.add(self.ridge(penalty))
         for _ in range(MAX_STEPS):
-            step = self.step(theta, penalty)
-            # The loss is convex, so a short enough step along Newton's direction always lowers it.
+            step = self.metric.step(theta, self.gradient(theta, penalty))
+            whole = True
+            # The loss is convex, so a short enough step along the direction always lowers it.
             while (trial := self.loss(theta + step, penalty)) > loss and np.abs(step).max() > 1e-12:
-                step = step / 2
+                step, whole = step / 2, False
             theta, gain, loss = theta + step, loss - trial, trial
             if gain < TOLERANCE:
                 break
+            if not whole or gain > STALLED * last:
+                self.metric = _Metric(self.hessian(theta), self.inequalities)
+                self.metric.add(self.ridge(penalty))
+                gain = np.inf
+            last = gain
         return theta
+
+
+class _Metric:
+    """A Hessian that steps are measured by, with its Cholesky factor."""
+
+    def __init__(self, hessian: NDArray[np.float64], inequalities: NDArray[np.float64]) -> None:
+        self.hessian = hessian
+        self.inequalities = inequalities
+
+    def add(self, ridge: NDArray[np.float64]) -> None:
+        """Factorise the Hessian plus the penalty of every parameter."""
+        penalised = self.hessian.copy()
+        penalised[np.diag_indices_from(penalised)] += ridge
+        self.lower = cholesky(penalised, lower=True, overwrite_a=True, check_finite=False)
+        self.sides: NDArray[np.float64] | None = None
+
+    def step(
+        self, theta: NDArray[np.float64], gradient: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return Newton's step, within the inequalities."""
+        scaled = solve_triangular(self.lower, gradient, lower=True, check_finite=False)
+        step = self._back(-scaled)
+        if not len(self.inequalities) or (self.inequalities @ (theta + step) >= 0).all():
+            return step
+        # Minimise d'Hd / 2 + g'd with A (theta + d) >= 0. In the dual, d = H^-1 (A'lambda - g) with
+        # lambda >= 0 minimising |L^-1 A'lambda - L^-1 g + L'theta|^2, H = L L': non-negative least
+        # squares. (The term L'theta brings in lambda'A theta.)
+        if self.sides is None:
+            self.sides = solve_triangular(
+                self.lower, self.inequalities.T, lower=True, check_finite=False
+            )
+        multipliers, _ = nnls(self.sides, scaled - self.lower.T @ theta)
+        return self._back(self.sides @ multipliers - scaled)
+
+    def _back(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the vector that the transposed factor turns into `scaled`."""
+        return np.asarray(
+            solve_triangular(self.lower, scaled, lower=True, trans=1, check_finite=False)
+        )

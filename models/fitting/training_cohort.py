@@ -56,6 +56,7 @@ class FitSettings:
     horizons_per_patient: int | None
     tuning_folds: int | None
     interval_folds: int
+    risk_only: bool
     random_state: int
     n_jobs: int
     progress: Progress | None

@@ -28,6 +28,7 @@ __all__ = ["fit_unsettled"]
 DAYS, NODES = 9, 3
 MOST_PATIENTS = 10_000
 REWEIGHTED = 3
+SMALLEST_EIGENVALUE = 1e-10
 FLOOR_SHARE = 0.01
 """Of the mean squared change, added to what is expected, so that no weight is without bound."""
 
@@ -116,19 +117,62 @@ def _against_formula(
     formula, lost, seen = formula[anything], lost[anything], seen[anything]
     if not seen.size or not formula.any():
         return np.array([[1.0, 0.0]] * near.shape[1]), np.zeros((near.shape[1], lost.shape[1]))
-    by_formula = np.stack([formula.T, formula.T**2], axis=-1)
-    terms = np.concatenate(
+    powers = np.stack([formula, formula**2], axis=-1)
+    # A row of the design is the patient's powers and losses times the weights of the nodes at that
+    # horizon, so the normal equations are sums over horizons of small blocks; their eigenvectors
+    # give the triangle that `nnls` needs, without columns of what was never lost.
+    scale = seen.mean() / max(formula.mean(), 1e-12)
+    expected = scale * formula + FLOOR_SHARE * seen.mean()
+    for _ in range(REWEIGHTED):
+        gram, moment = _normal_equations(powers, lost, near, seen, 1 / expected**2)
+        values, vectors = np.linalg.eigh(gram)
+        kept = values > SMALLEST_EIGENVALUE * values[-1]
+        root = np.sqrt(values[kept])
+        theta, _ = nnls((vectors[:, kept] * root).T, vectors[:, kept].T @ moment / root)
+        of_formula, own = np.split(theta, [2 * near.shape[1]])
+        of_formula, own = of_formula.reshape(-1, 2), own.reshape(near.shape[1], -1)
+        expected = np.einsum("nhp,hk,kp->nh", powers, near, of_formula, optimize=True)
+        expected += lost @ own.T @ near.T + FLOOR_SHARE * seen.mean()
+    return of_formula, own
+
+
+def _normal_equations(
+    powers: Floats, lost: Floats, near: Floats, seen: Floats, weight: Floats
+) -> tuple[Floats, Floats]:
+    """Return A'WA and A'Wy of the design A with one row per patient and horizon.
+
+    Parameters
+    ----------
+    powers : ndarray of float, shape (n, h, 2)
+    lost : ndarray of float, shape (n, v)
+    near : ndarray of float, shape (h, k)
+    seen, weight : ndarray of float, shape (n, h)
+
+    Returns
+    -------
+    tuple of ndarray of float, shapes (2k + kv, 2k + kv) and (2k + kv,)
+        First each node's two powers, then each node's variables.
+    """
+    k, v = near.shape[1], lost.shape[1]
+    of_powers = (near[None, :, :, None] * powers[:, :, None, :]).reshape(*seen.shape, 2 * k)
+    gram = np.empty((2 * k + k * v, 2 * k + k * v))
+    gram[: 2 * k, : 2 * k] = np.einsum(
+        "nha,nh,nhb->ab", of_powers, weight, of_powers, optimize=True
+    )
+    beside = np.einsum("nha,nh,hk->nak", of_powers, weight, near, optimize=True)
+    for a in range(k):
+        rows = slice(2 * k + a * v, 2 * k + (a + 1) * v)
+        gram[rows, : 2 * k] = lost.T @ beside[:, :, a]
+        gram[: 2 * k, rows] = gram[rows, : 2 * k].T
+        for b in range(a + 1):
+            columns = slice(2 * k + b * v, 2 * k + (b + 1) * v)
+            block = lost.T @ (lost * (weight @ (near[:, a] * near[:, b]))[:, None])
+            gram[rows, columns], gram[columns, rows] = block, block.T
+    weighted = weight * seen
+    moment = np.concatenate(
         [
-            np.hstack([at * terms for terms in (by_formula[k], lost) for at in near[k]])
-            for k in range(formula.shape[1])
+            np.einsum("nha,nh->a", of_powers, weighted, optimize=True),
+            ((weighted @ near).T @ lost).ravel(),
         ]
     )
-    target = seen.T.ravel()
-    scale = target.mean() / max(formula.mean(), 1e-12)
-    expected = scale * formula.T.ravel() + FLOOR_SHARE * target.mean()
-    for _ in range(REWEIGHTED):
-        q, r = np.linalg.qr(terms / expected[:, None])
-        theta, _ = nnls(r, q.T @ (target / expected))
-        expected = terms @ theta + FLOOR_SHARE * target.mean()
-    of_formula, own = np.split(theta, [2 * near.shape[1]])
-    return of_formula.reshape(-1, 2), own.reshape(near.shape[1], -1)
+    return gram, moment

@@ -49,7 +49,7 @@ from models.inference.missing import (
     settling_variance,
     unsettled_variance,
 )
-from models.inference.parameters import ModelParameters
+from models.inference.parameters import ModelParameters, Unsettled
 from models.inference.part import FittedPart
 from models.inference.prediction import Curve, Prediction, points_per_log_odds
 from models.inference.records import json_of, record_of
@@ -174,6 +174,11 @@ class RiskModel:
     def with_contract(self, contract: Contract) -> "RiskModel":
         """Return the same model under another contract."""
         return RiskModel(contract, self._parameters, self._boosters, threads=self._threads)
+
+    def with_unsettled(self, unsettled: Unsettled) -> "RiskModel":
+        """Return the same model with another measure of what missing values could move."""
+        parameters = replace(self._parameters, unsettled=unsettled)
+        return RiskModel(self.contract, parameters, self._boosters, threads=self._threads)
 
     def part(self, linear_weight: float) -> "RiskModel":
         """Return the model with only its linear (1) or boosted (0) part, without an interval."""

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from data_schema.cohort import Cohort, outcome_of
 from models.fitting.training_cohort import Progress
 from models.inference.prediction import Remark
-from models.inference.risk_model import RiskModel
 from models.metrics.summary import Repeat
 from training.cohorts.not_done import with_flags
+from training.cohorts.splits import Split
 from training.config import RunConfig
-from training.fit import steps_of_all
-from training.missingness import refit_with_choice
+from training.fit import fits_side_by_side
+from training.missingness import FitWithChoice, refit_with_choice
 from training.validation.blanked import BLANK_SHARES
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import BlankedRepeats, Predictions, blanked_risks
@@ -26,8 +26,6 @@ from training.validation.refusals import Refusals
 __all__ = ["cross_validate"]
 
 _LOG = logging.getLogger(__name__)
-
-_STEP = "cross-validating"
 
 
 def cross_validate(
@@ -73,21 +71,25 @@ def cross_validate(
     refusals: list[list[Remark]] = [[] for _ in rows]
     has_competing = curve_days is not None
     learned_flags = 0
+    jobs = [(split,) for splits in plan.repeats for split in splits]
+
+    def fit(own: RunConfig, steps: Progress | None, split: Split) -> _Answer:
+        learned_from = cohort.take(split.train)
+        fitted = refit_with_choice(learned_from, horizons_days, own, progress=steps)
+        held_out = with_flags(cohort.take(split.test), fitted.flags)
+        return _answer(fitted, held_out, horizons_days, curve_days)
+
+    answers = fits_side_by_side(
+        fit, jobs, config, rows=len(cohort), what="cross-validating", progress=progress
+    )
     for number, splits in enumerate(plan.repeats):
         repeat = _empty_repeat(len(rows), len(horizons_days), curve_days)
         with_gaps = {
             share: Repeat(np.full_like(repeat.risk, np.nan), repeat.fold) for share in BLANK_SHARES
         }
         for k, split in enumerate(splits):
-            fitted = refit_with_choice(
-                cohort.take(split.train),
-                horizons_days,
-                config,
-                progress=steps_of_all(progress, _STEP, number * plan.folds + k, plan.fits),
-            )
-            learned_flags += bool(fitted.flags)
-            held_out = with_flags(cohort.take(split.test), fitted.flags)
-            answer = _predict(fitted.model.risk_model_, held_out, horizons_days, curve_days)
+            answer = next(answers)
+            learned_flags += answer.learned_flags
             at = place[split.test]
             repeat.risk[at], repeat.fold[at] = answer.risk, k
             for share, risk in answer.blanked.items():
@@ -131,8 +133,9 @@ def cross_validate(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one fit says of the patients it has not learned from."""
+    """What a fit says of the patients it has not learned from."""
 
+    learned_flags: bool
     risk: NDArray[np.float64]
     blanked: Mapping[float, NDArray[np.float64]]
     curve_risk: NDArray[np.float64] | None
@@ -140,13 +143,14 @@ class _Answer:
     refusals: Sequence[Sequence[Remark]]
 
 
-def _predict(
-    model: RiskModel,
+def _answer(
+    fitted: FitWithChoice,
     held_out: Cohort,
     horizons_days: Sequence[float],
     curve_days: NDArray[np.float64] | None,
 ) -> _Answer:
     """Return the risks of all stays, refused or not, and the refusals."""
+    model = fitted.model.risk_model_
     prediction = model.predict(held_out.features, horizons_days, interval=False)
     curve_risk = competing_curve = None
     if curve_days is not None:
@@ -156,7 +160,14 @@ def _predict(
         competing_curve = model.competing_risk(held_out.features, within)
     risk = model.risk(held_out.features, horizons_days)
     when_blanked = blanked_risks(model, held_out, horizons_days)
-    return _Answer(risk, when_blanked, curve_risk, competing_curve, prediction.refusals)
+    return _Answer(
+        learned_flags=bool(fitted.flags),
+        risk=risk,
+        blanked=when_blanked,
+        curve_risk=curve_risk,
+        competing_curve=competing_curve,
+        refusals=prediction.refusals,
+    )
 
 
 def _empty_repeat(stays: int, horizons: int, curve_days: NDArray[np.float64] | None) -> Repeat:

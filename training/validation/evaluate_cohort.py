@@ -162,7 +162,7 @@ def _instability(
     if not requested.refits:
         return ()
     cohort, horizons = study.cohort, study.horizons_days
-    risk = refit(cohort, horizons, config).predict_risk(cohort.features)
+    risk = refit(cohort, horizons, config, risk_only=True).predict_risk(cohort.features)
     by_refit = []
     for refitted_risk in bootstrap_risks(cohort, horizons, config, refits=requested.refits):
         by_refit.append(refitted_risk)

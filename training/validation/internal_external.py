@@ -18,6 +18,7 @@ from models.metrics.subgroups import SMALLEST_SUBGROUP, Subgroup, evaluate_subgr
 from training.cohorts.not_done import with_flags
 from training.cohorts.study import Study
 from training.config import RunConfig
+from training.fit import fits_side_by_side
 from training.missingness import refit_with_choice
 
 __all__ = ["ClusterBy", "InternalExternal", "internal_external"]
@@ -84,14 +85,26 @@ def internal_external(
         )
     outcome = outcome_of(cohort)
     risk = np.full((len(cohort), len(study.horizons_days)), np.nan)
-    for number, name in enumerate(large, start=1):
+
+    def fit(own: RunConfig, steps: Progress | None, name: str) -> NDArray[np.float64]:
         held_out = cluster == name
-        elsewhere = ~np.isin(cohort.patient_id, cohort.patient_id[held_out])
-        fitted = refit_with_choice(cohort.take(elsewhere), study.horizons_days, config)
+        learned_from = cohort.take(~np.isin(cohort.patient_id, cohort.patient_id[held_out]))
+        fitted = refit_with_choice(
+            learned_from, study.horizons_days, own, risk_only=True, progress=steps
+        )
         features = with_flags(cohort.take(held_out), fitted.flags).features
-        risk[held_out] = fitted.model.predict_risk(features)
-        if progress is not None:
-            progress(f"leaving out each {by}", number, len(large))
+        return fitted.model.predict_risk(features)
+
+    fits = fits_side_by_side(
+        fit,
+        [(name,) for name in large],
+        config,
+        rows=len(cohort),
+        what=f"leaving out each {by}",
+        progress=progress,
+    )
+    for name, risk_elsewhere in zip(large, fits, strict=True):
+        risk[cluster == name] = risk_elsewhere
     clusters = evaluate_subgroups(
         outcome.time_days,
         outcome.event,

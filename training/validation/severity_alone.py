@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort
 from data_schema.variables import base_name
 from models.fitting.training_cohort import Progress
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
+from training.cohorts.splits import Split
 from training.config import RunConfig
-from training.fit import refit, steps_of_all, with_columns
+from training.fit import fits_side_by_side, refit, with_columns
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 
@@ -79,22 +81,28 @@ def severity_alone(
         return None
     severity = with_columns(cohort, columns)
     risk_of_row = np.full((len(cohort), len(predictions.horizons_days)), np.nan)
-    for k, split in enumerate(plan.repeats[0]):
-        model = refit(
-            severity.take(split.train),
-            predictions.horizons_days,
-            config,
-            progress=steps_of_all(progress, "fitting severity alone", k, plan.folds),
-        )
-        risk_of_row[split.test] = model.predict_risk(severity.features.iloc[split.test])
-    risk = risk_of_row[plan.evaluated]
+    splits = plan.repeats[0]
+
+    def fit(own: RunConfig, steps: Progress | None, split: Split) -> NDArray[np.float64]:
+        learned_from = severity.take(split.train)
+        days = predictions.horizons_days
+        model = refit(learned_from, days, own, risk_only=True, progress=steps)
+        return model.predict_risk(severity.features.iloc[split.test])
+
+    jobs = [(split,) for split in splits]
+    fits = fits_side_by_side(
+        fit, jobs, config, rows=len(cohort), what="fitting severity alone", progress=progress
+    )
+    for split, risk in zip(splits, fits, strict=True):
+        risk_of_row[split.test] = risk
+    evaluated = risk_of_row[plan.evaluated]
     return SeverityAlone(
         tuple(columns),
         tuple(
             decision_comparison(
                 predictions.time_days,
                 predictions.event,
-                risk[:, predictions.horizons_days.index(days)],
+                evaluated[:, predictions.horizons_days.index(days)],
                 predictions.risk[:, predictions.horizons_days.index(days)],
                 horizon_days=days,
                 n_bootstrap=config.bootstrap_resamples,

@@ -62,6 +62,29 @@ def test_a_risk_is_that_of_the_fit_to_the_other_folds(cohort: Cohort) -> None:
     assert steps == [(done, 100) for done in range(1, 101)]
 
 
+def test_fits_side_by_side_are_those_of_a_single_thread(cohort: Cohort) -> None:
+    plan = evaluation_plan(cohort, CONFIG)
+    once = replace(plan, repeats=plan.repeats[:1])
+    steps: list[tuple[int, int]] = []
+
+    alone, together = (
+        cross_validate(
+            cohort,
+            once,
+            (90.0,),
+            replace(CONFIG, threads=threads),
+            curve_days=DAYS,
+            progress=lambda _, done, all_steps: steps.append((done, all_steps)),
+        )
+        for threads in (1, 3)
+    )
+
+    np.testing.assert_array_equal(together.risk, alone.risk)
+    np.testing.assert_array_equal(together.repeats[0].curve_risk, alone.repeats[0].curve_risk)
+    assert together.refusals == alone.refusals
+    assert steps[50:] == [(done, 50) for done in range(1, 51)]
+
+
 def test_a_patients_risk_does_not_depend_on_the_patients_own_outcome(cohort: Cohort) -> None:
     plan = evaluation_plan(cohort, CONFIG)
     once = replace(plan, repeats=plan.repeats[:1])

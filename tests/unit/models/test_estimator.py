@@ -205,6 +205,21 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads() -> None:
     assert files[0] == files[1] == files[2]
 
 
+def test_risks_alone_are_those_of_the_whole_fit() -> None:
+    frame, y = small_cohort()
+    frame.loc[::5, "a"] = np.nan
+    settings = {**SMALL, "horizons_days": HORIZONS, "interval_folds": 2}
+
+    whole, alone = (
+        CumulativeIncidenceModel(**settings, risk_only=only).fit(frame, y) for only in (False, True)
+    )
+
+    np.testing.assert_array_equal(alone.predict_risk(frame), whole.predict_risk(frame))
+    assert alone.out_of_fold_loss_ == whole.out_of_fold_loss_
+    assert whole.risk_model_.contract.interval.available
+    assert not alone.risk_model_.contract.interval.available
+
+
 def test_another_seed_gives_another_model(fitted) -> None:
     other = CumulativeIncidenceModel(horizons_days=HORIZONS, random_state=1, **SMALL)
 

@@ -58,7 +58,7 @@ def test_a_penalty_gives_the_same_fit_wherever_the_path_began() -> None:
     warm = fit(raw, pairs, penalties=(5.0, 0.5, 0.02))[-1]
     (cold,) = fit(raw, pairs, penalties=(0.02,))
 
-    # Newton stops once a step gains less than 1e-9 of loss.
+    # Newton stops once a step gains less than 1e-10 of loss.
     np.testing.assert_allclose(warm.coef, cold.coef, atol=1e-4)
 
 
