@@ -104,11 +104,14 @@ def complete_model(
         draft = draft.with_contract(replace(draft.contract, interval=interval))
     contract = draft.contract
     risk = draft.risk(sample, contract.grid_days)
+    # The law of total variance: what the log-odds would vary by with every value entered is what
+    # they vary by as recorded, plus what the missing values leave open on average.
+    left_open = draft.unsettled(sample, contract.grid_days).mean(0)
     return draft.with_contract(
         replace(
             contract,
             cohort_risk=tuple(risk.mean(0).tolist()),
-            log_odds_variance=tuple(logit(risk).var(0).tolist()),
+            log_odds_variance=tuple((logit(risk).var(0) + left_open).tolist()),
             guard=_guard(draft, cohort),
             training=replace(contract.training, moved_by_running_maximum=moved),
         )

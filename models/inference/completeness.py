@@ -12,13 +12,13 @@ Completeness = Literal["complete", "partial", "sparse", "insufficient"]
 
 LEAST_SETTLED: tuple[tuple[Completeness, float], ...] = (
     ("complete", 0.85),
-    ("partial", 0.65),
+    ("partial", 0.75),
     ("sparse", 0.3),
 )
 """The least settled share of each grade; below the last it is `insufficient`.
 
 At that share at most one simulated patient in ten, in four or in two moves to another third of risk
-once everything is entered (`tests/benchmark/grades_study.py`).
+of death or fracture once everything is entered (`tests/benchmark/grades_study.py`).
 """
 
 
@@ -26,7 +26,8 @@ def completeness_grade(settled: float) -> Completeness:
     """Return the grade of a settled share.
 
     The settled share is 1 less the variance that the values not entered could still add to the
-    log-odds, over the variance of the log-odds in the training cohort.
+    log-odds, over the variance that the log-odds of the training cohort would have with every value
+    entered: 1 where everything that matters is entered, about 0 where nothing is.
 
     >>> completeness_grade(0.9), completeness_grade(-0.1)
     ('complete', 'insufficient')

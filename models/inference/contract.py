@@ -409,7 +409,8 @@ class Contract:
     example : mapping of str to float, str or None
         A made-up patient of middle values.
     cohort_risk, log_odds_variance : tuple of float
-        Mean risk of the training cohort, and variance of its log-odds, at each day of the grid.
+        Mean risk of the training cohort, and the variance that its log-odds would have with every
+        value entered, at each day of the grid.
     name, outcome_label : str
         Registered name; the outcome as a clinician reads it. Empty until a run sets them.
     event_label, event_singular, event_verb : str

@@ -400,8 +400,8 @@ class RiskModel:
         Returns
         -------
         ndarray of float, shape (n_patients,)
-            At most 1, at the default horizon where most is unsettled; below 0 where the values not
-            entered leave more open than the training cohort varies.
+            At most 1, at the default horizon where most is unsettled; about 0, or below, where
+            nothing is entered.
         """
         return self._settled_share(self._inferred(self._raw(checked_table(self.contract, frame))))
 

@@ -105,10 +105,15 @@ class Predictions:
         )
 
     def metrics_of_answered(self, *, n_bootstrap: int, random_state: int) -> tuple[Metric, ...]:
-        """Return every metric of the stays not refused; empty where no stay was refused."""
-        if self.answered.all():
-            return ()
+        """Return every metric of the stays not refused.
+
+        Empty where no stay was refused, and where too few are left to be judged at any horizon.
+        """
         rows = self.answered
+        if rows.all() or not _evaluable(
+            self.time_days[rows], self.event[rows], self.patient_id[rows], self.horizons_days
+        ):
+            return ()
         return replace(
             self,
             time_days=self.time_days[rows],
@@ -231,15 +236,25 @@ def blanked_risks(
 def require_evaluable(cohort: Cohort, horizons_days: Sequence[float]) -> None:
     """Raise `DataError` if no horizon can be judged on these patients, before a model is fitted."""
     outcome = outcome_of(cohort)
-    censoring = CensoringDistribution.fit(outcome.time_days, outcome.event)
-    if all(
-        why_not_evaluable(
-            outcome.time_days, outcome.event, days, censoring, groups=cohort.patient_id
-        )
-        for days in horizons_days
-    ):
+    if not _evaluable(outcome.time_days, outcome.event, cohort.patient_id, horizons_days):
         raise DataError(
             f"patients to evaluate must include {MIN_EVENTS} with and {MIN_EVENTS} without the "
             f"event at some horizon; got {len(cohort)} rows with fewer. Add patients, or choose "
             "other horizons."
         )
+
+
+def _evaluable(
+    time_days: NDArray[np.float64],
+    event: NDArray[np.int64],
+    patient_id: NDArray[np.object_],
+    horizons_days: Sequence[float],
+) -> bool:
+    """Return whether these stays can be judged at one of the horizons."""
+    if not len(event):
+        return False
+    censoring = CensoringDistribution.fit(time_days, event)
+    return any(
+        not why_not_evaluable(time_days, event, days, censoring, groups=patient_id)
+        for days in horizons_days
+    )

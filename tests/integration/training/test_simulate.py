@@ -132,6 +132,7 @@ def test_a_model_of_a_simulated_cohort_says_so_everywhere(workplace: Any) -> Non
     kept = Path(answer.json["report"].removeprefix("file://")).parent
     contract = json.loads((kept / "contract.json").read_text())
     assert contract["simulated"] is True
+    assert answer.json["refused"] <= 0.05 * answer.json["n_evaluated"]
     assert contract["population"] == "Simulated patients (published), not real people"
     assert "simulated patients" in (kept / "model_card.md").read_text()
     listed = workplace.run("registry", "osteon-fracture-simulated", "--json")

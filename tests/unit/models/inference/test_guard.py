@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from data_schema.biomarkers import VARIABLES
+from linear_truth import SMALL
 from models.estimator import CumulativeIncidenceModel
 from models.inference.request import checked_table
 from models.inference.risk_model import InferenceError
@@ -51,6 +52,31 @@ def test_a_patient_of_whom_nothing_is_entered_is_refused(risk_model, ordinary) -
 
     assert prediction.completeness == ["insufficient"]
     assert codes(prediction.refusals[0]) == ["too_little_entered"]
+
+
+def test_patients_as_complete_as_those_learned_from_are_answered() -> None:
+    # Twelve variables that say little each, of which a patient has about half: what is missing
+    # leaves more open than the risks vary by.
+    rng = np.random.default_rng(3)
+    n = 600
+    values = rng.normal(size=(n, 12))
+    died = rng.random(n) < 1 / (1 + np.exp(1.0 - 0.45 * values.sum(axis=1)))
+    time = np.where(died, rng.uniform(1, 170, n), 200.0)
+    frame = pd.DataFrame(values, columns=[f"x{j}" for j in range(12)])
+    frame = frame.mask(rng.random(frame.shape) < 0.5)
+
+    model = CumulativeIncidenceModel(horizons_days=(90.0,), **SMALL).fit(
+        frame, survival_target(time, died.astype(int))
+    )
+
+    prediction = model.risk_model_.predict(frame)
+    assert "insufficient" not in [
+        grade
+        for grade, measured in zip(prediction.completeness, frame.notna().sum(axis=1), strict=True)
+        if measured >= 6
+    ]
+    nothing = model.risk_model_.predict(frame.iloc[:1].mask(frame.iloc[:1].notna()))
+    assert nothing.completeness == ["insufficient"]
 
 
 def test_a_value_far_beyond_the_cohort_is_refused_by_name_and_stays_out_of_the_message(
