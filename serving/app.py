@@ -54,7 +54,7 @@ ROUTERS = (
 
 def _credentials(settings: Settings, trail: AuditTrail) -> list[Credentials]:
     """Return the kinds of credential that callers may use."""
-    accepted: list[Credentials] = [KeyRing(trail.database)]
+    accepted: list[Credentials] = [KeyRing(trail.database, trail.keys)]
     if settings.oidc_issuers:
         from serving.access.tokens import Tokens  # takes a while to import
 

@@ -106,12 +106,14 @@ class Browsers:
         self._session_cookie = f"{self._prefix}-session"
         self._sessions: SealedStore[SessionContent] = SealedStore(
             trail.database,
+            trail.keys,
             "session",
             idle_seconds=self.idle_seconds,
             lifetime_seconds=3_600 * hours,
         )
         self._pending: SealedStore[PendingSignIn] = SealedStore(
             trail.database,
+            trail.keys,
             "sign-in",
             idle_seconds=_PENDING_SECONDS,
             lifetime_seconds=_PENDING_SECONDS,

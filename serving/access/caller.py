@@ -15,10 +15,14 @@ ROLES = ("predict", "outcomes", "audit", "metrics", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller of one request: a name, as in `AuditEvent.actor`, and roles out of `ROLES`."""
+    """One caller of one request: a name, as in `AuditEvent.actor`, and roles out of `ROLES`.
+
+    `token` is the keyed hash of a token that may be used once, which the record of the call states.
+    """
 
     actor: str
     roles: frozenset[str]
+    token: str | None = None
 
     def may(self, role: str) -> bool:
         """Return whether the caller has a role; admin has every role."""

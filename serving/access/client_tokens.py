@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from serving.access.caller import Caller
 from serving.access.published_keys import PublishedKeys
 from serving.access.signed_claims import LEEWAY_SECONDS, Claims, signed_claims
+from serving.audit.signed_rows import row_mac
 from serving.audit.trail import AuditTrail
 from serving.http.outbound import get_json
 from serving.store.tables import USED_TOKENS
@@ -68,9 +69,12 @@ class ClientTokens:
         is_short = _expiry(claims) - time.time() <= _LONGEST_LIFE_SECONDS + LEEWAY_SECONDS
         token_id = claims["jti"]
         has_id = isinstance(token_id, str) and 0 < len(token_id) <= _LONGEST_ID
-        if not (is_short and has_id and self._is_new(claims)):
+        if not (is_short and has_id):
             return None
-        return Caller(f"cds:{claims['iss']}", frozenset({"predict"}))
+        token = self._trail.keys.token(str(claims["iss"]), str(token_id))
+        if not self._is_new(token, claims):
+            return None
+        return Caller(f"cds:{claims['iss']}", frozenset({"predict"}), token)
 
     def _keys_of(self, issuer: str, header: Claims) -> PublishedKeys | None:
         """Return the keys of a registered client, if the header is one that it writes."""
@@ -78,13 +82,16 @@ class ClientTokens:
         is_known = header.get("jku", address) == address and header.get("typ", "JWT") == "JWT"
         return self._keys.get(issuer) if is_known else None
 
-    def _is_new(self, claims: Claims) -> bool:
+    def _is_new(self, token: str, claims: Claims) -> bool:
         """Record the use of a token, and return whether this is the first."""
         database, now = self._trail.database, int(time.time())
-        token = self._trail.keys.token(str(claims["iss"]), str(claims["jti"]))
-        expires = int(_expiry(claims)) + LEEWAY_SECONDS
+        row: dict[str, object] = {
+            "token": token,
+            "expires": int(_expiry(claims)) + LEEWAY_SECONDS,
+        }
+        row["mac"] = row_mac(self._trail.keys, USED_TOKENS, row)
         kind = sqlite if database.is_sqlite else postgresql
-        use = kind.insert(USED_TOKENS).values(token=token, expires=expires)
+        use = kind.insert(USED_TOKENS).values(row)
         use = use.on_conflict_do_nothing().returning(USED_TOKENS.c.token)
         with database.writing() as connection:
             # An hour more, so that a slow clock does not make a used token new again.

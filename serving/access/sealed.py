@@ -1,7 +1,8 @@
 """Data of one browser, in the database, encrypted with a secret that only its cookie holds.
 
 The cookie holds a random secret. One hash of it identifies the row, another encrypts it, so that a
-copy of the database neither opens a session nor shows its content.
+copy of the database neither opens a session nor shows its content. Each row bears a mac of the
+audit key, so that write access to the database creates no session.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Generic, Literal, TypeVar, cast
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
+from serving.audit.record import AuditKeys
+from serving.audit.signed_rows import is_genuine, row_mac
 from serving.store.database import Database
 from serving.store.tables import SEALED
 
@@ -48,9 +51,16 @@ class SealedStore(Generic[_C]):
     """The rows of one purpose, which end after a time without use, and after a lifetime."""
 
     def __init__(
-        self, database: Database, purpose: str, *, idle_seconds: int, lifetime_seconds: int
+        self,
+        database: Database,
+        keys: AuditKeys,
+        purpose: str,
+        *,
+        idle_seconds: int,
+        lifetime_seconds: int,
     ) -> None:
         self._database = database
+        self._keys = keys
         self._purpose = purpose
         self._idle = idle_seconds
         self._lifetime = lifetime_seconds
@@ -65,6 +75,7 @@ class SealedStore(Generic[_C]):
             "idle": self._idle,
             "ends": moment + self._lifetime,
         }
+        row["mac"] = row_mac(self._keys, SEALED, row)
 
         def write(connection: Connection) -> None:
             # Rows that have ended are deleted whenever a new one is written.
@@ -91,13 +102,15 @@ class SealedStore(Generic[_C]):
         if row is None:
             return None
         moment = _now()
-        content = self._opened(secret, row.sealed)
+        is_ours = is_genuine(self._keys, SEALED, row)
+        content = self._opened(secret, row.sealed) if is_ours else cast("_C", {})
         if moment > row.ends or moment > row.seen + row.idle:
             ended = Sealed(content, 0.0, "lifetime" if moment > row.ends else "idle")
             return ended if self.end(secret) else None
-        if moment - row.seen >= _SECONDS_BETWEEN_TOUCHES:
+        if is_ours and moment - row.seen >= _SECONDS_BETWEEN_TOUCHES:
+            mac = row_mac(self._keys, SEALED, {**row._mapping, "seen": moment})
             with self._database.writing() as connection:
-                connection.execute(update(SEALED).where(here).values(seen=moment))
+                connection.execute(update(SEALED).where(here).values(seen=moment, mac=mac))
         return Sealed(content, row.ends - moment)
 
     def take(self, secret: str) -> _C | None:

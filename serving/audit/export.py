@@ -53,6 +53,8 @@ _KINDS: Mapping[Action, tuple[dict[str, str], str]] = {
     "key_created": (_ADMINISTRATION, "C"),
     "key_rotated": (_ADMINISTRATION, "U"),
     "key_revoked": (_ADMINISTRATION, "D"),
+    "withdrawn": (_APPLICATION, "U"),
+    "rows_signed": (_ADMINISTRATION, "U"),
     "pruned": (_APPLICATION, "D"),
     "adopted": (_APPLICATION, "U"),
     "joined": (_APPLICATION, "U"),
@@ -137,7 +139,9 @@ def _details(record: RecordBody) -> list[dict[str, str]]:
     """Return as text the fields that FHIR has no element for."""
     details: dict[str, object] = {"seq": record["seq"]}
     details |= {
-        name: record[name] for name in ("route", "input", "outcomes", "absent") if name in record
+        name: record[name]
+        for name in ("route", "input", "outcomes", "absent", "digest")
+        if name in record
     }
     details |= {f"model_{n}": model for n, model in enumerate(record.get("models", ()), start=1)}
     details |= record.get("detail", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypedDict
@@ -28,6 +28,7 @@ Action = Literal[
     "model_refused",
     "promoted",
     "rolled_back",
+    "withdrawn",
     "predict",
     "outcome",
     "card",
@@ -39,6 +40,7 @@ Action = Literal[
     "key_created",
     "key_rotated",
     "key_revoked",
+    "rows_signed",
     "pruned",
     "adopted",
     "joined",
@@ -75,6 +77,8 @@ class Detail(TypedDict, total=False):
     roles: Sequence[str]
     old: str
     address: str
+    keys: Sequence[str]
+    unsigned: int
     # pruned, adopted, joined
     records: int
     up_to: int
@@ -86,6 +90,7 @@ class Detail(TypedDict, total=False):
     hook_instance: str
     user: str
     card: str
+    token: str
 
 
 class RecordBody(TypedDict, total=False):
@@ -104,6 +109,7 @@ class RecordBody(TypedDict, total=False):
     models: Sequence[ModelRecord]
     absent: Sequence[str]
     request_key: str
+    digest: str
     detail: Detail
 
 
@@ -117,6 +123,8 @@ _PURPOSES = (
     "viewer",
     "card",
     "token",
+    "row",
+    "stored",
 )
 
 
@@ -142,6 +150,8 @@ class AuditEvent:
         Variables that the request recorded as not done and a model reads, without any value.
     request_key : str or None
         Keyed hash of caller and `Idempotency-Key`.
+    digest : str or None
+        Keyed hash of the rows stored with the record: risks, an outcome, a card, feedback or a key.
     """
 
     action: Action
@@ -155,6 +165,7 @@ class AuditEvent:
     models: Sequence[ModelRecord] = ()
     absent: Sequence[str] = ()
     request_key: str | None = None
+    digest: str | None = None
     detail: Detail = field(default_factory=Detail)
 
     def body(self, *, seq: int, at: str) -> str:
@@ -212,6 +223,20 @@ class AuditKeys:
     def token(self, issuer: str, token_id: str) -> str:
         """Return the hash of a token that may be used once."""
         return self._hash("token", canonical([issuer, token_id]))
+
+    def row(self, table: str, values: Mapping[str, object]) -> str:
+        """Return the mac of a row, given the values of its other columns."""
+        return self._hash("row", canonical([table, dict(values)]))
+
+    def key_change(self, key_id: str, number: int) -> str:
+        """Return the request key of the record of an API key's change of this number."""
+        return self._hash("row", canonical(["change", key_id, number]))
+
+    def stored(self, table: str, rows: Sequence[Mapping[str, object]]) -> str:
+        """Return the digest of the rows that are stored with a record, in any order."""
+        return self._hash(
+            "stored", canonical([table, sorted(canonical(dict(row)) for row in rows)])
+        )
 
     def _hash(self, purpose: str, text: str) -> str:
         return hmac.digest(self._keys[purpose], text.encode(), hashlib.sha256).hex()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +21,13 @@ from serving.audit.head import (
     write_database_head,
 )
 from serving.audit.record import AuditEvent, AuditKeys, Detail, RecordBody, now
+from serving.audit.signed_rows import older_rows
 from serving.store.database import Database
 from serving.store.tables import CHECKPOINT, HEAD, RECORDS
 
 __all__ = ["AuditTrail", "Beside", "Entry", "Recorded"]
+
+_LOG = logging.getLogger(__name__)
 
 Beside = Callable[[Connection], object]
 
@@ -40,18 +44,24 @@ class Recorded:
     """One record as the trail holds it; the body of a changed record is empty.
 
     `earlier` means that nothing was added: the caller's `Idempotency-Key` is that of a record.
+    `withheld` means that nothing was added because of the entry's `unless`; the body is empty.
     """
 
     body: RecordBody
     earlier: bool = False
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event, and further statements of its transaction unless it is recorded already."""
+    """An event, and further statements of its transaction unless it is recorded already.
+
+    Neither is added if `unless` returns true in that transaction.
+    """
 
     event: AuditEvent
     beside: Beside | None = None
+    unless: Callable[[Connection], bool] | None = None
 
 
 @dataclass(slots=True)
@@ -185,9 +195,22 @@ class AuditTrail:
                     _, head = self._write(connection, [Entry(event)])
                 else:  # signs the head of a database of an older version
                     write_database_head(connection, head, self.keys)
+                head = self._sign_older_rows(connection, head)
             # Flushed once, so that a loss of power leaves an older head instead of none.
             self._head_file.write(head, to_disk=True)
         self._started = True
+
+    def _sign_older_rows(self, connection: Connection, head: Head) -> Head:
+        """Sign rows from before rows bore a mac, on record, and return the newest record."""
+        rows = older_rows(connection, self.keys)
+        if rows is None:
+            return head
+        if rows.unsigned:
+            _LOG.warning("%d API keys are refused: no record states them.", rows.unsigned)
+        if rows.event is not None:
+            _, head = self._write(connection, [Entry(rows.event)])
+            rows.sign(connection, self.keys)
+        return head
 
     def _start_late(self) -> None:
         """Start if that was put off; a caller cannot repair the database, so no UsageError."""
@@ -266,6 +289,9 @@ class AuditTrail:
             earlier = self._earlier(connection, event.request_key, keyed)
             if earlier is not None:
                 recorded.append(Recorded(earlier, earlier=True))
+                continue
+            if entry.unless is not None and entry.unless(connection):
+                recorded.append(Recorded({}, withheld=True))
                 continue
             seq += 1
             body = event.body(seq=seq, at=at)

@@ -1,4 +1,4 @@
-"""Verify a trail: no record changed, none missing, none cut off the end."""
+"""Verify a trail: no record changed, none missing, none cut off; nor any row that belongs to it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from typing import Literal, TypeAlias
 from sqlalchemy import Connection, Row, select
 
 from serving.audit.head import Head, read_database_head
-from serving.audit.record import AuditKeys
+from serving.audit.record import AuditKeys, RecordBody
+from serving.audit.row_checks import CallerRows, CallerRule
+from serving.audit.stored_rows import (
+    StoredRule,
+    check_on_record,
+    check_stored,
+    is_without_digest,
+    parsed,
+)
 from serving.store.database import Database
 from serving.store.tables import CHECKPOINT, RECORDS
 
 __all__ = ["Flaw", "Verification", "read_checkpoint", "verify"]
 
-Rule = Literal["changed", "gap", "truncated", "head", "checkpoint"]
+Rule = Literal["changed", "gap", "truncated", "head", "checkpoint"] | StoredRule | CallerRule
 _Row: TypeAlias = "Row[tuple[int, str | None, str | None, str, str]]"
 
 _LISTED = 100
@@ -27,7 +35,10 @@ _UNKNOWN = Head(0, "")
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One flaw of the trail, and the number of the record; for a gap, of the first missing one."""
+    """One flaw of the trail, and the number of the record; for a gap, of the first missing one.
+
+    The number is 0 for a row of another table that belongs to no record.
+    """
 
     rule: Rule
     seq: int
@@ -44,6 +55,8 @@ class Verification:
         Number of records read.
     first, last : int
         Numbers of the oldest and the newest record; 0 if there is none.
+    without_digest : int
+        Number of records of an older version, whose risks, outcomes and cards cannot be checked.
     head : Head
         Head of the database; keep a copy elsewhere.
     has_signed_head : bool
@@ -55,6 +68,7 @@ class Verification:
     records: int = 0
     first: int = 0
     last: int = 0
+    without_digest: int = 0
     head: Head = _UNKNOWN
     has_signed_head: bool = False
     flaw_count: int = 0
@@ -83,7 +97,10 @@ def verify(
     *,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Verification:
-    """Read the whole trail and check every link of its chain.
+    """Read the whole trail; check every link of its chain, and every row that belongs to a record.
+
+    Checked are the risks, outcomes, cards and feedback that records vouch for, and the API keys,
+    used tokens and sessions that bear a mac.
 
     May run while the service writes. It cannot detect that the database and every copy of the
     signed head were set back to the same earlier moment; without a head outside the database, that
@@ -115,13 +132,26 @@ def verify(
         )
         batches = connection.execution_options(yield_per=_AT_ONCE)
         rows: Iterator[_Row] = iter(batches.execute(select(*columns).order_by(RECORDS.c.seq)))
+        callers = CallerRows()
+        unchecked: list[tuple[int, RecordBody]] = []
         for number, row in enumerate(rows, start=1):
+            n_flaws = result.flaw_count
             before = _follow(row, before, keys, result)
+            body = parsed(row.body) if result.flaw_count == n_flaws else None
+            if body is not None:
+                unchecked.append((row.seq, body))
+                result.without_digest += is_without_digest(body)
+                callers.add(row.seq, body)
             result.first, result.last, result.records = result.first or row.seq, row.seq, number
             if signed is not None and row.seq == signed.seq:
                 seen[row.seq] = row.mac
             if number % _AT_ONCE == 0:
+                check_stored(connection, keys, unchecked, result.add)
+                unchecked.clear()
                 progress(number, result.head.seq)
+        check_stored(connection, keys, unchecked, result.add)
+        check_on_record(connection, keys, result.add)
+        callers.check(connection, keys, result.add)
     _check_end(result, before, signed, seen, is_sqlite=database.is_sqlite)
     return result
 

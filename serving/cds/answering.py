@@ -117,6 +117,8 @@ def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> Aud
     detail: Detail = {"service": service.id, "hook_instance": request.hookInstance}
     if _PRACTITIONER.fullmatch(user):
         detail["user"] = user
+    if recorder.token is not None:
+        detail["token"] = recorder.token
     return AuditEvent(
         action="card",
         actor=recorder.actor,

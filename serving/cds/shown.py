@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from serving.audit.record import AuditEvent, now
+from serving.audit.record import AuditEvent, Detail, now
+from serving.audit.stored_rows import digest
 from serving.audit.trail import AuditTrail, Entry
 from serving.cds.hook_request import Feedback
 from serving.prediction.on_record import Recorder
@@ -52,21 +53,23 @@ def was_shown(trail: AuditTrail, viewer: str, *, day: date, content: str = "") -
 def show(trail: AuditTrail, shown: ShownCard, event: AuditEvent) -> bool:
     """Record a card and its event in one transaction; return False if another call showed one.
 
+    Then nothing is recorded.
+
     If this raises OutsideError, the card must not be shown.
     """
-    is_new = False
+    row = asdict(shown) | {"day": shown.day.isoformat()}
+    row["said"] = row.pop("content")
+
+    def is_seen(connection: Connection) -> bool:
+        # The trail's transactions are serial, so nothing happens between check and insert.
+        return _is_seen(connection, shown.viewer, shown.day, shown.content)
 
     def store(connection: Connection) -> None:
-        # The trail's transactions are serial, so nothing happens between check and insert.
-        nonlocal is_new
-        if not _is_seen(connection, shown.viewer, shown.day, shown.content):
-            row = asdict(shown) | {"day": shown.day.isoformat()}
-            row["said"] = row.pop("content")
-            connection.execute(insert(CARDS).values(row))
-            is_new = True
+        connection.execute(insert(CARDS).values(row))
 
-    trail.append_all([Entry(event, beside=store)])
-    return is_new
+    with_digest = replace(event, digest=digest(trail.keys, CARDS, [row]))
+    (recorded,) = trail.append_all([Entry(with_digest, beside=store, unless=is_seen)])
+    return not recorded.withheld
 
 
 def store_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback]) -> None:
@@ -111,10 +114,14 @@ def store_feedback(recorder: Recorder, service: str, feedback: Sequence[Feedback
             route=recorder.route,
             prediction_id=prediction_id,
             detail={"service": service, "card": one.card.lower()},
+            digest=digest(trail.keys, CARD_FEEDBACK, [row]),
         )
-        for one, prediction_id in zip(feedback, predictions, strict=True)
+        for one, prediction_id, row in zip(feedback, predictions, rows, strict=True)
     ]
     first, *others = events
+    if recorder.token is not None:
+        with_token: Detail = {**first.detail, "token": recorder.token}
+        first = replace(first, detail=with_token)
     trail.append_all([Entry(first, beside=store), *(Entry(event) for event in others)])
 
 

@@ -34,7 +34,10 @@ HeadOption = Annotated[
 
 @audit.command()
 def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
-    """Check that no record was changed, removed or cut off. Exit 1 if one was."""
+    """Check that no record was changed, removed or cut off. Exit 1 if one was.
+
+    Checks API keys, used tokens, sessions, risks, outcomes, cards and feedback too.
+    """
     from serving.audit.head import read_head
     from serving.audit.opening import audit_keys, database_of, head_path
     from serving.audit.verification import verify as check
@@ -60,7 +63,8 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
             )
     else:
         for flaw in result.flaws:
-            typer.echo(f"[{flaw.rule}] record {flaw.seq}: {flaw.message}")
+            where = f"record {flaw.seq}: " if flaw.seq or flaw.rule == "head" else ""
+            typer.echo(f"[{flaw.rule}] {where}{flaw.message}")
         typer.echo(f"The audit trail is NOT complete: {result.flaw_count} flaws.")
     raise typer.Exit(0 if result.ok else 1)
 

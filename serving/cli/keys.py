@@ -49,16 +49,27 @@ def create(
 
 @keys.command("list")
 def list_all(as_json: JsonOption = False) -> None:
-    """List every key, without its secret."""
+    """List every key, without its secret.
+
+    A key is `changed`, and refused, if its row was written by other means than `osteon keys`.
+    """
     from serving.access import api_keys
 
     with _trail() as trail:
-        listed = api_keys.list_keys(trail.database)
+        listed = api_keys.list_keys(trail.database, trail.keys)
     if as_json:
         typer.echo(json.dumps({"keys": [asdict(key) | {"valid": key.valid} for key in listed]}))
         return
     for key in listed:
-        state = "valid" if key.valid else "revoked" if key.revoked_at else "expired"
+        state = (
+            "changed"
+            if not key.genuine
+            else "valid"
+            if key.valid
+            else "revoked"
+            if key.revoked_at
+            else "expired"
+        )
         ends = f", until {key.expires_at}" if key.expires_at else ""
         typer.echo(f"{key.id}  {state}  {', '.join(key.roles)}  {key.name}{ends}")
 

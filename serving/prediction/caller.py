@@ -25,4 +25,5 @@ def recorder_of(request: Request, *, idempotency_key: str | None = None) -> Reco
         route=request.scope["route"].path,
         idempotency_key=idempotency_key,
         observer=facts_of(request.scope),
+        token=request.state.caller.token,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from data_schema.outcomes import OUTCOMES
 from serving.audit.record import AuditEvent, now
+from serving.audit.stored_rows import digest
 from serving.audit.trail import Entry
 from serving.prediction.on_record import Recorder
 from serving.problems.details import FieldProblem, RequestBroken
@@ -38,12 +39,16 @@ def record(
     with trail.database.reading() as connection:
         predicted = set(connection.execute(_PREDICTED, {"prediction": prediction_id}).scalars())
     _check(predicted, outcome, event)
-    insertion = insert(HAPPENED).values(
-        prediction_id=prediction_id, outcome=outcome, event=event, days=days, at=now()
-    )
+    row: dict[str, object] = {
+        "prediction_id": prediction_id,
+        "outcome": outcome,
+        "event": event,
+        "days": float(days),
+        "at": now(),
+    }
 
     def store(connection: Connection) -> None:
-        connection.execute(insertion)
+        connection.execute(insert(HAPPENED).values(row))
 
     audited = AuditEvent(
         action="outcome",
@@ -52,6 +57,7 @@ def record(
         route=recorder.route,
         prediction_id=prediction_id,
         outcomes=[outcome],
+        digest=digest(trail.keys, HAPPENED, [row]),
     )
     (recorded,) = trail.append_all([Entry(audited, beside=store)])
     return datetime.fromisoformat(recorded.body["at"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,6 +13,7 @@ from ulid import ULID
 
 from data_schema.errors import GateError
 from serving.audit.record import AuditEvent, ModelRecord, canonical
+from serving.audit.stored_rows import digest
 from serving.audit.trail import AuditTrail, Entry, Recorded
 from serving.prediction.answer import Prediction, as_days
 from serving.prediction.question import Question
@@ -59,6 +60,7 @@ class Recorder:
 
     With an `idempotency_key` of the caller, a repeated request is not a second prediction.
     `observer` is for logs and metrics.
+    `token` is that of `Caller`.
     """
 
     trail: AuditTrail
@@ -66,6 +68,7 @@ class Recorder:
     route: str
     idempotency_key: str | None = None
     observer: Observer | None = None
+    token: str | None = None
 
     def record(self, answers: Sequence[ComputedAnswer]) -> list[Identity]:
         """Record answers durably and return their identities.
@@ -86,7 +89,7 @@ class Recorder:
         """
         events = [self._event(answer) for answer in answers]
         entries = [
-            Entry(event, beside=_risks_of(event.prediction_id, answer))
+            Entry(event, beside=_storing(event.prediction_id, _risks_of(answer)))
             for event, answer in zip(events, answers, strict=True)
         ]
         identities = []
@@ -130,6 +133,7 @@ class Recorder:
                 if self.idempotency_key is None
                 else keys.request(self.actor, self.idempotency_key)
             ),
+            digest=digest(keys, RISKS, _risks_of(answer)),
         )
 
 
@@ -173,11 +177,10 @@ def _input(question: Question) -> str:
     return text.decode()
 
 
-def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Connection], object]:
-    """Return a function that stores the predicted risks, to which `POST /v1/outcomes` refers."""
-    rows = [
+def _risks_of(answer: ComputedAnswer) -> list[dict[str, object]]:
+    """Return the rows of the predicted risks, to which `POST /v1/outcomes` refers."""
+    return [
         {
-            "prediction_id": prediction_id,
             "outcome": prediction.outcome,
             "model": model.loaded.name,
             "version": model.loaded.version,
@@ -188,6 +191,12 @@ def _risks_of(prediction_id: str | None, answer: ComputedAnswer) -> Callable[[Co
         }
         for model, prediction in zip(answer.models, answer.predictions, strict=True)
     ]
+
+
+def _storing(
+    prediction_id: str | None, risks: Sequence[Mapping[str, object]]
+) -> Callable[[Connection], object]:
+    rows = [{**row, "prediction_id": prediction_id} for row in risks]
 
     def write(connection: Connection) -> None:
         connection.execute(_INSERT_RISKS, rows)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    delete,
     func,
     insert,
     inspect,
@@ -118,8 +119,14 @@ API_KEYS = Table(
     Column("created_at", String(40), nullable=False),
     Column("expires_at", String(40)),
     Column("revoked_at", String(40)),
+    Column("changes", Integer, nullable=False, server_default="0"),
+    Column("mac", String(64)),
 )
-"""Keys of callers, without the secret itself."""
+"""Keys of callers, without the secret itself; `changes` counts rotations and the revocation.
+
+`mac`, here and in the tables of used tokens and sessions, is that of the audit key over the other
+columns, so that a row which the service did not write is refused.
+"""
 
 CARDS = Table(
     "osteon_cds_cards",
@@ -155,6 +162,7 @@ USED_TOKENS = Table(
     _METADATA,
     Column("token", String(64), primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
+    Column("mac", String(64)),
 )
 """Keyed hashes of tokens that may be used once, until the tokens have expired."""
 SEALED = Table(
@@ -165,6 +173,7 @@ SEALED = Table(
     Column("seen", BigInteger, nullable=False),
     Column("idle", BigInteger, nullable=False),
     Column("ends", BigInteger, nullable=False, index=True),
+    Column("mac", String(64)),
 )
 """Sessions and sign-ins in progress: only the browser's cookie decrypts `sealed`."""
 
@@ -243,16 +252,25 @@ def _no_truncate(connection: Connection) -> None:
         )
 
 
-def _adding_column(table: Table, name: str) -> Callable[[Connection], None]:
-    """Return a step that adds a column of text that may be null."""
+def _adding_column(table: Table, name: str, rule: str = "") -> Callable[[Connection], None]:
+    """Return a step that adds a column, which may be null unless a rule says otherwise."""
 
     def step(connection: Connection) -> None:
         # A database that is new in this version has the column already.
         if name not in {column["name"] for column in inspect(connection).get_columns(table.name)}:
             kind = table.c[name].type.compile(connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}{rule}")
 
     return step
+
+
+def _row_macs(connection: Connection) -> None:
+    # Rows of an older version have no mac. The start of the trail signs keys that are on record,
+    # and used tokens; browsers sign in again.
+    connection.execute(delete(SEALED))
+    for table in (API_KEYS, USED_TOKENS, SEALED):
+        _adding_column(table, "mac")(connection)
+    _adding_column(API_KEYS, "changes", " NOT NULL DEFAULT 0")(connection)
 
 
 _STEPS: Sequence[Callable[[Connection], None]] = (
@@ -262,5 +280,6 @@ _STEPS: Sequence[Callable[[Connection], None]] = (
     _no_truncate,
     _adding_column(RISKS, "absent"),
     _adding_column(HEAD, "signature"),
+    _row_macs,
 )
 """Never change a released step: add another."""

@@ -255,4 +255,13 @@ def test_a_service_that_cannot_go_on_says_so_until_the_trail_is_adopted(
     assert audit("verify").code == 1
     assert audit("prune").code == 1
     assert audit("adopt", "--json").json == {"adopted": True}
+    # What was stored with the lost records is of no record: a backup would not hold it either.
+    flaws = audit("verify", "--json").json["flaws"]
+    assert [flaw["rule"] for flaw in flaws] == ["risks", "outcome"]
+    tamper(
+        settings,
+        "DELETE FROM osteon_outcomes",
+        "DELETE FROM osteon_risks WHERE prediction_id NOT IN "
+        "(SELECT prediction_id FROM osteon_audit_records WHERE prediction_id IS NOT NULL)",
+    )
     assert audit("verify").code == 0

@@ -12,13 +12,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Table, func, select, text, update
 
 from audit_records import tamper
 from data_schema.errors import UsageError
 from serving.app import create_app
 from serving.audit.opening import audit_keys, database_of, head_path, open_trail
 from serving.audit.record import AuditEvent
+from serving.audit.stored_rows import digest
 from serving.prediction.schemas import PredictResponse
 from serving.settings import Settings
 from serving.store.tables import OUTCOMES, RECORDS, RISKS
@@ -68,6 +69,11 @@ def records(settings: Settings) -> list[dict[str, Any]]:
         return [json.loads(body) for body in bodies]
 
 
+def _stored(settings: Settings, table: Table) -> list[dict[str, Any]]:
+    with closing(database_of(settings)) as database, database.reading() as connection:
+        return [row._asdict() for row in connection.execute(select(table))]
+
+
 def rules(answer: httpx.Response) -> set[tuple[str, str]]:
     return {(entry["field"], entry["rule"]) for entry in answer.json()["errors"]}
 
@@ -81,6 +87,7 @@ def test_a_prediction_leaves_one_record_that_says_who_when_and_what(
     (record,) = records(settings)
     keys = audit_keys(settings)
     assert record.pop("input") != hashlib.sha256(json.dumps(VALID).encode()).hexdigest()
+    assert record.pop("digest") == digest(keys, RISKS, _stored(settings, RISKS))
     assert record == {
         "seq": 1,
         "at": record["at"],
@@ -262,7 +269,7 @@ def test_a_database_that_is_found_newer_after_the_start_takes_no_record(
     newer.rename(kept / "osteon.db")
     assert client.get("/health/ready").status_code == 503
     assert client.post("/v1/predict", json=VALID).status_code == 503
-    assert "503. The database must be of version 5 or older; got version 4711" in caplog.text
+    assert "503. The database must be of version 7 or older; got version 4711" in caplog.text
     with pytest.raises(UsageError, match="got version 4711"):
         open_trail(Settings(state_dir=kept))
 

@@ -17,6 +17,7 @@ from audit_records import EVENT, check, fill, numbered, settings_of
 from data_schema.errors import OutsideError, UsageError
 from serving.access.api_keys import list_keys
 from serving.audit.opening import database_of, open_trail
+from serving.audit.record import AuditKeys
 from serving.audit.trail import AuditTrail, Entry
 from serving.settings import Settings
 from serving.store.database import database_at
@@ -175,7 +176,7 @@ def test_a_database_that_was_reached_is_not_said_to_be_stated_wrongly(
 ) -> None:
     empty = database_at(new_postgresql_database())
     with closing(empty), pytest.raises(OutsideError, match=r"\(UndefinedTable\)\.$"):
-        list_keys(empty)
+        list_keys(empty, AuditKeys(b"the audit key of a test"))
 
 
 def test_only_the_owner_can_read_what_the_trail_keeps(tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ from sqlalchemy import update
 
 from serving.access import sealed
 from serving.access.sealed import SealedStore
+from serving.audit.record import AuditKeys
 from serving.store.database import Database, database_at
 from serving.store.tables import SEALED
+
+KEYS = AuditKeys(b"the audit key of a test")
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def store_of(database: Database, purpose: str = "session") -> SealedStore:
-    return SealedStore(database, purpose, idle_seconds=900, lifetime_seconds=3_600)
+    return SealedStore(database, KEYS, purpose, idle_seconds=900, lifetime_seconds=3_600)
 
 
 def test_of_several_who_come_at_a_time_one_takes_it(database: Database) -> None:
