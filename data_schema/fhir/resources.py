@@ -81,10 +81,11 @@ class Entry:
 
 
 def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
-    """Return the resources of a Bundle of any type, in its order.
+    """Return the resources of a Bundle of any type, and of Bundles within it, in their order.
 
-    Entries that hold no resource, or only the outcome of a search, are left out. `expression` is
-    the Bundle's FHIRPath. `FhirBroken` is raised for anything but a Bundle of entries.
+    The answer to a batch holds a Bundle for each of its searches. Entries that hold no resource, or
+    only the outcome of a search, are left out. `expression` is the Bundle's FHIRPath. `FhirBroken`
+    is raised for anything but a Bundle of entries.
 
     >>> bundle = {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}]}
     >>> [(entry.kind, entry.expression) for entry in entries_of(bundle)]
@@ -96,12 +97,16 @@ def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
     if not isinstance(sent, list) or not all(isinstance(entry, Mapping) for entry in sent):
         where = f"{expression}.entry"
         raise FhirBroken([FhirProblem(where, "structure", "must be a list of entries.")])
-    return [
-        Entry(entry["resource"], f"{expression}.entry[{i}].resource", text(entry, "fullUrl"))
-        for i, entry in enumerate(sent)
-        if isinstance(entry.get("resource"), Mapping)
-        and text(part(entry, "search"), "mode") != "outcome"
-    ]
+    entries: list[Entry] = []
+    for i, entry in enumerate(sent):
+        resource, where = entry.get("resource"), f"{expression}.entry[{i}].resource"
+        if not isinstance(resource, Mapping) or text(part(entry, "search"), "mode") == "outcome":
+            continue
+        if text(resource, "resourceType") == "Bundle":
+            entries += entries_of(resource, where)
+        else:
+            entries.append(Entry(resource, where, text(entry, "fullUrl")))
+    return entries
 
 
 def part(resource: Resource, name: str) -> Resource:

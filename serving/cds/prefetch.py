@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
 from data_schema.fhir.resources import Entry, FhirBroken, Resource, entries_of, text
-from data_schema.fhir.subject import is_about
+from data_schema.fhir.subject import identifier_keys, is_about
 from serving.cds.hook_request import HookRequest
 from serving.cds.services import OBSERVATIONS
 from serving.fhir.client import FhirClient, next_page
@@ -41,6 +41,7 @@ class Prefetch:
         access = request.fhirAuthorization
         token = None if access is None else access.access_token
         self._client = None
+        self._identifiers: Collection[str] = ()
         if stated in servers:
             until = time.monotonic() + _SECONDS
             self._client = FhirClient(stated, token, until=until, max_pages=_MAX_PAGES)
@@ -48,7 +49,8 @@ class Prefetch:
     def entries(self, key: str) -> list[Entry]:
         """Return the resources of a template's key, none if the client sent null.
 
-        All are about the patient in context, with uniform references.
+        All are about the patient in context, with uniform references; those that refer to the
+        patient by an identifier count once the key `patient` has been read.
 
         Raises
         ------
@@ -65,6 +67,8 @@ class Prefetch:
                 raise PreconditionFailed from None
         for entry in entries:
             self._check_patient(entry)
+        if key == "patient" and entries:
+            self._identifiers = identifier_keys(entries[0].resource)
         return [self._about_patient(entry) for entry in entries]
 
     def encounters(self) -> list[Entry]:
@@ -137,7 +141,7 @@ class Prefetch:
         context, identifier = self._request.context, text(entry.resource, "id")
         if entry.kind == "Location":
             return
-        is_right = is_about(entry.resource, context.patientId)
+        is_right = is_about(entry.resource, context.patientId, identifiers=self._identifiers)
         if entry.kind == "Patient":
             is_right = identifier == context.patientId
         elif entry.kind == "Encounter":

@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 from data_schema.biomarkers import VARIABLES, loinc_codes
 from data_schema.fhir.history import MEDICATIONS
-from data_schema.fhir.resources import Entry, FhirBroken, entries_of, text
+from data_schema.fhir.resources import Entry, FhirBroken, Resource, entries_of, text
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
-from data_schema.fhir.subject import is_about
+from data_schema.fhir.subject import identifier_keys, is_about
 from serving.fhir.client import FhirClient
 from serving.fhir.search import split_codes
 from serving.http.outbound import Unreachable
@@ -87,11 +87,13 @@ def fetch_record(
         # An Observation may refer to it by a full or a relative address.
         Entry(patient, "Patient", f"{base}/Patient/{source.patient}"),
         observations,
-        _unless_withheld(lambda: _encounter(client, source)),
-        _unless_withheld(lambda: _own(source, _search(client, source, "Condition", []))),
+        _unless_withheld(lambda: _own(source, patient, _encounter(client, source))),
+        _unless_withheld(lambda: _own(source, patient, _search(client, source, "Condition", []))),
         _unless_withheld(
             lambda: _own(
-                source, _search(client, source, "MedicationRequest", _prescribed_since(time_zero))
+                source,
+                patient,
+                _search(client, source, "MedicationRequest", _prescribed_since(time_zero)),
             )
         ),
     )
@@ -110,12 +112,13 @@ def _encounter(client: FhirClient, source: FhirSource) -> list[Entry]:
     encounter = Entry(client.read(f"Encounter/{source.encounter}"), "Encounter")
     if encounter.kind != "Encounter" or text(encounter.resource, "id") != source.encounter:
         raise Unreachable("FHIR server must answer with the requested encounter.")
-    return _own(source, [encounter])
+    return [encounter]
 
 
-def _own(source: FhirSource, entries: Sequence[Entry]) -> list[Entry]:
+def _own(source: FhirSource, patient: Resource, entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries if all are about the patient, or raise."""
-    if not all(is_about(entry.resource, source.patient) for entry in entries):
+    identifiers = identifier_keys(patient)
+    if not all(is_about(one.resource, source.patient, identifiers=identifiers) for one in entries):
         raise Unreachable("FHIR server must answer for the requested patient.")
     return list(entries)
 
