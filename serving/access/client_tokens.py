@@ -79,7 +79,9 @@ class ClientTokens:
     def _keys_of(self, issuer: str, header: Claims) -> PublishedKeys | None:
         """Return the keys of a registered client, if the header is one that it writes."""
         address = self._clients.get(issuer)
-        is_known = header.get("jku", address) == address and header.get("typ", "JWT") == "JWT"
+        is_known = (
+            header.get("jku", address) == address and str(header.get("typ", "JWT")).upper() == "JWT"
+        )
         return self._keys.get(issuer) if is_known else None
 
     def _is_new(self, token: str, claims: Claims) -> bool:

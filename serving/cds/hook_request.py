@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from serving.prediction.schemas import Time
@@ -26,8 +34,11 @@ _NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(pattern=_NO_NUL, min_length=1, max_length=2_000)]
 Short = Annotated[str, StringConstraints(pattern=_NO_NUL, min_length=1, max_length=255)]
 Uuid = Annotated[
-    str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
+    str,
+    StringConstraints(pattern=r"^(urn:uuid:)?[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"),
+    AfterValidator(lambda stated: stated.removeprefix("urn:uuid:").lower()),
 ]
+"""A UUID in lower case, also if it was sent as `urn:uuid:`."""
 
 
 class HookContext(BaseModel):
@@ -49,7 +60,8 @@ class FhirAuthorization(BaseModel):
     access_token: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9\-._~+/]+=*$", max_length=16_384)
     ] = Field(repr=False)
-    token_type: Literal["Bearer"]
+    # RFC 6749, section 7.1: the type of a token has no case.
+    token_type: Annotated[str, StringConstraints(pattern=r"^[Bb][Ee][Aa][Rr][Ee][Rr]$")]
     expires_in: int
     scope: str
     subject: str
@@ -65,9 +77,10 @@ class HookRequest(BaseModel):
     context: HookContext
     fhirServer: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = None
     fhirAuthorization: FhirAuthorization | None = None
-    prefetch: dict[str, dict[str, Any] | None] = Field(
-        default={}, description="By the keys of discovery; null if there is no data."
-    )
+    prefetch: Annotated[
+        dict[str, dict[str, Any] | None],
+        BeforeValidator(lambda stated: {} if stated is None else stated),
+    ] = Field(default={}, description="By the keys of discovery; null if there is no data.")
 
     @model_validator(mode="after")
     def _server_of_the_token(self) -> HookRequest:

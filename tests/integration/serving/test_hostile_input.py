@@ -291,6 +291,22 @@ def test_ten_thousand_measurements_are_refused(client: httpx.Client) -> None:
     assert [entry["rule"] for entry in answer.json()["errors"]] == ["too_many"]
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/fhir/RiskAssessment/$predict", "/nothing"])
+def test_a_refused_body_is_answered_before_the_connection_ends(
+    client: httpx.Client, path: str
+) -> None:
+    # A client that sends everything before it reads: a reset would destroy the answer.
+    body = b" " * 20_000_000
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    for more in ("Connection: close\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"):
+        stated = head if "close" in more else head.partition("Content-Length")[0]
+        sent = body if "close" in more else b"1312D00\r\n" + body + b"\r\n0\r\n\r\n"
+        address = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(f"{stated}{more}".encode() + sent)
+            assert status_of(connection.recv(65_536)) in ((404, 413) if "no" in path else (413,))
+
+
 def test_fifty_megabytes_that_do_not_say_so_are_not_read(client: httpx.Client) -> None:
     address = (client.base_url.host, client.base_url.port)
     part = b"10000\r\n" + b" " * 65_536 + b"\r\n"

@@ -192,6 +192,11 @@ def test_cards_feedback_and_tokens_stand_on_either_database(
 NOW = int(time.time())
 
 
+def test_the_type_of_a_token_has_no_case(build: Any, client: httpx.Client) -> None:
+    header = signed(header={"typ": "jwt"})
+    assert client.post(SERVICE, json=build.call(), headers=header).status_code == 200
+
+
 @pytest.mark.parametrize(
     "changed",
     [

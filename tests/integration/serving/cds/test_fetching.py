@@ -48,6 +48,23 @@ def fetching(build: Any, ehr: Any, **more: Any) -> dict[str, Any]:
     return sent | more
 
 
+@pytest.mark.parametrize("token_type", ["bearer", "BEARER"])
+def test_what_clients_write_in_other_ways_is_understood(
+    build: Any, open_client: httpx.Client, ehr: Any, token_type: str
+) -> None:
+    sent = fetching(build, ehr, prefetch=None)
+    sent["hookInstance"] = f"urn:uuid:{sent['hookInstance']}"
+    sent["fhirAuthorization"]["token_type"] = token_type
+    answer = open_client.post(SERVICE, json=sent)
+    assert len(answer.json()["cards"]) == 1, answer.text
+
+
+def test_another_type_of_token_is_refused(build: Any, open_client: httpx.Client, ehr: Any) -> None:
+    sent = fetching(build, ehr)
+    sent["fhirAuthorization"]["token_type"] = "DPoP"
+    assert open_client.post(SERVICE, json=sent).status_code == 422
+
+
 def test_what_was_not_sent_is_fetched_with_the_given_token(
     build: Any, open_client: httpx.Client, ehr: Any
 ) -> None:
