@@ -23,7 +23,7 @@ from serving.http.boundary import RequestBoundary
 from serving.http.metrics import Metrics
 from serving.http.public_path import PublicPath
 from serving.http.security_headers import SecurityHeaders
-from serving.openapi import PROBLEM_RESPONSES, describe
+from serving.openapi import PROBLEM_RESPONSES, describe, operation_id
 from serving.prediction.served import Served, ServedModel
 from serving.problems import details as problems
 from serving.routes import cds, fhir, health, metrics, outcomes, page, predict, variables
@@ -144,6 +144,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
     )
     app.state.served = Served(models, menu=settings.menu)
     app.state.settings = settings

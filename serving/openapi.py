@@ -1,17 +1,20 @@
-"""The OpenAPI document: error responses, and an example that this service can answer."""
+"""The OpenAPI document: its address, credentials, error responses, and an example that works."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import JsonValue, TypeAdapter
 
 from data_schema.variables import is_state
 from models.wording import NOTICE
+from serving.access.gatekeeper import credential_for
 from serving.prediction import predictor
 from serving.prediction.json_translation import question_of, response_of
 from serving.prediction.schemas import PredictRequest
@@ -20,17 +23,50 @@ from serving.problems.details import MEDIA_TYPE, Problem
 from serving.problems.operation_outcome import Responses
 from serving.settings import Settings
 
-__all__ = ["PROBLEM_RESPONSES", "describe", "example_request"]
+__all__ = ["PROBLEM_RESPONSES", "describe", "example_request", "operation_id"]
 
 _SCHEMAS = "#/components/schemas/"
 
+_PROBLEM: Mapping[str, object] = {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}
+
 PROBLEM_RESPONSES: Responses = {
+    "4XX": {
+        "description": "The request breaks a rule, or its caller may not make it; no field of the "
+        "problem repeats what was sent.",
+        "content": _PROBLEM,
+    },
     "default": {
-        "description": "A problem; no field of it repeats what was sent.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
-    }
+        "description": "The service cannot answer now; no field of the problem repeats what was "
+        "sent.",
+        "content": _PROBLEM,
+    },
 }
 """The error responses of every route."""
+
+_TAGS: Mapping[str, str] = {
+    "prediction": "Risks of patients, explained.",
+    "monitoring": "What happened after predictions.",
+    "variables": "The variables that can be sent.",
+    "models": "The served models.",
+    "FHIR": "The same predictions as FHIR resources.",
+    "CDS Hooks": "Cards for electronic health records.",
+    "operations": "Health and counters.",
+}
+
+_CALLER, _CLIENT = "caller", "cdsClient"
+_SCHEMES: Mapping[str, Mapping[str, str]] = {
+    _CALLER: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or an access token of an issuer that the site trusts.",
+    },
+    _CLIENT: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token for one call, signed by a registered client (CDS Hooks 2.0.1).",
+    },
+}
 
 _TIME_ZERO = "2026-11-01T08:00:00+01:00"
 _MEASURED = "2026-11-01T06:10:00+01:00"
@@ -102,12 +138,45 @@ def _example_of(model: ServedModel) -> dict[str, JsonValue]:
     return request
 
 
+def operation_id(route: APIRoute) -> str:
+    """Return the name of a route's operation, which generated clients use.
+
+    Examples
+    --------
+    >>> from serving.routes import cds
+    >>> operation_id(next(one for one in cds.router.routes if isinstance(one, APIRoute)))
+    'cds_hooks_services'
+    """
+    tag = str(route.tags[0]) if route.tags else "page"
+    return f"{tag}_{route.name}".casefold().replace(" ", "_")
+
+
+def _state_credentials(document: dict[str, Any], settings: Settings) -> None:
+    """State for each operation which credential it needs from this service."""
+    if settings.authentication == "none":
+        document["security"] = []
+        return
+    schemes = {**_SCHEMES} if settings.cds_clients else {_CALLER: _SCHEMES[_CALLER]}
+    document["components"]["securitySchemes"] = schemes
+    document["security"] = [{_CALLER: []}]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            needed = credential_for(path, method.upper())
+            if needed == "none":
+                operation["security"] = []
+            elif needed == "client" and settings.cds_clients:
+                operation["security"] = [{_CLIENT: []}]
+
+
 def _document(app: FastAPI) -> dict[str, Any]:
     settings: Settings = app.state.settings
     document = get_openapi(
         title=app.title,
         version=app.version,
         description=NOTICE,
+        contact={"name": "The Osteon developers"},
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
         routes=app.routes,
         # Absolute where it is known; otherwise relative to the document's own address.
         servers=[{"url": settings.public_url or "/"}],
@@ -116,10 +185,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
+    _state_credentials(document, settings)
     served: Served = app.state.served
     if served.models:
+        # Examples, since a list of all would end with the next model.
         outcomes = schemas["PredictRequest"]["properties"]["outcomes"]
-        outcomes["items"]["enum"] = served.answerable
+        outcomes["items"]["examples"] = served.answerable
     request: dict[str, JsonValue] = {**example_request(served)}
     if served.menu:
         request["next_best"] = True

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from serving.access.browser import Browsers
     from serving.access.client_tokens import ClientTokens
 
-__all__ = ["Credentials", "Gatekeeper", "LoopbackGate", "page_or_front"]
+__all__ = ["Credentials", "Gatekeeper", "LoopbackGate", "credential_for", "page_or_front"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -155,7 +155,8 @@ class Gatekeeper:
         """Return why a request is refused, or None with the caller in the scope."""
         state = scope.setdefault("state", {})
         is_reading = scope["method"] in _READING
-        if scope["path"] in _PUBLIC or (scope["path"] == _DISCOVERY and is_reading):
+        needed = credential_for(scope["path"], scope["method"])
+        if needed == "none":
             state["caller"] = ANONYMOUS
             return None
         if self._https_only and scope["scheme"] != "https":
@@ -166,7 +167,7 @@ class Gatekeeper:
             return self._before_sign_in(scope)
         text = _bearer(scope)
         path = scope["path"]
-        if text is None and self._browsers is not None and not _is_of_client(path):
+        if text is None and self._browsers is not None and needed == "caller":
             session = await run_in_threadpool(self._browsers.session, scope)
             if session is None and _is_page(scope):
                 to = quote(scope["path"], safe="")
@@ -202,7 +203,7 @@ class Gatekeeper:
         return None
 
     def _caller(self, text: str, path: str) -> Caller | None:
-        if _is_of_client(path):
+        if credential_for(path, "POST") == "client":
             return self._clients.caller(text, path) if self._clients else None
         for kind in self._credentials:
             caller = kind.caller(text)
@@ -227,9 +228,11 @@ def _role_for(scope: Scope) -> str | None:
     return None if scope["method"] in _READING else _ROLE_OF.get(scope["path"], "predict")
 
 
-def _is_of_client(path: str) -> bool:
-    """Return whether a path is that of a CDS service, which requires a client's token."""
-    return path.startswith(f"{_DISCOVERY}/")
+def credential_for(path: str, method: str) -> Literal["none", "client", "caller"]:
+    """Return which credential a request needs: that of a CDS client, or of any other caller."""
+    if path in _PUBLIC or (path == _DISCOVERY and method in _READING):
+        return "none"
+    return "client" if path.startswith(f"{_DISCOVERY}/") else "caller"
 
 
 def _is_page(scope: Scope) -> bool:

@@ -22,12 +22,20 @@ Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 FHIR_JSON = "application/fhir+json"
 
-OPERATION_OUTCOME_RESPONSES: Responses = {
-    "default": {
-        "description": "An OperationOutcome; no part of it repeats what was sent.",
-        "content": {FHIR_JSON: {"schema": {"type": "object", "required": ["resourceType"]}}},
-    }
+_OUTCOME: Mapping[str, object] = {
+    "description": "An OperationOutcome; no part of it repeats what was sent.",
+    "content": {
+        FHIR_JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["resourceType"],
+                "properties": {"resourceType": {"const": "OperationOutcome"}},
+            }
+        }
+    },
 }
+
+OPERATION_OUTCOME_RESPONSES: Responses = {"4XX": {**_OUTCOME}, "default": {**_OUTCOME}}
 """The error responses of every FHIR route."""
 
 # IssueType codes; they are the same in R4, R4B and R5.
