@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from joblib import Parallel, cpu_count, delayed
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
@@ -123,8 +124,10 @@ def named_bootstrap_intervals(
         n_rows, n_resamples=n_resamples, random_state=random_state, groups=groups
     )
     # The products are too small to gain from more threads, and on a busy machine lose to them.
+    # Threads take the draws as they need them, so that few are held at a time.
     with threadpool_limits(1, user_api="blas"):
-        resamples = [statistics(counts) for counts in draws]
+        side_by_side = Parallel(n_jobs=cpu_count(), prefer="threads")
+        resamples = side_by_side(delayed(statistics)(counts) for counts in draws)
     return {
         name: _interval(
             estimate, np.concatenate([values[name] for values in resamples], axis=-1), level
