@@ -36,7 +36,7 @@ demo: install
 	step promote $(DEMO_MODEL) $$newest; \
 	step explain --model models:/$(DEMO_MODEL)@champion; \
 	cohort=$(DEMO)/simulated.parquet; : > $(DEMO)/verdicts; \
-	step simulate --patients 4300 --out $$cohort; \
+	step simulate --patients 3500 --out $$cohort; \
 	for outcome in mortality fracture; do \
 		step train $$cohort --outcome $$outcome --added-value $(DEMO_PANEL) --test-fraction 0.3; \
 		{ echo; echo "Simulated patients, $$outcome:"; \
