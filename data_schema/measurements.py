@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import pandas as pd
 
@@ -17,6 +17,9 @@ from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import Code, Variable, base_name, is_state
 
 __all__ = ["CanonicalMeasurement", "Measurement", "absent_variable", "canonical_measurement"]
+
+# How far outside the plausible range, as a share of its end, a value is taken for that end.
+_CLIPPED_SHARE = 0.1
 
 _COMPARATORS = ("<", "<=", ">", ">=")
 
@@ -65,6 +68,8 @@ class CanonicalMeasurement:
         In the canonical unit; 0 or 1 for a flag; None if it states no value.
     below, above : bool
         The value is the lower or the upper limit of the assay.
+    clipped : bool
+        The value lay a little outside the plausible range, and is its nearer end.
     """
 
     column: str
@@ -72,15 +77,24 @@ class CanonicalMeasurement:
     value: float | str | None
     below: bool = False
     above: bool = False
+    clipped: bool = False
 
 
 def canonical_measurement(
-    sent: Measurement, variables: Mapping[str, Variable] = VARIABLES
+    sent: Measurement,
+    variables: Mapping[str, Variable] = VARIABLES,
+    *,
+    extremes: Literal["refuse", "clip"] = "refuse",
 ) -> CanonicalMeasurement | Finding:
     """Return a measurement in canonical form, or the rule it breaks.
 
-    `variables` are those that may be named: the catalogue, or the catalogue and a model's own. The
-    finding's rule is one of `unknown_variable`, `assay`, `specimen`, `unit`, `comparator`,
+    `variables` are those that may be named: the catalogue, or the catalogue and a model's own. With
+    `extremes` "clip", what a laboratory or a monitor measures and lies outside the plausible range
+    becomes the nearer end of the range, if it lies outside by at most a tenth of that end, or is
+    reported only as more than a limit beyond it. Everything else outside is refused: it is an error
+    of value or unit rather than an extreme.
+
+    The finding's rule is one of `unknown_variable`, `assay`, `specimen`, `unit`, `comparator`,
     `not_a_number`, `infinite`, `ambiguous_number`, `range`, `too_large`, `category`, `flag`. Its
     message never repeats what was sent.
 
@@ -96,16 +110,19 @@ def canonical_measurement(
             must = "state its assay under this code, which does not say what was measured"
             _refuse("assay", variable, f"{must}.")
         if variable.kind == "number":
-            return _number(sent, column, variable, code)
+            return _number(sent, column, variable, code, extremes)
         return _category_or_flag(sent, column, variable)
     except RulesBroken as broken:
         return broken.findings[0]
 
 
-def absent_variable(name: str, variables: Mapping[str, Variable] = VARIABLES) -> Variable | Finding:
+def absent_variable(
+    name: str, variables: Mapping[str, Variable] = VARIABLES, listed_in: str = "absent"
+) -> Variable | Finding:
     """Return the variable that is recorded as not done, or the rule `unknown_variable`.
 
-    It is named without a suffix: none of its features has a value then.
+    It is named without a suffix: none of its features has a value then. `listed_in` is the field
+    that names it.
 
     >>> absent_variable("ctx_s").name, absent_variable("ctx_s__max").rule
     ('ctx_s', 'unknown_variable')
@@ -116,7 +133,7 @@ def absent_variable(name: str, variables: Mapping[str, Variable] = VARIABLES) ->
         advice = f" Name {base_name(name)}, without a suffix."
     else:
         advice = did_you_mean(name, variables)
-    message = f"absent must name variables of the catalogue or the model.{advice}"
+    message = f"{listed_in} must name variables of the catalogue or the model.{advice}"
     return Finding("unknown_variable", "", 1, message)
 
 
@@ -153,7 +170,11 @@ def _named(name: str, variables: Mapping[str, Variable]) -> tuple[str, Variable]
 
 
 def _number(
-    sent: Measurement, column: str, variable: Variable, code: Code | None
+    sent: Measurement,
+    column: str,
+    variable: Variable,
+    code: Code | None,
+    extremes: Literal["refuse", "clip"],
 ) -> CanonicalMeasurement:
     value, below, above = _read(sent, variable)
     if math.isnan(value):
@@ -169,8 +190,11 @@ def _number(
         must = f"be in a unit of its code ({of_code})"
         advice = "Send the code of what the laboratory reports, or the variable's name."
         _refuse("unit", variable, f"{must}. {advice}")
-    canonical = value * how.factor
+    canonical = value * how.factor + how.offset
     if has_range(column) and not is_in_range(variable, canonical, below=below):
+        nearer = _nearer_end(variable, canonical, above=above) if extremes == "clip" else None
+        if nearer is not None:
+            return CanonicalMeasurement(column, variable, nearer, below, above, clipped=True)
         others = [unit for unit in plausible_units(variable, value) if unit != how.unit]
         fitting = units_in_words(variable, others)
         advice = f" It would fit the unit {' or '.join(fitting)}." if fitting else ""
@@ -180,6 +204,18 @@ def _number(
         must = f"lie between -{LARGEST:.2g} and {LARGEST:.2g}. Check value and unit."
         _refuse("too_large", variable, must)
     return CanonicalMeasurement(column, variable, canonical, below, above)
+
+
+def _nearer_end(variable: Variable, value: float, *, above: bool) -> float | None:
+    """Return the end of the plausible range for an extreme outside it; None for an error."""
+    if variable.origin is None or variable.origin.kind not in ("sample", "bedside"):
+        return None
+    low, high = variable.low, variable.high
+    if high is not None and value > high:
+        return high if above or value - high <= _CLIPPED_SHARE * abs(high) else None
+    if low is not None and value < low:
+        return low if low - value <= _CLIPPED_SHARE * abs(low) else None
+    return None
 
 
 def _refusal(rule: str, variable: Variable, unit: str) -> str:

@@ -16,6 +16,7 @@ _WHOLE: Mapping[str, str] = {
     "{beats}/min": "per minute",
     "{breaths}/min": "per minute",
     "Cel": "°C",
+    "[degF]": "°F",
     "[hnsf'U]": "HU",
     "[in_i]": "inches",
     "[lb_av]": "lb",

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data_schema.units import canonical_unit_spelling, in_range
+from data_schema.units import canonical_unit_spelling, conversion, in_range
 from data_schema.values import MISSING_WORDS, level_key
 from data_schema.variables import Variable
 
@@ -65,13 +65,14 @@ class Basis:
     """How a number was measured, in the catalogue's words.
 
     `unit` is a UCUM unit, empty where the number has none or the unit is refused. Canonical value =
-    value * `factor`, which is NaN if the unit is refused. `broken` names the most fundamental rule
-    first.
+    value * `factor` + `offset`; the factor is NaN if the unit is refused. `broken` names the most
+    fundamental rule first.
     """
 
     unit: str
     factor: float
     broken: tuple[Literal["assay", "specimen", "unit"], ...]
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,11 @@ def basis(
         broken.append("specimen")
     if spelled is None:
         return Basis("", float("nan"), (*broken, "unit"))
-    return Basis(spelled, 1.0 if is_count else variable.units.get(spelled, 1.0), tuple(broken))
+    if is_count:
+        return Basis(spelled, 1.0, tuple(broken))
+    scale, offset = conversion(variable, spelled)
+    # A change per day does not move with the zero of a scale.
+    return Basis(spelled, scale, tuple(broken), 0.0 if feature.endswith("__slope") else offset)
 
 
 def _is_own_specimen(variable: Variable, specimen: str) -> bool:

@@ -22,7 +22,7 @@ from data_schema.variables import Variable
 
 __all__ = [
     "canonical_unit_spelling",
-    "factor",
+    "conversion",
     "in_range",
     "is_in_range",
     "plausible_units",
@@ -43,6 +43,7 @@ _PRINTED: Mapping[str, tuple[str, ...]] = {
     "cm[Hg]": ("cmHg",),
     "/min": ("per minute", "1/min", "bpm", "beats/min", "breaths/min"),
     "Cel": ("°C", "degC", "C", "Celsius"),
+    "[degF]": ("°F", "degF", "deg. F", "F", "Fahrenheit"),
     "[hnsf'U]": ("HU",),
     "mL/min/{1.73_m2}": ("mL/min/1.73m2", "mL/min/(1.73m2)"),
     "mg/(24.h)": ("mg/24h", "mg/24hr", "mg/d"),
@@ -106,7 +107,9 @@ def _folded_spellings(unit: str) -> frozenset[str]:
 
 
 def canonical_unit_spelling(variable: Variable, text: str) -> str | None:
-    """Return the UCUM spelling of a unit, a key of `variable.units`, or None if it is refused.
+    """Return the UCUM spelling of a unit that a variable accepts, or None if it is refused.
+
+    It is a key of `variable.units` or of `variable.offset_units`.
 
     Case, spaces, the micro sign and the ways to print a power do not matter: no variable accepts
     two units that differ only in them. A blank is the canonical unit of scores, ratios and the
@@ -121,10 +124,11 @@ def canonical_unit_spelling(variable: Variable, text: str) -> str | None:
     stripped = text.strip()
     if not stripped:
         return variable.unit if variable.unit in _MAY_BE_BLANK else None
-    if stripped in variable.units:
+    accepted = (*variable.units, *variable.offset_units)
+    if stripped in accepted:
         return stripped
     folded = _fold(stripped)
-    for unit in variable.units:
+    for unit in accepted:
         if folded in _folded_spellings(unit):
             return unit
     aliases = {_fold(alias): unit for alias, unit in variable.aliases.items()}
@@ -147,31 +151,34 @@ def units_in_words(variable: Variable, units: Iterable[str]) -> tuple[str, ...]:
     for unit in units:
         printed = "fraction" if (unit, variable.unit) == ("1", "%") else printed_unit(unit)
         same = canonical_unit_spelling(variable, printed) if printed else unit
-        is_read = same is not None and variable.units[same] == variable.units[unit]
+        is_read = same is not None and conversion(variable, same) == conversion(variable, unit)
         words[printed if is_read else unit] = None
     return tuple(filter(None, words))
 
 
-def factor(variable: Variable, unit: str) -> float:
-    """Return what a value in the given unit is multiplied by to be in the canonical unit.
+def conversion(variable: Variable, unit: str) -> tuple[float, float]:
+    """Return factor and offset: canonical value = value * factor + offset.
 
     `RulesBroken` with rule `unit` is raised if the variable does not accept the unit.
 
     >>> from data_schema.biomarkers import variable
-    >>> factor(variable("ctx_s"), "ng/mL")
-    1000.0
+    >>> conversion(variable("ctx_s"), "ng/mL")
+    (1000.0, 0.0)
     """
     spelling = canonical_unit_spelling(variable, unit)
     if spelling is None:
         message = f"{variable.name} must {unit_rule(variable, unit)}"
         raise RulesBroken([Finding("unit", variable.name, 1, message)])
-    return variable.units.get(spelling, 1.0)
+    if spelling in variable.offset_units:
+        return variable.offset_units[spelling]
+    return variable.units.get(spelling, 1.0), 0.0
 
 
 def unit_rule(variable: Variable, unit: str) -> str:
     """Return why a unit is refused, worded to follow the variable's name and "must"."""
     # The text is not repeated, since a free-text unit may hold a patient's value.
-    accepted = ", ".join(units_in_words(variable, variable.units)) or "no unit"
+    units = (*variable.units, *variable.offset_units)
+    accepted = ", ".join(units_in_words(variable, units)) or "no unit"
     problem = "the stated unit is not accepted" if unit.strip() else "none is stated"
     return (
         f"be in an accepted unit ({accepted}); {problem}. State the unit that the laboratory "
@@ -180,9 +187,10 @@ def unit_rule(variable: Variable, unit: str) -> str:
 
 
 def to_canonical(variable: Variable, values: ArrayLike, unit: str) -> NDArray[np.float64]:
-    """Return values times the factor of their unit; NaN stays NaN."""
+    """Return values in the canonical unit; NaN stays NaN."""
+    factor, offset = conversion(variable, unit)
     with np.errstate(over="ignore"):  # infinity is outside every plausible range
-        return np.asarray(values, dtype=np.float64) * factor(variable, unit)
+        return np.asarray(values, dtype=np.float64) * factor + offset
 
 
 def in_range(

@@ -165,6 +165,9 @@ class Variable:
         Canonical UCUM unit; empty for flags and categories.
     units : mapping of str to float
         Accepted UCUM unit -> factor; canonical value = value * factor. Nothing else is accepted.
+    offset_units : mapping of str to (float, float)
+        Accepted UCUM unit that is no multiple of the canonical one -> factor and offset; canonical
+        value = value * factor + offset.
     aliases : mapping of str to str
         Spelling that labs print -> UCUM unit in `units`, on top of the general ones in `units.py`.
     codes : tuple of Code
@@ -221,6 +224,7 @@ class Variable:
     origin: Origin | None = None
     unit: str = ""
     units: Mapping[str, float] = field(default_factory=dict)
+    offset_units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     codes: tuple[Code, ...] = ()
     low: float | None = None

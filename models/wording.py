@@ -15,6 +15,7 @@ from models.inference.contract import Evaluation, EventNames, TrainingFacts
 __all__ = [
     "HELD_OUT_BY",
     "INFERRED",
+    "LIMITATION_NOT_RECORDED",
     "MISSING_VALUES",
     "NOTICE",
     "StatedContribution",
@@ -34,6 +35,11 @@ NOTICE = (
     "Not for triage, nor for limiting or withdrawing treatment."
 )
 """Shown with every risk."""
+
+LIMITATION_NOT_RECORDED = (
+    "No comfort care is recorded; that treatment is not limited does not follow from this."
+)
+"""Said beside a risk where the record states nothing of the goal of care."""
 
 HELD_OUT_BY = {
     "patient": "at random",

@@ -70,10 +70,13 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 _TIME_ZERO = "2026-11-01T08:00:00+01:00"
 _MEASURED = "2026-11-01T06:10:00+01:00"
+# So that the example works unchanged on any later day.
+_ASKED_AT = "2026-11-01T09:00:00+01:00"
 
 _WITHOUT_MODEL: dict[str, JsonValue] = {
     "patient_id": "opaque",
     "time_zero": _TIME_ZERO,
+    "asked_at": _ASKED_AT,
     "sex": "female",
     "birth_date": "1958-03-02",
     "outcomes": ["mortality"],
@@ -114,6 +117,7 @@ def _example_of(model: ServedModel) -> dict[str, JsonValue]:
         "patient_id": "opaque",
         "encounter_id": "opaque",
         "time_zero": _TIME_ZERO,
+        "asked_at": _ASKED_AT,
     }
     if isinstance(sex := example.get("sex"), str):
         request["sex"] = sex

@@ -68,6 +68,10 @@ def _number_problems(entry: Variable) -> Iterator[str]:
         )
     if entry.units.get(entry.unit) != 1.0 or min(entry.units.values()) <= 0:
         yield "units must hold the canonical unit with factor 1, and positive factors"
+    if set(entry.units) & set(entry.offset_units):
+        yield "offset_units must hold no unit of units"
+    if any(scale <= 0 for scale, _ in entry.offset_units.values()):
+        yield "offset_units must hold positive factors"
     if not set(entry.aliases.values()) <= set(entry.units):
         yield "aliases must lead to units that the entry accepts"
     if entry.low is None or entry.high is None or not entry.low < entry.high:
@@ -83,6 +87,7 @@ def _word_problems(entry: Variable) -> Iterator[str]:
         "origin": entry.origin,
         "unit": entry.unit,
         "units": entry.units,
+        "offset_units": entry.offset_units,
         "low": entry.low,
         "high": entry.high,
         "typical_median": entry.typical_median,

@@ -147,11 +147,12 @@ ENTRIES: tuple[Variable, ...] = (
         label="Body temperature",
         unit="Cel",
         units={"Cel": 1.0},
+        offset_units={"[degF]": (1 / 1.8, -32 / 1.8)},
         codes=(Code("8310-5", "Body temperature"),),
         low=13.0,
         high=46.0,
         synonyms=("temp", "body temp"),
-        note="Degrees Celsius only: Fahrenheit is no multiple of it and is refused.",
+        note="Degrees Celsius; degrees Fahrenheit are converted.",
     ),
     _bedside(
         name="spo2",

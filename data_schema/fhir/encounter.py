@@ -6,7 +6,7 @@ Only codes count, and the locations that a site names: a ward's display is free 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from data_schema.fhir.code_systems import SNOMED
@@ -40,6 +40,7 @@ ICU_CODES = frozenset(
 )
 """(system, code) of an intensive care unit for adults, or of an admission to such a unit."""
 
+_FINISHED = frozenset({"finished", "completed", "discharged"})
 _NEVER = frozenset({"planned", "cancelled", "entered-in-error", "unknown"})
 _NOT_THERE = frozenset({"planned", "reserved"})
 
@@ -49,14 +50,20 @@ _SAME_STAY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class IcuStay:
-    """One stay in intensive care; `end` is None while it lasts."""
+    """One stay in intensive care.
+
+    `end` is None while it lasts, and where it `has_ended` at a time that is not stated.
+    """
 
     start: datetime
     end: datetime | None
+    has_ended: bool = False
 
     def is_running(self, now: datetime) -> bool:
         """Return whether the patient is there at the given moment."""
-        return self.start <= now and (self.end is None or self.end > now)
+        if self.end is None:
+            return self.start <= now and not self.has_ended
+        return self.start <= now < self.end
 
 
 def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) -> list[IcuStay]:
@@ -64,6 +71,8 @@ def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) 
 
     `icu_locations` are references to the site's intensive care units, as `Location/icu-1`. Beds
     that follow one another are one stay. A period whose start has no time and offset is left out.
+    No stay lasts longer than its encounter: once that is finished, or its period has ended, the
+    stay has ended too, whatever its locations say.
 
     >>> encounter = {
     ...     "resourceType": "Encounter",
@@ -81,7 +90,7 @@ def icu_stays(entries: Sequence[Entry], *, icu_locations: Collection[str] = ()) 
     """
     units = icu_units(entries).union(icu_locations)
     stays = [
-        stay
+        _within(entry.resource, stay)
         for entry in entries
         if entry.kind == "Encounter" and text(entry.resource, "status") not in _NEVER
         for stay in _of_encounter(entry.resource, units)
@@ -135,6 +144,17 @@ def _of_encounter(encounter: Resource, units: Collection[str]) -> Iterator[IcuSt
             yield from _stay(part(place, "period") or period)
 
 
+def _within(encounter: Resource, stay: IcuStay) -> IcuStay:
+    """Return a stay that does not outlast its encounter."""
+    period = part(encounter, "period") or part(encounter, "actualPeriod")
+    ended = _moment(text(period, "end"))
+    if ended is not None and ended >= stay.start and (stay.end is None or stay.end > ended):
+        return replace(stay, end=ended)
+    if stay.end is None and text(encounter, "status") in _FINISHED:
+        return replace(stay, has_ended=True)
+    return stay
+
+
 def _stay(period: Resource) -> Iterator[IcuStay]:
     start, end = _moment(text(period, "start")), _moment(text(period, "end"))
     if start is not None and (end is not None or not text(period, "end")):
@@ -152,5 +172,7 @@ def _joined(stays: Sequence[IcuStay]) -> list[IcuStay]:
         if before is None or (before.end is not None and stay.start > before.end + _SAME_STAY):
             joined.append(stay)
         elif before.end is not None and (stay.end is None or stay.end > before.end):
+            joined[-1] = IcuStay(before.start, stay.end, stay.has_ended)
+        elif before.end is None and before.has_ended and stay.end is not None:
             joined[-1] = IcuStay(before.start, stay.end)
     return joined

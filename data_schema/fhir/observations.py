@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 from data_schema.biomarkers import VARIABLES, by_code
+from data_schema.birth_dates import BirthDate
 from data_schema.fhir.code_systems import UCUM, canonical_system
 from data_schema.fhir.resources import (
     Entry,
@@ -27,7 +28,6 @@ from data_schema.fhir.resources import (
     codings,
     concept_words,
     contained_in,
-    full_date,
     has_modifier,
     last_moment,
     listed,
@@ -36,6 +36,7 @@ from data_schema.fhir.resources import (
 )
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from data_schema.fhir.subject import one_subject
+from data_schema.fhir.vital_status import RecordedDeath, recorded_death
 from data_schema.measurements import Measurement
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Variable, base_name
@@ -72,6 +73,9 @@ Not `unknown`, `asked-unknown`, `temp-unknown`, `masked`, `not-permitted`, `unsu
 `not-applicable`, such as the menopausal status of a man, no value is to be inferred either.
 """
 
+# A number as a laboratory prints it, and what follows it.
+_NUMBER_AND_UNIT = re.compile(r"(?P<number>[<>≤≥]?=?\s*\d[\d.,]*)\s*(?P<unit>[^\d\s.,].*)")
+
 _DATA_ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
 # Longer, or with blanks, it may be text that someone wrote about the patient.
@@ -106,12 +110,18 @@ class SentObservation:
         How the sender refers to the Observation; empty if it has neither id nor `fullUrl`.
     expression : str
         FHIRPath of the Observation within what was sent.
+    issued : datetime or None
+        When this version was made available; None if the Observation does not say.
+    is_corrected : bool
+        Whether its status is corrected or amended: it replaces a final one of the same moment.
     """
 
     measurement: Measurement
     time: datetime | None
     reference: str
     expression: str
+    issued: datetime | None = None
+    is_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +184,17 @@ class FhirRecord:
     patient : mapping
         The Patient resource; empty if none was sent.
     sex : {"female", "male", "other", "unknown"} or None
-    birth_date : date or None
-        None too where only a year or a month is stated.
+    birth_date : BirthDate or None
+    death : RecordedDeath or None
+        None where none is recorded.
     encounter : str
         Reference to the encounter; empty unless all that are stated are the same.
     observations : tuple of SentObservation
     absent : tuple of SentAbsence
     not_counted : mapping of str to int
         Reason in `NOT_COUNTED` -> Observations.
-    broken : tuple of FhirProblem
-        What counts and cannot be read.
+    unread : tuple of FhirProblem
+        What has the code of a variable and cannot be read, or states no time.
     unknown_codes : tuple of UnknownCode
         What `not_counted` counts as "code", the most frequent first.
     """
@@ -191,12 +202,13 @@ class FhirRecord:
     subject: Resource
     patient: Resource
     sex: Literal["female", "male", "other", "unknown"] | None
-    birth_date: date | None
+    birth_date: BirthDate | None
+    death: RecordedDeath | None
     encounter: str
     observations: tuple[SentObservation, ...]
     absent: tuple[SentAbsence, ...]
     not_counted: Mapping[NotCounted, int]
-    broken: tuple[FhirProblem, ...]
+    unread: tuple[FhirProblem, ...]
     unknown_codes: tuple[UnknownCode, ...] = ()
 
 
@@ -219,7 +231,7 @@ def read_record(
     counted: list[SentObservation] = []
     absent: list[SentAbsence] = []
     not_counted: Counter[NotCounted] = Counter()
-    broken: list[FhirProblem] = []
+    unread: list[FhirProblem] = []
     unknown: Counter[tuple[str, str]] = Counter()
     encounters = set()
     for entry in entries:
@@ -228,11 +240,14 @@ def read_record(
         encounters.add(text(part(entry.resource, "encounter"), "reference"))
         for read in read_observation(entry, variables, specimens, zone, site):
             if isinstance(read, SentObservation):
-                counted.append(read)
+                if read.time is None:
+                    unread.append(_without_time(read))
+                else:
+                    counted.append(read)
             elif isinstance(read, SentAbsence):
                 absent.append(read)
             elif isinstance(read, FhirProblem):
-                broken.append(read)
+                unread.append(read)
             else:
                 not_counted[read] += 1
                 if read == "code":
@@ -242,12 +257,13 @@ def read_record(
         subject=subject,
         patient=patient,
         sex=_sex(patient),
-        birth_date=full_date(text(patient, "birthDate")),
+        birth_date=BirthDate.of(text(patient, "birthDate")),
+        death=recorded_death(patient, zone),
         encounter=stated.pop() if len(stated) == 1 else "",
         observations=tuple(counted),
         absent=tuple(absent),
         not_counted=dict(not_counted),
-        broken=tuple(broken),
+        unread=tuple(unread),
         unknown_codes=tuple(UnknownCode(*code, count) for code, count in unknown.most_common()),
     )
 
@@ -256,6 +272,11 @@ def _printable_code(observation: Resource) -> tuple[str, str]:
     """Return the first code of an Observation, empty unless it is plainly a code."""
     system, code = next(codings(part(observation, "code")), ("", ""))
     return (system, code) if _CODE.fullmatch(code) and _SYSTEM.fullmatch(system) else ("", "")
+
+
+def _without_time(read: SentObservation) -> FhirProblem:
+    message = "must state when it was taken."
+    return FhirProblem(read.expression, "no_time", message, read.measurement.variable or "")
 
 
 def _sex(patient: Resource) -> Literal["female", "male", "other", "unknown"] | None:
@@ -289,17 +310,24 @@ def read_observation(
     ]
     # A panel's own code need not be known where a component's is, and the other way round.
     counted = [result for result in results if result != "code"]
+    issued = last_moment(text(resource, "issued"), zone)
+    is_corrected = text(resource, "status") != "final"
     for result in counted or results[:1]:
-        if not isinstance(result, Measurement | _NotDone):
-            yield result
-            continue
         time = _taken(entry, zone)
-        if not (time is None or isinstance(time, datetime)):
+        if isinstance(result, FhirProblem):
+            yield replace(result, time=time if isinstance(time, datetime) else None)
+        elif not isinstance(result, Measurement | _NotDone):
+            yield result
+        elif isinstance(time, FhirProblem):
+            yield replace(time, variable=result.variable or "")
+        elif not (time is None or isinstance(time, datetime)):
             yield time
         elif isinstance(result, _NotDone):
             yield SentAbsence(result.variable, time, entry.reference, entry.expression)
         else:
-            yield SentObservation(result, time, entry.reference, entry.expression)
+            yield SentObservation(
+                result, time, entry.reference, entry.expression, issued, is_corrected
+            )
 
 
 def other_values(
@@ -381,8 +409,17 @@ def _taken(entry: Entry, zone: tzinfo) -> datetime | FhirProblem | NotCounted | 
     moment = last_moment(stated, zone)
     if moment is None:
         rule = "must be a FHIR date, or a time that states its offset."
-        return FhirProblem(f"{entry.expression}.effective", "time", rule)
+        return FhirProblem(f"{entry.expression}.effective", "time", rule, time=_naive(stated, zone))
     return moment
+
+
+def _naive(stated: str, zone: tzinfo) -> datetime | None:
+    """Return a time without an offset as if it were of a zone; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(stated)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else None
 
 
 def _measured(
@@ -410,18 +447,21 @@ def _measured(
     if _is_not_done(element):
         if any(name.startswith("value") for name in element):
             rule = "must have a value or a dataAbsentReason; it has both."
-            return FhirProblem(f"{expression}.dataAbsentReason", "not_done_with_value", rule)
+            where = f"{expression}.dataAbsentReason"
+            return FhirProblem(where, "not_done_with_value", rule, candidates[0][1].name)
         return _NotDone(candidates[0][1].name)
     value = _value(element)
     if value is None:
         return "value"
     unit = _unit(part(element, "valueQuantity")) or _unit_of_site(concept, site)
+    if isinstance(value, str) and not unit:
+        value, unit = _number_and_unit(value, candidates)
     column, variable, code = _code_of_unit(candidates, unit)
     if code is not None and code.body_site and not _is_at(code.body_site, observation):
         return "body_site"
     if _contradicts_itself(part(element, "valueQuantity"), variable):
         rule = f"{variable.name} must have one unit; its code and its text are of two."
-        return FhirProblem(f"{expression}.value", "unit", rule)
+        return FhirProblem(f"{expression}.value", "unit", rule, column)
     return Measurement(
         value=value,
         variable=column,
@@ -491,6 +531,18 @@ def _value(element: Resource) -> float | str | bool | None:
     # Any other kind of value (a range, a ratio, a quantity without a number) is refused as text
     # that is not a number.
     return "?" if any(name.startswith("value") for name in element) else None
+
+
+def _number_and_unit(
+    stated: str, known: Sequence[tuple[str, Variable, Code | None]]
+) -> tuple[str, str]:
+    """Return number and unit of text such as "<0.2 mg/dL"; text with no accepted unit as it is."""
+    match = _NUMBER_AND_UNIT.fullmatch(stated.strip())
+    if match is None or all(
+        canonical_unit_spelling(variable, match["unit"]) is None for _, variable, _ in known
+    ):
+        return stated, ""
+    return match["number"], match["unit"]
 
 
 def _is_not_done(element: Resource) -> bool:

@@ -24,8 +24,10 @@ __all__ = [
     "concept_words",
     "contained_in",
     "entries_of",
+    "first_moment",
     "full_date",
     "has_modifier",
+    "is_partial",
     "last_moment",
     "listed",
     "part",
@@ -45,11 +47,17 @@ _HISTORY = re.compile(r"/_history/[A-Za-z0-9.\-]+$")
 
 @dataclass(frozen=True, slots=True)
 class FhirProblem:
-    """One rule that one element breaks; `expression` is its FHIRPath within what was sent."""
+    """One rule that one element breaks; `expression` is its FHIRPath within what was sent.
+
+    For an Observation of a variable, `variable` is its name, and `time` the last moment at which it
+    may have been taken, None where that is unknown.
+    """
 
     expression: str
     rule: str
     message: str
+    variable: str = ""
+    time: datetime | None = None
 
 
 class FhirBroken(DataError):
@@ -107,6 +115,27 @@ def entries_of(bundle: object, expression: str = "Bundle") -> list[Entry]:
         else:
             entries.append(Entry(resource, where, text(entry, "fullUrl")))
     return entries
+
+
+def is_partial(bundle: object) -> bool:
+    """Return whether a Bundle, or one within it, says that the server has more than was sent.
+
+    >>> is_partial({"resourceType": "Bundle", "link": [{"relation": "next", "url": "?page=2"}]})
+    True
+    >>> is_partial({"resourceType": "Bundle", "type": "searchset", "total": 9, "entry": []})
+    True
+    """
+    if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
+        return False
+    if any(link.get("relation") == "next" for link in listed(bundle, "link")):
+        return True
+    entries = listed(bundle, "entry")
+    modes = [text(part(entry, "search"), "mode") for entry in entries]
+    matches = len([mode for mode in modes if mode in ("", "match")])
+    total = bundle.get("total")
+    if isinstance(total, int) and text(bundle, "type") == "searchset" and total > matches:
+        return True
+    return any(is_partial(part(entry, "resource")) for entry in entries)
 
 
 def part(resource: Resource, name: str) -> Resource:
@@ -204,6 +233,20 @@ def last_moment(stated: str, zone: tzinfo = UTC) -> datetime | None:
         return datetime.combine(date(year, month, day), time(23, 59, 59), tzinfo=zone)
     except ValueError:  # month 13, the 30th of February, hour 25
         return None
+
+
+def first_moment(stated: str, zone: tzinfo = UTC) -> datetime | None:
+    """Return the first moment that a FHIR dateTime may mean; None for text that is no dateTime.
+
+    >>> first_moment("2026-02").isoformat()
+    '2026-02-01T00:00:00+00:00'
+    """
+    last = last_moment(stated, zone)
+    if last is None or "T" in stated:
+        return last
+    month = 1 if len(stated) == 4 else last.month
+    day = last.day if len(stated) == 10 else 1
+    return last.replace(month=month, day=day, hour=0, minute=0, second=0)
 
 
 def full_date(stated: str) -> date | None:

@@ -117,12 +117,13 @@ def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
     measured = ~np.isnan(parsed.values)
     units = stated_units(table, feature, time_zero, measured)
     findings += [*_assay_problems(table, feature, units), *units.findings(feature)]
-    if units.factors is None:
+    if units.factors is None or units.offsets is None:
         return FeatureColumn(None, None, not_done, tuple(findings))
     under_limit = parsed.values < units.lower_limits
     below = parsed.below | under_limit
     with np.errstate(over="ignore"):  # infinity is outside every plausible range
-        values = np.where(under_limit, units.lower_limits, parsed.values) * units.factors
+        stated = np.where(under_limit, units.lower_limits, parsed.values)
+        values = stated * units.factors + units.offsets
     suspect = unit_suspect(feature, units, values, below)
     if suspect is not None:
         return FeatureColumn(None, None, not_done, (*findings, suspect))

@@ -35,8 +35,8 @@ class StatedUnits:
 
     Parameters
     ----------
-    factors : ndarray of float64 or None
-        Canonical value = value * factor; None if a unit is not accepted.
+    factors, offsets : ndarray of float64 or None
+        Canonical value = value * factor + offset; None if a unit is not accepted.
     lower_limits : ndarray of float64
         Stated detection limit in the column's unit; -inf where none is.
     one_unit : str
@@ -48,6 +48,7 @@ class StatedUnits:
     """
 
     factors: NDArray[np.float64] | None
+    offsets: NDArray[np.float64] | None
     lower_limits: NDArray[np.float64]
     one_unit: str
     broken: Mapping[str, int]
@@ -65,7 +66,8 @@ class StatedUnits:
         count, stated = self.broken.get("unit", 0), feature.source.unit
         if count and (stated is None or stated.strip()):  # a blank is reported with the mapping
             variable = feature.variable
-            accepted = ", ".join(units_in_words(variable, variable.units)) or "none"
+            units = (*variable.units, *variable.offset_units)
+            accepted = ", ".join(units_in_words(variable, units)) or "none"
             message = (
                 f"{name} must be in an accepted unit ({accepted}); {count} of {n_rows} rows are "
                 f"not. {_advice(variable)}"
@@ -106,6 +108,7 @@ def stated_units(
     in_none = measured & (period_of == len(periods) - 1)
     return StatedUnits(
         None if broken["unit"] else np.array([row_basis.factor for row_basis in bases])[codes],
+        None if broken["unit"] else np.array([row_basis.offset for row_basis in bases])[codes],
         np.array([-np.inf if limit is None else limit for limit in limits])[codes],
         used.pop() if len(used) == 1 else "",
         +broken,

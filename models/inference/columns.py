@@ -5,10 +5,25 @@ Part of every bundle's `model.py`: it imports only the standard library.
 
 from models.inference.contract import Contract
 
-__all__ = ["NOT_DONE", "columns_read", "guard_columns", "not_done_columns"]
+__all__ = ["NOT_DONE", "POLICY_COLUMNS", "columns_read", "guard_columns", "not_done_columns"]
 
 NOT_DONE = "__not_done"
 """How the column ends that flags a variable as recorded as not done."""
+
+POLICY_COLUMNS = (
+    "dead_at_time_zero",
+    "comfort_care_at_time_zero",
+    "asked_after_days",
+    "lowest_age",
+    "record_incomplete",
+)
+"""Columns about the request rather than the patient's values, by which patients are refused.
+
+Numbers, none of them required: whether the patient may have been dead at time zero, and whether the
+goal of care was comfort then (1 or 0); the days from time zero to the request, negative where time
+zero is in the future; the lowest age that a date of birth without its day allows; and whether a
+part of the record is known to be missing (1 or 0).
+"""
 
 
 def guard_columns(contract: Contract) -> tuple[str, ...]:
@@ -35,11 +50,11 @@ def not_done_columns(contract: Contract) -> dict[str, tuple[str, ...]]:
 def columns_read(contract: Contract) -> dict[str, str]:
     """Return what a model reads of a frame: column -> "numbers", "text" or "identifiers".
 
-    Identifiers, then the guard's columns, the flags of "recorded as not done" and the features;
-    only the features are required, and of these not the flags.
+    Identifiers, then the columns of the policy and of the guard, the flags of "recorded as not
+    done" and the features; only the features are required, and of these not the flags.
     """
     identifiers = dict.fromkeys(("patient_id", "stay_id", "time_zero"), "identifiers")
-    guard = dict.fromkeys(guard_columns(contract), "numbers")
+    guard = dict.fromkeys((*POLICY_COLUMNS, *guard_columns(contract)), "numbers")
     features = {
         feature.name: "text" if feature.kind == "category" else "numbers"
         for feature in contract.features

@@ -425,6 +425,9 @@ class Contract:
         Whether `population` was stated for this cohort.
     simulated : bool
         Whether the patients were simulated.
+    asked_within_days : float
+        How long after time zero the model may be asked. A later request is refused as stale: the
+        estimate knows nothing of the days since.
     missingness : {"ignorable", "informative"}
         Whether the model learned from flags that a variable is recorded as not done. Only batches
         from the feed it was trained on state these; elsewhere what has no value is not entered.
@@ -466,6 +469,7 @@ class Contract:
     population: str = ""
     population_described: bool = False
     simulated: bool = False
+    asked_within_days: float = 90.0
     missingness: Literal["ignorable", "informative"] = "ignorable"
     dropped: Mapping[str, str] = field(default_factory=dict)
     described: Description | None = None

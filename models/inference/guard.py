@@ -14,10 +14,22 @@ from models.inference.matrices import Table
 from models.inference.novelty_scores import Deviations, deviations
 from models.inference.prediction import Remark
 
-__all__ = ["TOO_LITTLE_ENTERED", "Verdicts", "guard", "refuse_insufficient"]
+__all__ = [
+    "FUTURE_TOLERANCE_DAYS",
+    "TOO_LITTLE_ENTERED",
+    "Verdicts",
+    "guard",
+    "refuse_insufficient",
+]
 
 TOO_LITTLE_ENTERED = "too_little_entered"
 """Code of the refusal of a patient whose entries are insufficient."""
+
+FUTURE_TOLERANCE_DAYS = 15 / (24 * 60)
+"""How far time zero may lie in the future, since clocks differ: 15 minutes."""
+
+ASKED_LATE_DAYS = 7.0
+"""How long after time zero a risk is given without a warning that it comes late."""
 
 
 class Verdicts:
@@ -60,6 +72,7 @@ def guard(
     variables : sequence of str, length n_variables
     """
     verdicts = Verdicts(table.rows)
+    _judge_moment(verdicts, table, contract.asked_within_days)
     _judge_person(verdicts, table, "age" in variables)
     for feature in contract.features:
         if feature.kind == "category":
@@ -83,12 +96,54 @@ def refuse_insufficient(verdicts: Verdicts, completeness: Sequence[Completeness]
     )
 
 
+def _judge_moment(verdicts: Verdicts, table: Table, asked_within_days: float) -> None:
+    """Refuse a time zero in the future or too long ago; warn of one some time ago."""
+    asked = table.number("asked_after_days")
+    stale = asked > asked_within_days
+    verdicts.refuse(
+        asked < -FUTURE_TOLERANCE_DAYS,
+        "time_zero_in_future",
+        "Time zero must not be in the future. Check the time zero.",
+    )
+    verdicts.refuse(
+        stale,
+        "stale",
+        f"The model may be asked within {asked_within_days:g} days of time zero; this request "
+        "comes later. Check the time zero; for a record of the past, state when the estimate was "
+        "wanted.",
+    )
+    verdicts.warn(
+        ~stale & (asked > ASKED_LATE_DAYS),
+        "asked_late",
+        f"Time zero is more than {ASKED_LATE_DAYS:g} days ago. The estimate counts from then, and "
+        "knows nothing of the days since.",
+    )
+    verdicts.refuse(
+        table.number("record_incomplete") == 1,
+        "incomplete_record",
+        "Further pages of the record were not sent, so the record is not whole. Send all of it.",
+    )
+
+
 def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
-    """Refuse children and pregnancy; warn where age is unknown."""
+    """Refuse the dead, comfort care, children and pregnancy; warn where age is unknown."""
     age = table.number("age")
     pregnant = table.number("pregnant") == 1
     verdicts.refuse(
-        age < 18, "under_18", "The model is for adults; the patient is under 18.", "age"
+        table.number("dead_at_time_zero") == 1,
+        "deceased",
+        "The record states that the patient has died.",
+    )
+    verdicts.refuse(
+        table.number("comfort_care_at_time_zero") == 1,
+        "comfort_care",
+        "The record states comfort as the goal of care.",
+    )
+    verdicts.refuse(
+        (age < 18) | (table.number("lowest_age") < 18),
+        "under_18",
+        "The model is for adults; the patient is under 18.",
+        "age",
     )
     verdicts.refuse(pregnant, "pregnant", "The model was not made for pregnancy.", "pregnant")
     verdicts.warn(

@@ -13,26 +13,24 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import uuid4
 
-from data_schema.biomarkers import VARIABLES
-from data_schema.errors import Finding
 from data_schema.fhir.history import history, is_comfort_care
-from data_schema.fhir.observations import FhirRecord, SentAbsence, SentObservation, read_record
+from data_schema.fhir.observations import FhirRecord, read_record
 from data_schema.fhir.resources import Entry, FhirBroken
 from data_schema.fhir.site_codes import SiteCodes
-from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.variables import base_name
 from serving.audit.record import AuditEvent, Detail, canonical
 from serving.cds.cards import Card, card, says_enough
 from serving.cds.hook_request import HookRequest
-from serving.cds.moment import Landmark, is_living_adult, landmark
+from serving.cds.moment import is_living_adult, landmark
 from serving.cds.prefetch import Prefetch
 from serving.cds.services import CdsService, model_of, templates
 from serving.cds.shown import ShownCard, show, was_shown
-from serving.fhir.question import fhir_broken, question_of
+from serving.fhir.question import Circumstances, fhir_broken, question_of
 from serving.prediction import predictor
+from serving.prediction.answer import Prediction
 from serving.prediction.json_translation import rules_in_json
 from serving.prediction.on_record import Recorder
-from serving.prediction.served import Served, ServedModel
+from serving.prediction.served import Served
 from serving.problems.details import PreconditionFailed, RequestBroken
 from serving.settings import Settings
 
@@ -164,7 +162,6 @@ def _new_card(
         )
     except FhirBroken as error:
         raise fhir_broken(error) from None
-    record, unread = _usable(record, model, at)
     recorded = [*conditions, *prefetch.entries("medications")]
     flags = history(recorded, icu_start=at.icu_start, time_zero=at.time_zero)
     record = replace(
@@ -173,15 +170,16 @@ def _new_card(
         encounter=_reference(encounter),
     )
     with rules_in_json():
-        question = question_of(record, outcomes=[model.requested_as], time_zero=at.time_zero)
+        about = Circumstances(at.time_zero, asked_at=now, icu_admission=at.icu_start)
+        question = question_of(record, about, outcomes=[model.requested_as])
         answer = predictor.predict(question, served, recorder)
     (prediction,) = answer.predictions
     if prediction.status != "ok" or not prediction.risks:
         raise _NoCard("refused")
     if not says_enough(prediction):
         raise _NoCard("says_little")
-    taken, url = _taken(record, at), settings.public_url
-    new_card = card(prediction, model, at, taken=taken, unread=unread, url=url)
+    taken, url = _taken(record, prediction), settings.public_url
+    new_card = card(prediction, model, at, taken=taken, unread=_unread(prediction), url=url)
     return new_card, answer.prediction_id
 
 
@@ -191,55 +189,19 @@ def _reference(entries: Sequence[Entry]) -> str:
     return references.pop() if len(references) == 1 else ""
 
 
-def _usable(
-    record: FhirRecord, model: ServedModel, at: Landmark
-) -> tuple[FhirRecord, Sequence[str]]:
-    """Return what is readable within its variable's window, and the names of what is not.
+def _unread(prediction: Prediction) -> list[str]:
+    """Return the variables with a value that could not be read or used; "" where none is named."""
+    listed = ("unreadable", "no_time", "contradiction")
+    return list(
+        dict.fromkeys(base_name(one.variable) for one in prediction.ignored if one.reason in listed)
+    )
 
-    One error in a record must not prevent the card.
-    """
-    variables = {**VARIABLES, **model.own_variables}
-    usable: list[SentObservation] = []
-    unread = [""] * len(record.broken)
-    for one in record.observations:
-        checked = canonical_measurement(one.measurement, variables)
-        # An unknown category counts as not entered, with a warning.
-        is_read = not isinstance(checked, Finding) or checked.rule == "category"
-        first = _first_moment(one.measurement.variable or "", at)
-        if not is_read or (first is not None and one.time is None):
-            unread.append(base_name(one.measurement.variable or ""))
-        elif isinstance(checked, CanonicalMeasurement) and checked.value is None:
-            continue  # stated without a value: an earlier one counts, with its own time
-        elif first is None or one.time is None or one.time >= first:
-            usable.append(one)
-    absent = [one for one in record.absent if _is_within_window(one, at)]
-    contradicting = {
-        one.variable
-        for one in absent
-        for other in usable
-        if base_name(other.measurement.variable or "") == one.variable and other.time == one.time
+
+def _taken(record: FhirRecord, prediction: Prediction) -> dict[str, datetime]:
+    """Return the time of each value that was used."""
+    unused = {one.number for one in prediction.ignored if one.part == "measurements"}
+    return {
+        one.measurement.variable or "": one.time
+        for number, one in enumerate(record.observations)
+        if number not in unused and one.time is not None
     }
-    unread += sorted(contradicting)
-    # What is recorded as not done and with a value at the same time counts as neither.
-    kept = [one for one in usable if base_name(one.measurement.variable or "") not in contradicting]
-    done = [one for one in absent if one.variable not in contradicting]
-    return replace(record, observations=tuple(kept), absent=tuple(done)), unread
-
-
-def _is_within_window(one: SentAbsence, at: Landmark) -> bool:
-    first = _first_moment(one.variable, at)
-    return first is None or (one.time is not None and one.time >= first)
-
-
-def _first_moment(name: str, at: Landmark) -> datetime | None:
-    known = VARIABLES.get(base_name(name))
-    if known is None:
-        return None
-    return known.window.start(icu_start=at.icu_start, time_zero=at.time_zero)
-
-
-def _taken(record: FhirRecord, at: Landmark) -> dict[str, datetime]:
-    """Return the time of each variable's last value at or before time zero."""
-    timed = ((one.measurement.variable or "", one.time) for one in record.observations)
-    before = [(name, time) for name, time in timed if time is not None and time <= at.time_zero]
-    return dict(sorted(before, key=lambda one: one[1]))

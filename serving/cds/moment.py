@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from data_schema.birth_dates import BirthDate, age_in_years
 from data_schema.fhir.encounter import icu_stays
-from data_schema.fhir.resources import Entry, Resource, codings, last_moment, part, text
+from data_schema.fhir.resources import Entry, Resource, text
+from data_schema.fhir.vital_status import died_in_encounter, recorded_death
 from data_schema.outcomes import OUTCOMES
 from serving.cds.services import CdsService
 
@@ -35,15 +37,10 @@ def is_living_adult(patient: Resource, today: date) -> bool:
 
     A year or month of birth counts as its last day.
     """
-    # `_deceasedDateTime` alone states a death at an unknown time.
-    stated = [value for name, value in patient.items() if name.lstrip("_").startswith("deceased")]
-    if any(value not in (False, None, "") for value in stated):
+    born = BirthDate.of(text(patient, "birthDate"))
+    if born is None or recorded_death(patient) is not None:
         return False
-    born = last_moment(text(patient, "birthDate"), UTC)
-    if born is None:
-        return False
-    birthday = (born.year + _ADULT_YEARS, born.month, born.day)
-    return birthday <= (today.year, today.month, today.day)
+    return age_in_years(born.last, today) >= _ADULT_YEARS
 
 
 def landmark(
@@ -60,13 +57,15 @@ def landmark(
     """
     stays = icu_stays(entries, icu_locations=icu_locations)
     begun = [stay for stay in stays if now - _LONGEST_STAY <= stay.start <= now]
-    if not begun or any(_has_died(entry.resource) for entry in entries):
+    if not begun or any(died_in_encounter(entry.resource) for entry in entries):
         return None
     stay, counted_from = begun[-1], OUTCOMES[service.outcome].landmark
     is_there = stay.is_running(now)
     if counted_from is None:
         return None
     if counted_from.hours is None:
+        if stay.has_ended and stay.end is None:
+            return None  # when is not stated
         zero = now if is_there or stay.end is None else stay.end
         at = Landmark(stay.start, zero, is_now=is_there)
     elif is_there:
@@ -74,8 +73,3 @@ def landmark(
     else:
         return None
     return at if at.time_zero <= now <= at.time_zero + service.window else None
-
-
-def _has_died(encounter: Resource) -> bool:
-    stay = part(encounter, "hospitalization") or part(encounter, "admission")
-    return any(code == "exp" for _, code in codings(part(stay, "dischargeDisposition")))

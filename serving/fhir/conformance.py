@@ -27,6 +27,7 @@ _TYPES = {
     "observations": ("Bundle", 1, "1"),
     "outcome": ("string", 0, "*"),
     "timeZero": ("dateTime", 0, "1"),
+    "askedAt": ("dateTime", 0, "1"),
     "horizonDays": ("decimal", 0, "*"),
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from data_schema.fhir.observations import FhirRecord, read_record
 from data_schema.fhir.resources import FhirBroken, Resource
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
+from serving.fhir.circumstances import circumstances_of, with_death
 from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
@@ -30,11 +31,14 @@ def assess(
     served: Served,
     recorder: Recorder | None = None,
     *,
+    now: datetime,
+    icu_locations: Collection[str] = (),
     site: SiteCodes = NO_SITE_CODES,
 ) -> list[Resource]:
     """Return one RiskAssessment for each outcome of a question, in its order.
 
-    `site` holds the meaning of the site's own codes.
+    What cannot be read of the record is listed in its notes. `icu_locations` are references to the
+    site's intensive care units, and `site` holds the meaning of its own codes.
 
     Raises
     ------
@@ -50,20 +54,19 @@ def assess(
         record = read_record(question.entries, own=own, zone=zone or UTC, site=site)
     except FhirBroken as error:
         raise fhir_broken(error) from None
-    if record.broken:
-        raise fhir_broken(FhirBroken(record.broken))
-    time_zero = question.time_zero or _newest(record)
+    record = with_death(record, question.entries)
+    about = circumstances_of(question, record, now=now, icu_locations=icu_locations)
     outcomes = [model.requested_as for model in models]
     try:
         translated = question_of(
-            record, outcomes=outcomes, time_zero=time_zero, horizons_days=question.horizons_days
+            record, about, outcomes=outcomes, horizons_days=question.horizons_days
         )
         answer = predictor.predict(translated, served, recorder)
     except QuestionBroken as error:
         raise RequestBroken(_in_fhir(error.broken, record)) from None
     return [
         risk_assessment(
-            prediction, model, record, time_zero=time_zero, created_at=answer.created_at
+            prediction, model, record, time_zero=about.time_zero, created_at=answer.created_at
         )
         for prediction, model in zip(answer.predictions, models, strict=True)
     ]
@@ -85,15 +88,6 @@ def _models(question: FhirQuestion, served: Served) -> tuple[ServedModel, ...]:
     return real
 
 
-def _newest(record: FhirRecord) -> datetime:
-    stated = [one.time for one in record.observations] + [one.time for one in record.absent]
-    times = [time for time in stated if time is not None]
-    if not times:
-        message = "timeZero must be given, since no Observation states its time."
-        raise RequestBroken([FieldProblem(field="timeZero", rule="required", message=message)])
-    return max(times)
-
-
 def _in_fhir(broken: Sequence[BrokenRule], record: FhirRecord | None = None) -> list[FieldProblem]:
     """Return broken rules by their place in FHIR."""
 
@@ -103,6 +97,8 @@ def _in_fhir(broken: Sequence[BrokenRule], record: FhirRecord | None = None) -> 
                 return record.observations[place.number].expression
             if place.part == "absent":
                 return record.absent[place.number].expression
+            if place.part == "unread":
+                return record.unread[place.number].expression
         return _FIELDS.get(place.part, place.part)
 
     return [

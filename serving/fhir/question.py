@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from data_schema.fhir.observations import FhirRecord
@@ -12,22 +12,42 @@ from data_schema.fhir.resources import (
     FhirBroken,
     Resource,
     entries_of,
+    is_partial,
     last_moment,
     listed,
     part,
     text,
 )
-from serving.prediction.question import Question, TimedAbsence, TimedMeasurement, check_form
+from data_schema.measurements import Measurement
+from data_schema.variables import base_name
+from serving.prediction.question import (
+    MAX_TEXT,
+    Question,
+    TimedAbsence,
+    TimedMeasurement,
+    UnreadValue,
+    check_form,
+)
 from serving.problems.details import FieldProblem, RequestBroken
 
-__all__ = ["PARAMETERS", "FhirQuestion", "fhir_broken", "question_of", "read_question"]
+__all__ = [
+    "PARAMETERS",
+    "Circumstances",
+    "FhirQuestion",
+    "fhir_broken",
+    "question_of",
+    "read_question",
+]
 
 PARAMETERS: Mapping[str, str] = {
     "observations": "A Bundle of Observations of one patient, with the Patient resource for sex "
     "and date of birth.",
     "outcome": "The outcome to predict, such as `mortality` (default: every served model).",
     "timeZero": "The landmark from which days are counted (default: the time of the newest "
-    "Observation). Nothing taken later is used.",
+    "Observation of the one encounter that the record states, never in the future). Nothing taken "
+    "later is used.",
+    "askedAt": "For records of the past, the moment for which the estimate is wanted (default: "
+    "now).",
     "horizonDays": "Horizons in days (default: each model's own).",
 }
 """The parameters of the operation, with their descriptions."""
@@ -38,12 +58,17 @@ _VALUES = ("valueString", "valueCode", "valueDateTime", "valueDecimal", "valueIn
 
 @dataclass(frozen=True, slots=True)
 class FhirQuestion:
-    """The resources of the Bundle and the parameters, as sent; no outcomes means all."""
+    """The resources of the Bundle and the parameters, as sent; no outcomes means all.
+
+    `is_incomplete` if the Bundle states that it is a part of what the server has.
+    """
 
     entries: tuple[Entry, ...]
     outcomes: tuple[str, ...]
     time_zero: datetime | None
     horizons_days: tuple[float, ...] | None
+    asked_at: datetime | None = None
+    is_incomplete: bool = False
 
 
 def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQuestion:
@@ -73,21 +98,45 @@ def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQue
     return FhirQuestion(
         entries=tuple(entries),
         outcomes=tuple(map(str, stated["outcome"])),
-        time_zero=_time_zero(stated["timeZero"]),
+        time_zero=_moment("timeZero", stated["timeZero"]),
         horizons_days=_horizons(stated["horizonDays"]),
+        asked_at=_moment("askedAt", stated["askedAt"]),
+        is_incomplete=is_partial(bundles[0]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of a record beside its Observations.
+
+    Parameters
+    ----------
+    time_zero : datetime
+    asked_at : datetime
+        The moment of the request, or the earlier one that the request states.
+    icu_admission : datetime or None
+    is_comfort_care, is_incomplete, is_retrospective : bool
+        As in `Question`.
+    """
+
+    time_zero: datetime
+    asked_at: datetime
+    icu_admission: datetime | None = None
+    is_comfort_care: bool = False
+    is_incomplete: bool = False
+    is_retrospective: bool = False
 
 
 def question_of(
     record: FhirRecord,
+    about: Circumstances,
     *,
     outcomes: Sequence[str],
-    time_zero: datetime,
     horizons_days: Sequence[float] | None = None,
 ) -> Question:
     """Return the question of a record, in which each list has the order of the record's.
 
-    `measurements[i]` is `record.observations[i]`, and `absent[i]` is `record.absent[i]`.
+    `measurements[i]` is `record.observations[i]`, and so for `absent` and `unread`.
 
     Raises
     ------
@@ -97,18 +146,44 @@ def question_of(
     question = Question(
         patient_id=_bare_id(record.subject),
         encounter_id=record.encounter.rsplit("/", 1)[-1] or None,
-        time_zero=time_zero,
+        time_zero=about.time_zero,
         sex=record.sex,
         birth_date=record.birth_date,
+        icu_admission=about.icu_admission,
+        death=record.death,
+        is_comfort_care=about.is_comfort_care,
+        is_incomplete=about.is_incomplete,
+        is_clinical=True,
+        asked_at=about.asked_at,
+        is_retrospective=about.is_retrospective,
         outcomes=tuple(outcomes),
         horizons_days=tuple(horizons_days) if horizons_days else None,
         measurements=tuple(
-            TimedMeasurement(one.measurement, one.time) for one in record.observations
+            TimedMeasurement(_shortened(one.measurement), one.time, one.issued, one.is_corrected)
+            for one in record.observations
         ),
         absent=tuple(TimedAbsence(one.variable, one.time) for one in record.absent),
+        unread=tuple(
+            UnreadValue(base_name(one.variable), one.rule, one.message, one.time)
+            for one in record.unread
+        ),
     )
     check_form(question)
     return question
+
+
+def _shortened(measurement: Measurement) -> Measurement:
+    """Return a measurement whose words have at most the length that a question may have."""
+    return replace(
+        measurement,
+        unit=_short(measurement.unit),
+        assay=_short(measurement.assay),
+        specimen=_short(measurement.specimen),
+    )
+
+
+def _short(words: str | None) -> str | None:
+    return None if words is None else words[:MAX_TEXT]
 
 
 def _bare_id(subject: Resource) -> str:
@@ -133,14 +208,14 @@ def _in_body(document: object) -> list[tuple[str, object]]:
     ]
 
 
-def _time_zero(stated: Sequence[object]) -> datetime | None:
+def _moment(name: str, stated: Sequence[object]) -> datetime | None:
     if not stated:
         return None
     # A blank was the plus of an offset, not escaped in the address.
     sent = stated[0].replace(" ", "+") if isinstance(stated[0], str) else ""
     moment = last_moment(sent) if "T" in sent and len(stated) == 1 else None
     if moment is None:
-        raise RequestBroken([_problem("timeZero", "time", "must be one time with its offset.")])
+        raise RequestBroken([_problem(name, "time", "must be one time with its offset.")])
     return moment
 
 

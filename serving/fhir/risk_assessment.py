@@ -35,12 +35,24 @@ AI_ASSERTED = {
 
 _IGNORED: Mapping[IgnoredReason, str] = {
     "duplicate": "another of the same variable was used",
+    "contradiction": "contradicting another of the same time",
+    "issued_after_time_zero": "issued after time zero",
+    "too_old": "taken before the window of the variable",
+    "no_time": "without the time at which they were taken",
+    "unreadable": "that cannot be read",
     "after_time_zero": "taken after time zero",
     "stated_elsewhere": "stated by the Patient resource",
     "not_in_model": "not a variable of this model",
     "not_measured": "stated without a value",
     "measured": "records of not done beside a value of another time",
 }
+
+
+# What a reader may want to correct in the record.
+_NAMED: frozenset[IgnoredReason] = frozenset(
+    {"contradiction", "issued_after_time_zero", "too_old", "no_time", "unreadable"}
+)
+_MOST_LISTED = 50
 
 
 def risk_assessment(
@@ -164,6 +176,7 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
     contract = model.contract
     if prediction.refusals:
         yield wording.refusal_sentence([refusal.message for refusal in prediction.refusals])
+        yield f"Code of the refusal: {', '.join(refusal.code for refusal in prediction.refusals)}."
     yield f"Time zero: {contract.time_zero}."
     yield f"The model learned from: {contract.population.rstrip('.')}."
     for warning in prediction.warnings:
@@ -182,11 +195,28 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
         first_days = prediction.risks[0].horizon_days
         if settling:
             yield wording.settling_sentence(settling, horizon_days=first_days)
-    reasons = Counter(_IGNORED[ignored.reason] for ignored in prediction.ignored)
-    for reason, count in reasons.items():
-        yield f"Measurements not used, {reason}: {count}."
+    yield from _not_used(prediction, record)
     for why, count in record.not_counted.items():
         yield f"Observations that do not count, {NOT_COUNTED[why]}: {count}."
     if record.unknown_codes:
         yield f"Codes that were not recognised: {unknown_codes_in_words(record.unknown_codes)}."
+    if prediction.treatment_limitation == "not_recorded":
+        yield wording.LIMITATION_NOT_RECORDED
     yield wording.NOTICE
+
+
+def _not_used(prediction: Prediction, record: FhirRecord) -> Iterator[str]:
+    """Yield how many measurements were not used and why, and each that cannot be read."""
+    reasons = Counter(ignored.reason for ignored in prediction.ignored)
+    for reason, count in reasons.items():
+        of_reason = {one.variable for one in prediction.ignored if one.reason == reason}
+        names = ", ".join(sorted(of_reason - {""})) if reason in _NAMED else ""
+        named = f" ({names})" if names else ""
+        yield f"Measurements not used, {_IGNORED[reason]}: {count}{named}."
+    unreadable = [one for one in prediction.ignored if one.reason == "unreadable"]
+    for one in unreadable[:_MOST_LISTED]:
+        sent = record.unread if one.part == "unread" else record.observations
+        where = f"{sent[one.number].expression} [{one.rule}]"
+        yield f"Not read: {where}: {one.variable or 'value'}: {one.message}"
+    if len(unreadable) > _MOST_LISTED:
+        yield f"Not read: {len(unreadable) - _MOST_LISTED} more."

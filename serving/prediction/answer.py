@@ -11,11 +11,31 @@ from models.inference.next_best import ExpectedChange
 from models.inference.prediction import Curve, Remark
 from models.patient_explanation import ExplainedRisk, SettlingEntry
 
-__all__ = ["Answer", "Ignored", "IgnoredReason", "ModelName", "NextBest", "Prediction", "as_days"]
+__all__ = [
+    "Answer",
+    "Ignored",
+    "IgnoredReason",
+    "ModelName",
+    "NextBest",
+    "Part",
+    "Prediction",
+    "as_days",
+]
 
 IgnoredReason = Literal[
-    "duplicate", "after_time_zero", "stated_elsewhere", "not_in_model", "not_measured", "measured"
+    "duplicate",
+    "contradiction",
+    "after_time_zero",
+    "issued_after_time_zero",
+    "too_old",
+    "no_time",
+    "unreadable",
+    "stated_elsewhere",
+    "not_in_model",
+    "not_measured",
+    "measured",
 ]
+Part = Literal["measurements", "absent", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +51,17 @@ class ModelName:
 class Ignored:
     """A measurement that was not used, by its number in the question, and the reason.
 
-    With `part` "absent", the record of a variable as not done.
+    With `part` "absent", the record of a variable as not done; with "unread", a value that the
+    interface could not translate. Where the reason is that it is unreadable, `rule` and `message`
+    state the rule that it breaks.
     """
 
     number: int
     variable: str
     reason: IgnoredReason
-    part: Literal["measurements", "absent"] = "measurements"
+    part: Part = "measurements"
+    rule: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +78,9 @@ class Prediction:
 
     `missing` holds the model's variables without a value, and `absent` those that are recorded as
     not done. `would_settle` holds up to three empty fields that would settle most of what is open
-    at the first horizon. `next_best_summary` is None unless the question requests it.
+    at the first horizon. `treatment_limitation` says whether comfort care is recorded; that none is
+    recorded does not mean that there is none. `next_best_summary` is None unless the question
+    requests it.
     """
 
     outcome: str
@@ -70,6 +96,7 @@ class Prediction:
     ignored: tuple[Ignored, ...]
     warnings: tuple[Remark, ...]
     refusals: tuple[Remark, ...]
+    treatment_limitation: Literal["comfort_care", "not_recorded"] = "not_recorded"
     next_best: tuple[NextBest, ...] = ()
     next_best_summary: str | None = None
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from data_schema.fhir.vital_status import RecordedDeath
 from data_schema.measurements import Measurement
+from models.inference.guard import FUTURE_TOLERANCE_DAYS
 from models.inference.prediction import Curve
 from models.patient_explanation import NOT_MEASURED, Contribution, ExplainedRisk
 from models.wording import NOTICE
@@ -18,14 +22,22 @@ from serving.prediction.question import (
     QuestionBroken,
     TimedAbsence,
     TimedMeasurement,
+    UnreadValue,
 )
 from serving.prediction.schemas import PredictRequest, PredictResponse
 from serving.problems.details import FieldProblem, NoChampion, RequestBroken
 
-__all__ = ["question_of", "response_of", "rules_in_json"]
+__all__ = ["question_of", "questions_of", "response_of", "rules_in_json"]
+
+_CLOCKS_DIFFER = timedelta(days=FUTURE_TOLERANCE_DAYS)
 
 _REASONS: Mapping[IgnoredReason, str] = {
     "duplicate": "another measurement of the same variable is used",
+    "contradiction": "entries of the same time contradict each other",
+    "issued_after_time_zero": "its result was issued after time zero",
+    "too_old": "it was taken before the window of its variable",
+    "no_time": "it does not state when it was taken",
+    "unreadable": "it cannot be read",
     "after_time_zero": "it was taken after time zero",
     "stated_elsewhere": "the request's own field is used",
     "not_in_model": "this model has no such variable",
@@ -34,8 +46,15 @@ _REASONS: Mapping[IgnoredReason, str] = {
 }
 
 
-def question_of(request: PredictRequest) -> Question:
-    """Return the question that a request asks."""
+def question_of(request: PredictRequest, *, now: datetime | None = None) -> Question:
+    """Return the question that a request asks at a moment, or raise QuestionBroken.
+
+    Without the moment, time zero is compared only with what the request itself states.
+    """
+    _check_moments(request, now)
+    death = None
+    if request.deceased or request.death_time is not None:
+        death = RecordedDeath(request.death_time)
     return Question(
         patient_id=request.patient_id,
         encounter_id=request.encounter_id,
@@ -60,9 +79,46 @@ def question_of(request: PredictRequest) -> Question:
             for sent in request.measurements
         ),
         absent=tuple(map(TimedAbsence, request.absent)),
+        unread=tuple(
+            UnreadValue(name, "unread", f"{name} was not read.") for name in request.unread
+        ),
+        icu_admission=request.icu_admission,
+        death=death,
+        is_comfort_care=request.comfort_care,
+        is_incomplete=request.record_incomplete,
+        asked_at=request.asked_at or now,
+        is_retrospective=request.asked_at is not None,
         explain=request.explain,
         next_best=request.next_best,
     )
+
+
+def questions_of(requests: Sequence[PredictRequest], *, now: datetime) -> list[Question]:
+    """Return the questions of several requests, or raise QuestionBroken with the number of each."""
+    questions: list[Question] = []
+    broken: list[BrokenRule] = []
+    for number, request in enumerate(requests):
+        try:
+            questions.append(question_of(request, now=now))
+        except QuestionBroken as error:
+            broken += [replace(one, question=number) for one in error.broken]
+    if broken:
+        raise QuestionBroken(broken)
+    return questions
+
+
+def _check_moments(request: PredictRequest, now: datetime | None) -> None:
+    """Reject moments that contradict each other or lie in the future."""
+    later = "must not be later than"
+    problems = []
+    if request.icu_admission is not None and request.icu_admission > request.time_zero:
+        message = f"icu_admission {later} time_zero."
+        problems.append(BrokenRule(Place("icu_admission"), "after_time_zero", message))
+    asked_at = request.asked_at
+    if asked_at is not None and now is not None and asked_at > now + _CLOCKS_DIFFER:
+        problems.append(BrokenRule(Place("asked_at"), "in_future", f"asked_at {later} now."))
+    if problems:
+        raise QuestionBroken(problems)
 
 
 @contextmanager
@@ -117,6 +173,7 @@ def _prediction(one: Prediction) -> dict[str, object]:
         "summary": one.summary,
         "missing": list(one.missing),
         "absent": list(one.absent),
+        "treatment_limitation": one.treatment_limitation,
         "would_settle": list(one.would_settle),
         "ignored": [_ignored(ignored) for ignored in one.ignored],
         "warnings": [remark._asdict() for remark in one.warnings],

@@ -154,8 +154,11 @@ def _input(question: Question) -> str:
             "time": time,
             "assay": sent.assay,
             "specimen": sent.specimen,
+            **({} if one.issued is None else {"issued": one.issued}),
+            **({"is_corrected": True} if one.is_corrected else {}),
         }
-        for sent, time in ((one.measurement, one.time) for one in question.measurements)
+        for one in question.measurements
+        for sent, time in ((one.measurement, one.time),)
     ]
     absent = [{"variable": one.variable, "time": one.time} for one in question.absent]
     text = to_json(
@@ -164,7 +167,7 @@ def _input(question: Question) -> str:
             "encounter_id": question.encounter_id,
             "time_zero": question.time_zero,
             "sex": question.sex,
-            "birth_date": question.birth_date,
+            "birth_date": None if question.birth_date is None else str(question.birth_date),
             "outcomes": question.outcomes,
             "horizons_days": question.horizons_days,
             "measurements": measurements,
@@ -172,9 +175,25 @@ def _input(question: Question) -> str:
             "next_best": question.next_best,
             # Left out if empty, as in records from before it could be stated.
             **({"absent": absent} if absent else {}),
+            **_stated_policy(question),
         }
     )
     return text.decode()
+
+
+def _stated_policy(question: Question) -> dict[str, object]:
+    """Return what a question states about the moment and the record, left out where it is not."""
+    death = question.death
+    stated: dict[str, object] = {
+        "icu_admission": question.icu_admission,
+        "death": None if death is None else [death.earliest],
+        "comfort_care": question.is_comfort_care,
+        "incomplete": question.is_incomplete,
+        "unread": [(one.variable, one.rule, one.time) for one in question.unread],
+        # The moment of any other request is not part of it: a repeated one is the same request.
+        "asked_at": question.asked_at if question.is_retrospective else None,
+    }
+    return {name: value for name, value in stated.items() if value}
 
 
 def _risks_of(answer: ComputedAnswer) -> list[dict[str, object]]:

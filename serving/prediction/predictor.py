@@ -121,7 +121,13 @@ def _read(question: Question, models: Sequence[ServedModel]) -> list[Patient]:
             broken[problem.place, problem.rule] = problem
         try:
             elsewhere = own - set(model.own_variables)
-            patients.append(read_patient(question, own=model.own_variables, elsewhere=elsewhere))
+            patient = read_patient(
+                question,
+                own=model.own_variables,
+                elsewhere=elsewhere,
+                icu_hours=model.hours_after_admission,
+            )
+            patients.append(patient)
         except QuestionBroken as error:
             broken |= {(problem.place, problem.rule): problem for problem in error.broken}
     if broken:
@@ -147,8 +153,8 @@ def _prediction(
     raw, curve = model.loaded.risk_model.predict_with_curve(
         table, question.horizons_days, explain=question.explain
     )
-    refusals = tuple(raw.refusals[0])
-    refused = raw.status[0] == "refused"
+    refusals = (*patient.refusals, *raw.refusals[0], *_withheld(model, patient))
+    refused = bool(refusals)
     risks = () if refused else explained_risks(raw, model.contract, _recorded_values(patient, raw))
     expected, on_menu = (
         next_best(model, table, raw, menu) if question.next_best and not refused else ((), None)
@@ -172,9 +178,28 @@ def _prediction(
         ignored=(*patient.ignored, *_unused(model, patient)),
         warnings=_warnings(model, patient, raw),
         refusals=refusals,
+        treatment_limitation="comfort_care" if question.is_comfort_care else "not_recorded",
         next_best=expected,
         next_best_summary=on_menu,
     )
+
+
+def _withheld(model: ServedModel, patient: Patient) -> list[Remark]:
+    """Return a refusal where a value that could not be read is of a variable that counts much.
+
+    The model would take it as not entered, and a high value would lower the risk by its absence.
+    """
+    strongest = model.strongest_variables
+    hidden = tuple(name for name in patient.hidden if name in strongest)
+    if not hidden:
+        return []
+    label = {feature.variable: feature.label for feature in model.contract.features}
+    named = ", ".join(label.get(name, name) for name in hidden)
+    message = (
+        f"The newest value could not be read, and it counts much in this model: {named}. Correct "
+        "it in the record, or enter it by hand."
+    )
+    return [Remark("unreadable_value", message, hidden)]
 
 
 def table_of_patient(model: ServedModel, patient: Patient) -> Table:
@@ -197,6 +222,8 @@ def table_of_patient(model: ServedModel, patient: Patient) -> Table:
             numbers[column] = np.array([measured.value if measured else np.nan], dtype=float)
     for column in model.guard_columns.intersection(patient.values) - set(numbers):
         numbers[column] = np.array([patient.values[column].value], dtype=float)
+    for column, value in patient.policy.items():
+        numbers[column] = np.array([value])
     return Table(1, numbers, texts)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal
 
+from data_schema.birth_dates import BirthDate
 from data_schema.errors import DataError, GateError
+from data_schema.fhir.vital_status import RecordedDeath
 from data_schema.measurements import Measurement
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Sex",
     "TimedAbsence",
     "TimedMeasurement",
+    "UnreadValue",
     "check_form",
     "rule_of_days",
     "rule_of_number",
@@ -50,6 +53,9 @@ Part = Literal[
     "horizons_days",
     "measurements",
     "absent",
+    "unread",
+    "icu_admission",
+    "asked_at",
 ]
 Rule = tuple[str, str]
 """The code of a rule, and the text that follows the name of a part: `must be finite`."""
@@ -57,10 +63,16 @@ Rule = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TimedMeasurement:
-    """One measurement and its time, if known."""
+    """One measurement and its time, if known.
+
+    `issued` is when the result was made available, where that is stated. One that `is_corrected`
+    replaces any other of the same time.
+    """
 
     measurement: Measurement
     time: datetime | None = None
+    issued: datetime | None = None
+    is_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +84,57 @@ class TimedAbsence:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadValue:
+    """A value of a variable that an interface could not translate, and the rule that it breaks.
+
+    `time` is the last moment at which it may have been taken, None where that is unknown; the
+    message holds no value. `variable` is empty where several may be meant.
+    """
+
+    variable: str
+    rule: str
+    message: str
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One patient at one time zero: measurements, and the outcomes and horizons to predict.
 
-    `absent` holds the variables that are recorded as not done; all others without a measurement are
-    not entered. `patient_id` is opaque; `time_zero` has its offset; `outcomes` are as in
-    `Served.find`; without `horizons_days` each model's own apply. `explain` adds contributions and
-    pathways to the answer, and `next_best` the missing tests that would move the estimate.
+    Parameters
+    ----------
+    patient_id : str
+        Opaque.
+    time_zero : datetime
+        With its offset.
+    outcomes : tuple of str
+        As in `Served.find`.
+    measurements : tuple of TimedMeasurement
+    absent : tuple of TimedAbsence
+        What is recorded as not done; all others without a measurement are not entered.
+    unread : tuple of UnreadValue
+    encounter_id : str or None
+    sex : Sex or None
+    birth_date : BirthDate or None
+    icu_admission : datetime or None
+        When the stay in intensive care began; if None, each model's own time zero tells.
+    death : RecordedDeath or None
+    is_comfort_care : bool
+        Whether comfort is recorded as the goal of care; False where nothing is recorded.
+    is_incomplete : bool
+        Whether a part of the record is known to be missing.
+    is_clinical : bool
+        Whether the values come from a record, where one that cannot be read is listed; otherwise it
+        is refused.
+    asked_at : datetime or None
+        The moment of the request; None if it is not to be compared with time zero.
+    is_retrospective : bool
+        Whether the request itself states that moment.
+    horizons_days : tuple of float or None
+        None for each model's own.
+    explain, next_best : bool
+        Whether to add contributions and pathways, and the missing tests that would move the
+        estimate.
     """
 
     patient_id: str
@@ -86,9 +142,17 @@ class Question:
     outcomes: tuple[str, ...]
     measurements: tuple[TimedMeasurement, ...]
     absent: tuple[TimedAbsence, ...] = ()
+    unread: tuple[UnreadValue, ...] = ()
     encounter_id: str | None = None
     sex: Sex | None = None
-    birth_date: date | None = None
+    birth_date: BirthDate | None = None
+    icu_admission: datetime | None = None
+    death: RecordedDeath | None = None
+    is_comfort_care: bool = False
+    is_incomplete: bool = False
+    is_clinical: bool = False
+    asked_at: datetime | None = None
+    is_retrospective: bool = False
     horizons_days: tuple[float, ...] | None = None
     explain: bool = True
     next_best: bool = False
@@ -163,7 +227,8 @@ def rule_of_days(days: float) -> Rule | None:
 def check_form(question: Question) -> None:
     """Raise QuestionBroken with every rule of form that a question breaks.
 
-    For questions that did not come as JSON, whose schema states the same rules.
+    For questions that did not come as JSON, whose schema states the same rules. A single value of a
+    record that breaks one fails nobody: it is read like any other.
     """
     broken = [
         BrokenRule(place, rule, f"{place} {words}.") for place, (rule, words) in _broken(question)
@@ -188,7 +253,7 @@ def _broken(question: Question) -> Iterator[tuple[Place, Rule]]:
             yield Place("horizons_days"), ("repeated", "must not name a horizon twice")
     if len(question.measurements) > MAX_MEASUREMENTS:
         yield from _too_many(Place("measurements"), question.measurements, MAX_MEASUREMENTS)
-    else:
+    elif not question.is_clinical:
         for number, one in enumerate(question.measurements):
             yield from _broken_measurement(number, one.measurement)
     if len(question.absent) > MAX_MEASUREMENTS:

@@ -7,7 +7,7 @@ measurements against the catalogue and the models.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -15,12 +15,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     StrictBool,
     StringConstraints,
 )
 from pydantic_core import PydanticCustomError
 
+from data_schema.birth_dates import BirthDate
 from models.inference.completeness import Completeness
 from models.patient_explanation import IfComplete, Interval, SettlingEntry
 from serving.prediction.answer import IgnoredReason, ModelName
@@ -41,7 +43,6 @@ __all__ = ["HorizonDays", "Name", "PredictRequest", "PredictResponse", "Time"]
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?"
 )
-_FULL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _broken(rule: str, message: str) -> PydanticCustomError:
@@ -60,13 +61,11 @@ def _time(sent: object) -> datetime:
     raise _broken("time", "must be an RFC 3339 time, as in 2026-11-01T08:00:00+01:00")
 
 
-def _date(sent: object) -> date:
-    if isinstance(sent, str) and _FULL_DATE.fullmatch(sent):
-        try:
-            return date.fromisoformat(sent)
-        except ValueError:
-            pass
-    raise _broken("date", "must be a date, as in 1958-03-02")
+def _date(sent: object) -> BirthDate:
+    born = BirthDate.of(sent) if isinstance(sent, str) else None
+    if born is None:
+        raise _broken("date", "must be a date, as in 1958-03-02; or a year or month of birth")
+    return born
 
 
 def _value(sent: object) -> float | str | bool | None:
@@ -102,7 +101,14 @@ def _each_once(names: list[str]) -> list[str]:
 
 
 Time = Annotated[datetime, PlainValidator(_time, json_schema_input_type=datetime)]
-BirthDate = Annotated[date, PlainValidator(_date, json_schema_input_type=date)]
+StatedBirthDate = Annotated[
+    BirthDate,
+    PlainValidator(
+        _date,
+        json_schema_input_type=Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")],
+    ),
+    PlainSerializer(str),
+]
 Value = Annotated[float | str | bool | None, PlainValidator(_value, float | str | bool | None)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 HorizonDays = Annotated[
@@ -147,7 +153,35 @@ class PredictRequest(_Sent):
     encounter_id: Name | None = Field(default=None, description="Opaque.")
     time_zero: Time = Field(description="The landmark from which the model counts days.")
     sex: Sex | None = None
-    birth_date: BirthDate | None = None
+    birth_date: StatedBirthDate | None = Field(
+        default=None,
+        description="A year or a month alone gives a warning: its middle gives the age, and its "
+        "last day decides whether the patient is an adult.",
+        examples=["1958-03-02"],
+    )
+    icu_admission: Time | None = Field(
+        default=None,
+        description="When the stay in intensive care began, not later than `time_zero`. A last "
+        "value counts from 24 hours before it. Default: as the model's time zero states; where "
+        "that leaves it open, 6 days before `time_zero`.",
+    )
+    asked_at: Time | None = Field(
+        default=None,
+        description="For records of the past, the moment for which the estimate is wanted, which "
+        "decides whether `time_zero` is too long ago. Default: now.",
+    )
+    deceased: StrictBool = Field(
+        default=False, description="Whether the patient is recorded as dead, at an unknown time."
+    )
+    death_time: Time | None = Field(
+        default=None, description="When the patient died. After `time_zero`, there is a warning."
+    )
+    comfort_care: StrictBool = Field(
+        default=False, description="Whether comfort is recorded as the goal of care."
+    )
+    record_incomplete: StrictBool = Field(
+        default=False, description="Whether a part of the record is known to be missing here."
+    )
     outcomes: Annotated[list[Name], Field(min_length=1, max_length=MAX_OUTCOMES)]
     horizons_days: Horizons | None = Field(
         default=None, description="Default: each model's own horizons."
@@ -161,6 +195,14 @@ class PredictRequest(_Sent):
         "applicable), by name. Each must have no value in `measurements`. What is in neither list "
         "is not entered.",
         examples=[["ctx_s"]],
+    )
+    unread: Annotated[
+        list[Name], Field(max_length=MAX_MEASUREMENTS), AfterValidator(_each_once)
+    ] = Field(
+        default=[],
+        description="Variables of which the record holds a value that could not be read, by name. "
+        "Unless a measurement states a value, none is given if it counts much in the model.",
+        examples=[["creatinine"]],
     )
     explain: StrictBool = Field(
         default=True, description="Whether to return contributions and pathways."
@@ -263,7 +305,7 @@ class NextBest(_Given):
 
 
 class Ignored(_Given):
-    """A measurement or an entry of `absent` that was not used, and the reason."""
+    """A measurement or an entry of `absent` or `unread` that was not used, and the reason."""
 
     field: str = Field(examples=["measurements[3]"])
     variable: str
@@ -295,6 +337,10 @@ class Prediction(_Given):
     absent: list[str] = Field(
         description="Those that the request records as not done. The estimate takes them as not "
         "entered, as all of `missing`: it infers them from what was entered."
+    )
+    treatment_limitation: Literal["comfort_care", "not_recorded"] = Field(
+        description="Whether comfort is recorded as the goal of care, for which no risk is given. "
+        "`not_recorded` does not mean that treatment is not limited."
     )
     would_settle: list[SettlingEntry] = Field(
         description="Up to three of the values not entered that would settle most of what is open "

@@ -32,6 +32,7 @@ _SIMULATED = Remark(
     variables=(),
 )
 _PREFIX = "osteon-"
+_STRONGEST = 10
 _DESCRIPTION = ("outcome_label", "event_label", "event_singular", "time_zero", "population")
 _NO_CHAMPION = "must have a promoted model on this service"
 
@@ -95,6 +96,20 @@ class ServedModel:
         """The warnings that hold for every patient."""
         promoted = () if self.promoted else (_NOT_PROMOTED,)
         return (*promoted, _SIMULATED) if self.contract.simulated else promoted
+
+    @cached_property
+    def strongest_variables(self) -> frozenset[str]:
+        """The ten variables that count most in what the model uses."""
+        shares = self.contract.guard.information
+        return frozenset(sorted(shares, key=lambda name: -shares[name])[:_STRONGEST])
+
+    @cached_property
+    def hours_after_admission(self) -> int | None:
+        """Hours from admission to intensive care to the model's time zero; None if not fixed."""
+        known = OUTCOMES.get(self.contract.outcome)
+        if known is None or known.landmark is None or known.time_zero != self.contract.time_zero:
+            return None
+        return known.landmark.hours
 
     @cached_property
     def guard_columns(self) -> frozenset[str]:

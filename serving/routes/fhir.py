@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -58,7 +59,7 @@ def _only_json(request: Request) -> None:
                 "description": PARAMETERS[name],
                 "schema": {"type": "array", "items": {"type": "string"}},
             }
-            for name in ("outcome", "timeZero", "horizonDays")
+            for name in ("outcome", "timeZero", "askedAt", "horizonDays")
         ],
     },
 )
@@ -73,6 +74,8 @@ def predict(request: Request, document: Annotated[object, Depends(json_body)]) -
         question,
         served_models(request),
         recorder_of(request),
+        now=datetime.now(UTC),
+        icu_locations=request.app.state.settings.icu_locations,
         site=request.app.state.site_codes,
     )
     if len(resources) == 1:

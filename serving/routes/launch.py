@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -77,6 +79,7 @@ def record(body: RecordRequest, request: Request) -> FormRecord:
         source,
         request.app.state.served,
         time_zero=body.time_zero,
+        now=datetime.now(UTC),
         icu_locations=request.app.state.settings.icu_locations,
         site=request.app.state.site_codes,
     )

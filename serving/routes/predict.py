@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -10,7 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.http.route_classes import StrictRoute
 from serving.prediction import predictor
 from serving.prediction.caller import recorder_of, served_models
-from serving.prediction.json_translation import question_of, response_of, rules_in_json
+from serving.prediction.json_translation import (
+    question_of,
+    questions_of,
+    response_of,
+    rules_in_json,
+)
 from serving.prediction.schemas import PredictRequest, PredictResponse
 
 __all__ = ["router"]
@@ -58,9 +64,9 @@ def predict(
     time, the model and keyed hashes of patient and request are audited before the answer is sent.
     A request repeated with the same `Idempotency-Key` gets its first answer.
     """
-    question = question_of(body)
     recorder = recorder_of(request, idempotency_key=idempotency_key)
     with rules_in_json():
+        question = question_of(body, now=datetime.now(UTC))
         answer = predictor.predict(question, served_models(request), recorder)
     return _sent(response_of(question, answer))
 
@@ -73,8 +79,9 @@ def predict_batch(body: BatchRequest, request: Request) -> Response:
 
     Every prediction is audited as if it were requested alone.
     """
-    questions = [question_of(one) for one in body.requests]
+    now = datetime.now(UTC)
     with rules_in_json():
+        questions = questions_of(body.requests, now=now)
         answers = predictor.predict_batch(questions, served_models(request), recorder_of(request))
     return _sent(BatchResponse(answers=list(map(response_of, questions, answers))))
 

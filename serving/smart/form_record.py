@@ -6,38 +6,40 @@ filled in; what the record does not hold stays empty.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
 from data_schema.biomarkers import VARIABLES, by_code
-from data_schema.fhir.observations import (
-    NOT_COUNTED,
-    SentAbsence,
-    SentObservation,
-    read_record,
-)
+from data_schema.birth_dates import BirthDate
+from data_schema.fhir.observations import NOT_COUNTED, FhirRecord, read_record
 from data_schema.fhir.resources import (
-    Entry,
     FhirBroken,
     Resource,
     codings,
-    full_date,
     last_moment,
     listed,
     part,
     text,
 )
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
-from data_schema.measurements import CanonicalMeasurement, canonical_measurement
-from data_schema.units import canonical_unit_spelling, is_in_range, range_text
+from data_schema.measurements import CanonicalMeasurement
+from data_schema.units import canonical_unit_spelling, range_text
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
+from serving.fhir.question import Circumstances, question_of
 from serving.page.form import unit_choices
-from serving.prediction.patient import age_in_years
+from serving.prediction.answer import Ignored, IgnoredReason
+from serving.prediction.patient import Patient, read_patient
 from serving.prediction.served import Served
-from serving.smart.reading import BONE_MASS_DAYS, LABORATORY_DAYS, FhirSource, fetch_record
+from serving.smart.reading import (
+    BONE_MASS_DAYS,
+    LABORATORY_DAYS,
+    FetchedRecord,
+    FhirSource,
+    fetch_record,
+)
 from serving.smart.recorded_history import recorded_history
 
 __all__ = ["FormRecord", "form_record"]
@@ -46,6 +48,9 @@ __all__ = ["FormRecord", "form_record"]
 _OF_THE_PATIENT = frozenset({"age", "sex"})
 
 _MAX_NAME = 200
+
+# Warnings about what is filled in.
+_NOTED = frozenset({"clipped", "birth_date_partial"})
 
 
 class Filled(BaseModel):
@@ -71,6 +76,20 @@ class Unread(BaseModel):
     time: datetime | None = None
 
 
+class FormPolicy(BaseModel):
+    """What the form sends with its values, in fields of `POST /v1/predict`.
+
+    `unread` names the variables whose newest value could not be read.
+    """
+
+    birth_date: str | None
+    icu_admission: datetime | None
+    deceased: bool
+    death_time: datetime | None
+    comfort_care: bool
+    unread: list[str]
+
+
 class FormRecord(BaseModel):
     """One patient's record for the form.
 
@@ -86,15 +105,7 @@ class FormRecord(BaseModel):
     filled: list[Filled]
     unread: list[Unread]
     notes: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One valid measurement, as sent in `unit`, and its time."""
-
-    measurement: CanonicalMeasurement
-    unit: str
-    time: datetime
+    policy: FormPolicy
 
 
 def form_record(
@@ -102,158 +113,164 @@ def form_record(
     served: Served,
     *,
     time_zero: datetime,
+    now: datetime,
     icu_locations: Collection[str] = (),
     site: SiteCodes = NO_SITE_CODES,
 ) -> FormRecord:
     """Return the form's values from a patient's record, or raise OutsideError.
 
-    The last value at or before time zero counts. An Observation takes precedence over the history
-    of the record. `icu_locations` are references to the site's intensive care units, and `site`
-    holds the site's own codes.
+    The same values count as in a prediction from FHIR. An Observation takes precedence over the
+    history of the record. `icu_locations` are references to the site's intensive care units,
+    and `site` holds the site's own codes.
     """
-    variables = dict(VARIABLES)
+    own: dict[str, Variable] = {}
     for model in served.models:
-        variables |= model.own_variables
+        own |= model.own_variables
     record = fetch_record(source, time_zero, site)
     past = recorded_history(record, time_zero=time_zero, icu_locations=icu_locations)
-    patient = record.patient
-    filled, unread = _person(patient.resource, time_zero)
-    read: list[_Read] = []
-    absences: list[SentAbsence] = []
-    for entry in record.observations:
-        for one in _of_observation(entry, patient, variables, time_zero, site):
-            if isinstance(one, Unread):
-                unread.append(one)
-            elif isinstance(one, SentAbsence):
-                absences.append(one)
-            elif one.measurement.column not in _OF_THE_PATIENT:
-                read.append(one)
-    latest, contradicting = _latest(read)
-    times = {one.measurement.variable.label: one.time for one in latest}
-    not_done, both = _not_done(absences, latest, contradicting, variables, time_zero)
-    latest = [one for one in latest if one.measurement.variable.name not in both]
-    contradicting += both.values()
-    filled += not_done
-    measured = {one.measurement.column for one in read} | {one.column for one in not_done}
-    flags = [Filled(column=name, value="true") for name in past.flags if name not in measured]
+    sent, unread = _observations(record, {**VARIABLES, **own}, time_zero, site)
+    about = Circumstances(
+        time_zero=time_zero,
+        asked_at=now,
+        icu_admission=past.icu_admission,
+        is_comfort_care=past.is_comfort_care,
+    )
+    patient = read_patient(question_of(sent, about, outcomes=[]), own=own)
+    filled = [*_person(sent, patient), *_values(sent, patient), *_not_done(sent, patient)]
+    columns = {one.column for one in filled}
+    labels = {**VARIABLES, **own}
+    unread += [*_unread(sent, patient, labels), *_person_unread(sent, patient)]
+    times = {labels[base_name(one.column)].label: one.time for one in filled if one.value}
     return FormRecord(
         patient_id=source.patient,
         encounter_id=source.encounter,
-        who=_who(patient.resource),
+        who=_who(record.patient.resource),
         time_zero=time_zero,
-        filled=[*filled, *(_filled(one) for one in latest), *flags],
+        filled=[
+            *filled,
+            *(Filled(column=name, value="true") for name in past.flags if name not in columns),
+        ],
         unread=[
             _beside_older(one, times.get(one.name))
-            for one in sorted([*unread, *contradicting], key=lambda one: (one.name, one.rule))
+            for one in sorted(unread, key=lambda one: (one.name, one.rule))
         ],
-        notes=[*_notes(patient.resource), *past.notes],
+        notes=[*_notes(sent, patient), *past.notes],
+        policy=_policy(sent, about, patient),
     )
 
 
-def _of_observation(
-    entry: Entry,
-    patient: Entry,
+def _observations(
+    record: FetchedRecord,
     variables: Mapping[str, Variable],
     time_zero: datetime,
     site: SiteCodes,
-) -> Iterator[_Read | SentAbsence | Unread]:
-    """Yield each measurement of an Observation, or the rule that it breaks."""
-    name, zone = _name(entry.resource, variables, site), time_zero.tzinfo or UTC
-    if not name:
-        return
-    taken = last_moment(text(entry.resource, "effectiveDateTime"), zone)
-    own = {key: one for key, one in variables.items() if key not in VARIABLES}
-    try:
-        record = read_record([patient, entry], own=own, zone=zone, site=site)
-    except FhirBroken as error:
-        for problem in error.problems:
-            yield Unread(name=name, rule=problem.rule, message=problem.message, time=taken)
-        return
-    for problem in record.broken:
-        yield Unread(name=name, rule=problem.rule, message=_rule(problem.message), time=taken)
-    for reason in record.not_counted:
-        if reason != "code":
-            yield Unread(name=name, rule=reason, message=f"is {NOT_COUNTED[reason]}.", time=taken)
-    for sent in record.observations:
-        yield _checked(sent, variables, time_zero)
-    yield from record.absent
-
-
-def _checked(
-    sent: SentObservation, variables: Mapping[str, Variable], time_zero: datetime
-) -> _Read | Unread:
-    label = variables[base_name(sent.measurement.variable or "")].label
-    checked = canonical_measurement(sent.measurement, variables)
-    if not isinstance(checked, CanonicalMeasurement):
-        rule = _rule(checked.message)
-        return Unread(name=label, rule=checked.rule, message=rule, time=sent.time)
-    if sent.time is None:
-        return Unread(name=label, rule="time", message="must state when it was taken.")
-    if sent.time > time_zero:
-        message = "was taken after time zero, or on its day without an hour."
-        return Unread(name=label, rule="after_time_zero", message=message, time=sent.time)
-    if checked.value is None:
-        return Unread(name=label, rule="value", message="is recorded as unknown.", time=sent.time)
-    return _Read(checked, sent.measurement.unit or "", sent.time)
-
-
-def _latest(read: Sequence[_Read]) -> tuple[list[_Read], list[Unread]]:
-    """Return the last value of each column, and those with several values at that time."""
-    columns: dict[str, list[_Read]] = {}
-    for one in sorted(read, key=lambda one: one.time):
-        columns.setdefault(one.measurement.column, []).append(one)
-    latest, contradicting = [], []
-    for sequence in columns.values():
-        first, *others = [one for one in sequence if one.time == sequence[-1].time]
-        # Measurements of one column are equal if value and limits are.
-        if all(one.measurement == first.measurement for one in others):
-            latest.append(first)
+) -> tuple[FhirRecord, list[Unread]]:
+    """Return the record of all Observations, and those that do not count with the reason."""
+    own = {name: one for name, one in variables.items() if name not in VARIABLES}
+    zone = time_zero.tzinfo or UTC
+    whole = read_record([record.patient], own=own, zone=zone, site=site)
+    observations, absent, problems = (
+        list(whole.observations),
+        list(whole.absent),
+        list(whole.unread),
+    )
+    unread: list[Unread] = []
+    for entry in record.observations:
+        name = _name(entry.resource, variables, site)
+        if not name:
             continue
-        label, message = first.measurement.variable.label, "has several values at one time."
-        unread = Unread(name=label, rule="two_values", message=message, time=first.time)
-        contradicting.append(unread)
-    return latest, contradicting
-
-
-def _not_done(
-    absences: Sequence[SentAbsence],
-    latest: Sequence[_Read],
-    contradicting: Sequence[Unread],
-    variables: Mapping[str, Variable],
-    time_zero: datetime,
-) -> tuple[list[Filled], dict[str, Unread]]:
-    """Return the variables recorded as not done, and those with a value at the same time.
-
-    A value of another time is filled in instead.
-    """
-    measured = {base_name(one.measurement.column): one for one in latest}
-    unclear = {one.name for one in contradicting}
-    filled: dict[str, Filled] = {}
-    both: dict[str, Unread] = {}
-    for one in absences:
-        name, label = one.variable, variables[one.variable].label
-        if name in _OF_THE_PATIENT or one.time is None or one.time > time_zero or label in unclear:
+        taken = last_moment(text(entry.resource, "effectiveDateTime"), zone)
+        try:
+            one = read_record([record.patient, entry], own=own, zone=zone, site=site)
+        except FhirBroken as error:
+            unread += [
+                Unread(name=name, rule=problem.rule, message=problem.message, time=taken)
+                for problem in error.problems
+            ]
             continue
-        value = measured.get(name)
-        if value is None:
-            filled[name] = Filled(column=name, value="", not_done=True, time=one.time)
-        elif value.time == one.time:
-            message = "has a value and is recorded as not done at one time."
-            both[name] = Unread(
-                name=label, rule="not_done_with_value", message=message, time=one.time
-            )
-    return list(filled.values()), both
+        observations += one.observations
+        absent += one.absent
+        problems += one.unread
+        unread += [
+            Unread(name=name, rule=reason, message=f"is {NOT_COUNTED[reason]}.", time=taken)
+            for reason in one.not_counted
+            if reason != "code"
+        ]
+    sent = replace(
+        whole, observations=tuple(observations), absent=tuple(absent), unread=tuple(problems)
+    )
+    return sent, unread
 
 
-def _filled(one: _Read) -> Filled:
+def _values(sent: FhirRecord, patient: Patient) -> Iterator[Filled]:
+    """Yield the value of each column that counts."""
+    for column, number in patient.numbers.items():
+        if column not in _OF_THE_PATIENT:
+            one = sent.observations[number]
+            yield _filled(patient.values[column], one.measurement.unit or "", one.time)
+
+
+def _not_done(sent: FhirRecord, patient: Patient) -> Iterator[Filled]:
+    """Yield the variables that are recorded as not done."""
+    for name, number in patient.absent.items():
+        if name not in _OF_THE_PATIENT:
+            yield Filled(column=name, value="", not_done=True, time=sent.absent[number].time)
+
+
+_UNREAD: Mapping[IgnoredReason, str] = {
+    "after_time_zero": "was taken after time zero, or on its day without an hour.",
+    "issued_after_time_zero": "has a result that was issued after time zero.",
+    "too_old": "was taken before the time within which it counts.",
+    "no_time": "must state when it was taken.",
+    "contradiction": "has entries of one time that contradict each other.",
+    "not_measured": "is recorded as unknown.",
+}
+
+
+def _unread(
+    sent: FhirRecord, patient: Patient, variables: Mapping[str, Variable]
+) -> Iterator[Unread]:
+    """Yield what is not filled in, with the reason or the rule that it breaks."""
+    for one in patient.ignored:
+        if base_name(one.variable) in _OF_THE_PATIENT:
+            continue
+        known = variables.get(base_name(one.variable))
+        name = "Unknown" if known is None else known.label
+        time = _time_of(one, sent)
+        if one.reason == "unreadable":
+            yield Unread(name=name, rule=one.rule, message=_rule(one.message), time=time)
+        elif one.reason in _UNREAD and (one.part != "absent" or one.reason == "contradiction"):
+            yield Unread(name=name, rule=one.reason, message=_UNREAD[one.reason], time=time)
+
+
+def _time_of(one: Ignored, sent: FhirRecord) -> datetime | None:
+    if one.part == "absent":
+        return sent.absent[one.number].time
+    if one.part == "unread":
+        return sent.unread[one.number].time
+    return sent.observations[one.number].time
+
+
+def _policy(sent: FhirRecord, about: Circumstances, patient: Patient) -> FormPolicy:
+    death = sent.death
+    return FormPolicy(
+        birth_date=None if sent.birth_date is None or patient.refusals else str(sent.birth_date),
+        icu_admission=about.icu_admission,
+        deceased=death is not None and death.earliest is None,
+        death_time=None if death is None else death.earliest,
+        comfort_care=about.is_comfort_care,
+        unread=list(patient.hidden),
+    )
+
+
+def _filled(measurement: CanonicalMeasurement, stated: str, time: datetime | None) -> Filled:
     """Return a value in its own unit if the form offers it, or else in the canonical unit."""
-    measurement, variable = one.measurement, one.measurement.variable
-    value = measurement.value
+    variable, value = measurement.variable, measurement.value
     if not isinstance(value, float):
-        return Filled(column=measurement.column, value=str(value), time=one.time)
+        return Filled(column=measurement.column, value=str(value), time=time)
     if variable.kind == "flag":
-        return Filled(column=measurement.column, value="true" if value else "false", time=one.time)
-    spelled = canonical_unit_spelling(variable, one.unit) or variable.unit
+        return Filled(column=measurement.column, value="true" if value else "false", time=time)
+    spelled = canonical_unit_spelling(variable, stated) or variable.unit
     scale = variable.units.get(spelled, 1.0)
     # The form shows each size of unit once: pg/mL and ng/L are two spellings of one choice.
     chosen = [choice.value for choice in unit_choices(variable) if choice.scale == scale]
@@ -263,32 +280,30 @@ def _filled(one: _Read) -> Filled:
         value=f"{value / variable.units.get(unit, 1.0):.10g}",
         unit=unit,
         comparator="<" if measurement.below else ">" if measurement.above else "",
-        time=one.time,
+        time=time,
     )
 
 
-def _person(patient: Resource, time_zero: datetime) -> tuple[list[Filled], list[Unread]]:
-    """Return sex and age from the Patient."""
-    filled, unread = [], []
-    gender = text(patient, "gender")
-    if gender in ("female", "male", "other", "unknown"):
-        filled.append(Filled(column="sex", value="other" if gender == "unknown" else gender))
-    elif gender:
+def _person(sent: FhirRecord, patient: Patient) -> Iterator[Filled]:
+    """Yield sex and age from the Patient."""
+    if sent.sex is not None:
+        yield Filled(column="sex", value="other" if sent.sex == "unknown" else sent.sex)
+    age = patient.number("age")
+    if sent.birth_date is not None and age is not None:
+        yield Filled(column="age", value=f"{age:.1f}", unit=VARIABLES["age"].unit)
+
+
+def _person_unread(sent: FhirRecord, patient: Patient) -> Iterator[Unread]:
+    """Yield what the Patient states of sex and birth and cannot be read."""
+    if sent.sex is None and text(sent.patient, "gender"):
         message = "must be female, male, other or unknown."
-        unread.append(Unread(name=VARIABLES["sex"].label, rule="category", message=message))
-    birth, label = full_date(text(patient, "birthDate")), VARIABLES["age"].label
-    if birth is None:
-        if text(patient, "birthDate"):
-            message = "must come from a date of birth with its day."
-            unread.append(Unread(name=label, rule="date", message=message))
-    elif birth > time_zero.date() or not is_in_range(
-        VARIABLES["age"], age := age_in_years(birth, time_zero.date())
-    ):
+        yield Unread(name=VARIABLES["sex"].label, rule="category", message=message)
+    label = VARIABLES["age"].label
+    if sent.birth_date is None and text(sent.patient, "birthDate"):
+        yield Unread(name=label, rule="date", message="must come from a date of birth.")
+    for refusal in patient.refusals:
         rule = f"must be {range_text(VARIABLES['age'])} at time zero."
-        unread.append(Unread(name=label, rule="range", message=rule))
-    else:
-        filled.append(Filled(column="age", value=f"{age:.1f}", unit=VARIABLES["age"].unit))
-    return filled, unread
+        yield Unread(name=label, rule=refusal.code, message=rule)
 
 
 def _beside_older(one: Unread, older: datetime | None) -> Unread:
@@ -308,15 +323,18 @@ def _who(patient: Resource) -> str:
         words = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
         family = text(names[0], "family")
         name = ", ".join(filter(None, [family, " ".join(words)])) or text(names[0], "text")
-    born = full_date(text(patient, "birthDate"))
-    dated = f"born {born.day} {born:%B %Y}" if born else ""
+    born = BirthDate.of(text(patient, "birthDate"))
+    dated = f"born {born.first.day} {born.first:%B %Y}" if born and born.is_exact else ""
+    if born is not None and not born.is_exact:
+        dated = f"born {born}"
     return ", ".join(filter(None, [name, dated]))[:_MAX_NAME]
 
 
-def _notes(patient: Resource) -> list[str]:
+def _notes(sent: FhirRecord, patient: Patient) -> list[str]:
     """Return the warnings about the record."""
-    deceased = patient.get("deceasedBoolean") is True or bool(text(patient, "deceasedDateTime"))
-    return ["The record says that this patient has died."] if deceased else []
+    died = ["The record says that this patient has died."] if sent.death is not None else []
+    clipped = [one.message for one in patient.warnings if one.code in _NOTED]
+    return [*died, *clipped]
 
 
 def _name(observation: Resource, variables: Mapping[str, Variable], site: SiteCodes) -> str:

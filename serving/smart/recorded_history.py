@@ -25,10 +25,15 @@ _WITHHELD = "Not provided by the record system, so not filled in: {what}."
 
 @dataclass(frozen=True, slots=True)
 class RecordedHistory:
-    """The names of the flags that are true, and notes for the clinician."""
+    """The names of the flags that are true, and notes for the clinician.
+
+    `icu_admission` is when the stay in intensive care began, None where the record has none.
+    """
 
     flags: tuple[str, ...]
     notes: tuple[str, ...]
+    icu_admission: datetime | None
+    is_comfort_care: bool
 
 
 def recorded_history(
@@ -52,8 +57,14 @@ def recorded_history(
         "prescriptions": record.medications,
     }
     withheld = [name for name, entries in sections.items() if entries is None]
-    notes = [_COMFORT] if is_comfort_care([*encounter, *conditions]) else []
+    is_comfort = is_comfort_care([*encounter, *conditions])
+    notes = [_COMFORT] if is_comfort else []
     notes += [_WITHHELD.format(what=" and ".join(withheld))] if withheld else []
     notes += [_NO_STAY] if medications and not begun else []
     names = (one.measurement.variable or "" for one in flags)
-    return RecordedHistory(tuple(dict.fromkeys(names)), tuple(notes))
+    return RecordedHistory(
+        tuple(dict.fromkeys(names)),
+        tuple(notes),
+        icu_admission=begun[-1] if begun else None,
+        is_comfort_care=is_comfort,
+    )

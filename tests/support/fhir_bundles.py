@@ -73,7 +73,8 @@ def bundle(*sent: dict[str, Any]) -> dict[str, Any]:
 
 def ask(client: httpx.Client, document: Any, query: str = "") -> httpx.Response:
     return client.post(
-        f"{PATH}?{query or 'outcome=mortality'}&timeZero=2026-11-01T08:00:00%2B01:00",
+        f"{PATH}?{query or 'outcome=mortality'}&timeZero=2026-11-01T08:00:00%2B01:00"
+        "&askedAt=2026-11-01T08:00:00%2B01:00",
         json=document,
         headers={"content-type": "application/fhir+json"},
     )

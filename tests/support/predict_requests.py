@@ -19,6 +19,7 @@ TIME_ZERO = "2026-11-01T08:00:00+01:00"
 VALID: dict[str, Any] = {
     "patient_id": "p",
     "time_zero": TIME_ZERO,
+    "asked_at": TIME_ZERO,
     "birth_date": "1958-03-02",
     "outcomes": ["mortality"],
     "measurements": [
@@ -54,6 +55,7 @@ def request_of(values: dict[str, Any], **changed: Any) -> dict[str, Any]:
         "patient_id": "p",
         "encounter_id": "e",
         "time_zero": TIME_ZERO,
+        "asked_at": TIME_ZERO,
         "outcomes": ["mortality"],
         "horizons_days": [28, 90],
         "measurements": [

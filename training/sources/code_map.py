@@ -41,7 +41,6 @@ from data_schema.variables import Variable
 
 __all__ = [
     "COMPONENTS",
-    "FAHRENHEIT",
     "NO_VALUES",
     "CodeMap",
     "Meaning",
@@ -69,8 +68,6 @@ _COMPONENT_UNITS: Mapping[str, Mapping[str, float]] = {
 
 NO_VALUES = (TREATMENT_LIMITED,)
 """What a code map may name that is neither a predictor nor a component."""
-
-FAHRENHEIT = frozenset({"[degf]", "°f", "degf", "f", "deg. f"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +320,6 @@ def scale(meaning: Meaning, unit: str, specimen: str, assay: str = "") -> Scale:
         accepted = _COMPONENT_UNITS[COMPONENTS[meaning.variable][0]]
         factor = accepted.get(stated.strip().casefold())
         return Scale(float("nan"), 0.0, "unit") if factor is None else Scale(factor, 0.0)
-    if meaning.variable == "temperature" and stated.casefold() in FAHRENHEIT:
-        return Scale(1 / 1.8, -32 / 1.8)
     entry = VARIABLES[meaning.variable]
     how = basis(
         entry,
@@ -333,7 +328,7 @@ def scale(meaning: Meaning, unit: str, specimen: str, assay: str = "") -> Scale:
         assays=(assay,) if assay else (),
         specimen=specimen or meaning.specimen,
     )
-    return Scale(how.factor, 0.0, how.broken[0] if how.broken else "")
+    return Scale(how.factor, how.offset, how.broken[0] if how.broken else "")
 
 
 def _stated(code: str, entry: object) -> tuple[Meaning, ...]:

@@ -7,6 +7,9 @@ import { $, capital, dateText, digitsFor, make, number, of100, points, say, tabl
 const NOT_MEASURED = "not_measured";
 let shown = null; // { prediction, context, at, open }
 
+/** Return what was entered or recorded and not used; age and sex are sent beside the record's own. */
+const unused = (prediction) => prediction.ignored.filter((one) => one.reason !== "stated_elsewhere");
+
 /** Show an answer; `context` holds the request and the facts about the model. */
 export function showAnswer(answer, context) {
   const [prediction] = answer.predictions;
@@ -16,7 +19,7 @@ export function showAnswer(answer, context) {
   list($("refusals"), prediction.refusals.map((one) => one.message));
   list($("warnings"), prediction.warnings.map(warning));
   $("warnings-title").textContent = text(prediction.risks.length ? "warnings" : "warnings-refused");
-  list($("ignored"), prediction.ignored.map((one) => label(one.variable)));
+  list($("ignored"), unused(prediction).map((one) => label(one.variable)));
   $("next").hidden = true;
   $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
   showMissing(prediction);

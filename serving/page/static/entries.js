@@ -8,6 +8,8 @@ const zeroInput = $("time-zero");
 // Opaque and new for every patient: the service requires an id, which must not be a name.
 let patient = opaque();
 let encounter = "";
+// What the record states beside its values, sent with every request for its patient.
+let policy = {};
 
 function opaque() {
   return `page-${[...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, "0")).join("")}`;
@@ -82,6 +84,12 @@ export function read(model) {
   const sex = control(row("sex")).value;
   if (sex) body.sex = sex;
   if (encounter) body.encounter_id = encounter;
+  const { birth_date: born, unread = [], ...stated } = policy;
+  for (const [name, value] of Object.entries(stated)) if (value) body[name] = value;
+  // An age that was changed by hand stands for itself.
+  if (born && "record" in row("age").dataset) body.birth_date = born;
+  const open = unread.filter((column) => !byColumn.has(column) || !isEntered(row(column)));
+  if (open.length) body.unread = open;
   return { body, rows: entered.map(([one]) => one), count: entered.length + (sex ? 1 : 0) };
 }
 
@@ -159,14 +167,16 @@ export const clearEntries = () => {
   for (const one of rows) set(one, null);
   patient = opaque();
   encounter = "";
+  policy = {};
   zeroInput.value = now();
   showZero();
 };
 
-/** Use the ids of the record, so that all requests for its patient belong together. */
-export function usePatient(id, encounterId) {
+/** Use the ids of the record, so that all requests for its patient belong together, and what it states. */
+export function usePatient(id, encounterId, stated) {
   patient = id;
   encounter = encounterId;
+  policy = stated;
 }
 
 /** Fill in a record's values in rows without entries; return the number of rows. */

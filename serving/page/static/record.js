@@ -45,7 +45,7 @@ export function closeRecord() {
 export const hasRecord = () => isOpen;
 
 function show(record) {
-  entries.usePatient(record.patient_id, record.encounter_id);
+  entries.usePatient(record.patient_id, record.encounter_id, record.policy);
   const count = entries.fillFrom(record.filled);
   $("patient").textContent = text("patient", { who: record.who || text("record-nameless") });
   $("patient").hidden = false;

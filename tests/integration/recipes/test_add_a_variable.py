@@ -73,6 +73,7 @@ VALUES = [("age", 70, "a"), ("apache2", 20, "{score}"), ("cathepsin_k", 0.0925, 
 REQUEST = {
     "patient_id": "p",
     "time_zero": "2026-11-01T08:00:00+01:00",
+    "asked_at": "2026-11-01T08:00:00+01:00",
     "outcomes": ["mortality"],
     "sex": "female",
     "measurements": [

@@ -74,6 +74,7 @@ VALUES = [("age", 60, "a"), ("apache2", 20, "{score}"), ("lactate", 2.0, "mmol/L
 REQUEST = {
     "patient_id": "p",
     "time_zero": "2026-11-01T08:00:00+01:00",
+    "asked_at": "2026-11-01T08:00:00+01:00",
     "outcomes": ["delirium"],
     "sex": "female",
     "measurements": [

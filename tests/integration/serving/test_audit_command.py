@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VALID: dict[str, Any] = {
     "patient_id": "PatientSentinel",
     "time_zero": "2026-11-01T08:00:00+01:00",
+    "asked_at": "2026-11-01T08:00:00+01:00",
     "birth_date": "1958-03-02",
     "outcomes": ["mortality"],
     "measurements": [

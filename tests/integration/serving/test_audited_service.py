@@ -33,6 +33,7 @@ VALID: dict[str, Any] = {
     "patient_id": "PatientSentinel",
     "encounter_id": "EncounterSentinel",
     "time_zero": "2026-11-01T08:00:00+01:00",
+    "asked_at": "2026-11-01T08:00:00+01:00",
     "sex": "female",
     "birth_date": "1958-03-02",
     "outcomes": ["mortality"],

@@ -30,6 +30,7 @@ CHUNKED = (
 VALID: dict[str, Any] = {
     "patient_id": "p",
     "time_zero": "2026-11-01T08:00:00+01:00",
+    "asked_at": "2026-11-01T08:00:00+01:00",
     "birth_date": "1958-03-02",
     "outcomes": ["mortality"],
     "measurements": [{"variable": "lactate", "value": 2.8, "unit": "mmol/L"}],

@@ -43,6 +43,7 @@ def request_of(row: pd.Series, **changed: Any) -> dict[str, Any]:
     return {
         "patient_id": "p",
         "time_zero": "2026-11-01T08:00:00+01:00",
+        "asked_at": "2026-11-01T08:00:00+01:00",
         "sex": sent.pop("sex"),
         "outcomes": ["mortality"],
         "measurements": [

@@ -55,7 +55,8 @@ def test_an_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None:
     prediction = answer["predictions"][0]
     assert list(prediction) == [
         "outcome", "status", "model", "completeness", "risks", "next_best", "curve", "summary",
-        "missing", "absent", "would_settle", "ignored", "warnings", "refusals",
+        "missing", "absent", "treatment_limitation", "would_settle", "ignored", "warnings",
+        "refusals",
     ]  # fmt: skip
     assert prediction["outcome"] == "mortality"
     assert prediction["model"] == {

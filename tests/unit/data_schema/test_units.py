@@ -9,11 +9,12 @@ from data_schema.biomarkers import VARIABLES, variable
 from data_schema.errors import DataError
 from data_schema.units import (
     canonical_unit_spelling,
-    factor,
+    conversion,
     in_range,
     plausible_units,
     range_text,
     to_canonical,
+    unit_rule,
     units_in_words,
 )
 
@@ -24,13 +25,13 @@ def refused(name: str, unit: str) -> bool:
     if spelling is not None:
         return False
     with pytest.raises(DataError, match=f"{name} must be in an accepted unit"):
-        factor(variable(name), unit)
+        conversion(variable(name), unit)
     return True
 
 
 @pytest.mark.parametrize("unit", ["RU/mL", "{RU}/mL", "[arb'U]/mL", "ru/ml", "RU / mL"])
 def test_relative_units_of_fgf23_never_become_picograms(unit: str) -> None:
-    assert factor(variable("fgf23_c"), unit) == 1.0
+    assert conversion(variable("fgf23_c"), unit)[0] == 1.0
     assert refused("fgf23_i", unit)
 
 
@@ -52,19 +53,19 @@ def test_arbitrary_units_are_neither_international_units_nor_counts() -> None:
 
 @pytest.mark.parametrize("unit", ["ug/L", "ng/mL", "mcg/L", "µg/L"])
 def test_bone_alkaline_phosphatase_mass_is_never_activity(unit: str) -> None:
-    assert factor(variable("bsap_mass"), unit) == 1.0
+    assert conversion(variable("bsap_mass"), unit)[0] == 1.0
     assert refused("bsap_act", unit)
 
 
 @pytest.mark.parametrize("unit", ["U/L", "IU/L", "u/l"])
 def test_bone_alkaline_phosphatase_activity_is_never_mass(unit: str) -> None:
-    assert factor(variable("bsap_act"), unit) == 1.0
+    assert conversion(variable("bsap_act"), unit)[0] == 1.0
     assert refused("bsap_mass", unit)
 
 
 def test_free_rankl_is_never_total_rankl() -> None:
     assert refused("rankl_free", "nmol/L")
-    assert factor(variable("rankl_total"), "nmol/L") == 1000.0
+    assert conversion(variable("rankl_total"), "nmol/L")[0] == 1000.0
     assert variable("rankl_free").codes != variable("rankl_total").codes
 
 
@@ -75,19 +76,19 @@ def test_molar_kits_never_read_mass(name: str) -> None:
 
 
 def test_phosphate_is_counted_as_phosphorus() -> None:
-    assert 1 / factor(variable("phosphate"), "mmol/L") == pytest.approx(0.32285, rel=1e-4)
+    assert 1 / conversion(variable("phosphate"), "mmol/L")[0] == pytest.approx(0.32285, rel=1e-4)
 
 
 def test_hydroxyproline_per_gram_of_creatinine_is_not_a_pure_number() -> None:
-    assert factor(variable("hyp_u_cr"), "mg/g{creat}") == pytest.approx(0.8626, abs=5e-5)
-    assert factor(variable("hyp_u_cr"), "mg/g creatinine") == factor(
+    assert conversion(variable("hyp_u_cr"), "mg/g{creat}")[0] == pytest.approx(0.8626, abs=5e-5)
+    assert conversion(variable("hyp_u_cr"), "mg/g creatinine") == conversion(
         variable("hyp_u_cr"), "mg/g{creat}"
     )
 
 
 def test_a_day_s_excretion_keeps_its_brackets() -> None:
-    assert factor(variable("hyp_u_24h"), "mg/(24.h)") == 1.0
-    assert factor(variable("hyp_u_24h"), "mg/24 h") == 1.0
+    assert conversion(variable("hyp_u_24h"), "mg/(24.h)")[0] == 1.0
+    assert conversion(variable("hyp_u_24h"), "mg/24 h")[0] == 1.0
     assert refused("hyp_u_24h", "mg/24.h")
     assert refused("hyp_u_24h", "mg/24·h")
 
@@ -99,7 +100,7 @@ def test_filtration_keeps_its_body_surface() -> None:
         "mL/min/1.73 m²",
         "ml/min/1.73m^2",
     ):
-        assert factor(variable("egfr"), printed) == 1.0
+        assert conversion(variable("egfr"), printed)[0] == 1.0
     assert refused("egfr", "mL/min/1.73.m2")
     assert refused("egfr", "mL/min")
 
@@ -126,8 +127,8 @@ def test_nanograms_of_ctx_are_a_thousand_picograms() -> None:
 def test_a_milliequivalent_of_calcium_is_half_a_millimole() -> None:
     for name in ("calcium", "calcium_ion", "magnesium"):
         entry = variable(name)
-        assert factor(entry, "meq/L") == pytest.approx(factor(entry, "mmol/L") / 2)
-    assert factor(variable("sodium"), "mEq/L") == factor(variable("sodium"), "mmol/L")
+        assert conversion(entry, "meq/L")[0] == pytest.approx(conversion(entry, "mmol/L")[0] / 2)
+    assert conversion(variable("sodium"), "mEq/L")[0] == conversion(variable("sodium"), "mmol/L")[0]
 
 
 @pytest.mark.parametrize(
@@ -148,25 +149,32 @@ def test_a_canonical_unit_holds_the_published_number_of_moles(
     name: str, unit: str, published: float
 ) -> None:
     # Published to five figures, osteocalcin to four.
-    assert 1 / factor(variable(name), unit) == pytest.approx(published, rel=2e-4)
+    assert 1 / conversion(variable(name), unit)[0] == pytest.approx(published, rel=2e-4)
 
 
 def test_lactate_in_milligrams_is_lactic_acid() -> None:
-    assert factor(variable("lactate"), "mg/dL") == pytest.approx(0.11101, rel=1e-4)
+    assert conversion(variable("lactate"), "mg/dL")[0] == pytest.approx(0.11101, rel=1e-4)
 
 
 def test_pressure_in_kilopascals() -> None:
     for name in ("pf_ratio", "pao2", "map", "paco2"):
-        assert 1 / factor(variable(name), "kPa") == pytest.approx(0.133322, rel=1e-5)
+        assert 1 / conversion(variable(name), "kPa")[0] == pytest.approx(0.133322, rel=1e-5)
 
 
 def test_urea_and_its_nitrogen_differ_by_their_masses() -> None:
-    assert factor(variable("urea_nitrogen"), "mmol/L") == pytest.approx(2.8013, rel=1e-4)
+    assert conversion(variable("urea_nitrogen"), "mmol/L")[0] == pytest.approx(2.8013, rel=1e-4)
 
 
-def test_fahrenheit_is_no_multiple_of_celsius_and_is_refused() -> None:
-    assert refused("temperature", "[degF]")
-    assert refused("temperature", "F")
+@pytest.mark.parametrize("unit", ["[degF]", "°F", "degF", "F"])
+def test_fahrenheit_is_converted_though_it_is_no_multiple_of_celsius(unit: str) -> None:
+    np.testing.assert_allclose(
+        to_canonical(variable("temperature"), [32.0, 98.6, 212.0], unit), [0.0, 37.0, 100.0]
+    )
+    assert "°F" in unit_rule(variable("temperature"), "furlong")
+
+
+def test_a_unit_with_an_offset_is_no_unit_of_another_variable() -> None:
+    assert refused("weight", "[degF]")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +221,7 @@ def test_a_flag_takes_no_unit() -> None:
 
 def test_a_refused_unit_is_not_repeated_in_the_message() -> None:
     with pytest.raises(DataError) as caught:
-        factor(variable("fgf23_i"), "1471 RU/mL")
+        conversion(variable("fgf23_i"), "1471 RU/mL")[0]
     assert "1471" not in str(caught.value)
     assert "pg/mL, ng/L, ng/mL" in str(caught.value)
 
@@ -267,7 +275,7 @@ def test_a_range_is_printed_with_its_unit() -> None:
 def test_a_unit_in_a_message_can_be_typed_and_means_the_same(entry) -> None:
     for unit in entry.units:
         for word in units_in_words(entry, [unit]):
-            assert factor(entry, word) == entry.units[unit]
+            assert conversion(entry, word)[0] == entry.units[unit]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from data_schema.birth_dates import BirthDate
 from data_schema.measurements import Measurement
 from data_schema.variables import PATHWAYS
 from models.patient_explanation import (
@@ -87,7 +88,7 @@ def test_command_and_service_explain_a_patient_alike(
         time_zero=datetime.fromisoformat("2026-11-01T08:00:00+01:00"),
         outcomes=("mortality",),
         sex="female",
-        birth_date=date(1966, 11, 1),
+        birth_date=BirthDate.of("1966-11-01"),
         measurements=tuple(
             TimedMeasurement(Measurement(value, variable=name, unit=UNITS.get(name)))
             for name, value in values.items()

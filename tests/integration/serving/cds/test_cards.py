@@ -213,20 +213,26 @@ def test_a_horizon_with_too_wide_an_interval_is_not_shown(
     assert "within 90 days" not in detail
 
 
+def local(*names: str) -> dict[str, Any]:
+    return {"coding": [{"system": "urn:osteon:codes", "code": name} for name in names]}
+
+
 def test_what_was_sent_and_cannot_be_read_is_counted_and_left_out(
     card_of: Card, build: Any
 ) -> None:
-    slip = build.observation("ctx_s", id="aps")
-    slip["code"] = {"coding": [{"system": "urn:osteon:codes", "code": "aps"}]}
-    slip["valueQuantity"]["code"] = "g"
-    unclear = build.observation("lactate", id="other", effectiveDateTime="yesterday")
+    # Words that state no number leave the value before them in force.
+    later = (build.measured + timedelta(hours=1)).isoformat()
+    slip = build.observation("lactate", id="other", effectiveDateTime=later)
+    del slip["valueQuantity"]
+    slip["valueString"] = "HEMOLYZED"
+    unclear = build.observation("ctx_s", id="another", code=local("lactate", "ctx_s"))
     sent = build.record(
         observations=build.bundle(*map(build.observation, build.codes), slip, unclear)
     )
     detail = card_of(prefetch=sent)["detail"]
-    assert "the unit, value or time could not be read: APS and 1 more." in detail
+    assert "the unit, value or time could not be read: Lactate and 1 more." in detail
     (missing,) = re.findall(r"Not entered: (.*)", detail)
-    assert "APS" not in missing
+    assert "Lactate" not in missing
 
 
 def test_only_what_was_taken_by_time_zero_is_used(card_of: Card, build: Any) -> None:

@@ -198,8 +198,11 @@ def test_the_risk_of_dying_first_stands_beside_that_of_fracture(client: httpx.Cl
     assert dying["outcome"]["text"].startswith("Death first")
 
 
-def test_without_a_time_zero_the_newest_observation_is_it(client: httpx.Client) -> None:
-    answer = client.post(f"{PATH}?outcome=mortality", json=bundle(*resources()))
+def test_without_a_time_zero_the_newest_observation_of_the_encounter_is_it(
+    client: httpx.Client,
+) -> None:
+    asked = "askedAt=2026-11-01T08:00:00%2B01:00"
+    answer = client.post(f"{PATH}?outcome=mortality&{asked}", json=bundle(*resources()))
     period = answer.json()["prediction"][0]["whenPeriod"]
     assert datetime.fromisoformat(period["start"]) == datetime.fromisoformat(MEASURED)
     without = [one | {"effectiveDateTime": None} for one in resources()]
@@ -213,6 +216,7 @@ def test_parameters_may_hold_the_bundle_and_the_rest(client: httpx.Client) -> No
             {"name": "observations", "resource": bundle(*resources())},
             {"name": "outcome", "valueString": "mortality"},
             {"name": "timeZero", "valueDateTime": TIME_ZERO},
+            {"name": "askedAt", "valueDateTime": TIME_ZERO},
             {"name": "horizonDays", "valueDecimal": 28},
         ],
     }
@@ -239,13 +243,13 @@ def test_a_note_names_what_is_recorded_as_not_done(client: httpx.Client) -> None
     assert found["prediction"] == answered(client, bundle(*sent), query)["prediction"]
 
 
-def test_a_value_and_not_done_at_one_time_is_refused_at_its_place(client: httpx.Client) -> None:
-    sent = bundle(*resources(), not_done("again", "41171-0"))
-    answer = client.post(f"{PATH}?outcome=mortality", json=sent)
-    assert answer.status_code == 422
-    (issue,) = answer.json()["issue"]
-    assert issue["expression"] == [f"Bundle.entry[{len(sent['entry']) - 1}].resource"]
-    assert "ctx_s must have no value" in issue["diagnostics"]
+def test_a_value_and_not_done_at_one_time_count_as_neither(client: httpx.Client) -> None:
+    query = "outcome=mortality&horizonDays=28"
+    found = answered(client, bundle(*resources(), not_done("again", "41171-0")), query)
+    without = [one for one in resources() if one["id"] != "ctx-s"]
+    assert found["prediction"] == answered(client, bundle(*without), query)["prediction"]
+    notes = " ".join(note["text"] for note in found["note"])
+    assert "contradicting another of the same time: 1 (ctx_s)." in notes
 
 
 def test_a_value_of_another_time_is_used(client: httpx.Client) -> None:

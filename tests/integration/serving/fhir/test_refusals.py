@@ -57,16 +57,24 @@ def test_two_subjects_are_an_error(client: httpx.Client) -> None:
     assert issues(ask(client, bundle(*resources(), other))) == {("Bundle", "two_subjects")}
 
 
-def test_every_broken_rule_is_an_issue_with_its_place(client: httpx.Client) -> None:
+def test_what_cannot_be_read_is_listed_and_withholds_the_number_if_it_counts_much(
+    client: httpx.Client,
+) -> None:
     sent = resources()
-    sent[1]["valueQuantity"]["code"] = "mg/dL"
+    sent[1]["valueQuantity"]["code"] = "furlong"
     sent[2]["valueQuantity"]["value"] = 90210471
-    found = ask(client, bundle(*sent), "outcome=mortality&horizonDays=28")
-    assert issues(found) == {
-        ("Bundle.entry[1].resource", "unit"),
-        ("Bundle.entry[2].resource", "range"),
-    }
-    assert "90210471" not in found.text
+    found = answered(client, bundle(*sent), "outcome=mortality&horizonDays=28")
+    assert found["status"] == "cancelled"
+    assert "prediction" not in found
+    notes = " ".join(note["text"] for note in found["note"])
+    assert "Code of the refusal: unreadable_value." in notes
+    assert "Not read: Bundle.entry[1].resource [unit]: lactate: " in notes
+    assert "Not read: Bundle.entry[2].resource [range]: albumin: " in notes
+    assert "90210471" not in notes
+    assert "furlong" not in notes
+
+
+def test_a_broken_parameter_is_an_issue_with_its_place(client: httpx.Client) -> None:
     assert issues(ask(client, bundle(*resources()), "outcome=mortality&horizonDays=100000")) == {
         ("horizonDays", "horizon")
     }

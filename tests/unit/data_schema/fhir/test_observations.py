@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.birth_dates import BirthDate
 from data_schema.fhir.observations import FhirRecord, UnknownCode, read_record
 from data_schema.fhir.resources import FhirBroken, entries_of
+from data_schema.fhir.vital_status import RecordedDeath
 from data_schema.measurements import CanonicalMeasurement, canonical_measurement
 from data_schema.variables import Variable
 
@@ -59,7 +61,7 @@ def canonical_value(resource: dict[str, Any]) -> object:
 
 
 def broken(*resources: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(one.expression, one.rule) for one in read(*resources).broken}
+    return {(one.expression, one.rule) for one in read(*resources).unread}
 
 
 def refused(*resources: dict[str, Any]) -> str:
@@ -71,7 +73,7 @@ def refused(*resources: dict[str, Any]) -> str:
 
 def test_an_observation_is_read_with_its_patient() -> None:
     record = read(PATIENT, lactate())
-    assert (record.sex, record.birth_date) == ("female", date(1958, 3, 2))
+    assert (record.sex, record.birth_date) == ("female", BirthDate.of("1958-03-02"))
     assert record.subject == {"reference": "Patient/p1"}
     (one,) = record.observations
     assert one.measurement.variable == "lactate"
@@ -320,14 +322,40 @@ def test_components_are_measurements_of_their_own() -> None:
             {"effectivePeriod": {"start": "2026-10-31T06:00:00Z", "end": "2026-11-01T06:00:00Z"}},
             datetime(2026, 11, 1, 6, tzinfo=UTC),
         ),
-        ({}, None),
     ],
 )
 def test_the_end_of_sampling_is_when_it_was_taken(
-    stated: dict[str, Any], expected: datetime | None
+    stated: dict[str, Any], expected: datetime
 ) -> None:
     sent = {key: value for key, value in lactate().items() if key != "effectiveDateTime"}
     assert read(sent | stated).observations[0].time == expected
+
+
+@pytest.mark.parametrize("issued", [{}, {"issued": "2026-11-01T06:00:00Z"}])
+def test_an_observation_without_a_time_is_named_and_not_used(issued: dict[str, Any]) -> None:
+    sent = {key: value for key, value in lactate().items() if key != "effectiveDateTime"}
+    record = read(sent | issued)
+    assert record.observations == ()
+    assert [(one.rule, one.variable) for one in record.unread] == [("no_time", "lactate")]
+
+
+@pytest.mark.parametrize(
+    ("status", "is_corrected"), [("final", False), ("corrected", True), ("amended", True)]
+)
+def test_a_correction_and_when_it_was_issued_are_read(status: str, is_corrected: bool) -> None:
+    (one,) = read(lactate(status=status, issued="2026-11-01T09:00:00Z")).observations
+    assert one.is_corrected == is_corrected
+    assert one.issued == datetime(2026, 11, 1, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2.5 mmol/L", "2.5mmol/L", "< 2.5 mmol/L"])
+def test_text_with_a_number_and_an_accepted_unit_is_read(text: str) -> None:
+    assert canonical_value(observation("2524-7", valueString=text)) == pytest.approx(2.5, abs=0.01)
+
+
+@pytest.mark.parametrize("text", ["2.5 furlong", "HEMOLYZED", "see comment", "2.5"])
+def test_text_without_an_accepted_unit_is_listed(text: str) -> None:
+    assert canonical(observation("2524-7", valueString=text)) in ("not_a_number", "unit")
 
 
 def test_a_date_alone_may_be_as_late_as_its_end() -> None:
@@ -372,9 +400,35 @@ def test_gender_is_taken_as_fhir_states_it(stated: object, sex: str | None) -> N
     assert read(PATIENT | {"gender": stated}).sex == sex
 
 
-@pytest.mark.parametrize("stated", ["1958", "1958-03", "unknown", 1958])
-def test_a_birth_date_without_its_day_gives_no_age(stated: object) -> None:
+@pytest.mark.parametrize("stated", ["1958", "1958-03", "1958-03-02"])
+def test_a_birth_date_is_read_as_far_as_it_is_known(stated: str) -> None:
+    assert str(read(PATIENT | {"birthDate": stated}).birth_date) == stated
+
+
+@pytest.mark.parametrize("stated", ["unknown", 1958, "1958-13", "1958-02-30"])
+def test_what_is_no_birth_date_gives_no_age(stated: object) -> None:
     assert read(PATIENT | {"birthDate": stated}).birth_date is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "earliest"),
+    [
+        ({"deceasedBoolean": True}, None),
+        ({"_deceasedDateTime": {"extension": []}}, None),
+        ({"deceasedDateTime": "2026-11"}, datetime(2026, 11, 1, tzinfo=UTC)),
+        ({"deceasedDateTime": "2026-11-03"}, datetime(2026, 11, 3, tzinfo=UTC)),
+        ({"deceasedDateTime": "2026-11-03T04:05:06Z"}, datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)),
+    ],
+)
+def test_a_death_is_read_at_its_first_possible_moment(
+    stated: dict[str, Any], earliest: datetime | None
+) -> None:
+    assert read(PATIENT | stated).death == RecordedDeath(earliest)
+
+
+@pytest.mark.parametrize("stated", [{}, {"deceasedBoolean": False}, {"deceasedDateTime": None}])
+def test_no_death_is_read_where_none_is_stated(stated: dict[str, Any]) -> None:
+    assert read(PATIENT | stated).death is None
 
 
 def test_the_encounter_is_told_only_if_all_agree() -> None:
@@ -407,7 +461,7 @@ def test_a_reason_may_record_a_variable_as_not_done(reason: str) -> None:
     record = read(absence(reason))
     assert [one.variable for one in record.absent] == ["lactate"]
     assert record.absent[0].time is not None
-    assert (record.observations, record.not_counted, record.broken) == ((), {}, ())
+    assert (record.observations, record.not_counted, record.unread) == ((), {}, ())
 
 
 @pytest.mark.parametrize(
@@ -430,7 +484,7 @@ def test_a_reason_of_another_code_system_or_in_words_records_nothing() -> None:
 
 @pytest.mark.parametrize("value", [quantity(2, "mmol/L"), {"valueQuantity": {"unit": "mmol/L"}}])
 def test_a_value_or_a_unit_beside_not_done_is_refused(value: dict[str, Any]) -> None:
-    (problem,) = read(absence("not-performed", **value)).broken
+    (problem,) = read(absence("not-performed", **value)).unread
     assert problem.rule == "not_done_with_value"
     assert problem.expression.endswith(".dataAbsentReason")
 

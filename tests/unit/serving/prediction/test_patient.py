@@ -107,8 +107,29 @@ def test_of_duplicates_the_latest_counts_and_the_others_are_listed() -> None:
     }
 
 
-def test_of_duplicates_of_one_time_the_last_in_the_list_counts() -> None:
-    assert read(lactate(3.0), lactate(4.0)).number("lactate") == 4.0
+@pytest.mark.parametrize("time", [None, "2026-11-01T06:00:00+01:00"])
+@pytest.mark.parametrize("values", [(3.0, 4.0), (4.0, 3.0)])
+def test_values_of_one_time_that_differ_are_not_used_but_named(
+    time: str | None, values: tuple[float, float]
+) -> None:
+    older = lactate(2.0, "2026-11-01T05:00:00+01:00") if time else lactate(None)
+    patient = read(*(lactate(value, time) for value in values), older)
+    assert patient.number("lactate") is None
+    assert {(0, "lactate", "contradiction"), (1, "lactate", "contradiction")} <= ignored(patient)
+    assert [(w.code, w.variables) for w in patient.warnings] == [("contradiction", ("lactate",))]
+
+
+def test_equal_values_of_one_time_count_once_in_either_unit() -> None:
+    creatinine = {"variable": "creatinine", "value": 1.9, "unit": "mg/dL"}
+    again = {"variable": "creatinine", "value": 168, "unit": "umol/L"}
+    for sent in ([creatinine, again], [again, creatinine]):
+        patient = read(*sent)
+        assert patient.number("creatinine") == pytest.approx(168 / 88.42, rel=1e-3)
+        assert {reason for _, _, reason in ignored(patient)} == {"duplicate"}
+    either = {
+        read(*sent).number("creatinine") for sent in ([creatinine, again], [again, creatinine])
+    }
+    assert len(either) == 1
 
 
 def test_a_measurement_after_time_zero_is_not_used() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,10 +147,42 @@ def test_the_hash_on_record_is_of_the_request_as_json(
         ]
         answers = [predictor.predict(question, served, recorder) for recorder in recorders]
         # What no earlier version could state is in the text only where it is stated.
-        stated = request.model_dump_json(warnings=False, exclude={"absent"})
+        later = {"absent", "unread", "icu_admission", "asked_at", "deceased", "death_time"}
+        later |= {"comfort_care", "record_incomplete"}
+        stated = request.model_dump_json(warnings=False, exclude=later)
         expected = trail.keys.input(stated)
         with trail.database.reading() as connection:
             bodies = connection.execute(select(RECORDS.c.body)).scalars().all()
     assert answers[0].prediction_id == answers[1].prediction_id != answers[2].prediction_id
     assert len(bodies) == 2
     assert all(expected in body for body in bodies)
+
+
+def test_what_a_request_states_of_the_moment_is_part_of_it_and_its_own_moment_is_not(
+    mortality: ServedModel, tmp_path: Path
+) -> None:
+    plain = {"patient_id": "p", "time_zero": TIME_ZERO, "outcomes": ["mortality"]}
+    plain |= {"measurements": [{"variable": "lactate", "value": 3, "unit": "mmol/L"}]}
+    stated = [
+        {},
+        {"deceased": True},
+        {"death_time": TIME_ZERO},
+        {"comfort_care": True},
+        {"icu_admission": "2026-10-31T08:00:00Z"},
+        {"unread": ["creatinine"]},
+        {"record_incomplete": True},
+        {"asked_at": TIME_ZERO},
+    ]
+    first = datetime.fromisoformat(TIME_ZERO)
+    with closing(open_trail(Settings(state_dir=tmp_path))) as trail:
+        recorder = Recorder(trail, actor="local", route="/v1/predict")
+        for moment in (first, first + timedelta(hours=1)):
+            for more in stated:
+                request = PredictRequest.model_validate(plain | more)
+                question = question_of(request, now=moment)
+                predictor.predict(question, Served([mortality]), recorder)
+        with trail.database.reading() as connection:
+            rows = connection.execute(select(RECORDS.c.body)).scalars().all()
+    inputs = [json.loads(body)["input"] for body in rows]
+    assert len(set(inputs)) == len(stated)
+    assert inputs[: len(stated)] == inputs[len(stated) :]
