@@ -201,7 +201,11 @@ class Variable:
         what its near synonyms may mean.
     icd_10, snomed, atc : tuple of str
         How the ICD-10 codes of a flag's diagnoses begin, their SNOMED CT codes, and how the ATC
-        codes of its drugs begin: a Condition or a medication in FHIR that has one sets the flag.
+        codes of its drugs begin: a diagnosis or a drug that has one sets the flag.
+    rxnorm : mapping of str to str
+        RxNorm codes of the ingredients of its drugs -> name (`data_schema/drugs.py`).
+    procedures : tuple of str
+        SNOMED CT codes of procedures and therapies that set the flag.
     passes : bool
         Whether the condition passes, so that a past one does not set the flag.
     treatment : bool
@@ -242,6 +246,8 @@ class Variable:
     icd_10: tuple[str, ...] = ()
     snomed: tuple[str, ...] = ()
     atc: tuple[str, ...] = ()
+    rxnorm: Mapping[str, str] = field(default_factory=dict)
+    procedures: tuple[str, ...] = ()
     passes: bool = False
     treatment: bool = False
     always_known: bool = False

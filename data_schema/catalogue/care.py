@@ -22,7 +22,8 @@ _dose = partial(Variable, pathway="care", origin=RECORDED, low=0.0, treatment=Tr
 
 ENTRIES: tuple[Variable, ...] = (
     _care("enteral_feeding", "Enteral feeding"),
-    _care("parenteral_feeding", "Parenteral feeding"),
+    # Amino acids, fat emulsions and combinations; not glucose, which is given for other reasons.
+    _care("parenteral_feeding", "Parenteral feeding", atc=("B05BA01", "B05BA02", "B05BA10")),
     _dose(
         name="protein_intake",
         label="Protein intake",
@@ -56,14 +57,20 @@ ENTRIES: tuple[Variable, ...] = (
         high=1000000.0,
         note="Cholecalciferol or ergocalciferol; calcitriol and calcifediol are not counted here.",
     ),
-    _care("probiotic", "Probiotic"),
+    _care("probiotic", "Probiotic", atc=("A07FA",)),
     _care("prebiotic", "Prebiotic"),
     _care("early_mobilisation", "Early mobilisation"),
     _care("whole_body_vibration", "Whole-body vibration"),
     _care("rehabilitation", "Rehabilitation"),
     _care("oxandrolone", "Oxandrolone", atc=("A14AA08",)),
     _care("teriparatide", "Teriparatide", window=_YEAR, atc=("H05AA02",)),
-    _care("bisphosphonate", "Bisphosphonate", window=_YEAR, atc=("M05BA", "M05BB")),
+    _care(
+        "bisphosphonate",
+        "Bisphosphonate",
+        window=_YEAR,
+        atc=("M05BA", "M05BB"),
+        rxnorm={"77655": "zoledronic acid"},
+    ),
     _care("denosumab", "Denosumab", window=_YEAR, atc=("M05BX04",)),
     _dose(
         name="denosumab_days_since",

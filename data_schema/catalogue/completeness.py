@@ -53,10 +53,11 @@ def _problems(entry: Variable) -> Iterator[str]:
         yield "ambiguity must be stated beside near_synonyms"
     if any(not set(code.units) <= set(entry.units) for code in entry.codes):
         yield "codes must allow units that the entry accepts"
-    if (entry.icd_10 or entry.snomed or entry.atc) and entry.kind != "flag":
-        yield "icd_10, snomed and atc must be stated for a flag only"
-    if entry.atc and not entry.treatment:
-        yield "treatment must be true where atc is stated"
+    coded = (entry.icd_10, entry.snomed, entry.atc, entry.rxnorm, entry.procedures)
+    if any(coded) and entry.kind != "flag":
+        yield "icd_10, snomed, atc, rxnorm and procedures must be stated for a flag only"
+    if (entry.atc or entry.rxnorm or entry.procedures) and not entry.treatment:
+        yield "treatment must be true where atc, rxnorm or procedures are stated"
     yield from _number_problems(entry) if entry.kind == "number" else _word_problems(entry)
 
 

@@ -97,6 +97,8 @@ ENTRIES: tuple[Variable, ...] = (
         kind="flag",
         treatment=True,
         window=Window("in the 3 months before time zero", timedelta(days=93)),
+        # Contraceptives, androgens, estrogens, progestogens, and combinations of them.
+        atc=("G03A", "G03B", "G03C", "G03D", "G03E", "G03F", "G03HB"),
         note="Estradiol, testosterone and SHBG do not mean the same under them: warned about.",
     ),
     Variable(

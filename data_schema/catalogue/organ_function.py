@@ -111,6 +111,8 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="severity",
         kind="flag",
         synonyms=("crrt", "dialysis", "renal replacement"),
+        # Hemodialysis, continuous renal replacement, peritoneal dialysis.
+        procedures=("302497006", "714749008", "71192002"),
         treatment=True,
         window=Window("in the 24 h before time zero", timedelta(hours=24)),
         note="Markers that the kidney clears are warned about.",

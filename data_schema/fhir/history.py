@@ -1,8 +1,9 @@
 """The flags that Conditions and medications set, and whether the goal of care is comfort.
 
 A record sets a flag to yes; a flag that nothing sets stays unknown and is never a no. Diagnoses
-are read in ICD-10, and in SNOMED CT where a code is unambiguous; medications in ATC. An order
-counts as treatment, as the catalogue's flags of care mean it.
+are read in ICD-10, and in SNOMED CT where a code is unambiguous; medications in ATC and by the
+RxNorm codes of their ingredients. An order counts as treatment, as the catalogue's flags of care
+mean it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.fhir.code_systems import ATC, SNOMED
+from data_schema.drugs import DRUGS, drug_flags
+from data_schema.fhir.code_systems import ATC, RXNORM, SNOMED
 from data_schema.fhir.observations import SentObservation
 from data_schema.fhir.resources import (
     Entry,
     Resource,
     codings,
+    concept_words,
     contained_in,
     has_modifier,
     last_moment,
+    listed,
     part,
     text,
 )
@@ -30,10 +34,13 @@ __all__ = [
     "COMFORT_CARE",
     "MEDICATIONS",
     "drug_concept",
+    "form_and_route",
     "history",
+    "ingredients_of",
     "is_comfort_care",
     "is_established",
     "is_given",
+    "medication_of",
     "ordered_or_given",
 ]
 
@@ -42,10 +49,10 @@ DIAGNOSES: Mapping[str, Variable] = {
 }
 """Flags that a Condition may set."""
 
-MEDICATIONS: Mapping[str, Variable] = {
-    name: variable for name, variable in VARIABLES.items() if variable.atc
-}
+MEDICATIONS: Mapping[str, Variable] = DRUGS
 """Flags that a medication may set."""
+
+_INGREDIENTS = frozenset(code for entry in DRUGS.values() for code in entry.rxnorm)
 
 COMFORT_CARE = ("103735009", "133918004", "182964004", "385736008")
 """SNOMED CT of palliative care, comfort measures, terminal care and dying care (regimes)."""
@@ -149,10 +156,15 @@ def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) ->
     moment = ordered_or_given(resource)
     if moment is None or moment > time_zero:
         return
-    stated = [code for system, code in codings(drug_concept(resource)) if system == ATC]
-    for name, variable in MEDICATIONS.items():
-        first = variable.window.start(icu_start=icu_start, time_zero=time_zero)
-        if moment >= (first or icu_start) and any(code.startswith(variable.atc) for code in stated):
+    drug = medication_of(resource)
+    flags = drug_flags(
+        atc=[code for system, code in codings(drug_concept(resource)) if system == ATC],
+        ingredients=ingredients_of(resource, drug),
+        words=form_and_route(resource, drug),
+    )
+    for name in flags:
+        first = MEDICATIONS[name].window.start(icu_start=icu_start, time_zero=time_zero)
+        if moment >= (first or icu_start):
             yield name
 
 
@@ -171,10 +183,47 @@ def drug_concept(resource: Resource) -> Resource:
     concept = concept or part(part(resource, "medication"), "concept")
     if concept:
         return concept
+    return part(medication_of(resource), "code")
+
+
+def medication_of(resource: Resource) -> Resource:
+    """Return the Medication within a resource that it refers to; an empty one if there is none."""
     reference = part(resource, "medicationReference") or part(
         part(resource, "medication"), "reference"
     )
-    return part(contained_in(resource, text(reference, "reference")), "code")
+    return contained_in(resource, text(reference, "reference"))
+
+
+def ingredients_of(resource: Resource, medication: Resource) -> tuple[str, ...]:
+    """Return the RxNorm codes of a drug's ingredients, or else of the drug, as the catalogue's.
+
+    A drug's own code is mostly that of a product with a strength and a form, which no entry lists.
+    """
+    stated = [
+        code
+        for ingredient in listed(medication, "ingredient")
+        for concept in (
+            part(ingredient, "itemCodeableConcept"),
+            part(part(ingredient, "item"), "concept"),
+        )
+        for system, code in codings(concept)
+        if system == RXNORM
+    ]
+    concept = drug_concept(resource) or part(medication, "code")
+    own = [code for system, code in codings(concept) if system == RXNORM and code in _INGREDIENTS]
+    return tuple(dict.fromkeys(stated or own))
+
+
+def form_and_route(resource: Resource, medication: Resource) -> str:
+    """Return the words that name a drug, its form, and how it is given."""
+    concepts = [
+        drug_concept(resource) or part(medication, "code"),
+        part(medication, "form"),
+        part(medication, "doseForm"),
+        *(part(dosage, "route") for dosage in listed(resource, "dosageInstruction")),
+        *(part(dosage, "route") for dosage in listed(resource, "dosage")),
+    ]
+    return " ".join(filter(None, map(concept_words, concepts)))
 
 
 def ordered_or_given(resource: Resource) -> datetime | None:

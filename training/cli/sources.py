@@ -37,7 +37,7 @@ def source_of(source: str, kind: SourceKind, code_map: CodeMap, icu: tuple[str, 
         case "long":
             return Long(path)
         case _:
-            return Meds(path, mimic_iv=kind == "mimic-iv-meds")
+            return Meds(path, mimic_iv=kind == "mimic-iv-meds", mapped=code_map.codes)
 
 
 def draft_codes(source: str, kind: SourceKind, out: Path, *, as_json: bool) -> None:

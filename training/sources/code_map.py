@@ -19,8 +19,8 @@ A code map is a TOML file, or a CSV with the same words as columns:
 A code may be listed under several variables (an array of tables, `[[codes."X"]]`, or several rows).
 A blank variable is a decision still to be made, and fatal. In a CSV a row whose code begins with
 `#` is a remark, `note` is for people, and `complete` is stated in any row of the variable. A code
-that the map does not list is read by its system: LOINC by the catalogue's codes; ICD-10, SNOMED CT
-and ATC by those of the catalogue's flags.
+that the map does not list is read by its system: LOINC by the catalogue's codes; ICD-10, SNOMED CT,
+ATC and RxNorm (of ingredients) by those of the catalogue's flags.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pathlib import Path
 import pandas as pd
 
 from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
+from data_schema.drugs import drug_flags
 from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.rules import TREATMENT_LIMITED
 from data_schema.readings import basis, category_of, flag_of
@@ -299,9 +300,11 @@ def meanings(code: str, code_map: CodeMap) -> Sequence[Meaning]:
         bare = plain.replace(".", "").upper()
         return _flags(lambda entry: bare.startswith(tuple(_bare(entry.icd_10))))
     if name == "SNOMED":
-        return _flags(lambda entry: plain in entry.snomed)
+        return _flags(lambda entry: plain in (*entry.snomed, *entry.procedures))
     if name == "ATC":
-        return _flags(lambda entry: plain.startswith(tuple(entry.atc)))
+        return [Meaning(flag, value=1.0) for flag in drug_flags(atc=[plain])]
+    if name == "RXNORM":
+        return [Meaning(flag, value=1.0) for flag in drug_flags(ingredients=[plain])]
     return []
 
 

@@ -146,7 +146,9 @@ def _index_references(files: Sequence[Path], index: _Index) -> frozenset[str]:
             elif entry.kind == "Specimen":
                 _store(index.specimens, entry, {"type": part(entry.resource, "type")})
             elif entry.kind == "Medication":
-                _store(index.medications, entry, {"code": part(entry.resource, "code")})
+                named = ("code", "form", "doseForm", "ingredient")
+                body = {name: entry.resource[name] for name in named if name in entry.resource}
+                _store(index.medications, entry, body)
     if clashes:
         raise DataError(
             f"Patient ids must come from one server; {clashes} occur at two. Read each server's "

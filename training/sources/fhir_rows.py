@@ -7,13 +7,23 @@ reason where a resource leaves none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict
 
 from data_schema.biomarkers import VARIABLES, by_code
-from data_schema.fhir.history import drug_concept, is_established, is_given, ordered_or_given
+from data_schema.drugs import GIVEN_LOCALLY, HOLDS_MORE, drug_flags, is_given_locally
+from data_schema.fhir.code_systems import RXNORM
+from data_schema.fhir.history import (
+    drug_concept,
+    form_and_route,
+    ingredients_of,
+    is_established,
+    is_given,
+    medication_of,
+    ordered_or_given,
+)
 from data_schema.fhir.observations import (
     NOT_COUNTED,
     OtherValue,
@@ -35,7 +45,7 @@ from data_schema.fhir.resources import (
 )
 from data_schema.measurements import Measurement
 from data_schema.variables import LOCAL_SYSTEM, LOINC
-from training.sources.code_systems import coded
+from training.sources.code_systems import coded, system_name
 
 __all__ = ["Lookup", "NotRead", "ObservationRow", "rows_of", "utc"]
 
@@ -196,13 +206,22 @@ def _medication(medication: Resource, medications: Mapping[str, Resource]) -> li
     moment = ordered_or_given(medication)
     if moment is None:
         raise NotRead("without a time")
-    concept = drug_concept(medication)
-    if not concept:
-        stated = part(medication, "medicationReference") or part(
-            part(medication, "medication"), "reference"
-        )
-        concept = part(medications.get(text(stated, "reference"), {}), "code")
-    rows = _coded_rows(concept, moment, None)
+    reference = part(medication, "medicationReference") or part(
+        part(medication, "medication"), "reference"
+    )
+    drug = medication_of(medication) or medications.get(text(reference, "reference"), {})
+    concept = drug_concept(medication) or part(drug, "code")
+    words = form_and_route(medication, drug)
+    ingredients = ingredients_of(medication, drug)
+    flags = drug_flags(ingredients=ingredients, words=words)
+    of_flags = [code for code in ingredients if any(code in VARIABLES[f].rxnorm for f in flags)]
+    rows = [
+        row
+        for row in _coded_rows(concept, moment, None, more=[(RXNORM, code) for code in of_flags])
+        if not _is_unsaid(row["code"], of_flags)
+    ]
+    if not rows:
+        raise NotRead(GIVEN_LOCALLY if is_given_locally(words) else HOLDS_MORE)
     dosage = part(medication, "dosage")
     amount = part(dosage, "rateQuantity") or part(dosage, "dose")
     value = amount.get("value")
@@ -239,14 +258,28 @@ def _service(request: Resource) -> list[ObservationRow]:
     return _coded_rows(part(concept, "concept") or concept, time, None)
 
 
+def _is_unsaid(code: str, of_flags: Collection[str]) -> bool:
+    """Return whether an ingredient's code sets no flag, since the drug is local or holds more."""
+    system, _, plain = code.rpartition("//")
+    return (
+        system == system_name(RXNORM)
+        and plain not in of_flags
+        and bool(drug_flags(ingredients=[plain]))
+    )
+
+
 def _coded_rows(
-    concept: Resource, time: datetime, available: datetime | None
+    concept: Resource,
+    time: datetime,
+    available: datetime | None,
+    more: Sequence[tuple[str, str]] = (),
 ) -> list[ObservationRow]:
-    """Return a row for each coding of a concept, with the concept's words."""
+    """Return a row for each coding of a concept, and for `more`, with the concept's words."""
     words = concept_words(concept) or None
+    stated = (coded(system, code) for system, code in (*codings(concept), *more))
     rows = [
         _timed(time, available, code) | ObservationRow(text_value=words)
-        for code in dict.fromkeys(coded(system, code) for system, code in codings(concept))
+        for code in dict.fromkeys(stated)
     ]
     if not rows:
         raise NotRead("without a code")

@@ -1,19 +1,21 @@
 """MEDS shards to observations, stays and persons, and MIMIC-IV's own codes in MEDS.
 
 A folder of Parquet shards, or one file, with `subject_id, time, code, numeric_value, text_value`.
-`codes.parquet` under `metadata/` may give a code's parent codes, which then stand for it. Stays are
+`codes.parquet` under `metadata/` may give a code's parent codes, as `LOINC/2160-0`: the first that
+the catalogue knows stands for a code that neither a code map nor the catalogue names. Stays are
 the codes `HOSPITAL_ADMISSION`, `HOSPITAL_DISCHARGE`, `ICU_ADMISSION` and `ICU_DISCHARGE`, in the
 order of their times; what follows `//` says which unit, or where the patient went.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import duckdb
 
 from data_schema.errors import UsageError
+from training.sources.code_map import CodeMap, meanings
 
 __all__ = ["MIMIC_FOLLOW_UP_DAYS", "Meds"]
 
@@ -25,11 +27,15 @@ Johnson et al. Sci Data 10 (2023) 1. doi:10.1038/s41597-022-01899-x
 
 
 class Meds:
-    """A MEDS folder or file; with `mimic_iv`, the unit is part of the code."""
+    """A MEDS folder or file; with `mimic_iv`, the unit is part of the code.
 
-    def __init__(self, path: Path, *, mimic_iv: bool = False) -> None:
+    `mapped` are the codes that a code map names.
+    """
+
+    def __init__(self, path: Path, *, mimic_iv: bool = False, mapped: Collection[str] = ()) -> None:
         self._path = path
         self._mimic_iv = mimic_iv
+        self._mapped = frozenset(mapped)
 
     def relations(self, db: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
         """Create the three relations; return how many events were dropped, by reason."""
@@ -64,11 +70,12 @@ class Meds:
                 "'HOSPITAL_ADMISSION//') "
                 "THEN regexp_extract(code, '^([^/]+//[^/]+)', 1) ELSE code END"
             )
+        self._parents(db, code)
         db.execute(
             "CREATE VIEW observations AS SELECT CAST(subject_id AS VARCHAR) AS subject_id, time, "
-            f"{available} AS available_time, {code} AS code, "
+            f"{available} AS available_time, coalesce(parent, {code}) AS code, "
             f"CAST({number} AS DOUBLE) AS numeric_value, {text} AS text_value, {unit} AS unit "
-            "FROM events WHERE time IS NOT NULL"
+            "FROM events LEFT JOIN meds_parents USING (code) WHERE time IS NOT NULL"
         )
         self._persons(db)
         _stays(db, "BIDMC" if self._mimic_iv else None)
@@ -76,6 +83,31 @@ class Meds:
             "SELECT count(*) FROM events WHERE time IS NULL AND NOT starts_with(code, 'GENDER')"
         ).fetchone()
         return {"no_time": row[0]} if row and row[0] else {}
+
+    def _parents(self, db: duckdb.DuckDBPyConnection, code: str) -> None:
+        """Create `meds_parents`: the parent that stands for a code of the events, if one does.
+
+        `code` is the SQL of what an observation calls an event's code.
+        """
+        db.execute("CREATE TEMP TABLE meds_parents (code VARCHAR, parent VARCHAR)")
+        file = next(iter(sorted(self._path.rglob("codes.parquet"))), None)
+        if file is None:
+            return
+        codes = db.read_parquet(str(file))
+        if not {"code", "parent_codes"} <= {*codes.columns}:
+            return
+        stated = db.execute(
+            f"SELECT code, {code}, parent_codes FROM codes WHERE parent_codes IS NOT NULL"
+        ).fetchall()
+        rows = []
+        for raw, own, parents in stated:
+            if own in self._mapped or meanings(own, CodeMap()):
+                continue
+            named = (parent.replace("/", "//", 1) for parent in parents if parent)
+            known = next((parent for parent in named if meanings(parent, CodeMap())), None)
+            rows += [(raw, known)] if known else []
+        if rows:
+            db.executemany("INSERT INTO meds_parents VALUES (?, ?)", rows)
 
     def _persons(self, db: duckdb.DuckDBPyConnection) -> None:
         # A death that is a date alone is the last moment of its day.

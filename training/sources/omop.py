@@ -9,6 +9,9 @@ concept, then its source; of a condition or drug its source first, since a stand
 the seventh character of ICD-10-CM. A concept is `VOCABULARY//CODE` where the table `concept` is
 there, else `OMOP//CONCEPT_ID`; a source value without a concept is `SOURCE//VALUE`.
 
+A drug that no code map names is rolled up where the table `concept_ancestor` is there: its classes
+in ATC and its ingredients in RxNorm set flags of the catalogue (`data_schema/drugs.py`).
+
 A date without a time is the last moment of its day, as the service reads it.
 """
 
@@ -19,7 +22,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from data_schema.drugs import GIVEN_LOCALLY, HOLDS_MORE, drug_flags, is_given_locally
 from data_schema.errors import UsageError
+from training.sources.code_systems import LOCAL_NAME
 from training.sources.omop_tables import open_tables
 
 __all__ = ["INTENSIVE_CARE", "Omop"]
@@ -122,6 +127,9 @@ class Omop:
             if name not in columns:
                 raise UsageError(f"source must hold the OMOP table {name}; it holds none.")
         _create_concepts(db, columns)
+        has_ancestors = "concept_class_id" in columns.get("concept", ()) and (
+            "concept_ancestor" in columns
+        )
         db.execute("CREATE TEMP TABLE omop_mapped (code VARCHAR)")
         if self._mapped:
             db.executemany("INSERT INTO omop_mapped VALUES (?)", [[c] for c in self._mapped])
@@ -133,7 +141,8 @@ class Omop:
         )
         for table in _FACTS:
             if table.name in columns:
-                dropped |= _add_facts(db, table, columns[table.name])
+                ancestors = has_ancestors and table.name == "drug_exposure"
+                dropped |= _add_facts(db, table, columns[table.name], ancestors=ancestors)
         _create_stays(db, columns, self._intensive_care)
         _create_persons(db, columns)
         return dropped
@@ -142,24 +151,29 @@ class Omop:
 def _create_concepts(db: duckdb.DuckDBPyConnection, columns: Mapping[str, frozenset[str]]) -> None:
     """Create the table that gives a concept its code, name and UCUM unit."""
     if "concept" in columns:
+        kind = "concept_class_id" if "concept_class_id" in columns["concept"] else "NULL"
         db.execute(
             "CREATE TEMP TABLE omop_concepts AS SELECT CAST(concept_id AS BIGINT) AS concept_id, "
             "vocabulary_id || '//' || concept_code AS code, concept_name AS name, "
-            "CASE WHEN vocabulary_id = 'UCUM' THEN concept_code END AS unit "
+            "CASE WHEN vocabulary_id = 'UCUM' THEN concept_code END AS unit, "
+            f"{kind} AS class "
             "FROM omop_concept WHERE CAST(concept_id AS BIGINT) <> 0"
         )
         return
     db.execute(
         "CREATE TEMP TABLE omop_concepts "
-        "(concept_id BIGINT, code VARCHAR, name VARCHAR, unit VARCHAR)"
+        "(concept_id BIGINT, code VARCHAR, name VARCHAR, unit VARCHAR, class VARCHAR)"
     )
-    db.executemany("INSERT INTO omop_concepts VALUES (?, NULL, NULL, ?)", [*_UNITS.items()])
+    db.executemany("INSERT INTO omop_concepts VALUES (?, NULL, NULL, ?, NULL)", [*_UNITS.items()])
 
 
 def _add_facts(
-    db: duckdb.DuckDBPyConnection, table: _Table, columns: frozenset[str]
+    db: duckdb.DuckDBPyConnection, table: _Table, columns: frozenset[str], *, ancestors: bool
 ) -> Mapping[str, int]:
-    """Add one table's records to the observations; return how many were dropped, by reason."""
+    """Add one table's records to the observations; return how many were dropped, by reason.
+
+    `ancestors` says whether what the concepts descend from is known.
+    """
 
     def column(name: str, kind: str = "VARCHAR") -> str:
         return f"TRY_CAST({name} AS {kind})" if name in columns else f"CAST(NULL AS {kind})"
@@ -180,10 +194,13 @@ def _add_facts(
         f"nullif({column('value_as_concept_id', 'BIGINT')}, 0) AS value_concept, "
         f"nullif({column('unit_concept_id', 'BIGINT')}, 0) AS unit_concept, "
         f"nullif(trim({column(table.unit_source)}), '') AS unit_source, "
+        f"nullif({column('route_concept_id', 'BIGINT')}, 0) AS route, "
+        f"nullif(trim({column('route_source_value')}), '') AS route_source, "
         f"CASE {operator} {comparators} END AS comparator "
         f"FROM omop_{table.name}"
     )
     db.execute(_codes(source_first=table.source_first))
+    _create_drugs(db, is_drug=table.concept == "drug", ancestors=ancestors)
     # A unit whose concept is unknown is stated all the same, so that it is refused, not assumed.
     db.execute(
         "INSERT INTO observations SELECT person, NULL, time, c.code, number, "
@@ -195,20 +212,91 @@ def _add_facts(
         "AND f.source_value IS NOT DISTINCT FROM c.source_value "
         "LEFT JOIN omop_concepts AS v ON v.concept_id = f.value_concept "
         "LEFT JOIN omop_concepts AS u ON u.concept_id = f.unit_concept "
+        f"ANTI JOIN omop_drugs AS d ON {_SAME_DRUG} "
         "WHERE time IS NOT NULL AND c.code IS NOT NULL"
+    )
+    db.execute(
+        f"INSERT INTO observations SELECT person, NULL, time, '{LOCAL_NAME}//' || d.flag, 1, NULL, "
+        "NULL, NULL FROM omop_facts AS f SEMI JOIN omop_person AS p "
+        "ON f.person = CAST(p.person_id AS VARCHAR) "
+        f"JOIN omop_drugs AS d ON {_SAME_DRUG} WHERE time IS NOT NULL AND d.flag <> ''"
     )
     reasons = {
         "without a time": "time IS NULL",
         "without a code": "coalesce(standard, source) IS NULL AND source_value IS NULL",
         "about no person of the database": "person IS NULL OR person NOT IN "
         "(SELECT CAST(person_id AS VARCHAR) FROM omop_person)",
+        **{
+            reason: f"EXISTS (FROM omop_drugs AS d WHERE {_SAME_DRUG} AND d.flag = '' "
+            f"AND d.is_local = {is_local})"
+            for reason, is_local in ((GIVEN_LOCALLY, True), (HOLDS_MORE, False))
+        },
     }
     cases = " ".join(f"WHEN {rule} THEN '{reason}'" for reason, rule in reasons.items())
     counted = db.execute(
-        f"SELECT reason, count(*) FROM (SELECT CASE {cases} END AS reason FROM omop_facts) "
+        f"SELECT reason, count(*) FROM (SELECT CASE {cases} END AS reason FROM omop_facts AS f) "
         "WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
     ).fetchall()
     return {f"{table.name}: {reason}": count for reason, count in counted}
+
+
+_SAME_DRUG = " AND ".join(
+    f"f.{name} IS NOT DISTINCT FROM d.{name}"
+    for name in ("standard", "source", "source_value", "route", "route_source")
+)
+
+
+def _create_drugs(db: duckdb.DuckDBPyConnection, *, is_drug: bool, ancestors: bool) -> None:
+    """Create `omop_drugs`: the flags of each drug by what it descends from.
+
+    A flag is empty where an ingredient's code must not set one: the drug is given locally, or holds
+    more. Drugs that a code map names are left to it.
+    """
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE omop_drugs (standard BIGINT, source BIGINT, source_value "
+        "VARCHAR, route BIGINT, route_source VARCHAR, flag VARCHAR, is_local BOOLEAN)"
+    )
+    if not is_drug:
+        return
+    above: dict[int, list[str]] = {}
+    if ancestors:
+        above = dict(
+            db.execute(
+                "SELECT descendant, list(DISTINCT code) FROM (SELECT CAST(a.descendant_concept_id "
+                "AS BIGINT) AS descendant, c.code FROM omop_concept_ancestor AS a "
+                "JOIN omop_concepts AS c ON c.concept_id = CAST(a.ancestor_concept_id AS BIGINT) "
+                "WHERE starts_with(c.code, 'ATC//') "
+                "OR (starts_with(c.code, 'RxNorm//') AND c.class = 'Ingredient')) "
+                "WHERE descendant IN (SELECT standard FROM omop_facts) GROUP BY descendant"
+            ).fetchall()
+        )
+    drugs = db.execute(
+        "SELECT DISTINCT f.standard, f.source, f.source_value, f.route, f.route_source, c.code, "
+        "concat_ws(' ', s.name, o.name, f.source_value, r.name, f.route_source) "
+        "FROM omop_facts AS f JOIN omop_codes AS c ON f.standard IS NOT DISTINCT FROM c.standard "
+        "AND f.source IS NOT DISTINCT FROM c.source "
+        "AND f.source_value IS NOT DISTINCT FROM c.source_value "
+        "LEFT JOIN omop_concepts AS s ON s.concept_id = f.standard "
+        "LEFT JOIN omop_concepts AS o ON o.concept_id = f.source "
+        "LEFT JOIN omop_concepts AS r ON r.concept_id = f.route "
+        "WHERE c.code NOT IN (SELECT code FROM omop_mapped)"
+    ).fetchall()
+    rows: list[tuple[object, ...]] = []
+    for *key, code, words in drugs:
+        is_local = is_given_locally(words)
+        named = [one.split("//", 1) for one in above.get(key[0], ())]
+        flags = drug_flags(
+            # A class in ATC is inferred from the ingredients here, and says nothing of the route.
+            atc=[plain for system, plain in named if system == "ATC" and not is_local],
+            ingredients=[plain for system, plain in named if system == "RxNorm"],
+            words=words,
+        )
+        system, _, plain = code.partition("//")
+        if not flags and system == "RxNorm" and drug_flags(ingredients=[plain]):
+            flags = () if not (is_local or named) else ("",)
+        rows += [(*key, flag, is_local) for flag in flags]
+    if rows:
+        db.executemany("INSERT INTO omop_drugs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _codes(*, source_first: bool) -> str:

@@ -15,11 +15,18 @@ __all__ = ["TABLES", "open_tables"]
 TABLES = (
     *("person", "visit_occurrence", "visit_detail", "measurement", "observation"),
     *("condition_occurrence", "procedure_occurrence", "drug_exposure", "device_exposure", "death"),
-    *("observation_period", "concept"),
+    *("observation_period", "concept", "concept_ancestor"),
 )
 """The tables that are read; all but the first two may be absent."""
 
 _POSTGRESQL = ("postgresql://", "postgres://")
+
+# Of the ancestors, which a vocabulary has by the ten million, only those of drugs that were given.
+_NEEDED = {
+    "concept_ancestor": "descendant_concept_id IN (SELECT drug_concept_id FROM drug_exposure) AND "
+    "ancestor_concept_id IN (SELECT concept_id FROM concept WHERE vocabulary_id = 'ATC' "
+    "OR (vocabulary_id = 'RxNorm' AND concept_class_id = 'Ingredient'))"
+}
 
 
 def open_tables(source: str, db: duckdb.DuckDBPyConnection) -> Mapping[str, frozenset[str]]:
@@ -126,7 +133,7 @@ def _from_postgresql(address: str, db: duckdb.DuckDBPyConnection) -> list[str]:
         raise UsageError(
             "PostgreSQL needs psycopg, which is not installed. Install osteon[postgres]."
         ) from None
-    names = []
+    names: list[str] = []
     try:
         with psycopg.connect(address) as connection, tempfile.TemporaryDirectory() as work:
             # One snapshot for all tables, so that none holds records of persons another lacks.
@@ -135,8 +142,13 @@ def _from_postgresql(address: str, db: duckdb.DuckDBPyConnection) -> list[str]:
                 known = connection.execute("SELECT to_regclass(%s)", (name,)).fetchone()
                 if known is None or known[0] is None:
                     continue
+                if name == "concept_ancestor" and not {"drug_exposure", "concept"} <= {*names}:
+                    continue
                 path = Path(work) / f"{name}.csv"
-                statement = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT (FORMAT csv, HEADER)")
+                statement = sql.SQL(
+                    "COPY (SELECT * FROM {} WHERE " + _NEEDED.get(name, "true") + ") "
+                    "TO STDOUT (FORMAT csv, HEADER)"
+                )
                 with (
                     connection.cursor().copy(statement.format(sql.Identifier(name))) as copy,
                     path.open("wb") as stream,

@@ -122,6 +122,34 @@ def test_a_medication_may_be_written_as_r5_does_or_contained() -> None:
     assert flags(given) == {"opioid"}
 
 
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+
+def ordered(code: str, **more: Any) -> dict[str, Any]:
+    return request("x") | {"medicationCodeableConcept": concept(RXNORM, code)} | more
+
+
+def test_a_medication_may_be_coded_by_its_ingredient() -> None:
+    assert flags(ordered("4603")) == {"loop_diuretic"}
+    assert flags(ordered("310429")) == set()  # a product, of which nothing else is known
+    eye = {"dosageInstruction": [{"route": {"text": "Ophthalmic route"}}]}
+    assert flags(ordered("8638")) == {"corticosteroid"}
+    assert flags(ordered("8638", **eye)) == set()
+
+
+def test_the_ingredients_of_a_contained_medication_are_read() -> None:
+    def combined(*codes: str) -> dict[str, Any]:
+        held = [{"itemCodeableConcept": concept(RXNORM, code)} for code in codes]
+        drug = {"resourceType": "Medication", "id": "m", "ingredient": held}
+        given = request("x") | {"contained": [drug], "medicationReference": {"reference": "#m"}}
+        del given["medicationCodeableConcept"]
+        return given
+
+    assert flags(combined("7512")) == {"catecholamines"}
+    assert flags(combined("6387", "3992")) == set()  # lidocaine with epinephrine
+    assert flags(combined("7804", "161")) == {"opioid"}
+
+
 def test_comfort_care_is_told_by_a_diagnosis_an_order_or_the_discharge() -> None:
     order = {"resourceType": "ServiceRequest", "status": "active"}
     assert comfort(condition("Z51.5"))

@@ -258,6 +258,52 @@ def test_drugs_diagnoses_and_procedures_are_observations(tmp_path: Path) -> None
     assert read.dropped == {f"Condition: {reason}": 1}
 
 
+def test_ingredients_of_drugs_set_flags_unless_given_locally(tmp_path: Path) -> None:
+    rxnorm = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+    def given(name: str, *codes: str, route: str = "") -> dict[str, Any]:
+        return {
+            "resourceType": "MedicationAdministration",
+            "id": name,
+            "status": "completed",
+            "subject": {"reference": "Patient/p1"},
+            "medicationCodeableConcept": {
+                "coding": [{"system": rxnorm, "code": code} for code in codes]
+            },
+            "effectiveDateTime": "2026-11-01T07:00:00Z",
+            "dosage": {"route": {"text": route}},
+        }
+
+    drug = {
+        "resourceType": "Medication",
+        "id": "m1",
+        "code": {"coding": [{"system": "urn:site:drugs", "code": "NOR-1"}]},
+        "ingredient": [{"itemCodeableConcept": {"coding": [{"system": rxnorm, "code": "7512"}]}}],
+    }
+    mixed = drug | {"id": "m2", "ingredient": [*drug["ingredient"], *drug["ingredient"]]}
+    mixed["ingredient"][0] = {
+        "itemCodeableConcept": {"coding": [{"system": rxnorm, "code": "6387"}]}
+    }
+    referred = given("a3") | {"medicationReference": {"reference": "Medication/m1"}}
+    blended = given("a4") | {"medicationReference": {"reference": "Medication/m2"}}
+    for one in (referred, blended):
+        del one["medicationCodeableConcept"]
+    read = Read(
+        export(
+            *(tmp_path, PATIENT, ADMISSION, drug, mixed, referred, blended),
+            given("a1", "5492", "208680"),
+            given("a2", "5492", route="Ophthalmic"),
+        )
+    )
+    assert sorted(row["code"] for row in read.observations) == [
+        *("RxNorm//208680", "RxNorm//5492", "RxNorm//7512"),
+        *("urn:site:drugs//NOR-1", "urn:site:drugs//NOR-1"),
+    ]
+    assert read.dropped == {
+        "MedicationAdministration: given locally: to eye, ear, nose, mouth, lung, skin or rectum": 1
+    }
+
+
 def test_what_concerns_no_exported_patient_is_counted(tmp_path: Path) -> None:
     other = lactate(subject={"reference": "Patient/p2"})
     read = Read(export(tmp_path, PATIENT, other))

@@ -141,6 +141,58 @@ def test_a_mapped_code_is_preferred_and_a_plain_source_value_comes_last(tmp_path
         assert Read(source, mapped=mapped).observations[0]["code"] == code
 
 
+DRUGS: Tables = {
+    "drug_exposure": "SELECT * FROM (VALUES "
+    "(1, 100, 30, 'IV', 'NOREPI 4MG/250'), (1, 101, 30, 'IV', 'HC CREAM'), "
+    "(1, 102, 30, 'PO', 'PERCOCET'), (1, 103, 30, 'SC', 'LIDO-EPI'), (1, 2, 30, 'PO', 'HC'), "
+    "(1, 2, 30, 'topical', 'HC'), (1, 104, 30, 'PO', 'ACETAMINOPHEN')) "
+    "AS t(person_id, drug_concept_id, quantity, route_source_value, drug_source_value), "
+    "(SELECT TIMESTAMP '2026-11-01 08:00:00' AS drug_exposure_start_datetime)",
+    "concept": "SELECT * FROM (VALUES (1, 'RxNorm', '7512', 'norepinephrine', 'Ingredient'), "
+    "(2, 'RxNorm', '5492', 'hydrocortisone', 'Ingredient'), "
+    "(3, 'RxNorm', '7804', 'oxycodone', 'Ingredient'), "
+    "(4, 'RxNorm', '161', 'acetaminophen', 'Ingredient'), "
+    "(5, 'RxNorm', '6387', 'lidocaine', 'Ingredient'), "
+    "(6, 'RxNorm', '3992', 'epinephrine', 'Ingredient'), "
+    "(7, 'ATC', 'C01CA03', 'norepinephrine', 'ATC 5th'), "
+    "(8, 'ATC', 'H02AB09', 'hydrocortisone', 'ATC 5th'), "
+    "(100, 'RxNorm', '1745276', 'norepinephrine Injection', 'Clinical Drug Form'), "
+    "(101, 'RxNorm', '371500', 'hydrocortisone Topical Cream', 'Clinical Drug Form'), "
+    "(102, 'RxNorm', '370618', 'acetaminophen / oxycodone Oral Tablet', 'Clinical Drug Form'), "
+    "(103, 'RxNorm', '377143', 'epinephrine / lidocaine Injection', 'Clinical Drug Form'), "
+    "(104, 'RxNorm', '369097', 'acetaminophen Oral Tablet', 'Clinical Drug Form')) "
+    "AS t(concept_id, vocabulary_id, concept_code, concept_name, concept_class_id)",
+    "concept_ancestor": "SELECT * FROM (VALUES (1, 100), (7, 100), (2, 101), (8, 101), (3, 102), "
+    "(4, 102), (5, 103), (6, 103), (2, 2), (8, 2), (4, 104), (100, 100)) "
+    "AS t(ancestor_concept_id, descendant_concept_id)",
+}
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "csv", "parquet"])
+def test_drugs_are_rolled_up_to_the_flags_of_the_catalogue(kind: str, tmp_path: Path) -> None:
+    tables = {name: TABLES[name] for name in ("person", "visit_occurrence")} | DRUGS
+    source = write(kind, tmp_path, tables)
+    read = Read(source)
+    assert [(row["code"], row["numeric_value"]) for row in read.observations] == [
+        *(("OSTEON//catecholamines", 1), ("OSTEON//corticosteroid", 1), ("OSTEON//opioid", 1)),
+        # An ointment, a local anaesthetic and acetaminophen are what the record calls them.
+        *(("RxNorm//369097", 30), ("RxNorm//371500", 30), ("RxNorm//377143", 30)),
+    ]
+    reason = "drug_exposure: given locally: to eye, ear, nose, mouth, lung, skin or rectum"
+    assert read.dropped == {reason: 1}
+    # What a code map names is left to it.
+    mapped = Read(source, mapped=["SOURCE//NOREPI 4MG/250"])
+    assert "OSTEON//catecholamines" not in {row["code"] for row in mapped.observations}
+
+
+def test_without_ancestors_an_ingredient_counts_by_its_own_code(tmp_path: Path) -> None:
+    tables = {name: TABLES[name] for name in ("person", "visit_occurrence")} | DRUGS
+    del tables["concept_ancestor"]
+    codes = [row["code"] for row in Read(write("parquet", tmp_path, tables)).observations]
+    assert codes.count("RxNorm//5492") == 1
+    assert not [code for code in codes if code.startswith("OSTEON")]
+
+
 def test_without_concepts_codes_are_concept_ids_and_common_units_are_known(tmp_path: Path) -> None:
     bare = {name: select for name, select in TABLES.items() if name != "concept"}
     bare["measurement"] = TABLES["measurement"].replace("8840, 'mg/dL'", "9999, NULL")
