@@ -7,25 +7,29 @@ is audited before it is answered.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NotRequired
 from uuid import uuid4
 
+from typing_extensions import TypedDict
+
 from data_schema.fhir.history import history, is_comfort_care
-from data_schema.fhir.observations import FhirRecord, read_record
+from data_schema.fhir.observations import FhirRecord, UnknownCode, read_record
 from data_schema.fhir.resources import Entry, FhirBroken
 from data_schema.fhir.site_codes import SiteCodes
 from data_schema.variables import base_name
 from serving.audit.record import AuditEvent, Detail, canonical
+from serving.audit.trail import AuditTrail
 from serving.cds.cards import Card, card, says_enough
 from serving.cds.hook_request import HookRequest
 from serving.cds.moment import is_living_adult, landmark
 from serving.cds.prefetch import Prefetch
 from serving.cds.services import CdsService, model_of, templates
-from serving.cds.shown import ShownCard, show, was_shown
+from serving.cds.shown import ShownCard, card_of_call, show, was_shown
 from serving.fhir.question import Circumstances, fhir_broken, question_of
+from serving.fhir.unknown_codes import named_codes
 from serving.prediction import predictor
 from serving.prediction.answer import Prediction
 from serving.prediction.json_translation import rules_in_json
@@ -34,19 +38,76 @@ from serving.prediction.served import Served
 from serving.problems.details import PreconditionFailed, RequestBroken
 from serving.settings import Settings
 
-__all__ = ["cards"]
+__all__ = ["AboutAnswer", "CdsAnswer", "cards"]
 
 # Why there is no card, coarse enough to count without identifying a patient.
 _Silence = Literal["no_model", "not_eligible", "no_moment", "refused", "says_little", "seen"]
+_IN_WORDS: Mapping[_Silence, str] = {
+    "no_model": "No model of real patients is served for this outcome at this time zero.",
+    "not_eligible": "Cards are for living adults whose goal of care is not comfort.",
+    "no_moment": "The record has no stay in intensive care within the time window of this service.",
+    "refused": "The model gives no risk for this patient.",
+    "says_little": "The estimate would say little: no bone marker was measured, the entries are "
+    "sparse, or the interval is wide.",
+    "seen": "This user saw a card of this patient and outcome today, or one with the same content.",
+}
 
 _PRACTITIONER = re.compile(r"Practitioner(Role)?/[A-Za-z0-9.\-]{1,64}")
+
+
+class NoCard(TypedDict):
+    """Why there is no card; `refusals` holds the codes of a model's refusal."""
+
+    reason: str
+    message: str
+    refusals: NotRequired[Sequence[str]]
+
+
+class AboutAnswer(TypedDict):
+    """What an answer says beside its card.
+
+    `predictionId` is that of `POST /v1/outcomes` and of the audit trail; `unrecognisedCodes` holds
+    codes of Observations, each with its system and the number of Observations.
+    """
+
+    predictionId: NotRequired[str]
+    noCard: NotRequired[NoCard]
+    unrecognisedCodes: NotRequired[Sequence[Mapping[str, str | int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class CdsAnswer:
+    """At most one card, and what the answer says beside it."""
+
+    cards: Sequence[Card]
+    about: AboutAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeCard:
+    """A card without its id, the id of its prediction, and what of the record was not recognised.
+
+    Without a recorder, the prediction is not on record and its id is of no use.
+    """
+
+    card: Card
+    prediction_id: str
+    unknown_codes: Sequence[UnknownCode]
 
 
 class _NoCard(Exception):
     """There is no card, for a reason."""
 
-    def __init__(self, why: _Silence) -> None:
+    def __init__(
+        self,
+        why: _Silence,
+        *,
+        refusals: Sequence[str] = (),
+        unknown_codes: Sequence[UnknownCode] = (),
+    ) -> None:
         self.why = why
+        self.refusals = tuple(refusals)
+        self.unknown_codes = unknown_codes
 
 
 def cards(
@@ -59,8 +120,8 @@ def cards(
     site: SiteCodes,
     now: datetime,
     count: Callable[[str, str], None],
-) -> list[Card]:
-    """Return one card for a call, or none.
+) -> CdsAnswer:
+    """Return one card for a call, or none with the reason.
 
     There is no card if no model of real patients counts from this time zero (`no_model`); if the
     patient is under 18, of unknown age, dead or in comfort care (`not_eligible`); outside intensive
@@ -68,6 +129,9 @@ def cards(
     bone marker was measured, the entries are sparse, or the interval is wider than 30 points
     (`says_little`); or if this
     user saw a card for this patient and outcome today, or one with the same content (`seen`).
+
+    A call that repeats a hook instance, as a client does that got no answer, gets the same card
+    again unless the record has changed in between.
 
     The recorder audits the call and its prediction. `site` holds the site's own codes. `now` has
     the local offset, which defines the day of "one card a day". `count` takes the service and
@@ -86,27 +150,62 @@ def cards(
     viewer = trail.keys.viewer(recorder.actor, context.userId, context.patientId, service.outcome)
     event = _event(recorder, service, request)
     try:
-        if was_shown(trail, viewer, day=now.date()):
+        earlier = card_of_call(trail, viewer, request.hookInstance)
+        if earlier is None and was_shown(trail, viewer, day=now.date()):
             raise _NoCard("seen")
-        new_card, prediction_id = _new_card(service, request, served, recorder, settings, site, now)
-        content = trail.keys.card(canonical(new_card))
-        if was_shown(trail, viewer, day=now.date(), content=content):
-            raise _NoCard("seen")
-        name = str(uuid4())
-        shown = ShownCard(name, service.id, prediction_id, viewer, content, now.date())
-        detail: Detail = {**event.detail, "card": name}
-        with_card = replace(event, status="shown", prediction_id=prediction_id, detail=detail)
-        if not show(trail, shown, with_card):
-            raise _NoCard("seen")
+        # A repeated call is no second prediction.
+        of_call = recorder if earlier is None else None
+        made = _new_card(service, request, served, of_call, settings, site, now)
+        content = trail.keys.card(canonical(made.card))
+        if earlier is None:
+            new = ShownCard(
+                str(uuid4()), service.id, made.prediction_id, viewer, content, now.date()
+            )
+            shown = _shown(trail, new, event)
+        else:
+            shown = earlier
+        if shown is None:  # another call was faster, perhaps of the same hook instance
+            earlier = shown = card_of_call(trail, viewer, request.hookInstance)
+        if shown is None or shown.content != content:
+            raise _NoCard("seen", unknown_codes=made.unknown_codes)
+        if earlier is not None:
+            trail.append(_with_card(event, "repeated", earlier))
     except _NoCard as silence:
         trail.append(event)
         count(service.id, silence.why)
-        return []
+        return CdsAnswer([], _about_silence(silence))
     except (PreconditionFailed, RequestBroken):
         trail.append(replace(event, status="not_answered"))
         raise
     count(service.id, "card")
-    return [{**new_card, "uuid": name}]
+    about: AboutAnswer = {"predictionId": shown.prediction_id, **_unrecognised(made.unknown_codes)}
+    return CdsAnswer([{**made.card, "uuid": shown.card}], about)
+
+
+def _shown(trail: AuditTrail, card: ShownCard, event: AuditEvent) -> ShownCard | None:
+    """Record a new card, and return it unless its viewer saw another today or the same before."""
+    if was_shown(trail, card.viewer, day=card.day, content=card.content):
+        return None
+    return card if show(trail, card, _with_card(event, "shown", card)) else None
+
+
+def _with_card(
+    event: AuditEvent, status: Literal["shown", "repeated"], card: ShownCard
+) -> AuditEvent:
+    detail: Detail = {**event.detail, "card": card.card}
+    return replace(event, status=status, prediction_id=card.prediction_id, detail=detail)
+
+
+def _about_silence(silence: _NoCard) -> AboutAnswer:
+    why: NoCard = {"reason": silence.why, "message": _IN_WORDS[silence.why]}
+    if silence.refusals:
+        why["refusals"] = silence.refusals
+    return {"noCard": why, **_unrecognised(silence.unknown_codes)}
+
+
+def _unrecognised(codes: Sequence[UnknownCode]) -> AboutAnswer:
+    named = named_codes(codes)
+    return {"unrecognisedCodes": [asdict(code) for code in named]} if named else {}
 
 
 def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:
@@ -132,12 +231,12 @@ def _new_card(
     service: CdsService,
     request: HookRequest,
     served: Served,
-    recorder: Recorder,
+    recorder: Recorder | None,
     settings: Settings,
     site: SiteCodes,
     now: datetime,
-) -> tuple[Card, str]:
-    """Return a card and the id of its prediction, or raise `_NoCard` at the first reason."""
+) -> _MadeCard:
+    """Return a card and its prediction, or raise `_NoCard` at the first reason."""
     model = model_of(service, served)
     if model is None:
         raise _NoCard("no_model")
@@ -175,12 +274,13 @@ def _new_card(
         answer = predictor.predict(question, served, recorder)
     (prediction,) = answer.predictions
     if prediction.status != "ok" or not prediction.risks:
-        raise _NoCard("refused")
+        codes = [refusal.code for refusal in prediction.refusals]
+        raise _NoCard("refused", refusals=codes, unknown_codes=record.unknown_codes)
     if not says_enough(prediction):
-        raise _NoCard("says_little")
+        raise _NoCard("says_little", unknown_codes=record.unknown_codes)
     taken, url = _taken(record, prediction), settings.public_url
     new_card = card(prediction, model, at, taken=taken, unread=_unread(prediction), url=url)
-    return new_card, answer.prediction_id
+    return _MadeCard(new_card, answer.prediction_id, record.unknown_codes)
 
 
 def _reference(entries: Sequence[Entry]) -> str:

@@ -9,14 +9,14 @@ from datetime import date
 from sqlalchemy import Connection, bindparam, insert, select
 
 from serving.audit.record import AuditEvent, Detail, now
-from serving.audit.stored_rows import digest
+from serving.audit.stored_rows import digest, parsed
 from serving.audit.trail import AuditTrail, Entry
 from serving.cds.hook_request import Feedback
 from serving.prediction.on_record import Recorder
 from serving.problems.details import FieldProblem, RequestBroken
-from serving.store.tables import CARD_FEEDBACK, CARDS
+from serving.store.tables import CARD_FEEDBACK, CARDS, RECORDS
 
-__all__ = ["ShownCard", "show", "store_feedback", "was_shown"]
+__all__ = ["ShownCard", "card_of_call", "show", "store_feedback", "was_shown"]
 
 _OF_DAY = select(CARDS.c.id).where(
     CARDS.c.viewer == bindparam("seen_by"), CARDS.c.day == bindparam("that_day")
@@ -27,6 +27,10 @@ _LATEST = (
     .order_by(CARDS.c.id.desc())
     .limit(1)
 )
+_NEWEST = (
+    select(CARDS).where(CARDS.c.viewer == bindparam("seen_by")).order_by(CARDS.c.id.desc()).limit(1)
+)
+_RECORDS_OF = select(RECORDS.c.body).where(RECORDS.c.prediction_id == bindparam("named"))
 _PREDICTION_OF = select(CARDS.c.prediction_id).where(
     CARDS.c.card == bindparam("named"), CARDS.c.service == bindparam("of_service")
 )
@@ -48,6 +52,24 @@ def was_shown(trail: AuditTrail, viewer: str, *, day: date, content: str = "") -
     """Return whether a viewer saw a card on a day, or last saw one with the same content."""
     with trail.database.reading() as connection:
         return _is_seen(connection, viewer, day, content)
+
+
+def card_of_call(trail: AuditTrail, viewer: str, hook_instance: str) -> ShownCard | None:
+    """Return the viewer's newest card if a call of the same hook instance showed it, or None."""
+    with trail.database.reading() as connection:
+        newest = connection.execute(_NEWEST, {"seen_by": viewer}).first()
+        if newest is None:
+            return None
+        bodies = connection.execute(_RECORDS_OF, {"named": newest.prediction_id}).scalars().all()
+    for body in map(parsed, bodies):
+        if body is None or (body["action"], body["status"]) != ("card", "shown"):
+            continue
+        detail = body.get("detail", {})
+        if (detail.get("card"), detail.get("hook_instance")) == (newest.card, hook_instance):
+            day = date.fromisoformat(newest.day)
+            identity = (newest.card, newest.service, newest.prediction_id)
+            return ShownCard(*identity, newest.viewer, newest.said, day)
+    return None
 
 
 def show(trail: AuditTrail, shown: ShownCard, event: AuditEvent) -> bool:

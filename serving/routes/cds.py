@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from serving.cds.answering import cards
+from serving.cds.answering import AboutAnswer, cards
 from serving.cds.hook_request import HookRequest, SentFeedback
 from serving.cds.services import SERVICES, CdsService, discovery
 from serving.cds.shown import store_feedback
@@ -30,10 +30,21 @@ class Services(BaseModel):
     services: list[dict[str, Any]]
 
 
+class CdsExtension(BaseModel):
+    """Osteon's part of the extension."""
+
+    osteon: AboutAnswer
+
+
 class Cards(BaseModel):
-    """At most one card, of indicator `info` and without suggestions."""
+    """At most one card, of indicator `info` and without suggestions.
+
+    The extension gives the id of the prediction, for its outcome and its record, or the reason why
+    there is no card, and the codes that were not recognised.
+    """
 
     cards: list[dict[str, Any]] = Field(max_length=1)
+    extension: CdsExtension
 
 
 class Received(BaseModel):
@@ -52,9 +63,9 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
     """For electronic health records, when a clinician opens or discharges a patient.
 
     There is no card unless the patient is an adult in intensive care, within the service's time
-    window, and the card is new to the user. FHIR data that were not sent are fetched from
-    `fhirServer` if it is in the settings of the site; otherwise the answer is 412. Every call is
-    audited before the answer is sent.
+    window, and the card is new to the user; the extension says why. FHIR data that were not sent
+    are fetched from `fhirServer` if it is in the settings of the site; otherwise the answer is 412.
+    Every call is audited before the answer is sent. A repeated `hookInstance` gets its card again.
     """
     service = _service(service_id)
     _check(service, body)
@@ -72,7 +83,8 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
     # Separate threads: a slow FHIR server must not delay predictions.
     threads = request.app.state.cds_threads
     answered = await asyncio.get_running_loop().run_in_executor(threads, answer)
-    return Cards.model_validate({"cards": answered})
+    shown = [{**one} for one in answered.cards]
+    return Cards(cards=shown, extension=CdsExtension(osteon=answered.about))
 
 
 @router.post("/{service_id}/feedback", summary="What users did with cards")

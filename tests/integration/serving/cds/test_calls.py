@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
 
-from serving.audit.opening import audit_keys, database_of
+from cds_answers import silence_of
+from serving.audit.opening import audit_keys, database_of, open_trail
+from serving.audit.verification import verify
 from serving.settings import Settings
 from serving.store.tables import CARD_FEEDBACK
 
@@ -149,6 +152,64 @@ def test_every_call_is_on_record_without_a_word_of_the_patient(
     said = json.dumps([predicted, shown, silent, broken])
     assert "412.7391" not in said
     assert "Sentinel" not in said
+
+
+def test_a_repeated_call_gets_the_same_card_and_prediction(
+    ask: Ask, build: Any, records: Any, settings: Settings
+) -> None:
+    before = len(records(settings))
+    call = build.call()
+    sent = {"hookInstance": call["hookInstance"], "prefetch": call["prefetch"]}
+    first = ask(**sent)
+    again = ask(**sent | {"hookInstance": f"urn:uuid:{call['hookInstance'].upper()}"})
+    assert len(first.json()["cards"]) == 1
+    assert again.json() == first.json()
+    predicted, shown, repeated = records(settings)[before:]
+    assert [one["action"] for one in (predicted, shown, repeated)] == ["predict", "card", "card"]
+    assert (shown["status"], repeated["status"]) == ("shown", "repeated")
+    prediction_id = first.json()["extension"]["osteon"]["predictionId"]
+    assert {one["prediction_id"] for one in (predicted, shown, repeated)} == {prediction_id}
+    assert repeated["detail"]["card"] == first.json()["cards"][0]["uuid"]
+    with closing(open_trail(settings)) as trail:
+        flaws = verify(trail.database, trail.keys, None).flaws
+    assert [flaw for flaw in flaws if flaw.rule == "card"] == []
+    # Other data under the same instance are no repeated call.
+    others = build.bundle(*(build.observation(name) for name in build.codes if name != "ctx_s"))
+    changed = sent | {"prefetch": build.record(observations=others)}
+    assert silence_of(ask(**changed)) == "seen"
+
+
+def test_of_many_repeated_calls_at_once_all_get_the_same_card(ask: Ask, build: Any) -> None:
+    call = build.call()
+    sent = {"hookInstance": call["hookInstance"], "prefetch": call["prefetch"]}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: ask(**sent).json(), range(8)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(answers[0]["cards"]) == 1
+
+
+def test_an_outcome_can_be_sent_back_for_a_card(ask: Ask, client: httpx.Client) -> None:
+    about = ask().json()["extension"]["osteon"]
+    outcome = {"outcome": "mortality", "event": 1, "days": 9}
+    sent = {"prediction_id": about["predictionId"], **outcome}
+    answer = client.post("/v1/outcomes", json=sent)
+    assert answer.status_code == 201, answer.text
+
+
+def test_the_answer_names_codes_that_were_not_recognised(ask: Ask, build: Any) -> None:
+    unknown = build.observation("lactate")
+    unknown["code"] = {"coding": [{"system": "urn:site:lab", "code": "K9"}]}
+    known = [build.observation(name) for name in build.codes]
+    answer = ask(prefetch=build.record(observations=build.bundle(*known, unknown)))
+    assert answer.json()["extension"]["osteon"]["unrecognisedCodes"] == [
+        {"system": "urn:site:lab", "code": "K9", "count": 1}
+    ]
+
+
+def test_a_refusal_states_its_code(ask: Ask, build: Any) -> None:
+    pregnant = build.bundle(build.condition(SNOMED, "77386006"))
+    silence = ask(prefetch=build.record(conditions=pregnant)).json()["extension"]["osteon"]
+    assert silence["noCard"]["refusals"]
 
 
 def test_feedback_is_kept_and_audited_without_its_comment(

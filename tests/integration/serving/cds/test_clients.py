@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import select
 
+from cds_answers import silence_of
 from data_schema.errors import UsageError
 from serving.access import gatekeeper
 from serving.app import create_app
@@ -167,7 +168,10 @@ def test_cards_feedback_and_tokens_stand_on_either_database(
     once, asked = signed(), build.call()
     (card,) = client.post(SERVICE, json=asked, headers=once).json()["cards"]
     assert client.post(SERVICE, json=asked, headers=once).status_code == 401
-    assert client.post(SERVICE, json=asked, headers=signed()).json() == {"cards": []}
+    answer = client.post(SERVICE, json=asked, headers=signed())
+    assert answer.json()["cards"] == [card]  # the same call again
+    other_call = asked | {"hookInstance": str(uuid.uuid4())}
+    assert silence_of(client.post(SERVICE, json=other_call, headers=signed())) == "seen"
     said = {
         "card": card["uuid"],
         "outcome": "overridden",
@@ -183,7 +187,7 @@ def test_cards_feedback_and_tokens_stand_on_either_database(
     answer = client.post(path, json={"feedback": [said]}, headers=signed(aud=PUBLIC + path))
     assert answer.status_code == 200
     with closing(open_trail(settings)) as trail:
-        assert prune(trail, older_than_days=0, actor="command:a") == 5
+        assert prune(trail, older_than_days=0, actor="command:a") == 6
         with trail.database.reading() as connection:
             for table in (CARDS, CARD_FEEDBACK):
                 assert connection.execute(select(table)).all() == []

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from cds_answers import silence_of
 from serving.app import create_app
 from serving.settings import Settings
 
@@ -130,7 +131,7 @@ def test_nothing_more_is_fetched_once_there_is_a_reason_for_silence(
 ) -> None:
     child = {"patient": build.patient() | {"birthDate": "2020-01-01"}}
     answer = open_client.post(SERVICE, json=fetching(build, ehr, prefetch=child))
-    assert answer.json() == {"cards": []}
+    assert silence_of(answer) == "not_eligible"
     assert ehr.asked == []
 
 
