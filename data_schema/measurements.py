@@ -11,7 +11,14 @@ import pandas as pd
 
 from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
 from data_schema.errors import Finding, RulesBroken
-from data_schema.readings import LARGEST, basis, category_of, flag_of, has_range
+from data_schema.readings import (
+    LARGEST,
+    accepted_specimen,
+    basis,
+    category_of,
+    flag_of,
+    has_range,
+)
 from data_schema.units import is_in_range, plausible_units, range_text, unit_rule, units_in_words
 from data_schema.values import cell_text, parse_numbers
 from data_schema.variables import Code, Variable, base_name, is_state
@@ -227,7 +234,7 @@ def _refusal(rule: str, variable: Variable, unit: str) -> str:
         )
     if rule == "specimen":
         return (
-            f"be measured in {variable.specimen or 'blood'}; the stated specimen is not. Another "
+            f"be measured in {accepted_specimen(variable)}; the stated specimen is not. Another "
             "specimen is another variable."
         )
     return unit_rule(variable, unit)

@@ -27,11 +27,14 @@ __all__ = [
     "NOT_STATED",
     "Basis",
     "Word",
+    "accepted_specimen",
     "basis",
     "category_of",
     "flag_of",
     "has_range",
+    "is_arterial",
     "is_too_large",
+    "names_another_vessel",
 ]
 
 FLAG_WORDS: Mapping[str, float] = {
@@ -57,6 +60,9 @@ _MATRICES = frozenset({"serum", "plasma", "urine", "blood"})
 _NOT_BLOOD = frozenset(
     {"urine", "csf", "cerebrospinal", "saliva", "sputum", "sweat", "stool", "feces", "dialysate"}
     | {"pleural", "pericardial", "peritoneal", "ascites", "ascitic", "synovial"}
+)
+_OTHER_VESSEL = frozenset(
+    {"venous", "ven", "vein", "vbg", "cvbg", "mix", "mixed", "capillary", "capillaries", "cap"}
 )
 
 
@@ -120,7 +126,9 @@ def _is_own_specimen(variable: Variable, specimen: str) -> bool:
 
     A sample whose matrix is no part of the variable is of blood, as serum, plasma or whole.
     """
-    words = set(re.findall(r"[a-z]+", specimen.casefold()))
+    words = _words(specimen)
+    if is_arterial(variable) and words & _OTHER_VESSEL:
+        return False
     stated = words & _MATRICES
     if not variable.specimen:
         is_sample = variable.origin is not None and variable.origin.kind == "sample"
@@ -128,6 +136,36 @@ def _is_own_specimen(variable: Variable, specimen: str) -> bool:
     if "whole" not in words and stated & {"serum", "plasma"}:
         stated -= {"blood"}  # both are made from blood
     return stated == {variable.specimen}
+
+
+def is_arterial(variable: Variable) -> bool:
+    """Return whether a variable is measured in arterial blood, by what LOINC calls it.
+
+    >>> from data_schema.biomarkers import VARIABLES
+    >>> [is_arterial(VARIABLES[name]) for name in ("pao2", "paco2", "ph", "lactate", "spo2")]
+    [True, True, True, False, False]
+    """
+    is_sample = variable.origin is not None and variable.origin.kind == "sample"
+    named = [code.display.casefold().endswith("arterial blood") for code in variable.codes]
+    return is_sample and bool(named) and all(named)
+
+
+def names_another_vessel(specimen: str) -> bool:
+    """Return whether a specimen is venous, mixed venous or capillary blood.
+
+    >>> names_another_vessel("VEN."), names_another_vessel("Arterial blood specimen")
+    (True, False)
+    """
+    return bool(_words(specimen) & _OTHER_VESSEL)
+
+
+def accepted_specimen(variable: Variable) -> str:
+    """Return the specimen that a variable is measured in, for messages."""
+    return variable.specimen or ("arterial blood" if is_arterial(variable) else "blood")
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.casefold()))
 
 
 def has_range(feature: str) -> bool:

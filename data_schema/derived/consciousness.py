@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Intubated", "gcs_for_severity", "gcs_total", "verbal_score_intubated"]
+__all__ = [
+    "SEDATION_WANES",
+    "STATE_IN_FORCE",
+    "GlasgowCharting",
+    "GlasgowOrigin",
+    "Intubated",
+    "gcs_charted",
+    "gcs_for_severity",
+    "gcs_total",
+    "names_tube",
+    "verbal_score_intubated",
+]
 
 Numbers = NDArray[np.float64]
+
+SEDATION_WANES = timedelta(hours=1)
+"""How long after the end of a sedative or relaxant a Glasgow score still counts as sedated.
+
+A convention: propofol wears off within this time, a benzodiazepine later.
+"""
+
+STATE_IN_FORCE = timedelta(hours=4)
+"""How long a record of sedation or ventilation without an end counts: nurses chart both every one
+to four hours."""
+
+_TUBE = re.compile(r"\b(et|ett|t|trach\w*|endotrach\w*|intub\w*|tube\w*)\b|\d\s*t\b")
+
+
+def names_tube(text: str) -> bool:
+    """Return whether the text of a verbal or total Glasgow score says that a tube prevents speech.
+
+    >>> [names_tube(text) for text in ("No Response-ETT", "1T", "1 ET/Trach", "No response")]
+    [True, True, True, False]
+    """
+    return _TUBE.search(text.casefold()) is not None
+
 
 Intubated = Literal["estimated", "missing", "normal"]
 """What the verbal score of an intubated patient is: estimated from eye and motor score, not known,
@@ -52,6 +88,64 @@ def gcs_total(
         "normal": np.full(len(eye), 5.0),
     }[when_intubated]
     return eye + motor + np.where(intubated == 1.0, of_tube, verbal)
+
+
+GlasgowOrigin = Literal["charted", "verbal_estimated", "sedated", "verbal_unknown", "incomplete"]
+"""What a charting of the Glasgow score is worth: the score as charted; with the verbal score
+estimated, since a tube prevents speech; none, under sedation; none, since only the total is known
+of a patient with a tube; none, since a part is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlasgowCharting:
+    """Glasgow scores that say something of the brain, each of shape (n_chartings,).
+
+    `score` is NaN where a charting says nothing; `origin` is a `GlasgowOrigin` each.
+    """
+
+    score: Numbers
+    origin: NDArray[np.object_]
+
+
+def gcs_charted(
+    *, total: Numbers, eye: Numbers, verbal: Numbers, motor: Numbers, intubated: Numbers,
+    sedated: Numbers,
+) -> GlasgowCharting:  # fmt: skip
+    """Return what chartings of the Glasgow coma score say of the brain.
+
+    Under sedation a charting says nothing, but for a full 15. With a tube the verbal score is
+    estimated from eye and motor score; a total alone then says nothing. Where a record does not
+    hold sedation (`sedated` is NaN), a patient with a tube counts as sedated: most are.
+
+    Parameters
+    ----------
+    total, eye, verbal, motor : ndarray of float, shape (n_chartings,)
+        Each as charted at one time; NaN where it is not. The parts count before the total.
+    intubated, sedated : ndarray of float, shape (n_chartings,)
+        1 where a tube prevents speech, and where a sedative or relaxant runs or has not worn off.
+
+    Examples
+    --------
+    >>> one = {name: np.array([v]) for name, v in (("eye", 1.0), ("verbal", 1.0), ("motor", 1.0))}
+    >>> none, yes, no = np.array([np.nan]), np.array([1.0]), np.array([0.0])
+    >>> gcs_charted(total=none, **one, intubated=yes, sedated=yes).origin
+    array(['sedated'], dtype=object)
+    >>> gcs_charted(total=none, **one, intubated=yes, sedated=no).score
+    array([3.])
+    """
+    # A word that was charted was spoken: only the 1 that a tube forces is estimated.
+    has_tube = (intubated == 1.0) & ~(verbal > 1.0)
+    score = gcs_total(eye, verbal, motor, has_tube.astype(float), when_intubated="estimated")
+    alone = np.isnan(score) & ~np.isnan(total)
+    score = np.where(alone & ~has_tube, total, score)
+    origin = np.where(has_tube, "verbal_estimated", "charted").astype(object)
+    origin[np.isnan(score)] = "incomplete"
+    origin[alone & has_tube] = "verbal_unknown"
+    under = (sedated == 1.0) | (np.isnan(sedated) & (intubated == 1.0))
+    # Sedation never makes a patient more awake.
+    hidden = under & ~(score >= 15.0) & (origin != "incomplete")
+    origin[hidden] = "sedated"
+    return GlasgowCharting(np.where(hidden, np.nan, score), origin)
 
 
 def gcs_for_severity(gcs: Numbers, sedated: Numbers, before_sedation: Numbers) -> Numbers:

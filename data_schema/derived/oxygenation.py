@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 __all__ = [
+    "FIO2_FRACTIONS",
     "FIO2_IN_FORCE",
+    "FIO2_PERCENTAGES",
     "HIGH_FIO2",
     "alveolar_arterial_difference",
     "fio2_in_force",
@@ -21,6 +23,12 @@ Numbers = NDArray[np.float64]
 
 HIGH_FIO2 = 50.0
 """FiO2 in percent from which APACHE II scores A-aDO2 in place of PaO2."""
+
+FIO2_FRACTIONS = (0.2, 1.0)
+"""Lowest and highest value of FiO2 that is a fraction, whatever unit it is recorded with."""
+
+FIO2_PERCENTAGES = (20.0, 100.0)
+"""Lowest and highest value of FiO2 that is a percentage."""
 
 FIO2_IN_FORCE = timedelta(hours=4)
 """How long a setting of FiO2 counts without being recorded again.
@@ -43,8 +51,8 @@ def fio2_percent(values: Numbers) -> Numbers:
     >>> fio2_percent(np.array([0.21, 1.0, 40.0, 100.0, 6.0, 0.0]))
     array([ 21., 100.,  40., 100.,  nan,  nan])
     """
-    fraction = (values >= 0.2) & (values <= 1.0)
-    percent = (values >= 20.0) & (values <= 100.0)
+    fraction = (values >= FIO2_FRACTIONS[0]) & (values <= FIO2_FRACTIONS[1])
+    percent = (values >= FIO2_PERCENTAGES[0]) & (values <= FIO2_PERCENTAGES[1])
     return np.where(fraction, np.round(values * 100, 6), np.where(percent, values, np.nan))
 
 
@@ -83,8 +91,8 @@ def alveolar_arterial_difference(pao2: Numbers, fio2: Numbers, paco2: Numbers) -
 
 def fio2_in_force(
     blood_gases: pd.DataFrame, settings: pd.DataFrame, *, at_most: timedelta = FIO2_IN_FORCE
-) -> Numbers:
-    """Return the FiO2 in percent that was in force at each blood gas, NaN where none was recorded.
+) -> pd.DataFrame:
+    """Return the setting of FiO2 that was in force at each blood gas.
 
     The last setting of the same stay at or before the blood gas counts, if it is no older than
     `at_most`. A later setting never does: it may be the answer to the blood gas.
@@ -94,18 +102,19 @@ def fio2_in_force(
     blood_gases : DataFrame
         Columns `stay_id` and `time`, one row per blood gas.
     settings : DataFrame
-        Columns `stay_id`, `time` and `fio2` in percent.
+        Columns `stay_id`, `time`, `fio2` in percent, and any others that belong to a setting.
     at_most : timedelta
         How long a setting counts.
 
     Returns
     -------
-    ndarray of float, shape (n_blood_gases,)
-        In the order of `blood_gases`.
+    DataFrame, shape (n_blood_gases, n_columns)
+        `fio2` and the other columns of the setting, in the order of `blood_gases`; missing where no
+        setting was in force.
     """
-    drawn = blood_gases[["stay_id", "time"]].reset_index(drop=True)
+    drawn = blood_gases[["stay_id", "time"]].astype({"stay_id": str}).reset_index(drop=True)
     drawn["place"] = np.arange(len(drawn))
-    known = settings.loc[settings["fio2"].notna(), ["stay_id", "time", "fio2"]]
+    known = settings[settings["fio2"].notna()].astype({"stay_id": str})
     paired = pd.merge_asof(
         drawn.sort_values("time", kind="stable"),
         known.sort_values("time", kind="stable"),
@@ -113,4 +122,5 @@ def fio2_in_force(
         by="stay_id",
         tolerance=pd.Timedelta(at_most),
     )
-    return paired.sort_values("place")["fio2"].to_numpy(dtype=np.float64)
+    in_order = paired.sort_values("place").reset_index(drop=True)
+    return in_order.drop(columns=["place", "stay_id", "time"])

@@ -35,17 +35,22 @@ _DRUGS = (
 
 
 def _respiration(columns: Columns) -> PointRange:
-    supported = columns.lowest("pf_ratio_supported")
-    lowest = np.fmin(columns.lowest("pf_ratio"), supported)
+    names = ("pf_ratio", "pf_ratio_supported", "pf_ratio_unsupported")
+    of_unknown, supported, unsupported = (columns.lowest(name) for name in names)
     known_support = _SUPPORTED.range_of(supported)
-    unsupported = _UNSUPPORTED.range_of(lowest)
+    lowest = np.fmin.reduce([of_unknown, supported, unsupported])
     # A ratio on support is known: what was measured without support can still be worse than it.
-    with_support = most_of([known_support, unsupported])
+    with_support = most_of([known_support, _UNSUPPORTED.range_of(lowest)])
+    without = _UNSUPPORTED.range_of(unsupported)
     # Only a ratio is known: whether 3 and 4 can be reached depends on ventilation.
-    by_ventilation = _SUPPORTED.range_of(lowest).either(
-        columns.highest("mechanical_ventilation"), unsupported
+    by_ventilation = _SUPPORTED.range_of(of_unknown).either(
+        columns.highest("mechanical_ventilation"), _UNSUPPORTED.range_of(of_unknown)
     )
-    return with_support.where(~np.isnan(supported), by_ventilation)
+    both = most_of([without, by_ventilation]).where(~np.isnan(unsupported), by_ventilation)
+    no_support = both.where(~np.isnan(of_unknown), without)
+    return with_support.where(
+        ~np.isnan(supported), no_support.where(~np.isnan(lowest), by_ventilation)
+    )
 
 
 def _circulation(columns: Columns) -> PointRange:
@@ -78,7 +83,7 @@ SOFA = Score(
         Component(
             "respiration",
             "Respiration: PaO2/FiO2",
-            ("pf_ratio", "pf_ratio_supported", "mechanical_ventilation"),
+            ("pf_ratio", "pf_ratio_supported", "pf_ratio_unsupported", "mechanical_ventilation"),
             4,
             _respiration,
         ),
@@ -123,9 +128,9 @@ SOFA = Score(
 """SOFA, 0 to 24 points, higher is worse.
 
 `pf_ratio` is in mmHg per fraction, and `pf_ratio_supported` the same under ventilation or CPAP,
-without which respiration counts 2 at most. Doses are in ug/kg/min of the base, given for at least
-an hour. `catecholamines` 0 states that none was given. `gcs` is the score for severity, and
-`urine_output` in mL in 24 hours. The paper prints bilirubin "> 12.0" and creatinine "> 5.0" beside
-"6.0-11.9" and "3.5-4.9": 12.0 and 5.0 count 4.
+without which (`pf_ratio_unsupported`) respiration counts 2 at most. Doses are in ug/kg/min of the
+base, given for at least an hour. `catecholamines` 0 states that none was given. `gcs` is the score
+for severity, and `urine_output` in mL in 24 hours. The paper prints bilirubin "> 12.0" and
+creatinine "> 5.0" beside "6.0-11.9" and "3.5-4.9": 12.0 and 5.0 count 4.
 Renal replacement lowers creatinine and urine; the paper gives no points for it.
 """

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DOSE_UNITS", "Norepinephrine", "dose_per_kg", "norepinephrine_base"]
+__all__ = [
+    "DOSE_UNITS",
+    "LEAST_HOURS",
+    "Norepinephrine",
+    "RateUnit",
+    "dose_per_kg",
+    "norepinephrine_base",
+    "rate_unit",
+]
 
 Numbers = NDArray[np.float64]
 
@@ -21,25 +30,59 @@ _BASE_SHARE: Mapping[Norepinephrine, float] = MappingProxyType(
     {"base": 1.0, "tartrate": 0.5, "bitartrate": 0.5}
 )
 
-# Unit of a rate -> factor to ug/min, and whether the unit already is per kg.
-DOSE_UNITS: Mapping[str, tuple[float, bool]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class RateUnit:
+    """A unit of a rate of infusion: its factor to ug/min, and whether it is per kg of weight."""
+
+    factor: float
+    is_per_kg: bool
+
+
+DOSE_UNITS: Mapping[str, RateUnit] = MappingProxyType(
     {
-        "ug/kg/min": (1.0, True),
-        "mcg/kg/min": (1.0, True),
-        "ug/kg/h": (1 / 60, True),
-        "mcg/kg/hour": (1 / 60, True),
-        "mg/kg/h": (1000 / 60, True),
-        "mg/kg/min": (1000.0, True),
-        "ug/min": (1.0, False),
-        "mcg/min": (1.0, False),
-        "ug/h": (1 / 60, False),
-        "mcg/hour": (1 / 60, False),
-        "mg/h": (1000 / 60, False),
-        "mg/hour": (1000 / 60, False),
-        "mg/min": (1000.0, False),
+        f"{mass}{per_kg}/{time}": RateUnit(factor / minutes, bool(per_kg))
+        for mass, factor in (("ug", 1.0), ("ng", 0.001), ("mg", 1000.0))
+        for per_kg in ("/kg", "")
+        for time, minutes in (("min", 1), ("h", 60))
     }
 )
-"""Units in which rates of infusion are read: factor to ug/min, and whether they are per kg."""
+"""Units in which rates of infusion are read, in UCUM."""
+
+LEAST_HOURS = 1.0
+"""How long a catecholamine must have run for SOFA to count it, in hours.
+
+References
+----------
+.. [1] Vincent et al. Intensive Care Med 22 (1996) 707-710. doi:10.1007/BF01709751
+"""
+
+_SPELLINGS = (
+    ("mcg", "ug"),
+    ("µ", "u"),
+    ("μ", "u"),
+    ("hour", "h"),
+    ("hr", "h"),
+    ("minute", "min"),
+    ("(kg.min)", "kg/min"),
+    ("(kg.h)", "kg/h"),
+)
+
+
+def rate_unit(stated: str) -> RateUnit | None:
+    """Return the unit of a rate of infusion; None for one that says no dose.
+
+    A volume per hour says nothing without a concentration, and international units are no mass.
+
+    >>> rate_unit("mcg/kg/min") == rate_unit("µg/kg/min") == DOSE_UNITS["ug/kg/min"]
+    True
+    >>> rate_unit("mL/h"), rate_unit("units/min"), rate_unit("")
+    (None, None, None)
+    """
+    spelled = "".join(stated.casefold().split())
+    for word, symbol in _SPELLINGS:
+        spelled = spelled.replace(word, symbol)
+    return DOSE_UNITS.get(spelled)
 
 
 def dose_per_kg(rate: Numbers, unit: str, weight: Numbers) -> Numbers:
@@ -51,20 +94,20 @@ def dose_per_kg(rate: Numbers, unit: str, weight: Numbers) -> Numbers:
     Raises
     ------
     ValueError
-        If the unit is not in `DOSE_UNITS`; mL/h says nothing without a concentration.
+        If the unit is none of `DOSE_UNITS`; mL/h says nothing without a concentration.
 
     Examples
     --------
     >>> dose_per_kg(np.array([8.0, 8.0]), "mcg/min", np.array([80.0, np.nan]))
     array([0.1, nan])
     """
-    if unit not in DOSE_UNITS:
+    how = rate_unit(unit)
+    if how is None:
         raise ValueError(f"unit must be one of {', '.join(DOSE_UNITS)}; got {unit!r}.")
-    factor, is_per_kg = DOSE_UNITS[unit]
-    if is_per_kg:
-        return rate * factor
+    if how.is_per_kg:
+        return rate * how.factor
     plausible = (weight >= 15.0) & (weight <= 600.0)
-    return rate * factor / np.where(plausible, weight, np.nan)
+    return rate * how.factor / np.where(plausible, weight, np.nan)
 
 
 def norepinephrine_base(dose: Numbers, stated_as: Norepinephrine) -> Numbers:

@@ -38,6 +38,7 @@ from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
 from data_schema.fhir.subject import one_subject
 from data_schema.fhir.vital_status import RecordedDeath, recorded_death
 from data_schema.measurements import Measurement
+from data_schema.readings import names_another_vessel
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Code, Variable, base_name
 
@@ -582,10 +583,15 @@ def _is_at(site: str, observation: Resource) -> bool:
 
 
 def _specimen(observation: Resource, code: Code | None, specimens: Mapping[str, Resource]) -> str:
-    """Return the specimen in words; empty for blood where the LOINC code is more precise."""
+    """Return the specimen in words; empty for blood where the LOINC code is more precise.
+
+    Venous and capillary blood stay named: a code of arterial blood does not make them arterial.
+    """
     reference = part(observation, "specimen")
     stated = text(reference, "reference")
     specimen = contained_in(observation, stated) or specimens.get(stated, {})
     words = concept_words(part(specimen, "type")) or text(reference, "display")
-    is_vague = code is not None and code.system == LOINC and "blood" in words.casefold()
-    return "" if is_vague else words
+    if code is None or code.system != LOINC or "blood" not in words.casefold():
+        return words
+    is_arterial = "arterial blood" in code.display.casefold()
+    return words if is_arterial and names_another_vessel(words) else ""

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from data_schema.errors import Finding
 from data_schema.mapping.file import ColumnMapping
-from data_schema.readings import LARGEST, category_of, flag_of, has_range, is_too_large
+from data_schema.readings import (
+    LARGEST,
+    accepted_specimen,
+    category_of,
+    flag_of,
+    has_range,
+    is_too_large,
+)
 from data_schema.table.plan import FeatureSource
 from data_schema.table.stated_units import StatedUnits, stated_units, unit_suspect
 from data_schema.units import in_range, range_text
@@ -144,7 +151,7 @@ def _assay_problems(
     if source.assay_column is not None and source.assay_column in table:
         stated |= {*cell_texts(table[source.assay_column]).dropna().unique()}
     n_assays = len({str(assay).casefold() for assay in stated if assay})
-    accepted = feature.variable.specimen or "blood"
+    accepted = accepted_specimen(feature.variable)
     findings = [
         _finding(rule, feature, units.broken[rule], rows, accepted=accepted)
         for rule in ("assay", "specimen")

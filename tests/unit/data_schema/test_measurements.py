@@ -155,6 +155,11 @@ def test_a_blood_test_may_come_from_any_blood_and_from_nothing_else() -> None:
         found = refusal(replace(sent, specimen=specimen))
         assert found.rule == "specimen"
         assert "must be measured in blood" in found.message
+    gas = Measurement(80, variable="pao2", unit="mm[Hg]")
+    assert accepted(replace(gas, specimen="Arterial blood specimen")).value == 80
+    assert accepted(replace(gas, specimen="Blood")).value == 80
+    for specimen in ("Venous blood specimen", "VEN.", "Mixed venous", "Capillary blood"):
+        assert refusal(replace(gas, specimen=specimen)).rule == "specimen"
     urine = Measurement(1.5, variable="urine_output", unit="mL/kg/h", specimen="urine")
     assert accepted(replace(urine, unit=VARIABLES["urine_output"].unit)).column == "urine_output"
 

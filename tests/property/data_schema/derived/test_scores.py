@@ -72,7 +72,7 @@ def test_recording_one_more_value_never_widens_the_range(name, data):
     blanked = data.draw(st.sampled_from([*columns.numbers]))
     numbers = {**columns.numbers, blanked: np.full(N, np.nan)}
     fuller = score.of(columns, missing="normal", least_recorded=0)
-    replaced = {"ph", "pao2", "fio2", "pf_ratio", "pf_ratio_supported"}
+    replaced = {"ph", "pao2", "fio2", "pf_ratio", "pf_ratio_supported", "pf_ratio_unsupported"}
     # What stands in for a blank is another value: bicarbonate for pH, no catecholamine for a dose.
     if blanked in replaced or blanked.endswith(("_fio2", "_dose")):
         return

@@ -21,10 +21,10 @@ STAYS = Path(__file__).with_name("mimic_demo_stays.csv")
 # respiration, coagulation, liver, circulation, consciousness, kidney: total. Comments hold what
 # decided; `?` is not recorded and counts as normal.
 SOFA_POINTS = [
-    ((2, 0, 0, 4, 4, 0), 10),  # 222.5 on, 95 off the ventilator; norepinephrine 0.12; GCS 3
-    ((4, 2, 3, 4, 4, 4), 21),  # 58; platelets 60; bilirubin 6.0; 0.401; GCS 3; urine 185
-    ((4, 1, 0, 3, 3, 2), 13),  # 82; platelets 104; 0.05; GCS 8; creatinine 2.0
-    ((3, 0, 0, 4, 4, 0), 11),  # 128; 0.16; GCS 3
+    ((2, 0, 0, 4, 4, 0), 10),  # 222.5 on, 95 off the ventilator; norepinephrine 0.12; GCS 4
+    ((4, 2, 3, 4, 0, 4), 17),  # 58; platelets 60; bilirubin 6.0; 0.401; GCS sedated; urine 185
+    ((4, 1, 0, 3, 1, 2), 11),  # 82; platelets 104; 0.05; GCS 13; creatinine 2.0
+    ((3, 0, 0, 4, 0, 0), 7),  # 128; 0.16; GCS sedated
     ((2, 0, 0, 1, 1, 1), 5),  # 44 off the ventilator; MAP 64; GCS 14; creatinine 1.7
     ((0, 1, 2, 1, 0, 0), 4),  # ratio ?; platelets 100; bilirubin 4.4; MAP 66
     ((2, 1, 0, 1, 0, 0), 4),  # 120 off the ventilator; platelets 104; MAP 53
@@ -36,10 +36,10 @@ SOFA_POINTS = [
 # temperature, MAP, heart rate, breathing rate, oxygenation, pH, sodium, potassium, creatinine,
 # hematocrit, white cells, 15 - GCS, age, chronic illness: total.
 APACHE2_POINTS = [
-    ((0, 4, 2, 1, 4, 2, 0, 0, 2, 0, 0, 12, 6, 0), 33),  # MAP 34; HR 120; A-aDO2 530.5; creat. 0.5
-    ((1, 4, 2, 1, 2, 4, 0, 0, 0, 2, 0, 12, 6, 0), 34),  # 35.28 C; HR 131; 339; pH 7.06; Hct 21.7
-    ((0, 2, 2, 0, 2, 0, 0, 1, 3, 2, 0, 7, 6, 0), 25),  # MAP 56; HR 113; 269; K 3.4; 2.0; 26.4
-    ((1, 2, 2, 1, 2, 0, 0, 0, 2, 0, 1, 12, 3, 0), 26),  # 34.8 C; HR 68; RR 10; 246.6; WBC 16.0
+    ((0, 4, 2, 1, 4, 2, 0, 0, 2, 0, 0, 11, 6, 0), 32),  # MAP 34; HR 120; A-aDO2 530.5; creat. 0.5
+    ((1, 4, 2, 1, 2, 4, 0, 0, 0, 2, 0, 0, 6, 0), 22),  # 35.28 C; HR 131; 339; pH 7.06; Hct 21.7
+    ((0, 2, 2, 0, 2, 0, 0, 1, 3, 2, 0, 2, 6, 0), 20),  # MAP 56; HR 113; 269; K 3.4; 2.0; 26.4
+    ((1, 2, 2, 1, 2, 0, 0, 0, 2, 0, 1, 0, 3, 0), 14),  # 34.8 C; HR 68; RR 10; 246.6; WBC 16.0
     ((0, 2, 0, 1, 3, 0, 0, 0, 2, 0, 0, 1, 5, 0), 14),  # MAP 64; RR 27; 424; creatinine 1.7
     ((0, 2, 3, 2, 0, 0, 0, 1, 2, 2, 0, 0, 3, 0), 15),  # HR 159; RR 8; oxygenation ?; K 3.3; Hct 28
     ((3, 2, 2, 1, 2, 1, 0, 4, 2, 2, 0, 0, 3, 0), 22),  # 39.44 C; HR 110; pH 7.54; K 2.3
@@ -51,10 +51,10 @@ APACHE2_POINTS = [
 # age, heart rate, systolic pressure, temperature, ratio on support, urine, urea nitrogen, white
 # cells, potassium, sodium, bicarbonate, bilirubin, GCS, chronic disease, admission: total.
 SAPS2_POINTS = [
-    ((18, 4, 13, 0, 6, 0, 6, 0, 0, 0, 0, 0, 26, 0, 6), 79),  # HR 120; 48; 222.5; BUN 35; GCS 3
-    ((16, 4, 13, 0, 11, 11, 0, 0, 3, 0, 6, 9, 26, 0, 6), 105),  # 58; 58; 185 mL; K 5.0; 10; 6.0
-    ((16, 0, 5, 0, 11, 4, 6, 0, 0, 0, 3, 0, 13, 0, 6), 64),  # 81; 82; 707 mL; BUN 37; 18; GCS 8
-    ((12, 2, 5, 0, 9, 4, 0, 0, 0, 0, 0, 0, 26, 0, 0), 58),  # HR 68; 86; 128; 740 mL; admission ?
+    ((18, 4, 13, 0, 6, 0, 6, 0, 0, 0, 0, 0, 26, 0, 6), 79),  # HR 120; 48; 222.5; BUN 35; GCS 4
+    ((16, 4, 13, 0, 11, 11, 0, 0, 3, 0, 6, 9, 0, 0, 6), 79),  # 58; 58; 185 mL; K 5.0; 10; 6.0
+    ((16, 0, 5, 0, 11, 4, 6, 0, 0, 0, 3, 0, 5, 0, 6), 56),  # 81; 82; 707 mL; BUN 37; 18; GCS 13
+    ((12, 2, 5, 0, 9, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0), 32),  # HR 68; 86; 128; 740 mL; admission ?
     ((12, 0, 5, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 6), 32),  # 95; BUN 52; HCO3 17
     ((12, 4, 5, 0, 0, 4, 0, 0, 0, 0, 0, 4, 0, 0, 0), 29),  # HR 159; 84; 846 mL; 4.4; admission ?
     ((7, 0, 5, 3, 0, 0, 0, 0, 3, 0, 6, 0, 0, 0, 6), 30),  # 80; 39.44 C; K 2.3; HCO3 10

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_schema.biomarkers import VARIABLES
 from data_schema.derived.consciousness import gcs_for_severity, gcs_total
 from data_schema.derived.kidney import creatinine_is_stable, urine_in_24_hours
 from data_schema.derived.oxygenation import fio2_in_force, fio2_percent
-from data_schema.derived.vasopressors import dose_per_kg, norepinephrine_base
+from data_schema.derived.vasopressors import dose_per_kg, norepinephrine_base, rate_unit
 
 
 def array(*values):
@@ -33,7 +34,7 @@ def test_the_fio2_in_force_is_the_last_one_before_the_blood_gas():
         ("a", "2026-01-01 10:30", 80.0),
     )
     paired = fio2_in_force(gases("2026-01-01 10:05", "2026-01-01 09:59"), recorded)
-    np.testing.assert_array_equal(paired, [60.0, 40.0])
+    np.testing.assert_array_equal(paired["fio2"], [60.0, 40.0])
 
 
 def test_no_fio2_of_another_stay_of_later_or_of_long_before_is_paired():
@@ -42,7 +43,7 @@ def test_no_fio2_of_another_stay_of_later_or_of_long_before_is_paired():
         ("a", "2026-01-01 10:10", 80.0),
         ("a", "2026-01-01 05:59", 50.0),
     )
-    assert np.isnan(fio2_in_force(gases("2026-01-01 10:05"), recorded)).all()
+    assert np.isnan(fio2_in_force(gases("2026-01-01 10:05"), recorded)["fio2"]).all()
 
 
 @pytest.mark.parametrize("no_fio2", [0.0, 0.1, 2.0, 6.0, 15.0, 19.0, 101.0, np.nan])
@@ -112,3 +113,13 @@ def test_a_volume_per_hour_is_no_dose():
 def test_a_salt_of_norepinephrine_is_halved():
     assert norepinephrine_base(array(0.2), "bitartrate")[0] == 0.1
     assert norepinephrine_base(array(0.2), "base")[0] == 0.2
+
+
+@pytest.mark.parametrize("name", ["norepinephrine_dose", "dopamine_dose"])
+def test_a_rate_is_read_in_the_units_of_the_catalogue(name):
+    entry = VARIABLES[name]
+    for spelled, unit in {**{unit: unit for unit in entry.units}, **entry.aliases}.items():
+        read = rate_unit(spelled)
+        assert read is not None
+        assert read.is_per_kg
+        assert read.factor == pytest.approx(entry.units[unit])

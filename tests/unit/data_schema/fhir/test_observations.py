@@ -393,6 +393,19 @@ def test_serum_is_no_plasma_and_blood_says_nothing_about_a_code_that_does() -> N
     assert of("Serum", "47855-2", LOINC) == "specimen"
 
 
+def test_a_code_of_arterial_blood_does_not_make_venous_blood_arterial() -> None:
+    def of(words: str) -> CanonicalMeasurement | str:
+        contained = [{"resourceType": "Specimen", "id": "s", "type": {"text": words}}]
+        return canonical(
+            observation("2703-7", LOINC, **quantity(51, "mm[Hg]"))
+            | {"specimen": {"reference": "#s"}, "contained": contained}
+        )
+
+    assert of("Venous blood specimen") == of("Capillary blood") == "specimen"
+    assert isinstance(of("Arterial blood specimen"), CanonicalMeasurement)
+    assert isinstance(of("Blood specimen"), CanonicalMeasurement)
+
+
 @pytest.mark.parametrize(
     ("stated", "sex"), [("male", "male"), ("other", "other"), ("M", None), (None, None)]
 )
