@@ -15,6 +15,7 @@ from training.cli.sources import SourceKind, source_of
 
 if TYPE_CHECKING:
     from training.sources.code_map import CodeMap
+    from training.sources.severity import Severity
 
 __all__ = ["landmark"]
 
@@ -84,10 +85,15 @@ def landmark(
                 "stays_in_source": result.stays_in_source,
                 "excluded": dict(result.excluded),
                 "unmapped_codes": result.codes.unmapped_codes,
-                "artefacts": dict(result.codes.artefacts),
-                "unreadable": dict(result.codes.unreadable),
-                "repeated": dict(result.codes.repeated),
+                "records": result.codes.records,
+                "unmapped_records": result.codes.unmapped_records,
+                "left_out": result.codes.left_out(),
                 "above": dict(result.codes.above),
+                "glasgow": dict(result.severity.glasgow),
+                "glasgow_chartings": dict(result.severity.chartings),
+                "doses_without_weight": result.severity.doses_without_weight,
+                "doses_under_an_hour": result.severity.doses_under_an_hour,
+                "gases_without_fio2": result.severity.gases_without_fio2,
                 "dropped": dict(result.dropped),
                 "findings": [asdict(finding) for finding in result.findings],
                 "out": str(out),
@@ -107,15 +113,58 @@ def landmark(
         [
             f"{result.patients} patients, {len(result.cohort.columns)} columns. "
             f"{result.codes.unmapped_codes} codes have no variable.",
-            f"Left out: {sum(result.codes.artefacts.values())} values outside the plausible range, "
-            f"{sum(result.codes.unreadable.values())} that cannot be read, "
-            f"{sum(result.codes.repeated.values())} that the source holds twice.",
+            *(
+                f"Left out, {_REASONS[reason]}: {sum(by_variable.values())} ("
+                + ", ".join(f"{name} {count}" for name, count in by_variable.items())
+                + ")."
+                for reason, by_variable in result.codes.left_out().items()
+                if reason in _REASONS
+            ),
             f"{sum(result.codes.above.values())} results above a limit count as the limit.",
+            *_severity_lines(result.severity),
             *(f"Not read: {count} {reason}." for reason, count in result.dropped.items()),
             *(finding.message for finding in result.findings),
             f"Wrote {out}. Next: osteon check {out}",
         ]
     )
+
+
+# What lies after time zero, or long before it, is the rule in any record: it is in the JSON alone.
+_REASONS = {
+    "without_value": "with neither a number nor a text",
+    "unit": "in a unit that is not known",
+    "specimen": "of another specimen, or not stated to be arterial",
+    "assay": "by the assay of another variable",
+    "unreadable": "with a text that means no value",
+    "artefacts": "outside the plausible range",
+    "repeated": "held by the source more than once",
+}
+
+_GLASGOW = {
+    "charted": "as charted",
+    "verbal_estimated": "with the verbal score estimated (tube)",
+    "before_sedation": "from before sedation",
+    "sedated": "none, sedated throughout",
+    "verbal_unknown": "none, only the total with a tube",
+    "not_recorded": "not recorded",
+}
+
+
+def _severity_lines(severity: Severity) -> list[str]:
+    """Return in words what decided the severity scores."""
+    glasgow = ", ".join(f"{_GLASGOW[name]} {count}" for name, count in severity.glasgow.items())
+    return [
+        f"Glasgow score, stays: {glasgow}.",
+        *(
+            f"{count} {words}."
+            for count, words in (
+                (severity.doses_without_weight, "stays have a catecholamine without a weight"),
+                (severity.doses_under_an_hour, "stays had a catecholamine for under an hour"),
+                (severity.gases_without_fio2, "blood gases have no FiO2 in force"),
+            )
+            if count
+        ),
+    ]
 
 
 def _code_map(path: Path | None, kind: SourceKind) -> CodeMap:

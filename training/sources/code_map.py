@@ -5,10 +5,13 @@ A code map is a TOML file, or a CSV with the same words as columns:
     [codes."LAB//50912"]
     variable = "creatinine"
     unit = "mg/dL"                 # where the source states none
-    specimen = "serum"
+    specimen = "serum"             # where the source states none; PaO2 needs "arterial blood"
     [codes."INFUSION_START//221906"]
     variable = "catecholamines"
     value = 1                      # a record of the code is the value
+    [[codes."PUMP//17"]]
+    variable = "norepinephrine_dose"
+    unit = "ug/kg/min"             # a rate without a known unit is not used
     [complete]
     variables = ["catecholamines"] # every use is recorded, so that no record means none
 
@@ -19,12 +22,15 @@ A code map is a TOML file, or a CSV with the same words as columns:
 A code may be listed under several variables (an array of tables, `[[codes."X"]]`, or several rows).
 A blank variable is a decision still to be made, and fatal. In a CSV a row whose code begins with
 `#` is a remark, `note` is for people, and `complete` is stated in any row of the variable. A code
-that the map does not list is read by its system: LOINC by the catalogue's codes; ICD-10, SNOMED CT,
-ATC and RxNorm (of ingredients) by those of the catalogue's flags.
+that the map does not list is read by its system: LOINC by the catalogue's codes and those of the
+parts of the Glasgow score; ICD-10, SNOMED CT, ATC and RxNorm (of ingredients) by those of the
+catalogue's flags.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,42 +39,76 @@ from pathlib import Path
 import pandas as pd
 
 from data_schema.biomarkers import VARIABLES, by_code, did_you_mean
+from data_schema.derived.vasopressors import rate_unit
 from data_schema.drugs import drug_flags
 from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.rules import TREATMENT_LIMITED
-from data_schema.readings import basis, category_of, flag_of
+from data_schema.readings import basis, category_of, flag_of, is_arterial
 from data_schema.table.files import read_table
 from data_schema.variables import Variable
 
 __all__ = [
     "COMPONENTS",
+    "DOSES",
+    "GLASGOW",
+    "NONINVASIVE_VENTILATION",
     "NO_VALUES",
+    "SEDATION",
     "CodeMap",
     "Meaning",
     "Scale",
+    "catalogue_meaning",
     "meanings",
     "mimic_iv_map",
     "parse_code_map",
+    "per_minute",
     "read_code_map",
     "scale",
 ]
 
-COMPONENTS: Mapping[str, tuple[str, float, float]] = {
-    "gcs_eye": ("{score}", 1, 4),
-    "gcs_verbal": ("{score}", 1, 5),
-    "gcs_motor": ("{score}", 1, 6),
-    "urine_volume": ("mL", 0, 10_000),
+GLASGOW: Mapping[str, str] = {
+    "gcs_eye": "9267-6",
+    "gcs_verbal": "9270-0",
+    "gcs_motor": "9268-4",
 }
-"""What severity scores are computed from besides the catalogue: unit and plausible range."""
+"""The parts of the Glasgow coma score, and their LOINC codes."""
 
-_COMPONENT_UNITS: Mapping[str, Mapping[str, float]] = {
-    "{score}": {"": 1.0, "1": 1.0, "{score}": 1.0},
-    "mL": {"": 1.0, "ml": 1.0, "l": 1000.0, "cc": 1.0},
+DOSES = ("norepinephrine_dose", "epinephrine_dose", "dopamine_dose", "dobutamine_dose")
+"""Variables of the catalogue that are rates per kg of body weight."""
+
+_HEAVIEST_KG = 600.0
+
+
+def per_minute(dose: str) -> str:
+    """Return what a dose is called while it is known in ug/min alone, without the weight."""
+    return f"{dose}_per_minute"
+
+
+COMPONENTS: Mapping[str, tuple[float, float]] = {
+    "gcs_eye": (1, 4),
+    "gcs_verbal": (1, 5),
+    "gcs_motor": (1, 6),
+    "urine_volume": (0, 10_000),
+    **{per_minute(dose): (0, (VARIABLES[dose].high or 0) * _HEAVIEST_KG) for dose in DOSES},
 }
-"""Unit of a component -> how records spell what it accepts, in lower case, and its factor."""
+"""What severity scores are computed from besides the catalogue: the plausible range, in points, mL,
+or ug/min."""
 
-NO_VALUES = (TREATMENT_LIMITED,)
-"""What a code map may name that is neither a predictor nor a component."""
+_VOLUMES: Mapping[str, float] = {"ml": 1.0, "cc": 1.0, "l": 1000.0, "dl": 100.0}
+"""Units of a volume, in lower case, and their factor to mL."""
+
+_NAMED = frozenset(COMPONENTS) - {per_minute(dose) for dose in DOSES}
+_SCORE_UNITS = frozenset({"", "1", "{score}"})
+
+SEDATION = "sedation"
+"""A sedative or a muscle relaxant, under which a Glasgow score says nothing. Of opioids, continuous
+infusions count; a dose for pain does not."""
+
+NONINVASIVE_VENTILATION = "noninvasive_ventilation"
+"""Ventilation by mask or CPAP: support for PaO2/FiO2, under which a patient can speak."""
+
+NO_VALUES = (TREATMENT_LIMITED, SEDATION, NONINVASIVE_VENTILATION)
+"""What a code map may name that is neither a predictor nor a component: flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +118,7 @@ class Meaning:
     Parameters
     ----------
     variable : str
-        A variable of the catalogue, a key of `COMPONENTS`, or `treatment_limited`.
+        A variable of the catalogue, a key of `COMPONENTS`, or one of `NO_VALUES`.
     unit, specimen : str
         Where the source states none.
     value : float, str or None
@@ -101,8 +141,12 @@ class CodeMap:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Canonical value = value * factor + offset; `broken` names the rule that refuses it."""
+    """Canonical value of `variable` = value * factor + offset; `broken` names the rule against it.
 
+    `variable` is another one than the code stands for where a rate of infusion is not per kg.
+    """
+
+    variable: str
     factor: float
     offset: float
     broken: str = ""
@@ -230,7 +274,7 @@ def _checked(code_map: CodeMap) -> CodeMap:
         )
     named = [m.variable for listed in code_map.codes.values() for m in listed]
     for name in (*named, *code_map.complete):
-        if name not in VARIABLES and name not in COMPONENTS and name not in NO_VALUES:
+        if name not in VARIABLES and name not in _NAMED and name not in NO_VALUES:
             raise UsageError(
                 f"code map must name variables of the catalogue; {name!r} is none."
                 f"{did_you_mean(name)}"
@@ -268,7 +312,7 @@ def _is_value_of(name: str, value: float | str) -> bool:
     if isinstance(value, str):
         return False
     if name in COMPONENTS:
-        _, low, high = COMPONENTS[name]
+        low, high = COMPONENTS[name]
         return low <= value <= high
     if entry is None or entry.kind == "flag":
         return value in (0, 1)
@@ -288,14 +332,15 @@ def meanings(code: str, code_map: CodeMap) -> Sequence[Meaning]:
     system, _, plain = code.rpartition("//")
     name = system.upper()
     if name == "LOINC":
+        parts = [Meaning(part) for part, loinc in GLASGOW.items() if loinc == plain]
         # A code that needs an assay or a body site does not say by itself what was measured.
-        return [
-            Meaning(entry.name)
+        return parts or [
+            catalogue_meaning(entry)
             for entry, record in by_code(plain)[:1]
             if not record.assay_required and not record.body_site
         ]
     if name == "OSTEON":
-        return [Meaning(plain)] if plain in VARIABLES else []
+        return [catalogue_meaning(VARIABLES[plain])] if plain in VARIABLES else []
     if name.startswith("ICD10") and name != "ICD10PCS":
         bare = plain.replace(".", "").upper()
         return _flags(lambda entry: bare.startswith(tuple(_bare(entry.icd_10))))
@@ -317,13 +362,15 @@ def scale(meaning: Meaning, unit: str, specimen: str, assay: str = "") -> Scale:
     'specimen'
     """
     stated = unit or meaning.unit
-    if meaning.variable in NO_VALUES:
-        return Scale(1.0, 0.0)
-    if meaning.variable in COMPONENTS:
-        accepted = _COMPONENT_UNITS[COMPONENTS[meaning.variable][0]]
-        factor = accepted.get(stated.strip().casefold())
-        return Scale(float("nan"), 0.0, "unit") if factor is None else Scale(factor, 0.0)
-    entry = VARIABLES[meaning.variable]
+    name = meaning.variable
+    if name in DOSES:
+        return _scale_of_rate(name, stated)
+    if name in COMPONENTS:
+        return _scale_of_component(name, stated)
+    if name in NO_VALUES or meaning.value is not None:
+        # The record is the value: its unit is that of a dose.
+        return Scale(name, 1.0, 0.0)
+    entry = VARIABLES[name]
     how = basis(
         entry,
         entry.name,
@@ -331,7 +378,36 @@ def scale(meaning: Meaning, unit: str, specimen: str, assay: str = "") -> Scale:
         assays=(assay,) if assay else (),
         specimen=specimen or meaning.specimen,
     )
-    return Scale(how.factor, how.offset, how.broken[0] if how.broken else "")
+    broken = how.broken[0] if how.broken else ""
+    if not broken and is_arterial(entry) and not _is_stated_arterial(specimen, meaning.specimen):
+        broken = "specimen"
+    return Scale(name, how.factor, how.offset, broken)
+
+
+def catalogue_meaning(entry: Variable) -> Meaning:
+    """Return the meaning of the catalogue's own code, which says that blood is arterial."""
+    return Meaning(entry.name, specimen="arterial blood" if is_arterial(entry) else "")
+
+
+def _is_stated_arterial(*specimens: str) -> bool:
+    """Return whether source or code map say that blood is arterial: a blood gas may be venous."""
+    return any(re.search(r"\bart", specimen.casefold()) for specimen in specimens)
+
+
+def _scale_of_rate(name: str, unit: str) -> Scale:
+    """Return how a rate of infusion is scaled; one that is not per kg needs the weight first."""
+    rate = rate_unit(unit)
+    if rate is None:
+        return Scale(name, math.nan, 0.0, "unit")
+    return Scale(name if rate.is_per_kg else per_minute(name), rate.factor, 0.0)
+
+
+def _scale_of_component(name: str, unit: str) -> Scale:
+    """Return how a component of a severity score is scaled; its unit must be known."""
+    if name in GLASGOW:
+        return Scale(name, 1.0, 0.0, "" if unit in _SCORE_UNITS else "unit")
+    factor = _VOLUMES.get(unit.strip().casefold())
+    return Scale(name, math.nan if factor is None else factor, 0.0, "unit" if not factor else "")
 
 
 def _stated(code: str, entry: object) -> tuple[Meaning, ...]:

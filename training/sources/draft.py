@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +18,10 @@ import duckdb
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.drafting.header_matching import match_header, squashed
+from data_schema.readings import is_arterial
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import Variable
-from training.sources.code_map import CodeMap, Meaning, meanings, scale
+from training.sources.code_map import CodeMap, catalogue_meaning, meanings, scale
 from training.sources.observations import Source, typed_relations
 
 __all__ = ["Draft", "DraftedCode", "code_names", "draft_code_map"]
@@ -28,6 +30,8 @@ __all__ = ["Draft", "DraftedCode", "code_names", "draft_code_map"]
 _ENOUGH = 20
 # Most records of a measurement are numbers; of a test strip, most are words.
 _MOSTLY = 0.5
+# Pa is the pressure in arteries; pO2 or pH alone may be of any blood.
+_ARTERIAL_NAME = re.compile(r"\bart|\bpa ?c?o2\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class DraftedCode:
         The variable that it means; empty if that is open.
     unit : str
         What the map must state, since the records state none.
+    specimen : str
+        What the map must state of a blood gas, since the records do not.
     reason : str
         What must be known to fill in the blank; empty if nothing resembles the code.
     """
@@ -51,6 +57,7 @@ class DraftedCode:
     about: str
     variable: str = ""
     unit: str = ""
+    specimen: str = ""
     reason: str = ""
 
     @property
@@ -91,6 +98,7 @@ class Draft:
             lines.append(f"[codes.{_quoted(one.code)}]  # {one.about}")
             lines.append(f'variable = "{one.variable}"' + (f"  # {one.reason}" * bool(one.reason)))
             lines += [f'unit = "{one.unit}"'] if one.unit else []
+            lines += [f'specimen = "{one.specimen}"'] if one.specimen else []
             lines.append("")
         return "\n".join(lines) + "\n"
 
@@ -103,7 +111,7 @@ class Draft:
         for one in self.codes:
             code = f"# {one.code}" if one.is_unknown else one.code
             note = "; ".join(filter(None, (one.reason, one.about)))
-            rows.writerow([_plain(code), one.variable, one.unit, "", "", "", note])
+            rows.writerow([_plain(code), one.variable, one.unit, one.specimen, "", "", note])
         return text.getvalue()
 
 
@@ -229,11 +237,15 @@ def _drafted(records: _Records) -> DraftedCode:
     units = _fitting_units(entry, records)
     if not records.units and len(units) > 1:
         return _open(records, names, f"state the unit: {' or '.join(units)}")
+    arterial = is_arterial(entry) and not records.specimens
+    if arterial and not _ARTERIAL_NAME.search(records.name.casefold()):
+        return _open(records, names, 'state specimen = "arterial blood" if it is')
     return DraftedCode(
         records.code,
         records.about,
         variable=entry.name,
         unit="" if records.units else next(iter(units)),
+        specimen="arterial blood" if arterial else "",
     )
 
 
@@ -267,7 +279,7 @@ def _contested(drafted: DraftedCode, n: int) -> DraftedCode:
 
 def _accepts(entry: Variable, records: _Records) -> bool:
     """Return whether a variable accepts every unit and specimen of the records."""
-    stated = Meaning(entry.name)
+    stated = catalogue_meaning(entry)
     return all(
         not scale(stated, unit, specimen).broken
         for unit in records.units
@@ -287,7 +299,7 @@ def _fitting_units(entry: Variable, records: _Records) -> tuple[str, ...]:
     candidates = [stated] if stated else [entry.unit, *entry.units]
     fitting: dict[float, str] = {}
     for unit in candidates:
-        how = scale(Meaning(entry.name), unit, "")
+        how = scale(catalogue_meaning(entry), unit, "")
         if not how.broken and _fits(entry, records, how.factor, how.offset):
             fitting.setdefault(how.factor, unit)
     return tuple(fitting.values())

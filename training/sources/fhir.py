@@ -42,8 +42,15 @@ from data_schema.fhir.resources import (
 )
 from training.sources.fhir_files import StoredResources, entries_in, resource_files
 from training.sources.fhir_rows import Lookup, NotRead, rows_of, utc
-from training.sources.observations import OBSERVATIONS, PERSONS, STAYS, Relation
-from training.sources.shards import ShardWriter, arrow_schema
+from training.sources.observations import (
+    OBSERVATIONS,
+    PERSONS,
+    STAYS,
+    PersonRow,
+    Relation,
+    StayRow,
+)
+from training.sources.shards import ShardWriter
 
 __all__ = ["Fhir", "stays_of"]
 
@@ -237,7 +244,7 @@ def _write_rows(files: Sequence[Path], index: _Index, folder: Path) -> None:
 
 
 def _numbered(relation: Relation) -> pa.Schema:
-    return pa.schema([*_NUMBERED, *arrow_schema(relation)])
+    return pa.schema([*_NUMBERED, *relation.schema])
 
 
 def _rows(entry: Entry, index: _Index, lookup: Lookup) -> list[Mapping[str, object]]:
@@ -254,7 +261,7 @@ def _rows(entry: Entry, index: _Index, lookup: Lookup) -> list[Mapping[str, obje
     return [{"subject_id": subject_id, **row} for row in rows]
 
 
-def _person(entry: Entry) -> Mapping[str, object]:
+def _person(entry: Entry) -> PersonRow:
     """Return the row of a Patient; a date of birth without its day gives the year alone."""
     patient = entry.resource
     born = text(patient, "birthDate")
@@ -377,7 +384,7 @@ def _write_stays(db: duckdb.DuckDBPyConnection, path: Path, units: Collection[st
     fetched: Iterator[tuple[str, str, datetime | None]] = (
         row for batch in iter(lambda: db.fetchmany(10_000), []) for row in batch
     )
-    with ShardWriter(path, arrow_schema(STAYS)) as writer:
+    with ShardWriter(path, STAYS.schema) as writer:
         for subject_id, rows in groupby(fetched, key=lambda row: row[0]):
             encounters = []
             death = None
@@ -390,7 +397,7 @@ def _write_stays(db: duckdb.DuckDBPyConnection, path: Path, units: Collection[st
 
 def stays_of(
     encounters: Sequence[Entry], units: Collection[str], death: datetime | None
-) -> Iterator[Mapping[str, object]]:
+) -> Iterator[StayRow]:
     """Yield one patient's stays: those in intensive care, and admissions without such a stay.
 
     A stay in intensive care belongs to the admission during which it began; without one, the
@@ -451,7 +458,7 @@ def _holds(entry: Entry, icu: IcuStay) -> bool:
     return start is not None and start <= icu.start and (end is None or icu.start <= end)
 
 
-def _admission(entry: Entry, death: datetime | None) -> Mapping[str, object]:
+def _admission(entry: Entry, death: datetime | None) -> StayRow:
     """Return what an Encounter says of an admission to hospital."""
     start, end = _start(entry), _end(entry)
     stay = part(entry.resource, "hospitalization") or part(entry.resource, "admission")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict
 
 from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.drugs import GIVEN_LOCALLY, HOLDS_MORE, drug_flags, is_given_locally
@@ -46,25 +45,13 @@ from data_schema.fhir.resources import (
 from data_schema.measurements import Measurement
 from data_schema.variables import LOCAL_SYSTEM, LOINC
 from training.sources.code_systems import coded, system_name
+from training.sources.observations import ObservationRow
 
-__all__ = ["Lookup", "NotRead", "ObservationRow", "rows_of", "utc"]
+__all__ = ["Lookup", "NotRead", "rows_of", "utc"]
 
 _NOT_DONE = frozenset({"preparation", "not-done", "entered-in-error", "unknown", "stopped"})
 _SERVICE_STATUS = frozenset({"active", "completed"})
-
-
-class ObservationRow(TypedDict, total=False):
-    """One row of the relation of observations, without the patient."""
-
-    time: datetime
-    available_time: datetime | None
-    code: str
-    numeric_value: float | None
-    text_value: str | None
-    unit: str | None
-    comparator: str | None
-    specimen: str | None
-    assay: str | None
+_ONGOING = "in-progress"
 
 
 class NotRead(Exception):
@@ -222,19 +209,54 @@ def _medication(medication: Resource, medications: Mapping[str, Resource]) -> li
     ]
     if not rows:
         raise NotRead(GIVEN_LOCALLY if is_given_locally(words) else HOLDS_MORE)
-    dosage = part(medication, "dosage")
-    amount = part(dosage, "rateQuantity") or part(dosage, "dose")
-    value = amount.get("value")
-    if isinstance(value, int | float):
-        unit = text(amount, "code") or text(amount, "unit") or None
+    rows = _until(rows, medication, _GIVEN)
+    stated_dose = _rate_or_dose(part(medication, "dosage"))
+    if stated_dose is not None:
+        value, unit = stated_dose
         for row in rows:
-            row["numeric_value"] = float(value)
+            row["numeric_value"] = value
             row["unit"] = unit
     return rows
 
 
+def _rate_or_dose(dosage: Resource) -> tuple[float, str | None] | None:
+    """Return the rate of an infusion with its unit, or else the dose; None if neither is stated."""
+    ratio = part(dosage, "rateRatio")
+    amount, per = part(ratio, "numerator"), part(ratio, "denominator")
+    given, time = amount.get("value"), per.get("value")
+    if isinstance(given, int | float) and isinstance(time, int | float) and time > 0:
+        units = [text(one, "code") or text(one, "unit") for one in (amount, per)]
+        return given / time, "/".join(units) if all(units) else None
+    stated = part(dosage, "rateQuantity") or part(dosage, "dose")
+    value = stated.get("value")
+    if not isinstance(value, int | float):
+        return None
+    return float(value), text(stated, "code") or text(stated, "unit") or None
+
+
+_GIVEN = ("effectivePeriod", "occurencePeriod")
+_DONE = ("performedPeriod", "occurrencePeriod")
+
+
+def _until(
+    rows: list[ObservationRow], resource: Resource, names: tuple[str, ...]
+) -> list[ObservationRow]:
+    """Return rows with the end of what was given or done, or the word that it had not ended."""
+    period = next((part(resource, name) for name in names if part(resource, name)), {})
+    end = last_moment(text(period, "end")) if text(period, "end") else None
+    for row in rows:
+        if end is not None:
+            ended = utc(end)
+            # Of a date alone the last moment counts, which may lie after an end with a time.
+            same_day = ended.date() == row["time"].date()
+            row["end_time"] = max(ended, row["time"]) if same_day else ended
+        elif text(period, "start") and text(resource, "status") == _ONGOING:
+            row["is_ongoing"] = True
+    return rows
+
+
 def _procedure(procedure: Resource) -> list[ObservationRow]:
-    """Return a row for each code of a procedure, at its beginning."""
+    """Return a row for each code of a procedure, from its beginning to its end."""
     if text(procedure, "status") in _NOT_DONE or has_modifier(procedure):
         raise NotRead("not done, stopped, or changed by an unknown extension")
     stated = [
@@ -244,7 +266,7 @@ def _procedure(procedure: Resource) -> list[ObservationRow]:
     time = _earliest(stated[0] or stated[1])
     if time is None:
         raise NotRead("without a time")
-    return _coded_rows(part(procedure, "code"), time, None)
+    return _until(_coded_rows(part(procedure, "code"), time, None), procedure, _DONE)
 
 
 def _service(request: Resource) -> list[ObservationRow]:

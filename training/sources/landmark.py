@@ -11,10 +11,14 @@ import pandas as pd
 
 from data_schema.derived.score import Missing
 from data_schema.errors import DataError, Finding, UsageError
+from training.sources.bedside import combine
 from training.sources.code_map import CodeMap
-from training.sources.features import MappedCodes, cohort_columns, map_observations, scores
+from training.sources.features import cohort_columns
+from training.sources.mapped_values import MappedCodes, map_observations
 from training.sources.observations import Source, checked, typed_relations
 from training.sources.outcomes import outcome_columns
+from training.sources.severity import Severity, severity
+from training.sources.value_windows import create_windows
 
 __all__ = ["EXCLUSIONS", "Landmarked", "landmark"]
 
@@ -47,6 +51,9 @@ class Landmarked:
     excluded : mapping of str to int
         Stays by the first of `EXCLUSIONS` that applies. With `stays` they add up to all.
     codes : MappedCodes
+        What became of each record.
+    severity : Severity
+        What decided the severity scores; the scores themselves are in `cohort`.
     dropped : mapping of str to int
         Records that the source could not turn into rows.
     findings : tuple of Finding
@@ -59,6 +66,7 @@ class Landmarked:
     stays: int
     excluded: Mapping[str, int]
     codes: MappedCodes
+    severity: Severity
     dropped: Mapping[str, int]
     findings: tuple[Finding, ...]
 
@@ -101,12 +109,15 @@ def landmark(
             f"source must hold a stay that is at risk at time zero; it holds none "
             f"({reasons or 'no stays'}). Choose another time zero."
         )
+    create_windows(db)
     codes = map_observations(db, code_map)
+    combine(db, code_map)
     cohort = _identities(db).set_index("stay_id", drop=False)
     cohort.index.name = None
     cohort = cohort.join(cohort_columns(db, code_map))
-    derived = scores(db, cohort, code_map, missing=missing_component)
-    cohort = cohort.drop(columns=[name for name in derived if name in cohort]).join(derived)
+    scored = severity(db, cohort, code_map, missing=missing_component)
+    cohort = cohort.drop(columns=[name for name in scored.scores if name in cohort])
+    cohort = cohort.join(scored.scores)
     cohort = cohort.join(outcome_columns(db)).reset_index(drop=True)
     return Landmarked(
         cohort=cohort,
@@ -115,6 +126,7 @@ def landmark(
         stays=len(cohort),
         excluded={reason: count for reason, count in flow.items() if reason},
         codes=codes,
+        severity=scored,
         dropped=dropped,
         findings=findings,
     )

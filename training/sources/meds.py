@@ -5,6 +5,10 @@ A folder of Parquet shards, or one file, with `subject_id, time, code, numeric_v
 the catalogue knows stands for a code that neither a code map nor the catalogue names. Stays are
 the codes `HOSPITAL_ADMISSION`, `HOSPITAL_DISCHARGE`, `ICU_ADMISSION` and `ICU_DISCHARGE`, in the
 order of their times; what follows `//` says which unit, or where the patient went.
+
+What was given or done lasts from its code with `START//` to the one with `END//` or `STOP//`: the
+n-th beginning of a code belongs to its n-th end. One without an end had not ended; where a source
+has no ends of a kind at all, its beginnings are moments.
 """
 
 from __future__ import annotations
@@ -72,10 +76,20 @@ class Meds:
             )
         self._parents(db, code)
         db.execute(
-            "CREATE VIEW observations AS SELECT CAST(subject_id AS VARCHAR) AS subject_id, time, "
-            f"{available} AS available_time, coalesce(parent, {code}) AS code, "
+            "CREATE VIEW meds_records AS SELECT CAST(subject_id AS VARCHAR) AS subject_id, time, "
+            f"{available} AS available_time, code AS event, coalesce(parent, {code}) AS code, "
             f"CAST({number} AS DOUBLE) AS numeric_value, {text} AS text_value, {unit} AS unit "
             "FROM events LEFT JOIN meds_parents USING (code) WHERE time IS NOT NULL"
+        )
+        db.execute(_PERIODS)
+        specimen, joined = "NULL", ""
+        if self._mimic_iv and "text_value" in held:
+            db.execute(_SPECIMENS)
+            specimen, joined = "s.specimen", _WITH_SPECIMEN
+        db.execute(
+            f"CREATE VIEW observations AS SELECT r.* EXCLUDE (event), {specimen} AS specimen, "
+            "CAST(NULL AS TIMESTAMP) AS end_time, false AS is_ongoing FROM meds_records r "
+            f"{joined} WHERE NOT contains(event, 'START//') UNION ALL BY NAME FROM meds_periods"
         )
         self._persons(db)
         _stays(db, "BIDMC" if self._mimic_iv else None)
@@ -128,6 +142,42 @@ class Meds:
             "CAST(min(time) FILTER (WHERE code = 'MEDS_BIRTH') AS DATE) AS birth_date, "
             f"{death} AS death, {end} AS observed_until FROM events GROUP BY 1)"
         )
+
+
+# Of a blood gas that the chart holds as arterial, the specimen that the laboratory states counts.
+_SPECIMENS = """
+CREATE TABLE meds_specimens AS
+SELECT subject_id, time, string_agg(DISTINCT text_value, ', ') AS specimen
+FROM meds_records WHERE code = 'LAB//52033' AND text_value IS NOT NULL GROUP BY ALL
+"""
+_WITH_SPECIMEN = (
+    "LEFT JOIN meds_specimens s ON s.subject_id = r.subject_id AND s.time = r.time AND r.code IN "
+    "('LAB//220224', 'LAB//220235', 'LAB//223830', 'LAB//50821', 'LAB//50818', 'LAB//50820')"
+)
+
+_PERIODS = """
+CREATE TABLE meds_periods AS
+WITH moments AS (
+    SELECT *, regexp_matches(event, '(^|[_/])START//') AS begins,
+        regexp_replace(event, '(^|[_/])(START|END|STOP)//', '\\1//') AS thing
+    FROM meds_records
+    WHERE contains(event, 'START//') OR contains(event, 'END//') OR contains(event, 'STOP//')
+), numbered AS (
+    SELECT *, regexp_extract(thing, '^(.*?)//', 1) AS kind,
+        row_number() OVER (PARTITION BY subject_id, thing, begins ORDER BY time) AS number
+    FROM moments
+), ended_kinds AS (
+    SELECT DISTINCT kind FROM numbered WHERE NOT begins AND thing <> event
+)
+SELECT b.* EXCLUDE (event, begins, thing, kind, number),
+    CASE WHEN e.time >= b.time THEN e.time END AS end_time,
+    k.kind IS NOT NULL AND end_time IS NULL AS is_ongoing
+FROM numbered b
+LEFT JOIN numbered e ON e.subject_id = b.subject_id AND e.thing = b.thing
+    AND e.number = b.number AND NOT e.begins AND e.thing <> e.event
+LEFT JOIN ended_kinds k ON k.kind = b.kind
+WHERE contains(b.event, 'START//')
+"""
 
 
 def _events(db: duckdb.DuckDBPyConnection, path: Path) -> set[str]:

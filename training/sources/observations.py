@@ -8,11 +8,13 @@ whole patient, and no message holds a value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from datetime import date, datetime
+from typing import Protocol, TypedDict, get_args, get_type_hints
 
 import duckdb
+import pyarrow as pa
 
 from data_schema.errors import Finding, UsageError
 
@@ -22,23 +24,83 @@ __all__ = [
     "RELATIONS",
     "STAYS",
     "Column",
+    "ObservationRow",
+    "PersonRow",
     "Relation",
     "Source",
+    "StayRow",
     "checked",
     "connection",
     "typed_relations",
 ]
 
-_Type = Literal["VARCHAR", "DOUBLE", "TIMESTAMP", "DATE", "BOOLEAN", "INTEGER"]
+
+class ObservationRow(TypedDict, total=False):
+    """What was measured, given or diagnosed.
+
+    `time` is when a sample was drawn or a thing began, and `end_time` when what was given or done
+    ended; without it a row is a moment, unless it `is_ongoing`: it had begun, and no end is
+    recorded. `available_time` is when a result was known, where the source records it. A diagnosis,
+    drug, procedure or device has the code `SYSTEM//CODE`.
+    """
+
+    subject_id: str
+    stay_id: str | None
+    time: datetime
+    end_time: datetime | None
+    is_ongoing: bool | None
+    available_time: datetime | None
+    code: str
+    numeric_value: float | None
+    text_value: str | None
+    unit: str | None
+    comparator: str | None
+    specimen: str | None
+    assay: str | None
+
+
+class StayRow(TypedDict, total=False):
+    """A stay in intensive care, or in hospital where the source knows no other."""
+
+    subject_id: str
+    stay_id: str
+    site: str | None
+    hospital_admission: datetime | None
+    hospital_discharge: datetime | None
+    icu_admission: datetime | None
+    icu_discharge: datetime | None
+    died_in_hospital: bool | None
+
+
+class PersonRow(TypedDict, total=False):
+    """A person. `observed_until` is the end of observation, where the source states one."""
+
+    subject_id: str
+    sex: str | None
+    birth_date: date | None
+    birth_year: int | None
+    death_time: datetime | None
+    observed_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a relation: its DuckDB type, and whether every row must state it."""
+    """One column of a relation: its types in DuckDB and Arrow, and whether every row states it."""
 
     name: str
-    type: _Type
+    sql: str
+    arrow: pa.DataType
     required: bool = False
+
+
+_TYPES: Mapping[type, tuple[str, pa.DataType]] = {
+    str: ("VARCHAR", pa.string()),
+    float: ("DOUBLE", pa.float64()),
+    datetime: ("TIMESTAMP", pa.timestamp("us")),
+    date: ("DATE", pa.date32()),
+    bool: ("BOOLEAN", pa.bool_()),
+    int: ("INTEGER", pa.int32()),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,67 +119,48 @@ class Relation:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as Arrow has them."""
+        return pa.schema([(column.name, column.arrow) for column in self.columns])
+
+    def sql_columns(self, names: Sequence[str]) -> str:
+        """Return some of the columns with their types, for CREATE TABLE."""
+        types = {column.name: column.sql for column in self.columns}
+        return ", ".join(f"{name} {types[name]}" for name in names)
+
+
+def _columns(row: type, required: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of a relation from the type of its rows."""
+    columns = []
+    for name, hint in get_type_hints(row).items():
+        stated = next(iter(set(get_args(hint)) - {type(None)}), hint)
+        columns.append(Column(name, *_TYPES[stated], required=name in required))
+    return tuple(columns)
+
 
 OBSERVATIONS = Relation(
     "observations",
-    (
-        Column("subject_id", "VARCHAR", required=True),
-        Column("stay_id", "VARCHAR"),
-        Column("time", "TIMESTAMP", required=True),
-        Column("available_time", "TIMESTAMP"),
-        Column("code", "VARCHAR", required=True),
-        Column("numeric_value", "DOUBLE"),
-        Column("text_value", "VARCHAR"),
-        Column("unit", "VARCHAR"),
-        Column("comparator", "VARCHAR"),
-        Column("specimen", "VARCHAR"),
-        Column("assay", "VARCHAR"),
-    ),
+    _columns(ObservationRow, ("subject_id", "time", "code")),
     {
         "comparator": "comparator IS NULL OR comparator IN ('<', '<=', '>', '>=')",
         "finite": "numeric_value IS NULL OR isfinite(numeric_value)",
+        "end_order": "NOT coalesce(end_time < time, false)",
     },
 )
-"""What was measured, given or diagnosed, one row each.
-
-`time` is when a sample was drawn or a thing happened; `available_time` is when its result was
-known, where the source records it. A diagnosis, drug, procedure or device has the code
-`SYSTEM//CODE`.
-"""
-
 STAYS = Relation(
     "stays",
-    (
-        Column("subject_id", "VARCHAR", required=True),
-        Column("stay_id", "VARCHAR", required=True),
-        Column("site", "VARCHAR"),
-        Column("hospital_admission", "TIMESTAMP"),
-        Column("hospital_discharge", "TIMESTAMP"),
-        Column("icu_admission", "TIMESTAMP"),
-        Column("icu_discharge", "TIMESTAMP"),
-        Column("died_in_hospital", "BOOLEAN"),
-    ),
+    _columns(StayRow, ("subject_id", "stay_id")),
     {
         "hospital_order": "NOT coalesce(hospital_discharge < hospital_admission, false)",
         "icu_order": "NOT coalesce(icu_discharge < icu_admission, false)",
     },
 )
-"""Stays in intensive care (or in hospital, where the source knows no other), one row each."""
-
 PERSONS = Relation(
     "persons",
-    (
-        Column("subject_id", "VARCHAR", required=True),
-        Column("sex", "VARCHAR"),
-        Column("birth_date", "DATE"),
-        Column("birth_year", "INTEGER"),
-        Column("death_time", "TIMESTAMP"),
-        Column("observed_until", "TIMESTAMP"),
-    ),
+    _columns(PersonRow, ("subject_id",)),
     {"sex": "sex IS NULL OR sex IN ('female', 'male')"},
 )
-"""Each person once. `observed_until` is the end of observation, where the source states one."""
-
 RELATIONS = (OBSERVATIONS, STAYS, PERSONS)
 
 
@@ -172,9 +215,9 @@ def typed_relations(db: duckdb.DuckDBPyConnection) -> None:
                 "of that name. Name them in its mapping file."
             )
         cells = ", ".join(
-            f'TRY_CAST("{item.name}" AS {item.type}) AS "{item.name}"'
+            f'TRY_CAST("{item.name}" AS {item.sql}) AS "{item.name}"'
             if item.name in held
-            else f'CAST(NULL AS {item.type}) AS "{item.name}"'
+            else f'CAST(NULL AS {item.sql}) AS "{item.name}"'
             for item in relation.columns
         )
         db.execute(

@@ -25,6 +25,7 @@ import duckdb
 from data_schema.drugs import GIVEN_LOCALLY, HOLDS_MORE, drug_flags, is_given_locally
 from data_schema.errors import UsageError
 from training.sources.code_systems import LOCAL_NAME
+from training.sources.observations import OBSERVATIONS
 from training.sources.omop_tables import open_tables
 
 __all__ = ["INTENSIVE_CARE", "Omop"]
@@ -62,8 +63,8 @@ _UNITS = {
 class _Table:
     """One table of facts: the stems of its columns, and what its values are called.
 
-    `moment` is a column without `_datetime` and `_date`; `source_first` says which of a record's
-    codes is the more precise.
+    `moment` and `end` are columns without `_datetime` and `_date`; `source_first` says which of a
+    record's codes is the more precise.
     """
 
     name: str
@@ -72,18 +73,34 @@ class _Table:
     number: str = ""
     unit_source: str = ""
     source_first: bool = False
+    end: str = ""
 
 
 _FACTS = (
     _Table("measurement", "measurement", "measurement", "value_as_number", "unit_source_value"),
     _Table("observation", "observation", "observation", "value_as_number", "unit_source_value"),
     _Table("condition_occurrence", "condition", "condition_start", source_first=True),
-    _Table("procedure_occurrence", "procedure", "procedure", source_first=True),
+    _Table(
+        *("procedure_occurrence", "procedure", "procedure"),
+        source_first=True,
+        end="procedure_end",
+    ),
     _Table(
         *("drug_exposure", "drug", "drug_exposure_start", "quantity", "dose_unit_source_value"),
         source_first=True,
+        end="drug_exposure_end",
     ),
-    _Table("device_exposure", "device", "device_exposure_start", source_first=True),
+    _Table(
+        *("device_exposure", "device", "device_exposure_start"),
+        source_first=True,
+        end="device_exposure_end",
+    ),
+)
+
+
+_COLUMNS = (
+    *("subject_id", "time", "end_time", "code", "numeric_value", "text_value", "unit"),
+    "comparator",
 )
 
 
@@ -134,11 +151,7 @@ class Omop:
         if self._mapped:
             db.executemany("INSERT INTO omop_mapped VALUES (?)", [[c] for c in self._mapped])
         dropped: dict[str, int] = {}
-        db.execute(
-            "CREATE TABLE observations (subject_id VARCHAR, stay_id VARCHAR, time TIMESTAMP, "
-            "code VARCHAR, numeric_value DOUBLE, text_value VARCHAR, unit VARCHAR, "
-            "comparator VARCHAR)"
-        )
+        db.execute(f"CREATE TABLE observations ({OBSERVATIONS.sql_columns(_COLUMNS)})")
         for table in _FACTS:
             if table.name in columns:
                 ancestors = has_ancestors and table.name == "drug_exposure"
@@ -179,11 +192,15 @@ def _add_facts(
         return f"TRY_CAST({name} AS {kind})" if name in columns else f"CAST(NULL AS {kind})"
 
     moment = _moment(table.moment, columns)
+    # A date alone is the last moment of its day, which must not lie after an end with a time.
+    end = f"CASE WHEN CAST({_moment(table.end, columns)} AS DATE) = CAST({moment} AS DATE) THEN "
+    end += f"greatest({_moment(table.end, columns)}, {moment}) ELSE {_moment(table.end, columns)} "
+    end += "END"
     operator = column("operator_concept_id", "BIGINT")
     comparators = " ".join(f"WHEN {key} THEN '{sign}'" for key, sign in _COMPARATORS.items())
     db.execute(
         f"CREATE OR REPLACE TEMP VIEW omop_facts AS SELECT CAST(person_id AS VARCHAR) AS person, "
-        f"{moment} AS time, "
+        f"{moment} AS time, {end} AS end_time, "
         f"nullif({column(f'{table.concept}_concept_id', 'BIGINT')}, 0) AS standard, "
         f"nullif({column(f'{table.concept}_source_concept_id', 'BIGINT')}, 0) AS source, "
         f"nullif(trim({column(f'{table.concept}_source_value')}), '') AS source_value, "
@@ -203,7 +220,7 @@ def _add_facts(
     _create_drugs(db, is_drug=table.concept == "drug", ancestors=ancestors)
     # A unit whose concept is unknown is stated all the same, so that it is refused, not assumed.
     db.execute(
-        "INSERT INTO observations SELECT person, NULL, time, c.code, number, "
+        "INSERT INTO observations SELECT person, time, end_time, c.code, number, "
         "coalesce(v.name, CASE WHEN value_concept IS NOT NULL THEN 'OMOP//' || value_concept END, "
         "words), coalesce(u.unit, unit_source, 'OMOP//' || unit_concept), comparator "
         "FROM omop_facts AS f SEMI JOIN omop_person AS p ON f.person = CAST(p.person_id AS VARCHAR)"
@@ -216,8 +233,9 @@ def _add_facts(
         "WHERE time IS NOT NULL AND c.code IS NOT NULL"
     )
     db.execute(
-        f"INSERT INTO observations SELECT person, NULL, time, '{LOCAL_NAME}//' || d.flag, 1, NULL, "
-        "NULL, NULL FROM omop_facts AS f SEMI JOIN omop_person AS p "
+        "INSERT INTO observations SELECT person, time, end_time, "
+        f"'{LOCAL_NAME}//' || d.flag, 1, NULL, NULL, NULL "
+        "FROM omop_facts AS f SEMI JOIN omop_person AS p "
         "ON f.person = CAST(p.person_id AS VARCHAR) "
         f"JOIN omop_drugs AS d ON {_SAME_DRUG} WHERE time IS NOT NULL AND d.flag <> ''"
     )

@@ -9,29 +9,9 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.sources.observations import Relation
+__all__ = ["ShardWriter"]
 
-__all__ = ["ShardWriter", "arrow_schema"]
-
-_TYPES: Mapping[str, pa.DataType] = {
-    "VARCHAR": pa.string(),
-    "DOUBLE": pa.float64(),
-    "TIMESTAMP": pa.timestamp("us"),
-    "DATE": pa.date32(),
-    "BOOLEAN": pa.bool_(),
-    "INTEGER": pa.int32(),
-}
 _ROWS = 50_000
-
-
-def arrow_schema(relation: Relation) -> pa.Schema:
-    """Return the columns of a relation as Arrow has them.
-
-    >>> from training.sources.observations import PERSONS
-    >>> arrow_schema(PERSONS).names[:2]
-    ['subject_id', 'sex']
-    """
-    return pa.schema([(column.name, _TYPES[column.type]) for column in relation.columns])
 
 
 class ShardWriter:

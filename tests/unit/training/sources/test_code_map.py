@@ -2,11 +2,13 @@ import pytest
 
 from data_schema.errors import UsageError
 from training.sources.code_map import (
+    GLASGOW,
     CodeMap,
     Meaning,
     meanings,
     mimic_iv_map,
     parse_code_map,
+    per_minute,
     read_code_map,
     scale,
 )
@@ -32,7 +34,7 @@ variables = ["catecholamines"]
 
 def test_the_map_of_mimic_iv_is_whole_and_states_no_unit_that_is_refused():
     mapped = mimic_iv_map()
-    assert len(mapped.codes) == 135
+    assert len(mapped.codes) == 139
     assert {m.variable for m in mapped.codes["INFUSION_START//221906"]} == {
         "norepinephrine_dose",
         "catecholamines",
@@ -130,8 +132,31 @@ def test_a_dose_and_a_volume_are_converted_or_refused_by_their_units():
     assert scale(Meaning("norepinephrine_dose"), "mg/kg/h", "").factor == pytest.approx(
         16.667, 1e-4
     )
-    # A rate by volume says nothing without the concentration, one in mg nothing without the weight.
-    for unit in ("mL/h", "mg/h", ""):
+    # One in mg is a dose with the weight.
+    assert scale(Meaning("norepinephrine_dose"), "mg/h", "").variable == per_minute(
+        "norepinephrine_dose"
+    )
+    # A rate by volume says nothing without the concentration.
+    for unit in ("mL/h", "units/h", ""):
         assert scale(Meaning("norepinephrine_dose"), unit, "").broken == "unit"
     assert scale(Meaning("urine_volume"), "L", "").factor == 1000
     assert scale(Meaning("urine_volume"), "mL/h", "").broken == "unit"
+
+
+def test_a_record_that_is_the_value_has_no_unit_of_its_own():
+    given = Meaning("catecholamines", value=1)
+    assert scale(given, "mg", "").broken == ""
+
+
+def test_the_parts_of_the_glasgow_score_have_their_loinc_codes():
+    for name, loinc in GLASGOW.items():
+        assert meanings(f"LOINC//{loinc}", CodeMap()) == [Meaning(name)]
+    assert scale(Meaning("gcs_eye"), "mm[Hg]", "").broken == "unit"
+
+
+def test_a_code_of_blood_gases_must_say_that_blood_is_arterial():
+    assert scale(Meaning("pao2", unit="mm[Hg]"), "", "").broken == "specimen"
+    assert scale(Meaning("pao2", unit="mm[Hg]"), "", "ART.").broken == ""
+    stated = Meaning("pao2", unit="mm[Hg]", specimen="arterial blood")
+    assert scale(stated, "", "").broken == ""
+    assert scale(stated, "", "VEN.").broken == "specimen"

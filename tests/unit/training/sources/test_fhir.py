@@ -225,7 +225,7 @@ def test_drugs_diagnoses_and_procedures_are_observations(tmp_path: Path) -> None
         "id": "a1",
         "status": "completed",
         "medicationReference": {"reference": "Medication/m1"},
-        "effectivePeriod": {"start": "2026-11-01T07:00:00Z"},
+        "effectivePeriod": {"start": "2026-11-01T07:00:00Z", "end": "2026-11-03T07:00:00Z"},
         "dosage": {"rateQuantity": {"value": 0.1, "code": "ug/kg/min"}},
     } | about
     fracture = {
@@ -245,9 +245,28 @@ def test_drugs_diagnoses_and_procedures_are_observations(tmp_path: Path) -> None
         "code": {"coding": [{"system": "http://snomed.info/sct", "code": "52734007"}]},
         "occurrencePeriod": {"start": "2026-11-02T08:00:00Z"},
     } | about
-    read = Read(export(tmp_path, PATIENT, ADMISSION, drug, given, fracture, refuted, surgery))
+    ventilated = surgery | {"id": "x2", "status": "in-progress"}
+    ventilated["code"] = {"coding": [{"system": "http://snomed.info/sct", "code": "40617009"}]}
+    dopamine = given | {"id": "a2", "status": "in-progress"}
+    dopamine["medicationReference"] = {"reference": "Medication/m2"}
+    dopamine["effectivePeriod"] = {"start": "2026-11-01"}
+    ratio = {"numerator": {"value": 24, "code": "mg"}, "denominator": {"value": 2, "code": "h"}}
+    dopamine["dosage"] = {"rateRatio": ratio}
+    other = drug | {"id": "m2"}
+    other["code"] = {"coding": [{"system": "http://www.whocc.no/atc", "code": "C01CA04"}]}  # type: ignore[assignment]
+    facts = (drug, given, fracture, refuted, surgery, ventilated, other, dopamine)
+    read = Read(export(tmp_path, PATIENT, ADMISSION, *facts))
     rows = {row["code"]: row for row in read.observations}
-    assert rows.keys() == {"ATC//C01CA03", "ICD10CM//S72.001A", "SNOMED//52734007"}
+    assert rows.keys() == {
+        *("ATC//C01CA03", "ATC//C01CA04", "ICD10CM//S72.001A"),
+        *("SNOMED//52734007", "SNOMED//40617009"),
+    }
+    # What was given or done lasts until its end, or had not ended yet.
+    assert rows["ATC//C01CA03"]["end_time"] == datetime(2026, 11, 3, 7)
+    assert pd.isna(rows["SNOMED//52734007"]["end_time"])
+    assert rows["SNOMED//40617009"]["is_ongoing"]
+    assert rows["ATC//C01CA04"]["is_ongoing"]
+    assert (rows["ATC//C01CA04"]["numeric_value"], rows["ATC//C01CA04"]["unit"]) == (12.0, "mg/h")
     assert rows["ATC//C01CA03"]["numeric_value"] == 0.1
     assert rows["ATC//C01CA03"]["unit"] == "ug/kg/min"
     # A diagnosis without a time of its own is known when its encounter ends.

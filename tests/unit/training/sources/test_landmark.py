@@ -17,6 +17,12 @@ CODES = parse_code_map(
     '[codes."CREA"]\nvariable = "creatinine"\nunit = "mg/dL"\n'
     '[codes."NA"]\nvariable = "sodium"\nunit = "mmol/L"\n'
     '[codes."DNR"]\nvariable = "treatment_limited"\nvalue = 1\n'
+    '[codes."TOTAL"]\nvariable = "gcs"\nunit = "{score}"\n'
+    '[codes."PROPOFOL"]\nvariable = "sedation"\nvalue = 1\n'
+    '[codes."VENT"]\nvariable = "mechanical_ventilation"\nvalue = 1\n'
+    '[codes."NOR"]\nvariable = "norepinephrine_dose"\nunit = "ug/kg/min"\n'
+    '[codes."PAO2"]\nvariable = "pao2"\nunit = "mm[Hg]"\nspecimen = "arterial blood"\n'
+    '[codes."FIO2"]\nvariable = "fio2"\nunit = "%"\n'
 )
 ZERO = pd.Timestamp("2026-01-02 00:00")
 
@@ -88,7 +94,11 @@ def test_features_follow_from_what_was_known_in_the_window(tmp_path):
     assert row["creatinine__count"] == 2
     assert row["creatinine__hours_since"] == pytest.approx(8)
     assert row["age"] == pytest.approx(70, abs=0.01)
-    assert (found.codes.unmapped_codes, dict(found.codes.artefacts)) == (1, {"creatinine": 1})
+    assert found.codes.unmapped_codes == 1
+    assert found.codes.left_out() == {
+        "artefacts": {"creatinine": 1},
+        "not_in_window": {"creatinine": 3},
+    }
 
 
 def test_a_record_that_the_source_holds_twice_counts_once(tmp_path):
@@ -96,7 +106,7 @@ def test_a_record_that_the_source_holds_twice_counts_once(tmp_path):
     rows = [observation(-hour, "URINE", 50.0) for hour in range(1, 13)]
     found = result(tmp_path, [*rows, *rows], [stay(1, "p1")], [person("p1")], codes=codes)
     assert found.cohort["urine_output"].iloc[0] == 600
-    assert dict(found.codes.repeated) == {"urine_volume": 12}
+    assert found.codes.left_out() == {"repeated": {"urine_volume": 12}}
 
 
 def test_results_above_a_limit_are_counted(tmp_path):
@@ -162,6 +172,18 @@ def test_a_source_without_a_stay_at_risk_is_refused(tmp_path):
         result(tmp_path, [observation(-1, "NA", 140.0)], [stay(1, "p1")], dead)
 
 
+MEASURED = (
+    *(("CREA", 0.5, 5.0), ("NA", 120, 160), ("TOTAL", 3, 15)),
+    *(("PAO2", 50, 120), ("FIO2", 21, 100)),
+)
+GIVEN = ("PROPOFOL", "VENT", "NOR")
+LATER = ("DNR", "ICD10CM//E11.9", "ICD10CM//S72.001A")
+
+
+def later(rng):
+    return hours(float(rng.uniform(0.01, 99)))
+
+
 def test_nothing_after_time_zero_moves_a_feature(tmp_path):
     # Each of the 200 stays is a repeat: its own record, changed at random after time zero.
     rng = np.random.default_rng(7)
@@ -169,29 +191,43 @@ def test_nothing_after_time_zero_moves_a_feature(tmp_path):
     before = [
         observation(-float(at), code, float(value), subject=subject)
         for subject in subjects
-        for code, low, high in (("CREA", 0.5, 5.0), ("NA", 120, 160))
+        for code, low, high in MEASURED
         for at, value in zip(rng.uniform(0.1, 40, 3), rng.uniform(low, high, 3), strict=True)
     ]
     after = [
         observation(
             float(rng.uniform(0.01, 99)),
-            str(rng.choice(["CREA", "NA", "DNR", "ICD10CM//E11.9", "ICD10CM//S72.001A"])),
+            str(rng.choice([*GIVEN, *(code for code, *_ in MEASURED), *LATER])),
             float(rng.uniform(-5, 500)),
             subject=subject,
         )
         for subject in subjects
-        for _ in range(4)
+        for _ in range(6)
     ]
+    # What runs at time zero may end at any time after it, or never.
+    given = [
+        observation(-float(rng.uniform(1, 90)), code, 0.1, subject=subject)
+        for subject in subjects
+        for code in GIVEN
+        if rng.random() < 0.5
+    ]
+    ends = [
+        row | ({"is_ongoing": True} if rng.random() < 0.3 else {"end_time": later(rng)})
+        for row in given
+    ]
+    other_ends = [row | {"end_time": later(rng), "is_ongoing": False} for row in given]
     late = [{**row, "available_time": hours(3)} for row in before[::2]]
     stays = [stay(number, subject) for number, subject in enumerate(subjects)]
     moved = [stay_ | {"icu_discharge": hours(float(rng.uniform(1, 99)))} for stay_ in stays]
     persons = [person(subject) for subject in subjects]
     dead = [person(subject, death_time=hours(float(rng.uniform(1, 99)))) for subject in subjects]
-    plain = result(tmp_path, before, stays, persons).cohort
-    changed = result(tmp_path, before + after + late, moved, dead).cohort
+    plain = result(tmp_path, before + ends, stays, persons).cohort
+    changed = result(tmp_path, before + other_ends + after + late, moved, dead).cohort
     names = [name for name in plain if not name.endswith(("_days", "_event"))]
     pd.testing.assert_frame_equal(plain[names], changed[names], rtol=1e-12)
     assert not {"treatment_limited", "diabetes"} & set(names)
+    assert {"sofa", "gcs", "pf_ratio", "norepinephrine_dose"} <= set(names)
+    assert plain["sofa"].nunique() > 3
 
 
 @pytest.fixture(scope="module")
@@ -211,11 +247,12 @@ def test_mimic_accounts_for_all_140_stays(mimic):
 
 
 def test_mimic_leaves_pressures_that_no_artery_has_out(mimic):
-    assert mimic.codes.artefacts["map"] > 0
+    assert mimic.codes.left_out()["artefacts"]["map"] > 0
     assert mimic.cohort["map__max"].max() <= 300
     assert mimic.cohort["map__min"].min() >= 0
     # A D-dimer in ng/mL does not say whether of FEU or DDU: four such numbers.
-    assert dict(mimic.codes.unreadable) == {"d_dimer": 4}
+    assert mimic.codes.left_out()["unit"] == {"d_dimer": 4}
+    assert not {"unreadable", "specimen", "assay"} & mimic.codes.left_out().keys()
 
 
 def test_mimic_has_scores_of_every_stay_within_their_range(mimic):

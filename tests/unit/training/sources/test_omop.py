@@ -206,6 +206,24 @@ def test_without_concepts_codes_are_concept_ids_and_common_units_are_known(tmp_p
     assert Read(write("parquet", other, known)).observations[0]["unit"] == "mg/dL"
 
 
+def test_what_was_given_lasts_until_its_end(tmp_path: Path) -> None:
+    given = {
+        "drug_exposure": "SELECT 1 AS person_id, 0 AS drug_concept_id, 'NOR' AS drug_source_value, "
+        "TIMESTAMP '2026-11-01 07:00:00' AS drug_exposure_start_datetime, "
+        "TIMESTAMP '2026-11-03 07:00:00' AS drug_exposure_end_datetime",
+        # Of a date alone the last moment counts, which lies after an end with a time.
+        "device_exposure": "SELECT 1 AS person_id, 0 AS device_concept_id, 'VENT' AS "
+        "device_source_value, DATE '2026-11-02' AS device_exposure_start_date, "
+        "TIMESTAMP '2026-11-02 09:00:00' AS device_exposure_end_datetime",
+    }
+    read = Read(write("parquet", tmp_path, {**TABLES, **given}))
+    assert read.findings == ()
+    ends = {row["code"]: row["end_time"] for row in read.observations}
+    assert ends["SOURCE//NOR"] == datetime(2026, 11, 3, 7)
+    assert ends["SOURCE//VENT"] == datetime(2026, 11, 2, 23, 59, 59)
+    assert pd.isna(ends["LOINC//2160-0"])
+
+
 def test_without_intensive_care_a_stay_is_an_admission_to_hospital(tmp_path: Path) -> None:
     ward = {name: select for name, select in TABLES.items() if name != "visit_detail"}
     (stay,) = Read(write("parquet", tmp_path, ward)).stays
