@@ -174,6 +174,7 @@ def create_app(
             https_only=bool(settings.trusted_proxies),
             browsers=app.state.sign_in and app.state.sign_in.browsers,
             public_url=settings.public_url,
+            certificate_roles=settings.tls_client_roles,
         )
     if settings.cds_origins:
         app.add_middleware(CrossOrigin, origins=settings.cds_origins)

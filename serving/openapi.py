@@ -53,7 +53,7 @@ _TAGS: Mapping[str, str] = {
     "operations": "Health and counters.",
 }
 
-_CALLER, _CLIENT = "caller", "cdsClient"
+_CALLER, _CLIENT, _CERTIFICATE = "caller", "cdsClient", "certificate"
 _SCHEMES: Mapping[str, Mapping[str, str]] = {
     _CALLER: {
         "type": "http",
@@ -65,6 +65,10 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A token for one call, signed by a registered client (CDS Hooks 2.0.1).",
+    },
+    _CERTIFICATE: {
+        "type": "mutualTLS",
+        "description": "The certificate of a machine that the site has named.",
     },
 }
 
@@ -160,9 +164,16 @@ def _state_credentials(document: dict[str, Any], settings: Settings) -> None:
     if settings.authentication == "none":
         document["security"] = []
         return
-    schemes = {**_SCHEMES} if settings.cds_clients else {_CALLER: _SCHEMES[_CALLER]}
-    document["components"]["securitySchemes"] = schemes
-    document["security"] = [{_CALLER: []}]
+    offered = {
+        _CALLER: True,
+        _CLIENT: settings.cds_clients,
+        _CERTIFICATE: settings.tls_client_roles,
+    }
+    document["components"]["securitySchemes"] = {
+        name: scheme for name, scheme in _SCHEMES.items() if offered[name]
+    }
+    alternatives = (_CALLER, _CERTIFICATE)
+    document["security"] = [{name: []} for name in alternatives if offered[name]]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             needed = credential_for(path, method.upper())

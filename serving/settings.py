@@ -191,6 +191,17 @@ class Settings(BaseSettings):
         default=None, validate_default=True, examples=["/etc/osteon/key.pem"]
     )
     """File of the certificate's key, without a passphrase; needs `OSTEON_TLS_CERTIFICATE`."""
+    tls_client_roles: _RoleGroups = Field(
+        default=(), examples=["predict=interface.example;metrics=prometheus.example"]
+    )
+    """Machines that may call with the certificate of their TLS connection instead of a key: pairs
+    `role=name` separated by semicolons, where the name is a DNS name or URI of the certificate, or
+    its common name without any. Requires authentication; not for CDS Hooks or browsers."""
+    tls_client_authorities: Path | None = Field(
+        default=None, validate_default=True, examples=["/etc/osteon/authorities.pem"]
+    )
+    """File of the authorities that sign these certificates; needs `OSTEON_TLS_CERTIFICATE`, since a
+    proxy that ends TLS shows no certificate. A browser with a certificate is asked for it too."""
     trusted_proxies: _Names = Field(default=(), examples=["10.1.2.3,10.2.0.0/16"])
     """Addresses or networks of the proxies that encrypt the connection to callers, comma-separated;
     never every address. Their forwarding headers are trusted, and requests that did not arrive over
@@ -348,6 +359,18 @@ class Settings(BaseSettings):
         if not audience and info.data.get("oidc_issuers"):
             raise ValueError("must be stated with oidc_issuers")
         return audience
+
+    @field_validator("tls_client_authorities")
+    @classmethod
+    def _check_authorities(cls, authorities: Path | None, info: ValidationInfo) -> Path | None:
+        stated = info.data
+        if (authorities is None) != (not stated.get("tls_client_roles")):
+            raise ValueError("must be stated with tls_client_roles")
+        if authorities is not None and (
+            stated.get("tls_certificate") is None or stated.get("authentication") != "required"
+        ):
+            raise ValueError("must be stated with authentication=required and tls_certificate")
+        return authorities
 
     @field_validator("tls_key")
     @classmethod

@@ -135,7 +135,8 @@ class AuditEvent:
     Parameters
     ----------
     actor : str
-        The caller: `local`, `key:ID`, `oidc:ISSUER|SUBJECT`, `cds:ISSUER` or `command:USER`.
+        The caller: `local`, `key:ID`, `tls:NAME`, `oidc:ISSUER|SUBJECT`, `cds:ISSUER` or
+        `command:USER`.
     status : str
         The result, as `ok` or `refused`.
     route : str

@@ -72,7 +72,8 @@ def serve(
         address = listener.getsockname()[0]
         check_exposure(settings, address, ())
         if settings.tls_certificate is not None:
-            check_tls(settings.tls_certificate, settings.tls_key)
+            authorities = settings.tls_client_authorities
+            check_tls(settings.tls_certificate, settings.tls_key, authorities)
         with suppress(OutsideError):  # the workers report it, and retry
             trail.start()
 

@@ -12,6 +12,8 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from serving.access.certificates import NAMES, certificate_names
+
 __all__ = ["TimedHeads"]
 
 _SECONDS_FOR_A_HEAD = 10.0
@@ -26,8 +28,11 @@ class TimedHeads(H11Protocol):
     _has_answered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for the first head."""
+        """Note the client's certificate, and start to wait for the first head."""
         super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        if connection is not None:
+            self.app_state = {**self.app_state, NAMES: certificate_names(connection)}
         self._watch()
 
     def data_received(self, data: bytes) -> None:

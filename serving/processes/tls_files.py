@@ -1,4 +1,4 @@
-"""The certificate of the service, taken up again when its files are renewed."""
+"""The files of TLS: certificate, key and authorities of clients, taken up again when renewed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ _STATUS = tuple[int, int, int]
 
 
 class TlsFiles:
-    """Certificate and key of one TLS context.
+    """Certificate and key of one TLS context, and the authorities of its clients.
 
-    Connections that are open continue with the certificate of their beginning.
+    Connections that are open continue with the certificate of their beginning. An authority that
+    was taken out of its file is trusted until the service is started again.
     """
 
-    def __init__(self, context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        certificate: Path,
+        key: Path,
+        authorities: Path | None = None,
+    ) -> None:
         self._context = context
         self._certificate = certificate
         self._key = key
+        self._authorities = authorities
         self._seen = self._status()
 
     async def renew(self) -> None:
@@ -37,19 +45,22 @@ class TlsFiles:
             return
         self._seen = status
         try:
-            check_tls(self._certificate, self._key)
+            check_tls(self._certificate, self._key, self._authorities)
         except UsageError as error:
             _LOG.error("The renewed certificate is not used. %s", error)
             return
         self._context.load_cert_chain(self._certificate, self._key)
+        if self._authorities is not None:
+            self._context.load_verify_locations(self._authorities)
         _LOG.info("The renewed certificate is used for new connections")
 
     def _status(self) -> tuple[_STATUS | None, ...]:
-        return tuple(_status_of(path) for path in (self._certificate, self._key))
+        paths = (self._certificate, self._key, self._authorities)
+        return tuple(_status_of(path) for path in paths if path is not None)
 
 
-def check_tls(certificate: Path, key: Path | None) -> None:
-    """Raise unless a service can use a certificate and its key.
+def check_tls(certificate: Path, key: Path | None, authorities: Path | None = None) -> None:
+    """Raise unless a service can use a certificate and its key, and the authorities of clients.
 
     Raises
     ------
@@ -66,6 +77,13 @@ def check_tls(certificate: Path, key: Path | None) -> None:
         raise UsageError(
             "OSTEON_TLS_CERTIFICATE and OSTEON_TLS_KEY must be readable PEM files of one pair, the "
             "key without a passphrase and strong enough for OpenSSL. Check both files."
+        ) from None
+    try:
+        if authorities is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(authorities)
+    except (OSError, ValueError):
+        raise UsageError(
+            "OSTEON_TLS_CLIENT_AUTHORITIES must be a readable PEM file of certificates. Check it."
         ) from None
 
 

@@ -14,8 +14,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from data_schema.errors import OsteonError
 from serving.access.rate import Buckets
 from serving.app import create_app, swap
@@ -32,16 +30,13 @@ from serving.processes.messages import (
     open_output,
     parse_line,
 )
-from serving.processes.timed_heads import TimedHeads
-from serving.processes.tls_files import TlsFiles
+from serving.processes.server import server_of
 from serving.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 __all__ = ["main"]
-
-_SECONDS_BETWEEN_RENEWALS = 1
 
 
 def main() -> None:
@@ -60,29 +55,9 @@ def main() -> None:
     except OsteonError as error:
         report(WorkerReport(failure=Failure.of(error)))
         sys.exit(1)
-    # Our own access log replaces uvicorn's, which prints the address as it was sent.
-    config = uvicorn.Config(
-        app,
-        http=TimedHeads,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
-    config.load()
-    if config.ssl is not None:
-        assert settings.tls_certificate is not None
-        assert settings.tls_key is not None
-        files = TlsFiles(config.ssl, settings.tls_certificate, settings.tls_key)
-        config.callback_notify, config.timeout_notify = files.renew, _SECONDS_BETWEEN_RENEWALS
     # The supervisor reloads what can be; a signal to the whole group must end no worker.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    server = uvicorn.Server(config)
+    server = server_of(app, settings)
 
     def follow() -> None:
         for line in sys.stdin:
