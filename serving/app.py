@@ -145,6 +145,8 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
+        # The framework's spans hold addresses as they were sent, its logs texts of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.served = Served(models, menu=settings.menu)
     app.state.settings = settings

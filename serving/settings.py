@@ -148,6 +148,10 @@ class Settings(BaseSettings):
     """Form of the log on stderr: lines of text, or one JSON object a line, with request id (that of
     `traceparent` where a client sends one), prediction ids, caller, door, status and milliseconds
     of each request; never a clinical value."""
+    telemetry: Literal["none", "otlp"] = Field(default="none", examples=["otlp"])
+    """Whether traces and metrics go to an OpenTelemetry collector over OTLP, at the address of
+    `OTEL_EXPORTER_OTLP_ENDPOINT` (http/protobuf) and as other `OTEL_*` variables say. Needs
+    `pip install osteon[telemetry]`."""
     menu: _Names = Field(default=(), examples=["ctx_s,p1np"])
     """Laboratory tests that the site can order, by catalogue name, comma-separated: the candidates
     of `next_best`. Not a scan, a treatment, a score, a value calculated from others, or a bedside

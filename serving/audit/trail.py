@@ -188,11 +188,11 @@ class AuditTrail:
         with self._head_file.held():
             with self.database.writing() as connection:
                 joins = self._head_file.read() is None
-                head = self._checked_head(connection)
+                head = self._checked_head(connection, starts=True)
                 if joins and head.seq > 0:
                     detail: Detail = {"database_head": head.seq}
                     event = AuditEvent("joined", actor="service", status="ok", detail=detail)
-                    _, head = self._write(connection, [Entry(event)])
+                    _, head = self._write(connection, [Entry(event)], after=head)
                 else:  # signs the head of a database of an older version
                     write_database_head(connection, head, self.keys)
                 head = self._sign_older_rows(connection, head)
@@ -245,19 +245,20 @@ class AuditTrail:
             for waiting in batch:
                 waiting.done = True
 
-    def _checked_head(self, connection: Connection) -> Head:
+    def _checked_head(self, connection: Connection, *, starts: bool = False) -> Head:
         """Return the newest record, or raise if records are missing or changed.
 
         Checked before every addition, since the next head would hide the loss; `verify` locates it.
-        A machine without a file joins a trail whose head in PostgreSQL is signed; a file of SQLite
-        has one machine only, so a missing file was deleted there.
+        A machine that starts without a file joins a trail whose head in PostgreSQL is signed. At
+        any later time, and in SQLite, which has one machine only, a missing head was deleted.
         """
         stored, signed = _database_head(connection, lock=True), self._head_file.read()
         head, is_signed = stored.head, stored.is_signed(self.keys)
         is_plausible = is_signed or stored.signature is None
         if is_plausible and (signed == head or (signed is None and head.seq == 0)):
             return head
-        if signed is None and not (is_signed and not self.database.is_sqlite):
+        joins = starts and is_signed and not self.database.is_sqlite
+        if signed is None and not joins:
             reason = (
                 "the database holds records, and the signed head is missing or of another key: "
                 "OSTEON_AUDIT_KEY must be the text of audit.key in OSTEON_STATE_DIR if the trail "
@@ -277,9 +278,9 @@ class AuditTrail:
         )
 
     def _write(
-        self, connection: Connection, entries: Sequence[Entry]
+        self, connection: Connection, entries: Sequence[Entry], *, after: Head | None = None
     ) -> tuple[deque[Recorded], Head]:
-        head = self._checked_head(connection)
+        head = after or self._checked_head(connection)
         seq, mac, at = head.seq, head.mac, now()
         recorded: deque[Recorded] = deque()
         rows: list[dict[str, object]] = []

@@ -17,10 +17,12 @@ import time
 import traceback
 from collections.abc import Callable
 
+from opentelemetry.trace import Span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.metrics import Metrics
 from serving.http.request_facts import request_facts
+from serving.http.tracing import name_request, request_span, trace_id
 from serving.problems.details import BodyTooLarge, BodyTooSlow, respond
 
 __all__ = ["RequestBoundary"]
@@ -55,8 +57,12 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with request_span(scope) as span:
+            await self._answer(span, scope, receive, send)
+
+    async def _answer(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        facts = request_facts(scope, self._metrics.count_prediction)
+        facts = request_facts(scope, self._metrics.count_prediction, trace_id(span))
         request_id = (b"x-request-id", facts.request_id.encode())
         body = _Body(scope, receive, self._max_body_bytes)
         status, seconds = 0, 0.0
@@ -91,6 +97,7 @@ class RequestBoundary:
         finally:
             seconds = seconds or time.perf_counter() - started
             self._metrics.count(scope["method"], facts.route, status, seconds)
+            name_request(span, scope["method"], facts.route, status, facts.prediction_ids)
             _ACCESS.info(
                 "%s %s %d %.1f ms",
                 scope["method"],

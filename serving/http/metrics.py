@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from serving.http import tracing
 from serving.prediction.answer import Prediction
 from serving.prediction.served import Served
 
@@ -92,6 +93,12 @@ class Metrics:
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
+        attributes: dict[str, str | int] = {
+            "http.request.method": known if known != "other" else "_OTHER",
+            "http.route": route,
+            "http.response.status_code": status,
+        }
+        tracing.REQUEST_SECONDS.record(seconds, attributes)
 
     def count_prediction(self, prediction: Prediction, door: str, seconds: float) -> None:
         """Count one recorded prediction by the model and the door that it came by."""
@@ -101,18 +108,26 @@ class Metrics:
             model.name, model.version or "", prediction.status, code, door
         ).inc()
         self._model.labels(model.name).observe(seconds)
+        named = {"osteon.model": model.name, "osteon.version": model.version or ""}
+        result = {"osteon.status": prediction.status, "osteon.refusal_code": code}
+        tracing.PREDICTIONS.add(1, {**named, **result, "osteon.door": door})
+        tracing.MODEL_SECONDS.record(seconds, {"osteon.model": model.name})
 
     def time_trail(self, seconds: float) -> None:
         """Take the time of one addition to the audit trail."""
         self._trail.observe(seconds)
+        tracing.TRAIL_SECONDS.record(seconds)
 
     def time_registry(self, seconds: float, *, failed: bool) -> None:
         """Take the time of one poll of the registry."""
-        self._registry_seconds.labels("failed" if failed else "ok").observe(seconds)
+        result = "failed" if failed else "ok"
+        self._registry_seconds.labels(result).observe(seconds)
+        tracing.REGISTRY_SECONDS.record(seconds, {"osteon.result": result})
 
     def count_cards(self, service: str, answer: str) -> None:
         """Count one call of a CDS service; `answer` is `card` or the reason for sending none."""
         self._cards.labels(service, answer).inc()
+        tracing.CDS_CALLS.add(1, {"osteon.service": service, "osteon.answer": answer})
 
     def text(self, served: Served) -> bytes:
         """Return the counters and the state of the service in Prometheus' text format."""

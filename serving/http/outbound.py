@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from data_schema.errors import OutsideError
+from serving.http.tracing import continue_trace, span
 
 __all__ = ["Unreachable", "get_json", "is_allowed", "post_form"]
 
@@ -99,8 +100,10 @@ def _body(url: str, headers: dict[str, str], seconds: float, form: bytes | None)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             method = "GET" if form is None else "POST"
             sent = {"Accept": "application/json"} | headers
-            connection.request(method, target, body=form, headers=sent)
-            answer = connection.getresponse()
+            with span("outbound request"):
+                continue_trace(sent)
+                connection.request(method, target, body=form, headers=sent)
+                answer = connection.getresponse()
             if answer.status != 200:
                 raise Unreachable(f"The server must answer 200; got {answer.status}.")
             body = answer.read(_MAX_BYTES + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,6 @@ _DOORS: Sequence[tuple[str, Door]] = (
     ("/launch", "smart"),
     ("/page/record", "smart"),
 )
-# W3C Trace Context, version 00 and later versions that begin like it.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-.*")
 
 
 class PredictionCount(Protocol):
@@ -99,9 +96,9 @@ class RequestFacts:
         }
 
 
-def request_facts(scope: Scope, count: PredictionCount) -> RequestFacts:
+def request_facts(scope: Scope, count: PredictionCount, trace_id: str | None) -> RequestFacts:
     """Return the facts of a new request, which its scope holds from now on."""
-    facts = RequestFacts(scope, _request_id(scope), count)
+    facts = RequestFacts(scope, trace_id or _request_id(scope), count)
     scope.setdefault("state", {})["facts"] = facts
     return facts
 
@@ -113,11 +110,8 @@ def facts_of(scope: Scope) -> RequestFacts | None:
 
 
 def _request_id(scope: Scope) -> str:
-    headers = dict(scope["headers"])
-    trace = _TRACEPARENT.fullmatch(str(headers.get(b"traceparent", b""), "latin-1"))
-    if trace is not None:
-        return trace[1]
+    stated = dict(scope["headers"]).get(b"x-request-id", b"")
     try:
-        return uuid.UUID(str(headers.get(b"x-request-id", b""), "latin-1")).hex
+        return uuid.UUID(str(stated, "latin-1")).hex
     except ValueError:
         return uuid.uuid4().hex

@@ -15,6 +15,7 @@ from data_schema.errors import GateError
 from serving.audit.record import AuditEvent, ModelRecord, canonical
 from serving.audit.stored_rows import digest
 from serving.audit.trail import AuditTrail, Entry, Recorded
+from serving.http.tracing import span
 from serving.prediction.answer import Prediction, as_days
 from serving.prediction.question import Question
 from serving.prediction.served import ServedModel
@@ -93,7 +94,8 @@ class Recorder:
             for event, answer in zip(events, answers, strict=True)
         ]
         identities = []
-        recordings = self.trail.append_all(entries)
+        with span("audit trail"):
+            recordings = self.trail.append_all(entries)
         for event, answer, recorded in zip(events, answers, recordings, strict=True):
             if recorded.earlier:
                 _check_same(event, recorded)

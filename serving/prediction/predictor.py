@@ -26,6 +26,7 @@ from models.patient_explanation import (
     explained_risks,
     summary,
 )
+from serving.http.tracing import span
 from serving.prediction.answer import Answer, Ignored, Prediction
 from serving.prediction.derived import with_derived_values
 from serving.prediction.next_best import next_best
@@ -94,7 +95,8 @@ def _computed(question: Question, served: Served) -> ComputedAnswer:
     predictions, seconds = [], []
     for model, patient in zip(models, patients, strict=True):
         began = perf_counter()
-        predictions.append(_prediction(model, patient, question, served.menu))
+        with span("model", {"osteon.model": model.loaded.name}):
+            predictions.append(_prediction(model, patient, question, served.menu))
         seconds.append(perf_counter() - began)
     return ComputedAnswer(question, models, predictions, seconds)
 

@@ -30,6 +30,7 @@ from serving.processes.messages import (
     RegistryScan,
     open_output,
 )
+from serving.processes.telemetry import configure_telemetry
 from serving.settings import Settings, read_settings
 
 __all__ = ["main"]
@@ -43,6 +44,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = read_settings(**json.loads(line))
     configure_logging(settings.log_format)
+    configure_telemetry(settings)
     report, metrics = open_output(), Metrics()
     cache = ChampionCache(settings.model_dir)
     registry: tuple[int, int] | None = None

@@ -31,6 +31,7 @@ from serving.processes.messages import (
     parse_line,
 )
 from serving.processes.server import server_of
+from serving.processes.telemetry import configure_telemetry
 from serving.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main() -> None:
     try:
         settings = read_settings(**start.settings)
         configure_logging(settings.log_format)
+        configure_telemetry(settings)
         app = create_app(settings, buckets=Buckets(start.buckets))
         report(_apply_plan(app, settings, plan))
     except OsteonError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -82,7 +83,7 @@ async def call(service_id: str, body: HookRequest, request: Request) -> Cards:
     )
     # Separate threads: a slow FHIR server must not delay predictions.
     threads = request.app.state.cds_threads
-    answered = await asyncio.get_running_loop().run_in_executor(threads, answer)
+    answered = await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, answer)
     shown = [{**one} for one in answered.cards]
     return Cards(cards=shown, extension=CdsExtension(osteon=answered.about))
 
