@@ -103,10 +103,17 @@ class Fleet:
             return random.choice([*self.running]) if self.running else None
 
     def lose_one(self) -> None:
-        """Kill a replica at random, as if its machine had failed, with all of its files."""
-        with self.lock:
-            url = random.choice([*self.running])
-            service, settings = self.running.pop(url)
+        """Kill a replica at random, as if its machine had failed, with all of its files.
+
+        While all others are still starting, the last one that answers is spared.
+        """
+        while True:
+            with self.lock:
+                if len(self.running) > 1:
+                    url = random.choice([*self.running])
+                    service, settings = self.running.pop(url)
+                    break
+            time.sleep(0.1)
         service.kill()
         for path in settings.state_dir.glob("audit.*"):
             path.unlink()
@@ -128,24 +135,24 @@ def _under_load(fleet: Fleet, stated: argparse.Namespace) -> dict[str, Any]:
     document = httpx.get(f"{urls[0]}/openapi.json", timeout=60).json()
     operation = document["paths"]["/v1/predict"]["post"]
     request = operation["requestBody"]["content"]["application/json"]["example"]
-    load, failures, killed = Load(), 0, 0
-    until = time.monotonic() + stated.seconds
-    with ThreadPoolExecutor(stated.clients) as pool:
+    load, failures = Load(), 0
+    began, replacements = time.monotonic(), []
+    with ThreadPoolExecutor(stated.clients) as pool, ThreadPoolExecutor() as replacing:
         clients = [pool.submit(_ask, fleet, request, load) for _ in range(stated.clients)]
         try:
-            while (left := until - time.monotonic()) > 0:
-                time.sleep(min(stated.every, left))
-                if left <= stated.every:
-                    break
+            while (next_kill := (len(replacements) + 1) * stated.every) < stated.seconds:
+                time.sleep(max(0.0, began + next_kill - time.monotonic()))
                 fleet.lose_one()
-                killed += 1
+                replacements.append(replacing.submit(fleet.add))
+                counted = len(load.acknowledged)
+                print(f"{len(replacements)} killed, {counted} acknowledged", file=sys.stderr)
+            time.sleep(max(0.0, began + stated.seconds - time.monotonic()))
+            for replacement in replacements:
                 try:
-                    fleet.add()
+                    replacement.result()
                 except AssertionError as error:  # it would need a person
                     failures += 1
                     print(error, file=sys.stderr)
-                counted = len(load.acknowledged)
-                print(f"{killed} killed and replaced, {counted} acknowledged", file=sys.stderr)
         finally:
             load.over.set()
         for client in clients:
@@ -156,7 +163,7 @@ def _under_load(fleet: Fleet, stated: argparse.Namespace) -> dict[str, Any]:
     return {
         "replicas": stated.replicas,
         "seconds": stated.seconds,
-        "killed": killed,
+        "killed_and_replaced": len(replacements),
         "acknowledged": len(load.acknowledged),
         "retried": load.retried,
         "manual_steps": failures,

@@ -33,6 +33,6 @@ def test_replicas_that_are_killed_and_replaced_lose_no_acknowledged_record(
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["killed"] > 0
+    assert found["killed_and_replaced"] > 0
     assert found["acknowledged"] > 0
     assert found["lost"] == found["twice"] == found["flaws"] == found["manual_steps"] == 0
