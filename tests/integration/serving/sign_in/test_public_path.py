@@ -69,6 +69,16 @@ def test_every_address_of_the_page_is_below_the_public_path(browser: httpx.Clien
         assert not re.search(r'(fetch|location\.replace)\(["`]/', script.text)
 
 
+def test_an_ehr_opens_the_page_below_the_public_path(browser: httpx.Client, provider: Any) -> None:
+    asked = {"iss": provider.fhir, "launch": "l1"}
+    leaving = browser.get(f"{BASE}/launch", params=asked)
+    assert leaving.status_code == 303
+    back = browser.get(approve(leaving.headers["location"]))
+    assert (back.status_code, back.headers["location"]) == (303, f"{BASE}/")
+    assert browser.get(back.headers["location"]).status_code == 200
+    assert browser.get(f"{BASE}/page/session").json()["has_record"] is True
+
+
 def test_a_page_for_a_browser_that_is_not_signed_in_leads_back(browser: httpx.Client) -> None:
     page = browser.get(f"{BASE}/signed-out?why=idle")
     assert f'class="button" href="{BASE}/"' in page.text

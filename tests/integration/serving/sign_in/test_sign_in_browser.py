@@ -111,6 +111,28 @@ def test_a_clinician_signs_in_asks_for_a_risk_and_signs_out(
     assert "sign_out" in [one["action"] for one in trail_of()]
 
 
+@pytest.mark.usefixtures("record")
+def test_a_page_below_a_public_path_is_used_like_any_other(
+    service: Callable[..., Any], provider: Any, browser: Windows
+) -> None:
+    client, settings = service(path="/osteon")
+    page = browser().new_page()
+    requested: list[str] = []
+    page.on("request", lambda one: requested.append(one.url))
+    launch = urlencode({"iss": provider.fhir, "launch": "l1"})
+    page.goto(f"{settings.public_url}/launch?{launch}")
+    page.get_by_text("values are filled in").wait_for()
+    page.get_by_label("In ICU", exact=True).check()
+    to_the_estimate(page)
+    page.get_by_role("link", name="Model facts").first.click()
+    page.get_by_role("link", name="Back to the page").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="You are signed out").wait_for()
+    ours = [url for url in requested if url.startswith(str(client.base_url))]
+    assert len(ours) > 10
+    assert [url for url in ours if not url.startswith(f"{settings.public_url}/")] == []
+
+
 def test_an_unused_page_warns_and_then_takes_everything_away(
     client: httpx.Client, browser: Windows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +193,7 @@ def test_the_record_is_laid_into_the_form_and_checked_before_it_is_scored(
     page.get_by_label("In ICU", exact=True).check()
     assert page.locator("#v-lactate").input_value() == "2.8"
     assert page.locator("#v-albumin").input_value() == "27"
-    assert page.get_by_label("Albumin: unit").input_value() == "g/L"
+    assert page.get_by_label("Albumin: unit", exact=True).input_value() == "g/L"
     assert "from the record, taken" in page.locator("#o-lactate").inner_text()
     with page.expect_response("**/page/entries"):
         page.locator("#v-lactate").fill("3.1")
