@@ -50,6 +50,8 @@ class Landmark:
 
 _AFTER_24_HOURS = Landmark("24h", 24)
 _AFTER_72_HOURS = Landmark("72h", 72)
+_DEAD = (("419099009", "Dead"),)
+_FRACTURE = (("125605004", "Fracture of bone"),)
 _DISCHARGE = Landmark("discharge", None)
 
 
@@ -83,6 +85,9 @@ class Outcome:
         Whether discharge alive is that event: the outcome can only happen in hospital.
     is_death : bool
         Whether the event is death from any cause, after which no other event can happen.
+    snomed : tuple of (str, str)
+        Codes of the event in SNOMED CT, each with its display. 419099009 and 125605004 were checked
+        in eCQM, C-CDA and SNOMED's own scripts.
     event_headers, days_headers, date_headers : tuple of str
         Headers that `osteon map` takes for the column of the event, of the days until it and of its
         date, the likeliest first, besides those that follow from the endpoint's name.
@@ -102,6 +107,7 @@ class Outcome:
     competing_noun: str = "death"
     competing_verb: str = "die"
     ends_at_discharge: bool = False
+    snomed: tuple[tuple[str, str], ...] = ()
     event_headers: tuple[str, ...] = ()
     days_headers: tuple[str, ...] = ()
     date_headers: tuple[str, ...] = ()
@@ -142,6 +148,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 horizons_days=(28, 90, 365),
                 competing_label=None,
                 is_death=True,
+                snomed=_DEAD,
                 event_headers=(
                     *("death", "dead", "died", "deceased", "death event", "exitus", "event"),
                     *("status", "vital status"),
@@ -160,6 +167,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 horizons_days=(28, 90, 365),
                 competing_label=None,
                 is_death=True,
+                snomed=_DEAD,
             ),
             Outcome(
                 name="in_hospital_mortality",
@@ -175,6 +183,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 competing_noun="discharge alive",
                 competing_verb="leave hospital alive",
                 ends_at_discharge=True,
+                snomed=_DEAD,
                 event_headers=(
                     *("in-hospital_death", "hospital death", "hosp death", "hospdead"),
                     *("died in hospital", "hospital mortality", "inhospital mortality"),
@@ -197,6 +206,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
                 time_zero="ICU discharge, alive",
                 horizons_days=(365, 730, 1826),
                 competing_label="death without fracture",
+                snomed=_FRACTURE,
                 event_headers=("fracture", "incident fracture", "new fracture"),
             ),
         )

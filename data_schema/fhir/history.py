@@ -85,7 +85,11 @@ def history(
             continue
         flags += [
             SentObservation(
-                Measurement(True, variable=name), None, entry.reference, entry.expression
+                Measurement(True, variable=name),
+                None,
+                entry.reference,
+                entry.expression,
+                kind=entry.kind,
             )
             for name in names
         ]

@@ -115,6 +115,8 @@ class SentObservation:
         When this version was made available; None if the Observation does not say.
     is_corrected : bool
         Whether its status is corrected or amended: it replaces a final one of the same moment.
+    kind : str
+        Type of the resource: a Condition or a medication may set a flag.
     """
 
     measurement: Measurement
@@ -123,6 +125,7 @@ class SentObservation:
     expression: str
     issued: datetime | None = None
     is_corrected: bool = False
+    kind: str = "Observation"
 
 
 @dataclass(frozen=True, slots=True)

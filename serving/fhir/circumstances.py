@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from data_schema.fhir.encounter import icu_stays
-from data_schema.fhir.history import is_comfort_care
+from data_schema.fhir.history import history, is_comfort_care
 from data_schema.fhir.observations import FhirRecord
 from data_schema.fhir.resources import Entry, last_moment, part, text
 from data_schema.fhir.vital_status import RecordedDeath, died_in_encounter
@@ -15,7 +15,7 @@ from models.inference.guard import FUTURE_TOLERANCE_DAYS
 from serving.fhir.question import Circumstances, FhirQuestion
 from serving.problems.details import FieldProblem, RequestBroken
 
-__all__ = ["circumstances_of", "with_death"]
+__all__ = ["circumstances_of", "with_death", "with_history"]
 
 _CLOCKS_DIFFER = timedelta(days=FUTURE_TOLERANCE_DAYS)
 
@@ -28,6 +28,18 @@ def with_death(record: FhirRecord, entries: Sequence[Entry]) -> FhirRecord:
         if entry.kind == "Encounter" and died_in_encounter(entry.resource):
             return replace(record, death=RecordedDeath(_period(entry)[1]))
     return record
+
+
+def with_history(record: FhirRecord, entries: Sequence[Entry], about: Circumstances) -> FhirRecord:
+    """Return a record with the flags that its Conditions and medications set, after its values.
+
+    Without a stay in intensive care, no drug was given since its start: only flags that count from
+    further back are set.
+    """
+    flags = history(
+        entries, icu_start=about.icu_admission or about.time_zero, time_zero=about.time_zero
+    )
+    return replace(record, observations=(*record.observations, *flags))
 
 
 def circumstances_of(

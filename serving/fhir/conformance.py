@@ -52,7 +52,7 @@ def capability_statement(accept: str) -> Resource:
         "software": {"name": "Osteon", "version": version("osteon")},
         "implementation": {"description": f"Osteon, risk from bone markers. {NOTICE}"},
         "fhirVersion": fhir_version(accept),
-        "format": ["json"],
+        "format": ["application/fhir+json", "json"],
         "rest": [
             {
                 "mode": "server",
@@ -102,7 +102,8 @@ def operation_definition() -> Resource:
         "status": "active",
         "kind": "operation",
         "date": _DATE,
-        "description": "Only final, amended or corrected Observations count, all of one patient. "
+        "description": "Only final, amended or corrected Observations count, all of one patient; "
+        "Conditions and medications set flags. "
         "The body may be the Bundle, with the other parameters in the query. "
         f"{NOTICE}",
         "affectsState": False,

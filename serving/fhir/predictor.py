@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from data_schema.fhir.observations import FhirRecord, read_record
 from data_schema.fhir.resources import FhirBroken, Resource
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
-from serving.fhir.circumstances import circumstances_of, with_death
+from serving.fhir.circumstances import circumstances_of, with_death, with_history
 from serving.fhir.question import FhirQuestion, fhir_broken, question_of
 from serving.fhir.risk_assessment import risk_assessment
 from serving.prediction import predictor
@@ -56,6 +56,7 @@ def assess(
         raise fhir_broken(error) from None
     record = with_death(record, question.entries)
     about = circumstances_of(question, record, now=now, icu_locations=icu_locations)
+    record = with_history(record, question.entries, about)
     outcomes = [model.requested_as for model in models]
     try:
         translated = question_of(
@@ -66,9 +67,17 @@ def assess(
         raise RequestBroken(_in_fhir(error.broken, record)) from None
     return [
         risk_assessment(
-            prediction, model, record, time_zero=about.time_zero, created_at=answer.created_at
+            prediction,
+            model,
+            record,
+            time_zero=about.time_zero,
+            created_at=answer.created_at,
+            prediction_id=answer.prediction_id,
+            number=number,
         )
-        for prediction, model in zip(answer.predictions, models, strict=True)
+        for number, (prediction, model) in enumerate(
+            zip(answer.predictions, models, strict=True), start=1
+        )
     ]
 
 
@@ -101,7 +110,17 @@ def _in_fhir(broken: Sequence[BrokenRule], record: FhirRecord | None = None) -> 
                 return record.unread[place.number].expression
         return _FIELDS.get(place.part, place.part)
 
+    def message(one: BrokenRule) -> str:
+        """Return the message with the element of FHIR in place of the part of the question."""
+        start = str(one.place) if one.message.startswith(str(one.place)) else one.place.part
+        return f"{field(one.place)}{one.message.removeprefix(start)}"
+
     return [
-        FieldProblem(field=field(one.place), rule=one.rule, message=one.message, count=one.count)
+        FieldProblem(
+            field=field(one.place),
+            rule=one.rule,
+            message=message(one) if one.message.startswith(one.place.part) else one.message,
+            count=one.count,
+        )
         for one in broken
     ]

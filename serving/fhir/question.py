@@ -53,7 +53,14 @@ PARAMETERS: Mapping[str, str] = {
 """The parameters of the operation, with their descriptions."""
 
 _NOT_OURS = frozenset({"_format", "_pretty"})
-_VALUES = ("valueString", "valueCode", "valueDateTime", "valueDecimal", "valueInteger")
+_VALUES = (
+    "valueString",
+    "valueCode",
+    "valueDateTime",
+    "valueInstant",
+    "valueDecimal",
+    "valueInteger",
+)
 
 
 @dataclass(frozen=True, slots=True)

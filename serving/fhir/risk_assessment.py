@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from ulid import ULID
-
-from data_schema.fhir.code_systems import UCUM
+from data_schema.fhir.code_systems import SNOMED, UCUM
 from data_schema.fhir.observations import NOT_COUNTED, FhirRecord
 from data_schema.fhir.resources import Resource
 from data_schema.outcomes import OUTCOMES
@@ -24,7 +22,10 @@ from serving.fhir.unknown_codes import unknown_codes_in_words
 from serving.prediction.answer import IgnoredReason, Prediction
 from serving.prediction.served import ServedModel
 
-__all__ = ["AI_ASSERTED", "risk_assessment"]
+__all__ = ["AI_ASSERTED", "PREDICTION_SYSTEM", "risk_assessment"]
+
+PREDICTION_SYSTEM = "urn:osteon:prediction"
+"""System of the identifier that `POST /v1/outcomes` takes and the audit trail holds."""
 
 AI_ASSERTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -62,16 +63,21 @@ def risk_assessment(
     *,
     time_zero: datetime,
     created_at: datetime,
+    prediction_id: str,
+    number: int,
 ) -> Resource:
     """Return the RiskAssessment of a model's prediction for a record.
 
-    A refusal has status `cancelled`, no prediction, and its reasons in a note.
+    A refusal has status `cancelled`, no prediction, and its reasons in a note. Identifier and id
+    follow from the prediction's id and the number of the prediction in its answer, so that a
+    repeated request gets the same.
     """
     contract = model.contract
     named = f"{model.identity.name} version {model.identity.version or 'unregistered'}"
     resource: dict[str, object] = {
         "resourceType": "RiskAssessment",
-        "id": str(ULID()),
+        "id": f"{prediction_id}.{number}",
+        "identifier": [{"system": PREDICTION_SYSTEM, "value": prediction_id}],
         "meta": {"security": [AI_ASSERTED]},
         "status": "final" if prediction.status == "ok" else "cancelled",
         "method": {"text": f"{named} (Osteon)"},
@@ -94,8 +100,12 @@ def risk_assessment(
 
 def _outcome(model: ServedModel, words: str) -> Resource:
     name = model.contract.outcome
-    coding = {"system": LOCAL_SYSTEM, "code": name, "display": OUTCOMES[name].label}
-    return {"coding": [coding], "text": words}
+    local = {"system": LOCAL_SYSTEM, "code": name, "display": OUTCOMES[name].label}
+    snomed = [
+        {"system": SNOMED, "code": code, "display": display}
+        for code, display in OUTCOMES[name].snomed
+    ]
+    return {"coding": [local, *snomed], "text": words}
 
 
 def _predictions(
@@ -168,7 +178,7 @@ def _basis(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
             continue
         listed.add(one.reference)
         source = {"reference": one.reference} if one.reference else {"display": one.expression}
-        yield {**source, "type": "Observation"}
+        yield {**source, "type": one.kind}
 
 
 def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> Iterator[str]:

@@ -102,6 +102,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
     403: ("forbidden", "The caller is not allowed to do this."),
     404: ("not-found", "Nothing exists at this address."),
     405: ("method-not-allowed", "This address does not support the method."),
+    406: ("not-acceptable", "The service answers in JSON only."),
     408: ("too-slow", "The request took too long to arrive."),
     409: ("conflict", "The request no longer fits the state of the service."),
     412: ("precondition-failed", "Required FHIR data were not sent and could not be fetched."),

@@ -56,6 +56,7 @@ _BY_STATUS: Mapping[int, str] = {
     403: "forbidden",
     404: "not-found",
     405: "not-supported",
+    406: "not-supported",
     413: "too-long",
     415: "not-supported",
     422: "value",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.http.idempotency import IdempotencyKey
 from serving.http.route_classes import StrictRoute
 from serving.prediction import predictor
 from serving.prediction.caller import recorder_of, served_models
@@ -20,16 +21,6 @@ from serving.prediction.json_translation import (
 from serving.prediction.schemas import PredictRequest, PredictResponse
 
 __all__ = ["router"]
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]+$",
-        max_length=255,
-        description="Any text, new for every prediction, such as a UUID.",
-    ),
-]
 
 # With explanations an answer has some 100 kB.
 _MAX_BATCH = 100

@@ -279,3 +279,65 @@ def test_a_sites_own_codes_are_read_by_its_concept_map(
     discovered = of_site.get("/cds-services").json()["services"][0]["prefetch"]
     asked_for = [one for key, one in discovered.items() if key.startswith("observations")]
     assert any(",LAC&" in one for one in asked_for)
+
+
+def condition(code: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Condition",
+        "id": "c1",
+        "subject": {"reference": "Patient/p1"},
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}]},
+    } | more
+
+
+def test_conditions_and_medications_set_flags(client: httpx.Client) -> None:
+    without = [one for one in resources() if one["id"] != "diabetes"]
+    with_observation = answered(client, bundle(*resources()))
+    found = answered(client, bundle(*without, condition("E11.9")))
+    assert found["prediction"] == with_observation["prediction"]
+    assert found["prediction"] != answered(client, bundle(*without))["prediction"]
+    (basis,) = (one for one in found["basis"] if one.get("reference") == "Condition/c1")
+    assert basis["type"] == "Condition"
+    # What was recorded after time zero was not known then.
+    later = condition("E11.9", recordedDate="2026-11-02")
+    assert answered(client, bundle(*without, later))["prediction"] != found["prediction"]
+
+
+def test_the_identifier_is_that_of_the_outcome_and_the_record(client: httpx.Client) -> None:
+    found = answered(client, bundle(*resources()))
+    (identifier,) = found["identifier"]
+    assert identifier["system"] == "urn:osteon:prediction"
+    sent = {"prediction_id": identifier["value"], "outcome": "mortality", "event": 1, "days": 9}
+    assert client.post("/v1/outcomes", json=sent).status_code == 201
+    both = answered(client, bundle(*resources()), "outcome=fracture&outcome=mortality")
+    values = {one["resource"]["identifier"][0]["value"] for one in both["entry"]}
+    assert len(values) == 1
+    assert len({one["resource"]["id"] for one in both["entry"]}) == 2
+
+
+def test_a_request_repeated_with_its_key_gets_its_first_answer(client: httpx.Client) -> None:
+    query = "outcome=fracture&outcome=mortality&timeZero=2026-11-01T08:00:00%2B01:00"
+    header = {"Idempotency-Key": "a-key-of-this-test"}
+    sent = bundle(*resources())
+    first, again = (client.post(f"{PATH}?{query}", json=sent, headers=header) for _ in range(2))
+    assert first.status_code == 200, first.text
+    assert again.json() == first.json()
+    other = client.post(f"{PATH}?{query}&horizonDays=28", json=sent, headers=header)
+    assert issues(other) == {("Idempotency-Key", "reused")}
+    unlike = client.post(f"{PATH}?{query}", json=sent)
+    assert unlike.json()["entry"][0]["resource"]["id"] != first.json()["entry"][0]["resource"]["id"]
+
+
+def test_time_zero_may_be_an_instant(client: httpx.Client) -> None:
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "observations", "resource": bundle(*resources())},
+            {"name": "outcome", "valueCode": "mortality"},
+            {"name": "timeZero", "valueInstant": "2026-11-01T08:00:00.000+01:00"},
+        ],
+    }
+    answer = client.post(PATH, json=parameters)
+    assert answer.status_code == 200, answer.text
+    expected = answered(client, bundle(*resources()))
+    assert answer.json()["prediction"] == expected["prediction"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -167,9 +168,64 @@ def test_there_is_one_local_code_system_and_the_answers_keep_to_it(client: httpx
     assert {"osteopontin", "rankl_free", "saps2", "mortality", "fracture"} <= known
     found = answered(client, bundle(*resources()))
     concepts = [found["code"], *(one["outcome"] for one in found["prediction"])]
-    for coding in (coding for concept in concepts for coding in concept["coding"]):
-        assert coding["system"] == system["url"]
-        assert coding["code"] in known
+    for local, snomed in (concept["coding"] for concept in concepts):
+        assert local["system"] == system["url"]
+        assert local["code"] in known
+        assert (snomed["system"], snomed["code"]) == ("http://snomed.info/sct", "419099009")
+
+
+@pytest.mark.parametrize(
+    ("accept", "format_", "status"),
+    [
+        ("application/fhir+xml", "", 406),
+        ("text/html", "", 406),
+        ("application/fhir+json", "xml", 406),
+        ("application/fhir+xml, application/fhir+json;q=0.5", "", 200),
+        ("application/fhir+xml", "json", 200),
+        ("application/json+fhir", "", 200),
+        ("application/fhir+json; fhirVersion=4.0", "application/fhir+json", 200),
+        ("", "", 200),
+    ],
+)
+def test_an_answer_that_must_not_be_json_is_refused(
+    client: httpx.Client, accept: str, format_: str, status: int
+) -> None:
+    query = f"?_format={format_}" if format_ else ""
+    for answer in (
+        client.get(f"/fhir/metadata{query}", headers={"accept": accept}),
+        client.post(
+            f"{PATH}{query or '?'}&outcome=mortality&timeZero=2026-11-01T08:00:00%2B01:00",
+            json=bundle(*resources()),
+            headers={"accept": accept},
+        ),
+    ):
+        assert answer.status_code == status, answer.text
+        if status == 406:
+            assert issues_without_place(answer) == "not-supported"
+
+
+def issues_without_place(answer: httpx.Response) -> str:
+    assert answer.headers["content-type"].startswith("application/fhir+json")
+    (issue,) = answer.json()["issue"]
+    return str(issue["code"])
+
+
+def test_the_media_type_of_earlier_versions_is_read(client: httpx.Client) -> None:
+    answer = client.post(
+        f"{PATH}?outcome=mortality&timeZero=2026-11-01T08:00:00%2B01:00",
+        content=json.dumps(bundle(*resources())),
+        headers={"content-type": "application/json+fhir"},
+    )
+    assert answer.status_code == 200
+
+
+def test_diagnostics_name_elements_of_fhir(client: httpx.Client) -> None:
+    for query, name in (
+        ("outcome=mortality&horizonDays=100000", "horizonDays"),
+        ("outcome=nothing", "outcome"),
+    ):
+        (issue,) = ask(client, bundle(*resources()), query).json()["issue"]
+        assert issue["diagnostics"].startswith(f"{name} must ")
 
 
 def test_no_identifier_reaches_the_log(
