@@ -20,6 +20,7 @@ from models.fitting.special_cases import SPECIAL_CASES
 from models.fitting.steps import Choices, Columns, Part, squared_bias
 from models.fitting.training_cohort import TrainingCohort
 from models.fitting.unsettled import fit_unsettled
+from models.inference.completeness import refused_below
 from models.inference.contract import (
     BUNDLE_FORMAT,
     Contract,
@@ -44,6 +45,9 @@ EXPLAINED_PATIENTS = 300
 SUMMARISED_PATIENTS = 2_000
 JUDGED_PATIENTS = 500
 MOVED_POINTS = 0.1
+LEAST_COMPLETE = 0.02
+"""Share of the training patients who may count as too incomplete for a number."""
+
 LEVEL = 0.95
 
 PENALTY_BIAS_TIMES = 1.5
@@ -107,7 +111,7 @@ def complete_model(
     # The law of total variance: what the log-odds would vary by with every value entered is what
     # they vary by as recorded, plus what the missing values leave open on average.
     left_open = draft.unsettled(sample, contract.grid_days).mean(0)
-    return draft.with_contract(
+    draft = draft.with_contract(
         replace(
             contract,
             cohort_risk=tuple(risk.mean(0).tolist()),
@@ -116,6 +120,9 @@ def complete_model(
             training=replace(contract.training, moved_by_running_maximum=moved),
         )
     )
+    ordinary = float(np.quantile(draft.settled_share(sample), LEAST_COMPLETE))
+    guard = replace(draft.contract.guard, least_settled=refused_below(ordinary))
+    return draft.with_contract(replace(draft.contract, guard=guard))
 
 
 def _none_unsettled(width: int) -> Unsettled:

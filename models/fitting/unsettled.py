@@ -28,7 +28,7 @@ __all__ = ["fit_unsettled"]
 DAYS, NODES = 9, 3
 MOST_PATIENTS = 10_000
 REWEIGHTED = 3
-SMALLEST_EIGENVALUE = 1e-10
+SMALLEST_EIGENVALUE = 1e-9
 FLOOR_SHARE = 0.01
 """Of the mean squared change, added to what is expected, so that no weight is without bound."""
 
@@ -119,16 +119,12 @@ def _against_formula(
         return np.array([[1.0, 0.0]] * near.shape[1]), np.zeros((near.shape[1], lost.shape[1]))
     powers = np.stack([formula, formula**2], axis=-1)
     # A row of the design is the patient's powers and losses times the weights of the nodes at that
-    # horizon, so the normal equations are sums over horizons of small blocks; their eigenvectors
-    # give the triangle that `nnls` needs, without columns of what was never lost.
+    # horizon, so the normal equations are sums over horizons of small blocks.
     scale = seen.mean() / max(formula.mean(), 1e-12)
     expected = scale * formula + FLOOR_SHARE * seen.mean()
     for _ in range(REWEIGHTED):
         gram, moment = _normal_equations(powers, lost, near, seen, 1 / expected**2)
-        values, vectors = np.linalg.eigh(gram)
-        kept = values > SMALLEST_EIGENVALUE * values[-1]
-        root = np.sqrt(values[kept])
-        theta, _ = nnls((vectors[:, kept] * root).T, vectors[:, kept].T @ moment / root)
+        theta = _non_negative(gram, moment)
         of_formula, own = np.split(theta, [2 * near.shape[1]])
         of_formula, own = of_formula.reshape(-1, 2), own.reshape(near.shape[1], -1)
         expected = np.einsum("nhp,hk,kp->nh", powers, near, of_formula, optimize=True)
@@ -176,3 +172,20 @@ def _normal_equations(
         ]
     )
     return gram, moment
+
+
+def _non_negative(gram: Floats, moment: Floats) -> Floats:
+    """Return the non-negative least squares of normal equations; 0 for a column of zeros."""
+    size = np.sqrt(np.diag(gram))
+    used = size > 0
+    size = size[used]
+    # With each column divided by its size the Gram matrix is V T V', and V T^1/2 and T^-1/2 V'm are
+    # the matrix and the target of the same problem. Directions in which the columns hardly differ
+    # are left out.
+    values, vectors = np.linalg.eigh(gram[np.ix_(used, used)] / np.outer(size, size))
+    apart = values > SMALLEST_EIGENVALUE * values[-1]
+    root = np.sqrt(values[apart])
+    target = vectors[:, apart].T @ (moment[used] / size) / root
+    theta = np.zeros(len(gram))
+    theta[used] = nnls((vectors[:, apart] * root).T, target)[0] / size
+    return theta

@@ -257,9 +257,13 @@ class Guard:
     ----------
     information : mapping of str to float
         Each variable's share of what the model uses.
+    least_settled : float
+        Settled share below which too little is entered for a number
+        (`completeness.refused_below`).
     """
 
     information: Mapping[str, float]
+    least_settled: float = 0.3
     special: tuple[SpecialCase, ...] = ()
     novelty: Novelty = Novelty()
 

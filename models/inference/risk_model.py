@@ -280,7 +280,8 @@ class RiskModel:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured = self._measured(raw)
         verdicts = guard(self.contract, table, raw, self.variables)
-        completeness = [completeness_grade(share) for share in self._settled_share(inferred)]
+        least = self.contract.guard.least_settled
+        completeness = [completeness_grade(s, least) for s in self._settled_share(inferred)]
         refuse_insufficient(verdicts, completeness)
         base = np.array([self._main.base_log_odds(math.log(h)) for h in days])
         gain = points_per_log_odds(eta, base)

@@ -196,7 +196,12 @@ def _emptied(cohort: Cohort, rng: np.random.Generator) -> Cohort:
 
 def grades_of(model: RiskModel, cohort: Cohort) -> dict[str, float]:
     """Return the share of each grade among patients as recorded."""
-    grades = pd.Series([completeness_grade(s) for s in model.settled_share(cohort.features)])
+    grades = pd.Series(
+        [
+            completeness_grade(s, model.contract.guard.least_settled)
+            for s in model.settled_share(cohort.features)
+        ]
+    )
     return {
         str(grade): float(share) for grade, share in grades.value_counts(normalize=True).items()
     }
@@ -221,7 +226,7 @@ def cut_offs(moved: Sequence[Moves]) -> dict[Completeness, float]:
 
 def rows_of(moves: Moves) -> Iterator[GradeRow]:
     """Yield the figures by horizon, by grade in use and by bin of the settled share."""
-    grades = np.array([completeness_grade(share) for share in moves.settled])
+    grades = np.array([completeness_grade(share, LEAST_SETTLED[-1][1]) for share in moves.settled])
     ends = [-np.inf, *np.round(np.arange(0, 0.96, STEP), 2), np.inf]
     for h, day in enumerate(moves.horizons_days):
         for grade in ("complete", "partial", "sparse", "insufficient"):

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from cds_answers import silence_of
 from contracts import restated
-from models.inference.completeness import completeness_grade
+from models.inference.completeness import LEAST_SETTLED, completeness_grade
 from serving.app import create_app
 from serving.audit.opening import database_of
 from serving.settings import Settings
@@ -137,7 +137,11 @@ def test_a_death_model_that_is_too_unsure_is_silent(
 
 def graded(model: ServedModel, grade: str, variance: float) -> ServedModel:
     """Return a model whose cohort varies so much that a variance left open has that grade."""
-    shares = [s for s in np.linspace(0, 1, 101) if completeness_grade(float(s)) == grade]
+    shares = [
+        s
+        for s in np.linspace(0, 1, 101)
+        if completeness_grade(float(s), LEAST_SETTLED[-1][1]) == grade
+    ]
     fitted = model.loaded.risk_model
     spread = variance / (1 - float(np.median(shares)))
     contract = fitted.contract
