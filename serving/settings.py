@@ -223,8 +223,9 @@ class Settings(BaseSettings):
     cds_origins: _Names = Field(default=(), examples=["https://ehr.example"])
     """Web origins whose pages may call CDS Hooks, comma-separated."""
     fhir_servers: _Names = Field(default=(), examples=["https://ehr.example/fhir"])
-    """Base addresses of the only FHIR servers from which missing prefetch is fetched,
-    comma-separated; without any, such calls are answered with 412."""
+    """Base addresses of the only FHIR servers from which missing prefetch, and further pages of a
+    search sent to `$predict`, are fetched, comma-separated; without any, such calls are answered
+    with 412, and such records are refused as incomplete."""
     code_map: Path | None = Field(default=None, examples=["/etc/osteon/concept-map.json"])
     """File of the site's own codes of Observations: a FHIR ConceptMap in JSON to LOINC or to
     `urn:osteon:codes`, or a code map in TOML (`[codes."SYSTEM|CODE"]` with `variable` and, where

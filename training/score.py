@@ -21,6 +21,7 @@ from data_schema.variables import base_name, is_state
 from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
 from models.inference.risk_model import InferenceError, RiskModel
+from training.cohorts.policy import policy_columns, with_age
 from training.cohorts.study import check_table
 
 __all__ = ["cohort_for_model", "score"]
@@ -42,7 +43,8 @@ def cohort_for_model(
 
     The model's own variables need no mapping: a column of the same name is read as the contract
     describes it. An empty column means "not entered"; an absent one is an error, since it may have
-    been forgotten.
+    been forgotten. For a cohort that is only to be scored, deaths, comfort care, the moment of the
+    request and dates of birth are read as `training.cohorts.policy` describes.
 
     Parameters
     ----------
@@ -52,11 +54,16 @@ def cohort_for_model(
     Returns
     -------
     Cohort
-        `features` holds the model's columns, and others that its guard may read.
+        `features` holds the model's columns, and others that its guard and the policy may read.
     """
     stated = mapping or CohortMapping()
     if outcome is None:
         stated = replace(stated, outcomes=MappingProxyType({}))
+    stays = pd.DataFrame(index=range(len(table)))
+    if outcome is None:
+        policy = policy_columns(table, mapping or CohortMapping())
+        table, births = with_age(table, mapping or CohortMapping())
+        stays = pd.concat([policy, births], axis=1)
     read, described = _only_read(table, _with_own_variables(stated, table, contract), contract)
     checked = check_table(read, outcome=outcome, mapping=described)
     if checked.cohort is None:
@@ -77,6 +84,7 @@ def cohort_for_model(
             features[feature.name] = cohort.not_done[feature.name]
         else:
             features[feature.name] = _empty(feature, len(features))
+    features = features.assign(**{str(name): stays[name].to_numpy() for name in stays})
     return replace(
         cohort, features=features, population=contract.population, simulated=contract.simulated
     )

@@ -72,8 +72,9 @@ def guard(
     variables : sequence of str, length n_variables
     """
     verdicts = Verdicts(table.rows)
-    _judge_moment(verdicts, table, contract.asked_within_days)
     _judge_person(verdicts, table, "age" in variables)
+    _judge_moment(verdicts, table, contract.asked_within_days)
+    _judge_record(verdicts, table)
     for feature in contract.features:
         if feature.kind == "category":
             _judge_category(verdicts, table, feature)
@@ -93,6 +94,28 @@ def refuse_insufficient(verdicts: Verdicts, completeness: Sequence[Completeness]
         TOO_LITTLE_ENTERED,
         "Too little is entered: the model could give hardly more than the average of the patients "
         "that it learned from.",
+    )
+
+
+def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
+    """Refuse the dead and children; warn where age is unknown."""
+    age = table.number("age")
+    verdicts.refuse(
+        table.number("dead_at_time_zero") > 0,
+        "deceased",
+        "The record states that the patient has died.",
+    )
+    verdicts.refuse(
+        (age < 18) | (table.number("lowest_age") < 18),
+        "under_18",
+        "The model is for adults; the patient is under 18.",
+        "age",
+    )
+    verdicts.warn(
+        np.isnan(age) & age_matters,
+        "age_unknown",
+        "Age is not given: that the patient is an adult was not checked.",
+        "age",
     )
 
 
@@ -118,39 +141,25 @@ def _judge_moment(verdicts: Verdicts, table: Table, asked_within_days: float) ->
         f"Time zero is more than {ASKED_LATE_DAYS:g} days ago. The estimate counts from then, and "
         "knows nothing of the days since.",
     )
-    verdicts.refuse(
-        table.number("record_incomplete") == 1,
-        "incomplete_record",
-        "Further pages of the record were not sent, so the record is not whole. Send all of it.",
-    )
 
 
-def _judge_person(verdicts: Verdicts, table: Table, age_matters: bool) -> None:
-    """Refuse the dead, comfort care, children and pregnancy; warn where age is unknown."""
-    age = table.number("age")
-    pregnant = table.number("pregnant") == 1
+def _judge_record(verdicts: Verdicts, table: Table) -> None:
+    """Refuse comfort care, pregnancy, and a record of which a part is missing."""
     verdicts.refuse(
-        table.number("dead_at_time_zero") == 1,
-        "deceased",
-        "The record states that the patient has died.",
-    )
-    verdicts.refuse(
-        table.number("comfort_care_at_time_zero") == 1,
+        table.number("comfort_care_at_time_zero") > 0,
         "comfort_care",
         "The record states comfort as the goal of care.",
     )
     verdicts.refuse(
-        (age < 18) | (table.number("lowest_age") < 18),
-        "under_18",
-        "The model is for adults; the patient is under 18.",
-        "age",
+        table.number("record_incomplete") > 0,
+        "incomplete_record",
+        "Further pages of the record were not sent, so the record is not whole. Send all of it.",
     )
-    verdicts.refuse(pregnant, "pregnant", "The model was not made for pregnancy.", "pregnant")
-    verdicts.warn(
-        np.isnan(age) & age_matters,
-        "age_unknown",
-        "Age is not given: that the patient is an adult was not checked.",
-        "age",
+    verdicts.refuse(
+        table.number("pregnant") > 0,
+        "pregnant",
+        "The model was not made for pregnancy.",
+        "pregnant",
     )
 
 
@@ -167,11 +176,13 @@ def _judge_category(verdicts: Verdicts, table: Table, feature: Feature) -> None:
 
 
 def _judge_number(verdicts: Verdicts, table: Table, feature: Feature) -> None:
-    """Refuse an impossible value; warn of a value that was rare in training."""
+    """Refuse an impossible value, such as a flag of 2; warn of one that was rare in training."""
     value, name = table.number(feature.name), feature.variable
     low = -math.inf if feature.low is None else feature.low
     high = math.inf if feature.high is None else feature.high
     impossible = (value < low) | (value > high)
+    if feature.kind == "flag":
+        impossible = ~np.isnan(value) & ~np.isin(value, (0.0, 1.0))
     message = f"{feature.label} lies outside its plausible range."
     verdicts.refuse(impossible, "out_of_range", message, name)
     if feature.seen is not None and feature.kind == "number":

@@ -67,13 +67,14 @@ _VALUES = (
 class FhirQuestion:
     """The resources of the Bundle and the parameters, as sent; no outcomes means all.
 
-    `is_incomplete` if the Bundle states that it is a part of what the server has.
+    `is_incomplete` if the `bundle` states that it is a part of what the server has.
     """
 
     entries: tuple[Entry, ...]
     outcomes: tuple[str, ...]
     time_zero: datetime | None
     horizons_days: tuple[float, ...] | None
+    bundle: Resource
     asked_at: datetime | None = None
     is_incomplete: bool = False
 
@@ -107,6 +108,7 @@ def read_question(document: object, query: Iterable[tuple[str, str]]) -> FhirQue
         outcomes=tuple(map(str, stated["outcome"])),
         time_zero=_moment("timeZero", stated["timeZero"]),
         horizons_days=_horizons(stated["horizonDays"]),
+        bundle=bundles[0] if isinstance(bundles[0], Mapping) else {},
         asked_at=_moment("askedAt", stated["askedAt"]),
         is_incomplete=is_partial(bundles[0]),
     )

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from data_schema.fhir.resources import Resource
 from serving.fhir import conformance as fhir_conformance
+from serving.fhir.further_pages import completed
 from serving.fhir.predictor import assess
 from serving.fhir.question import PARAMETERS, read_question
 from serving.fhir.risk_assessment import PREDICTION_SYSTEM
@@ -93,13 +94,16 @@ def predict(
     `cancelled` and no prediction. Its identifier is the prediction's id in `/v1/outcomes`. Audited
     as `/v1/predict`; a request repeated with the same `Idempotency-Key` gets its first answer.
     """
-    question = read_question(document, request.query_params.multi_items())
+    settings = request.app.state.settings
+    question = completed(
+        read_question(document, request.query_params.multi_items()), settings.fhir_servers
+    )
     resources = assess(
         question,
         served_models(request),
         recorder_of(request, idempotency_key=idempotency_key),
         now=datetime.now(UTC),
-        icu_locations=request.app.state.settings.icu_locations,
+        icu_locations=settings.icu_locations,
         site=request.app.state.site_codes,
     )
     if len(resources) == 1:

@@ -73,6 +73,7 @@ class Model(BaseModel):
     default_horizons_days: list[int | float]
     min_horizon_days: int | float
     max_horizon_days: int | float
+    asked_within_days: int | float
     variables: list[str]
     interval: IntervalFacts
     training: dict[str, Any]

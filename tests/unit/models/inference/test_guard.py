@@ -25,6 +25,15 @@ from read_model import codes
         ({"pregnant": True}, "pregnant", ["pregnant"]),
         ({"lactate": 61.0}, "out_of_range", ["lactate"]),
         ({"albumin": 0.1}, "out_of_range", ["albumin"]),
+        ({"diabetes": 2.0}, "out_of_range", ["diabetes"]),
+        ({"diabetes": -1.0}, "out_of_range", ["diabetes"]),
+        ({"diabetes": 0.5}, "out_of_range", ["diabetes"]),
+        ({"dead_at_time_zero": 1.0}, "deceased", []),
+        ({"comfort_care_at_time_zero": True}, "comfort_care", []),
+        ({"record_incomplete": 1}, "incomplete_record", []),
+        ({"lowest_age": 17.9}, "under_18", ["age"]),
+        ({"asked_after_days": 90.1}, "stale", []),
+        ({"asked_after_days": -0.011}, "time_zero_in_future", []),
     ],
 )
 def test_patients_that_a_model_must_not_answer_are_refused(
@@ -36,6 +45,27 @@ def test_patients_that_a_model_must_not_answer_are_refused(
     assert code in codes(prediction.refusals[0])
     (entry,) = [e for e in prediction.refusals[0] if e.code == code]
     assert list(entry.variables) == variables
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dead_at_time_zero": 0.0, "comfort_care_at_time_zero": 0.0, "record_incomplete": 0.0},
+        {"lowest_age": 18.0},
+        {"asked_after_days": 90.0},
+        {"asked_after_days": -0.01},
+    ],
+)
+def test_what_the_policy_allows_changes_no_risk(risk_model, ordinary, change) -> None:
+    prediction = risk_model.predict(ordinary.assign(**change))
+    assert prediction.status == ["ok"]
+    np.testing.assert_array_equal(prediction.risk, risk_model.predict(ordinary).risk)
+
+
+def test_a_late_request_is_warned_about_before_it_is_refused(risk_model, ordinary) -> None:
+    for days, warned in ((6.9, False), (7.1, True), (90.1, False)):
+        (warnings,) = risk_model.predict(ordinary.assign(asked_after_days=days)).warnings
+        assert ("asked_late" in codes(warnings)) == warned
 
 
 def test_the_ends_of_the_plausible_range_are_not_out_of_range(risk_model, ordinary) -> None:
