@@ -24,7 +24,7 @@ from serving.audit.record import AuditEvent, Detail, canonical
 from serving.audit.trail import AuditTrail
 from serving.cds.cards import Card, card, says_enough
 from serving.cds.hook_request import HookRequest
-from serving.cds.moment import is_living_adult, landmark
+from serving.cds.moment import landmark, reason_not_due, reason_not_eligible
 from serving.cds.prefetch import Prefetch
 from serving.cds.services import CdsService, model_of, templates
 from serving.cds.shown import ShownCard, card_of_call, show, was_shown
@@ -243,15 +243,24 @@ def _new_card(
     wanted = templates(service, model, now.date(), site)
     prefetch = Prefetch(request, wanted, settings.fhir_servers)
     patient = prefetch.entries("patient")
-    if not patient or not is_living_adult(patient[0].resource, now.date()):
+    if not patient:
         raise _NoCard("not_eligible")
+    if code := reason_not_eligible(patient[0].resource, now.date()):
+        raise _NoCard("not_eligible", refusals=[code])
     encounter = prefetch.encounters()
     at = landmark(service, encounter, now=now, icu_locations=settings.icu_locations)
     if at is None:
         raise _NoCard("no_moment")
+    # Adults of today may have been children at a time zero of years ago.
+    if code := reason_not_eligible(patient[0].resource, at.time_zero.date()):
+        raise _NoCard("not_eligible", refusals=[code])
+    within = model.contract.asked_within_days
+    late = reason_not_due(service, at, now=now, asked_within_days=within)
+    if late is not None:
+        raise _NoCard("no_moment", refusals=[late] if late else [])
     conditions = prefetch.entries("conditions")
     if is_comfort_care([*encounter, *conditions, *prefetch.entries("comfortCare")]):
-        raise _NoCard("not_eligible")
+        raise _NoCard("not_eligible", refusals=["comfort_care"])
     try:
         record = read_record(
             patient + prefetch.observations(),

@@ -13,7 +13,7 @@ from data_schema.fhir.vital_status import died_in_encounter, recorded_death
 from data_schema.outcomes import OUTCOMES
 from serving.cds.services import CdsService
 
-__all__ = ["Landmark", "is_living_adult", "landmark"]
+__all__ = ["Landmark", "landmark", "reason_not_due", "reason_not_eligible"]
 
 _ADULT_YEARS = 18
 # An earlier start is an error in the record.
@@ -32,15 +32,36 @@ class Landmark:
     is_now: bool = False
 
 
-def is_living_adult(patient: Resource, today: date) -> bool:
-    """Return whether a Patient is known to be at least 18 years old, and not known to be dead.
+def reason_not_eligible(patient: Resource, today: date) -> str:
+    """Return the code for which a Patient gets no card at any time; empty for a living adult.
 
-    A year or month of birth counts as its last day.
+    The codes are those of refusals: `deceased`, `birth_after_time_zero`, `under_18` and, unlike
+    elsewhere, `age_unknown`: a card interrupts, and must not be about a child. A year or month of
+    birth counts as its last day.
     """
+    if recorded_death(patient) is not None:
+        return "deceased"
     born = BirthDate.of(text(patient, "birthDate"))
-    if born is None or recorded_death(patient) is not None:
-        return False
-    return age_in_years(born.last, today) >= _ADULT_YEARS
+    if born is None:
+        return "age_unknown"
+    if born.first > today:
+        return "birth_after_time_zero"
+    return "" if age_in_years(born.last, today) >= _ADULT_YEARS else "under_18"
+
+
+def reason_not_due(
+    service: CdsService, at: Landmark, *, now: datetime, asked_within_days: float
+) -> str | None:
+    """Return why no card is due now, None if it is.
+
+    The code of a refusal where the model would refuse the moment, too; empty where only the window
+    of the service is over.
+    """
+    if at.time_zero > now:
+        return "time_zero_in_future"
+    if now - at.time_zero > timedelta(days=asked_within_days):
+        return "stale"
+    return "" if now > at.time_zero + service.window else None
 
 
 def landmark(
@@ -50,10 +71,10 @@ def landmark(
     now: datetime,
     icu_locations: Collection[str] = (),
 ) -> Landmark | None:
-    """Return the landmark of an encounter, or None if no card is due now.
+    """Return the landmark of an encounter, in the past or to come; None if it has none.
 
-    None outside intensive care, before time zero, after the service's window, and if the patient
-    died there. `entries` are the encounter and Locations.
+    None outside intensive care, and if the patient died there. `entries` are the encounter and
+    Locations.
     """
     stays = icu_stays(entries, icu_locations=icu_locations)
     begun = [stay for stay in stays if now - _LONGEST_STAY <= stay.start <= now]
@@ -67,9 +88,7 @@ def landmark(
         if stay.has_ended and stay.end is None:
             return None  # when is not stated
         zero = now if is_there or stay.end is None else stay.end
-        at = Landmark(stay.start, zero, is_now=is_there)
-    elif is_there:
-        at = Landmark(stay.start, stay.start + timedelta(hours=counted_from.hours))
-    else:
+        return Landmark(stay.start, zero, is_now=is_there)
+    if not is_there:
         return None
-    return at if at.time_zero <= now <= at.time_zero + service.window else None
+    return Landmark(stay.start, stay.start + timedelta(hours=counted_from.hours))

@@ -35,7 +35,6 @@ from serving.prediction.patient import Patient, read_patient
 from serving.prediction.served import Served
 from serving.smart.reading import (
     BONE_MASS_DAYS,
-    LABORATORY_DAYS,
     FetchedRecord,
     FhirSource,
     fetch_record,
@@ -100,7 +99,7 @@ class FormRecord(BaseModel):
     encounter_id: str
     who: str
     time_zero: datetime
-    laboratory_days: int = LABORATORY_DAYS
+    laboratory_days: int
     bone_mass_days: int = BONE_MASS_DAYS
     filled: list[Filled]
     unread: list[Unread]
@@ -126,7 +125,9 @@ def form_record(
     own: dict[str, Variable] = {}
     for model in served.models:
         own |= model.own_variables
-    record = fetch_record(source, time_zero, site)
+    names = {base_name(f.name) for model in served.models for f in model.contract.features}
+    names |= {base_name(column) for model in served.models for column in model.guard_columns}
+    record = fetch_record(source, time_zero, site, names=names, icu_locations=icu_locations)
     past = recorded_history(record, time_zero=time_zero, icu_locations=icu_locations)
     sent, unread = _observations(record, {**VARIABLES, **own}, time_zero, site)
     about = Circumstances(
@@ -146,6 +147,7 @@ def form_record(
         encounter_id=source.encounter,
         who=_who(record.patient.resource),
         time_zero=time_zero,
+        laboratory_days=record.laboratory_days,
         filled=[
             *filled,
             *(Filled(column=name, value="true") for name in past.flags if name not in columns),

@@ -6,12 +6,13 @@ Patient and Observations are required. An EHR may withhold the rest, and the pag
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from data_schema.biomarkers import VARIABLES, loinc_codes
+from data_schema.fhir.encounter import icu_stays
 from data_schema.fhir.history import MEDICATIONS
 from data_schema.fhir.resources import Entry, FhirBroken, Resource, entries_of, text
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
@@ -23,7 +24,7 @@ from serving.http.outbound import Unreachable
 __all__ = ["BONE_MASS_DAYS", "LABORATORY_DAYS", "FetchedRecord", "FhirSource", "fetch_record"]
 
 LABORATORY_DAYS = 7
-"""Days before time zero from which values are filled in."""
+"""Days before time zero from which values are filled in, unless the stay began earlier."""
 
 BONE_MASS_DAYS = 731
 """The same for bone density, since a scan counts for two years."""
@@ -54,12 +55,22 @@ class FetchedRecord:
     encounter: Sequence[Entry] | None
     conditions: Sequence[Entry] | None
     medications: Sequence[Entry] | None
+    laboratory_days: int
 
 
 def fetch_record(
-    source: FhirSource, time_zero: datetime, site: SiteCodes = NO_SITE_CODES
+    source: FhirSource,
+    time_zero: datetime,
+    site: SiteCodes = NO_SITE_CODES,
+    *,
+    names: Collection[str] = (),
+    icu_locations: Collection[str] = (),
 ) -> FetchedRecord:
     """Fetch the record up to the day of time zero, by LOINC and the site's own codes.
+
+    Observations are fetched from a week before time zero, or from two days before the stay in
+    intensive care where that is earlier. `names` are variables of the models, which have codes in
+    the local system, too.
 
     Raises
     ------
@@ -72,14 +83,16 @@ def fetch_record(
     patient = client.read(f"Patient/{source.patient}")
     if text(patient, "resourceType") != "Patient" or text(patient, "id") != source.patient:
         raise Unreachable("FHIR server must answer with the requested patient.")
+    encounter = _unless_withheld(lambda: _own(source, patient, _encounter(client, source)))
+    laboratory_days = _laboratory_days(encounter or (), time_zero, icu_locations)
     observations: list[Entry] = []
-    for is_bone_mass, days in ((False, LABORATORY_DAYS), (True, BONE_MASS_DAYS)):
+    for is_bone_mass, days in ((False, laboratory_days), (True, BONE_MASS_DAYS)):
         dates = [
             ("date", f"ge{_day(time_zero, before=days)}"),
             # A day more, since the server's day may begin earlier.
             ("date", f"le{_day(time_zero, before=-1)}"),
         ]
-        wanted = _codes(site, is_bone_mass=is_bone_mass)
+        wanted = _codes(site, names, is_bone_mass=is_bone_mass)
         for codes in split_codes(wanted, others=urlencode(dates)):
             query = [("code", ",".join(codes)), *dates]
             observations += _search(client, source, "Observation", query)
@@ -87,7 +100,7 @@ def fetch_record(
         # An Observation may refer to it by a full or a relative address.
         Entry(patient, "Patient", f"{base}/Patient/{source.patient}"),
         observations,
-        _unless_withheld(lambda: _own(source, patient, _encounter(client, source))),
+        encounter,
         _unless_withheld(lambda: _own(source, patient, _search(client, source, "Condition", []))),
         _unless_withheld(
             lambda: _own(
@@ -96,7 +109,18 @@ def fetch_record(
                 _search(client, source, "MedicationRequest", _prescribed_since(time_zero)),
             )
         ),
+        laboratory_days,
     )
+
+
+def _laboratory_days(
+    encounter: Sequence[Entry], time_zero: datetime, icu_locations: Collection[str]
+) -> int:
+    """Return from how many days before time zero on a last value may count."""
+    stays = icu_stays(encounter, icu_locations=icu_locations)
+    begun = [stay.start for stay in stays if stay.start <= time_zero]
+    since_admission = (time_zero - begun[-1]).days + 2 if begun else 0
+    return max(LABORATORY_DAYS, since_admission)
 
 
 def _unless_withheld(read: Callable[[], list[Entry]]) -> list[Entry] | None:
@@ -149,8 +173,8 @@ def _search(
         raise Unreachable("FHIR server must answer a search with a Bundle.") from None
 
 
-def _codes(site: SiteCodes, *, is_bone_mass: bool) -> list[str]:
-    """Return the LOINC codes and the site's codes of bone mass, or of all else in the catalogue."""
+def _codes(site: SiteCodes, read: Collection[str], *, is_bone_mass: bool) -> list[str]:
+    """Return the LOINC, local and site's codes of bone mass, or of all else that may be read."""
     names = [
         name
         for name, variable in VARIABLES.items()
@@ -158,4 +182,7 @@ def _codes(site: SiteCodes, *, is_bone_mass: bool) -> list[str]:
     ]
     codes = loinc_codes(names)
     of_site = {code for (_, code), meant in site.meanings.items() if meant.code in {*names, *codes}}
-    return sorted({*codes, *of_site})
+    local = {
+        name for name in read if (name in names) or (not is_bone_mass and name not in VARIABLES)
+    }
+    return sorted({*codes, *local, *of_site})
