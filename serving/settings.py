@@ -65,13 +65,19 @@ OTHER_VARIABLES = (
         "from; by default derived from `OSTEON_GATE_KEY`.",
     ),
     OtherVariable(
+        "MLFLOW_TRACKING_URI",
+        "postgresql://mlflow:PASSWORD@db.example/mlflow",
+        "Address of the MLflow registry that holds the models, the same for training and service; "
+        "by default `sqlite:///mlflow.db` in the working directory.",
+    ),
+    OtherVariable(
         "OSTEON_DATA_DIR",
         "/srv/osteon/data",
         "Folder of the public data sets that are files, for `osteon datasets` and "
         "`osteon benchmark`.",
     ),
 )
-"""Variables that other parts read under the same prefix."""
+"""Variables that other parts read."""
 
 OWN_PATHS = frozenset(
     {

@@ -6,6 +6,7 @@ Heavy modules are imported when it runs, so that `osteon --help` stays fast.
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from data_schema.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from serving.processes.messages import CachedModel
 
@@ -79,7 +80,8 @@ def serve(
 
         def announce(models: Sequence[CachedModel]) -> None:
             tls = settings.tls_certificate is not None
-            _announce(listener, models, as_json=as_json, tls=tls)
+            warn = logging.warning if settings.log_format == "json" else _to_stderr
+            _announce(listener, models, as_json=as_json, tls=tls, warn=warn)
 
         supervisor = Supervisor(
             settings,
@@ -92,8 +94,17 @@ def serve(
         asyncio.run(supervisor.run())
 
 
+def _to_stderr(message: str) -> None:
+    typer.echo(message, err=True)
+
+
 def _announce(
-    listener: socket.socket, models: Sequence[CachedModel], *, as_json: bool, tls: bool
+    listener: socket.socket,
+    models: Sequence[CachedModel],
+    *,
+    as_json: bool,
+    tls: bool,
+    warn: Callable[[str], None],
 ) -> None:
     """Print where the service listens and what it serves; warn of models without a gate record."""
     address, port = listener.getsockname()[:2]
@@ -101,16 +112,14 @@ def _announce(
     url = f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
     for model in models:
         if not model.promoted:
-            typer.echo(
+            warn(
                 f"NOT PROMOTED: {model.name} has no valid gate record here and is served to "
-                "this machine only, with alias null.",
-                err=True,
+                "this machine only, with alias null."
             )
     if not models:
-        typer.echo(
+        warn(
             "NO MODEL: there is no promoted model; predictions are answered with 503. "
-            "Check MLFLOW_TRACKING_URI.",
-            err=True,
+            "Check MLFLOW_TRACKING_URI."
         )
     if as_json:
         identities = [

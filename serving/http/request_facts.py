@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from starlette.types import Scope
 
 from serving.prediction.answer import Prediction
+from serving.prediction.on_record import ComputedAnswer
 
 __all__ = ["Door", "PredictionCount", "RequestFacts", "facts_of", "request_facts"]
 
@@ -74,13 +75,12 @@ class RequestFacts:
         caller = self.scope.get("state", {}).get("caller")
         return None if caller is None else str(caller.actor)
 
-    def recorded(
-        self, prediction_id: str, predictions: Sequence[Prediction], seconds: Sequence[float]
-    ) -> None:
-        """Note an answer that is on record, with the seconds of each model."""
+    def recorded(self, prediction_id: str, answer: ComputedAnswer | None) -> None:
+        """Note an answer that is on record; None if it repeats an earlier one."""
         self.prediction_ids.append(prediction_id)
-        for prediction, taken in zip(predictions, seconds, strict=True):
-            self.count(prediction, self.door, taken)
+        if answer is not None:
+            for prediction, seconds in zip(answer.predictions, answer.seconds, strict=True):
+                self.count(prediction, self.door, seconds)
 
     def as_json(self, status: int, seconds: float) -> dict[str, object]:
         """Return the fields of the request's line in the log."""

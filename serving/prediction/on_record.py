@@ -47,12 +47,10 @@ class ComputedAnswer:
 
 
 class Observer(Protocol):
-    """Told of each answer that is on record, with the seconds of each model."""
+    """Notes each answer that is on record, for logs and metrics."""
 
-    def recorded(
-        self, prediction_id: str, predictions: Sequence[Prediction], seconds: Sequence[float]
-    ) -> None:
-        """Note one answer."""
+    def recorded(self, prediction_id: str, answer: ComputedAnswer | None) -> None:
+        """Note one answer; None if it repeats an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ class Recorder:
             identity = Identity(recorded.body["prediction_id"], at)
             identities.append(identity)
             if self.observer is not None:
-                self.observer.recorded(identity.prediction_id, answer.predictions, answer.seconds)
+                self.observer.recorded(identity.prediction_id, None if recorded.earlier else answer)
         return identities
 
     def _event(self, answer: ComputedAnswer) -> AuditEvent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import traceback
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,6 +14,10 @@ __all__ = ["configure_logging"]
 
 def configure_logging(form: Literal["text", "json"]) -> None:
     """Write the log of this process in a form, as `Settings.log_format`."""
+    if form == "json":
+        # Otherwise MLflow and the warnings module write lines of their own.
+        os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
+        logging.captureWarnings(True)
     handler = logging.StreamHandler()
     handler.setFormatter(
         _JsonLines()

@@ -84,6 +84,20 @@ def test_predictions_are_counted_by_model_status_refusal_and_door(client: httpx.
     assert samples(client, "osteon_trail_seconds_count")[()] == 3
 
 
+def test_a_repeated_request_is_logged_and_not_counted_again(
+    client: httpx.Client, lines: list[dict[str, Any]]
+) -> None:
+    for _ in range(2):
+        answer = client.post("/v1/predict", json=VALID, headers={"Idempotency-Key": "a-key"})
+        assert answer.status_code == 200
+    deadline = time.monotonic() + 10
+    while len(lines) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    first, second = (line["prediction_ids"] for line in lines)
+    assert first == second
+    assert sum(samples(client, "osteon_predictions_total").values()) == 1
+
+
 def test_a_process_states_its_memory_and_its_time(client: httpx.Client) -> None:
     pid = (str(os.getpid()),)
     assert samples(client, "process_resident_memory_bytes")[pid] > 1_000_000
