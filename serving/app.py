@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from data_schema.errors import OutsideError
 from data_schema.fhir.site_codes import NO_SITE_CODES, read_site_codes
 from serving.access.api_keys import KeyRing
+from serving.access.certificates import MachineCallers
 from serving.access.cross_origin import CrossOrigin
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.access.rate import Buckets
@@ -176,7 +177,7 @@ def create_app(
             https_only=bool(settings.trusted_proxies),
             browsers=app.state.sign_in and app.state.sign_in.browsers,
             public_url=settings.public_url,
-            certificate_roles=settings.tls_client_roles,
+            machines=MachineCallers(settings) if settings.tls_client_roles else None,
         )
     if settings.cds_origins:
         app.add_middleware(CrossOrigin, origins=settings.cds_origins)

@@ -201,21 +201,26 @@ class Settings(BaseSettings):
         default=None, validate_default=True, examples=["/etc/osteon/key.pem"]
     )
     """File of the certificate's key, without a passphrase; needs `OSTEON_TLS_CERTIFICATE`."""
+    trusted_proxies: _Names = Field(default=(), examples=["10.1.2.3,10.2.0.0/16"])
+    """Addresses or networks of the proxies that encrypt the connection to callers, comma-separated;
+    never every address. Their forwarding headers are trusted, and requests that did not arrive over
+    https are refused."""
     tls_client_roles: _RoleGroups = Field(
         default=(), examples=["predict=interface.example;metrics=prometheus.example"]
     )
     """Machines that may call with the certificate of their TLS connection instead of a key: pairs
     `role=name` separated by semicolons, where the name is a DNS name or URI of the certificate, or
     its common name without any. Requires authentication; not for CDS Hooks or browsers."""
+    tls_client_header: str | None = Field(default=None, examples=["X-Client-Certificate"])
+    """Header in which a proxy of `OSTEON_TRUSTED_PROXIES` passes on the client's certificate as
+    URL-encoded PEM, which the proxy must set in every request: in nginx `ssl_verify_client
+    optional` and `proxy_set_header X-Client-Certificate $ssl_client_escaped_cert`. Without a proxy
+    that ends TLS, leave it out."""
     tls_client_authorities: Path | None = Field(
         default=None, validate_default=True, examples=["/etc/osteon/authorities.pem"]
     )
-    """File of the authorities that sign these certificates; needs `OSTEON_TLS_CERTIFICATE`, since a
-    proxy that ends TLS shows no certificate. A browser with a certificate is asked for it too."""
-    trusted_proxies: _Names = Field(default=(), examples=["10.1.2.3,10.2.0.0/16"])
-    """Addresses or networks of the proxies that encrypt the connection to callers, comma-separated;
-    never every address. Their forwarding headers are trusted, and requests that did not arrive over
-    https are refused."""
+    """File of the authorities that issue these certificates; needs `OSTEON_TLS_CERTIFICATE` or
+    `OSTEON_TLS_CLIENT_HEADER`. A browser with a certificate is asked for it too."""
     public_url: str | None = Field(default=None, examples=["https://host.example/osteon"])
     """Address of the service for callers, with the path under which a proxy offers it: the start of
     the page's links, of the audience of a CDS client's token, and of the address that a sign-in
@@ -377,10 +382,16 @@ class Settings(BaseSettings):
         stated = info.data
         if (authorities is None) != (not stated.get("tls_client_roles")):
             raise ValueError("must be stated with tls_client_roles")
+        if stated.get("tls_client_header") and not stated.get("trusted_proxies"):
+            raise ValueError("must be stated with trusted_proxies if tls_client_header is")
+        shows_certificates = stated.get("tls_certificate") or stated.get("tls_client_header")
         if authorities is not None and (
-            stated.get("tls_certificate") is None or stated.get("authentication") != "required"
+            not shows_certificates or stated.get("authentication") != "required"
         ):
-            raise ValueError("must be stated with authentication=required and tls_certificate")
+            raise ValueError(
+                "must be stated with authentication=required and tls_certificate or "
+                "tls_client_header"
+            )
         return authorities
 
     @field_validator("tls_key")

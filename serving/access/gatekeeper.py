@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data_schema.errors import OsteonError
 from serving.access.caller import ANONYMOUS, LOCAL, Caller, address_of
-from serving.access.certificates import named_caller
 from serving.access.rate import Buckets, RateLimit
 from serving.audit.record import AuditEvent
 from serving.audit.trail import AuditTrail
@@ -28,8 +27,8 @@ from serving.problems.details import respond
 
 if TYPE_CHECKING:
     from serving.access.browser import Browsers
+    from serving.access.certificates import MachineCallers
     from serving.access.client_tokens import ClientTokens
-    from serving.settings import RoleGroup
 
 __all__ = ["Credentials", "Gatekeeper", "LoopbackGate", "credential_for", "page_or_front"]
 
@@ -108,8 +107,8 @@ class Gatekeeper:
         Sessions of the page; None without sign-in.
     public_url : str or None
         Base of the address of the sign-in, to which a page redirects.
-    certificate_roles : sequence of RoleGroup
-        Names in certificates of machines, and their roles, for requests without a credential.
+    machines : MachineCallers or None
+        Machines that call with a certificate, for requests without another credential.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class Gatekeeper:
         https_only: bool,
         browsers: Browsers | None = None,
         public_url: str | None = None,
-        certificate_roles: Sequence[RoleGroup] = (),
+        machines: MachineCallers | None = None,
     ) -> None:
         self._app = app
         self._credentials = tuple(credentials)
@@ -135,7 +134,7 @@ class Gatekeeper:
         self._https_only = https_only
         self._browsers = browsers
         self._public_url = public_url
-        self._certificate_roles = certificate_roles
+        self._machines = machines
         self._sign_ins = RateLimit("sign-ins", _SIGN_INS_PER_MINUTE, buckets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,8 +172,8 @@ class Gatekeeper:
             return self._before_sign_in(scope)
         text = _bearer(scope)
         path = scope["path"]
-        if text is None and needed == "caller":
-            machine = named_caller(scope, self._certificate_roles)
+        if text is None and needed == "caller" and self._machines is not None:
+            machine = self._machines.caller(scope)
             if machine is not None:
                 return await self._allowed(scope, machine)
         if text is None and self._browsers is not None and needed == "caller":

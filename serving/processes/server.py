@@ -21,7 +21,8 @@ _SECONDS_BETWEEN_RENEWALS = 1
 
 def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """Return the server of one process, which takes up renewed files of TLS."""
-    authorities = settings.tls_client_authorities
+    has_tls = settings.tls_certificate is not None
+    authorities = settings.tls_client_authorities if has_tls else None
     config = uvicorn.Config(
         app,
         http=TimedHeads,

@@ -12,7 +12,7 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from serving.access.certificates import NAMES, certificate_names
+from serving.access.certificates import NAMES, PEER, certificate_names
 
 __all__ = ["TimedHeads"]
 
@@ -28,8 +28,9 @@ class TimedHeads(H11Protocol):
     _has_answered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note the client's certificate, and start to wait for the first head."""
+        """Note the client's address and certificate, and start to wait for the first head."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, PEER: self.client[0] if self.client else ""}
         connection = transport.get_extra_info("ssl_object")
         if connection is not None:
             self.app_state = {**self.app_state, NAMES: certificate_names(connection)}

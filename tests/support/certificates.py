@@ -37,10 +37,11 @@ class Authority:
     key: Key
     name: x509.Name
 
-    def client(self, folder: Path, common_name: str) -> tuple[Path, Path]:
-        """Write a certificate of a client and its key, and return both files."""
+    def client(self, folder: Path, common_name: str, *, days: int = 1) -> tuple[Path, Path]:
+        """Write a certificate of a client, valid for some days, and its key; return both files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = _builder(_name(common_name), self.name, key).sign(self.key, hashes.SHA256())
+        built = _builder(_name(common_name), self.name, key, days=days)
+        made = built.sign(self.key, hashes.SHA256())
         return _written(folder, f"{common_name}-certificate", f"{common_name}-key", made, key)
 
 
@@ -58,15 +59,17 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: Key) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: Key, *, days: int = 1
+) -> x509.CertificateBuilder:
     moment = datetime.now(UTC)
     return x509.CertificateBuilder(
         issuer_name=issuer,
         subject_name=subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
-        not_valid_before=moment - timedelta(days=1),
-        not_valid_after=moment + timedelta(days=1),
+        not_valid_before=moment - timedelta(days=2),
+        not_valid_after=moment + timedelta(days=days),
     )
 
 

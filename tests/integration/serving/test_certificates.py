@@ -6,12 +6,13 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
-import uvicorn
 
 from certificates import Authority, authority, certificate
 from data_schema.errors import UsageError
@@ -22,6 +23,8 @@ from serving.processes.tls_files import check_tls
 from serving.settings import RoleGroup, Settings, read_settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from serving.prediction.served import ServedModel
 
 ROLES = (
@@ -29,6 +32,20 @@ ROLES = (
     RoleGroup("outcomes", "interface"),
     RoleGroup("metrics", "prometheus"),
 )
+
+
+@contextmanager
+def running(app: FastAPI, settings: Settings) -> Iterator[int]:
+    """Serve an application as a worker does, and give its port."""
+    server = server_of(app, settings)
+    server.config.port = 0
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +64,14 @@ def url(folder: Path, trusted: Authority, mortality: ServedModel) -> Iterator[st
     pem, key = certificate(folder)
     settings = Settings(
         state_dir=folder / "state",
-        port=0,
         authentication="required",
         tls_certificate=pem,
         tls_key=key,
         tls_client_roles=ROLES,
         tls_client_authorities=trusted.pem,
     )
-    server: uvicorn.Server = server_of(create_app(settings, models=[mortality]), settings)
-    server.config.port = 0
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with running(create_app(settings, models=[mortality]), settings) as port:
+        yield f"https://127.0.0.1:{port}"
 
 
 def connected(url: str, folder: Path, pair: tuple[Path, Path] | None = None) -> httpx.Client:
@@ -120,6 +129,76 @@ def test_a_browser_is_not_identified_by_the_certificate_of_its_machine(
 def test_a_cds_client_still_signs_each_call(url: str, folder: Path, trusted: Authority) -> None:
     with connected(url, folder, trusted.client(folder, "interface")) as client:
         assert client.post("/cds-services/osteon-mortality", json={}).status_code == 401
+
+
+HEADER = "X-Client-Certificate"
+OVER_TLS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+
+
+def passed_on(pair: tuple[Path, Path]) -> dict[str, str]:
+    """Return the headers of a proxy, as nginx's `$ssl_client_escaped_cert` writes a certificate."""
+    return OVER_TLS | {HEADER: quote(pair[0].read_text(), safe="")}
+
+
+@pytest.fixture(scope="module")
+def proxied(folder: Path, trusted: Authority, mortality: ServedModel) -> Iterator[httpx.Client]:
+    """The same behind a proxy that ends TLS."""
+    settings = Settings(
+        state_dir=folder / "proxied",
+        authentication="required",
+        trusted_proxies=("127.0.0.1",),
+        tls_client_roles=ROLES,
+        tls_client_authorities=trusted.pem,
+        tls_client_header=HEADER,
+    )
+    with running(create_app(settings, models=[mortality]), settings) as port:
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, headers=OVER_TLS, timeout=60) as client:
+            yield client
+
+
+def test_a_proxy_passes_the_certificate_of_a_machine_on(
+    proxied: httpx.Client, folder: Path, trusted: Authority
+) -> None:
+    named = passed_on(trusted.client(folder, "interface"))
+    assert proxied.post("/v1/predict", json=VALID, headers=named).status_code == 200
+    assert proxied.get("/metrics", headers=named).status_code == 403
+    assert (
+        proxied.get("/v1/models", headers=passed_on(trusted.client(folder, "other"))).status_code
+        == 401
+    )
+
+
+def test_a_certificate_that_a_proxy_passes_on_is_checked_again(
+    proxied: httpx.Client, folder: Path, trusted: Authority, tmp_path: Path
+) -> None:
+    stranger = passed_on(authority(tmp_path).client(tmp_path, "interface"))
+    old = passed_on(trusted.client(folder, "interface", days=-1))
+    nonsense = {HEADER: "no%20certificate"}
+    for headers in (stranger, old, nonsense, {HEADER: ""}):
+        assert proxied.get("/v1/models", headers=headers).status_code == 401
+
+
+def test_only_a_trusted_proxy_passes_certificates_on(
+    folder: Path, trusted: Authority, mortality: ServedModel
+) -> None:
+    pem, key = certificate(folder)
+    settings = Settings(
+        state_dir=folder / "direct",
+        authentication="required",
+        trusted_proxies=("192.0.2.1",),
+        tls_certificate=pem,
+        tls_key=key,
+        tls_client_roles=ROLES,
+        tls_client_authorities=trusted.pem,
+        tls_client_header=HEADER,
+    )
+    named = passed_on(trusted.client(folder, "interface"))
+    with (
+        running(create_app(settings, models=[mortality]), settings) as port,
+        connected(f"https://127.0.0.1:{port}", folder) as client,
+    ):
+        assert client.get("/v1/models", headers=named).status_code == 401
 
 
 @pytest.mark.parametrize(
