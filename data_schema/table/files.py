@@ -7,6 +7,8 @@ one table is refused here, before any cell is read.
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +18,7 @@ import pyarrow.parquet
 from data_schema.errors import Finding, OutsideError, UsageError
 from data_schema.table.csv_files import read_csv
 from data_schema.table.header import checked_names, refuse
+from data_schema.table.simulated_marks import FILE_MARK
 from data_schema.table.spreadsheets import read_spreadsheet
 
 __all__ = ["READING", "read_table"]
@@ -105,4 +108,18 @@ def _read_parquet(content: bytes) -> pd.DataFrame:
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError):
         refuse("unreadable", 1, "cohort must be readable as Parquet. Save it again.")
-    return frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
+    frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
+    mark = _mark_of(file.schema_arrow.metadata or {})
+    if mark:
+        frame.attrs[FILE_MARK] = mark
+    return frame
+
+
+def _mark_of(metadata: Mapping[bytes, bytes]) -> str:
+    """Return what the metadata that pandas wrote say of simulated patients; empty for none."""
+    try:
+        attributes = json.loads(metadata.get(b"PANDAS_ATTRS", b"{}"))
+    except ValueError:
+        return ""
+    mark = attributes.get(FILE_MARK, "") if isinstance(attributes, dict) else ""
+    return str(mark)

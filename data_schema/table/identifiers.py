@@ -15,6 +15,11 @@ from data_schema.errors import Finding
 from data_schema.mapping.file import IdMapping
 from data_schema.mapping.rules import SIMULATED
 from data_schema.table.dates import Dates, read_dates
+from data_schema.table.simulated_marks import (
+    FILE_MARK,
+    is_recognised_by_values,
+    names_simulated,
+)
 from data_schema.values import MISSING_WORDS, cell_texts
 
 __all__ = ["Identifiers", "read_identifiers"]
@@ -41,8 +46,8 @@ _REAL = frozenset({*MISSING_WORDS, "no", "false", "0", "0.0"})
 class Identifiers:
     """Identifiers of every row.
 
-    A site is None in a row that states none. `simulated` is what the column `simulated` says, empty
-    where there is none or it says no.
+    A site is None in a row that states none. `simulated` says how the patients were simulated, or
+    by what they were recognised as such; empty for real ones.
     """
 
     patient_id: NDArray[np.object_]
@@ -103,7 +108,7 @@ def read_identifiers(
         site=_array(texts["site"], numbers) if "site" in texts else None,
         time_zero=time_zero,
         findings=tuple(findings),
-        simulated=_simulated(table),
+        simulated=_simulated(table, texts, time_zero),
     )
 
 
@@ -196,12 +201,23 @@ def _summary_rows(table: pd.DataFrame, texts: dict[str, pd.Series]) -> Iterator[
         yield Finding("summary_row", "patient_id", count, message)
 
 
-def _simulated(table: pd.DataFrame) -> str:
-    """Return the kind of simulation; a single simulated row makes the whole cohort simulated."""
-    if SIMULATED not in table:
-        return ""
-    words = cell_texts(table[SIMULATED]).dropna().str.casefold().unique()
-    return ", ".join(sorted(set(map(str, words)) - _REAL))
+def _simulated(table: pd.DataFrame, texts: dict[str, pd.Series], time_zero: Dates | None) -> str:
+    """Return the kind of simulation; a single simulated row makes the whole cohort simulated.
+
+    A cohort whose column `simulated` was dropped is recognised by its file, its identifiers or its
+    values.
+    """
+    kinds: set[str] = set()
+    if SIMULATED in table:
+        words = cell_texts(table[SIMULATED]).dropna().str.casefold().unique()
+        kinds = set(map(str, words)) - _REAL
+    if not kinds and FILE_MARK in table.attrs:
+        kinds = {str(table.attrs[FILE_MARK])}
+    if not kinds and names_simulated(texts.values()):
+        kinds = {"recognised by their identifiers"}
+    if not kinds and is_recognised_by_values(table, None if time_zero is None else time_zero.at):
+        kinds = {"recognised by their values"}
+    return ", ".join(sorted(kinds))
 
 
 def _array(texts: pd.Series | None, otherwise: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -51,8 +51,9 @@ def simulate(
 ) -> None:
     """Simulate patients whose true risks are known.
 
-    The column `simulated` of the cohort marks it as simulated, and so does every model trained on
-    it.
+    The column `simulated` of the cohort marks it as simulated, as do its identifiers, a fingerprint
+    in its outcomes and times, and the metadata of a Parquet file; every model trained on any of
+    them says so.
     """
     if check:
         stated = (scenario, landmark, blank_share) != ("published", "24h", 0.0)
@@ -113,6 +114,7 @@ def _written(
     progress: _Progress,
 ) -> _Written:
     """Write the cohort, and its truth and observations if they have a file."""
+    from data_schema.table.simulated_marks import with_marks
     from training.files import require_table_path, write_table
     from training.simulation.cohort import DEFAULT_PATIENTS, simulate
     from training.simulation.scenarios import scenario as known
@@ -126,7 +128,7 @@ def _written(
         patients, seed=seed, scenario=scenario, landmark=landmark, blank_share=blank_share
     )
     cohort = simulated.cohort
-    write_table(cohort, out)
+    write_table(with_marks(cohort, scenario), out)
     if truth is not None:
         table = truth_table(
             simulated.world, progress=lambda share: progress("true risks", int(100 * share), 100)
