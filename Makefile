@@ -48,6 +48,9 @@ demo: install
 	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///demo/mlflow.db"
 	@echo "Serve the champion over HTTP:"
 	@echo '  MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db OSTEON_GATE_KEY=$$(cat demo/gate.key) $(BIN)/osteon serve'
+	@echo "See cards as an EHR shows them, of the simulated models; or call them from https://sandbox.cds-hooks.org:"
+	@echo '  MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db $(BIN)/osteon serve --demo &'
+	@echo '  $(BIN)/python tests/benchmark/cds_sandbox.py'
 
 # One thread per worker: on two cores more threads only slow each other down. pyfunc.py has no
 # examples, and importing it makes MLflow warn of its own type hints.

@@ -149,7 +149,7 @@ def create_app(
         # The framework's spans hold addresses as they were sent, its logs texts of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.served = Served(models, menu=settings.menu)
+    app.state.served = Served(models, menu=settings.menu, demo=settings.demo)
     app.state.settings = settings
     app.state.site_codes = site_codes
     app.state.trail = trail

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes any free one."""
     model: str | None = Field(default=None, examples=["models:/osteon-mortality/3"])
     """Serve only this model URI, promoted or not, on loopback only."""
+    demo: bool = Field(default=False, examples=["true"])
+    """Serve the newest simulated model of each outcome, on loopback only, with a banner in each
+    card; `osteon serve --demo` sets it."""
     names: _Names = Field(default=(), examples=["osteon-mortality,osteon-fracture"])
     """Registered models whose champions are served, comma-separated; by default every `osteon-*`
     that has one."""
@@ -276,6 +279,11 @@ class Settings(BaseSettings):
         return urlsplit(self.public_url or "").path
 
     @property
+    def follows_registry(self) -> bool:
+        """Whether champions are served, and replaced when the registry has new ones."""
+        return self.model is None and not self.demo
+
+    @property
     def model_dir(self) -> Path:
         """Folder of the models stored on this machine."""
         return self.state_dir / "models"
@@ -408,6 +416,8 @@ class StatedSettings(TypedDict, total=False):
     host: str
     port: int
     model: str
+    demo: bool
+    cds_origins: tuple[str, ...]
     names: tuple[str, ...]
     workers: int
 

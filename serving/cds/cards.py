@@ -31,6 +31,7 @@ from serving.prediction.served import ServedModel
 
 __all__ = ["Card", "card", "says_enough"]
 
+_BANNER = "DEMO: SIMULATED PATIENTS. This card says nothing about any real patient."
 _MAX_SUMMARY = 139
 _MAX_LABEL = 120
 _WIDEST_INTERVAL = 0.30
@@ -123,6 +124,7 @@ def _summary(risk: ExplainedRisk, model: ServedModel) -> str:
     expected, low, high = (
         round(100 * value) for value in (risk.risk, risk.interval.low, risk.interval.high)
     )
+    of_whom = "simulated" if contract.simulated else "such"
     what = f"{expected} {contract.event_singular if expected == 1 else contract.event_label}"
     days = f"within {risk.horizon_days:g} days"
     if risk.competing_risk is not None:
@@ -130,7 +132,8 @@ def _summary(risk: ExplainedRisk, model: ServedModel) -> str:
         what += f" ({low} to {high}) and {first} who {contract.competing_verb} first {days}"
     else:
         what += f" {days} (95 % interval {low} to {high})"
-    summary = f"Of 100 such patients the model expects about {what}. Research use only."
+    purpose = "DEMO ONLY" if contract.simulated else "Research use only"
+    summary = f"Of 100 {of_whom} patients the model expects about {what}. {purpose}."
     return summary if len(summary) <= _MAX_SUMMARY else f"{summary[: _MAX_SUMMARY - 1]}…"
 
 
@@ -143,6 +146,8 @@ def _detail(
 ) -> Iterator[str]:
     """Yield the paragraphs of the detail in GitHub's Markdown."""
     first = prediction.risks[0]
+    if model.contract.simulated:
+        yield f"## {_BANNER}"
     yield f"**{NOTICE}**"
     # An interval too wide to show alone is too wide beside another, too.
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))

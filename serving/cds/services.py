@@ -18,6 +18,9 @@ from serving.prediction.served import Served, ServedModel
 
 __all__ = ["OBSERVATIONS", "SERVICES", "CdsService", "discovery", "model_of", "templates"]
 
+_NOT_OF_SIMULATED = "Simulated models give no cards."
+_OF_SIMULATED = "Demo: cards are of simulated patients."
+
 OBSERVATIONS = "observations"
 """The keys of templates for Observations begin with this."""
 
@@ -75,8 +78,8 @@ SERVICES: Mapping[str, CdsService] = MappingProxyType(
 def model_of(service: CdsService, served: Served) -> ServedModel | None:
     """Return the reserved model of a service, or else the only suitable model, or None.
 
-    A model is not suitable if it is simulated, or if its time zero is not that of the outcome: when
-    the hook is called, its answer would be about another day.
+    A model is not suitable if it is simulated, except in a demo, or if its time zero is not that of
+    the outcome: when the hook is called, its answer would be about another day.
     """
     outcome = OUTCOMES[service.outcome]
     fitting = [
@@ -84,7 +87,7 @@ def model_of(service: CdsService, served: Served) -> ServedModel | None:
         for model in served.models
         if model.contract.outcome == outcome.name
         and model.contract.time_zero == outcome.time_zero
-        and not model.contract.simulated
+        and (served.demo or not model.contract.simulated)
     ]
     named = [model for model in fitting if model.loaded.name == outcome.reserved_model]
     candidates = named or fitting
@@ -102,7 +105,8 @@ def discovery(served: Served, today: date, site: SiteCodes = NO_SITE_CODES) -> M
                 "id": service.id,
                 "prefetch": templates(service, model_of(service, served), today, site),
                 "usageRequirements": "Adults with an encounter in intensive care, whose location "
-                "is coded or is in the settings of the service. Simulated models give no cards.",
+                "is coded or is in the settings of the service. "
+                + (_OF_SIMULATED if served.demo else _NOT_OF_SIMULATED),
             }
             for service in SERVICES.values()
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+# The public sandbox of CDS Hooks, and a copy of it on this machine.
+_SANDBOXES = ("https://sandbox.cds-hooks.org", "http://localhost:8080")
+
 
 def serve(
     host: Annotated[
@@ -31,6 +35,14 @@ def serve(
     model: Annotated[
         str | None, typer.Option(help="Serve this model URI, promoted or not.")
     ] = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="Serve the newest simulated models to this machine, with a banner in each card; "
+            "the public sandbox of CDS Hooks may call.",
+        ),
+    ] = False,
     name: Annotated[
         list[str] | None,
         typer.Option(help="Serve the champion of this model; may be repeated (default: all)."),
@@ -65,9 +77,13 @@ def serve(
         stated["names"] = tuple(name)
     if workers is not None:
         stated["workers"] = workers
+    if demo:
+        stated["demo"] = True
+        if "OSTEON_CDS_ORIGINS" not in os.environ:
+            stated["cds_origins"] = _SANDBOXES
     settings = read_settings(**stated)
-    if settings.model is not None and settings.names:
-        raise UsageError("model and names must not both be set. Set one of them.")
+    if sum((settings.model is not None, bool(settings.names), settings.demo)) > 1:
+        raise UsageError("model, names and demo must not be set together. Set one of them.")
     configure_logging(settings.log_format)
     with bound(settings.host, settings.port) as listener, closing(trail_at(settings)) as trail:
         address = listener.getsockname()[0]

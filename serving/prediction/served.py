@@ -140,7 +140,7 @@ class Served:
     """All models of one process, with different names (otherwise UsageError).
 
     `degraded` holds the reasons why models may be missing or old, and `menu` the tests that the
-    site can order, by catalogue name.
+    site can order, by catalogue name. In a `demo` simulated models give cards, which say so.
     """
 
     def __init__(
@@ -149,10 +149,12 @@ class Served:
         *,
         degraded: Sequence[DegradedReason] = (),
         menu: Sequence[str] = (),
+        demo: bool = False,
     ) -> None:
         self.models = tuple(models)
         self.degraded = tuple(degraded)
         self.menu = tuple(menu)
+        self.demo = demo
         self._by_word = {model.requested_as: model for model in self.models}
         if len(self._by_word) < len(self.models):
             raise UsageError("Models must have different names. Serve only one model of each name.")

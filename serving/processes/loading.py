@@ -42,7 +42,9 @@ def champions(settings: Settings) -> tuple[Version, ...]:
 
 
 def load_models(settings: Settings) -> LoadedModels:
-    """Return the stated model whatever the gate says, or else the verified `champions`.
+    """Return the stated or the simulated models whatever the gate says, or else the `champions`.
+
+    Champions are verified.
 
     Raises
     ------
@@ -51,11 +53,17 @@ def load_models(settings: Settings) -> LoadedModels:
     OutsideError
         If the registry fails.
     """
-    if settings.model is not None and settings.names:
-        raise UsageError("model and names must not both be set. Set one of them.")
-    if settings.model is not None:
-        loaded = load(settings.model)
-        return LoadedModels((ServedModel(loaded, promoted=False, model_card=_model_card(loaded)),))
+    if sum((settings.model is not None, bool(settings.names), settings.demo)) > 1:
+        raise UsageError("model, names and demo must not be set together. Set one of them.")
+    if not settings.follows_registry:
+        uris = [settings.model] if settings.model is not None else _of_the_demo()
+        loaded_models = map(load, uris)
+        return LoadedModels(
+            tuple(
+                ServedModel(loaded, promoted=False, model_card=_model_card(loaded))
+                for loaded in loaded_models
+            )
+        )
     models, refused = [], []
     for version in champions(settings):
         key = gate_key()
@@ -69,6 +77,22 @@ def load_models(settings: Settings) -> LoadedModels:
         else:
             models.append(model)
     return LoadedModels(tuple(models), tuple(refused))
+
+
+def _of_the_demo() -> list[str]:
+    """Return the newest simulated version of each registered model, or raise UsageError."""
+    newest: dict[str, Version] = {}
+    for version in list_models():
+        number = int(version.version)
+        is_newer = version.name not in newest or number > int(newest[version.name].version)
+        if version.tags.get("osteon.simulated") == "true" and is_newer:
+            newest[version.name] = version
+    if not newest:
+        raise UsageError(
+            "the demo must have a model of simulated patients in the registry; it has none. Run "
+            "make demo, and set MLFLOW_TRACKING_URI as it prints."
+        )
+    return [version.model_uri for version in newest.values()]
 
 
 def _model_card(loaded: LoadedModel) -> str | None:

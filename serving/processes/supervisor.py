@@ -219,7 +219,7 @@ class Supervisor:
         self._apply_scan(scan, first=True)
 
     async def _follow_registry(self) -> None:
-        while self._settings.model is None:
+        while self._settings.follows_registry:
             try:
                 scan = await self._poll_registry()
             except OutsideError as error:

@@ -53,7 +53,7 @@ def main() -> None:
         began = monotonic()
         try:
             _check_in_place(registry, cache)
-            current = None if settings.model else champions(settings)
+            current = champions(settings) if settings.follows_registry else None
             changed = current is None or current != known
             scan = _scan(settings, cache) if changed else RegistryScan()
             # A refused version can be repaired without a trace in the registry: scan it again.
@@ -62,7 +62,7 @@ def main() -> None:
             scan = RegistryScan(*_stored(settings, cache), Failure.of(error))
         metrics.time_registry(monotonic() - began, failed=scan.failure is not None)
         report(scan)
-        if scan.failure is not None or settings.model is not None:
+        if scan.failure is not None or not settings.follows_registry:
             return
         if select.select([sys.stdin], [], [], settings.registry_poll_seconds)[0]:
             if not sys.stdin.readline():
@@ -80,7 +80,7 @@ def _scan(settings: Settings, cache: ChampionCache) -> RegistryScan:
             models.append(cache.champion(refused.name, key))
         except GateError:
             continue  # the refusal already says why no model of that name is served
-    if settings.model is None:
+    if settings.follows_registry:
         named = {model.name for model in models} | {refused.name for refused in loaded.refused}
         for name in set(cache.champions()) - named:
             if not settings.names or name in settings.names:
@@ -92,7 +92,7 @@ def _stored(
     settings: Settings, cache: ChampionCache
 ) -> tuple[tuple[CachedModel, ...], tuple[RefusedVersion, ...]]:
     """Return the champions stored on this disk: valid and refused."""
-    if settings.model is not None:
+    if not settings.follows_registry:
         return (), ()
     models, refused = [], []
     for name in settings.names or cache.champions():

@@ -90,7 +90,7 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
             refused.append(RefusedVersion(cached.name, cached.version, str(error)))
             if current is not None:
                 models.append(current)
-    served = Served(models, degraded=plan.degraded, menu=settings.menu)
+    served = Served(models, degraded=plan.degraded, menu=settings.menu, demo=settings.demo)
     # Rendered now, so that the first clinician does not wait.
     front_page(served, base=settings.public_path)
     swap(app, served)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,26 @@ def test_from_registration_to_a_champion_in_service(
     # By its URI even a champion is served without its alias: nobody asked the gate.
     (by_uri,) = load_models(Settings(model=f"models:/{NAME}@champion")).models
     assert by_uri.identity.alias is None
+
+
+def test_the_demo_loads_the_newest_simulated_version_unapproved(
+    registered: Version, mortality: ServedModel
+) -> None:
+    client = connect().MlflowClient()
+    run_id = client.create_run(client.create_experiment("newer")).info.run_id
+    newer = register(mortality.loaded.risk_model, run_id=run_id)
+    (model,) = load_models(Settings(demo=True)).models
+    assert model.contract.simulated
+    assert not model.promoted
+    assert model.identity == ModelName(NAME, newer.version, None)
+
+
+def test_a_demo_without_simulated_models_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with pytest.raises(UsageError, match="make demo"):
+        load_models(Settings(demo=True))
 
 
 def test_a_champion_with_a_wrong_record_is_refused_with_the_reason(

@@ -281,9 +281,17 @@ def test_a_model_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_and_names_at_once_are_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="must not both be set"):
-        serve(model="models:/osteon-mortality/1", name=["osteon-mortality"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": "models:/osteon-mortality/1", "name": ["osteon-mortality"]},
+        {"model": "models:/osteon-mortality/1", "demo": True},
+        {"name": ["osteon-mortality"], "demo": True},
+    ],
+)
+def test_two_ways_to_choose_models_at_once_are_wrong_usage(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="must not be set together"):
+        serve(**options)
 
 
 def test_the_server_imports_nothing_that_only_training_needs(bundle: Path, tmp_path: Path) -> None:

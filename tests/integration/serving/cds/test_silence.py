@@ -194,6 +194,25 @@ def test_a_simulated_model_says_nothing_of_a_patient(
     assert silence_of(answer) == "no_model"
 
 
+def test_in_a_demo_a_simulated_model_gives_cards_with_a_banner(
+    build: Any, serve: Any, tmp_path: Path, sure_mortality: ServedModel
+) -> None:
+    simulated = restated(sure_mortality.loaded.risk_model, simulated=True)
+    model = replace(sure_mortality, loaded=replace(sure_mortality.loaded, risk_model=simulated))
+    path, call = "/cds-services/osteon-mortality", build.call()
+    outside = serve(create_app(Settings(state_dir=tmp_path / "outside"), models=[model]))
+    assert silence_of(outside.post(path, json=call)) == "no_model"
+    settings = Settings(state_dir=tmp_path / "demo", demo=True)
+    client = serve(create_app(settings, models=[model]))
+    (card,) = client.post(path, json=call).json()["cards"]
+    assert card["detail"].startswith("## DEMO: SIMULATED PATIENTS.")
+    assert card["summary"].endswith("DEMO ONLY.")
+    assert "simulated patients" in card["summary"]
+    assert len(card["summary"]) < 140
+    usage = client.get("/cds-services").json()["services"][0]["usageRequirements"]
+    assert usage.endswith("Demo: cards are of simulated patients.")
+
+
 def test_a_model_of_another_time_zero_says_nothing_at_this_one(
     build: Any, serve: Any, tmp_path: Path, sure_mortality: ServedModel
 ) -> None:
