@@ -242,11 +242,10 @@ def provider(_provider: Provider) -> Provider:
 
 
 @contextmanager
-def _running(app: Any, listener: socket.socket) -> Iterator[None]:
-    import uvicorn
+def _running(app: Any, settings: Settings, listener: socket.socket) -> Iterator[None]:
+    from serving.processes.server import server_of
 
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-    server = uvicorn.Server(config)
+    server = server_of(app, settings)
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
     thread.start()
     while not server.started:
@@ -284,7 +283,7 @@ def _service(
         | stated
     )
     with (
-        _running(create_app(settings, models=[model], buckets=buckets), listener),
+        _running(create_app(settings, models=[model], buckets=buckets), settings, listener),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield client, settings

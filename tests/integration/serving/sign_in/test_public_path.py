@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from nginx import free_port, running_nginx
 from signing_in import HTML, approve
 
 BASE = "/osteon"
@@ -29,15 +33,31 @@ class Proxy(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
-@pytest.fixture(params=[True, False], ids=["path-removed", "path-left-in"])
-def browser(request: pytest.FixtureRequest, service: Callable[..., Any]) -> Iterator[httpx.Client]:
+@pytest.fixture(params=["path-removed", "path-left-in", "nginx-tls"])
+def browser(
+    request: pytest.FixtureRequest, service: Callable[..., Any], tmp_path: Path
+) -> Iterator[httpx.Client]:
     """A browser that reaches the service through a proxy."""
-    client, _ = service(path=BASE)
-    proxy = Proxy(removes=request.param)
-    with httpx.Client(
-        base_url=client.base_url, transport=proxy, headers=HTML, timeout=60
-    ) as behind:
-        yield behind
+    with ExitStack() as running:
+        if request.param == "nginx-tls":
+            port = free_port()
+            url = f"https://127.0.0.1:{port}"
+            client, _ = service(public_url=url + BASE, trusted_proxies=("127.0.0.1",))
+            address = client.base_url.netloc.decode()
+            proxy = running.enter_context(
+                running_nginx(
+                    tmp_path / "nginx", service=address, port=port, path=BASE, removes=True
+                )
+            )
+            context = ssl.create_default_context(cafile=str(proxy.certificate))
+            behind = httpx.Client(base_url=url, verify=context, headers=HTML, timeout=60)
+        else:
+            client, _ = service(path=BASE)
+            transport = Proxy(removes=request.param == "path-removed")
+            behind = httpx.Client(
+                base_url=client.base_url, transport=transport, headers=HTML, timeout=60
+            )
+        yield running.enter_context(behind)
 
 
 def test_a_clinician_signs_in_and_comes_back_below_the_public_path(browser: httpx.Client) -> None:
@@ -47,7 +67,10 @@ def test_a_clinician_signs_in_and_comes_back_below_the_public_path(browser: http
     back = browser.get(approve(provider.headers["location"]))
     assert back.status_code == 303
     assert back.headers["location"] == f"{BASE}/facts/mortality-simulated"
-    assert all(f"Path={BASE};" in one for one in back.headers.get_list("set-cookie"))
+    cookies = back.headers.get_list("set-cookie")
+    assert all(f"Path={BASE};" in one for one in cookies)
+    is_encrypted = browser.base_url.scheme == "https"
+    assert all(one.startswith("__Secure-") == is_encrypted for one in cookies)
     facts = browser.get(back.headers["location"])
     assert facts.status_code == 200
     assert f'href="{BASE}/"' in facts.text
