@@ -271,3 +271,46 @@ def test_why_there_is_no_card_is_counted_and_told_of_nobody(
     before = count()
     ask(prefetch=build.record(**SILENT["dead"](build)))
     assert count() == before + 1
+
+
+CODES = {
+    "under 18": "under_18",
+    "age unknown": "age_unknown",
+    "dead": "deceased",
+    "dead at an unknown time": "deceased",
+    "comfort care": "comfort_care",
+    "comfort care ordered": "comfort_care",
+    "to a hospice": "comfort_care",
+    "before time zero": "time_zero_in_future",
+    "pregnant": "pregnant",
+}
+
+
+@pytest.mark.parametrize("why", CODES)
+def test_the_reason_names_the_code_of_the_other_doors(ask: Ask, build: Any, why: str) -> None:
+    answer = ask(prefetch=build.record(**(SILENT | EARLY_OR_LATE)[why](build)))
+    assert answer.json()["extension"]["osteon"]["noCard"]["refusals"] == [CODES[why]]
+
+
+@pytest.mark.parametrize(("days", "refusals"), [(3, None), (120, ["stale"])])
+def test_a_late_call_is_stale_only_where_the_model_may_not_be_asked(
+    ask: Ask, build: Any, days: int, refusals: list[str] | None
+) -> None:
+    stay = build.encounter(build.now - timedelta(days=days))
+    none = ask(prefetch=build.record(encounter=stay)).json()["extension"]["osteon"]["noCard"]
+    assert (none["reason"], none.get("refusals")) == ("no_moment", refusals)
+
+
+def test_a_finished_encounter_gives_no_card_of_death(ask: Ask, build: Any) -> None:
+    finished = build.encounter(status="finished")
+    none = ask(prefetch=build.record(encounter=finished)).json()["extension"]["osteon"]["noCard"]
+    assert none["reason"] == "no_moment"
+
+
+def test_the_newest_value_that_cannot_be_read_withholds_the_card(ask: Ask, build: Any) -> None:
+    slip = build.observation("ctx_s", id="newer")
+    slip["valueQuantity"]["code"] = "furlong"
+    slip["effectiveDateTime"] = (build.measured + timedelta(hours=1)).isoformat()
+    observations = build.bundle(*map(build.observation, build.codes), slip)
+    none = ask(prefetch=build.record(observations=observations)).json()["extension"]["osteon"]
+    assert none["noCard"]["refusals"] == ["unreadable_value"]

@@ -272,6 +272,40 @@ def test_an_older_value_beside_a_newer_that_cannot_be_read_is_said(
     assert unread["message"].endswith("An older value is filled in.")
 
 
+def test_values_since_the_stay_began_are_read(client: httpx.Client, provider: Any) -> None:
+    icu = {"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "ICU"}
+    lactate = observation(1, "2524-7", 2.8, "mmol/L")
+    early = observation(2, "1751-7", 27, "g/L", effectiveDateTime="2026-11-12T06:00:00+01:00")
+    provider.observations = [lactate, early]
+    within_a_week = record(client, provider)
+    assert "albumin" not in {one["column"] for one in within_a_week["filled"]}
+    assert within_a_week["laboratory_days"] == 7
+    provider.encounter = {
+        "resourceType": "Encounter",
+        "id": "e1",
+        "status": "in-progress",
+        "class": icu,
+        "subject": {"reference": "Patient/p1"},
+        "period": {"start": "2026-11-12T08:00:00+01:00"},
+    }
+    of_the_stay = record(client, provider)
+    assert "albumin" in {one["column"] for one in of_the_stay["filled"]}
+    assert of_the_stay["policy"]["icu_admission"] is not None
+    assert of_the_stay["laboratory_days"] == 15
+
+
+def test_what_the_record_states_beside_its_values_goes_with_the_form(
+    client: httpx.Client, provider: Any
+) -> None:
+    provider.patient = PATIENT | {"birthDate": "1958", "deceasedDateTime": "2026-11-24"}
+    provider.observations = [observation(1, "2524-7", 2.8, "furlong")]
+    found = record(client, provider)
+    assert found["policy"]["birth_date"] == "1958"
+    assert found["policy"]["death_time"] == "2026-11-24T00:00:00+01:00"
+    assert found["policy"]["unread"] == ["lactate"]
+    assert any("day of birth is not known" in note for note in found["notes"])
+
+
 def test_limits_and_flags_are_kept(client: httpx.Client, provider: Any) -> None:
     provider.observations = [
         observation(1, "2524-7", 0.3, "mmol/L")

@@ -223,6 +223,23 @@ def test_the_record_is_laid_into_the_form_and_checked_before_it_is_scored(
 
 
 @pytest.mark.usefixtures("record")
+def test_what_the_record_states_of_the_patient_decides_whether_there_is_a_risk(
+    client: httpx.Client, provider: Any, browser: Windows
+) -> None:
+    provider.patient = provider.patient | {"birthDate": "1958", "deceasedBoolean": True}
+    page = open_launch(client, provider, browser)
+    page.get_by_label("In ICU", exact=True).check()
+    page.get_by_role("button", name="Check the entries").click()
+    page.get_by_role("heading", name="Are these values correct?").wait_for()
+    with page.expect_request("**/v1/predict") as asked:
+        page.get_by_role("button", name="Yes, show the risk").click()
+    sent = asked.value.post_data_json
+    assert (sent["deceased"], sent["birth_date"]) == (True, "1958")
+    page.get_by_text("The record states that the patient has died.").wait_for()
+    assert not page.locator("#risks").is_visible()
+
+
+@pytest.mark.usefixtures("record")
 def test_another_time_zero_fills_in_what_was_known_then_and_keeps_what_was_typed(
     client: httpx.Client, provider: Any, browser: Windows
 ) -> None:

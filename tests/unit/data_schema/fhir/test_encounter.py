@@ -96,3 +96,27 @@ def test_a_stay_runs_from_its_start_to_its_end() -> None:
     assert not stay.is_running(datetime(2026, 11, 1, 7, tzinfo=UTC))
     assert stay.is_running(datetime(2026, 11, 1, 8, tzinfo=UTC))
     assert not stay.is_running(datetime(2026, 11, 1, 20, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("status", ["finished", "completed", "discharged"])
+@pytest.mark.parametrize("location_end", [None, "2026-11-05T08:00:00Z"])
+def test_a_finished_encounter_is_finished_whatever_its_locations_say(
+    status: str, location_end: str | None
+) -> None:
+    bed = place("Location/a", AT_8, location_end, physicalType=ICU)
+    ended = encounter(bed, status=status, period={"start": AT_8, "end": NEXT_DAY})
+    assert spans(ended) == [(108, 208)]
+
+
+def test_a_finished_encounter_without_an_end_ended_at_an_unknown_time() -> None:
+    bed = place("Location/a", AT_8, physicalType=ICU)
+    (stay,) = icu_stays([encounter(bed, status="finished", period={"start": AT_8})])
+    assert (stay.end, stay.has_ended) == (None, True)
+    assert not stay.is_running(datetime(2026, 11, 1, 9, tzinfo=UTC))
+
+
+def test_an_encounter_in_progress_ends_no_stay_early() -> None:
+    bed = place("Location/a", AT_8, AT_20, physicalType=ICU)
+    assert spans(encounter(bed, period={"start": AT_8, "end": NEXT_DAY})) == [(108, 120)]
+    (stay,) = icu_stays([encounter(place("Location/a", AT_8, physicalType=ICU))])
+    assert stay.is_running(datetime(2026, 11, 3, tzinfo=UTC))
