@@ -15,6 +15,7 @@ __all__ = [
     "HIGH_FIO2",
     "alveolar_arterial_difference",
     "fio2_in_force",
+    "fio2_of_the_gas",
     "fio2_percent",
     "pf_ratio",
 ]
@@ -23,6 +24,9 @@ Numbers = NDArray[np.float64]
 
 HIGH_FIO2 = 50.0
 """FiO2 in percent from which APACHE II scores A-aDO2 in place of PaO2."""
+
+# Air pressure at sea level less that of water vapour in the airways, in mmHg.
+_DRY_AIR = 760.0 - 47.0
 
 FIO2_FRACTIONS = (0.2, 1.0)
 """Lowest and highest value of FiO2 that is a fraction, whatever unit it is recorded with."""
@@ -56,15 +60,29 @@ def fio2_percent(values: Numbers) -> Numbers:
     return np.where(fraction, np.round(values * 100, 6), np.where(percent, values, np.nan))
 
 
+def fio2_of_the_gas(pao2: Numbers, fio2: Numbers) -> Numbers:
+    """Return FiO2 in percent where it can be that of the blood gas; NaN where PaO2 rules it out.
+
+    Blood cannot hold more oxygen than was breathed in, at sea level 713 mmHg times FiO2. A PaO2 of
+    455 with an FiO2 of 40 % was drawn at another setting, mostly a higher one that nobody charted.
+
+    >>> fio2_of_the_gas(np.array([80.0, 455.0]), np.array([40.0, 40.0]))
+    array([40., nan])
+    """
+    return np.where(pao2 > fio2 / 100 * _DRY_AIR, np.nan, fio2)
+
+
 def pf_ratio(pao2: Numbers, fio2: Numbers) -> Numbers:
     """Return PaO2 in mmHg over FiO2 as a fraction, in mmHg; lower is worse.
 
-    `pao2` is in mmHg and `fio2`, the one in force when the blood was drawn, in percent.
+    `pao2` is in mmHg and `fio2`, the one in force when the blood was drawn, in percent. NaN where
+    no blood can have drawn that much oxygen from it (`fio2_of_the_gas`).
 
     >>> pf_ratio(np.array([80.0]), np.array([40.0]))
     array([200.])
     """
-    return pao2 / np.where(fio2 > 0, fio2, np.nan) * 100
+    breathed = fio2_of_the_gas(pao2, fio2)
+    return pao2 / np.where(breathed > 0, breathed, np.nan) * 100
 
 
 def alveolar_arterial_difference(pao2: Numbers, fio2: Numbers, paco2: Numbers) -> Numbers:
@@ -86,7 +104,7 @@ def alveolar_arterial_difference(pao2: Numbers, fio2: Numbers, paco2: Numbers) -
     >>> alveolar_arterial_difference(np.array([80.0]), np.array([60.0]), np.array([40.0]))
     array([297.8])
     """
-    return np.round(fio2 / 100 * (760 - 47) - paco2 / 0.8 - pao2, 6)
+    return np.round(fio2 / 100 * _DRY_AIR - paco2 / 0.8 - pao2, 6)
 
 
 def fio2_in_force(

@@ -94,6 +94,7 @@ def landmark(
                 "doses_without_weight": result.severity.doses_without_weight,
                 "doses_under_an_hour": result.severity.doses_under_an_hour,
                 "gases_without_fio2": result.severity.gases_without_fio2,
+                "gases_ruling_out_fio2": result.severity.gases_ruling_out_fio2,
                 "dropped": dict(result.dropped),
                 "findings": [asdict(finding) for finding in result.findings],
                 "out": str(out),
@@ -161,6 +162,7 @@ def _severity_lines(severity: Severity) -> list[str]:
                 (severity.doses_without_weight, "stays have a catecholamine without a weight"),
                 (severity.doses_under_an_hour, "stays had a catecholamine for under an hour"),
                 (severity.gases_without_fio2, "blood gases have no FiO2 in force"),
+                (severity.gases_ruling_out_fio2, "blood gases hold more oxygen than FiO2 gives"),
             )
             if count
         ),

@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 
 from data_schema.derived.consciousness import SEDATION_WANES, STATE_IN_FORCE, gcs_charted
-from data_schema.derived.oxygenation import FIO2_IN_FORCE, fio2_in_force, pf_ratio
+from data_schema.derived.oxygenation import (
+    FIO2_IN_FORCE,
+    fio2_in_force,
+    fio2_of_the_gas,
+    pf_ratio,
+)
 from training.sources.code_map import GLASGOW, NONINVASIVE_VENTILATION, SEDATION, CodeMap
 from training.sources.mapped_values import TUBE
 
@@ -29,8 +34,9 @@ def combine(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> None:
 
     `glasgow` has `stay_id, time, known, score, origin, before`: each charting, what it is worth
     (`GlasgowOrigin`), and the last score before it that says something. `blood_gases` has
-    `stay_id, time, known, pao2, paco2, fio2, supported`. `combined` has `stay_id, time, known,
-    variable, value`: `gcs` and `pf_ratio`, which features are made of.
+    `stay_id, time, known, pao2, paco2, fio2, fio2_in_force, supported`; `fio2` is missing where
+    PaO2 rules the setting in force out. `combined` has `stay_id, time, known, variable, value`:
+    `gcs` and `pf_ratio`, which features are made of.
     """
     _create_states(db)
     _create_glasgow(db, sedation_is_recorded=SEDATION in code_map.complete)
@@ -128,11 +134,12 @@ def _create_blood_gases(db: duckdb.DuckDBPyConnection, *, ventilation_is_recorde
     ).fetchdf()
     paired = fio2_in_force(gases, settings)
     supported = gases["supported"].to_numpy(dtype=float)
-    fio2 = paired["fio2"].to_numpy(dtype=float)
+    pao2, in_force = (held.to_numpy(dtype=float) for held in (gases["pao2"], paired["fio2"]))
     gases = gases.assign(
-        fio2=fio2,
+        fio2=fio2_of_the_gas(pao2, in_force),
+        fio2_in_force=in_force,
         known=np.fmax(gases["known"], paired["set_known"]),
-        pf_ratio=pf_ratio(gases["pao2"].to_numpy(dtype=float), fio2),
+        pf_ratio=pf_ratio(pao2, in_force),
         supported=np.where((supported == 0.0) & (not ventilation_is_recorded), np.nan, supported),
     )
     _store(db, "blood_gases", gases, texts=("stay_id",))

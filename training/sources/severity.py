@@ -55,6 +55,8 @@ class Severity:
         less than an hour.
     gases_without_fio2 : int
         Blood gases of the 24 hours without an FiO2 in force.
+    gases_ruling_out_fio2 : int
+        Blood gases of the 24 hours whose PaO2 is more than the FiO2 in force can give.
     """
 
     scores: pd.DataFrame
@@ -63,6 +65,7 @@ class Severity:
     doses_without_weight: int
     doses_under_an_hour: int
     gases_without_fio2: int
+    gases_ruling_out_fio2: int
 
 
 def severity(
@@ -119,7 +122,8 @@ def severity(
         ),
         doses_without_weight=without_weight,
         doses_under_an_hour=short,
-        gases_without_fio2=int(gases["fio2"].isna().sum()),
+        gases_without_fio2=int(gases["fio2_in_force"].isna().sum()),
+        gases_ruling_out_fio2=int((gases["fio2_in_force"].notna() & gases["fio2"].isna()).sum()),
     )
 
 

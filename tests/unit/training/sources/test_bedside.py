@@ -260,3 +260,26 @@ def test_only_arterial_blood_has_a_pao2(tmp_path):
         "pao2": sum(not used for _, used in GASES.values())
     }
     assert result.severity.gases_without_fio2 == 1
+
+
+def test_a_setting_that_pao2_rules_out_is_not_that_of_the_gas(tmp_path):
+    patients = {
+        # 713 mmHg times 0.4: blood cannot hold more than 285.2 of it.
+        "more": [row(-10, "FIO2", 40.0), row(-9, "PAO2", 455.0)],
+        "most": [row(-10, "FIO2", 40.0), row(-9, "PAO2", 285.0)],
+        "worse later": [
+            *(row(-10, "FIO2", 40.0), row(-9, "PAO2", 455.0)),
+            *(row(-8, "VENT", until=-2), row(-6, "PAO2", 60.0)),
+        ],
+    }
+    result = made(tmp_path, patients)
+    cohort = result.cohort.set_index("stay_id")
+    assert pd.isna(cohort.loc["more", "pf_ratio"])
+    assert cohort.loc["more", "pao2"] == 455.0
+    assert cohort.loc["most", "pf_ratio"] == 712.5
+    assert (cohort.loc["worse later", "pf_ratio"], cohort.loc["worse later", "sofa"]) == (
+        150.0,
+        3.0,
+    )
+    assert result.severity.gases_ruling_out_fio2 == 2
+    assert result.severity.gases_without_fio2 == 0
