@@ -73,14 +73,23 @@ def history(
 ) -> list[SentObservation]:
     """Return the flags that Conditions and medications set, each true, in order of the entries.
 
+    A medication may refer to a Medication within it or among the entries.
+
     Care counts from `icu_start` to `time_zero`, drugs for bone from a year before time zero.
     """
     flags: list[SentObservation] = []
+    medications = {
+        name: entry.resource
+        for entry in entries
+        if entry.kind == "Medication"
+        for name in (entry.reference, entry.full_url)
+        if name
+    }
     for entry in entries:
         if entry.kind == "Condition":
             names = _diagnosed(entry.resource, time_zero)
         elif entry.kind.startswith("Medication") and entry.kind != "Medication":
-            names = _prescribed(entry.resource, icu_start, time_zero)
+            names = _prescribed(entry.resource, medications, icu_start, time_zero)
         else:
             continue
         flags += [
@@ -153,16 +162,22 @@ def _is_icd_10(system: str) -> bool:
     return "icd-10" in system.casefold()
 
 
-def _prescribed(resource: Resource, icu_start: datetime, time_zero: datetime) -> Iterator[str]:
+def _prescribed(
+    resource: Resource,
+    medications: Mapping[str, Resource],
+    icu_start: datetime,
+    time_zero: datetime,
+) -> Iterator[str]:
     """Yield the flags of a medication ordered, given or stated in the flag's own window."""
     if not is_given(resource):
         return
     moment = ordered_or_given(resource)
     if moment is None or moment > time_zero:
         return
-    drug = medication_of(resource)
+    drug = medication_of(resource) or _referred_to(resource, medications)
+    concept = drug_concept(resource) or part(drug, "code")
     flags = drug_flags(
-        atc=[code for system, code in codings(drug_concept(resource)) if system == ATC],
+        atc=[code for system, code in codings(concept) if system == ATC],
         ingredients=ingredients_of(resource, drug),
         words=form_and_route(resource, drug),
     )
@@ -192,10 +207,21 @@ def drug_concept(resource: Resource) -> Resource:
 
 def medication_of(resource: Resource) -> Resource:
     """Return the Medication within a resource that it refers to; an empty one if there is none."""
+    return contained_in(resource, _medication_reference(resource))
+
+
+def _medication_reference(resource: Resource) -> str:
     reference = part(resource, "medicationReference") or part(
         part(resource, "medication"), "reference"
     )
-    return contained_in(resource, text(reference, "reference"))
+    return text(reference, "reference").partition("/_history/")[0]
+
+
+def _referred_to(resource: Resource, medications: Mapping[str, Resource]) -> Resource:
+    """Return the Medication elsewhere in the record, by full or relative reference."""
+    stated = _medication_reference(resource)
+    relative = "/".join(stated.rsplit("/", 2)[-2:])
+    return medications.get(stated) or medications.get(relative) or {}
 
 
 def ingredients_of(resource: Resource, medication: Resource) -> tuple[str, ...]:

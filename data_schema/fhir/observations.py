@@ -66,6 +66,14 @@ _YES_NO: Mapping[str, bool] = {
     "N": False,
 }
 
+_FEU = ("ug/mL", "mg/L", "ng/mL", "ug/L")
+# A LOINC code that states the time or the kind of unit need not have it repeated by the unit.
+_UNITS_OF_CODE: Mapping[tuple[str, str], str] = {
+    ("9192-6", "mL"): "mL/d",
+    ("9192-6", "L"): "L/d",
+    **{("48065-7", unit): f"{unit}{{FEU}}" for unit in _FEU},
+}
+
 NOT_DONE_REASONS = frozenset({"not-performed", "not-asked", "asked-declined", "not-applicable"})
 """Codes of HL7's data-absent-reason that record a variable as not done.
 
@@ -458,6 +466,8 @@ def _measured(
     if value is None:
         return "value"
     unit = _unit(part(element, "valueQuantity")) or _unit_of_site(concept, site)
+    implied = (_UNITS_OF_CODE.get((stated, unit)) for _, stated in codings(concept))
+    unit = next(filter(None, implied), unit)
     if isinstance(value, str) and not unit:
         value, unit = _number_and_unit(value, candidates)
     column, variable, code = _code_of_unit(candidates, unit)

@@ -23,6 +23,8 @@ __all__ = ["Prefetch"]
 _MAX_PAGES = 10
 # For all requests of one call, since a clinician waits.
 _SECONDS = 10.0
+# Locations state which units of an encounter are intensive care, Medications what was ordered.
+_BESIDE: Mapping[str, str] = {"Encounter": "Location", "MedicationRequest": "Medication"}
 # Not escaped in a query of FHIR.
 _PLAIN = "/?&=,:{}"
 
@@ -103,8 +105,7 @@ class Prefetch:
 
     def _read(self, key: str, resource: Resource) -> list[Entry]:
         expected = self._templates[key].partition("?")[0].partition("/")[0]
-        # Locations state which units of an encounter are intensive care.
-        kinds = (expected, "Location") if expected == "Encounter" else (expected,)
+        kinds = (expected, _BESIDE.get(expected, expected))
         where = f"prefetch.{key}"
         if text(resource, "resourceType") == expected:
             return [Entry(resource, where)]
@@ -139,7 +140,7 @@ class Prefetch:
     def _check_patient(self, entry: Entry) -> None:
         """Reject an entry of another patient or another encounter."""
         context, identifier = self._request.context, text(entry.resource, "id")
-        if entry.kind == "Location":
+        if entry.kind in _BESIDE.values():
             return
         is_right = is_about(entry.resource, context.patientId, identifiers=self._identifiers)
         if entry.kind == "Patient":

@@ -341,3 +341,17 @@ def test_time_zero_may_be_an_instant(client: httpx.Client) -> None:
     assert answer.status_code == 200, answer.text
     expected = answered(client, bundle(*resources()))
     assert answer.json()["prediction"] == expected["prediction"]
+
+
+def test_a_whole_stay_in_intensive_care_is_read(client: httpx.Client) -> None:
+    note = [{"text": "x" * 1_500}]
+    unknown = [
+        observation(f"o{number}", "urn:site:monitor", "K1", valueInteger=1, note=note)
+        for number in range(823)
+    ]
+    sent = bundle(*resources(), *unknown)
+    assert len(json.dumps(sent)) > 1_400_000
+    found = answered(client, sent)
+    assert found["prediction"] == answered(client, bundle(*resources()))["prediction"]
+    notes = [one["text"] for one in found["note"]]
+    assert "Codes that were not recognised: urn:site:monitor|K1 (823)." in notes

@@ -150,6 +150,26 @@ def test_the_ingredients_of_a_contained_medication_are_read() -> None:
     assert flags(combined("7804", "161")) == {"opioid"}
 
 
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "Medication/m1",
+        "Medication/m1/_history/2",
+        "https://ehr.example/fhir/Medication/m1",
+        "urn:uuid:11111111-1111-4111-8111-111111111111",
+    ],
+)
+def test_a_medication_may_be_another_resource_of_the_record(reference: str) -> None:
+    order = request("x", medicationReference={"reference": reference})
+    del order["medicationCodeableConcept"]
+    drug = {"resourceType": "Medication", "id": "m1", "code": concept(ATC, "M05BA08")}
+    entries = [Entry(order, ""), Entry(drug, "", reference if "urn" in reference else "")]
+    found = history(entries, icu_start=ICU_START, time_zero=TIME_ZERO)
+    assert [one.measurement.variable for one in found] == ["bisphosphonate"]
+    other = [Entry(order, ""), Entry(drug | {"id": "m2"}, "")]
+    assert history(other, icu_start=ICU_START, time_zero=TIME_ZERO) == []
+
+
 def test_comfort_care_is_told_by_a_diagnosis_an_order_or_the_discharge() -> None:
     order = {"resourceType": "ServiceRequest", "status": "active"}
     assert comfort(condition("Z51.5"))

@@ -552,3 +552,22 @@ def test_what_was_not_recognised_is_named_by_code_and_never_by_text() -> None:
     found = read(*sent)
     assert found.unknown_codes == (UnknownCode("urn:lab", "K1", 2), UnknownCode("", "", 2))
     assert found.not_counted == {"code": 4}
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "unit", "value"),
+    [
+        ("9192-6", 1_500, "mL", 1_500.0),  # in 24 hours, as the code says
+        ("9192-6", 1.5, "L", 1_500.0),
+        ("48065-7", 1.5, "ug/mL", 1.5),  # in fibrinogen equivalents, as the code says
+        ("48065-7", 1_500, "ng/mL", 1.5),
+    ],
+)
+def test_a_code_may_say_what_its_unit_leaves_out(
+    code: str, sent: float, unit: str, value: float
+) -> None:
+    assert canonical_value(observation(code, **quantity(sent, unit))) == pytest.approx(value)
+
+
+def test_another_code_says_nothing_of_the_time() -> None:
+    assert canonical(observation("2160-0", **quantity(1_500, "mL"))) == "unit"
