@@ -31,7 +31,7 @@ from serving.cds.shown import ShownCard, card_of_call, show, was_shown
 from serving.fhir.question import Circumstances, fhir_broken, question_of
 from serving.fhir.unknown_codes import named_codes
 from serving.prediction import predictor
-from serving.prediction.answer import Prediction
+from serving.prediction.answer import Ignored, IgnoredReason, Prediction
 from serving.prediction.json_translation import rules_in_json
 from serving.prediction.on_record import Recorder
 from serving.prediction.served import Served
@@ -52,6 +52,12 @@ _IN_WORDS: Mapping[_Silence, str] = {
     "seen": "This user saw a card of this patient and outcome today, or one with the same content.",
 }
 
+# Reasons that someone may want to see in the record.
+_LISTED: frozenset[IgnoredReason] = frozenset(
+    {"contradiction", "issued_after_time_zero", "too_old", "no_time", "unreadable"}
+)
+_MOST_LISTED = 50
+
 _PRACTITIONER = re.compile(r"Practitioner(Role)?/[A-Za-z0-9.\-]{1,64}")
 
 
@@ -63,16 +69,35 @@ class NoCard(TypedDict):
     refusals: NotRequired[Sequence[str]]
 
 
+class UnusedValue(TypedDict):
+    """A variable of which a value was not used, and why."""
+
+    variable: str
+    reason: IgnoredReason
+    rule: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """What of a record was not recognised or not used."""
+
+    unknown_codes: Sequence[UnknownCode] = ()
+    ignored: Sequence[Ignored] = ()
+
+
 class AboutAnswer(TypedDict):
     """What an answer says beside its card.
 
     `predictionId` is that of `POST /v1/outcomes` and of the audit trail; `unrecognisedCodes` holds
-    codes of Observations, each with its system and the number of Observations.
+    codes of Observations, each with its system and the number of Observations. `notUsed` names the
+    variables of which a value of the record was not used, with the reason and, for what cannot be
+    read, the rule that it breaks.
     """
 
     predictionId: NotRequired[str]
     noCard: NotRequired[NoCard]
     unrecognisedCodes: NotRequired[Sequence[Mapping[str, str | int]]]
+    notUsed: NotRequired[Sequence[UnusedValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +110,17 @@ class CdsAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _MadeCard:
-    """A card without its id, the id of its prediction, and what of the record was not recognised.
+    """A card without its id, the id of its prediction, and what of the record was left out.
 
     Without a recorder, the prediction is not on record and its id is of no use.
     """
 
     card: Card
     prediction_id: str
-    unknown_codes: Sequence[UnknownCode]
+    left_out: _LeftOut
+
+
+_NOTHING = _LeftOut()
 
 
 class _NoCard(Exception):
@@ -103,11 +131,11 @@ class _NoCard(Exception):
         why: _Silence,
         *,
         refusals: Sequence[str] = (),
-        unknown_codes: Sequence[UnknownCode] = (),
+        left_out: _LeftOut = _NOTHING,
     ) -> None:
         self.why = why
         self.refusals = tuple(refusals)
-        self.unknown_codes = unknown_codes
+        self.left_out = left_out
 
 
 def cards(
@@ -167,7 +195,7 @@ def cards(
         if shown is None:  # another call was faster, perhaps of the same hook instance
             earlier = shown = card_of_call(trail, viewer, request.hookInstance)
         if shown is None or shown.content != content:
-            raise _NoCard("seen", unknown_codes=made.unknown_codes)
+            raise _NoCard("seen", left_out=made.left_out)
         if earlier is not None:
             trail.append(_with_card(event, "repeated", earlier))
     except _NoCard as silence:
@@ -178,7 +206,7 @@ def cards(
         trail.append(replace(event, status="not_answered"))
         raise
     count(service.id, "card")
-    about: AboutAnswer = {"predictionId": shown.prediction_id, **_unrecognised(made.unknown_codes)}
+    about: AboutAnswer = {"predictionId": shown.prediction_id, **_left_out(made.left_out)}
     return CdsAnswer([{**made.card, "uuid": shown.card}], about)
 
 
@@ -200,12 +228,24 @@ def _about_silence(silence: _NoCard) -> AboutAnswer:
     why: NoCard = {"reason": silence.why, "message": _IN_WORDS[silence.why]}
     if silence.refusals:
         why["refusals"] = silence.refusals
-    return {"noCard": why, **_unrecognised(silence.unknown_codes)}
+    return {"noCard": why, **_left_out(silence.left_out)}
 
 
-def _unrecognised(codes: Sequence[UnknownCode]) -> AboutAnswer:
-    named = named_codes(codes)
-    return {"unrecognisedCodes": [asdict(code) for code in named]} if named else {}
+def _left_out(left_out: _LeftOut) -> AboutAnswer:
+    """Return what of a record was left out, each variable once for each reason."""
+    about: AboutAnswer = {}
+    if named := named_codes(left_out.unknown_codes):
+        about["unrecognisedCodes"] = [asdict(code) for code in named]
+    unused: dict[tuple[str, str, str], UnusedValue] = {}
+    for one in left_out.ignored:
+        if one.reason in _LISTED:
+            value: UnusedValue = {"variable": base_name(one.variable), "reason": one.reason}
+            unused[base_name(one.variable), one.reason, one.rule] = (
+                {**value, "rule": one.rule} if one.rule else value
+            )
+    if unused:
+        about["notUsed"] = list(unused.values())[:_MOST_LISTED]
+    return about
 
 
 def _event(recorder: Recorder, service: CdsService, request: HookRequest) -> AuditEvent:
@@ -282,14 +322,15 @@ def _new_card(
         question = question_of(record, about, outcomes=[model.requested_as])
         answer = predictor.predict(question, served, recorder)
     (prediction,) = answer.predictions
+    left_out = _LeftOut(record.unknown_codes, prediction.ignored)
     if prediction.status != "ok" or not prediction.risks:
         codes = [refusal.code for refusal in prediction.refusals]
-        raise _NoCard("refused", refusals=codes, unknown_codes=record.unknown_codes)
+        raise _NoCard("refused", refusals=codes, left_out=left_out)
     if not says_enough(prediction):
-        raise _NoCard("says_little", unknown_codes=record.unknown_codes)
+        raise _NoCard("says_little", left_out=left_out)
     taken, url = _taken(record, prediction), settings.public_url
     new_card = card(prediction, model, at, taken=taken, unread=_unread(prediction), url=url)
-    return _MadeCard(new_card, answer.prediction_id, record.unknown_codes)
+    return _MadeCard(new_card, answer.prediction_id, left_out)
 
 
 def _reference(entries: Sequence[Entry]) -> str:

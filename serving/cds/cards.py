@@ -175,6 +175,8 @@ def _detail(
             "- Not used, since the unit, value or time could not be read: "
             f"{_listed(errors, labels)}."
         )
+    if prediction.treatment_limitation == "not_recorded":
+        remarks.append(f"- {wording.LIMITATION_NOT_RECORDED}")
     if remarks:
         yield "\n".join(remarks)
     # If the call is time zero, its time would make every card new.

@@ -314,3 +314,20 @@ def test_the_newest_value_that_cannot_be_read_withholds_the_card(ask: Ask, build
     observations = build.bundle(*map(build.observation, build.codes), slip)
     none = ask(prefetch=build.record(observations=observations)).json()["extension"]["osteon"]
     assert none["noCard"]["refusals"] == ["unreadable_value"]
+    unit = {"variable": "ctx_s", "reason": "unreadable", "rule": "unit"}
+    assert none["notUsed"] == [unit]
+
+
+def test_what_of_the_record_was_not_used_stands_beside_a_card(ask: Ask, build: Any) -> None:
+    old = build.observation("ctx_s", id="old", effectiveDateTime="1999-11-01T06:00:00Z")
+    late = build.observation("albumin", 2.0, id="late", issued=build.now.isoformat())
+    untimed = build.observation("ctx_s", id="untimed", effectiveDateTime=None)
+    observations = build.bundle(*map(build.observation, build.codes), old, late, untimed)
+    answer = ask(prefetch=build.record(observations=observations)).json()
+    assert len(answer["cards"]) == 1
+    assert "No comfort care is recorded" in answer["cards"][0]["detail"]
+    assert answer["extension"]["osteon"]["notUsed"] == [
+        {"variable": "ctx_s", "reason": "too_old"},
+        {"variable": "albumin", "reason": "issued_after_time_zero"},
+        {"variable": "ctx_s", "reason": "no_time"},
+    ]
