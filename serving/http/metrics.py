@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from serving.http import tracing
+from serving.http.ended_processes import ENDED
 from serving.prediction.answer import Prediction
 from serving.prediction.served import Served
 
@@ -135,8 +136,16 @@ class Metrics:
         if folder:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        texts = map(generate_latest, (registry, _State(served), _Processes(folder)))
+        texts = map(_latest, (registry, _State(served), _Processes(folder)))
         return b"".join(texts)
+
+
+def _latest(collector: Collector) -> bytes:
+    """Return the text of a collector, read again if a file was deleted while it was read."""
+    try:
+        return generate_latest(collector)
+    except FileNotFoundError:
+        return generate_latest(collector)
 
 
 class _Processes(Collector):
@@ -144,8 +153,8 @@ class _Processes(Collector):
 
     def __init__(self, folder: str | None) -> None:
         files = Path(folder).glob("*.db") if folder else ()
-        numbers = {int(path.stem.rpartition("_")[2]) for path in files}
-        self._pids = sorted(numbers) if folder else [os.getpid()]
+        names = {path.stem.rpartition("_")[2] for path in files} - {ENDED}
+        self._pids = sorted(map(int, names)) if folder else [os.getpid()]
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
