@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from data_schema.cohort import Cohort
     from models.registry.lifecycle import LoadedModel
+    from serving.audit.commands import Decisions
     from training.cohorts.study import Study
     from training.config import RunConfig
     from training.run.train import Trained
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["added_value", "check", "evaluate", "explain", "main", "score", "train"]
 
 
-def _on_record() -> AbstractContextManager[Callable[..., None]]:
+def _on_record() -> AbstractContextManager[Decisions]:
     try:
         from serving.audit.commands import on_record
     except ModuleNotFoundError as missing:

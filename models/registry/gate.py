@@ -43,7 +43,8 @@ class GateRecord:
     metrics : tuple of Metric
         Signed without their notes.
     by, at : str
-        The user who decided, and an RFC 3339 time with an offset.
+        The user who decided, and an RFC 3339 time with an offset; of the records of one name, the
+        newest decides which version may be champion.
     """
 
     model_sha256: str

@@ -2,14 +2,17 @@
 
 `register` creates a version with the alias `challenger`; only `promote`, with a gate record, makes
 it `champion`; `load_champion` trusts neither the alias nor the files, but the record and the hash.
+The champion's record is the newest of its name, so that an alias that was moved by hand to an older
+approved version serves nothing; `rollback` writes a new record.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +31,7 @@ from models.registry.versions import (
     find_version,
     list_models,
 )
+from models.registry.withdrawal import check_standing
 
 __all__ = [
     "CHALLENGER",
@@ -224,18 +228,26 @@ def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> 
     """Sign a gate record, store it with the version and its run, and make the version champion.
 
     A record that does not allow the version is not stored: it would replace one that does, and the
-    champion in service could not be loaded again.
+    champion in service could not be loaded again. Where the clock is behind that of an earlier
+    record, the record gets a time just after it.
 
     Raises
     ------
     UsageError
         If there is no such version.
     GateError
-        If the record is for another bundle or its decision is not "promote".
+        If the record is for another bundle, its decision is not "promote", or the version was
+        withdrawn.
     OutsideError
         If the registry fails.
     """
-    loaded = _load_version(find_version(name, version=version), alias=None)
+    promoted = find_version(name, version=version)
+    versions = list_models(name)
+    check_standing(promoted, versions)
+    loaded = _load_version(promoted, alias=None)
+    newest = _newest_record(versions, key)
+    if newest is not None and datetime.fromisoformat(record.at) <= newest:
+        record = replace(record, at=_after(newest))
     text = gate.seal(record, key)
     gate.verify(text, key, model_sha256=loaded.sha256)
     client = connect().MlflowClient()
@@ -245,27 +257,39 @@ def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> 
         client.set_registered_model_alias(name, CHAMPION, version)
 
 
-def rollback(name: str, *, key: bytes) -> Version:
+def rollback(name: str, *, key: bytes, by: str, excluded: Collection[str] = ()) -> Version:
     """Make the newest approved version before the champion the champion, and return it.
+
+    Its record is signed again, by this user and with the present time. Without a champion, as after
+    a withdrawal, the newest approved version of all is taken.
+
+    Parameters
+    ----------
+    by : str
+        The user who signs.
+    excluded : collection of str
+        Hashes of bundles that were withdrawn on record.
 
     Raises
     ------
     UsageError
         If there is no such model.
     GateError
-        If it has no champion, or no version before it has a valid record.
+        If no version, or none before the champion, has a valid record and was not withdrawn.
     OutsideError
         If the registry fails.
     """
-    current = int(_champion(name).version)
+    champion = aliased_version(name, CHAMPION)
     for candidate in list_models(name):
-        if int(candidate.version) < current and _is_approved(candidate, key):
-            with outside_errors(missing=f"The registry has no model {name}."):
-                connect().MlflowClient().set_registered_model_alias(
-                    name, CHAMPION, candidate.version
-                )
+        if champion is not None and int(candidate.version) >= int(champion.version):
+            continue
+        if candidate.sha256 not in excluded and _is_approved(candidate, key):
+            record, _ = gate.parse(candidate.tags[TAG_GATE])
+            at = datetime.now(UTC).isoformat(timespec="microseconds")
+            promote(name, candidate.version, replace(record, by=by, at=at), key=key)
             return candidate
-    raise GateError(f"{name} has no approved version before {current} to roll back to.")
+    before = "" if champion is None else f" before {champion.version}"
+    raise GateError(f"{name} has no approved version{before} to roll back to.")
 
 
 def _is_approved(version: Version, key: bytes) -> bool:
@@ -282,11 +306,16 @@ def load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedM
 
     Raises
     ------
+    VersionWithdrawn
+        If it, or another version with its bundle, was withdrawn.
     GateError
-        If it has no valid record, or its bundle was changed.
+        If it has no valid record, its bundle was changed, or it is looked up as champion and
+        another version has a newer record.
     OutsideError
         If the registry fails.
     """
+    versions = list_models(version.name)
+    check_standing(version, versions)
     loaded = _load_version(version, alias=alias)
     text = version.tags.get(TAG_GATE)
     if text is None:
@@ -294,8 +323,33 @@ def load_approved(version: Version, key: bytes, *, alias: str | None) -> LoadedM
             f"{version.name} version {version.version} has no gate record. "
             f"Run `osteon promote {version.name} {version.version}`."
         )
-    gate.verify(text, key, model_sha256=loaded.sha256)
+    record = gate.verify(text, key, model_sha256=loaded.sha256)
+    newest = _newest_record(versions, key)
+    is_older = newest is not None and datetime.fromisoformat(record.at) < newest
+    if alias == CHAMPION and is_older:
+        raise GateError(
+            f"{version.name} version {version.version} must have the newest gate record of its "
+            "name to be champion (another version was approved later, and the alias was moved by "
+            f"hand). Run `osteon rollback {version.name}` or `osteon promote {version.name} "
+            f"{version.version}`."
+        )
     return replace(loaded, gate_text=text)
+
+
+def _newest_record(versions: Iterable[Version], key: bytes) -> datetime | None:
+    """Return the time of the newest valid record of these versions; None if there is none."""
+    times = []
+    for version in versions:
+        try:
+            record = gate.verify(version.tags.get(TAG_GATE, ""), key, model_sha256=version.sha256)
+            times.append(datetime.fromisoformat(record.at))
+        except (GateError, ValueError):  # it allows nothing
+            continue
+    return max(times, default=None)
+
+
+def _after(moment: datetime) -> str:
+    return (moment + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def _load_version(version: Version, *, alias: str | None) -> LoadedModel:

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
+from data_schema.errors import GateError
 from serving.audit.opening import open_trail
-from serving.audit.record import AuditEvent, ModelRecord
+from serving.audit.record import AuditEvent, Detail, ModelRecord
+from serving.audit.trail import AuditTrail
+from serving.audit.withdrawals import withdrawals
 from serving.cli.audit import acting_user
 from serving.settings import read_settings
 
-__all__ = ["on_record"]
+__all__ = ["Decisions", "on_record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions about versions in one audit trail."""
+
+    trail: AuditTrail
+
+    def note(
+        self,
+        action: Literal["promoted", "rolled_back", "withdrawn"],
+        status: str,
+        *,
+        name: str,
+        version: str,
+        sha256: str,
+        why: str = "",
+    ) -> None:
+        """Record a decision; of several withdrawals of one bundle, the first."""
+        detail: Detail = {"why": why} if why else {}
+        keys = self.trail.keys
+        event = AuditEvent(
+            action=action,
+            actor=acting_user(),
+            status=status,
+            models=[ModelRecord(name=name, version=version, sha256=sha256)],
+            request_key=keys.withdrawal(sha256) if action == "withdrawn" else None,
+            detail=detail,
+        )
+        self.trail.append(event)
+
+    def withdrawn(self, bundles: Sequence[str]) -> dict[str, str]:
+        """Return the reason for each of these bundles (SHA-256) that was withdrawn on record."""
+        return withdrawals(self.trail, bundles)
+
+    def check_standing(self, *, name: str, version: str, sha256: str) -> None:
+        """Raise GateError if the bundle of a version was withdrawn on record."""
+        withdrawn = self.withdrawn([sha256])
+        if sha256 in withdrawn:
+            raise GateError(f"{name} version {version} was withdrawn: {withdrawn[sha256]}")
 
 
 @contextmanager
-def on_record() -> Iterator[Callable[..., None]]:
-    """Yield a function that records a decision about a version; raise first if none can be."""
+def on_record() -> Iterator[Decisions]:
+    """Yield the decisions of the trail that the settings name; raise first if none can be added."""
     with closing(open_trail(read_settings())) as trail:
-
-        def note(
-            action: Literal["promoted", "rolled_back"],
-            status: str,
-            *,
-            name: str,
-            version: str,
-            sha256: str,
-        ) -> None:
-            model = ModelRecord(name=name, version=version, sha256=sha256)
-            trail.append(
-                AuditEvent(action=action, actor=acting_user(), status=status, models=[model])
-            )
-
-        yield note
+        yield Decisions(trail)

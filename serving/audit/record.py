@@ -233,6 +233,10 @@ class AuditKeys:
         """Return the request key of the record of an API key's change of this number."""
         return self._hash("row", canonical(["change", key_id, number]))
 
+    def withdrawal(self, sha256: str) -> str:
+        """Return the request key of the record that withdraws a bundle."""
+        return self._hash("row", canonical(["withdrawal", sha256]))
+
     def stored(self, table: str, rows: Sequence[Mapping[str, object]]) -> str:
         """Return the digest of the rows that are stored with a record, in any order."""
         return self._hash(

@@ -93,8 +93,20 @@ def export(
 
 
 @audit.command()
-def prune(as_json: JsonOption = False) -> None:
-    """Delete records older than OSTEON_AUDIT_RETENTION_DAYS; the rest still verifies."""
+def prune(
+    clock_is_checked: Annotated[
+        bool,
+        typer.Option(
+            "--clock-is-checked",
+            help="Prune although the clock is more than a day ahead of the newest records.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete records older than OSTEON_AUDIT_RETENTION_DAYS; the rest still verifies.
+
+    Refuses if the clock is ahead of the newest records, since it may be wrong.
+    """
     from serving.audit.opening import open_trail
     from serving.audit.retention import prune as delete
     from serving.settings import read_settings
@@ -102,7 +114,12 @@ def prune(as_json: JsonOption = False) -> None:
     settings = read_settings()
     days = settings.audit_retention_days
     with closing(open_trail(settings, make=False)) as trail:
-        deleted = delete(trail, older_than_days=days, actor=acting_user())
+        deleted = delete(
+            trail,
+            older_than_days=days,
+            actor=acting_user(),
+            clock_is_checked=clock_is_checked,
+        )
     result = {"deleted": deleted, "older_than_days": days}
     typer.echo(
         json.dumps(result) if as_json else f"{deleted} records older than {days} days are deleted."

@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -94,12 +95,20 @@ class ChampionCache:
         GateError
             If there is none, or any part of it was changed.
         """
+        entry = self._entry(name, key)
+        cached = parse_line(CachedModel, entry["kept"])
+        gate.verify(entry["gate"], key, model_sha256=cached.sha256)
+        read_cached(self._folder, cached)
+        return cached
+
+    def _entry(self, name: str, key: bytes) -> dict[str, str]:
+        """Return the entry of a name without its signature; GateError if it is not genuine."""
         path = self._folder / f"{name}.json"
         try:
-            entry = json.loads(path.read_bytes())
-            signature, text = entry.pop("hmac_sha256"), entry["gate"]
-            cached = parse_line(CachedModel, entry["kept"])
-            genuine = hmac.compare_digest(signature, _signature(entry, key)) and cached.name == name
+            entry: dict[str, str] = json.loads(path.read_bytes())
+            signature = entry.pop("hmac_sha256")
+            is_of_name = parse_line(CachedModel, entry["kept"]).name == name and "gate" in entry
+            genuine = hmac.compare_digest(signature, _signature(entry, key)) and is_of_name
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
             genuine = False
         if not genuine:
@@ -107,9 +116,19 @@ class ChampionCache:
                 f"The cached champion of {name} must exist and be signed with this key "
                 "(it is missing or changed)."
             )
-        gate.verify(text, key, model_sha256=cached.sha256)
-        read_cached(self._folder, cached)
-        return cached
+        return entry
+
+    def has_newer_record(self, model: ServedModel, key: bytes) -> bool:
+        """Return whether the stored champion of its name was approved later than a model."""
+        text = model.loaded.gate_text
+        try:
+            stored = gate.parse(self._entry(model.loaded.name, key)["gate"])[0]
+        except GateError:
+            return False
+        offered = gate.parse(text)[0] if text is not None else None
+        return offered is not None and datetime.fromisoformat(offered.at) < datetime.fromisoformat(
+            stored.at
+        )
 
     def forget(self, name: str) -> None:
         """Delete the champion of a name, which was withdrawn."""

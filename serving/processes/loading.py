@@ -8,7 +8,8 @@ from data_schema.errors import GateError, UsageError
 from models.registry.gate import gate_key
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_approved
 from models.registry.tracking import connect, outside_errors
-from models.registry.versions import Version, aliased_version, list_models
+from models.registry.versions import Version, aliased_version, find_version, list_models
+from models.registry.withdrawal import VersionWithdrawn, check_standing
 from serving.prediction.served import ServedModel
 from serving.processes.messages import RefusedVersion
 from serving.settings import Settings
@@ -50,6 +51,8 @@ def load_models(settings: Settings) -> LoadedModels:
     ------
     UsageError
         If a named model does not exist, or there is no key to check the record of a champion.
+    GateError
+        If the stated model was withdrawn.
     OutsideError
         If the registry fails.
     """
@@ -57,7 +60,7 @@ def load_models(settings: Settings) -> LoadedModels:
         raise UsageError("model, names and demo must not be set together. Set one of them.")
     if not settings.follows_registry:
         uris = [settings.model] if settings.model is not None else _of_the_demo()
-        loaded_models = map(load, uris)
+        loaded_models = map(_load_standing, uris)
         return LoadedModels(
             tuple(
                 ServedModel(loaded, promoted=False, model_card=_model_card(loaded))
@@ -73,10 +76,20 @@ def load_models(settings: Settings) -> LoadedModels:
             model = ServedModel(loaded, promoted=True, model_card=_model_card(loaded))
         except (GateError, UsageError) as error:
             # The other champions are still valid; only this one is not served.
-            refused.append(RefusedVersion(version.name, version.version, str(error)))
+            withdrawn = error.sha256 if isinstance(error, VersionWithdrawn) else None
+            refused.append(RefusedVersion(version.name, version.version, str(error), withdrawn))
         else:
             models.append(model)
     return LoadedModels(tuple(models), tuple(refused))
+
+
+def _load_standing(uri: str) -> LoadedModel:
+    """Load a model; raise VersionWithdrawn if its version was withdrawn."""
+    loaded = load(uri)
+    if loaded.version is not None:
+        stated = find_version(loaded.name, version=loaded.version)
+        check_standing(stated, list_models(loaded.name))
+    return loaded
 
 
 def _of_the_demo() -> list[str]:

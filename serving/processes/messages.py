@@ -59,11 +59,15 @@ class CachedModel:
 
 @dataclass(frozen=True, slots=True)
 class RefusedVersion:
-    """A version that must not be served, and why."""
+    """A version that must not be served, and why.
+
+    `withdrawn` is the hash of its bundle if it was withdrawn: what serves it must stop.
+    """
 
     name: str
     version: str | None
     message: str
+    withdrawn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,15 @@ from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 from data_schema.errors import GateError, OsteonError, OutsideError
 from serving.access.rate import Buckets
 from serving.audit.record import Action, AuditEvent, Detail, ModelRecord, now
 from serving.audit.trail import AuditTrail
+from serving.audit.withdrawals import withdrawals
+from serving.http.ended_processes import add_counts
 from serving.processes.child import send, start_process
 from serving.processes.folder_locks import lock_shared
 from serving.processes.listening import listen
@@ -148,7 +152,7 @@ class Supervisor:
 
     async def _start_and_follow(self) -> None:
         """Choose the models, wait until every worker serves them, then follow the registry."""
-        scan = await self._poll_registry()
+        scan = await self._without_withdrawn(await self._poll_registry())
         self._start_with(scan)
         if scan.failure is not None:
             await self._end_watcher()
@@ -207,6 +211,8 @@ class Supervisor:
         names = {model.name for model in scan.models or ()}
         if scan.failure is not None and (scan.failure.kind != "OutsideError" or not names):
             raise scan.failure.error()
+        if not self._settings.follows_registry and scan.refused:
+            raise GateError(scan.refused[0].message)
         for name in self._settings.names:
             if name not in names:
                 refusals = [refused.message for refused in scan.refused if refused.name == name]
@@ -221,7 +227,7 @@ class Supervisor:
     async def _follow_registry(self) -> None:
         while self._settings.follows_registry:
             try:
-                scan = await self._poll_registry()
+                scan = await self._without_withdrawn(await self._poll_registry())
             except OutsideError as error:
                 scan = RegistryScan(failure=Failure.of(error))
             if scan.failure is not None:
@@ -271,7 +277,7 @@ class Supervisor:
         current = {model.name: model for model in self._models}
         wanted = {model.name: model for model in scan.models or ()}
         for refused in scan.refused:
-            if refused.name in current:
+            if refused.name in current and current[refused.name].sha256 != refused.withdrawn:
                 wanted.setdefault(refused.name, current[refused.name])
         models = tuple(wanted[name] for name in sorted(wanted))
         if first:
@@ -289,6 +295,45 @@ class Supervisor:
         for lock in released:
             os.close(lock)
 
+    async def _without_withdrawn(self, scan: RegistryScan) -> RegistryScan:
+        """Return a scan in which models that were withdrawn on record are refused.
+
+        The trail counts, not the registry: a mark there can be deleted, and a copy on this disk
+        serves while the registry is down. Without the trail nothing is predicted anyway.
+        """
+        models = scan.models or ()
+        try:
+            reasons = await asyncio.to_thread(
+                withdrawals, self._trail, {model.sha256 for model in models}
+            )
+        except OsteonError as error:
+            _LOG.warning("The trail cannot be searched for withdrawn versions. %s", error)
+            return scan
+        if not reasons:
+            return scan
+        refused = tuple(
+            RefusedVersion(
+                model.name,
+                model.version,
+                f"It was withdrawn: {reasons[model.sha256]}",
+                model.sha256,
+            )
+            for model in models
+            if model.sha256 in reasons
+        )
+        standing = tuple(model for model in models if model.sha256 not in reasons)
+        return replace(scan, models=standing, refused=(*scan.refused, *refused))
+
+    async def _drop_withdrawn(self) -> None:
+        """Stop serving models that were withdrawn on record since."""
+        scan = await self._without_withdrawn(RegistryScan(self._models))
+        if scan.refused:
+            for refused in scan.refused:
+                self._refuse(refused)
+            self._swap(scan, first=False)
+            await self._record_pending()
+            self._send_plan()
+
     def _note_swap(
         self, current: Mapping[str, CachedModel], models: tuple[CachedModel, ...]
     ) -> None:
@@ -300,7 +345,7 @@ class Supervisor:
         for model in changed:
             _LOG.info("%s version %s is served from now on", model.name, model.version)
         for name in withdrawn:
-            _LOG.warning("%s is no longer served: it has no champion", name)
+            _LOG.warning("%s is no longer served: it has no valid champion", name)
 
     def _degrade(self, key: str, code: DegradedCode, message: str) -> None:
         known = self._reasons.get(key)
@@ -329,9 +374,10 @@ class Supervisor:
         self._unrecorded.append(event)
 
     async def _keep_recording(self) -> None:
-        """Record events that could not be recorded when they happened."""
+        """Record events that could not be recorded when they happened; drop withdrawn models."""
         while True:
             await self._record_pending()
+            await self._drop_withdrawn()
             await asyncio.sleep(_SECONDS_BETWEEN_RECORDINGS)
 
     async def _record_pending(self) -> None:
@@ -376,6 +422,7 @@ class Supervisor:
             self._send_plan(worker)
             failure = await self._read_reports(number, worker)
             code = await worker.wait()
+            self._add_counts_of(worker)
             if not self._serving[number].is_set():
                 raise failure or OutsideError(f"A worker ended at its start with code {code}.")
             _LOG.error("worker %d ended with %d; another is started", worker.pid, code)
@@ -405,7 +452,11 @@ class Supervisor:
             with suppress(ProcessLookupError):
                 self._watcher.kill()
             await self._watcher.wait()
+            self._add_counts_of(self._watcher)
             self._watcher = None
+
+    def _add_counts_of(self, ended: Process) -> None:
+        add_counts(Path(self._environment["PROMETHEUS_MULTIPROC_DIR"]), ended.pid)
 
     async def _stop(self, why: str) -> None:
         """Finish the requests in progress, refuse new ones, then end."""

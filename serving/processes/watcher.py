@@ -35,6 +35,11 @@ from serving.settings import Settings, read_settings
 
 __all__ = ["main"]
 
+_OLDER_RECORD = (
+    "Its gate record is older than that of the version served before (the alias was moved by hand, "
+    "or the registry set back). Run `osteon rollback {name}` or `osteon promote {name} VERSION`."
+)
+
 
 def main() -> None:
     """Scan the registry at once, then as often as the settings say."""
@@ -73,19 +78,29 @@ def main() -> None:
 def _scan(settings: Settings, cache: ChampionCache) -> RegistryScan:
     loaded = load_models(settings)
     key = gate_key() if any(model.promoted for model in loaded.models) or loaded.refused else None
-    models = [cache.store(model, key) for model in loaded.models]
-    for refused in loaded.refused:
+    models, all_refused = [], list(loaded.refused)
+    for model in loaded.models:
+        if key is not None and cache.has_newer_record(model, key):
+            name, version = model.loaded.name, model.loaded.version
+            all_refused.append(RefusedVersion(name, version, _OLDER_RECORD.format(name=name)))
+        else:
+            models.append(cache.store(model, key))
+    for refused in all_refused:
         try:
             assert key is not None
-            models.append(cache.champion(refused.name, key))
+            cached = cache.champion(refused.name, key)
         except GateError:
             continue  # the refusal already says why no model of that name is served
+        if cached.sha256 == refused.withdrawn:
+            cache.forget(refused.name)
+        else:
+            models.append(cached)
     if settings.follows_registry:
-        named = {model.name for model in models} | {refused.name for refused in loaded.refused}
+        named = {model.name for model in models} | {refused.name for refused in all_refused}
         for name in set(cache.champions()) - named:
             if not settings.names or name in settings.names:
                 cache.forget(name)
-    return RegistryScan(tuple(models), loaded.refused)
+    return RegistryScan(tuple(models), tuple(all_refused))
 
 
 def _stored(

@@ -41,6 +41,7 @@ def add_commands(app: typer.Typer) -> None:
         registry.promote,
         registry.registry,
         registry.rollback,
+        registry.withdraw,
         cohorts.datasets,
         registry.doctor,
     ):

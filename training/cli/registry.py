@@ -1,4 +1,4 @@
-"""The commands about what is registered: promote, registry, rollback and doctor."""
+"""The commands about what is registered: promote, registry, rollback, withdraw and doctor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.cli.console import JsonOption, print_json, print_lines, print_rows
 if TYPE_CHECKING:
     from models.registry.versions import Version
 
-__all__ = ["doctor", "promote", "registry", "rollback"]
+__all__ = ["doctor", "promote", "registry", "rollback", "withdraw"]
 
 NameArgument = Annotated[str, typer.Argument(help="Registered name, e.g. osteon-mortality.")]
 
@@ -34,14 +34,17 @@ def promote(
     Exits with 1 and the reasons if they do not. The decision is signed with OSTEON_GATE_KEY and
     recorded in the audit trail.
     """
-    with working(), context.obj() as note:
+    with working(), context.obj() as decisions:
         from data_schema.table.files import read_table
+        from models.registry.versions import find_version
         from training.run.promotion import promote as decide
 
+        stated = find_version(name, version=version)
+        decisions.check_standing(name=name, version=version, sha256=stated.sha256)
         table = None if cohort is None else read_table(cohort)
         decision = decide(name, version, table=table, mapping=stated_mapping(mapping))
         refused = decision.decision != "promote"
-        note(
+        decisions.note(
             "promoted",
             "refused" if refused else "ok",
             name=name,
@@ -88,9 +91,7 @@ def registry(
                 entry.name,
                 entry.version,
                 ", ".join(entry.aliases),
-                f"{record.decision} by {record.by} at {record.at}"
-                if (record := entry.gate_record)
-                else "none",
+                _decision(entry),
                 _population(entry),
             )
             for entry in versions
@@ -101,18 +102,63 @@ def registry(
 def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
     """Restore the previous champion.
 
-    The newest approved version before the champion becomes champion; the audit trail records it.
+    The newest approved version before the champion becomes champion, or the newest of all if the
+    champion was withdrawn. A new gate record is signed; the audit trail records it.
     """
-    with working(), context.obj() as note:
+    with working(), context.obj() as decisions:
         from models.registry import lifecycle as models
         from models.registry.gate import gate_key
+        from training.run.mlflow_run import user_name
 
-        version = models.rollback(name, key=gate_key())
-        note("rolled_back", "ok", name=name, version=version.version, sha256=version.sha256)
+        excluded = decisions.withdrawn([one.sha256 for one in models.list_models(name)])
+        version = models.rollback(name, key=gate_key(), by=user_name(), excluded=set(excluded))
+        decisions.note(
+            "rolled_back", "ok", name=name, version=version.version, sha256=version.sha256
+        )
     if as_json:
         print_json({"name": version.name, "version": version.version, "alias": "champion"})
         return
     print_lines([f"{version.name} version {version.version} is champion again."])
+
+
+def withdraw(
+    context: typer.Context,
+    name: NameArgument,
+    version: Annotated[str, typer.Argument(help="Version number.")],
+    why: Annotated[
+        str, typer.Option(help="Why it is unfit, in one sentence that names no patient.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Mark a version as unfit, for good.
+
+    The service stops serving it within half a minute and refuses it from then on, also under
+    another version number; it cannot be promoted again. The audit trail records it first.
+    """
+    with working(), context.obj() as decisions:
+        from models.registry.versions import find_version
+        from models.registry.withdrawal import check_reason
+        from models.registry.withdrawal import withdraw as mark
+        from training.run.mlflow_run import user_name
+
+        check_reason(why)
+        sha256 = find_version(name, version=version).sha256
+        decisions.note("withdrawn", "ok", name=name, version=version, sha256=sha256, why=why)
+        withdrawn = mark(name, version, why=why, by=user_name())
+    was_champion = "champion" in withdrawn.aliases
+    if as_json:
+        print_json({"name": name, "version": version, "was_champion": was_champion, "why": why})
+        return
+    print_lines(
+        [
+            f"{name} version {version} is withdrawn: {why}",
+            *(
+                [f"{name} has no champion now. Run `osteon rollback {name}` or promote another."]
+                if was_champion
+                else []
+            ),
+        ]
+    )
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -135,12 +181,24 @@ def doctor(as_json: JsonOption = False) -> None:
     raise typer.Exit(3 if "outside" in troubles else 1 if troubles else 0)
 
 
+def _decision(version: Version) -> str:
+    """Return the gate record of a version, or why it was withdrawn, as the list shows it."""
+    from models.registry.withdrawal import reason_of
+
+    reason, record = reason_of(version), version.gate_record
+    if reason is not None:
+        return f"withdrawn: {reason}"
+    return "none" if record is None else f"{record.decision} by {record.by} at {record.at}"
+
+
 def _population(version: Version) -> str:
     return version.tags.get("osteon.population", "")
 
 
 def _described(version: Version) -> dict[str, object]:
     """Return a version as `--json` lists it; its gate record is not verified."""
+    from models.registry.withdrawal import reason_of
+
     record = version.gate_record
     return {
         "name": version.name,
@@ -151,6 +209,7 @@ def _described(version: Version) -> dict[str, object]:
         "sha256": version.sha256,
         "population": _population(version),
         "simulated": version.tags.get("osteon.simulated") == "true",
+        "withdrawn": reason_of(version),
         "gate": None
         if record is None
         else {

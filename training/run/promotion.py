@@ -110,7 +110,7 @@ def promote(
         metrics=metrics,
         decision="refuse" if against else "promote",
         by=user_name(),
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     if not against:
         registry.promote(name, version, record, key=key)

@@ -22,6 +22,7 @@ from models.registry import lifecycle as registry
 from models.registry.bundle import write_bundle
 from models.registry.gate import GateRecord
 from models.registry.tracking import connect
+from models.registry.withdrawal import VersionWithdrawn, withdraw
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -316,10 +317,59 @@ def test_rolling_back_goes_to_the_newest_approved_version_before(named: Named, r
     )
     promote(first)
     promote(third)  # the second was not approved
-    assert registry.rollback(first.name, key=KEY).version == "1"
+    assert registry.rollback(first.name, key=KEY, by="a test").version == "1"
     assert registry.load_champion(first.name, KEY).version == "1"
     with pytest.raises(GateError, match="approved version before 1"):
-        registry.rollback(first.name, key=KEY)
+        registry.rollback(first.name, key=KEY, by="a test")
+    assert registry.load_champion(first.name, KEY).version == "1"
+
+
+def test_an_alias_moved_back_to_an_older_approved_version_makes_no_champion(
+    named: Named, run_id: str
+):
+    first, second = (
+        registry.register(named("moved", which=which), run_id=run_id, dataset="moved")
+        for which in (0, 1)
+    )
+    promote(first)
+    promote(second)
+    move_champion_by_hand(first)
+    with pytest.raises(GateError, match="must have the newest gate record of its name"):
+        registry.load_champion(first.name, KEY)
+    move_champion_by_hand(second)
+    assert registry.load_champion(first.name, KEY).version == "2"
+    # A rollback signs a new record, so that the older version may be served.
+    assert registry.rollback(first.name, key=KEY, by="a user").version == "1"
+    assert registry.load_champion(first.name, KEY).version == "1"
+    rolled_back = registry.list_models(first.name)[-1].gate_record
+    assert rolled_back is not None
+    assert rolled_back.by == "a user"
+
+
+def test_a_withdrawn_version_is_refused_for_good(named: Named, run_id: str):
+    first, second, same_as_second = (
+        registry.register(named("unfit", which=which), run_id=run_id, dataset="unfit")
+        for which in (0, 1, 1)
+    )
+    promote(first)
+    promote(second)
+    with pytest.raises(UsageError, match="--why must be one line"):
+        withdraw(second.name, "2", why="two\nlines", by="a user")
+    withdraw(second.name, "2", why="A unit was wrong", by="a user")
+    with pytest.raises(GateError, match="has no champion"):
+        registry.load_champion(first.name, KEY)
+    move_champion_by_hand(second)
+    with pytest.raises(VersionWithdrawn, match=r"withdrawn: A unit was wrong\. It is never"):
+        registry.load_champion(first.name, KEY)
+    for version in (second, same_as_second):
+        with pytest.raises(VersionWithdrawn):
+            promote(version)
+    # The older version is not served because an alias names it, only after a rollback.
+    move_champion_by_hand(first)
+    with pytest.raises(GateError, match="newest gate record"):
+        registry.load_champion(first.name, KEY)
+    mlflow.MlflowClient().delete_registered_model_alias(first.name, "champion")
+    assert registry.rollback(first.name, key=KEY, by="a user").version == "1"
     assert registry.load_champion(first.name, KEY).version == "1"
 
 

@@ -196,3 +196,27 @@ def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) ->
     assert judged.code == 0
     assert judged.json["judged_on"] == "the given cohort"
     assert judged.json["alias"] == "champion"
+
+
+def test_a_version_withdrawn_on_record_is_not_promoted_even_without_its_mark(
+    registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSTEON_STATE_DIR", str(registered.folder / "withdrawn"))
+    assert registered.run("withdraw", MODEL, "2", "--why", "").code == 2
+    assert registered.run("withdraw", MODEL, "9", "--why", "Unfit.").code == 2
+    withdrawn = registered.run("withdraw", MODEL, "2", "--why", "A unit was wrong.", "--json")
+    assert withdrawn.json == {
+        "name": MODEL,
+        "version": "2",
+        "was_champion": False,
+        "why": "A unit was wrong.",
+    }
+    assert decided(registered) == [("withdrawn", "ok", "2")]
+    assert "withdrawn: A unit was wrong." in registered.run("registry", MODEL).out
+    with registered.entered():
+        from models.registry.tracking import connect
+
+        connect().MlflowClient().delete_model_version_tag(MODEL, "2", "osteon.withdrawn")
+    refused = registered.run("promote", MODEL, "2")
+    assert refused.code == 1
+    assert "was withdrawn: A unit was wrong." in refused.err

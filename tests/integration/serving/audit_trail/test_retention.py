@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
-from audit_records import check, fill, numbered, records, rules, tamper
-from data_schema.errors import GateError
+from audit_records import EVENT, check, fill, numbered, records, rules, tamper
+from data_schema.errors import GateError, UsageError
 from serving.audit.opening import open_trail
+from serving.audit.record import AuditEvent
 from serving.audit.retention import prune
 from serving.audit.trail import AuditTrail
+from serving.audit.withdrawals import withdrawals
 from serving.settings import Settings
 from serving.store.tables import CHECKPOINT, RECORDS
 
@@ -97,3 +99,40 @@ def test_a_record_that_would_go_is_checked_first(half_old: AuditTrail, settings:
     with pytest.raises(GateError, match="record 2 was changed"):
         prune(half_old, older_than_days=30, actor="command:a")
     assert check(settings).records == 5
+
+
+def test_a_clock_ahead_of_the_newest_records_prunes_nothing(
+    trail: AuditTrail, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        aged(patch, "2001-01-01T00:00:00.000000+00:00")
+        fill(trail, 3)
+    # What a command or a start writes has the clock in question.
+    trail.append(replace(EVENT, action="start"))
+    with pytest.raises(UsageError, match=r"days ahead of them.*--clock-is-checked"):
+        prune(trail, older_than_days=30, actor="command:a")
+    assert check(settings).records == 4
+    assert prune(trail, older_than_days=30, actor="command:a", clock_is_checked=True) == 3
+    assert check(settings).ok
+
+
+def test_a_withdrawal_outlives_its_record(
+    trail: AuditTrail, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = "ab" * 32
+    withdrawn = AuditEvent(
+        action="withdrawn",
+        actor="command:a",
+        status="ok",
+        models=[{"name": "osteon-mortality", "version": "1", "sha256": bundle}],
+        request_key=trail.keys.withdrawal(bundle),
+        detail={"why": "A unit was wrong."},
+    )
+    with monkeypatch.context() as patch:
+        aged(patch, "2001-01-01T00:00:00.000000+00:00")
+        trail.append(withdrawn)
+    fill(trail, 1)
+    assert prune(trail, older_than_days=30, actor="command:a") == 1
+    assert withdrawals(trail, [bundle, "cd" * 32]) == {bundle: "A unit was wrong."}
+    assert records(settings)[-1]["detail"]["at"].startswith("2001")
+    assert check(settings).ok

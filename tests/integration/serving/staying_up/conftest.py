@@ -27,6 +27,7 @@ from models.registry.tracking import connect
 if TYPE_CHECKING:
     from models.inference.risk_model import RiskModel
     from serving.prediction.served import ServedModel
+    from serving.settings import Settings
 
 COMMAND = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 KEY = "a key of more than sixteen characters"
@@ -127,17 +128,22 @@ class Site:
         from serving.audit.head import read_head
         from serving.audit.opening import audit_keys, database_of, head_path
         from serving.audit.verification import verify
-        from serving.settings import Settings
         from serving.store.tables import RECORDS
 
-        url = self.settings.get("OSTEON_DATABASE_URL")
-        settings = Settings(state_dir=Path(self.environment["OSTEON_STATE_DIR"]), database_url=url)
+        settings = self.audit_settings()
         keys = audit_keys(settings)
         with closing(database_of(settings)) as database:
             assert verify(database, keys, read_head(head_path(settings), keys)).ok
             with database.reading() as connection:
                 bodies = connection.execute(select(RECORDS.c.body).order_by(RECORDS.c.seq))
                 return [json.loads(body) for body in bodies.scalars()][after:]
+
+    def audit_settings(self) -> Settings:
+        """Return settings that name the trail of the service."""
+        from serving.settings import Settings
+
+        url = self.settings.get("OSTEON_DATABASE_URL")
+        return Settings(state_dir=Path(self.environment["OSTEON_STATE_DIR"]), database_url=url)
 
     def actions(self, *, after: int = 0) -> list[str]:
         found = [record["action"] for record in self.records(after=after)]

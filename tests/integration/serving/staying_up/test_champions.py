@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -16,6 +18,9 @@ from typing import Any
 import pytest
 
 from models.registry.tracking import connect
+from models.registry.withdrawal import withdraw
+from serving.audit.commands import Decisions
+from serving.audit.opening import open_trail
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -118,7 +123,7 @@ def test_a_version_that_may_not_be_served_is_refused_and_the_old_one_stays(
         assert service.predict(service.request()).status_code == 200
         assert 'osteon_degraded{code="version_refused"} 1.0' in service.get("/metrics").text
     finally:
-        client.set_registered_model_alias(registry.name, "champion", first.version)
+        registry.promote(first)
         try:
             # Before the version is repaired: a scan that began earlier may still load it.
             until(lambda: service.ready()["status"] == "ready", "it must be over")
@@ -126,6 +131,44 @@ def test_a_version_that_may_not_be_served_is_refused_and_the_old_one_stays(
             copytree(tmp_path / "right", bundle, dirs_exist_ok=True)
             client.set_model_version_tag(registry.name, second.version, "osteon.gate", record)
     assert site.actions(after=before) == ["model_refused"]
+
+
+@pytest.mark.slow
+def test_a_withdrawn_version_is_dropped_and_never_served_again(
+    registry: Any, site_with: Callable[..., Any], until: Until, tmp_path: Path
+) -> None:
+    unfit = registry.register("unfit")
+    registry.promote(unfit)
+    client = connect().MlflowClient()
+    site = site_with(OSTEON_STATE_DIR=str(tmp_path / "state"))
+
+    def is_served(service: Any) -> bool:
+        models = service.ready().get("models", [])
+        return any(model["version"] == unfit.version for model in models)
+
+    with site.serving("--workers", "2") as service:
+        request = service.request()
+        began = time.monotonic()
+        # Only on record, as if the registry were down: the trail alone is enough.
+        with closing(open_trail(site.audit_settings())) as trail:
+            note = Decisions(trail).note
+            stated = {"name": registry.name, "version": unfit.version, "sha256": unfit.sha256}
+            note("withdrawn", "ok", why="A unit was wrong.", **stated)
+        until(
+            lambda: {service.predict(request).status_code for _ in range(6)} == {503},
+            "no worker may serve it",
+        )
+        assert time.monotonic() - began < 30
+        assert service.get("/health/ready").status_code == 503
+    # A restart, a new alias and the copy on the disk change nothing.
+    client.set_registered_model_alias(registry.name, "champion", unfit.version)
+    with site.serving() as service:
+        assert not is_served(service)
+        withdraw(registry.name, unfit.version, why="A unit was wrong.", by="a test")
+        registry.promote(registry.first)
+        until(lambda: service.ready().get("status") == "ready", "another may be served")
+        assert not is_served(service)
+    assert "model_refused" in site.actions()
 
 
 @pytest.mark.slow
