@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "plain_cell",
     "require_folder",
     "require_new_folder",
     "require_table_path",
@@ -22,6 +24,9 @@ __all__ = [
     "whole_folder",
     "write_table",
 ]
+
+_FORMULA = re.compile(r"[=+\-@]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @contextmanager
@@ -63,9 +68,41 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     require_table_path(path)
     with whole_file(path) as draft:
         if draft.suffix == ".csv":
-            frame.to_csv(draft, index=False)
+            _without_formulas(frame).to_csv(draft, index=False)
         else:
             frame.to_parquet(draft, index=False)
+
+
+def plain_cell(text: str) -> str:
+    """Return the text of a cell that no spreadsheet takes for a formula.
+
+    A text that starts with `=`, `+`, `-` or `@` and is no number gets an apostrophe, which Osteon
+    leaves out when it reads the table.
+
+    Examples
+    --------
+    >>> plain_cell("=1+1"), plain_cell("-1.5"), plain_cell("a=b")
+    ("'=1+1", '-1.5', 'a=b')
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of which neither a header nor a text is a formula."""
+    import pandas as pd
+
+    def plain(cell: object) -> object:
+        return plain_cell(cell) if isinstance(cell, str) else cell
+
+    columns = [
+        column
+        if column.dtype.kind in "biufcmM"
+        else column.astype(object).map(plain, na_action="ignore")
+        for _, column in frame.items()
+    ]
+    table = pd.concat(columns, axis=1) if columns else frame.copy()
+    table.columns = pd.Index([plain(name) for name in frame.columns])
+    return table
 
 
 def require_table_path(path: str | Path) -> None:

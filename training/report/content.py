@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 __all__ = ["Box", "Picture", "Section", "Table", "as_markdown"]
 
+# What Markdown would take for a tag, an entity, a link, code, emphasis or the edge of a cell.
+_MARKUP = re.compile(
+    r"[\\`*\[\]|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|~(?=~)"
+)
+_AT_START = re.compile(r"^(\d*)([#>+.)-])(?=\s)")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -65,37 +71,45 @@ class Section:
 
 def as_markdown(title: str, sections: Sequence[Section]) -> str:
     """Return sections as Markdown, without pictures."""
-    return "\n\n".join([f"# {title}", *_blocks(sections, 2)]) + "\n"
+    return "\n\n".join([f"# {_escaped(title)}", *_blocks(sections, 2)]) + "\n"
 
 
 def _blocks(sections: Sequence[Section], level: int) -> Iterator[str]:
     for section in sections:
-        yield f"{'#' * level} {section.title}"
-        yield from section.sentences
+        yield f"{'#' * level} {_escaped(section.title)}"
+        yield from map(_escaped, section.sentences)
         if section.not_done:
-            yield f"**Not done.** {section.not_done}"
+            yield f"**Not done.** {_escaped(section.not_done)}"
         if section.flow:
             yield "\n".join(_items(section.flow, ""))
         for table in section.tables:
             if table.caption:
-                yield f"*{table.caption}*"
+                yield f"*{_escaped(table.caption)}*"
             yield "\n".join(_markdown_rows(table))
-            yield from table.notes
+            yield from map(_escaped, table.notes)
         yield from _blocks(section.parts, level + 1)
 
 
 def _items(boxes: Sequence[Box], indent: str) -> Iterator[str]:
     for box in boxes:
-        yield f"{indent}- **{box.title}**" + "".join(f"; {line}" for line in box.lines)
+        lines = "".join(f"; {_escaped(line)}" for line in box.lines)
+        yield f"{indent}- **{_escaped(box.title)}**{lines}"
         yield from _items(box.next, indent + "    ")
 
 
 def _markdown_rows(table: Table) -> Iterator[str]:
     width = len(table.header)
-    heads = (f"**{row[0]}**" if len(row) == 1 else "" for row in table.rows)
-    filled = (
-        (head, *[""] * (width - 1)) if head else row
-        for head, row in zip(heads, table.rows, strict=True)
+    rows = (
+        (f"**{_escaped(row[0])}**", *[""] * (width - 1))
+        if len(row) == 1
+        else tuple(map(_escaped, row))
+        for row in table.rows
     )
-    for row in (table.header, ("---",) * width, *filled):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    for row in (tuple(map(_escaped, table.header)), ("---",) * width, *rows):
+        yield "| " + " | ".join(row) + " |"
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is: labels come from tables and mapping files."""
+    line = " ".join(text.split())
+    return _AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))

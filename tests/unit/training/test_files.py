@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from data_schema.errors import OutsideError, UsageError
+from data_schema.table.files import read_table
+from data_schema.values import cell_texts
 from training.files import require_new_folder, whole_file, whole_folder, write_table
 
 
@@ -62,3 +65,21 @@ def test_a_disk_that_fails_is_an_outside_error(tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="could not be written"), whole_file(tmp_path / "a"):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_csv_file_holds_no_formula_and_reads_back_the_same(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "patient_id": ["=HYPERLINK(1)", "+cmd", "-x", "@a", "-1.5", "plain"],
+            "risk": [-0.5, 0.25, 1e-9, None, 2.0, 3.0],
+            "=header": ["a", None, "b", "", "c", "d"],
+            "kind": pd.Categorical(["=a", "b", "=a", "b", "b", "b"]),
+        }
+    )
+    write_table(frame, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    formulas = [cell for cell in cells if cell[:1] in {"=", "+", "-", "@"}]
+    assert formulas == ["-0.5", "-1.5"]
+    read = read_table(tmp_path / "table.csv")
+    assert list(cell_texts(read["patient_id"])) == frame["patient_id"].tolist()

@@ -227,3 +227,26 @@ def test_the_quartiles_of_a_variable_have_the_same_decimals_in_every_group() -> 
 
 def test_added_value_that_was_not_estimated_is_not_done() -> None:
     assert "--added-value" in added_value_section(None).not_done
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("<script>alert(1)</script>", r"\<script>alert(1)\</script>"),
+        ("![x](https://elsewhere.example/x.png)", r"!\[x\](https://elsewhere.example/x.png)"),
+        ("a | b", r"a \| b"),
+        ("*bold* and `code` and _it_", r"\*bold\* and \`code\` and \_it\_"),
+        ("two\nlines", "two lines"),
+        ("&lt;b&gt;", r"\&lt;b\&gt;"),
+        ("# heading", r"\# heading"),
+        ("1. item", r"1\. item"),
+        ("c_harrell < 0.8 & more", "c_harrell < 0.8 & more"),
+    ],
+)
+def test_a_label_is_shown_by_markdown_as_it_is(label: str, shown: str) -> None:
+    table = Table("", ("what", label), ((label, "1"), (label,)))
+    text = as_markdown("m", [Section(label, sentences=(label,), tables=(table,))])
+    assert f"## {shown}\n\n{shown}\n" in text
+    assert f"| what | {shown} |" in text
+    assert f"| {shown} | 1 |" in text
+    assert f"| **{shown}** |  |" in text
