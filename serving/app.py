@@ -15,7 +15,7 @@ from data_schema.errors import OutsideError
 from data_schema.fhir.site_codes import NO_SITE_CODES, read_site_codes
 from serving.access.api_keys import KeyRing
 from serving.access.certificates import MachineCallers
-from serving.access.cross_origin import CrossOrigin
+from serving.access.cross_origin import CrossOrigin, CrossSiteGuard
 from serving.access.gatekeeper import Credentials, Gatekeeper, LoopbackGate
 from serving.access.rate import Buckets
 from serving.audit.opening import trail_at
@@ -179,6 +179,7 @@ def create_app(
             public_url=settings.public_url,
             machines=MachineCallers(settings) if settings.tls_client_roles else None,
         )
+    app.add_middleware(CrossSiteGuard, origins=settings.cds_origins, public_url=settings.public_url)
     if settings.cds_origins:
         app.add_middleware(CrossOrigin, origins=settings.cds_origins)
     app.add_middleware(

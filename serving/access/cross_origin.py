@@ -1,19 +1,28 @@
-"""Cross-origin access (CORS) for the CDS services only, from the origins in the settings.
+"""Requests of browsers from other sites: refused, but for the CDS services from stated origins.
+
+A browser sends a POST with no or a plain content type to any site without asking it first. No such
+request may write anything here, whatever its body is called. Cross-origin access (CORS) is for the
+CDS services only, from the origins in the settings.
 
 Also to a private network (`Access-Control-Request-Private-Network`): those origins are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["CrossOrigin"]
+from serving.problems.details import respond
+
+__all__ = ["CrossOrigin", "CrossSiteGuard"]
 
 _SHARED = "/cds-services"
 _SECONDS = 600
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITE = frozenset({b"same-origin", b"none"})
 
 
 class CrossOrigin:
@@ -34,5 +43,51 @@ class CrossOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope.get("path", "")
-        is_shared = path == _SHARED or path.startswith(f"{_SHARED}/")
-        await (self._shared if is_shared else self._app)(scope, receive, send)
+        await (self._shared if _is_shared(path) else self._app)(scope, receive, send)
+
+
+class CrossSiteGuard:
+    """ASGI middleware that refuses what a page of another site has a browser send to be written.
+
+    Browsers state `Sec-Fetch-Site`, or at least `Origin`, with every such request; programs state
+    neither.
+
+    Parameters
+    ----------
+    origins : collection of str
+        Origins whose pages may call the CDS services.
+    public_url : str or None
+        Address of the service for browsers, where a proxy changes the Host header.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str], public_url: str | None) -> None:
+        self._app = app
+        self._origins = frozenset(origins)
+        self._own = None if public_url is None else _origin_of(public_url)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] not in _READING and self._is_foreign(scope):
+            await respond(scope["path"], 403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_foreign(self, scope: Scope) -> bool:
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if _is_shared(scope["path"]) and origin in self._origins:
+            return False
+        site = headers.get(b"sec-fetch-site")
+        if site is not None:
+            return site not in _OWN_SITE
+        host = headers.get(b"host", b"").decode("latin-1")
+        return origin not in ("", self._own) and urlsplit(origin).netloc != host
+
+
+def _is_shared(path: str) -> bool:
+    return path == _SHARED or path.startswith(f"{_SHARED}/")
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

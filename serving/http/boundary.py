@@ -83,7 +83,9 @@ class RequestBoundary:
             await send(message)
 
         try:
-            if body.stated_length > self._max_body_bytes:
+            if _is_compressed(scope):
+                await respond(scope["path"], 415)(scope, receive, send_and_note)
+            elif body.stated_length > self._max_body_bytes:
                 await respond(scope["path"], 413)(scope, receive, send_and_note)
             else:
                 await self._app(scope, body.receive, send_and_note)
@@ -106,6 +108,13 @@ class RequestBoundary:
                 1_000 * seconds,
                 extra={"fields": facts.as_json(status, seconds)},
             )
+
+
+def _is_compressed(scope: Scope) -> bool:
+    """Return whether a body has a content coding: none is read here."""
+    stated = (value for name, value in scope["headers"] if name == b"content-encoding")
+    codings = b",".join(stated).lower().split(b",")
+    return any(coding.strip() not in (b"", b"identity") for coding in codings)
 
 
 class _Body:

@@ -1,9 +1,16 @@
-"""JSON as in RFC 8259: no NaN, no repeated key, limited depth; and the route for it."""
+"""JSON as in RFC 8259: no NaN, no repeated key, limited depth and width; and the route for it.
+
+A large document is parsed on a thread of its own, one at a time, so that a process that reads some
+still answers health checks.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn
 
 from fastapi import Request, Response
@@ -11,7 +18,13 @@ from fastapi.routing import APIRoute
 
 from serving.problems.details import FieldProblem, RequestBroken
 
-__all__ = ["StrictRoute", "json_body", "strict_json"]
+__all__ = ["MAX_MEMBERS", "StrictRoute", "json_body", "strict_json"]
+
+MAX_MEMBERS = 200
+"""How many members one object may have; no contract and no FHIR resource has half as many."""
+
+_LARGE_BYTES = 16_384
+_PARSING = ThreadPoolExecutor(1, "json")
 
 
 def strict_json(body: bytes) -> Any:
@@ -20,7 +33,8 @@ def strict_json(body: bytes) -> Any:
     Raises
     ------
     RequestBroken
-        Rule `json`, if the body is not JSON as in RFC 8259, or an object repeats a key.
+        Rule `json`, if the body is not JSON as in RFC 8259, or an object repeats a key; rule
+        `too_many`, if an object has more than `MAX_MEMBERS` members.
 
     Examples
     --------
@@ -36,7 +50,7 @@ def strict_json(body: bytes) -> Any:
 
 async def json_body(request: Request) -> Any:
     """Return the JSON document of a request, for routes that validate it themselves."""
-    return strict_json(await request.body())
+    return await _on_thread(strict_json, await request.body())
 
 
 class StrictRoute(APIRoute):
@@ -58,7 +72,14 @@ class StrictRoute(APIRoute):
 class _StrictRequest(Request):
     async def json(self) -> Any:
         # NaN and Infinity pass here: validation then names the field that holds the value.
-        return _parsed(await self.body())
+        return await _on_thread(_parsed, await self.body())
+
+
+async def _on_thread(parse: Callable[[bytes], Any], body: bytes) -> Any:
+    """Parse a body: a large one on the thread for them, since it takes the time of many others."""
+    if len(body) < _LARGE_BYTES:
+        return parse(body)
+    return await asyncio.get_running_loop().run_in_executor(_PARSING, partial(parse, body))
 
 
 def _parsed(body: bytes, parse_constant: Callable[[str], float] | None = None) -> object:
@@ -76,6 +97,9 @@ def _reject_constant(_: str) -> NoReturn:
 
 
 def _without_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > MAX_MEMBERS:
+        message = f"body must not have an object with more than {MAX_MEMBERS} members."
+        raise RequestBroken([FieldProblem(field="body", rule="too_many", message=message)])
     members = dict(pairs)
     if len(members) < len(pairs):
         raise ValueError("an object repeats a key")

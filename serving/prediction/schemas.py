@@ -26,6 +26,7 @@ from data_schema.birth_dates import BirthDate
 from models.inference.completeness import Completeness
 from models.patient_explanation import IfComplete, Interval, SettlingEntry
 from serving.prediction.answer import IgnoredReason, ModelName
+from serving.prediction.long_lists import in_steps
 from serving.prediction.question import (
     MAX_HORIZONS,
     MAX_MEASUREMENTS,
@@ -43,6 +44,8 @@ __all__ = ["HorizonDays", "Name", "PredictRequest", "PredictResponse", "Time"]
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?"
 )
+# Enough that a client with one fault in every measurement sees the pattern.
+_STEP = 50
 
 
 def _broken(rule: str, message: str) -> PydanticCustomError:
@@ -186,7 +189,11 @@ class PredictRequest(_Sent):
     horizons_days: Horizons | None = Field(
         default=None, description="Default: each model's own horizons."
     )
-    measurements: Annotated[list[SentMeasurement], Field(max_length=MAX_MEASUREMENTS)]
+    measurements: Annotated[
+        list[SentMeasurement],
+        Field(max_length=MAX_MEASUREMENTS),
+        in_steps(_STEP, at_most=MAX_MEASUREMENTS),
+    ]
     absent: Annotated[
         list[Name], Field(max_length=MAX_MEASUREMENTS), AfterValidator(_each_once)
     ] = Field(

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
-from serving.problems.field_problem import FieldProblem
+from serving.problems.field_problem import FieldProblem, listed
 from serving.problems.operation_outcome import outcome_response, speaks_fhir
 
 __all__ = [
@@ -107,7 +107,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
     409: ("conflict", "The request no longer fits the state of the service."),
     412: ("precondition-failed", "Required FHIR data were not sent and could not be fetched."),
     413: ("too-large", "The request is too large."),
-    415: ("unsupported-media-type", "The service reads JSON only."),
+    415: ("unsupported-media-type", "The service reads JSON only, and without compression."),
     429: ("too-many-requests", "The caller sends too many requests."),
     422: ("invalid-request", "The request breaks rules of the contract."),
     500: ("internal-error", "Unexpected error in the service."),
@@ -151,7 +151,7 @@ def problem_response(
     """Return the problem of one status; an unlisted status gets the text of 400 or 500."""
     slug, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
     problem = Problem(
-        type=f"urn:osteon:problem:{slug}", title=title, status=status, errors=list(errors)
+        type=f"urn:osteon:problem:{slug}", title=title, status=status, errors=list(listed(errors))
     )
     return JSONResponse(
         problem.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers
@@ -190,6 +190,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _refused_by_framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    # Raised while the framework read the body.
+    if isinstance(error.__cause__, RequestBroken):
+        return respond(request.url.path, 422, error.__cause__.problems)
     # The framework answers 400 to a body that it cannot parse (too deep, not UTF-8): not JSON, 422.
     if error.status_code == 400:
         errors = [_entry({"type": "json_invalid", "loc": ("body",), "msg": "", "input": None})]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, Field
 
-__all__ = ["FieldProblem"]
+__all__ = ["MAX_LISTED", "FieldProblem", "listed"]
+
+MAX_LISTED = 100
+"""How many problems a response lists; a client that breaks more rules mends these first."""
 
 
 class FieldProblem(BaseModel):
@@ -14,3 +19,13 @@ class FieldProblem(BaseModel):
     rule: str = Field(examples=["unit"])
     message: str
     count: int = Field(default=1, ge=1, description="How many values break the rule.")
+
+
+def listed(problems: Sequence[FieldProblem]) -> Sequence[FieldProblem]:
+    """Return the first problems, and the number of the others as one more."""
+    others = len(problems) - MAX_LISTED
+    if others <= 0:
+        return problems
+    message = f"{others} more problems are not listed."
+    rest = FieldProblem(field="body", rule="more_problems", message=message, count=others)
+    return [*problems[:MAX_LISTED], rest]

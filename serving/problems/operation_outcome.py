@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from fastapi.responses import JSONResponse
 
-from serving.problems.field_problem import FieldProblem
+from serving.problems.field_problem import FieldProblem, listed
 
 __all__ = [
     "FHIR_JSON",
@@ -91,7 +91,7 @@ def outcome_response(
             "diagnostics": error.message,
             "expression": [error.field],
         }
-        for error in errors
+        for error in listed(errors)
     ] or [{"severity": "error", "code": otherwise, "diagnostics": title}]
     return JSONResponse(
         {"resourceType": "OperationOutcome", "issue": issues},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
+from serving.http.route_classes import StrictRoute
 from serving.http.security_headers import PAGE_POLICY
 from serving.page import assets
 from serving.page.entries import Entries, read_entries
@@ -16,7 +17,7 @@ from serving.prediction.schemas import PredictRequest
 __all__ = ["router"]
 
 # Pages for people; the other routes are the contract for programs.
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=StrictRoute)
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 

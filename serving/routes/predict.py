@@ -18,12 +18,14 @@ from serving.prediction.json_translation import (
     response_of,
     rules_in_json,
 )
+from serving.prediction.long_lists import in_steps
 from serving.prediction.schemas import PredictRequest, PredictResponse
 
 __all__ = ["router"]
 
 # With explanations an answer has some 100 kB.
 _MAX_BATCH = 100
+_STEP = 5
 
 
 class BatchRequest(BaseModel):
@@ -31,7 +33,11 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    requests: Annotated[list[PredictRequest], Field(min_length=1, max_length=_MAX_BATCH)]
+    requests: Annotated[
+        list[PredictRequest],
+        Field(min_length=1, max_length=_MAX_BATCH),
+        in_steps(_STEP, at_most=_MAX_BATCH),
+    ]
 
 
 class BatchResponse(BaseModel):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from serving.app import create_app
@@ -16,8 +18,6 @@ from serving.processes import timed_heads
 from serving.settings import Settings
 
 if TYPE_CHECKING:
-    import httpx
-
     from serving.prediction.served import ServedModel
 
 SENTINEL = "Sentinel4711"
@@ -324,3 +324,95 @@ def test_fifty_megabytes_that_do_not_say_so_are_not_read(client: httpx.Client) -
         answer = connection.recv(65_536)
     assert sent < 800
     assert status_of(answer) == 413
+
+
+def _unknown_keys(count: int) -> dict[str, Any]:
+    return {f"key{number}": number for number in range(count)}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_95_000_unknown_keys_get_a_short_answer(client: httpx.Client, path: str) -> None:
+    body = json.dumps(VALID | _unknown_keys(95_000))
+    answer = client.post(path, content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert len(answer.content) < 1_000
+    (problem,) = answer.json()["errors"]
+    assert (problem["field"], problem["rule"]) == ("body", "too_many")
+    assert "more than 200 members" in problem["message"]
+
+
+def test_an_object_as_wide_as_any_resource_is_read(client: httpx.Client) -> None:
+    answer = client.post("/v1/predict", json=VALID | _unknown_keys(150))
+    problems = answer.json()["errors"]
+    assert [problem["rule"] for problem in problems[:100]] == ["unknown_field"] * 100
+    assert problems[100:] == [
+        {
+            "field": "body",
+            "rule": "more_problems",
+            "message": "50 more problems are not listed.",
+            "count": 50,
+        }
+    ]
+
+
+def test_a_long_list_of_faults_is_reported_from_its_start(client: httpx.Client) -> None:
+    sent = [{"variable": "lactate", "value": 1.0, "unit": "mmol/L"} for _ in range(2_000)]
+    for measurement in sent[130:]:
+        measurement["units"] = "mmol/L"
+    answer = client.post("/v1/predict", json=VALID | {"measurements": sent})
+    fields = [problem["field"] for problem in answer.json()["errors"]]
+    assert fields == [f"measurements[{number}].units" for number in range(130, 150)]
+    request = VALID | {"measurements": sent}
+    answer = client.post("/v1/predict/batch", json={"requests": [VALID] * 7 + [request] * 40})
+    fields = [problem["field"] for problem in answer.json()["errors"]]
+    assert fields[0] == "requests[7].measurements[130].units"
+    assert len(fields) == 3 * 20
+    answer = client.post("/v1/predict", json=VALID | {"measurements": sent + sent[:1]})
+    assert [problem["rule"] for problem in answer.json()["errors"]] == ["too_many"]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/fhir/RiskAssessment/$predict"])
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "identity, deflate", "sentinel"])
+def test_a_compressed_body_is_not_read(client: httpx.Client, path: str, coding: str) -> None:
+    headers = JSON | {"content-encoding": coding}
+    answer = client.post(path, content=json.dumps(VALID), headers=headers)
+    assert answer.status_code == 415
+    assert "sentinel" not in answer.text
+
+
+def test_the_coding_that_means_none_is_read(client: httpx.Client) -> None:
+    headers = JSON | {"content-encoding": "identity"}
+    answer = client.post("/v1/predict", content=json.dumps(VALID), headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.slow
+def test_health_answers_within_100_ms_while_eight_hostile_requests_are_in_work(
+    client: httpx.Client,
+) -> None:
+    wide = json.dumps(VALID | _unknown_keys(95_000))
+    unknown = [{"variable": "lactate", "value": 1.0, "x": 1} for _ in range(2_000)]
+    long = json.dumps({"requests": [VALID | {"measurements": unknown}] * 45})
+    stop, waited = threading.Event(), []
+
+    def flood(path: str, body: str) -> None:
+        with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            while not stop.is_set():
+                assert own.post(path, content=body, headers=JSON).status_code == 422
+
+    bodies = [("/v1/predict", wide)] * 6 + [("/v1/predict/batch", long)] * 2
+    floods = [threading.Thread(target=flood, args=one) for one in bodies]
+    for thread in floods:
+        thread.start()
+    try:
+        for _ in range(60):
+            began = time.monotonic()
+            assert client.get("/health/live").status_code == 200
+            waited.append(time.monotonic() - began)
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        for thread in floods:
+            thread.join()
+    # The client shares this process and its interpreter with the service: one slip is its own.
+    assert sorted(waited)[-2] < 0.1, sorted(waited)[-5:]
