@@ -223,7 +223,9 @@ def running(site: Site) -> Iterator[Service]:
 @pytest.fixture
 def service(running: Service, registry: Registry) -> Service:
     """The same, as it was before a test: it serves the first version and is well."""
-    registry.promote(registry.first)
+    # A second approval is a swap on record, which the test would take for its own.
+    if any(model["version"] != registry.first.version for model in running.ready()["models"]):
+        registry.promote(registry.first)
     wait_until(
         lambda: all(
             (said := running.ready())["status"] == "ready"
