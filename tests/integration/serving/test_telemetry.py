@@ -51,7 +51,8 @@ port = server.servers[0].sockets[0].getsockname()[1]
 lactate = {"variable": "lactate", "value": float(sys.argv[3]), "unit": "mmol/L"}
 albumin = {"variable": "albumin", "value": 2.7, "unit": "g/dL"}
 request = {"patient_id": "Sentinel4711", "time_zero": "2026-11-01T08:00:00+01:00",
-           "birth_date": "1958-03-02", "outcomes": ["mortality"],
+           "asked_at": "2026-11-01T08:00:00+01:00", "birth_date": "1958-03-02",
+           "outcomes": ["mortality"],
            "measurements": [lactate, albumin]}
 trace = {"traceparent": f"00-{sys.argv[2]}-00f067aa0ba902b7-01"}
 answer = httpx.post(f"http://127.0.0.1:{port}/v1/predict?patient=Sentinel4711", json=request,

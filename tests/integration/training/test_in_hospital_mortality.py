@@ -109,6 +109,7 @@ def served(hospital: Any, serve: Callable[..., httpx.Client]) -> Any:
     request = {
         "patient_id": "p",
         "time_zero": "2026-11-01T08:00:00+01:00",
+        "asked_at": "2026-11-01T08:00:00+01:00",
         "outcomes": ["in_hospital_mortality"],
         "sex": "female",
         "measurements": [
