@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from models.inference.matrices import ColumnGroups
 from models.inference.missing import Inferred
 from models.inference.part import FittedPart
 
@@ -19,8 +20,8 @@ def contributions(
     inferred: Inferred,
     days: np.ndarray,
     total: np.ndarray,
-    groups: np.ndarray,
-    booster_groups: np.ndarray,
+    groups: ColumnGroups,
+    booster_groups: ColumnGroups,
 ) -> np.ndarray:
     """Return the contributions of every variable at every horizon.
 
@@ -34,7 +35,7 @@ def contributions(
         Horizons.
     total : ndarray of float, shape (n, h)
         What they must sum to: log-odds before the running maximum, over the base.
-    groups, booster_groups : ndarray of float
+    groups, booster_groups : ColumnGroups
         As for `FittedPart.contributions`.
 
     Returns

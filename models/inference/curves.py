@@ -23,15 +23,52 @@ __all__ = [
     "log_odds_with_interval",
 ]
 
-CHUNK_ROWS = 4_000
+MOST_STACKED_ROWS = 40_000
+"""Patients times days that a booster is asked for at a time."""
 
 
 class GridDays(NamedTuple):
-    """The days of a model's grid and those requested, as `Ensemble.monotone` takes them."""
+    """The days of a model's grid and those requested.
+
+    Attributes
+    ----------
+    all_days : ndarray of float, shape (n_days,)
+        The grid up to the last requested day and the requested days, ascending.
+    on_grid : ndarray of bool, shape (n_days,)
+        Which of them belong to the grid.
+    requested : ndarray of int, shape (h,)
+        Positions of the requested days, in the order of the request.
+    """
 
     all_days: np.ndarray
     on_grid: np.ndarray
     requested: np.ndarray
+
+    def running_maximum(self, eta: np.ndarray) -> np.ndarray:
+        """Return the maximum of log-odds over the grid up to each day, and of that day itself.
+
+        It never runs over other requested days, so that a risk does not depend on what else is in
+        the request.
+
+        Parameters
+        ----------
+        eta : ndarray of float, shape (..., n_days)
+        """
+        # eta*(h) = max(eta(h), max of eta(g) over g <= h in the fixed grid). Off the grid eta is
+        # replaced by -inf before the running maximum, so a requested day counts for itself alone.
+        highest = np.maximum.accumulate(np.where(self.on_grid, eta, -np.inf), axis=-1)
+        return np.asarray(np.maximum(eta, highest))
+
+    def raised(self, eta: np.ndarray, highest: np.ndarray) -> np.ndarray:
+        """Return where a curve was raised at the day or at an earlier day of the grid.
+
+        Parameters
+        ----------
+        eta, highest : ndarray of float, shape (..., n_days)
+            Before and after the running maximum.
+        """
+        here = highest > eta
+        return np.asarray(here | np.logical_or.accumulate(here & self.on_grid, axis=-1))
 
 
 class IntervalWidth(NamedTuple):
@@ -102,14 +139,20 @@ class PredictedCurves(NamedTuple):
 
 
 def grid_days(grid: ArrayLike, days: np.ndarray) -> GridDays:
-    """Return the requested days together with those of the grid."""
+    """Return the requested days together with those of the grid up to the last of them."""
     of_grid = np.asarray(grid, dtype=float)
+    of_grid = of_grid[of_grid <= days.max()]
     all_days, place = np.unique(np.concatenate([of_grid, days]), return_inverse=True)
     return GridDays(all_days, np.isin(all_days, of_grid), place[len(of_grid) :])
 
 
 def log_odds_with_interval(
-    parts: Ensemble, raw: np.ndarray, inferred: Inferred, days: GridDays, width: IntervalWidth
+    main: Ensemble,
+    with_folds: Ensemble | None,
+    raw: np.ndarray,
+    inferred: Inferred,
+    days: GridDays,
+    width: IntervalWidth,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return log-odds, what the running maximum added, and the ends of the interval.
 
@@ -120,11 +163,13 @@ def log_odds_with_interval(
     order of magnitude, plus the squared bias expected from the penalty of the linear part [2]_.
     Half of it is the same for all patients, half in proportion to how far the patient's log-odds
     are (squared, in units of their variance) from the mean, towards which shrinkage pulls.
+    The fold models have a running maximum only where the model's own has raised its curve by then.
 
     Parameters
     ----------
-    parts : Ensemble
-        The model, then the fold models, each fitted on a half; if any.
+    main, with_folds : Ensemble
+        The model alone; the model, then the fold models, each fitted on a half, or None to leave
+        out the interval.
     raw : ndarray of float, shape (n, n_columns)
         From `matrices.raw_matrix`.
     inferred : Inferred
@@ -135,7 +180,7 @@ def log_odds_with_interval(
     Returns
     -------
     tuple of four ndarray of float, each of shape (n, h)
-        The last two hold NaN without fold models.
+        The last two hold NaN without an interval.
 
     References
     ----------
@@ -146,15 +191,43 @@ def log_odds_with_interval(
     """
     shape = len(raw), len(days.requested)
     eta, adjustment, low, high = (np.full(shape, np.nan) for _ in range(4))
-    k = len(parts) - 1
-    for rows in _chunks(len(raw), len(parts)):
-        before, after = parts.monotone(raw[rows], inferred.take(rows), *days)
-        eta[rows], adjustment[rows] = after[0], after[0] - before[0]
-        if k:
-            variance = after[1:].var(0, ddof=1)
-            half = width.half(after[0], variance)
-            low[rows], high[rows] = after[0] - half, after[0] + half
+    log_h, at = np.log(days.all_days), days.requested
+    folds = None if with_folds is None or len(with_folds) == 1 else with_folds
+    # If every day is requested, one booster for all parts is faster than one of each kind.
+    first = folds if folds is not None and len(np.unique(at)) == len(log_h) else main
+    for rows in _chunks(len(raw), len(log_h)):
+        own, of_rows = raw[rows], inferred.take(rows)
+        before = first.log_odds(own, of_rows, log_h)
+        after = days.running_maximum(before)
+        eta[rows] = after[0][:, at]
+        adjustment[rows] = eta[rows] - before[0][:, at]
+        if folds is not None:
+            raised = days.raised(before[0], after[0])[:, at]
+            if first is folds:
+                of_folds = np.where(raised, after[1:, :, at], before[1:, :, at])
+            else:
+                of_folds = _of_folds(folds, own, of_rows, days, raised)
+            half = width.half(eta[rows], of_folds.var(0, ddof=1))
+            low[rows], high[rows] = eta[rows] - half, eta[rows] + half
     return eta, adjustment, low, high
+
+
+def _of_folds(
+    with_folds: Ensemble, raw: np.ndarray, inferred: Inferred, days: GridDays, raised: np.ndarray
+) -> np.ndarray:
+    """Return the log-odds of the fold models at the requested days, (n_folds, n, h).
+
+    `raised`, (n, h), states where they have a running maximum.
+    """
+    log_h = np.log(days.all_days)
+    out = with_folds.log_odds(raw, inferred, log_h[days.requested])[1:]
+    # The curves of few patients are raised: only theirs are needed at every day of the grid.
+    rows = np.flatnonzero(raised.any(1))
+    if len(rows):
+        on_grid = with_folds.log_odds(raw[rows], inferred.take(rows), log_h)[1:]
+        highest = days.running_maximum(on_grid)[..., days.requested]
+        out[:, rows] = np.where(raised[rows], highest, out[:, rows])
+    return out
 
 
 def competing_risk(
@@ -177,13 +250,15 @@ def competing_risk(
         In [0, 1 - risk].
     """
     out = np.empty(eta.shape)
-    for rows in _chunks(len(raw), 1):
-        alone = expit(competing.monotone(raw[rows], inferred.take(rows), *days)[1][0])
+    log_h = np.log(days.all_days)
+    for rows in _chunks(len(raw), len(log_h)):
+        (curve,) = days.running_maximum(competing.log_odds(raw[rows], inferred.take(rows), log_h))
+        alone = expit(curve[:, days.requested])
         out[rows] = np.minimum(alone, expit(-eta[rows]))
     return out
 
 
-def _chunks(n_rows: int, n_parts: int) -> list[slice]:
+def _chunks(n_rows: int, n_days: int) -> list[slice]:
     """Return slices of rows, so that memory does not grow with the patients."""
-    rows = max(1, CHUNK_ROWS // n_parts)
+    rows = max(1, MOST_STACKED_ROWS // n_days)
     return [slice(start, start + rows) for start in range(0, n_rows, rows)]

@@ -5,8 +5,10 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cached_property
 
 import numpy as np
+import xgboost as xgb
 
 from models.inference.matrices import horizon_basis
 from models.inference.missing import Inferred
@@ -39,28 +41,26 @@ class Ensemble:
                 [fit.calibration.slope for fit in fits],
             )
         )
-        boosters = [part.booster for part in parts]
-        boosted = bool((self._weight < 1).any())
-        several = boosted and len(parts) > 1
-        self._booster = joint_booster(boosters, parts[0].threads) if several else boosters[0]
-        self._uses_trees = boosted
+        self._boosters = [part.booster for part in parts]
+        self._uses_trees = bool((self._weight < 1).any())
 
     def __len__(self) -> int:
         """Return the number of parts."""
         return len(self._calibrations)
 
-    def monotone(
-        self,
-        raw: np.ndarray,
-        inferred: Inferred,
-        all_days: np.ndarray,
-        on_grid: np.ndarray,
-        requested: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return each part's log-odds at the requested days, before and after the running maximum.
+    @cached_property
+    def _booster(self) -> xgb.Booster:
+        """The boosters as one; joined at the first prediction, or by `prepare`."""
+        first, *others = self._boosters
+        return joint_booster(self._boosters, self._first.threads) if others else first
 
-        The maximum runs over the fixed grid and the horizon itself, never over other requested
-        horizons, so that a risk does not depend on what else is in the request.
+    def prepare(self) -> None:
+        """Join the boosters now."""
+        if self._uses_trees:
+            _ = self._booster
+
+    def log_odds(self, raw: np.ndarray, inferred: Inferred, log_h: np.ndarray) -> np.ndarray:
+        """Return the recalibrated log-odds before the running maximum.
 
         Parameters
         ----------
@@ -68,27 +68,13 @@ class Ensemble:
             From `matrices.raw_matrix`.
         inferred : Inferred
             From `missing.infer`, for the same patients.
-        all_days : ndarray of float, shape (n_days,)
-            The grid and the requested horizons, ascending.
-        on_grid : ndarray of bool, shape (n_days,)
-            Which of them belong to the grid.
-        requested : ndarray of int, shape (h,)
-            Positions of the requested horizons, in the order of the request.
+        log_h : ndarray of float, shape (h,)
+            Logarithms of horizons in days.
 
         Returns
         -------
-        tuple of ndarray of float, each of shape (n_parts, n, h)
-            The second is at least the first.
+        ndarray of float, shape (n_parts, n, h)
         """
-        # eta*(h) = max(eta(h), max of eta(g) over g <= h in the fixed grid). Off the grid eta is
-        # replaced by -inf before the running maximum, so a requested horizon counts for itself
-        # alone.
-        eta = self._log_odds(raw, inferred, np.log(all_days))
-        highest = np.maximum.accumulate(np.where(on_grid, eta, -np.inf), axis=-1)
-        return eta[..., requested], np.maximum(eta, highest)[..., requested]
-
-    def _log_odds(self, raw: np.ndarray, inferred: Inferred, log_h: np.ndarray) -> np.ndarray:
-        """Return the recalibrated log-odds, (n_parts, n, h), before the running maximum."""
         # Part j: eta_j = a_j(h) + c_j(h) u + b_j (w_j eta_linear,j + (1 - w_j) eta_boosted,j), with
         # a = `shift`, c = `gap`, b = `_slope` and w = `_weight`, as `tuning.recalibration` fitted
         # them, and u the unsettled share, which is that of the first part for all.
@@ -114,11 +100,15 @@ class Ensemble:
         """Return the log-odds of the boosted parts, (n_parts, n, h)."""
         # Every patient at every horizon in turn; the joint booster returns one margin per part and
         # row.
-        stacked = np.column_stack(
-            [np.repeat(raw, len(log_h), axis=0), np.tile(log_h, len(raw))]
-        ).astype(np.float32)
+        n, columns = raw.shape
+        stacked = np.empty((n, len(log_h), columns + 1), dtype=np.float32)
+        stacked[..., :-1] = raw[:, None]
+        stacked[..., -1] = log_h
         margin = self._booster.inplace_predict(
-            stacked, predict_type="margin", missing=np.nan, validate_features=False
+            stacked.reshape(-1, columns + 1),
+            predict_type="margin",
+            missing=np.nan,
+            validate_features=False,
         )
         by_part = np.asarray(margin, dtype=float).reshape(len(raw), len(log_h), len(self))
         return np.moveaxis(by_part, -1, 0)

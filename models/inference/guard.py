@@ -5,18 +5,20 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from models.inference.completeness import Completeness
-from models.inference.contract import Contract, Feature, NoveltyLimits, SpecialCase
-from models.inference.matrices import Table
+from models.inference.contract import Contract, Feature, Novelty, NoveltyLimits, SpecialCase
+from models.inference.matrices import Table, number_rows
 from models.inference.novelty_scores import Deviations, deviations
 from models.inference.prediction import Remark
 
 __all__ = [
     "FUTURE_TOLERANCE_DAYS",
     "TOO_LITTLE_ENTERED",
+    "GuardRules",
     "Verdicts",
     "guard",
     "refuse_insufficient",
@@ -55,12 +57,126 @@ class Verdicts:
             self.warnings[i].append(Remark(code, message, variables))
 
 
-def guard(
-    contract: Contract,
-    table: Table,
-    raw: np.ndarray,
-    variables: Sequence[str],
-) -> Verdicts:
+class _Cases(NamedTuple):
+    """The special cases that a model warns of; their conditions follow each other in arrays.
+
+    Attributes
+    ----------
+    cases : tuple of SpecialCase
+    touched : tuple of tuple of str
+        Variables of the model that each names.
+    columns : tuple of str, length n_conditions
+    low, high : ndarray of float, shape (n_conditions, 1)
+    first : ndarray of int, shape (n_cases,)
+        Place of the first condition of each case.
+    """
+
+    cases: tuple[SpecialCase, ...]
+    touched: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...]
+    low: np.ndarray
+    high: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, special: Sequence[SpecialCase], variables: Sequence[str]) -> "_Cases":
+        """Return the cases that name no variable, or one that the model reads."""
+        named = [
+            (case, tuple(name for name in case.variables if name in variables))
+            for case in special
+            if case.when
+        ]
+        read = [(case, touched) for case, touched in named if touched or not case.variables]
+        conditions = [condition for case, _ in read for condition in case.when]
+        ends = np.cumsum([0, *(len(case.when) for case, _ in read)])
+        return cls(
+            tuple(case for case, _ in read),
+            tuple(touched for _, touched in read),
+            tuple(column for column, _, _ in conditions),
+            np.array([[low] for _, low, _ in conditions]),
+            np.array([[high] for _, _, high in conditions]),
+            ends[:-1],
+        )
+
+
+class GuardRules(NamedTuple):
+    """What the guard of one model compares patients with, in arrays over features.
+
+    Attributes
+    ----------
+    features : tuple of Feature
+        Of the contract.
+    places : tuple of int, length n_numbers
+        Of numbers and flags among the features: the first columns of the raw matrix.
+    names : tuple of str, length n_numbers
+    flags : ndarray of bool, shape (n_numbers, 1)
+        Which are flags: 0 or 1.
+    low, high : ndarray of float, shape (n_numbers, 1)
+        Plausible range.
+    least, most : ndarray of float, shape (n_numbers, 1)
+        Range of nearly all training patients; infinite for a flag.
+    categories : tuple of int
+        Places of the categories among the features.
+    cases : _Cases
+    novelty : Novelty
+    age_matters : bool
+        Whether the model reads age.
+    asked_within_days : float
+        As in the contract.
+    """
+
+    features: tuple[Feature, ...]
+    places: tuple[int, ...]
+    names: tuple[str, ...]
+    flags: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+    categories: tuple[int, ...]
+    cases: _Cases
+    novelty: Novelty
+    age_matters: bool
+    asked_within_days: float
+
+    @classmethod
+    def of(cls, contract: Contract, variables: Sequence[str]) -> "GuardRules":
+        """Return the rules of a contract whose model reads these variables."""
+        features = contract.features
+        places = tuple(j for j, feature in enumerate(features) if feature.kind != "category")
+        bounds = np.array(
+            [
+                (
+                    -math.inf if feature.low is None else feature.low,
+                    math.inf if feature.high is None else feature.high,
+                    *(
+                        (-math.inf, math.inf)
+                        if feature.seen is None or feature.kind != "number"
+                        else feature.seen
+                    ),
+                )
+                for feature in (features[j] for j in places)
+            ]
+        ).reshape(-1, 4)
+        low, high, least, most = (bounds[:, [j]] for j in range(4))
+        return cls(
+            features,
+            places,
+            tuple(features[j].name for j in places),
+            np.array([[features[j].kind == "flag"] for j in places]).reshape(-1, 1),
+            low,
+            high,
+            least,
+            most,
+            tuple(j for j, feature in enumerate(features) if feature.kind == "category"),
+            _Cases.of(contract.guard.special, variables),
+            contract.guard.novelty,
+            "age" in variables,
+            contract.asked_within_days,
+        )
+
+
+def guard(rules: GuardRules, table: Table, raw: np.ndarray) -> Verdicts:
     """Return the refusals and warnings of each patient.
 
     Parameters
@@ -69,21 +185,14 @@ def guard(
         Feature columns, and guard columns (`age`, `pregnant`, `rrt`, ...) where they are known.
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
-    variables : sequence of str, length n_variables
     """
     verdicts = Verdicts(table.rows)
-    _judge_person(verdicts, table, "age" in variables)
-    _judge_moment(verdicts, table, contract.asked_within_days)
+    _judge_person(verdicts, table, rules.age_matters)
+    _judge_moment(verdicts, table, rules.asked_within_days)
     _judge_record(verdicts, table)
-    for feature in contract.features:
-        if feature.kind == "category":
-            _judge_category(verdicts, table, feature)
-        else:
-            _judge_number(verdicts, table, feature)
-    rules = contract.guard
-    _judge_novelty(verdicts, raw, contract)
-    for case in rules.special:
-        _judge_special(verdicts, table, case, variables)
+    _judge_features(verdicts, table, rules)
+    _judge_novelty(verdicts, raw, rules)
+    _judge_special(verdicts, table, rules.cases)
     return verdicts
 
 
@@ -163,50 +272,57 @@ def _judge_record(verdicts: Verdicts, table: Table) -> None:
     )
 
 
-def _judge_category(verdicts: Verdicts, table: Table, feature: Feature) -> None:
-    """Warn of a category that no training patient had, or too few of them."""
-    known = {None, *feature.categories}
-    verdicts.warn(
-        np.array([text not in known for text in table.texts[feature.name]], dtype=bool),
-        "unknown_category",
-        f"{feature.label}: this category was not in the training cohort, or too rare there to "
-        "learn from; it counts as not entered.",
-        feature.variable,
-    )
-
-
-def _judge_number(verdicts: Verdicts, table: Table, feature: Feature) -> None:
-    """Refuse an impossible value, such as a flag of 2; warn of one that was rare in training."""
-    value, name = table.number(feature.name), feature.variable
-    low = -math.inf if feature.low is None else feature.low
-    high = math.inf if feature.high is None else feature.high
-    impossible = (value < low) | (value > high)
-    if feature.kind == "flag":
-        impossible = ~np.isnan(value) & ~np.isin(value, (0.0, 1.0))
-    message = f"{feature.label} lies outside its plausible range."
-    verdicts.refuse(impossible, "out_of_range", message, name)
-    if feature.seen is not None and feature.kind == "number":
-        least, most = feature.seen
+def _judge_features(verdicts: Verdicts, table: Table, rules: GuardRules) -> None:
+    """Refuse impossible values, such as a flag of 2; warn of what training hardly had."""
+    # All numbers at once, then remarks on those few that any patient needs one for.
+    values = number_rows(table, rules.names)
+    no_flag = ~np.isnan(values) & (values != 0) & (values != 1)
+    outside = (values < rules.low) | (values > rules.high)
+    impossible = np.where(rules.flags, no_flag, outside)
+    rare = ~impossible & ((values < rules.least) | (values > rules.most))
+    unknown = {place: _unknown_category(table, rules.features[place]) for place in rules.categories}
+    flagged = {rules.places[j]: j for j in np.flatnonzero((impossible | rare).any(1))}
+    for place in sorted(flagged.keys() | unknown.keys()):
+        feature = rules.features[place]
+        if place in unknown:
+            verdicts.warn(
+                unknown[place],
+                "unknown_category",
+                f"{feature.label}: this category was not in the training cohort, or too rare there "
+                "to learn from; it counts as not entered.",
+                feature.variable,
+            )
+            continue
+        verdicts.refuse(
+            impossible[flagged[place]],
+            "out_of_range",
+            f"{feature.label} lies outside its plausible range.",
+            feature.variable,
+        )
         verdicts.warn(
-            ~impossible & ((value < least) | (value > most)),
+            rare[flagged[place]],
             "beyond_training",
             f"{feature.label} lies further out than nearly all of the training cohort.",
-            name,
+            feature.variable,
         )
 
 
-def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, contract: Contract) -> None:
+def _unknown_category(table: Table, feature: Feature) -> np.ndarray:
+    """Return which patients have a category that no training patient had, or too few of them."""
+    known = {None, *feature.categories}
+    return np.array([text not in known for text in table.texts[feature.name]], dtype=bool)
+
+
+def _judge_novelty(verdicts: Verdicts, raw: np.ndarray, rules: GuardRules) -> None:
     """Refuse a value or a combination of values unlike any in training; warn of a rare one."""
-    novelty = contract.guard.novelty
+    novelty = rules.novelty
     refuse_beyond, warn_beyond = novelty.refuse_beyond, novelty.warn_beyond
     if refuse_beyond is None or warn_beyond is None:
         return
-    # The first columns of `raw` are the numbers and flags, in the order of the contract.
-    numbers = [feature for feature in contract.features if feature.kind != "category"]
     found = deviations(raw[:, list(novelty.columns)], novelty)
     single, together = _beyond(found, refuse_beyond)
     for place in np.unique(found.column[single]):
-        feature = numbers[novelty.columns[place]]
+        feature = rules.features[rules.places[novelty.columns[place]]]
         verdicts.refuse(
             single & (found.column == place),
             "unlike_training_cohort",
@@ -234,15 +350,12 @@ def _beyond(found: Deviations, limits: NoveltyLimits) -> tuple[np.ndarray, np.nd
     return found.single > limits.single, found.together > limits.together
 
 
-def _judge_special(
-    verdicts: Verdicts, table: Table, case: SpecialCase, variables: Sequence[str]
-) -> None:
+def _judge_special(verdicts: Verdicts, table: Table, special: _Cases) -> None:
     """Warn of renal replacement or AKI, hormones, biotin, and CTX taken fed or late."""
-    touched = [name for name in case.variables if name in variables]
-    if case.variables and not touched:
+    if not special.cases:
         return
-    applies = np.zeros(table.rows, dtype=bool)
-    for column, low, high in case.when:
-        value = table.number(column)
-        applies |= (value >= low) & (value <= high)
-    verdicts.warn(applies, case.code, case.message, *touched)
+    values = number_rows(table, special.columns)
+    holds = (values >= special.low) & (values <= special.high)
+    applies = np.logical_or.reduceat(holds, special.first)
+    for case, touched, rows in zip(special.cases, special.touched, applies, strict=True):
+        verdicts.warn(rows, case.code, case.message, *touched)

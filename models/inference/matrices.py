@@ -6,6 +6,7 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.inference.columns import NOT_DONE
 from models.inference.parameters import Encoding, HorizonBasis, Scaling
 
 __all__ = [
+    "ColumnGroups",
     "Table",
     "as_known_levels",
     "expit",
@@ -23,9 +25,11 @@ __all__ = [
     "linear_column_features",
     "linear_matrix",
     "not_categorical",
+    "number_rows",
     "raw_matrix",
     "spline_basis",
     "spline_slope",
+    "standard_log",
     "table_of",
     "texts_of",
 ]
@@ -56,6 +60,43 @@ class Table(NamedTuple):
         """Return a column of numbers, NaN where there is no such column."""
         values = self.numbers.get(column)
         return np.full(self.rows, np.nan) if values is None else values
+
+
+class ColumnGroups(NamedTuple):
+    """Which columns of a matrix belong to which variable: the columns of each follow each other.
+
+    Attributes
+    ----------
+    width : int
+        Number of variables.
+    order : ndarray of int, shape (n_grouped_columns,)
+        Columns by variable; a column of no variable is left out.
+    first : ndarray of int, shape (n_present,)
+        Where in `order` each variable that has columns begins.
+    present : ndarray of int, shape (n_present,)
+        Places of these variables among all.
+    """
+
+    width: int
+    order: np.ndarray
+    first: np.ndarray
+    present: np.ndarray
+
+    @classmethod
+    def of(cls, names: Sequence[str], variables: Sequence[str]) -> "ColumnGroups":
+        """Return the groups of columns, given the variable of each."""
+        place = {variable: v for v, variable in enumerate(variables)}
+        which = np.array([place[name] for name in names], dtype=int)
+        order = np.argsort(which, kind="stable")
+        present, first = np.unique(which[order], return_index=True)
+        return cls(len(variables), order, first, present)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum over the columns of each variable, (..., width), from (..., n_columns)."""
+        out = np.zeros((*values.shape[:-1], self.width))
+        if len(self.first):
+            out[..., self.present] = np.add.reduceat(values[..., self.order], self.first, axis=-1)
+        return out
 
 
 def table_of(frame: pd.DataFrame, *, numbers: Iterable[str], texts: Iterable[str]) -> Table:
@@ -91,14 +132,14 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray
         else patients
     )
     out = np.empty((table.rows, len(numbers) + sum(len(known) for _, known in levels)))
-    for j, name in enumerate(numbers):
-        values = table.number(name)
+    out[:, : len(numbers)] = number_rows(table, numbers).T
+    for j in _flags(numbers):
+        name = numbers[j]
         if name.endswith(NOT_DONE):
-            values = np.nan_to_num(values, nan=0.0)
-        elif name.endswith(BELOW_LIMIT):
+            out[:, j] = np.nan_to_num(out[:, j], nan=0.0)
+        else:
             measured = ~np.isnan(table.number(name.removesuffix(BELOW_LIMIT)))
-            values = np.where(measured, values, np.nan)
-        out[:, j] = values
+            out[:, j] = np.where(measured, out[:, j], np.nan)
     j = len(numbers)
     for name, known in levels:
         text = table.texts[name]
@@ -108,6 +149,21 @@ def raw_matrix(patients: pd.DataFrame | Table, encoding: Encoding) -> np.ndarray
             out[:, j] = np.where(unseen, np.nan, text == level)
             j += 1
     return out[:, :j]
+
+
+def number_rows(table: Table, names: Sequence[str]) -> np.ndarray:
+    """Return columns of numbers as rows, (n_names, n_patients); NaN where there is no column."""
+    out = np.empty((len(names), table.rows))
+    numbers = table.numbers
+    for row, name in zip(out, names, strict=True):
+        row[:] = numbers.get(name, np.nan)
+    return out
+
+
+@lru_cache(maxsize=16)
+def _flags(numbers: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the places of the flags that `raw_matrix` completes; models are a few."""
+    return tuple(j for j, name in enumerate(numbers) if name.endswith((NOT_DONE, BELOW_LIMIT)))
 
 
 def level_columns(encoding: Encoding) -> list[tuple[str, str]]:
@@ -229,6 +285,11 @@ def horizon_basis(log_h: np.ndarray, horizon: HorizonBasis) -> tuple[np.ndarray,
     basis = np.concatenate([straight, curved], axis=-1)
     basis = (basis - horizon.mean) / horizon.scale
     return basis, basis[..., 0]
+
+
+def standard_log(log_h: np.ndarray, horizon: HorizonBasis) -> np.ndarray:
+    """Return the linear term of `horizon_basis` alone, (n,)."""
+    return np.asarray((log_h - horizon.mean[..., 0]) / horizon.scale[..., 0])
 
 
 def _numbers_of(column: pd.Series) -> np.ndarray:

@@ -3,14 +3,14 @@
 Part of every bundle's `model.py`: it imports only the standard library and numpy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from models.inference.matrices import spline_slope
+from models.inference.matrices import ColumnGroups, spline_slope
 from models.inference.parameters import Factors, Scaling, Unsettled
 
 __all__ = [
@@ -20,11 +20,13 @@ __all__ = [
     "direction_limits",
     "infer",
     "node_weights",
+    "open_share",
     "settling_variance",
     "slope_points",
     "unsettled_share",
     "unsettled_variance",
     "variance_by_formula",
+    "variance_with_nothing",
 ]
 
 CHUNK = 1_000
@@ -39,14 +41,19 @@ class Inferred(NamedTuple):
     columns : ndarray of float, shape (n, n_linear_columns)
         As measured, or the conditional mean given what is measured.
     missing : ndarray of bool, shape (n, n_linear_columns)
+    open_variance : tuple of ndarray of float, each of shape (n, 2, 2)
+        What `variance_by_formula` gives for each linear predictor that was stated, at every
+        horizon: it is quadratic in standardised log h.
     """
 
     columns: np.ndarray
     missing: np.ndarray
+    open_variance: tuple[np.ndarray, ...] = ()
 
     def take(self, rows: slice | np.ndarray) -> "Inferred":
         """Return some of the patients."""
-        return Inferred(self.columns[rows], self.missing[rows])
+        of_rows = tuple(each[rows] for each in self.open_variance)
+        return Inferred(self.columns[rows], self.missing[rows], of_rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +79,12 @@ class DirectionLimits:
     coef: np.ndarray
 
 
-def infer(columns: np.ndarray, factors: Factors, limits: DirectionLimits | None = None) -> Inferred:
+def infer(
+    columns: np.ndarray,
+    factors: Factors,
+    limits: DirectionLimits | None = None,
+    predictors: Sequence[np.ndarray] = (),
+) -> Inferred:
     """Return the columns with every gap filled by its conditional mean.
 
     With `limits`, a settled variable informs what is inferred only so far that the log-odds still
@@ -82,6 +94,9 @@ def infer(columns: np.ndarray, factors: Factors, limits: DirectionLimits | None 
     ----------
     columns : ndarray of float, shape (n, n_linear_columns)
         From `matrices.linear_matrix`, NaN where missing.
+    predictors : sequence of ndarray of float, each of shape (2, n_linear_columns)
+        Linear predictors, `coef` and `coef_log_h`, of which to return the open variance. It needs
+        the same inverse as the conditional mean, which costs most of both.
 
     Notes
     -----
@@ -97,6 +112,7 @@ def infer(columns: np.ndarray, factors: Factors, limits: DirectionLimits | None 
     """
     missing = np.isnan(columns)
     filled = columns.copy()
+    of_predictors = tuple(np.empty((len(columns), 2, 2)) for _ in predictors)
     weights = factors.loadings / factors.unique[:, None]
     for rows, posterior in _posteriors(missing, factors):
         informs = ~missing[rows] & factors.informs
@@ -106,16 +122,23 @@ def infer(columns: np.ndarray, factors: Factors, limits: DirectionLimits | None 
             score -= _against(limits, factors, weights, missing[rows], z, posterior)
         guess = factors.mean + factors.scale * (score @ factors.loadings.T)
         filled[rows] = np.where(missing[rows], guess, columns[rows])
-    return Inferred(filled, missing)
+        for coefficients, out in zip(predictors, of_predictors, strict=True):
+            out[rows] = _open_variance(missing[rows], posterior, factors, coefficients)
+    return Inferred(filled, missing, of_predictors)
 
 
 def _posteriors(missing: np.ndarray, factors: Factors) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of patients with the covariance G of their factors, (rows, k, k)."""
-    k, products = factors.loadings.shape[1], _loading_products(factors)
+    k = factors.loadings.shape[1]
     for start in range(0, len(missing), CHUNK):
         rows = slice(start, start + CHUNK)
-        informs = (~missing[rows] & factors.informs).astype(float)
-        inner = (informs @ products).reshape(-1, k, k)
+        informs = ~missing[rows] & factors.informs
+        if len(missing) == 1:
+            # The products of all columns are megabytes, which would push trees out of the cache.
+            own = factors.loadings[informs[0]]
+            inner = ((own / factors.unique[informs[0], None]).T @ own)[None]
+        else:
+            inner = (informs.astype(float) @ _loading_products(factors)).reshape(-1, k, k)
         inner += np.eye(k)
         yield rows, np.linalg.inv(inner)
 
@@ -199,12 +222,15 @@ def direction_limits(
 
 
 def unsettled_variance(
-    inferred: Inferred, factors: Factors, unsettled: Unsettled, lz: np.ndarray
+    missing: np.ndarray, open_variance: np.ndarray, unsettled: Unsettled, lz: np.ndarray
 ) -> np.ndarray:
     """Return the variance of the log-odds that the missing values could still add, (n, h).
 
     Parameters
     ----------
+    missing : ndarray of bool, shape (n, n_linear_columns)
+    open_variance : ndarray of float, shape (n, 2, 2)
+        As in `Inferred`, of the coefficients of `unsettled`.
     lz : ndarray of float, shape (h,)
         Standardised log of the horizons.
 
@@ -215,9 +241,9 @@ def unsettled_variance(
     of each missing column's `own`, it is what was seen when values of patients held out were
     blanked.
     """
-    formula = variance_by_formula(inferred, factors, unsettled.coef, unsettled.coef_log_h, lz)
+    formula = _variance_at(open_variance, lz)
     near = node_weights(lz, unsettled.nodes)
-    own = inferred.missing @ unsettled.own.T
+    own = missing @ unsettled.own.T
     straight, curved = (near @ unsettled.factor).T
     return np.asarray(formula * (straight + curved * formula) + own @ near.T)
 
@@ -231,18 +257,44 @@ def variance_by_formula(
     inferred: Inferred, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
 ) -> np.ndarray:
     """Return b'C b of `unsettled_variance`, (n, h)."""
-    # The coefficients are linear in z = standardised log h, so that the variance is quadratic in z:
-    # three numbers per patient give it at every horizon.
-    both = np.stack([coef, coef_log_h]) * factors.scale
     out = np.empty((len(inferred.missing), len(lz)))
-    powers = np.stack([np.ones_like(lz), lz])
+    coefficients = np.stack([coef, coef_log_h])
     for rows, posterior in _posteriors(inferred.missing, factors):
-        b = inferred.missing[rows, None] * both
-        u = b @ factors.loadings
-        quadratic = np.einsum("nak,nkl,nbl->nab", u, posterior, u, optimize=True)
-        quadratic += np.einsum("nap,nbp,p->nab", b, b, factors.unique, optimize=True)
-        out[rows] = np.einsum("ah,nab,bh->nh", powers, quadratic, powers, optimize=True)
+        open_variance = _open_variance(inferred.missing[rows], posterior, factors, coefficients)
+        out[rows] = _variance_at(open_variance, lz)
     return out
+
+
+def _open_variance(
+    missing: np.ndarray, posterior: np.ndarray, factors: Factors, coefficients: np.ndarray
+) -> np.ndarray:
+    """Return b'C b as a quadratic form of (1, standardised log h), (n, 2, 2)."""
+    # The coefficients are linear in z = standardised log h, so that the variance is quadratic in z:
+    # with the rows b_0 and b_1 of b, b(z) = b_0 + z b_1, entry (i, j) is b_i' C b_j, where
+    # C = L G L' + U.
+    b = missing[:, None] * (coefficients * factors.scale)
+    u = b @ factors.loadings
+    of_factors = (u @ posterior) @ u.swapaxes(1, 2)
+    return np.asarray(of_factors + (b * factors.unique) @ b.swapaxes(1, 2))
+
+
+def _variance_at(open_variance: np.ndarray, lz: np.ndarray) -> np.ndarray:
+    """Return the open variance at standardised logs of horizons, (n, h)."""
+    powers = np.stack([np.ones_like(lz), lz])
+    return np.asarray(np.einsum("ah,nab,bh->nh", powers, open_variance, powers, optimize=True))
+
+
+def variance_with_nothing(factors: Factors, coefficients: np.ndarray) -> np.ndarray:
+    """Return the open variance of a patient with no value, (1, 2, 2)."""
+    missing = np.ones((1, len(factors.mean)), dtype=bool)
+    ((_, posterior),) = _posteriors(missing, factors)
+    return _open_variance(missing, posterior, factors, coefficients)
+
+
+def open_share(open_variance: np.ndarray, with_nothing: np.ndarray, lz: np.ndarray) -> np.ndarray:
+    """Return the open variance as a share of that of a patient with no value, (n, h)."""
+    whole, left = _variance_at(with_nothing, lz), _variance_at(open_variance, lz)
+    return np.asarray(np.divide(left, whole, out=np.zeros_like(left), where=whole > 1e-12))
 
 
 def unsettled_share(
@@ -262,8 +314,7 @@ def unsettled_share(
     ndarray of float, shape (n, h)
         In [0, 1]: 0 where nothing that matters is missing, 1 where all of it is.
     """
-    nothing = np.ones((1, len(coef)), dtype=bool)
-    whole = variance_by_formula(inferred._replace(missing=nothing), factors, coef, coef_log_h, lz)
+    whole = _variance_at(variance_with_nothing(factors, np.stack([coef, coef_log_h])), lz)
     left = variance_by_formula(inferred, factors, coef, coef_log_h, lz)
     return np.asarray(np.divide(left, whole, out=np.zeros_like(left), where=whole > 1e-12))
 
@@ -321,17 +372,10 @@ def settling_variance(
     return np.minimum(out, 1.0)
 
 
-def columns_of_groups(groups: np.ndarray) -> np.ndarray:
-    """Return the columns of each group, filled up with the number of columns, (v, most_columns).
-
-    Parameters
-    ----------
-    groups : ndarray of float, shape (n_columns, v)
-        1 where a column belongs to a group.
-    """
-    size = int(groups.sum(0).max(initial=0))
-    out = np.full((groups.shape[1], size), len(groups))
-    for v, own in enumerate(groups.T):
-        at = np.flatnonzero(own)
-        out[v, : len(at)] = at
+def columns_of_groups(groups: ColumnGroups, n_columns: int) -> np.ndarray:
+    """Return the columns of each variable, filled up with `n_columns`, (v, most_columns)."""
+    of_present = np.split(groups.order, groups.first[1:])
+    out = np.full((groups.width, max((len(own) for own in of_present), default=0)), n_columns)
+    for v, own in zip(groups.present, of_present, strict=False):
+        out[v, : len(own)] = own
     return out

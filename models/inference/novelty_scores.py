@@ -3,6 +3,7 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -107,10 +108,7 @@ def raw_deviations(
     measured = present.sum(1)
     together, single = np.zeros(len(scores)), np.zeros(len(scores))
     column = np.zeros(len(scores), dtype=int)
-    patterns, which = np.unique(present, axis=0, return_inverse=True)
-    in_order = np.argsort(which.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(which.ravel(), minlength=len(patterns)))
-    for pattern, rows in zip(patterns, np.split(in_order, ends)[:-1], strict=True):
+    for pattern, rows in _same_columns(present):
         own = np.flatnonzero(pattern)
         k = len(own)
         if k == 0:
@@ -138,6 +136,17 @@ def raw_deviations(
         largest = furthest[np.arange(len(rows)), at]
         single[rows] = np.sqrt(np.maximum(largest**2 - 2 * np.log(2 * k), 0.0))
     return RawDeviations(together, single, column, measured)
+
+
+def _same_columns(present: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the measured columns and the rows of patients who have values in the same columns."""
+    if len(present) == 1:
+        yield present[0], np.zeros(1, dtype=int)
+        return
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    in_order = np.argsort(which.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(which.ravel(), minlength=len(patterns)))
+    yield from zip(patterns, np.split(in_order, ends)[:-1], strict=True)
 
 
 def _precision(

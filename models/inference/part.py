@@ -5,16 +5,16 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import Lock
 
 import numpy as np
 import xgboost as xgb
 
-from models.inference.matrices import horizon_basis
-from models.inference.missing import Inferred, unsettled_share
+from models.inference.matrices import ColumnGroups, horizon_basis, standard_log
+from models.inference.missing import Inferred, open_share, variance_with_nothing
 from models.inference.parameters import Factors, PartParameters
-from models.inference.trees import booster_at_horizon
+from models.inference.trees import XgbModel, booster_at_horizon, booster_document
 
 __all__ = ["FittedPart"]
 
@@ -25,7 +25,7 @@ class FittedPart:
     """One fitted model on its own: linear part, booster, weight and recalibration.
 
     It explains; `ensemble.Ensemble` predicts. Contributions of the linear part are counted from the
-    columns' means.
+    columns' means. `place` is that of the part's linear predictor in `Inferred.open_variance`.
     """
 
     def __init__(
@@ -34,20 +34,43 @@ class FittedPart:
         booster: xgb.Booster,
         factors: Factors,
         threads: int,
+        place: int,
     ) -> None:
         self.parameters = parameters
         self.factors = factors
         self.booster = booster
         self.threads = threads
+        self.place = place
         self._slices: OrderedDict[float, xgb.Booster] = OrderedDict()
         self._lock = Lock()
         self.base_log_odds = lru_cache(MAX_SLICES)(self._base_log_odds)
+
+    @property
+    def linear_predictor(self) -> np.ndarray:
+        """The coefficients of the linear part, as `missing.infer` takes them."""
+        return np.stack([self.parameters.coef, self.parameters.coef_log_h])
+
+    @cached_property
+    def _variance_with_nothing(self) -> np.ndarray:
+        return variance_with_nothing(self.factors, self.linear_predictor)
+
+    @cached_property
+    def _document(self) -> XgbModel:
+        """The booster as JSON, from which it is resolved at each horizon."""
+        return booster_document(self.booster)
+
+    def prepare(self, log_h: Sequence[float]) -> None:
+        """Resolve the booster at logarithms of horizons now, and find where contributions start."""
+        for at in log_h:
+            self.base_log_odds(at)
 
     def at_horizon(self, log_h: float) -> xgb.Booster:
         """Return the booster resolved at a horizon; the latest `MAX_SLICES` are cached."""
         with self._lock:
             if log_h not in self._slices:
-                self._slices[log_h] = booster_at_horizon(self.booster, log_h, threads=self.threads)
+                self._slices[log_h] = booster_at_horizon(
+                    self._document, log_h, threads=self.threads
+                )
             self._slices.move_to_end(log_h)
             while len(self._slices) > MAX_SLICES:
                 self._slices.popitem(last=False)
@@ -55,9 +78,10 @@ class FittedPart:
 
     def _base_log_odds(self, log_h: float) -> float:
         """Return the log-odds that contributions start from at a horizon, for every patient."""
-        own, (basis, coef) = self.parameters, self._linear_at(log_h)
-        weight = own.linear_weight
-        mixed = weight * float(own.intercept + basis @ own.coef_h + self.factors.mean @ coef)
+        own, (coef,) = self.parameters, self._linear_at([log_h])
+        weight, mean = own.linear_weight, self.factors.mean
+        basis, _ = horizon_basis(np.array([log_h]), own.horizon)
+        mixed = weight * float(own.intercept + basis[0] @ own.coef_h + mean @ coef)
         if weight < 1:
             unmeasured = np.full((1, self.booster.num_features() - 1), np.nan)
             mixed += (1 - weight) * float(self._tree_contributions(unmeasured, log_h)[0, 0, -1])
@@ -69,8 +93,8 @@ class FittedPart:
         raw: np.ndarray,
         inferred: Inferred,
         log_h: Sequence[float],
-        groups: np.ndarray,
-        booster_groups: np.ndarray,
+        groups: ColumnGroups,
+        booster_groups: ColumnGroups,
     ) -> np.ndarray:
         """Return each variable's recalibrated contribution at each horizon, in log-odds.
 
@@ -82,9 +106,9 @@ class FittedPart:
             From `missing.infer`, for the same patients.
         log_h : sequence of float, length h
             Logarithms of the horizons in days.
-        groups : ndarray of float, shape (n_linear_columns, v)
-            1 where a column of the linear part belongs to a variable.
-        booster_groups : ndarray of float, shape (n_columns + 1, v)
+        groups : ColumnGroups
+            Which columns of the linear part belong to each of v variables.
+        booster_groups : ColumnGroups
             The same for the booster's columns; the horizon's belongs to none.
 
         Returns
@@ -94,19 +118,18 @@ class FittedPart:
             XGBoost's rounding to float32.
         """
         own, weight = self.parameters, self.parameters.linear_weight
-        coef = np.stack([self._linear_at(at)[1] for at in log_h])
-        mixed = weight * (((inferred.columns - self.factors.mean)[:, None] * coef) @ groups)
+        coef = self._linear_at(log_h)
+        mixed = weight * groups.sums((inferred.columns - self.factors.mean)[:, None] * coef)
         if weight < 1:
-            trees = self._tree_contributions(raw, *log_h)[..., :-1] @ booster_groups
+            trees = booster_groups.sums(self._tree_contributions(raw, *log_h))
             mixed = mixed + (1 - weight) * trees
-        of_gap = self._gap(inferred, np.asarray(log_h), coef) @ groups
+        of_gap = groups.sums(self._gap(inferred, np.asarray(log_h), coef))
         return np.asarray(own.calibration.slope * mixed + of_gap)
 
     def unsettled_share(self, inferred: Inferred, log_h: np.ndarray) -> np.ndarray:
         """Return `missing.unsettled_share` of the linear part at logarithms of horizons, (n, h)."""
-        own = self.parameters
-        _, lz = horizon_basis(log_h, own.horizon)
-        return unsettled_share(inferred, self.factors, own.coef, own.coef_log_h, lz)
+        lz = standard_log(log_h, self.parameters.horizon)
+        return open_share(inferred.open_variance[self.place], self._variance_with_nothing, lz)
 
     def _gap(self, inferred: Inferred, log_h: np.ndarray, coef: np.ndarray) -> np.ndarray:
         """Return what the gap of the recalibration adds, by missing column, (n, h, columns).
@@ -119,11 +142,11 @@ class FittedPart:
         share = np.divide(variance, whole, out=np.zeros_like(variance), where=whole > 0)
         return np.asarray(gap[..., None] * share)
 
-    def _linear_at(self, log_h: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the horizon's columns and the coefficient of each other column at a horizon."""
+    def _linear_at(self, log_h: Sequence[float]) -> np.ndarray:
+        """Return the coefficient of each column but the horizon's at each horizon, (h, columns)."""
         own = self.parameters
-        basis, lz = horizon_basis(np.array([log_h]), own.horizon)
-        return basis[0], own.coef + own.coef_log_h * lz[0]
+        lz = standard_log(np.array(log_h), own.horizon)
+        return np.asarray(own.coef + own.coef_log_h * lz[:, None])
 
     def _tree_contributions(self, raw: np.ndarray, *log_h: float) -> np.ndarray:
         """Return TreeSHAP of the columns and the horizon (0), then the base, (n, h, c)."""

@@ -11,12 +11,13 @@ What is predicted is the cumulative incidence F(h) of one event by horizon h (da
 import json
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xgboost as xgb
 from numpy.typing import ArrayLike
 
 from models.inference.columns import NOT_DONE
@@ -31,15 +32,16 @@ from models.inference.curves import (
     log_odds_with_interval,
 )
 from models.inference.ensemble import Ensemble
-from models.inference.guard import guard, refuse_insufficient
+from models.inference.guard import GuardRules, guard, refuse_insufficient
 from models.inference.matrices import (
+    ColumnGroups,
     Table,
     expit,
-    horizon_basis,
     level_columns,
     linear_column_features,
     linear_matrix,
     raw_matrix,
+    standard_log,
 )
 from models.inference.missing import (
     Inferred,
@@ -92,37 +94,52 @@ class RiskModel:
         *,
         threads: int = 1,
     ) -> None:
-        self.contract = contract
-        self._parameters = parameters
-        self._boosters = [bytes(b) for b in boosters]
         self._threads = threads
+        self._boosters = [bytes(b) for b in boosters]
+        self._set_parts(parameters, [load_booster(b, threads) for b in self._boosters])
+        self._set_contract(contract)
+
+    def _set_parts(self, parameters: ModelParameters, boosters: Sequence[xgb.Booster]) -> None:
+        """Set what depends on the fitted parts alone."""
+        self._parameters = parameters
         self._encoding = parameters.encoding
         parts = [
-            FittedPart(own, load_booster(booster, threads), parameters.factors, threads)
-            for own, booster in zip(parameters.parts, self._boosters, strict=True)
+            FittedPart(
+                own,
+                booster,
+                parameters.factors,
+                self._threads,
+                place=2 if own is parameters.competing else 1,
+            )
+            for own, booster in zip(parameters.parts, boosters, strict=True)
         ]
         self._main, self._alone = parts[0], Ensemble(parts[:1])
-        self._with_folds = parts[: 1 + len(parameters.folds)]
+        of_parts = parts[:1] if parameters.competing is None else (parts[0], parts[-1])
+        unsettled = _predictor(parameters.unsettled)
+        self._predictors = (unsettled, *(part.linear_predictor for part in of_parts))
+        self._together = Ensemble(parts[: 1 + len(parameters.folds)])
         self._competing_part = None if parameters.competing is None else Ensemble(parts[-1:])
+
+    def _set_contract(self, contract: Contract) -> None:
+        """Set what depends on the contract, too."""
+        self.contract = contract
+        parameters = self._parameters
         self.features: tuple[str, ...] = tuple(f.name for f in contract.features)
         variable_of = {f.name: f.variable for f in contract.features}
         pathway_of = {f.variable: f.pathway for f in contract.features}
         self.variables: tuple[str, ...] = tuple(dict.fromkeys(variable_of.values()))
         self.pathways: tuple[str, ...] = tuple(pathway_of[v] for v in self.variables)
+        self._guard_rules = GuardRules.of(contract, self.variables)
         self._variable_of = variable_of
-        self._groups = self._indicator(
-            [variable_of[f] for f in linear_column_features(self._encoding)]
-        )
-        self._group_columns = columns_of_groups(self._groups)
+        of_columns = [variable_of[f] for f in linear_column_features(self._encoding)]
+        self._groups = ColumnGroups.of(of_columns, self.variables)
+        self._group_columns = columns_of_groups(self._groups, len(of_columns))
         self._raw_features = [
             *self._encoding.numbers,
             *(f for f, _ in level_columns(self._encoding)),
         ]
-        self._booster_groups = np.vstack(
-            [
-                self._indicator([variable_of[f] for f in self._raw_features]),
-                np.zeros(len(self.variables)),
-            ]
+        self._booster_groups = ColumnGroups.of(
+            [variable_of[f] for f in self._raw_features], self.variables
         )
         direction_of = {feature.name: feature.direction for feature in contract.features}
         ends = np.log([contract.min_horizon_days, contract.max_horizon_days])
@@ -130,15 +147,10 @@ class RiskModel:
             tuple(direction_of[name] for name in self._encoding.numbers),
             parameters.main.coef,
             parameters.main.coef_log_h,
-            horizon_basis(ends, parameters.main.horizon)[1],
+            standard_log(ends, parameters.main.horizon),
             parameters.scaling,
             parameters.factors,
         )
-
-    @cached_property
-    def _together(self) -> Ensemble:
-        """The model and its fold models; joined at the first request for an interval."""
-        return Ensemble(self._with_folds)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, threads: int = 1) -> "RiskModel":
@@ -172,23 +184,34 @@ class RiskModel:
         return out | dict(zip(_booster_files(self._parameters), self._boosters, strict=True))
 
     def with_contract(self, contract: Contract) -> "RiskModel":
-        """Return the same model under another contract."""
-        return RiskModel(contract, self._parameters, self._boosters, threads=self._threads)
+        """Return the same model under another contract; both share their boosters."""
+        model = copy(self)
+        model._set_contract(contract)
+        return model
 
     def with_unsettled(self, unsettled: Unsettled) -> "RiskModel":
         """Return the same model with another measure of what missing values could move."""
-        parameters = replace(self._parameters, unsettled=unsettled)
-        return RiskModel(self.contract, parameters, self._boosters, threads=self._threads)
+        model = copy(self)
+        model._parameters = replace(self._parameters, unsettled=unsettled)
+        model._predictors = (_predictor(unsettled), *self._predictors[1:])
+        return model
 
     def part(self, linear_weight: float) -> "RiskModel":
         """Return the model with only its linear (1) or boosted (0) part, without an interval."""
         main = replace(self._parameters.main, linear_weight=linear_weight)
+        model = copy(self)
+        model._boosters = self._boosters[:1]
         alone = replace(self._parameters, main=main, folds=(), competing=None)
-        return RiskModel(self.contract, alone, self._boosters[:1], threads=self._threads)
+        model._set_parts(alone, [self._main.booster])
+        return model
 
-    def _indicator(self, names: Sequence[str]) -> np.ndarray:
-        """Return the 0/1 matrix that sums columns into variables."""
-        return np.array([[float(name == v) for v in self.variables] for name in names])
+    def prepare(self) -> None:
+        """Do now what the first request would do: join the boosters, resolve the horizons.
+
+        Answers do not depend on it. A service calls it before it is ready.
+        """
+        self._together.prepare()
+        self._main.prepare([math.log(day) for day in self.horizons(None)])
 
     def horizons(self, horizons_days: ArrayLike | None) -> np.ndarray:
         """Return the requested horizons, in that order, or the default ones.
@@ -261,10 +284,12 @@ class RiskModel:
         self, raw: np.ndarray, inferred: Inferred, days: np.ndarray, interval: bool
     ) -> PredictedCurves:
         """Return what is predicted for every patient at the days."""
-        parts = self._together if interval else self._alone
+        with_folds = self._together if interval else None
         at = grid_days(self.contract.grid_days, days)
         width = IntervalWidth.of(self.contract, days)
-        eta, adjustment, low, high = log_odds_with_interval(parts, raw, inferred, at, width)
+        eta, adjustment, low, high = log_odds_with_interval(
+            self._alone, with_folds, raw, inferred, at, width
+        )
         part = self._competing_part
         competing = None if part is None else competing_risk(part, raw, inferred, at, eta)
         return PredictedCurves(days, eta, adjustment, low, high, self.cohort_risk(days), competing)
@@ -279,7 +304,7 @@ class RiskModel:
     ) -> Prediction:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured = self._measured(raw)
-        verdicts = guard(self.contract, table, raw, self.variables)
+        verdicts = guard(self._guard_rules, table, raw)
         least = self.contract.guard.least_settled
         completeness = [completeness_grade(s, least) for s in self._settled_share(inferred)]
         refuse_insufficient(verdicts, completeness)
@@ -391,7 +416,7 @@ class RiskModel:
         """Return the variance that the missing values could still add, (n, h)."""
         own = self._parameters
         at = self._standard_log(days)
-        return unsettled_variance(inferred, own.factors, own.unsettled, at)
+        return unsettled_variance(inferred.missing, inferred.open_variance[0], own.unsettled, at)
 
     def settled_share(self, frame: pd.DataFrame | Table) -> np.ndarray:
         """Return the share that `completeness_grade` grades, of every patient, refused or not.
@@ -416,12 +441,13 @@ class RiskModel:
 
     def _standard_log(self, days: np.ndarray) -> np.ndarray:
         """Return the standardised log of horizons, as the main part has it."""
-        return horizon_basis(np.log(days), self._parameters.main.horizon)[1]
+        return standard_log(np.log(days), self._parameters.main.horizon)
 
     def _inferred(self, raw: np.ndarray) -> Inferred:
         """Return the linear part's columns without gaps."""
         own = self._parameters
-        return infer(linear_matrix(raw, own.scaling), own.factors, self._limits)
+        columns = linear_matrix(raw, own.scaling)
+        return infer(columns, own.factors, self._limits, self._predictors)
 
     def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""
@@ -444,7 +470,12 @@ class RiskModel:
         flags = ("__below", NOT_DONE)
         counts = np.array([not name.endswith(flags) for name in self._raw_features], dtype=float)
         present = ~np.isnan(raw) * counts
-        return np.asarray(present @ self._booster_groups[:-1] > 0)
+        return np.asarray(self._booster_groups.sums(present) > 0)
+
+
+def _predictor(unsettled: Unsettled) -> np.ndarray:
+    """Return the linear approximation of the whole model, as `missing.infer` takes it."""
+    return np.stack([unsettled.coef, unsettled.coef_log_h])
 
 
 def _booster_files(parameters: ModelParameters) -> list[str]:

@@ -13,8 +13,10 @@ import numpy as np
 import xgboost as xgb
 
 __all__ = [
+    "XgbModel",
     "booster_at_horizon",
     "booster_bytes",
+    "booster_document",
     "booster_files",
     "joint_booster",
     "load_booster",
@@ -88,17 +90,30 @@ def booster_files(folds: int, *, competing: bool) -> list[str]:
     return ["booster.ubj", *of_folds, *(["competing.ubj"] if competing else [])]
 
 
-def booster_at_horizon(booster: xgb.Booster, log_h: float, *, threads: int) -> xgb.Booster:
+def booster_at_horizon(model: XgbModel, log_h: float, *, threads: int) -> xgb.Booster:
     """Return the booster whose splits on the horizon are already decided at `log_h`.
 
     Exact: for every patient it gives the same margin as the whole booster at that horizon, and the
     horizon, its last column, then has no share of its own in the explanation. A resolved node
     passes its cover on to its children, so the covers still add up at every node.
+
+    Parameters
+    ----------
+    model : XgbModel
+        From `booster_document`.
     """
-    model, horizon = _document(booster), booster.num_features() - 1
-    forest = model["learner"]["gradient_booster"]["model"]
-    forest["trees"] = [_resolve(tree, horizon, np.float32(log_h)) for tree in forest["trees"]]
-    return load_booster(json.dumps(model).encode(), threads)
+    learner = model["learner"]
+    forest = learner["gradient_booster"]["model"]
+    horizon = int(learner["learner_model_param"]["num_feature"]) - 1
+    at = np.float32(log_h)
+    trees = [
+        _resolve(tree, horizon, at) if horizon in tree["split_indices"] else tree
+        for tree in forest["trees"]
+    ]
+    resolved = learner | {
+        "gradient_booster": {**learner["gradient_booster"], "model": {**forest, "trees": trees}}
+    }
+    return load_booster(json.dumps({**model, "learner": resolved}).encode(), threads)
 
 
 def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
@@ -110,7 +125,7 @@ def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
     # XGBoost computes margin_c = base_c + sum of the leaves of the trees with `tree_info` c. With
     # class c set to booster c, and all trees in one iteration, margin_c is that booster's own
     # margin, summed in its own order.
-    models = [_document(booster) for booster in boosters]
+    models = [booster_document(booster) for booster in boosters]
     trees: list[XgbTree] = []
     of_booster: list[int] = []
     base: list[np.float32] = []
@@ -136,7 +151,7 @@ def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
     return load_booster(json.dumps(joint).encode(), threads)
 
 
-def _document(booster: xgb.Booster) -> XgbModel:
+def booster_document(booster: xgb.Booster) -> XgbModel:
     """Return a booster as the JSON document that XGBoost writes."""
     document: XgbModel = json.loads(bytes(booster.save_raw("json")))
     return document

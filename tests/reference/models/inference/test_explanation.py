@@ -21,7 +21,7 @@ from models.inference.matrices import (
 from models.inference.parameters import ModelParameters
 from models.inference.records import record_of
 from models.inference.risk_model import RiskModel
-from models.inference.trees import booster_at_horizon
+from models.inference.trees import booster_at_horizon, booster_document
 
 # shap makes its colour maps as matplotlib will not let it some day.
 pytestmark = pytest.mark.filterwarnings("ignore:The set_:PendingDeprecationWarning")
@@ -53,7 +53,7 @@ def as_json(booster: xgb.Booster) -> dict:
 
 
 def resolved_at(booster: xgb.Booster, log_h: float) -> xgb.Booster:
-    return booster_at_horizon(booster, log_h, threads=1)
+    return booster_at_horizon(booster_document(booster), log_h, threads=1)
 
 
 def at_horizon(rows: NDArray[np.float32], log_h: float) -> xgb.DMatrix:

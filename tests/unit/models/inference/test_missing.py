@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.inference.matrices import ColumnGroups
 from models.inference.missing import (
     DirectionLimits,
+    Inferred,
     columns_of_groups,
     infer,
     settling_variance,
@@ -83,17 +85,22 @@ def test_a_value_settles_what_its_conditional_variance_says(factors, columns) ->
     coef = np.random.default_rng(3).normal(size=P)
     unsettled = Unsettled(coef, np.zeros(P), np.zeros(1), np.array([[1.0, 0.0]]), np.zeros((1, P)))
     # Variables of one, two and three columns.
-    groups = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]] + [[0, 0, 0, 1]] * 3)
-    inferred = infer(columns, factors)
+    groups = ColumnGroups.of(["a", "b", "c", "b", "d", "d", "d"], ["a", "b", "c", "d"])
+    columns_of = columns_of_groups(groups, P)
+    predictors = [np.stack([coef, np.zeros(P)])]
+    inferred = infer(columns, factors, predictors=predictors)
 
-    shares = settling_variance(inferred, factors, unsettled, 0.5, columns_of_groups(groups))
+    shares = settling_variance(inferred, factors, unsettled, 0.5, columns_of)
 
-    before = unsettled_variance(inferred, factors, unsettled, np.array([0.5]))[:, 0]
-    for j in range(groups.shape[1]):
-        own = groups[:, j] == 1
+    def left(at: Inferred) -> np.ndarray:
+        return unsettled_variance(at.missing, at.open_variance[0], unsettled, np.array([0.5]))[:, 0]
+
+    before = left(inferred)
+    for j in range(groups.width):
+        own = columns_of[j][columns_of[j] < P]
         known = columns.copy()
         known[:, own] = np.nan_to_num(known[:, own])
-        after = unsettled_variance(infer(known, factors), factors, unsettled, np.array([0.5]))[:, 0]
+        after = left(infer(known, factors, predictors=predictors))
         open_ = before > 1e-12
         np.testing.assert_allclose(
             shares[open_, j], (before - after)[open_] / before[open_], atol=1e-10

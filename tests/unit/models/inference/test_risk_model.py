@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,85 @@ def test_a_directory_of_the_files_is_the_same_model(risk_model, patients, tmp_pa
     again = RiskModel.from_directory(tmp_path)
 
     np.testing.assert_array_equal(again.risk(patients), risk_model.risk(patients))
+
+
+def test_a_model_under_another_contract_is_the_one_read_from_its_files(
+    risk_model, patients
+) -> None:
+    first, *others = risk_model.contract.features
+    contract = replace(
+        risk_model.contract,
+        features=(replace(first, low=1e6, label="Never plausible"), *others),
+    )
+
+    changed = risk_model.with_contract(contract)
+
+    again = RiskModel.from_files(changed.files())
+    np.testing.assert_equal(
+        changed.predict(patients, explain=True)._asdict(),
+        again.predict(patients, explain=True)._asdict(),
+    )
+    assert set(changed.predict(patients).status) == {"refused"}
+    assert "refused" not in risk_model.predict(patients.head(1)).status
+
+
+def test_preparing_a_model_changes_no_answer(risk_model, patients) -> None:
+    prepared = RiskModel.from_files(risk_model.files())
+    prepared.prepare()
+
+    np.testing.assert_equal(
+        prepared.predict(patients, explain=True)._asdict(),
+        risk_model.predict(patients, explain=True)._asdict(),
+    )
+
+
+@pytest.fixture(scope="module")
+def falling(risk_model) -> RiskModel:
+    """A model whose curve would fall, and is held up, for some patients and not for others."""
+    files = risk_model.files()
+    model = json.loads(files["model.json"])
+    model["main"]["linear_weight"] = 1.0
+    model["main"]["coef_log_h"][0] = -1.5
+    return RiskModel.from_files({**files, "model.json": json.dumps(model).encode()})
+
+
+def test_an_interval_is_the_same_whichever_days_are_requested_beside_it(falling, patients) -> None:
+    whole = falling.contract.grid_days
+    predicted = falling.predict(patients, whole)
+    assert 0.1 < (predicted.monotone_adjustment > 0).any(1).mean() < 0.9
+
+    for j in (0, len(whole) // 2, len(whole) - 1):
+        alone = falling.predict(patients, [whole[j]])
+        for name in ("risk", "risk_low", "risk_high"):
+            np.testing.assert_allclose(
+                getattr(alone, name)[:, 0], getattr(predicted, name)[:, j], rtol=1e-12
+            )
+
+
+def test_fold_models_are_held_up_only_where_the_model_is(falling, patients) -> None:
+    files = falling.files()
+    model = json.loads(files["model.json"])
+    last = falling.contract.grid_days[-1]
+    before, after = [], []
+    for k, spec in enumerate(model["folds"]):
+        alone = {**model, "main": spec, "folds": [], "competing": None}
+        content = {"model.json": json.dumps(alone).encode()}
+        content |= {"booster.ubj": files[f"fold_{k:02d}.ubj"]}
+        own = RiskModel.from_files({**files, **content}).predict(patients, [last])
+        after.append(logit(own.risk[:, 0]))
+        before.append(after[-1] - own.monotone_adjustment[:, 0])
+    prediction = falling.predict(patients, falling.contract.grid_days)
+    raised = (prediction.monotone_adjustment > 0).any(1)
+    variance = np.where(raised, np.var(after, axis=0, ddof=1), np.var(before, axis=0, ddof=1))
+    interval = falling.contract.interval
+    apart = (logit(prediction.risk[:, -1]) - interval.center[-1]) ** 2 / interval.spread[-1]
+    half = interval.t * np.sqrt(variance + interval.squared_bias[-1] * (1 + apart) / 2)
+
+    # Where something is missing, every part infers it by the limits of the main part.
+    rows = (np.array(prediction.status) == "ok") & (prediction.unsettled == 0).all(1)
+    assert 0.1 < raised[rows].mean() < 0.9
+    low = logit(prediction.risk[:, -1]) - half
+    np.testing.assert_allclose(logit(prediction.risk_low[:, -1])[rows], low[rows], atol=1e-8)
 
 
 def test_a_file_of_another_format_is_refused(risk_model) -> None:
