@@ -11,6 +11,9 @@ the service, as a FHIR server would. Requests, answers and a picture of each car
 folder; the answers and one JSON object of results are printed. Exit 1 unless both hooks give a card
 with its banner and every address has under 2,000 characters.
 
+With `--fhir-port 9000` the command then stays as the FHIR server of that EHR, and prints the
+address at which the public sandbox shows the card of patient-view itself.
+
 The picture needs Chromium (Debian: `apt install chromium`). It follows `CardList` of
 github.com/cds-hooks/sandbox: summary, source and detail as GitHub's Markdown.
 """
@@ -25,9 +28,10 @@ import uuid
 from collections import Counter
 from datetime import datetime, timedelta
 from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pandas as pd
@@ -38,7 +42,8 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.variables import LOCAL_SYSTEM
 
 SERVER = f"https://ehr.{'hospital.' * 8}example/fhir/r4"
-ENCOUNTER, USER = "e1", "Practitioner/COREPRACTITIONER1"
+# Not the sandbox's own user, who is to see the card as well.
+ENCOUNTER, USER = "e1", "Practitioner/cds-sandbox-script"
 MOST_PATIENTS = 300
 HOOKS = {"patient-view": "osteon-mortality", "encounter-discharge": "osteon-fracture"}
 LONGEST_ADDRESS = 2_000
@@ -210,11 +215,58 @@ def sent_feedback(client: httpx.Client, service: str, cards: list[dict[str, Any]
     return len(feedback)
 
 
+def stay(records: list[Record], patient: str, service: str, port: int) -> None:
+    """Answer as the EHR's FHIR server, for the sandbox in a browser of this machine."""
+    by_id = {record.id: record for record in records}
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self, status: int, document: dict[str, Any]) -> None:
+            self.send_response(status)
+            for name, value in (
+                ("Content-Type", "application/fhir+json"),
+                ("Access-Control-Allow-Origin", "*"),
+                ("Access-Control-Allow-Headers", "*"),
+                ("Access-Control-Allow-Private-Network", "true"),
+            ):
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def do_OPTIONS(self) -> None:
+            self._answer(200, {})
+
+        def do_GET(self) -> None:
+            address = self.path.removeprefix("/")
+            parts = urlsplit(address)
+            if parts.path == "metadata":
+                self._answer(200, {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"})
+                return
+            kind, _, name = parts.path.partition("/")
+            asked = name if kind == "Patient" else parse_qs(parts.query).get("patient", [""])[0]
+            record = by_id.get(asked)
+            if record is None:
+                self._answer(404, {"resourceType": "OperationOutcome"})
+            else:
+                self._answer(200, record.answer(address))
+
+        def log_message(self, *_: Any) -> None:
+            """Print nothing."""
+
+    query = {
+        "fhirServiceUrl": f"http://localhost:{port}",
+        "patientId": patient,
+        "serviceDiscoveryURL": f"{service}/cds-services",
+    }
+    print(f"https://sandbox.cds-hooks.org/?{urlencode(query)}", flush=True)
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--service", default="http://127.0.0.1:8000", help="address of Osteon")
     parser.add_argument("--cohort", type=Path, default=Path("demo/simulated.parquet"))
+    parser.add_argument("--fhir-port", type=int, help="stay, as the FHIR server of the sandbox")
     parser.add_argument("--out", type=Path, default=Path("demo/cards"))
     stated = parser.parse_args()
     cohort = pd.read_parquet(stated.cohort)
@@ -232,6 +284,7 @@ def main() -> int:
     services = client.get("/cds-services").raise_for_status().json()["services"]
     templates = {one["id"]: one["prefetch"] for one in services}
     results: dict[str, Any] = {}
+    patients: dict[str, str] = {}
     for hook, service in HOOKS.items():
         silences: Counter[str] = Counter()
         for record in records:
@@ -239,6 +292,7 @@ def main() -> int:
             if answer["cards"]:
                 break
             silences[answer["extension"]["osteon"]["noCard"]["reason"]] += 1
+        patients[hook] = record.id
         cards = answer["cards"]
         for name, document in (("request", call), ("answer", answer)):
             (stated.out / f"{hook}.{name}.json").write_text(json.dumps(document, indent=1))
@@ -256,6 +310,8 @@ def main() -> int:
     results["longest_address"] = max(map(len, addresses))
     print(json.dumps(results, indent=2))
     seen = all(results[hook]["cards"] == 1 and results[hook]["banner"] for hook in HOOKS)
+    if stated.fhir_port is not None:
+        stay(records, patients["patient-view"], stated.service, stated.fhir_port)
     return 0 if seen and results["longest_address"] < LONGEST_ADDRESS else 1
 
 
