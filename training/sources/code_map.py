@@ -19,6 +19,7 @@ A code map is a TOML file, or a CSV with the same words as columns:
     LAB//50912,creatinine,mg/dL,serum,,,
     INFUSION_START//221906,catecholamines,,,1,yes,
 
+`NAME__not_done` says that records of the code state that a variable was not measured or not asked.
 A code may be listed under several variables (an array of tables, `[[codes."X"]]`, or several rows).
 A blank variable is a decision still to be made, and fatal. In a CSV a row whose code begins with
 `#` is a remark, `note` is for people, and `complete` is stated in any row of the variable. A code
@@ -45,7 +46,7 @@ from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.rules import TREATMENT_LIMITED
 from data_schema.readings import basis, category_of, flag_of, is_arterial
 from data_schema.table.files import read_table
-from data_schema.variables import Variable
+from data_schema.variables import Variable, base_name, is_not_done
 
 __all__ = [
     "COMPONENTS",
@@ -274,7 +275,8 @@ def _checked(code_map: CodeMap) -> CodeMap:
         )
     named = [m.variable for listed in code_map.codes.values() for m in listed]
     for name in (*named, *code_map.complete):
-        if name not in VARIABLES and name not in _NAMED and name not in NO_VALUES:
+        known = name in VARIABLES or name in _NAMED or name in NO_VALUES or _is_not_done(name)
+        if not known:
             raise UsageError(
                 f"code map must name variables of the catalogue; {name!r} is none."
                 f"{did_you_mean(name)}"
@@ -302,6 +304,11 @@ def _checked(code_map: CodeMap) -> CodeMap:
                     f"none of {meaning.variable}."
                 )
     return code_map
+
+
+def _is_not_done(name: str) -> bool:
+    """Return whether a name is that of the flag that a variable is recorded as not done."""
+    return is_not_done(name) and base_name(name) in VARIABLES
 
 
 def _is_value_of(name: str, value: float | str) -> bool:
@@ -340,6 +347,8 @@ def meanings(code: str, code_map: CodeMap) -> Sequence[Meaning]:
             if not record.assay_required and not record.body_site
         ]
     if name == "OSTEON":
+        if _is_not_done(plain):
+            return [Meaning(plain, value=1.0)]
         return [catalogue_meaning(VARIABLES[plain])] if plain in VARIABLES else []
     if name.startswith("ICD10") and name != "ICD10PCS":
         bare = plain.replace(".", "").upper()
@@ -367,7 +376,7 @@ def scale(meaning: Meaning, unit: str, specimen: str, assay: str = "") -> Scale:
         return _scale_of_rate(name, stated)
     if name in COMPONENTS:
         return _scale_of_component(name, stated)
-    if name in NO_VALUES or meaning.value is not None:
+    if name in NO_VALUES or is_not_done(name) or meaning.value is not None:
         # The record is the value: its unit is that of a dose.
         return Scale(name, 1.0, 0.0)
     entry = VARIABLES[name]

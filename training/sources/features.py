@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.variables import not_done_column
 from training.sources.code_map import CodeMap
 from training.sources.value_windows import BEGINS
 
@@ -26,12 +27,17 @@ def cohort_columns(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> pd.DataF
     `landmarks` has `subject_id, stay_id, icu_admission, time_zero`. A number has its last value and
     `__first`, `__min`, `__max`, `__mean`, `__slope` (change a day), `__count` and `__hours_since`;
     a flag and a category have their last value.
+
+    `NAME__not_done` is 1 where the record states that a variable was not measured or not asked, and
+    holds no value of it; it is there if any stay has such a record. Where nothing is recorded, the
+    variable is blank: it was not entered.
     """
     # Ties of time are broken by when a value was known, then by the value, never by the row. What
     # lasts is as recent as its end, or as time zero.
     order = "(latest, known, value)"
     days = "epoch(time - time_zero) / 86400"
-    named = ", ".join(f"'{name}'" for name in VARIABLES if name != "gcs")
+    every = [name for name in VARIABLES if name != "gcs"]
+    named = ", ".join(f"'{name}'" for name in (*every, *map(not_done_column, VARIABLES)))
     long = db.execute(
         "WITH candidates AS (SELECT l.stay_id, l.icu_admission, l.time_zero, m.variable, m.time, "
         "m.until, m.known, m.value, m.word, m.below FROM landmarks l JOIN mapped m ON "
@@ -54,6 +60,15 @@ def cohort_columns(db: duckdb.DuckDBPyConnection, code_map: CodeMap) -> pd.DataF
     present = {name: rows.set_index("stay_id") for name, rows in long.groupby("variable")}
     for name, entry in VARIABLES.items():
         rows = present.get(name)
+        stated = present.get(not_done_column(name))
+        if stated is not None:
+            has_value = pd.Series(False, index=stays)
+            if rows is not None:
+                last = rows["word" if entry.kind == "category" else "last"]
+                has_value = last.reindex(stays).notna()
+            not_done = stated["last"].reindex(stays).eq(1) & ~has_value
+            if not_done.any():
+                columns[not_done_column(name)] = not_done.astype(float)
         if rows is None and name not in code_map.complete:
             continue
         if entry.kind == "category":

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.drugs import GIVEN_LOCALLY, HOLDS_MORE, drug_flags, is_given_locally
-from data_schema.fhir.code_systems import RXNORM
+from data_schema.fhir.code_systems import ATC, RXNORM, SNOMED
 from data_schema.fhir.history import (
     drug_concept,
     form_and_route,
@@ -43,7 +43,7 @@ from data_schema.fhir.resources import (
     text,
 )
 from data_schema.measurements import Measurement
-from data_schema.variables import LOCAL_SYSTEM, LOINC
+from data_schema.variables import LOCAL_SYSTEM, LOINC, not_done_column
 from training.sources.code_systems import coded, system_name
 from training.sources.observations import ObservationRow
 
@@ -116,7 +116,11 @@ def _observation(entry: Entry, specimens: Mapping[str, Resource]) -> list[Observ
             row["comparator"] = sent.comparator
             rows.append(row)
         elif isinstance(reading, SentAbsence):
-            reasons.append("that record a variable as not done")
+            time = reading.time or issued
+            if time is None:
+                reasons.append("without a time")
+                continue
+            rows.append(_not_done(reading.variable, time, issued))
         elif isinstance(reading, FhirProblem):
             reasons.append(f"that break the rule {reading.rule}")
         else:
@@ -141,6 +145,12 @@ def _observation(entry: Entry, specimens: Mapping[str, Resource]) -> list[Observ
     # An Observation without a known code has no value either, or it would have left a row.
     first = next((reason for reason in reasons if reason != NOT_COUNTED["code"]), None)
     raise NotRead(first or "without a code, or without a value")
+
+
+def _not_done(variable: str, time: datetime, available: datetime | None = None) -> ObservationRow:
+    """Return the row that a variable is recorded as not done."""
+    row = _timed(time, available, coded(LOCAL_SYSTEM, not_done_column(variable)))
+    return row | ObservationRow(numeric_value=1.0)
 
 
 def _code_of(sent: Measurement) -> str:
@@ -187,8 +197,12 @@ def _condition(condition: Resource, encounters: Mapping[str, Resource]) -> list[
 
 
 def _medication(medication: Resource, medications: Mapping[str, Resource]) -> list[ObservationRow]:
-    """Return a row for each code of a drug, with its rate, or else its dose, where stated."""
-    if not is_given(medication):
+    """Return a row for each code of a drug, with its rate, or else its dose, where stated.
+
+    Of a drug that is recorded as not given, a row for each flag that it would have set.
+    """
+    is_not_given = text(medication, "status") == _NOT_GIVEN and not has_modifier(medication)
+    if not (is_not_given or is_given(medication)):
         raise NotRead("not ordered, not given, stopped, or changed by an unknown extension")
     moment = ordered_or_given(medication)
     if moment is None:
@@ -200,6 +214,12 @@ def _medication(medication: Resource, medications: Mapping[str, Resource]) -> li
     concept = drug_concept(medication) or part(drug, "code")
     words = form_and_route(medication, drug)
     ingredients = ingredients_of(medication, drug)
+    if is_not_given:
+        atc = [code for system, code in codings(concept) if system == ATC]
+        flags = drug_flags(atc=atc, ingredients=ingredients, words=words)
+        if not flags:
+            raise NotRead("not given, of no drug that is read")
+        return [_not_done(flag, moment) for flag in flags]
     flags = drug_flags(ingredients=ingredients, words=words)
     of_flags = [code for code in ingredients if any(code in VARIABLES[f].rxnorm for f in flags)]
     rows = [
@@ -234,6 +254,7 @@ def _rate_or_dose(dosage: Resource) -> tuple[float, str | None] | None:
     return float(value), text(stated, "code") or text(stated, "unit") or None
 
 
+_NOT_GIVEN = "not-done"
 _GIVEN = ("effectivePeriod", "occurencePeriod")
 _DONE = ("performedPeriod", "occurrencePeriod")
 
@@ -256,8 +277,20 @@ def _until(
 
 
 def _procedure(procedure: Resource) -> list[ObservationRow]:
-    """Return a row for each code of a procedure, from its beginning to its end."""
-    if text(procedure, "status") in _NOT_DONE or has_modifier(procedure):
+    """Return a row for each code of a procedure, from its beginning to its end.
+
+    Of one that is recorded as not done, a row for each flag that it would have set.
+    """
+    flags = [
+        name
+        for name, entry in VARIABLES.items()
+        if any(
+            system == SNOMED and code in entry.procedures
+            for system, code in codings(part(procedure, "code"))
+        )
+    ]
+    is_not_done = text(procedure, "status") == _NOT_GIVEN and bool(flags)
+    if has_modifier(procedure) or (text(procedure, "status") in _NOT_DONE and not is_not_done):
         raise NotRead("not done, stopped, or changed by an unknown extension")
     stated = [
         text(procedure, name) or text(part(procedure, name.replace("DateTime", "Period")), "start")
@@ -266,6 +299,8 @@ def _procedure(procedure: Resource) -> list[ObservationRow]:
     time = _earliest(stated[0] or stated[1])
     if time is None:
         raise NotRead("without a time")
+    if is_not_done:
+        return [_not_done(flag, time) for flag in flags]
     return _until(_coded_rows(part(procedure, "code"), time, None), procedure, _DONE)
 
 

@@ -16,6 +16,7 @@ from data_schema.biomarkers import VARIABLES
 from data_schema.derived.consciousness import names_tube
 from data_schema.derived.oxygenation import FIO2_FRACTIONS
 from data_schema.readings import category_of, flag_of
+from data_schema.variables import not_done_column
 from training.sources.code_map import COMPONENTS, NO_VALUES, CodeMap, meanings, scale
 from training.sources.value_windows import BEGINS
 
@@ -161,7 +162,10 @@ def _create_meanings(
     )
     db.unregister("meanings_frame")
     ranges = pd.DataFrame(
-        [_range(name) for name in (*VARIABLES, *COMPONENTS, *NO_VALUES)],
+        [
+            *(_range(name) for name in (*VARIABLES, *COMPONENTS, *NO_VALUES)),
+            *((not_done_column(name), "flag", 0.0, 1.0) for name in VARIABLES),
+        ],
         columns=["variable", "kind", "low", "high"],
     )
     db.register("ranges_frame", ranges)

@@ -8,6 +8,7 @@ import duckdb
 import pandas as pd
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.variables import not_done_column
 from data_schema.windows import LAST_VALUE, Since, Window
 from training.sources.code_map import COMPONENTS, GLASGOW, NO_VALUES
 
@@ -36,6 +37,7 @@ def create_windows(db: duckdb.DuckDBPyConnection) -> None:
         *(_window(name, entry.window) for name, entry in VARIABLES.items()),
         *(_window(name, LAST_VALUE if name in GLASGOW else scored) for name in COMPONENTS),
         *(_window(name, LAST_VALUE) for name in NO_VALUES),
+        *(_window(not_done_column(name), entry.window) for name, entry in VARIABLES.items()),
     ]
     db.register("windows_frame", pd.DataFrame(windows, columns=["variable", "hours", "since"]))
     db.execute("CREATE TABLE windows AS SELECT * FROM windows_frame")

@@ -323,6 +323,42 @@ def test_ingredients_of_drugs_set_flags_unless_given_locally(tmp_path: Path) -> 
     }
 
 
+def test_what_was_not_done_is_an_observation_of_its_own(tmp_path: Path) -> None:
+    about = {"subject": {"reference": "Patient/p1"}}
+    reason = {"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason"}
+    absent = lactate(dataAbsentReason={"coding": [reason | {"code": "not-performed"}]})
+    unknown = absent | {"id": "o2"}
+    unknown["dataAbsentReason"] = {"coding": [reason | {"code": "unknown"}]}
+    for one in (absent, unknown):
+        del one["valueQuantity"]
+    drug = {"coding": [{"system": "http://www.whocc.no/atc", "code": "C01CA03"}]}
+    withheld = {
+        "resourceType": "MedicationAdministration",
+        "id": "a1",
+        "status": "not-done",
+        "medicationCodeableConcept": drug,
+        "effectiveDateTime": "2026-11-01T07:00:00Z",
+    } | about
+    stopped = withheld | {"id": "a2", "status": "entered-in-error"}
+    dialysis = {
+        "resourceType": "Procedure",
+        "id": "x1",
+        "status": "not-done",
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "302497006"}]},
+        "performedDateTime": "2026-11-01T08:00:00Z",
+    } | about
+    surgery = dialysis | {"id": "x2", "code": {"coding": [{"code": "52734007"}]}}
+    read = Read(
+        export(tmp_path, PATIENT, ADMISSION, absent, unknown, withheld, stopped, dialysis, surgery)
+    )
+    assert sorted((row["code"], row["numeric_value"]) for row in read.observations) == [
+        ("OSTEON//catecholamines__not_done", 1),
+        ("OSTEON//lactate__not_done", 1),
+        ("OSTEON//rrt__not_done", 1),
+    ]
+    assert sum(read.dropped.values()) == 3
+
+
 def test_what_concerns_no_exported_patient_is_counted(tmp_path: Path) -> None:
     other = lactate(subject={"reference": "Patient/p2"})
     read = Read(export(tmp_path, PATIENT, other))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from data_schema.errors import DataError, UsageError
+from data_schema.table.check import check_cohort
 from places import SHARED
 from training.sources.code_map import mimic_iv_map, parse_code_map
 from training.sources.landmark import landmark
@@ -107,6 +108,37 @@ def test_a_record_that_the_source_holds_twice_counts_once(tmp_path):
     found = result(tmp_path, [*rows, *rows], [stay(1, "p1")], [person("p1")], codes=codes)
     assert found.cohort["urine_output"].iloc[0] == 600
     assert found.codes.left_out() == {"repeated": {"urine_volume": 12}}
+
+
+def test_what_is_recorded_as_not_done_differs_from_what_was_not_entered(tmp_path):
+    codes = parse_code_map('[codes."NOT SENT"]\nvariable = "ctx_s__not_done"\nvalue = 1')
+    creatinine = "OSTEON//creatinine__not_done"
+    made = result(
+        tmp_path,
+        [
+            observation(-5, "NOT SENT", None, subject="p1"),
+            observation(-9, creatinine, 1, subject="p1"),
+            observation(-9, creatinine, 1, subject="p2"),
+            observation(-5, "LOINC//2160-0", 1.2, subject="p2", unit="mg/dL"),
+            observation(-40, "OSTEON//mechanical_ventilation__not_done", 1, subject="p2"),
+            observation(5, "OSTEON//lactate__not_done", 1, subject="p3"),
+        ],
+        [stay(number, f"p{number}") for number in (1, 2, 3)],
+        [person(f"p{number}") for number in (1, 2, 3)],
+        codes=codes,
+    )
+    cohort = made.cohort.set_index("patient_id")
+    assert cohort["ctx_s__not_done"].to_dict() == {"p1": 1, "p2": 0, "p3": 0}
+    # A value of the window outweighs a record that none was taken.
+    assert cohort["creatinine__not_done"].to_dict() == {"p1": 1, "p2": 0, "p3": 0}
+    assert cohort["creatinine"].isna().to_dict() == {"p1": True, "p2": False, "p3": True}
+    # After time zero, and nothing is known of others: blank, and no flag of it.
+    assert not {"lactate", "lactate__not_done", "ctx_s"} & set(cohort)
+    assert made.codes.unmapped_codes == 0
+    checked = check_cohort(made.cohort, outcome=None)
+    assert checked.cohort is not None, checked.report.fatal
+    assert checked.cohort.not_done is not None
+    assert checked.cohort.not_done["ctx_s__not_done"].sum() == 1
 
 
 def test_results_above_a_limit_are_counted(tmp_path):
