@@ -33,11 +33,8 @@ ITEMS = {
 CODES = CodeMap()
 
 
-@pytest.fixture(scope="module")
-def records() -> dict[str, pd.DataFrame]:
-    """Observations, diagnoses, stays and persons of 30 patients of the MIMIC-IV demo."""
-    if not MIMIC.exists():
-        pytest.skip("../shared/data is not here")
+def records_of_mimic() -> dict[str, pd.DataFrame]:
+    """Return observations, diagnoses, stays and persons of 30 patients of the MIMIC-IV demo."""
     db = connection()
     Meds(MIMIC, mimic_iv=True).relations(db)
     typed_relations(db)
@@ -64,6 +61,13 @@ def records() -> dict[str, pd.DataFrame]:
         name: db.execute(f"SELECT * FROM ({select}) ORDER BY ALL").fetchdf()
         for name, select in frames.items()
     }
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, pd.DataFrame]:
+    if not MIMIC.exists():
+        pytest.skip("../shared/data is not here")
+    return records_of_mimic()
 
 
 def is_date_alone(death: pd.Series) -> pd.Series:

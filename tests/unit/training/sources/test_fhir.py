@@ -18,6 +18,7 @@ from data_schema.fhir.resources import entries_of
 from training.sources.fhir import Fhir
 from training.sources.observations import checked, connection, typed_relations
 
+CASES = Path(__file__).parents[5] / "shared/cases"
 SYNTHEA = Path(__file__).parents[5] / "shared/data/synthea_r4"
 needs_synthea = pytest.mark.skipif(not SYNTHEA.exists(), reason="../shared/data is not here")
 
@@ -357,6 +358,13 @@ def test_what_was_not_done_is_an_observation_of_its_own(tmp_path: Path) -> None:
         ("OSTEON//rrt__not_done", 1),
     ]
     assert sum(read.dropped.values()) == 3
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases")
+def test_loinc_by_its_object_identifier_is_loinc(tmp_path: Path) -> None:
+    base, by_oid = (Read(CASES / f"fhir-{name}.json") for name in ("base", "loinc-by-oid"))
+    assert len(base.observations) > 10
+    assert repr(by_oid.observations) == repr(base.observations)
 
 
 def test_what_concerns_no_exported_patient_is_counted(tmp_path: Path) -> None:
