@@ -27,7 +27,11 @@ from data_schema.table.follow_up import incomplete_follow_up
 from data_schema.table.identifiers import Identifiers, read_identifiers
 from data_schema.table.outcomes import never_at_risk, read_outcome
 from data_schema.table.plan import CohortPlan, FeatureSource, plan_cohort
-from data_schema.table.plausible_follow_up import implausible_follow_up
+from data_schema.table.plausible_follow_up import (
+    FollowUp,
+    follow_up_of,
+    implausible_follow_up,
+)
 from data_schema.table.rules import (
     constant_features,
     contradicting_outcomes,
@@ -84,11 +88,12 @@ _BLANKS_LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is wrong with a cohort of so many rows."""
+    """What is wrong with a cohort of so many rows, and how long its patients were followed."""
 
     rows: int
     fatal: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
+    follow_up: tuple[FollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,9 @@ def check_cohort(
     findings += [*problems, *ignored_columns(plan), *patients_not_treated(features)]
     features, variables, problems = derive_absent(features, variables)
     findings += problems
+    followed: tuple[FollowUp, ...] = ()
     if requested is not None and outcome_data is not None:
+        followed = (follow_up_of(requested, outcome_data),)
         findings += too_little_to_learn_from(outcome_data, ids)
         findings += implausible_follow_up(features, requested, outcome_data)
         findings += incomplete_follow_up(table, plan, requested, ids, outcome_data)
@@ -158,7 +165,7 @@ def check_cohort(
     if not fatal:
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
         cohort = _cohort(features, variables, ids, outcome_data, limits, dropped)
-    return Checked(Report(n_rows, fatal, warnings), cohort)
+    return Checked(Report(n_rows, fatal, warnings, followed), cohort)
 
 
 def _without_nesting(table: pd.DataFrame, plan: CohortPlan) -> tuple[pd.DataFrame, list[Finding]]:

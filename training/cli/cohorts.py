@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from data_schema.mapping.file import CohortMapping
     from data_schema.table.check import Report
+    from data_schema.table.plausible_follow_up import FollowUp
 
 __all__ = [
     "CohortArgument",
@@ -162,7 +163,8 @@ def _checked(
             "be scored, but no model can be trained on it."
         )
         warnings[Finding("no_outcome", "", len(table), message)] = None
-    return Report(len(table), tuple(fatal), tuple(warnings))
+    followed = tuple(one for report in reports for one in report.follow_up)
+    return Report(len(table), tuple(fatal), tuple(warnings), followed)
 
 
 def _outcomes(table: pd.DataFrame, mapping: CohortMapping | None) -> list[str]:
@@ -188,7 +190,20 @@ def _print_report(report: Report) -> None:
         print_rows(("", "rule", "variable", "rows", "what to do"), rows, numbers=("rows",))
     print_lines(
         [
+            *map(_followed, report.follow_up),
             f"{report.rows} rows, {len(report.fatal)} fatal, {len(report.warnings)} warnings: "
-            + ("not fit for use." if report.fatal else "fit for use.")
+            + ("not fit for use." if report.fatal else "fit for use."),
         ]
+    )
+
+
+def _followed(follow_up: FollowUp) -> str:
+    """Return how long patients were followed, in a line."""
+    known = "; ".join(
+        f"{one.with_event} with and {one.without_event} without it by day {one.horizon_days:g}"
+        for one in follow_up.horizons
+    )
+    return (
+        f"{follow_up.outcome}: {follow_up.events} of {follow_up.stays} stays have the outcome; "
+        f"the longest follow-up is {follow_up.longest_days:g} days. Known: {known}."
     )

@@ -146,3 +146,19 @@ def test_an_ignored_list_does_not_matter() -> None:
 def test_codes_and_units_of_the_outcome_are_questioned(name: str, outcome: str, rule: str) -> None:
     report = _checked(name, outcome=outcome).report
     assert rule in {f.rule for f in report.warnings}
+
+
+@pytest.mark.parametrize(
+    ("name", "longest", "can_be_learned"),
+    [
+        ("large-correct.csv", 1500, [True, True, True]),
+        ("follow-up-years.csv", 1, [False, False, False]),
+        ("in-hospital-only.csv", 24, [False, False, False]),
+    ],
+)
+def test_the_check_states_the_longest_follow_up_and_what_can_be_learned(
+    name: str, longest: float, can_be_learned: list[bool]
+) -> None:
+    (follow_up,) = _checked(name).report.follow_up
+    assert follow_up.longest_days == pytest.approx(longest, rel=0.01)
+    assert [horizon.can_be_learned for horizon in follow_up.horizons] == can_be_learned
