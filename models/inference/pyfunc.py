@@ -39,6 +39,8 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
         model_input : DataFrame
             One row per patient, the bundle's feature columns in canonical units, null where not
             measured; identifiers and the columns that the refusal rules read are optional.
+            Nothing is derived from other columns, as the service and the command line do of a body
+            mass index, P/F, eGFR, RANKL/OPG or a score: enter such a column itself.
         params : dict
             `horizons_days`, a list of days, and `explain`, whether to add contributions.
 

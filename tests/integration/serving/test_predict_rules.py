@@ -78,6 +78,15 @@ def test_an_unknown_category_counts_as_not_measured_with_a_warning(
     assert "Sentinel4711" not in str(prediction)
 
 
+@pytest.mark.parametrize("spelled", ["cirrhosis", " CIRRHOSIS ", "Cirrhosis\u200b"])
+def test_a_category_of_the_site_s_own_is_read_whatever_its_case_and_spaces(
+    client: httpx.Client, mortality: ServedModel, spelled: str
+) -> None:
+    prediction = answered(client, request_of(VALUES | {"dzgroup": spelled}))
+    assert_is_the_models_answer(mortality, prediction, frame_of(mortality, VALUES))
+    assert "unknown_category" not in {warning["code"] for warning in prediction["warnings"]}
+
+
 def test_duplicates_and_late_measurements_change_nothing_and_are_listed(
     client: httpx.Client, mortality: ServedModel
 ) -> None:

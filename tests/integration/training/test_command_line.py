@@ -48,10 +48,16 @@ def test_help_imports_nothing_heavy() -> None:
         assert f"  {command} " in seen
 
 
-def test_check_prints_rows_fatal_and_warnings(trained: Any) -> None:
+def test_check_prints_rows_fatal_warnings_and_follow_up(trained: Any) -> None:
     place, _ = trained
     answer = place.run("check", "cohort.csv", "--json")
-    assert (answer.code, answer.json) == (0, {"rows": 700, "fatal": [], "warnings": []})
+    table = pd.read_csv(place.folder / "cohort.csv")
+    report = answer.json
+    (follow_up,) = report.pop("follow_up")
+    assert (answer.code, report) == (0, {"rows": 700, "fatal": [], "warnings": []})
+    assert (follow_up["outcome"], follow_up["stays"]) == ("mortality", 700)
+    assert follow_up["longest_days"] == pytest.approx(table["mortality_days"].max(), abs=0.01)
+    assert follow_up["events"] == table["mortality_event"].sum()
 
 
 def test_check_tells_a_cohort_without_an_outcome_from_one_with_half_of_it(
