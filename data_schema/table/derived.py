@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.derived.columns import columns_of_frame
@@ -36,7 +37,8 @@ def derive_absent(
     (DataFrame, dict of str to Variable, list of Finding)
         `derived_value` names what was added, from which variables and in how many rows;
         `derived_differs` counts the rows whose entered value differs from the derived one by more
-        than rounding. Neither ever holds a value.
+        than rounding, but not where a variable was measured more than once: the last values need
+        not belong together, and a score is of the worst. Neither ever holds a value.
     """
     features = features.copy()
     variables = dict(variables)
@@ -48,7 +50,8 @@ def derive_absent(
         values = derived_value(name, columns_of_frame(features))
         held = [one for one in derivation.reads if one in brought]
         if name in features.columns:
-            count = int(differs(name, features[name].to_numpy(np.float64), values).sum())
+            differing = differs(name, features[name].to_numpy(np.float64), values)
+            count = int((differing & ~_several(features, name)).sum())
             if count:
                 findings.append(_differs(name, held, count, len(features)))
         elif name not in brought and np.isfinite(values).any():
@@ -67,6 +70,13 @@ def parts_of(names: frozenset[str], columns: frozenset[str]) -> Iterator[str]:
                 yield part
                 # P/F is itself derived where a score needs it.
                 yield from parts_of(frozenset({part}), columns)
+
+
+def _several(features: pd.DataFrame, name: str) -> NDArray[np.bool_]:
+    """Return the rows in which a variable that another follows from was measured repeatedly."""
+    parts = {*DERIVATIONS[name].reads, *parts_of(frozenset({name}), frozenset())}
+    counts = [column for part in parts if (column := f"{part}__count") in features]
+    return (features[counts] > 1).any(axis=1).to_numpy(dtype=bool)
 
 
 def _added(name: str, parts: list[str], count: int, n_rows: int) -> Finding:

@@ -53,3 +53,12 @@ def test_a_derived_ratio_feeds_a_score_and_nothing_follows_from_a_part_of_it():
     cohort, _ = checked(table(pao2=[80.0] * 40, fio2=[40.0] * 40, platelets=[150.0] * 40))
     assert (cohort.features["pf_ratio"] == 200.0).all()
     assert "sofa" not in cohort.features
+
+
+def test_values_measured_repeatedly_need_not_agree():
+    # The last PaO2 and the last FiO2 of a window may be of different hours.
+    gases = {"pao2": [80.0] * 40, "fio2": [40.0] * 40, "pf_ratio": [150.0] * 40}
+    _, once = checked(table(**gases, pao2__count=[1] * 40, fio2__count=[1] * 40))
+    _, often = checked(table(**gases, pao2__count=[1] * 30 + [3] * 10, fio2__count=[1] * 40))
+    assert once["derived_differs"].count == 40
+    assert often["derived_differs"].count == 30
