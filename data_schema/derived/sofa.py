@@ -22,6 +22,9 @@ _MAP = Bands((70.0,), (1, 0))
 _DOPAMINE = Bands((above(0.0), above(5.0), above(15.0)), (0, 2, 3, 4))
 _DOBUTAMINE = Bands((above(0.0),), (0, 2))
 _EPINEPHRINE = Bands((above(0.0), above(0.1)), (0, 3, 4))
+LAST_DIGIT = 3
+"""Digits after the point of a dose in ug/kg/min: finer than a pump is set."""
+
 _GCS = Bands((6.0, 10.0, 13.0, 15.0), (4, 3, 2, 1, 0))
 _CREATININE = Bands((1.2, 2.0, 3.5, 5.0), (0, 1, 2, 3, 4))
 _URINE = Bands((200.0, 500.0), (4, 3, 0))
@@ -65,7 +68,9 @@ def _circulation(columns: Columns) -> PointRange:
 
 def _drug(dose: Numbers, bands: Bands, given: Numbers) -> PointRange:
     """Return the points of a dose; without a dose, none where no catecholamine was given."""
-    return bands.range_of(np.where(np.isnan(dose) & (given == 0.0), 0.0, dose))
+    # A pump set to 0.1 may record 0.10002, which is not above it.
+    recorded = np.where(dose > 0.0, np.maximum(dose.round(LAST_DIGIT), 10.0**-LAST_DIGIT), dose)
+    return bands.range_of(np.where(np.isnan(dose) & (given == 0.0), 0.0, recorded))
 
 
 def _kidney(columns: Columns) -> PointRange:

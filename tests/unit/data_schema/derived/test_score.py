@@ -79,3 +79,11 @@ def test_a_low_ratio_counts_more_than_two_only_on_respiratory_support():
 def test_the_worst_of_the_window_counts_and_a_single_value_stands_for_it():
     assert sofa(platelets__min=[40.0]).points["coagulation"][0] == 3.0
     assert sofa(creatinine=[2.4]).points["kidney"][0] == 2.0
+
+
+@pytest.mark.parametrize(("dose", "points"), [(0.0, 0), (0.0002, 3), (0.10002, 3), (0.101, 4)])
+def test_a_dose_is_read_as_finely_as_a_pump_is_set(dose, points):
+    # Without pressure and drugs the circulation has no points of its own.
+    given = {"catecholamines": [float(dose > 0)], "norepinephrine_dose": [dose]}
+    others = {f"{drug}_dose": [0.0] for drug in ("dopamine", "dobutamine", "epinephrine")}
+    assert sofa(**given, **others).total == points
