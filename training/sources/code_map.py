@@ -46,6 +46,7 @@ from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.rules import TREATMENT_LIMITED
 from data_schema.readings import basis, category_of, flag_of, is_arterial
 from data_schema.table.files import read_table
+from data_schema.values import cell_text
 from data_schema.variables import Variable, base_name, is_not_done
 
 __all__ = [
@@ -227,7 +228,7 @@ def _parsed_table(path: Path) -> CodeMap:
             f"{', '.join(_COLUMNS[2:])}; it {', '.join(stated)}."
         )
     rows = [
-        {str(name): "" if pd.isna(cell) else str(cell).strip() for name, cell in row.items()}
+        {str(name): "" if pd.isna(cell) else cell_text(cell) or "" for name, cell in row.items()}
         for row in table.to_dict("records")
     ]
     rows = [row for row in rows if not row["code"].startswith("#")]

@@ -21,6 +21,7 @@ from data_schema.drafting.header_matching import match_header, squashed
 from data_schema.readings import is_arterial
 from data_schema.units import canonical_unit_spelling
 from data_schema.variables import Variable
+from training.files import plain_cell
 from training.sources.code_map import CodeMap, catalogue_meaning, meanings, scale
 from training.sources.observations import Source, typed_relations
 
@@ -111,7 +112,8 @@ class Draft:
         for one in self.codes:
             code = f"# {one.code}" if one.is_unknown else one.code
             note = "; ".join(filter(None, (one.reason, one.about)))
-            rows.writerow([_plain(code), one.variable, one.unit, one.specimen, "", "", note])
+            cells = (_plain(code), one.variable, one.unit, one.specimen, "", "", note)
+            rows.writerow(map(plain_cell, cells))
         return text.getvalue()
 
 

@@ -12,6 +12,7 @@ from training.sources.code_map import (
     read_code_map,
     scale,
 )
+from training.sources.draft import Draft, DraftedCode
 
 STATED = """
 [codes."LAB//1"]
@@ -82,6 +83,15 @@ def test_a_loinc_code_that_needs_an_assay_or_a_site_says_nothing_alone():
     assert meanings("LOINC//38263-0", CodeMap()) == []
     assert meanings("OSTEON//fgf23_c", CodeMap()) == [Meaning("fgf23_c")]
     assert meanings("OSTEON//none", CodeMap()) == []
+
+
+def test_a_code_that_a_draft_guards_against_spreadsheets_reads_as_it_was(tmp_path):
+    draft = Draft((DraftedCode("=LAB", "@about", variable="creatinine", unit="mg/dL"),))
+    file = tmp_path / "codes.csv"
+    file.write_text(draft.as_csv, encoding="utf-8")
+    assert "\n'=LAB,creatinine" in draft.as_csv
+    assert ",'@about" in draft.as_csv
+    assert list(read_code_map(file).codes) == ["=LAB"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
