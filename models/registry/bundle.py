@@ -118,7 +118,7 @@ def model_source() -> str:
     loads the model.
     """
     sources = {
-        file.name.removesuffix(".py"): file.read_text(encoding="utf-8")
+        file.name.removesuffix(".py"): _Source.of(file.read_text(encoding="utf-8"))
         for file in sorted(package_files("models.inference").iterdir(), key=lambda file: file.name)
         if file.name.endswith(".py") and file.name != "__init__.py"
     }
@@ -127,21 +127,33 @@ def model_source() -> str:
     return f"{_OPENING}{''.join(_standing_alone(sources[name]) for name in ordered)}{_REGISTRATION}"
 
 
-def _imported_modules(source: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A module's text and its syntax tree, parsed once."""
+
+    text: str
+    tree: ast.Module
+
+    @classmethod
+    def of(cls, text: str) -> _Source:
+        return cls(text, ast.parse(text))
+
+
+def _imported_modules(source: _Source) -> list[str]:
     """Return the modules of `models.inference` that a module imports from, in a fixed order."""
     package = "models.inference."
     imported = (
         statement.module or ""
-        for statement in ast.walk(ast.parse(source))
+        for statement in ast.walk(source.tree)
         if isinstance(statement, ast.ImportFrom)
     )
     return sorted({name.removeprefix(package) for name in imported if name.startswith(package)})
 
 
-def _standing_alone(source: str) -> str:
+def _standing_alone(source: _Source) -> str:
     """Return a module's source without what only makes sense inside the package."""
-    lines = source.splitlines(keepends=True)
-    for statement in ast.parse(source).body:
+    lines = source.text.splitlines(keepends=True)
+    for statement in source.tree.body:
         if _is_docstring(statement) or _is_of_the_package(statement):
             first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
             lines[first:last] = [""] * (last - first)

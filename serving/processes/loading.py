@@ -60,15 +60,20 @@ def load_models(settings: Settings) -> LoadedModels:
         raise UsageError("model, names and demo must not be set together. Set one of them.")
     if not settings.follows_registry:
         uris = [settings.model] if settings.model is not None else _of_the_demo()
-        models_loaded = map(_load_standing, uris)
-        return LoadedModels(tuple(_served(loaded, promoted=False) for loaded in models_loaded))
+        loaded_models = map(_load_standing, uris)
+        return LoadedModels(
+            tuple(
+                ServedModel(loaded, promoted=False, model_card=_model_card(loaded))
+                for loaded in loaded_models
+            )
+        )
     models, refused = [], []
     for version in champions(settings):
         key = gate_key()
         try:
             # This version, even if the alias has moved to another one in the meantime.
             loaded = load_approved(version, key, alias=CHAMPION)
-            model = _served(loaded, promoted=True)
+            model = ServedModel(loaded, promoted=True, model_card=_model_card(loaded))
         except (GateError, UsageError) as error:
             # The other champions are still valid; only this one is not served.
             withdrawn = error.sha256 if isinstance(error, VersionWithdrawn) else None
@@ -101,13 +106,6 @@ def _of_the_demo() -> list[str]:
             "make demo, and set MLFLOW_TRACKING_URI as it prints."
         )
     return [version.model_uri for version in newest.values()]
-
-
-def _served(loaded: LoadedModel, *, promoted: bool) -> ServedModel:
-    """Return a model whose first answer takes no longer than later ones."""
-    model = ServedModel(loaded, promoted=promoted, model_card=_model_card(loaded))
-    loaded.risk_model.prepare()
-    return model
 
 
 def _model_card(loaded: LoadedModel) -> str | None:

@@ -85,11 +85,15 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
             models.append(current)
             continue
         try:
-            models.append(read_cached(settings.model_dir, cached))
+            model = read_cached(settings.model_dir, cached)
         except OsteonError as error:
             refused.append(RefusedVersion(cached.name, cached.version, str(error)))
             if current is not None:
                 models.append(current)
+        else:
+            # Now, so that the first patient does not wait for it.
+            model.loaded.risk_model.prepare()
+            models.append(model)
     served = Served(models, degraded=plan.degraded, menu=settings.menu, demo=settings.demo)
     # Rendered now, so that the first clinician does not wait.
     front_page(served, base=settings.public_path)
