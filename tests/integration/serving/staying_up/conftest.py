@@ -224,7 +224,8 @@ def running(site: Site) -> Iterator[Service]:
 def service(running: Service, registry: Registry) -> Service:
     """The same, as it was before a test: it serves the first version and is well."""
     # A second approval is a swap on record, which the test would take for its own.
-    if any(model["version"] != registry.first.version for model in running.ready()["models"]):
+    models = running.ready().get("models", [])
+    if any(model["version"] != registry.first.version for model in models):
         registry.promote(registry.first)
     wait_until(
         lambda: all(
