@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from starlette.testclient import TestClient
 
 from data_schema.biomarkers import VARIABLES
 from models.registry.lifecycle import load
@@ -127,6 +126,8 @@ def main() -> int:
     parser.add_argument("--clinosim", type=Path, help="folder of a bulk export of clinosim")
     parser.add_argument("--stays", type=int, default=3, help="number of stays of clinosim")
     stated = parser.parse_args()
+    from starlette.testclient import TestClient  # its warning must not end a collection of tests
+
     model = ServedModel(load(stated.model), promoted=False)
     records = dict(synthea(stated.synthea))
     if stated.clinosim is not None:

@@ -51,8 +51,8 @@ for arguments, code in (
     ("check cohort.csv --json", 0),
     ("check late.csv --json", 1),
     ("train cohort.csv --outcome delirium --landmark 24h --config run.toml --json", 0),
-    ("score cohort.csv --model models:/osteon-delirium/1 --out scored.csv --json", 0),
-    ("evaluate cohort.csv --model models:/osteon-delirium/1 --json", 0),
+    ("score cohort.csv --model models:/osteon-delirium-simulated/1 --out scored.csv --json", 0),
+    ("evaluate cohort.csv --model models:/osteon-delirium-simulated/1 --json", 0),
 ):
     assert run_command(osteon.app, arguments.split()) == code, arguments
 """
@@ -68,7 +68,7 @@ from serving.app import create_app
 from serving.processes.loading import load_models
 from serving.settings import Settings
 
-settings = Settings(state_dir=Path("state"), model="models:/osteon-delirium/1")
+settings = Settings(state_dir=Path("state"), model="models:/osteon-delirium-simulated/1")
 app = create_app(settings, models=load_models(settings).models)
 VALUES = [("age", 60, "a"), ("apache2", 20, "{score}"), ("lactate", 2.0, "mmol/L")]
 REQUEST = {
@@ -165,7 +165,7 @@ def test_its_columns_are_checked_against_death(printed: list[dict[str, Any]]) ->
 
 def test_it_is_learned_reported_and_scored(printed: list[dict[str, Any]]) -> None:
     *_, trained, scored, evaluated = printed
-    assert trained["model_name"] == "osteon-delirium"
+    assert trained["model_name"] == "osteon-delirium-simulated"
     report = Path(trained["report"]).read_text()
     assert "First delirium" in report
     assert "deliria" in report

@@ -123,7 +123,8 @@ def test_a_browser_is_not_identified_by_the_certificate_of_its_machine(
     url: str, folder: Path, trusted: Authority, header: dict[str, str]
 ) -> None:
     with connected(url, folder, trusted.client(folder, "interface")) as client:
-        assert client.post("/v1/predict", json=VALID, headers=header).status_code == 401
+        assert client.post("/v1/predict", json=VALID, headers=header).status_code == 403
+        assert client.get("/v1/models", headers=header).status_code == 401
 
 
 def test_a_cds_client_still_signs_each_call(url: str, folder: Path, trusted: Authority) -> None:
