@@ -8,6 +8,7 @@ approved version serves nothing; `rollback` writes a new record.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
@@ -31,7 +32,7 @@ from models.registry.versions import (
     find_version,
     list_models,
 )
-from models.registry.withdrawal import check_standing
+from models.registry.withdrawal import check_standing, reason_of
 
 __all__ = [
     "CHALLENGER",
@@ -47,6 +48,8 @@ __all__ = [
     "register",
     "rollback",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -175,6 +178,8 @@ def register(
 def load(uri: str) -> LoadedModel:
     """Load a model from its JSON and UBJSON, after checking every file's hash.
 
+    A version that was withdrawn is loaded with a warning, so that what it did can be looked into.
+
     Parameters
     ----------
     uri : str
@@ -195,6 +200,13 @@ def load(uri: str) -> LoadedModel:
         version = aliased_version(name, alias) if alias else find_version(name, version=number)
         if version is None:
             raise UsageError(f"{name} has no version with the alias {alias}.")
+        if (why := reason_of(version)) is not None:
+            _LOG.warning(
+                "%s version %s was withdrawn: %s Use its risks for no patient.",
+                name,
+                version.version,
+                why,
+            )
         return _load_version(version, alias=alias)
     if match := _OTHER_URI.fullmatch(uri):
         bundle = _fetch(uri)

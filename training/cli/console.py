@@ -44,15 +44,17 @@ def working() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def _stages_logged() -> Iterator[None]:
-    """Print the log of `training`, one line per stage, while a command works."""
-    stages = logging.getLogger("training")
+    """Print the log of `training` and `models`, one line per stage, while a command works."""
     handler = logging.StreamHandler(sys.stderr)
-    stages.addHandler(handler)
-    stages.setLevel(logging.INFO)
+    loggers = [logging.getLogger(name) for name in ("training", "models")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        stages.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 @contextmanager

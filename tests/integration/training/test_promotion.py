@@ -213,6 +213,8 @@ def test_a_version_withdrawn_on_record_is_not_promoted_even_without_its_mark(
     }
     assert decided(registered) == [("withdrawn", "ok", "2")]
     assert "withdrawn: A unit was wrong." in registered.run("registry", MODEL).out
+    shown = registered.run("explain", "--model", f"models:/{MODEL}/2")
+    assert "version 2 was withdrawn: A unit was wrong. Use its risks for no patient." in shown.err
     with registered.entered():
         from models.registry.tracking import connect
 
