@@ -137,6 +137,16 @@ class Recorder:
         )
 
 
+def _stated(value: bool | float | str | None) -> bool | float | str | None:
+    """Return a value as it is hashed: every number as the float of it, if there is one."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return f"{int(value):#x}"
+
+
 def _input(question: Question) -> str:
     """Return the text whose keyed hash identifies a question, the same for every interface.
 
@@ -146,9 +156,7 @@ def _input(question: Question) -> str:
         {
             "variable": sent.variable,
             "loinc": sent.loinc,
-            "value": sent.value
-            if sent.value is None or isinstance(sent.value, bool | str)
-            else float(sent.value),
+            "value": _stated(sent.value),
             "comparator": sent.comparator,
             "unit": sent.unit,
             "time": time,

@@ -205,7 +205,10 @@ def test_a_connection_stays_open_between_two_requests_and_the_next_head_is_timed
     with socket.create_connection(address, timeout=30) as connection:
         for _ in range(2):
             connection.sendall(request)
-            assert status_of(connection.recv(65_536)) == 200
+            answer = b""
+            while not answer.endswith(b"}"):  # head and body may come apart
+                answer += connection.recv(65_536)
+            assert status_of(answer) == 200
             time.sleep(0.6)
         connection.sendall(request[:20])
         assert status_of(connection.recv(65_536)) == 408

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from serving.app import create_app
@@ -87,6 +87,8 @@ def leaves(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     ]
 
 
+FIRST_VALUE = ("prefetch", "observations", "entry", 0, "resource")
+
 sentinels = st.sampled_from(
     [
         *(TEXT, f"Patient/{TEXT}", f"<{DIGITS}", f"{TEXT}\x00", "\ud800", "0001-01-01", "9999"),
@@ -115,6 +117,12 @@ def client(serve: Any, real_mortality: ServedModel, sure_fracture: ServedModel) 
         [("osteon-mortality", "patient-view"), ("osteon-fracture", "encounter-discharge")]
     ),
     changes=st.lists(st.tuples(st.sampled_from(leaves(VALID)), values), min_size=1, max_size=3),
+)
+@example(
+    service=("osteon-mortality", "patient-view"),
+    changes=[
+        (("prefetch", "observations", "entry", 0, "resource", "valueQuantity", "value"), -(10**400))
+    ],
 )
 def test_whatever_a_record_says_the_answer_is_cards_or_a_problem_without_it(
     client: httpx.Client,
