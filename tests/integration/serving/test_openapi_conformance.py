@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCRIPT = ROOT / "tests" / "benchmark" / "openapi_conformance.py"
 
 
+@pytest.mark.slow
 def test_the_service_keeps_the_word_of_its_openapi_document(
     real_mortality: ServedModel, tmp_path: Path
 ) -> None:
