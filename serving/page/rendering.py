@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data_schema.variables import PATHWAYS
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
-from models.wording import NOTICE
+from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 from serving.page import assets, facts
 from serving.page.examples import examples
 from serving.page.form import groups, places
@@ -102,4 +102,9 @@ def _environment() -> Environment:
 
 def _rendered(template: str, **values: object) -> str:
     page = _environment().get_template(template)
-    return page.render(notice=NOTICE, version=assets.version(), **values)
+    return page.render(
+        notice=NOTICE,
+        limitation_not_recorded=LIMITATION_NOT_RECORDED,
+        version=assets.version(),
+        **values,
+    )

@@ -40,6 +40,7 @@ export function showAnswer(answer, context) {
   // Dots would look surer than sparse entries allow.
   $("people-figure").hidden = prediction.completeness === "sparse";
   $("completeness").replaceChildren(say(`entries-${prediction.completeness}`), " ", say("two-ranges"));
+  $("limitation").hidden = prediction.treatment_limitation !== "not_recorded";
   $("horizons").replaceChildren(...prediction.risks.map(horizon));
   showHorizon();
   showCurveTable(prediction.curve);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from models.wording import NOTICE
+from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -59,6 +59,7 @@ def test_both_ranges_and_what_would_settle_most_are_shown(page: Page) -> None:
         assert (
             f"Entries: {prediction['completeness']}." in page.locator("#completeness").inner_text()
         )
+        assert page.get_by_text(LIMITATION_NOT_RECORDED).is_visible()
         for card, risk in zip(page.locator(".horizon").all(), prediction["risks"], strict=True):
             low, high = (round(100 * risk["if_complete"][end]) for end in ("low", "high"))
             assert f"if everything were entered: {low} to {high}" in card.inner_text()
