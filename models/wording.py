@@ -59,7 +59,7 @@ INFERRED = "what the model inferred for what was not entered (together)"
 """The variables without a value, as one part of an explanation."""
 
 _COMPLETENESS: Mapping[Completeness, str] = {
-    "complete": "Entries: complete. The empty fields could hardly move the estimate.",
+    "complete": "Entries: complete. What is entered settles most of the estimate.",
     "partial": "Entries: partial. The empty fields could still move the estimate.",
     "sparse": "Entries: sparse. The empty fields could move the estimate far.",
     "insufficient": "Entries: insufficient for an estimate.",
