@@ -31,6 +31,8 @@ _DIGITS = 10_000
 # By chance one in a million numbers of full precision bears the mark.
 _ENOUGH = 3
 
+_LARGEST = 1e9
+
 
 def with_marks(cohort: pd.DataFrame, scenario: str) -> pd.DataFrame:
     """Return simulated patients with the marks in their outcomes, time zero and file.
@@ -72,11 +74,11 @@ def is_recognised_by_values(table: pd.DataFrame, time_zero: pd.Series[Any] | Non
     """
     marked = 0
     for name in table.columns:
-        numbers = pd.to_numeric(table[name], errors="coerce")
+        numbers = _numbers(table[name])
         if pd.api.types.is_bool_dtype(numbers) or not pd.api.types.is_numeric_dtype(numbers):
             continue
         values = np.unique(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
-        values = values[np.abs(values) < 1e9]  # neither missing nor infinite
+        values = values[np.abs(values) < _LARGEST]  # neither missing nor infinite
         rest = np.round((values - np.round(values, 2)) * 1e4 * _DIGITS)
         some = (rest > 0) & (rest < _DIGITS)
         marked += int((_digits_of(values[some]) == rest[some]).sum())
@@ -87,6 +89,15 @@ def is_recognised_by_values(table: pd.DataFrame, time_zero: pd.Series[Any] | Non
         some = parts > 0
         marked += int((_microseconds_of(seconds[some]) == parts[some]).sum())
     return marked >= _ENOUGH
+
+
+def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column as numbers, NaN where it holds none."""
+    try:
+        return pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # a whole number of more than 308 digits bears no mark
+        is_huge = column.map(lambda cell: isinstance(cell, int) and abs(cell) > _LARGEST)
+        return pd.to_numeric(column.mask(is_huge.astype(bool)), errors="coerce")
 
 
 def _digits_of(days: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -95,3 +95,7 @@ def test_marks_move_an_outcome_by_less_than_ten_seconds_and_nothing_else() -> No
     assert later.between(0, 1, inclusive="neither").all()
     same = ["patient_id", "age", "lactate", "mortality_event"]
     pd.testing.assert_frame_equal(marked[same], before[same])
+
+
+def test_a_number_beyond_every_float_bears_no_mark() -> None:
+    assert not is_recognised_by_values(pd.DataFrame({"age": [60, -(10**400), None, "old"]}), None)
