@@ -6,7 +6,8 @@ specimen or a unit that contradicts the variable is still refused. What differs 
 a partial pressure in "blood" that may be venous, an axillary temperature, a value as stated by the
 patient.
 
-Sources: the codes that Synthea, clinosim and the US Core and MIMIC-IV mappings send; LOINC 2.71.
+The codes that Synthea and clinosim send were looked up in their data; the others are here by their
+LOINC names, and were not each checked against a release of LOINC.
 """
 
 from __future__ import annotations

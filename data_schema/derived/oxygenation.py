@@ -64,7 +64,7 @@ def fio2_of_the_gas(pao2: Numbers, fio2: Numbers) -> Numbers:
     """Return FiO2 in percent where it can be that of the blood gas; NaN where PaO2 rules it out.
 
     Blood cannot hold more oxygen than was breathed in, at sea level 713 mmHg times FiO2. A PaO2 of
-    455 with an FiO2 of 40 % was drawn at another setting, mostly a higher one that nobody charted.
+    455 with an FiO2 of 40 % was drawn at another setting, mostly a higher one that was not charted.
 
     >>> fio2_of_the_gas(np.array([80.0, 455.0]), np.array([40.0, 40.0]))
     array([40., nan])

@@ -1,4 +1,4 @@
-"""The patient whom FHIR resources are about; resources about several are refused.
+"""The patient that FHIR resources are about; resources about several are refused.
 
 One patient is referred to in many ways: by an absolute or a relative reference, over http or https,
 by `urn:uuid:`, by an identifier, or as a contained resource. These are one patient if they lead to
@@ -124,7 +124,7 @@ class _Names:
         return self._resolved(patient.full_url or patient.reference)
 
     def of_reference(self, reference: Resource, entry: Entry) -> str:
-        """Return the name of the patient whom an entry refers to, or raise FhirBroken."""
+        """Return the name of the patient that an entry refers to, or raise FhirBroken."""
         stated = text(reference, "reference")
         if stated.startswith("#"):
             return self._of_contained(contained_in(entry.resource, stated), entry)

@@ -36,8 +36,8 @@ def completeness_grade(settled: float, refused_below: float) -> Completeness:
     ----------
     settled : float
     refused_below : float
-        From `refused_below`: a model does not refuse patients as complete as those whom its
-        performance was measured in.
+        From `refused_below`: a model does not refuse patients as complete as those that its
+        performance is of.
 
     >>> completeness_grade(0.9, 0.3), completeness_grade(0.2, 0.3), completeness_grade(0.2, 0.1)
     ('complete', 'insufficient', 'sparse')

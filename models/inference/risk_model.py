@@ -178,7 +178,19 @@ class RiskModel:
         return cls.from_files({p.name: p.read_bytes() for p in wanted}, threads=threads)
 
     def files(self) -> dict[str, bytes]:
-        """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient."""
+        """Return the bundle's files by name: JSON and UBJSON only, no pickle and no patient.
+
+        Raises
+        ------
+        InferenceError
+            If the model was fitted for its risks only: without guard and completeness it would
+            answer every patient.
+        """
+        if not np.isfinite(self.contract.log_odds_variance).all():
+            raise InferenceError(
+                "a model that was fitted with risk_only has no guard, and makes no bundle. Fit it "
+                "without risk_only."
+            )
         records = {"contract.json": self.contract, "model.json": self._parameters}
         out = {name: _canonical(json_of(record)) for name, record in records.items()}
         return out | dict(zip(_booster_files(self._parameters), self._boosters, strict=True))

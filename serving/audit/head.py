@@ -1,9 +1,9 @@
 """The signed head: the newest record of the trail, in the database and in a file outside it.
 
 The database's head bears a signature with the audit key. It proves that a holder of the key wrote
-the newest record, so that a replica without a file continues the trail, and that whoever can write
-the database, but has no key, can neither add a record nor cut one off, except by setting everything
-back to a copy of an earlier moment (a backup), or to an empty database.
+the newest record, so that a replica without a file continues the trail, and that a person who can
+write the database, but has no key, can neither add a record nor cut one off, except by setting
+everything back to a copy of an earlier moment (a backup), or to an empty database.
 
 The file shows that too: each machine remembers the newest record that it has seen, and a copy of
 the file elsewhere remembers it for a machine that is replaced. It is written in place, within one

@@ -228,7 +228,7 @@ def check_form(question: Question) -> None:
     """Raise QuestionBroken with every rule of form that a question breaks.
 
     For questions that did not come as JSON, whose schema states the same rules. A single value of a
-    record that breaks one fails nobody: it is read like any other.
+    record that breaks one fails no patient: it is read like any other.
     """
     broken = [
         BrokenRule(place, rule, f"{place} {words}.") for place, (rule, words) in _broken(question)

@@ -5,7 +5,7 @@
     .venv/bin/python tests/benchmark/cds_sandbox.py --cohort demo/simulated.parquet --out demo/cards
 
 Simulated patients are opened (`patient-view`, without an encounter, as the sandbox calls it) and
-discharged (`encounter-discharge`), those of whom most was scanned and measured first, until a hook
+discharged (`encounter-discharge`), those with most scans and measurements first, until a hook
 gives a card; the user then sets it aside (feedback). The record answers the prefetch templates of
 the service, as a FHIR server would. Requests, answers and a picture of each card are written to the
 folder; the answers and one JSON object of results are printed. Exit 1 unless both hooks give a card

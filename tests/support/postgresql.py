@@ -26,7 +26,7 @@ def _program(name: str) -> str | None:
 
 
 def _as_nobody_special() -> dict[str, Any]:
-    """Return whom the server runs as: it refuses to be root."""
+    """Return the account that the server runs as: it refuses to be root."""
     if os.geteuid() != 0:
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}

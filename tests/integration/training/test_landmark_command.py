@@ -57,7 +57,7 @@ def test_a_fhir_export_is_a_cohort(tmp_path: Path, capsys: pytest.CaptureFixture
     assert row["creatinine"] == 2.0
 
 
-def test_the_flow_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_flow_is_printed_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     in_an_unknown_unit = CREATININE | {"id": "o3", "effectiveDateTime": "2026-11-01T07:00:00Z"}
     in_an_unknown_unit |= {"valueQuantity": {"value": 2, "unit": "spoons"}}
     source, out = tmp_path / "export.ndjson", tmp_path / "cohort.parquet"
@@ -70,10 +70,10 @@ def test_the_flow_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture
             *("--out", str(out), "--time-zero", "icu_admission+24h"),
         ],
     )
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert code == 0
-    assert "Left out, in a unit that is not known: 1 (creatinine 1)." in told
-    assert "Glasgow score, stays: not recorded 1." in told
+    assert "Left out, in a unit that is not known: 1 (creatinine 1)." in printed
+    assert "Glasgow score, stays: not recorded 1." in printed
 
 
 def test_an_omop_folder_is_a_cohort_by_its_code_map(

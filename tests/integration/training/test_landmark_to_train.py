@@ -56,11 +56,11 @@ def test_the_records_of_a_hospital_become_a_registered_model(workplace: Any) -> 
         *("train", "chosen.parquet", "--outcome", "mortality", "--config", "run.toml", "--json")
     )
     assert trained.code == 0, trained.err
-    told = trained.json
-    assert (told["n_train"], told["events"]) == (136, int(cohort["mortality_event"].sum()))
+    printed = trained.json
+    assert (printed["n_train"], printed["events"]) == (136, int(cohort["mortality_event"].sum()))
     # Further stays of a patient are in the same fold.
-    assert told["evaluation"]["split"] == "patient"
-    (auroc,) = (metric for metric in told["metrics"] if metric["metric"] == "auroc")
+    assert printed["evaluation"]["split"] == "patient"
+    (auroc,) = (metric for metric in printed["metrics"] if metric["metric"] == "auroc")
     assert auroc["low"] <= auroc["estimate"] <= auroc["high"]
     assert auroc["estimate"] > 0.5
-    assert Path(told["report"]).is_file()
+    assert Path(printed["report"]).is_file()

@@ -218,6 +218,8 @@ def test_risks_alone_are_those_of_the_whole_fit() -> None:
     assert alone.out_of_fold_loss_ == whole.out_of_fold_loss_
     assert whole.risk_model_.contract.interval.available
     assert not alone.risk_model_.contract.interval.available
+    with pytest.raises(InferenceError, match="makes no bundle"):
+        alone.risk_model_.files()
 
 
 def test_another_seed_gives_another_model(fitted) -> None:
