@@ -21,6 +21,7 @@ __all__ = [
     "FollowUp",
     "Group",
     "Guard",
+    "HeldOutGroup",
     "HeldOutMetric",
     "IntervalFacts",
     "JointColumn",
@@ -31,6 +32,7 @@ __all__ = [
     "NoveltyLimits",
     "Provenance",
     "SpecialCase",
+    "StudyFacts",
     "TrainingFacts",
     "VariableInGroup",
     "VariableInGroups",
@@ -326,6 +328,70 @@ class HeldOutMetric:
     blank_share: float = field(default=0.0, metadata=LEFT_OUT)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOutGroup:
+    """Patients of one sex, age or race: metrics of those not learned from, at one horizon.
+
+    `stays` and `events` are None where the count would describe few patients; there are no metrics
+    where the group is too small to be judged.
+    """
+
+    grouping: str
+    level: str
+    stays: int | None
+    events: int | None
+    metrics: tuple[HeldOutMetric, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFacts:
+    """What a run cannot know of its study, in the words of its authors; "" where not stated.
+
+    Attributes
+    ----------
+    context, inequalities : str
+        The clinical problem with existing models, and known health inequalities in it.
+    data_source, dates, setting, eligibility, treatments : str
+        Where the data come from and why they are suitable; dates of accrual and of the end of
+        follow-up; number, kind and place of the centres; who was included; treatments received.
+    outcome_assessment, predictor_assessment : str
+        How and by whom outcome and predictors were ascertained, and whether blinded.
+    treatment_limitation : str
+        How limitations of treatment were handled and recorded.
+    decision, user, threshold, action : str
+        The decision that a risk is to inform, who takes it, at which risk, and what is then done.
+    ethics, funding, conflicts, protocol, registration, data_access, code_access, involvement : str
+        Approval and consent; who paid; interests; where the protocol and the registration are; how
+        data and code can be had; how patients and the public took part.
+    interpretation : str
+        What the results mean beside other evidence.
+    """
+
+    context: str = ""
+    inequalities: str = ""
+    data_source: str = ""
+    dates: str = ""
+    setting: str = ""
+    eligibility: str = ""
+    treatments: str = ""
+    outcome_assessment: str = ""
+    predictor_assessment: str = ""
+    treatment_limitation: str = ""
+    decision: str = ""
+    user: str = ""
+    threshold: str = ""
+    action: str = ""
+    ethics: str = ""
+    funding: str = ""
+    conflicts: str = ""
+    protocol: str = ""
+    registration: str = ""
+    data_access: str = ""
+    code_access: str = ""
+    involvement: str = ""
+    interpretation: str = ""
+
+
 EvaluationMethod = Literal["cross-validation", "hold-out"]
 
 
@@ -354,6 +420,11 @@ class Evaluation:
         are then of the procedure that fitted it. If not, they are of the registered model itself.
     partition : str
         SHA-256 of patients, outcome and splits; figures of the same partition can be compared.
+    groups : tuple of HeldOutGroup
+        By sex, age and race, as far as recorded.
+    patients_needed : int
+        Smallest number of patients for so many predictors, at the horizon that needs most; 0 where
+        it was not calculated.
     """
 
     split: str
@@ -370,6 +441,8 @@ class Evaluation:
     refitted: bool = False
     partition: str = ""
     blanked: tuple[HeldOutMetric, ...] = field(default=(), metadata=LEFT_OUT)
+    groups: tuple[HeldOutGroup, ...] = field(default=(), metadata=LEFT_OUT)
+    patients_needed: int = field(default=0, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +512,8 @@ class Contract:
         Columns that are no predictors, and why.
     described : Description or None
         Of the training patients.
+    study : StudyFacts
+        What the authors state of the study.
     run : mapping
         The settings of the run.
     added_value : JSON value or None
@@ -481,6 +556,7 @@ class Contract:
     evaluation: Evaluation | None = None
     added_value: object = None
     provenance: Provenance | None = None
+    study: StudyFacts = field(default=StudyFacts(), metadata=LEFT_OUT)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Contract":

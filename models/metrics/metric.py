@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
@@ -11,13 +11,18 @@ import numpy as np
 from models.inference.contract import Contract, HeldOutMetric
 
 __all__ = [
+    "BLANK_SHARES",
     "Metric",
     "MetricJson",
     "held_out_metrics",
     "held_out_metrics_when_blanked",
     "metric_at",
     "metrics_from_json",
+    "primary_horizon",
 ]
+
+BLANK_SHARES = (0.2, 0.4)
+"""Shares of the fields left empty at which every model is judged beside its figures as recorded."""
 
 
 class MetricJson(TypedDict):
@@ -130,6 +135,15 @@ def _metrics_of(records: Iterable[HeldOutMetric]) -> tuple[Metric, ...]:
 def metric_at(metrics: Iterable[Metric], name: str, horizon_days: float | None) -> Metric | None:
     """Return the metric of that name and horizon, or None."""
     return next((m for m in metrics if (m.metric, m.horizon_days) == (name, horizon_days)), None)
+
+
+def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Metric]) -> float:
+    """Return the middle horizon, or the first that can be judged if the middle one cannot."""
+    judged = [metric.horizon_days for metric in metrics if metric.is_defined]
+    middle = float(horizons_days[len(horizons_days) // 2])
+    if middle in judged:
+        return middle
+    return next((float(days) for days in horizons_days if days in judged), middle)
 
 
 def _null_for_nan(value: float) -> float | None:

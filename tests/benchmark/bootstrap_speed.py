@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from models.metrics.catalogue import AT_HORIZON, OVER_FOLLOW_UP
 from models.metrics.comparison.paired_changes import OutOfFold, paired_changes
 from models.metrics.intervals import bootstrap_interval
+from models.metrics.metric import BLANK_SHARES
 from models.metrics.overall.brier import integrated_ipa
 from models.metrics.subgroups import evaluate_subgroups
 from models.metrics.summary import evaluate
-from training.validation.blanked import BLANK_SHARES
 
 PATIENTS, RESAMPLES = 10_000, 1_000
 HORIZONS = (365.0, 730.0, 1826.0)

@@ -11,7 +11,7 @@ from models.inference.contract import Contract, Description
 from models.inference.risk_model import RiskModel
 from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.catalogue import AT_HORIZON, by_group
-from models.metrics.metric import metric_at
+from models.metrics.metric import metric_at, primary_horizon
 from models.patient_explanation import NOT_MEASURED, pathway_label
 from models.wording import performance_basis
 from training.cohorts.description import by_outcome, describe
@@ -57,7 +57,7 @@ from training.report.study_sections import (
     subgroups_section,
     validation_section,
 )
-from training.validation.judgement import Findings, primary_horizon
+from training.validation.judgement import Findings
 from training.validation.predictions import Predictions
 from training.validation.severity_alone import SeverityAlone
 

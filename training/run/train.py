@@ -13,6 +13,7 @@ from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
 from models.inference.contract import Contract, Description, Evaluation, TrainingFacts
+from models.metrics.metric import primary_horizon
 from models.registry.lifecycle import register
 from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
@@ -24,7 +25,7 @@ from training.run.contract import completed_contract
 from training.run.mlflow_run import tracked_run
 from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
 from training.validation.cross_validation import cross_validate
-from training.validation.judgement import Findings, Judgement, judge, primary_horizon
+from training.validation.judgement import Findings, Judgement, judge
 from training.validation.panel_value import PanelValue, panel_value
 from training.validation.plan import EvaluationPlan, evaluation_plan
 from training.validation.predictions import Predictions, predict_cohort, require_evaluable

@@ -10,10 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_schema.variables import base_name
 
-__all__ = ["BLANK_SHARES", "blanked"]
-
-BLANK_SHARES = (0.2, 0.4)
-"""Shares of the fields left empty at which every model is judged beside its figures as recorded."""
+__all__ = ["blanked"]
 
 
 def blanked(

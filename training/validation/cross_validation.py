@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from data_schema.cohort import Cohort, outcome_of
 from models.fitting.training_cohort import Progress
 from models.inference.prediction import Remark
+from models.metrics.metric import BLANK_SHARES
 from models.metrics.summary import Repeat
 from training.cohorts.not_done import with_flags
 from training.cohorts.splits import Split
 from training.config import RunConfig
 from training.fit import fits_side_by_side
 from training.missingness import FitWithChoice, refit_with_choice
-from training.validation.blanked import BLANK_SHARES
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import BlankedRepeats, Predictions, blanked_risks
 from training.validation.refusals import Refusals

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_schema.cohort import Cohort
@@ -19,7 +18,7 @@ from training.validation.predictions import Predictions
 from training.validation.refusals import Refusals
 from training.validation.severity_alone import SeverityAlone
 
-__all__ = ["Findings", "Judgement", "judge", "primary_horizon"]
+__all__ = ["Findings", "Judgement", "judge"]
 
 SUBGROUP_RESAMPLES = 200
 """Fewer than for all patients: groups are many, and their intervals are wide."""
@@ -100,15 +99,6 @@ class Findings:
                 None if self.severity_alone is None else self.severity_alone.as_json()
             ),
         }
-
-
-def primary_horizon(horizons_days: Sequence[float], metrics: Sequence[Metric]) -> float:
-    """Return the middle horizon, or the first that can be judged if the middle one cannot."""
-    judged = [metric.horizon_days for metric in metrics if metric.is_defined]
-    middle = float(horizons_days[len(horizons_days) // 2])
-    if middle in judged:
-        return middle
-    return next((float(days) for days in horizons_days if days in judged), middle)
 
 
 def judge(

@@ -15,9 +15,9 @@ from models.censoring import CensoringDistribution
 from models.inference.risk_model import InferenceError, RiskModel
 from models.metrics.calibration.whole_curve import DCalibrationTest, d_calibration_test
 from models.metrics.known_outcome import LOWEST_OBSERVED_SHARE, why_not_evaluable
-from models.metrics.metric import Metric
+from models.metrics.metric import BLANK_SHARES, Metric
 from models.metrics.summary import Repeat, evaluate_out_of_fold
-from training.validation.blanked import BLANK_SHARES, blanked
+from training.validation.blanked import blanked
 from training.validation.refusals import Refusals
 
 __all__ = ["BlankedRepeats", "Predictions", "blanked_risks", "predict_cohort", "require_evaluable"]

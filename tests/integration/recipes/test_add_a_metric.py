@@ -67,7 +67,7 @@ from models.metrics.metric import held_out_metrics
 from models.registry.lifecycle import load
 from models.registry.tracking import connect
 from serving.page.facts import figures
-from training.run.promotion import reasons_against
+from models.registry.gate_criteria import reasons_against
 
 client = connect().MlflowClient()
 contract = load(trained["model_uri"]).risk_model.contract

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.metrics.metric import Metric
-from training.run.promotion import reasons_against
+from models.registry.gate_criteria import reasons_against
 
 GOOD = {
     "auroc": (0.70, 0.80),

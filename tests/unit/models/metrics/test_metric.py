@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from models.metrics.metric import Metric
-from training.validation.judgement import primary_horizon
+from models.metrics.metric import Metric, primary_horizon
 
 HORIZONS = (28.0, 90.0, 365.0)
 
