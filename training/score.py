@@ -18,13 +18,14 @@ from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.outcomes import FROM_ENTRY
 from data_schema.table.derived import parts_of
 from data_schema.variables import base_name, is_state
+from models.bulk_contributions import bulk_tree_contributions
 from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
 from models.inference.risk_model import InferenceError, RiskModel
 from training.cohorts.policy import policy_columns, with_age
 from training.cohorts.study import check_table
 
-__all__ = ["cohort_for_model", "score"]
+__all__ = ["cohort_for_model", "score", "score_table"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,6 +101,39 @@ def _same_clock(outcome: OutcomeData, contract: Contract) -> None:
         )
 
 
+def score_table(
+    table: pd.DataFrame,
+    risk_model: RiskModel,
+    *,
+    mapping: CohortMapping | None = None,
+    horizons_days: Sequence[float] | None = None,
+    explain: bool = False,
+) -> pd.DataFrame:
+    """Return the risks of a table, or of a part of one, that no outcome is read of.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n_stays, ...)
+        One row per stay, as `data_schema.table.files.read_table` gives it.
+    risk_model, horizons_days, explain
+        As for `score`.
+    mapping : CohortMapping, optional
+        The meaning of the site's columns.
+
+    Returns
+    -------
+    DataFrame, shape (n_stays * n_horizons, ...)
+        As from `score`, in the order of the table.
+
+    Raises
+    ------
+    RulesBroken, UsageError
+        As `cohort_for_model` and `score` raise them.
+    """
+    cohort = cohort_for_model(table, risk_model.contract, outcome=None, mapping=mapping)
+    return score(risk_model, cohort, horizons_days=horizons_days, explain=explain)
+
+
 def score(
     risk_model: RiskModel,
     cohort: Cohort,
@@ -116,7 +150,8 @@ def score(
     horizons_days : sequence of float, optional
         Default: the model's default horizons.
     explain : bool
-        Whether to add `contribution__<variable>` and `points__<variable>`.
+        Whether to add `contribution__<variable>` and `points__<variable>`, which many rows get by
+        `models.bulk_contributions`.
 
     Returns
     -------
@@ -126,8 +161,9 @@ def score(
     frame = cohort.features.assign(patient_id=cohort.patient_id, stay_id=cohort.stay_id)
     if cohort.time_zero is not None:
         frame["time_zero"] = cohort.time_zero
+    in_bulk = risk_model.with_tree_contributions(bulk_tree_contributions)
     try:
-        prediction = risk_model.predict(frame, horizons_days, explain=explain)
+        prediction = in_bulk.predict(frame, horizons_days, explain=explain)
     except InferenceError as error:
         raise UsageError(str(error)) from None
     return prediction.to_frame(frame)

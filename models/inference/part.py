@@ -5,6 +5,7 @@ Part of every bundle's `model.py`: it imports only the standard library, numpy, 
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property, lru_cache
 from threading import Lock
 
@@ -14,7 +15,13 @@ import xgboost as xgb
 from models.inference.matrices import ColumnGroups, horizon_basis, standard_log
 from models.inference.missing import Inferred, open_share, variance_with_nothing
 from models.inference.parameters import Factors, PartParameters
-from models.inference.trees import XgbModel, booster_at_horizon, booster_document
+from models.inference.trees import (
+    TreeContributions,
+    XgbModel,
+    booster_at_horizon,
+    booster_document,
+    tree_contributions,
+)
 
 __all__ = ["FittedPart"]
 
@@ -41,6 +48,7 @@ class FittedPart:
         self.booster = booster
         self.threads = threads
         self.place = place
+        self._tree_contributions: TreeContributions = tree_contributions
         self._slices: OrderedDict[float, xgb.Booster] = OrderedDict()
         self._lock = Lock()
         self.base_log_odds = lru_cache(MAX_SLICES)(self._base_log_odds)
@@ -58,6 +66,12 @@ class FittedPart:
     def _document(self) -> XgbModel:
         """The booster as JSON, from which it is resolved at each horizon."""
         return booster_document(self.booster)
+
+    def with_tree_contributions(self, explain: TreeContributions) -> "FittedPart":
+        """Return the same part with its trees explained in another way."""
+        part = copy(self)
+        part._tree_contributions = explain
+        return part
 
     def prepare(self, log_h: Sequence[float]) -> None:
         """Resolve the booster at logarithms of horizons now, and find where contributions start."""
@@ -84,7 +98,7 @@ class FittedPart:
         mixed = weight * float(own.intercept + basis[0] @ own.coef_h + mean @ coef)
         if weight < 1:
             unmeasured = np.full((1, self.booster.num_features() - 1), np.nan)
-            mixed += (1 - weight) * float(self._tree_contributions(unmeasured, log_h)[0, 0, -1])
+            mixed += (1 - weight) * float(self._of_trees(unmeasured, log_h)[0, 0, -1])
         settled, at = np.zeros(1), np.array([log_h])
         return float(own.calibration.log_odds(np.array([mixed]), settled, at)[0])
 
@@ -121,7 +135,7 @@ class FittedPart:
         coef = self._linear_at(log_h)
         mixed = weight * groups.sums((inferred.columns - self.factors.mean)[:, None] * coef)
         if weight < 1:
-            trees = booster_groups.sums(self._tree_contributions(raw, *log_h))
+            trees = booster_groups.sums(self._of_trees(raw, *log_h))
             mixed = mixed + (1 - weight) * trees
         of_gap = groups.sums(self._gap(inferred, np.asarray(log_h), coef))
         return np.asarray(own.calibration.slope * mixed + of_gap)
@@ -148,14 +162,10 @@ class FittedPart:
         lz = standard_log(np.array(log_h), own.horizon)
         return np.asarray(own.coef + own.coef_log_h * lz[:, None])
 
-    def _tree_contributions(self, raw: np.ndarray, *log_h: float) -> np.ndarray:
+    def _of_trees(self, raw: np.ndarray, *log_h: float) -> np.ndarray:
         """Return TreeSHAP of the columns and the horizon (0), then the base, (n, h, c)."""
         # The column of the horizon is empty: no resolved booster splits on it.
         matrix = np.column_stack([raw, np.full(len(raw), np.nan)]).astype(np.float32)
-        rows = xgb.DMatrix(matrix, nthread=self.threads)
-        values = [
-            self.at_horizon(at).predict(rows, pred_contribs=True, validate_features=False)
-            for at in log_h
-        ]
-        shape = (len(log_h), len(raw), matrix.shape[1] + 1)
-        return np.moveaxis(np.asarray(values, dtype=float).reshape(shape), 0, 1)
+        resolved = [self.at_horizon(at) for at in log_h]
+        values = self._tree_contributions(resolved, matrix, self.threads)
+        return np.moveaxis(np.asarray(values, dtype=float), 0, 1)

@@ -56,7 +56,7 @@ from models.inference.part import FittedPart
 from models.inference.prediction import Curve, Prediction, points_per_log_odds
 from models.inference.records import json_of, record_of
 from models.inference.request import LARGEST_NUMBER, InferenceError, checked_table, requested_days
-from models.inference.trees import booster_files, load_booster
+from models.inference.trees import TreeContributions, booster_files, load_booster
 
 __all__ = ["Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
@@ -206,6 +206,12 @@ class RiskModel:
         model = copy(self)
         model._parameters = replace(self._parameters, unsettled=unsettled)
         model._predictors = (_predictor(unsettled), *self._predictors[1:])
+        return model
+
+    def with_tree_contributions(self, explain: TreeContributions) -> "RiskModel":
+        """Return the same model with its trees explained by another function of equal results."""
+        model = copy(self)
+        model._main = self._main.with_tree_contributions(explain)
         return model
 
     def part(self, linear_weight: float) -> "RiskModel":

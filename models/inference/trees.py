@@ -6,21 +6,27 @@ only the standard library, numpy and xgboost.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import numpy as np
 import xgboost as xgb
 
 __all__ = [
+    "TreeContributions",
     "XgbModel",
     "booster_at_horizon",
     "booster_bytes",
+    "booster_depth",
     "booster_document",
     "booster_files",
     "joint_booster",
     "load_booster",
+    "tree_contributions",
 ]
+
+TreeContributions = Callable[[Sequence[xgb.Booster], np.ndarray, int], np.ndarray]
+"""As `tree_contributions`, which another way of computing the same may replace."""
 
 NO_PARENT = 2147483647
 
@@ -151,10 +157,49 @@ def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
     return load_booster(json.dumps(joint).encode(), threads)
 
 
+def tree_contributions(
+    boosters: Sequence[xgb.Booster], columns: np.ndarray, threads: int
+) -> np.ndarray:
+    """Return TreeSHAP of every column, then the base, by XGBoost itself.
+
+    Parameters
+    ----------
+    boosters : sequence of Booster, length k
+        Of one margin each.
+    columns : ndarray of float32, shape (n, c)
+        NaN where not measured.
+    threads : int
+        Threads to compute with.
+
+    Returns
+    -------
+    ndarray of float, shape (k, n, c + 1)
+        Log-odds; each row sums to the booster's margin, but for rounding to float32.
+    """
+    rows = xgb.DMatrix(columns, nthread=threads)
+    values = [
+        booster.predict(rows, pred_contribs=True, validate_features=False) for booster in boosters
+    ]
+    return np.asarray(values).reshape(len(boosters), len(columns), columns.shape[1] + 1)
+
+
 def booster_document(booster: xgb.Booster) -> XgbModel:
     """Return a booster as the JSON document that XGBoost writes."""
     document: XgbModel = json.loads(bytes(booster.save_raw("json")))
     return document
+
+
+def booster_depth(booster: xgb.Booster) -> int:
+    """Return the splits above the deepest leaf of a booster."""
+    deepest = 0
+    for tree in booster_document(booster)["learner"]["gradient_booster"]["model"]["trees"]:
+        depth = [0] * len(tree["left_children"])
+        # A node stands before its children.
+        for node, left in enumerate(tree["left_children"]):
+            if left >= 0:
+                depth[left] = depth[tree["right_children"][node]] = depth[node] + 1
+        deepest = max(deepest, *depth)
+    return deepest
 
 
 def _base_margin(base_score: str) -> np.float32:
