@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,14 @@ from data_schema.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 
 __all__ = [
     "plain_cell",
     "require_folder",
     "require_new_folder",
     "require_table_path",
+    "table_in_parts",
     "whole_file",
     "whole_folder",
     "write_table",
@@ -71,6 +75,46 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
             _without_formulas(frame).to_csv(draft, index=False)
         else:
             frame.to_parquet(draft, index=False)
+
+
+@contextmanager
+def table_in_parts(path: str | Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Yield a function that appends rows to a table, Parquet or CSV, written whole or not at all.
+
+    Each part becomes a row group of its own, so that only one is in memory. Columns have the types
+    of the first part; one without any value there is text.
+    """
+    require_table_path(path)
+    with whole_file(path) as draft, ExitStack() as closing:
+        writer: pq.ParquetWriter | None = None
+
+        def append(part: pd.DataFrame) -> None:
+            nonlocal writer
+            if draft.suffix == ".csv":
+                new = not draft.exists()
+                _without_formulas(part).to_csv(draft, mode="a", header=new, index=False)
+                return
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            with warnings.catch_warnings():
+                # pyarrow 25 reads times with a zone in a way that pandas 3.1 deprecates.
+                warnings.filterwarnings("ignore", "Series.values returning")
+                table = pa.Table.from_pandas(part, preserve_index=False)
+            if writer is None:
+                first = table.schema
+                known = [
+                    field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+                    for field in first
+                ]
+                # Where pandas itself writes and reads the attributes of a frame.
+                attributes = {b"PANDAS_ATTRS": json.dumps(part.attrs).encode()}
+                stated = (first.metadata or {}) | (attributes if part.attrs else {})
+                schema = pa.schema(known, metadata=stated)
+                writer = closing.enter_context(pq.ParquetWriter(draft, schema))
+            writer.write_table(table.cast(writer.schema), row_group_size=max(1, len(part)))
+
+        yield append
 
 
 def plain_cell(text: str) -> str:

@@ -46,7 +46,7 @@ from training.cohorts.panel import Panel, panel_of
 from training.cohorts.study import study_of_table
 from training.config import RunConfig
 from training.fit import out_of_fold_risks, refit, with_columns
-from training.simulation.cohort import simulate
+from training.simulation.cohort import simulate, simulated_table
 from training.simulation.truth import recorded_risk
 from training.validation.panel_value import WITH, WITHOUT
 
@@ -78,7 +78,7 @@ def main() -> None:
         if number in done:
             continue
         if new is None and stated.scenario == "no-added-value":
-            new = _read(simulate(NEW_PATIENTS, seed=NEW_SEED, scenario=stated.scenario).cohort)[0]
+            new = _read(simulated_table(NEW_PATIENTS, seed=NEW_SEED, scenario=stated.scenario))[0]
         started, worked = time.perf_counter(), time.process_time()
         row = _repeat(stated.scenario, patients, number, new)
         row["seconds"] = round(time.perf_counter() - started, 1)

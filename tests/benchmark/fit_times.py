@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.simulation.cohort import simulate
+from training.simulation.cohort import simulated_table
 
 ROWS = "300,1000,3000,20000"
 COMMAND = "import osteon; osteon.main()"
@@ -55,7 +55,7 @@ def main() -> None:
 def _timed(size: int, settings: str) -> dict[str, Any]:
     """Train on a cohort of one size with the command, and return its times."""
     with tempfile.TemporaryDirectory() as folder:
-        simulate(size, seed=1).cohort.to_parquet(Path(folder, "cohort.parquet"))
+        simulated_table(size, seed=1).to_parquet(Path(folder, "cohort.parquet"))
         Path(folder, "run.toml").write_text(settings.replace(";", "\n") + "\n")
         print(f"training on {size:,} rows", file=sys.stderr, flush=True)
         started, used = time.perf_counter(), _cpu_seconds()

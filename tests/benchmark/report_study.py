@@ -31,7 +31,7 @@ from models.metrics.summary import added_variance
 from training.cohorts.study import public_study, study_of_table
 from training.config import RunConfig
 from training.fit import refit
-from training.simulation.cohort import simulate
+from training.simulation.cohort import simulated_table
 from training.simulation.truth import horizons
 from training.validation.cross_validation import cross_validate
 from training.validation.plan import evaluation_plan
@@ -106,7 +106,7 @@ def _source(name: str, new_patients: int) -> Source:
         return Source(study.horizons_days, rest)
 
     def read(patients: int, seed: int) -> Cohort:
-        table = simulate(patients, seed=seed).cohort
+        table = simulated_table(patients, seed=seed)
         return study_of_table(table, outcome="mortality", config=config).cohort
 
     new = read(new_patients, NEW_SEED)

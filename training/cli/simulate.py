@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,42 +117,61 @@ def _written(
 ) -> _Written:
     """Write the cohort, and its truth and observations if they have a file."""
     from data_schema.table.simulated_marks import with_marks
-    from training.files import require_table_path, write_table
-    from training.simulation.cohort import DEFAULT_PATIENTS, simulate
+    from training.files import require_table_path, table_in_parts
+    from training.simulation.cohort import BLOCK_PATIENTS, DEFAULT_PATIENTS, simulated_blocks
     from training.simulation.scenarios import scenario as known
-    from training.simulation.truth import truth_table
+    from training.simulation.truth import Reference, truth_within
 
     for path in filter(None, (out, truth, observations)):
         require_table_path(path)
     if patients is None:
         patients = known(scenario).patients or DEFAULT_PATIENTS
-    simulated = simulate(
+    blocks = simulated_blocks(
         patients, seed=seed, scenario=scenario, landmark=landmark, blank_share=blank_share
     )
-    cohort = simulated.cohort
-    write_table(with_marks(cohort, scenario), out)
-    if truth is not None:
-        table = truth_table(
-            simulated.world, progress=lambda share: progress("true risks", int(100 * share), 100)
-        )
-        write_table(table, truth)
-    if observations is not None:
-        write_table(simulated.observations, observations)
-    # The cohort of 72 h has no fracture.
-    fracture = cohort.get("fracture_event", cohort["mortality_event"].iloc[:0])
+    count = -(-patients // BLOCK_PATIENTS)
+    stays = deaths = at_risk = fractures = 0
+    reference: Reference | None = None
+    # Each block is written as it is made, so that memory does not grow with the patients.
+    with ExitStack() as files:
+        append = files.enter_context(table_in_parts(out))
+        more = {
+            path: files.enter_context(table_in_parts(path))
+            for path in (truth, observations)
+            if path is not None
+        }
+        for number, block in enumerate(blocks):
+            append(with_marks(block.cohort, scenario))
+            if truth is not None:
+                step = partial(_true_risks, progress, number, count)
+                table, reference = truth_within(block.world, reference, step)
+                more[truth](table)
+            if observations is not None:
+                more[observations](block.observations)
+            stays += len(block.cohort)
+            deaths += int(block.cohort["mortality_event"].sum())
+            if "fracture_event" in block.cohort:  # not in the cohort of 72 h
+                at_risk += int(block.cohort["fracture_event"].notna().sum())
+                fractures += int((block.cohort["fracture_event"] == 1).sum())
+            progress("simulating", number + 1, count)
     return _Written(
-        patients=len(cohort),
+        patients=stays,
         scenario=scenario,
         landmark=landmark,
         blank_share=blank_share,
         seed=seed,
-        deaths=int(cohort["mortality_event"].sum()),
-        at_risk_of_fracture=int(fracture.notna().sum()),
-        fractures=int((fracture == 1).sum()),
+        deaths=deaths,
+        at_risk_of_fracture=at_risk,
+        fractures=fractures,
         out=str(out),
         truth=None if truth is None else str(truth),
         observations=None if observations is None else str(observations),
     )
+
+
+def _true_risks(progress: _Progress, block: int, blocks: int, share: float) -> None:
+    """Report the progress of true risks, whose share is that of one block, over all blocks."""
+    progress("true risks", int(100 * (block + share)), 100 * blocks)
 
 
 def _check(patients: int, seed: int, *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,15 +19,26 @@ from data_schema.variables import base_name
 from training.simulation.drawing import draw_world
 from training.simulation.extras import extra_columns, known_columns
 from training.simulation.samples import observation_table
+from training.simulation.scenarios import Scenario
 from training.simulation.scenarios import scenario as known_scenario
 from training.simulation.sites import CENSORED, SITES
 from training.simulation.states import DAYS
 from training.simulation.truth import truth_table
-from training.simulation.world import World
+from training.simulation.world import Block, World
 
-__all__ = ["DEFAULT_PATIENTS", "SimulatedCohort", "simulate"]
+__all__ = [
+    "BLOCK_PATIENTS",
+    "DEFAULT_PATIENTS",
+    "SimulatedCohort",
+    "simulate",
+    "simulated_blocks",
+    "simulated_table",
+]
 
 DEFAULT_PATIENTS = 20_000
+BLOCK_PATIENTS = 20_000
+"""Patients that are drawn at a time. Part of what a seed means: another number, other patients."""
+
 # The causal model does not hold these, and the columns of its cohorts stay as published.
 _NOT_SIMULATED = frozenset(
     entry.name for entry in (*routine_tests.ENTRIES, *score_components.ENTRIES)
@@ -91,7 +102,8 @@ def simulate(
     Parameters
     ----------
     patients : int
-        At least 1; the scenario `small` has 300.
+        At least 1 and at most `BLOCK_PATIENTS`; the scenario `small` has 300. More come block by
+        block from `simulated_blocks`.
     seed : int
         0 or more.
     scenario : str
@@ -102,6 +114,46 @@ def simulate(
         Share of the markers, from 0 to below 1, that are not entered, at random; patients and
         outcomes are the same at every share. Facts such as age are always entered.
     """
+    world_of = _checked_scenario(patients, seed, scenario, landmark, blank_share)
+    if patients > BLOCK_PATIENTS:
+        raise ValueError(
+            f"patients must be at most {BLOCK_PATIENTS}; got {patients}. Use simulated_blocks."
+        )
+    world = replace(draw_world(patients, seed, world_of), day=_LANDMARKS[landmark])
+    return SimulatedCohort(world).with_blanks(blank_share)
+
+
+def simulated_blocks(
+    patients: int,
+    *,
+    seed: int,
+    scenario: str = "published",
+    landmark: str = "24h",
+    blank_share: float = 0.0,
+) -> Iterator[SimulatedCohort]:
+    """Yield a cohort of any size in blocks of `BLOCK_PATIENTS`, one after another.
+
+    The first block is the cohort that `simulate` gives for the same seed, and every block spans the
+    ten years of the study. Parameters are those of `simulate`.
+    """
+    world_of = _checked_scenario(patients, seed, scenario, landmark, blank_share)
+    for number, first in enumerate(range(0, patients, BLOCK_PATIENTS)):
+        size = min(BLOCK_PATIENTS, patients - first)
+        drawn = draw_world(size, seed, world_of, block=Block(number, first, patients))
+        world = replace(drawn, day=_LANDMARKS[landmark])
+        yield SimulatedCohort(world).with_blanks(blank_share)
+
+
+def simulated_table(patients: int, *, seed: int, scenario: str = "published") -> pd.DataFrame:
+    """Return the cohort of `simulated_blocks` as one table."""
+    blocks = simulated_blocks(patients, seed=seed, scenario=scenario)
+    return pd.concat([block.cohort for block in blocks], ignore_index=True)
+
+
+def _checked_scenario(
+    patients: int, seed: int, scenario: str, landmark: str, blank_share: float
+) -> Scenario:
+    """Return the scenario; refuse arguments that describe no cohort."""
     world_of = known_scenario(scenario)
     if patients < 1:
         raise UsageError(f"patients must be at least 1; got {patients}.")
@@ -115,8 +167,7 @@ def simulate(
         raise UsageError(f"landmark must be one of {', '.join(_LANDMARKS)}; got {landmark!r}.")
     if not 0 <= blank_share < 1:
         raise UsageError(f"blank_share must be at least 0 and below 1; got {blank_share}.")
-    world = replace(draw_world(patients, seed, world_of), day=_LANDMARKS[landmark])
-    return SimulatedCohort(world).with_blanks(blank_share)
+    return world_of
 
 
 def _cohort_table(world: World) -> pd.DataFrame:

@@ -3,11 +3,12 @@ r"""True contributions: how far each pathway's recorded values move the true log
 Given what was measured in a patient, the expected log-hazard is linear in the recorded values:
 :math:`E[\eta \mid x] = c + \sum_j w_j x_j` with weights that depend on which were measured. The
 contribution of a value is :math:`w_j (x_j - \bar x_j)`, with the mean over the patients with a
-measured value; it is the SHAP value of a linear model with independent features. Log-hazards become
-log-odds at the horizon by the slope of the logit of the recorded risk, averaged along the straight
-line from the reference to the patient. A U-shape counts by its secant from the mean state to the
-patient's. A value below its limit counts as if its expectation had been measured. A pathway is the
-sum over its recorded variables; what was not measured has no share.
+measured value (of the first block, where a cohort is drawn in blocks); it is the SHAP value of a
+linear model with independent features. Log-hazards become log-odds at the horizon by the slope of
+the logit of the recorded risk, averaged along the straight line from the reference to the patient.
+A U-shape counts by its secant from the mean state to the patient's. A value below its limit counts
+as if its expectation had been measured. A pathway is the sum over its recorded variables; what was
+not measured has no share.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from training.simulation.posterior import Evidence, condition
 from training.simulation.states import STATES, correlation, effects_matrix
 from training.simulation.world import World
 
-__all__ = ["Recorded", "moved_log_hazards"]
+__all__ = ["Recorded", "UsualPatient", "moved_log_hazards", "usual_patient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,44 @@ class Recorded:
     limit: NDArray[np.float64]
 
 
-def moved_log_hazards(
+@dataclass(frozen=True, slots=True)
+class UsualPatient:
+    """The means that contributions are relative to.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n_markers,)
+        Recorded values less location and kit.
+    facts : ndarray of float, shape (n_facts,)
+    bends : ndarray of float, shape (n_bends,)
+        Expected states of `BENDS`.
+    """
+
+    values: NDArray[np.float64]
+    facts: NDArray[np.float64]
+    bends: NDArray[np.float64]
+
+
+def usual_patient(
     world: World, records: Iterable[Recorded], *, among: NDArray[np.bool_]
+) -> UsualPatient:
+    """Return the means over some patients of a world, (n_patients,) of bool."""
+    expected = [
+        condition(
+            world.prior_mean()[record.rows], correlation(), _with_expected_values(world, record)
+        ).mean
+        for record in records
+    ]
+    bends = [STATES.index(state) for state in BENDS]
+    return UsualPatient(
+        world.usual_values(among),
+        world.facts[among].mean(axis=0),
+        np.vstack(expected)[among][:, bends].mean(axis=0),
+    )
+
+
+def moved_log_hazards(
+    world: World, records: Iterable[Recorded], *, usual: UsualPatient
 ) -> dict[str, NDArray[np.float64]]:
     """Return how far each pathway's recorded values move the log-hazards expected from the record.
 
@@ -61,33 +98,29 @@ def moved_log_hazards(
     ----------
     records : iterable of Recorded
         All patients, in portions.
-    among : ndarray of bool, shape (n_patients,)
-        Patients whose means are the reference.
+    usual : UsualPatient
+        The reference.
 
     Returns
     -------
     dict of str to ndarray of float, shape (n_patients, n_pathways)
         Log-hazard -> in the order of `PATHWAYS`.
     """
-    usual = world.usual_values(among), world.facts[among].mean(axis=0)
-    means, parts = zip(*(_portion(world, record, *usual) for record in records), strict=True)
+    means, parts = zip(*(_portion(world, record, usual) for record in records), strict=True)
     mean, by_pathway = np.vstack(means), np.concatenate(parts)
     names = list(HAZARDS)
     moved = {name: by_pathway[:, k] for k, name in enumerate(names)}
     for k, (curvature, lowest, _) in enumerate(BENDS.values(), start=len(names)):
         # kappa (m - c)^2 - kappa (M - c)^2 = kappa (m + M - 2 c)(m - M), with m the patient's mean
-        # state, M the cohort's and c where the hazard is lowest: the first factors are the secant's
-        # slope.
-        secant = curvature * (mean[:, k] + mean[among, k].mean() - 2 * lowest)
+        # state, M the usual patient's and c where the hazard is lowest: the first factors are the
+        # secant's slope.
+        secant = curvature * (mean[:, k] + usual.bends[k - len(names)] - 2 * lowest)
         moved["acute"] = moved["acute"] + secant[:, None] * by_pathway[:, k]
     return moved
 
 
 def _portion(
-    world: World,
-    record: Recorded,
-    usual_value: NDArray[np.float64],
-    usual_fact: NDArray[np.float64],
+    world: World, record: Recorded, usual: UsualPatient
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return expected directions (n, q), and what moved each by pathway (n, q, n_pathways)."""
     rows, evidence = record.rows, _with_expected_values(world, record)
@@ -116,8 +149,8 @@ def _portion(
     own = np.vstack([own, np.zeros((len(BENDS), len(FACTS)))])
     of_facts = own + directions @ on_states - weight @ (on_markers + evidence.loads @ on_states)
     value = evidence.residual + facts @ on_markers.T
-    by_marker = weight * np.where(measured, value - usual_value, 0.0)[:, None, :]
-    by_fact = of_facts * (facts - usual_fact)[:, None, :]
+    by_marker = weight * np.where(measured, value - usual.values, 0.0)[:, None, :]
+    by_fact = of_facts * (facts - usual.facts)[:, None, :]
     mean = np.einsum("iqk,ik->iq", directions, posterior.mean)
     markers, known = _pathways(world.table.names), _pathways(FACTS.values())
     return mean, by_marker @ markers + by_fact @ known

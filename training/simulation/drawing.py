@@ -12,7 +12,15 @@ from training.simulation.person import FACTS, draw_people, facts_matrix
 from training.simulation.scenarios import Scenario
 from training.simulation.sites import SITES
 from training.simulation.states import STATES, correlation, effects_matrix
-from training.simulation.world import DAYS_PER_YEAR, FIRST_DAY, STREAMS, YEARS, World
+from training.simulation.world import (
+    DAYS_PER_YEAR,
+    FIRST_DAY,
+    STREAMS,
+    YEARS,
+    Block,
+    World,
+    generator,
+)
 
 __all__ = ["draw_world"]
 
@@ -20,15 +28,18 @@ LAST_SEEN = np.datetime64("2024-01-01", "s")
 LOST_PER_YEAR = 0.03
 
 
-def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
+def draw_world(
+    patients: int, seed: int, scenario: Scenario, *, block: Block | None = None
+) -> World:
     """Draw people, states, courses and follow-up; the same arguments give the same world.
 
-    Returns
-    -------
-    World
-        The same for the same arguments.
+    Parameters
+    ----------
+    block : Block, optional
+        Which patients of a larger cohort these are (default: they are the whole cohort).
     """
-    rngs = {name: np.random.default_rng([seed, number]) for name, number in STREAMS.items()}
+    block = block or Block(0, 0, patients)
+    rngs = {name: generator(seed, number, block.number) for name, number in STREAMS.items()}
     rng = rngs["people"]
     share = np.array([site.share for site in SITES])
     site = rng.choice(len(SITES), patients, p=share / share.sum())
@@ -54,7 +65,7 @@ def draw_world(patients: int, seed: int, scenario: Scenario) -> World:
     states = states + noise @ np.linalg.cholesky(correlation()).T
     pending = np.full(patients, np.nan)
     courses = Courses(pending, pending, pending, pending)
-    world = World(scenario, seed, people, site, time_zero, facts, states, courses, pending)
+    world = World(scenario, seed, block, people, site, time_zero, facts, states, courses, pending)
     acute, chronic, fracture = (world.log_hazard(name) for name in ("acute", "chronic", "fracture"))
     courses = draw_courses(acute, chronic, fracture, rngs["courses"])
     last_seen = _follow_up(world, courses, rngs["follow_up"])

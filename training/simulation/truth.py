@@ -11,6 +11,7 @@ they count as recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,12 @@ from scipy.special import log_ndtr, logit
 
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import PATHWAYS
-from training.simulation.contributions import Recorded, moved_log_hazards
+from training.simulation.contributions import (
+    Recorded,
+    UsualPatient,
+    moved_log_hazards,
+    usual_patient,
+)
 from training.simulation.hazards import (
     BENDS,
     HAZARDS,
@@ -32,7 +38,7 @@ from training.simulation.sites import CENSORED
 from training.simulation.states import STATES, correlation
 from training.simulation.world import Measured, World
 
-__all__ = ["full_risk", "horizons", "recorded_risk", "truth_table"]
+__all__ = ["Reference", "full_risk", "horizons", "recorded_risk", "truth_table", "truth_within"]
 
 _DRAWS = 128
 """Draws per patient: risks are off by 0.001 on average, and by 0.01 in one patient of 200."""
@@ -44,6 +50,17 @@ _CHUNK = 1000
 _STEP = 0.01
 _LEAST_RISK = 1e-12
 Progress = Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What true contributions are relative to, by outcome, and the log-odds that they start from.
+
+    It is taken from the first block of a cohort, and holds for all its blocks.
+    """
+
+    usual: Mapping[str, UsualPatient]
+    base_log_odds: Mapping[tuple[str, float], float]
 
 
 def horizons(outcome: str) -> tuple[float, ...]:
@@ -104,8 +121,27 @@ def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFra
         `contribution__<pathway>` each in log-odds, as `contributions` defines it; `base_log_odds`
         is the mean of the log-odds less their sum.
     """
-    moved = {outcome: _moved(world, outcome) for outcome in _outcomes(world)}
+    return truth_within(world, None, progress)[0]
+
+
+def truth_within(
+    world: World, reference: Reference | None, progress: Progress = lambda _: None
+) -> tuple[pd.DataFrame, Reference]:
+    """Return the truth about one block of a cohort, and the reference of the blocks after it.
+
+    Parameters
+    ----------
+    reference : Reference or None
+        From the first block; None for that block itself.
+    """
+    usual: Mapping[str, UsualPatient] = (
+        {name: _usual(world, name) for name in _outcomes(world)}
+        if reference is None
+        else reference.usual
+    )
+    moved = {name: moved_log_hazards(world, _all(world), usual=usual[name]) for name in usual}
     risks, slopes = _risks_and_slopes(world, moved, progress)
+    base: dict[tuple[str, float], float] = {}
     blocks = []
     for outcome in _outcomes(world):
         at_risk = world.at_risk(outcome)
@@ -119,6 +155,8 @@ def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFra
             # logit(risk) = base + sum of contributions + rest, the rest having mean 0 over the
             # patients.
             unmoved = _log_odds(best[at_risk, place]) - by_pathway.sum(axis=1)
+            known = None if reference is None else reference.base_log_odds[outcome, days]
+            base[outcome, days] = float(unmoved.mean()) if known is None else known
             blocks.append(
                 pd.DataFrame(
                     {
@@ -127,7 +165,7 @@ def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFra
                         "horizon_days": days,
                         "risk_full": full[at_risk, place],
                         "risk_recorded": best[at_risk, place],
-                        "base_log_odds": unmoved.mean(),
+                        "base_log_odds": base[outcome, days],
                         **{
                             f"contribution__{pathway}": by_pathway[:, k]
                             for k, pathway in enumerate(PATHWAYS)
@@ -135,13 +173,17 @@ def truth_table(world: World, progress: Progress = lambda _: None) -> pd.DataFra
                     }
                 )
             )
-    return pd.concat(blocks, ignore_index=True)
+    return pd.concat(blocks, ignore_index=True), Reference(usual, base)
 
 
-def _moved(world: World, outcome: str) -> dict[str, NDArray[np.float64]]:
-    """Return how far each pathway moves each expected log-hazard, (n_patients, n_pathways)."""
-    records = _records(world, world.measured(), frozenset())
-    return moved_log_hazards(world, records, among=world.at_risk(outcome))
+def _usual(world: World, outcome: str) -> UsualPatient:
+    """Return the means over the patients of a world who are at risk of an outcome."""
+    return usual_patient(world, _all(world), among=world.at_risk(outcome))
+
+
+def _all(world: World) -> Iterator[Recorded]:
+    """Yield everything recorded of every patient, in portions."""
+    return _records(world, world.measured(), frozenset())
 
 
 def _risks_and_slopes(

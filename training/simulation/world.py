@@ -29,7 +29,17 @@ from training.simulation.sites import (
 )
 from training.simulation.states import STATES, correlation, effects_matrix
 
-__all__ = ["DAYS_PER_YEAR", "FIRST_DAY", "PANEL_PATHWAYS", "STREAMS", "YEARS", "Measured", "World"]
+__all__ = [
+    "DAYS_PER_YEAR",
+    "FIRST_DAY",
+    "PANEL_PATHWAYS",
+    "STREAMS",
+    "YEARS",
+    "Block",
+    "Measured",
+    "World",
+    "generator",
+]
 
 FIRST_DAY, YEARS, DAYS_PER_YEAR = np.datetime64("2012-01-01", "s"), 10, 365.25
 LASTING_NOISE = 0.5
@@ -91,12 +101,38 @@ class Measured:
     loads: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The place of a world among the blocks of a cohort too large to draw at once.
+
+    Parameters
+    ----------
+    number : int
+        From 0. Each block has random streams of its own.
+    first : int
+        Patients in the blocks before it.
+    of : int
+        Patients of the whole cohort.
+    """
+
+    number: int
+    first: int
+    of: int
+
+
+def generator(seed: int, stream: int, block: int) -> np.random.Generator:
+    """Return the generator of one stream in one block; that of the first block has no number."""
+    return np.random.default_rng([seed, stream, block] if block else [seed, stream])
+
+
 @dataclass(frozen=True)
 class World:
     """People with their hidden states and courses.
 
     Parameters
     ----------
+    block : Block
+        Which patients of the cohort these are.
     people : DataFrame
         From `person.draw_people`, with facts of the samples: `contrast`, `fasting`, ...
     site : ndarray of int, shape (n_patients,)
@@ -116,6 +152,7 @@ class World:
 
     scenario: Scenario
     seed: int
+    block: Block
     people: pd.DataFrame
     site: NDArray[np.int64]
     time_zero: NDArray[np.datetime64]
@@ -132,7 +169,7 @@ class World:
     def rng(self, stream: str, day: int = 0) -> np.random.Generator:
         """Return the generator of one purpose: draws for one never shift those for another."""
         number = STREAMS[stream] if not day else _FIRST_SAMPLE + day
-        return np.random.default_rng([self.seed, number])
+        return generator(self.seed, number, self.block.number)
 
     def at_risk(self, outcome: str) -> NDArray[np.bool_]:
         """Return which patients are at risk: of fracture after the ICU, of death if still in it."""
@@ -152,8 +189,9 @@ class World:
     @cached_property
     def patient_id(self) -> NDArray[np.object_]:
         """Identifiers, which say that the patients are simulated."""
-        width = len(str(len(self)))
-        return np.array([f"simulated-{self.seed}-{i:0{width}d}" for i in range(len(self))], object)
+        width, first = len(str(self.block.of)), self.block.first
+        rows = range(first, first + len(self))
+        return np.array([f"simulated-{self.seed}-{i:0{width}d}" for i in rows], object)
 
     def in_pathways(self, names: frozenset[str]) -> NDArray[np.bool_]:
         """Return whether each marker is named, or belongs to a pathway named, (n_markers,)."""

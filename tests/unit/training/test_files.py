@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from data_schema.errors import OutsideError, UsageError
 from data_schema.table.files import read_table
 from data_schema.values import cell_texts
-from training.files import require_new_folder, whole_file, whole_folder, write_table
+from training.files import (
+    require_new_folder,
+    table_in_parts,
+    whole_file,
+    whole_folder,
+    write_table,
+)
 
 
 def fail_half_way(path: Path) -> None:
@@ -83,3 +91,38 @@ def test_a_csv_file_holds_no_formula_and_reads_back_the_same(tmp_path: Path) -> 
     assert formulas == ["-0.5", "-1.5"]
     read = read_table(tmp_path / "table.csv")
     assert list(cell_texts(read["patient_id"])) == frame["patient_id"].tolist()
+
+
+def test_a_table_in_parts_is_the_table_of_all_parts(tmp_path: Path) -> None:
+    parts = [
+        pd.DataFrame({"risk": [0.1, None], "note": [None, None], "code": ["=1", "b"]}),
+        pd.DataFrame({"risk": [0.3], "note": ["late"], "code": ["c"]}),
+    ]
+    parts[0].attrs["mark"] = "simulated"
+    for name in ("a.parquet", "a.csv"):
+        with table_in_parts(tmp_path / name) as append:
+            for part in parts:
+                append(part)
+            assert not (tmp_path / name).exists()
+    whole = pd.concat(parts, ignore_index=True)
+    read = pd.read_parquet(tmp_path / "a.parquet")
+    for column in whole:
+        assert read[column].dropna().tolist() == whole[column].dropna().tolist()
+        assert read[column].isna().tolist() == whole[column].isna().tolist()
+    assert read.attrs == {"mark": "simulated"}
+    assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 2
+    text = (tmp_path / "a.csv").read_text().splitlines()
+    assert text[0] == "risk,note,code"
+    assert [line.rsplit(",", 1)[1] for line in text[1:]] == ["'=1", "b", "c"]
+
+
+def test_a_table_whose_parts_fail_is_not_written(tmp_path: Path) -> None:
+    part = pd.DataFrame({"risk": [0.1]})
+
+    def append_and_fail(append: Callable[[pd.DataFrame], None]) -> None:
+        append(part)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), table_in_parts(tmp_path / "a.parquet") as append:
+        append_and_fail(append)
+    assert list(tmp_path.iterdir()) == []

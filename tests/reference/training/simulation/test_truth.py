@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logit, ndtr
 
 from data_schema.variables import PATHWAYS
-from training.simulation.cohort import SimulatedCohort, simulate
+from training.simulation.cohort import SimulatedCohort, simulate, simulated_blocks
 from training.simulation.drawing import draw_world
 from training.simulation.hazards import (
     ACUTE_DAYS,
@@ -22,7 +22,13 @@ from training.simulation.hazards import (
 from training.simulation.scenarios import SCENARIOS
 from training.simulation.sites import CENSORED
 from training.simulation.states import STATES, correlation
-from training.simulation.truth import full_risk, horizons, recorded_risk
+from training.simulation.truth import (
+    full_risk,
+    horizons,
+    recorded_risk,
+    truth_table,
+    truth_within,
+)
 from training.simulation.world import PANEL_PATHWAYS
 
 N = 6000
@@ -244,3 +250,31 @@ def test_a_pathway_without_a_measured_marker_moves_nothing(simulated: SimulatedC
     told = simulated.truth.query("outcome == 'mortality' and horizon_days == 28")
     assert (told["contribution__wnt"].to_numpy()[~wnt.any(axis=1)] == 0).all()
     assert (told["contribution__wnt"].to_numpy()[wnt.any(axis=1)] != 0).all()
+
+
+def test_contributions_of_every_block_are_relative_to_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.simulation.cohort.BLOCK_PATIENTS", 200)
+    first, second = (block.world for block in simulated_blocks(400, seed=8))
+    alone, reference = truth_within(first, None)
+    pd.testing.assert_frame_equal(alone, truth_table(first))
+    shared, unchanged = truth_within(second, reference)
+    own = truth_table(second)
+    assert unchanged == reference
+    columns = ["patient_id", "outcome", "horizon_days", "risk_full", "risk_recorded"]
+    pd.testing.assert_frame_equal(shared[columns], own[columns])
+    for outcome, days in reference.base_log_odds:
+        base = {
+            float(
+                of["base_log_odds"][(of["outcome"] == outcome) & (of["horizon_days"] == days)].iloc[
+                    0
+                ]
+            )
+            for of in (alone, shared)
+        }
+        assert base == {reference.base_log_odds[outcome, days]}
+    # Another reference moves every patient's contributions alike, but for their own weights.
+    moved = [f"contribution__{pathway}" for pathway in PATHWAYS]
+    assert not np.allclose(shared[moved], own[moved])
+    assert np.corrcoef(shared[moved].sum(axis=1), own[moved].sum(axis=1))[0, 1] > 0.99

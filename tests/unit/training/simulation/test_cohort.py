@@ -11,7 +11,13 @@ from data_schema.catalogue import routine_tests, score_components
 from data_schema.errors import UsageError
 from training.cohorts.study import check_table, study_of_table
 from training.config import RunConfig
-from training.simulation.cohort import SimulatedCohort, simulate
+from training.simulation.cohort import (
+    BLOCK_PATIENTS,
+    SimulatedCohort,
+    simulate,
+    simulated_blocks,
+    simulated_table,
+)
 from training.simulation.scenarios import SCENARIOS
 from training.simulation.states import DAYS
 
@@ -184,3 +190,27 @@ def test_the_complete_scenario_measures_every_marker_in_the_same_patients() -> N
     assert complete.cohort[markers].notna().all(axis=None)
     assert published.cohort[markers].isna().any(axis=None)
     assert complete.cohort["mortality_days"].equals(published.cohort["mortality_days"])
+
+
+def test_a_cohort_in_blocks_begins_with_the_cohort_of_its_first_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = simulate(150, seed=6).cohort
+    monkeypatch.setattr("training.simulation.cohort.BLOCK_PATIENTS", 150)
+    blocks = [block.cohort for block in simulated_blocks(400, seed=6)]
+    assert [len(block) for block in blocks] == [150, 150, 100]
+    pd.testing.assert_frame_equal(blocks[0], whole)
+    # Other patients in every block, and each has an identifier of its own.
+    assert not blocks[0]["age"].equals(blocks[1]["age"])
+    table = simulated_table(400, seed=6)
+    pd.testing.assert_frame_equal(table, pd.concat(blocks, ignore_index=True))
+    assert table["patient_id"].is_unique
+    assert table["patient_id"].is_monotonic_increasing
+    # A larger cohort of the same seed has the same patients in its whole blocks.
+    longer = simulated_table(600, seed=6)
+    pd.testing.assert_frame_equal(longer.iloc[:300], table.iloc[:300])
+
+
+def test_patients_beyond_a_block_are_drawn_in_blocks_only() -> None:
+    with pytest.raises(ValueError, match="simulated_blocks"):
+        simulate(BLOCK_PATIENTS + 1, seed=1)
