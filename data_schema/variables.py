@@ -210,6 +210,9 @@ class Variable:
         Whether the condition passes, so that a past one does not set the flag.
     treatment : bool
         A treatment: it marks the patient, and is locked in "check an entry".
+    summarises_severity : bool
+        Whether it is a score of how ill the whole patient is, such as SOFA; the Glasgow coma score
+        is of one organ.
     always_known : bool
         Whether every patient has it by what it is, as the record of which tests were done. It has
         no gaps, so training never blanks it.
@@ -250,6 +253,7 @@ class Variable:
     procedures: tuple[str, ...] = ()
     passes: bool = False
     treatment: bool = False
+    summarises_severity: bool = False
     always_known: bool = False
     window: Window = LAST_VALUE
     caution: str = ""

@@ -17,12 +17,13 @@ _FALLS = {"mortality": -1, "in_hospital_mortality": -1}
 _FIRST_DAY = Window("worst of the 24 h before time zero", timedelta(hours=24))
 
 _score = partial(Variable, pathway="severity", origin=SCORED, unit="{score}", units=SCORE, low=0.0)
+_severity = partial(_score, summarises_severity=True)
 _bedside = partial(Variable, pathway="severity", origin=BEDSIDE)
 _blood_gas = partial(Variable, pathway="severity", origin=LABORATORY)
 _flag = partial(Variable, pathway="severity", kind="flag")
 
 ENTRIES: tuple[Variable, ...] = (
-    _score(
+    _severity(
         name="apache2",
         label="APACHE II",
         codes=(Code("9264-3", "APACHE II score"),),
@@ -31,7 +32,7 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("apache ii", "apacheii", "apache 2", "apache", "aps"),
         window=_FIRST_DAY,
     ),
-    _score(
+    _severity(
         name="sofa",
         label="SOFA, total",
         codes=(Code("96790-1", "SOFA Total Score"),),
@@ -40,7 +41,7 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("sofa score", "sofa total"),
         window=_FIRST_DAY,
     ),
-    _score(
+    _severity(
         name="saps2",
         label="SAPS II",
         high=163.0,
@@ -48,7 +49,7 @@ ENTRIES: tuple[Variable, ...] = (
         synonyms=("saps ii", "sapsii", "saps 2", "saps"),
         window=_FIRST_DAY,
     ),
-    _score(
+    _severity(
         name="saps1",
         label="SAPS I",
         high=60.0,
@@ -56,7 +57,7 @@ ENTRIES: tuple[Variable, ...] = (
         window=_FIRST_DAY,
         note="The simplified score of 1984, another scale than SAPS II.",
     ),
-    _score(
+    _severity(
         name="apache3_aps",
         label="APACHE III acute physiology score",
         high=252.0,
@@ -64,7 +65,7 @@ ENTRIES: tuple[Variable, ...] = (
         window=_FIRST_DAY,
         note="Physiology points without age and chronic health.",
     ),
-    _score(
+    _severity(
         name="support_sps",
         label="SUPPORT physiology score",
         high=200.0,

@@ -1,15 +1,17 @@
-"""The form of the page: every variable by pathway, with the models that read it."""
+"""The form of the page: every variable that a served model can use, by pathway."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.derived.derivations import DERIVATIONS
 from data_schema.outcomes import OUTCOMES
 from data_schema.printed_units import printed_unit
 from data_schema.variables import PATHWAYS, Variable, base_name, is_state
+from serving.page.first_screen import WardGroup, ward_group
 from serving.prediction.served import Served, ServedModel
 
 __all__ = ["fields", "groups", "places", "unit_choices"]
@@ -71,9 +73,10 @@ class Field:
     """One variable of the form, sent as `variable` (but `sex` as the request's own field).
 
     Units begin with the canonical one and are empty if none is sent. `models` read the variable to
-    predict, and `guards` only to refuse or to warn, by the words of `outcomes`. `locked` variables
-    (age, sex, treatments) cannot be moved in "check an entry"; `whole` ones are scores, stages and
-    counts.
+    predict, `guards` only to refuse or to warn, and `parts` only to derive a variable that they
+    read, by the words of `outcomes`. `locked` variables (age, sex, treatments) cannot be moved in
+    "check an entry"; `whole` ones are scores, stages and counts; `severity` is whether it is a
+    score of how ill the patient is, and `ward` the group under which a ward looks for it.
     """
 
     column: str
@@ -86,8 +89,11 @@ class Field:
     categories: tuple[Choice, ...]
     models: tuple[str, ...]
     guards: tuple[str, ...]
+    parts: tuple[str, ...]
     locked: bool
     whole: bool
+    severity: bool
+    ward: WardGroup
 
     @property
     def may_be_absent(self) -> bool:
@@ -119,13 +125,14 @@ class Place:
 
 
 def places(served: Served) -> tuple[Place, ...]:
-    """Return the two places to choose from, each with its models.
+    """Return the two places to choose from, each with its models, those of real patients first.
 
     For a patient who leaves the ICU, the outcome is fracture, with death competing; for a patient
     in the ICU, any other outcome.
     """
-    leaving = tuple(model for model in served.models if _is_of_discharge(model))
-    staying = tuple(model for model in served.models if model not in leaving)
+    ordered = sorted(served.models, key=lambda model: model.contract.simulated)
+    leaving = tuple(model for model in ordered if _is_of_discharge(model))
+    staying = tuple(model for model in ordered if model not in leaving)
     return Place("icu", "In ICU", staying), Place("leaving", "Leaving ICU", leaving)
 
 
@@ -145,9 +152,10 @@ def groups(served: Served) -> tuple[Group, ...]:
 
 
 def fields(served: Served) -> tuple[Field, ...]:
-    """Return a field for each variable of the catalogue or a model, and for other features."""
+    """Return a field for each column that a model reads, or that derives or guards one."""
     readers: dict[str, list[str]] = {}
     guards: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     variables: dict[str, Variable] = dict(VARIABLES)
     for model in served.models:
         variables |= {k: v for k, v in model.own_variables.items() if k not in variables}
@@ -156,14 +164,34 @@ def fields(served: Served) -> tuple[Field, ...]:
             readers.setdefault(column, []).append(model.requested_as)
         for column in model.guard_columns.difference(read):
             guards.setdefault(column, []).append(model.requested_as)
-    # A model's own variable that it reads only as, say, a maximum has no field of its own.
-    columns = dict.fromkeys([*VARIABLES, *readers])
+        for column in _parts(read).difference(read, model.guard_columns):
+            parts.setdefault(column, []).append(model.requested_as)
+    # In the order of the catalogue; what is a model's own comes last.
+    used = {*readers, *guards, *parts}
+    columns = [*(name for name in VARIABLES if name in used), *(readers.keys() - VARIABLES.keys())]
     return tuple(
         _field(
-            column, variables[base_name(column)], readers.get(column, ()), guards.get(column, ())
+            column,
+            variables[base_name(column)],
+            readers=readers.get(column, ()),
+            guards=guards.get(column, ()),
+            parts=parts.get(column, ()),
         )
         for column in columns
     )
+
+
+def _parts(read: Collection[str]) -> set[str]:
+    """Return the variables from which those that a model reads can be derived."""
+    parts: set[str] = set()
+    waiting = [name for name in read if name in DERIVATIONS]
+    while waiting:
+        for part in DERIVATIONS[waiting.pop()].reads:
+            column = base_name(part)
+            if column in VARIABLES and column not in parts:
+                parts.add(column)
+                waiting += [column] if column in DERIVATIONS else []
+    return parts
 
 
 def _columns(model: ServedModel) -> tuple[str, ...]:
@@ -172,7 +200,14 @@ def _columns(model: ServedModel) -> tuple[str, ...]:
     return tuple(name for name in names if not is_state(name))
 
 
-def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iterable[str]) -> Field:
+def _field(
+    column: str,
+    variable: Variable,
+    *,
+    readers: Iterable[str],
+    guards: Iterable[str],
+    parts: Iterable[str],
+) -> Field:
     suffix = column.removeprefix(variable.name).removeprefix("__")
     words = f" ({_SUFFIX_WORDS[suffix]})" if suffix else ""
     return Field(
@@ -182,13 +217,23 @@ def _field(column: str, variable: Variable, readers: Iterable[str], guards: Iter
         specimen=variable.specimen,
         pathway=variable.pathway,
         kind=variable.kind,
-        units=() if suffix in ("count", "hours_since") else unit_choices(variable),
+        units=_units(variable, suffix),
         categories=tuple(Choice(one, one.replace("_", " ")) for one in variable.categories),
         models=tuple(readers),
         guards=tuple(guards),
+        parts=tuple(parts),
         locked=variable.treatment or variable.name in _LOCKED,
         whole=suffix == "count" or (not suffix and not _WHOLE.isdisjoint(variable.units)),
+        severity=variable.summarises_severity,
+        ward=ward_group(variable),
     )
+
+
+def _units(variable: Variable, suffix: str) -> tuple[Unit, ...]:
+    if suffix in ("count", "hours_since"):
+        return ()
+    # The age of an adult is typed in years, or as a date of birth.
+    return unit_choices(variable)[: 1 if variable.name == "age" else None]
 
 
 def _for_clinicians(note: str) -> str:

@@ -12,6 +12,7 @@ from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 from serving.page import assets, facts
 from serving.page.examples import examples
+from serving.page.first_screen import GROUPS, first_screen
 from serving.page.form import groups, places
 from serving.page.signed_out import signed_out_message
 from serving.page.source_attributes import source_attributes
@@ -38,6 +39,7 @@ def _front_page(models: Sequence[ServedModel], menu: bool, base: str, signed_in:
         signed_in=signed_in,
         places=places(served),
         groups=groups(served),
+        ward_groups=GROUPS,
         models=served.models,
         data={**_data(served.models), "menu": menu},
     )
@@ -78,6 +80,8 @@ def _data(models: Sequence[ServedModel]) -> dict[str, object]:
                 "events": model.contract.event_label,
                 "competing": model.contract.competing,
                 "competingVerb": model.contract.competing_verb,
+                "first": {one.key: one.columns for one in first_screen(model)},
+                "hours": model.hours_after_admission,
                 "seen": {
                     feature.name: feature.seen
                     for feature in model.contract.features

@@ -34,47 +34,36 @@ def places(page: Any) -> list[str]:
     return found
 
 
-def to_review(page: Any, url: str, place: str, *, example: int, age: str = "") -> None:
-    """Fill in an example patient and check the entries."""
+def to_answer(page: Any, url: str, place: str, *, example: int, age: str = "") -> None:
+    """Fill in an example patient, and wait until what shows the risk is drawn."""
     page.goto(url, wait_until="load")
     page.locator(f"input[name=place][value={place}]").check()
     page.locator("#example").select_option(index=example)
-    with page.expect_response("**/page/entries"):
+    with page.expect_response("**/v1/predict"):
         page.locator("#fill").click()
     if age:
-        with page.expect_response("**/page/entries"):
+        with page.expect_response("**/v1/predict"):
             page.locator("#v-age").fill(age)
             page.locator("#v-age").blur()
-    page.locator("#form button[type=submit]").click()
-    page.locator("#review-title").wait_for()
-
-
-def to_answer(page: Any) -> None:
-    """Ask for the risk, and wait until what shows it is drawn."""
-    page.locator("[data-do=predict]").click()
     page.locator("#answer-title").wait_for()
     if page.locator("#risks").is_visible():
         page.locator("#waterfall .bars").wait_for()
 
 
 def steps(page: Any, url: str, place: str) -> Iterator[str]:
-    """Go through the page, and yield the name of each step while it is shown."""
+    """Go through the page, and yield the name of each state while it is shown."""
     page.goto(url, wait_until="load")
     page.locator(f"input[name=place][value={place}]").check()
     yield "entry"
-    to_review(page, url, place, example=1)
-    yield "review"
-    to_answer(page)
+    to_answer(page, url, place, example=1)
     if page.locator("#next-ask").is_visible():
         page.locator("[data-do=next-best]").click()
         page.locator("#next").wait_for()
     yield "answer-little-measured"
-    to_review(page, url, place, example=0)
-    to_answer(page)
+    to_answer(page, url, place, example=0)
     page.locator("[data-do=open-all]").click()
     yield "answer"
-    to_review(page, url, place, example=0, age="15")
-    to_answer(page)
+    to_answer(page, url, place, example=0, age="15")
     yield "refusal"
 
 
@@ -82,8 +71,7 @@ def print_pages(page: Any, url: str, place: str, path: Path) -> int:
     """Print an answer and return how many pages it takes."""
     import pypdfium2
 
-    to_review(page, url, place, example=0)
-    to_answer(page)
+    to_answer(page, url, place, example=0)
     page.pdf(path=path, prefer_css_page_size=True)
     document = pypdfium2.PdfDocument(path)
     document[0].render(scale=1.5).to_pil().save(path.with_suffix(".png"))
@@ -116,7 +104,7 @@ def main() -> int:
                         name = f"{place}-print-{theme}.pdf"
                         pages[name] = print_pages(page, asked.url, place, asked.out / name)
                 page.goto(asked.url)
-                facts = page.locator("nav a[href^='/facts/']").first.get_attribute("href")
+                facts = page.locator("a[href^='/facts/']").first.get_attribute("href")
                 page.goto(asked.url.rstrip("/") + facts)
                 page.screenshot(path=asked.out / f"facts-{screen}-{theme}.png", full_page=True)
                 page.context.close()

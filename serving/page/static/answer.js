@@ -258,7 +258,7 @@ function waterfallRows(risk) {
 function showMissing({ missing, absent }) {
   const count = missing.length;
   $("missing").replaceChildren(count ? say("missing", { count }) : say("nothing-missing"));
-  const lines = [...document.querySelectorAll(".group")].flatMap((group) => {
+  const lines = [...document.querySelectorAll(".group, .ward")].flatMap((group) => {
     const names = missing.filter((column) => !absent.includes(column) && group.contains(rowOf(column))).map(label);
     if (!names.length) return [];
     const pathway = group.querySelector("h3").textContent;

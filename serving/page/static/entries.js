@@ -3,8 +3,12 @@ import { address, headers, leave, refresh } from "./session.js";
 import { $, dateText, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
+// Where a row lies while it does not stand open.
+const home = new Map(rows.map((row) => [row, row.parentElement]));
 const byColumn = new Map(rows.map((row) => [row.dataset.column, row]));
 const zeroInput = $("time-zero");
+// Hours from admission, which is then what is entered, to time zero; null where time zero itself is.
+let hours = null;
 // Opaque and new for every patient: the service requires an id, which must not be a name.
 let patient = opaque();
 let encounter = "";
@@ -20,6 +24,8 @@ export const rowOf = (column) => row(column) ?? row(column.replace(/__[a-z]+$/, 
 export const label = (column) => rowOf(column)?.querySelector(".name").textContent ?? column;
 export const isScored = (one, model) => one.dataset.models.split(" ").includes(model);
 const isWatched = (one, model) => one.dataset.guards.split(" ").includes(model);
+const isPart = (one, model) => one.dataset.parts.split(" ").includes(model);
+const isUsed = (one, model) => isScored(one, model) || isWatched(one, model) || isPart(one, model);
 
 const control = (one) => one.querySelector(".value");
 const state = (one) => one.querySelector(".state");
@@ -84,8 +90,9 @@ export function read(model) {
   const sex = control(row("sex")).value;
   if (sex) body.sex = sex;
   if (encounter) body.encounter_id = encounter;
+  if (hours !== null && body.time_zero) body.icu_admission = rfc3339(new Date(zeroInput.value));
   const { birth_date: born, unread = [], ...stated } = policy;
-  for (const [name, value] of Object.entries(stated)) if (value) body[name] = value;
+  for (const [name, value] of Object.entries(stated)) if (value) body[name] ??= value;
   // An age that was changed by hand stands for itself.
   if (born && "record" in row("age").dataset) body.birth_date = born;
   const open = unread.filter((column) => !byColumn.has(column) || !isEntered(row(column)));
@@ -93,22 +100,45 @@ export function read(model) {
   return { body, rows: entered.map(([one]) => one), count: entered.length + (sex ? 1 : 0) };
 }
 
-/** Return a local time with its offset, such as 2026-11-01T08:00:00+01:00, or null. */
-function rfc3339(local) {
-  const date = new Date(local);
+/** Return a moment with the offset of this place, such as 2026-11-01T08:00:00+01:00, or null. */
+function rfc3339(date) {
   if (Number.isNaN(date.getTime())) return null;
   const minutes = -date.getTimezoneOffset();
   const two = (n) => String(Math.floor(Math.abs(n))).padStart(2, "0");
-  return `${local.slice(0, 16)}:00${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
+  return `${localText(date)}:00${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
 }
 
-export const zero = () => new Date(zeroInput.value);
-export const timeZero = () => rfc3339(zeroInput.value);
+const localText = (date) =>
+  new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
+export const zero = () => new Date(new Date(zeroInput.value).getTime() + (hours ?? 0) * 3_600_000);
+export const timeZero = () => rfc3339(zero());
+
+/** Ask for the admission where time zero follows it by fixed hours, otherwise for time zero. */
+export function askTime(fixedHours, words) {
+  hours = fixedHours;
+  $("time-label").textContent = hours === null ? text("time-asked", { zero: words }) : text("admission-asked");
+  $("time-now").textContent = text(hours === null ? "time-now" : "time-now-admission", { hours });
+  showZero();
+}
+
+/** Enter the time that puts time zero to the present. */
+export function zeroIsNow() {
+  setAdmission(new Date(Date.now() - (hours ?? 0) * 3_600_000));
+}
+
+/** Enter a moment as the time that is asked. */
+export function setAdmission(date) {
+  zeroInput.value = localText(date);
+  showZero();
+}
 
 /** Show and return the entries as the service reads them. */
 export async function echo(model) {
   const request = read(model);
-  const answer = await post("/page/entries", request.body);
+  // How an entry is read does not depend on the time, which may not be entered yet.
+  const body = { ...request.body, time_zero: request.body.time_zero ?? rfc3339(new Date()) };
+  const answer = await post("/page/entries", body);
   for (const one of rows) mark(one, { problem: "" });
   answer.entries.forEach((entry, at) => mark(request.rows[at], entry));
   for (const one of rows) showReference(one, answer.references);
@@ -148,6 +178,7 @@ function mark(one, entry) {
 }
 
 function showReference(one, references) {
+  if (one.dataset.kind !== "number") return;
   const known = references[one.dataset.column];
   const interval = known && known[unitOf(one)];
   one.querySelector(".interval").textContent = interval ? text("reference-is", { interval }) : "";
@@ -168,7 +199,7 @@ export const clearEntries = () => {
   patient = opaque();
   encounter = "";
   policy = {};
-  zeroInput.value = now();
+  zeroInput.value = "";
   showZero();
 };
 
@@ -211,7 +242,7 @@ export function origin(one) {
   if (!("record" in one.dataset)) return say("by-hand");
   if (!one.dataset.taken) return say("from-record");
   const taken = new Date(one.dataset.taken);
-  const days = (zero() - taken) / 86_400_000;
+  const days = ((timeZero() ? zero() : new Date()) - taken) / 86_400_000;
   const before = days < 1 ? "" : say("days-before", { days: days.toFixed(days < 10 ? 1 : 0) });
   return say("from-record-at", { date: dateText(taken), before });
 }
@@ -255,51 +286,61 @@ export function beginIn(units) {
   }
 }
 
-function now() {
-  const date = new Date();
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+/** Open the fields that matter most to a model, in its order, and fold the others by pathway. */
+export function arrange(model, first) {
+  for (const one of rows) home.get(one).append(one);
+  for (const ward of document.querySelectorAll(".ward")) {
+    const opened = (first[ward.dataset.ward] ?? []).map(row).filter(Boolean);
+    ward.querySelector(".entries").replaceChildren(...opened);
+    ward.hidden = opened.length === 0;
+  }
+  for (const one of rows) one.hidden = !isUsed(one, model) && isEmpty(one);
 }
 
-/** Show the rows of a model, or all, whose names contain the words; count the entries. */
-export function showRows(model, { all, words }) {
+/** Show the folded rows whose names contain the words, and count the entries. */
+export function showRows(model, words) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   let matching = 0;
-  for (const group of document.querySelectorAll(".group")) {
-    let shown = 0;
-    let filled = 0;
-    for (const one of group.querySelectorAll(".entry")) {
-      const named = `${label(one.dataset.column)} ${one.dataset.column}`.toLowerCase();
-      const matches = wanted.every((word) => named.includes(word));
-      const entered = isEntered(one);
-      const used = isScored(one, model) || isWatched(one, model);
-      one.classList.toggle("unread", !used);
-      one.classList.toggle("watched", isWatched(one, model));
-      one.hidden = !matches || !(all || !isEmpty(one) || used);
-      if (!one.hidden) shown += 1;
-      if (!one.hidden && entered) filled += 1;
-    }
-    group.hidden = shown === 0;
-    matching += shown;
-    group.querySelector(".count").textContent = text("count", { filled, shown });
+  for (const one of rows) {
+    const named = `${label(one.dataset.column)} ${one.dataset.column}`.toLowerCase();
+    const matches = wanted.every((word) => named.includes(word));
+    const used = isUsed(one, model);
+    const folded = one.closest(".group");
+    one.classList.toggle("unread", !used);
+    one.classList.toggle("watched", isWatched(one, model));
+    one.classList.toggle("part", isPart(one, model));
+    one.hidden = (!used && isEmpty(one)) || (folded !== null && !matches);
+    one.classList.toggle("match", wanted.length > 0 && matches && !one.hidden);
+    if (wanted.length && matches && !one.hidden) matching += 1;
   }
-  $("none-found").hidden = matching > 0;
+  const all = { filled: 0, shown: 0 };
+  for (const group of document.querySelectorAll(".group")) {
+    const shown = [...group.querySelectorAll(".entry")].filter((one) => !one.hidden);
+    group.hidden = shown.length === 0;
+    if (wanted.length) group.open = true;
+    const filled = shown.filter(isEntered).length;
+    group.querySelector(".count").textContent = text("count", { filled, shown: shown.length });
+    all.filled += filled;
+    all.shown += shown.length;
+  }
+  if (wanted.length) $("rest").open = true;
+  $("rest-count").textContent = text("count", all);
+  $("found").textContent = wanted.length ? text(matching ? "found" : "none-found", { count: matching }) : "";
 }
 
 export const isEntered = (one) =>
   one.dataset.column === "sex" ? control(one).value !== "" : measurement(one) !== null;
 
-const isEmpty = (one) => !isEntered(one) && !isAbsent(one);
+export const isEmpty = (one) => !isEntered(one) && !isAbsent(one);
 
 export const modelRows = (model) => rows.filter((one) => isScored(one, model));
 
-zeroInput.value = now();
 function showZero() {
   const date = zero();
   $("time-zero-echo").textContent = Number.isNaN(date.getTime())
-    ? text("bad-date")
-    : text("time-zero", { date: dateText(date) });
+    ? ""
+    : text(date > new Date() ? "time-zero-ahead" : "time-zero", { date: dateText(date) });
 }
-showZero();
 zeroInput.addEventListener("change", showZero);
 for (const one of rows) {
   for (const kind of ["input", "change"]) {

@@ -1,31 +1,27 @@
-// The steps of the page: enter, check, read. Only this file knows the current step.
+// The page: entries are read as they are committed, and the risk follows them.
 import { showAnswer, showNextBest } from "./answer.js";
+import { goTo, need, setWaiting, showBar, showNeeds } from "./bar.js";
 import { loadPlotly } from "./charts.js";
 import { resetCheck } from "./check.js";
 import * as entries from "./entries.js";
 import { printAnswer } from "./paper.js";
-import { closeRecord, hasRecord, openRecord, readRecord } from "./record.js";
-import { $, dateText, make, say, tableRow, text } from "./words.js";
+import { closeRecord, openRecord, readRecord, usesAdmission } from "./record.js";
+import { $, dateText, make, say, text } from "./words.js";
 
 const data = JSON.parse($("data").textContent);
 const form = $("form");
 let madeUp = false;
 let newest = 0;
+let announced = "";
 
 const place = () => document.querySelector("input[name=place]:checked")?.value;
 const model = () => document.querySelector(`input[name=model-${place()}]:checked`)?.value;
-
-function show(step) {
-  for (const [name, section] of [["entries", "enter"], ["review", "review"], ["answer", "answer"]]) {
-    $(section).hidden = name !== step;
-    if (name === step) $(`step-${name}`).setAttribute("aria-current", "step");
-    else $(`step-${name}`).removeAttribute("aria-current");
-  }
-  scrollTo(0, 0);
-}
+const chosenModel = () => document.querySelector(`input[name=model-${place()}]:checked`).closest(".model");
 
 function announce(name, slots) {
-  $("announcement").textContent = text(name, slots);
+  const words = text(name, slots);
+  // A screen reader repeats what changes, so the same words stay.
+  if (words !== announced) $("announcement").textContent = announced = words;
 }
 
 function placeChanged() {
@@ -35,98 +31,109 @@ function placeChanged() {
 
 function modelChanged() {
   form.hidden = !model();
-  if (!model()) return;
-  const { examples } = data.models[model()];
+  if (!model()) return commit();
+  for (const one of document.querySelectorAll(".of-model")) {
+    one.hidden = one.closest(".model") !== chosenModel();
+  }
+  const { examples, first, hours } = data.models[model()];
   $("example").replaceChildren(...examples.map((one, at) => new Option(one.title, at)));
   $("fill").disabled = examples.length === 0;
-  showRows();
-  echoed();
+  entries.askTime(hours, chosenModel().dataset.zero);
+  usesAdmission(hours !== null);
+  entries.arrange(model(), first);
+  return commit();
 }
 
-const showRows = () => entries.showRows(model(), { all: $("all").checked, words: $("find").value });
-
-/** Show how each entry is read; return null if a later request overtakes this one. */
-async function echoed() {
+/** Read what is entered, and ask for the risk once there is enough for one. */
+async function commit() {
   const mine = ++newest;
-  if (!entries.read(model()).body.time_zero) return null;
-  try {
-    const answer = await entries.echo(model());
-    return mine === newest ? answer : null;
-  } catch (error) {
-    failed(error);
-    return null;
+  $("bar").hidden = false;
+  if (!model()) {
+    withoutAnswer();
+    showNeeds("bar-choose", []);
+    return;
   }
+  entries.showRows(model(), $("find").value);
+  const request = entries.read(model());
+  const needs = needed(request);
+  setWaiting(true);
+  const reading = entries.echo(model());
+  const predicting = needs.length ? null : entries.post("/v1/predict", request.body);
+  const [read, predicted] = await Promise.allSettled([reading, predicting]);
+  if (mine !== newest) return; // later entries overtook these
+  setWaiting(false);
+  const wrong = read.value?.entries
+    .map((entry, at) => [entry, read.value.rows[at].dataset.column])
+    .filter(([entry]) => entry.problem)
+    .map(([, column]) => need(column));
+  if (read.reason) return failed(read.reason);
+  problems([]);
+  if (wrong?.length) {
+    withoutAnswer();
+    showNeeds("bar-look", wrong);
+    announce("announce-look", { list: wrong.map((one) => one.words).join(", ") });
+    return;
+  }
+  if (needs.length) {
+    withoutAnswer();
+    showNeeds("bar-needs", needs);
+    return;
+  }
+  if (predicted.reason) return failed(predicted.reason);
+  show(predicted.value, request);
+}
+
+/** Return what is still needed before the model is asked: time zero, age, and any other value. */
+function needed(request) {
+  const needs = [];
+  if (!request.body.time_zero) needs.push({ words: $("time-label").textContent, target: "time-zero" });
+  if (entries.row("age") && !entries.isEntered(entries.row("age"))) needs.push(need("age"));
+  if (request.rows.some((one) => one.dataset.column !== "age")) return needs;
+  const open = [...form.querySelectorAll(".ward [data-severity]")];
+  const score = open.find((one) => !one.hidden);
+  needs.push({ words: text("bar-severity"), target: score?.dataset.column ?? "find" });
+  return needs;
+}
+
+function show(answer, request) {
+  const [prediction] = answer.predictions;
+  showBar(prediction);
+  $("answer").hidden = false;
+  showAnswer(answer, {
+    request,
+    estimand: estimand(),
+    madeUp,
+    pathways: data.pathways,
+    facts: data.models[model()],
+    menu: data.menu,
+    population: chosenModel().dataset.population,
+  });
+  const [one] = prediction.risks;
+  if (!one) return announce("announce-refused");
+  announce("announce", {
+    risk: Math.round(100 * one.risk),
+    days: one.horizon_days,
+    low: Math.round(100 * one.interval.low),
+    high: Math.round(100 * one.interval.high),
+  });
+}
+
+function withoutAnswer() {
+  $("answer").hidden = true;
 }
 
 function failed(error) {
   const broken = error.problem?.errors?.map((one) => one.message) ?? [];
-  const words = error.problem ? (broken.length ? broken : [text("failed")]) : [text("unreachable")];
-  problems(words.map((one) => [null, one]));
+  withoutAnswer();
+  showNeeds("bar-failed", []);
+  problems(error.problem ? (broken.length ? broken : [text("failed")]) : [text("unreachable")]);
 }
 
-/** List problems, each with a link to its entry; hide the list if there are none. */
+/** List problems of the whole request; hide the list if there are none. */
 function problems(listed) {
-  const items = listed.map(([one, words]) => {
-    const target = one?.querySelector(".value, input");
-    if (!target) return make("li", "", words);
-    const link = make("a", "", words);
-    link.href = `#${target.id}`;
-    link.addEventListener("click", (event) => {
-      event.preventDefault();
-      one.closest(".group").open = true;
-      target.focus();
-    });
-    return make("li", "", link);
-  });
-  $("problems").querySelector("ul").replaceChildren(...items);
-  $("problems").hidden = items.length === 0;
-  if (items.length === 0) return;
-  show("entries");
-  $("problems").focus();
-  announce("announce-problems");
+  $("problems").querySelector("ul").replaceChildren(...listed.map((words) => make("li", "", words)));
+  $("problems").hidden = listed.length === 0;
 }
-
-async function review() {
-  const request = entries.read(model());
-  if (!request.body.time_zero) return problems([[null, text("bad-date")]]);
-  if (request.count === 0) return problems([[null, text("nothing-entered")]]);
-  const checked = await echoed();
-  if (!checked) return;
-  const wrong = checked.entries
-    .map((entry, at) => [checked.rows[at], entry])
-    .filter(([, entry]) => entry.problem)
-    .map(([one]) => [one, one.querySelector(".echo").textContent]);
-  if (wrong.length) return problems(wrong);
-  problems([]);
-  const sex = entries.row("sex").querySelector(".value");
-  const lines = checked.entries.map((entry, at) => line(checked.rows[at], entry));
-  if (sex.value) {
-    const read_as = sex.selectedOptions[0].textContent;
-    lines.unshift(line(entries.row("sex"), { read_as, canonical: "", reference: "", multiple: "" }));
-  }
-  $("review-table").tBodies[0].replaceChildren(...lines);
-  const from = $("review-table").querySelector("th.from-record");
-  if (from) from.hidden = !hasRecord();
-  $("review-estimand").replaceChildren(estimand());
-  const readers = entries.modelRows(model());
-  const missing = readers.filter((one) => !entries.isEntered(one)).length;
-  const absent = entries.absentRows().map((one) => entries.label(one.dataset.column));
-  $("review-missing").replaceChildren(
-    say("entered", { count: checked.count, missing, read: readers.length }),
-    ...(absent.length ? [say("absent-entered", { list: absent.join("; ") })] : []),
-  );
-  show("review");
-  $("review-title").focus();
-  announce("announce-review");
-}
-
-function line(one, entry) {
-  const cells = [entry.read_as, entry.canonical || text("as-read"), entry.reference, entry.multiple];
-  if (hasRecord()) cells.push(entries.origin(one));
-  return tableRow(one.querySelector(".name").textContent, cells);
-}
-
-const chosenModel = () => document.querySelector(`input[name=model-${place()}]:checked`).closest(".model");
 
 function estimand() {
   const chosen = chosenModel();
@@ -135,34 +142,6 @@ function estimand() {
     zero: chosen.dataset.zero,
     date: dateText(entries.zero()),
   });
-}
-
-async function predict() {
-  const request = entries.read(model());
-  try {
-    const answer = await entries.post("/v1/predict", request.body);
-    show("answer");
-    showAnswer(answer, {
-      request,
-      estimand: estimand(),
-      madeUp,
-      pathways: data.pathways,
-      facts: data.models[model()],
-      menu: data.menu,
-      population: chosenModel().dataset.population,
-    });
-    $("answer-title").focus();
-    const [one] = answer.predictions[0].risks;
-    if (!one) return announce("announce-refused");
-    announce("announce", {
-      risk: Math.round(100 * one.risk),
-      days: one.horizon_days,
-      low: Math.round(100 * one.interval.low),
-      high: Math.round(100 * one.interval.high),
-    });
-  } catch (error) {
-    failed(error);
-  }
 }
 
 /** Predict again for the same patient, with the tests that would move the estimate. */
@@ -179,10 +158,10 @@ function fill() {
   const chosen = data.models[model()].examples[$("example").value];
   closeRecord();
   entries.clearEntries();
+  entries.zeroIsNow();
   for (const [column, value] of Object.entries(chosen.values)) entries.set(entries.row(column), value);
   madeUp = true;
-  showRows();
-  echoed();
+  commit();
 }
 
 function clear() {
@@ -190,30 +169,20 @@ function clear() {
   entries.clearEntries();
   madeUp = false;
   entries.beginIn($("units").value);
-  problems([]);
-  showRows();
-  echoed();
-  back();
-}
-
-function back() {
-  show("entries");
+  commit();
   $("enter-title").focus();
+  scrollTo(0, 0);
 }
 
 /** Update the form once the record is read. */
 async function record(reading) {
-  if (await reading && model()) {
-    showRows();
-    echoed();
-  }
+  if ((await reading) && model()) commit();
 }
 
 const actions = {
   record: () => record(readRecord()),
   clear,
-  predict,
-  back,
+  back: () => goTo("time-zero"),
   print: printAnswer,
   "check-reset": resetCheck,
   "next-best": nextBest,
@@ -222,26 +191,44 @@ const actions = {
 document.addEventListener("click", (event) => {
   const action = event.target.closest?.("[data-do]")?.dataset.do;
   if (action in actions) actions[action]();
+  const info = event.target.closest?.(".info");
+  if (info) {
+    const about = $(info.getAttribute("aria-controls"));
+    about.hidden = !about.hidden;
+    info.setAttribute("aria-expanded", String(!about.hidden));
+  }
 });
-form.addEventListener("submit", (event) => {
+form.addEventListener("submit", (event) => event.preventDefault());
+// Enter goes on to the next entry, which commits this one.
+form.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing || !event.target.matches("input:not([type=search]), select")) return;
   event.preventDefault();
-  review();
+  const stops = [...form.querySelectorAll(".entry .value, .entry input:checked, #time-zero")].filter((one) => one.offsetParent);
+  const entry = event.target.closest(".entry");
+  const at = stops.indexOf(event.target.matches(".value, :checked, #time-zero") ? event.target : entry?.querySelector(".value, :checked"));
+  (stops[at + 1] ?? $("find")).focus();
 });
 form.addEventListener("change", (event) => {
   if (event.target.closest(".entry")) {
     madeUp = false;
-    showRows();
-    echoed();
+    commit();
   }
 });
 $("fill").addEventListener("click", fill);
-$("find").addEventListener("input", showRows);
-$("all").addEventListener("change", showRows);
+$("find").addEventListener("input", () => entries.showRows(model(), $("find").value));
 $("units").addEventListener("change", () => {
   entries.beginIn($("units").value);
-  echoed();
+  commit();
 });
-$("time-zero").addEventListener("change", () => record(readRecord()));
+async function timeChanged() {
+  const fromRecord = await readRecord();
+  if (model() || fromRecord) commit();
+}
+$("time-zero").addEventListener("change", timeChanged);
+$("time-now").addEventListener("click", () => {
+  entries.zeroIsNow();
+  timeChanged();
+});
 document.querySelector(".place").addEventListener("change", placeChanged);
 for (const one of document.querySelectorAll(".models")) one.addEventListener("change", modelChanged);
 // A page cached by the browser for "back" would show another patient's entries.
@@ -249,5 +236,6 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 if (place()) placeChanged();
+else commit();
 record(openRecord());
 addEventListener("load", () => (globalThis.requestIdleCallback ?? setTimeout)(loadPlotly));

@@ -4,6 +4,8 @@ import { known } from "./session.js";
 import { $, dateText, make, tableRow, text } from "./words.js";
 
 let isOpen = false;
+let admittedAt = null;
+let asksAdmission = false;
 let newest = 0;
 
 /** Read the record of a page opened by an EHR; return whether there is one. */
@@ -15,8 +17,10 @@ export async function openRecord() {
 
 /** Fill in the record's values at time zero, except where values were entered by hand. */
 export async function readRecord() {
-  const zero = entries.timeZero();
-  if (!isOpen || !zero) return false;
+  if (!isOpen) return false;
+  enterAdmission();
+  // Before a time is entered, the record is read as of now.
+  const zero = entries.timeZero() ?? new Date().toISOString().replace(/\.\d+/, "");
   const mine = ++newest;
   // Never show an answer for an earlier time zero or an earlier patient.
   const isWanted = () => isOpen && mine === newest;
@@ -39,12 +43,24 @@ export async function readRecord() {
 /** Forget the record, before another patient. */
 export function closeRecord() {
   isOpen = false;
+  admittedAt = null;
   for (const one of ["record", "patient"]) if ($(one)) $(one).hidden = true;
 }
 
-export const hasRecord = () => isOpen;
+/** State whether the model asks when the patient was admitted, which the record may tell. */
+export function usesAdmission(asks) {
+  asksAdmission = asks;
+  if (isOpen && enterAdmission()) $("time-zero").dispatchEvent(new Event("change"));
+}
+
+function enterAdmission() {
+  if (!asksAdmission || !admittedAt || entries.timeZero()) return false;
+  entries.setAdmission(new Date(admittedAt));
+  return true;
+}
 
 function show(record) {
+  admittedAt = record.policy.icu_admission;
   entries.usePatient(record.patient_id, record.encounter_id, record.policy);
   const count = entries.fillFrom(record.filled);
   $("patient").textContent = text("patient", { who: record.who || text("record-nameless") });

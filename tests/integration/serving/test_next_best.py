@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.inference.next_best import WORTH_POINTS, expected_changes
+from page_steps import enter_value, to_the_estimate
 from serving.app import create_app
 from serving.settings import Settings
 
@@ -144,15 +145,8 @@ def test_the_page_says_it_where_the_site_has_a_menu(
     for service, offered in ((client, True), (page_service, False)):
         page = browser().new_page()
         page.goto(str(service.base_url))
-        page.get_by_label("In ICU", exact=True).check()
-        with page.expect_response("**/page/entries"):
-            page.get_by_role("button", name="Fill in").click()
-        with page.expect_response("**/page/entries"):
-            page.locator("#v-lactate").fill("")
-            page.locator("#v-lactate").blur()
-        page.get_by_role("button", name="Check the entries").click()
-        page.get_by_role("button", name="Yes, show the risk").click()
-        page.get_by_role("heading", name="Estimate", exact=True).wait_for()
+        to_the_estimate(page)
+        enter_value(page, "lactate", "")
         asked = page.get_by_role("button", name="would move the estimate?")
         assert asked.is_visible() == offered
         if offered:

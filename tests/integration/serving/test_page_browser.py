@@ -1,4 +1,4 @@
-"""The page in a browser: entries said back, checked, answered and explained."""
+"""The page in a browser: entries read back, answered as they are made, and explained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-from page_steps import charts, check, fill_in, predict, to_the_estimate, type_value, wait_for_echo
+from page_steps import (
+    charts,
+    choose,
+    enter_value,
+    open_all,
+    prediction_of,
+    to_the_estimate,
+    type_value,
+    wait_for_echo,
+)
 
 
 def test_it_asks_where_the_patient_is_before_anything_else(page: Page) -> None:
@@ -22,18 +31,12 @@ def test_it_asks_where_the_patient_is_before_anything_else(page: Page) -> None:
     assert "Death without the event competes" in page.locator(".models:visible").inner_text()
 
 
-def test_what_was_entered_is_said_back_and_the_page_shows_what_the_service_answers(
+def test_what_was_entered_is_read_back_and_the_page_shows_what_the_service_answers(
     page: Page,
 ) -> None:
-    fill_in(page)
-    check(page)
-    rows = dict(
-        row.split("\t", 1) for row in page.locator("#review-table tbody").inner_text().splitlines()
-    )
-    assert "RU/mL" in rows["FGF23, C-terminal"]
-    assert "upper reference limit" in rows["FGF23, C-terminal"]
-    assert "within reference" in rows["Albumin"] or "lower reference limit" in rows["Albumin"]
-    prediction = predict(page)
+    prediction = to_the_estimate(page)
+    wait_for_echo(page, "fgf23_c", "RU/mL.*upper reference limit")
+    wait_for_echo(page, "albumin", "within reference|lower reference limit")
     for card, risk in zip(page.locator(".horizon").all(), prediction["risks"], strict=True):
         shown = card.inner_text()
         assert f"{risk['horizon_days']} days" in shown
@@ -46,14 +49,60 @@ def test_what_was_entered_is_said_back_and_the_page_shows_what_the_service_answe
     assert prediction["model"]["name"] in page.locator("#origin").inner_text()
 
 
+def test_the_bar_names_what_is_needed_and_follows_each_entry(page: Page) -> None:
+    bar = page.locator("#bar")
+    assert "Choose where the patient is" in bar.inner_text()
+    choose(page)
+    bar.get_by_text("Still needed").wait_for()
+    needed = page.locator("#bar-fields li").all_inner_texts()
+    assert [needed[0], needed[1]] == ["Admitted to ICU", "Age"]
+    assert not page.locator("#answer").is_visible()
+    page.locator("#bar-fields").get_by_role("button", name="Age").click()
+    assert page.evaluate("document.activeElement.id") == "v-age"
+    page.get_by_role("button", name="24 h ago").click()
+    type_value(page, "age", "70")
+    assert page.locator("#bar-fields li").all_inner_texts() == needed[2:]
+    first = to_the_estimate(page)
+    [risk, *_] = first["risks"]
+    cell = page.locator(".bar-cell").first
+    assert f"{round(100 * risk['risk'])} %" in cell.inner_text()
+    assert f"Entries: {first['completeness']}" in bar.inner_text()
+    [later, *_] = enter_value(page, "lactate", "14")["risks"]
+    assert later["risk"] != risk["risk"]
+    cell.get_by_text(f"{round(100 * later['risk'])} %", exact=True).wait_for()
+    enter_value(page, "albumin", "")
+    settles = enter_value(page, "lactate", "")["would_settle"]
+    assert page.locator("#bar-fields li").all_inner_texts() == [one["label"] for one in settles]
+
+
+def test_the_first_screen_is_short_and_what_matters_stands_on_it(page: Page) -> None:
+    choose(page)
+    entries = page.locator(".ward .entry:visible")
+    assert 5 <= entries.count() <= 18
+    columns = [one.get_attribute("data-column") for one in entries.all()]
+    assert {"age", "sex", "fgf23_c", "ctx_s"} <= set(columns)
+    assert page.locator(".group .entry:visible").count() == 0
+    page.get_by_label("Find another variable").fill("pregn")
+    assert page.locator(".group .entry:visible .name").all_inner_texts() == ["Pregnant"]
+    # What the model neither reads nor derives from is no field of it.
+    assert page.locator("[data-column=trail]").count() == 0
+
+
+def test_enter_goes_on_to_the_next_entry_and_commits_this_one(page: Page) -> None:
+    to_the_estimate(page)
+    page.locator("#v-lactate").fill("9")
+    with page.expect_response("**/v1/predict"):
+        page.locator("#v-lactate").press("Enter")
+    assert page.evaluate("document.activeElement.closest('.entry') !== null")
+    assert page.evaluate("document.activeElement.id") != "v-lactate"
+
+
 def test_both_ranges_and_what_would_settle_most_are_shown(page: Page) -> None:
     for left_out, is_drawn in (((), True), (("lactate", "albumin"), False)):
         page.reload()
-        fill_in(page)
+        prediction = to_the_estimate(page)
         for column in left_out:
-            type_value(page, column, "")
-        check(page)
-        prediction = predict(page)
+            prediction = enter_value(page, column, "")
         assert (prediction["completeness"] == "sparse") != is_drawn
         assert page.locator("#people").is_visible() == is_drawn
         assert (
@@ -113,63 +162,55 @@ def test_death_first_stands_beside_fracture(page: Page) -> None:
 
 
 def test_a_number_that_can_mean_two_is_refused_and_the_way_to_it_is_shown(page: Page) -> None:
-    fill_in(page)
+    to_the_estimate(page)
     type_value(page, "fgf23_c", "1,471")
     wait_for_echo(page, "fgf23_c", "point as decimal mark")
-    page.get_by_role("button", name="Check the entries").click()
-    problem = page.locator("#problems")
-    problem.wait_for()
-    assert problem.evaluate("one => one === document.activeElement")
-    assert not page.locator("#review").is_visible()
-    problem.get_by_role("link").click()
+    page.get_by_text("No risk while an entry needs a look").first.wait_for()
+    assert not page.locator("#answer").is_visible()
+    assert page.locator(".bar-cell").count() == 0
+    page.locator("#bar-fields").get_by_role("button", name="FGF23").click()
     entry = page.locator("#v-fgf23_c")
     assert entry.evaluate("one => one === document.activeElement")
     assert entry.get_attribute("aria-invalid") == "true"
-    type_value(page, "fgf23_c", "1471")
+    enter_value(page, "fgf23_c", "1471")
     wait_for_echo(page, "fgf23_c", r"^\s*1471 RU/mL")
-    check(page)
+    page.locator("#answer").wait_for()
 
 
 def test_not_measured_and_below_limit_can_be_chosen(page: Page) -> None:
-    fill_in(page)
-    state = page.get_by_label("FGF23, C-terminal: how it was measured")
+    to_the_estimate(page)
+    open_all(page)
+    state = page.locator("[data-column=fgf23_c] .state")
     with page.expect_response("**/page/entries"):
         state.select_option(label="not entered")
     assert page.locator("#v-fgf23_c").input_value() == ""
     with page.expect_response("**/page/entries"):
         state.select_option(label="below limit")
     wait_for_echo(page, "fgf23_c", "FGF23, C-terminal: enter the limit")
-    type_value(page, "fgf23_c", "80")
+    enter_value(page, "fgf23_c", "80")
     wait_for_echo(page, "fgf23_c", r"^\s*<80 RU/mL\s*$")
-    type_value(page, "ctx_s", "<50")
+    prediction = enter_value(page, "ctx_s", "<50")
     wait_for_echo(page, "ctx_s", r"^\s*<50 pg/mL")
-    assert page.get_by_label("CTX-I (beta-CrossLaps), serum: how").input_value() == "<"
-    check(page)
-    prediction = predict(page)
+    assert page.locator("[data-column=ctx_s] .state").input_value() == "<"
     sent = {one["variable"]: one for one in prediction["risks"][0]["contributions"]}
     assert sent["fgf23_c"]["comparator"] == sent["ctx_s"]["comparator"] == "<"
 
 
 def test_not_done_differs_from_an_empty_field(page: Page) -> None:
-    fill_in(page)
-    state = page.get_by_label("CTX-I (beta-CrossLaps), serum: how it was measured")
-    with page.expect_response("**/page/entries"):
-        state.select_option(label="not done")
+    to_the_estimate(page)
+    open_all(page)
+    with page.expect_response("**/v1/predict"):
+        page.locator("[data-column=ctx_s] .state").select_option(label="not done")
     assert page.locator("#v-ctx_s").input_value() == ""
-    with page.expect_response("**/page/entries") as echoed:
+    with page.expect_response("**/v1/predict") as answered:
         page.locator(".entry[data-column=diabetes] input[value=absent]").check()
-    assert set(echoed.value.request.post_data_json["absent"]) == {"ctx_s", "diabetes"}
-    with page.expect_response("**/page/entries"):
-        page.get_by_label("FGF23, C-terminal: how it was measured").select_option(
-            label="not entered"
-        )
-    check(page)
-    review = page.locator("#review-missing").inner_text()
-    assert "Recorded as not done: " in review
-    assert "CTX-I (beta-CrossLaps), serum" in review
-    prediction = predict(page)
+    assert set(answered.value.request.post_data_json["absent"]) == {"ctx_s", "diabetes"}
+    with page.expect_response("**/v1/predict") as answered:
+        page.locator("[data-column=fgf23_c] .state").select_option(label="not entered")
+    prediction = prediction_of(answered.value)
     assert set(prediction["absent"]) == {"ctx_s", "diabetes"}
     assert set(prediction["missing"]) == {"ctx_s", "diabetes", "fgf23_c"}
+    page.locator("#bar[aria-busy=false]").wait_for()
     first, *others = page.locator("#missing-by-pathway li").all_inner_texts()
     assert first.startswith("Recorded as not done (2)")
     assert "FGF23" not in first
@@ -178,41 +219,36 @@ def test_not_done_differs_from_an_empty_field(page: Page) -> None:
 
 
 def test_a_typed_value_replaces_not_done(page: Page) -> None:
-    fill_in(page)
-    state = page.get_by_label("CTX-I (beta-CrossLaps), serum: how it was measured")
-    with page.expect_response("**/page/entries"):
+    to_the_estimate(page)
+    open_all(page)
+    state = page.locator("[data-column=ctx_s] .state")
+    with page.expect_response("**/v1/predict"):
         state.select_option(label="not done")
-    type_value(page, "ctx_s", "400")
+    assert enter_value(page, "ctx_s", "400")["absent"] == []
     assert state.input_value() == "="
-    check(page)
-    assert predict(page)["absent"] == []
 
 
 def test_a_unit_is_chosen_and_converted_before_scoring(page: Page) -> None:
-    fill_in(page)
+    to_the_estimate(page)
     with page.expect_response("**/page/entries"):
         page.get_by_label("CTX-I (beta-CrossLaps), serum: unit").select_option(label="ng/mL")
-    type_value(page, "ctx_s", "0.5")
+    prediction = enter_value(page, "ctx_s", "0.5")
     wait_for_echo(page, "ctx_s", r"^\s*0\.5 ng/mL = 500 pg/mL")
-    check(page)
-    sent = {one["variable"]: one for one in predict(page)["risks"][0]["contributions"]}
+    sent = {one["variable"]: one for one in prediction["risks"][0]["contributions"]}
     assert sent["ctx_s"]["value"] == 500
 
 
-def test_partial_input_is_welcome_and_what_is_missing_is_said(page: Page) -> None:
-    fill_in(page)
-    type_value(page, "ctx_s", "")
-    check(page)
-    assert predict(page)["missing"] == ["ctx_s"]
+def test_partial_input_is_welcome_and_what_is_missing_is_named(page: Page) -> None:
+    to_the_estimate(page)
+    assert enter_value(page, "ctx_s", "")["missing"] == ["ctx_s"]
     assert "CTX-I (beta-CrossLaps), serum" in page.locator("#missing-by-pathway").inner_text()
     assert "Inferred for what was not entered" in page.locator("#moved").inner_text()
 
 
 def test_a_refusal_gives_no_number(page: Page) -> None:
-    fill_in(page)
-    type_value(page, "age", "15")
-    check(page)
-    predict(page)
+    to_the_estimate(page)
+    enter_value(page, "age", "15")
+    assert page.locator(".bar-cell").count() == 0
     assert page.locator("#refusals").is_visible()
     assert "under 18" in page.locator("#refusals").inner_text()
     assert not page.locator("#risks").is_visible()
@@ -222,10 +258,11 @@ def test_a_refusal_gives_no_number(page: Page) -> None:
 def test_checking_an_entry_moves_one_value_and_leaves_age_sex_and_treatments_alone(
     page: Page,
 ) -> None:
-    fill_in(page)
-    page.locator("[data-column=rrt]").get_by_label("yes").check()
-    check(page)
-    predict(page)
+    to_the_estimate(page)
+    open_all(page)
+    with page.expect_response("**/v1/predict"):
+        page.locator("[data-column=rrt]").get_by_label("yes").check()
+    page.locator("#bar[aria-busy=false]").wait_for()
     offered = page.get_by_label("Entry", exact=True)
     options = offered.locator("option").all_inner_texts()
     assert "Lactate" in options

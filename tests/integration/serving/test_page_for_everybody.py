@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
     from playwright.sync_api import BrowserContext, Page
-from page_steps import charts, check, fill_in, predict, to_the_estimate, type_value
+from page_steps import charts, enter_value, open_all, to_the_estimate, type_value
 
 # What a sentence of ours never says of a marker, a drug or a patient.
 FORBIDDEN = re.compile(
@@ -34,10 +34,8 @@ def test_nothing_of_the_patient_is_left_in_the_browser_or_leaves_the_host(
     page = context.new_page()
     with caplog.at_level("DEBUG"):
         page.goto(str(page_service.base_url))
-        fill_in(page)
-        type_value(page, "lactate", "7.654")
-        check(page)
-        predict(page)
+        to_the_estimate(page)
+        enter_value(page, "lactate", "7.654")
         charts(page)
     base = str(page_service.base_url)
     assert all(url.startswith(base) for url in requested)
@@ -86,17 +84,13 @@ def test_the_whole_way_can_be_gone_by_keyboard(page: Page) -> None:
     tab_to("input[name=place]")
     page.keyboard.press("Space")
     tab_to("#fill")
-    with page.expect_response("**/page/entries"):
+    with page.expect_response("**/v1/predict"):
         page.keyboard.press("Enter")
-    tab_to("button[type=submit]")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Are these values correct?").wait_for()
-    assert page.evaluate("document.activeElement.id") == "review-title"
-    tab_to("[data-do=predict]")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Estimate", exact=True).wait_for()
-    assert page.evaluate("document.activeElement.id") == "answer-title"
+    page.locator("#answer").wait_for()
+    assert page.evaluate("document.activeElement.id") == "fill"
     assert "Estimate:" in page.locator("#announcement").inner_text()
+    tab_to("#v-age")
+    tab_to("[data-do=print]")
 
 
 def test_no_sentence_on_the_page_makes_a_marker_or_a_drug_the_reason(
@@ -105,12 +99,8 @@ def test_no_sentence_on_the_page_makes_a_marker_or_a_drug_the_reason(
     texts = [page.locator("body").text_content()]
     for place, example in (("In ICU", 0), ("In ICU", 1), ("Leaving ICU", 0)):
         page.reload()
-        fill_in(page, place, example)
-        page.get_by_label("Also show variables that this model does not use").check()
-        texts.append(page.locator("body").inner_text())
-        check(page)
-        texts.append(page.locator("body").inner_text())
-        predict(page)
+        to_the_estimate(page, place, example)
+        open_all(page)
         charts(page)
         page.get_by_role("button", name="Open all pathways").click()
         texts.append(page.locator("body").inner_text())
@@ -136,15 +126,11 @@ def test_axe_finds_nothing_in_any_step(
     base = str(page_service.base_url)
     page.goto(base)
     assert violations() == []
-    fill_in(page, "Leaving ICU")
+    to_the_estimate(page, "Leaving ICU")
     type_value(page, "fgf23_c", "1,471")
-    page.get_by_role("button", name="Check the entries").click()
-    page.locator("#problems").wait_for()
+    page.get_by_text("No risk while an entry needs a look").first.wait_for()
     assert violations() == []
-    type_value(page, "fgf23_c", "471")
-    check(page)
-    assert violations() == []
-    predict(page)
+    enter_value(page, "fgf23_c", "471")
     charts(page)
     page.get_by_role("button", name="Open all pathways").click()
     page.get_by_text("The curve as a table").click()
@@ -182,16 +168,14 @@ def test_it_fits_a_tablet_held_upright(
 ) -> None:
     page = browser(viewport={"width": 768, "height": 1024}, has_touch=True).new_page()
     page.goto(str(page_service.base_url))
-    fill_in(page)
+    to_the_estimate(page)
     wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not page.evaluate(wider)
     small = page.evaluate(
         "[...document.querySelectorAll('#form button, #form select, #form input.value')]"
-        ".filter(one => one.offsetParent && one.offsetHeight < 40).length"
+        ".filter(one => one.offsetParent && one.offsetHeight < 44).length"
     )
     assert small == 0
-    check(page)
-    predict(page)
     charts(page)
     assert not page.evaluate(wider)
 

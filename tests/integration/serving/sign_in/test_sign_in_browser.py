@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from page_steps import choose, enter_value, open_all, to_the_estimate
 from serving.access import sealed
 
 if TYPE_CHECKING:
@@ -83,13 +84,6 @@ def open_launch(client: httpx.Client, provider: Any, windows: Windows, **options
     return page
 
 
-def to_the_estimate(page: Page) -> None:
-    page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Are these values correct?").wait_for()
-    page.get_by_role("button", name="Yes, show the risk").click()
-    page.get_by_role("heading", name="Estimate", exact=True).wait_for()
-
-
 def test_a_clinician_signs_in_asks_for_a_risk_and_signs_out(
     client: httpx.Client, provider: Any, browser: Windows, trail_of: Any
 ) -> None:
@@ -98,9 +92,6 @@ def test_a_clinician_signs_in_asks_for_a_risk_and_signs_out(
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"
     assert page.evaluate("document.cookie") == ""
-    page.get_by_label("In ICU", exact=True).check()
-    with page.expect_response("**/page/entries"):
-        page.get_by_role("button", name="Fill in").click()
     to_the_estimate(page)
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="You are signed out").wait_for()
@@ -122,9 +113,8 @@ def test_a_page_below_a_public_path_is_used_like_any_other(
     launch = urlencode({"iss": provider.fhir, "launch": "l1"})
     page.goto(f"{settings.public_url}/launch?{launch}")
     page.get_by_text("values are filled in").wait_for()
-    page.get_by_label("In ICU", exact=True).check()
     to_the_estimate(page)
-    page.get_by_role("link", name="Model facts").first.click()
+    page.locator("a[href*='/facts/']:visible").first.click()
     page.get_by_role("link", name="Back to the page").click()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="You are signed out").wait_for()
@@ -185,30 +175,24 @@ def test_the_record_is_laid_into_the_form_and_checked_before_it_is_scored(
 ) -> None:
     page = open_launch(client, provider, browser)
     shown = page.locator("#record").inner_text()
-    assert "5 values are filled in" in shown
+    assert "4 values are filled in" in shown
     rows = page.locator("#record-unread tbody tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows] == ["C-reactive protein", "Creatinine", "Platelets"]
     assert "after time zero" in rows[0]
     assert "not final" in rows[1]
-    page.get_by_label("In ICU", exact=True).check()
+    choose(page)
     assert page.locator("#v-lactate").input_value() == "2.8"
     assert page.locator("#v-albumin").input_value() == "27"
     assert page.get_by_label("Albumin: unit", exact=True).input_value() == "g/L"
     assert "from the record, taken" in page.locator("#o-lactate").inner_text()
-    with page.expect_response("**/page/entries"):
-        page.locator("#v-lactate").fill("3.1")
-        page.locator("#v-lactate").blur()
-    assert not page.locator("#o-lactate").is_visible()
-    page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Are these values correct?").wait_for()
-    review = dict(
-        row.split("\t", 1) for row in page.locator("#review-table tbody").inner_text().splitlines()
-    )
-    assert review["Lactate"].endswith("entered by hand")
-    assert "from the record, taken" in review["Albumin"]
-    assert "2.9 days before time zero" in review["Albumin"]
+    assert "2.9 days before time zero" in page.locator("#o-albumin").inner_text()
+    # Without the admission there is no time zero, and so no risk.
+    assert "Admitted to ICU" in page.locator("#bar-fields").inner_text()
+    with page.expect_response("**/v1/predict"):
+        page.get_by_role("button", name="24 h ago").click()
     with page.expect_request("**/v1/predict") as asked:
-        page.get_by_role("button", name="Yes, show the risk").click()
+        enter_value(page, "lactate", "3.1")
+    assert not page.locator("#o-lactate").is_visible()
     sent = asked.value.post_data_json
     assert (sent["patient_id"], sent["encounter_id"]) == ("p1", "e1")
     times = {one["variable"]: "time" in one for one in sent["measurements"]}
@@ -228,11 +212,9 @@ def test_what_the_record_states_of_the_patient_decides_whether_there_is_a_risk(
 ) -> None:
     provider.patient = provider.patient | {"birthDate": "1958", "deceasedBoolean": True}
     page = open_launch(client, provider, browser)
-    page.get_by_label("In ICU", exact=True).check()
-    page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Are these values correct?").wait_for()
+    choose(page)
     with page.expect_request("**/v1/predict") as asked:
-        page.get_by_role("button", name="Yes, show the risk").click()
+        page.get_by_role("button", name="24 h ago").click()
     sent = asked.value.post_data_json
     assert (sent["deceased"], sent["birth_date"]) == (True, "1958")
     page.get_by_text("The record states that the patient has died.").wait_for()
@@ -244,11 +226,12 @@ def test_another_time_zero_fills_in_what_was_known_then_and_keeps_what_was_typed
     client: httpx.Client, provider: Any, browser: Windows
 ) -> None:
     page = open_launch(client, provider, browser)
-    page.get_by_label("In ICU", exact=True).check()
+    choose(page)
+    open_all(page)
     page.locator("#v-ctx_s").fill("400")
     with page.expect_response("**/page/record"):
         page.locator("#time-zero").fill(
-            (datetime.now() - timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M")
+            (datetime.now() - timedelta(hours=48)).strftime("%Y-%m-%dT%H:%M")
         )
         page.locator("#time-zero").blur()
     page.get_by_text("3 values are filled in").wait_for()
@@ -317,9 +300,6 @@ def test_axe_finds_nothing_on_what_signing_in_adds(
     page.get_by_label("In ICU", exact=True).check()
     assert violations() == []
     page.evaluate("document.getElementById('signing-out').hidden = false")
-    assert violations() == []
-    page.get_by_role("button", name="Check the entries").click()
-    page.get_by_role("heading", name="Are these values correct?").wait_for()
     assert violations() == []
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="You are signed out").wait_for()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from contracts import reading_everything, restated
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import PATHWAYS
 from serving.page.examples import examples
@@ -40,7 +42,7 @@ def test_arbitrary_units_of_another_assay_are_never_called_relative_units() -> N
     [("creatinine", "umol/L"), ("glucose", "mmol/L"), ("albumin", "g/L"), ("ctx_s", "")],
 )
 def test_units_can_begin_as_si(name: str, unit: str, mortality: ServedModel) -> None:
-    found = {one.column: one for one in fields(Served([mortality]))}
+    found = {one.column: one for one in fields(Served([reading_everything(mortality)]))}
     assert found[name].si_unit == unit
 
 
@@ -53,11 +55,13 @@ def test_a_field_knows_who_scores_it_and_who_only_warns_by_it(
     assert found["rrt"].models == ()
     assert found["rrt"].guards == both
     assert "fgf23_c__below" not in found
-    assert found["estradiol"].models == found["estradiol"].guards == ()
+    # What no model reads, guards by or derives from is no field.
+    assert "trail" not in found
 
 
 def test_age_sex_and_treatments_are_locked_and_nothing_else(mortality: ServedModel) -> None:
-    locked = {one.column for one in fields(Served([mortality])) if one.locked}
+    everything = Served([reading_everything(mortality)])
+    locked = {one.column for one in fields(everything) if one.locked}
     treatments = {name for name, variable in VARIABLES.items() if variable.treatment}
     assert locked == treatments | {"age", "sex"}
 
@@ -65,15 +69,37 @@ def test_age_sex_and_treatments_are_locked_and_nothing_else(mortality: ServedMod
 def test_scores_stages_and_counts_are_whole_and_measured_values_are_not(
     mortality: ServedModel,
 ) -> None:
-    whole = {one.column for one in fields(Served([mortality])) if one.whole}
+    everything = Served([reading_everything(mortality)])
+    whole = {one.column for one in fields(everything) if one.whole}
     assert {"apache2", "sofa", "aki_stage", "falls", "comorbidities"} <= whole
     assert whole.isdisjoint({"lactate", "age", "ph", "pf_ratio", "rankl_opg_ratio", "fgf23_c"})
 
 
 def test_the_person_comes_first_and_no_pathway_is_left_out(mortality: ServedModel) -> None:
-    names = [group.pathway for group in groups(Served([mortality]))]
+    found = groups(Served([mortality]))
+    names = [group.pathway for group in found]
     assert names[:2] == ["person", "severity"]
-    assert set(names) == set(PATHWAYS)
+    assert set(names) <= set(PATHWAYS)
+    assert sum(len(group.fields) for group in found) == len(fields(Served([mortality])))
+
+
+def test_a_real_model_stands_before_a_simulated_one(mortality: ServedModel) -> None:
+    real = restated(mortality.loaded.risk_model, simulated=False, name="osteon-mortality-real")
+    loaded = replace(mortality.loaded, risk_model=real, name="osteon-mortality-real")
+    other = replace(mortality, loaded=loaded)
+    icu, _ = places(Served([mortality, other]))
+    assert icu.models == (other, mortality)
+
+
+def test_components_of_a_derived_value_can_be_entered(mortality: ServedModel) -> None:
+    features = mortality.contract.features
+    bmi = replace(features[0], name="bmi", variable="bmi", unit="kg/m2")
+    risk_model = restated(mortality.loaded.risk_model, features=(*features, bmi))
+    model = replace(mortality, loaded=replace(mortality.loaded, risk_model=risk_model))
+    found = {one.column: one for one in fields(Served([model]))}
+    assert found["weight"].parts == found["height"].parts == ("mortality-simulated",)
+    assert found["bmi"].models == ("mortality-simulated",)
+    assert found["weight"].models == found["weight"].guards == ()
 
 
 def test_fracture_is_asked_of_who_leaves_and_death_of_who_stays(
@@ -85,7 +111,8 @@ def test_fracture_is_asked_of_who_leaves_and_death_of_who_stays(
 
 
 def test_a_note_names_variables_by_what_a_clinician_reads(mortality: ServedModel) -> None:
-    notes = {one.column: one.note for one in fields(Served([mortality]))}
+    everything = Served([reading_everything(mortality)])
+    notes = {one.column: one.note for one in fields(everything)}
     assert not any("`" in note for note in notes.values())
     assert "Never converted to U/L (Bone alkaline phosphatase (activity))" in notes["bsap_mass"]
 
