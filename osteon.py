@@ -26,6 +26,7 @@ import typer
 
 from data_schema.errors import UsageError
 from serving.cli.audit import audit
+from serving.cli.backup import backup, restore
 from serving.cli.keys import keys
 from serving.cli.serve import serve
 from serving.cli.settings import settings
@@ -74,6 +75,8 @@ app = typer.Typer(
 add_commands(app)
 app.command()(serve)
 app.command()(settings)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from data_schema.errors import OutsideError, UsageError
 
-__all__ = ["connect", "outside_errors"]
+__all__ = ["connect", "outside_errors", "tracking_uri"]
 
 _DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -30,6 +30,11 @@ _SETTINGS = {
 _NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 
 
+def tracking_uri() -> str:
+    """Return the address of the registry: `MLFLOW_TRACKING_URI`, or `mlflow.db` here."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
+
+
 def connect() -> ModuleType:
     """Return the `mlflow` module, set to `MLFLOW_TRACKING_URI` (default: `mlflow.db` here).
 
@@ -40,7 +45,7 @@ def connect() -> ModuleType:
         os.environ.setdefault(name, value)
     import mlflow
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
+    uri = tracking_uri()
     with outside_errors():
         _require_database(uri)
         mlflow.set_tracking_uri(uri)

@@ -13,7 +13,7 @@ from serving.audit.trail import AuditTrail
 from serving.settings import Settings
 from serving.store.database import Database, database_at
 
-__all__ = ["audit_keys", "database_of", "head_path", "open_trail", "trail_at"]
+__all__ = ["audit_keys", "database_of", "database_url", "head_path", "open_trail", "trail_at"]
 
 _SHORTEST_KEY = 16
 _KEY_FILE = "audit.key"
@@ -49,7 +49,7 @@ def trail_at(settings: Settings) -> AuditTrail:
     Its database may be down; a wrong setting or a failing state folder raises as in `open_trail`.
     """
     keys = audit_keys(settings, make=True)
-    database = database_at(_url(settings))
+    database = database_at(database_url(settings))
     return AuditTrail(database, keys, HeadFile(head_path(settings), keys))
 
 
@@ -63,7 +63,7 @@ def database_of(settings: Settings) -> Database:
     OutsideError
         If the file does not exist, the database holds no trail, or it cannot be reached.
     """
-    database = database_at(_url(settings))
+    database = database_at(database_url(settings))
     try:
         if database.is_missing:
             raise OutsideError(f"The database file does not exist. {_TO_CHECK}")
@@ -76,7 +76,8 @@ def database_of(settings: Settings) -> Database:
     return database
 
 
-def _url(settings: Settings) -> str:
+def database_url(settings: Settings) -> str:
+    """Return the URL of the database that the settings name, with its password."""
     if settings.database_url is None:
         return f"sqlite:///{settings.state_dir / 'osteon.db'}"
     return settings.database_url.get_secret_value()

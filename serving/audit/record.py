@@ -125,6 +125,7 @@ _PURPOSES = (
     "token",
     "row",
     "stored",
+    "backup",
 )
 
 
@@ -242,6 +243,10 @@ class AuditKeys:
         return self._hash(
             "stored", canonical([table, sorted(canonical(dict(row)) for row in rows)])
         )
+
+    def backup(self, text: str) -> str:
+        """Return the seal of a backup, given its description."""
+        return self._hash("backup", text)
 
     def _hash(self, purpose: str, text: str) -> str:
         return hmac.digest(self._keys[purpose], text.encode(), hashlib.sha256).hex()

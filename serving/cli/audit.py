@@ -33,11 +33,22 @@ HeadOption = Annotated[
 
 
 @audit.command()
-def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    head: HeadOption = None,
+    acknowledged: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of prediction ids that callers were answered with, one a line: counts those "
+            "without a record."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check that no record was changed, removed or cut off. Exit 1 if one was.
 
     Checks API keys, used tokens, sessions, risks, outcomes, cards and feedback too.
     """
+    from serving.audit.acknowledged import count_missing
     from serving.audit.head import read_head
     from serving.audit.opening import audit_keys, database_of, head_path
     from serving.audit.verification import verify as check
@@ -47,11 +58,18 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
     keys = audit_keys(settings)
     if head is not None and not head.is_file():
         raise UsageError("--head must name an existing file.")
+    if acknowledged is not None and not acknowledged.is_file():
+        raise UsageError("--acknowledged must name an existing file.")
     signed = read_head(head or head_path(settings), keys)
     with _progress("records checked") as progress:
         result = check(database_of(settings), keys, signed, progress=progress)
+    count = missing = 0
+    if acknowledged is not None:
+        ids = acknowledged.read_text(encoding="utf-8", errors="replace").splitlines()
+        count, missing = count_missing(settings, ids)
+    answered = {"acknowledged": count, "missing": missing} if acknowledged is not None else {}
     if as_json:
-        typer.echo(json.dumps(result.as_json()))
+        typer.echo(json.dumps(result.as_json() | answered))
     elif result.ok:
         numbers = f"{result.first} to {result.last}"
         typer.echo(f"The audit trail is complete: {result.records} records, {numbers}.")
@@ -66,7 +84,9 @@ def verify(head: HeadOption = None, as_json: JsonOption = False) -> None:
             where = f"record {flaw.seq}: " if flaw.seq or flaw.rule == "head" else ""
             typer.echo(f"[{flaw.rule}] {where}{flaw.message}")
         typer.echo(f"The audit trail is NOT complete: {result.flaw_count} flaws.")
-    raise typer.Exit(0 if result.ok else 1)
+    if answered and not as_json:
+        typer.echo(f"{missing} of {count} acknowledged predictions are missing.")
+    raise typer.Exit(0 if result.ok and missing == 0 else 1)
 
 
 @audit.command()

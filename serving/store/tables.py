@@ -39,6 +39,7 @@ __all__ = [
     "RECORDS",
     "RISKS",
     "SEALED",
+    "TABLES",
     "USED_TOKENS",
     "are_made",
     "migrate",
@@ -176,6 +177,9 @@ SEALED = Table(
     Column("mac", String(64)),
 )
 """Sessions and sign-ins in progress: only the browser's cookie decrypts `sealed`."""
+
+TABLES = tuple(_METADATA.sorted_tables)
+"""Every table that holds rows of the service, in an order in which none refers to a later one."""
 
 _VERSION = Table(
     "osteon_schema",

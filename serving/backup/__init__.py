@@ -1,0 +1,1 @@
+"""Copies of what the service must never lose: audit trail, signed head and registry of models."""
