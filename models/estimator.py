@@ -25,8 +25,8 @@ from data_schema.errors import DataError
 from data_schema.variables import Variable
 from models.fitting.assembly import complete_model, draft_model
 from models.fitting.competing import fit_competing
-from models.fitting.steps import choose, fit_columns, fit_interval_parts, fit_part
-from models.fitting.training_cohort import FitSettings, Progress, TrainingCohort
+from models.fitting.steps import choose, fit_columns, fit_interval_parts, fit_main_part
+from models.fitting.training_cohort import FitRunner, FitSettings, Progress, TrainingCohort
 from models.targets import survival_target
 
 __all__ = ["CumulativeIncidenceModel"]
@@ -80,6 +80,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         Same seed, same model, whatever the number of threads.
     n_jobs : int, optional
         Threads; by default as many as this process may use, within a container's quota too.
+    runner : FitRunner, optional
+        Where the fits run (default: in this process); the model does not depend on it.
     progress : callable, optional
         Called after every step of the fit with its kind, the steps done and the steps in all.
 
@@ -128,6 +130,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         risk_only: bool = False,
         random_state: int = 0,
         n_jobs: int | None = None,
+        runner: FitRunner | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.horizons_days = horizons_days
@@ -147,6 +150,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         self.risk_only = risk_only
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.runner = runner
         self.progress = progress
 
     def fit(
@@ -195,7 +199,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         )
         choices = choose(cohort)
         columns = fit_columns(cohort)
-        main = fit_part(cohort, choices, columns, np.arange(len(frame)))
+        main = fit_main_part(cohort, choices, columns)
         competing, folds, self.fold_fit_seconds_ = None, [], 0.0
         if not self.risk_only:
             competing = fit_competing(cohort, columns)

@@ -15,7 +15,9 @@ simulated = false
 bootstrap_resamples = 1000
 interval_folds = 10
 max_trees = 500
+max_patients = 250000              # a larger cohort is drawn from at random, by patient
 threads = 2                        # default: all cores; the model does not depend on it
+dask = "local"                     # or a scheduler's address; the model does not depend on it
 """
 
 from __future__ import annotations
@@ -27,13 +29,24 @@ from typing import Any, Literal, get_args
 
 from data_schema.errors import UsageError
 
-__all__ = ["MAX_TREES", "Missingness", "RunConfig", "SplitBy", "parse_config", "read_config"]
+__all__ = [
+    "MAX_PATIENTS",
+    "MAX_TREES",
+    "Missingness",
+    "RunConfig",
+    "SplitBy",
+    "parse_config",
+    "read_config",
+]
 
 SplitBy = Literal["patient", "site", "time"]
 Missingness = Literal["ignorable", "informative"]
 
 MAX_TREES = 500
 """The estimator's own default, repeated here because its module is slow to import."""
+
+MAX_PATIENTS = 250_000
+"""So many patients have `models.targets.MAX_PAIRS` pairs at the usual 12 horizons each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +87,13 @@ class RunConfig:
         Fold models for the interval of a risk, at least 3: no risk is given without one.
     max_trees : int
         Largest number of trees of the boosted part.
+    max_patients : int
+        Most patients that a run reads; of a larger cohort so many are drawn at random. Time and
+        memory do not grow beyond it.
     threads : int or None
         None for all cores.
+    dask : str
+        Where fits run: `local`, the address of a Dask scheduler, or empty for this process.
     """
 
     seed: int = 0
@@ -93,7 +111,9 @@ class RunConfig:
     bootstrap_resamples: int = 1000
     interval_folds: int = 10
     max_trees: int = MAX_TREES
+    max_patients: int = MAX_PATIENTS
     threads: int | None = None
+    dask: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values out of range, by name and rule."""
@@ -125,6 +145,7 @@ class RunConfig:
             "bootstrap_resamples": (self.bootstrap_resamples >= 50, "be 50 or more"),
             "interval_folds": (self.interval_folds >= 3, "be 3 or more"),
             "max_trees": (self.max_trees >= 1, "be 1 or more"),
+            "max_patients": (self.max_patients >= 1_000, "be 1000 or more"),
             "threads": (self.threads is None or self.threads >= 1, "be 1 or more"),
         }
         for name, (holds, rule) in rules.items():
@@ -137,8 +158,8 @@ class RunConfig:
         return self.test_fraction is not None or self.split != "patient"
 
     def as_json(self) -> dict[str, object]:
-        """Return the settings as the bundle and MLflow store them."""
-        return asdict(self)
+        """Return the settings as the bundle and MLflow store them: not where the run took place."""
+        return {name: value for name, value in asdict(self).items() if name != "dask"}
 
 
 def read_config(path: str | Path) -> RunConfig:
@@ -188,7 +209,9 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "bootstrap_resamples": (int, "a whole number"),
     "interval_folds": (int, "a whole number"),
     "max_trees": (int, "a whole number"),
+    "max_patients": (int, "a whole number"),
     "threads": (int, "a whole number"),
+    "dask": (str, "a text"),
 }
 _LISTS = ("horizons_days", "exclude", "added_value", "over")
 

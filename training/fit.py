@@ -20,6 +20,8 @@ from models.metrics.comparison.paired_changes import OutOfFold
 from models.targets import MAX_PAIRS, survival_target
 from training.cohorts.splits import Split, folds_by_patient
 from training.config import MAX_TREES, RunConfig
+from training.distributed.cluster import open_cluster
+from training.distributed.fits import ClusterFits
 
 __all__ = [
     "FOLDS",
@@ -48,6 +50,7 @@ def fit_osteon(
     risk_only: bool = False,
     max_trees: int = MAX_TREES,
     threads: int | None = None,
+    dask: str = "",
     progress: Progress | None = None,
 ) -> CumulativeIncidenceModel:
     """Fit the model with the stays of a patient in one fold and each variable's settled direction.
@@ -66,8 +69,11 @@ def fit_osteon(
         Largest number of trees of the boosted part.
     threads : int, optional
         Default: all cores; the model does not depend on it.
+    dask : str
+        A cluster that `training.distributed.cluster.connected` has opened (default: this process).
     """
     outcome = outcome_of(train)
+    cluster = open_cluster(dask)
     model = CumulativeIncidenceModel(
         horizons_days=tuple(horizons_days),
         outcome=outcome.name,
@@ -78,6 +84,7 @@ def fit_osteon(
         max_trees=max_trees,
         random_state=random_state,
         n_jobs=threads,
+        runner=None if cluster is None else ClusterFits(cluster),
         progress=progress,
     )
     return model.fit(
@@ -114,6 +121,7 @@ def refit(
         risk_only=risk_only,
         max_trees=config.max_trees,
         threads=config.threads,
+        dask=config.dask,
         progress=progress,
     )
 

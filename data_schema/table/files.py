@@ -21,7 +21,7 @@ from data_schema.table.header import checked_names, refuse
 from data_schema.table.simulated_marks import FILE_MARK
 from data_schema.table.spreadsheets import read_spreadsheet
 
-__all__ = ["READING", "read_table"]
+__all__ = ["READING", "mark_of", "read_table"]
 
 READING = "osteon.reading"
 """Key of `DataFrame.attrs` for the findings about a file, which each check of a table repeats."""
@@ -109,13 +109,13 @@ def _read_parquet(content: bytes) -> pd.DataFrame:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError):
         refuse("unreadable", 1, "cohort must be readable as Parquet. Save it again.")
     frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
-    mark = _mark_of(file.schema_arrow.metadata or {})
+    mark = mark_of(file.schema_arrow.metadata or {})
     if mark:
         frame.attrs[FILE_MARK] = mark
     return frame
 
 
-def _mark_of(metadata: Mapping[bytes, bytes]) -> str:
+def mark_of(metadata: Mapping[bytes, bytes]) -> str:
     """Return what the metadata that pandas wrote say of simulated patients; empty for none."""
     try:
         attributes = json.loads(metadata.get(b"PANDAS_ATTRS", b"{}"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data_schema.outcomes import COMPETING, EVENT, MIN_EVENTS
-from models.fitting.steps import Choices, Columns, Part, choose, fit_part
+from models.fitting.steps import Choices, Columns, Part, choose, fit_main_part
 from models.fitting.training_cohort import TrainingCohort
 
 __all__ = ["CompetingCurve", "fit_competing"]
@@ -54,4 +54,4 @@ def fit_competing(cohort: TrainingCohort, columns: Columns) -> CompetingCurve | 
     choices = choose(other)
     basis = replace(columns.basis, directions=(0,) * len(columns.basis.directions))
     free_columns = replace(columns, basis=basis)
-    return CompetingCurve(fit_part(other, choices, free_columns, np.arange(len(event))), choices)
+    return CompetingCurve(fit_main_part(other, choices, free_columns), choices)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from models.fitting.basis import Basis
 from models.fitting.blanking import RECORDED_SHARE
@@ -20,6 +17,7 @@ from models.fitting.boosted import (
     fit_booster,
     fit_booster_watched,
 )
+from models.fitting.jobs import results_of
 from models.fitting.linear import (
     LinearPart,
     expected_squared_bias,
@@ -46,7 +44,7 @@ __all__ = [
     "choose",
     "fit_columns",
     "fit_interval_parts",
-    "fit_part",
+    "fit_main_part",
     "squared_bias",
 ]
 
@@ -59,7 +57,6 @@ SEED_OF_PARTS, SEED_OF_BLANKS, SEED_OF_JUDGED_BLANKS = 1_000, 2_000, 2_001
 
 EVENTS_PER_KNOT, MOST_KNOTS = 100, 8
 
-T = TypeVar("T")
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -130,11 +127,8 @@ def choose(cohort: TrainingCohort) -> Choices:
     small = len(cohort.target) < SMALL_COHORT
     count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
 
-    def tune(share: TrainingCohort, k: int, learn: Rows, out: Rows) -> _TunedFold:
-        return _tune(share, learn, out, folds=count, seed=k)
-
     jobs = [(k, learn, out) for k, (learn, out) in enumerate(cohort.folds(count, seed=0))]
-    folds = _side_by_side(tune, jobs, cohort, "choosing out of fold")
+    folds = results_of(_tune, jobs, cohort, shared=count, what="choosing out of fold")
     pairs = Pairs(
         *(
             np.concatenate([getattr(f.pairs, name) for f in folds])
@@ -184,7 +178,15 @@ def fit_columns(cohort: TrainingCohort) -> Columns:
     return Columns(basis, basis.columns(cohort.raw), basis.columns(blanked))
 
 
-def fit_part(cohort: TrainingCohort, choices: Choices, columns: Columns, rows: Rows) -> Part:
+def fit_main_part(cohort: TrainingCohort, choices: Choices, columns: Columns) -> Part:
+    """Fit both parts, as chosen, on all rows of the cohort."""
+    rows = np.arange(len(cohort.target))
+    if cohort.settings.runner is None:
+        return _fit_on(cohort, columns, choices, rows)
+    return results_of(_fit_on, [(choices, rows)], cohort, shared=columns)[0]
+
+
+def _fit_on(cohort: TrainingCohort, columns: Columns, choices: Choices, rows: Rows) -> Part:
     """Fit both parts, as chosen, on some rows of the cohort.
 
     A patient has the same horizons in every part, so that parts differ by their patients alone.
@@ -228,12 +230,9 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices, columns: Column
     # random halves of the same patients have covariance s^2 / n, the variance of the mean of all.
     # The expected variance among halves is the difference, s^2 / n: the delete-d jackknife with d =
     # n / 2, whose factor (n - d) / d is 1.
-    def fit(share: TrainingCohort, k: int) -> Part:
-        half, _ = next(cohort.folds(2, seed=1 + k))
-        return fit_part(share, choices, columns, half)
-
-    jobs = [(k,) for k in range(cohort.settings.interval_folds)]
-    return _side_by_side(fit, jobs, cohort, "fitting fold models")
+    halves = (next(cohort.folds(2, seed=1 + k)) for k in range(cohort.settings.interval_folds))
+    jobs = [(choices, half) for half, _ in halves]
+    return results_of(_fit_on, jobs, cohort, shared=columns, what="fitting fold models")
 
 
 def squared_bias(
@@ -306,8 +305,8 @@ class _TunedFold:
         return boosted_log_odds(self.booster, self.raw, self.pairs.horizon_days, trees=trees)
 
 
-def _tune(cohort: TrainingCohort, learn: Rows, out: Rows, *, folds: int, seed: int) -> _TunedFold:
-    """Fit every candidate without the held-out patients and predict those."""
+def _tune(cohort: TrainingCohort, folds: int, seed: int, learn: Rows, out: Rows) -> _TunedFold:
+    """Fit every candidate without the patients of one of the folds and predict those."""
     censoring = cohort.censoring(learn)
     pairs = cohort.pairs(learn, censoring, 2 * seed)
     basis = Basis.fit(cohort, learn)
@@ -356,25 +355,3 @@ def _calibration_knots(cohort: TrainingCohort) -> Floats:
     count = min(max(events // EVENTS_PER_KNOT, 2), MOST_KNOTS, len(grid))
     knots: Floats = grid[np.linspace(0, len(grid) - 1, count).round().astype(int)]
     return knots
-
-
-def _side_by_side(
-    work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], cohort: TrainingCohort, what: str
-) -> list[T]:
-    """Return the result of every job, run several at a time, and report progress.
-
-    Several fits on one core each use a machine better than a single fit on all cores, whose linear
-    part uses one. Together they hold no more pairs than a single fit may.
-    """
-    threads = cohort.settings.n_jobs
-    pairs = len(cohort.target) * cohort.horizons_per_patient
-    at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // pairs))
-    share = replace(cohort, boosting=replace(cohort.boosting, threads=threads // at_a_time))
-    done = []
-    # The limit is set here for all fits: a fit that set its own would lift it for all when it ends.
-    with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
-        for result in pool.map(lambda job: work(share, *job), jobs):
-            done.append(result)
-            if cohort.settings.progress is not None:
-                cohort.settings.progress(what, len(done), len(jobs))
-    return done

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from models.inference.matrices import level_columns, raw_matrix
 from models.inference.parameters import Encoding
 from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
 
-__all__ = ["Censoring", "FitSettings", "Progress", "TrainingCohort"]
+__all__ = ["Censoring", "Fit", "FitRunner", "FitSettings", "Progress", "TrainingCohort"]
 
 LONGEST_SHARE = 0.99
 GRID_POINTS = 24
@@ -34,8 +34,21 @@ HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 12
 Progress = Callable[[str, int, int], None]
 """Called with the kind of step, how many are done, and how many there are."""
 
+T = TypeVar("T")
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Fit = Callable[Concatenate["TrainingCohort", ...], T]
+"""A function of a module, called with a cohort, what all jobs share, and the members of a job."""
+
+
+class FitRunner(Protocol):
+    """Runs the fits of one model in other processes."""
+
+    def results(
+        self, cohort: TrainingCohort, fit: Fit[T], jobs: Sequence[tuple[Any, ...]], shared: object
+    ) -> Iterator[T]:
+        """Yield `fit(cohort, shared, *job)` of every job in turn."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,7 @@ class FitSettings:
     risk_only: bool
     random_state: int
     n_jobs: int
+    runner: FitRunner | None
     progress: Progress | None
 
 
@@ -152,6 +166,10 @@ class TrainingCohort:
             return 1
         small = len(self.target) < SMALL_COHORT
         return s.horizons_per_patient or (HORIZONS_IF_SMALL if small else HORIZONS_IF_LARGE)
+
+    def with_threads(self, threads: int) -> TrainingCohort:
+        """Return the cohort whose boosted fits use so many threads."""
+        return replace(self, boosting=replace(self.boosting, threads=threads))
 
     def blanked(self, seed: int) -> Floats:
         """Return the raw matrix of all patients, each with blanks of their own."""

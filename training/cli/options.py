@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddedValueOption",
+    "DaskOption",
     "DatasetOption",
     "OptionalCohort",
     "OverOption",
@@ -48,6 +50,15 @@ OverOption = Annotated[
 ]
 
 
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Work on Dask workers: local (one on each core), or the address of a scheduler, whose "
+        "workers share OSTEON_DASK_FOLDER with this machine. Results are the same.",
+    ),
+]
+
+
 def read_study(
     cohort: Path | None,
     dataset: str | None,
@@ -59,7 +70,7 @@ def read_study(
     strict: bool = False,
 ) -> Study:
     """Return the user's own cohort or a public data set, checked."""
-    from data_schema.table.files import read_table
+    from training.cohorts.drawn_patients import drawn_from_file
     from training.cohorts.study import public_study, study_of_table
 
     if dataset is not None:
@@ -70,14 +81,17 @@ def read_study(
         return public_study(dataset, outcome=outcome, config=settings)
     if cohort is None:
         raise UsageError("the patients are missing. Give a COHORT or --dataset.")
-    return study_of_table(
-        read_table(cohort),
+    described = stated_mapping(mapping)
+    drawn = drawn_from_file(cohort, settings, mapping=described)
+    study = study_of_table(
+        drawn.table,
         outcome=outcome,
         landmark=landmark,
-        mapping=stated_mapping(mapping),
+        mapping=described,
         strict=strict,
         config=settings,
     )
+    return replace(study, warnings=(*drawn.findings, *study.warnings))
 
 
 def run_settings(
@@ -91,10 +105,9 @@ def run_settings(
     split: str | None = None,
     refit_on_all: bool | None = None,
     missingness: str | None = None,
+    dask: str | None = None,
 ) -> RunConfig:
     """Return the settings of the file, overridden by the options of the command line."""
-    from dataclasses import replace
-
     from training.config import RunConfig, read_config
 
     settings = RunConfig() if config is None else read_config(config)
@@ -109,6 +122,7 @@ def run_settings(
         missingness=(
             settings.missingness if missingness is None else cast("Missingness", missingness)
         ),
+        dask=settings.dask if dask is None else dask,
         refit_on_all=settings.refit_on_all if refit_on_all is None else refit_on_all,
     )
 

@@ -14,6 +14,7 @@ from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_subgroups, show_verdict
 from training.cli.options import (
     AddedValueOption,
+    DaskOption,
     DatasetOption,
     OptionalCohort,
     OverOption,
@@ -79,6 +80,7 @@ def train(
         ),
     ] = None,
     strict: StrictOption = False,
+    dask: DaskOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit a model to all patients and register it as challenger.
@@ -89,6 +91,7 @@ def train(
     """
     with working() as progress:
         from models.wording import performance_basis
+        from training.distributed.cluster import connected
         from training.report.limited_deaths import limited_deaths_sentence
         from training.run.train import train as run
 
@@ -102,13 +105,15 @@ def train(
             split=split,
             refit_on_all=refit,
             missingness=missingness,
+            dask=dask,
         )
-        study = read_study(
-            cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
-        )
-        for finding in study.warnings:
-            _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
-        trained = run(study, settings, progress=progress)
+        with connected(settings.dask):
+            study = read_study(
+                cohort, dataset, outcome, landmark, mapping, settings=settings, strict=strict
+            )
+            for finding in study.warnings:
+                _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
+            trained = run(study, settings, progress=progress)
     if as_json:
         print_json(trained.as_json())
         return

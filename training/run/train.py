@@ -220,6 +220,7 @@ def _fit(
         interval_folds=config.interval_folds,
         max_trees=config.max_trees,
         threads=config.threads,
+        dask=config.dask,
         progress=progress,
     )
     _LOG.info(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -203,6 +206,31 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads() -> None:
     ]
 
     assert files[0] == files[1] == files[2]
+
+
+class PickledFits:
+    """Runs each fit on copies, as another process would get them."""
+
+    def results(self, cohort, fit, jobs, shared):
+        read = replace(
+            cohort, settings=replace(cohort.settings, runner=None, progress=None, variables={})
+        )
+        sent = pickle.dumps((fit, read, shared))
+        for job in jobs:
+            of_job, copy, shared_copy = pickle.loads(sent)  # noqa: S301
+            yield pickle.loads(pickle.dumps(of_job(copy, shared_copy, *job)))  # noqa: S301
+
+
+def test_fits_that_run_elsewhere_give_the_same_bytes() -> None:
+    frame, y = small_cohort()
+    steps = []
+    settings = {"horizons_days": HORIZONS, **SMALL, "interval_folds": 2}
+    here = CumulativeIncidenceModel(**settings).fit(frame, y)
+    there = CumulativeIncidenceModel(
+        **settings, runner=PickledFits(), progress=lambda *step: steps.append(step)
+    ).fit(frame, y)
+    assert there.risk_model_.files() == here.risk_model_.files()
+    assert steps[-1] == ("fitting fold models", 2, 2)
 
 
 def test_risks_alone_are_those_of_the_whole_fit() -> None:

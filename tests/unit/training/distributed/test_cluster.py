@@ -1,0 +1,108 @@
+"""Work on a cluster gives what one process gives, or a clear error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_schema.errors import DataError, OutsideError, UsageError
+from linear_truth import HORIZONS, SMALL, small_cohort
+from models.estimator import CumulativeIncidenceModel
+from training.distributed.cluster import FOLDER_VARIABLE, Cluster, connected, open_cluster
+from training.distributed.fits import ClusterFits
+
+distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Return the scheduler of two workers that are threads of this process."""
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp",
+        dashboard_address=None,
+        silence_logs=logging.ERROR,
+    ) as machine:
+        yield machine.scheduler_address
+
+
+@pytest.fixture
+def cluster(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    with connected(address) as cluster:
+        assert cluster is not None
+        yield cluster
+    assert list(tmp_path.iterdir()) == []
+
+
+def refuse(part: int) -> int:
+    if part == 3:
+        raise DataError("part must not be 3; got 3.")
+    return part * part
+
+
+def test_results_come_in_the_order_of_the_jobs(cluster: Cluster) -> None:
+    assert cluster.workers == 2
+    assert list(cluster.results(pow, [(k, 2) for k in range(20)])) == [k * k for k in range(20)]
+
+
+def test_an_error_of_the_work_is_raised_as_itself(cluster: Cluster) -> None:
+    results = cluster.results(refuse, [(k,) for k in range(6)])
+    assert [next(results) for _ in range(3)] == [0, 1, 4]
+    with pytest.raises(DataError, match="part must not be 3"):
+        next(results)
+
+
+def test_an_open_connection_is_shared(cluster: Cluster, address: str) -> None:
+    assert open_cluster(address) is cluster
+    with connected(address) as again:
+        assert again is cluster
+    assert open_cluster(address) is cluster
+    assert open_cluster("") is None
+    with connected("") as nothing:
+        assert nothing is None
+
+
+def test_a_model_fitted_on_a_cluster_has_the_same_bytes(cluster: Cluster) -> None:
+    frame, y = small_cohort()
+    settings = {"horizons_days": HORIZONS, **SMALL, "interval_folds": 2}
+    here = CumulativeIncidenceModel(**settings).fit(frame, y)
+    there = CumulativeIncidenceModel(**settings, runner=ClusterFits(cluster)).fit(frame, y)
+    assert there.risk_model_.files() == here.risk_model_.files()
+    assert there.out_of_fold_loss_ == here.out_of_fold_loss_
+
+
+def test_a_scheduler_elsewhere_needs_a_shared_folder(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("", str(tmp_path / "nowhere")):
+        monkeypatch.setenv(FOLDER_VARIABLE, folder)
+        with pytest.raises(UsageError, match=FOLDER_VARIABLE), connected(address):
+            pass
+
+
+def test_workers_with_other_versions_are_refused(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    answers = iter([{"xgboost": "3.2.0"}, {"xgboost": "3.1.0"}, {"xgboost": "3.2.0"}])
+    monkeypatch.setattr("training.distributed.cluster.versions", lambda: next(answers))
+    with pytest.raises(OutsideError, match=r"xgboost .* 1 of 2 have another"), connected(address):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("training.distributed.cluster.SECONDS_TO_CONNECT", 0.2)
+    with (
+        pytest.raises(OutsideError, match=r"tcp://127.0.0.1:9 did not answer"),
+        connected("tcp://127.0.0.1:9"),
+    ):
+        pass
