@@ -18,6 +18,7 @@ __all__ = [
     "held_out_metrics_when_blanked",
     "metric_at",
     "metrics_from_json",
+    "metrics_of",
     "primary_horizon",
 ]
 
@@ -108,15 +109,15 @@ def metrics_from_json(entries: Iterable[MetricJson]) -> tuple[Metric, ...]:
 
 def held_out_metrics(contract: Contract) -> tuple[Metric, ...]:
     """Return a model's metrics on the patients its training run held out, if there was a run."""
-    return () if contract.evaluation is None else _metrics_of(contract.evaluation.metrics)
+    return () if contract.evaluation is None else metrics_of(contract.evaluation.metrics)
 
 
 def held_out_metrics_when_blanked(contract: Contract) -> tuple[Metric, ...]:
     """Return those of the same patients with some of their fields left empty."""
-    return () if contract.evaluation is None else _metrics_of(contract.evaluation.blanked)
+    return () if contract.evaluation is None else metrics_of(contract.evaluation.blanked)
 
 
-def _metrics_of(records: Iterable[HeldOutMetric]) -> tuple[Metric, ...]:
+def metrics_of(records: Iterable[HeldOutMetric]) -> tuple[Metric, ...]:
     """Return the metrics that a contract holds."""
     return tuple(
         Metric(

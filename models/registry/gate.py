@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeGuard, get_args
 from data_schema.errors import GateError, UsageError
 from models.metrics.metric import Metric, metrics_from_json
 
-__all__ = ["GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
+__all__ = ["Criterion", "GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
 
 Decision = Literal["promote", "refuse"]
 
@@ -28,6 +28,33 @@ _KEY_VARIABLE = "OSTEON_GATE_KEY"
 _SHORTEST_KEY = 16
 _SIGNATURE = "hmac_sha256"
 _LARGEST = 1e300
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion of the gate, the figure that it was judged by, and the result.
+
+    Parameters
+    ----------
+    criterion : str
+        A metric of the catalogue, or `sample_size`, `leakage`, `report`, `real_patients`,
+        `not_worse` or `blank_fields`.
+    judged_in : str
+        Horizon, share of empty fields and group, in words; "" where there are none.
+    estimate, low, high : float or None
+        The figure with its interval; None where it has none.
+    rule : str
+        What the figure must reach, in words.
+    is_met : bool
+    """
+
+    criterion: str
+    judged_in: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    rule: str
+    is_met: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +72,8 @@ class GateRecord:
     by, at : str
         The user who decided, and an RFC 3339 time with an offset; of the records of one name, the
         newest decides which version may be champion.
+    criteria : tuple of Criterion
+        Every criterion with its figure; none in a record from before they were recorded.
     """
 
     model_sha256: str
@@ -53,11 +82,16 @@ class GateRecord:
     decision: Decision
     by: str
     at: str
+    criteria: tuple[Criterion, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return what is signed; null stands for a missing value of a metric."""
         metrics = [replace(metric, note="").as_json() for metric in self.metrics]
-        return asdict(self) | {"metrics": metrics}
+        stated = asdict(self) | {"metrics": metrics}
+        # Left out where there are none, so that the signatures of older records hold.
+        del stated["criteria"]
+        criteria = [asdict(criterion) for criterion in self.criteria]
+        return stated | ({"criteria": criteria} if criteria else {})
 
 
 def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
@@ -102,7 +136,9 @@ def parse(text: str) -> tuple[GateRecord, str]:
             "Promote the version again."
         )
     signature = sealed.pop(_SIGNATURE)
-    return GateRecord(**sealed | {"metrics": metrics_from_json(sealed["metrics"])}), signature
+    criteria = tuple(Criterion(**criterion) for criterion in sealed.get("criteria", ()))
+    metrics = metrics_from_json(sealed["metrics"])
+    return GateRecord(**sealed | {"metrics": metrics, "criteria": criteria}), signature
 
 
 def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
@@ -146,10 +182,12 @@ def _is_sealed_record(sealed: object) -> TypeGuard[dict[str, Any]]:
     names = {field.name for field in fields(GateRecord)} | {_SIGNATURE}
     return (
         isinstance(sealed, dict)
-        and set(sealed) == names
+        and set(sealed) | {"criteria"} == names
         and sealed["decision"] in get_args(Decision)
         and isinstance(sealed["metrics"], list)
         and all(map(_is_metric, sealed["metrics"]))
+        and isinstance(criteria := sealed.get("criteria", []), list)
+        and all(map(_is_criterion, criteria))
         # ASCII only, because compare_digest raises on any other text.
         and re.fullmatch("[0-9a-f]{64}", str(sealed[_SIGNATURE])) is not None
     )
@@ -166,6 +204,20 @@ def _is_metric(entry: object) -> bool:
             value is None or (type(value) in (int, float) and abs(value) < _LARGEST)
             for name, value in entry.items()
             if name != "metric"
+        )
+    )
+
+
+def _is_criterion(entry: object) -> bool:
+    """Return whether a JSON value is a criterion as `GateRecord.as_json` writes it."""
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {field.name for field in fields(Criterion)}
+        and all(isinstance(entry[name], str) for name in ("criterion", "judged_in", "rule"))
+        and isinstance(entry["is_met"], bool)
+        and all(
+            value is None or (type(value) in (int, float) and abs(value) < _LARGEST)
+            for value in (entry["estimate"], entry["low"], entry["high"])
         )
     )
 

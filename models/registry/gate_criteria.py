@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from models.metrics.catalogue import METRICS, IntervalAbove
+from models.metrics.catalogue import METRICS, IntervalAbove, IntervalReaches
 from models.metrics.metric import BLANK_SHARES, Metric
+from models.registry.gate import Criterion
 
-__all__ = ["reasons_against"]
+__all__ = ["Judgement", "judge_fact", "judge_figures", "judge_reach", "reasons_against"]
 
 
 def reasons_against(metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -15,46 +17,99 @@ def reasons_against(metrics: Sequence[Metric]) -> tuple[str, ...]:
 
     Criteria that also hold with fields left empty are missed where there are no such metrics.
     """
-    return (
-        *(reason for metric in metrics for reason in _against(metric)),
-        *_never_blanked(metrics),
-    )
+    return tuple(one.reason for one in judge_figures(metrics) if not one.criterion.is_met)
 
 
-def _never_blanked(metrics: Sequence[Metric]) -> Iterator[str]:
-    """Yield the reason against a model that was not judged with fields left empty."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A criterion with its figure, and the reason against promotion if it is not met."""
+
+    criterion: Criterion
+    reason: str = ""
+
+
+def judge_fact(criterion: str, rule: str, reason: str = "", *, figure: float | None) -> Judgement:
+    """Return the judgement of a criterion that has a count, or nothing, for its figure.
+
+    It is met unless there is a reason against promotion.
+    """
+    return Judgement(Criterion(criterion, "", figure, None, None, rule, not reason), reason)
+
+
+def judge_figures(metrics: Sequence[Metric], *, blanks: bool = True) -> Iterator[Judgement]:
+    """Judge the metrics of all patients, as recorded and with fields left empty.
+
+    `blanks` is false where no figure could be computed, so that those with empty fields cannot be
+    missed.
+    """
+    for metric in metrics:
+        spec = METRICS.get(metric.metric)
+        if spec is None or (rule := spec.gate) is None:
+            continue
+        if metric.blank_share and not spec.gate_when_blanked:
+            continue
+        if isinstance(rule, IntervalReaches):
+            yield judge_reach(metric, rule)
+        else:
+            yield _above(metric, rule)
     missing = [
         f"{100 * share:g}"
         for share in BLANK_SHARES
         if not any(metric.blank_share == share for metric in metrics)
     ]
-    if missing:
-        yield (
+    if missing and blanks:
+        reason = (
             f"no figures with {' and '.join(missing)} % of the fields left empty. Train again, or "
             "give a cohort to judge the model on (--cohort)."
         )
+        yield judge_fact("blank_fields", "judged with fields left empty", reason, figure=None)
 
 
-def _against(metric: Metric) -> Iterator[str]:
-    """Yield the reason against promotion if a metric breaks the catalogue's rule for it."""
-    spec = METRICS.get(metric.metric)
-    if spec is None or (rule := spec.gate) is None:
-        return
-    if metric.blank_share and not spec.gate_when_blanked:
-        return
+def _above(metric: Metric, rule: IntervalAbove) -> Judgement:
+    """Judge a metric whose whole interval must lie above a limit."""
+    words = f"above {rule.limit:g} with its interval"
+    reason = ""
+    if metric.has_interval and metric.low <= rule.limit:
+        reason = f"{_named(metric)} must lie {words}; got {_interval(metric)}."
+    return _judged(metric, words, reason)
+
+
+def judge_reach(metric: Metric, rule: IntervalReaches, group: str = "") -> Judgement:
+    """Judge a metric whose interval must reach into a range, in all patients or in a group."""
+    words = f"an interval that overlaps {rule.least:g} to {rule.most:g}"
+    reason = ""
+    if metric.has_interval and (metric.high < rule.least or metric.low > rule.most):
+        reason = f"{_named(metric, group)} must have {words}; got {_interval(metric)}."
+    return _judged(metric, words, reason, group)
+
+
+def _judged(metric: Metric, rule: str, reason: str, group: str = "") -> Judgement:
+    """Return the judgement of a metric; without an interval it is not met."""
+    if not metric.has_interval:
+        reason = f"{_named(metric, group)} has no interval. Judge the model on more patients."
+    place = _place(metric)
+    judged_in = ", ".join(part for part in (place.strip(), group) if part)
+    estimate, low, high = (
+        None if value != value else float(value)
+        for value in (metric.estimate, metric.low, metric.high)
+    )
+    criterion = Criterion(metric.metric, judged_in, estimate, low, high, rule, not reason)
+    return Judgement(criterion, reason)
+
+
+def _named(metric: Metric, group: str = "") -> str:
+    within = f" ({group})" if group else ""
+    return f"{metric.metric}{_place(metric)}{within}"
+
+
+def _place(metric: Metric) -> str:
+    """Return horizon and share of empty fields of a metric, in words."""
     at = "" if metric.horizon_days is None else f" at {metric.horizon_days:g} days"
     empty = (
         f" with {100 * metric.blank_share:g} % of the fields empty" if metric.blank_share else ""
     )
-    what = f"{metric.metric}{at}{empty}"
-    interval = f"{metric.low:.3f} to {metric.high:.3f}"
-    if not metric.has_interval:
-        yield f"{what} has no interval. Judge the model on more patients."
-    elif isinstance(rule, IntervalAbove):
-        if metric.low <= rule.limit:
-            yield f"{what} must lie above {rule.limit:g} with its interval; got {interval}."
-    elif metric.high < rule.least or metric.low > rule.most:
-        yield (
-            f"{what} must have an interval that overlaps {rule.least:g} to {rule.most:g}; "
-            f"got {interval}."
-        )
+    return f"{at}{empty}"
+
+
+def _interval(metric: Metric) -> str:
+    return f"{metric.low:.3f} to {metric.high:.3f}"

@@ -22,6 +22,7 @@ from data_schema.errors import GateError, OutsideError, UsageError
 from models.inference.risk_model import RiskModel
 from models.registry import gate
 from models.registry.bundle import MODEL_CODE, Bundle, read_bundle
+from models.registry.clinical import require_real_patients
 from models.registry.mlflow_model import BUNDLE_PATH, log_model
 from models.registry.tracking import connect, outside_errors
 from models.registry.versions import (
@@ -158,6 +159,7 @@ def register(
             f"The model must register as {name}; its contract says {contract.name}. "
             "Fit it with that name."
         )
+    require_real_patients(name, simulated=contract.simulated)
     model_id, sha256 = log_model(risk_model, run_id=run_id)
     tags = {
         TAG_SHA256: sha256,
@@ -257,6 +259,7 @@ def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> 
     versions = list_models(name)
     check_standing(promoted, versions)
     loaded = _load_version(promoted, alias=None)
+    require_real_patients(name, simulated=loaded.risk_model.contract.simulated)
     newest = _newest_record(versions, key)
     if newest is not None and datetime.fromisoformat(record.at) <= newest:
         record = replace(record, at=_after(newest))

@@ -14,9 +14,10 @@ from types import ModuleType
 
 from data_schema.errors import OutsideError, UsageError
 
-__all__ = ["connect", "outside_errors", "tracking_uri"]
+__all__ = ["connect", "experiment_id", "outside_errors", "tracking_uri"]
 
 _DEFAULT_URI = "sqlite:///mlflow.db"
+_EXPERIMENT = "osteon"
 
 _SETTINGS = {
     # Both would access the internet, which a hospital may not allow.
@@ -52,6 +53,23 @@ def connect() -> ModuleType:
         mlflow.MlflowClient()  # opens the store, so that a caller's client cannot fail to
     module: ModuleType = mlflow
     return module
+
+
+def experiment_id() -> str:
+    """Return the id of the experiment of every run, and create it if needed.
+
+    Its tags mark the whole registry. With SQLite, artifacts are stored beside the database.
+    """
+    mlflow = connect()
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(_EXPERIMENT)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    uri = mlflow.get_tracking_uri()
+    location = None
+    if uri.startswith("sqlite:///"):
+        location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
+    return str(client.create_experiment(_EXPERIMENT, artifact_location=location))
 
 
 @contextmanager

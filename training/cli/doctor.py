@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 from data_schema.errors import GateError, OutsideError, UsageError
 from models.registry.gate import gate_key
 from models.registry.lifecycle import CHAMPION, load_champion
-from models.registry.tracking import connect, outside_errors
+from models.registry.tracking import connect, experiment_id, outside_errors
 from models.registry.versions import list_models
 from training.provenance import git_revision, versions
-from training.run.mlflow_run import experiment_id
 
 __all__ = ["Check", "examine"]
 

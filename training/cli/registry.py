@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,12 +75,23 @@ def promote(
 
 def registry(
     name: Annotated[str | None, typer.Argument(help="Model to list (default: all).")] = None,
+    mark_clinical: Annotated[
+        bool,
+        typer.Option(
+            "--mark-clinical",
+            help="Mark the registry as clinical, for good: it takes no model of simulated patients "
+            "from then on.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List versions with their aliases and gate records."""
     with working():
+        from models.registry import clinical
         from models.registry.versions import list_models
 
+        if mark_clinical:
+            clinical.mark_clinical()
         versions = list_models(name)
     if as_json:
         print_json({"versions": [_described(version) for version in versions]})
@@ -217,5 +229,6 @@ def _described(version: Version) -> dict[str, object]:
             "by": record.by,
             "at": record.at,
             "cohort_fingerprint": record.cohort_fingerprint,
+            "criteria": [asdict(criterion) for criterion in record.criteria],
         },
     }

@@ -11,11 +11,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from models.registry.tracking import connect, outside_errors
+from models.registry.tracking import connect, experiment_id, outside_errors
 
-__all__ = ["TrackedRun", "experiment_id", "tracked_run", "user_name"]
-
-_EXPERIMENT = "osteon"
+__all__ = ["TrackedRun", "tracked_run", "user_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class TrackedRun:
 
 @contextmanager
 def tracked_run(name: str) -> Iterator[TrackedRun]:
-    """Open a run of the experiment `_EXPERIMENT`; it is marked as failed if the block raises."""
+    """Open a run of Osteon's experiment; it is marked as failed if the block raises."""
     client = connect().MlflowClient()
     with outside_errors():
         info = client.create_run(
@@ -90,20 +88,3 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return "unknown"
-
-
-def experiment_id() -> str:
-    """Return the id of the experiment, and create it if needed.
-
-    With SQLite, artifacts are stored beside the database.
-    """
-    mlflow = connect()
-    client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(_EXPERIMENT)
-    if experiment is not None:
-        return str(experiment.experiment_id)
-    uri = mlflow.get_tracking_uri()
-    location = None
-    if uri.startswith("sqlite:///"):
-        location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
-    return str(client.create_experiment(_EXPERIMENT, artifact_location=location))

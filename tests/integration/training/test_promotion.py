@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,16 @@ from models.inference.contract import Contract, Evaluation
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 
 MODEL = "osteon-mortality-simulated"
+
+
+@contextmanager
+def reported_run() -> Iterator[Any]:
+    """Open a run that holds a report, as every run of `osteon train` does."""
+    from training.run.mlflow_run import tracked_run
+
+    with tracked_run(MODEL) as run:
+        run.log(params={}, metrics={}, tags={}, files={"report.html": "<p>A report.</p>"})
+        yield run
 
 
 def with_c(contract: Contract, c_harrell: float) -> Evaluation:
@@ -40,11 +51,10 @@ def registered(trained: Any, workplace: Any) -> Any:
         risk_model = load(told["model_uri"]).risk_model
     with workplace.entered():
         from models.registry.lifecycle import register
-        from training.run.mlflow_run import tracked_run
 
         for c_harrell in (0.75, 0.73, 0.745):
             evaluation = with_c(risk_model.contract, c_harrell)
-            with tracked_run(MODEL) as run:
+            with reported_run() as run:
                 register(restated(risk_model, evaluation=evaluation), run_id=run.run_id)
     assert workplace.run("promote", MODEL, "1").code == 0
     return workplace
@@ -118,10 +128,9 @@ def test_procedures_are_compared_on_the_same_patients_and_splits_only(
         risk_model = load(told["model_uri"]).risk_model
     with registered.entered():
         from models.registry.lifecycle import register
-        from training.run.mlflow_run import tracked_run
 
         evaluation = replace(with_c(risk_model.contract, 0.6), partition="of other folds")
-        with tracked_run(MODEL) as run:
+        with reported_run() as run:
             register(restated(risk_model, evaluation=evaluation), run_id=run.run_id)
     other = registered.run("promote", MODEL, "4", "--json")
     assert other.json["decision"] == "promote"
@@ -183,9 +192,8 @@ def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) ->
         risk_model = load(told["model_uri"]).risk_model
     with workplace.entered():
         from models.registry.lifecycle import register
-        from training.run.mlflow_run import tracked_run
 
-        with tracked_run(MODEL) as run:
+        with reported_run() as run:
             register(restated(risk_model, evaluation=None), run_id=run.run_id)
     answer = workplace.run("promote", MODEL, "1", "--json")
     assert answer.code == 2
@@ -222,3 +230,112 @@ def test_a_version_withdrawn_on_record_is_not_promoted_even_without_its_mark(
     refused = registered.run("promote", MODEL, "2")
     assert refused.code == 1
     assert "was withdrawn: A unit was wrong." in refused.err
+
+
+def of_worse_patients(table: pd.DataFrame) -> pd.DataFrame:
+    """Return patients who die much sooner than any of the model's own."""
+    return table.assign(mortality_days=(table["mortality_days"] / 6).clip(lower=0.1))
+
+
+def of_one_worse_group(table: pd.DataFrame) -> pd.DataFrame:
+    """Return patients of whom women die sooner than the model's own, and men later."""
+    factor = table["sex"].map({"female": 0.35, "male": 1.8})
+    return table.assign(mortality_days=(table["mortality_days"] * factor).clip(lower=0.1))
+
+
+def that_leak(table: pd.DataFrame) -> pd.DataFrame:
+    """Return patients whose lactate was copied from their outcome."""
+    return table.assign(lactate=1 + 10.0 / table["mortality_days"].clip(lower=1))
+
+
+def too_few(table: pd.DataFrame) -> pd.DataFrame:
+    return table.head(120)
+
+
+@pytest.mark.parametrize(
+    ("change", "criterion", "reason"),
+    [
+        (of_worse_patients, "oe_ratio", "oe_ratio at 90 days must have an interval that overlaps"),
+        (
+            of_one_worse_group,
+            "oe_ratio",
+            "oe_ratio at 90 days (sex: female) must have an interval that overlaps 0.8 to 1.25",
+        ),
+        (that_leak, "leakage", "leakage: [leak_"),
+        (too_few, "sample_size", "the cohort must hold at least 100 patients with and 100 without"),
+    ],
+)
+def test_a_bad_figure_on_a_named_cohort_is_refused_with_its_reason(
+    registered: Any, simulated: Any, change: Any, criterion: str, reason: str
+) -> None:
+    cohort = registered.folder / "named.csv"
+    change(simulated(600, 21)).to_csv(cohort, index=False)
+    told = registered.run("promote", MODEL, "3", "--cohort", str(cohort), "--json")
+    assert told.code == 1
+    assert any(one.startswith(reason) for one in told.json["reasons"]), told.json["reasons"]
+    missed = [one for one in told.json["criteria"] if not one["is_met"]]
+    assert criterion in {one["criterion"] for one in missed}
+    assert champion(registered) == "1"
+
+
+def test_the_record_holds_every_criterion_and_its_figure(registered: Any, simulated: Any) -> None:
+    cohort = registered.folder / "named.csv"
+    simulated(800, 22).to_csv(cohort, index=False)
+    told = registered.run("promote", MODEL, "3", "--cohort", str(cohort), "--json")
+    assert told.code == 0, told.json["reasons"]
+    (listed,) = [
+        one
+        for one in registered.run("registry", MODEL, "--json").json["versions"]
+        if one["version"] == "3"
+    ]
+    recorded = listed["gate"]["criteria"]
+    assert recorded == told.json["criteria"]
+    assert all(one["is_met"] for one in recorded)
+    places = {one["judged_in"] for one in recorded if one["criterion"] == "oe_ratio"}
+    assert {
+        "at 90 days",
+        "at 90 days with 20 % of the fields empty",
+        "at 90 days with 40 % of the fields empty",
+        "at 90 days, sex: female",
+    } <= places
+    assert {"sample_size", "leakage", "report", "real_patients", "not_worse"} <= {
+        one["criterion"] for one in recorded
+    }
+
+
+def test_a_run_without_a_report_is_refused(trained: Any, workplace: Any) -> None:
+    place, told = trained
+    with place.entered():
+        from models.registry.lifecycle import load
+
+        risk_model = load(told["model_uri"]).risk_model
+    with workplace.entered():
+        from models.registry.lifecycle import register
+        from training.run.mlflow_run import tracked_run
+
+        with tracked_run(MODEL) as run:
+            register(risk_model, run_id=run.run_id)
+    refused = workplace.run("promote", MODEL, "1", "--json")
+    assert refused.code == 1
+    assert refused.json["reasons"] == [
+        "the training run must hold report.html, which tells reviewers what the model is; it holds "
+        "none. Train the model again with `osteon train`."
+    ]
+
+
+def test_a_clinical_registry_takes_no_simulated_model(registered: Any) -> None:
+    assert registered.run("registry", "--mark-clinical", "--json").code == 0
+    refused = registered.run("promote", MODEL, "3", "--json")
+    assert refused.code == 1
+    assert refused.json["reasons"] == [
+        "the model learned from simulated patients, and a registry marked clinical takes models of "
+        "real patients only."
+    ]
+    assert champion(registered) == "1"
+    with registered.entered():
+        from data_schema.errors import GateError
+        from models.registry.lifecycle import load, register
+
+        risk_model = load(f"models:/{MODEL}/1").risk_model
+        with reported_run() as run, pytest.raises(GateError, match="takes models of real patients"):
+            register(risk_model, run_id=run.run_id)

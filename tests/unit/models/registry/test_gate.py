@@ -8,7 +8,7 @@ import pytest
 
 from data_schema.errors import GateError, UsageError
 from models.metrics.metric import Metric
-from models.registry.gate import GateRecord, gate_key, parse, seal, sign, verify
+from models.registry.gate import Criterion, GateRecord, gate_key, parse, seal, sign, verify
 
 KEY = b"a key of sixteen characters or more"
 RECORD = GateRecord(
@@ -43,6 +43,17 @@ def test_the_signature_of_a_record_from_before_metrics_were_typed_still_holds():
     assert sign(replace(RECORD, metrics=(replace(RECORD.metrics[0], note="a note"),)), KEY) == sign(
         replace(RECORD, metrics=RECORD.metrics[:1]), KEY
     )
+
+
+def test_criteria_are_signed_and_come_back():
+    criterion = Criterion("auroc", "at 28 days", 0.81, 0.78, 0.84, "above 0.5", is_met=True)
+    judged = replace(RECORD, criteria=(criterion,))
+    sealed = seal(judged, KEY)
+    assert verify(sealed, KEY, model_sha256="ab" * 32) == judged
+    with pytest.raises(GateError, match="signature must match"):
+        verify(sealed.replace("0.81", "0.91"), KEY, model_sha256="ab" * 32)
+    with pytest.raises(GateError, match="must hold exactly its own fields"):
+        parse(sealed.replace('"is_met": true', '"is_met": "yes"'))
 
 
 @pytest.mark.parametrize(
