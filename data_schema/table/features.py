@@ -76,12 +76,16 @@ class FeatureColumn:
         Where the cell itself records the variable as not done, in the mapping's words.
     findings : tuple of Finding
         Rules broken, fatal or not.
+    as_stated : ndarray of float64 or None
+        Numbers converted by the stated unit, even where that unit cannot be the true one; None if
+        the feature is no number, or no unit is accepted.
     """
 
     values: NDArray[Any] | None
     below: NDArray[np.bool_] | None
     not_done: NDArray[np.bool_]
     findings: tuple[Finding, ...]
+    as_stated: NDArray[np.float64] | None = None
 
 
 def read_feature(
@@ -133,13 +137,13 @@ def _number(table: pd.DataFrame, feature: FeatureSource, time_zero: Dates | None
         values = stated * units.factors + units.offsets
     suspect = unit_suspect(feature, units, values, below)
     if suspect is not None:
-        return FeatureColumn(None, None, not_done, (*findings, suspect))
+        return FeatureColumn(None, None, not_done, (*findings, suspect), values)
     large = int(is_too_large(feature.variable, feature.feature, values, below=below).sum())
     if large:
         findings.append(_finding("too_large", feature, large, len(table)))
     if parsed.above.any():
         findings.append(_finding("above_limit", feature, int(parsed.above.sum()), len(table)))
-    return FeatureColumn(values, below, not_done, tuple(findings))
+    return FeatureColumn(values, below, not_done, tuple(findings), values)
 
 
 def _assay_problems(

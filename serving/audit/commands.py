@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
-from data_schema.errors import GateError
+from data_schema.errors import DataError, GateError
+from models.monitoring.arrivals import Arrivals
 from serving.audit.opening import open_trail
+from serving.audit.predicted import arrivals_of, predicted_rows
 from serving.audit.record import AuditEvent, Detail, ModelRecord
 from serving.audit.trail import AuditTrail
 from serving.audit.withdrawals import withdrawals
@@ -46,6 +49,24 @@ class Decisions:
             detail=detail,
         )
         self.trail.append(event)
+
+    def predicted(
+        self, *, name: str, version: str, horizons_days: Sequence[float], since: date | None = None
+    ) -> Arrivals:
+        """Return what one version of a model predicted, and what was reported, for monitoring.
+
+        Raises
+        ------
+        DataError
+            If no prediction of the version is on record.
+        """
+        rows = predicted_rows(self.trail.database, name=name, version=version, since=since)
+        if not rows:
+            raise DataError(
+                f"the audit trail must hold predictions of {name} version {version}; it holds none "
+                "in this period. Check OSTEON_STATE_DIR and OSTEON_DATABASE_URL."
+            )
+        return arrivals_of(rows, horizons_days)
 
     def withdrawn(self, bundles: Sequence[str]) -> dict[str, str]:
         """Return the reason for each of these bundles (SHA-256) that was withdrawn on record."""

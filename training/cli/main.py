@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
-from training.cli import cohorts, evaluate, landmark, registry, score, simulate, train
+from training.cli import cohorts, evaluate, landmark, monitor, registry, score, simulate, train
 from training.cli.console import print_json
 
 __all__ = ["EXIT_CODES", "add_commands", "run_command"]
@@ -39,6 +39,7 @@ def add_commands(app: typer.Typer) -> None:
         score.explain,
         train.benchmark,
         registry.promote,
+        monitor.monitor,
         registry.registry,
         registry.rollback,
         registry.withdraw,

@@ -72,7 +72,9 @@ def _markers_measured(cohort: Cohort) -> pd.Series[float] | None:
     columns = [
         str(name)
         for name in cohort.features.columns
-        if cohort.variables[base_name(str(name))].pathway in MARKER_PATHWAYS
+        # A column that the model reads and no stay has a value of belongs to no variable here.
+        if (variable := cohort.variables.get(base_name(str(name)))) is not None
+        and variable.pathway in MARKER_PATHWAYS
         and not str(name).endswith(f"__{BELOW}")
     ]
     if not columns:

@@ -1,0 +1,61 @@
+"""Alerting rules for Prometheus, for the figures that the service publishes at `/metrics`."""
+
+from __future__ import annotations
+
+import json
+
+__all__ = ["prometheus_rules"]
+
+_RULES: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "OsteonMonitoringAlert",
+        'osteon_monitoring_alerts{kind!="drift"} > 0',
+        "1h",
+        "{{ $labels.model }} version {{ $labels.version }} has {{ $value }} alerts of the kind "
+        "{{ $labels.kind }}. Open /monitoring of the service.",
+    ),
+    (
+        "OsteonInputsDrift",
+        'osteon_monitoring_alerts{kind="drift"} > 0',
+        "24h",
+        "The patients of {{ $labels.model }} differ from its training cohort ({{ $value }} "
+        "figures). Open /monitoring of the service.",
+    ),
+    (
+        "OsteonObservedOverExpected",
+        "osteon_monitoring_oe_ratio > 1.25 or osteon_monitoring_oe_ratio < 0.8",
+        "24h",
+        "Observed over expected events of {{ $labels.model }} at {{ $labels.horizon_days }} days "
+        "are {{ $value }}. Look at the control limits before you act: few events vary much.",
+    ),
+    (
+        "OsteonMostRefused",
+        'sum by (model, version) (increase(osteon_predictions_total{status="refused"}[7d])) '
+        "> 0.5 * sum by (model, version) (increase(osteon_predictions_total[7d]))",
+        "1h",
+        "More than half of the requests to {{ $labels.model }} are refused.",
+    ),
+    (
+        "OsteonNoOutcomes",
+        "osteon_monitoring_known_outcomes == 0 and osteon_monitoring_predictions > 1000",
+        "24h",
+        "No outcome was reported for {{ $labels.model }}: concept drift cannot be seen. Send "
+        "POST /v1/outcomes.",
+    ),
+)
+"""Name, expression, how long it must hold, and what it means."""
+
+
+def prometheus_rules() -> str:
+    """Return a rule file (YAML, written as its subset JSON) for `rule_files` of Prometheus."""
+    rules = [
+        {
+            "alert": name,
+            "expr": expression,
+            "for": held,
+            "labels": {"severity": "warning"},
+            "annotations": {"summary": summary},
+        }
+        for name, expression, held, summary in _RULES
+    ]
+    return json.dumps({"groups": [{"name": "osteon", "rules": rules}]}, indent=2) + "\n"
