@@ -93,6 +93,13 @@ def performance_basis(evaluation: Evaluation, training: TrainingFacts) -> str:
         What the registered model learned from.
     """
     learned_from = shown_count(training.patients)
+    if evaluation.of_update:
+        return (
+            f"Performance of the model updated to {shown_count(evaluation.patients)} local "
+            f"patients, each judged by an update of the others ({evaluation.folds}-fold "
+            f"cross-validation by patient); the model itself learned from {learned_from} patients "
+            "before."
+        )
     if evaluation.method == "cross-validation":
         again = f", repeated {evaluation.repeats} times" if evaluation.repeats > 1 else ""
         return (

@@ -19,6 +19,7 @@ from data_schema.outcomes import FROM_ENTRY
 from data_schema.table.derived import parts_of
 from data_schema.variables import base_name, is_state
 from models.bulk_contributions import bulk_tree_contributions
+from models.fitting.updated_model import SITE
 from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
 from models.inference.risk_model import InferenceError, RiskModel
@@ -76,6 +77,9 @@ def cohort_for_model(
     if cohort.outcome is not None:
         _same_clock(cohort.outcome, contract)
     features = cohort.features.copy()
+    if SITE in {feature.name for feature in contract.features}:
+        # A model that was updated by site reads the identifier; a site that is not stated is empty.
+        features[SITE] = None if cohort.site is None else cohort.site
     missing = [f for f in contract.features if f.name not in features]
     absent = list(_absent(missing, cohort))
     if absent:
@@ -87,7 +91,10 @@ def cohort_for_model(
             features[feature.name] = _empty(feature, len(features))
     features = features.assign(**{str(name): stays[name].to_numpy() for name in stays})
     return replace(
-        cohort, features=features, population=contract.population, simulated=contract.simulated
+        cohort,
+        features=features,
+        population=contract.population,
+        simulated=contract.simulated or cohort.simulated,
     )
 
 
@@ -188,6 +195,7 @@ def _with_own_variables(
         )
         for feature in contract.features
         if feature.name == feature.variable
+        and feature.name != SITE
         and feature.name not in VARIABLES
         and feature.name not in taken
         and feature.name in table

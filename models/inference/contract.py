@@ -27,6 +27,7 @@ __all__ = [
     "JointColumn",
     "JointDistribution",
     "LogLosses",
+    "ModelUpdate",
     "MovedRisks",
     "Novelty",
     "NoveltyLimits",
@@ -34,6 +35,7 @@ __all__ = [
     "SpecialCase",
     "StudyFacts",
     "TrainingFacts",
+    "UpdateMethod",
     "VariableInGroup",
     "VariableInGroups",
 ]
@@ -425,6 +427,9 @@ class Evaluation:
     patients_needed : int
         Smallest number of patients for so many predictors, at the horizon that needs most; 0 where
         it was not calculated.
+    of_update : bool
+        Whether what was judged is the update of a model to these patients, each by an update fitted
+        to the others.
     """
 
     split: str
@@ -440,9 +445,53 @@ class Evaluation:
     repeats: int = 1
     refitted: bool = False
     partition: str = ""
+    of_update: bool = field(default=False, metadata=LEFT_OUT)
     blanked: tuple[HeldOutMetric, ...] = field(default=(), metadata=LEFT_OUT)
     groups: tuple[HeldOutGroup, ...] = field(default=(), metadata=LEFT_OUT)
     patients_needed: int = field(default=0, metadata=LEFT_OUT)
+
+
+UpdateMethod = Literal["intercept", "slope", "site"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUpdate:
+    """One update of a registered model to local patients, of whom it holds no row.
+
+    Attributes
+    ----------
+    method : {"intercept", "slope", "site"}
+        Whether the level, level and spread, or the level of each site was fitted.
+    of_version : str
+        The version that was updated; empty if it had none.
+    of_sha256 : str
+        Hash of its bundle.
+    patients, stays, events : int
+        That the update learned from.
+    horizons_days, shift : tuple of float
+        Log-odds added at each horizon.
+    slope : float
+        By which log-odds are multiplied; 1 where it was not fitted.
+    simulated : bool
+        Whether these patients were simulated.
+    cohort_fingerprint : str
+        Of these patients.
+    at : str
+        RFC 3339 time.
+    """
+
+    method: UpdateMethod
+    of_version: str
+    of_sha256: str
+    patients: int
+    stays: int
+    events: int
+    horizons_days: tuple[float, ...]
+    shift: tuple[float, ...]
+    slope: float
+    simulated: bool
+    cohort_fingerprint: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,6 +567,9 @@ class Contract:
         The settings of the run.
     added_value : JSON value or None
         What a panel added, as the run printed it.
+    updates : tuple of ModelUpdate
+        Updates to local patients since the model was fitted, the earliest first. `cohort_risk` is
+        the mean risk of the patients of the last.
     """
 
     bundle_format: int
@@ -557,6 +609,7 @@ class Contract:
     added_value: object = None
     provenance: Provenance | None = None
     study: StudyFacts = field(default=StudyFacts(), metadata=LEFT_OUT)
+    updates: tuple[ModelUpdate, ...] = field(default=(), metadata=LEFT_OUT)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Contract":

@@ -18,6 +18,7 @@ __all__ = [
     "GridDays",
     "IntervalWidth",
     "PredictedCurves",
+    "SiteLevel",
     "competing_risk",
     "grid_days",
     "log_odds_with_interval",
@@ -104,6 +105,35 @@ class IntervalWidth(NamedTuple):
         apart = (log_odds - self.center) ** 2 / np.maximum(self.spread, 1e-12)
         bias = self.squared_bias * 0.5 * (1.0 + apart)
         return np.asarray(self.t * np.sqrt(variance + bias))
+
+
+class SiteLevel(NamedTuple):
+    """What the sites of n patients add to their log-odds, in a model updated by site.
+
+    Attributes
+    ----------
+    shift, variance : ndarray of float, shape (n,)
+        The level of the patient's site, and what is unknown of it.
+    known : ndarray of bool, shape (n,)
+        Whether the model has a level for that site.
+    """
+
+    shift: np.ndarray
+    variance: np.ndarray
+    known: np.ndarray
+
+    def applied(
+        self, log_odds: np.ndarray, low: np.ndarray, high: np.ndarray, t: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return log-odds and the ends of their interval, all (n, h), with the site's level.
+
+        `t` is the number of standard errors from the estimate to an end.
+        """
+        moved = log_odds + self.shift[:, None]
+        added = t**2 * self.variance[:, None]
+        below = np.sqrt((log_odds - low) ** 2 + added)
+        above = np.sqrt((high - log_odds) ** 2 + added)
+        return moved, moved - below, moved + above
 
 
 class PredictedCurves(NamedTuple):

@@ -3,9 +3,11 @@
 Part of every bundle's `model.py`: it imports only the standard library and numpy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from models.inference.records import LEFT_OUT
 
 __all__ = [
     "Calibration",
@@ -15,6 +17,7 @@ __all__ = [
     "ModelParameters",
     "PartParameters",
     "Scaling",
+    "SiteShifts",
     "Unsettled",
 ]
 
@@ -169,11 +172,41 @@ class PartParameters:
     calibration: Calibration
 
 
+@dataclass(frozen=True, slots=True)
+class SiteShifts:
+    """The level of each site beside that of all, in log-odds; see `fitting.recalibration`.
+
+    Attributes
+    ----------
+    feature : str
+        The column that names the patient's site; empty where it is not known.
+    names : tuple of str
+    shift, variance : tuple of float
+        Of each named site: its level, shrunk towards 0, and what is unknown of it.
+    between : float
+        Variance between sites: what is unknown of the level of any other.
+    """
+
+    feature: str
+    names: tuple[str, ...]
+    shift: tuple[float, ...]
+    variance: tuple[float, ...]
+    between: float
+
+    def of(self, sites: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return shift, variance and whether the site is a named one, each (n,), of site names."""
+        place = {name: k for k, name in enumerate(self.names)}
+        at = np.array([place.get(site, len(place)) for site in sites], dtype=int)
+        shift, variance = np.array([*self.shift, 0.0]), np.array([*self.variance, self.between])
+        return shift[at], variance[at], at < len(place)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelParameters:
     """Every fitted part of a model: the main one, the fold models, the competing event's.
 
-    They share the scaling of their columns and what is inferred where a value is missing.
+    They share the scaling of their columns and what is inferred where a value is missing. `sites`
+    is None unless the model was updated by site.
     """
 
     encoding: Encoding
@@ -183,6 +216,7 @@ class ModelParameters:
     main: PartParameters
     folds: tuple[PartParameters, ...]
     competing: PartParameters | None
+    sites: SiteShifts | None = field(default=None, metadata=LEFT_OUT)
 
     @property
     def parts(self) -> tuple[PartParameters, ...]:

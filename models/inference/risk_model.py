@@ -27,6 +27,7 @@ from models.inference.contributions import contributions
 from models.inference.curves import (
     IntervalWidth,
     PredictedCurves,
+    SiteLevel,
     competing_risk,
     grid_days,
     log_odds_with_interval,
@@ -114,6 +115,8 @@ class RiskModel:
             for own, booster in zip(parameters.parts, boosters, strict=True)
         ]
         self._main, self._alone = parts[0], Ensemble(parts[:1])
+        self._fold_parts = parts[1 : 1 + len(parameters.folds)]
+        self._competing = None if parameters.competing is None else parts[-1]
         of_parts = parts[:1] if parameters.competing is None else (parts[0], parts[-1])
         unsettled = _predictor(parameters.unsettled)
         self._predictors = (unsettled, *(part.linear_predictor for part in of_parts))
@@ -201,6 +204,21 @@ class RiskModel:
         model._set_contract(contract)
         return model
 
+    @property
+    def parameters(self) -> ModelParameters:
+        """The numbers of its fitted parts."""
+        return self._parameters
+
+    def with_parameters(self, parameters: ModelParameters) -> "RiskModel":
+        """Return a model of the same trees with other numbers; both share their boosters."""
+        model = copy(self)
+        parts = [self._main, *self._fold_parts]
+        if self._competing is not None:
+            parts.append(self._competing)
+        model._set_parts(parameters, [part.booster for part in parts])
+        model._set_contract(self.contract)
+        return model
+
     def with_unsettled(self, unsettled: Unsettled) -> "RiskModel":
         """Return the same model with another measure of what missing values could move."""
         model = copy(self)
@@ -277,7 +295,7 @@ class RiskModel:
         days, table = self.horizons(horizons_days), checked_table(self.contract, frame)
         raw = self._raw(table)
         inferred = self._inferred(raw)
-        curves = self._curves(raw, inferred, days, interval)
+        curves = self._curves(raw, inferred, days, interval, self._site_level(table))
         return self._prediction(table, raw, inferred, curves, explain)
 
     def predict_with_curve(
@@ -294,12 +312,23 @@ class RiskModel:
         days, table = self.horizons(horizons_days), checked_table(self.contract, frame)
         raw, grid = self._raw(table), np.asarray(self.contract.grid_days, dtype=float)
         inferred = self._inferred(raw)
-        curves = self._curves(raw, inferred, np.concatenate([days, grid]), True)
+        at = np.concatenate([days, grid])
+        curves = self._curves(raw, inferred, at, True, self._site_level(table))
         requested, on_grid = curves.at(slice(len(days))), curves.at(slice(len(days), None))
         return self._prediction(table, raw, inferred, requested, explain), on_grid.curve()
 
+    def _site_level(self, table: Table) -> SiteLevel | None:
+        """Return the level of each patient's site; None unless the model was updated by site."""
+        sites = self._parameters.sites
+        return None if sites is None else SiteLevel(*sites.of(table.texts[sites.feature]))
+
     def _curves(
-        self, raw: np.ndarray, inferred: Inferred, days: np.ndarray, interval: bool
+        self,
+        raw: np.ndarray,
+        inferred: Inferred,
+        days: np.ndarray,
+        interval: bool,
+        site: SiteLevel | None,
     ) -> PredictedCurves:
         """Return what is predicted for every patient at the days."""
         with_folds = self._together if interval else None
@@ -308,6 +337,8 @@ class RiskModel:
         eta, adjustment, low, high = log_odds_with_interval(
             self._alone, with_folds, raw, inferred, at, width
         )
+        if site is not None:
+            eta, low, high = site.applied(eta, low, high, width.t)
         part = self._competing_part
         competing = None if part is None else competing_risk(part, raw, inferred, at, eta)
         return PredictedCurves(days, eta, adjustment, low, high, self.cohort_risk(days), competing)
@@ -321,7 +352,7 @@ class RiskModel:
         explain: bool,
     ) -> Prediction:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
-        measured = self._measured(raw)
+        measured, site = self._measured(raw), self._site_level(table)
         verdicts = guard(self._guard_rules, table, raw)
         least = self.contract.guard.least_settled
         completeness = [completeness_grade(s, least) for s in self._settled_share(inferred)]
@@ -331,8 +362,14 @@ class RiskModel:
         adjustment_points, log_odds, points = adjustment * gain, None, None
         if explain:
             total, groups = eta - adjustment - base, (self._groups, self._booster_groups)
+            if site is not None:
+                total = total - site.shift[:, None]
             log_odds = contributions(self._main, raw, inferred, days, total, *groups)
+            if site is not None:
+                log_odds[..., self._site_place] += site.shift[:, None]
             points = log_odds * gain[..., None]
+        if site is not None:
+            measured[:, self._site_place] = site.known
         refused = np.array([status != "ok" for status in verdicts.status], dtype=bool)
         for values in (eta, adjustment, low, high, competing, log_odds, points, adjustment_points):
             if values is not None:
@@ -388,12 +425,20 @@ class RiskModel:
         """
         return self._curves_alone(frame, horizons_days).competing_risk
 
+    @property
+    def _site_place(self) -> int:
+        """The place of the site among the variables, where the model was updated by site."""
+        sites = self._parameters.sites
+        assert sites is not None  # asked for only then
+        return self.variables.index(sites.feature)
+
     def _curves_alone(
         self, frame: pd.DataFrame, horizons_days: ArrayLike | None
     ) -> PredictedCurves:
         """Return what is predicted without an interval."""
-        raw = self._raw(checked_table(self.contract, frame))
-        return self._curves(raw, self._inferred(raw), self.horizons(horizons_days), False)
+        table = checked_table(self.contract, frame)
+        raw, site = self._raw(table), self._site_level(table)
+        return self._curves(raw, self._inferred(raw), self.horizons(horizons_days), False, site)
 
     def unsettled(
         self, frame: pd.DataFrame | Table, horizons_days: ArrayLike | None = None

@@ -14,7 +14,7 @@ from scipy.stats import t as student_t
 from models.metrics.catalogue import METRICS, Scale
 from models.metrics.metric import Metric
 
-__all__ = ["Pooled", "pool_metric", "random_effects"]
+__all__ = ["Pooled", "RandomEffects", "between_variance", "pool_metric", "random_effects"]
 
 _SYMMETRIC: Mapping[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Scale.PROPORTION: (logit, expit),
@@ -26,6 +26,8 @@ _SYMMETRIC: Mapping[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
 _HALF_WIDTH = 1.959963984540054
 _SMALLEST_ERROR = 1e-6
 _FEWEST = 3
+_MAX_STEPS = 1000
+_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +60,75 @@ class Pooled:
         return asdict(self)
 
 
-def random_effects(
-    estimates: ArrayLike, standard_errors: ArrayLike
-) -> tuple[float, float, float, float, float, float]:
-    r"""Return mean, its interval, the prediction interval and the spread between clusters.
+@dataclass(frozen=True, slots=True)
+class RandomEffects:
+    """A mean over clusters that differ, and where a new cluster would lie.
+
+    Parameters
+    ----------
+    mean, error : float
+        The mean and its standard error.
+    low, high : float
+        95 % confidence interval of the mean.
+    next_low, next_high : float
+        95 % prediction interval for a cluster that was not seen.
+    tau : float
+        Standard deviation between clusters.
+    """
+
+    mean: float
+    error: float
+    low: float
+    high: float
+    next_low: float
+    next_high: float
+    tau: float
+
+
+def between_variance(estimates: ArrayLike, standard_errors: ArrayLike) -> float:
+    r"""Return the variance between clusters by restricted maximum likelihood, at least 0.
 
     Parameters
     ----------
     estimates, standard_errors : array-like of float, shape (n_clusters,)
-        At least three clusters.
+        At least two clusters.
 
-    Returns
-    -------
-    tuple of float
-        Mean, low, high, prediction low, prediction high, tau.
+    Notes
+    -----
+    With :math:`w_i = 1 / (v_i + \tau^2)` and the weighted mean m, it maximises
+    :math:`\sum \log w_i - \log \sum w_i - \sum w_i (y_i - m)^2` [1]_.
+
+    References
+    ----------
+    .. [1] Viechtbauer. J Educ Behav Stat 30 (2005) 261-293. doi:10.3102/10769986030003261
+    """
+    value = np.asarray(estimates, dtype=np.float64)
+    variance = np.asarray(standard_errors, dtype=np.float64) ** 2
+    # Fisher scoring (Viechtbauer's equation 10) from the variance of the estimates themselves:
+    #   tau2' = tau2 + (y'P P y - tr P) / tr(P P), with P = W - W 1 1' W / sum w. A step that would
+    # leave tau2 below 0 is held at 0, where the likelihood of clusters that agree is largest.
+    tau2 = max(0.0, float(value.var(ddof=1) - variance.mean()))
+    for _ in range(_MAX_STEPS):
+        weight = 1 / (variance + tau2)
+        whole = weight.sum()
+        apart = weight * (value - np.average(value, weights=weight))
+        trace = whole - (weight**2).sum() / whole
+        trace2 = (weight**2).sum() - 2 * (weight**3).sum() / whole
+        trace2 += ((weight**2).sum() / whole) ** 2
+        moved = max(0.0, tau2 + float(((apart**2).sum() - trace) / trace2))
+        if abs(moved - tau2) <= _TOLERANCE * (moved + variance.mean()):
+            return moved
+        tau2 = moved
+    return tau2
+
+
+def random_effects(estimates: ArrayLike, standard_errors: ArrayLike) -> RandomEffects:
+    r"""Return the mean of clusters that differ, its interval and the prediction interval.
+
+    Parameters
+    ----------
+    estimates, standard_errors : array-like of float, shape (n_clusters,)
+        At least three clusters, on a scale on which errors are symmetric.
 
     Raises
     ------
@@ -80,25 +137,23 @@ def random_effects(
 
     Notes
     -----
-    Between-cluster variance by DerSimonian and Laird [1]_, interval of the mean by Hartung and
-    Knapp with t on k - 1 degrees of freedom [2]_, modified so that the error is never below
-    that of the weights alone: clusters that agree by chance would have no error at all [3]_.
-    Prediction interval :math:`\mu \pm t_{k-2} \sqrt{\tau^2 + \mathrm{se}^2}` [4]_.
+    Between-cluster variance by restricted maximum likelihood (`between_variance`), interval of the
+    mean by Hartung and Knapp with t on k - 1 degrees of freedom [1]_, modified so that the error is
+    never below that of the weights alone: clusters that agree by chance would have no error at all
+    [2]_. Prediction interval :math:`\mu \pm t_{k-2} \sqrt{\tau^2 + \mathrm{se}^2}` [3]_.
 
     References
     ----------
-    .. [1] DerSimonian & Laird. Control Clin Trials 7 (1986) 177-188.
-       doi:10.1016/0197-2456(86)90046-2
-    .. [2] Hartung & Knapp. Stat Med 20 (2001) 3875-3889. doi:10.1002/sim.1009
-    .. [3] Rover, Knapp & Friede. BMC Med Res Methodol 15 (2015) 99.
+    .. [1] Hartung & Knapp. Stat Med 20 (2001) 3875-3889. doi:10.1002/sim.1009
+    .. [2] Rover, Knapp & Friede. BMC Med Res Methodol 15 (2015) 99.
        doi:10.1186/s12874-015-0091-1
-    .. [4] Higgins, Thompson & Spiegelhalter. J R Stat Soc A 172 (2009) 137-159.
+    .. [3] Higgins, Thompson & Spiegelhalter. J R Stat Soc A 172 (2009) 137-159.
        doi:10.1111/j.1467-985X.2008.00552.x
 
     Examples
     --------
-    >>> mean, low, high, *_ = random_effects([0.7, 0.8, 0.9], [0.1, 0.1, 0.1])
-    >>> round(mean, 2), round(low, 3), round(high, 3)
+    >>> pooled = random_effects([0.7, 0.8, 0.9], [0.1, 0.1, 0.1])
+    >>> round(pooled.mean, 2), round(pooled.low, 3), round(pooled.high, 3)
     (0.8, 0.552, 1.048)
     """
     value = np.asarray(estimates, dtype=np.float64)
@@ -106,12 +161,7 @@ def random_effects(
     k = len(value)
     if k < _FEWEST:
         raise ValueError(f"clusters must number at least {_FEWEST}; got {k}. Bring more sites.")
-    # DerSimonian-Laird: with w_i = 1/v_i and Q = sum w_i (y_i - fixed mean)^2,
-    # tau^2 = max(0, (Q - (k - 1)) / (sum w_i - sum w_i^2 / sum w_i)); then w_i = 1 / (v_i + tau^2).
-    weight = 1 / variance
-    fixed = np.average(value, weights=weight)
-    excess = (weight * (value - fixed) ** 2).sum() - (k - 1)
-    tau2 = max(0.0, excess / (weight.sum() - (weight**2).sum() / weight.sum()))
+    tau2 = between_variance(value, np.sqrt(variance))
     weight = 1 / (variance + tau2)
     mean = float(np.average(value, weights=weight))
     # Hartung-Knapp: se^2 = max(1, sum w_i (y_i - mean)^2 / (k - 1)) / sum w_i.
@@ -119,7 +169,9 @@ def random_effects(
     error2 = max(scatter, 1.0) / float(weight.sum())
     half = float(student_t.ppf(0.975, k - 1)) * error2**0.5
     beyond = float(student_t.ppf(0.975, k - 2)) * (tau2 + error2) ** 0.5
-    return mean, mean - half, mean + half, mean - beyond, mean + beyond, float(tau2**0.5)
+    return RandomEffects(
+        mean, error2**0.5, mean - half, mean + half, mean - beyond, mean + beyond, tau2**0.5
+    )
 
 
 def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
@@ -151,7 +203,8 @@ def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
     usable = np.isfinite(value) & np.isfinite(error) & (error > _SMALLEST_ERROR)
     if usable.sum() < _FEWEST:
         return None
-    *ends, tau = random_effects(value[usable], error[usable])
+    effects = random_effects(value[usable], error[usable])
+    ends = effects.mean, effects.low, effects.high, effects.next_low, effects.next_high
     estimate, low_end, high_end, next_low, next_high = (float(invert(end)) for end in ends)
     first = metrics[0]
     return Pooled(
@@ -163,5 +216,5 @@ def pool_metric(metrics: Sequence[Metric]) -> Pooled | None:
         high_end,
         next_low,
         next_high,
-        tau,
+        effects.tau,
     )

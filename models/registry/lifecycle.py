@@ -28,6 +28,7 @@ from models.registry.tracking import connect, outside_errors
 from models.registry.versions import (
     TAG_GATE,
     TAG_SHA256,
+    TAG_UPDATED_FROM,
     Version,
     aliased_version,
     find_version,
@@ -47,6 +48,7 @@ __all__ = [
     "model_name",
     "promote",
     "register",
+    "register_update",
     "rollback",
 ]
 
@@ -159,6 +161,35 @@ def register(
             f"The model must register as {name}; its contract says {contract.name}. "
             "Fit it with that name."
         )
+    return _registered(risk_model, run_id=run_id, tags={})
+
+
+def register_update(risk_model: RiskModel, *, run_id: str, of_version: str) -> Version:
+    """Log an updated model to its run and register it as a new version of the name it had.
+
+    Parameters
+    ----------
+    risk_model : RiskModel
+        Whose contract's `updates` end with this update.
+    run_id : str
+        The MLflow run of the update.
+    of_version : str
+        The version that was updated, a tag of the new one.
+
+    Raises
+    ------
+    UsageError
+        If the registry has no such version.
+    OutsideError
+        If the registry fails.
+    """
+    find_version(risk_model.contract.name, version=of_version)
+    return _registered(risk_model, run_id=run_id, tags={TAG_UPDATED_FROM: of_version})
+
+
+def _registered(risk_model: RiskModel, *, run_id: str, tags: Mapping[str, str]) -> Version:
+    """Log a model to its run and register it under its contract's name as the challenger."""
+    contract, name = risk_model.contract, risk_model.contract.name
     require_real_patients(name, simulated=contract.simulated)
     model_id, sha256 = log_model(risk_model, run_id=run_id)
     tags = {
@@ -166,6 +197,7 @@ def register(
         "osteon.outcome": contract.outcome,
         "osteon.population": contract.population,
         "osteon.simulated": str(contract.simulated).lower(),
+        **tags,
     }
     client = connect().MlflowClient()
     with outside_errors():

@@ -13,6 +13,7 @@ from models.registry.tracking import connect, outside_errors
 __all__ = [
     "TAG_GATE",
     "TAG_SHA256",
+    "TAG_UPDATED_FROM",
     "Version",
     "aliased_version",
     "find_version",
@@ -21,6 +22,7 @@ __all__ = [
 
 TAG_GATE = "osteon.gate"
 TAG_SHA256 = "osteon.sha256"
+TAG_UPDATED_FROM = "osteon.updated_from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Version:
     def model_uri(self) -> str:
         """The URI by which any MLflow client loads it."""
         return f"models:/{self.name}/{self.version}"
+
+    @property
+    def updated_from(self) -> str | None:
+        """The version that it is an update of, if it is one."""
+        return self.tags.get(TAG_UPDATED_FROM)
 
     @property
     def gate_record(self) -> gate.GateRecord | None:

@@ -12,7 +12,17 @@ from typing import Any
 import typer
 
 from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
-from training.cli import cohorts, evaluate, landmark, monitor, registry, score, simulate, train
+from training.cli import (
+    cohorts,
+    evaluate,
+    landmark,
+    monitor,
+    registry,
+    score,
+    simulate,
+    train,
+    update,
+)
 from training.cli.console import print_json
 
 __all__ = ["EXIT_CODES", "add_commands", "run_command"]
@@ -37,6 +47,7 @@ def add_commands(app: typer.Typer) -> None:
         score.score,
         evaluate.evaluate,
         score.explain,
+        update.recalibrate,
         train.benchmark,
         registry.promote,
         monitor.monitor,

@@ -1,0 +1,124 @@
+"""`osteon recalibrate`: a registered version updated to local patients, as a new version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+# MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
+pytestmark = [pytest.mark.filterwarnings("ignore:::mlflow"), pytest.mark.slow]
+
+MODEL = "osteon-mortality-simulated"
+
+
+@pytest.fixture(scope="module")
+def place(
+    trained: Any,
+    make_workplace: Callable[[str], Any],
+    simulated: Callable[[int, int], pd.DataFrame],
+) -> Any:
+    """A registry with one version, and a cohort of two local sites in which more patients die."""
+    source, told = trained
+    with source.entered():
+        from models.registry.lifecycle import load
+
+        risk_model = load(told["model_uri"]).risk_model
+    workplace = make_workplace("recalibrate")
+    with workplace.entered():
+        from models.registry.lifecycle import register
+        from training.run.mlflow_run import tracked_run
+
+        with tracked_run(MODEL) as run:
+            register(risk_model, run_id=run.run_id)
+    table = simulated(600, 31)
+    table["mortality_days"] = (table["mortality_days"] / 2).clip(0.5).round(2)
+    table["site"] = np.where(np.arange(600) % 2, "north", "south")
+    table.to_csv(workplace.folder / "local.csv", index=False)
+    assert workplace.run("promote", MODEL, "1").code == 0
+    return workplace
+
+
+def test_an_update_is_a_new_version_with_lineage_and_the_same_name(place: Any) -> None:
+    told = place.run(
+        *("recalibrate", "local.csv", "--model", f"models:/{MODEL}/1"),
+        *("--method", "intercept", "--json"),
+    )
+
+    assert told.code == 0, told.err
+    done = told.json
+    assert done["model_name"] == MODEL
+    assert done["model_uri"] == f"models:/{MODEL}/{done['version']}"
+    with place.entered():
+        from models.registry.lifecycle import load
+        from models.registry.versions import find_version
+
+        old, new = load(f"models:/{MODEL}/1"), load(done["model_uri"])
+        version = find_version(MODEL, version=done["version"])
+    (update,) = new.risk_model.contract.updates
+    assert (update.method, update.of_version, update.of_sha256) == ("intercept", "1", old.sha256)
+    assert version.updated_from == "1"
+    assert "challenger" in version.aliases
+    # Half the time to the event: more patients die by each horizon, so that the level rises.
+    assert min(update.shift) > 0.2
+    before, after = (
+        next(m["estimate"] for m in done[which] if m["metric"] == "oe_ratio")
+        for which in ("before", "after")
+    )
+    assert abs(np.log(after)) < abs(np.log(before))
+    assert b"patient-31-" not in b"".join(new.files.values())
+    report = Path(done["report"]).read_text(encoding="utf-8")
+    assert "Old and new version in the same patients" in report
+
+
+def test_an_update_by_site_is_read_from_the_cohort_and_passes_the_gate(place: Any) -> None:
+    told = place.run(
+        *("recalibrate", "local.csv", "--model", f"models:/{MODEL}/1", "--method", "site", "--json")
+    )
+    assert told.code == 0, told.err
+    uri = told.json["model_uri"]
+
+    scored = place.run("score", "local.csv", "--model", uri, "--out", "scored.csv", "--json")
+    promoted = place.run("promote", MODEL, told.json["version"], "--json")
+
+    assert scored.code == 0, scored.err
+    assert pd.read_csv(place.folder / "scored.csv")["risk"].notna().mean() > 0.9
+    assert promoted.code == 0, promoted.out
+
+
+def test_the_closed_test_may_refuse_to_update(
+    place: Any, simulated: Callable[[int, int], pd.DataFrame]
+) -> None:
+    simulated(400, 33).to_csv(place.folder / "alike.csv", index=False)
+
+    told = place.run("recalibrate", "alike.csv", "--model", f"models:/{MODEL}/1", "--json")
+
+    assert told.code == 1
+    assert "the closed test supports no update" in told.json["error"]["message"]
+
+
+def test_patients_that_the_model_learned_from_are_refused(trained: Any) -> None:
+    place, told = trained
+    answer = place.run(
+        *("recalibrate", "cohort.csv", "--model", told["model_uri"], "--method", "slope")
+    )
+
+    assert answer.code == 2
+    assert "must be updated with patients that it did not learn from" in answer.err
+
+
+def test_a_bundle_without_a_version_has_no_lineage(place: Any, trained: Any) -> None:
+    with place.entered():
+        from models.registry.bundle import write_files
+        from models.registry.lifecycle import load
+
+        write_files(load(f"models:/{MODEL}/1").files, place.folder / "bundle")
+
+    answer = place.run("recalibrate", "local.csv", "--model", "bundle", "--method", "slope")
+
+    assert answer.code == 2
+    assert "must be a registered version" in answer.err

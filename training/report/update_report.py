@@ -1,0 +1,181 @@
+"""The report of an update: what changed, and old and new version in the same patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from data_schema.disclosure import shown_count
+from models.fitting.recalibration import ClosedTest, SiteLevels
+from models.inference.contract import Contract, ModelUpdate
+from models.metrics.catalogue import METRICS
+from models.metrics.metric import metric_at, primary_horizon
+from training.report.assembling import Pictures, ReportPage, assemble_report
+from training.report.content import Section, Table
+from training.report.figures.model_figures import FigureContext, ReportFigure, evaluation_figures
+from training.report.performance import estimate_text
+from training.validation.judgement import Judgement
+from training.validation.predictions import Predictions
+
+__all__ = ["UpdateFindings", "tested_sentence", "write_update_report"]
+
+_RESAMPLES = 200
+_METHODS = {
+    "intercept": "The level of the risks was fitted; their spread was left as it is.",
+    "slope": "The level and the spread of the risks were fitted.",
+    "site": "The level of the risks was fitted, and that of each site, shrunk towards all sites.",
+}
+_SUFFICES = {"none": "the model as it is", "intercept": "a new level alone"}
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFindings:
+    """Everything that the report of an update shows; pairs hold the old and the new version.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    contract : Contract
+        Of the updated model.
+    sites : SiteLevels or None
+        None unless the update is by site.
+    predictions : pair of Predictions
+        In the local patients: of the version updated, and of the update out of fold.
+    judgements : pair of Judgement
+        Of these predictions.
+    """
+
+    name: str
+    contract: Contract
+    update: ModelUpdate
+    tested: ClosedTest
+    sites: SiteLevels | None
+    predictions: tuple[Predictions, Predictions]
+    judgements: tuple[Judgement, Judgement]
+
+
+def write_update_report(findings: UpdateFindings) -> ReportPage:
+    """Return the report of an update on one page."""
+    days = primary_horizon(findings.predictions[0].horizons_days, findings.judgements[0].metrics)
+    return assemble_report(
+        findings.name,
+        f"Update of version {findings.update.of_version} to local patients",
+        list(_figures(findings, days)),
+        lambda pictures: _sections(findings, pictures),
+        simulated=findings.contract.simulated or findings.update.simulated,
+    )
+
+
+def _figures(findings: UpdateFindings, days: float) -> Iterator[ReportFigure]:
+    """Yield the calibration of the old and of the new version at the primary horizon."""
+    context = FigureContext.of(findings.contract, "The local patients of the update.")
+    for which, predictions in zip(("before", "after"), findings.predictions, strict=True):
+        alone = replace(predictions, curve_days=None)
+        for figure in evaluation_figures(
+            alone, [days], context=context, n_bootstrap=_RESAMPLES, random_state=0
+        ):
+            yield replace(
+                figure,
+                name=f"{figure.name}_{which}",
+                caption=f"{which.capitalize()} the update. {figure.caption}",
+            )
+
+
+def _sections(findings: UpdateFindings, pictures: Pictures) -> tuple[Section, ...]:
+    update, tables = findings.update, [_numbers(findings)]
+    if findings.sites is not None:
+        tables.append(_site_table(findings.sites))
+    return (
+        Section(
+            "The update",
+            (
+                f"Version {update.of_version} (bundle {update.of_sha256[:12]}) was updated to "
+                f"{shown_count(update.patients)} local patients with {shown_count(update.events)} "
+                f"{findings.contract.event_label}. {_METHODS[update.method]}",
+                tested_sentence(findings.tested),
+                "The new version holds these numbers and no row of a patient. Its intervals "
+                "include the sampling error of the update.",
+            ),
+            tables=tuple(tables),
+        ),
+        Section(
+            "Old and new version in the same patients",
+            (
+                "The old version learned nothing from these patients. The new version is judged "
+                "out of fold: each patient by an update that was fitted to the others.",
+            ),
+            tables=(_comparison(findings),),
+            pictures=tuple(pictures.get("calibration", ())),
+        ),
+    )
+
+
+def tested_sentence(tested: ClosedTest) -> str:
+    """Return which update the closed test supports, and by which tests.
+
+    Examples
+    --------
+    >>> from models.fitting.recalibration import UpdateTest
+    >>> tested_sentence(ClosedTest("none", (UpdateTest("none", 3.2, 4, 0.53),)))
+    'The closed test supports no update (that the model as it is suffices: p = 0.53).'
+    """
+    chosen = {"none": "no update", "intercept": "a new level", "slope": "a new level and spread"}
+    tests = "; ".join(
+        f"that {_SUFFICES[test.suffices]} suffices: p {_p(test.p)}" for test in tested.tests
+    )
+    return f"The closed test supports {chosen[tested.chosen]} ({tests})."
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.2f}" if p >= 0.01 else f"= {p:.3f}"
+
+
+def _numbers(findings: UpdateFindings) -> Table:
+    """Return the shift at each horizon, and the slope."""
+    update = findings.update
+    shifts = zip(update.horizons_days, update.shift, strict=True)
+    return Table(
+        "What the update changed, in log-odds",
+        ("Number", "value"),
+        (
+            *((f"added at {days:g} days", f"{shift:+.3f}") for days, shift in shifts),
+            ("multiplied by", f"{update.slope:.3f}"),
+        ),
+    )
+
+
+def _site_table(sites: SiteLevels) -> Table:
+    return Table(
+        "Level of each site beside all, shrunk, in log-odds",
+        ("Site", "level", "standard error"),
+        tuple(
+            (site, f"{shift:+.3f}", f"{sites.variance[site] ** 0.5:.3f}")
+            for site, shift in sites.shift.items()
+        ),
+        notes=(
+            f"Standard deviation between sites: {sites.between**0.5:.3f}. A patient of any other "
+            "site gets the mean of all, with that uncertainty.",
+        ),
+    )
+
+
+def _comparison(findings: UpdateFindings) -> Table:
+    """Return every metric of the old and of the new version."""
+    old, new = (judgement.metrics for judgement in findings.judgements)
+    horizons = (*findings.predictions[0].horizons_days, None)
+    labels = {name: f"{spec.label}: {spec.reading}" for name, spec in METRICS.items()}
+    rows: list[tuple[str, ...]] = []
+    for days in horizons:
+        of_days = [metric.metric for metric in old if metric.horizon_days == days]
+        rows += [("The whole follow-up" if days is None else f"{days:g} days",)] if of_days else []
+        rows += [
+            (labels[name], *(estimate_text(metric_at(of, name, days)) for of in (old, new)))
+            for name in of_days
+        ]
+    version = findings.update.of_version
+    return Table(
+        "Every metric with its 95 % interval",
+        ("Metric (direction, reference value)", f"version {version}", "updated"),
+        tuple(rows),
+    )
