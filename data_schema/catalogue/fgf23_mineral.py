@@ -162,7 +162,16 @@ ENTRIES: tuple[Variable, ...] = (
         high=3.5,
         typical_median=(0.8, 1.5),
         references=(Reference(1.15, 1.30, _BACKGROUND),),
-        synonyms=("ica", "ionized calcium", "ionised calcium", "ca ionized", "free calcium", "ca"),
+        synonyms=(
+            "ionized",
+            "ionised",
+            "ica",
+            "ionized calcium",
+            "ionised calcium",
+            "ca ionized",
+            "free calcium",
+            "ca",
+        ),
         ambiguity=_WHICH_CALCIUM,
         note="Death is more frequent below 0.8 and above 1.4 mmol/L (Egi, Crit Care Med 2011, "
         "PMID 21099425): never constrained.",

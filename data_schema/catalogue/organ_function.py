@@ -110,7 +110,15 @@ ENTRIES: tuple[Variable, ...] = (
         label="Renal replacement therapy",
         pathway="severity",
         kind="flag",
-        synonyms=("crrt", "dialysis", "renal replacement"),
+        synonyms=(
+            "haemodialysis",
+            "hemodialysis",
+            "haemofiltration",
+            "hemofiltration",
+            "crrt",
+            "dialysis",
+            "renal replacement",
+        ),
         # Hemodialysis, continuous renal replacement, peritoneal dialysis.
         procedures=("302497006", "714749008", "71192002"),
         treatment=True,
@@ -127,7 +135,7 @@ ENTRIES: tuple[Variable, ...] = (
         codes=(Code("9192-6", "Urine output 24 hour"),),
         low=0.0,
         high=30000.0,
-        synonyms=("urine", "diuresis", "urine output"),
+        synonyms=("uop", "urine", "diuresis", "urine output"),
         typical_median=(100.0, 6000.0),
         window=Window("the 24 h before time zero", timedelta(hours=24)),
     ),
@@ -169,7 +177,7 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.01,
         high=120.0,
-        synonyms=("bili", "tbil", "total bilirubin"),
+        synonyms=("t bili", "bili", "tbil", "total bilirubin"),
         typical_median=(0.2, 9.0),
     ),
     _laboratory_test(
@@ -233,7 +241,7 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=0.0,
         high=5000.0,
-        synonyms=("plt", "thrombocytes", "platelet count", "thrombozyten"),
+        synonyms=("plts", "plt", "thrombocytes", "platelet count", "thrombozyten"),
         typical_median=(40.0, 600.0),
     ),
     _laboratory_test(
@@ -344,6 +352,7 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.0,
         high=2000.0,
         synonyms=(
+            "trop i",
             *("tni", "hs-tni", "cardiac troponin i", "hs troponin i", "hypersensitive troponin i"),
             *("high-sensitivity troponin i", "hypersensitive cardiac troponin i"),
             "high-sensitivity cardiac troponin i",
@@ -359,6 +368,7 @@ ENTRIES: tuple[Variable, ...] = (
         low=0.0,
         high=1000.0,
         synonyms=(
+            "trop t",
             *("tnt", "hs-tnt", "cardiac troponin t", "hs troponin t"),
             *("high-sensitivity troponin t", "high-sensitivity cardiac troponin t"),
         ),

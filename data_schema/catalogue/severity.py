@@ -166,7 +166,7 @@ ENTRIES: tuple[Variable, ...] = (
         ),
         low=5.0,
         high=100.0,
-        synonyms=("sao2", "o2 sat"),
+        synonyms=("sats", "o2 sats", "sao2", "o2 sat"),
         typical_median=(75.0, 100.0),
     ),
     Variable(
@@ -213,6 +213,7 @@ ENTRIES: tuple[Variable, ...] = (
         low=1.0,
         high=300.0,
         typical_median=(25.0, 70.0),
+        synonyms=("pco2",),
     ),
     _blood_gas(
         name="ph",

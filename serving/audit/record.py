@@ -108,6 +108,8 @@ class RecordBody(TypedDict, total=False):
     outcomes: Sequence[str]
     models: Sequence[ModelRecord]
     absent: Sequence[str]
+    session: str
+    stage: str
     request_key: str
     digest: str
     detail: Detail
@@ -126,6 +128,7 @@ _PURPOSES = (
     "row",
     "stored",
     "backup",
+    "session",
 )
 
 
@@ -150,6 +153,10 @@ class AuditEvent:
         The requested outcomes.
     absent : sequence of str
         Variables that the request recorded as not done and a model reads, without any value.
+    session : str or None
+        Keyed hash of the sitting in which the answer was shown, if the request names one.
+    stage : {"", "interim", "final"}
+        Whether later answers of the session replaced this one; empty without a session.
     request_key : str or None
         Keyed hash of caller and `Idempotency-Key`.
     digest : str or None
@@ -166,6 +173,8 @@ class AuditEvent:
     outcomes: Sequence[str] = ()
     models: Sequence[ModelRecord] = ()
     absent: Sequence[str] = ()
+    session: str | None = None
+    stage: Literal["", "interim", "final"] = ""
     request_key: str | None = None
     digest: str | None = None
     detail: Detail = field(default_factory=Detail)
@@ -213,6 +222,10 @@ class AuditKeys:
     def request(self, actor: str, idempotency_key: str) -> str:
         """Return the hash of a caller's `Idempotency-Key`."""
         return self._hash("request", f"{actor}\n{idempotency_key}")
+
+    def session(self, actor: str, session: str) -> str:
+        """Return the hash of a caller's name of one sitting."""
+        return self._hash("session", f"{actor}\n{session}")
 
     def viewer(self, *names: str) -> str:
         """Return the hash of one user, patient and outcome."""

@@ -76,9 +76,12 @@ class RequestFacts:
         return None if caller is None else str(caller.actor)
 
     def recorded(self, prediction_id: str, answer: ComputedAnswer | None) -> None:
-        """Note an answer that is on record; None if it repeats an earlier one."""
+        """Note an answer that is on record; None if it repeats an earlier one.
+
+        Interim answers of a page in use are not counted.
+        """
         self.prediction_ids.append(prediction_id)
-        if answer is not None:
+        if answer is not None and not answer.question.is_interim:
             for prediction, seconds in zip(answer.predictions, answer.seconds, strict=True):
                 self.count(prediction, self.door, seconds)
 

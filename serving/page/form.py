@@ -14,7 +14,7 @@ from data_schema.variables import PATHWAYS, Variable, base_name, is_state
 from serving.page.first_screen import WardGroup, ward_group
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["fields", "groups", "places", "unit_choices"]
+__all__ = ["Unit", "fields", "groups", "parts_of", "places", "unit_choices"]
 
 # What a clinician knows first; the bone pathways follow in the catalogue's order.
 _FIRST = ("person", "severity")
@@ -164,7 +164,7 @@ def fields(served: Served) -> tuple[Field, ...]:
             readers.setdefault(column, []).append(model.requested_as)
         for column in model.guard_columns.difference(read):
             guards.setdefault(column, []).append(model.requested_as)
-        for column in _parts(read).difference(read, model.guard_columns):
+        for column in parts_of(read).difference(read, model.guard_columns):
             parts.setdefault(column, []).append(model.requested_as)
     # In the order of the catalogue; what is a model's own comes last.
     used = {*readers, *guards, *parts}
@@ -181,7 +181,7 @@ def fields(served: Served) -> tuple[Field, ...]:
     )
 
 
-def _parts(read: Collection[str]) -> set[str]:
+def parts_of(read: Collection[str]) -> set[str]:
     """Return the variables from which those that a model reads can be derived."""
     parts: set[str] = set()
     waiting = [name for name in read if name in DERIVATIONS]

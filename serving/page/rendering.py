@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from data_schema.variables import PATHWAYS
+from data_schema.biomarkers import VARIABLES
+from data_schema.variables import PATHWAYS, Variable
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 from serving.page import assets, facts
 from serving.page.examples import examples
 from serving.page.first_screen import GROUPS, first_screen
 from serving.page.form import groups, places
+from serving.page.search_words import search_words
 from serving.page.signed_out import signed_out_message
 from serving.page.source_attributes import source_attributes
 from serving.prediction.served import Served, ServedModel
@@ -71,6 +73,10 @@ def facts_page(model: ServedModel, *, base: str = "", signed_in: bool = False) -
 def _data(models: Sequence[ServedModel]) -> dict[str, object]:
     """Return the data of the script."""
     return {
+        "known": {
+            name: {"label": variable.label, "words": search_words(variable)}
+            for name, variable in _known(models).items()
+        },
         "pathways": {**PATHWAYS, NOT_MEASURED: NOT_MEASURED_LABEL},
         "models": {
             model.requested_as: {
@@ -91,6 +97,14 @@ def _data(models: Sequence[ServedModel]) -> dict[str, object]:
             for model in models
         },
     }
+
+
+def _known(models: Sequence[ServedModel]) -> Mapping[str, Variable]:
+    """Return every variable that search knows: the catalogue and the models' own."""
+    known = dict(VARIABLES)
+    for model in models:
+        known |= {k: v for k, v in model.own_variables.items() if k not in known}
+    return known
 
 
 @cache

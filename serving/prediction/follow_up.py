@@ -65,7 +65,7 @@ def record(
 
 def _check(predicted: set[str], outcome: str, event: int) -> None:
     if not predicted:
-        raise _broken("prediction_id", "unknown", "must be that of a prediction on record")
+        raise _broken("prediction_id", "unknown", "must be that of a final prediction on record")
     if outcome not in predicted:
         raise _broken("outcome", "not_predicted", "must be one that the prediction was about")
     if event not in OUTCOMES[outcome].events:

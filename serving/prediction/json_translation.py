@@ -51,7 +51,7 @@ def question_of(request: PredictRequest, *, now: datetime | None = None) -> Ques
 
     Without the moment, time zero is compared only with what the request itself states.
     """
-    _check_moments(request, now)
+    _check_together(request, now)
     death = None
     if request.deceased or request.death_time is not None:
         death = RecordedDeath(request.death_time)
@@ -88,6 +88,8 @@ def question_of(request: PredictRequest, *, now: datetime | None = None) -> Ques
         is_incomplete=request.record_incomplete,
         asked_at=request.asked_at or now,
         is_retrospective=request.asked_at is not None,
+        session=request.session,
+        is_interim=request.stage == "interim",
         explain=request.explain,
         next_best=request.next_best,
     )
@@ -107,10 +109,13 @@ def questions_of(requests: Sequence[PredictRequest], *, now: datetime) -> list[Q
     return questions
 
 
-def _check_moments(request: PredictRequest, now: datetime | None) -> None:
-    """Reject moments that contradict each other or lie in the future."""
+def _check_together(request: PredictRequest, now: datetime | None) -> None:
+    """Reject fields that contradict each other: moments, and an interim stage without session."""
     later = "must not be later than"
     problems = []
+    if request.stage == "interim" and request.session is None:
+        message = "session must be stated with an interim stage."
+        problems.append(BrokenRule(Place("session"), "missing", message))
     if request.icu_admission is not None and request.icu_admission > request.time_zero:
         message = f"icu_admission {later} time_zero."
         problems.append(BrokenRule(Place("icu_admission"), "after_time_zero", message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, insert
@@ -128,6 +128,10 @@ class Recorder:
             outcomes=list(question.outcomes),
             models=models,
             absent=sorted({name for one in answer.predictions for name in one.absent}),
+            session=(
+                None if question.session is None else keys.session(self.actor, question.session)
+            ),
+            stage=_stage(question),
             request_key=(
                 None
                 if self.idempotency_key is None
@@ -135,6 +139,12 @@ class Recorder:
             ),
             digest=digest(keys, RISKS, _risks_of(answer)),
         )
+
+
+def _stage(question: Question) -> Literal["", "interim", "final"]:
+    if question.session is None:
+        return ""
+    return "interim" if question.is_interim else "final"
 
 
 def _stated(value: bool | float | str | None) -> bool | float | str | None:
@@ -197,6 +207,8 @@ def _stated_policy(question: Question) -> dict[str, object]:
         "death": None if death is None else [death.earliest],
         "comfort_care": question.is_comfort_care,
         "incomplete": question.is_incomplete,
+        "session": question.session,
+        "interim": question.is_interim,
         "unread": [(one.variable, one.rule, one.time) for one in question.unread],
         # The moment of any other request is not part of it: a repeated one is the same request.
         "asked_at": question.asked_at if question.is_retrospective else None,
@@ -205,7 +217,12 @@ def _stated_policy(question: Question) -> dict[str, object]:
 
 
 def _risks_of(answer: ComputedAnswer) -> list[dict[str, object]]:
-    """Return the rows of the predicted risks, to which `POST /v1/outcomes` refers."""
+    """Return the rows of the predicted risks, to which `POST /v1/outcomes` refers.
+
+    An interim answer has none, so that monitoring and outcomes know final answers only.
+    """
+    if answer.question.is_interim:
+        return []
     return [
         {
             "outcome": prediction.outcome,
@@ -226,7 +243,8 @@ def _storing(
     rows = [{**row, "prediction_id": prediction_id} for row in risks]
 
     def write(connection: Connection) -> None:
-        connection.execute(_INSERT_RISKS, rows)
+        if rows:
+            connection.execute(_INSERT_RISKS, rows)
 
     return write
 

@@ -48,6 +48,7 @@ Sex = Literal["female", "male", "other", "unknown"]
 Part = Literal[
     "patient_id",
     "encounter_id",
+    "session",
     "birth_date",
     "outcomes",
     "horizons_days",
@@ -132,6 +133,10 @@ class Question:
         Whether the request itself states that moment.
     horizons_days : tuple of float or None
         None for each model's own.
+    session : str or None
+        Opaque; names the sitting in which this and other answers were shown.
+    is_interim : bool
+        Whether entries are still being made, so that a later answer of the session replaces this.
     explain, next_best : bool
         Whether to add contributions and pathways, and the missing tests that would move the
         estimate.
@@ -154,6 +159,8 @@ class Question:
     asked_at: datetime | None = None
     is_retrospective: bool = False
     horizons_days: tuple[float, ...] | None = None
+    session: str | None = None
+    is_interim: bool = False
     explain: bool = True
     next_best: bool = False
 
@@ -240,6 +247,7 @@ def check_form(question: Question) -> None:
 def _broken(question: Question) -> Iterator[tuple[Place, Rule]]:
     yield from _broken_text(Place("patient_id"), question.patient_id)
     yield from _broken_text(Place("encounter_id"), question.encounter_id)
+    yield from _broken_text(Place("session"), question.session)
     yield from _too_many(Place("outcomes"), question.outcomes, MAX_OUTCOMES)
     horizons_days = question.horizons_days or ()
     if len(horizons_days) > MAX_HORIZONS:

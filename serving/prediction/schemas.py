@@ -214,6 +214,15 @@ class PredictRequest(_Sent):
     explain: StrictBool = Field(
         default=True, description="Whether to return contributions and pathways."
     )
+    stage: Literal["interim", "final"] = Field(
+        default="final",
+        description="`interim` while entries are still being made, with `session`. Only `final` "
+        "answers count in monitoring, and outcomes can be reported of these only.",
+    )
+    session: Name | None = Field(
+        default=None,
+        description="Opaque; the same for the interim answers and the final one of one sitting.",
+    )
     next_best: StrictBool = Field(
         default=False,
         description="Whether to return which tests of the site's menu, if already available, would "

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Annotated
+
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
 
+from data_schema.fhir.resources import FhirBroken
 from serving.http.route_classes import StrictRoute
 from serving.http.security_headers import PAGE_POLICY
 from serving.page import assets
 from serving.page.entries import Entries, read_entries
+from serving.page.pasted import MAX_PASTED, Pasted, pasted_rows
 from serving.page.rendering import facts_page, front_page
 from serving.prediction.caller import served_models
 from serving.prediction.json_translation import question_of, rules_in_json
-from serving.prediction.schemas import PredictRequest
+from serving.prediction.schemas import Name, PredictRequest, Time
+from serving.problems.details import FieldProblem, RequestBroken
+from serving.smart.form_record import FormRecord, form_of_bundle
 
 __all__ = ["router"]
 
@@ -44,6 +52,53 @@ def entries(body: PredictRequest, request: Request) -> Entries:
     """For the page, while values are typed; nothing is stored and nothing is predicted."""
     with rules_in_json():
         return read_entries(question_of(body), served_models(request))
+
+
+class PastedText(BaseModel):
+    """A pasted list of results, and the model for which it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outcome: Name
+    text: Annotated[str, StringConstraints(max_length=MAX_PASTED)]
+
+
+@router.post("/page/pasted")
+def pasted(body: PastedText, request: Request) -> Pasted:
+    """For the page, to confirm pasted results; nothing is stored and nothing is predicted."""
+    with rules_in_json():
+        (model,) = served_models(request).find([body.outcome])
+        return pasted_rows(body.text, model)
+
+
+class DroppedBundle(BaseModel):
+    """A FHIR Bundle with the record of one patient, and the time up to which values count."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time_zero: Time
+    bundle: dict[str, JsonValue]
+
+
+@router.post("/page/bundle")
+def bundle(body: DroppedBundle, request: Request) -> FormRecord:
+    """For the page, to fill in a file's values; nothing is stored and nothing is predicted."""
+    state = request.app.state
+    try:
+        return form_of_bundle(
+            body.bundle,
+            served_models(request),
+            time_zero=body.time_zero,
+            now=datetime.now(UTC),
+            icu_locations=state.settings.icu_locations,
+            site=state.site_codes,
+        )
+    except FhirBroken as error:
+        problems = [
+            FieldProblem(field="bundle", rule=one.rule, message=f"{one.expression} {one.message}")
+            for one in error.problems
+        ]
+        raise RequestBroken(problems) from None
 
 
 @router.get("/static/{version}/{name}")

@@ -6,7 +6,7 @@ filled in; what the record does not hold stays empty.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,15 +16,19 @@ from data_schema.biomarkers import VARIABLES, by_code
 from data_schema.birth_dates import BirthDate
 from data_schema.fhir.observations import NOT_COUNTED, FhirRecord, read_record
 from data_schema.fhir.resources import (
+    Entry,
     FhirBroken,
+    FhirProblem,
     Resource,
     codings,
+    entries_of,
     last_moment,
     listed,
     part,
     text,
 )
 from data_schema.fhir.site_codes import NO_SITE_CODES, SiteCodes
+from data_schema.fhir.subject import one_subject
 from data_schema.measurements import CanonicalMeasurement
 from data_schema.units import canonical_unit_spelling, range_text
 from data_schema.variables import LOCAL_SYSTEM, LOINC, Variable, base_name
@@ -35,18 +39,26 @@ from serving.prediction.patient import Patient, read_patient
 from serving.prediction.served import Served
 from serving.smart.reading import (
     BONE_MASS_DAYS,
+    LABORATORY_DAYS,
     FetchedRecord,
     FhirSource,
     fetch_record,
 )
 from serving.smart.recorded_history import recorded_history
 
-__all__ = ["FormRecord", "form_record"]
+__all__ = ["FormRecord", "form_of_bundle", "form_record"]
 
 # The Patient resource states these, and Observations of them are not used.
 _OF_THE_PATIENT = frozenset({"age", "sex"})
 
 _MAX_NAME = 200
+
+_PRESCRIPTIONS = (
+    "MedicationRequest",
+    "MedicationStatement",
+    "MedicationAdministration",
+    "Medication",
+)
 
 # Warnings about what is filled in.
 _NOTED = frozenset({"clipped", "birth_date_partial"})
@@ -122,12 +134,69 @@ def form_record(
     history of the record. `icu_locations` are references to the site's intensive care units,
     and `site` holds the site's own codes.
     """
-    own: dict[str, Variable] = {}
-    for model in served.models:
-        own |= model.own_variables
     names = {base_name(f.name) for model in served.models for f in model.contract.features}
     names |= {base_name(column) for model in served.models for column in model.guard_columns}
     record = fetch_record(source, time_zero, site, names=names, icu_locations=icu_locations)
+    filled_in = _filled_in(
+        record, served, time_zero=time_zero, now=now, icu_locations=icu_locations, site=site
+    )
+    return filled_in.model_copy(
+        update={"patient_id": source.patient, "encounter_id": source.encounter}
+    )
+
+
+def form_of_bundle(
+    bundle: object,
+    served: Served,
+    *,
+    time_zero: datetime,
+    now: datetime,
+    icu_locations: Collection[str] = (),
+    site: SiteCodes = NO_SITE_CODES,
+) -> FormRecord:
+    """Return the form's values from a Bundle with the record of one patient.
+
+    Raises
+    ------
+    FhirBroken
+        If it is no Bundle, or not of exactly one patient.
+    """
+    entries = entries_of(bundle)
+    one_subject(entries)  # raises for several patients
+    patients = [one for one in entries if one.kind == "Patient"]
+    if not patients:
+        raise FhirBroken([FhirProblem("Bundle.entry", "patient", "must hold the Patient.")])
+    record = FetchedRecord(
+        patients[0],
+        _of_kinds(entries, "Observation"),
+        _of_kinds(entries, "Encounter"),
+        _of_kinds(entries, "Condition"),
+        _of_kinds(entries, *_PRESCRIPTIONS),
+        LABORATORY_DAYS,
+    )
+    filled_in = _filled_in(
+        record, served, time_zero=time_zero, now=now, icu_locations=icu_locations, site=site
+    )
+    return filled_in.model_copy(update={"patient_id": text(patients[0].resource, "id")})
+
+
+def _of_kinds(entries: Sequence[Entry], *kinds: str) -> list[Entry]:
+    return [one for one in entries if one.kind in kinds]
+
+
+def _filled_in(
+    record: FetchedRecord,
+    served: Served,
+    *,
+    time_zero: datetime,
+    now: datetime,
+    icu_locations: Collection[str],
+    site: SiteCodes,
+) -> FormRecord:
+    """Return the form's values from resources, without the ids of the record."""
+    own: dict[str, Variable] = {}
+    for model in served.models:
+        own |= model.own_variables
     past = recorded_history(record, time_zero=time_zero, icu_locations=icu_locations)
     sent, unread = _observations(record, {**VARIABLES, **own}, time_zero, site)
     about = Circumstances(
@@ -143,8 +212,8 @@ def form_record(
     unread += [*_unread(sent, patient, labels), *_person_unread(sent, patient)]
     times = {labels[base_name(one.column)].label: one.time for one in filled if one.value}
     return FormRecord(
-        patient_id=source.patient,
-        encounter_id=source.encounter,
+        patient_id="",
+        encounter_id="",
         who=_who(record.patient.resource),
         time_zero=time_zero,
         laboratory_days=record.laboratory_days,

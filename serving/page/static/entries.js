@@ -1,6 +1,6 @@
 // The entries as a request of /v1/predict; values stay in the memory of this tab.
-import { address, headers, leave, refresh } from "./session.js";
-import { $, dateText, say, text } from "./words.js";
+import { address, headers, headersNow, leave, refresh } from "./session.js";
+import { $, dateText, make, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
 // Where a row lies while it does not stand open.
@@ -12,20 +12,23 @@ let hours = null;
 // Opaque and new for every patient: the service requires an id, which must not be a name.
 let patient = opaque();
 let encounter = "";
+// One sitting: its interim answers and the final one bear this name on the audit trail.
+let session = opaque();
 // What the record states beside its values, sent with every request for its patient.
 let policy = {};
 
-function opaque() {
+/** Return a new id that names nothing. */
+export function opaque() {
   return `page-${[...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, "0")).join("")}`;
 }
 
 export const row = (column) => byColumn.get(column);
 export const rowOf = (column) => row(column) ?? row(column.replace(/__[a-z]+$/, ""));
-export const label = (column) => rowOf(column)?.querySelector(".name").textContent ?? column;
+export const label = (column) => rowOf(column)?.dataset.label ?? column;
 export const isScored = (one, model) => one.dataset.models.split(" ").includes(model);
 const isWatched = (one, model) => one.dataset.guards.split(" ").includes(model);
 const isPart = (one, model) => one.dataset.parts.split(" ").includes(model);
-const isUsed = (one, model) => isScored(one, model) || isWatched(one, model) || isPart(one, model);
+export const isUsed = (one, model) => isScored(one, model) || isWatched(one, model) || isPart(one, model);
 
 const control = (one) => one.querySelector(".value");
 const state = (one) => one.querySelector(".state");
@@ -64,6 +67,7 @@ function untimed(one) {
     return chosen ? { variable, value: chosen === "true" } : null;
   }
   const value = control(one).value.trim();
+  if (variable === "age" && bornOf(value)) return null;
   if (one.dataset.kind === "category") return value ? { variable, value } : null;
   const how = state(one).value;
   if (!value && (how === "" || how === "=")) return null;
@@ -83,6 +87,8 @@ export function read(model) {
     patient_id: patient,
     time_zero: timeZero(),
     outcomes: [model],
+    session,
+    stage: "interim",
     measurements: entered.map(([, sent]) => sent),
   };
   const absent = absentRows().map((one) => one.dataset.column);
@@ -95,9 +101,30 @@ export function read(model) {
   for (const [name, value] of Object.entries(stated)) if (value) body[name] ??= value;
   // An age that was changed by hand stands for itself.
   if (born && "record" in row("age").dataset) body.birth_date = born;
+  const typedBirth = bornOf(control(row("age")).value.trim());
+  if (typedBirth) body.birth_date = typedBirth;
   const open = unread.filter((column) => !byColumn.has(column) || !isEntered(row(column)));
   if (open.length) body.unread = open;
   return { body, rows: entered.map(([one]) => one), count: entered.length + (sex ? 1 : 0) };
+}
+
+const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/** Return the date of birth that a text states, such as 1958-03-02, or null: 3/2/1958 states none. */
+export function bornOf(words) {
+  const stated = statedBirth(words);
+  // The 30th of February is no date.
+  return stated && !Number.isNaN(Date.parse(stated)) && new Date(stated).toISOString().startsWith(stated) ? stated : null;
+}
+
+function statedBirth(words) {
+  const two = (n) => String(n).padStart(2, "0");
+  if (/^\d{4}-\d{2}(-\d{2})?$/.test(words)) return words;
+  const dotted = /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/.exec(words);
+  if (dotted) return `${dotted[3]}-${two(dotted[2])}-${two(dotted[1])}`;
+  const named = /^(\d{1,2}) ([a-z]{3,9})\.? (\d{4})$/i.exec(words);
+  const month = named ? MONTHS.indexOf(named[2].slice(0, 3).toLowerCase()) + 1 : 0;
+  return month ? `${named[3]}-${two(month)}-${two(named[1])}` : null;
 }
 
 /** Return a moment with the offset of this place, such as 2026-11-01T08:00:00+01:00, or null. */
@@ -141,15 +168,20 @@ export async function echo(model) {
   const answer = await post("/page/entries", body);
   for (const one of rows) mark(one, { problem: "" });
   answer.entries.forEach((entry, at) => mark(request.rows[at], entry));
+  for (const one of answer.derived) markDerived(row(one.column), one);
   for (const one of rows) showReference(one, answer.references);
   return { ...answer, rows: request.rows, count: request.count };
 }
 
-/** Send a request and return its answer; neither the address nor the browser stores values. */
-export async function post(path, body) {
+/** Send a request and return its answer; neither the address nor the browser stores values.
+ *
+ * With `keepalive` it is sent although the page is left.
+ */
+export async function post(path, body, { keepalive = false } = {}) {
   const response = await fetch(address(path), {
+    keepalive,
     method: "POST",
-    headers: { "content-type": "application/json", ...(await headers()) },
+    headers: { "content-type": "application/json", ...(keepalive ? headersNow() : await headers()) },
     body: JSON.stringify(body),
     cache: "no-store",
   });
@@ -166,15 +198,47 @@ function mark(one, entry) {
   if (entry.problem && one.dataset.kind === "number" && !typed.value.trim()) {
     entry = { problem: text("limit-missing", { label: label(one.dataset.column) }) };
   }
+  echoed.className = "echo";
   echoed.classList.toggle("problem", Boolean(entry.problem));
-  const parts = one.dataset.kind === "number" ? [entry.read_as, entry.canonical, entry.multiple] : [];
-  const [read, canonical, multiple] = parts;
-  echoed.textContent = entry.problem || [[read, canonical].filter(Boolean).join(" = "), multiple].filter(Boolean).join(", ");
+  echoed.classList.toggle("flagged", Boolean(entry.flag || entry.unusual));
+  echoed.replaceChildren(...(entry.problem ? [entry.problem] : readBack(one, entry)));
+  if (entry.meant) echoed.append(" ", meant(one, entry.meant));
   if (typed) {
     if (entry.problem) typed.setAttribute("aria-invalid", "true");
     else typed.removeAttribute("aria-invalid");
   }
   if (entry.comparator && state(one)) state(one).value = entry.comparator;
+}
+
+/** Return what is worth saying of a number: how it is read, converted, and against what it lies. */
+function readBack(one, entry) {
+  if (one.dataset.kind !== "number" || !entry.read_as) return [];
+  const typed = `${control(one).value.trim()} ${unitLabel(one)}`.trim().replace("-", "−");
+  const read = entry.read_as === typed ? "" : entry.read_as;
+  const parts = [[read, entry.canonical].filter(Boolean).join(" = ")];
+  if (entry.canonical && !read) parts[0] = `= ${entry.canonical}`;
+  if (entry.flag) parts.push(text(`flag-${entry.flag}`, { multiple: entry.multiple }));
+  if (entry.unusual) parts.push(text("unusual", { range: entry.unusual }));
+  return [parts.filter(Boolean).join(", ")];
+}
+
+/** Return the button that takes an entry in another unit. */
+function meant(one, { unit, read_as: words }) {
+  const button = make("button", "quiet meant", say("meant", { words }));
+  button.type = "button";
+  button.addEventListener("click", () => {
+    const choices = one.querySelector("select.unit");
+    choices.value = unit;
+    choices.dispatchEvent(new Event("change", { bubbles: true }));
+    control(one).focus();
+  });
+  return button;
+}
+
+function markDerived(one, { read_as: value, parts }) {
+  if (!one || isEntered(one) && one.dataset.column !== "age") return;
+  one.querySelector(".echo").replaceChildren(say("derived", { value, parts: parts.join(", ") }));
+  one.querySelector(".echo").classList.add("is-derived");
 }
 
 function showReference(one, references) {
@@ -194,6 +258,11 @@ function follow(one, target) {
   }
 }
 
+/** Begin another sitting, once the final answer of this one is on record. */
+export const newSession = () => {
+  session = opaque();
+};
+
 export const clearEntries = () => {
   for (const one of rows) set(one, null);
   patient = opaque();
@@ -202,6 +271,41 @@ export const clearEntries = () => {
   zeroInput.value = "";
   showZero();
 };
+
+/** Return all that is entered, with the ids of its patient, for `restore`. */
+export function snapshot() {
+  const values = {};
+  for (const one of rows.filter((row) => !isEmpty(row))) {
+    const { record, taken } = one.dataset;
+    values[one.dataset.column] = {
+      value: one.dataset.kind === "flag" ? one.querySelector("input:checked").value : control(one).value,
+      unit: one.querySelector("select.unit")?.value,
+      state: state(one)?.value,
+      record,
+      taken,
+    };
+  }
+  return { values, time: zeroInput.value, patient, encounter, policy };
+}
+
+/** Enter again what a snapshot holds, in place of what is entered now. */
+export function restore({ values, time, ...ids }) {
+  for (const one of rows) set(one, null);
+  for (const [column, kept] of Object.entries(values)) {
+    const one = row(column);
+    if (!one) continue;
+    if (one.dataset.kind === "flag") one.querySelector(`input[value="${kept.value}"]`).checked = true;
+    else control(one).value = kept.value;
+    const units = one.querySelector("select.unit");
+    if (units && kept.unit !== undefined) units.value = kept.unit;
+    if (state(one) && kept.state !== undefined) state(one).value = kept.state;
+    if (kept.record !== undefined) one.dataset.record = kept.record;
+    if (kept.taken !== undefined) one.dataset.taken = kept.taken;
+  }
+  ({ patient, encounter, policy } = ids);
+  zeroInput.value = time;
+  showZero();
+}
 
 /** Use the ids of the record, so that all requests for its patient belong together, and what it states. */
 export function usePatient(id, encounterId, stated) {
@@ -268,6 +372,23 @@ export function set(one, value) {
   }
 }
 
+/** Set a row to a value in one of its units, as a limit of the assay if there is a comparator. */
+export function setIn(one, { value, unit, comparator }) {
+  set(one, one.dataset.kind === "flag" ? value === "true" : value);
+  const choices = one.querySelector("select.unit");
+  if (choices && unit) choices.value = unit;
+  if (comparator) state(one).value = comparator;
+}
+
+/** Return what a row holds, as it is shown, or "". */
+export function shownValue(one) {
+  if (isEmpty(one)) return "";
+  if (isAbsent(one)) return text("not-done");
+  if (one.dataset.kind === "flag") return one.querySelector("input:checked").parentElement.textContent.trim();
+  if (one.dataset.kind === "category") return control(one).selectedOptions[0].textContent;
+  return `${control(one).value.trim()} ${unitLabel(one)}`.trim();
+}
+
 /** Record a row's variable as not done. */
 function setAbsent(one) {
   set(one, null);
@@ -297,39 +418,31 @@ export function arrange(model, first) {
   for (const one of rows) one.hidden = !isUsed(one, model) && isEmpty(one);
 }
 
-/** Show the folded rows whose names contain the words, and count the entries. */
-export function showRows(model, words) {
-  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  let matching = 0;
+/** Show the rows that a model uses, and count the entries of each folded group. */
+export function showRows(model) {
+  const all = { filled: 0, shown: 0 };
   for (const one of rows) {
-    const named = `${label(one.dataset.column)} ${one.dataset.column}`.toLowerCase();
-    const matches = wanted.every((word) => named.includes(word));
     const used = isUsed(one, model);
-    const folded = one.closest(".group");
     one.classList.toggle("unread", !used);
     one.classList.toggle("watched", isWatched(one, model));
     one.classList.toggle("part", isPart(one, model));
-    one.hidden = (!used && isEmpty(one)) || (folded !== null && !matches);
-    one.classList.toggle("match", wanted.length > 0 && matches && !one.hidden);
-    if (wanted.length && matches && !one.hidden) matching += 1;
+    one.hidden = !used && isEmpty(one);
   }
-  const all = { filled: 0, shown: 0 };
   for (const group of document.querySelectorAll(".group")) {
     const shown = [...group.querySelectorAll(".entry")].filter((one) => !one.hidden);
     group.hidden = shown.length === 0;
-    if (wanted.length) group.open = true;
     const filled = shown.filter(isEntered).length;
     group.querySelector(".count").textContent = text("count", { filled, shown: shown.length });
     all.filled += filled;
     all.shown += shown.length;
   }
-  if (wanted.length) $("rest").open = true;
   $("rest-count").textContent = text("count", all);
-  $("found").textContent = wanted.length ? text(matching ? "found" : "none-found", { count: matching }) : "";
 }
 
 export const isEntered = (one) =>
-  one.dataset.column === "sex" ? control(one).value !== "" : measurement(one) !== null;
+  one.dataset.column === "sex" || (one.dataset.column === "age" && bornOf(control(one).value.trim()))
+    ? control(one).value !== ""
+    : measurement(one) !== null;
 
 export const isEmpty = (one) => !isEntered(one) && !isAbsent(one);
 

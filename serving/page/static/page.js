@@ -4,15 +4,24 @@ import { goTo, need, setWaiting, showBar, showNeeds } from "./bar.js";
 import { loadPlotly } from "./charts.js";
 import { resetCheck } from "./check.js";
 import * as entries from "./entries.js";
+import { forget, keep, kept } from "./keep.js";
 import { printAnswer } from "./paper.js";
-import { closeRecord, openRecord, readRecord, usesAdmission } from "./record.js";
+import { usePaste } from "./paste.js";
+import { closeRecord, openRecord, readRecord, takeBundle, usesAdmission } from "./record.js";
+import { useSearch } from "./search.js";
+import { beforeSignOut } from "./session.js";
 import { $, dateText, make, say, text } from "./words.js";
 
 const data = JSON.parse($("data").textContent);
 const form = $("form");
+// An answer that is read for so long without another entry is final.
+const RESTS = 60_000;
 let madeUp = false;
 let newest = 0;
 let announced = "";
+let last = null; // the body of the last answer shown, until its final record
+let resting = 0;
+let cleared = null; // what "Clear all" cleared, until another entry
 
 const place = () => document.querySelector("input[name=place]:checked")?.value;
 const model = () => document.querySelector(`input[name=model-${place()}]:checked`)?.value;
@@ -30,6 +39,7 @@ function placeChanged() {
 }
 
 function modelChanged() {
+  leave();
   form.hidden = !model();
   if (!model()) return commit();
   for (const one of document.querySelectorAll(".of-model")) {
@@ -53,7 +63,8 @@ async function commit() {
     showNeeds("bar-choose", []);
     return;
   }
-  entries.showRows(model(), $("find").value);
+  entries.showRows(model());
+  keep(page());
   const request = entries.read(model());
   const needs = needed(request);
   setWaiting(true);
@@ -95,8 +106,37 @@ function needed(request) {
   return needs;
 }
 
+/** Record the last answer shown as the final one of this sitting, and return it; null without one. */
+async function finish(options = {}) {
+  clearTimeout(resting);
+  if (!last) return null;
+  const { body, request } = last;
+  last = null;
+  entries.newSession();
+  const answer = await entries.post("/v1/predict", { ...body, stage: "final" }, options);
+  return { answer, request };
+}
+
+/** Record the last answer as final, and show it, with its number, if it is still the newest. */
+async function showFinal() {
+  const mine = newest;
+  try {
+    const final = await finish();
+    if (final && mine === newest) show(final.answer, final.request);
+    clearTimeout(resting);
+    last = null;
+  } catch (error) {
+    failed(error);
+  }
+}
+
+const leave = () => finish({ keepalive: true }).catch(() => null);
+
 function show(answer, request) {
   const [prediction] = answer.predictions;
+  last = { body: request.body, request };
+  clearTimeout(resting);
+  resting = setTimeout(showFinal, RESTS);
   showBar(prediction);
   $("answer").hidden = false;
   showAnswer(answer, {
@@ -155,7 +195,9 @@ async function nextBest() {
 }
 
 function fill() {
+  offer(null);
   const chosen = data.models[model()].examples[$("example").value];
+  leave();
   closeRecord();
   entries.clearEntries();
   entries.zeroIsNow();
@@ -164,12 +206,44 @@ function fill() {
   commit();
 }
 
+/** Return what is entered and chosen, for a reload. */
+const page = () => ({ ...entries.snapshot(), place: place(), model: model(), madeUp });
+
+/** Choose and enter again what was kept. */
+function bringBack(before) {
+  const chosen = [["place", before.place], [`model-${before.place}`, before.model]].map(([name, value]) =>
+    document.querySelector(`input[name="${name}"][value="${value}"]`),
+  );
+  if (chosen.includes(null)) return; // that model is no longer served
+  for (const one of chosen) one.checked = true;
+  entries.restore(before);
+  ({ madeUp } = before);
+  placeChanged();
+}
+
+function giveBack() {
+  const before = cleared;
+  offer(null);
+  if (before) bringBack(before);
+}
+
+/** Offer to give back what was cleared; null withdraws the offer. */
+function offer(before) {
+  cleared = before;
+  $("cleared").hidden = before === null;
+}
+
 function clear() {
+  const before = page();
+  const isEmpty = !Object.keys(before.values).length;
+  leave();
   closeRecord();
   entries.clearEntries();
   madeUp = false;
   entries.beginIn($("units").value);
   commit();
+  forget();
+  offer(isEmpty ? null : before);
   $("enter-title").focus();
   scrollTo(0, 0);
 }
@@ -182,8 +256,12 @@ async function record(reading) {
 const actions = {
   record: () => record(readRecord()),
   clear,
+  "give-back": giveBack,
   back: () => goTo("time-zero"),
-  print: printAnswer,
+  print: async () => {
+    await showFinal();
+    await printAnswer();
+  },
   "check-reset": resetCheck,
   "next-best": nextBest,
 };
@@ -211,11 +289,12 @@ form.addEventListener("keydown", (event) => {
 form.addEventListener("change", (event) => {
   if (event.target.closest(".entry")) {
     madeUp = false;
+    offer(null);
     commit();
   }
 });
 $("fill").addEventListener("click", fill);
-$("find").addEventListener("input", () => entries.showRows(model(), $("find").value));
+useSearch(data.known, model);
 $("units").addEventListener("change", () => {
   entries.beginIn($("units").value);
   commit();
@@ -231,11 +310,34 @@ $("time-now").addEventListener("click", () => {
 });
 document.querySelector(".place").addEventListener("change", placeChanged);
 for (const one of document.querySelectorAll(".models")) one.addEventListener("change", modelChanged);
-// A page cached by the browser for "back" would show another patient's entries.
+usePaste(
+  model,
+  () => {
+    madeUp = false;
+    commit();
+  },
+  async (content) => {
+    leave();
+    const taken = await takeBundle(content);
+    if (taken) {
+      madeUp = false;
+      commit();
+    }
+    return taken;
+  },
+);
+addEventListener("pagehide", leave);
+beforeSignOut(leave);
+// A page cached by the browser for "back" may be of a session that has ended.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
-if (place()) placeChanged();
-else commit();
-record(openRecord());
+async function begin() {
+  const before = await kept();
+  if (before) bringBack(before);
+  else if (place()) placeChanged();
+  else commit();
+  record(openRecord());
+}
+begin();
 addEventListener("load", () => (globalThis.requestIdleCallback ?? setTimeout)(loadPlotly));

@@ -19,8 +19,7 @@ export async function openRecord() {
 export async function readRecord() {
   if (!isOpen) return false;
   enterAdmission();
-  // Before a time is entered, the record is read as of now.
-  const zero = entries.timeZero() ?? new Date().toISOString().replace(/\.\d+/, "");
+  const zero = timeOfReading();
   const mine = ++newest;
   // Never show an answer for an earlier time zero or an earlier patient.
   const isWanted = () => isOpen && mine === newest;
@@ -40,6 +39,22 @@ export async function readRecord() {
   return true;
 }
 
+/** Fill in the values of a dropped FHIR Bundle; return whether it could be read. */
+export async function takeBundle(content) {
+  newest += 1;
+  try {
+    const time_zero = timeOfReading();
+    const record = await entries.post("/page/bundle", { time_zero, bundle: JSON.parse(content) });
+    entries.clearEntries();
+    $("record").hidden = false;
+    show({ ...record, patient_id: record.patient_id || entries.opaque() });
+    enterAdmission();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Forget the record, before another patient. */
 export function closeRecord() {
   isOpen = false;
@@ -52,6 +67,9 @@ export function usesAdmission(asks) {
   asksAdmission = asks;
   if (isOpen && enterAdmission()) $("time-zero").dispatchEvent(new Event("change"));
 }
+
+/** Return time zero; before it is entered, a record is read as of now. */
+const timeOfReading = () => entries.timeZero() ?? new Date().toISOString().replace(/\.\d+/, "");
 
 function enterAdmission() {
   if (!asksAdmission || !admittedAt || entries.timeZero()) return false;

@@ -38,6 +38,9 @@ export async function headers() {
   return session ? { "x-csrf-token": session.csrf } : {};
 }
 
+/** Return the same at once, for a request while the page is left. */
+export const headersNow = () => (latest ? { "x-csrf-token": latest.csrf } : {});
+
 /** Return the session, fetched again after a failure. */
 export async function known() {
   return current.catch(() => (current = fetchSession()));
@@ -53,10 +56,19 @@ export function leave(why) {
   if (leaving) return;
   leaving = true;
   document.body.hidden = true;
+  sessionStorage.clear();
   location.replace(address(`/signed-out?why=${why}`));
 }
 
+let last = async () => null;
+
+/** Name what is done with the session before it ends, in a second at most. */
+export function beforeSignOut(task) {
+  last = task;
+}
+
 async function signOut(why) {
+  await Promise.race([last(), new Promise((done) => setTimeout(done, 1_000))]);
   // From the latest session: the page may leave before another answer arrives.
   const session = latest ?? (await known());
   const response = await fetch(address(`/sign-out?why=${why}`), {
@@ -120,6 +132,7 @@ if (signedIn) {
     const to = await signOut("ok").catch(() => address("/signed-out"));
     leaving = true;
     document.body.hidden = true;
+    sessionStorage.clear();
     location.replace(to);
   });
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Table, func, select, text, update
 
+from audit_records import check as verified
 from audit_records import tamper
 from data_schema.errors import UsageError
 from serving.app import create_app
@@ -77,6 +78,39 @@ def _stored(settings: Settings, table: Table) -> list[dict[str, Any]]:
 
 def rules(answer: httpx.Response) -> set[tuple[str, str]]:
     return {(entry["field"], entry["rule"]) for entry in answer.json()["errors"]}
+
+
+def test_interim_answers_are_on_record_and_only_the_final_one_counts(
+    client: httpx.Client, settings: Settings
+) -> None:
+    sitting = VALID | {"session": "SessionSentinel"}
+    stages = [("interim", 270), ("interim", 310), ("final", 310)]
+    ids = []
+    for stage, ctx in stages:
+        measurements = [
+            *VALID["measurements"],
+            {"variable": "ctx_s", "value": ctx, "unit": "pg/mL"},
+        ]
+        asked = sitting | {"stage": stage, "measurements": measurements}
+        ids.append(client.post("/v1/predict", json=asked).json()["prediction_id"])
+    found = records(settings)
+    assert [one["stage"] for one in found] == [stage for stage, _ in stages]
+    assert len({one["session"] for one in found}) == 1
+    assert "SessionSentinel" not in json.dumps(found)
+    assert [one["prediction_id"] for one in _stored(settings, RISKS)] == ids[-1:]
+    happened = {"outcome": "mortality", "event": 1, "days": 12}
+    refused = client.post("/v1/outcomes", json=happened | {"prediction_id": ids[0]})
+    assert rules(refused) == {("prediction_id", "unknown")}
+    assert "final prediction" in refused.json()["errors"][0]["message"]
+    kept = client.post("/v1/outcomes", json=happened | {"prediction_id": ids[-1]})
+    assert kept.status_code == 201
+    assert list(verified(settings).flaws) == []
+
+
+def test_an_interim_answer_must_name_its_session(shared: httpx.Client) -> None:
+    answer = shared.post("/v1/predict", json=VALID | {"stage": "interim"})
+    assert answer.status_code == 422
+    assert rules(answer) == {("session", "missing")}
 
 
 def test_a_prediction_leaves_one_record_that_says_who_when_and_what(

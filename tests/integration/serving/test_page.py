@@ -120,8 +120,8 @@ def test_an_entry_is_read_as_the_prediction_reads_it(page_service: httpx.Client)
     assert read[1][0] == "post"
     assert read[2][:2] == ("1.5 ng/mL", "1500 pg/mL")
     assert read[2][2].endswith("1.02 ng/mL")
-    assert read[2][3] == "1.47 × upper reference limit"
-    assert read[3] == ("29 g/L", "2.9 g/dL", "35 to 50 g/L", "0.829 × lower reference limit")
+    assert read[2][3] == "1.5 × upper limit"
+    assert read[3] == ("29 g/L", "2.9 g/dL", "35 to 50 g/L", "0.83 × lower limit")
     assert read[4][0] == "<1.5 RU/mL"
     assert read[4][3] == ""
     assert read[5][0] == "yes"
@@ -131,6 +131,92 @@ def test_an_entry_is_read_as_the_prediction_reads_it(page_service: httpx.Client)
     assert impossible.startswith("Lactate must be 0.05 to 60 mmol/L")
     assert "1,471" not in ambiguous
     assert "147" not in impossible
+
+
+def test_a_value_beside_its_reference_and_outside_the_cohort_is_flagged(
+    page_service: httpx.Client,
+) -> None:
+    found = echoed(
+        page_service,
+        {"variable": "albumin", "value": "2.0", "unit": "g/dL"},
+        {"variable": "fgf23_c", "value": "90000", "unit": "[arb'U]/mL"},
+        {"variable": "albumin", "value": "4.2", "unit": "g/dL"},
+        {"variable": "lactate", "value": "<0.3", "unit": "mmol/L"},
+    )["entries"]
+    assert [one["flag"] for one in found] == ["L", "H", "", ""]
+    assert found[1]["unusual"].endswith("RU/mL")
+    assert found[2]["unusual"] == found[2]["multiple"] == found[3]["unusual"] == ""
+
+
+def test_a_number_that_is_ordinary_in_another_unit_is_asked_about(
+    page_service: httpx.Client,
+) -> None:
+    # Albumin in the fixture is about 3 g/dL, CTX about 490 pg/mL.
+    found = echoed(
+        page_service,
+        {"variable": "ctx_s", "value": "490", "unit": "pg/mL"},
+        {"variable": "ctx_s", "value": "0.49", "unit": "pg/mL"},
+        {"variable": "albumin", "value": "30", "unit": "g/dL"},
+        {"variable": "lactate", "value": "900", "unit": "mmol/L"},
+    )["entries"]
+    assert [one["meant"] and one["meant"]["read_as"] for one in found] == [
+        None,
+        "0.49 ng/mL",
+        "30 g/L",
+        None,
+    ]
+    assert found[2]["problem"].startswith("Albumin must be")
+
+
+def test_derived_values_are_shown_with_what_they_come_from(page_service: httpx.Client) -> None:
+    answer = page_service.post("/page/entries", json=asked(birth_date="1958-11-01"))
+    assert answer.json()["derived"] == [
+        {"column": "age", "read_as": "68 years", "parts": ["the date of birth"]}
+    ]
+
+
+def test_pasted_results_are_read_for_the_model(page_service: httpx.Client) -> None:
+    text = "Alb 24 g/L; CTX 0.9 ng/mL\nLactate: 4,1 mmol/L\nTRAIL 60 pg/mL\nno diabetes"
+    answer = page_service.post("/page/pasted", json={"outcome": "mortality", "text": text})
+    rows = answer.json()["rows"]
+    assert [row["settled"] for row in rows] == [True] * 5
+    assert [row["choices"][0]["read_as"] for row in rows] == [
+        *("24 g/L", "0.9 ng/mL", "4.1 mmol/L", "60 pg/mL", "no"),
+    ]
+    assert [row["choices"][0]["is_used"] for row in rows] == [True, True, True, False, True]
+    long = page_service.post("/page/pasted", json={"outcome": "mortality", "text": "x" * 20_001})
+    assert long.status_code == 422
+    assert "xxx" not in long.text
+
+
+def test_a_dropped_bundle_fills_in_what_a_record_would(page_service: httpx.Client) -> None:
+    patient = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1958-03-02"}
+    lactate = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2524-7"}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": "2026-11-01T06:00:00+01:00",
+        "valueQuantity": {
+            "value": 2.8, "code": "mmol/L", "unit": "mmol/L", "system": "http://unitsofmeasure.org",
+        },
+    }  # fmt: skip
+
+    def dropped(*resources: dict[str, Any]) -> httpx.Response:
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": one} for one in resources],
+        }
+        body = {"time_zero": "2026-11-01T08:00:00+01:00", "bundle": bundle}
+        return page_service.post("/page/bundle", json=body)
+
+    filled = {one["column"]: one["value"] for one in dropped(patient, lactate).json()["filled"]}
+    assert filled == {"sex": "female", "age": "68.7", "lactate": "2.8"}
+    other = lactate | {"subject": {"reference": "Patient/p2"}}
+    for refused in (dropped(lactate), dropped(patient, lactate, other)):
+        assert refused.status_code == 422
+        assert {one["field"] for one in refused.json()["errors"]} == {"bundle"}
 
 
 def test_references_are_for_the_person_and_in_every_unit(page_service: httpx.Client) -> None:

@@ -45,11 +45,52 @@ def test_nothing_of_the_patient_is_left_in_the_browser_or_leaves_the_host(
     assert "7.654" not in " ".join(requested)
     assert page.url.rstrip("/") == base.rstrip("/")
     assert context.cookies() == []
-    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    # What is entered outlives a reload in this tab alone, and no "Clear all".
+    assert page.evaluate("localStorage.length") == 0
+    assert page.evaluate("Object.keys(sessionStorage)") == ["osteon"]
+    page.get_by_role("button", name="Clear all").click()
+    page.locator("#cleared").wait_for()
+    assert page.evaluate("sessionStorage.length") == 0
     assert page.evaluate("indexedDB.databases()") == []
     assert page.evaluate("caches.keys()") == []
     assert "POST /v1/predict 200" in caplog.text
     assert "7.654" not in caplog.text
+
+
+def test_nothing_is_lost_by_reload_back_or_clear_all(page: Page) -> None:
+    before = to_the_estimate(page)
+    enter_value(page, "lactate", "7.6")
+    page.reload()
+    page.locator("#answer").wait_for()
+    assert page.locator("#v-lactate").input_value() == "7.6"
+    page.locator("a[href^='/facts/']:visible").click()
+    page.get_by_role("heading", name="Training patients").wait_for()
+    page.go_back()
+    page.locator("#answer").wait_for()
+    assert page.locator("#v-lactate").input_value() == "7.6"
+    page.get_by_role("button", name="Clear all").click()
+    assert page.locator("#v-lactate").input_value() == ""
+    with page.expect_response("**/v1/predict") as answered:
+        page.get_by_role("button", name="Give it back").click()
+    assert page.locator("#v-lactate").input_value() == "7.6"
+    assert len(answered.value.request.post_data_json["measurements"]) > 5
+    assert before["status"] == "ok"
+    # Another tab of the same browser knows nothing of it.
+    other = page.context.new_page()
+    other.goto(page.url)
+    assert other.locator("#v-lactate").input_value() == ""
+
+
+def test_what_is_kept_ends_with_the_idle_limit(
+    browser: Callable[..., BrowserContext], page_service: httpx.Client
+) -> None:
+    page = browser().new_page()
+    page.clock.install()
+    page.goto(str(page_service.base_url))
+    to_the_estimate(page)
+    assert page.evaluate("sessionStorage.length") == 1
+    page.clock.run_for(16 * 60_000)
+    assert page.evaluate("sessionStorage.length") == 0
 
 
 def test_the_policy_lets_nothing_inline_run_and_the_page_needs_nothing_inline(

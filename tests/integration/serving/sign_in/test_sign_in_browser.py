@@ -95,6 +95,7 @@ def test_a_clinician_signs_in_asks_for_a_risk_and_signs_out(
     to_the_estimate(page)
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="You are signed out").wait_for()
+    assert page.evaluate("sessionStorage.length") == 0
     assert "/end-session" in provider.asked
     page.go_back()
     page.wait_for_load_state()
