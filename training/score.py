@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import Finding, RulesBroken, UsageError
 from data_schema.mapping.file import CohortMapping, ColumnMapping
 from data_schema.outcomes import FROM_ENTRY
+from data_schema.table.check import check_cohort
 from data_schema.table.derived import parts_of
 from data_schema.variables import base_name, is_state
 from models.bulk_contributions import bulk_tree_contributions
@@ -24,14 +25,20 @@ from models.inference.columns import columns_read
 from models.inference.contract import Contract, Feature
 from models.inference.risk_model import InferenceError, RiskModel
 from training.cohorts.policy import policy_columns, with_age
-from training.cohorts.study import check_table
 
-__all__ = ["cohort_for_model", "score", "score_table"]
+__all__ = [
+    "ABOUT_PATIENTS",
+    "ReadForModel",
+    "cohort_for_model",
+    "read_for_model",
+    "score",
+    "score_table",
+]
 
 _LOG = logging.getLogger(__name__)
 
-# Warnings on which patients are scored, and on what is read of them.
-_ABOUT_PATIENTS = frozenset({"category", "hidden_cells", "ids_of_sites", "sheets_not_read"})
+ABOUT_PATIENTS = frozenset({"category", "hidden_cells", "ids_of_sites", "sheets_not_read"})
+"""Warnings on which patients are scored, and on what is read of them."""
 
 
 def cohort_for_model(
@@ -58,6 +65,52 @@ def cohort_for_model(
     Cohort
         `features` holds the model's columns, and others that its guard and the policy may read.
     """
+    read = read_for_model(table, contract, outcome=outcome, mapping=mapping)
+    _LOG.info(
+        "checked %d rows: %d fatal, %d warnings", len(table), len(read.fatal), len(read.warnings)
+    )
+    for warning in read.warnings:
+        if warning.rule in ABOUT_PATIENTS:
+            _LOG.warning("[%s] %s", warning.rule, warning.message)
+    return read.usable_cohort()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadForModel:
+    """A table as a model reads it.
+
+    Parameters
+    ----------
+    cohort : Cohort or None
+        None if a rule is fatal.
+    fatal, warnings : tuple of Finding
+        Rules that the table breaks.
+    absent : tuple of Finding
+        Columns that the model reads and the table lacks, if nothing else is fatal.
+    """
+
+    cohort: Cohort | None
+    fatal: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    absent: tuple[Finding, ...]
+
+    def usable_cohort(self) -> Cohort:
+        """Return the cohort; raise `RulesBroken` if there is none, or a column is absent."""
+        if self.cohort is None:
+            raise RulesBroken(self.fatal)
+        if self.absent:
+            raise RulesBroken(self.absent)
+        return self.cohort
+
+
+def read_for_model(
+    table: pd.DataFrame,
+    contract: Contract,
+    *,
+    outcome: str | None,
+    mapping: CohortMapping | None = None,
+) -> ReadForModel:
+    """Return a table as `cohort_for_model` reads it, with every rule that it breaks."""
     stated = mapping or CohortMapping()
     if outcome is None:
         stated = replace(stated, outcomes=MappingProxyType({}))
@@ -67,13 +120,10 @@ def cohort_for_model(
         table, births = with_age(table, mapping or CohortMapping())
         stays = pd.concat([policy, births], axis=1)
     read, described = _only_read(table, _with_own_variables(stated, table, contract), contract)
-    checked = check_table(read, outcome=outcome, mapping=described)
-    if checked.cohort is None:
-        raise RulesBroken(checked.report.fatal)
-    for warning in checked.report.warnings:
-        if warning.rule in _ABOUT_PATIENTS:
-            _LOG.warning("[%s] %s", warning.rule, warning.message)
-    cohort = checked.cohort
+    checked = check_cohort(read, outcome=outcome, mapping=described)
+    report, cohort = checked.report, checked.cohort
+    if cohort is None:
+        return ReadForModel(None, report.fatal, report.warnings, ())
     if cohort.outcome is not None:
         _same_clock(cohort.outcome, contract)
     features = cohort.features.copy()
@@ -81,21 +131,20 @@ def cohort_for_model(
         # A model that was updated by site reads the identifier; a site that is not stated is empty.
         features[SITE] = None if cohort.site is None else cohort.site
     missing = [f for f in contract.features if f.name not in features]
-    absent = list(_absent(missing, cohort))
-    if absent:
-        raise RulesBroken(absent)
+    absent = tuple(_absent(missing, cohort))
     for feature in missing:
         if cohort.not_done is not None and feature.name in cohort.not_done:
             features[feature.name] = cohort.not_done[feature.name]
         else:
             features[feature.name] = _empty(feature, len(features))
     features = features.assign(**{str(name): stays[name].to_numpy() for name in stays})
-    return replace(
+    cohort = replace(
         cohort,
         features=features,
         population=contract.population,
         simulated=contract.simulated or cohort.simulated,
     )
+    return ReadForModel(cohort, report.fatal, report.warnings, absent)
 
 
 def _same_clock(outcome: OutcomeData, contract: Contract) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -17,24 +20,38 @@ import pyarrow.csv
 
 from data_schema.table.header import checked_names, refuse, require_header_first
 
-__all__ = ["read_csv"]
+__all__ = ["csv_tables"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS = 50
 # What a spreadsheet writes above the header to name the delimiter.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,\t|]*\n', re.IGNORECASE)
-_BLANK_LINES = re.compile(r'(?:[ \t,;|"]*\n)+')
+_BLANK_LINE = re.compile(r'[ \t,;|"]*\n')
 _UNDECODED = re.compile("[\udc80-\udcff]+")
 _NAMED_ROWS = 5
+_LINES_AT_A_TIME = 10_000
 # The longest cell that Arrow reads, in bytes.
 _BLOCK = 1 << 26
 _SAVE_AGAIN = "cohort must be readable as CSV. Save it again as CSV UTF-8."
 
 
-def read_csv(content: bytes) -> pd.DataFrame:
-    """Return the cells of a CSV as text, NA where empty.
+def csv_tables(open_file: Callable[[], BinaryIO], size: int) -> Iterator[pd.DataFrame]:
+    """Yield the cells of a CSV as text, NA where empty, some rows at a time.
 
     Blank lines and a line `sep=;` above the header are left out.
+
+    Parameters
+    ----------
+    open_file : callable
+        Opens the file at its start; called several times.
+    size : int
+        Bytes of the file.
+
+    Yields
+    ------
+    DataFrame
+        At least one, with the columns of the header. Rows that are left out because their width
+        differs are refused after the last table.
 
     Raises
     ------
@@ -42,60 +59,127 @@ def read_csv(content: bytes) -> pd.DataFrame:
         Rules `encoding`, `header_row`, `no_header`, `duplicate_columns`, `too_many_columns`,
         `stray_quote`, `ragged_rows` or `unreadable`.
     """
-    # Line ends of any system, in cells as well.
-    text = _decoded(content).replace("\r\n", "\n").replace("\r", "\n")
-    above = 0
-    stated = _SEPARATOR_LINE.match(text)
-    for line in (stated, _BLANK_LINES.match(text, stated.end() if stated else 0)):
-        above = line.end() if line else above
-    skipped, text = text[:above].count("\n"), text[above:]
-    with _long_cells(len(text)):
+    with _long_cells(size):
         try:
-            delimiter = stated[1] if stated else _delimiter(text)
-            rows = _first_rows(text, delimiter)
-            # `"a", "b"`: Arrow takes the space, and then the quotation marks, as text.
-            spaced = any(cell.startswith(' "') for row in rows for cell in row)
-            rows = _first_rows(text, delimiter, skipinitialspace=spaced)
-            require_header_first(rows, first=skipped + 1)
-            names = checked_names(rows[0] if rows else [])
-            read = _read_spaced if spaced else _read_quickly
-            frame, ragged = read(text, delimiter, names)
-        except (csv.Error, pa.ArrowInvalid):
+            yield from _tables(_CsvFile.of(open_file))
+        except (csv.Error, pa.ArrowInvalid, UnicodeDecodeError):
             refuse("unreadable", 1, _SAVE_AGAIN)
-    _refuse_swallowed_rows(frame, delimiter)
-    if ragged and _is_unclosed(text, delimiter):
+
+
+@dataclass(frozen=True, slots=True)
+class _CsvFile:
+    """A CSV with its encoding, the lines above its header, and a stated delimiter."""
+
+    open_file: Callable[[], BinaryIO]
+    encoding: str
+    skipped: int
+    stated_delimiter: str | None
+
+    @classmethod
+    def of(cls, open_file: Callable[[], BinaryIO]) -> _CsvFile:
+        whole = cls(open_file, _encoding(open_file), 0, None)
+        skipped, stated = 0, None
+        for line in whole.lines():
+            separator = _SEPARATOR_LINE.fullmatch(line) if skipped == 0 else None
+            if separator:
+                stated = separator[1]
+            elif not _BLANK_LINE.fullmatch(line):
+                break
+            skipped += 1
+        return replace(whole, skipped=skipped, stated_delimiter=stated)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines from the header on, each with one line feed as its end.
+
+        Line ends of any system become one, in cells as well.
+        """
+        with io.TextIOWrapper(self.open_file(), encoding=self.encoding, newline=None) as text:
+            for line in islice(text, self.skipped, None):
+                if "\0" in line:
+                    refuse("unreadable", 1, _SAVE_AGAIN)
+                yield line
+
+    def rows(self, delimiter: str, *, spaced: bool = False) -> Iterator[list[str]]:
+        """Yield the rows as the reader of the standard library takes them apart."""
+        return csv.reader(self.lines(), delimiter=delimiter, skipinitialspace=spaced)
+
+    def first_rows(self, delimiter: str, *, spaced: bool = False) -> list[list[str]]:
+        """Return as many rows as tell what the file is like."""
+        return list(islice(self.rows(delimiter, spaced=spaced), _SNIFFED_ROWS))
+
+
+class _Utf8(io.RawIOBase):
+    """Lines of text as a file in UTF-8, which Arrow reads."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self._rest = lines, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while len(self._rest) < len(buffer):
+            lines = "".join(islice(self._lines, _LINES_AT_A_TIME))
+            if not lines:
+                break
+            self._rest += lines.encode()
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def _tables(file: _CsvFile) -> Iterator[pd.DataFrame]:
+    """Yield the cells below the header, and refuse a file that has lost rows."""
+    delimiter = file.stated_delimiter or _delimiter(file)
+    rows = file.first_rows(delimiter)
+    # `"a", "b"`: Arrow takes the space, and then the quotation marks, as text.
+    spaced = any(cell.startswith(' "') for row in rows for cell in row)
+    rows = file.first_rows(delimiter, spaced=spaced)
+    require_header_first(rows, first=file.skipped + 1)
+    names = checked_names(rows[0] if rows else [])
+    ragged, record = _Count(), 0
+    read = _read_spaced if spaced else _read_quickly
+    for table in read(file, delimiter, names, ragged):
+        _refuse_swallowed_rows(table, delimiter, first=record)
+        record += len(table)
+        yield table
+    if ragged.rows and _is_unclosed(file, delimiter):
         message = (
             "a cell must not hold rows of the table; 1 quotation mark has no second one, so that "
             "all rows after it are one cell. Remove the mark, or double it within a quoted cell."
         )
         refuse("stray_quote", 1, message)
-    if ragged:
+    if ragged.rows:
         message = (
-            f"rows must have as many cells as the header; {ragged} have more or fewer. Quote cells "
-            "that hold the delimiter, and check whether the file is complete."
+            f"rows must have as many cells as the header; {ragged.rows} have more or fewer. Quote "
+            "cells that hold the delimiter, and check whether the file is complete."
         )
-        refuse("ragged_rows", ragged, message)
-    return frame
+        refuse("ragged_rows", ragged.rows, message)
 
 
-def _first_rows(text: str, delimiter: str, *, skipinitialspace: bool = False) -> list[list[str]]:
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=skipinitialspace)
-    return list(islice(rows, _SNIFFED_ROWS))
+@dataclass(slots=True)
+class _Count:
+    """Rows of another width than the header."""
+
+    rows: int = 0
 
 
-def _read_quickly(text: str, delimiter: str, names: list[str]) -> tuple[pd.DataFrame, int]:
-    """Return the cells below the header, and the number of rows of another width."""
-    ragged = 0
+def _read_quickly(
+    file: _CsvFile, delimiter: str, names: list[str], ragged: _Count
+) -> Iterator[pd.DataFrame]:
+    """Yield the cells below the header, and count the rows of another width."""
 
     def count_ragged(_: object) -> str:
-        nonlocal ragged
-        ragged += 1
+        ragged.rows += 1
         return "skip"
 
-    if len(next(csv.reader(io.StringIO(text), delimiter=delimiter))) != len(names):
-        return pd.DataFrame(columns=names), 1
-    table = pyarrow.csv.read_csv(
-        io.BytesIO(text.encode()),
+    if len(next(file.rows(delimiter))) != len(names):
+        ragged.rows += 1
+        yield pd.DataFrame(columns=names)
+        return
+    batches = pyarrow.csv.open_csv(
+        io.BufferedReader(_Utf8(file.lines()), buffer_size=1 << 20),
         pyarrow.csv.ReadOptions(
             column_names=names, skip_rows=0, use_threads=False, block_size=_BLOCK
         ),
@@ -108,16 +192,24 @@ def _read_quickly(text: str, delimiter: str, names: list[str]) -> tuple[pd.DataF
             strings_can_be_null=True,
         ),
     )
-    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
-    return frame.iloc[1:], ragged
+    for place, batch in enumerate(batches):
+        table = pa.Table.from_batches([batch])
+        frame: pd.DataFrame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
+        yield frame.iloc[1:] if place == 0 else frame
 
 
-def _read_spaced(text: str, delimiter: str, names: list[str]) -> tuple[pd.DataFrame, int]:
+def _read_spaced(
+    file: _CsvFile, delimiter: str, names: list[str], ragged: _Count
+) -> Iterator[pd.DataFrame]:
     """Do the same where a space follows each delimiter, in a slower way."""
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    filled = [row for row in islice(rows, 1, None) if row]
-    whole = [[cell or None for cell in row] for row in filled if len(row) == len(names)]
-    return pd.DataFrame(whole, columns=names, dtype="string"), len(filled) - len(whole)
+    rows = islice(file.rows(delimiter, spaced=True), 1, None)
+    first = True
+    while taken := [*islice(rows, _LINES_AT_A_TIME)] or first:
+        filled = [row for row in taken if row] if isinstance(taken, list) else []
+        whole = [[cell or None for cell in row] for row in filled if len(row) == len(names)]
+        ragged.rows += len(filled) - len(whole)
+        yield pd.DataFrame(whole, columns=names, dtype="string")
+        first = False
 
 
 @contextmanager
@@ -130,8 +222,11 @@ def _long_cells(size: int) -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _refuse_swallowed_rows(frame: pd.DataFrame, delimiter: str) -> None:
-    """Refuse cells that hold whole rows, as between two stray quotation marks."""
+def _refuse_swallowed_rows(frame: pd.DataFrame, delimiter: str, *, first: int) -> None:
+    """Refuse cells that hold whole rows, as between two stray quotation marks.
+
+    `first` is the number of records above those of the table.
+    """
     between = len(frame.columns) - 1
     swallowed: list[int] = []
     for place in range(len(frame.columns)):
@@ -151,68 +246,73 @@ def _refuse_swallowed_rows(frame: pd.DataFrame, delimiter: str) -> None:
         message = (
             f"a cell must not hold rows of the table; {count} hold a line end and as many "
             f"delimiters as the header, as if a stray quotation mark had joined rows. The first "
-            f"is in record {min(swallowed) + 1} below the header. Remove the mark, or double it "
-            "within a quoted cell."
+            f"is in record {first + min(swallowed) + 1} below the header. Remove the mark, or "
+            "double it within a quoted cell."
         )
         refuse("stray_quote", count, message)
 
 
-def _is_unclosed(text: str, delimiter: str) -> bool:
+def _is_unclosed(file: _CsvFile, delimiter: str) -> bool:
     """Return whether the file ends within a quoted cell."""
     try:
-        for _ in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True):
+        for _ in csv.reader(file.lines(), delimiter=delimiter, strict=True):
             pass
     except csv.Error as error:
         return "unexpected end" in str(error)
     return False
 
 
-def _decoded(content: bytes) -> str:
-    """Return the text of a CSV, without its byte order mark."""
+def _encoding(open_file: Callable[[], BinaryIO]) -> str:
+    """Return the encoding of a text, by its first bytes and by whether all of it is UTF-8."""
+    with open_file() as file:
+        content = file.read(2_000)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif 3 * content[1:2_000:2].count(0) > len(content[1:2_000:2]):
-        encoding = "utf-16-le"
-    else:
-        encoding = "utf-8-sig" if _is_utf8(content) else "cp1252"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        refuse("unreadable", 1, _SAVE_AGAIN)
-    if "\0" in text:
-        refuse("unreadable", 1, _SAVE_AGAIN)
-    return text
+        return "utf-16"
+    if 3 * content[1::2].count(0) > len(content[1::2]):
+        return "utf-16-le"
+    return "utf-8-sig" if _is_utf8(open_file) else "cp1252"
 
 
-def _is_utf8(content: bytes) -> bool:
+def _is_utf8(open_file: Callable[[], BinaryIO]) -> bool:
     """Return whether a text is UTF-8; refuse one that mostly is (rule `encoding`)."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        content.decode()
+        with open_file() as file:
+            while piece := file.read(1 << 20):
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        text = content.decode(errors="surrogateescape")
+        pass
     else:
         return True
     # Letters of Windows-1252 hardly ever form a valid sequence of UTF-8.
-    wrong = list(_UNDECODED.finditer(text))
-    valid = sum(character > "\x7f" for character in text) - sum(len(run[0]) for run in wrong)
-    if valid < len(wrong):
+    valid, wrong, lines = 0, 0, list[int]()
+    with io.TextIOWrapper(
+        open_file(), encoding="utf-8", errors="surrogateescape", newline="\n"
+    ) as text:
+        for number, line in enumerate(text, start=1):
+            runs = _UNDECODED.findall(line)
+            valid += sum(character > "\x7f" for character in line) - sum(map(len, runs))
+            wrong += len(runs)
+            if runs and len(lines) <= _NAMED_ROWS:
+                lines.append(number)
+    if valid < wrong:
         return False
-    lines = sorted({text.count("\n", 0, run.start()) + 1 for run in wrong})
     named = ", ".join(map(str, lines[:_NAMED_ROWS])) + (", ..." if len(lines) > _NAMED_ROWS else "")
     message = (
-        f"text must have one encoding; {len(wrong)} of {valid + len(wrong)} characters beyond "
-        f"ASCII {'is' if len(wrong) == 1 else 'are'} not UTF-8 (line {named} of the file). Correct "
-        "them, or save the file again as CSV UTF-8."
+        f"text must have one encoding; {wrong} of {valid + wrong} characters beyond ASCII "
+        f"{'is' if wrong == 1 else 'are'} not UTF-8 (line {named} of the file). Correct them, or "
+        "save the file again as CSV UTF-8."
     )
-    refuse("encoding", len(wrong), message)
+    refuse("encoding", wrong, message)
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(file: _CsvFile) -> str:
     """Return the delimiter that splits the first rows most often, and all into as many cells."""
     best, best_score = ",", (False, 1, 0)
     for delimiter in _DELIMITERS:
         try:
-            rows = _first_rows(text, delimiter)
+            rows = file.first_rows(delimiter)
         except csv.Error:
             continue
         widths = Counter(len(row) for row in rows if row)

@@ -6,22 +6,23 @@ one table is refused here, before any cell is read.
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from data_schema.errors import Finding, OutsideError, UsageError
-from data_schema.table.csv_files import read_csv
+from data_schema.errors import OutsideError, UsageError
+from data_schema.table.csv_files import csv_tables
 from data_schema.table.header import checked_names, refuse
 from data_schema.table.simulated_marks import FILE_MARK
 from data_schema.table.spreadsheets import read_spreadsheet
 
-__all__ = ["READING", "mark_of", "read_table"]
+__all__ = ["READING", "mark_of", "read_parts", "read_table"]
 
 READING = "osteon.reading"
 """Key of `DataFrame.attrs` for the findings about a file, which each check of a table repeats."""
@@ -33,6 +34,7 @@ _OTHER_CONTENT = {
     b"\xd0\xcf\x11\xe0": "it is an old spreadsheet (.xls) or encrypted. Save it as .xlsx",
     b"PAR1": "it is a Parquet file. Name it .parquet",
 }
+_FIRST_BYTES = 1 << 20
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -63,11 +65,57 @@ def read_table(path: str | Path) -> pd.DataFrame:
     UsageError
         If there is no such file, or its kind is not one of the above.
     RulesBroken
-        Rules `empty_file` and `no_rows`; those of `read_csv` and `read_spreadsheet`.
+        Rules `empty_file` and `no_rows`; those of `csv_tables` and `read_spreadsheet`.
     OutsideError
         If the operating system refuses to read the file.
     """
-    path = Path(path)
+    tables = [*_tables(Path(path), rows=None)]
+    return _numbered(pd.concat(tables) if len(tables) > 1 else tables[0])
+
+
+def read_parts(path: str | Path, rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the table in a file in parts, so that memory does not grow with the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `read_table`; only a spreadsheet is read as a whole.
+    rows : int
+        Rows of every part but the last, which has between half as many and one and a half times as
+        many; a shorter file is one part.
+
+    Yields
+    ------
+    DataFrame
+        As `read_table` returns it. What is wrong with the end of a file is refused there.
+
+    Raises
+    ------
+    RulesBroken, UsageError, OutsideError
+        As for `read_table`.
+    """
+    waiting: list[pd.DataFrame] = []
+    is_first = True
+    for table in _tables(Path(path), rows=rows):
+        waiting.append(table)
+        while sum(map(len, waiting)) >= rows + (rows + 1) // 2:
+            whole = pd.concat(waiting) if len(waiting) > 1 else waiting[0]
+            yield _numbered(whole.iloc[:rows])
+            is_first, waiting = False, [whole.iloc[rows:]]
+    rest = pd.concat(waiting) if len(waiting) > 1 else waiting[0]
+    if is_first or len(rest):
+        yield _numbered(rest)
+
+
+def _numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its rows counted from 0; refuse one without rows."""
+    if table.empty:
+        refuse("no_rows", 0, "cohort must have at least one row; it has a header only.")
+    return table.reset_index(drop=True)
+
+
+def _tables(path: Path, *, rows: int | None) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a file that are not empty, at least one table; all at once by default."""
     if not path.is_file():
         raise UsageError(f"cohort must be a file; no file exists at {path}.")
     kind = _SUFFIXES.get(path.suffix.lower())
@@ -77,42 +125,54 @@ def read_table(path: str | Path) -> pd.DataFrame:
             + ("Decompress it." if path.suffix in (".gz", ".zip") else "Save it as CSV or .xlsx.")
         )
     try:
-        content = path.read_bytes()
+        yield from _of_kind(path, kind, rows)
     except OSError as error:
         raise OutsideError(f"cohort could not be read from disk: {error.strerror}.") from None
-    if not content.strip():
-        refuse("empty_file", 0, "cohort must hold a table; the file is empty.")
-    for start, what in _OTHER_CONTENT.items():
-        if kind == "csv" and content.startswith(start):
+
+
+def _of_kind(path: Path, kind: str, rows: int | None) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a file by its kind."""
+    with path.open("rb") as file:
+        start = file.read(_FIRST_BYTES)
+        pieces = chain([start], iter(partial(file.read, _FIRST_BYTES), b""))
+        if not any(piece.strip() for piece in pieces):
+            refuse("empty_file", 0, "cohort must hold a table; the file is empty.")
+    for mark, what in _OTHER_CONTENT.items():
+        if kind == "csv" and start.startswith(mark):
             refuse("unreadable", 1, f"cohort must be readable as CSV; {what}.")
-    findings: list[Finding] = []
     if kind == "csv":
-        table = read_csv(content)
+        for table in csv_tables(lambda: path.open("rb"), path.stat().st_size):
+            yield table.dropna(how="all")
     elif kind == "xlsx":
-        table, findings = read_spreadsheet(content)
+        table, findings = read_spreadsheet(path.read_bytes())
+        table = table.dropna(how="all")
+        if findings:
+            table.attrs[READING] = tuple(findings)
+        yield table
     else:
-        table = _read_parquet(content)
-    table = table.dropna(how="all").reset_index(drop=True)
-    if table.empty:
-        refuse("no_rows", 0, "cohort must have at least one row; it has a header only.")
-    if findings:
-        table.attrs[READING] = tuple(findings)
-    return table
+        yield from _parquet_tables(path, rows)
 
 
-def _read_parquet(content: bytes) -> pd.DataFrame:
+def _parquet_tables(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a Parquet file, whole or so many at a time."""
     try:
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
-        names = checked_names(file.schema_arrow.names)
-        table = file.read().rename_columns(names)
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        # A buffer, and nothing read ahead: a group of rows may be as large as the file.
+        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+            names = checked_names(file.schema_arrow.names)
+            mark = mark_of(file.schema_arrow.metadata or {})
+            if rows is None or file.metadata.num_rows == 0:
+                tables: Iterable[pa.Table] = [file.read()]
+            else:
+                tables = (pa.Table.from_batches([b]) for b in file.iter_batches(batch_size=rows))
+            for table in tables:
+                frame: pd.DataFrame = table.rename_columns(names).to_pandas(ignore_metadata=True)
+                index = [name for name in names if name.startswith("__index_level_")]
+                frame = frame.drop(columns=index).dropna(how="all")
+                if mark:
+                    frame.attrs[FILE_MARK] = mark
+                yield frame
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError):
         refuse("unreadable", 1, "cohort must be readable as Parquet. Save it again.")
-    frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
-    mark = mark_of(file.schema_arrow.metadata or {})
-    if mark:
-        frame.attrs[FILE_MARK] = mark
-    return frame
 
 
 def mark_of(metadata: Mapping[bytes, bytes]) -> str:

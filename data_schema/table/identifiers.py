@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +23,29 @@ from data_schema.table.simulated_marks import (
 )
 from data_schema.values import MISSING_WORDS, cell_texts
 
-__all__ = ["Identifiers", "read_identifiers"]
+__all__ = [
+    "DIGITS",
+    "FACTS",
+    "WITH_FRACTION",
+    "FileFacts",
+    "Identifiers",
+    "all_with_fraction",
+    "are_apart",
+    "duplicate_stays",
+    "identifier_texts",
+    "read_identifiers",
+    "several_stays",
+    "spelling_key",
+    "two_spellings",
+]
+
+FACTS = "osteon.facts"
+"""Key of `DataFrame.attrs` for what is known of the file that a table is a part of."""
+
+DIGITS, WITH_FRACTION = r"\d+", r"\d+\.0+"
+"""Identifiers that are numbers, and numbers with a fraction of zero."""
 
 _EXPONENT = r"\d+(?:[.,]\d+)?[eE][+-]\d+|\d[.,]\d+[eE]\d+"
-_WITH_FRACTION = r"\d+\.0+"
 _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
 _SUMMARY = (
     r"(?:(?:grand |sub-?)?totals?|sum|mean|average|avg\.?|median|sd|std\.?(?: dev\.?)?|se|sem"
@@ -58,6 +78,25 @@ class Identifiers:
     simulated: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a part of a file is read by, beside its own rows.
+
+    Parameters
+    ----------
+    first_row : int
+        Rows of the file above those of the part.
+    numbers_of_sites : bool
+        Whether sites of the file number their patients each on its own.
+    all_with_fraction : frozenset of str
+        Those of `patient_id`, `stay_id` and `site` that are written as 12.0 in every row.
+    """
+
+    first_row: int
+    numbers_of_sites: bool
+    all_with_fraction: frozenset[str]
+
+
 def read_identifiers(
     table: pd.DataFrame, ids: IdMapping, *, person: Sequence[str] = ()
 ) -> Identifiers:
@@ -66,7 +105,9 @@ def read_identifiers(
     If no column holds the patient, every row is a patient of its own, which is warned of; if none
     holds the stay, stays are numbered.
     """
-    numbers = np.arange(1, len(table) + 1).astype(str).astype(object)
+    facts: FileFacts | None = table.attrs.get(FACTS)
+    above = 0 if facts is None else facts.first_row
+    numbers = np.arange(above + 1, above + len(table) + 1).astype(str).astype(object)
     findings: list[Finding] = []
     if ids.patient_id is None:
         message = (
@@ -74,20 +115,23 @@ def read_identifiers(
             "Every row is taken as a patient of its own."
         )
         findings.append(Finding("no_patient_id", "patient_id", len(table), message))
-    columns = {key: getattr(ids, key) for key in ("patient_id", "stay_id", "site")}
-    texts = {key: cell_texts(table[name]) for key, name in columns.items() if name is not None}
+    texts = identifier_texts(table, ids)
     for key, cells in [*texts.items()]:
+        if all_with_fraction(cells) if facts is None else key in facts.all_with_fraction:
+            texts[key] = _without_fraction(cells)
         missing = int(cells.isna().sum())
         if missing and key != "site":
             message = (
                 f"{key} must be stated; {missing} of {len(table)} rows are empty. Fill them in."
             )
             findings.append(Finding("missing_id", key, missing, message))
-        texts[key] = _plain_identifiers(cells)
         findings += _unsure_spelling(texts[key], key) if key != "site" else ()
     findings += _summary_rows(table, texts)
-    of_two = _same_number_at_two_sites(table, texts, person)
-    if of_two.any():
+    if facts is None:
+        of_two = _same_number_at_two_sites(table, texts, person)
+    else:
+        of_two = pd.Series(facts.numbers_of_sites, index=table.index)
+    if of_two.any() and {"patient_id", "site"} <= set(texts):
         both = texts["site"].astype(str) + "/" + texts["patient_id"].astype(str)
         known = texts["site"].notna() & texts["patient_id"].notna()
         texts["patient_id"] = texts["patient_id"].where(~known, both)
@@ -112,20 +156,32 @@ def read_identifiers(
     )
 
 
-def _plain_identifiers(texts: pd.Series) -> pd.Series:
-    """Return identifiers with plain digits and hyphens; 12.0 is 12 where all are written so."""
-    plain = pd.Series(
-        [
-            None if pd.isna(text) else _HYPHENS.sub("-", unicodedata.normalize("NFKC", text))
-            for text in texts
-        ],
-        index=texts.index,
-        dtype=object,
-    )
-    stated = plain.dropna().astype(str)
-    if len(stated) and stated.str.fullmatch(_WITH_FRACTION).all():
-        return plain.str.replace(r"\.0+$", "", regex=True).astype(object)
-    return plain
+def identifier_texts(table: pd.DataFrame, ids: IdMapping) -> dict[str, pd.Series[Any]]:
+    """Return `patient_id`, `stay_id` and `site`, where stated, with plain digits and hyphens."""
+    columns = {key: getattr(ids, key) for key in ("patient_id", "stay_id", "site")}
+    texts = {key: cell_texts(table[name]) for key, name in columns.items() if name is not None}
+    return {
+        key: pd.Series(
+            [
+                None if pd.isna(text) else _HYPHENS.sub("-", unicodedata.normalize("NFKC", text))
+                for text in cells
+            ],
+            index=cells.index,
+            dtype=object,
+        )
+        for key, cells in texts.items()
+    }
+
+
+def all_with_fraction(texts: pd.Series[Any]) -> bool:
+    """Return whether all identifiers are numbers with a fraction of zero, which says nothing."""
+    stated = texts.dropna().astype(str)
+    return bool(len(stated) and stated.str.fullmatch(WITH_FRACTION).all())
+
+
+def _without_fraction(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return numbers such as 12.0 as 12."""
+    return texts.str.replace(r"\.0+$", "", regex=True).astype(object)
 
 
 def _same_number_at_two_sites(
@@ -145,15 +201,28 @@ def _same_number_at_two_sites(
     for name in person:
         cells = table[name].reindex(among.index)
         numbers = pd.to_numeric(cell_texts(cells), errors="coerce").set_axis(among.index)
-        if numbers.notna().any():
-            of_number = numbers.groupby(among["patient_id"])
-            apart = (of_number.max() - of_number.min()) > _AGE_APART
-        else:
-            words = cell_texts(cells).set_axis(among.index).str.casefold()
-            apart = words.groupby(among["patient_id"]).nunique() > 1
-        if apart.any():
+        words = cell_texts(cells).set_axis(among.index).str.casefold()
+        if are_apart(among["patient_id"], numbers, words):
             return shared.reindex(table.index, fill_value=False)
     return nowhere
+
+
+def are_apart(patient: pd.Series[Any], numbers: pd.Series[Any], words: pd.Series[Any]) -> bool:
+    """Return whether rows of one number must be of two people, by a column about the person.
+
+    Parameters
+    ----------
+    patient : Series
+        Number of the patient of each row.
+    numbers : Series of float
+        The column as numbers, NaN where it holds none: ages.
+    words : Series
+        The column as words, which count where it holds no number: sex.
+    """
+    if numbers.notna().any():
+        of_number = numbers.groupby(patient)
+        return bool(((of_number.max() - of_number.min()) > _AGE_APART).any())
+    return bool((words.groupby(patient).nunique() > 1).any())
 
 
 def _unsure_spelling(texts: pd.Series, key: str) -> Iterator[Finding]:
@@ -170,18 +239,27 @@ def _unsure_spelling(texts: pd.Series, key: str) -> Iterator[Finding]:
         )
         yield Finding("id_spelling", key, count, message)
     rest = distinct[~distinct.isin(exponents)]
-    keys = rest.str.casefold().str.replace(r"^0*(\d+?)(?:\.0+)?$", r"\1", regex=True)
+    keys = spelling_key(rest)
     twice = {*rest[keys.duplicated(keep=False)]}
-    if rest.str.fullmatch(r"\d+").any():
-        twice |= {*rest[rest.str.fullmatch(_WITH_FRACTION)]}
+    if rest.str.fullmatch(DIGITS).any():
+        twice |= {*rest[rest.str.fullmatch(WITH_FRACTION)]}
     if twice:
-        count = int(stated.isin(twice).sum())
-        message = (
-            f"{key} must have one spelling; {count} of {len(texts)} rows have one that differs "
-            "from another only in case, leading zeros or a fraction .0. Write each as in the "
-            "source, with the column as text."
-        )
-        yield Finding("id_spelling", key, count, message)
+        yield two_spellings(key, int(stated.isin(twice).sum()), len(texts))
+
+
+def spelling_key(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return what two spellings of one identifier share."""
+    return texts.str.casefold().str.replace(r"^0*(\d+?)(?:\.0+)?$", r"\1", regex=True)
+
+
+def two_spellings(key: str, count: int, rows: int) -> Finding:
+    """Return that so many rows have an identifier that is spelled in two ways."""
+    message = (
+        f"{key} must have one spelling; {count} of {rows} rows have one that differs from another "
+        "only in case, leading zeros or a fraction .0. Write each as in the source, with the "
+        "column as text."
+    )
+    return Finding("id_spelling", key, count, message)
 
 
 def _summary_rows(table: pd.DataFrame, texts: dict[str, pd.Series]) -> Iterator[Finding]:
@@ -245,15 +323,25 @@ def _repeated_stays(
         return
     count = int(repeated.sum())
     if count:
-        message = f"stays must occur once; {count} of {len(table)} rows repeat one. Remove them" + (
-            ", or give patients of different sites different numbers." if "site" in texts else "."
-        )
-        yield Finding("duplicate_stays", "stay_id", count, message)
+        yield duplicate_stays(count, len(table), of_sites="site" in texts)
     if "patient_id" in texts:
         several = int(texts["patient_id"][~repeated.to_numpy()].dropna().duplicated().sum())
         if several:
-            message = (
-                f"patients should have one stay; {several} of {len(table)} rows are further "
-                "stays of a patient. They stay together when the cohort is split."
-            )
-            yield Finding("several_stays", "patient_id", several, message)
+            yield several_stays(several, len(table))
+
+
+def duplicate_stays(count: int, rows: int, *, of_sites: bool) -> Finding:
+    """Return that so many rows repeat a stay."""
+    message = f"stays must occur once; {count} of {rows} rows repeat one. Remove them" + (
+        ", or give patients of different sites different numbers." if of_sites else "."
+    )
+    return Finding("duplicate_stays", "stay_id", count, message)
+
+
+def several_stays(count: int, rows: int) -> Finding:
+    """Return that so many rows are further stays of a patient."""
+    message = (
+        f"patients should have one stay; {count} of {rows} rows are further stays of a patient. "
+        "They stay together when the cohort is split."
+    )
+    return Finding("several_stays", "patient_id", count, message)

@@ -67,7 +67,9 @@ def score(
 ) -> None:
     """Write the risks of every patient of a cohort.
 
-    One row per patient and horizon. Rows of refused patients hold the reason and no risk.
+    One row per stay and horizon, in the order of the file. Rows of refused patients hold the reason
+    and no risk. A long file is read in parts; after an interruption, the same command goes on where
+    it ended.
     """
     if output is not OutputFormat.TABLE:
         with working():
@@ -85,29 +87,22 @@ def score(
             ]
         )
         return
-    with working():
-        from training.files import require_table_path, write_table
-        from training.score import score as scored
+    with working() as progress:
+        from training.score_files import ScoreOptions, score_file
 
-        require_table_path(out)
-        days = None if horizons is None else _days(horizons)
-        loaded = loaded_model(model)
-        patients = cohort_for(loaded, cohort, mapping, outcome=None)
-        frame = scored(loaded.risk_model, patients, horizons_days=days, explain=explain)
-        write_table(frame, out)
-        n_patients = len(set(patients.patient_id))
-        n_horizons = frame["horizon_days"].nunique()
-        refused = int((frame["status"] != "ok").sum()) // n_horizons
-        unknown = int(frame["warning_code"].str.contains("unknown_category").sum()) // n_horizons
+        days = None if horizons is None else tuple(_days(horizons))
+        options = ScoreOptions(stated_mapping(mapping), days, explain)
+        scored = score_file(cohort, out, loaded_model(model), options, progress=progress)
     if as_json:
-        rows = {"rows": len(frame), "patients": n_patients, "refused": refused}
-        rows["unknown_category"] = unknown
-        print_json(rows | {"out": str(out)})
+        counts = {"rows": scored.rows, "patients": scored.patients, "refused": scored.refused}
+        counts["unknown_category"] = scored.unknown_category
+        print_json(counts | {"out": str(out)})
         return
+    unknown = scored.unknown_category
     print_lines(
         [
-            f"{len(frame)} rows of {n_patients} patients in {out}; {refused} patients refused "
-            "(their rows hold the reason and no risk).",
+            f"{scored.rows} rows of {scored.patients} patients in {out}; {scored.refused} stays "
+            "refused (their rows hold the reason and no risk).",
             *(
                 [
                     f"{unknown} stays have a category that the model does not know, which "
