@@ -16,6 +16,7 @@ import pytest
 from places import ROOT
 from source_trees import run_python
 
+pytestmark = pytest.mark.slow
 CATALOGUE = Path("models/metrics/catalogue.py")
 ENTRY = """    MetricSpec(
         name="root_brier",

@@ -14,6 +14,7 @@ from data_schema.table.simulated_marks import with_marks
 from source_trees import changed_files, copy_source, run_python
 from training.simulation.cohort import simulate
 
+pytestmark = pytest.mark.slow
 FILE = "data_schema/catalogue/resorption.py"
 FIRST = "ENTRIES: tuple[Variable, ...] = (\n"
 ENTRY = """

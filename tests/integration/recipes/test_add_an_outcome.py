@@ -13,6 +13,7 @@ import pytest
 from source_trees import changed_files, copy_source, run_python
 from training.simulation.cohort import simulate
 
+pytestmark = pytest.mark.slow
 FILE = "data_schema/outcomes.py"
 BEFORE = '            Outcome(\n                name="fracture",'
 ENTRY = """

@@ -36,6 +36,7 @@ refit_on_all = false
 MODEL = "models:/osteon-mortality-from-entry/1"
 
 
+@pytest.mark.slow
 def test_a_delayed_entry_is_refused_or_counted_from(workplace: Any) -> None:
     left_truncated().to_csv(workplace.folder / "late.csv", index=False)
     (workplace.folder / "entry.toml").write_text(FROM_ENTRY)

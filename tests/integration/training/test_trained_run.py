@@ -186,6 +186,7 @@ def test_a_model_is_not_judged_on_the_patients_it_learned_from(trained: Any) -> 
     assert "was not trained on" in answer.json["error"]["message"]
 
 
+@pytest.mark.slow
 def test_many_refusals_are_stated_before_any_metric_and_all_patients_are_judged(
     trained: Any, simulated: Callable[..., pd.DataFrame]
 ) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
-pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::mlflow")]
 
 Until = Callable[[Callable[[], Any], str], None]
 
@@ -81,7 +81,6 @@ def test_a_killed_worker_is_restarted_and_one_chain_and_one_count_go_on(
     assert [r["action"] for r in site.records(after=before)].count("predict") == 5
 
 
-@pytest.mark.slow
 def test_what_was_asked_before_it_ends_is_answered_and_it_starts_again_from_the_disk(
     registry: Any, site_with: Callable[..., Any], until: Until, tmp_path: Path
 ) -> None:

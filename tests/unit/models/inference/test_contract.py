@@ -23,7 +23,9 @@ def test_a_contract_of_todays_format_is_the_same_after_a_round_trip(mortality) -
     again = Contract.from_json(json.loads(json.dumps(contract.as_json())))
 
     assert again == contract
-    assert {field.name for field in fields(again)} == set(contract.as_json())
+    left_out = [field for field in fields(again) if field.name not in contract.as_json()]
+    assert all(getattr(again, field.name) == field.default for field in left_out)
+    assert set(contract.as_json()) <= {field.name for field in fields(again)}
 
 
 @pytest.mark.parametrize("written", [3, BUNDLE_FORMAT - 1, BUNDLE_FORMAT + 1, None])
