@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from data_schema.derived.columns import Columns
+from data_schema.derived.derivations import DERIVATIONS, derived_value
 from data_schema.variables import is_state
 from models.inference.contract import Feature
 from serving.prediction.served import ServedModel
 
-__all__ = ["Example", "examples"]
+__all__ = ["Example", "examples", "possible_values"]
 
 _KNOWN = ("age", "sex")
 """Variables that are known of every patient, however little is measured."""
 
-_OUT = 1.0
-"""Distance of the higher-risk patient from the middle, in standard deviations."""
+_OUT = (1.0, 1.5, 2.0)
+"""Distances of a higher-risk patient from the middle, in standard deviations, the nearest first."""
+
+_OF_A_FLAG: Mapping[str, str] = {
+    "calcium_dose": "calcium_supplement",
+    "corticosteroid_days": "corticosteroid",
+    "corticosteroid_dose": "corticosteroid",
+    "denosumab_days_since": "denosumab",
+    "selenium_dose": "selenium_supplement",
+    "vent_days": "mechanical_ventilation",
+    "vitamin_d_dose": "vitamin_d_supplement",
+}
+"""Numbers that no patient has without the treatment itself, by that treatment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +49,52 @@ def examples(model: ServedModel) -> tuple[Example, ...]:
     They have middle values; the same, for the fewest variables with which the model gives a risk;
     and values further out for variables with a known direction of risk.
     """
-    middle = {
-        name: value
-        for name, value in model.contract.example.items()
-        if value is not None and not is_state(name)
-    }
-    candidates = [
-        Example("Middle values, everything measured", middle),
-        Example("Values that accompany a higher risk", _further_out(model, middle)),
-    ]
+    middle = possible_values(
+        {
+            name: value
+            for name, value in model.contract.example.items()
+            if value is not None and not is_state(name)
+        }
+    )
+    candidates = [Example("Middle values, everything measured", middle)]
     little = _little_measured(model, middle)
     if little is not None:
-        candidates.insert(1, Example("Middle values, little measured", little))
-    answered = _are_answered(model, [one.values for one in candidates])
-    return tuple(one for one, ok in zip(candidates, answered, strict=True) if ok)
+        candidates.append(Example("Middle values, little measured", little))
+    answered = _risks(model, [one.values for one in candidates])
+    found = [one for one, risk in zip(candidates, answered, strict=True) if risk is not None]
+    higher = _higher(model, middle)
+    return tuple(found if higher is None else [*found, higher])
+
+
+def _higher(model: ServedModel, middle: Mapping[str, float | str]) -> Example | None:
+    """Return the patient nearest to the middle whose risk lies above the training cohort's."""
+    contract = model.contract
+    days = contract.default_horizons_days[0]
+    average = float(np.interp(days, contract.grid_days, contract.cohort_risk))
+    candidates = [possible_values(_further_out(model, middle, by=by)) for by in _OUT]
+    for values, risk in zip(candidates, _risks(model, candidates), strict=True):
+        if risk is not None and risk > average:
+            return Example("Values that accompany a higher risk", values)
+    return None
+
+
+def possible_values(values: Mapping[str, float | str]) -> dict[str, float | str]:
+    """Return the values of a patient who can exist: scores and ratios follow from their parts.
+
+    The middle value of SOFA is not what the middle values of its organs add up to.
+    """
+    possible = {
+        name: value
+        for name, value in values.items()
+        if values.get(_OF_A_FLAG.get(name, ""), 1.0) != 0.0
+    }
+    words = {k: np.array([v], dtype=object) for k, v in possible.items() if isinstance(v, str)}
+    for name in filter(possible.__contains__, DERIVATIONS):
+        numbers = {k: np.array([v]) for k, v in possible.items() if not isinstance(v, str)}
+        derived = float(derived_value(name, Columns(1, numbers, words))[0])
+        if not math.isnan(derived):
+            possible[name] = float(f"{derived:.2g}")
+    return possible
 
 
 def _little_measured(
@@ -67,11 +113,13 @@ def _little_measured(
         {name: value for name, value in values.items() if variable_of[name] in ordered[:count]}
         for count in range(len(known), len(ordered))
     ]
-    answered = zip(candidates, _are_answered(model, candidates), strict=True)
-    return next((values for values, ok in answered if ok), None)
+    answered = zip(candidates, _risks(model, candidates), strict=True)
+    return next((values for values, risk in answered if risk is not None), None)
 
 
-def _further_out(model: ServedModel, values: Mapping[str, float | str]) -> dict[str, float | str]:
+def _further_out(
+    model: ServedModel, values: Mapping[str, float | str], *, by: float
+) -> dict[str, float | str]:
     """Return the values with each number of a known direction moved towards higher risk."""
     novelty = model.contract.guard.novelty
     normal = np.asarray(novelty.normal_scores)
@@ -79,7 +127,7 @@ def _further_out(model: ServedModel, values: Mapping[str, float | str]) -> dict[
     for number, quantiles in zip(novelty.columns, novelty.quantiles, strict=True):
         feature = _raw_feature(model, number)
         if feature is not None and feature.direction and feature.name in values:
-            value = float(np.interp(feature.direction * _OUT, normal, quantiles))
+            value = float(np.interp(feature.direction * by, normal, quantiles))
             moved[feature.name] = float(f"{value:.2g}")
     return moved
 
@@ -90,10 +138,10 @@ def _raw_feature(model: ServedModel, number: int) -> Feature | None:
     return numbers[number] if number < len(numbers) else None
 
 
-def _are_answered(
+def _risks(
     model: ServedModel, candidates: Sequence[Mapping[str, float | str]]
-) -> list[bool]:
-    """Return whether the model gives a risk for each patient."""
+) -> list[float | None]:
+    """Return each patient's risk at the first horizon; None where the model gives none."""
     if not candidates:
         return []
     columns = {
@@ -103,4 +151,7 @@ def _are_answered(
         for f in model.contract.features
     }
     answer = model.loaded.risk_model.predict(pd.DataFrame(columns), interval=False)
-    return [status == "ok" for status in answer.status]
+    return [
+        float(risk) if status == "ok" else None
+        for status, risk in zip(answer.status, answer.risk[:, 0], strict=True)
+    ]

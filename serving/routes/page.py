@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
 
 from data_schema.fhir.resources import FhirBroken
 from serving.http.route_classes import StrictRoute
 from serving.http.security_headers import PAGE_POLICY
 from serving.page import assets
+from serving.page.compressed import compressible
 from serving.page.entries import Entries, read_entries
 from serving.page.pasted import MAX_PASTED, Pasted, pasted_rows
 from serving.page.rendering import facts_page, front_page
@@ -31,19 +31,20 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @router.get("/")
-def page(request: Request) -> HTMLResponse:
+def page(request: Request) -> Response:
     """Opened by clinicians; without patients, and not audited."""
     served, base = served_models(request), request.app.state.settings.public_path
-    return _html(front_page(served, base=base, signed_in=_has_session(request)))
+    return _html(request, front_page(served, base=base, signed_in=_has_session(request)))
 
 
 @router.get("/facts/{requested_as}")
-def facts(requested_as: str, request: Request) -> HTMLResponse:
+def facts(requested_as: str, request: Request) -> Response:
     """Opened for the facts about a model; not audited."""
     for model in served_models(request).models:
         if model.requested_as == requested_as:
             base = request.app.state.settings.public_path
-            return _html(facts_page(model, base=base, signed_in=_has_session(request)))
+            text = facts_page(model, base=base, signed_in=_has_session(request))
+            return _html(request, text)
     raise HTTPException(404)
 
 
@@ -102,18 +103,21 @@ def bundle(body: DroppedBundle, request: Request) -> FormRecord:
 
 
 @router.get("/static/{version}/{name}")
-def static(version: str, name: str) -> Response:
+def static(version: str, name: str, request: Request) -> Response:
     """For browsers: the page's scripts and styles."""
     asset = assets.asset(name)
     if asset is None or version != assets.version():
         raise HTTPException(404)
     headers = {"cache-control": _FOR_EVER}
-    return Response(asset.content, media_type=asset.media_type, headers=headers)
+    return compressible(request, asset.content, media_type=asset.media_type, headers=headers)
 
 
 def _has_session(request: Request) -> bool:
     return getattr(request.state, "session", None) is not None
 
 
-def _html(text: str) -> HTMLResponse:
-    return HTMLResponse(text, headers={"content-security-policy": PAGE_POLICY})
+def _html(request: Request, text: str) -> Response:
+    headers = {"content-security-policy": PAGE_POLICY}
+    return compressible(
+        request, text.encode(), media_type="text/html; charset=utf-8", headers=headers
+    )

@@ -97,6 +97,23 @@ def test_files_may_be_kept_for_ever_under_an_address_that_changes_with_them(
         assert page_service.get(f"/static/{assets.version()}/{name}").status_code == 404
 
 
+def test_pages_and_files_are_compressed_and_answers_are_not(page_service: httpx.Client) -> None:
+    html = page_service.get("/").text
+    [script] = set(re.findall(r'"(/static/[^"]+/page\.js)"', html))
+    for path in ("/", "/facts/mortality-simulated", script):
+        zipped = page_service.get(path, headers={"accept-encoding": "br, gzip"})
+        assert zipped.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in zipped.headers["vary"].lower()
+        assert int(zipped.headers["content-length"]) < len(zipped.content) / 2
+        for accepted in ("identity", "gzip;q=0", ""):
+            plain = page_service.get(path, headers={"accept-encoding": accepted})
+            assert "content-encoding" not in plain.headers
+            assert plain.content == zipped.content
+    body = asked({"variable": "lactate", "value": "2", "unit": "mmol/L"})
+    answer = page_service.post("/v1/predict", json=body, headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in answer.headers
+
+
 def test_an_entry_is_read_as_the_prediction_reads_it(page_service: httpx.Client) -> None:
     found = echoed(
         page_service,

@@ -4,21 +4,16 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from contracts import reading_everything, restated
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import PATHWAYS
-from serving.page.examples import examples
 from serving.page.form import fields, groups, places, unit_choices
 from serving.page.source_attributes import source_attributes
 from serving.prediction.served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from serving.prediction.served import ServedModel
 
 
@@ -115,44 +110,6 @@ def test_a_note_names_variables_by_what_a_clinician_reads(mortality: ServedModel
     notes = {one.column: one.note for one in fields(everything)}
     assert not any("`" in note for note in notes.values())
     assert "Never converted to U/L (Bone alkaline phosphatase (activity))" in notes["bsap_mass"]
-
-
-def test_example_patients_are_answered_and_have_no_value_of_the_cohort(
-    mortality: ServedModel,
-) -> None:
-    found = examples(mortality)
-    assert len(found) >= 2
-    middle, little = found[0].values, found[1].values
-    assert set(little) < set(middle)
-    contract = mortality.contract
-    for example in found:
-        assert set(example.values) <= {feature.name for feature in contract.features}
-
-
-def test_the_example_with_little_measured_has_the_fewest_values_with_a_risk(
-    mortality: ServedModel,
-) -> None:
-    contract, titles = mortality.contract, [one.title for one in examples(mortality)]
-    assert titles[1] == "Middle values, little measured"
-    little = dict(examples(mortality)[1].values)
-    variable_of = {feature.name: feature.variable for feature in contract.features}
-    entered = {variable_of[name] for name in little}
-    assert {"age", "sex"} <= entered
-    assert len(entered) < len({*variable_of.values()}) / 2
-
-    def grade(values: Mapping[str, float | str]) -> tuple[str, str]:
-        row = {
-            feature.name: [values.get(feature.name, None if feature.kind == "category" else np.nan)]
-            for feature in contract.features
-        }
-        prediction = mortality.loaded.risk_model.predict(pd.DataFrame(row))
-        return prediction.status[0], prediction.completeness[0]
-
-    assert grade(little)[0] == "ok"
-    information = contract.guard.information
-    least = min(entered - {"age", "sex"}, key=lambda name: information[name])
-    without = {name: value for name, value in little.items() if variable_of[name] != least}
-    assert grade(without) == ("refused", "insufficient")
 
 
 def test_each_of_the_31_source_attributes_is_answered(mortality: ServedModel) -> None:
