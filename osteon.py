@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from data_schema.errors import UsageError
-from serving.cli.audit import audit
+from serving.cli.audit import JsonOption, audit
 from serving.cli.backup import backup, restore
 from serving.cli.keys import keys
 from serving.cli.serve import serve
@@ -62,6 +62,36 @@ def _on_record() -> AbstractContextManager[Decisions]:
     return on_record()
 
 
+def doctor(as_json: JsonOption = False) -> None:
+    """Answer why there is no champion, card or login, and check what Osteon depends on.
+
+    Checks versions, registry, write access, gate key and every champion, then settings, audit
+    trail, callers, sign-in and cards of the service. Exits with 3 if something outside Osteon
+    fails, 2 if a setting is wrong, 1 if a gate record or the trail is.
+    """
+    from training.cli.console import print_json, print_rows, working
+    from training.cli.doctor import examine
+
+    with working():
+        examined = examine()
+        try:
+            from serving.cli.doctor import examine_service
+        except ModuleNotFoundError:
+            checks = examined.checks
+        else:
+            checks = (*examined.checks, *examine_service(examined.champions))
+    troubles = {check.trouble for check in checks if not check.ok}
+    if as_json:
+        print_json({"ok": not troubles, "checks": [check.as_json() for check in checks]})
+    else:
+        print_rows(
+            ("", "check", "result"),
+            [("ok" if check.ok else "NOT OK", check.check, check.detail) for check in checks],
+        )
+    codes = {"outside": 3, "usage": 2, "gate": 1}
+    raise typer.Exit(max((codes[trouble] for trouble in troubles if trouble), default=0))
+
+
 # Plain help needs no Rich, which takes longer to import than everything else together.
 app = typer.Typer(
     help="Risk of death and of fracture in critical illness, explained by pathway.",
@@ -75,6 +105,7 @@ app = typer.Typer(
 add_commands(app)
 app.command()(serve)
 app.command()(settings)
+app.command()(doctor)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(audit, name="audit")

@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from data_schema.errors import GateError, OutsideError, UsageError
+from models.registry.checks import Check
 from models.registry.gate import gate_key
-from models.registry.lifecycle import CHAMPION, load_champion
+from models.registry.lifecycle import CHAMPION, LoadedModel, load_champion
 from models.registry.tracking import connect, experiment_id, outside_errors
-from models.registry.versions import list_models
+from models.registry.versions import Version, list_models
+from models.registry.withdrawal import reason_of
 from training.provenance import git_revision, versions
 
-__all__ = ["Check", "examine"]
+__all__ = ["Examination", "examine"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One check and its result.
+class Examination:
+    """The checks of the registry, and the champions that could be loaded."""
 
-    Parameters
-    ----------
-    check : str
-        Name of the check.
-    detail : str
-        The result in words; never a secret.
-    trouble : {"", "gate", "outside"}
-        Kind of error if it is not ok, which decides on the exit code.
-    """
-
-    check: str
-    ok: bool
-    detail: str
-    trouble: Literal["", "gate", "outside"] = ""
-
-    def as_json(self) -> dict[str, object]:
-        """Return the check as the command line prints it."""
-        return asdict(self)
+    checks: tuple[Check, ...]
+    champions: tuple[LoadedModel, ...]
 
 
-def examine() -> tuple[Check, ...]:
+def examine() -> Examination:
     """Check versions, registry, write access, gate key and every champion's record.
 
-    Checks that depend on one that failed are left out.
+    Checks that depend on one that failed are left out. A model without a champion is no fault; the
+    check says why it has none.
     """
+    champions: list[LoadedModel] = []
     checks = [
         Check("versions", True, ", ".join(f"{name} {text}" for name, text in versions().items())),
         Check("revision", True, git_revision() or "not run from a checkout"),
         _gate_key(),
     ]
     try:
-        checks += [*_registry()]
+        checks += [*_registry(champions)]
     except OutsideError as error:
         checks.append(Check("registry", False, str(error), "outside"))
-    return tuple(checks)
+    return Examination(tuple(checks), tuple(champions))
 
 
 def _gate_key() -> Check:
@@ -70,24 +58,47 @@ def _gate_key() -> Check:
     return Check("gate key", True, "set")
 
 
-def _registry() -> Iterator[Check]:
+def _registry(champions: list[LoadedModel]) -> Iterator[Check]:
     mlflow = connect()
-    names = sorted({version.name for version in list_models()})
+    listed = list_models()
+    names = sorted({version.name for version in listed})
     uri = _without_secrets(mlflow.get_tracking_uri())
-    yield Check("registry", True, f"{uri}; {len(names)} models")
+    advice = (
+        "" if names else ". Run `osteon train`, or set MLFLOW_TRACKING_URI to the registry of a run"
+    )
+    yield Check("registry", True, f"{uri}; {len(names)} models{advice}")
     with outside_errors():
         now = datetime.now(UTC).isoformat(timespec="seconds")
         mlflow.MlflowClient().set_experiment_tag(experiment_id(), "osteon.doctor", now)
     yield Check("write access", True, "the registry is writable")
     yield _files(mlflow)
-    champions = {
-        version.name: version.version for version in list_models() if CHAMPION in version.aliases
-    }
     for name in names:
-        if name in champions:
-            yield _champion(name, champions[name])
+        versions = [version for version in listed if version.name == name]
+        champion = next((one for one in versions if CHAMPION in one.aliases), None)
+        if champion is None:
+            yield Check(f"champion of {name}", True, f"none: {_why_none(versions)}")
         else:
-            yield Check(f"champion of {name}", True, "none, so the model is not served")
+            yield _champion(name, champion.version, champions)
+
+
+def _why_none(versions: Sequence[Version]) -> str:
+    """Return why a model has no champion, by its newest version, and what to do."""
+    newest = versions[0]
+    withdrawn, record = reason_of(newest), newest.gate_record
+    if withdrawn is not None:
+        why = f"version {newest.version} was withdrawn ({withdrawn})"
+        return f"{why}. Run `osteon rollback {newest.name}`, or promote another"
+    if record is not None and record.decision != "promote":
+        return f"the gate refused version {newest.version}. Train another, or see its report"
+    if newest.tags.get("osteon.simulated") == "true":
+        serve = "its patients are simulated: `osteon serve --demo` serves it to this machine"
+        return f"{serve}, and `osteon promote {newest.name} {newest.version}` judges it"
+    if record is not None:
+        return f"version {newest.version} was approved, and the alias champion was removed by hand"
+    return (
+        f"version {newest.version} was never judged. Run `osteon promote {newest.name} "
+        f"{newest.version}`"
+    )
 
 
 def _files(mlflow: Any) -> Check:
@@ -104,10 +115,10 @@ def _files(mlflow: Any) -> Check:
     return Check("files", False, f"{folder} is not writable. Check its permissions.", "outside")
 
 
-def _champion(name: str, version: str) -> Check:
+def _champion(name: str, version: str, champions: list[LoadedModel]) -> Check:
     """Check that a champion may be served: its gate record, its files and the key."""
     try:
-        load_champion(name, gate_key())
+        champions.append(load_champion(name, gate_key()))
     except (GateError, UsageError) as error:
         return Check(f"champion of {name}", False, f"version {version}: {error}", "gate")
     return Check(f"champion of {name}", True, f"version {version} has a valid gate record")

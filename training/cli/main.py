@@ -55,7 +55,6 @@ def add_commands(app: typer.Typer) -> None:
         registry.rollback,
         registry.withdraw,
         cohorts.datasets,
-        registry.doctor,
     ):
         app.command()(command)
 

@@ -1,4 +1,4 @@
-"""The commands about what is registered: promote, registry, rollback, withdraw and doctor."""
+"""The commands about what is registered: promote, registry, rollback and withdraw."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.cli.console import JsonOption, print_json, print_lines, print_rows
 if TYPE_CHECKING:
     from models.registry.versions import Version
 
-__all__ = ["doctor", "promote", "registry", "rollback", "withdraw"]
+__all__ = ["promote", "registry", "rollback", "withdraw"]
 
 NameArgument = Annotated[str, typer.Argument(help="Registered name, e.g. osteon-mortality.")]
 
@@ -171,26 +171,6 @@ def withdraw(
             ),
         ]
     )
-
-
-def doctor(as_json: JsonOption = False) -> None:
-    """Check that everything Osteon depends on is available.
-
-    Checks versions, registry, write access, gate key and the gate record of every champion.
-    """
-    with working():
-        from training.cli.doctor import examine
-
-        checks = examine()
-    troubles = {check.trouble for check in checks if not check.ok}
-    if as_json:
-        print_json({"ok": not troubles, "checks": [check.as_json() for check in checks]})
-    else:
-        print_rows(
-            ("", "check", "result"),
-            [("ok" if check.ok else "NOT OK", check.check, check.detail) for check in checks],
-        )
-    raise typer.Exit(3 if "outside" in troubles else 1 if troubles else 0)
 
 
 def _decision(version: Version) -> str:
