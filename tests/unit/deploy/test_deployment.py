@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from containerfile import stages_of
+from models.monitoring.prometheus_rules import prometheus_rules
 from places import ROOT
 from serving.http.metrics import Metrics
 from serving.prediction.served import Served
@@ -43,9 +44,14 @@ def compose() -> dict[str, Any]:
 
 
 def metrics_of_the_service() -> set[str]:
-    """Return the names of every family of metrics, without the suffixes of their samples."""
+    """Return the names of every family of metrics, without the suffixes of their samples.
+
+    Those of monitoring appear only where a watch has run: they are read from the source.
+    """
     text = Metrics().text(Served(models=())).decode()
     names = set(re.findall(r"^# TYPE (\S+)", text, flags=re.MULTILINE))
+    for path in (ROOT / "serving").rglob("*.py"):
+        names |= set(re.findall(r"\"(osteon_monitoring_[a-z_]+)\"", path.read_text()))
     return {name.removesuffix("_total").removesuffix("_created") for name in names}
 
 
@@ -85,6 +91,10 @@ def test_every_metric_of_rules_and_dashboards_is_one_of_the_service() -> None:
         families.add(name if name in known else name.removesuffix(suffix))
     assert len(families) > 5
     assert families - known == set()
+
+
+def test_the_rules_of_predictions_are_those_that_the_command_prints() -> None:
+    assert (DEPLOY / "prometheus/rules/predictions.yml").read_text() == prometheus_rules()
 
 
 def test_the_last_stages_have_no_build_tool_and_no_root() -> None:
