@@ -190,13 +190,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
             the day of a delayed entry, or lengths differ.
         """
         started = time.perf_counter()
-        frame = _table(X)
-        validate_data(self, X, y, skip_check_array=True)
-        target = _target(y)
-        check_consistent_length(frame, target, groups, sites)
-        cohort = TrainingCohort.prepare(
-            frame, target, groups=groups, sites=sites, settings=self._settings()
-        )
+        cohort = self.prepare(X, y, groups, sites)
         choices = choose(cohort)
         columns = fit_columns(cohort)
         main = fit_main_part(cohort, choices, columns)
@@ -215,6 +209,25 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         )
         self.core_fit_seconds_ = time.perf_counter() - started - self.fold_fit_seconds_
         return self
+
+    def prepare(
+        self,
+        X: pd.DataFrame | ArrayLike,
+        y: NDArray[np.void],
+        groups: ArrayLike | None = None,
+        sites: ArrayLike | None = None,
+    ) -> TrainingCohort:
+        """Return the patients as `fit` learns from them; parameters and errors are those of `fit`.
+
+        It serves to judge parameters without a whole fit (`models.fitting.watched`).
+        """
+        frame = _table(X)
+        validate_data(self, X, y, skip_check_array=True)
+        target = _target(y)
+        check_consistent_length(frame, target, groups, sites)
+        return TrainingCohort.prepare(
+            frame, target, groups=groups, sites=sites, settings=self._settings()
+        )
 
     def _settings(self) -> FitSettings:
         """Return the parameters as the frozen record that fitting reads."""

@@ -18,12 +18,19 @@ max_trees = 500
 max_patients = 250000              # a larger cohort is drawn from at random, by patient
 threads = 2                        # default: all cores; the model does not depend on it
 dask = "local"                     # or a scheduler's address; the model does not depend on it
+
+[boosting]                         # the boosted part; the defaults serve most cohorts
+learning_rate = 0.05               # also max_depth, min_patients, column_share, row_share, penalty
+
+[tuning]                           # search for [boosting], on the patients not held out
+trials = 40
+storage = "sqlite:///tuning.db"    # where a search that was stopped goes on; this is the default
 """
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -32,9 +39,11 @@ from data_schema.errors import UsageError
 __all__ = [
     "MAX_PATIENTS",
     "MAX_TREES",
+    "Boosting",
     "Missingness",
     "RunConfig",
     "SplitBy",
+    "Tuning",
     "parse_config",
     "read_config",
 ]
@@ -47,6 +56,69 @@ MAX_TREES = 500
 
 MAX_PATIENTS = 250_000
 """So many patients have `models.targets.MAX_PAIRS` pairs at the usual 12 horizons each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boosting:
+    """The settings of the boosted part, as `models.estimator` describes them.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Shrinkage of each tree, in (0, 1].
+    max_depth : int
+        Depth of a tree, 1 to 10.
+    min_patients : float
+        Patients of middling risk that a leaf must hold.
+    column_share, row_share : float
+        Shares of the columns and of the pairs that a tree learns from, in (0, 1].
+    penalty : float
+        L2 penalty of the leaves.
+    """
+
+    learning_rate: float = 0.05
+    max_depth: int = 5
+    min_patients: float = 12.0
+    column_share: float = 0.5
+    row_share: float = 0.7
+    penalty: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, by name and rule."""
+        shares = ("learning_rate", "column_share", "row_share")
+        rules = {
+            name: (0 < getattr(self, name) <= 1, "lie above 0 and at most at 1") for name in shares
+        }
+        rules |= {
+            "max_depth": (1 <= self.max_depth <= 10, "be 1 to 10"),
+            "min_patients": (self.min_patients > 0, "be above 0"),
+            "penalty": (self.penalty >= 0, "be 0 or more"),
+        }
+        _require(self, rules, "boosting.")
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """A search for the settings of the boosted part.
+
+    Parameters
+    ----------
+    trials : int
+        Settings to try, the defaults first.
+    storage : str
+        Database of the search, as SQLAlchemy names it.
+    """
+
+    trials: int = 40
+    storage: str = "sqlite:///tuning.db"
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, by name and rule."""
+        rules = {
+            "trials": (self.trials >= 2, "be 2 or more"),
+            "storage": ("://" in self.storage, "be a database, such as sqlite:///tuning.db"),
+        }
+        _require(self, rules, "tuning.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +166,10 @@ class RunConfig:
         None for all cores.
     dask : str
         Where fits run: `local`, the address of a Dask scheduler, or empty for this process.
+    boosting : Boosting
+        Settings of the boosted part.
+    tuning : Tuning or None
+        A search for better ones among the patients that are not held out, which replaces them.
     """
 
     seed: int = 0
@@ -114,6 +190,8 @@ class RunConfig:
     max_patients: int = MAX_PATIENTS
     threads: int | None = None
     dask: str = ""
+    boosting: Boosting = field(default_factory=Boosting)
+    tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range, by name and rule."""
@@ -147,10 +225,13 @@ class RunConfig:
             "max_trees": (self.max_trees >= 1, "be 1 or more"),
             "max_patients": (self.max_patients >= 1_000, "be 1000 or more"),
             "threads": (self.threads is None or self.threads >= 1, "be 1 or more"),
+            "tuning": (
+                self.tuning is None or self.holds_out,
+                "be stated with patients held out (test_fraction, or split by site or time), or "
+                "the figures would be of patients that it has seen",
+            ),
         }
-        for name, (holds, rule) in rules.items():
-            if not holds:
-                raise UsageError(f"{name} must {rule}; got {getattr(self, name)!r}.")
+        _require(self, rules)
 
     @property
     def holds_out(self) -> bool:
@@ -159,7 +240,8 @@ class RunConfig:
 
     def as_json(self) -> dict[str, object]:
         """Return the settings as the bundle and MLflow store them: not where the run took place."""
-        return {name: value for name, value in asdict(self).items() if name != "dask"}
+        stored = {name: value for name, value in asdict(self).items() if name != "dask"}
+        return stored | {"tuning": None if self.tuning is None else {"trials": self.tuning.trials}}
 
 
 def read_config(path: str | Path) -> RunConfig:
@@ -183,13 +265,38 @@ def parse_config(text: str) -> RunConfig:
         stated = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"config must be valid TOML: {error}.") from None
-    known = {field.name for field in fields(RunConfig)}
+    boosting, tuning = stated.pop("boosting", {}), stated.pop("tuning", None)
+    known = {one.name for one in fields(RunConfig)} - {"boosting", "tuning"}
+    return RunConfig(
+        **_settings("config", stated, known),
+        boosting=Boosting(**_settings("[boosting]", boosting, _names(Boosting))),
+        tuning=None if tuning is None else Tuning(**_settings("[tuning]", tuning, _names(Tuning))),
+    )
+
+
+def _settings(place: str, stated: Any, known: set[str]) -> dict[str, Any]:
+    """Return the values of one table of the file; refuse keys that it does not have."""
+    if not isinstance(stated, dict):
+        raise UsageError(f"{place} must be a table of settings; got {stated!r}.")
     unknown = sorted(set(stated) - known)
     if unknown:
         raise UsageError(
-            f"config has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+            f"{place} has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
-    return RunConfig(**{name: _typed(name, value) for name, value in stated.items()})
+    return {name: _typed(name, value) for name, value in stated.items()}
+
+
+def _names(kind: type[Boosting] | type[Tuning]) -> set[str]:
+    return {one.name for one in fields(kind)}
+
+
+def _require(
+    settings: RunConfig | Boosting | Tuning, rules: dict[str, tuple[bool, str]], place: str = ""
+) -> None:
+    """Raise `UsageError` for the first rule that does not hold."""
+    for name, (holds, rule) in rules.items():
+        if not holds:
+            raise UsageError(f"{place}{name} must {rule}; got {getattr(settings, name)!r}.")
 
 
 _NUMBER = (int, float)
@@ -212,6 +319,14 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "max_patients": (int, "a whole number"),
     "threads": (int, "a whole number"),
     "dask": (str, "a text"),
+    "learning_rate": (_NUMBER, "a number"),
+    "max_depth": (int, "a whole number"),
+    "min_patients": (_NUMBER, "a number"),
+    "column_share": (_NUMBER, "a number"),
+    "row_share": (_NUMBER, "a number"),
+    "penalty": (_NUMBER, "a number"),
+    "trials": (int, "a whole number"),
+    "storage": (str, "a text"),
 }
 _LISTS = ("horizons_days", "exclude", "added_value", "over")
 

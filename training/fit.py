@@ -19,7 +19,7 @@ from models.fitting.training_cohort import HORIZONS_IF_SMALL, Progress
 from models.metrics.comparison.paired_changes import OutOfFold
 from models.targets import MAX_PAIRS, survival_target
 from training.cohorts.splits import Split, folds_by_patient
-from training.config import MAX_TREES, RunConfig
+from training.config import MAX_TREES, Boosting, RunConfig
 from training.distributed.cluster import open_cluster
 from training.distributed.fits import ClusterFits
 
@@ -31,11 +31,14 @@ __all__ = [
     "out_of_fold_risks",
     "refit",
     "steps_of_all",
+    "unfitted",
     "with_columns",
 ]
 
 FOLDS = 5
 """Folds of the out-of-fold risks."""
+
+_DEFAULTS = Boosting()
 
 T = TypeVar("T")
 Floats = NDArray[np.float64]
@@ -49,6 +52,7 @@ def fit_osteon(
     interval_folds: int = 10,
     risk_only: bool = False,
     max_trees: int = MAX_TREES,
+    boosting: Boosting = _DEFAULTS,
     threads: int | None = None,
     dask: str = "",
     progress: Progress | None = None,
@@ -67,6 +71,8 @@ def fit_osteon(
         Fit what `predict_risk` reads and nothing beside it.
     max_trees : int
         Largest number of trees of the boosted part.
+    boosting : Boosting
+        Other settings of the boosted part.
     threads : int, optional
         Default: all cores; the model does not depend on it.
     dask : str
@@ -74,24 +80,54 @@ def fit_osteon(
     """
     outcome = outcome_of(train)
     cluster = open_cluster(dask)
-    model = CumulativeIncidenceModel(
-        horizons_days=tuple(horizons_days),
-        outcome=outcome.name,
-        variables=train.variables,
-        fixed_horizon=outcome.horizon_days is not None,
+    model = unfitted(
+        train,
+        horizons_days,
         interval_folds=interval_folds,
         risk_only=risk_only,
         max_trees=max_trees,
+        boosting=boosting,
         random_state=random_state,
-        n_jobs=threads,
-        runner=None if cluster is None else ClusterFits(cluster),
-        progress=progress,
+        threads=threads,
     )
+    model.set_params(runner=None if cluster is None else ClusterFits(cluster), progress=progress)
     return model.fit(
         train.features,
         survival_target(outcome.time_days, outcome.event),
         groups=train.patient_id,
         sites=train.site,
+    )
+
+
+def unfitted(
+    train: Cohort,
+    horizons_days: Sequence[float],
+    *,
+    interval_folds: int,
+    risk_only: bool,
+    max_trees: int,
+    boosting: Boosting,
+    random_state: int,
+    threads: int | None,
+) -> CumulativeIncidenceModel:
+    """Return the model that `fit_osteon` fits, with parameters as there."""
+    outcome = outcome_of(train)
+    return CumulativeIncidenceModel(
+        horizons_days=tuple(horizons_days),
+        outcome=outcome.name,
+        variables=train.variables,
+        fixed_horizon=outcome.horizon_days is not None,
+        learning_rate=boosting.learning_rate,
+        max_depth=boosting.max_depth,
+        min_patients=boosting.min_patients,
+        column_share=boosting.column_share,
+        row_share=boosting.row_share,
+        boosting_penalty=boosting.penalty,
+        interval_folds=interval_folds,
+        risk_only=risk_only,
+        max_trees=max_trees,
+        random_state=random_state,
+        n_jobs=threads,
     )
 
 
@@ -120,6 +156,7 @@ def refit(
         interval_folds=0,
         risk_only=risk_only,
         max_trees=config.max_trees,
+        boosting=config.boosting,
         threads=config.threads,
         dask=config.dask,
         progress=progress,

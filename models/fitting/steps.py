@@ -46,6 +46,7 @@ __all__ = [
     "fit_interval_parts",
     "fit_main_part",
     "squared_bias",
+    "tuning_folds",
 ]
 
 SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
@@ -114,6 +115,12 @@ class Part:
     booster: xgb.Booster
 
 
+def tuning_folds(cohort: TrainingCohort) -> int:
+    """Return the number of folds in which a fit makes its choices."""
+    small = len(cohort.target) < SMALL_COHORT
+    return cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
+
+
 def choose(cohort: TrainingCohort) -> Choices:
     """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
 
@@ -124,9 +131,7 @@ def choose(cohort: TrainingCohort) -> Choices:
     `RECORDED_SHARE`: what is chosen must serve both. The losses are over all patients, each
     predicted by a fit without the patient.
     """
-    small = len(cohort.target) < SMALL_COHORT
-    count = cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
-
+    count = tuning_folds(cohort)
     jobs = [(k, learn, out) for k, (learn, out) in enumerate(cohort.folds(count, seed=0))]
     folds = results_of(_tune, jobs, cohort, shared=count, what="choosing out of fold")
     pairs = Pairs(

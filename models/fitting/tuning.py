@@ -17,6 +17,7 @@ __all__ = [
     "best_evaluation",
     "choose_linear_weight",
     "log_loss",
+    "pooled_losses",
     "recalibration",
     "simplest_within_one_error",
 ]
@@ -39,14 +40,23 @@ def log_loss(log_odds: NDArray[np.float64], pairs: Pairs) -> float:
 def best_evaluation(histories: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> int:
     """Return the evaluation, counted from 1, at which the loss over all folds was lowest.
 
+    Arguments are those of `pooled_losses`.
+    """
+    return int(pooled_losses(histories, weights).argmin()) + 1
+
+
+def pooled_losses(
+    histories: Sequence[NDArray[np.float64]], weights: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the loss over all folds at each evaluation.
+
     `histories` holds the losses of each fold, at each evaluation. A fold that stopped early counts
     with its last loss, which had stopped falling.
     """
     # L(t) = sum_f n_f L_f(t) / sum_f n_f over folds f, with n_f = `weights` and L_f = `histories`.
     longest = max(map(len, histories))
     padded = [np.pad(h, (0, longest - len(h)), mode="edge") for h in histories]
-    pooled = np.average(padded, axis=0, weights=weights)
-    return int(pooled.argmin()) + 1
+    return np.asarray(np.average(padded, axis=0, weights=weights))
 
 
 def simplest_within_one_error(

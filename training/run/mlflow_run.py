@@ -48,6 +48,27 @@ class TrackedRun:
                 tags=[entities.RunTag(name, value) for name, value in tags.items()],
             )
 
+    def log_child(
+        self,
+        name: str,
+        *,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        pruned: bool,
+    ) -> None:
+        """Log a run of its own below this one, which has ended or was given up early."""
+        mlflow = connect()
+        client, entities = mlflow.MlflowClient(), mlflow.entities
+        tags = {"mlflow.parentRunId": self.run_id, "mlflow.user": user_name()}
+        with outside_errors():
+            child = client.create_run(experiment_id(), run_name=name, tags=tags).info.run_id
+            client.log_batch(
+                child,
+                metrics=[entities.Metric(key, value, 0, 0) for key, value in metrics.items()],
+                params=[entities.Param(key, str(value)) for key, value in params.items()],
+            )
+            client.set_terminated(child, "KILLED" if pruned else "FINISHED")
+
     def log_dataset(self, name: str, fingerprint: str, *, context: str) -> None:
         """Log the fingerprint of the patients of a run; no patient data are stored."""
         mlflow = connect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,13 @@ from models.registry.lifecycle import register
 from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
 from training.cohorts.study import Study
-from training.config import Missingness, RunConfig
+from training.config import Missingness, RunConfig, Tuning
 from training.fit import fit_osteon
 from training.missingness import modelled_study
 from training.run.contract import completed_contract
-from training.run.mlflow_run import tracked_run
+from training.run.mlflow_run import TrackedRun, tracked_run
 from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.tuning import Trial, tune
 from training.validation.cross_validation import cross_validate
 from training.validation.judgement import Findings, Judgement, judge
 from training.validation.panel_value import PanelValue, panel_value
@@ -132,6 +133,8 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
     panel = panel_of(learned_from, config.added_value, config.over) if config.added_value else None
     with tracked_run(study.model_name) as run:
+        if config.tuning is not None:
+            config = _tuned(study, plan, config, config.tuning, run, progress)
         added = None
         if panel is not None:
             training_study = replace(study, cohort=learned_from)
@@ -209,6 +212,35 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
     )
 
 
+def _tuned(
+    study: Study,
+    plan: EvaluationPlan,
+    config: RunConfig,
+    tuning: Tuning,
+    run: TrackedRun,
+    progress: Progress | None,
+) -> RunConfig:
+    """Return the settings with a boosted part that was tuned without the patients held out.
+
+    The registered model has the same settings, whoever else it learns from afterwards.
+    """
+
+    def log(trial: Trial) -> None:
+        run.log_child(
+            f"trial {trial.number}",
+            params={**asdict(trial.boosting), "max_trees": trial.max_trees},
+            metrics={} if trial.loss is None else {"tuning/boosted_loss": trial.loss},
+            pruned=trial.loss is None,
+        )
+
+    (split,) = plan.repeats[0]
+    not_held_out = study.cohort.take(split.train)
+    tuned = tune(not_held_out, study.horizons_days, config, tuning, on_trial=log, progress=progress)
+    losses = {"tuning/loss": tuned.loss, "tuning/default_loss": tuned.default_loss}
+    run.log(params={}, metrics=losses, tags={}, files={})
+    return replace(config, boosting=tuned.boosting, max_trees=tuned.max_trees)
+
+
 def _fit(
     study: Study, config: RunConfig, learned_from: Cohort, progress: Progress | None
 ) -> CumulativeIncidenceModel:
@@ -219,6 +251,7 @@ def _fit(
         random_state=config.seed,
         interval_folds=config.interval_folds,
         max_trees=config.max_trees,
+        boosting=config.boosting,
         threads=config.threads,
         dask=config.dask,
         progress=progress,

@@ -77,3 +77,39 @@ def test_no_refit_without_a_hold_out_is_wrong_usage(workplace: Any, simulated: A
     answer = workplace.run("train", "cohort.csv", "--outcome", "mortality", "--no-refit")
     assert answer.code == 2
     assert "refit_on_all must be true unless patients are held out" in answer.err
+
+
+@pytest.mark.slow
+def test_tuning_never_sees_a_patient_who_is_held_out(workplace: Any, simulated: Any) -> None:
+    table = simulated(150, 3)
+    table["site"] = np.where(np.arange(150) < 100, "A", "B")
+    told = table["mortality_event"].to_numpy() == 1
+    chosen, losses = [], []
+    # In the second cohort, a marker gives the outcome away in the patients held out alone.
+    for leak in (False, True):
+        lactate = table["lactate"].where(table["site"].eq("A") | ~leak, np.where(told, 20.0, 0.4))
+        table.assign(lactate=lactate).to_csv(workplace.folder / "cohort.csv", index=False)
+        (workplace.folder / "run.toml").write_text(
+            f"{SETTINGS}split = 'site'\n[tuning]\ntrials = 4\nstorage = 'sqlite:///tuning.db'\n"
+        )
+        answer = workplace.run(
+            *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json")
+        )
+        assert answer.code == 0, answer.err
+        with workplace.entered():
+            from models.registry.lifecycle import load
+            from models.registry.tracking import connect
+
+            contract = load(answer.json["model_uri"]).risk_model.contract
+            client = connect().MlflowClient()
+            run_id = Path(answer.json["report"]).parent.parent.name
+            run = client.get_run(run_id)
+            trials = client.search_runs(
+                [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
+            )
+        assert sorted(trial.info.run_name for trial in trials) == [f"trial {k}" for k in range(4)]
+        chosen.append(contract.run["boosting"])
+        losses.append(run.data.metrics["tuning/loss"])
+        assert losses[-1] <= run.data.metrics["tuning/default_loss"]
+    assert chosen[0] == chosen[1]
+    assert losses[0] == losses[1]

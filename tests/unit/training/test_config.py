@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from data_schema.errors import UsageError
 from models.estimator import CumulativeIncidenceModel
-from training.config import RunConfig, parse_config, read_config
+from training.config import Boosting, RunConfig, Tuning, parse_config, read_config
 
 
 def test_what_a_file_does_not_state_keeps_its_default() -> None:
@@ -19,10 +20,22 @@ def test_a_run_grows_as_many_trees_as_the_estimator() -> None:
     assert RunConfig().max_trees == CumulativeIncidenceModel().max_trees
 
 
+def test_the_boosted_part_has_the_defaults_of_the_estimator() -> None:
+    ours, theirs = asdict(Boosting()), CumulativeIncidenceModel().get_params()
+    theirs["penalty"] = theirs["boosting_penalty"]
+    assert ours == {name: theirs[name] for name in ours}
+
+
 def test_every_setting_can_be_stated_and_is_kept_as_json() -> None:
     stated = RunConfig(threads=2, population="Adults of two ICUs").as_json()
+
+    def toml(value: object) -> str:
+        if isinstance(value, dict):
+            return f"{{{', '.join(f'{name} = {toml(one)}' for name, one in value.items())}}}"
+        return json.dumps(list(value) if isinstance(value, tuple) else value)
+
     lines = [
-        f"{name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}"
+        f"{name} = {toml(value)}"
         for name, value in stated.items()
         if value is not None  # TOML has no null: what is not stated keeps its default
     ]
@@ -66,3 +79,29 @@ def test_what_breaks_a_rule_is_wrong_usage(text: str, message: str) -> None:
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="config must be a TOML file in UTF-8"):
         read_config(tmp_path / "none.toml")
+
+
+def test_the_boosted_part_and_its_search_are_tables_of_their_own() -> None:
+    stated = parse_config("test_fraction = 0.3\n[boosting]\nmax_depth = 3\n[tuning]\ntrials = 9")
+    assert stated.boosting == Boosting(max_depth=3)
+    assert stated.tuning == Tuning(trials=9)
+    assert parse_config("seed = 1").tuning is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tuning]\ntrials = 9", "tuning must be stated with patients held out"),
+        ("test_fraction = 0.3\n[tuning]\ntrials = 1", "tuning.trials must be 2 or more; got 1."),
+        ("test_fraction = 0.3\n[tuning]\nstorage = 'x'", "tuning.storage must be a database"),
+        ("test_fraction = 0.3\n[tuning]\nfolds = 3", r"\[tuning\] has unknown keys: folds"),
+        ("tuning = 3", r"\[tuning\] must be a table of settings; got 3"),
+        ("[boosting]\nrow_share = 1.5", "boosting.row_share must lie above 0 and at most at 1"),
+        ("[boosting]\nmax_depth = 3.5", "max_depth must be a whole number"),
+    ],
+)
+def test_settings_of_the_boosted_part_and_of_its_search_are_checked(
+    text: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_config(text)
