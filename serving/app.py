@@ -27,7 +27,17 @@ from serving.http.security_headers import SecurityHeaders
 from serving.openapi import PROBLEM_RESPONSES, describe, operation_id
 from serving.prediction.served import Served, ServedModel
 from serving.problems import details as problems
-from serving.routes import cds, fhir, health, metrics, outcomes, page, predict, variables
+from serving.routes import (
+    cds,
+    fhir,
+    health,
+    inference_protocol,
+    metrics,
+    outcomes,
+    page,
+    predict,
+    variables,
+)
 from serving.routes import models as served_models
 from serving.settings import Settings
 
@@ -46,6 +56,7 @@ ROUTERS = (
     variables.router,
     served_models.router,
     fhir.router,
+    inference_protocol.router,
     cds.router,
     health.router,
     metrics.router,
@@ -108,7 +119,11 @@ def swap(app: FastAPI, served: Served) -> None:
 
 
 def create_app(
-    settings: Settings, *, models: Iterable[ServedModel] = (), buckets: Buckets | None = None
+    settings: Settings,
+    *,
+    models: Iterable[ServedModel] = (),
+    shadows: Iterable[ServedModel] = (),
+    buckets: Buckets | None = None,
 ) -> FastAPI:
     """Return the service.
 
@@ -116,6 +131,8 @@ def create_app(
     ----------
     models : iterable of ServedModel
         The models to serve; with none, predictions are answered with 503.
+    shadows : iterable of ServedModel
+        Models that score beside the one of their name, on record and never shown.
     buckets : Buckets, optional
         Counters of each caller's requests, shared with other workers (default: this process only).
 
@@ -149,7 +166,7 @@ def create_app(
         # The framework's spans hold addresses as they were sent, its logs texts of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.served = Served(models, menu=settings.menu, demo=settings.demo)
+    app.state.served = Served(models, shadows=shadows, menu=settings.menu, demo=settings.demo)
     app.state.settings = settings
     app.state.site_codes = site_codes
     app.state.trail = trail

@@ -82,7 +82,7 @@ OTHER_VARIABLES = (
 OWN_PATHS = frozenset(
     {
         *("cds-services", "facts", "fhir", "health", "launch", "metrics", "openapi.json", "page"),
-        *("sign-in", "sign-out", "signed-out", "static", "v1"),
+        *("sign-in", "sign-out", "signed-out", "static", "v1", "v2"),
     }
 )
 """First segments of the service's own paths, with which no public path may begin."""
@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     names: _Names = Field(default=(), examples=["osteon-mortality,osteon-fracture"])
     """Registered models whose champions are served, comma-separated; by default every `osteon-*`
     that has one."""
+    shadow: _Names = Field(default=(), examples=["osteon-mortality@challenger"])
+    """Versions that score every request beside the champion of their name, on record and never
+    shown, as NAME@ALIAS or NAME/VERSION, comma-separated; `osteon compare` judges them."""
     workers: int = Field(default=1, ge=1, le=64, examples=["4"])
     """Number of worker processes."""
     registry_poll_seconds: int = Field(default=30, ge=1, le=86_400, examples=["60"])
@@ -419,6 +422,7 @@ class StatedSettings(TypedDict, total=False):
     demo: bool
     cds_origins: tuple[str, ...]
     names: tuple[str, ...]
+    shadow: tuple[str, ...]
     workers: int
 
 

@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 _Refusal: TypeAlias = tuple[int, dict[str, str]]
 """Status and headers."""
 
-_PUBLIC = frozenset({"/health/live", "/health/ready"})
+_PUBLIC = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
 _DISCOVERY = "/cds-services"
 _READING = frozenset({"GET", "HEAD"})
 _ROLE_OF = {"/v1/outcomes": "outcomes", "/sign-out": None}

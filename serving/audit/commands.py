@@ -11,7 +11,7 @@ from typing import Literal
 from data_schema.errors import DataError, GateError
 from models.monitoring.arrivals import Arrivals
 from serving.audit.opening import open_trail
-from serving.audit.predicted import arrivals_of, predicted_rows
+from serving.audit.predicted import Shadowed, arrivals_of, predicted_rows, shadowed
 from serving.audit.record import AuditEvent, Detail, ModelRecord
 from serving.audit.trail import AuditTrail
 from serving.audit.withdrawals import withdrawals
@@ -67,6 +67,10 @@ class Decisions:
                 "in this period. Check OSTEON_STATE_DIR and OSTEON_DATABASE_URL."
             )
         return arrivals_of(rows, horizons_days)
+
+    def shadowed(self, *, name: str, since: date | None = None) -> Shadowed:
+        """Return what a champion and the model in its shadow predicted, for `osteon compare`."""
+        return shadowed(self.trail.database, name=name, since=since)
 
     def withdrawn(self, bundles: Sequence[str]) -> dict[str, str]:
         """Return the reason for each of these bundles (SHA-256) that was withdrawn on record."""

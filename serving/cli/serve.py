@@ -47,6 +47,13 @@ def serve(
         list[str] | None,
         typer.Option(help="Serve the champion of this model; may be repeated (default: all)."),
     ] = None,
+    shadow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME@challenger or NAME/VERSION: score beside the champion, on record and never "
+            "shown; may be repeated."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of worker processes (default: 1).")
     ] = None,
@@ -75,6 +82,8 @@ def serve(
         stated["model"] = model
     if name:
         stated["names"] = tuple(name)
+    if shadow:
+        stated["shadow"] = tuple(shadow)
     if workers is not None:
         stated["workers"] = workers
     if demo:

@@ -20,9 +20,9 @@ from serving.prediction.answer import Prediction, as_days
 from serving.prediction.question import Question
 from serving.prediction.served import ServedModel
 from serving.problems.details import Conflict, FieldProblem, RequestBroken
-from serving.store.tables import RISKS
+from serving.store.tables import RISKS, SHADOW
 
-__all__ = ["ComputedAnswer", "Identity", "Recorder"]
+__all__ = ["ComputedAnswer", "Identity", "Recorder", "ShadowRisks"]
 
 _FIELD = "Idempotency-Key"
 _INSERT_RISKS = insert(RISKS)
@@ -37,13 +37,25 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowRisks:
+    """What a model in the shadow would have answered: (days, risk), empty if it refused."""
+
+    model: ServedModel
+    risks: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class ComputedAnswer:
-    """The predictions for one question, one by each model, and the seconds that each took."""
+    """The predictions for one question, one by each model, and the seconds that each took.
+
+    `shadows` are recorded with them and never sent.
+    """
 
     question: Question
     models: Sequence[ServedModel]
     predictions: Sequence[Prediction]
     seconds: Sequence[float]
+    shadows: Sequence[ShadowRisks] = ()
 
 
 class Observer(Protocol):
@@ -223,7 +235,7 @@ def _risks_of(answer: ComputedAnswer) -> list[dict[str, object]]:
     """
     if answer.question.is_interim:
         return []
-    return [
+    shown: list[dict[str, object]] = [
         {
             "outcome": prediction.outcome,
             "model": model.loaded.name,
@@ -234,6 +246,16 @@ def _risks_of(answer: ComputedAnswer) -> list[dict[str, object]]:
             ),
         }
         for model, prediction in zip(answer.models, answer.predictions, strict=True)
+    ]
+    return shown + [
+        {
+            "outcome": shadow.model.contract.outcome,
+            "model": f"{shadow.model.loaded.name}{SHADOW}",
+            "version": shadow.model.loaded.version,
+            "absent": None,
+            "risks": canonical([[as_days(days), risk] for days, risk in shadow.risks]),
+        }
+        for shadow in answer.shadows
     ]
 
 

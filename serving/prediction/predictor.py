@@ -5,6 +5,7 @@ Nothing here stores a question: models are only read, and all other objects are 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,12 +31,14 @@ from serving.http.tracing import span
 from serving.prediction.answer import Answer, Ignored, Prediction
 from serving.prediction.derived import with_derived_values
 from serving.prediction.next_best import next_best
-from serving.prediction.on_record import ComputedAnswer, Identity, Recorder
+from serving.prediction.on_record import ComputedAnswer, Identity, Recorder, ShadowRisks
 from serving.prediction.patient import Patient, read_patient
 from serving.prediction.question import BrokenRule, NoModel, Place, Question, QuestionBroken
 from serving.prediction.served import Served, ServedModel
 
 __all__ = ["predict", "predict_batch", "table_of_patient"]
+
+_LOG = logging.getLogger(__name__)
 
 _AT_LIMIT = Remark(
     code="beyond_assay_limit",
@@ -98,7 +101,30 @@ def _computed(question: Question, served: Served) -> ComputedAnswer:
         with span("model", {"osteon.model": model.loaded.name}):
             predictions.append(_prediction(model, patient, question, served.menu))
         seconds.append(perf_counter() - began)
-    return ComputedAnswer(question, models, predictions, seconds)
+    shadows = [
+        _in_the_shadow(served.shadows[model.loaded.name], question)
+        for model in models
+        if model.loaded.name in served.shadows and not question.is_interim
+    ]
+    return ComputedAnswer(question, models, predictions, seconds, shadows)
+
+
+def _in_the_shadow(model: ServedModel, question: Question) -> ShadowRisks:
+    """Return what a model in the shadow would answer; whatever fails there, the answer stands."""
+    try:
+        (patient,) = _read(question, [model])
+        patient = with_derived_values(patient, question, _variables_read(model))
+        raw = model.loaded.risk_model.predict(
+            table_of_patient(model, patient), question.horizons_days, interval=False
+        )
+        refused = (*patient.refusals, *raw.refusals[0], *_withheld(model, patient))
+    except Exception as error:  # noqa: BLE001 - a challenger must never cost a patient the answer
+        _LOG.warning("%s failed in the shadow: %s", model.loaded.name, type(error).__name__)
+        return ShadowRisks(model, ())
+    if refused:
+        return ShadowRisks(model, ())
+    risks = zip(raw.horizons_days.tolist(), raw.risk[0].tolist(), strict=True)
+    return ShadowRisks(model, tuple(risks))
 
 
 def _recorded(computed: Sequence[ComputedAnswer], recorder: Recorder | None) -> list[Answer]:

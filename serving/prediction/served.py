@@ -139,6 +139,7 @@ class ServedModel:
 class Served:
     """All models of one process, with different names (otherwise UsageError).
 
+    `shadows` score beside the model of their name, on record and never shown.
     `degraded` holds the reasons why models may be missing or old, and `menu` the tests that the
     site can order, by catalogue name. In a `demo` simulated models give cards, which say so.
     """
@@ -147,11 +148,13 @@ class Served:
         self,
         models: Iterable[ServedModel],
         *,
+        shadows: Iterable[ServedModel] = (),
         degraded: Sequence[DegradedReason] = (),
         menu: Sequence[str] = (),
         demo: bool = False,
     ) -> None:
         self.models = tuple(models)
+        self.shadows = {model.loaded.name: model for model in shadows}
         self.degraded = tuple(degraded)
         self.menu = tuple(menu)
         self.demo = demo

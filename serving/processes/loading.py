@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from dataclasses import dataclass
 
 from data_schema.errors import GateError, UsageError
@@ -14,8 +16,11 @@ from serving.prediction.served import ServedModel
 from serving.processes.messages import RefusedVersion
 from serving.settings import Settings
 
-__all__ = ["LoadedModels", "champions", "load_models"]
+__all__ = ["LoadedModels", "champions", "load_models", "load_shadows", "shadows"]
 
+_LOG = logging.getLogger(__name__)
+
+_SHADOW = re.compile(r"(?P<name>[\w.-]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))")
 _MODEL_CARD = "model_card.md"
 
 
@@ -40,6 +45,45 @@ def champions(settings: Settings) -> tuple[Version, ...]:
     names = settings.names or sorted({version.name for version in list_models()})
     versions = (aliased_version(name, CHAMPION) for name in names)
     return tuple(version for version in versions if version is not None)
+
+
+def shadows(settings: Settings) -> tuple[Version, ...]:
+    """Return, without a check, the versions that score in the shadow; an unset alias names none.
+
+    Raises
+    ------
+    UsageError
+        If an entry is neither NAME@ALIAS nor NAME/VERSION, or names no model or version.
+    OutsideError
+        If the registry fails.
+    """
+    versions: list[Version] = []
+    for entry in settings.shadow:
+        match = _SHADOW.fullmatch(entry)
+        if match is None:
+            raise UsageError(f"shadow must be NAME@ALIAS or NAME/VERSION; got {entry!r}.")
+        name, alias, number = match.groups()
+        if number is not None:
+            versions.append(find_version(name, version=number))
+        elif (version := aliased_version(name, alias)) is not None:
+            versions.append(version)
+    return tuple(versions)
+
+
+def load_shadows(settings: Settings) -> tuple[ServedModel, ...]:
+    """Return the models that score in the shadow.
+
+    They need no gate record, since no answer shows them. One that was withdrawn or changed is left
+    out with a warning: the champion does not depend on it.
+    """
+    models = []
+    for version in shadows(settings):
+        try:
+            loaded = _load_standing(version.model_uri)
+            models.append(ServedModel(loaded, promoted=False))
+        except (GateError, UsageError) as error:
+            _LOG.warning("nothing scores in the shadow of %s. %s", version.name, error)
+    return tuple(models)
 
 
 def load_models(settings: Settings) -> LoadedModels:

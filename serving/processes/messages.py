@@ -90,11 +90,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RegistryScan:
-    """Watcher to supervisor: one scan of the registry; `models` is None if nothing has changed."""
+    """Watcher to supervisor: one scan of the registry; `models` is None if nothing has changed.
+
+    `shadows` score beside the models and are never shown.
+    """
 
     models: tuple[CachedModel, ...] | None = None
     refused: tuple[RefusedVersion, ...] = ()
     failure: Failure | None = None
+    shadows: tuple[CachedModel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class ServingPlan:
     models: tuple[CachedModel, ...] = ()
     degraded: tuple[DegradedReason, ...] = ()
     is_draining: bool = False
+    shadows: tuple[CachedModel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class Supervisor:
         self._check = check
         self._announce = announce
         self._models: tuple[CachedModel, ...] = ()
+        self._shadows: tuple[CachedModel, ...] = ()
         self._bundle_locks: list[int] = []
         self._reasons: dict[str, DegradedReason] = {}
         self._recording = asyncio.Lock()
@@ -289,8 +290,16 @@ class Supervisor:
         elif models != self._models:
             self._note_swap(current, models)
         self._models = models
+        served = {model.sha256 for model in models}
+        shadows = tuple(model for model in scan.shadows if model.sha256 not in served)
+        if shadows != self._shadows:
+            named = ", ".join(f"{model.name} version {model.version}" for model in shadows)
+            _LOG.info("in the shadow: %s", named or "nothing")
+        self._shadows = shadows
         released = self._bundle_locks
-        locks = [lock_shared(self._settings.model_dir / model.sha256) for model in models]
+        locks = [
+            lock_shared(self._settings.model_dir / model.sha256) for model in (*models, *shadows)
+        ]
         self._bundle_locks = [lock for lock in locks if lock is not None]
         for lock in released:
             os.close(lock)
@@ -304,7 +313,7 @@ class Supervisor:
         models = scan.models or ()
         try:
             reasons = await asyncio.to_thread(
-                withdrawals, self._trail, {model.sha256 for model in models}
+                withdrawals, self._trail, {model.sha256 for model in (*models, *scan.shadows)}
             )
         except OsteonError as error:
             _LOG.warning("The trail cannot be searched for withdrawn versions. %s", error)
@@ -322,12 +331,14 @@ class Supervisor:
             if model.sha256 in reasons
         )
         standing = tuple(model for model in models if model.sha256 not in reasons)
-        return replace(scan, models=standing, refused=(*scan.refused, *refused))
+        beside = tuple(model for model in scan.shadows if model.sha256 not in reasons)
+        return replace(scan, models=standing, refused=(*scan.refused, *refused), shadows=beside)
 
     async def _drop_withdrawn(self) -> None:
         """Stop serving models that were withdrawn on record since."""
-        scan = await self._without_withdrawn(RegistryScan(self._models))
-        if scan.refused:
+        current = RegistryScan(self._models, shadows=self._shadows)
+        scan = await self._without_withdrawn(current)
+        if scan.refused or scan.shadows != self._shadows:
             for refused in scan.refused:
                 self._refuse(refused)
             self._swap(scan, first=False)
@@ -401,7 +412,7 @@ class Supervisor:
     def _send_plan(self, *workers: Process) -> None:
         """Send the plan to these workers, or to all."""
         reasons = tuple(self._reasons.values())
-        plan = to_line(ServingPlan(self._models, reasons, self._is_draining))
+        plan = to_line(ServingPlan(self._models, reasons, self._is_draining, self._shadows))
         for worker in workers or self._workers.values():
             send(worker, plan)
 

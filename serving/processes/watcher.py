@@ -21,7 +21,7 @@ from models.registry.gate import gate_key
 from models.registry.versions import Version
 from serving.http.metrics import Metrics
 from serving.processes.champion_cache import ChampionCache
-from serving.processes.loading import champions, load_models
+from serving.processes.loading import champions, load_models, load_shadows, shadows
 from serving.processes.log import configure_logging
 from serving.processes.messages import (
     CachedModel,
@@ -58,7 +58,9 @@ def main() -> None:
         began = monotonic()
         try:
             _check_in_place(registry, cache)
-            current = champions(settings) if settings.follows_registry else None
+            current = (
+                (*champions(settings), *shadows(settings)) if settings.follows_registry else None
+            )
             changed = current is None or current != known
             scan = _scan(settings, cache) if changed else RegistryScan()
             # A refused version can be repaired without a trace in the registry: scan it again.
@@ -100,7 +102,8 @@ def _scan(settings: Settings, cache: ChampionCache) -> RegistryScan:
         for name in set(cache.champions()) - named:
             if not settings.names or name in settings.names:
                 cache.forget(name)
-    return RegistryScan(tuple(models), tuple(all_refused))
+    beside = tuple(cache.store(model, None) for model in load_shadows(settings))
+    return RegistryScan(tuple(models), tuple(all_refused), shadows=beside)
 
 
 def _stored(

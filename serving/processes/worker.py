@@ -8,6 +8,7 @@ When stdin ends, the worker finishes the requests in progress and ends.
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 __all__ = ["main"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -94,13 +97,37 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
             # Now, so that the first patient does not wait for it.
             model.loaded.risk_model.prepare()
             models.append(model)
-    served = Served(models, degraded=plan.degraded, menu=settings.menu, demo=settings.demo)
+    served = Served(
+        models,
+        shadows=_shadows(app, settings, plan),
+        degraded=plan.degraded,
+        menu=settings.menu,
+        demo=settings.demo,
+    )
     # Rendered now, so that the first clinician does not wait.
     front_page(served, base=settings.public_path)
     swap(app, served)
     app.state.is_draining = plan.is_draining
     _exempt_from_collection()
     return WorkerReport(tuple(refused))
+
+
+def _shadows(app: FastAPI, settings: Settings, plan: ServingPlan) -> list[ServedModel]:
+    """Return the plan's models of the shadow; one that cannot be read is left out."""
+    current = {model.loaded.sha256: model for model in app.state.served.shadows.values()}
+    models = []
+    for cached in plan.shadows:
+        if cached.sha256 in current and current[cached.sha256].loaded.version == cached.version:
+            models.append(current[cached.sha256])
+            continue
+        try:
+            model = read_cached(settings.model_dir, cached)
+        except OsteonError as error:
+            _LOG.warning("nothing scores in the shadow of %s. %s", cached.name, error)
+        else:
+            model.loaded.risk_model.prepare()
+            models.append(model)
+    return models
 
 
 def _exempt_from_collection() -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "RECORDS",
     "RISKS",
     "SEALED",
+    "SHADOW",
     "TABLES",
     "USED_TOKENS",
     "are_made",
@@ -96,7 +97,10 @@ RISKS = Table(
 """Predicted risks, for monitoring: JSON of [days, risk] pairs. No value is stored.
 
 `absent` is a JSON list of the variables that were recorded as not done, null if there were none.
+A model that scored in the shadow of another is stored under its name and `SHADOW`.
 """
+
+SHADOW = "@shadow"
 
 OUTCOMES = Table(
     "osteon_outcomes",

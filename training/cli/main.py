@@ -14,6 +14,7 @@ import typer
 from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
 from training.cli import (
     cohorts,
+    compare,
     evaluate,
     landmark,
     monitor,
@@ -51,6 +52,7 @@ def add_commands(app: typer.Typer) -> None:
         train.benchmark,
         registry.promote,
         monitor.monitor,
+        compare.compare,
         registry.registry,
         registry.rollback,
         registry.withdraw,

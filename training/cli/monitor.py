@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.monitoring.watch import Watched
     from models.registry.lifecycle import LoadedModel
 
-__all__ = ["monitor"]
+__all__ = ["monitor", "stated_day"]
 
 
 def monitor(
@@ -87,7 +87,7 @@ def monitor(
 
         loaded = loaded_model(model)
         arrivals = (
-            _on_record(context, loaded, _day(since))
+            _on_record(context, loaded, stated_day(since))
             if arrived is None
             else _in_file(arrived, loaded, mapping)
         )
@@ -126,7 +126,8 @@ def _on_record(context: typer.Context, loaded: LoadedModel, since: date | None) 
     return arrivals
 
 
-def _day(text: str | None) -> date | None:
+def stated_day(text: str | None) -> date | None:
+    """Return the day that an option states, if it is given; UsageError if it is none."""
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
