@@ -31,6 +31,8 @@ __all__ = [
     "MovedRisks",
     "Novelty",
     "NoveltyLimits",
+    "PanelFacts",
+    "PanelVerdict",
     "Provenance",
     "SpecialCase",
     "StudyFacts",
@@ -41,7 +43,10 @@ __all__ = [
 ]
 
 BUNDLE_FORMAT = 5
-"""The format of a bundle. Models of earlier formats were wrong where a value was missing."""
+"""The format of a bundle. Models of earlier formats were wrong where a value was missing.
+
+What a bundle may lack (`panel` of the contract, the files of the refit without the panel) does not
+change the format: without it nothing is shown of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +499,40 @@ class ModelUpdate:
     at: str
 
 
+PanelVerdict = Literal[
+    "adds", "adds some, size uncertain", "adds no more than 0.01", "inconclusive"
+]
+"""What a panel of markers adds: all but the second and the last are certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelFacts:
+    """What a panel of markers adds over the other variables, judged out of fold.
+
+    Attributes
+    ----------
+    label : str
+        The parts of the panel in words.
+    variables : tuple of str
+        Base names of the panel's markers.
+    verdict : PanelVerdict
+    horizon_days : float
+        Horizon of the verdict.
+    change : float
+        Of the area under the ROC curve, from the model without to the model with the panel.
+    low, high : float or None
+        Ends of its 95 % interval; None without one.
+    """
+
+    label: str
+    variables: tuple[str, ...]
+    verdict: PanelVerdict
+    horizon_days: float
+    change: float
+    low: float | None
+    high: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """The code and the patients that the model was made from."""
@@ -570,6 +609,8 @@ class Contract:
     updates : tuple of ModelUpdate
         Updates to local patients since the model was fitted, the earliest first. `cohort_risk` is
         the mean risk of the patients of the last.
+    panel : PanelFacts or None
+        The same in the figures that are shown beside a risk.
     """
 
     bundle_format: int
@@ -610,6 +651,7 @@ class Contract:
     provenance: Provenance | None = None
     study: StudyFacts = field(default=StudyFacts(), metadata=LEFT_OUT)
     updates: tuple[ModelUpdate, ...] = field(default=(), metadata=LEFT_OUT)
+    panel: PanelFacts | None = field(default=None, metadata=LEFT_OUT)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Contract":

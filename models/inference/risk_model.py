@@ -10,7 +10,7 @@ What is predicted is the cumulative incidence F(h) of one event by horizon h (da
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +61,9 @@ from models.inference.trees import TreeContributions, booster_files, load_booste
 
 __all__ = ["Curve", "InferenceError", "Prediction", "RiskModel", "Table"]
 
+_REFIT_NUMBERS, _REFIT_TREES = "without_panel.json", "without_panel.ubj"
+_STATES = ("__below", NOT_DONE)
+
 
 class RiskModel:
     """A fitted model ready to predict: its parts, and the contract that describes it.
@@ -76,6 +79,11 @@ class RiskModel:
         UBJSON of the booster of each of `parameters.parts`, in that order.
     threads : int
         Threads to predict with; the numbers do not depend on it.
+
+    Notes
+    -----
+    A model whose panel of markers was shown to add something may hold a second fit to the same
+    patients without the panel (`with_panel_refit`). It enters no risk of the model.
 
     Attributes
     ----------
@@ -96,6 +104,7 @@ class RiskModel:
         threads: int = 1,
     ) -> None:
         self._threads = threads
+        self._without_panel: RiskModel | None = None
         self._boosters = [bytes(b) for b in boosters]
         self._set_parts(parameters, [load_booster(b, threads) for b in self._boosters])
         self._set_contract(contract)
@@ -144,6 +153,10 @@ class RiskModel:
         self._booster_groups = ColumnGroups.of(
             [variable_of[f] for f in self._raw_features], self.variables
         )
+        if self._without_panel is not None:
+            reduced = _contract_without_panel(contract)
+            refit = self._without_panel
+            self._without_panel = None if reduced is None else refit.with_contract(reduced)
         direction_of = {feature.name: feature.direction for feature in contract.features}
         ends = np.log([contract.min_horizon_days, contract.max_horizon_days])
         self._limits = direction_limits(
@@ -172,7 +185,13 @@ class RiskModel:
             raise InferenceError(str(error)) from None
         parameters = record_of(ModelParameters, json.loads(files["model.json"]))
         boosters = [files[name] for name in _booster_files(parameters)]
-        return cls(contract, parameters, boosters, threads=threads)
+        model = cls(contract, parameters, boosters, threads=threads)
+        reduced = _contract_without_panel(contract)
+        if reduced is None or _REFIT_NUMBERS not in files:
+            return model
+        numbers = record_of(ModelParameters, json.loads(files[_REFIT_NUMBERS]))
+        model._without_panel = cls(reduced, numbers, [files[_REFIT_TREES]], threads=threads)
+        return model
 
     @classmethod
     def from_directory(cls, directory: str | Path, *, threads: int = 1) -> "RiskModel":
@@ -196,7 +215,32 @@ class RiskModel:
             )
         records = {"contract.json": self.contract, "model.json": self._parameters}
         out = {name: _canonical(json_of(record)) for name, record in records.items()}
+        refit = self._without_panel
+        if refit is not None:
+            out[_REFIT_NUMBERS] = _canonical(json_of(refit._parameters))
+            out[_REFIT_TREES] = refit._boosters[0]
         return out | dict(zip(_booster_files(self._parameters), self._boosters, strict=True))
+
+    def with_panel_refit(self, refit: "RiskModel") -> "RiskModel":
+        """Return the same model with a fit to the same patients without the panel beside it.
+
+        Raises
+        ------
+        InferenceError
+            If the contract names no panel, or the fit reads other columns than all but the panel's.
+        """
+        reduced = _contract_without_panel(self.contract)
+        if reduced is None:
+            raise InferenceError("contract must name the panel that the refit leaves out.")
+        read = tuple(feature.name for feature in reduced.features)
+        if refit.features != read:
+            raise InferenceError(
+                f"the refit must read the {len(read)} columns outside the panel; it reads "
+                f"{len(refit.features)}."
+            )
+        model = copy(self)
+        model._without_panel = refit.with_contract(reduced)
+        return model
 
     def with_contract(self, contract: Contract) -> "RiskModel":
         """Return the same model under another contract; both share their boosters."""
@@ -212,6 +256,7 @@ class RiskModel:
     def with_parameters(self, parameters: ModelParameters) -> "RiskModel":
         """Return a model of the same trees with other numbers; both share their boosters."""
         model = copy(self)
+        model._without_panel = None  # it has the numbers from before
         parts = [self._main, *self._fold_parts]
         if self._competing is not None:
             parts.append(self._competing)
@@ -236,6 +281,7 @@ class RiskModel:
         """Return the model with only its linear (1) or boosted (0) part, without an interval."""
         main = replace(self._parameters.main, linear_weight=linear_weight)
         model = copy(self)
+        model._without_panel = None
         model._boosters = self._boosters[:1]
         alone = replace(self._parameters, main=main, folds=(), competing=None)
         model._set_parts(alone, [self._main.booster])
@@ -353,7 +399,7 @@ class RiskModel:
     ) -> Prediction:
         days, eta, adjustment, low, high, cohort_risk, competing = curves
         measured, site = self._measured(raw), self._site_level(table)
-        verdicts = guard(self._guard_rules, table, raw)
+        verdicts = guard(self._guard_rules, table, raw, measured)
         least = self.contract.guard.least_settled
         completeness = [completeness_grade(s, least) for s in self._settled_share(inferred)]
         refuse_insufficient(verdicts, completeness)
@@ -398,7 +444,9 @@ class RiskModel:
             warnings=verdicts.warnings,
         )
 
-    def risk(self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None) -> np.ndarray:
+    def risk(
+        self, frame: pd.DataFrame | Table, horizons_days: ArrayLike | None = None
+    ) -> np.ndarray:
         """Return the risk alone, of every patient, refused or not: for evaluation.
 
         Parameters and errors are those of `predict`.
@@ -409,6 +457,51 @@ class RiskModel:
             In [0, 1], higher is riskier.
         """
         return expit(self._curves_alone(frame, horizons_days).log_odds)
+
+    def risk_given(
+        self,
+        frame: pd.DataFrame | Table,
+        variables: Collection[str],
+        horizons_days: ArrayLike | None = None,
+    ) -> np.ndarray:
+        """Return the risk of patients of whom only some variables were known.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n_patients, ...), or Table
+            As for `predict`.
+        variables : collection of str
+            Base names of those whose values are read; all others count as not entered, but for the
+            site of a model that was updated by site.
+        horizons_days : array-like of float, shape (n_horizons,), optional
+
+        Returns
+        -------
+        ndarray of float, shape (n_patients, n_horizons)
+            As `risk`.
+        """
+        table = checked_table(self.contract, frame)
+        hidden = {name for name, variable in self._variable_of.items() if variable not in variables}
+        sites = self._parameters.sites
+        hidden -= set() if sites is None else {sites.feature}
+        nothing = {
+            name: np.full(table.rows, 0.0 if name.endswith(_STATES) else np.nan)
+            for name in hidden & table.numbers.keys()
+        }
+        no_text = np.full(table.rows, None, dtype=object)
+        texts = dict.fromkeys(hidden & table.texts.keys(), no_text)
+        known = Table(table.rows, {**table.numbers, **nothing}, {**table.texts, **texts})
+        return self.risk(known, horizons_days)
+
+    def risk_without_panel(
+        self, frame: pd.DataFrame | Table, horizons_days: ArrayLike | None = None
+    ) -> np.ndarray | None:
+        """Return the risk by the fit without the panel; None where the model holds none.
+
+        Parameters, errors and shape are those of `risk`.
+        """
+        refit = self._without_panel
+        return None if refit is None else refit.risk(frame, horizons_days)
 
     def competing_risk(
         self, frame: pd.DataFrame, horizons_days: ArrayLike | None = None
@@ -433,7 +526,7 @@ class RiskModel:
         return self.variables.index(sites.feature)
 
     def _curves_alone(
-        self, frame: pd.DataFrame, horizons_days: ArrayLike | None
+        self, frame: pd.DataFrame | Table, horizons_days: ArrayLike | None
     ) -> PredictedCurves:
         """Return what is predicted without an interval."""
         table = checked_table(self.contract, frame)
@@ -530,10 +623,18 @@ class RiskModel:
 
     def _measured(self, raw: np.ndarray) -> np.ndarray:
         """Return whether each variable has a value, (n, v); a flag is not a value."""
-        flags = ("__below", NOT_DONE)
-        counts = np.array([not name.endswith(flags) for name in self._raw_features], dtype=float)
+        counts = np.array([not name.endswith(_STATES) for name in self._raw_features], dtype=float)
         present = ~np.isnan(raw) * counts
         return np.asarray(self._booster_groups.sums(present) > 0)
+
+
+def _contract_without_panel(contract: Contract) -> Contract | None:
+    """Return what the fit without the panel reads and answers; None without a panel."""
+    if contract.panel is None:
+        return None
+    panel = frozenset(contract.panel.variables)
+    others = tuple(feature for feature in contract.features if feature.variable not in panel)
+    return replace(contract, features=others, panel=None)
 
 
 def _predictor(unsettled: Unsettled) -> np.ndarray:

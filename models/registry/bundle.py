@@ -1,6 +1,8 @@
 """A risk model as a directory of files that can be checked: no pickle, no training row.
 
     contract.json, model.json, *.ubj   what `RiskModel.files()` gives
+    without_panel.json, .ubj           a fit to the same patients without the panel of markers, only
+                                       where that adds something; about as large as one fold model
     model.py                           the code that reads them, standing alone, for MLflow clients
     manifest.json                      SHA-256 of each of the above
 

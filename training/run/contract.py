@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isnan
 
 from data_schema.cohort import Cohort
-from data_schema.variables import is_not_done
-from models.inference.contract import Contract, Description, Evaluation, HeldOutMetric, Provenance
+from data_schema.variables import base_name, is_not_done
+from models.inference.contract import (
+    Contract,
+    Description,
+    Evaluation,
+    HeldOutMetric,
+    PanelFacts,
+    Provenance,
+)
 from models.metrics.metric import Metric
+from training.cohorts.panel import part_label
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.provenance import git_revision, versions
@@ -79,10 +88,27 @@ def completed_contract(
             partition=plan.partition(study.cohort),
         ),
         added_value=None if added_value is None else added_value.as_json(),
+        panel=None if added_value is None else _panel_facts(added_value),
         provenance=Provenance(
             git_revision=git_revision(),
             versions=versions(),
             data_fingerprint=study.cohort.fingerprint(),
             training_fingerprint=learned_from.fingerprint(),
         ),
+    )
+
+
+def _panel_facts(value: PanelValue) -> PanelFacts:
+    """Return what is shown of a panel beside a risk."""
+    primary = value.primary
+    no_interval = isnan(primary.low) or isnan(primary.high)
+    columns = (column for members in value.panel.added.values() for column in members)
+    return PanelFacts(
+        label=", ".join(part_label(name) for name in value.panel.added),
+        variables=tuple(dict.fromkeys(map(base_name, columns))),
+        verdict=value.verdict,
+        horizon_days=value.primary_horizon_days,
+        change=primary.change,
+        low=None if no_interval else primary.low,
+        high=None if no_interval else primary.high,
     )

@@ -23,6 +23,7 @@ from training.fit import fit_osteon
 from training.missingness import modelled_study
 from training.run.contract import completed_contract
 from training.run.mlflow_run import TrackedRun, tracked_run
+from training.run.panel_refit import with_panel_refit
 from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
 from training.tuning import Trial, tune
 from training.validation.cross_validation import cross_validate
@@ -175,7 +176,12 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         )
         evaluation = contract.evaluation
         assert evaluation is not None  # completed above
-        risk_model = fitted.risk_model_.with_contract(contract)
+        risk_model = with_panel_refit(
+            fitted.risk_model_.with_contract(contract),
+            plan.learned_from(modelled.cohort),
+            config,
+            progress=progress,
+        )
         held_out = plan.method == "hold-out"
         patients = RunPatients(
             learned_from,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.censoring import CensoringDistribution
+from models.inference.contract import PanelVerdict as Verdict
 from models.metrics.catalogue import METRICS
 from models.metrics.comparison.net_benefit import net_benefit
 from models.metrics.comparison.reclassification import idi, nri_continuous
@@ -40,8 +40,6 @@ References
 .. [1] Emerging Risk Factors Collaboration. N Engl J Med 367 (2012) 1310-1320.
    doi:10.1056/NEJMoa1107477
 """
-
-Verdict = Literal["adds", "adds some, size uncertain", "adds no more than 0.01", "inconclusive"]
 
 _Floats = NDArray[np.float64]
 

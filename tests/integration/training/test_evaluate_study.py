@@ -127,9 +127,22 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
         assert verdict in text, file
         assert "Estimated by cross-validation in all patients of the run." in text, file
     assert (folder / "plots" / "added_value.png").is_file()
-    assert json.loads((folder / "contract.json").read_text())["run"]["added_value"] == [
-        "lactate+albumin"
-    ]
+    contract = json.loads((folder / "contract.json").read_text())
+    assert contract["run"]["added_value"] == ["lactate+albumin"]
+    assert contract["panel"] == {
+        "label": "lactate + albumin",
+        "variables": ["lactate", "albumin"],
+        "verdict": told["verdict"],
+        "horizon_days": 365.0,
+        **{name: told["primary"][name] for name in ("change", "low", "high")},
+    }
+    with workplace.entered():
+        from models.registry.lifecycle import load
+
+        risk_model = load(answer.json["model_uri"]).risk_model
+    # The fit without the panel is in the bundle where the panel adds something, and only there.
+    carried = {"without_panel.json", "without_panel.ubj"} & risk_model.files().keys()
+    assert bool(carried) == (told["verdict"] == "adds")
     with workplace.entered():
         from models.registry.tracking import connect
 
