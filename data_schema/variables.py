@@ -220,6 +220,8 @@ class Variable:
         When it is measured relative to time zero.
     caution : str
         A sentence that must accompany every description of its contribution to a risk.
+    absence : str
+        How a clinician states that a flag is 0, where "no" before its label does not say it.
     note : str
         What a user must know; where the review and later evidence disagree, the evidence.
     """
@@ -257,6 +259,7 @@ class Variable:
     always_known: bool = False
     window: Window = LAST_VALUE
     caution: str = ""
+    absence: str = ""
     note: str = ""
 
 

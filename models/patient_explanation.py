@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Literal
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.errors import UsageError
-from data_schema.variables import PATHWAYS
+from data_schema.variables import BELOW, PATHWAYS
 from models import wording
 from models.inference.completeness import Completeness
 from models.inference.contract import Contract, Feature
@@ -24,21 +24,25 @@ from models.inference.guard import TOO_LITTLE_ENTERED
 from models.inference.matrices import expit
 from models.inference.prediction import Remark
 from models.inference.risk_model import InferenceError, Prediction, RiskModel, Table
+from models.stated_values import Person, RecordedValue, in_words, recorded_value
 
 __all__ = [
     "NOT_MEASURED",
     "NOT_MEASURED_LABEL",
+    "Beside",
+    "Comparison",
     "Contribution",
     "ExplainedRisk",
     "IfComplete",
     "Interval",
     "PatientExplanation",
-    "RecordedValue",
     "SettlingEntry",
+    "beside",
     "entries_that_settle",
     "example_patient",
     "explain_patient",
     "explained_risks",
+    "panel_sentence",
     "pathway_label",
     "pathway_sums",
     "stated_contributions",
@@ -51,19 +55,11 @@ NOT_MEASURED = "not_measured"
 NOT_MEASURED_LABEL = "Inferred for what was not entered"
 
 _MOST_STATED = 3
+_PERSON = ("age", "sex")
+_SEVERITY = "severity"
+"""Pathway of the severity scores and the organ functions."""
+
 _LEAST_SHARE = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedValue:
-    """The value of a variable, in the canonical unit; a flag is true or false.
-
-    `multiple_of_reference` is the value over this patient's upper reference limit.
-    """
-
-    value: float | str | bool | None = None
-    comparator: Literal["<", ">"] | None = None
-    multiple_of_reference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +67,7 @@ class Contribution:
     """What one variable adds to the estimate, in log-odds and in points of risk.
 
     That of a variable without a value (`measured` is false) is what the model inferred for it.
+    `words` is the variable with its value as a clinician says it.
     """
 
     variable: str
@@ -81,16 +78,55 @@ class Contribution:
     recorded: RecordedValue
     log_odds: float
     points: float
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where the best attainable risk is expected to lie; `kind` names the method."""
+    """Where the best attainable risk is expected to lie; `kind` names the method.
+
+    `very_wide` if the risk within it says too little to be shown as a number to rely on.
+    """
 
     low: float
     high: float
     level: float
     kind: str
+    very_wide: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The estimate for a patient of the same age, sex and severity, otherwise unknown.
+
+    `same` lists what of these was entered. Severity is every variable of its pathway: scores and
+    organ functions.
+    """
+
+    risk: float
+    same: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the same model, and a fit without the panel, give beside one patient's risks.
+
+    Parameters
+    ----------
+    same : tuple of str
+        What a comparable patient shares: age, sex, severity, as far as they were entered; empty
+        without a comparison, as where nothing else was entered.
+    comparison_risk : ndarray of float, shape (n_days,), or None
+        Risk of the comparable patient at the horizons, then at the days of the curve.
+    without_panel : ndarray of float, shape (n_horizons,), or None
+        Risk without the panel; None where the model holds no such fit, or no marker of the panel
+        was entered.
+    """
+
+    same: tuple[str, ...]
+    comparison_risk: NDArray[np.float64] | None
+    without_panel: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +162,8 @@ class ExplainedRisk:
 
     The points of `contributions`, or of `pathways`, and `monotone_adjustment_points` sum to
     100 * (risk - baseline_risk). `sentences` state the risk first, then what moved it.
+    `risk_without_panel` is that of a fit to the same patients without the panel of markers, with
+    `panel_sentence` beside it; None and "" where nothing is to be shown.
     """
 
     horizon_days: float
@@ -140,11 +178,18 @@ class ExplainedRisk:
     contributions: tuple[Contribution, ...]
     pathways: Mapping[str, float]
     sentences: tuple[str, ...]
+    comparison: Comparison | None
+    risk_without_panel: float | None
+    panel_sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class PatientExplanation:
-    """The model's answer for one patient; without risks if it refuses the patient."""
+    """The model's answer for one patient; without risks if it refuses the patient.
+
+    `panel` states what the model's panel of markers adds, or is "" without a panel; `validation`
+    whether the model was judged elsewhere.
+    """
 
     status: str
     completeness: Completeness
@@ -153,6 +198,8 @@ class PatientExplanation:
     warnings: tuple[Remark, ...]
     would_settle: tuple[SettlingEntry, ...]
     summary: str
+    panel: str
+    validation: str
 
     def as_json(self) -> dict[str, object]:
         """Return the explanation as the command line prints it."""
@@ -164,6 +211,8 @@ class PatientExplanation:
             "warnings": [remark._asdict() for remark in self.warnings],
             "would_settle": [asdict(entry) for entry in self.would_settle],
             "summary": self.summary,
+            "panel": self.panel,
+            "validation": self.validation,
             "notice": wording.NOTICE,
         }
 
@@ -178,6 +227,7 @@ def _risk_as_json(risk: ExplainedRisk) -> dict[str, object]:
     return fields | {
         "risk_low": risk.interval.low,
         "risk_high": risk.interval.high,
+        "very_wide": risk.interval.very_wide,
         "contributions": contributions,
         "pathways": [{"pathway": key, "points": points} for key, points in risk.pathways.items()],
     }
@@ -203,12 +253,17 @@ def explain_patient(
     except InferenceError as error:
         raise UsageError(str(error)) from None
     contract, status = risk_model.contract, prediction.status[0]
+    person = _person(frame)
     recorded = {
-        name: _recorded(frame[name].iloc[0], feature.kind)
+        name: _recorded(name, frame, feature.kind, person)
         for name, feature in _own_features(contract).items()
         if name in frame
     }
-    risks = explained_risks(prediction, contract, recorded) if status == "ok" else ()
+    risks = (
+        explained_risks(prediction, contract, recorded, beside(risk_model, frame, prediction))
+        if status == "ok"
+        else ()
+    )
     refusals = tuple(prediction.refusals[0])
     return PatientExplanation(
         status=status,
@@ -218,17 +273,82 @@ def explain_patient(
         warnings=tuple(prediction.warnings[0]),
         would_settle=entries_that_settle(risk_model, frame, prediction),
         summary=summary(risks, refusals, contract),
+        panel=panel_sentence(contract),
+        validation=wording.validation_sentence(contract.evaluation),
     )
 
 
-def _recorded(cell: float | str | None, kind: str) -> RecordedValue:
+def _person(frame: pd.DataFrame) -> Person:
+    """Return what of a patient decides on reference intervals."""
+    row = frame.iloc[0]
+    sex, menopause, age = (row.get(name) for name in ("sex", "menopausal_status", "age"))
+    return Person(
+        sex if isinstance(sex, str) else None,
+        menopause if isinstance(menopause, str) else None,
+        None if age is None or pd.isna(age) else float(age),
+    )
+
+
+def _recorded(name: str, frame: pd.DataFrame, kind: str, person: Person) -> RecordedValue:
+    cell: float | str | None = frame[name].iloc[0]
     if pd.isna(cell):
         return RecordedValue()
-    return RecordedValue(bool(cell) if kind == "flag" else cell)
+    if kind == "flag":
+        return RecordedValue(bool(cell))
+    if isinstance(cell, str):
+        return RecordedValue(cell)
+    is_below = f"{name}__{BELOW}" in frame and frame[f"{name}__{BELOW}"].iloc[0] == 1
+    return recorded_value(name, float(cell), person, comparator="<" if is_below else None)
+
+
+def beside(
+    risk_model: RiskModel,
+    frame: pd.DataFrame | Table,
+    prediction: Prediction,
+    curve_days: NDArray[np.float64] | None = None,
+) -> Beside:
+    """Return what is shown beside the risks of one patient, whom the model must not refuse.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (1, ...), or Table
+        The patient that `prediction` is of.
+    curve_days : ndarray of float, shape (n,), optional
+        Further days for the comparable patient.
+    """
+    days = prediction.horizons_days
+    measured = {
+        name
+        for name, has_value in zip(prediction.variables, prediction.measured[0], strict=True)
+        if has_value
+    }
+    pathway = dict(zip(prediction.variables, prediction.pathways, strict=True))
+    severity = {name for name in measured if pathway[name] == _SEVERITY}
+    alike = measured & set(_PERSON) | severity
+    same = (*(name for name in _PERSON if name in alike), *((_SEVERITY,) if severity else ()))
+    comparison = None
+    if alike and measured - alike:
+        at = days if curve_days is None else np.concatenate([days, curve_days])
+        comparison = risk_model.risk_given(frame, alike, at)[0]
+    panel = risk_model.contract.panel
+    without = None
+    if panel is not None and measured.intersection(panel.variables):
+        without = risk_model.risk_without_panel(frame, days)
+    return Beside(
+        same if comparison is not None else (), comparison, None if without is None else without[0]
+    )
+
+
+def panel_sentence(contract: Contract) -> str:
+    """Return what the panel of a model adds, "" where no panel was judged."""
+    return "" if contract.panel is None else wording.panel_sentence(contract.panel)
 
 
 def explained_risks(
-    prediction: Prediction, contract: Contract, recorded: Mapping[str, RecordedValue]
+    prediction: Prediction,
+    contract: Contract,
+    recorded: Mapping[str, RecordedValue],
+    shown_beside: Beside,
 ) -> tuple[ExplainedRisk, ...]:
     """Return the risks of one patient at each horizon of a prediction, each with its explanation.
 
@@ -261,7 +381,9 @@ def explained_risks(
             ExplainedRisk(
                 horizon_days=days,
                 risk=risk,
-                interval=Interval(low, high, interval.level, interval.kind),
+                interval=Interval(
+                    low, high, interval.level, interval.kind, wording.is_very_wide(low, high)
+                ),
                 if_complete=_if_complete(risk, float(prediction.unsettled[0, at]), days, contract),
                 baseline_risk=float(prediction.baseline_risk[at]),
                 cohort_risk=float(prediction.cohort_risk[at]),
@@ -271,9 +393,32 @@ def explained_risks(
                 contributions=contributions,
                 pathways=pathways,
                 sentences=(estimate, *wording.contribution_sentences(stated, horizon_days=days)),
+                comparison=_comparison(shown_beside, at, days),
+                **_without_panel(shown_beside, at, risk, days),
             )
         )
     return tuple(risks)
+
+
+def _comparison(shown: Beside, at: int, days: float) -> Comparison | None:
+    if shown.comparison_risk is None:
+        return None
+    risk = float(shown.comparison_risk[at])
+    sentence = wording.comparison_sentence(risk=risk, same=shown.same, horizon_days=days)
+    return Comparison(risk, shown.same, sentence)
+
+
+class _WithoutPanel(TypedDict):
+    risk_without_panel: float | None
+    panel_sentence: str
+
+
+def _without_panel(shown: Beside, at: int, risk: float, days: float) -> _WithoutPanel:
+    if shown.without_panel is None:
+        return {"risk_without_panel": None, "panel_sentence": ""}
+    without = float(shown.without_panel[at])
+    sentence = wording.panel_estimate_sentence(risk=risk, without=without, horizon_days=days)
+    return {"risk_without_panel": without, "panel_sentence": sentence}
 
 
 def _if_complete(risk: float, unsettled: float, days: float, contract: Contract) -> IfComplete:
@@ -330,8 +475,11 @@ def summary(risks: Sequence[ExplainedRisk], refusals: Sequence[Remark], contract
         return " ".join([refused, learned_from, wording.NOTICE])
     estimates = [risk.sentences[0] for risk in risks]
     first = risks[0]
-    moved = [first.if_complete.sentence, *first.sentences[1:]]
-    return " ".join([*estimates, *moved, learned_from, wording.NOTICE])
+    compared = [first.comparison.sentence] if first.comparison else []
+    panel = list(filter(None, [panel_sentence(contract), first.panel_sentence]))
+    moved = [first.if_complete.sentence, *compared, *first.sentences[1:], *panel]
+    validated = wording.validation_sentence(contract.evaluation)
+    return " ".join([*estimates, *moved, learned_from, validated, wording.NOTICE])
 
 
 def stated_contributions(
@@ -342,6 +490,7 @@ def stated_contributions(
         wording.StatedContribution(
             label=c.label,
             points=c.points,
+            words=c.words,
             treatment=c.variable in VARIABLES and VARIABLES[c.variable].treatment,
             caution=VARIABLES[c.variable].caution if c.variable in VARIABLES else "",
         )
@@ -362,15 +511,17 @@ def _contributions(
 
     def contribution(v: int, h: int) -> Contribution:
         name = prediction.variables[v]
+        value = recorded.get(name, unknown) if measured[v] else unknown
         return Contribution(
             variable=name,
             label=own[name].label,
             pathway=prediction.pathways[v],
             measured=measured[v],
             unit=own[name].unit,
-            recorded=recorded.get(name, unknown) if measured[v] else unknown,
+            recorded=value,
             log_odds=log_odds[h][v],
             points=points[h][v],
+            words=in_words(name, own[name].label, own[name].unit, value),
         )
 
     return [

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 from data_schema.disclosure import shown_count
 from models.inference.completeness import Completeness
-from models.inference.contract import Evaluation, EventNames, TrainingFacts
+from models.inference.contract import (
+    Evaluation,
+    EventNames,
+    PanelFacts,
+    PanelVerdict,
+    TrainingFacts,
+)
 
 __all__ = [
     "HELD_OUT_BY",
@@ -19,15 +25,23 @@ __all__ = [
     "MISSING_VALUES",
     "NOTICE",
     "StatedContribution",
+    "comparison_sentence",
     "completeness_sentence",
+    "contribution_lists",
     "contribution_sentences",
     "estimate_sentence",
     "expected_change_sentence",
     "if_complete_sentence",
+    "is_very_wide",
     "menu_sentence",
+    "of_100",
+    "panel_estimate_sentence",
+    "panel_sentence",
     "performance_basis",
     "refusal_sentence",
     "settling_sentence",
+    "short_estimate",
+    "validation_sentence",
 ]
 
 NOTICE = (
@@ -65,21 +79,32 @@ _COMPLETENESS: Mapping[Completeness, str] = {
     "insufficient": "Entries: insufficient for an estimate.",
 }
 
+_PANEL: Mapping[PanelVerdict, str] = {
+    "adds": "improves this model beyond everything else that it reads",
+    "adds some, size uncertain": "improves this model, by an amount that is uncertain",
+    "adds no more than 0.01": "adds nothing of practical use to everything else that it reads",
+    "inconclusive": "was not shown to add to everything else that it reads, nor to add nothing",
+}
+
 # Points smaller than this would be printed as 0.0.
 _SHOWN_POINTS = 0.05
+
+_VERY_WIDE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class StatedContribution:
     """A variable, or all without a value, and the points by which it moved the estimate.
 
-    `caution` is a sentence to show with the variable.
+    `caution` is a sentence to show with the variable, and `words` the variable with its value, as
+    `stated_values.in_words` gives them; the label without a value.
     """
 
     label: str
     points: float
     treatment: bool = False
     caution: str = ""
+    words: str = ""
 
 
 def performance_basis(evaluation: Evaluation, training: TrainingFacts) -> str:
@@ -149,6 +174,8 @@ def estimate_sentence(
     Among 100 patients with these recorded values, the model expects about 9
     fractures within 365 days of time zero (95 % interval 6 to 13). Of 100 such
     patients about 9 would fracture, 29 die first, 62 neither.
+
+    An interval that `is_very_wide` is called so.
     """
     expected = _people(risk)
     name = event.singular if expected.endswith(" 1") else event.plural
@@ -156,11 +183,95 @@ def estimate_sentence(
         f"Among 100 patients with these recorded values, the model expects {expected} "
         f"{name} within {horizon_days:g} "
         f"{'day' if horizon_days == 1 else 'days'} of time zero "
-        f"({100 * level:g} % interval {_end(low)} to {_end(high)})."
+        f"({100 * level:g} % interval {of_100(low)} to {of_100(high)})."
     )
+    if is_very_wide(low, high):
+        sentence += " The interval is very wide: the number within it says little."
     if competing_risk is None:
         return sentence
     return f"{sentence} {_beside_competing(risk, competing_risk, event)}"
+
+
+def is_very_wide(low: float, high: float) -> bool:
+    """Return whether an interval is too wide for its middle to be shown as a number to rely on.
+
+    >>> is_very_wide(0.20, 0.92), is_very_wide(0.18, 0.29)
+    (True, False)
+    """
+    return high - low > _VERY_WIDE
+
+
+def short_estimate(*, risk: float, low: float, high: float, horizon_days: float) -> str:
+    """Return a risk with its interval in a few words, for a list.
+
+    >>> short_estimate(risk=0.23, low=0.18, high=0.29, horizon_days=28)
+    '28 days: 23 of 100 (18 to 29)'
+    >>> short_estimate(risk=0.6, low=0.2, high=0.92, horizon_days=28)
+    '28 days: 20 to 92 of 100 (very wide; middle 60)'
+    """
+    days = f"{horizon_days:g} {'day' if horizon_days == 1 else 'days'}"
+    if is_very_wide(low, high):
+        return f"{days}: {of_100(low)} to {of_100(high)} of 100 (very wide; middle {of_100(risk)})"
+    return f"{days}: {of_100(risk)} of 100 ({of_100(low)} to {of_100(high)})"
+
+
+def comparison_sentence(*, risk: float, same: Sequence[str], horizon_days: float) -> str:
+    """Return the estimate for a patient who is alike in some things and otherwise unknown.
+
+    >>> comparison_sentence(risk=0.174, same=("age", "sex", "severity"), horizon_days=28)
+    'For a patient of the same age, sex and severity of whom nothing else is entered, the estimate \
+at 28 days is 17 of 100.'
+    """
+    listed = " and ".join(filter(None, [", ".join(same[:-1]), same[-1]]))
+    return (
+        f"For a patient of the same {listed} of whom nothing else is entered, the estimate at "
+        f"{horizon_days:g} days is {of_100(risk)} of 100."
+    )
+
+
+def panel_sentence(panel: PanelFacts) -> str:
+    """Return what a panel adds to a model, as its training run judged it out of fold.
+
+    >>> import textwrap
+    >>> panel = PanelFacts("Bone resorption", ("ctx_s",), "adds", 90.0, 0.021, 0.012, 0.03)
+    >>> print(textwrap.fill(panel_sentence(panel), 80))
+    The panel (Bone resorption) improves this model beyond everything else that it
+    reads: area under the ROC curve at 90 days +0.021 (95 % interval +0.012 to
+    +0.030).
+    """
+    figures = (
+        f"area under the ROC curve at {panel.horizon_days:g} days {_signed(panel.change, 3)}"
+        f" (95 % interval {_signed(panel.low, 3)} to {_signed(panel.high, 3)})"
+        if panel.low is not None and panel.high is not None
+        else f"area under the ROC curve at {panel.horizon_days:g} days "
+        f"{_signed(panel.change, 3)} (no interval)"
+    )
+    return f"The panel ({panel.label}) {_PANEL[panel.verdict]}: {figures}."
+
+
+def panel_estimate_sentence(*, risk: float, without: float, horizon_days: float) -> str:
+    """Return the estimate of a model fitted without the panel beside that of the whole model.
+
+    >>> panel_estimate_sentence(risk=0.23, without=0.19, horizon_days=28)
+    'At 28 days a model fitted to the same patients without the panel gives 19 of 100; with it, 23.'
+    """
+    return (
+        f"At {horizon_days:g} days a model fitted to the same patients without the panel gives "
+        f"{of_100(without)} of 100; with it, {of_100(risk)}."
+    )
+
+
+def validation_sentence(evaluation: Evaluation | None) -> str:
+    """Return whether a model was judged on patients of another place than it learned from."""
+    if evaluation is None:
+        return "Not validated: this model has no figures of patients that it did not learn from."
+    if evaluation.split == "site":
+        return (
+            "Judged on sites of its own cohort that were held out; not validated in other cohorts."
+        )
+    if evaluation.split == "time":
+        return "Judged on later patients of its own cohort; not validated elsewhere."
+    return "Judged on patients of its own cohort only; not validated elsewhere."
 
 
 def completeness_sentence(grade: Completeness) -> str:
@@ -175,7 +286,7 @@ def if_complete_sentence(*, low: float, high: float, horizon_days: float) -> str
     'If everything were entered, the estimate at 90 days would most likely lie between 9 and 38 \
 of 100.'
     """
-    least, most = _end(low), _end(high)
+    least, most = of_100(low), of_100(high)
     at = f"If everything were entered, the estimate at {horizon_days:g} days would most likely"
     if least == most:
         return f"{at} stay at {least} of 100."
@@ -204,21 +315,46 @@ def contribution_sentences(
     contributions: Sequence[StatedContribution], *, horizon_days: float
 ) -> list[str]:
     """Return sentences on what moved the estimate at one horizon, and how to read that."""
-    shown = [stated for stated in contributions if abs(stated.points) >= _SHOWN_POINTS]
-    if not shown:
+    raised, lowered = contribution_lists(contributions)
+    if not raised and not lowered:
         return []
-    moved = "; ".join(
-        f"{stated.label} {'raised' if stated.points > 0 else 'lowered'} the estimate "
-        f"by {abs(stated.points):.1f} points"
-        for stated in shown
-    )
-    sentences = [f"At {horizon_days:g} days, compared with the model's reference: {moved}."]
-    sentences += [
-        f"{stated.label} marks the patient; this is not the drug's effect."
-        for stated in shown
-        if stated.treatment
+    parts = [
+        f"these {verb} the estimate: {listed}"
+        for verb, listed in (("raised", raised), ("lowered", lowered))
+        if listed
     ]
-    return [*sentences, *dict.fromkeys(stated.caution for stated in shown if stated.caution)]
+    moved = "; ".join(parts)
+    shown = _shown(contributions)
+    return [
+        f"At {horizon_days:g} days, counted from the model's reference, {moved}.",
+        *(
+            f"{stated.label} marks the patient; this is not the drug's effect."
+            for stated in shown
+            if stated.treatment
+        ),
+        *dict.fromkeys(stated.caution for stated in shown if stated.caution),
+    ]
+
+
+def contribution_lists(contributions: Sequence[StatedContribution]) -> tuple[str, str]:
+    """Return what raised and what lowered the estimate, each as a list; "" for none.
+
+    >>> from dataclasses import replace
+    >>> age, infection = StatedContribution("Age", 3.1), StatedContribution("Infection", -2.0)
+    >>> lists = contribution_lists([age, replace(infection, words="no infection")])
+    >>> lists == ("Age (+3.1 points)", "no infection (\N{MINUS SIGN}2.0 points)")
+    True
+    """
+    shown = _shown(contributions)
+    raised, lowered = (
+        "; ".join(
+            f"{stated.words or stated.label} ({_signed(stated.points, 1)} points)"
+            for stated in shown
+            if (stated.points > 0) == up
+        )
+        for up in (True, False)
+    )
+    return raised, lowered
 
 
 def expected_change_sentence(*, label: str, horizon_days: float, points: float) -> str:
@@ -269,6 +405,14 @@ def refusal_sentence(messages: Sequence[str]) -> str:
     return " ".join(["No risk is given.", *messages])
 
 
+def _shown(contributions: Sequence[StatedContribution]) -> list[StatedContribution]:
+    return [stated for stated in contributions if abs(stated.points) >= _SHOWN_POINTS]
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _beside_competing(risk: float, competing_risk: float, event: EventNames) -> str:
     """Return how many have the event, the competing one first, or neither; they add up to 100."""
     happen = _of_100(risk)
@@ -289,10 +433,14 @@ def _people(risk: float) -> str:
     return "more than 99" if of_100 == 100 else f"about {of_100}"
 
 
-def _end(risk: float) -> str:
-    """Return one end of an interval, of 100 patients."""
-    of_100 = _of_100(risk)
-    return "below 1" if of_100 == 0 else "above 99" if of_100 == 100 else str(of_100)
+def of_100(risk: float) -> str:
+    """Return a risk, or one end of an interval, as a number of 100 patients.
+
+    >>> of_100(0.234), of_100(0.002), of_100(0.999)
+    ('23', 'below 1', 'above 99')
+    """
+    whole = _of_100(risk)
+    return "below 1" if whole == 0 else "above 99" if whole == 100 else str(whole)
 
 
 def _of_100(risk: float) -> int:

@@ -115,7 +115,12 @@ ENTRIES: tuple[Variable, ...] = (
         window=Window("last CT in the 90 days before time zero", timedelta(days=90)),
         note="About 226 at 25 years and 89 at 92 (Jang, Radiology 2019); contrast adds about 7.5.",
     ),
-    _flag(name="l1_hu_contrast", label="CT of L1 with contrast", window=Window("at the CT of L1")),
+    _flag(
+        name="l1_hu_contrast",
+        label="CT of L1 with contrast",
+        absence="CT of L1 without contrast",
+        window=Window("at the CT of L1"),
+    ),
     _flag(
         name="prior_fracture",
         label="Prior fracture",

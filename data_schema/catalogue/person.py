@@ -53,6 +53,7 @@ ENTRIES: tuple[Variable, ...] = (
     _history_flag(
         name="pregnant",
         label="Pregnant",
+        absence="not pregnant",
         icd_10=("O", "Z33", "Z34"),
         snomed=("77386006",),
         passes=True,

@@ -283,6 +283,7 @@ ENTRIES: tuple[Variable, ...] = (
         pathway="resorption",
         kind="flag",
         window=Window("at the bone-marker sample"),
+        absence="bone markers not sampled fasting",
         note="CTX falls after food: a sample that is not fasting is warned about.",
     ),
     Variable(

@@ -63,8 +63,8 @@ class _Cases(NamedTuple):
     Attributes
     ----------
     cases : tuple of SpecialCase
-    touched : tuple of tuple of str
-        Variables of the model that each names.
+    touched : tuple of tuple of (str, int)
+        Variables of the model that each names, with their places in the model.
     columns : tuple of str, length n_conditions
     low, high : ndarray of float, shape (n_conditions, 1)
     first : ndarray of int, shape (n_cases,)
@@ -72,7 +72,7 @@ class _Cases(NamedTuple):
     """
 
     cases: tuple[SpecialCase, ...]
-    touched: tuple[tuple[str, ...], ...]
+    touched: tuple[tuple[tuple[str, int], ...], ...]
     columns: tuple[str, ...]
     low: np.ndarray
     high: np.ndarray
@@ -81,8 +81,9 @@ class _Cases(NamedTuple):
     @classmethod
     def of(cls, special: Sequence[SpecialCase], variables: Sequence[str]) -> "_Cases":
         """Return the cases that name no variable, or one that the model reads."""
+        place = {name: v for v, name in enumerate(variables)}
         named = [
-            (case, tuple(name for name in case.variables if name in variables))
+            (case, tuple((name, place[name]) for name in case.variables if name in place))
             for case in special
             if case.when
         ]
@@ -176,7 +177,7 @@ class GuardRules(NamedTuple):
         )
 
 
-def guard(rules: GuardRules, table: Table, raw: np.ndarray) -> Verdicts:
+def guard(rules: GuardRules, table: Table, raw: np.ndarray, measured: np.ndarray) -> Verdicts:
     """Return the refusals and warnings of each patient.
 
     Parameters
@@ -185,6 +186,8 @@ def guard(rules: GuardRules, table: Table, raw: np.ndarray) -> Verdicts:
         Feature columns, and guard columns (`age`, `pregnant`, `rrt`, ...) where they are known.
     raw : ndarray of float, shape (n_patients, n_columns)
         From `raw_matrix`.
+    measured : ndarray of bool, shape (n_patients, n_variables)
+        Whether each variable of the model has a value.
     """
     verdicts = Verdicts(table.rows)
     _judge_person(verdicts, table, rules.age_matters)
@@ -192,7 +195,7 @@ def guard(rules: GuardRules, table: Table, raw: np.ndarray) -> Verdicts:
     _judge_record(verdicts, table)
     _judge_features(verdicts, table, rules)
     _judge_novelty(verdicts, raw, rules)
-    _judge_special(verdicts, table, rules.cases)
+    _judge_special(verdicts, table, rules.cases, measured)
     return verdicts
 
 
@@ -350,12 +353,21 @@ def _beyond(found: Deviations, limits: NoveltyLimits) -> tuple[np.ndarray, np.nd
     return found.single > limits.single, found.together > limits.together
 
 
-def _judge_special(verdicts: Verdicts, table: Table, special: _Cases) -> None:
-    """Warn of renal replacement or AKI, hormones, biotin, and CTX taken fed or late."""
+def _judge_special(verdicts: Verdicts, table: Table, special: _Cases, measured: np.ndarray) -> None:
+    """Warn of renal replacement or AKI, hormones, biotin, and CTX taken fed or late.
+
+    What concerns some variables is said only of those that have a value.
+    """
     if not special.cases:
         return
     values = number_rows(table, special.columns)
     holds = (values >= special.low) & (values <= special.high)
     applies = np.logical_or.reduceat(holds, special.first)
     for case, touched, rows in zip(special.cases, special.touched, applies, strict=True):
-        verdicts.warn(rows, case.code, case.message, *touched)
+        if not case.variables:
+            verdicts.warn(rows, case.code, case.message)
+            continue
+        for i in np.flatnonzero(rows):
+            entered = tuple(name for name, v in touched if measured[i, v])
+            if entered:
+                verdicts.warnings[i].append(Remark(case.code, case.message, entered))

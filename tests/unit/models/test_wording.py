@@ -101,10 +101,9 @@ def test_a_variable_raised_or_lowered_the_estimate() -> None:
         StatedContribution(INFERRED, 0.6),
     ]
     assert contribution_sentences(stated, horizon_days=28) == [
-        "At 28 days, compared with the model's reference: Lactate raised the estimate by 4.2 "
-        "points; Albumin lowered the estimate by 2.0 points; what the model inferred for what was "
-        "not entered (together) "
-        "raised the estimate by 0.6 points."
+        "At 28 days, counted from the model's reference, these raised the estimate: Lactate "
+        "(+4.2 points); what the model inferred for what was not entered (together) "
+        "(+0.6 points); these lowered the estimate: Albumin (\N{MINUS SIGN}2.0 points)."
     ]
 
 
