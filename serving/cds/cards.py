@@ -19,6 +19,7 @@ from models.patient_explanation import (
     NOT_MEASURED_LABEL,
     Contribution,
     ExplainedRisk,
+    panel_sentence,
     stated_contributions,
 )
 from models.wording import NOTICE
@@ -153,6 +154,10 @@ def _detail(
     yield "\n".join(f"- {risk.sentences[0]}" for risk in prediction.risks if _is_narrow(risk))
     # Beside the interval, and apart from it: how far empty fields could still move the estimate.
     yield f"{wording.completeness_sentence(prediction.completeness)} {first.if_complete.sentence}"
+    if first.comparison is not None:
+        yield first.comparison.sentence
+    if panel := panel_sentence(model.contract):
+        yield _plain(" ".join(filter(None, [panel, first.panel_sentence])))
     yield _explanation(first)
     times = {name: moment.astimezone(at.time_zero.tzinfo) for name, moment in taken.items()}
     yield _table(first, times)
@@ -198,6 +203,7 @@ def _about(model: ServedModel, risk: ExplainedRisk) -> str:
     out_of_fold = evaluation is not None and evaluation.method == "cross-validation"
     judged = "out of fold" if out_of_fold else "on held-out patients"
     performance = f" At {horizons[0]}, {judged}: {'; '.join(known)}." if known else ""
+    performance += f" {wording.validation_sentence(evaluation)}"
     return (
         f"Model: {model.identity.name}, {_version(model)}. It learned from: {learned_from}."
         f"{performance} Label: {AI_ASSERTED['code']} ({AI_ASSERTED['display']}). What raised or "

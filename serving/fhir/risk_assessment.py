@@ -17,7 +17,7 @@ from data_schema.fhir.resources import Resource
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import LOCAL_SYSTEM, base_name
 from models import wording
-from models.patient_explanation import ExplainedRisk
+from models.patient_explanation import ExplainedRisk, panel_sentence
 from serving.fhir.unknown_codes import unknown_codes_in_words
 from serving.prediction.answer import IgnoredReason, Prediction
 from serving.prediction.served import ServedModel
@@ -125,7 +125,7 @@ def _predictions(
         "outcome": _outcome(model, f"{label} {by}"),
         "probabilityDecimal": _percent(risk.risk),
         **when,
-        "rationale": " ".join(risk.sentences),
+        "rationale": " ".join(_rationale(risk)),
     }
     level = f"{100 * risk.interval.level:g} % interval"
     yield {
@@ -154,6 +154,15 @@ def _predictions(
             "probabilityDecimal": _percent(risk.competing_risk),
             **when,
         }
+
+
+def _rationale(risk: ExplainedRisk) -> Iterator[str]:
+    """Yield what is said of a risk: itself, what moved it, a comparable patient, the panel."""
+    yield from risk.sentences
+    if risk.comparison is not None:
+        yield risk.comparison.sentence
+    if risk.panel_sentence:
+        yield risk.panel_sentence
 
 
 def _percent(risk: float) -> float:
@@ -189,6 +198,9 @@ def _notes(prediction: Prediction, model: ServedModel, record: FhirRecord) -> It
         yield f"Code of the refusal: {', '.join(refusal.code for refusal in prediction.refusals)}."
     yield f"Time zero: {contract.time_zero}."
     yield f"The model learned from: {contract.population.rstrip('.')}."
+    yield wording.validation_sentence(contract.evaluation)
+    if panel := panel_sentence(contract):
+        yield panel
     for warning in prediction.warnings:
         about = f" ({', '.join(warning.variables)})" if warning.variables else ""
         yield f"Warning: {warning.message}{about}"

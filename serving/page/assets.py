@@ -1,4 +1,4 @@
-"""The page's files, from this package and from Plotly's.
+"""The page's files.
 
 Their addresses hold a hash of all files, so that browsers may cache each file for ever.
 """
@@ -18,8 +18,6 @@ _TYPES: Mapping[str, str] = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-
-_PLOTLY = "plotly.min.js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,6 @@ def version() -> str:
 def _assets() -> Mapping[str, _Asset]:
     folder = files("serving.page").joinpath("static")
     own = {path.name: path.read_bytes() for path in folder.iterdir()}
-    plotly = files("plotly").joinpath("package_data", _PLOTLY).read_bytes()
     return {
-        name: _Asset(content, _TYPES[name[name.rindex(".") :]])
-        for name, content in (own | {_PLOTLY: plotly}).items()
+        name: _Asset(content, _TYPES[name[name.rindex(".") :]]) for name, content in own.items()
     }

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data_schema.biomarkers import VARIABLES
+from data_schema.derived.derivations import DERIVATIONS
 from data_schema.variables import PATHWAYS, Variable
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
@@ -88,6 +89,11 @@ def _data(models: Sequence[ServedModel]) -> dict[str, object]:
                 "competingVerb": model.contract.competing_verb,
                 "first": {one.key: one.columns for one in first_screen(model)},
                 "hours": model.hours_after_admission,
+                "derived": {
+                    name: derivation.reads
+                    for name, derivation in DERIVATIONS.items()
+                    if name in {feature.variable for feature in model.contract.features}
+                },
                 "seen": {
                     feature.name: feature.seen
                     for feature in model.contract.features

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from models.inference.completeness import Completeness
+from models.inference.contract import Contract
 from models.inference.next_best import ExpectedChange
 from models.inference.prediction import Curve, Remark
 from models.patient_explanation import ExplainedRisk, SettlingEntry
@@ -78,9 +79,10 @@ class Prediction:
 
     `missing` holds the model's variables without a value, and `absent` those that are recorded as
     not done. `would_settle` holds up to three empty fields that would settle most of what is open
-    at the first horizon. `treatment_limitation` says whether comfort care is recorded; that none is
-    recorded does not mean that there is none. `next_best_summary` is None unless the question
-    requests it.
+    at the first horizon. `contract` describes the model, and `comparison_curve` is the risk of a
+    comparable patient at the days of the curve, None without one. `treatment_limitation` says
+    whether comfort care is recorded; that none is recorded does not mean that there is none.
+    `next_best_summary` is None unless the question requests it.
     """
 
     outcome: str
@@ -96,6 +98,8 @@ class Prediction:
     ignored: tuple[Ignored, ...]
     warnings: tuple[Remark, ...]
     refusals: tuple[Remark, ...]
+    contract: Contract
+    comparison_curve: tuple[float, ...] | None = None
     treatment_limitation: Literal["comfort_care", "not_recorded"] = "not_recorded"
     next_best: tuple[NextBest, ...] = ()
     next_best_summary: str | None = None

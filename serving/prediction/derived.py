@@ -24,9 +24,9 @@ from models.inference.prediction import Remark
 from serving.prediction.patient import Patient
 from serving.prediction.question import Question
 
-__all__ = ["with_derived_values"]
+__all__ = ["moved_together", "with_derived_values"]
 
-_SCORES = frozenset(score.name for score in (SOFA, APACHE2, SAPS2))
+_SCORES = {score.name: score for score in (SOFA, APACHE2, SAPS2)}
 
 
 def with_derived_values(patient: Patient, question: Question, read: Collection[str]) -> Patient:
@@ -57,6 +57,53 @@ def with_derived_values(patient: Patient, question: Question, read: Collection[s
             if name in wanted:
                 warnings.append(_derived(name, parts))
     return replace(patient, values=values, warnings=tuple(warnings))
+
+
+def moved_together(
+    entered: Patient, moved: Patient, question: Question, read: Collection[str]
+) -> dict[str, float]:
+    """Return the entered values of variables that follow from others, moved with those.
+
+    Where a component of an entered score takes another number of points, the score moves by the
+    difference; an entered ratio, such as a body mass index, moves in proportion.
+
+    Parameters
+    ----------
+    entered, moved : Patient
+        As entered, and with some values moved.
+    question : Question
+        That `entered` was read from.
+    read : collection of str
+        Variables of the model.
+
+    Returns
+    -------
+    dict of str to float
+        In canonical units, within the plausible range of each variable; a variable that does not
+        move, or was not entered, is left out.
+    """
+    values = {}
+    before, after = (_columns(one.values, one, question) for one in (entered, moved))
+    for name in DERIVATIONS:
+        stated = entered.values.get(name)
+        if name not in read or stated is None or not isinstance(stated.value, float):
+            continue
+        value = stated.value
+        if name in _SCORES:
+            points = [
+                float(_SCORES[name].of(columns, missing="normal", least_recorded=0).total[0])
+                for columns in (before, after)
+            ]
+            value += points[1] - points[0]
+        else:
+            first, second = (float(derived_value(name, one)[0]) for one in (before, after))
+            value *= second / first if first else np.nan
+        variable = VARIABLES[name]
+        low, high = variable.low, variable.high
+        value = min(max(value, -np.inf if low is None else low), np.inf if high is None else high)
+        if np.isfinite(value) and value != stated.value:
+            values[name] = value
+    return values
 
 
 def _columns(

@@ -9,10 +9,16 @@ from datetime import datetime, timedelta
 
 from data_schema.fhir.vital_status import RecordedDeath
 from data_schema.measurements import Measurement
+from models.clinical_note import NoteHeading, note_lines
 from models.inference.guard import FUTURE_TOLERANCE_DAYS
 from models.inference.prediction import Curve
-from models.patient_explanation import NOT_MEASURED, Contribution, ExplainedRisk
-from models.wording import NOTICE
+from models.patient_explanation import (
+    NOT_MEASURED,
+    Contribution,
+    ExplainedRisk,
+    panel_sentence,
+)
+from models.wording import NOTICE, validation_sentence
 from serving.prediction.answer import Answer, Ignored, IgnoredReason, NextBest, Prediction, as_days
 from serving.prediction.question import (
     BrokenRule,
@@ -159,14 +165,15 @@ def response_of(question: Question, answer: Answer) -> PredictResponse:
             "prediction_id": answer.prediction_id,
             "created_at": answer.created_at,
             "time_zero": question.time_zero,
-            "predictions": [_prediction(one) for one in answer.predictions],
+            "predictions": [_prediction(one, question.time_zero) for one in answer.predictions],
             "notice": NOTICE,
         }
     )
 
 
-def _prediction(one: Prediction) -> dict[str, object]:
+def _prediction(one: Prediction, time_zero: datetime) -> dict[str, object]:
     summary = one.next_best_summary
+    heading = NoteHeading(one.model.name, one.model.version, time_zero)
     return {
         "outcome": one.outcome,
         "status": one.status,
@@ -174,7 +181,7 @@ def _prediction(one: Prediction) -> dict[str, object]:
         "completeness": one.completeness,
         "risks": [_risk(risk) for risk in one.risks],
         "next_best": [_next_best(expected) for expected in one.next_best],
-        "curve": [] if one.curve is None else _curve_points(one.curve),
+        "curve": [] if one.curve is None else _curve_points(one.curve, one.comparison_curve),
         "summary": one.summary,
         "missing": list(one.missing),
         "absent": list(one.absent),
@@ -183,6 +190,9 @@ def _prediction(one: Prediction) -> dict[str, object]:
         "ignored": [_ignored(ignored) for ignored in one.ignored],
         "warnings": [remark._asdict() for remark in one.warnings],
         "refusals": [remark._asdict() for remark in one.refusals],
+        "panel": panel_sentence(one.contract),
+        "validation": validation_sentence(one.contract.evaluation),
+        "note": note_lines(heading, one.contract, one.risks, one.refusals, one.completeness),
         **({} if summary is None else {"next_best_summary": summary}),
     }
 
@@ -199,6 +209,9 @@ def _risk(risk: ExplainedRisk) -> dict[str, object]:
         "competing_risk": risk.competing_risk,
         "monotone_adjustment": risk.monotone_adjustment,
         "monotone_adjustment_points": risk.monotone_adjustment_points,
+        "comparison": risk.comparison,
+        "risk_without_panel": risk.risk_without_panel,
+        "panel_sentence": risk.panel_sentence,
         "contributions": [_contribution(one) for one in risk.contributions],
         "pathways": [
             {"pathway": name, "points": points}
@@ -226,6 +239,9 @@ def _contribution(one: Contribution) -> dict[str, object]:
         stated["comparator"] = recorded.comparator
     if recorded.multiple_of_reference is not None:
         stated["multiple_of_reference"] = recorded.multiple_of_reference
+    if recorded.flag is not None:
+        stated["flag"] = recorded.flag
+    stated["words"] = one.words
     return stated
 
 
@@ -240,8 +256,8 @@ def _next_best(one: NextBest) -> dict[str, object]:
     }
 
 
-def _curve_points(curve: Curve) -> list[dict[str, object]]:
-    """Return the risk, its interval, the cohort risk and the competing risk by day."""
+def _curve_points(curve: Curve, comparison: tuple[float, ...] | None) -> list[dict[str, object]]:
+    """Return the risk, its interval, and the risks beside it, by day."""
     none = [None] * len(curve.days)
     return [
         {
@@ -251,14 +267,16 @@ def _curve_points(curve: Curve) -> list[dict[str, object]]:
             "high": high,
             "cohort_risk": cohort_risk,
             "competing_risk": competing_risk,
+            "comparison_risk": comparison_risk,
         }
-        for day, risk, low, high, cohort_risk, competing_risk in zip(
+        for day, risk, low, high, cohort_risk, competing_risk, comparison_risk in zip(
             curve.days.tolist(),
             curve.risk[0].tolist(),
             curve.risk_low[0].tolist(),
             curve.risk_high[0].tolist(),
             curve.cohort_risk.tolist(),
             none if curve.competing_risk is None else curve.competing_risk[0].tolist(),
+            none if comparison is None else comparison,
             strict=True,
         )
     ]

@@ -6,7 +6,7 @@ Nothing here stores a question: models are only read, and all other objects are 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -15,18 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from ulid import ULID
 
-from data_schema.biomarkers import VARIABLES, reference_interval
 from data_schema.measurements import CanonicalMeasurement
-from data_schema.variables import BELOW, Variable, base_name, is_not_done
+from data_schema.variables import BELOW, base_name, is_not_done
 from models.inference.prediction import Remark
 from models.inference.risk_model import Prediction as RawPrediction
 from models.inference.risk_model import Table
 from models.patient_explanation import (
-    RecordedValue,
+    ExplainedRisk,
+    beside,
     entries_that_settle,
     explained_risks,
     summary,
 )
+from models.stated_values import Comparator, Person, RecordedValue, recorded_value
 from serving.http.tracing import span
 from serving.prediction.answer import Answer, Ignored, Prediction
 from serving.prediction.derived import with_derived_values
@@ -36,7 +37,7 @@ from serving.prediction.patient import Patient, read_patient
 from serving.prediction.question import BrokenRule, NoModel, Place, Question, QuestionBroken
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["predict", "predict_batch", "table_of_patient"]
+__all__ = ["patient_of", "predict", "predict_batch", "table_of_patient"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -148,19 +149,25 @@ def _read(question: Question, models: Sequence[ServedModel]) -> list[Patient]:
         for problem in _horizon_problems(question.horizons_days or (), model):
             broken[problem.place, problem.rule] = problem
         try:
-            elsewhere = own - set(model.own_variables)
-            patient = read_patient(
-                question,
-                own=model.own_variables,
-                elsewhere=elsewhere,
-                icu_hours=model.hours_after_admission,
-            )
-            patients.append(patient)
+            patients.append(patient_of(model, question, own - set(model.own_variables)))
         except QuestionBroken as error:
             broken |= {(problem.place, problem.rule): problem for problem in error.broken}
     if broken:
         raise QuestionBroken(list(broken.values()))
     return patients
+
+
+def patient_of(model: ServedModel, question: Question, elsewhere: Collection[str] = ()) -> Patient:
+    """Return the patient of a question as a model reads it, or raise QuestionBroken.
+
+    `elsewhere` names variables that only other models of the same question have.
+    """
+    return read_patient(
+        question,
+        own=model.own_variables,
+        elsewhere=elsewhere,
+        icu_hours=model.hours_after_admission,
+    )
 
 
 def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> list[BrokenRule]:
@@ -183,7 +190,14 @@ def _prediction(
     )
     refusals = (*patient.refusals, *raw.refusals[0], *_withheld(model, patient))
     refused = bool(refusals)
-    risks = () if refused else explained_risks(raw, model.contract, _recorded_values(patient, raw))
+    risks: tuple[ExplainedRisk, ...] = ()
+    comparison_curve = None
+    if not refused:
+        shown = beside(model.loaded.risk_model, table, raw, curve.days)
+        recorded = _recorded_values(patient, raw)
+        risks = explained_risks(raw, model.contract, recorded, shown)
+        if shown.comparison_risk is not None:
+            comparison_curve = tuple(shown.comparison_risk[len(raw.horizons_days) :].tolist())
     expected, on_menu = (
         next_best(model, table, raw, menu) if question.next_best and not refused else ((), None)
     )
@@ -206,6 +220,8 @@ def _prediction(
         ignored=(*patient.ignored, *_unused(model, patient)),
         warnings=_warnings(model, patient, raw),
         refusals=refusals,
+        contract=model.contract,
+        comparison_curve=comparison_curve,
         treatment_limitation="comfort_care" if question.is_comfort_care else "not_recorded",
         next_best=expected,
         next_best_summary=on_menu,
@@ -259,37 +275,22 @@ def _recorded_values(patient: Patient, raw: RawPrediction) -> dict[str, Recorded
     """Return the value of each variable, without those known only as `<name>__max` or the like."""
     if raw.points is None:
         return {}
+    person = Person(patient.word("sex"), patient.word("menopausal_status"), patient.number("age"))
     return {
-        name: _recorded_value(patient, patient.values[name])
+        name: _recorded_value(person, patient.values[name])
         for name in raw.variables
         if name in patient.values
     }
 
 
-def _recorded_value(patient: Patient, measured: CanonicalMeasurement) -> RecordedValue:
+def _recorded_value(person: Person, measured: CanonicalMeasurement) -> RecordedValue:
     value = measured.value
     if not isinstance(value, float):
         return RecordedValue(value)
     if measured.variable.kind == "flag":
         return RecordedValue(bool(value))
-    if measured.below or measured.above:
-        return RecordedValue(value, comparator="<" if measured.below else ">")
-    multiple = _multiple_of_reference(patient, measured.variable, value)
-    return RecordedValue(value, multiple_of_reference=multiple)
-
-
-def _multiple_of_reference(patient: Patient, variable: Variable, value: float) -> float | None:
-    """Return the value over this patient's upper reference limit, or None if none is known."""
-    if variable.name not in VARIABLES:
-        return None
-    sex = patient.word("sex")
-    reference = reference_interval(
-        variable,
-        sex="female" if sex == "female" else "male" if sex == "male" else None,
-        menopause=patient.word("menopausal_status"),
-        age=patient.number("age"),
-    )
-    return value / reference.high if reference and reference.high else None
+    comparator: Comparator | None = "<" if measured.below else ">" if measured.above else None
+    return recorded_value(measured.variable.name, value, person, comparator=comparator)
 
 
 def _absent(model: ServedModel, patient: Patient) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from data_schema.birth_dates import BirthDate
 from models.inference.completeness import Completeness
-from models.patient_explanation import IfComplete, Interval, SettlingEntry
+from models.patient_explanation import Comparison, IfComplete, Interval, SettlingEntry
 from serving.prediction.answer import IgnoredReason, ModelName
 from serving.prediction.long_lists import in_steps
 from serving.prediction.question import (
@@ -248,6 +248,14 @@ class Contribution(_Given):
     multiple_of_reference: float | None = Field(
         default=None, description="Value over this patient's upper reference limit."
     )
+    flag: Literal["H", "L"] | None = Field(
+        default=None, description="Above or below this patient's reference interval."
+    )
+    words: str = Field(
+        default="",
+        description="The variable with its value as a clinician says it.",
+        examples=["FGF23, C-terminal 1471 RU/mL, H, 8.2 times the upper limit"],
+    )
     log_odds: float
     points: float = Field(description="Percentage points of risk.")
 
@@ -277,6 +285,15 @@ class Risk(_Given):
     )
     monotone_adjustment: float = Field(description="Log-odds, so that risk never falls in time.")
     monotone_adjustment_points: float
+    comparison: Comparison | None = Field(
+        default=None, description="Null where nothing but age, sex and severity was entered."
+    )
+    risk_without_panel: float | None = Field(
+        default=None,
+        description="Risk by a model fitted to the same patients without the panel of markers. "
+        "Given where the panel was shown to add something and a marker of it was entered.",
+    )
+    panel_sentence: str = Field(default="", description="The same in plain language.")
     contributions: list[Contribution]
     pathways: list[PathwayPoints]
     sentences: list[str] = Field(
@@ -293,6 +310,9 @@ class CurvePoint(_Given):
     high: float
     cohort_risk: float = Field(description="As at the horizons.")
     competing_risk: float | None = Field(description="As at the horizons.")
+    comparison_risk: float | None = Field(
+        default=None, description="Of a comparable patient, as at the horizons."
+    )
 
 
 class Remark(_Given):
@@ -366,6 +386,15 @@ class Prediction(_Given):
     ignored: list[Ignored]
     warnings: list[Remark]
     refusals: list[Remark]
+    panel: str = Field(
+        default="",
+        description="What the model's panel of markers adds to everything else that it reads, in "
+        "one sentence; empty where no panel was judged.",
+    )
+    validation: str = Field(description="Whether the model was judged elsewhere, in one sentence.")
+    note: list[str] = Field(
+        description="The answer as at most 10 lines of plain text for the patient's notes."
+    )
 
 
 class PredictResponse(_Given):

@@ -16,6 +16,7 @@ from serving.page.compressed import compressible
 from serving.page.entries import Entries, read_entries
 from serving.page.pasted import MAX_PASTED, Pasted, pasted_rows
 from serving.page.rendering import facts_page, front_page
+from serving.page.together import Moved, Together, values_together
 from serving.prediction.caller import served_models
 from serving.prediction.json_translation import question_of, rules_in_json
 from serving.prediction.schemas import Name, PredictRequest, Time
@@ -100,6 +101,14 @@ def bundle(body: DroppedBundle, request: Request) -> FormRecord:
             for one in error.problems
         ]
         raise RequestBroken(problems) from None
+
+
+@router.post("/page/together")
+def together(body: Moved, request: Request) -> Together:
+    """For "check an entry": what moves with the entries moved; nothing is stored or predicted."""
+    served = served_models(request)
+    with rules_in_json():
+        return values_together(question_of(body.entered), question_of(body.moved), served)
 
 
 @router.get("/static/{version}/{name}")

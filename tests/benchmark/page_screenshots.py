@@ -47,7 +47,7 @@ def to_answer(page: Any, url: str, place: str, *, example: int, age: str = "") -
             page.locator("#v-age").blur()
     page.locator("#answer-title").wait_for()
     if page.locator("#risks").is_visible():
-        page.locator("#waterfall .bars").wait_for()
+        page.locator("#curve svg").wait_for()
 
 
 def steps(page: Any, url: str, place: str) -> Iterator[str]:

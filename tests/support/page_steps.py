@@ -30,7 +30,7 @@ def prediction_of(answered: Response) -> dict[str, Any]:
 
 
 def charts(page: Page) -> None:
-    page.locator("#waterfall .bars").wait_for()
+    page.locator("#curve svg").wait_for()
 
 
 def open_all(page: Page) -> None:

@@ -1,11 +1,15 @@
-// An answer of /v1/predict on the page: the numbers first, then the charts.
-import { drawCurve, drawPeople, drawWaterfall } from "./charts.js";
+// An answer of /v1/predict on the page: the numbers first, then why, then what is missing.
+import { curveCaption, curveInWords, drawCurve, drawPeople, pointsBar, rangeBar } from "./charts.js";
 import { showCheck } from "./check.js";
-import { label, row, rowOf, unitLabel } from "./entries.js";
+import { label, row, rowOf } from "./entries.js";
+import { showNote } from "./note.js";
 import { $, capital, dateText, digitsFor, make, number, of100, points, say, tableRow, text } from "./words.js";
 
 const NOT_MEASURED = "not_measured";
-let shown = null; // { prediction, context, at, open }
+// As many as fit beside each other without scrolling; the rest opens on request.
+const ROWS_FIRST = 8;
+let paperRows = null; // how many rows of the table fit on the first page while printing
+let shown = null; // { answer, prediction, context, at, byPathway, allRows }
 
 /** Return what was entered or recorded and not used; age and sex are sent beside the record's own. */
 const unused = (prediction) => prediction.ignored.filter((one) => one.reason !== "stated_elsewhere");
@@ -13,40 +17,35 @@ const unused = (prediction) => prediction.ignored.filter((one) => one.reason !==
 /** Show an answer; `context` holds the request and the facts about the model. */
 export function showAnswer(answer, context) {
   const [prediction] = answer.predictions;
-  shown = { prediction, context, at: 0, open: new Set() };
+  const kept = shown?.context.request.body.outcomes[0] === context.request.body.outcomes[0] ? shown : null;
+  const at = Math.min(kept?.at ?? 0, Math.max(prediction.risks.length - 1, 0));
+  shown = { answer, prediction, context, at, byPathway: kept?.byPathway ?? false, allRows: kept?.allRows ?? false };
   $("estimand").replaceChildren(context.estimand);
   $("made-up").hidden = !context.madeUp;
   list($("refusals"), prediction.refusals.map((one) => one.message));
-  list($("warnings"), prediction.warnings.map(warning));
+  const derived = prediction.warnings.filter((one) => one.code === "derived_value");
+  list($("warnings"), prediction.warnings.filter((one) => !derived.includes(one)).map(warning));
   $("warnings-title").textContent = text(prediction.risks.length ? "warnings" : "warnings-refused");
   list($("ignored"), unused(prediction).map((one) => label(one.variable)));
   $("next").hidden = true;
   $("next-ask").hidden = !context.menu || !prediction.risks.length || !prediction.missing.length;
   showMissing(prediction);
-  showSettling(prediction);
-  showEntered(context.request);
+  showEntered(context.request, derived);
   const { name, version } = prediction.model;
+  const named = { name, version: version ?? "", id: answer.prediction_id };
   $("origin").replaceChildren(
-    say("origin", {
-      name,
-      version: version ?? "",
-      id: answer.prediction_id,
-      at: dateText(new Date(answer.created_at)),
-      population: context.population,
-    }),
+    say("origin", { ...named, at: dateText(new Date(answer.created_at)), population: context.population }),
   );
-  $("risks").hidden = prediction.risks.length === 0;
+  $("second-title").replaceChildren(say("second-title", named));
+  showNote(answer, prediction);
+  for (const id of ["risks", "pictures"]) $(id).hidden = prediction.risks.length === 0;
   if (prediction.risks.length === 0) return;
-  // Dots would look surer than sparse entries allow.
-  $("people-figure").hidden = prediction.completeness === "sparse";
-  $("completeness").replaceChildren(say(`entries-${prediction.completeness}`), " ", say("two-ranges"));
-  $("limitation").hidden = prediction.treatment_limitation !== "not_recorded";
   $("horizons").replaceChildren(...prediction.risks.map(horizon));
+  showReadings(prediction);
   showHorizon();
-  showCurveTable(prediction.curve);
-  showCheck(answer, context);
-  // The numbers are painted first: charts take longer and may wait for Plotly.
-  requestAnimationFrame(() => setTimeout(drawCharts));
+  showCurveTable(prediction);
+  showCheck(answer, context, at);
+  drawCharts();
 }
 
 /** Show which tests of the menu would move the estimate, each at its largest expected change. */
@@ -72,212 +71,195 @@ function warning(one) {
 }
 
 function horizon(risk, at) {
-  const percent = (value) => of100(value);
-  const level = number(100 * risk.interval.level);
-  const beside = new DocumentFragment();
-  if (risk.competing_risk !== null) {
-    const first = shown.context.facts.competing;
-    beside.append(say("beside", { first, competing: percent(risk.competing_risk) }), make("br"));
-  }
-  beside.append(say("average", { cohort: percent(risk.cohort_risk) }));
+  const { low, high, level, very_wide: wide } = risk.interval;
+  const ends = { risk: of100(risk.risk), low: of100(low), high: of100(high), level: number(100 * level) };
+  const first = capital(shown.context.facts.competing ?? "");
+  const beside = risk.competing_risk === null ? "" : say("beside", { first, competing: of100(risk.competing_risk) });
   const option = say("horizon", {
     days: risk.horizon_days,
-    risk: percent(risk.risk),
-    level,
-    low: percent(risk.interval.low),
-    high: percent(risk.interval.high),
-    least: percent(risk.if_complete.low),
-    most: percent(risk.if_complete.high),
+    interval: say(wide ? "interval-wide" : "interval", ends),
     beside,
   });
+  option.querySelector(".risk").append(say(wide ? "horizon-wide" : "horizon-risk", ends));
+  option.querySelector(".horizon").classList.toggle("very-wide", wide);
+  option.querySelector(".range-place").append(rangeBar(risk));
   const input = option.querySelector("input");
   input.value = at;
   input.checked = at === shown.at;
   input.addEventListener("change", () => {
     shown.at = at;
     showHorizon();
+    showCheck(shown.answer, shown.context, at);
     drawCharts();
   });
   return option;
 }
 
+/** Show what the number means beside the number: how complete, validated or not, compared with whom. */
+function showReadings(prediction) {
+  const risk = prediction.risks[shown.at];
+  const limits = prediction.treatment_limitation === "not_recorded" ? $("limitation-not-recorded").textContent : "";
+  const panel = [prediction.panel, risk.panel_sentence].filter(Boolean).join(" ");
+  const readings = [
+    ["compared", risk.comparison?.sentence],
+    ["panel", panel],
+    ["complete", `${text(`entries-${prediction.completeness}`)} ${risk.if_complete.sentence}`],
+    ["validated", prediction.validation],
+    ["limits", limits],
+  ];
+  $("readings").replaceChildren(
+    ...readings
+      .filter(([, words]) => words)
+      .map(([name, words]) => make("div", "", make("dt", "", text(`reading-${name}`)), make("dd", "", words))),
+  );
+}
+
 /** Show the sentences and contributions of the chosen horizon. */
 function showHorizon() {
   const risk = shown.prediction.risks[shown.at];
-  const days = text("by", { days: risk.horizon_days });
-  for (const place of document.querySelectorAll("#why .by")) place.textContent = days;
-  $("sentences").replaceChildren(
-    ...[risk.sentences[0], risk.if_complete.sentence, ...risk.sentences.slice(1)].map((one) => make("p", "", one)),
-  );
+  for (const place of document.querySelectorAll("#answer .by")) place.textContent = text("by", { days: risk.horizon_days });
+  $("meaning").textContent = risk.sentences[0];
+  // The second sentence lists what the table shows; the others are cautions.
+  $("cautions").textContent = risk.sentences.slice(2).join(" ");
+  showReadings(shown.prediction);
   showContributions(risk);
 }
 
 /** Draw all charts of the chosen horizon. */
-export async function drawCharts() {
+export function drawCharts() {
   if (!shown?.prediction.risks.length) return;
   const { prediction, context, at } = shown;
   const risk = prediction.risks[at];
+  // Dots would look surer than sparse entries or a very wide interval allow.
+  $("people-figure").hidden = prediction.completeness === "sparse" || risk.interval.very_wide;
   if (!$("people-figure").hidden) drawPeople(risk, context.facts);
-  await drawCurve(prediction.curve, prediction.risks, context.facts.competing);
-  await drawWaterfall(waterfallRows(risk));
+  const height = document.documentElement.classList.contains("paper") ? 200 : 300;
+  const drawn = drawCurve($("curve"), prediction.curve, prediction.risks, { first: context.facts.competing, height });
+  const same = risk.comparison?.same ?? [];
+  $("curve-caption").replaceChildren(...curveCaption(drawn, context.facts.competing, listed(same)));
+  $("curve-words").textContent = curveInWords(prediction.risks);
 }
 
-/** Return the pathways with a share, the largest first, each with its measured variables. */
-function pathways(risk) {
-  return risk.pathways
-    .map((one) => ({
-      key: one.pathway,
-      name: shown.context.pathways[one.pathway] ?? one.pathway,
-      points: one.points,
-      members: risk.contributions.filter((c) =>
-        one.pathway === NOT_MEASURED ? !c.measured : c.measured && c.pathway === one.pathway,
-      ),
-    }))
-    .sort(
-      (a, b) =>
-        (a.key === NOT_MEASURED) - (b.key === NOT_MEASURED) || Math.abs(b.points) - Math.abs(a.points),
-    );
+/** Show so many of the largest contributions, and all of them on the second page; null on screen. */
+export function rowsOnPaper(count) {
+  paperRows = count;
+  if (shown?.prediction.risks.length) showContributions(shown.prediction.risks[shown.at]);
 }
 
-function showContributions(risk) {
-  const digits = digitsFor(risk);
-  const lines = [line(text("reference"), "", number100(risk.baseline_risk, digits))];
-  for (const pathway of pathways(risk)) lines.push(...pathwayLines(pathway, digits));
-  if (isShown(risk.monotone_adjustment_points, digits)) {
-    lines.push(line(text("adjustment"), "", points(risk.monotone_adjustment_points, digits)));
-  }
-  lines.push(line(text("this"), "", number100(risk.risk, digits), "total"));
-  $("moved").tBodies[0].replaceChildren(...lines);
-}
+const listed = (words) => [words.slice(0, -1).join(", "), words.at(-1)].filter(Boolean).join(" and ");
 
 const number100 = (risk, digits = 1) => (100 * risk).toFixed(digits);
 const isShown = (change, digits) => Number(change.toFixed(digits)) !== 0;
 
-function line(name, value, shownPoints, rowClass = "") {
-  const row = tableRow(name, [value, shownPoints], { rowClass });
-  row.cells[2].className = "num";
-  return row;
-}
+/** Return the contributions of variables with a value, the largest first. */
+const measured = (risk) => risk.contributions.filter((one) => one.measured);
 
-function pathwayLines(pathway, digits) {
-  const total = line("", "", points(pathway.points, digits), "pathway");
-  // What is inferred for variables without a value is one sum, not divided among them.
-  if (pathway.key === NOT_MEASURED) {
-    total.cells[0].append(pathway.name);
-    return [total];
+function showContributions(risk) {
+  const digits = digitsFor(risk);
+  const most = Math.max(...risk.contributions.filter((one) => one.measured).map((one) => Math.abs(one.points)), 0.1);
+  const lines = [line(text("start"), null, number100(risk.baseline_risk, digits), "reference-row")];
+  const inOrder = shown.byPathway && paperRows === null;
+  lines.push(...(inOrder ? pathwayRows(risk, digits, most) : sizeRows(risk, digits, most)));
+  const inferred = risk.pathways.find((one) => one.pathway === NOT_MEASURED);
+  if (inferred) {
+    lines.push(line(shown.context.pathways[NOT_MEASURED], pointsBar(inferred.points, most, "grey"), points(inferred.points, digits)));
   }
-  const open = shown.open.has(pathway.key);
-  const button = make("button", "opener", pathway.name);
-  button.type = "button";
-  button.setAttribute("aria-expanded", String(open));
-  button.addEventListener("click", () => {
-    if (open) shown.open.delete(pathway.key);
-    else shown.open.add(pathway.key);
-    reopened(pathway.key);
-  });
-  button.dataset.pathway = pathway.key;
-  total.cells[0].append(button);
-  const members = pathway.members.map((one) => {
-    const member = line(label(one.variable), valueText(one), points(one.points, digits), "member");
-    member.hidden = !open;
-    return member;
-  });
-  return [total, ...members];
+  if (isShown(risk.monotone_adjustment_points, digits)) {
+    lines.push(line(text("adjustment"), null, points(risk.monotone_adjustment_points, digits)));
+  }
+  lines.push(line(text("this"), null, number100(risk.risk, digits), "total"));
+  $("moved").tBodies[0].replaceChildren(...lines);
+  $("all-moved").tBodies[0].replaceChildren(...(paperRows === null ? [] : pathwayRows(risk, digits, most)));
+  for (const [name, pressed] of [["by-size", !shown.byPathway], ["by-pathway", shown.byPathway]]) {
+    document.querySelector(`[data-do=${name}]`).setAttribute("aria-pressed", String(pressed));
+  }
 }
 
-/** Update the table and the chart, with the focus at the same place. */
-function reopened(key) {
-  const risk = shown.prediction.risks[shown.at];
-  showContributions(risk);
-  drawWaterfall(waterfallRows(risk));
-  if (key) document.querySelector(`.opener[data-pathway="${key}"]`).focus();
+function line(name, bar, shownPoints, rowClass = "") {
+  const one = tableRow(name, [bar ?? "", shownPoints], { rowClass });
+  one.cells[1].className = "bars";
+  one.cells[2].className = "num";
+  return one;
 }
+
+const member = (one, digits, most) =>
+  line(capital(one.words), pointsBar(one.points, most), points(one.points, digits), "member");
+
+/** Return the rows of variables, the largest first; those that add next to nothing share one row. */
+function sizeRows(risk, digits, most) {
+  const all = measured(risk);
+  const near = all.filter((one) => !isShown(one.points, digits));
+  const rest = all.filter((one) => !near.includes(one));
+  const button = document.querySelector("[data-do=all-rows]");
+  const folded = rest.length > ROWS_FIRST + 1 || near.length > 1;
+  button.hidden = !folded;
+  button.textContent = text(shown.allRows ? "fewer-rows" : "all-rows", { count: all.length });
+  const whole = paperRows === null && (shown.allRows || !folded);
+  const first = whole ? all : rest.slice(0, paperRows ?? ROWS_FIRST);
+  const others = all.filter((one) => !first.includes(one));
+  const rows = first.map((one) => member(one, digits, most));
+  if (others.length) {
+    const sum = others.reduce((total, one) => total + one.points, 0);
+    const name = others.every((one) => near.includes(one)) ? "others" : "others-smaller";
+    rows.push(line(text(name, { count: others.length }), pointsBar(sum, most), points(sum, digits), "others"));
+  }
+  return rows;
+}
+
+/** Return the pathways with a share, the largest first, each followed by its variables. */
+function pathwayRows(risk, digits, most) {
+  document.querySelector("[data-do=all-rows]").hidden = true;
+  return risk.pathways
+    .filter((one) => one.pathway !== NOT_MEASURED)
+    .map((one) => ({ ...one, members: measured(risk).filter((c) => c.pathway === one.pathway) }))
+    .filter((one) => one.members.length)
+    .sort((a, b) => Math.abs(b.points) - Math.abs(a.points))
+    .flatMap((one) => [
+      line(shown.context.pathways[one.pathway] ?? one.pathway, null, points(one.points, digits), "pathway"),
+      ...one.members.map((c) => member(c, digits, most)),
+    ]);
+}
+
+const orders = {
+  "by-size": () => (shown.byPathway = false),
+  "by-pathway": () => (shown.byPathway = true),
+  "all-rows": () => (shown.allRows = !shown.allRows),
+};
 
 document.addEventListener("click", (event) => {
   const action = event.target.closest?.("[data-do]")?.dataset.do;
-  if (action !== "open-all" && action !== "close-all") return;
-  const risk = shown.prediction.risks[shown.at];
-  shown.open = new Set(action === "open-all" ? risk.pathways.map((one) => one.pathway) : []);
-  reopened(null);
+  if (!(action in orders)) return;
+  orders[action]();
+  showContributions(shown.prediction.risks[shown.at]);
 });
-document.addEventListener("osteon:theme", drawCharts);
 let waiting = 0;
 addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(drawCharts, 150);
 });
 
-function valueText(one) {
-  if (one.value === undefined || one.value === null) return "";
-  if (typeof one.value === "boolean") return text(one.value ? "yes" : "no");
-  if (typeof one.value === "string") return one.value.replaceAll("_", " ");
-  const measured = row(one.variable);
-  const unit = measured ? canonicalUnit(measured) : "";
-  const multiple = one.multiple_of_reference;
-  const times = multiple === undefined || multiple <= 1 ? "" : ` (${text("times", { multiple: short(multiple) })})`;
-  return `${one.comparator ?? ""}${number(one.value)} ${unit}`.trim() + times;
-}
-
-const short = (value) => (value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(2))));
-
-function canonicalUnit(one) {
-  const unit = one.querySelector("select.unit");
-  return unit ? unit.options[0].textContent : unitLabel(one);
-}
-
-/** Return the bars from the reference to this patient, with the variables of open pathways. */
-function waterfallRows(risk) {
-  const digits = digitsFor(risk);
-  const start = 100 * risk.baseline_risk;
-  const end = (name, value) => ({ name, from: 0, to: 100 * value, kind: "end", label: number100(value, digits) });
-  const bars = [end(text("reference"), risk.baseline_risk)];
-  let at = start;
-  const step = (name, change, kind) => {
-    bars.push({ name, from: at, to: at + change, kind, label: points(change, digits) });
-    at += change;
-  };
-  // The table has every variable; bars of 0 would only take space.
-  const steps = (members) => {
-    const near = members.filter((one) => !isShown(one.points, digits));
-    if (near.length === 1) near.pop();
-    for (const one of members) if (!near.includes(one)) step(label(one.variable), one.points, "step");
-    const together = near.reduce((sum, one) => sum + one.points, 0);
-    if (near.length) step(text("others", { count: near.length }), together, "step");
-  };
-  for (const pathway of pathways(risk)) {
-    if (pathway.key === NOT_MEASURED) step(pathway.name, pathway.points, "grey");
-    else if (!shown.open.has(pathway.key)) step(pathway.name, pathway.points, "step");
-    else steps(pathway.members);
-  }
-  if (isShown(risk.monotone_adjustment_points, digits)) {
-    step(text("adjustment"), risk.monotone_adjustment_points, "grey");
-  }
-  return [...bars, end(text("this"), risk.risk)];
-}
-
-function showMissing({ missing, absent }) {
+/** Show what has no value: the few that would settle most, and the rest folded, by pathway. */
+function showMissing({ missing, absent, would_settle: settling }) {
   const count = missing.length;
   $("missing").replaceChildren(count ? say("missing", { count }) : say("nothing-missing"));
-  const lines = [...document.querySelectorAll(".group, .ward")].flatMap((group) => {
-    const names = missing.filter((column) => !absent.includes(column) && group.contains(rowOf(column))).map(label);
+  $("settling").hidden = settling.length === 0;
+  const share = (one) => say("settling-one", { label: one.label, share: Math.round(100 * one.share) });
+  $("settling").querySelector("ol").replaceChildren(...settling.map((one) => make("li", "", share(one))));
+  const open = missing.filter((column) => !absent.includes(column));
+  const lines = Object.entries(shown.context.pathways).flatMap(([key, pathway]) => {
+    const names = open.filter((column) => rowOf(column)?.dataset.pathway === key).map(label);
     if (!names.length) return [];
-    const pathway = group.querySelector("h3").textContent;
     return [make("li", "", say("missing-one", { pathway, count: names.length, list: names.join("; ") }))];
   });
   if (absent.length) {
     lines.unshift(make("li", "", say("absent", { count: absent.length, list: absent.map(label).join("; ") })));
   }
+  $("rest-missing").hidden = lines.length === 0;
+  $("rest-missing").querySelector("summary").textContent = text("rest-missing", { count });
   $("missing-by-pathway").replaceChildren(...lines);
 }
 
-/** Show the empty fields whose values would settle most of what is open. */
-function showSettling({ would_settle }) {
-  $("settling").hidden = would_settle.length === 0;
-  const share = (one) => say("settling-one", { label: one.label, share: Math.round(100 * one.share) });
-  $("settling").querySelector("ol").replaceChildren(...would_settle.map((one) => make("li", "", share(one))));
-}
-
-function showEntered(request) {
+function showEntered(request, derived) {
   const items = request.rows.map((one) => {
     const chosen = one.querySelector("input:checked, select.value");
     const value =
@@ -291,21 +273,23 @@ function showEntered(request) {
   const sex = row("sex").querySelector(".value");
   if (sex.value) items.unshift(entered("sex", sex.selectedOptions[0].textContent));
   document.querySelector("#entered .entered").replaceChildren(...items);
+  $("entered-count").textContent = text("entered-count", { count: items.length });
+  $("derived").hidden = derived.length === 0;
+  $("derived").replaceChildren(...derived.map((one) => make("li", "", one.message)));
 }
 
 const entered = (column, value) => make("li", "", make("span", "", label(column)), ` ${value}`);
 
-function showCurveTable(curve) {
+function showCurveTable({ curve }) {
   const beside = curve.some((point) => point.competing_risk !== null);
+  const compared = curve.some((point) => point.comparison_risk !== null);
   const head = document.querySelector("#curve-table .beside");
   head.hidden = !beside;
   head.textContent = capital(text("first", { first: shown.context.facts.competing }));
+  document.querySelector("#curve-table .compared").hidden = !compared;
   const lines = curve.map((point) => {
-    const cells = [
-      number100(point.risk),
-      `${number100(point.low)}–${number100(point.high)}`,
-      number100(point.cohort_risk),
-    ];
+    const cells = [number100(point.risk), `${number100(point.low)}–${number100(point.high)}`];
+    if (compared) cells.push(number100(point.comparison_risk));
     if (beside) cells.push(number100(point.competing_risk));
     return tableRow(number(point.day), cells, { cellClass: "num" });
   });

@@ -1,6 +1,6 @@
 // The bar that stays in sight: the risk so far, how complete the entries are, and what would matter.
 import { label, row } from "./entries.js";
-import { $, isVeryWide, make, of100, say, text } from "./words.js";
+import { $, make, of100, say, text } from "./words.js";
 
 /** Show what is needed before there can be a risk: columns, or the id of another control. */
 export function showNeeds(title, needs) {
@@ -35,7 +35,7 @@ function risk(one, at) {
     low: of100(one.interval.low),
     high: of100(one.interval.high),
   };
-  const wide = isVeryWide(one.interval);
+  const wide = one.interval.very_wide;
   const cell = make("p", `bar-cell${wide ? " wide" : ""}`, say("bar-risk", slots));
   if (wide) cell.querySelector(".range").append(text("bar-wide"));
   cell.classList.toggle("first", at === 0);

@@ -1,10 +1,10 @@
 // The page: entries are read as they are committed, and the risk follows them.
 import { showAnswer, showNextBest } from "./answer.js";
 import { goTo, need, setWaiting, showBar, showNeeds } from "./bar.js";
-import { loadPlotly } from "./charts.js";
 import { resetCheck } from "./check.js";
 import * as entries from "./entries.js";
 import { forget, keep, kept } from "./keep.js";
+import { copyLink, copyNote } from "./note.js";
 import { printAnswer } from "./paper.js";
 import { usePaste } from "./paste.js";
 import { closeRecord, openRecord, readRecord, takeBundle, usesAdmission } from "./record.js";
@@ -260,8 +260,13 @@ const actions = {
   back: () => goTo("time-zero"),
   print: async () => {
     await showFinal();
-    await printAnswer();
+    printAnswer();
   },
+  "copy-note": async () => {
+    await showFinal();
+    await copyNote();
+  },
+  "copy-link": copyLink,
   "check-reset": resetCheck,
   "next-best": nextBest,
 };
@@ -340,4 +345,3 @@ async function begin() {
   record(openRecord());
 }
 begin();
-addEventListener("load", () => (globalThis.requestIdleCallback ?? setTimeout)(loadPlotly));

@@ -61,6 +61,3 @@ const DATE = { day: "numeric", month: "long", year: "numeric" };
 /** Return a date and a time as clinicians write them. */
 export const dateText = (date) =>
   date.toLocaleString("en-GB", { ...DATE, hour: "2-digit", minute: "2-digit" });
-
-/** Return whether an interval is so wide that its middle says little. */
-export const isVeryWide = (interval) => interval.high - interval.low >= 0.5;

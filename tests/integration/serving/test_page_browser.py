@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from collections.abc import Callable
+
+    import httpx
+    from playwright.sync_api import BrowserContext, Page
+
+    from serving.prediction.served import ServedModel
 from page_steps import (
     charts,
     choose,
@@ -39,12 +43,20 @@ def test_what_was_entered_is_read_back_and_the_page_shows_what_the_service_answe
     for card, risk in zip(page.locator(".horizon").all(), prediction["risks"], strict=True):
         shown = card.inner_text()
         assert f"{risk['horizon_days']} days" in shown
-        assert f"{round(100 * risk['risk'])} %" in shown
+        assert str(round(100 * risk["risk"])) in shown
         low, high = (round(100 * risk["interval"][end]) for end in ("low", "high"))
-        assert f"95 % interval {low} to {high}" in shown
-        assert f"average patient: {round(100 * risk['cohort_risk'])} %" in shown
-    for sentence in prediction["risks"][0]["sentences"]:
-        assert page.get_by_text(sentence, exact=True).is_visible()
+        if risk["interval"]["very_wide"]:
+            assert f"{low} to {high} %" in shown
+            assert "very wide 95 % interval" in shown
+        else:
+            assert f"95 % interval {low} to {high}" in shown
+    first = prediction["risks"][0]
+    readings = page.locator("#readings").inner_text()
+    assert page.locator("#meaning").inner_text() == first["sentences"][0]
+    assert first["comparison"]["sentence"] in readings
+    assert prediction["validation"] in readings
+    cautions = page.locator("#cautions").inner_text()
+    assert all(sentence in cautions for sentence in first["sentences"][2:])
     assert prediction["model"]["name"] in page.locator("#origin").inner_text()
 
 
@@ -117,17 +129,12 @@ def test_both_ranges_and_what_would_settle_most_are_shown(page: Page) -> None:
         for column in left_out:
             prediction = enter_value(page, column, "")
         assert (prediction["completeness"] == "sparse") != is_drawn
-        assert page.locator("#people").is_visible() == is_drawn
-        assert (
-            f"Entries: {prediction['completeness']}." in page.locator("#completeness").inner_text()
-        )
-        assert page.get_by_text(LIMITATION_NOT_RECORDED).is_visible()
-        for card, risk in zip(page.locator(".horizon").all(), prediction["risks"], strict=True):
-            low, high = (round(100 * risk["if_complete"][end]) for end in ("low", "high"))
-            assert f"if everything were entered: {low} to {high}" in card.inner_text()
-        assert page.get_by_text(
-            prediction["risks"][0]["if_complete"]["sentence"], exact=True
-        ).is_visible()
+        wide = prediction["risks"][0]["interval"]["very_wide"]
+        assert page.locator("#people").is_visible() == (is_drawn and not wide)
+        readings = page.locator("#readings").inner_text()
+        assert f"{prediction['completeness'].capitalize()}." in readings
+        assert LIMITATION_NOT_RECORDED in readings
+        assert prediction["risks"][0]["if_complete"]["sentence"] in readings
         assert page.locator("#settling li").all_inner_texts() == [
             f"{one['label']}: {round(100 * one['share'])} %" for one in prediction["would_settle"]
         ]
@@ -136,23 +143,36 @@ def test_both_ranges_and_what_would_settle_most_are_shown(page: Page) -> None:
         assert width > 500  # the curve takes the place of what is not drawn
 
 
-def test_the_points_are_the_models_and_a_pathway_opens_to_its_variables(page: Page) -> None:
+def test_the_points_are_the_models_largest_first_or_by_pathway(page: Page) -> None:
     risk = to_the_estimate(page)["risks"][0]
     table = page.locator("#moved")
-    opener = table.get_by_role("button", name="FGF23 and mineral")
-    member = table.get_by_role("row", name=re.compile("^FGF23, C-terminal"))
-    assert opener.get_attribute("aria-expanded") == "false"
-    assert not member.is_visible()
-    opener.press("Enter")
-    assert opener.get_attribute("aria-expanded") == "true"
-    assert opener.evaluate("one => one === document.activeElement")
-    [fgf23] = [one for one in risk["contributions"] if one["variable"] == "fgf23_c"]
-    sign = "+" if fgf23["points"] > 0 else "−"
-    assert f"{sign}{abs(fgf23['points']):.1f}" in member.inner_text()
+    measured = [one for one in risk["contributions"] if one["measured"]]
+    rows = table.locator("tr.member").all_inner_texts()
+    for row, one in zip(rows, measured, strict=False):
+        sign = "+" if one["points"] > 0 else "−"
+        assert row.startswith(one["words"][0].upper() + one["words"][1:])
+        assert f"{sign}{abs(one['points']):.1f}" in row or abs(one["points"]) < 0.05
+    assert table.locator("tr.member svg").count() == len(rows)
     assert f"{100 * risk['baseline_risk']:.1f}" in table.inner_text()
     assert f"{100 * risk['risk']:.1f}" in table.inner_text()
-    charts(page)
-    assert "FGF23, C-terminal" in page.locator("#waterfall").inner_text()
+    page.get_by_role("button", name="By pathway").click()
+    order = [one["pathway"] for one in risk["pathways"] if one["pathway"] != "not_measured"]
+    assert table.locator("tr.pathway").count() == len(order)
+    assert table.locator("tr.member").count() == len(measured)
+
+
+def test_the_curve_is_read_at_28_days_and_its_numbers_are_in_words(page: Page) -> None:
+    prediction = to_the_estimate(page)
+    curve = page.locator("#curve")
+    labels = curve.locator(".dot-label").all_text_contents()
+    assert labels == [f"{round(100 * one['risk'])} %" for one in prediction["risks"]]
+    assert "28" in curve.locator(".tick").all_text_contents()
+    assert "Comparable patient" in curve.locator(".label").all_text_contents()
+    first, second = (one.bounding_box() for one in curve.locator(".dot-main").all())
+    assert second["x"] - first["x"] > 60
+    for one in prediction["risks"]:
+        words = f"{one['horizon_days']} days {round(100 * one['risk'])} %, interval "
+        assert words in page.locator("#curve-words").text_content()
 
 
 def test_another_horizon_changes_sentences_points_and_people(page: Page) -> None:
@@ -160,17 +180,26 @@ def test_another_horizon_changes_sentences_points_and_people(page: Page) -> None
     page.locator(".horizon input").nth(1).check()
     assert page.get_by_text(later["sentences"][0], exact=True).is_visible()
     assert f"{later['horizon_days']} days" in page.locator("#why-title").inner_text()
-    assert page.locator("#people .dot.event").count() == round(100 * later["risk"])
+    if not later["interval"]["very_wide"]:
+        assert page.locator("#people .dot.event").count() == round(100 * later["risk"])
 
 
-def test_death_first_stands_beside_fracture(page: Page) -> None:
+def test_death_first_stands_beside_fracture(
+    browser: Callable[..., BrowserContext], serve: Any, sure_fracture: ServedModel
+) -> None:
+    from serving.app import create_app
+    from serving.settings import Settings
+
+    page = browser().new_page()
+    page.goto(str(serve(create_app(Settings(), models=[sure_fracture])).base_url))
     risk = to_the_estimate(page, "Leaving ICU")["risks"][0]
     first = round(100 * risk["competing_risk"])
-    assert f"death first: {first} %" in page.locator(".horizon").first.inner_text()
+    assert f"Death first: {first} %" in page.locator(".horizon").first.inner_text()
     assert page.locator("#people .dot").count() == 100
     assert page.locator("#people .dot.first").count() == first
     assert f"{first} die first" in page.locator("#people-key").inner_text()
     charts(page)
+    assert not risk["interval"]["very_wide"]
     assert "Dots: death without the event." in page.locator("#curve-caption").inner_text()
 
 
@@ -223,7 +252,7 @@ def test_not_done_differs_from_an_empty_field(page: Page) -> None:
     assert set(prediction["absent"]) == {"ctx_s", "diabetes"}
     assert set(prediction["missing"]) == {"ctx_s", "diabetes", "fgf23_c"}
     page.locator("#bar[aria-busy=false]").wait_for()
-    first, *others = page.locator("#missing-by-pathway li").all_inner_texts()
+    first, *others = page.locator("#missing-by-pathway li").all_text_contents()
     assert first.startswith("Recorded as not done (2)")
     assert "FGF23" not in first
     assert "FGF23, C-terminal" in " ".join(others)
@@ -253,7 +282,9 @@ def test_a_unit_is_chosen_and_converted_before_scoring(page: Page) -> None:
 def test_partial_input_is_welcome_and_what_is_missing_is_named(page: Page) -> None:
     to_the_estimate(page)
     assert enter_value(page, "ctx_s", "")["missing"] == ["ctx_s"]
-    assert "CTX-I (beta-CrossLaps), serum" in page.locator("#missing-by-pathway").inner_text()
+    listed = page.locator("#missing-by-pathway").text_content()
+    assert "CTX-I (beta-CrossLaps), serum" in str(listed)
+    assert not page.locator("#missing-by-pathway").is_visible()
     assert "Inferred for what was not entered" in page.locator("#moved").inner_text()
 
 
@@ -340,7 +371,7 @@ def test_a_refusal_gives_no_number(page: Page) -> None:
     assert page.locator("#announcement").inner_text() == "No risk is given."
 
 
-def test_checking_an_entry_moves_one_value_and_leaves_age_sex_and_treatments_alone(
+def test_every_entry_that_can_be_moved_has_a_slider_and_the_curve_moves_beside_it(
     page: Page,
 ) -> None:
     to_the_estimate(page)
@@ -348,15 +379,40 @@ def test_checking_an_entry_moves_one_value_and_leaves_age_sex_and_treatments_alo
     with page.expect_response("**/v1/predict"):
         page.locator("[data-column=rrt]").get_by_label("yes").check()
     page.locator("#bar[aria-busy=false]").wait_for()
-    offered = page.get_by_label("Entry", exact=True)
-    options = offered.locator("option").all_inner_texts()
-    assert "Lactate" in options
-    assert not {"Age", "Sex", "Renal replacement therapy"}.intersection(options)
-    locked = page.locator("#check-locked").inner_text()
-    assert all(name in locked for name in ("Age", "Sex", "Renal replacement therapy"))
-    offered.select_option(label="Lactate")
+    page.evaluate("document.querySelector('#more-sliders').open = true")
+    names = page.locator(".slider label").all_inner_texts()
+    assert {"Lactate", "Albumin", "FGF23, C-terminal"} <= set(names)
+    assert not {"Age", "Sex", "Renal replacement therapy"}.intersection(names)
+    before = page.locator("#check-curve .curve.main").get_attribute("d")
+    slider = page.get_by_label("Lactate", exact=True).and_(page.locator("[type=range]"))
     with page.expect_response("**/v1/predict") as answered:
-        page.get_by_label("Value", exact=True).press("End")
+        slider.press("End")
     risk = answered.value.json()["predictions"][0]["risks"][0]
-    page.locator("#check-result").get_by_text("not what treatment would do").wait_for()
-    assert f"is {100 * risk['risk']:.1f} %" in page.locator("#check-result").inner_text()
+    result = page.locator("#check-result")
+    result.get_by_text("not what treatment would do").wait_for()
+    assert f"{100 * risk['risk']:.1f} % at" in result.inner_text()
+    assert page.locator("#check-curve .curve.main").get_attribute("d") != before
+    assert page.locator("#check-curve .curve.before").count() == 1
+    page.get_by_role("button", name="Back to the entries").click()
+    assert page.locator("#check-curve .curve.main").get_attribute("d") == before
+
+
+def test_the_note_is_copied_and_the_link_holds_no_value(
+    browser: Callable[..., BrowserContext], page_service: httpx.Client
+) -> None:
+    context = browser()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(str(page_service.base_url))
+    prediction = to_the_estimate(page)
+    page.get_by_role("button", name="Copy to note").click()
+    page.get_by_text("The note is copied").wait_for()
+    note = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert note[:-1] == prediction["note"][:-1]
+    assert note[-1].startswith(NOTICE)
+    assert len(note) <= 10
+    page.get_by_role("button", name="Copy link to this model").click()
+    page.get_by_text("without any value of this patient").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    base = str(page_service.base_url).rstrip("/")
+    assert link == f"{base}/?model=mortality-simulated"

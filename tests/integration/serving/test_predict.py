@@ -56,7 +56,7 @@ def test_an_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None:
     assert list(prediction) == [
         "outcome", "status", "model", "completeness", "risks", "next_best", "curve", "summary",
         "missing", "absent", "treatment_limitation", "would_settle", "ignored", "warnings",
-        "refusals",
+        "refusals", "panel", "validation", "note",
     ]  # fmt: skip
     assert prediction["outcome"] == "mortality"
     assert prediction["model"] == {
@@ -137,7 +137,9 @@ def test_what_was_not_measured_has_no_value_and_no_share_of_a_pathway(
     assert prediction["missing"] == ["ctx_s"]
     risk = prediction["risks"][0]
     not_measured = risk["contributions"][-1]
-    assert set(not_measured) == {"variable", "pathway", "measured", "log_odds", "points"}
+    assert set(not_measured) == {
+        "variable", "pathway", "measured", "log_odds", "points", "words",
+    }  # fmt: skip
     assert {pathway["pathway"] for pathway in risk["pathways"]} == {
         "fgf23_mineral", "severity", "person", "not_measured",
     }  # fmt: skip
@@ -261,7 +263,9 @@ def test_the_summary_says_each_risk_and_who_the_model_learned_from(client: httpx
     for risk in answered(client, request_of(VALUES))["risks"]:
         assert risk["sentences"][0] in summary
         assert f"within {risk['horizon_days']} days" in risk["sentences"][0]
-        assert risk["sentences"][1].startswith(f"At {risk['horizon_days']} days, compared with")
+        assert risk["sentences"][1].startswith(
+            f"At {risk['horizon_days']} days, counted from the model's reference, these "
+        )
     assert not CAUSAL.search(summary)
 
 
@@ -317,3 +321,63 @@ def test_without_explanation_the_risk_is_the_same(client: httpx.Client) -> None:
         for name in ("risk", "interval", "baseline_risk", "monotone_adjustment_points"):
             assert with_it[name] == without[name]
     assert broken(client, request_of(VALUES, explain=1)) == {("explain", "flag")}
+
+
+def test_drivers_are_said_with_value_flag_and_multiple(client: httpx.Client) -> None:
+    risk = answered(client, request_of(VALUES | {"fgf23_c": 1470.0, "diabetes": 0.0}))["risks"][0]
+    said = {one["variable"]: one for one in risk["contributions"]}
+    multiple = said["fgf23_c"]["multiple_of_reference"]
+    assert said["fgf23_c"]["flag"] == "H"
+    assert said["fgf23_c"]["words"] == (
+        f"FGF23, C-terminal 1470 RU/mL, H, {multiple:.2g} times the upper limit"
+    )
+    assert said["diabetes"]["words"] == "no diabetes"
+    assert said["sex"]["words"] == VALUES["sex"]
+    for sentence in risk["sentences"]:
+        assert "Diabetes" not in sentence
+
+
+def test_the_one_comparison_is_a_patient_of_the_same_age_sex_and_severity(
+    client: httpx.Client, mortality: ServedModel
+) -> None:
+    prediction = answered(client, request_of(VALUES))
+    shared = ("age", "sex", "lactate", "albumin", "aps")
+    alike = {name: value for name, value in VALUES.items() if name in shared}
+    expected = mortality.loaded.risk_model.risk(frame_of(mortality, alike))
+    for at, risk in enumerate(prediction["risks"]):
+        assert risk["comparison"]["same"] == ["age", "sex", "severity"]
+        assert risk["comparison"]["risk"] == pytest.approx(expected[0, at], abs=1e-12)
+        days = risk["horizon_days"]
+        (point,) = [one for one in prediction["curve"] if one["day"] == days]
+        assert point["comparison_risk"] == pytest.approx(risk["comparison"]["risk"], abs=1e-12)
+        assert risk["comparison"]["sentence"] in prediction["summary"] or days != 28
+    same_only = answered(client, request_of(alike))
+    assert same_only["risks"][0]["comparison"] is None
+    assert {one["comparison_risk"] for one in same_only["curve"]} == {None}
+
+
+def test_a_very_wide_interval_is_called_so(client: httpx.Client) -> None:
+    for risk in answered(client, request_of(VALUES))["risks"]:
+        interval = risk["interval"]
+        is_wide = interval["high"] - interval["low"] > 0.4
+        assert interval["very_wide"] == is_wide
+        assert ("The interval is very wide" in risk["sentences"][0]) == is_wide
+
+
+def test_the_note_has_ten_lines_at_most_and_what_a_note_needs(client: httpx.Client) -> None:
+    for body in (request_of(VALUES), request_of(VALUES, outcomes=["fracture"])):
+        prediction = answered(client, body)
+        note = prediction["note"]
+        assert len(note) <= 10
+        assert all(line == line.strip() and "\n" not in line for line in note)
+        text = "\n".join(note)
+        assert f"Entries: {prediction['completeness']}." in text
+        assert prediction["validation"] in text
+        assert "version 3" in text
+        assert "SIMULATED" in note[0]
+        assert note[-1] == NOTICE
+        assert "limiting or withdrawing treatment" in note[-1]
+        assert not CAUSAL.search(text)
+    refused = answered(client, request_of(VALUES | {"age": 15.0}))["note"]
+    assert len(refused) == 4
+    assert "No risk is given." in refused[1]

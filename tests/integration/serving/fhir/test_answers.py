@@ -164,15 +164,19 @@ def test_the_rationale_and_the_notes_say_it_in_words(client: httpx.Client) -> No
     found = answered(client, bundle(*sent), "outcome=mortality&horizonDays=28&horizonDays=90")
     first, second = found["prediction"][0]["rationale"], found["prediction"][3]["rationale"]
     assert re.search(r"about \d+ deaths? within 28 days of time zero \(95 % interval", first)
-    assert "At 28 days, compared with the model's reference:" in first
-    assert "At 90 days, compared with the model's reference:" in second
+    assert "At 28 days, counted from the model's reference, these " in first
+    assert "At 90 days, counted from the model's reference, these " in second
     assert "what the model inferred for what was not entered (together)" in first
+    assert (
+        "For a patient of the same age, sex and severity of whom nothing else is entered" in first
+    )
     notes = [note["text"] for note in found["note"]]
     assert "Not entered: ctx_s." in notes
     assert [note for note in notes if note.startswith("Entries: ")]
     (settling,) = [note for note in notes if note.startswith("Empty fields that would settle")]
     assert settling.endswith("not a recommendation to order.")
     assert "The model learned from: Adults of two hospitals." in notes
+    assert "Judged on patients of its own cohort only; not validated elsewhere." in notes
     assert notes[-1] == NOTICE
     assert not CAUSAL.search(" ".join([first, second, *notes]))
 
