@@ -25,6 +25,7 @@ from models.registry.bundle import MODEL_CODE, Bundle, read_bundle
 from models.registry.clinical import require_real_patients
 from models.registry.mlflow_model import BUNDLE_PATH, log_model
 from models.registry.tracking import connect, outside_errors
+from models.registry.validations import Validation, validations_of
 from models.registry.versions import (
     TAG_GATE,
     TAG_SHA256,
@@ -77,6 +78,8 @@ class LoadedModel:
         Of its bundle but for the manifest, to write the same bundle again.
     gate_text : str or None
         Text of the gate record that allows it.
+    validations : tuple of Validation
+        Listed with its version.
     """
 
     risk_model: RiskModel
@@ -87,6 +90,7 @@ class LoadedModel:
     run_id: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
     gate_text: str | None = field(default=None, repr=False)
+    validations: tuple[Validation, ...] = ()
 
 
 def model_name(
@@ -413,7 +417,12 @@ def _load_version(version: Version, *, alias: str | None) -> LoadedModel:
             f"{bundle.risk_model.contract.name}. Register it again."
         )
     return _loaded(
-        bundle, version.name, version=version.version, alias=alias, run_id=version.run_id
+        bundle,
+        version.name,
+        version=version.version,
+        alias=alias,
+        run_id=version.run_id,
+        validations=validations_of(version),
     )
 
 

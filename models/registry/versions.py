@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from data_schema.errors import GateError
@@ -27,7 +28,10 @@ TAG_UPDATED_FROM = "osteon.updated_from"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version in the registry, as its tags describe it, unverified."""
+    """One version in the registry, as its tags describe it, unverified.
+
+    `created_at` is the RFC 3339 time at which it was registered.
+    """
 
     name: str
     version: str
@@ -35,6 +39,7 @@ class Version:
     run_id: str
     sha256: str
     tags: Mapping[str, str]
+    created_at: str = ""
 
     @property
     def model_uri(self) -> str:
@@ -97,7 +102,15 @@ def _described(registered: Any, aliases: Mapping[str, object]) -> Version:
         run_id=registered.run_id,
         sha256=registered.tags.get(TAG_SHA256, ""),
         tags=dict(registered.tags),
+        created_at=_time(registered.creation_timestamp),
     )
+
+
+def _time(milliseconds: int | None) -> str:
+    """Return MLflow's time in RFC 3339, to the second; "" where there is none."""
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _every_page(search: Callable[..., Any]) -> list[Any]:

@@ -23,6 +23,7 @@ __all__ = [
     "check_standing",
     "reason_of",
     "withdraw",
+    "withdrawal_of",
 ]
 
 _TAG = "osteon.withdrawn"
@@ -106,6 +107,17 @@ def reason_of(version: Version) -> str | None:
     """Return why a version was withdrawn, or None if it was not."""
     mark = version.tags.get(_TAG)
     return None if mark is None else _reason(mark)
+
+
+def withdrawal_of(version: Version) -> Withdrawal | None:
+    """Return why, by which user and when a version was withdrawn.
+
+    None if it was not, or if the mark cannot be read, where `reason_of` still states a reason.
+    """
+    try:
+        return Withdrawal(**json.loads(version.tags[_TAG]))
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _reason(mark: str) -> str:

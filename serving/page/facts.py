@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from data_schema.disclosure import SMALLEST_CELL
-from models.inference.contract import Contract
+from models.inference.contract import Contract, UpdateMethod
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric, held_out_metrics
 from models.wording import performance_basis
 from serving.prediction.served import ServedModel
 
-__all__ = ["Figure", "basis", "cohort_rows", "figures", "limits"]
+__all__ = [
+    "Figure",
+    "ValidationRow",
+    "basis",
+    "cohort_rows",
+    "figures",
+    "limits",
+    "updates",
+    "validations",
+]
+
+_METHODS: Mapping[UpdateMethod, str] = {
+    "intercept": "level of the risks",
+    "slope": "level and spread of the risks",
+    "site": "level of the risks, by site",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +39,17 @@ class Figure:
     estimate: str
     reading: str
     on_card: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRow:
+    """One validation elsewhere, formatted."""
+
+    site: str
+    date: str
+    kind: str
+    patients: str
+    figures: tuple[str, ...]
 
 
 def figures(contract: Contract) -> tuple[Figure, ...]:
@@ -64,9 +91,41 @@ def limits(model: ServedModel) -> tuple[str, ...]:
         "It refuses patients under 18, pregnancy, values outside the plausible range, patients "
         "with too few measurements and combinations unlike any in the training data.",
         f"The {100 * interval.level:g} % interval is a {interval.kind}. {interval.guarantee}",
-        "It has been validated on the patients above only.",
+        *(
+            ()
+            if model.loaded.validations
+            else ("It has been validated on the patients above only.",)
+        ),
         "What raised or lowered the estimate describes the model, not what would change the "
         "outcome. A treatment characterises the patient; its share is not the drug's effect.",
+    )
+
+
+def validations(model: ServedModel) -> tuple[ValidationRow, ...]:
+    """Return the validations elsewhere that the registry lists with this version."""
+    return tuple(
+        ValidationRow(
+            validation.site or "not named",
+            validation.at[:10],
+            "simulated" if validation.simulated else "real",
+            _count(validation.patients),
+            tuple(
+                f"{page.label} at {metric.horizon_days:g} days: {_estimate(metric, page.digits)}"
+                for metric in validation.metrics
+                if metric.metric in METRICS and (page := METRICS[metric.metric].page) is not None
+            ),
+        )
+        for validation in model.loaded.validations
+    )
+
+
+def updates(contract: Contract) -> tuple[str, ...]:
+    """Return how the model was updated to local patients since it was fitted, in sentences."""
+    return tuple(
+        f"Updated on {update.at[:10]} to {_count(update.patients)} local patients with "
+        f"{_count(update.events)} {contract.event_label} ({_METHODS[update.method]}). It was "
+        f"version {update.of_version} before."
+        for update in contract.updates
     )
 
 

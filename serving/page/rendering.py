@@ -65,8 +65,10 @@ def facts_page(model: ServedModel, *, base: str = "", signed_in: bool = False) -
         cohort=facts.cohort_rows(model.contract),
         figures=facts.figures(model.contract),
         basis=facts.basis(model.contract),
+        validations=facts.validations(model),
+        updates=facts.updates(model.contract),
         limits=facts.limits(model),
-        attributes=source_attributes(model.contract),
+        attributes=source_attributes(model.contract, model.loaded.validations),
     )
 
 

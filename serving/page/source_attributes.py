@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_schema.biomarkers import VARIABLES
 from models.inference.contract import Contract
+from models.registry.validations import Validation
 from models.wording import NOTICE, performance_basis
 
 __all__ = ["source_attributes"]
@@ -27,18 +28,33 @@ class SourceAttribute:
     answer: str
 
 
-def source_attributes(contract: Contract) -> tuple[SourceAttribute, ...]:
-    """Return the 31 attributes of a model, in the order of the rule, each with an answer."""
+def source_attributes(
+    contract: Contract, validations: Sequence[Validation] = ()
+) -> tuple[SourceAttribute, ...]:
+    """Return the 31 attributes of a model, in the order of the rule, each with an answer.
+
+    `validations` are those that the registry lists with the version.
+    """
+    facts = _Facts(contract, tuple(validations))
     return tuple(
         SourceAttribute(
-            category, name, (answer if isinstance(answer, str) else answer(contract)).strip()
+            category, name, (answer if isinstance(answer, str) else answer(facts)).strip()
         )
         for category, entries in _ATTRIBUTES.items()
         for name, answer in entries
     )
 
 
-def _output(contract: Contract) -> str:
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the answers are made from."""
+
+    contract: Contract
+    validations: tuple[Validation, ...]
+
+
+def _output(facts: _Facts) -> str:
+    contract = facts.contract
     horizons = ", ".join(f"{days:g}" for days in contract.default_horizons_days)
     return (
         f"The risk, with an interval, of {contract.event_label} within {horizons} days of time "
@@ -46,12 +62,14 @@ def _output(contract: Contract) -> str:
     )
 
 
-def _population(contract: Contract) -> str:
+def _population(facts: _Facts) -> str:
+    contract = facts.contract
     patients = contract.population.rstrip(".")
     return f"Adults who are not pregnant, like those in the training data: {patients}."
 
 
-def _criteria(contract: Contract) -> str:
+def _criteria(facts: _Facts) -> str:
+    contract = facts.contract
     training = contract.training
     return (
         f"{contract.population.rstrip('.')}; at time zero: {contract.time_zero}. "
@@ -70,7 +88,8 @@ _PERSONAL = {
 }
 
 
-def _variables(contract: Contract) -> str:
+def _variables(facts: _Facts) -> str:
+    contract = facts.contract
     read = dict.fromkeys(f.variable for f in contract.features)
     listed = [words for name, words in _PERSONAL.items() if name in read]
     lived = [
@@ -82,7 +101,8 @@ def _variables(contract: Contract) -> str:
     return f"Used as inputs: {used}. No others are." if used else "None of them is an input."
 
 
-def _internal(contract: Contract) -> str:
+def _internal(facts: _Facts) -> str:
+    contract = facts.contract
     evaluation = contract.evaluation
     if not evaluation:
         return _NOT_DONE
@@ -92,13 +112,55 @@ def _internal(contract: Contract) -> str:
     )
 
 
-def _relevance(contract: Contract) -> str:
+def _relevance(facts: _Facts) -> str:
+    contract = facts.contract
     if contract.simulated:
         return "None: it learned from simulated patients and says nothing about real patients."
     return f"{_SITE}It must be compared with: {contract.population.rstrip('.')}."
 
 
-_ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...]] = {
+def _validated_on(facts: _Facts) -> str:
+    listed = "; ".join(validation.sentence for validation in facts.validations)
+    return f"{listed}." if listed else _NOT_DONE
+
+
+def _validated_by(facts: _Facts) -> str:
+    if not facts.validations:
+        return f"{_NOT_DONE}No person outside its development."
+    users = ", ".join(dict.fromkeys(validation.by for validation in facts.validations))
+    return f"Recorded in the registry by {users}. {_SITE}Whether they took part in development."
+
+
+def _validated_where(facts: _Facts) -> str:
+    if not facts.validations:
+        return f"{_NOT_DONE}There are none."
+    return f"{_SITE}The validation's report compares their case mix with the training cohort's."
+
+
+def _validated_how(facts: _Facts) -> str:
+    if not facts.validations:
+        return f"{_NOT_DONE}A site can run osteon validate on its own cohort."
+    return (
+        "By osteon validate: discrimination, calibration, net benefit and case mix in patients "
+        "that the version did not learn from."
+    )
+
+
+def _updated(facts: _Facts) -> str:
+    updates = facts.contract.updates
+    done = (
+        f"Updated to local patients {len(updates)} times, last on {updates[-1].at[:10]}. "
+        if updates
+        else ""
+    )
+    return (
+        f"{done}A new version becomes champion only through the gate, which compares it on "
+        "patients outside the training data and signs the record. How often: to be stated by the "
+        "site."
+    )
+
+
+_ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[_Facts], str]], ...]] = {
     "Details and output": (
         ("Developer and contact", f"The Osteon developers. {_SITE}The contact for this service."),
         ("Funding of the technical implementation", f"None declared. {_SITE}"),
@@ -147,10 +209,10 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
         ),
     ),
     "External validation": (
-        ("Data it was validated on, other than its own", _NOT_DONE),
-        ("Who validated it", f"{_NOT_DONE}No person outside its development."),
-        ("How representative those data are", f"{_NOT_DONE}There are none."),
-        ("How it was validated", f"{_NOT_DONE}A site can run osteon evaluate on its own cohort."),
+        ("Data it was validated on, other than its own", _validated_on),
+        ("Who validated it", _validated_by),
+        ("How representative those data are", _validated_where),
+        ("How it was validated", _validated_how),
     ),
     "Performance": (
         ("Validity in data from the same source", _internal),
@@ -158,7 +220,7 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
             "Fairness in data from the same source",
             "By sex, age and further groups in the report of the training run.",
         ),
-        ("Validity in data from another source", _NOT_DONE),
+        ("Validity in data from another source", _validated_on),
         ("Fairness in data from another source", _NOT_DONE),
         ("Effect of its use on outcomes", "Not studied. There are no publications of its use."),
     ),
@@ -169,11 +231,7 @@ _ATTRIBUTES: Mapping[str, tuple[tuple[str, str | Callable[[Contract], str]], ...
         ("Fairness in local data", _SITE),
     ),
     "Updates": (
-        (
-            "How and how often it is updated",
-            "A new version becomes champion only through the gate, which compares it on patients "
-            "outside the training data and signs the record. How often: to be stated by the site.",
-        ),
+        ("How and how often it is updated", _updated),
         ("How often performance is corrected when risks are identified", _SITE),
     ),
 }

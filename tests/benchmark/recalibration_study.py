@@ -37,7 +37,7 @@ from training.cohorts.study import Study, study_of_table
 from training.config import RunConfig
 from training.fit import fit_osteon
 from training.score import cohort_for_model
-from training.simulation.cohort import simulate
+from training.simulation.cohort import simulated_table
 from training.simulation.sites import SITES
 from training.validation.predictions import predict_cohort
 from training.validation.updates import judge_updates
@@ -81,7 +81,7 @@ class Patients:
 
 def study_of(patients: int, seed: int, *, local: bool) -> Study:
     """Return patients of the shifted site, or of all others."""
-    table = simulate(patients, seed=seed, scenario=SCENARIO).cohort
+    table = simulated_table(patients, seed=seed, scenario=SCENARIO)
     here = table["site"] == SITES[-1].name
     rows = table[here if local else ~here].reset_index(drop=True)
     return study_of_table(rows, outcome="mortality", config=RunConfig())
@@ -115,7 +115,7 @@ def drawn(risk_model: RiskModel, folder: Path, seed: int, patients: int) -> Pati
 
 def cohort_of(risk_model: RiskModel, seed: int, patients: int) -> Cohort:
     """Return a cohort of the shifted site as the model reads it."""
-    table = simulate(patients, seed=seed, scenario=SCENARIO).cohort
+    table = simulated_table(patients, seed=seed, scenario=SCENARIO)
     rows = table[table["site"] == SITES[-1].name].reset_index(drop=True)
     return cohort_for_model(rows, risk_model.contract, outcome="mortality")
 

@@ -23,6 +23,7 @@ from training.cli import (
     simulate,
     train,
     update,
+    validate,
 )
 from training.cli.console import print_json
 
@@ -48,6 +49,8 @@ def add_commands(app: typer.Typer) -> None:
         score.score,
         evaluate.evaluate,
         score.explain,
+        validate.validate,
+        validate.pool,
         update.recalibrate,
         train.benchmark,
         registry.promote,

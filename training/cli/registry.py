@@ -68,6 +68,10 @@ def promote(
                     for why in (decision.overlap_not_known,)
                     if why
                 ),
+                *(
+                    f"Does not hold for version {version}: {validation}."
+                    for validation in decision.validations_of_others
+                ),
             ]
         )
     raise typer.Exit(1 if refused else 0)
@@ -85,16 +89,24 @@ def registry(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List versions with their aliases and gate records."""
+    """List versions with their aliases and gate records; with a name, also the model's timeline.
+
+    The timeline holds registrations, updates, gates, validations elsewhere and withdrawals.
+    """
     with working():
         from models.registry import clinical
+        from models.registry.timeline import timeline
         from models.registry.versions import list_models
 
         if mark_clinical:
             clinical.mark_clinical()
         versions = list_models(name)
+        events = () if name is None else timeline(versions)
     if as_json:
-        print_json({"versions": [_described(version) for version in versions]})
+        listed: dict[str, object] = {"versions": [_described(version) for version in versions]}
+        if name is not None:
+            listed["timeline"] = [event.as_json() for event in events]
+        print_json(listed)
         return
     print_rows(
         ("name", "version", "aliases", "gate record", "population"),
@@ -109,6 +121,12 @@ def registry(
             for entry in versions
         ],
     )
+    if events:
+        print_lines(["", "Timeline:"])
+        print_rows(
+            ("time", "version", "event", "detail"),
+            [(event.at, event.version, event.kind, event.detail) for event in events],
+        )
 
 
 def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
@@ -189,6 +207,7 @@ def _population(version: Version) -> str:
 
 def _described(version: Version) -> dict[str, object]:
     """Return a version as `--json` lists it; its gate record is not verified."""
+    from models.registry.validations import validations_of
     from models.registry.withdrawal import reason_of
 
     record = version.gate_record
@@ -202,6 +221,8 @@ def _described(version: Version) -> dict[str, object]:
         "population": _population(version),
         "simulated": version.tags.get("osteon.simulated") == "true",
         "withdrawn": reason_of(version),
+        "updated_from": version.updated_from,
+        "validations": [validation.as_json() for validation in validations_of(version)],
         "gate": None
         if record is None
         else {

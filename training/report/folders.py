@@ -15,11 +15,14 @@ from training.report.assembling import ReportPage
 from training.report.content import as_markdown
 from training.report.model_report import write_report
 from training.report.study_report import write_study_report
+from training.report.validation_report import pooled_page, validation_page
 from training.validation.evaluate_cohort import StudyEvaluation
 from training.validation.evaluate_model import RESAMPLES, Evaluation
+from training.validation.external import ExternalValidation
 from training.validation.judgement import Findings
+from training.validation.sharing import PooledValidation
 
-__all__ = ["write_evaluation", "write_study_evaluation"]
+__all__ = ["write_evaluation", "write_pooled", "write_study_evaluation", "write_validation"]
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -32,6 +35,33 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     OutsideError
         If the folder cannot be written.
     """
+    with _evaluation_folder(evaluation, folder):
+        pass
+
+
+def write_validation(validation: ExternalValidation, folder: Path) -> None:
+    """Write what `write_evaluation` does, with `validation.html` and `validation.json` beside it.
+
+    These hold updates side by side and the case mix; raises as `write_evaluation`.
+    """
+    page = validation_page(validation)
+    with _evaluation_folder(validation.evaluation, folder) as draft:
+        Path(draft, "validation.html").write_text(page.html, encoding="utf-8")
+        text = json.dumps(validation.as_json(), indent=2)
+        Path(draft, "validation.json").write_text(text, encoding="utf-8")
+        _write_plots(page, draft)
+
+
+def write_pooled(pooled: PooledValidation, folder: Path) -> None:
+    """Write a folder with `pooled.json`, report and forest plots; raises as `write_evaluation`."""
+    with _report_folder(folder, pooled_page(pooled)) as draft:
+        text = json.dumps(pooled.as_json(), indent=2)
+        Path(draft, "pooled.json").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _evaluation_folder(evaluation: Evaluation, folder: Path) -> Iterator[Path]:
+    """Yield the folder of an evaluation, to which further files may be added."""
     name = evaluation.loaded.name
     report = write_report(
         evaluation.loaded.risk_model,
@@ -49,6 +79,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         Path(draft, "metrics.json").write_text(text, encoding="utf-8")
         Path(draft, "metrics.csv").write_text(_csv(evaluation.judgement.metrics), encoding="utf-8")
         Path(draft, "model_card.md").write_text(card, encoding="utf-8")
+        yield draft
 
 
 def write_study_evaluation(evaluation: StudyEvaluation, folder: Path) -> None:
@@ -64,9 +95,13 @@ def _report_folder(folder: Path, page: ReportPage) -> Iterator[Path]:
     with whole_folder(folder) as draft:
         Path(draft, "report.html").write_text(page.html, encoding="utf-8")
         Path(draft, "plots").mkdir()
-        for name, png in page.plots.items():
-            Path(draft, "plots", f"{name}.png").write_bytes(png)
+        _write_plots(page, draft)
         yield draft
+
+
+def _write_plots(page: ReportPage, folder: Path) -> None:
+    for name, png in page.plots.items():
+        Path(folder, "plots", f"{name}.png").write_bytes(png)
 
 
 def _csv(metrics: tuple[Metric, ...]) -> str:

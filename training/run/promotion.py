@@ -28,7 +28,8 @@ from models.registry.gate import Criterion, GateRecord, gate_key
 from models.registry.gate_criteria import Judgement, judge_fact, judge_figures, judge_reach
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
 from models.registry.tracking import connect, outside_errors
-from models.registry.versions import aliased_version
+from models.registry.validations import not_of_version
+from models.registry.versions import aliased_version, find_version, list_models
 from training.cohorts.groups import patient_groups
 from training.run.mlflow_run import user_name
 from training.score import cohort_for_model
@@ -67,6 +68,8 @@ class Decision:
         User who requested the promotion, and when.
     alias : str or None
         `champion` if promoted.
+    validations_of_others : tuple of str
+        Validations elsewhere that are of other versions, and so do not hold for this one.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Decision:
     at: str
     alias: str | None
     criteria: tuple[Criterion, ...]
+    validations_of_others: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon promote --json` prints."""
@@ -155,6 +159,9 @@ def promote(
         at=record.at,
         alias=None if against else CHAMPION,
         criteria=criteria,
+        validations_of_others=not_of_version(
+            find_version(name, version=version), list_models(name)
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""`osteon recalibrate`: a registered version updated to local patients, as a new version."""
+"""`osteon recalibrate`, `validate` and `pool` over one registry: a version's life elsewhere."""
 
 from __future__ import annotations
 
@@ -122,3 +122,60 @@ def test_a_bundle_without_a_version_has_no_lineage(place: Any, trained: Any) -> 
 
     assert answer.code == 2
     assert "must be a registered version" in answer.err
+
+
+def test_validations_are_listed_with_their_version_pooled_and_named_at_a_promotion(
+    place: Any, simulated: Callable[[int, int], pd.DataFrame]
+) -> None:
+    for number in range(3):
+        simulated(300, 50 + number).to_csv(place.folder / f"site{number}.csv", index=False)
+        told = place.run(
+            *("validate", f"site{number}.csv", "--model", f"models:/{MODEL}/1", "--no-refit"),
+            *("--site", f"Hospital {number}", "--share", f"shared{number}", "--json"),
+            *(("--out", "validated") if number == 0 else ()),
+        )
+        assert told.code == 0, told.err
+        assert [update["method"] for update in told.json["updates"]] == [
+            "none",
+            "intercept",
+            "slope",
+        ]
+        assert {"auroc", "d_calibration", "aj_calibration"} <= {
+            metric["metric"] for metric in told.json["metrics"]
+        }
+    folder = place.folder / "validated"
+    assert {"report.html", "validation.html", "validation.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert "What an update would gain" in (folder / "validation.html").read_text(encoding="utf-8")
+    assert "patient-" not in (place.folder / "shared0" / "validation.json").read_text()
+
+    pooled = place.run("pool", "shared0", "shared1", "shared2", "--out", "pooled", "--json")
+    assert pooled.code == 0, pooled.err
+    assert {mean["metric"] for mean in pooled.json["pooled"]} >= {"auroc", "oe_ratio"}
+    assert (place.folder / "pooled" / "plots" / "forest_auroc_90d.png").is_file()
+
+    listed = place.run("registry", MODEL, "--json").json
+    first = next(version for version in listed["versions"] if version["version"] == "1")
+    assert [one["site"] for one in first["validations"]] == [
+        "Hospital 0",
+        "Hospital 1",
+        "Hospital 2",
+    ]
+    assert [event["kind"] for event in listed["timeline"]].count("validated") == 3
+
+    update = place.run(
+        *("recalibrate", "local.csv", "--model", f"models:/{MODEL}/1"),
+        *("--method", "intercept", "--json"),
+    )
+    promoted = place.run("promote", MODEL, update.json["version"], "--json")
+    assert promoted.code == 0, promoted.out
+    assert len(promoted.json["validations_of_others"]) == 3
+
+
+def test_patients_that_were_learned_from_are_no_validation(trained: Any) -> None:
+    place, told = trained
+    answer = place.run("validate", "cohort.csv", "--model", told["model_uri"], "--no-refit")
+
+    assert answer.code == 2
+    assert "must be of patients that the model did not learn from" in answer.err
