@@ -24,6 +24,7 @@ from serving.http.boundary import RequestBoundary
 from serving.http.metrics import Metrics
 from serving.http.public_path import PublicPath
 from serving.http.security_headers import SecurityHeaders
+from serving.monitoring.state import MonitoringState
 from serving.openapi import PROBLEM_RESPONSES, describe, operation_id
 from serving.prediction.served import Served, ServedModel
 from serving.problems import details as problems
@@ -33,6 +34,7 @@ from serving.routes import (
     health,
     inference_protocol,
     metrics,
+    monitoring,
     outcomes,
     page,
     predict,
@@ -60,6 +62,7 @@ ROUTERS = (
     cds.router,
     health.router,
     metrics.router,
+    monitoring.router,
     page.router,
 )
 
@@ -171,6 +174,7 @@ def create_app(
     app.state.site_codes = site_codes
     app.state.trail = trail
     app.state.metrics = Metrics()
+    app.state.monitoring = MonitoringState(trail.database, days=settings.monitoring_days)
     trail.observe = app.state.metrics.time_trail
     app.state.is_draining = False
     app.state.sign_in = None

@@ -81,7 +81,8 @@ OTHER_VARIABLES = (
 
 OWN_PATHS = frozenset(
     {
-        *("cds-services", "facts", "fhir", "health", "launch", "metrics", "openapi.json", "page"),
+        *("cds-services", "facts", "fhir", "health", "launch", "metrics", "monitoring"),
+        *("openapi.json", "page"),
         *("sign-in", "sign-out", "signed-out", "static", "v1", "v2"),
     }
 )
@@ -142,6 +143,8 @@ class Settings(BaseSettings):
     shadow: _Names = Field(default=(), examples=["osteon-mortality@challenger"])
     """Versions that score every request beside the champion of their name, on record and never
     shown, as NAME@ALIAS or NAME/VERSION, comma-separated; `osteon compare` judges them."""
+    monitoring_days: int = Field(default=90, ge=1, le=3_650, examples=["180"])
+    """Days of predictions that `/monitoring` and the metrics of monitoring look back on."""
     workers: int = Field(default=1, ge=1, le=64, examples=["4"])
     """Number of worker processes."""
     registry_poll_seconds: int = Field(default=30, ge=1, le=86_400, examples=["60"])

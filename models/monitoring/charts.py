@@ -87,7 +87,7 @@ def row_chart(
             parts.append(_line("interval", x(row.low), y, x(row.high), y))
         if row.reference is not None:
             at = x(row.reference)
-            parts.append(f'<circle class="reference" cx="{at:.1f}" cy="{y:.1f}" r="5"/>')
+            parts.append(f'<circle class="ring" cx="{at:.1f}" cy="{y:.1f}" r="5"/>')
         at = x(row.value)
         if row.is_alert:
             points = f"{at:.1f},{y - 7:.1f} {at + 7:.1f},{y + 6:.1f} {at - 7:.1f},{y + 6:.1f}"

@@ -36,6 +36,18 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
         "More than half of the requests to {{ $labels.model }} are refused.",
     ),
     (
+        "OsteonUnitSuspected",
+        "sum by (model, version, variable, place) "
+        '(increase(osteon_input_values_total{place=~"below|above"}[7d])) '
+        "/ ignoring(place) group_left sum by (model, version, variable) "
+        '(increase(osteon_input_values_total{place!="missing"}[7d])) > 0.9 '
+        "and ignoring(place) sum by (model, version, variable) "
+        '(increase(osteon_input_values_total{place!="missing"}[7d])) > 50',
+        "1h",
+        "Over 90 % of the values of {{ $labels.variable }} lie beyond one quartile of the training "
+        "cohort of {{ $labels.model }}: check the unit at the source, with osteon monitor.",
+    ),
+    (
         "OsteonNoOutcomes",
         "osteon_monitoring_known_outcomes == 0 and osteon_monitoring_predictions > 1000",
         "24h",

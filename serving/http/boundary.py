@@ -62,7 +62,9 @@ class RequestBoundary:
 
     async def _answer(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        facts = request_facts(scope, self._metrics.count_prediction, trace_id(span))
+        facts = request_facts(
+            scope, self._metrics.count_prediction, self._metrics.count_inputs, trace_id(span)
+        )
         request_id = (b"x-request-id", facts.request_id.encode())
         body = _Body(scope, receive, self._max_body_bytes)
         status, seconds = 0, 0.0

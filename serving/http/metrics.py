@@ -6,7 +6,9 @@ Labels are the route's template, a known method, models and codes, never text th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter as Tally
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +23,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from models.inference.risk_model import Table
 from serving.http import tracing
 from serving.http.ended_processes import ENDED
+from serving.monitoring.inputs import InputBatches, Place
+from serving.monitoring.state import WatchedModel
 from serving.prediction.answer import Prediction
-from serving.prediction.served import Served
+from serving.prediction.served import Served, ServedModel
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -82,6 +87,13 @@ class Metrics:
             buckets=(*_SECONDS, 30.0, 60.0),
             registry=self._registry,
         )
+        self._inputs = Counter(
+            "osteon_input_values",
+            "Values by place in the training cohort's quartiles, some patients at a time.",
+            ("model", "version", "variable", "place"),
+            registry=self._registry,
+        )
+        self._batches: defaultdict[tuple[str, str], InputBatches] = defaultdict(InputBatches)
         self._cards = Counter(
             "osteon_cds_calls",
             "Calls of CDS services that were answered with a card, or why with none.",
@@ -114,6 +126,15 @@ class Metrics:
         tracing.PREDICTIONS.add(1, {**named, **result, "osteon.door": door})
         tracing.MODEL_SECONDS.record(seconds, {"osteon.model": model.name})
 
+    def count_inputs(self, model: ServedModel, table: Table) -> None:
+        """Count where one patient's values lie, once enough patients are waiting."""
+        name, version = model.loaded.name, model.loaded.version or ""
+
+        def count(variable: str, place: Place, number: int) -> None:
+            self._inputs.labels(name, version, variable, place).inc(number)
+
+        self._batches[name, version].add(model.contract, table, count)
+
     def time_trail(self, seconds: float) -> None:
         """Take the time of one addition to the audit trail."""
         self._trail.observe(seconds)
@@ -130,13 +151,14 @@ class Metrics:
         self._cards.labels(service, answer).inc()
         tracing.CDS_CALLS.add(1, {"osteon.service": service, "osteon.answer": answer})
 
-    def text(self, served: Served) -> bytes:
+    def text(self, served: Served, watched: Sequence[WatchedModel]) -> bytes:
         """Return the counters and the state of the service in Prometheus' text format."""
         registry, folder = self._registry, os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if folder:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        texts = map(_latest, (registry, _State(served), _Processes(folder)))
+        collectors = (registry, _State(served), _Watched(watched), _Processes(folder))
+        texts = map(_latest, collectors)
         return b"".join(texts)
 
 
@@ -192,3 +214,54 @@ class _State(Collector):
         for code in sorted({reason.code for reason in self._served.degraded}):
             reasons.add_metric((code,), 1)
         yield reasons
+
+
+class _Watched(Collector):
+    """The figures of monitoring, of each served model with predictions on record."""
+
+    def __init__(self, watched: Sequence[WatchedModel]) -> None:
+        self._models = watched
+
+    def collect(self) -> Iterator[Metric]:
+        who = ("model", "version")
+        predictions = GaugeMetricFamily(
+            "osteon_monitoring_predictions", "Patients in the period.", labels=who
+        )
+        known = GaugeMetricFamily(
+            "osteon_monitoring_known_outcomes", "Of these, with a reported outcome.", labels=who
+        )
+        alerts = GaugeMetricFamily(
+            "osteon_monitoring_alerts",
+            "Figures beyond their control limits, by kind.",
+            labels=(*who, "kind"),
+        )
+        expected = GaugeMetricFamily(
+            "osteon_monitoring_expected",
+            "Figures that the risks promise before outcomes: estimate, low and high.",
+            labels=(*who, "metric", "horizon_days", "end"),
+        )
+        ratios = GaugeMetricFamily(
+            "osteon_monitoring_oe_ratio",
+            "Observed over expected events.",
+            labels=(*who, "horizon_days"),
+        )
+        for one in self._models:
+            name = (one.model.loaded.name, one.model.loaded.version or "")
+            watched = one.watched
+            predictions.add_metric(name, watched.stays)
+            known.add_metric(name, one.known_outcomes)
+            kinds = Tally(alert.kind for alert in watched.alerts)
+            for kind in ("calibration", "discrimination", "drift"):
+                alerts.add_metric((*name, kind), kinds[kind])
+            for figure in watched.expected:
+                place = (*name, figure.metric, f"{figure.horizon_days:g}")
+                for end, value in (
+                    ("estimate", figure.estimate),
+                    ("low", figure.low),
+                    ("high", figure.high),
+                ):
+                    expected.add_metric((*place, end), value)
+            for ratio in watched.ratios:
+                if ratio.site is None:
+                    ratios.add_metric((*name, f"{ratio.horizon_days:g}"), ratio.ratio)
+        yield from (predictions, known, alerts, expected, ratios)

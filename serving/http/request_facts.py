@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from starlette.types import Scope
 
+from models.inference.risk_model import Table
 from serving.prediction.answer import Prediction
 from serving.prediction.on_record import ComputedAnswer
+from serving.prediction.served import ServedModel
 
 __all__ = ["Door", "PredictionCount", "RequestFacts", "facts_of", "request_facts"]
 
@@ -24,6 +26,8 @@ _DOORS: Sequence[tuple[str, Door]] = (
     ("/cds-services", "cds"),
     ("/health", "operations"),
     ("/metrics", "operations"),
+    ("/v2/health", "operations"),
+    ("/v2", "api"),
     ("/openapi.json", "operations"),
     ("/launch", "smart"),
     ("/page/record", "smart"),
@@ -51,6 +55,7 @@ class RequestFacts:
     scope: Scope
     request_id: str
     count: PredictionCount
+    count_inputs: Callable[[ServedModel, Table], None]
     prediction_ids: list[str] = field(default_factory=list)
 
     @property
@@ -84,6 +89,8 @@ class RequestFacts:
         if answer is not None and not answer.question.is_interim:
             for prediction, seconds in zip(answer.predictions, answer.seconds, strict=True):
                 self.count(prediction, self.door, seconds)
+            for model, table in zip(answer.models, answer.inputs, strict=True):
+                self.count_inputs(model, table)
 
     def as_json(self, status: int, seconds: float) -> dict[str, object]:
         """Return the fields of the request's line in the log."""
@@ -99,9 +106,14 @@ class RequestFacts:
         }
 
 
-def request_facts(scope: Scope, count: PredictionCount, trace_id: str | None) -> RequestFacts:
+def request_facts(
+    scope: Scope,
+    count: PredictionCount,
+    count_inputs: Callable[[ServedModel, Table], None],
+    trace_id: str | None,
+) -> RequestFacts:
     """Return the facts of a new request, which its scope holds from now on."""
-    facts = RequestFacts(scope, trace_id or _request_id(scope), count)
+    facts = RequestFacts(scope, trace_id or _request_id(scope), count, count_inputs)
     scope.setdefault("state", {})["facts"] = facts
     return facts
 

@@ -1,4 +1,4 @@
-"""The page's files.
+"""The page's files, and the styles of monitoring's charts.
 
 Their addresses hold a hash of all files, so that browsers may cache each file for ever.
 """
@@ -18,6 +18,8 @@ _TYPES: Mapping[str, str] = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+_CHARTS = "charts.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def version() -> str:
 def _assets() -> Mapping[str, _Asset]:
     folder = files("serving.page").joinpath("static")
     own = {path.name: path.read_bytes() for path in folder.iterdir()}
+    charts = files("models.monitoring").joinpath("templates", _CHARTS).read_bytes()
     return {
-        name: _Asset(content, _TYPES[name[name.rindex(".") :]]) for name, content in own.items()
+        name: _Asset(content, _TYPES[name[name.rindex(".") :]])
+        for name, content in (own | {_CHARTS: charts}).items()
     }

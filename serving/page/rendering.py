@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.derived.derivations import DERIVATIONS
 from data_schema.variables import PATHWAYS, Variable
+from models.monitoring.page import chart_sections
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
+from serving.monitoring.state import WatchedModel
 from serving.page import assets, facts
 from serving.page.examples import examples
 from serving.page.first_screen import GROUPS, first_screen
@@ -21,7 +23,7 @@ from serving.page.signed_out import signed_out_message
 from serving.page.source_attributes import source_attributes
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["facts_page", "front_page", "signed_out_page"]
+__all__ = ["facts_page", "front_page", "monitoring_page", "signed_out_page"]
 
 
 def front_page(served: Served, *, base: str = "", signed_in: bool = False) -> str:
@@ -72,6 +74,27 @@ def facts_page(model: ServedModel, *, base: str = "", signed_in: bool = False) -
     )
 
 
+def monitoring_page(
+    model: ServedModel,
+    watched: WatchedModel | None,
+    *,
+    days: int,
+    base: str = "",
+    signed_in: bool = False,
+) -> str:
+    """Return what is watched of one model over some days; `watched` is None before any answer."""
+    return _rendered(
+        "monitoring.html",
+        base=base,
+        signed_in=signed_in,
+        model=model,
+        days=days,
+        at=None if watched is None else watched.at.strftime("%Y-%m-%d %H:%M UTC"),
+        watched=None if watched is None else watched.watched,
+        sections=() if watched is None else chart_sections(watched.watched),
+    )
+
+
 @lru_cache(maxsize=2)  # each example takes a prediction
 def _data(models: Sequence[ServedModel]) -> dict[str, object]:
     """Return the data of the script."""
@@ -118,7 +141,7 @@ def _known(models: Sequence[ServedModel]) -> Mapping[str, Variable]:
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("serving.page"),
+        loader=ChoiceLoader([PackageLoader("serving.page"), PackageLoader("models.monitoring")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

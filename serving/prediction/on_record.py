@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert
 from ulid import ULID
 
 from data_schema.errors import GateError
+from models.inference.risk_model import Table
 from serving.audit.record import AuditEvent, ModelRecord, canonical
 from serving.audit.stored_rows import digest
 from serving.audit.trail import AuditTrail, Entry, Recorded
@@ -48,7 +49,8 @@ class ShadowRisks:
 class ComputedAnswer:
     """The predictions for one question, one by each model, and the seconds that each took.
 
-    `shadows` are recorded with them and never sent.
+    `shadows` are recorded with them and never sent; `inputs` are the rows that the models read,
+    which are counted and not stored.
     """
 
     question: Question
@@ -56,6 +58,7 @@ class ComputedAnswer:
     predictions: Sequence[Prediction]
     seconds: Sequence[float]
     shadows: Sequence[ShadowRisks] = ()
+    inputs: Sequence[Table] = ()
 
 
 class Observer(Protocol):

@@ -96,18 +96,22 @@ def predict_batch(
 def _computed(question: Question, served: Served) -> ComputedAnswer:
     models = served.find(question.outcomes)
     patients = _read(question, models)
-    predictions, seconds = [], []
+    predictions, seconds, inputs = [], [], []
     for model, patient in zip(models, patients, strict=True):
         began = perf_counter()
         with span("model", {"osteon.model": model.loaded.name}):
-            predictions.append(_prediction(model, patient, question, served.menu))
+            completed = with_derived_values(patient, question, _variables_read(model))
+            inputs.append(table_of_patient(model, completed))
+            predictions.append(
+                _prediction(model, completed, question, served.menu, table=inputs[-1])
+            )
         seconds.append(perf_counter() - began)
     shadows = [
         _in_the_shadow(served.shadows[model.loaded.name], question)
         for model in models
         if model.loaded.name in served.shadows and not question.is_interim
     ]
-    return ComputedAnswer(question, models, predictions, seconds, shadows)
+    return ComputedAnswer(question, models, predictions, seconds, shadows, inputs)
 
 
 def _in_the_shadow(model: ServedModel, question: Question) -> ShadowRisks:
@@ -181,10 +185,8 @@ def _horizon_problems(horizons_days: Sequence[float], model: ServedModel) -> lis
 
 
 def _prediction(
-    model: ServedModel, patient: Patient, question: Question, menu: Sequence[str]
+    model: ServedModel, patient: Patient, question: Question, menu: Sequence[str], *, table: Table
 ) -> Prediction:
-    patient = with_derived_values(patient, question, _variables_read(model))
-    table = table_of_patient(model, patient)
     raw, curve = model.loaded.risk_model.predict_with_curve(
         table, question.horizons_days, explain=question.explain
     )

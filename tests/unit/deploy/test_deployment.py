@@ -45,7 +45,7 @@ def compose() -> dict[str, Any]:
 
 def metrics_of_the_service() -> set[str]:
     """Return the names of every family of metrics, without the suffixes of their samples."""
-    text = Metrics().text(Served(models=())).decode()
+    text = Metrics().text(Served(models=()), []).decode()
     names = set(re.findall(r"^# TYPE (\S+)", text, flags=re.MULTILINE))
     return {name.removesuffix("_total").removesuffix("_created") for name in names}
 

@@ -37,13 +37,12 @@ def test_the_door_is_that_of_the_route_or_of_the_session(
 ) -> None:
     state = {} if content is None else {"session": session(content)}
     scope = {"headers": [], "route": SimpleNamespace(path=route), "state": state}
-    facts = request_facts(scope, lambda prediction, door, seconds: None, None)
+    facts = request_facts(scope, lambda *_: None, lambda *_: None, None)
     assert facts.door == door
 
 
 def test_a_request_of_no_route_and_no_caller_says_so() -> None:
-    facts = request_facts(
-        {"headers": [], "method": "GET"}, lambda prediction, door, seconds: None, None
-    )
+    scope = {"headers": [], "method": "GET"}
+    facts = request_facts(scope, lambda *_: None, lambda *_: None, None)
     said = facts.as_json(404, 0.0125)
     assert (said["route"], said["caller"], said["milliseconds"]) == ("(no route)", None, 12.5)
