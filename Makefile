@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := $(CURDIR)/demo
 DEMO_MODEL := osteon-mortality-support2
+DEMO_MARKERS := osteon-mortality-simulated
 DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test verify lint benchmark benchmark-bedside benchmark-service
+.PHONY: install demo test verify lint benchmark benchmark-bedside benchmark-service benchmark-speed
 
 install: .venv/installed
 
@@ -22,18 +23,19 @@ install: .venv/installed
 	@touch $@
 
 # Train on real patients, promote, explain one prediction; then train both outcomes on simulated
-# patients with the whole panel of markers, and print what it adds. All files stay in demo/.
+# patients with the whole panel of markers, explain one, and print what the panel adds. All files
+# stay in demo/.
 demo: install
 	@mkdir -p $(DEMO)
 	@test -s $(DEMO)/gate.key || { umask 077; \
 		$(BIN)/python -c 'import secrets; print(secrets.token_hex(32))' > $(DEMO)/gate.key; }
 	@set -e; started=$$(date +%s); export $(DEMO_ENV); \
 	step() { echo; echo "[$$(( $$(date +%s) - started )) s] osteon $$*"; \
-		$(BIN)/osteon "$$@" > $(DEMO)/printed; cat $(DEMO)/printed; }; \
+		$(BIN)/osteon "$$@" > $(DEMO)/printed; grep -v '^Next' $(DEMO)/printed; }; \
+	newest() { $(BIN)/osteon registry $$1 --json | $(BIN)/python -c \
+		'import json, sys; print(json.load(sys.stdin)["versions"][0]["version"])'; }; \
 	step train --dataset support2 --outcome mortality; \
-	newest=$$($(BIN)/osteon registry $(DEMO_MODEL) --json | $(BIN)/python -c \
-		'import json, sys; print(json.load(sys.stdin)["versions"][0]["version"])'); \
-	step promote $(DEMO_MODEL) $$newest; \
+	step promote $(DEMO_MODEL) $$(newest $(DEMO_MODEL)); \
 	step explain --model models:/$(DEMO_MODEL)@champion; \
 	cohort=$(DEMO)/simulated.parquet; : > $(DEMO)/verdicts; \
 	step simulate --patients 3500 --out $$cohort; \
@@ -43,14 +45,20 @@ demo: install
 		grep -A1 -E '^(Added value|Report:)' $(DEMO)/printed | grep -v -e '^--' -e '^Next'; } \
 			>> $(DEMO)/verdicts; \
 	done; \
+	step explain --model models:/$(DEMO_MARKERS)/$$(newest $(DEMO_MARKERS)); \
 	cat $(DEMO)/verdicts; echo; echo "The demo took $$(( $$(date +%s) - started )) s after the install."
-	@echo "See the run, its plots, report and model card in MLflow's page:"
+	@echo
+	@echo "Go on in this shell with the demo's models:"
+	@echo '  export MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db OSTEON_GATE_KEY=$$(cat demo/gate.key)'
+	@echo "See the page at http://127.0.0.1:8000/ :"
+	@echo "  $(BIN)/osteon serve --demo"
+	@echo "  Take an example of a simulated model, change a bone marker (ctx_s, fgf23_c, opg) and see the risk,"
+	@echo "  its interval and the contributions move; leave markers empty and see how complete it is called."
+	@echo "See the runs at http://127.0.0.1:5000/ : experiment osteon, newest run; report.html and model_card.md"
+	@echo "are among its artifacts:"
 	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///demo/mlflow.db"
-	@echo "Serve the champion over HTTP:"
-	@echo '  MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db OSTEON_GATE_KEY=$$(cat demo/gate.key) $(BIN)/osteon serve'
-	@echo "See cards as an EHR shows them, of the simulated models; or call them from https://sandbox.cds-hooks.org:"
-	@echo '  MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db $(BIN)/osteon serve --demo &'
-	@echo '  $(BIN)/python tests/benchmark/cds_sandbox.py'
+	@echo "See cards as an EHR shows them, while the page is served; or call them from https://sandbox.cds-hooks.org:"
+	@echo "  $(BIN)/python tests/benchmark/cds_sandbox.py"
 
 # One thread per worker: on two cores more threads only slow each other down. pyfunc.py has no
 # examples, and importing it makes MLflow warn of its own type hints.
@@ -75,6 +83,19 @@ benchmark: install
 		$(BIN)/osteon benchmark --dataset $$name || exit; \
 	done
 	$(MAKE) benchmark-bedside
+	$(MAKE) benchmark-speed
+
+# One explained request of a wide model beside XGBoost's own part of it, scoring and explaining by
+# number of rows, and what a kill changes; the model of 60 columns stays in build/score_speed.
+benchmark-speed: demo
+	export $(DEMO_ENV); missed=0; \
+	$(BIN)/python tests/benchmark/request_speed.py models:/$(DEMO_MARKERS)/1 \
+		models:/$(DEMO_MODEL)/1 || missed=1; \
+	for study in "score_speed shap" "score_speed growth" "score_speed kill" \
+		"tuning_study support2" "tuning_study simulated" "tuning_study kill"; do \
+		echo; echo "$$study"; set -- $$study; \
+		OMP_NUM_THREADS=1 $(BIN)/python tests/benchmark/$$1.py $$2 || missed=1; \
+	done; exit $$missed
 
 # Empty fields and settled directions, against their targets. Fitted models stay in build/bedside.
 BEDSIDE_STUDIES := "gaps --cohort support2" "gaps --cohort simulated" "gaps --cohort physionet2012" \

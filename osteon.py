@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,6 +30,7 @@ from serving.cli.backup import backup, restore
 from serving.cli.keys import keys
 from serving.cli.serve import serve
 from serving.cli.settings import settings
+from training.cli.examples import add_examples
 from training.cli.main import add_commands, run_command
 
 # Idle OpenMP threads spin by default: beside another busy process a fit took 40 times as long.
@@ -63,7 +64,7 @@ def _on_record() -> AbstractContextManager[Decisions]:
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Answer why there is no champion, card or login, and check what Osteon depends on.
+    """Say why there is no champion, card or login; check the rest.
 
     Checks versions, registry, write access, gate key and every champion, then settings, audit
     trail, callers, sign-in and cards of the service. Exits with 3 if something outside Osteon
@@ -110,6 +111,29 @@ app.command()(backup)
 app.command()(restore)
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
+add_examples(app)
+
+
+def _show_version(stated: bool) -> None:
+    if stated:
+        from training.provenance import git_revision, versions
+
+        revision = git_revision()
+        of_code = "" if revision is None else f" ({revision[:12]})"
+        typer.echo(f"osteon {versions().get('osteon', 'not installed')}{of_code}")
+        raise typer.Exit
+
+
+@app.callback()
+def _osteon(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Apply to every command."""
 
 
 def main() -> None:

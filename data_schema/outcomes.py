@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -241,4 +242,9 @@ def outcome(name: str, landmark: str = "") -> Outcome:
     listed = [(entry.endpoint, entry.landmark) for entry in OUTCOMES.values()]
     known = ", ".join(f"{endpoint} at {at.words}" for endpoint, at in listed if at)
     requested = f"{name} at {landmark}" if landmark else name
-    raise UsageError(f"outcome must be one of {known}; got {requested!r}.")
+    names = dict.fromkeys(
+        name for entry in OUTCOMES.values() for name in (entry.name, entry.endpoint)
+    )
+    close = difflib.get_close_matches(name.strip().casefold(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]}?" if close and close[0] != name else ""
+    raise UsageError(f"outcome must be one of {known}; got {requested!r}.{hint}")

@@ -30,9 +30,9 @@ storage = "sqlite:///tuning.db"    # where a search that was stopped goes on; th
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from data_schema.errors import UsageError
 
@@ -266,28 +266,27 @@ def parse_config(text: str) -> RunConfig:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"config must be valid TOML: {error}.") from None
     boosting, tuning = stated.pop("boosting", {}), stated.pop("tuning", None)
-    known = {one.name for one in fields(RunConfig)} - {"boosting", "tuning"}
-    return RunConfig(
-        **_settings("config", stated, known),
-        boosting=Boosting(**_settings("[boosting]", boosting, _names(Boosting))),
-        tuning=None if tuning is None else Tuning(**_settings("[tuning]", tuning, _names(Tuning))),
+    return replace(
+        _settings("config", stated, RunConfig),
+        boosting=_settings("[boosting]", boosting, Boosting),
+        tuning=None if tuning is None else _settings("[tuning]", tuning, Tuning),
     )
 
 
-def _settings(place: str, stated: Any, known: set[str]) -> dict[str, Any]:
-    """Return the values of one table of the file; refuse keys that it does not have."""
+_T = TypeVar("_T", RunConfig, Boosting, Tuning)
+
+
+def _settings(place: str, stated: Any, kind: type[_T]) -> _T:
+    """Return the settings in one table of the file; refuse keys that it does not have."""
     if not isinstance(stated, dict):
         raise UsageError(f"{place} must be a table of settings; got {stated!r}.")
+    known = {one.name for one in fields(kind)} - {"boosting", "tuning"}
     unknown = sorted(set(stated) - known)
     if unknown:
         raise UsageError(
             f"{place} has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
-    return {name: _typed(name, value) for name, value in stated.items()}
-
-
-def _names(kind: type[Boosting] | type[Tuning]) -> set[str]:
-    return {one.name for one in fields(kind)}
+    return kind(**{name: _typed(name, value) for name, value in stated.items()})
 
 
 def _require(

@@ -67,7 +67,10 @@ def cohort_for_model(
     """
     read = read_for_model(table, contract, outcome=outcome, mapping=mapping)
     _LOG.info(
-        "checked %d rows: %d fatal, %d warnings", len(table), len(read.fatal), len(read.warnings)
+        "checked %d rows: %d fatal, %d warnings about the data",
+        len(table),
+        len(read.fatal),
+        len(read.warnings),
     )
     for warning in read.warnings:
         if warning.rule in ABOUT_PATIENTS:

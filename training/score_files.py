@@ -169,7 +169,12 @@ def _checked(
     # Each list holds what it has of the rules of the whole file; the others warn.
     broken = [*fatal.merged(f for f in of_file if f.rule in _FATAL_OF_FILE)]
     noted = [*warnings.merged(f for f in of_file if f.rule not in _FATAL_OF_FILE)]
-    _LOG.info("checked %d rows: %d fatal, %d warnings", identifiers.rows, len(broken), len(noted))
+    _LOG.info(
+        "checked %d rows: %d fatal, %d warnings about the data",
+        identifiers.rows,
+        len(broken),
+        len(noted),
+    )
     for warning in noted:
         if warning.rule in ABOUT_PATIENTS:
             _LOG.warning("[%s] %s", warning.rule, warning.message)

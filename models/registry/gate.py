@@ -20,11 +20,12 @@ from typing import Any, Literal, TypeGuard, get_args
 from data_schema.errors import GateError, UsageError
 from models.metrics.metric import Metric, metrics_from_json
 
-__all__ = ["Criterion", "GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
+__all__ = ["GATE_KEY", "Criterion", "GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
 
 Decision = Literal["promote", "refuse"]
 
-_KEY_VARIABLE = "OSTEON_GATE_KEY"
+GATE_KEY = "OSTEON_GATE_KEY"
+"""The variable that holds the key."""
 _SHORTEST_KEY = 16
 _SIGNATURE = "hmac_sha256"
 _LARGEST = 1e300
@@ -96,10 +97,10 @@ class GateRecord:
 
 def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
     """Return the key that signs gate records, from `OSTEON_GATE_KEY`: at least 16 characters."""
-    key = environment.get(_KEY_VARIABLE, "")
+    key = environment.get(GATE_KEY, "")
     if len(key) < _SHORTEST_KEY:
         raise UsageError(
-            f"{_KEY_VARIABLE} must hold a secret of at least {_SHORTEST_KEY} characters; it holds "
+            f"{GATE_KEY} must hold a secret of at least {_SHORTEST_KEY} characters; it holds "
             f"{len(key)}. Make one with "
             '`python -c "import secrets; print(secrets.token_hex(32))"`.'
         )
@@ -163,7 +164,7 @@ def verify(text: str, key: bytes, *, model_sha256: str) -> GateRecord:
     if not hmac.compare_digest(sign(record, key), signature):
         raise GateError(
             "The gate record's signature must match: the record was altered, or signed with "
-            f"another {_KEY_VARIABLE}. Promote the version again."
+            f"another {GATE_KEY}. Promote the version again."
         )
     if record.model_sha256 != model_sha256:
         raise GateError(

@@ -38,10 +38,10 @@ def backup(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy audit trail, signed head and registry into a new folder, and verify the copy.
+    """Copy audit trail and registry to a folder, and verify it.
 
-    The service may run meanwhile. Keys are not in it: keep OSTEON_AUDIT_KEY and OSTEON_GATE_KEY
-    elsewhere. Exits with 1 if the trail is not complete.
+    The signed head goes with the trail. The service may run meanwhile. Keys are not in it: keep
+    OSTEON_AUDIT_KEY and OSTEON_GATE_KEY elsewhere. Exits with 1 if the trail is not complete.
     """
     from importlib.metadata import version
 
@@ -94,9 +94,10 @@ def restore(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fill an empty database and an empty registry from a backup, on record, and verify them.
+    """Restore a backup into an empty database and registry.
 
-    Checks first that no file was changed. Exits with 1 if the restored trail is not complete.
+    It is on record, and both are verified. Checks first that no file was changed. Exits with 1 if
+    the restored trail is not complete.
     """
     from serving.audit.opening import audit_keys
     from serving.backup import manifest as manifests

@@ -16,7 +16,7 @@ __all__ = ["settings"]
 
 
 def settings(as_json: JsonOption = False) -> None:
-    """Print every OSTEON_* variable with its default, an example and what it does."""
+    """Print every OSTEON_* variable, its default and an example."""
     from serving.settings_page import documented_settings, settings_page
 
     if as_json:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_schema.errors import Finding, RulesBroken, UsageError
-from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.cli.console import (
+    JsonOption,
+    print_command,
+    print_json,
+    print_lines,
+    print_rows,
+    working,
+)
 from training.cli.sources import SourceKind, draft_codes
 
 if TYPE_CHECKING:
@@ -87,9 +94,10 @@ def map_columns(
     print_lines(
         [
             f"Drafted {out}: {len(mapping.columns)} columns, {len(blanks)} blanks to fill in.",
-            f"Read it, fill in the blanks, then: osteon check {cohort} --mapping {out}",
         ]
     )
+    then = ("check", str(cohort), "--mapping", str(out))
+    print_command("Next, once the blanks are filled in:" if blanks else "Next:", *then)
 
 
 def check(

@@ -29,10 +29,11 @@ def compare(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the challenger that scores in the shadow of a champion, on the same patients.
+    """Judge the challenger that scores in a champion's shadow.
 
-    Reads the service's database: paired differences with intervals, where the models disagree and
-    which was nearer, and a verdict at the stated looks alone, however often the command runs.
+    Both are judged on the same patients. Reads the service's database: paired differences with
+    intervals, where the models disagree and which was nearer, and a verdict at the stated looks
+    alone, however often the command runs.
     """
     with working(), context.obj() as decisions:
         from models.monitoring.comparison import compare as judged

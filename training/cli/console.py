@@ -6,10 +6,14 @@ import json
 import logging
 import math
 import os
+import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -17,13 +21,14 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["JsonOption", "print_json", "print_lines", "print_rows", "working"]
+__all__ = ["JsonOption", "print_command", "print_json", "print_lines", "print_rows", "working"]
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; all else goes to stderr.")
 ]
 
 _WIDTH_WITHOUT_TERMINAL = 120
+_BAR_WIDTH = 20
 
 
 @contextmanager
@@ -34,12 +39,15 @@ def working() -> Iterator[Callable[[str, int, int], None]]:
     terminal only.
     """
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    with redirect_stdout(sys.stderr), _stages_logged():
+    with redirect_stdout(sys.stderr):
         if sys.stderr.isatty():
-            with _progress_bar() as progress:
+            # The display stands for stderr while it lasts, so the log is opened after it: what is
+            # written past it would lie under the bars and be wiped with them.
+            with _progress_bar() as progress, _stages_logged():
                 yield progress
         else:
-            yield lambda task, done, steps: None
+            with _stages_logged():
+                yield lambda task, done, steps: None
 
 
 @contextmanager
@@ -59,17 +67,26 @@ def _stages_logged() -> Iterator[None]:
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show what is done, and from the start how long it takes."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        "{task.description}",
+        BarColumn(_BAR_WIDTH),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        # Without a number of steps its bar pulses, and the time counts up.
+        bar.add_task("working", total=None)
         tasks: dict[str, TaskID] = {}
 
         def report(task: str, done: int, steps: int) -> None:
+            total = steps or None
             if task not in tasks:
-                tasks[task] = bar.add_task(task, total=steps)
-            bar.update(tasks[task], completed=done)
+                tasks[task] = bar.add_task(task, total=total)
+            bar.update(tasks[task], completed=done, total=total)
 
         yield report
 
@@ -87,33 +104,99 @@ def print_lines(lines: Sequence[str]) -> None:
         _print(Text(line))
 
 
+def print_command(before: str, *arguments: str) -> None:
+    """Print a command of Osteon as it can be typed in this shell: on one line, however long."""
+    typer.echo(f"{before} {shlex.join((_program(), *arguments))}")
+
+
+def _program() -> str:
+    """Return how the shell starts Osteon: by its name where that is on the path."""
+    program = Path(sys.argv[0])
+    on_path = shutil.which("osteon")
+    if program.name != "osteon" or (on_path and Path(on_path).samefile(program)):
+        return "osteon"
+    return os.path.relpath(program)
+
+
 def print_rows(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
     """Print a table without borders on stdout; `numbers` names the right-aligned columns.
 
     The first column, which names the rows, and columns of numbers are never wrapped. The header of
-    a column of numbers is wrapped at words, to be about as narrow as the numbers.
+    a column of numbers is wrapped at words, to be about as narrow as the numbers. A table with
+    other text that would be wider than the terminal is printed as blocks of lines, one a row.
     """
+
+    cells = [list(row) for row in rows]
+    columns = []
+    for place, name in enumerate(header):
+        texts = [row[place] for row in cells]
+        is_number = name in numbers
+        header_text = _wrapped(name, texts) if is_number else name
+        whole = is_number or place == 0
+        columns.append(_Column(header_text, is_number=is_number, whole=whole, cells=texts))
+    fits = sum(column.least + 2 for column in columns) - 2 <= _width()
+    if fits or all(column.is_number for column in columns[1:]):
+        _print_table(columns)
+    else:
+        _print_blocks(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column to print; `whole` states that its cells are never wrapped."""
+
+    header: str
+    is_number: bool
+    whole: bool
+    cells: list[str]
+
+    @property
+    def least(self) -> int:
+        """The width below which a cell, or a word of it, would be cut."""
+        texts = (self.header, *self.cells)
+        parts = (part for text in texts for part in text.split("\n" if self.whole else None))
+        return max(map(len, parts), default=0)
+
+
+def _print_table(columns: Sequence[_Column]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    cells = [list(row) for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(header):
-        is_number = name in numbers
-        header_text = _wrapped(name, [row[place] for row in cells]) if is_number else name
-        justify: Literal["left", "right"] = "right" if is_number else "left"
-        if is_number or place == 0:
-            texts = (header_text, *(row[place] for row in cells))
-            width = max(len(line) for text in texts for line in text.split("\n"))
-            table.add_column(Text(header_text), justify=justify, min_width=width, no_wrap=True)
-        else:
-            table.add_column(Text(header_text), overflow="fold")
-    for row in cells:
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.is_number else "left"
+        table.add_column(
+            Text(column.header), justify=justify, min_width=column.least, no_wrap=column.whole
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
         # As Text, since a message may contain brackets that Rich would read as markup: [ids].
         table.add_row(*map(Text, row))
     _print(table)
+
+
+def _print_blocks(columns: Sequence[_Column]) -> None:
+    """Print a table that is too wide row by row, a cell a line, so that no word is cut."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    first, *others = columns
+    for place, name in enumerate(first.cells):
+        if name:
+            _print(Text(name))
+        for column in others:
+            if cell := column.cells[place]:
+                label = column.header.replace("\n", " ")
+                text = f"{label}: {cell}" if label else cell
+                _print(Padding(Text(text), (0, 0, 0, 2)))
+
+
+def _width() -> int:
+    """Return the columns of the terminal, or those to print without one."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
 
 
 def _wrapped(header: str, cells: Sequence[str]) -> str:
@@ -125,12 +208,12 @@ def _wrapped(header: str, cells: Sequence[str]) -> str:
 def _print(content: RenderableType) -> None:
     """Print on stdout, without trailing spaces.
 
-    A table too wide for the terminal is printed in full width: a wrapped number could be misread.
+    A table too wide even so is printed in full width: a wrapped number could be misread.
     """
     from rich.console import Console
     from rich.measure import Measurement
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    console = Console(width=_width())
     console.width = max(
         console.width,
         Measurement.get(console, console.options.update_width(10_000), content).minimum,

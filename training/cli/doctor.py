@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from data_schema.errors import GateError, OutsideError, UsageError
 from models.registry.checks import Check
-from models.registry.gate import gate_key
+from models.registry.gate import GATE_KEY, gate_key
 from models.registry.lifecycle import CHAMPION, LoadedModel, load_champion
 from models.registry.tracking import connect, experiment_id, outside_errors
 from models.registry.versions import Version, list_models
@@ -50,11 +50,14 @@ def examine() -> Examination:
 
 
 def _gate_key() -> Check:
-    """Check the gate key; without a key only champions are unusable, so its absence is ok."""
+    """Check the gate key; its absence is no fault, since only promoting and serving need it."""
+    if not os.environ.get(GATE_KEY):
+        what = "needed to promote or to serve a champion"
+        return Check("gate key", True, f"not set; {GATE_KEY} is {what}")
     try:
         gate_key()
     except UsageError as error:
-        return Check("gate key", True, f"unusable, so no model can be promoted or served: {error}")
+        return Check("gate key", False, str(error), "usage")
     return Check("gate key", True, "set")
 
 

@@ -70,7 +70,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="New folder for all results.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a model on new patients, or refit models to a cohort.
+    """Evaluate a model on new patients, or refit to a cohort.
 
     With --model: every metric with its interval, in all patients and in subgroups. Without --model:
     models are refitted to measure what a panel adds (--added-value), performance at held-out sites

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from data_schema.errors import UsageError
-from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.cli.console import (
+    JsonOption,
+    print_command,
+    print_json,
+    print_lines,
+    print_rows,
+    working,
+)
 from training.cli.options import names
 from training.cli.sources import SourceKind, source_of
 
@@ -125,9 +132,10 @@ def landmark(
             *_severity_lines(result.severity),
             *(f"Not read: {count} {reason}." for reason, count in result.dropped.items()),
             *(finding.message for finding in result.findings),
-            f"Wrote {out}. Next: osteon check {out}",
+            f"Wrote {out}.",
         ]
     )
+    print_command("Next:", "check", str(out))
 
 
 # What lies after time zero, or long before it, is the rule in any record: it is in the JSON alone.

@@ -36,6 +36,9 @@ _KINDS = {DataError: "data", GateError: "gate", UsageError: "usage", OutsideErro
 
 # Typer may bring its own copy of click; this is its class of wrong usage in either case.
 _WrongUsage: Any = typer.BadParameter.__base__
+_NoArguments: Any = next(
+    kind for kind in _WrongUsage.__subclasses__() if kind.__name__ == "NoArgsIsHelpError"
+)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -81,6 +84,10 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
     as_json = "--json" in given
     try:
         return int(app(args=given, prog_name="osteon", standalone_mode=False) or 0)
+    except _NoArguments as error:
+        # The whole message is the help.
+        typer.echo(error.format_message())
+        return 0
     except OsteonError as error:
         kind = next(kind for family, kind in _KINDS.items() if isinstance(error, family))
         return _report(kind, str(error), getattr(error, "findings", ()), as_json=as_json)

@@ -57,11 +57,12 @@ def monitor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare arrived patients with the training cohort, and with outcomes once they are known.
+    """Compare arrived patients with the training cohort.
 
-    Inputs (missing, distribution, new categories, correlations), wrong units by variable and site,
-    risks, the discrimination and Brier score to expect before outcomes, and observed over expected
-    events, calibration and discrimination after. Alerts do not change the exit code.
+    Outcomes are compared once they are known. Inputs (missing, distribution, new categories,
+    correlations), wrong units by variable and site, risks, the discrimination and Brier score to
+    expect before outcomes, and observed over expected events, calibration and discrimination after.
+    Alerts do not change the exit code.
     """
     if prometheus_rules:
         from models.monitoring.prometheus_rules import prometheus_rules as rules

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_schema.errors import UsageError
-from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.cli.console import (
+    JsonOption,
+    print_command,
+    print_json,
+    print_lines,
+    print_rows,
+    working,
+)
 from training.simulation.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -82,9 +89,9 @@ def simulate(
             f"alive: {out}",
             *(f"True risks: {truth}" for _ in [truth] if truth),
             *(f"Observations: {observations}" for _ in [observations] if observations),
-            f"Next: osteon train {out} --outcome mortality --landmark {landmark}",
         ]
     )
+    print_command("Next:", "train", str(out), "--outcome", "mortality", "--landmark", landmark)
 
 
 @dataclass(frozen=True, slots=True)

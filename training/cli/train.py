@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from data_schema.outcomes import ENDPOINTS
 from training.cli.cohorts import MappingOption, StrictOption
-from training.cli.console import JsonOption, print_json, print_lines, working
+from training.cli.console import JsonOption, print_command, print_json, print_lines, working
 from training.cli.evaluation_tables import show_subgroups, show_verdict
 from training.cli.options import (
     AddedValueOption,
@@ -23,6 +24,9 @@ from training.cli.options import (
     run_settings,
 )
 from training.cli.tables import notice_lines, show_benchmark, show_judged_metrics
+
+if TYPE_CHECKING:
+    from training.run.train import Trained
 
 __all__ = ["benchmark", "train"]
 
@@ -136,9 +140,22 @@ def train(
             f"{trained.n_train} rows for training, weight of the linear part "
             f"{trained.linear_weight:.2f}, {trained.trees} trees.",
             f"Report: {trained.report}",
-            f"Next: osteon promote {trained.model_name} {trained.version}",
         ]
     )
+    _print_next(trained, simulated=study.cohort.simulated)
+
+
+def _print_next(trained: Trained, *, simulated: bool) -> None:
+    """Print what to do with a registered model."""
+    from models.registry.gate import GATE_KEY
+
+    print_command("Next:", "explain", "--model", trained.model_uri)
+    if simulated:
+        print_command("Next, to see its page:", "serve", "--demo")
+        return
+    key = "" if os.environ.get(GATE_KEY) else f", once {GATE_KEY} holds a secret of yours"
+    judge = ("promote", trained.model_name, trained.version)
+    print_command(f"Next, to let the gate judge it{key}:", *judge)
 
 
 def benchmark(

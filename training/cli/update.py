@@ -41,7 +41,7 @@ def recalibrate(
     mapping: MappingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Update a registered model to local patients, as a new version.
+    """Update a registered model to local patients.
 
     The new version holds a few numbers and no row of a patient; its lineage is in its contract. It
     is the challenger until it passes the gate. The report compares it with the version updated.

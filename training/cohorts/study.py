@@ -206,8 +206,9 @@ def check_table(
     checked = check_cohort(table, outcome=outcome, mapping=mapping, strict=strict)
     report = checked.report
     _LOG.info(
-        "checked %d rows: %d fatal, %d warnings",
+        "checked %d rows%s: %d fatal, %d warnings about the data",
         report.rows,
+        "" if outcome is None else f" for {outcome}",
         len(report.fatal),
         len(report.warnings),
     )

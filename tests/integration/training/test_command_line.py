@@ -198,6 +198,11 @@ def test_doctor_finds_all_well_and_says_what_is_not(trained: Any) -> None:
     assert other_key.code == 1
     wrong = [check for check in other_key.json["checks"] if not check["ok"]]
     assert [check["check"] for check in wrong] == [f"champion of {MODEL}"]
+    short = place.run("doctor", "--json", OSTEON_GATE_KEY="too short")
+    wrong = [check["check"] for check in short.json["checks"] if not check["ok"]]
+    assert (short.code, "gate key" in wrong) == (2, True)
+    without = place.run("doctor", "--json", OSTEON_GATE_KEY="")
+    assert "gate key" in [check["check"] for check in without.json["checks"] if check["ok"]]
 
 
 def test_rollback_without_an_earlier_approved_version_says_no(trained: Any) -> None:
