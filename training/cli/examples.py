@@ -43,6 +43,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "osteon explain others.csv --row 3 --horizon 90 --model models:/osteon-mortality/2",
     ),
     "recalibrate": ("osteon recalibrate local.csv --model models:/osteon-mortality/2",),
+    "validate": (
+        "osteon validate ours.csv --model models:/osteon-mortality/2 --out validation",
+        "osteon validate ours.csv --model BUNDLE --site north --share for-the-owner",
+    ),
+    "pool": ("osteon pool site-a site-b site-c --out pooled",),
     "benchmark": (
         "osteon benchmark --dataset support2",
         "osteon benchmark --dataset burk2024 --folds 1 --sets veteran,grace",

@@ -89,9 +89,10 @@ def registry(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List versions with their aliases and gate records; with a name, also the model's timeline.
+    """List versions with their aliases and gate records.
 
-    The timeline holds registrations, updates, gates, validations elsewhere and withdrawals.
+    With a name, also the model's timeline. The timeline holds registrations, updates, gates,
+    validations elsewhere and withdrawals.
     """
     with working():
         from models.registry import clinical

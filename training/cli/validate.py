@@ -49,11 +49,11 @@ def validate(
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Validate a version on patients elsewhere, and show what an update would gain.
+    """Validate a version on patients elsewhere.
 
-    Discrimination, calibration, decision curves and case mix, with three updates side by side:
-    intercept, intercept and slope, refit. The validation is listed with the version in the registry
-    and holds for no other version.
+    The report shows what an update would gain. Discrimination, calibration, decision curves and
+    case mix, with three updates side by side: intercept, intercept and slope, refit. The validation
+    is listed with the version in the registry and holds for no other version.
     """
     with working() as progress:
         from models.registry.validations import check_site
