@@ -15,6 +15,7 @@ from models.fitting.linear import Directions, LinearPart
 from models.fitting.training_cohort import TrainingCohort
 from models.inference.matrices import horizon_basis, linear_matrix
 from models.inference.missing import (
+    CHUNK,
     DirectionLimits,
     Inferred,
     direction_limits,
@@ -26,6 +27,9 @@ from models.inference.parameters import Factors, Scaling
 __all__ = ["Basis"]
 
 Floats = NDArray[np.float64]
+
+_PATIENTS_AT_A_TIME = 50 * CHUNK
+"""Whole chunks of what is inferred, so that the last digits are those of all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,17 @@ class Basis:
 
     def columns(self, raw: Floats, part: LinearPart | None = None) -> Floats:
         """Return columns without gaps; with a part, inferred in its settled directions."""
+        out = np.empty((len(raw), len(self.factors.mean)))
+        self.fill(out, raw, part)
+        return out
+
+    def fill(self, out: Floats, raw: Floats, part: LinearPart | None = None) -> None:
+        """Write those columns into an array, (n, n_linear_columns), some patients at a time."""
         limits = None if part is None else self.limits(part)
-        return infer(linear_matrix(raw, self.scaling), self.factors, limits).columns
+        for start in range(0, len(raw), _PATIENTS_AT_A_TIME):
+            rows = slice(start, start + _PATIENTS_AT_A_TIME)
+            columns = linear_matrix(raw[rows], self.scaling)
+            out[rows] = infer(columns, self.factors, limits).columns
 
     def limits(self, part: LinearPart) -> DirectionLimits:
         """Return how far each settled variable may inform what is inferred, for a part."""

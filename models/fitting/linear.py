@@ -34,6 +34,7 @@ STALLED = 0.2
 """Share of the last gain from which a gain is so slow that a new Hessian pays."""
 
 UNPENALISED = 1e-9
+_COLUMNS_AT_A_TIME = 16
 
 DETAIL_PENALTY = 3.0
 """How many times more than a straight line its bends and flags of what was not done are shrunk, and
@@ -144,10 +145,12 @@ def fit_linear_path(
     The log-odds are :math:`\alpha + s(\log h) + x'\beta + x'\gamma \log h` with s a restricted
     cubic spline; x holds standardised values, their bends and category levels.
     """
-    used = np.flatnonzero(columns.std(0) > 1e-9)
+    used = _varying(columns)
     horizon = fit_horizon_basis(pairs)
     with threadpool_limits(limits=1):
-        design = _Design(columns[:, used], pairs, horizon, shares[used], directions.rows[:, used])
+        design = _Design(
+            _only(columns, used), pairs, horizon, shares[used], directions.rows[:, used]
+        )
         design.hold(np.log(directions.ends_days))
         theta = design.start()
         parts = []
@@ -211,11 +214,11 @@ def expected_squared_bias(
        doi:10.1080/01621459.1988.10478711
     """
     horizon = part.horizon
-    used = np.flatnonzero(columns.std(0) > 1e-9)
+    used = _varying(columns)
     theta = np.concatenate([[part.intercept], part.coef_h, part.coef[used], part.coef_log_h[used]])
     with threadpool_limits(limits=1):
         none = np.zeros((0, len(used)))
-        design = _Design(columns[:, used], pairs, horizon, shares[used], none)
+        design = _Design(_only(columns, used), pairs, horizon, shares[used], none)
         ridge = design.ridge(penalty)
         # `ridge` R and the Hessian H are those of a mean loss, whose weights sum to 1. In units of
         # patients both are n times as large, n = `patients`, so that the posterior covariance is
@@ -237,6 +240,20 @@ def expected_squared_bias(
             solved = cho_solve(factor, gradient.T)[4:]
             out[:, k] = ridge[4:] @ solved**2 / patients
     return out
+
+
+def _varying(columns: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the columns that are not constant, some at a time: a whole copy is as large as all."""
+    spread = [
+        columns[:, start : start + _COLUMNS_AT_A_TIME].std(0)
+        for start in range(0, columns.shape[1], _COLUMNS_AT_A_TIME)
+    ]
+    return np.flatnonzero(np.concatenate(spread) > 1e-9)
+
+
+def _only(columns: NDArray[np.float64], used: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the used columns, and no copy where that is all of them."""
+    return columns if len(used) == columns.shape[1] else columns[:, used]
 
 
 class _Design:

@@ -95,15 +95,18 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the linear part is fitted to: every patient as recorded, and with blanks."""
+    """What the linear part is fitted to: every patient as recorded, then all with blanks."""
 
     basis: Basis
-    recorded: Floats
-    blanked: Floats
+    both: Floats
 
     def twice(self, rows: Rows) -> Floats:
-        """Return the rows as recorded, then the same rows with blanks."""
-        return np.concatenate([self.recorded[rows], self.blanked[rows]])
+        """Return the rows, ascending, as recorded, then the same rows with blanks."""
+        patients = len(self.both) // 2
+        if len(rows) == patients:  # no copy: these columns are the largest array of a fit
+            return self.both
+        twice: Floats = self.both[np.concatenate([rows, rows + patients])]
+        return twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +182,11 @@ def _moved(folds: list[_TunedFold], log_odds: Floats) -> Moved:
 def fit_columns(cohort: TrainingCohort) -> Columns:
     """Return the linear part's columns of every patient, by scaling and factors of all of them."""
     basis = Basis.fit(cohort, np.arange(len(cohort.target)))
-    blanked = cohort.blanked(SEED_OF_BLANKS)
-    return Columns(basis, basis.columns(cohort.raw), basis.columns(blanked))
+    patients = len(cohort.raw)
+    both = np.empty((2 * patients, len(basis.factors.mean)))
+    basis.fill(both[:patients], cohort.raw)
+    basis.fill(both[patients:], cohort.blanked(SEED_OF_BLANKS))
+    return Columns(basis, both)
 
 
 def fit_main_part(cohort: TrainingCohort, choices: Choices, columns: Columns) -> Part:

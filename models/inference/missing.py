@@ -14,6 +14,7 @@ from models.inference.matrices import ColumnGroups, spline_slope
 from models.inference.parameters import Factors, Scaling, Unsettled
 
 __all__ = [
+    "CHUNK",
     "DirectionLimits",
     "Inferred",
     "columns_of_groups",
