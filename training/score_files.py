@@ -12,9 +12,11 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -23,14 +25,20 @@ import pyarrow.compute as pc
 import pyarrow.feather
 
 from data_schema.cohort import Cohort
-from data_schema.errors import Finding, OutsideError, RulesBroken
+from data_schema.errors import Finding, OutsideError, RulesBroken, UsageError
 from data_schema.mapping.file import CohortMapping
 from data_schema.table.files import read_parts
+from data_schema.table.header import refuse
 from data_schema.table.identifiers import FACTS, FileFacts
 from data_schema.table.parts import FileIdentifiers, FindingsOfParts
+from data_schema.table.row_groups import RowGroups
 from models.bulk_contributions import MOST_ROWS
 from models.fitting.training_cohort import Progress
-from models.registry.lifecycle import LoadedModel
+from models.inference.contract import Contract
+from models.inference.risk_model import RiskModel
+from models.registry.bundle import write_bundle
+from models.registry.lifecycle import LoadedModel, load
+from training.distributed.cluster import Cluster
 from training.files import require_table_path, table_in_parts
 from training.provenance import versions
 from training.score import ABOUT_PATIENTS, ReadForModel, read_for_model, score
@@ -92,6 +100,7 @@ def score_file(
     loaded: LoadedModel,
     options: ScoreOptions,
     *,
+    cluster: Cluster | None = None,
     progress: Progress | None = None,
 ) -> ScoredFile:
     """Write the risks of every patient in a file, in the order of the file.
@@ -104,6 +113,9 @@ def score_file(
         A .parquet or .csv file, which is written whole or not at all.
     loaded : LoadedModel
     options : ScoreOptions
+    cluster : Cluster, optional
+        Its workers read a Parquet file by row group, check it and score it; they need the folder of
+        `out` as well. Default: this process.
     progress : callable, optional
         Called with a task, its parts done and its number of parts, 0 where that is unknown.
 
@@ -118,14 +130,33 @@ def score_file(
     that one part breaks is broken.
     """
     require_table_path(out)
-    seen = _checked(path, loaded, options, progress)
+    there = None if cluster is None else _Workers.of(cluster, path, loaded, options)
+    if there is None:
+        tables = read_parts(path, options.rows_at_a_time)
+        contract = loaded.risk_model.contract
+        seen = _checked((_check_part(t, contract, options) for t in tables), options, progress)
+    else:
+        seen = _checked(there.checks(), options, progress)
     patients = seen.identifiers.patients
     if seen.only_cohort is not None:
-        return _write([_as_arrow(_scored(seen.only_cohort, loaded, options))], out, patients)
+        return _write(
+            [_as_arrow(_scored(seen.only_cohort, loaded.risk_model, options))], out, patients
+        )
     folder = out.with_name(f".{out.name}.parts")
     try:
-        _prepare(folder, _manifest(path, loaded, options))
-        files = _score_parts(path, folder, loaded, options, seen, progress)
+        _prepare(folder, _manifest(path, loaded, options, by_row_group=there is not None))
+        files = [folder.resolve() / f"{place:06d}.arrow" for place in range(seen.parts)]
+        facts = [*seen.identifiers.facts()]
+        finished = sum(map(_is_whole, files))
+        if finished:
+            _LOG.info("%d of %d parts were scored by an earlier run", finished, seen.parts)
+        if there is None:
+            scored = _score_parts(path, files, facts, loaded, options)
+        else:
+            scored = there.scored(files, facts)
+        for done, _ in enumerate(scored, start=1):
+            if progress is not None:
+                progress("scoring", done, seen.parts)
     except OSError as error:
         what = error.strerror or "unknown cause"
         raise OutsideError(f"{folder} could not be written: {what}.") from None
@@ -143,22 +174,38 @@ class _Seen:
     only_cohort: Cohort | None
 
 
+@dataclass(frozen=True, slots=True)
+class _PartCheck:
+    """One part of a file: its identifiers, and how the model reads it."""
+
+    identifiers: FileIdentifiers
+    read: ReadForModel
+    is_readable: bool
+
+
+def _check_part(table: pd.DataFrame, contract: Contract, options: ScoreOptions) -> _PartCheck:
+    identifiers = FileIdentifiers(options.mapping or CohortMapping())
+    identifiers.add(table)
+    read = _read_part(table, contract, options)
+    return _PartCheck(identifiers, read, read.cohort is not None)
+
+
 def _checked(
-    path: Path, loaded: LoadedModel, options: ScoreOptions, progress: Progress | None
+    checks: Iterable[_PartCheck], options: ScoreOptions, progress: Progress | None
 ) -> _Seen:
-    """Check every part of a file; raise `RulesBroken` with all rules that it breaks."""
+    """Gather the checks of all parts; raise `RulesBroken` with all rules that the file breaks."""
     mapping = options.mapping or CohortMapping()
     identifiers, fatal, warnings = FileIdentifiers(mapping), FindingsOfParts(), FindingsOfParts()
     absent: dict[str, Finding] | None = None
     reads: list[ReadForModel] = []
     parts = 0
-    for table in read_parts(path, options.rows_at_a_time):
+    for check in checks:
         parts += 1
-        identifiers.add(table)
-        read = _read_part(table, loaded, options)
+        identifiers.join(check.identifiers)
+        read = check.read
         fatal.add(read.fatal)
         warnings.add(read.warnings)
-        if read.cohort is not None:
+        if check.is_readable:
             # A variable that another follows from may be empty in a part: then none is derived.
             of_part = {finding.variable: finding for finding in read.absent}
             absent = of_part if absent is None else {k: absent[k] for k in absent if k in of_part}
@@ -180,69 +227,140 @@ def _checked(
             _LOG.warning("[%s] %s", warning.rule, warning.message)
     if broken or absent:
         raise RulesBroken(broken or [*(absent or {}).values()])
-    return _Seen(identifiers, parts, reads[0].usable_cohort() if reads else None)
+    cohort = reads[0].cohort if reads else None
+    return _Seen(identifiers, parts, cohort)
 
 
 _FATAL_OF_FILE = frozenset({"duplicate_stays", "id_spelling"})
 
 
-def _read_part(table: pd.DataFrame, loaded: LoadedModel, options: ScoreOptions) -> ReadForModel:
+def _read_part(table: pd.DataFrame, contract: Contract, options: ScoreOptions) -> ReadForModel:
     """Return one part as the model reads it; rules that are raised are fatal like the others."""
     try:
-        return read_for_model(
-            table, loaded.risk_model.contract, outcome=None, mapping=options.mapping
-        )
+        return read_for_model(table, contract, outcome=None, mapping=options.mapping)
     except RulesBroken as error:
         return ReadForModel(None, tuple(error.findings), (), ())
 
 
 def _score_parts(
     path: Path,
-    folder: Path,
+    files: Sequence[Path],
+    facts: Sequence[FileFacts],
     loaded: LoadedModel,
     options: ScoreOptions,
-    seen: _Seen,
-    progress: Progress | None,
-) -> list[Path]:
-    """Score the parts that the folder lacks, and return the files of all in order."""
-    files = [folder / f"{place:06d}.arrow" for place in range(seen.parts)]
-    finished = sum(map(_is_whole, files))
-    if finished:
-        _LOG.info("%d of %d parts were scored by an earlier run", finished, seen.parts)
+) -> Iterator[None]:
+    """Score the parts whose files are not whole, in this process, one after another."""
     tables = read_parts(path, options.rows_at_a_time)
-    for done, (table, facts, file) in enumerate(
-        zip(tables, seen.identifiers.facts(), files, strict=True), start=1
-    ):
+    for table, of_part, file in zip(tables, facts, files, strict=True):
         if not _is_whole(file):
-            cohort = _cohort_of_part(table, facts, loaded, options)
-            draft = file.with_suffix(f".{os.getpid()}")
-            arrow = _as_arrow(_scored(cohort, loaded, options))
-            pa.feather.write_feather(arrow, draft, compression="lz4")
-            draft.replace(file)
-        if progress is not None:
-            progress("scoring", done, seen.parts)
-    return files
+            _score_part(table, of_part, file, loaded.risk_model, options)
+        yield
 
 
-def _cohort_of_part(
-    table: pd.DataFrame, facts: FileFacts, loaded: LoadedModel, options: ScoreOptions
-) -> Cohort:
-    """Return a part, which has been checked, with identifiers as the whole file has them."""
+def _score_part(
+    table: pd.DataFrame,
+    facts: FileFacts,
+    file: Path,
+    risk_model: RiskModel,
+    options: ScoreOptions,
+) -> None:
+    """Write the risks of one part, which has been checked, whole or not at all."""
     table.attrs[FACTS] = facts
-    read = read_for_model(table, loaded.risk_model.contract, outcome=None, mapping=options.mapping)
-    return replace(read, absent=()).usable_cohort()
+    read = read_for_model(table, risk_model.contract, outcome=None, mapping=options.mapping)
+    # Identifiers are as the whole file has them; what is absent was judged over the whole file.
+    cohort = replace(read, absent=()).usable_cohort()
+    draft = file.with_suffix(f".{os.getpid()}")
+    arrow = _as_arrow(_scored(cohort, risk_model, options))
+    pa.feather.write_feather(arrow, draft, compression="lz4")
+    draft.replace(file)
 
 
-def _scored(cohort: Cohort, loaded: LoadedModel, options: ScoreOptions) -> pd.DataFrame:
-    return score(
-        loaded.risk_model,
-        cohort,
-        horizons_days=options.horizons_days,
-        explain=options.explain,
-    )
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """A cluster that checks and scores a Parquet file, part by part.
+
+    Only paths, findings, hashes of identifiers and counts pass between workers and this process.
+    """
+
+    cluster: Cluster
+    groups: RowGroups
+    bundle: Path
+    options: ScoreOptions
+
+    @classmethod
+    def of(
+        cls, cluster: Cluster, path: Path, loaded: LoadedModel, options: ScoreOptions
+    ) -> _Workers:
+        """Write the model where workers read it; refuse a file that has no row groups."""
+        if path.suffix.lower() != ".parquet":
+            raise UsageError(
+                f"--dask needs a .parquet file, of which each worker reads its row groups; got "
+                f"{path.suffix or 'no suffix'}. Save the cohort as Parquet, or leave out --dask."
+            )
+        groups = RowGroups.of(path)
+        if not groups.rows:
+            refuse("no_rows", 0, "cohort must have at least one row; it has a header only.")
+        bundle = cluster.folder / f"model-{secrets.token_hex(4)}"
+        write_bundle(loaded.risk_model, bundle)
+        return cls(cluster, groups, bundle, options)
+
+    @property
+    def parts(self) -> list[range]:
+        """Row groups of each part."""
+        return self.groups.parts(self.options.rows_at_a_time)
+
+    def checks(self) -> Iterator[_PartCheck]:
+        """Yield the check of every part in turn."""
+        jobs = [(self.groups, part, self.bundle, self.options) for part in self.parts]
+        return self.cluster.results(_check_there, jobs)
+
+    def scored(self, files: Sequence[Path], facts: Sequence[FileFacts]) -> Iterator[None]:
+        """Score the parts whose files are not whole; yield once for each part."""
+        jobs = [
+            (self.groups, part, of_part, file, self.bundle, self.options)
+            for part, of_part, file in zip(self.parts, facts, files, strict=True)
+        ]
+        missing = [job for job, file in zip(jobs, files, strict=True) if not _is_whole(file)]
+        yield from [None] * (len(jobs) - len(missing))
+        for (_, _, _, file, _, _), _ in zip(
+            missing, self.cluster.results(_score_there, missing), strict=True
+        ):
+            if not _is_whole(file):
+                raise OutsideError(
+                    f"{file.parent} must be shared with every Dask worker; a part that one wrote "
+                    "is not there. Write to a folder on the file system that all have."
+                )
+            yield
 
 
-def _manifest(path: Path, loaded: LoadedModel, options: ScoreOptions) -> str:
+def _check_there(groups: RowGroups, part: range, bundle: Path, options: ScoreOptions) -> _PartCheck:
+    check = _check_part(groups.table(part), _model(bundle).contract, options)
+    return replace(check, read=replace(check.read, cohort=None))
+
+
+def _score_there(
+    groups: RowGroups,
+    part: range,
+    facts: FileFacts,
+    file: Path,
+    bundle: Path,
+    options: ScoreOptions,
+) -> None:
+    file.parent.mkdir(exist_ok=True)
+    _score_part(groups.table(part), facts, file, _model(bundle), options)
+
+
+@lru_cache(maxsize=1)
+def _model(bundle: Path) -> RiskModel:
+    """Return the model that a worker scores with, which it reads once."""
+    return load(str(bundle)).risk_model
+
+
+def _scored(cohort: Cohort, risk_model: RiskModel, options: ScoreOptions) -> pd.DataFrame:
+    return score(risk_model, cohort, horizons_days=options.horizons_days, explain=options.explain)
+
+
+def _manifest(path: Path, loaded: LoadedModel, options: ScoreOptions, *, by_row_group: bool) -> str:
     """Return what makes two runs the same, as JSON."""
     with path.open("rb") as file:
         cohort = hashlib.file_digest(file, "blake2b").hexdigest()
@@ -254,6 +372,7 @@ def _manifest(path: Path, loaded: LoadedModel, options: ScoreOptions) -> str:
         "horizons_days": options.horizons_days,
         "explain": options.explain,
         "rows_at_a_time": options.rows_at_a_time,
+        "by_row_group": by_row_group,
         "versions": versions(),
     }
     return json.dumps(described, sort_keys=True)

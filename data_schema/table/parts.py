@@ -90,6 +90,14 @@ class FileIdentifiers:
             rows["start"] = pd.util.hash_pandas_object(of_row, index=False).to_numpy()
         self._parts.append(rows)
 
+    def join(self, later: FileIdentifiers) -> None:
+        """Add the parts that another has read of the same file, after those of this one."""
+        self._parts += later._parts
+        for key, spellings in later._spellings.items():
+            self._spellings.setdefault(key, []).extend(spellings)
+        for key, forms in later._forms.items():
+            self._forms.setdefault(key, []).extend(forms)
+
     def _add_spellings(self, key: str, cells: pd.Series[Any]) -> None:
         distinct = pd.Series(cells.dropna().unique(), dtype=object).astype(str)
         spellings = pd.DataFrame(

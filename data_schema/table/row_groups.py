@@ -70,6 +70,22 @@ class RowGroups:
         """Return the number of the first row of a row group, from 0."""
         return sum(self.rows_of[:group])
 
+    def parts(self, rows: int) -> list[range]:
+        """Return runs of row groups of at most so many rows, or of one group that has more."""
+        parts: list[range] = []
+        first = 0
+        for group in range(len(self.rows_of)):
+            if group > first and sum(self.rows_of[first : group + 1]) > rows:
+                parts.append(range(first, group))
+                first = group
+        return [*parts, range(first, len(self.rows_of))] if self.rows_of else parts
+
+    def table(self, part: range) -> pd.DataFrame:
+        """Return the rows of a run of row groups as `read_table` returns those of a file."""
+        groups = [self.read(group) for group in part]
+        table = pd.concat(groups) if len(groups) > 1 else groups[0]
+        return table.dropna(how="all").reset_index(drop=True)
+
     def read(self, group: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows of a row group, or some columns of them."""
         try:

@@ -11,6 +11,7 @@ import typer
 from data_schema.errors import UsageError
 from training.cli.cohorts import CohortArgument, MappingOption, stated_mapping
 from training.cli.console import JsonOption, print_json, print_lines, working
+from training.cli.options import DaskOption
 from training.cli.tables import show_explanation
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def score(
             "files that Epic's seismometer reads; needs the outcome).",
         ),
     ] = OutputFormat.TABLE,
+    dask: DaskOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the risks of every patient of a cohort.
@@ -73,8 +75,10 @@ def score(
     """
     if output is not OutputFormat.TABLE:
         with working():
-            if explain:
-                raise UsageError("--explain must be left out with --format meds or seismometer.")
+            if explain or dask:
+                raise UsageError(
+                    "--explain and --dask must be left out with --format meds or seismometer."
+                )
             exported = _export(model, cohort, mapping, horizons, output, out)
         if as_json:
             counts = {"rows": exported.rows, "refused": exported.refused}
@@ -88,11 +92,14 @@ def score(
         )
         return
     with working() as progress:
+        from training.distributed.cluster import connected
         from training.score_files import ScoreOptions, score_file
 
         days = None if horizons is None else tuple(_days(horizons))
         options = ScoreOptions(stated_mapping(mapping), days, explain)
-        scored = score_file(cohort, out, loaded_model(model), options, progress=progress)
+        loaded = loaded_model(model)
+        with connected(dask or "") as cluster:
+            scored = score_file(cohort, out, loaded, options, cluster=cluster, progress=progress)
     if as_json:
         counts = {"rows": scored.rows, "patients": scored.patients, "refused": scored.refused}
         counts["unknown_category"] = scored.unknown_category

@@ -52,6 +52,8 @@ def test_spark_gives_every_patient_the_risk_of_the_model(
     new_run: Callable[[], str],
     patients: pd.DataFrame,
 ) -> None:
+    from pyspark.sql.functions import struct
+
     risk_model = named("spark")
     uri = registry.register(risk_model, run_id=new_run(), dataset="spark").model_uri
     frame = patients[list(risk_model.features)].head(40).reset_index(drop=True)
@@ -67,7 +69,9 @@ def test_spark_gives_every_patient_the_risk_of_the_model(
     table = spark.createDataFrame(
         frame.astype(object).where(frame.notna(), None).to_dict("records")
     )
-    told = table.select(risks(*frame.columns).alias("of")).select("of.*").toPandas()
+    # As one record, since columns without names would be read in the order of the signature.
+    named_columns = struct(*frame.columns)
+    told = table.select(risks(named_columns).alias("of")).select("of.*").toPandas()
     expected = risk_model.predict(frame, [HORIZON]).to_frame(frame)
     assert told["status"].tolist() == expected["status"].tolist()
     assert told["refusal_code"].tolist()[3] == "under_18"
