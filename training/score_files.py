@@ -346,7 +346,6 @@ def _score_there(
     bundle: Path,
     options: ScoreOptions,
 ) -> None:
-    file.parent.mkdir(exist_ok=True)
     _score_part(groups.table(part), facts, file, _model(bundle), options)
 
 
