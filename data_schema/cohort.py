@@ -90,13 +90,12 @@ class Cohort:
     population : str
         Who these patients are, in one sentence; printed beside every risk.
     simulated : bool
+    scenario : str
+        Name of the simulated population, as the table states it; "" for real patients.
     dropped : mapping of str to str
         Columns left out on purpose -> reason.
     treatment_limits : TreatmentLimits or None
         None where the cohort does not record them.
-    social : DataFrame, shape (n_stays, n_columns), or None
-        Race, income or education as recorded, where no model may read them: performance is judged
-        by each. None without such columns.
     """
 
     features: pd.DataFrame
@@ -110,9 +109,9 @@ class Cohort:
     name: str = ""
     population: str = ""
     simulated: bool = False
+    scenario: str = ""
     dropped: Mapping[str, str] = field(default_factory=dict)
     treatment_limits: TreatmentLimits | None = None
-    social: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -143,9 +142,9 @@ class Cohort:
             name=self.name,
             population=self.population,
             simulated=self.simulated,
+            scenario=self.scenario,
             dropped=self.dropped,
             treatment_limits=limits,
-            social=None if self.social is None else self.social.iloc[index].reset_index(drop=True),
         )
 
     def fingerprint(self) -> str:

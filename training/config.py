@@ -8,7 +8,6 @@ missingness = "ignorable"          # or "informative": learn from NAME__not_done
 refit_on_all = true                # false: register the model that was judged on those held out
 horizons_days = [28, 90, 365]      # default: the horizons of the outcome
 exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
-include = ["education_years"]      # race, income or education, which no model reads unless named
 added_value = ["resorption"]       # pathways or variables whose added value the report states
 over = ["usual_care", "drivers"]   # base to compare with; default: usual_care
 population = "Adults of two ICUs"  # shown wherever a risk is shown
@@ -26,6 +25,11 @@ learning_rate = 0.05               # also max_depth, min_patients, column_share,
 [tuning]                           # search for [boosting], on the patients not held out
 trials = 40
 storage = "sqlite:///tuning.db"    # where a search that was stopped goes on; this is the default
+
+[study]                            # what a run cannot know, for report, model card and TRIPOD+AI
+dates = "Admitted 2019-2023, followed up to the end of 2024"
+decision = "Referral to a bone clinic"  # decision, user, threshold and action define a clinical use
+# ... the fields of models.inference.contract.StudyFacts
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from data_schema.errors import UsageError
+from models.inference.contract import StudyFacts
 
 __all__ = [
     "MAX_PATIENTS",
@@ -148,8 +153,6 @@ class RunConfig:
         Default horizons; empty for those of the outcome.
     exclude : tuple of str
         Columns left out of the predictors, by the cohort's or the catalogue's name.
-    include : tuple of str
-        Columns of race, income or education that the model may read; all others are left out.
     added_value, over : tuple of str
         Pathways or variables of a panel, and its base; empty `over` for usual care.
     population : str
@@ -173,6 +176,9 @@ class RunConfig:
         Settings of the boosted part.
     tuning : Tuning or None
         A search for better ones among the patients that are not held out, which replaces them.
+
+    study : StudyFacts
+        What the authors state of the study: the table `[study]`.
     """
 
     seed: int = 0
@@ -183,7 +189,6 @@ class RunConfig:
     missingness: Missingness = "ignorable"
     horizons_days: tuple[float, ...] = ()
     exclude: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
     added_value: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
     population: str = ""
@@ -196,6 +201,7 @@ class RunConfig:
     dask: str = ""
     boosting: Boosting = field(default_factory=Boosting)
     tuning: Tuning | None = None
+    study: StudyFacts = field(default_factory=StudyFacts)
 
     def __post_init__(self) -> None:
         """Refuse values out of range, by name and rule."""
@@ -243,8 +249,13 @@ class RunConfig:
         return self.test_fraction is not None or self.split != "patient"
 
     def as_json(self) -> dict[str, object]:
-        """Return the settings as the bundle and MLflow store them: not where the run took place."""
-        stored = {name: value for name, value in asdict(self).items() if name != "dask"}
+        """Return the settings as the bundle and MLflow store them.
+
+        Where the run took place is left out. So are the study's facts: the contract holds those,
+        completed by what a public data set states of itself.
+        """
+        left_out = {"dask", "study"}
+        stored = {name: value for name, value in asdict(self).items() if name not in left_out}
         return stored | {"tuning": None if self.tuning is None else {"trials": self.tuning.trials}}
 
 
@@ -270,10 +281,12 @@ def parse_config(text: str) -> RunConfig:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"config must be valid TOML: {error}.") from None
     boosting, tuning = stated.pop("boosting", {}), stated.pop("tuning", None)
+    study = _study(stated.pop("study", {}))
     return replace(
         _settings("config", stated, RunConfig),
         boosting=_settings("[boosting]", boosting, Boosting),
         tuning=None if tuning is None else _settings("[tuning]", tuning, Tuning),
+        study=study,
     )
 
 
@@ -284,7 +297,7 @@ def _settings(place: str, stated: Any, kind: type[_T]) -> _T:
     """Return the settings in one table of the file; refuse keys that it does not have."""
     if not isinstance(stated, dict):
         raise UsageError(f"{place} must be a table of settings; got {stated!r}.")
-    known = {one.name for one in fields(kind)} - {"boosting", "tuning"}
+    known = {one.name for one in fields(kind)} - {"boosting", "tuning", "study"}
     unknown = sorted(set(stated) - known)
     if unknown:
         raise UsageError(
@@ -302,6 +315,24 @@ def _require(
             raise UsageError(f"{place}{name} must {rule}; got {getattr(settings, name)!r}.")
 
 
+def _study(stated: Any) -> StudyFacts:
+    """Return the table `[study]`: texts, each under the name of a field."""
+    if not isinstance(stated, dict):
+        raise UsageError(
+            f"study must be a table: [study], then lines of NAME = TEXT; got {stated!r}."
+        )
+    known = {f.name for f in fields(StudyFacts)}
+    unknown = sorted(set(stated) - known)
+    if unknown:
+        raise UsageError(
+            f"study has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        )
+    not_text = [name for name, value in stated.items() if not isinstance(value, str)]
+    if not_text:
+        raise UsageError(f"study must hold texts; {', '.join(not_text)} are not.")
+    return StudyFacts(**stated)
+
+
 _NUMBER = (int, float)
 _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "seed": (int, "a whole number"),
@@ -312,7 +343,6 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "refit_on_all": (bool, "true or false"),
     "horizons_days": (_NUMBER, "a list of numbers"),
     "exclude": (str, "a list of texts"),
-    "include": (str, "a list of texts"),
     "added_value": (str, "a list of texts"),
     "over": (str, "a list of texts"),
     "population": (str, "a text"),
@@ -332,7 +362,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "trials": (int, "a whole number"),
     "storage": (str, "a text"),
 }
-_LISTS = ("horizons_days", "exclude", "include", "added_value", "over")
+_LISTS = ("horizons_days", "exclude", "added_value", "over")
 
 
 def _typed(name: str, value: Any) -> Any:

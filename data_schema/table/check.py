@@ -348,6 +348,7 @@ def _cohort(
         treatment_limits=limits,
         population=_population(ids.simulated),
         simulated=bool(ids.simulated),
+        scenario=ids.simulated,
     )
 
 

@@ -7,6 +7,7 @@ needs no other. The service does not use this class; it reads the bundle itself.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,12 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
     """Risks of a frame of patients, one row per patient and horizon."""
 
     def load_context(self, context: Any) -> None:
-        """Read the bundle of the model version, at the path that MLflow's context holds."""
+        """Read the bundle of the model version, at the path that MLflow's context holds.
+
+        MLflow's message on a frame of other types than the signature's prints the frame, and with
+        it patients' values, unless its details are disabled.
+        """
+        os.environ.setdefault("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")
         self.risk_model = RiskModel.from_directory(context.artifacts["bundle"])
 
     def predict(
@@ -37,10 +43,11 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
         context : PythonModelContext
             Not used.
         model_input : DataFrame
-            One row per patient, the bundle's feature columns in canonical units, null where not
-            measured; identifiers and the columns that the refusal rules read are optional.
-            Nothing is derived from other columns, as the service and the command line do of a body
-            mass index, P/F, eGFR, RANKL/OPG or a score: enter such a column itself.
+            One row per patient, the bundle's feature columns in canonical units, numbers as
+            float64 and NaN where not measured (`frame.astype(float)`); identifiers and the columns
+            that the refusal rules read are optional. Nothing is derived from other columns, as the
+            service and the command line do of a body mass index, P/F, eGFR, RANKL/OPG or a score:
+            enter such a column itself.
         params : dict
             `horizons_days`, a list of days, and `explain`, whether to add contributions.
 
@@ -50,8 +57,6 @@ class OsteonModel(PythonModel):  # type: ignore[misc]  # mypy does not follow ml
             One row per patient and horizon.
         """
         options = params or {}
-        # MLflow's own check of a typed column refuses integers, and its message prints the
-        # patients' values: the signature leaves every type open, and the model checks them.
         prediction = self.risk_model.predict(
             model_input, options.get("horizons_days"), explain=options.get("explain", False)
         )

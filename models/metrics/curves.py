@@ -7,25 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.censoring import CensoringDistribution
 from models.metrics.calibration.calibration import smoothed_risk
 from models.metrics.comparison.net_benefit import (
     decision_thresholds,
     net_benefit,
     net_benefit_of_all,
 )
-from models.metrics.discrimination.ranking import auroc
 from models.metrics.intervals import Interval, bootstrap_interval
-from models.metrics.known_outcome import known_outcome, why_not_evaluable
+from models.metrics.known_outcome import known_outcome
 from models.metrics.overall.survival_curves import cumulative_incidence
 
 __all__ = [
-    "AurocOverTime",
     "CalibrationCurve",
     "DecisionCurve",
     "IncidenceByRisk",
     "RiskGroup",
-    "auroc_over_time",
     "calibration_curve",
     "decision_curve",
     "incidence_by_risk",
@@ -57,14 +53,6 @@ class DecisionCurve:
     thresholds: NDArray[np.float64]
     model: Interval
     treat_all: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class AurocOverTime:
-    """Cumulative/dynamic area under the curve at each day."""
-
-    days: NDArray[np.float64]
-    auroc: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,55 +156,6 @@ def decision_curve(
     )
     treat_all = net_benefit_of_all(known_outcome(time_days, event, horizon_days), thresholds)
     return DecisionCurve(float(horizon_days), thresholds, model, treat_all)
-
-
-def auroc_over_time(
-    time_days: ArrayLike,
-    event: ArrayLike,
-    curve_risk: ArrayLike,
-    curve_days: ArrayLike,
-    *,
-    n_bootstrap: int = 200,
-    random_state: int = 0,
-    groups: ArrayLike | None = None,
-) -> AurocOverTime:
-    """Return the area under the curve at each day, of the risk by that day.
-
-    Parameters
-    ----------
-    time_days, event, n_bootstrap, random_state, groups
-        As in `calibration_curve`.
-    curve_risk : array-like of float, shape (n_stays, n_days)
-        Predicted probability of the outcome by each day.
-    curve_days : array-like of float, shape (n_days,)
-        The days; those that `why_not_evaluable` rules out are left out.
-
-    Returns
-    -------
-    AurocOverTime
-        With a pointwise 95 % percentile interval; empty where no day is left.
-    """
-    once = CensoringDistribution.fit(time_days, event)
-    usable = [
-        not why_not_evaluable(time_days, event, day, once, groups=groups)
-        for day in np.asarray(curve_days)
-    ]
-    days = np.asarray(curve_days, dtype=np.float64)[usable]
-    risk = np.asarray(curve_risk, dtype=np.float64)[:, usable]
-    if not len(days):
-        return AurocOverTime(days, Interval(days, days, days))
-
-    def at_all_days(counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        censoring = CensoringDistribution.fit(time_days, event, counts=counts)
-        outcomes = (
-            known_outcome(time_days, event, day, counts=counts, censoring=censoring) for day in days
-        )
-        return np.stack([auroc(outcome, risk[:, i]) for i, outcome in enumerate(outcomes)])
-
-    areas = bootstrap_interval(
-        at_all_days, len(risk), n_resamples=n_bootstrap, random_state=random_state, groups=groups
-    )
-    return AurocOverTime(days, areas)
 
 
 def incidence_by_risk(

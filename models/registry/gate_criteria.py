@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from models.inference.contract import Contract
 from models.metrics.catalogue import METRICS, IntervalAbove, IntervalReaches
-from models.metrics.metric import BLANK_SHARES, Metric
+from models.metrics.metric import BLANK_SHARES, Metric, metrics_of
 from models.registry.gate import Criterion
 
-__all__ = ["Judgement", "judge_fact", "judge_figures", "judge_reach", "reasons_against"]
+__all__ = [
+    "Judgement",
+    "judge_fact",
+    "judge_figures",
+    "judge_groups",
+    "judge_reach",
+    "reasons_against",
+]
 
 
 def reasons_against(metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -63,6 +71,16 @@ def judge_figures(metrics: Sequence[Metric], *, blanks: bool = True) -> Iterator
             "give a cohort to judge the model on (--cohort)."
         )
         yield judge_fact("blank_fields", "judged with fields left empty", reason, figure=None)
+
+
+def judge_groups(contract: Contract) -> Iterator[Judgement]:
+    """Judge calibration by sex, age and race in the figures of the training run."""
+    limits = METRICS["oe_ratio"].gate
+    assert isinstance(limits, IntervalReaches)
+    for group in () if contract.evaluation is None else contract.evaluation.groups:
+        for metric in metrics_of(group.metrics):
+            if metric.metric == "oe_ratio" and metric.has_interval:
+                yield judge_reach(metric, limits, f"{group.grouping}: {group.level}")
 
 
 def _above(metric: Metric, rule: IntervalAbove) -> Judgement:

@@ -23,6 +23,7 @@ from models.inference.risk_model import RiskModel
 from models.registry import gate
 from models.registry.bundle import MODEL_CODE, Bundle, read_bundle
 from models.registry.clinical import require_real_patients
+from models.registry.description import model_description
 from models.registry.mlflow_model import BUNDLE_PATH, log_model
 from models.registry.tracking import connect, outside_errors
 from models.registry.validations import Validation, validations_of
@@ -205,9 +206,17 @@ def _registered(risk_model: RiskModel, *, run_id: str, tags: Mapping[str, str]) 
     }
     client = connect().MlflowClient()
     with outside_errors():
+        experiment = client.get_run(run_id).info.experiment_id
+        description = model_description(contract, experiment=experiment, run_id=run_id)
         _ensure_registered(client, name)
+        client.update_registered_model(name, description)
         created = client.create_model_version(
-            name, f"models:/{model_id}", run_id=run_id, model_id=model_id, tags=tags
+            name,
+            f"models:/{model_id}",
+            run_id=run_id,
+            model_id=model_id,
+            tags=tags,
+            description=description,
         )
         client.set_registered_model_alias(name, CHALLENGER, created.version)
     return find_version(name, version=created.version)

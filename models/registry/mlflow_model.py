@@ -21,6 +21,16 @@ __all__ = ["BUNDLE_PATH", "log_model"]
 BUNDLE_PATH = "artifacts/bundle"
 """Where the bundle lies inside an MLflow model; a copy of its `MODEL_CODE` lies at the top."""
 
+_TEXTS = frozenset(
+    {"patient_id", "stay_id", "outcome", "time_zero", "status", "refusal_code", "warning_code"}
+)
+_OUTPUTS = (
+    *("patient_id", "stay_id", "outcome", "time_zero", "horizon_days", "status"),
+    *("refusal_code", "warning_code", "risk", "risk_low", "risk_high", "baseline_risk"),
+    *("cohort_risk", "base_log_odds", "monotone_adjustment"),
+)
+"""Columns of a prediction without contributions, in their order."""
+
 _REQUIREMENTS = ("mlflow", "xgboost", "pandas", "numpy")
 
 
@@ -76,24 +86,28 @@ def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
 
 
 def _signature(contract: Contract) -> Any:
-    """Return the inputs: every column read, optional and of any type, and the two parameters.
+    """Return the inputs with their types, all optional, the outputs and the two parameters.
 
-    MLflow would refuse integers in a column declared as doubles, and a frame without a required
-    column, in messages that print the frame's values. So the model itself checks both
-    (`RiskModel.predict`).
+    With types, `mlflow models serve` reads text/csv as it reads JSON. A Python client passes
+    numbers as float64, since MLflow converts no other number of 64 bits. A required column would
+    have MLflow refuse a frame without it in its own words, so the model checks that itself.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-    from mlflow.types.schema import AnyType
 
-    columns: list[ColSpec | TensorSpec] = [
-        ColSpec(AnyType(), name, required=False) for name in columns_read(contract)
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.double if kind == "numbers" else DataType.string, name, required=False)
+        for name, kind in columns_read(contract).items()
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string if name in _TEXTS else DataType.double, name, required=False)
+        for name in (*_OUTPUTS, *(["competing_risk"] if contract.competing_curve else []))
     ]
     params = [
         ParamSpec("horizons_days", DataType.double, _horizons_days(contract), shape=(-1,)),
         ParamSpec("explain", DataType.boolean, False),
     ]
-    return ModelSignature(inputs=Schema(columns), params=ParamSchema(params))
+    return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))
 
 
 def _horizons_days(contract: Contract) -> list[float]:
@@ -104,7 +118,9 @@ def _horizons_days(contract: Contract) -> list[float]:
 def _example(contract: Contract) -> tuple[pd.DataFrame, Params]:
     """Return a complete request: the contract's synthetic patient, and both parameters."""
     params: Params = {"horizons_days": _horizons_days(contract), "explain": True}
-    return pd.DataFrame([contract.example]), params
+    kinds = columns_read(contract)
+    numbers = {name: float for name in contract.example if kinds[name] == "numbers"}
+    return pd.DataFrame([contract.example]).astype(numbers), params
 
 
 def _metadata(contract: Contract) -> dict[str, object]:

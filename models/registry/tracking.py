@@ -18,6 +18,14 @@ __all__ = ["connect", "experiment_id", "outside_errors", "tracking_uri"]
 
 _DEFAULT_URI = "sqlite:///mlflow.db"
 _EXPERIMENT = "osteon"
+_EXPERIMENT_TAGS = {
+    # MLflow's page of an experiment of this kind opens on its runs, not on traces.
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": (
+        "Training runs of Osteon. Each holds its report (report.html), its model card, its metrics "
+        "with intervals (metrics.csv) and its figures."
+    ),
+}
 
 _SETTINGS = {
     # Both would access the internet, which a hospital may not allow.
@@ -64,12 +72,19 @@ def experiment_id() -> str:
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(_EXPERIMENT)
     if experiment is not None:
+        missing = {k: v for k, v in _EXPERIMENT_TAGS.items() if k not in experiment.tags}
+        for key, value in missing.items():
+            client.set_experiment_tag(experiment.experiment_id, key, value)
         return str(experiment.experiment_id)
     uri = mlflow.get_tracking_uri()
     location = None
     if uri.startswith("sqlite:///"):
         location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
-    return str(client.create_experiment(_EXPERIMENT, artifact_location=location))
+    return str(
+        client.create_experiment(
+            _EXPERIMENT, artifact_location=location, tags=dict(_EXPERIMENT_TAGS)
+        )
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from data_schema.disclosure import SMALLEST_CELL
 from models.inference.contract import Contract, UpdateMethod
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric, held_out_metrics
+from models.model_summary import ModelSummary, model_summary
 from models.wording import performance_basis
 from serving.prediction.served import ServedModel
 
@@ -19,6 +20,7 @@ __all__ = [
     "cohort_rows",
     "figures",
     "limits",
+    "summary",
     "updates",
     "validations",
 ]
@@ -65,6 +67,11 @@ def figures(contract: Contract) -> tuple[Figure, ...]:
         for metric in held_out_metrics(contract)
         if metric.metric in METRICS and (page := METRICS[metric.metric].page) is not None
     )
+
+
+def summary(contract: Contract) -> ModelSummary | None:
+    """Return the summary that report, model card and MLflow show, too; None without figures."""
+    return None if contract.evaluation is None else model_summary(contract)
 
 
 def basis(contract: Contract) -> str:

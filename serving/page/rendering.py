@@ -64,6 +64,7 @@ def facts_page(model: ServedModel, *, base: str = "", signed_in: bool = False) -
         signed_in=signed_in,
         model=model,
         contract=model.contract,
+        summary=facts.summary(model.contract),
         cohort=facts.cohort_rows(model.contract),
         figures=facts.figures(model.contract),
         basis=facts.basis(model.contract),

@@ -13,7 +13,7 @@ from data_schema.errors import UsageError
 from data_schema.variables import PATHWAYS, Variable, base_name, is_not_done
 from training.cohorts.groups import MARKER_PATHWAYS
 
-__all__ = ["USUAL_CARE", "Panel", "panel_of", "part_label"]
+__all__ = ["USUAL_CARE", "Panel", "panel_of"]
 
 USUAL_CARE = "usual_care"
 """The default base: what is known of any patient without the panel. It holds the person, severity,
@@ -92,17 +92,6 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
         counts=choice.ordered(counts),
         not_in_base=choice.ordered(usual - others - taken - counts),
     )
-
-
-def part_label(name: str) -> str:
-    """Return the label of a part of a panel: a pathway or variable, or several joined by `+`.
-
-    Examples
-    --------
-    >>> part_label("resorption+p1np")
-    'Bone resorption + p1np'
-    """
-    return " + ".join(PATHWAYS.get(part, part) for part in name.split(_JOIN))
 
 
 @dataclass(frozen=True, slots=True)

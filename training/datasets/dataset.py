@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from data_schema.cohort import Cohort
 from data_schema.errors import OutsideError
+from models.inference.contract import StudyFacts
 
 __all__ = ["Dataset", "Purpose", "Raw", "read_folder", "read_survset"]
 
@@ -53,6 +54,8 @@ class Dataset:
         The event that competes with such an outcome.
     notes : tuple of str
         Notes for readers of its figures.
+    study : StudyFacts
+        What its authors published of the study, for the checklists.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Dataset:
     horizons_days: tuple[int, ...] = ()
     competing_label: str | None = None
     notes: tuple[str, ...] = ()
+    study: StudyFacts = field(default_factory=StudyFacts)
 
 
 def read_survset(name: str) -> Raw:

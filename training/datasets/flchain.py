@@ -10,6 +10,7 @@ from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table
 from training.datasets.dataset import Dataset, Raw, read_survset
 from training.datasets.site_variables import site_number
+from training.datasets.studies import FLCHAIN
 
 __all__ = ["DATASET"]
 
@@ -78,4 +79,5 @@ DATASET = Dataset(
     time_zero="day of the blood sample",
     source="SurvSet flchain, Dispenzieri et al., Mayo Clin Proc 2012;87:517-523",
     notes=("A general population, not patients in hospital.",),
+    study=FLCHAIN,
 )

@@ -8,6 +8,7 @@ from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table, known_at
 from training.datasets.dataset import Dataset, Raw, read_folder
 from training.datasets.site_variables import EVER_SMOKED, MOTHER_HIP_FRACTURE
+from training.datasets.studies import GLOW
 
 __all__ = ["DATASET"]
 
@@ -89,4 +90,5 @@ DATASET = Dataset(
         "Fractures are over-sampled (125 of 500): rank patients by it, never quote its risks.",
         "Death before a fracture is not recorded.",
     ),
+    study=GLOW,
 )

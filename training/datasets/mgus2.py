@@ -15,6 +15,7 @@ from training.datasets.columns import Column, adapt_table
 from training.datasets.dataset import Dataset, Raw
 from training.datasets.r import run_r
 from training.datasets.site_variables import site_number
+from training.datasets.studies import MGUS2
 
 __all__ = ["DATASET"]
 
@@ -89,4 +90,5 @@ DATASET = Dataset(
         "Needs R with its package survival; the table is exported from it at run time.",
         "Progression to multiple myeloma or another plasma-cell malignancy: 115 of 1,384.",
     ),
+    study=MGUS2,
 )

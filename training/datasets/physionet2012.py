@@ -8,6 +8,7 @@ from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table, known_at
 from training.datasets.dataset import Dataset, Raw, read_folder
 from training.datasets.site_variables import site_number
+from training.datasets.studies import PHYSIONET2012
 
 __all__ = ["DATASET"]
 
@@ -130,4 +131,5 @@ DATASET = Dataset(
         "Death in hospital, not death from any cause: discharge ends the observation.",
         "26 deaths carry a survival of one day, although only stays of at least 48 h are in it.",
     ),
+    study=PHYSIONET2012,
 )

@@ -10,6 +10,7 @@ from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table
 from training.datasets.dataset import Dataset, Raw, read_survset
 from training.datasets.site_variables import INCOME, RACE
+from training.datasets.studies import RHC
 
 __all__ = ["DATASET"]
 
@@ -142,4 +143,5 @@ DATASET = Dataset(
         "Only patients who lived two days were enrolled; a risk at day 1 does not exist here.",
         "The file holds imputed albumin, bilirubin, blood gases and blood counts as if measured.",
     ),
+    study=RHC,
 )

@@ -14,6 +14,7 @@ from data_schema.variables import Variable
 from training.datasets.columns import Column, adapt_table
 from training.datasets.dataset import Dataset, Raw, read_folder, read_survset
 from training.datasets.site_variables import INCOME, RACE
+from training.datasets.studies import SUPPORT2
 
 __all__ = ["DATASET", "LANDMARK_DAY", "support2_comparators"]
 
@@ -119,6 +120,7 @@ DATASET = Dataset(
         "138 of 9,105 patients died on study day 3 itself, when their variables were recorded.",
         "Zeros of blood pressure (51), heart rate (83), respiratory rate (65) become missing.",
     ),
+    study=SUPPORT2,
 )
 
 

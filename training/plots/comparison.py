@@ -1,7 +1,7 @@
 """Figures that compare estimates: groups, parts of a panel, models, and risks by outcome.
 
-In each, `event_label` is the event in the singular ("death"), and `population` describes the
-patients and is printed under the figure.
+In each, `event_label` is the event in the singular ("death"), and `simulated` whether the patients
+are, which the figure then states.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def plot_estimates(
     *,
     title: str,
     axis_label: str,
-    population: str,
+    simulated: bool,
     reference: float,
     reference_label: str,
     signed: bool = False,
@@ -56,7 +56,7 @@ def plot_estimates(
     With `signed`, the numbers are changes and are printed with their sign.
     """
     height = 1.7 + 0.21 * len(rows)
-    with journal_figure(6.0, height, title=title, population=population) as figure:
+    with journal_figure(6.0, height, title=title, simulated=simulated) as figure:
         axes = figure.subplots()
         axes.axvline(reference, color=GREY, linewidth=1, linestyle=DASHED, label=reference_label)
         for place, row in enumerate(rows):
@@ -91,7 +91,7 @@ def plot_decision_comparison(
     title: str,
     gain_label: str,
     event_label: str,
-    population: str,
+    simulated: bool,
 ) -> Figure:
     """Draw the net benefit of two models, and below it the gain of the second over the first.
 
@@ -103,7 +103,7 @@ def plot_decision_comparison(
         (comparison.second, labels[1], BLUE, "-"),
         (comparison.first, labels[0], VERMILLION, DASHED),
     )
-    with journal_figure(4.8, 5.2, title=f"{title} at {days} days", population=population) as figure:
+    with journal_figure(4.8, 5.2, title=f"{title} at {days} days", simulated=simulated) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[3, 2], sharex=True)
         top = 0.0
         for model, label, colour, style in models:
@@ -126,7 +126,7 @@ def plot_decision_comparison(
 
 
 def plot_risk_distribution(
-    distribution: RiskDistribution, *, event_label: str, population: str
+    distribution: RiskDistribution, *, event_label: str, simulated: bool
 ) -> Figure:
     """Draw predicted risks of patients with and without the event, of which there must be both.
 
@@ -134,7 +134,7 @@ def plot_risk_distribution(
     """
     title = f"Predicted risks at {distribution.horizon_days:g} days, by outcome"
     kinds = {"event": f"{event_label} by then", "no_event": f"no {event_label} by then"}
-    with journal_figure(5.4, 2.2, title=title, population=population) as figure:
+    with journal_figure(5.4, 2.2, title=title, simulated=simulated) as figure:
         axes = figure.subplots()
         boxes = [
             dict(

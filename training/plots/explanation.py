@@ -1,19 +1,16 @@
-"""Figures of contributions to the estimates: of a cohort, by pathway and variable; of one patient.
+"""The figure of contributions to the estimate of one patient.
 
-In each, `population` describes the patients and is printed under the figure.
+`simulated` is whether the patients are simulated, which the figure then states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
 
 from models.patient_explanation import NOT_MEASURED_LABEL
 from training.explanation.importance import points_digits
@@ -30,12 +27,10 @@ from training.plots.style import (
 __all__ = [
     "Contribution",
     "PatientEstimate",
-    "plot_importance",
-    "plot_pathway_shares",
     "plot_waterfall",
 ]
 
-_VARIABLES_NAMED = 12
+_VARIABLES_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +59,7 @@ class PatientEstimate:
     adjustment_points: float = 0.0
 
 
-def plot_pathway_shares(
-    mean_points: Mapping[str, float], *, horizon_days: float, population: str
-) -> Figure:
-    """Draw the mean |points of risk| over patients by label of the pathway."""
-    title = f"Contributions to the estimates at {horizon_days:g} days, by pathway"
-    return _bars(list(mean_points), list(mean_points.values()), title, population)
-
-
-def plot_importance(
-    labels: Sequence[str],
-    pathways: Sequence[str],
-    mean_points: ArrayLike,
-    *,
-    horizon_days: float,
-    population: str,
-    n_shown: int = 15,
-) -> Figure:
-    """Draw the mean |points of risk| over patients of each variable, the largest first."""
-    points = np.asarray(mean_points, dtype=np.float64)
-    strongest = np.argsort(-points, kind="stable")[:n_shown]
-    named = [f"{labels[i]} ({pathways[i]})" for i in strongest]
-    title = f"Contributions to the estimates at {horizon_days:g} days, by variable"
-    return _bars(named, points[strongest].tolist(), title, population)
-
-
-def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: str) -> Figure:
+def plot_waterfall(estimate: PatientEstimate, *, event_label: str, simulated: bool) -> Figure:
     """Draw how one patient's estimate builds up from the reference, in points of risk.
 
     Each pathway starts where the previous one ended. Below it are its variables: those with the
@@ -102,7 +72,7 @@ def plot_waterfall(estimate: PatientEstimate, *, event_label: str, population: s
     interval = (100 * estimate.risk_low, 100 * estimate.risk_high)
     last = len(bars) + 1
     title = "What raised and lowered the estimate, in points of risk"
-    with journal_figure(6.2, 1.9 + 0.23 * last, title=title, population=population) as figure:
+    with journal_figure(6.2, 1.9 + 0.23 * last, title=title, simulated=simulated) as figure:
         axes = figure.subplots()
         digits = points_digits(max((abs(bar.points) for bar in bars), default=0.0))
         for place, bar in enumerate(bars, start=1):
@@ -212,21 +182,3 @@ def _of_pathway(
         bars.append(_Bar(label, left, points, main=False))
         left += points
     return bars
-
-
-def _bars(labels: Sequence[str], values: Sequence[float], title: str, population: str) -> Figure:
-    """Draw mean |points| as horizontal bars, the largest first, what was inferred last."""
-    order = sorted(range(len(values)), key=lambda i: (labels[i] == NOT_MEASURED_LABEL, -values[i]))
-    height = 1.3 + 0.24 * len(labels)
-    with journal_figure(5.8, height, title=title, population=population) as figure:
-        axes = figure.subplots()
-        colours = [LIGHT_GREY if labels[i] == NOT_MEASURED_LABEL else BLUE for i in order]
-        bars = axes.barh(range(len(order)), [values[i] for i in order], 0.7, color=colours)
-        digits = points_digits(max(values, default=0.0))
-        axes.bar_label(bars, fmt=f"%.{digits}f", padding=3, fontsize=8)
-        axes.set_yticks(range(len(order)), [labels[i] for i in order])
-        axes.set(ylim=(len(order) - 0.4, -0.6))
-        axes.tick_params(axis="y", length=0)
-        axes.margins(x=0.12)
-        axes.set_xlabel("Mean absolute contribution, in points of risk")
-    return figure

@@ -1,7 +1,7 @@
 """Figures of the performance of a model, drawn from the results of `models.metrics.curves`.
 
-In each, `event_label` is the event in the singular ("death"), and `population` describes the
-patients and is printed under the figure.
+In each, `event_label` is the event in the singular ("death"), and `simulated` whether the patients
+are, which the figure then states.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 
 from data_schema.disclosure import SMALLEST_CELL
 from models.metrics.curves import (
-    AurocOverTime,
     CalibrationCurve,
     DecisionCurve,
     IncidenceByRisk,
@@ -33,7 +32,6 @@ from training.plots.style import (
 )
 
 __all__ = [
-    "plot_auroc_over_time",
     "plot_calibration",
     "plot_decision_curve",
     "plot_incidence_by_risk",
@@ -42,13 +40,13 @@ __all__ = [
 _FROM_LOW_TO_HIGH = (SKY, BLUE, GREEN, ORANGE, VERMILLION)
 
 
-def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: str) -> Figure:
+def plot_calibration(curve: CalibrationCurve, *, event_label: str, simulated: bool) -> Figure:
     """Draw observed against predicted risk, with the distribution of predicted risks below.
 
     Bins of fewer than `SMALLEST_CELL` patients are left empty.
     """
     title = f"Calibration at {curve.horizon_days:g} days"
-    with journal_figure(3.6, 4.75, title=title, population=population) as figure:
+    with journal_figure(3.6, 4.3, title=title, simulated=simulated) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
         risks = np.concatenate([curve.predicted, curve.observed.high])
         top = min(1.0, np.ceil(20 * float(np.nanmax(risks))) / 20)
@@ -71,10 +69,10 @@ def plot_calibration(curve: CalibrationCurve, *, event_label: str, population: s
     return figure
 
 
-def plot_decision_curve(curve: DecisionCurve, *, event_label: str, population: str) -> Figure:
+def plot_decision_curve(curve: DecisionCurve, *, event_label: str, simulated: bool) -> Figure:
     """Draw the net benefit of acting on the model, on all patients and on none."""
     title = f"Net benefit at {curve.horizon_days:g} days"
-    with journal_figure(4.6, 3.6, title=title, population=population) as figure:
+    with journal_figure(4.6, 3.6, title=title, simulated=simulated) as figure:
         axes = figure.subplots()
         low, estimate, high = (
             100 * values for values in (curve.model.low, curve.model.estimate, curve.model.high)
@@ -94,31 +92,15 @@ def plot_decision_curve(curve: DecisionCurve, *, event_label: str, population: s
     return figure
 
 
-def plot_auroc_over_time(curve: AurocOverTime, *, event_label: str, population: str) -> Figure:
-    """Draw the area under the ROC curve by day."""
-    title = f"Discrimination of the risk of {event_label} by each day"
-    with journal_figure(4.6, 3.3, title=title, population=population) as figure:
-        axes = figure.subplots()
-        shade(axes, curve.days, curve.auroc.low, curve.auroc.high, colour=BLUE)
-        axes.plot(curve.days, curve.auroc.estimate, color=BLUE, label="AUROC, 95 % interval")
-        axes.axhline(0.5, color=GREY, linewidth=1, linestyle=DASHED, label="chance")
-        bottom = min(0.45, float(np.nanmin(curve.auroc.low)) - 0.02)
-        axes.set(xlim=(0, curve.days[-1]), ylim=(bottom, 1.0))
-        axes.set_xlabel("Days from time zero")
-        axes.set_ylabel("Area under the ROC curve")
-        axes.legend(loc="upper right", ncols=2)
-    return figure
-
-
 def plot_incidence_by_risk(
-    incidence: IncidenceByRisk, *, event_label: str, population: str
+    incidence: IncidenceByRisk, *, event_label: str, simulated: bool
 ) -> Figure:
     """Draw observed and predicted cumulative incidence in groups of predicted risk.
 
     Groups of fewer than `SMALLEST_CELL` patients are left out.
     """
     title = f"Predicted and observed {event_label}, by predicted risk"
-    with journal_figure(5.4, 3.9, title=title, population=population) as figure:
+    with journal_figure(5.4, 3.9, title=title, simulated=simulated) as figure:
         axes = figure.subplots()
         n_groups = len(incidence.groups)
         days = np.append(0.0, incidence.days)

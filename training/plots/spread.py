@@ -1,12 +1,11 @@
-"""Figures of the distribution of contributions, their relation to values, and recorded data.
+"""Figures of the distribution of contributions, and of their relation to values.
 
-In each, `population` describes the patients and is printed under the figure.
+In each, `simulated` is whether the patients are simulated, which the figure then states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,32 +26,23 @@ from training.plots.style import (
     GREY,
     VERMILLION,
     journal_figure,
-    percent,
     shade,
 )
 
-__all__ = ["RecordedShare", "plot_beeswarm", "plot_recorded", "plot_responses"]
+__all__ = ["plot_beeswarm", "plot_responses"]
 
 _FROM_LOW_TO_HIGH = LinearSegmentedColormap.from_list("value", [BLUE, "#C9C0CE", VERMILLION])
 _LOG_RATIO = 30
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedShare:
-    """The share of each group in which a variable was recorded; None where it is withheld."""
-
-    label: str
-    shares: tuple[float | None, ...]
-
-
-def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str) -> Figure:
+def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, simulated: bool) -> Figure:
     """Draw the distribution of contributions of each variable, in the order given.
 
     No dot represents fewer than `SMALLEST_CELL` patients.
     """
     title = f"Distribution of contributions at {horizon_days:g} days"
     height = 1.7 + 0.3 * len(dots)
-    with journal_figure(6.2, height, title=title, population=population) as figure:
+    with journal_figure(6.2, height, title=title, simulated=simulated) as figure:
         axes = figure.subplots()
         width = np.ptp(np.concatenate([variable.points for variable in dots])) or 1.0
         for place, variable in enumerate(dots):
@@ -102,7 +92,7 @@ def plot_beeswarm(dots: Sequence[Dots], *, horizon_days: float, population: str)
 
 
 def plot_responses(
-    responses: Sequence[Response], *, horizon_days: float, population: str
+    responses: Sequence[Response], *, horizon_days: float, simulated: bool
 ) -> Figure:
     """Draw contribution against value, one panel for each of at least one variable.
 
@@ -112,7 +102,7 @@ def plot_responses(
     columns = min(3, len(responses))
     rows = -(-len(responses) // columns)
     with journal_figure(
-        max(2.2 * columns, 4.4), 0.9 + 2.0 * rows, title=title, population=population
+        max(2.2 * columns, 4.4), 0.9 + 2.0 * rows, title=title, simulated=simulated
     ) as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         for axes, response in zip(grid.ravel(), responses, strict=False):
@@ -120,45 +110,6 @@ def plot_responses(
         for axes in grid.ravel()[len(responses) :]:
             axes.set_visible(False)
         figure.supylabel("Change of the estimate, in points of risk", fontsize=9)
-    return figure
-
-
-def plot_recorded(
-    variables: Sequence[RecordedShare], groups: Sequence[str], *, population: str
-) -> Figure:
-    """Draw the share of each of at most four groups in which each variable was recorded.
-
-    Withheld shares are left out.
-    """
-    height = 1.5 + 0.2 * len(variables)
-    with journal_figure(
-        5.8, height, title="Recorded variables, by outcome", population=population
-    ) as figure:
-        axes = figure.subplots()
-        places = np.arange(len(variables))
-        styles = ((BLUE, "o"), (VERMILLION, "D"), (BLACK, "s"), (GREY, "^"))
-        for number, (group, (colour, marker)) in enumerate(zip(groups, styles, strict=False)):
-            shares = np.array(
-                [np.nan if v.shares[number] is None else v.shares[number] for v in variables],
-                dtype=float,
-            )
-            axes.plot(
-                shares,
-                places,
-                marker,
-                color=colour,
-                markersize=4.5,
-                markerfacecolor="none" if number % 2 else colour,
-                label=group,
-                clip_on=False,
-            )
-        axes.hlines(places, 0, 1, color="#E4E4E4", linewidth=0.6, zorder=0)
-        axes.set_yticks(places, [v.label for v in variables])
-        axes.set(xlim=(0, 1), ylim=(len(variables) - 0.4, -0.6))
-        axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_formatter(percent())
-        axes.set_xlabel("Share of stays with a value")
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(groups))
     return figure
 
 

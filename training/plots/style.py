@@ -1,8 +1,7 @@
-"""The common style of figures: size, colours, and a footnote on the patients."""
+"""The common style of figures: size, colours, and a footnote where patients are simulated."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,8 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
-
-from models.wording import NOTICE
 
 __all__ = [
     "BLACK",
@@ -36,7 +33,6 @@ BLACK, GREY, LIGHT_GREY = "#000000", "#666666", "#BBBBBB"
 DASHED = (0, (4, 3))
 
 _FOOTNOTE_SIZE = 6
-_FOOTNOTE_CHARACTERS_PER_INCH = 23
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -57,14 +53,15 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def journal_figure(width: float, height: float, *, title: str, population: str) -> Iterator[Figure]:
-    """Yield a figure of that many inches, with the population and the notice printed under it."""
+def journal_figure(width: float, height: float, *, title: str, simulated: bool) -> Iterator[Figure]:
+    """Yield a figure of that many inches, which states under it if its patients are simulated."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-        columns = int(width * _FOOTNOTE_CHARACTERS_PER_INCH)
-        footnote = "\n".join(textwrap.fill(text, columns) for text in (population, NOTICE))
-        figure.supxlabel(footnote, x=0.01, ha="left", fontsize=_FOOTNOTE_SIZE, color=GREY)
+        if simulated:
+            figure.supxlabel(
+                "Simulated patients", x=0.99, ha="right", fontsize=_FOOTNOTE_SIZE, color=GREY
+            )
         yield figure
 
 

@@ -11,7 +11,8 @@ from data_schema.variables import base_name
 from models.inference.contract import Evaluation
 from models.metrics.comparison.net_benefit import TradeOff
 from models.metrics.comparison.paired_changes import CHANGE_LABELS, MARGIN, Change
-from training.cohorts.panel import Panel, part_label
+from models.panel_verdict import part_label
+from training.cohorts.panel import Panel
 from training.report.content import Picture, Section, Table
 from training.report.limited_deaths import limited_deaths_sentence
 from training.validation.panel_value import GroupValue, PanelTest, PanelValue, PathwayValue
@@ -24,7 +25,6 @@ __all__ = [
     "judged_in",
     "share_without_panel",
     "trade_off_sentences",
-    "verdict_sentence",
 ]
 
 _REASONS = {
@@ -76,6 +76,7 @@ def added_value_section(
         f"of up to {MARGIN:g} is regarded as of no practical use; for comparison, C-reactive "
         "protein added 0.0039 to the C-index of cardiovascular risk (N Engl J Med 2012;367:1310).",
         f"Verdict: {value.verdict}. {_REASONS[value.verdict]}",
+        *_truth(value),
         _likelihood(value.likelihood_ratio),
         *group_sentences(value),
         limited_deaths_sentence(value.limited_deaths),
@@ -86,17 +87,6 @@ def added_value_section(
     if value.pathways:
         tables.append(_parts(value.pathways, days))
     return Section(title, sentences, tuple(tables), tuple(pictures))
-
-
-def verdict_sentence(value: PanelValue | None) -> str:
-    """Return the verdict in one sentence, or that the analysis was not done."""
-    if value is None:
-        return "Added value of a panel over the other variables: not done."
-    return (
-        f"Added value of {_named(value.panel.added)} over {len(value.panel.over)} other columns at "
-        f"{value.primary_horizon_days:g} days: {value.verdict}. Change in the area under the ROC "
-        f"curve, with 95 % interval: {interval_text(value.primary)}."
-    )
 
 
 def _named(added: Mapping[str, Sequence[str]]) -> str:
@@ -124,8 +114,18 @@ def _likelihood(test: PanelTest) -> str:
     return (
         f"Likelihood-ratio test ({ratio.model}; {base_form(test.knots)}): {ratio.statistic:.1f} on "
         f"{ratio.degrees_of_freedom} degrees of freedom, p {p}; "
-        f"{share_without_panel(ratio.adequacy)}."
+        f"{share_without_panel(ratio.adequacy)}. In this test alone a missing value of the base "
+        "stands at the mean, beside a flag that it is missing."
     )
+
+
+def _truth(value: PanelValue) -> Iterator[str]:
+    """Yield what the panel truly adds, where the patients are simulated."""
+    if value.true_change is not None:
+        yield (
+            "The truth is known: with the panel, the best attainable risks of other patients of "
+            f"this simulation have an area larger by {_plus(value.true_change)}."
+        )
 
 
 def base_form(knots: int) -> str:

@@ -10,7 +10,7 @@ from models.inference.contract import Description
 from models.wording import MISSING_VALUES
 from training.cohorts.flow import FlowStep
 from training.report.content import Picture, Section
-from training.report.figures.model_figures import ReportFigure, as_png, as_svg
+from training.report.figures.model_figures import ReportFigure, as_svg
 from training.report.page import report_page
 from training.report.patients import flow_section, missing_table, table_one
 
@@ -22,7 +22,7 @@ Pictures = Mapping[str, Sequence[Picture]]
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """A report as one HTML page, its sections, and its figures as PNG by name."""
+    """A report as one HTML page, its sections, and its figures as SVG by name."""
 
     html: str
     sections: tuple[Section, ...]
@@ -41,52 +41,56 @@ def assemble_report(
 
     `sections` takes the pictures by section and returns the sections in reading order.
     """
-    figures = list(figures)
-    # PNG first: it settles the layout, which the SVG then shares.
-    plots = {figure.name: as_png(figure.figure) for figure in figures}
-    written = sections(_by_section(figures))
-    return ReportPage(report_page(title, subtitle, written, simulated=simulated), written, plots)
-
-
-def _by_section(figures: Sequence[ReportFigure]) -> Pictures:
     pictures: dict[str, list[Picture]] = {}
+    plots: dict[str, bytes] = {}
     for figure in figures:
-        if figure.section != "files":
-            width = float(figure.figure.get_figwidth())
-            picture = Picture(figure.caption, figure.alternative, width, as_svg(figure.figure))
-            pictures.setdefault(figure.section, []).append(picture)
-    return pictures
+        # Drawn once: the page and the file hold the same drawing.
+        svg = plots[figure.name] = as_svg(figure.figure)
+        width = float(figure.figure.get_figwidth())
+        picture = Picture(figure.caption, figure.alternative, width, svg)
+        pictures.setdefault(figure.section, []).append(picture)
+    written = sections(pictures)
+    return ReportPage(report_page(title, subtitle, written, simulated=simulated), written, plots)
 
 
 def patient_sections(
     steps: Mapping[str, FlowStep],
     by_outcome: Description,
-    pictures: Pictures,
     *,
     whole: str,
     event: str,
     competing: str | None,
     horizon_days: float,
+    data_source: str = "",
 ) -> tuple[Section, ...]:
     """Return the flow of the patients, their characteristics by outcome, and the missing data.
 
     `steps` maps the title of each group to its flow, `whole` is the title of all of them together,
-    and `event` is in the singular.
+    `event` is in the singular, and `data_source` is what the authors state of the data.
     """
     characteristics = table_one(
         by_outcome, caption=f"Patient characteristics by outcome at day {horizon_days:g}"
     )
+    missing = missing_table(by_outcome, caption="Stays in which a variable was not recorded")
     return (
         flow_section(steps, whole=whole, event=event, competing=competing),
         Section("Patient characteristics", tables=(characteristics,)),
         Section(
             "Missing data",
             (
+                *((f"Source of the data: {data_source.rstrip('.')}.",) if data_source else ()),
                 "No patient was excluded from training or evaluation because of missing values."
                 f"{_too_little_measured(steps)} {MISSING_VALUES}",
+                *(
+                    ()
+                    if missing
+                    else (
+                        "In no variable does the share recorded differ between outcomes by more "
+                        "than chance.",
+                    )
+                ),
             ),
-            (missing_table(by_outcome, caption="Stays in which a variable was not recorded"),),
-            tuple(pictures.get("patients", ())),
+            (missing,) if missing else (),
         ),
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric
 from training.files import whole_folder
 from training.report.assembling import ReportPage
@@ -22,7 +23,13 @@ from training.validation.external import ExternalValidation
 from training.validation.judgement import Findings
 from training.validation.sharing import PooledValidation
 
-__all__ = ["write_evaluation", "write_pooled", "write_study_evaluation", "write_validation"]
+__all__ = [
+    "metrics_csv",
+    "write_evaluation",
+    "write_pooled",
+    "write_study_evaluation",
+    "write_validation",
+]
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -77,7 +84,9 @@ def _evaluation_folder(evaluation: Evaluation, folder: Path) -> Iterator[Path]:
     with _report_folder(folder, report.page) as draft:
         text = json.dumps(evaluation.as_json(), indent=2)
         Path(draft, "metrics.json").write_text(text, encoding="utf-8")
-        Path(draft, "metrics.csv").write_text(_csv(evaluation.judgement.metrics), encoding="utf-8")
+        Path(draft, "metrics.csv").write_text(
+            metrics_csv(evaluation.judgement.metrics), encoding="utf-8"
+        )
         Path(draft, "model_card.md").write_text(card, encoding="utf-8")
         yield draft
 
@@ -100,14 +109,21 @@ def _report_folder(folder: Path, page: ReportPage) -> Iterator[Path]:
 
 
 def _write_plots(page: ReportPage, folder: Path) -> None:
-    for name, png in page.plots.items():
-        Path(folder, "plots", f"{name}.png").write_bytes(png)
+    for name, svg in page.plots.items():
+        Path(folder, "plots", f"{name}.svg").write_bytes(svg)
 
 
-def _csv(metrics: tuple[Metric, ...]) -> str:
+def metrics_csv(metrics: Sequence[Metric]) -> str:
+    """Return metrics as CSV, one per row, with label, interval and how to read it."""
     text = io.StringIO()
-    names = ("metric", "horizon_days", "estimate", "low", "high", "note")
+    names = (
+        *("metric", "label", "horizon_days", "blank_share", "estimate", "low", "high"),
+        *("reading", "note"),
+    )
     rows = csv.DictWriter(text, names, lineterminator="\n")
     rows.writeheader()
-    rows.writerows(metric.as_json() for metric in metrics)
+    for metric in metrics:
+        spec = METRICS[metric.metric]
+        shown = {"label": spec.label, "reading": spec.reading, "blank_share": metric.blank_share}
+        rows.writerow({**metric.as_json(), **shown})
     return text.getvalue()

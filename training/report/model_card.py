@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from models.inference.contract import Contract
+from models.model_summary import model_summary
 from models.wording import performance_basis
 from training.report.added_value import added_value_section, judged_in
-from training.report.checklists.probast import probast_section
-from training.report.checklists.tripod import analyses_of, tripod_section
-from training.report.content import Section
+from training.report.content import REPORT, Section
 from training.report.model_sections import (
     estimand,
     excluded_columns,
@@ -21,6 +20,7 @@ from training.report.model_sections import (
     provenance,
 )
 from training.report.performance import bedside_section, performance_section
+from training.report.summary import summary_section
 from training.validation.judgement import Findings
 
 __all__ = ["model_card"]
@@ -34,11 +34,7 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
     evaluation, judgement = contract.evaluation, findings.judgement
     assert evaluation is not None  # set by the training run
     return (
-        *(
-            Section("Refused patients", (notice,))
-            for notice in (judgement.refusals.notice,)
-            if notice
-        ),
+        summary_section(model_summary(contract), notice=judgement.refusals.notice or ""),
         intended_use(contract),
         patient_counts(contract),
         estimand(contract),
@@ -57,8 +53,13 @@ def model_card(contract: Contract, findings: Findings) -> tuple[Section, ...]:
         added_value_section(findings.added_value, patients=judged_in(evaluation)),
         interval_of_a_risk(contract),
         explanation_of_a_risk(),
-        limitations(contract, findings.judgement.limited_deaths),
-        tripod_section(contract, analyses_of(findings), external=False),
-        probast_section(contract, findings, external=False),
+        limitations(contract, judgement.limited_deaths),
+        Section(
+            "Checklists",
+            (
+                "Subgroups, sample size, calibration and decision curves, clinical use, and the "
+                f"checklists TRIPOD+AI and PROBAST+AI are in the report, {REPORT}.",
+            ),
+        ),
         provenance(contract, evaluated_fingerprint=evaluation.cohort_fingerprint),
     )

@@ -12,30 +12,31 @@ from models.inference.risk_model import RiskModel
 from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.catalogue import AT_HORIZON, by_group
 from models.metrics.metric import metric_at, primary_horizon
+from models.model_summary import clinical_use, model_summary
 from models.patient_explanation import NOT_MEASURED, pathway_label
-from models.wording import performance_basis
+from models.wording import MISSING_VALUES, performance_basis
 from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
 from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
 from training.explanation.importance import Importance, points_digits
-from training.report.added_value import added_value_section, judged_in, verdict_sentence
+from training.report.added_value import added_value_section, judged_in
 from training.report.assembling import Pictures, ReportPage, assemble_report, patient_sections
 from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import analyses_of, tripod_section
+from training.report.clinical_use import clinical_use_section, work_up_section
 from training.report.content import Picture, Section, Table
 from training.report.figures.comparison_figures import (
-    net_benefit_figures,
+    net_benefit_figure,
     panel_figures,
     risk_distribution_figure,
-    severity_figures,
-    subgroup_figure,
+    severity_figure,
 )
 from training.report.figures.model_figures import (
     FigureContext,
+    ReportFigure,
     evaluation_figures,
     example_figures,
     explanation_figures,
-    recorded_figure,
 )
 from training.report.model_sections import (
     estimand,
@@ -46,7 +47,6 @@ from training.report.model_sections import (
     interval_of_a_risk,
     limitations,
     model_development,
-    predictors,
     provenance,
 )
 from training.report.patients import comparison_table
@@ -57,6 +57,7 @@ from training.report.study_sections import (
     subgroups_section,
     validation_section,
 )
+from training.report.summary import summary_section
 from training.validation.judgement import Findings
 from training.validation.predictions import Predictions
 from training.validation.severity_alone import SeverityAlone
@@ -131,7 +132,7 @@ def write_report(
     explained = explain_cohort(
         risk_model, cohort, predictions.horizons_days, horizon_days=days, random_state=random_state
     )
-    context = FigureContext.of(contract, "The evaluation cohort." if external else None)
+    context = FigureContext.of(contract)
     if described is None:
         outcome = outcome_of(cohort)
         groups = by_outcome(outcome, days, event_label=context.event, competing=contract.competing)
@@ -139,33 +140,9 @@ def write_report(
         training = contract.described
         assert training is not None  # set by the training run
         compared = (training, describe(cohort, like=training))
-    resampled = {"n_bootstrap": resamples, "random_state": random_state}
-    usable = predictions.judged_horizons(judgement.metrics)
-    severity, added = findings.severity_alone, findings.added_value
-    figures = [
-        *evaluation_figures(predictions, usable, context=context, **resampled),
-        *(
-            net_benefit_figures(predictions, usable, context=context, **resampled)
-            if severity is None
-            else severity_figures(severity, context=context)
-        ),
-        *risk_distribution_figure(judgement.risk_distribution, horizon_days=days, context=context),
-        *recorded_figure(described, context=context),
-        *subgroup_figure(
-            judgement.subgroups,
-            overall=metric_at(judgement.metrics, "auroc", days),
-            horizon_days=days,
-            context=context,
-        ),
-        *(() if added is None else panel_figures(added, context=context)),
-        *explanation_figures(explained, context=context),
-        *example_figures(
-            risk_model,
-            horizon_days=days,
-            context=FigureContext.of(contract),
-            random_state=random_state,
-        ),
-    ]
+    figures = _figures(
+        risk_model, findings, explained, days, resamples=resamples, random_state=random_state
+    )
     evaluation = contract.evaluation
     assert evaluation is not None  # set by the training run
     out_of_fold = evaluation.method == "cross-validation"
@@ -197,6 +174,42 @@ def write_report(
     return ModelReport(page, explained)
 
 
+def _figures(
+    risk_model: RiskModel,
+    findings: Findings,
+    explained: ExplainedCohort,
+    days: float,
+    *,
+    resamples: int,
+    random_state: int,
+) -> Iterator[ReportFigure]:
+    """Yield every figure of the report, each of which is drawn once."""
+    predictions, judgement = findings.predictions, findings.judgement
+    context = FigureContext.of(risk_model.contract)
+    yield from evaluation_figures(
+        predictions,
+        predictions.judged_horizons(judgement.metrics),
+        context=context,
+        n_bootstrap=resamples,
+        random_state=random_state,
+    )
+    if findings.severity_alone is not None:
+        yield from severity_figure(findings.severity_alone, days, context=context)
+    else:
+        yield from net_benefit_figure(
+            predictions, days, context=context, n_bootstrap=resamples, random_state=random_state
+        )
+    yield from risk_distribution_figure(
+        judgement.risk_distribution, horizon_days=days, context=context
+    )
+    if findings.added_value is not None:
+        yield from panel_figures(findings.added_value, context=context)
+    yield from explanation_figures(explained, context=context)
+    yield from example_figures(
+        risk_model, horizon_days=days, context=context, random_state=random_state
+    )
+
+
 def step_of(
     cohort: Cohort, horizons_days: tuple[float, ...], *, predictions: Predictions | None = None
 ) -> FlowStep:
@@ -213,45 +226,45 @@ def step_of(
 def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
     """Return the sections: no value of a patient, no count of fewer than `SMALLEST_CELL`."""
     contract, findings, external = contents.contract, contents.findings, contents.external
-    return (
-        _at_a_glance(contents),
-        intended_use(contract),
-        estimand(contract),
-        _patients(contents, pictures),
-        predictors(contract),
-        excluded_columns(contract.dropped),
-        replace(
-            model_development(contract),
-            parts=(
-                interval_of_a_risk(contract),
-                sample_size_section(findings.sample_size, patients=contract.training.patients),
-            ),
+    judgement, days = findings.judgement, contents.primary_horizon_days
+    at_days, others = _by_horizon(_at(pictures, "calibration"), days)
+    optional = (
+        added_value_section(
+            findings.added_value,
+            _at(pictures, "added value"),
+            patients=judged_in(contract.evaluation),
         ),
+        subgroups_section(judgement.subgroups, horizon_days=days),
+        validation_section(None, horizon_days=days),
+        instability_section(()),
+    )
+    work_up = () if external else (work_up_section(findings.patient_or_work_up, horizon_days=days),)
+    return (
+        _opening(contents, at_days),
         replace(
             performance_section(
                 "Performance",
-                findings.judgement.metrics,
-                of_answered=findings.judgement.metrics_of_answered,
+                judgement.metrics,
+                of_answered=judgement.metrics_of_answered,
                 resamples=contents.resamples,
                 evaluation=None if external else contract.evaluation,
                 basis=_basis(contents),
             ),
             pictures=_at(pictures, "performance"),
         ),
-        bedside_section(findings.judgement.metrics, findings.judgement.blanked),
         Section(
             "Calibration",
             (
                 "A risk is communicated as a number, so agreement of predicted with observed risk "
                 "matters as much as ranking. The curves are smoothed; calibration metrics are in "
-                "the table of performance.",
-                *_d_calibration(findings.judgement.d_calibration),
+                "the table of performance. "
+                + ("" if external else f"The curve at {days:g} days is in the summary."),
+                *_d_calibration(judgement.d_calibration),
                 *_first_repeat(contents),
             ),
-            pictures=_at(pictures, "calibration"),
+            pictures=(*at_days, *others) if external else others,
         ),
-        Section(
-            "Decision curves",
+        clinical_use_section(
             (
                 "Net benefit weighs true positives against false positives at each threshold, the "
                 "risk at which one would act, and is counted in true positives. The model is "
@@ -260,26 +273,63 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
                 _severity_comparison(findings.severity_alone, contents),
                 *_first_repeat(contents),
             ),
-            pictures=_at(pictures, "decision"),
+            judgement.alert_burden,
+            horizon_days=days,
+            defined=clinical_use(contract),
+            pictures=_at(pictures, "clinical use"),
         ),
-        added_value_section(
-            findings.added_value,
-            _at(pictures, "added value"),
-            patients=judged_in(contract.evaluation),
+        *(section for section in (*work_up, *optional) if not section.not_done),
+        bedside_section(judgement.metrics, judgement.blanked),
+        Section(
+            "Not done",
+            points_title="Analyses that this run did not include",
+            points=tuple(
+                f"{section.title}: {section.not_done}"
+                for section in (*work_up, *optional)
+                if section.not_done
+            ),
         ),
-        subgroups_section(
-            findings.judgement.subgroups,
-            horizon_days=contents.primary_horizon_days,
-            pictures=_at(pictures, "subgroups"),
+        intended_use(contract),
+        estimand(contract),
+        _patients(contents),
+        Section(
+            "Predictors",
+            (
+                f"All predictors are known at time zero. {MISSING_VALUES} The "
+                f"{len({f.variable for f in contract.features})} variables, with their units, are "
+                "those of the table of patient characteristics.",
+            ),
         ),
-        validation_section(None, horizon_days=contents.primary_horizon_days),
-        instability_section(()),
+        excluded_columns(contract.dropped),
+        replace(
+            model_development(contract),
+            parts=(
+                interval_of_a_risk(contract),
+                sample_size_section(findings.sample_size, patients=contract.training.patients),
+            ),
+        ),
         _explanation(contents, pictures),
-        limitations(contract, findings.judgement.limited_deaths, external=external),
+        limitations(contract, judgement.limited_deaths, external=external),
         tripod_section(contract, analyses_of(findings), external=external),
         probast_section(contract, findings, external=external),
         provenance(contract, evaluated_fingerprint=findings.predictions.cohort_fingerprint),
     )
+
+
+def _opening(contents: _Contents, calibration: tuple[Picture, ...]) -> Section:
+    """Return page 1: the model's summary, or for other patients their figures at a glance."""
+    notice = contents.findings.judgement.refusals.notice or ""
+    if contents.external:
+        return _at_a_glance(contents)
+    return summary_section(model_summary(contents.contract), notice=notice, picture=calibration)
+
+
+def _by_horizon(
+    pictures: tuple[Picture, ...], days: float
+) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
+    """Return the calibration at the primary horizon, and at all others."""
+    at_days = tuple(p for p in pictures if f"at {days:g} days." in p.caption)
+    return at_days, tuple(p for p in pictures if p not in at_days)
 
 
 def _d_calibration(test: DCalibrationTest | None) -> tuple[str, ...]:
@@ -348,21 +398,25 @@ def _at_a_glance(contents: _Contents) -> Section:
         for spec in by_group(spec for spec in AT_HORIZON if spec.at_a_glance)
     )
     basis = _basis(contents)
-    subgroups = contents.findings.judgement.subgroups
     return Section(
-        "At a glance",
+        "Summary",
         (
             contents.findings.judgement.refusals.notice or "",
             f"Estimand: risk of {contents.contract.event_singular} by each horizon, counted from "
             f"time zero ({contents.contract.time_zero}). {basis} Estimates with 95 % intervals.",
-            *(() if subgroups else ("Performance in subgroups of patients: not done.",)),
-            verdict_sentence(contents.findings.added_value),
         ),
-        (Table("Main performance metrics", ("", *(f"{d:g} days" for d in horizons)), rows),),
+        (
+            Table(
+                "Main performance metrics, with 95 % intervals",
+                ("", *(f"{d:g} days" for d in horizons)),
+                rows,
+                numbers=True,
+            ),
+        ),
     )
 
 
-def _patients(contents: _Contents, pictures: Pictures) -> Section:
+def _patients(contents: _Contents) -> Section:
     contract = contents.contract
     assert contract.evaluation is not None  # set by the training run
     population = f"{contract.population.rstrip('.')}."
@@ -378,11 +432,11 @@ def _patients(contents: _Contents, pictures: Pictures) -> Section:
             *patient_sections(
                 contents.steps,
                 contents.by_outcome,
-                pictures,
                 whole="Cohort",
                 event=contract.event_singular,
                 competing=contract.competing,
                 horizon_days=contents.primary_horizon_days,
+                data_source="" if contents.external else contract.study.data_source,
             ),
             _comparison(contents),
         ),
@@ -400,11 +454,21 @@ def _comparison(contents: _Contents) -> Section:
                 "chance only.",
             ),
         )
+    if not contents.external and _split_of(contents) == "patient":
+        return Section(
+            title, ("Patients were held out at random: the groups differ by chance only.",)
+        )
     training, evaluated = contents.compared
     labels = ("training", "evaluation cohort" if contents.external else "held out")
     caption = "Training patients and evaluated patients"
     table = comparison_table(training, evaluated, labels=labels, caption=caption)
     return Section(title, tables=(table,))
+
+
+def _split_of(contents: _Contents) -> str:
+    """Return what divides the patients learned from and those judged."""
+    evaluation = contents.contract.evaluation
+    return "" if evaluation is None else evaluation.split
 
 
 def _explanation(contents: _Contents, pictures: Pictures) -> Section:
@@ -428,8 +492,8 @@ def _explanation(contents: _Contents, pictures: Pictures) -> Section:
         _at(pictures, "explanation"),
         parts=(
             Section(
-                "Synthetic patients",
-                ("None of them is a patient of the cohort.",),
+                "Synthetic patient",
+                ("Made up from summaries: no patient of the cohort.",),
                 pictures=_at(pictures, "examples"),
             ),
         ),

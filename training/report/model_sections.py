@@ -9,6 +9,7 @@ from data_schema.printed_units import printed_unit
 from data_schema.variables import BELOW, PATHWAYS
 from models.inference.contract import Contract, Evaluation, Feature
 from models.inference.records import json_of
+from models.model_summary import clinical_use
 from models.wording import MISSING_VALUES, NOTICE
 from training.report.content import Section, Table
 from training.report.limited_deaths import limited_deaths_sentence
@@ -64,6 +65,7 @@ def intended_use(contract: Contract) -> Section:
             f"for patients like those it was trained on. Outcome: {contract.outcome_label}. It is "
             "intended for research into what markers add to other information about a patient, "
             "with results interpreted by clinicians and statisticians.",
+            clinical_use(contract),
             *(simulated if contract.simulated else ()),
         ),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from models.wording import NOTICE
-from training.report.content import Picture, Section
+from training.report.content import Picture, Section, anchor_of
 
 __all__ = ["SIMULATED", "report_page"]
 
@@ -26,6 +26,7 @@ def report_page(title: str, subtitle: str, sections: Sequence[Section], *, simul
             title=title,
             subtitle=subtitle,
             sections=sections,
+            anchors={part.anchor for section in sections for part in _and_parts(section)},
             banner=SIMULATED if simulated else "",
             notice=NOTICE,
         )
@@ -42,7 +43,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = _data_uri
+    environment.filters["anchor_of"] = anchor_of
     return environment
+
+
+def _and_parts(section: Section) -> Iterator[Section]:
+    """Yield a section and all parts of it."""
+    yield section
+    for part in section.parts:
+        yield from _and_parts(part)
 
 
 def _data_uri(picture: Picture) -> str:

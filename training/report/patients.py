@@ -20,6 +20,10 @@ _WITHHELD = "*"
 
 _BELOW = f"__{BELOW}"
 
+_MOST_MISSING = 20
+_BEYOND_CHANCE = 3.0
+_IMBALANCE = 0.1
+
 _NOTE_NUMBERS = (
     "Numerical variables: median (first to third quartile). Others: stays (% of those recorded)."
 )
@@ -75,10 +79,13 @@ def comparison_table(
     others = {variable["name"]: variable for variable in second["variables"]}
     sizes = (_count(description["groups"][0]["stays"]) for description in (first, second))
     rows: list[tuple[str, ...]] = [("Stays", *sizes, "")]
+    similar = 0
     for heading, variables in _by_pathway(first):
         shared = [v for v in variables if v["name"] in others]
-        rows += [(heading,)] if shared else []
-        for variable in shared:
+        apart = [v for v in shared if _is_apart(v, others[v["name"]])]
+        similar += len(shared) - len(apart)
+        rows += [(heading,)] if apart else []
+        for variable in apart:
             rows += _compared(variable, others[variable["name"]])
     return Table(
         caption,
@@ -86,32 +93,73 @@ def comparison_table(
         tuple(rows),
         (
             _NOTE_NUMBERS,
-            "Standardised difference: 0 is no difference; above 0.1 is often called an imbalance.",
+            f"Only variables that differ by more than {_IMBALANCE:g} standard deviations, which is "
+            f"often called an imbalance; {similar} others do not.",
             *_withheld(rows),
         ),
         numbers=True,
     )
 
 
-def missing_table(description: Description, *, caption: str) -> Table:
-    """Return the stays in which a variable was not recorded, overall and by group.
+def _is_apart(variable: VariableInGroups, other: VariableInGroups) -> bool:
+    """Return whether two cohorts differ in a variable by more than `_IMBALANCE`."""
+    second = _relevelled(other, variable["levels"])
+    if second is None:
+        return True
+    distance = standardised_difference(variable["groups"][0], second)
+    return distance is not None and distance > _IMBALANCE
 
-    Complete variables are left out, and so are flags of values below a limit, which are recorded
-    wherever the variable is.
+
+def missing_table(description: Description, *, caption: str) -> Table | None:
+    """Return the variables whose recorded share differs between the groups by more than chance.
+
+    Whether a variable was recorded then tells of the outcome. Complete variables, flags of values
+    below a limit and withheld counts are left out; None where nothing is left. The largest
+    differences come first, at most `_MOST_MISSING`.
     """
+    differing = sorted(
+        (
+            (gap, variable)
+            for variable in description["variables"]
+            if not variable["name"].endswith(_BELOW)
+            for gap in [_beyond_chance(variable["groups"][1:])]
+            if gap is not None
+        ),
+        key=lambda pair: -pair[0],
+    )[:_MOST_MISSING]
+    if not differing:
+        return None
     rows = [
         (variable["label"], *(_missing(values) for values in variable["groups"]))
-        for variable in description["variables"]
-        if not variable["name"].endswith(_BELOW)
-        and any(values["levels"][-1] != 0 for values in variable["groups"])
+        for _, variable in differing
     ]
     return Table(
         caption,
         ("", *(group["label"] for group in description["groups"])),
         tuple(rows),
-        _withheld(rows),
+        (
+            "Only variables whose shares differ by more than chance between outcomes (z above 3), "
+            f"the largest differences first, at most {_MOST_MISSING}; the share recorded of every "
+            "variable is in the table of characteristics.",
+            *_withheld(rows),
+        ),
         numbers=True,
     )
+
+
+def _beyond_chance(groups: Sequence[VariableInGroup]) -> float | None:
+    """Return the largest difference in the share recorded, where it is more than chance."""
+    known = [
+        (share, sum(count or 0 for count in values["levels"]))
+        for values in groups
+        if (share := recorded_share(values)) is not None
+    ]
+    if len(known) < 2:
+        return None
+    low, high = min(known), max(known)
+    pooled = (low[0] * low[1] + high[0] * high[1]) / max(low[1] + high[1], 1)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / max(low[1], 1) + 1 / max(high[1], 1)))
+    return high[0] - low[0] if error > 0 and high[0] - low[0] > _BEYOND_CHANCE * error else None
 
 
 def _percent(share: float) -> str:
@@ -207,8 +255,7 @@ def _limits_after_values(members: Sequence[VariableInGroups]) -> list[VariableIn
 
 def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
     groups = variable["groups"]
-    share = recorded_share(groups[0])
-    recorded = _WITHHELD if share is None else _percent(share)
+    recorded = _recorded(groups[0])
     label = _label(variable)
     if variable["kind"] == "number":
         yield (label, recorded, *_quartiles(groups))
@@ -222,6 +269,14 @@ def _rows_of(variable: VariableInGroups) -> Iterator[tuple[str, ...]]:
         for place, state in enumerate(("recorded as not done", "not entered")):
             cells = (_count(_without_value(values)[place]) for values in groups)
             yield (_indented(state), "", *cells)
+
+
+def _recorded(values: VariableInGroup) -> str:
+    """Return the share recorded; where fewer than `SMALLEST_CELL` lack a value, that nearly all."""
+    share = recorded_share(values)
+    if share is not None:
+        return _percent(share)
+    return "nearly all" if values["quartiles"] is not None else _WITHHELD
 
 
 def _without_value(values: VariableInGroup) -> tuple[int | None, int | None]:

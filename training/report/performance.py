@@ -20,6 +20,7 @@ from models.metrics.catalogue import (
 from models.metrics.metric import Metric, metric_at
 from models.metrics.pooling import Pooled
 from models.metrics.summary import added_variance
+from models.model_summary import estimate_text as estimate_of_metric
 from training.report.content import Section, Table
 
 __all__ = ["bedside_section", "estimate_text", "performance_section"]
@@ -37,10 +38,12 @@ def performance_section(
     """Return every metric with its interval and how it is read.
 
     `metrics` are of all stays judged, `of_answered` of those that the model does not refuse; empty
-    where it refuses none. `basis` is a sentence on what the metrics are of, and `evaluation` how a
-    training run obtained them; None for other patients.
+    where it refuses none, and of them only the main ones are shown. `basis` is a sentence on what
+    the metrics are of, and `evaluation` how a training run obtained them; None for other patients.
     """
     everyone = "" if not of_answered else ", all stays"
+    main = [spec.name for spec in AT_HORIZON if spec.at_a_glance]
+    of_main = [metric for metric in of_answered if metric.metric in main]
     return Section(
         title,
         (
@@ -52,8 +55,11 @@ def performance_section(
         ),
         tables=tuple(
             table
-            for of, patients in ((metrics, everyone), (of_answered, ", stays not refused"))
-            for table in (_by_horizon(of, patients), _whole_follow_up(of, patients))
+            for table in (
+                _by_horizon(metrics, everyone),
+                _whole_follow_up(metrics, everyone),
+                _by_horizon(of_main, ", stays not refused"),
+            )
             if table.rows
         ),
     )
@@ -125,24 +131,12 @@ def _bedside_rows(
 
 
 def estimate_text(metric: Metric | Pooled | None) -> str:
-    """Return an estimate with its interval, or why there is none.
-
-    Examples
-    --------
-    >>> estimate_text(Metric("auroc", 28.0, 0.8123, 0.75, 0.86))
-    '0.812 (0.750 to 0.860)'
-    """
-    if metric is None:
-        return ""
-    if isinstance(metric, Metric) and not metric.is_defined:
-        return f"not estimated: {metric.note}"
-    if isinstance(metric, Metric) and not metric.has_interval:
-        return f"{_number(metric.estimate)} (no interval: {metric.note})"
-    return f"{_number(metric.estimate)} ({_number(metric.low)} to {_number(metric.high)})"
-
-
-def _number(value: float) -> str:
-    return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
+    """Return an estimate with its interval, or why there is none."""
+    if isinstance(metric, Pooled):
+        return estimate_of_metric(
+            Metric(metric.metric, metric.horizon_days, metric.estimate, metric.low, metric.high)
+        )
+    return estimate_of_metric(metric)
 
 
 def _label(spec: AnyMetricSpec) -> str:

@@ -23,8 +23,6 @@ from training.report.figures.comparison_figures import panel_figures, validation
 from training.report.figures.model_figures import (
     FigureContext,
     ReportFigure,
-    labelled_population,
-    recorded_figure,
 )
 from training.report.model_sections import competing_sentence, excluded_columns, provenance_section
 from training.report.study_sections import (
@@ -41,8 +39,7 @@ def write_study_report(evaluation: StudyEvaluation) -> ReportPage:
     """Return the results of the analyses of a cohort on one page."""
     study = evaluation.study
     days = _primary_horizon(evaluation)
-    population = labelled_population(study.cohort.population, simulated=study.cohort.simulated)
-    context = FigureContext(study.outcome.event_singular, population)
+    context = FigureContext(study.outcome.event_singular, study.cohort.simulated)
     groups = by_outcome(
         outcome_of(study.cohort), days, event_label=context.event, competing=_competing(study)
     )
@@ -50,7 +47,7 @@ def write_study_report(evaluation: StudyEvaluation) -> ReportPage:
     return assemble_report(
         "Analyses of a cohort",
         f"{study.outcome.label}, counted from {study.time_zero}.",
-        [*recorded_figure(described, context=context), *_figures(evaluation, days, context)],
+        _figures(evaluation, days, context),
         partial(_sections, evaluation, described, days),
         simulated=study.cohort.simulated,
     )
@@ -71,11 +68,11 @@ def _sections(
             parts=patient_sections(
                 {"Cohort, evaluated out of fold": flow},
                 described,
-                pictures,
                 whole="Cohort",
                 event=study.outcome.event_singular,
                 competing=_competing(study),
                 horizon_days=days,
+                data_source=study.facts.data_source,
             ),
         ),
         _predictors(study),
@@ -168,6 +165,7 @@ def _subject(study: Study) -> Subject:
         population_described=study.population_described,
         time_zero=study.time_zero,
         simulated=study.cohort.simulated,
+        study=study.facts,
     )
 
 

@@ -69,7 +69,8 @@ def write_update_report(findings: UpdateFindings) -> ReportPage:
 
 def _figures(findings: UpdateFindings, days: float) -> Iterator[ReportFigure]:
     """Yield the calibration of the old and of the new version at the primary horizon."""
-    context = FigureContext.of(findings.contract, "The local patients of the update.")
+    simulated = findings.contract.simulated or findings.update.simulated
+    context = FigureContext(findings.contract.event_singular, simulated)
     for which, predictions in zip(("before", "after"), findings.predictions, strict=True):
         alone = replace(predictions, curve_days=None)
         for figure in evaluation_figures(

@@ -12,7 +12,7 @@ from models.metrics.pooling import Pooled
 from training.plots.comparison import Estimate, plot_estimates
 from training.report.assembling import Pictures, ReportPage, assemble_report
 from training.report.content import Section, Table
-from training.report.figures.model_figures import FigureContext, ReportFigure
+from training.report.figures.model_figures import ReportFigure
 from training.report.performance import estimate_text
 from training.report.update_report import tested_sentence
 from training.validation.case_mix import CaseMix
@@ -59,12 +59,12 @@ def group_figures(validation: ExternalValidation) -> list[ReportFigure]:
             )
     if not rows:
         return []
-    context = FigureContext.of(evaluation.loaded.risk_model.contract, "The validation cohort.")
+    simulated = evaluation.loaded.risk_model.contract.simulated or evaluation.cohort.simulated
     figure = plot_estimates(
         rows,
         title=f"Discrimination by group at {days:g} days",
         axis_label="Area under the ROC curve",
-        population=context.population,
+        simulated=simulated,
         reference=0.5,
         reference_label="chance",
     )
@@ -72,7 +72,7 @@ def group_figures(validation: ExternalValidation) -> list[ReportFigure]:
         f"Area under the ROC curve of each group at {days:g} days, with 95 % intervals. Groups are "
         "many, so that the lowest area is low by chance."
     )
-    return [ReportFigure("groups_forest", "subgroups", caption, caption, figure)]
+    return [ReportFigure("groups_forest", "validation", caption, caption, figure)]
 
 
 def _sections(validation: ExternalValidation, pictures: Pictures) -> tuple[Section, ...]:
@@ -172,7 +172,7 @@ def _case_mix_section(
             "patients.",
         ),
         tables=(_mix_table(validation.case_mix, validation), _group_table(validation)),
-        pictures=tuple(pictures.get("subgroups", ())),
+        pictures=tuple(pictures.get("validation", ())),
     )
 
 
@@ -271,7 +271,7 @@ def _forests(pooled: PooledValidation) -> Iterator[ReportFigure]:
             rows,
             title=f"{spec.label} at {days:g} days",
             axis_label=spec.label,
-            population=f"{len(rows) - 3} sites that validated one version.",
+            simulated=any(site.simulated for site in pooled.sites),
             reference=_IDEAL.get(spec.direction, 0.5),
             reference_label="ideal" if spec.direction in _IDEAL else "chance",
         )

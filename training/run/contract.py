@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isnan
 
@@ -12,20 +12,25 @@ from models.inference.contract import (
     Contract,
     Description,
     Evaluation,
+    HeldOutGroup,
     HeldOutMetric,
     PanelFacts,
     Provenance,
 )
-from models.metrics.metric import Metric
-from training.cohorts.panel import part_label
+from models.metrics.metric import primary_horizon
+from models.metrics.sample_size import SampleSize
+from models.panel_verdict import part_label
 from training.cohorts.study import Study
 from training.config import RunConfig
 from training.provenance import git_revision, versions
+from training.validation.judgement import Judgement
 from training.validation.panel_value import PanelValue
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 
 __all__ = ["completed_contract"]
+
+_GROUPED_BY = ("sex", "age", "race")
 
 
 def completed_contract(
@@ -36,8 +41,8 @@ def completed_contract(
     *,
     learned_from: Cohort,
     evaluated: Predictions,
-    metrics: Sequence[Metric],
-    blanked: Sequence[Metric],
+    judgement: Judgement,
+    needed: Sequence[SampleSize],
     described: Description,
     added_value: PanelValue | None,
 ) -> Contract:
@@ -79,14 +84,19 @@ def completed_contract(
             refused=evaluated.refusals.refused,
             bootstrap_resamples=config.bootstrap_resamples,
             cohort_fingerprint=evaluated.cohort_fingerprint,
-            metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in metrics),
-            blanked=tuple(HeldOutMetric(**metric.as_json()) for metric in blanked),
+            metrics=tuple(HeldOutMetric(**metric.as_json()) for metric in judgement.metrics),
+            blanked=tuple(HeldOutMetric(**metric.as_json()) for metric in judgement.blanked),
             method=plan.method,
             folds=plan.folds,
             repeats=len(plan.repeats),
             refitted=plan.refitted,
             partition=plan.partition(study.cohort),
+            groups=tuple(
+                _groups(judgement, primary_horizon(evaluated.horizons_days, judgement.metrics))
+            ),
+            patients_needed=max((size.needed for size in needed), default=0),
         ),
+        study=study.facts,
         added_value=None if added_value is None else added_value.as_json(),
         panel=None if added_value is None else _panel_facts(added_value),
         provenance=Provenance(
@@ -112,3 +122,20 @@ def _panel_facts(value: PanelValue) -> PanelFacts:
         low=None if no_interval else primary.low,
         high=None if no_interval else primary.high,
     )
+
+
+def _groups(judgement: Judgement, horizon_days: float) -> Iterator[HeldOutGroup]:
+    """Yield the figures by sex, age and race at one horizon, as far as they are recorded."""
+    for group in judgement.subgroups:
+        if group.grouping in _GROUPED_BY:
+            yield HeldOutGroup(
+                grouping=group.grouping,
+                level=group.level,
+                stays=group.stays,
+                events=group.events,
+                metrics=tuple(
+                    HeldOutMetric(**metric.as_json())
+                    for metric in group.metrics
+                    if metric.horizon_days == horizon_days
+                ),
+            )

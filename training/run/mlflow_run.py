@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import getpass
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from models.registry.tracking import connect, experiment_id, outside_errors
 
-__all__ = ["TrackedRun", "tracked_run", "user_name"]
+__all__ = ["LoggedPatients", "TrackedRun", "tracked_run", "user_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPatients:
+    """The patients of a run as MLflow lists a data set: no value of a patient.
+
+    Parameters
+    ----------
+    name, fingerprint : str
+        The model's name, and the SHA-256 of the patients.
+    context : str
+        What they were used for.
+    columns : mapping of str to str
+        Column -> "double" or "string".
+    profile : mapping of str to int
+        Counts.
+    source : str
+        Where the data come from, in words.
+    """
+
+    name: str
+    fingerprint: str
+    context: str
+    columns: Mapping[str, str]
+    profile: Mapping[str, int]
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +49,7 @@ class TrackedRun:
     """An open run."""
 
     run_id: str
+    experiment_id: str
     artifact_uri: str
 
     def log(
@@ -69,15 +98,26 @@ class TrackedRun:
             )
             client.set_terminated(child, "KILLED" if pruned else "FINISHED")
 
-    def log_dataset(self, name: str, fingerprint: str, *, context: str) -> None:
-        """Log the fingerprint of the patients of a run; no patient data are stored."""
+    def log_dataset(self, patients: LoggedPatients) -> None:
+        """Log fingerprint, columns and counts of the patients of a run; no patient data."""
         mlflow = connect()
         entities = mlflow.entities
+        schema = [
+            {"type": kind, "name": name, "required": False}
+            for name, kind in patients.columns.items()
+        ]
         # MLflow's digests have at most 36 characters; the whole one is in the contract.
-        patients = entities.Dataset(name, fingerprint[:36], source_type="osteon", source="{}")
-        used = entities.DatasetInput(patients, [entities.InputTag("mlflow.data.context", context)])
+        dataset = entities.Dataset(
+            patients.name,
+            patients.fingerprint[:36],
+            source_type="osteon",
+            source=json.dumps({"description": patients.source}),
+            schema=json.dumps({"mlflow_colspec": schema}),
+            profile=json.dumps(dict(patients.profile)),
+        )
+        tag = entities.InputTag("mlflow.data.context", patients.context)
         with outside_errors():
-            mlflow.MlflowClient().log_inputs(self.run_id, [used])
+            mlflow.MlflowClient().log_inputs(self.run_id, [entities.DatasetInput(dataset, [tag])])
 
     def location(self, file: str) -> str:
         """Return the place of an artifact: a path if it is a local file, else a URI."""
@@ -87,16 +127,23 @@ class TrackedRun:
 
 
 @contextmanager
-def tracked_run(name: str) -> Iterator[TrackedRun]:
-    """Open a run of Osteon's experiment; it is marked as failed if the block raises."""
+def tracked_run(name: str, *, command: str = "osteon train") -> Iterator[TrackedRun]:
+    """Open a run of Osteon's experiment; it is marked as failed if the block raises.
+
+    Its name is that of the model with the time of the run in UTC; `command` is its source.
+    """
     client = connect().MlflowClient()
+    tags = {
+        "mlflow.user": user_name(),
+        "mlflow.source.name": command,
+        "mlflow.source.type": "LOCAL",
+    }
+    started = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
     with outside_errors():
-        info = client.create_run(
-            experiment_id(), run_name=name, tags={"mlflow.user": user_name()}
-        ).info
+        info = client.create_run(experiment_id(), run_name=f"{name} {started}", tags=tags).info
     status = "FAILED"
     try:
-        yield TrackedRun(info.run_id, info.artifact_uri)
+        yield TrackedRun(info.run_id, info.experiment_id, info.artifact_uri)
         status = "FINISHED"
     finally:
         with outside_errors():

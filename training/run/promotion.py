@@ -19,13 +19,18 @@ from models.metrics.metric import (
     held_out_metrics,
     held_out_metrics_when_blanked,
     metric_at,
-    metrics_of,
 )
 from models.metrics.subgroups import evaluate_subgroups
 from models.registry import lifecycle as registry
 from models.registry.clinical import is_clinical
 from models.registry.gate import Criterion, GateRecord, gate_key
-from models.registry.gate_criteria import Judgement, judge_fact, judge_figures, judge_reach
+from models.registry.gate_criteria import (
+    Judgement,
+    judge_fact,
+    judge_figures,
+    judge_groups,
+    judge_reach,
+)
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_champion
 from models.registry.tracking import connect, outside_errors
 from models.registry.validations import not_of_version
@@ -234,15 +239,8 @@ def _of_the_cohort(judged: _Judged) -> Iterator[Judgement]:
 
 def _of_groups_of_the_run(loaded: LoadedModel, judged: _Judged) -> Iterator[Judgement]:
     """Judge calibration by sex, age and race where the figures are those of the training run."""
-    evaluation = loaded.risk_model.contract.evaluation
-    if judged.predictions is not None or judged.leaks or evaluation is None:
-        return
-    limits = METRICS["oe_ratio"].gate
-    assert isinstance(limits, IntervalReaches)
-    for group in evaluation.groups:
-        for metric in metrics_of(group.metrics):
-            if metric.metric == "oe_ratio" and metric.has_interval:
-                yield judge_reach(metric, limits, f"{group.grouping}: {group.level}")
+    if judged.predictions is None and not judged.leaks:
+        yield from judge_groups(loaded.risk_model.contract)
 
 
 def _rarer(predictions: Predictions, days: float) -> int:

@@ -37,6 +37,7 @@ from models.registry.versions import find_version, list_models
 from models.registry.withdrawal import check_standing
 from training.report.update_report import UpdateFindings, write_update_report
 from training.run.mlflow_run import TrackedRun, tracked_run
+from training.run.record import logged_patients
 from training.validation.judgement import Judgement, judge
 from training.validation.overlap import overlap_with_training
 from training.validation.predictions import Predictions, predict_cohort
@@ -159,7 +160,7 @@ def recalibrate(
     )
     risk_model = _completed(updated, record, cohort, judged[1], after)
     _LOG.info("updated %s version %s by %s on %d rows", loaded.name, version, chosen, before.stays)
-    with tracked_run(loaded.name) as run:
+    with tracked_run(loaded.name, command="osteon recalibrate") as run:
         findings = UpdateFindings(
             name=loaded.name,
             contract=risk_model.contract,
@@ -292,7 +293,7 @@ def _keep(
     """Log the update, its figures and the report to the run."""
     update, (before, after) = findings.update, findings.judgements
     page = write_update_report(findings)
-    run.log_dataset(contract.name, update.cohort_fingerprint, context="update")
+    run.log_dataset(logged_patients(contract, cohort, update.cohort_fingerprint, context="update"))
     run.log(
         params={
             "method": update.method,
@@ -315,7 +316,7 @@ def _keep(
             "contract.json": json.dumps(contract.as_json(), indent=2, ensure_ascii=False),
             _REPORT: page.html,
             **_fingerprints(loaded, cohort),
-            **{f"plots/{name}.png": png for name, png in page.plots.items()},
+            **{f"plots/{name}.svg": svg for name, svg in page.plots.items()},
         },
     )
 

@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_schema.cohort import Cohort
-from models.inference.contract import Description
+from models.inference.contract import Contract, Description
 from models.inference.records import json_of
 from models.inference.risk_model import RiskModel
-from models.metrics.metric import Metric
+from models.metrics.metric import Metric, primary_horizon
+from models.registry.description import model_description
 from models.registry.patient_fingerprints import (
     FINGERPRINTS_FILE,
     PatientFingerprints,
     patient_key,
 )
-from models.wording import performance_basis
 from training.cohorts.description import only
-from training.report.content import as_markdown
+from training.report.content import REPORT, as_markdown
+from training.report.folders import metrics_csv
 from training.report.model_card import model_card
 from training.report.model_report import step_of, write_report
-from training.run.mlflow_run import TrackedRun
+from training.run.mlflow_run import LoggedPatients, TrackedRun
 from training.validation.judgement import Findings
 from training.validation.panel_value import PanelValue
+from training.validation.patient_or_work_up import MODEL
 
-__all__ = ["EVERYONE", "HELD_OUT", "LEARNED_FROM", "REPORT", "RunPatients", "keep_record"]
+__all__ = [
+    "EVERYONE",
+    "HELD_OUT",
+    "LEARNED_FROM",
+    "RunPatients",
+    "keep_record",
+    "logged_patients",
+]
 
 _LOG = logging.getLogger(__name__)
 
 EVERYONE, LEARNED_FROM, HELD_OUT = "all", "learned from", "held out"
 
-REPORT = "report.html"
-"""The artifact with everything on one page."""
+_AT_HORIZON = (
+    *("auroc", "auprc", "brier", "ipa", "oe_ratio", "calibration_slope", "ici"),
+    "net_benefit",
+)
+_WHEN_BLANKED = ("auroc", "oe_ratio", "calibration_slope")
+"""Metrics logged one by one: some 50 in a run, so that MLflow's page can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +107,34 @@ def keep_record(
     contexts = {provenance.training_fingerprint: ["training"]}
     contexts.setdefault(evaluation.cohort_fingerprint, []).append("evaluation")
     for fingerprint, used_for in contexts.items():
-        run.log_dataset(contract.name, fingerprint, context=" and ".join(used_for))
+        cohort = patients.learned_from if "training" in used_for else patients.evaluated
+        run.log_dataset(
+            logged_patients(contract, cohort, fingerprint, context=" and ".join(used_for))
+        )
     run.log(
-        params={
-            **contract.run,
-            "outcome": contract.outcome,
-            "horizons_days": list(contract.default_horizons_days),
-            "linear_weight": contract.training.linear_weight,
-            "trees": contract.training.trees,
-        },
+        params=_params(contract),
         metrics={
-            **_flat(findings.judgement.metrics),
-            **_flat(findings.judgement.blanked),
+            **_flat(_tracked(findings.judgement.metrics)),
+            **_flat(_tracked_when_blanked(findings)),
             **_flat_changes(findings.added_value),
+            **_flat_simpler(findings),
             **{f"fit/{part}_seconds": taken for part, taken in seconds.items()},
         },
         tags={
-            "osteon.population": contract.population,
+            "osteon.outcome": contract.outcome,
             "osteon.simulated": str(contract.simulated).lower(),
             **_verdict(findings.added_value),
             "osteon.data_fingerprint": provenance.data_fingerprint,
-            "osteon.evaluation": performance_basis(evaluation, contract.training),
             "mlflow.source.git.commit": provenance.git_revision or "unknown",
-            # MLflow's page shows it, up to 8,000 characters; the whole card is an artifact.
-            "mlflow.note.content": as_markdown(contract.name, card[:3]),
+            "mlflow.note.content": model_description(
+                contract, experiment=run.experiment_id, run_id=run.run_id
+            ),
         },
         files={
             "metrics.json": json.dumps(
                 json_of((*evaluation.metrics, *evaluation.blanked)), indent=2
             ),
+            "metrics.csv": metrics_csv((*findings.judgement.metrics, *findings.judgement.blanked)),
             "evaluation.json": json.dumps(findings.as_json(), indent=2),
             "contract.json": json.dumps(contract.as_json(), indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
@@ -131,9 +143,79 @@ def keep_record(
             "model_card.md": as_markdown(contract.name, card),
             REPORT: report.page.html,
             **_fingerprints(patients.learned_from),
-            **{f"plots/{name}.png": png for name, png in report.page.plots.items()},
+            **{f"plots/{name}.svg": svg for name, svg in report.page.plots.items()},
         },
     )
+
+
+def _params(contract: Contract) -> dict[str, object]:
+    """Return what was set and chosen, in words, each as it took effect."""
+    evaluation, training, run = contract.evaluation, contract.training, contract.run
+    assert evaluation is not None  # the run has completed the contract
+    settings = ("seed", "missingness", "bootstrap_resamples", "interval_folds", "max_trees")
+    held_out = f"{evaluation.patients} patients held out, by {evaluation.split}"
+    folds = f"{evaluation.folds}-fold cross-validation by patient, repeats: {evaluation.repeats}"
+    lists = {"excluded_columns": "exclude", "panel": "added_value", "panel_base": "over"}
+    return {
+        "outcome": contract.outcome,
+        "time_zero": contract.time_zero,
+        "population": contract.population,
+        "simulated": str(contract.simulated).lower(),
+        "horizons_days": ", ".join(f"{days:g}" for days in contract.default_horizons_days),
+        "patients": training.patients,
+        "stays": training.stays,
+        "events": training.events,
+        "predictors": len({feature.variable for feature in contract.features}),
+        "evaluation": folds if evaluation.method == "cross-validation" else held_out,
+        "refitted_to_all": str(evaluation.refitted).lower(),
+        **{name: run[name] for name in settings},
+        **{
+            name: ", ".join(map(str, values)) or "none"
+            for name, key in lists.items()
+            if isinstance(values := run[key], tuple | list)
+        },
+        "linear_weight": training.linear_weight,
+        "trees": training.trees,
+    }
+
+
+def logged_patients(
+    contract: Contract, cohort: Cohort, fingerprint: str, *, context: str
+) -> LoggedPatients:
+    """Return the patients of a run as MLflow lists a data set."""
+    features = cohort.features
+    return LoggedPatients(
+        name=cohort.name or contract.name,
+        fingerprint=fingerprint,
+        context=context,
+        columns={
+            str(name): "string" if features[name].dtype == object else "double"
+            for name in features.columns
+        },
+        profile={
+            "num_rows": len(cohort),
+            "num_patients": len(np.unique(cohort.patient_id.astype(str))),
+            "num_columns": features.shape[1],
+            "num_elements": int(features.size),
+        },
+        source=contract.study.data_source or contract.population,
+    )
+
+
+def _tracked(metrics: Iterable[Metric]) -> Iterator[Metric]:
+    """Yield the metrics that are logged one by one; all of them are in `metrics.csv`."""
+    for metric in metrics:
+        if metric.horizon_days is None or metric.metric in _AT_HORIZON:
+            yield metric
+
+
+def _tracked_when_blanked(findings: Findings) -> Iterator[Metric]:
+    """Yield the main metrics with fields left empty, at the primary horizon."""
+    judgement = findings.judgement
+    days = primary_horizon(findings.predictions.horizons_days, judgement.metrics)
+    for metric in judgement.blanked:
+        if metric.horizon_days == days and metric.metric in _WHEN_BLANKED:
+            yield metric
 
 
 def _fingerprints(learned_from: Cohort) -> dict[str, str]:
@@ -155,25 +237,36 @@ def _verdict(added: PanelValue | None) -> dict[str, str]:
     if added is None:
         return {}
     return {
-        "osteon.panel": ", ".join(added.panel.added),
         "osteon.panel_verdict": f"{added.verdict}, at {added.primary_horizon_days:g} days",
     }
 
 
 def _flat_changes(added: PanelValue | None) -> dict[str, float]:
-    """Return the primary changes by the panel under MLflow's names, e.g. `90d/added_auroc`."""
-    flat: dict[str, float] = {}
-    for change in () if added is None else added.changes:
-        if not change.secondary:
-            at = "" if change.threshold is None else f"_at_{change.threshold:g}"
-            name = f"added_{change.metric}{at}"
-            ends = change.change, change.low, change.high
-            flat |= _flat([Metric(name, change.horizon_days, *ends)])
-    return flat
+    """Return the change of the area under the curve by the panel, e.g. `90d/added_auroc`."""
+    changes = () if added is None else added.changes
+    return _flat(
+        Metric("added_auroc", change.horizon_days, change.change, change.low, change.high)
+        for change in changes
+        if change.metric == "auroc"
+    )
+
+
+def _flat_simpler(findings: Findings) -> dict[str, float]:
+    """Return the areas that severity and the tests ordered reach alone, at the primary horizon."""
+    found = findings.patient_or_work_up
+    if found is None:
+        return {}
+    days = primary_horizon(findings.predictions.horizons_days, findings.judgement.metrics)
+    return _flat(
+        replace(metric, metric=f"auroc_of_{name.replace(' ', '_')}")
+        for name, metrics in found.reached.items()
+        for metric in metrics
+        if name != MODEL and metric.metric == "auroc" and metric.horizon_days == days
+    )
 
 
 def _flat(metrics: Iterable[Metric]) -> dict[str, float]:
-    """Return metrics under MLflow's names, grouped by horizon: `28d/auroc`, `28d/auroc_low`.
+    """Return estimates under MLflow's names, grouped by horizon: `28d/auroc`.
 
     With 20 % of the fields left empty the group is `28d/blank_20`.
     """
@@ -182,10 +275,6 @@ def _flat(metrics: Iterable[Metric]) -> dict[str, float]:
         group = "follow_up" if metric.horizon_days is None else f"{metric.horizon_days:g}d"
         if metric.blank_share:
             group += f"/blank_{100 * metric.blank_share:g}"
-        ends = {"": metric.estimate, "_low": metric.low, "_high": metric.high}
-        flat |= {
-            f"{group}/{metric.metric}{suffix}": value
-            for suffix, value in ends.items()
-            if not np.isnan(value)
-        }
+        if metric.is_defined:
+            flat[f"{group}/{metric.metric}"] = metric.estimate
     return flat

@@ -21,14 +21,17 @@ from training.cohorts.study import Study
 from training.config import Missingness, RunConfig, Tuning
 from training.fit import fit_osteon
 from training.missingness import modelled_study
+from training.report.content import REPORT
 from training.run.contract import completed_contract
 from training.run.mlflow_run import TrackedRun, tracked_run
 from training.run.panel_refit import with_panel_refit
-from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, REPORT, RunPatients, keep_record
+from training.run.record import EVERYONE, HELD_OUT, LEARNED_FROM, RunPatients, keep_record
+from training.run.true_added_value import true_added_value
 from training.tuning import Trial, tune
 from training.validation.cross_validation import cross_validate
 from training.validation.judgement import Findings, Judgement, judge
 from training.validation.panel_value import PanelValue, panel_value
+from training.validation.patient_or_work_up import patient_or_work_up
 from training.validation.plan import EvaluationPlan, evaluation_plan
 from training.validation.predictions import Predictions, predict_cohort, require_evaluable
 from training.validation.sample_size import patients_needed, too_few_patients
@@ -140,6 +143,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         if panel is not None:
             training_study = replace(study, cohort=learned_from)
             added = panel_value(training_study, panel, config, progress=progress)
+            added = replace(added, true_change=_truth(study, added))
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         modelled = modelled_study(learned_from, study, config)
         fitted = _fit(modelled, config, plan.learned_from(modelled.cohort), progress)
@@ -161,6 +165,16 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         severity = severity_alone(
             study.cohort, plan, predictions, usable, config, progress=progress
         )
+        started = time.perf_counter()
+        work_up = patient_or_work_up(
+            study.cohort,
+            plan,
+            predictions,
+            usable,
+            severity_risk=None if severity is None else severity.risk,
+            random_state=config.seed,
+        )
+        work_up_seconds = time.perf_counter() - started
         described = _described(study, plan, predictions, judgement)
         contract = completed_contract(
             fitted.risk_model_.contract,
@@ -169,8 +183,8 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             plan,
             learned_from=learned_from,
             evaluated=predictions,
-            metrics=judgement.metrics,
-            blanked=judgement.blanked,
+            judgement=judgement,
+            needed=needed,
             described=only(described, [EVERYONE if plan.refitted else LEARNED_FROM]),
             added_value=added,
         )
@@ -189,11 +203,12 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             study.cohort.take(plan.repeats[0][0].train) if held_out else None,
             described,
         )
-        findings = Findings(predictions, judgement, needed, added, severity)
+        findings = Findings(predictions, judgement, needed, added, severity, work_up)
         seconds = {
             "core": fitted.core_fit_seconds_,
             "fold": fitted.fold_fit_seconds_,
             "judging": judging_seconds,
+            "work_up": work_up_seconds,
         }
         keep_record(run, risk_model, findings, patients, seconds=seconds)
         version = register(risk_model, run_id=run.run_id, dataset=study.cohort.name)
@@ -245,6 +260,16 @@ def _tuned(
     losses = {"tuning/loss": tuned.loss, "tuning/default_loss": tuned.default_loss}
     run.log(params={}, metrics=losses, tags={}, files={})
     return replace(config, boosting=tuned.boosting, max_trees=tuned.max_trees)
+
+
+def _truth(study: Study, added: PanelValue) -> float | None:
+    """Return what the panel truly adds, where the patients are of a known simulated population."""
+    return true_added_value(
+        study.cohort.scenario,
+        study.outcome.name,
+        added.panel.columns,
+        added.primary_horizon_days,
+    )
 
 
 def _fit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from data_schema.cohort import Cohort
+from models.metrics.alert_burden import AlertBurden, alert_burden, usual_thresholds
 from models.metrics.calibration.whole_curve import DCalibrationTest
 from models.metrics.metric import Metric
 from models.metrics.risk_distribution import RiskDistribution, risk_distribution
@@ -14,6 +15,7 @@ from training.cohorts.groups import patient_groups
 from training.validation.limited_deaths import LimitedDeaths, limited_deaths
 from training.validation.overlap import Overlap
 from training.validation.panel_value import PanelValue
+from training.validation.patient_or_work_up import PatientOrWorkUp
 from training.validation.predictions import Predictions
 from training.validation.refusals import Refusals
 from training.validation.severity_alone import SeverityAlone
@@ -47,6 +49,8 @@ class Judgement:
         None without a predicted curve, or where a competing event has none.
     limited_deaths : LimitedDeaths or None
         How many deaths followed a limitation of treatment; None if the outcome is of no deaths.
+    alert_burden : tuple of AlertBurden
+        At each horizon and usual threshold, by the risks of the first repeat.
     """
 
     refusals: Refusals
@@ -57,6 +61,7 @@ class Judgement:
     risk_distribution: tuple[RiskDistribution, ...]
     d_calibration: DCalibrationTest | None
     limited_deaths: LimitedDeaths | None = None
+    alert_burden: tuple[AlertBurden, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the judgement as a mapping."""
@@ -71,6 +76,7 @@ class Judgement:
             "limited_deaths": (
                 None if self.limited_deaths is None else self.limited_deaths.as_json()
             ),
+            "alert_burden": [burden.as_json() for burden in self.alert_burden],
         }
 
 
@@ -78,9 +84,9 @@ class Judgement:
 class Findings:
     """Everything that the report of an evaluated model shows.
 
-    `sample_size`, `added_value` and `severity_alone` belong to a training run; empty or None for an
-    evaluation on other patients. `overlap`, which belongs to that, counts the patients that the
-    model learned from.
+    `sample_size`, `added_value`, `severity_alone` and `patient_or_work_up` belong to a training
+    run; they are empty or None for an evaluation on other patients. `overlap`, which belongs to
+    that, counts the patients that the model learned from.
     """
 
     predictions: Predictions
@@ -88,6 +94,7 @@ class Findings:
     sample_size: tuple[SampleSize, ...] = ()
     added_value: PanelValue | None = None
     severity_alone: SeverityAlone | None = None
+    patient_or_work_up: PatientOrWorkUp | None = None
     overlap: Overlap | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -98,6 +105,9 @@ class Findings:
             "severity_alone": (
                 None if self.severity_alone is None else self.severity_alone.as_json()
             ),
+            "patient_or_work_up": (
+                None if self.patient_or_work_up is None else self.patient_or_work_up.as_json()
+            ),
         }
 
 
@@ -106,9 +116,10 @@ def judge(
 ) -> Judgement:
     """Compute figures in all patients judged and in groups of them; `cohort` holds these."""
     outcome = predictions.time_days, predictions.event
+    metrics = predictions.metrics(n_bootstrap=n_bootstrap, random_state=random_state)
     return Judgement(
         predictions.refusals,
-        predictions.metrics(n_bootstrap=n_bootstrap, random_state=random_state),
+        metrics,
         predictions.metrics_when_blanked(n_bootstrap=n_bootstrap, random_state=random_state),
         predictions.metrics_of_answered(n_bootstrap=n_bootstrap, random_state=random_state),
         evaluate_subgroups_out_of_fold(
@@ -123,4 +134,26 @@ def judge(
         risk_distribution(*outcome, predictions.risk, predictions.horizons_days),
         predictions.d_calibration_test(),
         limited_deaths(cohort),
+        tuple(
+            burden
+            for days in predictions.judged_horizons(metrics)
+            for burden in _alert_burden(predictions, days, random_state)
+        ),
+    )
+
+
+def _alert_burden(
+    predictions: Predictions, days: float, random_state: int
+) -> tuple[AlertBurden, ...]:
+    """Return what each usual threshold flags at one horizon."""
+    risk = predictions.risk[:, predictions.horizons_days.index(days)]
+    return alert_burden(
+        predictions.time_days,
+        predictions.event,
+        risk,
+        horizon_days=days,
+        thresholds=usual_thresholds(risk),
+        has_times=predictions.curve_days is not None,
+        random_state=random_state,
+        groups=predictions.patient_id,
     )

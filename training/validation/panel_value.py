@@ -183,6 +183,9 @@ class PanelValue:
         Patients without a recorded limitation of treatment; None where the cohort records none.
     limited_deaths : LimitedDeaths or None
         How many deaths followed a limitation of treatment; None if no event is a death.
+    true_change : float or None
+        On simulated patients, what the panel adds to the area of the best attainable risks at the
+        primary horizon; None where that is not known.
     """
 
     outcome: str
@@ -207,6 +210,7 @@ class PanelValue:
     among_measured: GroupValue
     under_full_treatment: GroupValue | None
     limited_deaths: LimitedDeaths | None
+    true_change: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon evaluate --added-value --json` prints of it."""
@@ -235,6 +239,7 @@ class PanelValue:
             "limited_deaths": (
                 None if self.limited_deaths is None else self.limited_deaths.as_json()
             ),
+            **({} if self.true_change is None else {"true_change": self.true_change}),
         }
 
 

@@ -33,10 +33,13 @@ class SeverityAlone:
         Every column of the pathway `severity`: scores and organ functions.
     decision : tuple of DecisionComparison
         Net benefit of severity alone, then of the model, at each horizon.
+    risk : ndarray of float, shape (n_evaluated, n_horizons)
+        By severity alone, out of fold, of the patients judged.
     """
 
     columns: tuple[str, ...]
     decision: tuple[DecisionComparison, ...]
+    risk: NDArray[np.float64]
 
     def as_json(self) -> dict[str, object]:
         """Return the comparison as a mapping."""
@@ -112,4 +115,5 @@ def severity_alone(
             )
             for days in horizons_days
         ),
+        evaluated,
     )

@@ -18,12 +18,12 @@ from models.targets import survival_target
 
 @pytest.fixture(scope="session")
 def patients() -> pd.DataFrame:
-    """Made-up patients, some values missing, integers as integers."""
+    """Made-up patients, some values missing, every number as float64 as MLflow wants it."""
     rng = np.random.default_rng(0)
     n = 240
     frame = pd.DataFrame(
         {
-            "age": rng.integers(25, 90, n),
+            "age": rng.integers(25, 90, n).astype(float),
             "lactate": rng.lognormal(0.5, 0.7, n).round(2),
             "albumin": rng.normal(30, 6, n).round(1),
             "sex": rng.choice(np.array(["female", "male"], dtype=object), n),

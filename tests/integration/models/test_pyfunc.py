@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx
 import mlflow
 import numpy as np
 import pandas as pd
@@ -40,7 +42,9 @@ def files(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_answers_as_the_risk_model_does(model, risk_model, patients):
-    frame = patients.head(20).assign(patient_id=[f"p{i}" for i in range(20)], stay_id=range(20))
+    frame = patients.head(20).assign(
+        patient_id=[f"p{i}" for i in range(20)], stay_id=[f"s{i}" for i in range(20)]
+    )
     answer = model.predict(frame, params={"horizons_days": [28, 60.5], "explain": True})
     expected = risk_model.predict(frame, [28, 60.5], explain=True).to_frame(frame)
     pd.testing.assert_frame_equal(answer, expected)
@@ -71,54 +75,36 @@ def test_one_row_per_patient_and_horizon_with_these_columns(model, patients):
 
 
 def test_a_refused_patient_stays_with_an_empty_risk(model, patients):
-    frame = patients.head(2).assign(age=[17, 60])
+    frame = patients.head(2).assign(age=[17.0, 60.0])
     answer = model.predict(frame, params={"horizons_days": [28]})
     assert answer["refusal_code"].str.contains("under_18").tolist() == [True, False]
     assert np.isnan(answer["risk"][0])
 
 
-@pytest.mark.parametrize("age", [64, 64.0, np.int32(64), True, None])
-def test_a_number_may_be_of_any_type_and_may_be_missing(model, risk_model, patients, age):
-    frame = patients.head(1).assign(age=pd.Series([age]))
+@pytest.mark.parametrize("age", [np.float64(64), np.int32(64), np.float32(64), np.nan])
+def test_a_number_of_up_to_64_bits_may_be_missing(model, risk_model, patients, age):
+    frame = patients.head(1).assign(age=np.array([age]))
     expected = risk_model.predict(frame.astype({"age": float}), [28]).risk.ravel()
     answer = model.predict(frame, params={"horizons_days": [28]})["risk"]
     np.testing.assert_array_equal(answer, expected)
 
 
-def test_a_column_of_nullable_integers_is_read(model, risk_model, patients):
-    frame = patients.head(3).assign(age=pd.array([64, None, 50], dtype="Int64"))
-    expected = risk_model.predict(frame.assign(age=[64, np.nan, 50]), [28]).risk.ravel()
-    answer = model.predict(frame, params={"horizons_days": [28]})["risk"]
-    np.testing.assert_array_equal(answer, expected)
-
-
 @pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        ("age", "sixty-one", "age must hold numbers or null; 1 of 2 rows are not"),
-        ("age", "61", "age must hold numbers or null; 1 of 2 rows are not"),
-        ("pregnant", "yes", "pregnant must hold numbers or null; 1 of 2 rows are not"),
-        ("sex", 7351, "sex must hold text or null; 1 of 2 rows are not"),
-    ],
+    ("column", "value"), [("age", "sixty-one"), ("pregnant", "yes"), ("age", 7351)]
 )
-def test_a_value_of_the_wrong_kind_is_refused_and_not_printed(
-    model, patients, column, value, message
-):
-    frame = patients.head(2).assign(**{column: pd.Series([value, None], dtype=object)})
-    with pytest.raises(ValueError, match=message) as caught:
+def test_a_value_of_another_type_is_refused_and_not_printed(model, patients, column, value):
+    frame = patients.head(2).assign(**{column: pd.Series([value, value])})
+    with pytest.raises(Exception, match="Failed to enforce model input schema") as caught:
         model.predict(frame)
-    assert str(value) not in str(caught.value)
+    assert f"column {column}" in str(caught.value.__context__)
+    assert str(value) not in f"{caught.value} {caught.value.__context__}"
 
 
-def test_it_refuses_what_the_risk_model_refuses_in_the_same_words(model, risk_model, patients):
-    dated = pd.to_datetime(pd.Series(["2020-01-01", None]))
-    for column, values in (("sex", pd.Categorical([7351, None])), ("lactate", dated)):
-        frame = patients.head(2).assign(**{column: values})
-        with pytest.raises(ValueError, match=f"{column} must hold .*; 1 of 2 rows") as at_mlflow:
-            model.predict(frame)
-        with pytest.raises(ValueError, match=column) as at_model:
-            risk_model.predict(frame)
-        assert str(at_model.value) in str(at_mlflow.value)
+def test_text_that_the_model_does_not_know_as_text_is_refused_in_its_words(model, patients):
+    frame = patients.head(2).assign(sex=pd.Series([7351, None], dtype=object))
+    with pytest.raises(ValueError, match="sex must hold text or null; 1 of 2 rows are not") as told:
+        model.predict(frame)
+    assert "7351" not in str(told.value)
 
 
 def test_a_missing_column_is_named_and_no_value_is(model, patients):
@@ -144,6 +130,10 @@ def test_the_signature_names_what_is_read_and_the_parameters(model):
     names = signature.inputs.input_names()
     assert set(names) >= {"patient_id", "stay_id", "time_zero", "age", "pregnant", "rrt", "lactate"}
     assert signature.inputs.required_input_names() == []
+    types = {column.name: column.type.name for column in signature.inputs.inputs}
+    assert (types["age"], types["sex"], types["patient_id"]) == ("double", "string", "string")
+    outputs = {column.name: column.type.name for column in signature.outputs.inputs}
+    assert (outputs["risk"], outputs["status"]) == ("double", "string")
     assert {p.name: p.default for p in signature.params} == {
         "horizons_days": [28.0, 90.0],
         "explain": False,
@@ -188,11 +178,47 @@ def test_the_model_file_states_the_population_and_the_units(model, risk_model):
 def test_a_flag_of_what_was_not_done_is_checked_and_changes_no_ignorable_risk(model, patients):
     frame = patients.head(4).assign(lactate=[np.nan, np.nan, 2.0, 2.0])
     expected = model.predict(frame)
-    flagged = frame.assign(lactate__not_done=[1, None, 0, None])
+    flagged = frame.assign(lactate__not_done=[1.0, np.nan, 0.0, np.nan])
     pd.testing.assert_frame_equal(model.predict(flagged), expected)
     with pytest.raises(ValueError, match=r"lactate must have no value.*; 1 of 4 rows have both"):
-        model.predict(flagged.assign(lactate__not_done=[1, 0, 1, 0]))
+        model.predict(flagged.assign(lactate__not_done=[1.0, 0, 1, 0]))
     with pytest.raises(ValueError, match="lactate__not_done must hold 0, 1 or null; 1 of 4 rows"):
-        model.predict(flagged.assign(lactate__not_done=[1, 0, 2, 0]))
-    with pytest.raises(ValueError, match="lactate__not_done must hold numbers or null; 4 of 4"):
-        model.predict(flagged.assign(lactate__not_done="yes"))
+        model.predict(flagged.assign(lactate__not_done=[1.0, 0, 2, 0]))
+
+
+def invoked(model: Any, **request: Any) -> httpx.Response:
+    """Ask the application that `mlflow models serve` runs."""
+    from mlflow.pyfunc import scoring_server
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(scoring_server.init(model))
+        async with httpx.AsyncClient(transport=transport, base_url="http://mlflow") as client:
+            return await client.post("/invocations", **request)
+
+    return asyncio.run(ask())
+
+
+def test_csv_at_mlflow_models_serve_is_answered_like_json(model, patients):
+    frame = patients.head(5).assign(patient_id=[f"p{i}" for i in range(5)])
+    split = frame.astype(object).where(frame.notna(), None).to_dict(orient="split")
+    as_json = invoked(model, json={"dataframe_split": split})
+    text_csv = {"content-type": "text/csv"}
+    as_csv = invoked(model, content=frame.to_csv(index=False), headers=text_csv)
+    assert (as_json.status_code, as_csv.status_code) == (200, 200), as_csv.text
+    assert as_csv.json() == as_json.json()
+    assert len(as_csv.json()["predictions"]) == 10
+
+
+def test_whole_numbers_are_read_at_mlflow_models_serve(model, patients):
+    frame = patients.head(2).assign(age=[64, 50])
+    split = frame.astype(object).where(frame.notna(), None).to_dict(orient="split")
+    answer = invoked(model, json={"dataframe_split": split})
+    assert answer.status_code == 200, answer.text
+
+
+def test_mlflow_models_serve_names_the_column_of_another_type_to_its_sender(model, patients):
+    frame = patients.head(2).astype(object).assign(age="97.125 years")
+    split = frame.where(frame.notna(), None).to_dict(orient="split")
+    answer = invoked(model, json={"dataframe_split": split})
+    assert answer.status_code == 400
+    assert "column age" in answer.text

@@ -72,7 +72,7 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     assert f"Verdict: {kept['added_value']['verdict']}." in page
     assert "Prediction models of death from any cause: added value of a panel." in page
     assert "Fewer patients than the sample size calculation requires." in page
-    assert (workplace.folder / "o" / "plots" / "added_value_net_benefit.png").is_file()
+    assert (workplace.folder / "o" / "plots" / "added_value_net_benefit.svg").is_file()
     assert kept["added_value"]["primary"] == primary
 
 
@@ -126,7 +126,7 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
         text = (folder / file).read_text()
         assert verdict in text, file
         assert "Estimated by cross-validation in all patients of the run." in text, file
-    assert (folder / "plots" / "added_value.png").is_file()
+    assert (folder / "plots" / "added_value_net_benefit.svg").is_file()
     contract = json.loads((folder / "contract.json").read_text())
     assert contract["run"]["added_value"] == ["lactate+albumin"]
     assert contract["panel"] == {
@@ -148,7 +148,6 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
 
         run = connect().MlflowClient().get_run(answer.json["run_id"]).data
     assert run.metrics["365d/added_auroc"] == pytest.approx(told["primary"]["change"])
-    assert run.metrics["365d/added_auroc_low"] < run.metrics["365d/added_auroc_high"]
     assert run.tags["osteon.panel_verdict"] == f"{told['verdict']}, at 365 days"
 
 

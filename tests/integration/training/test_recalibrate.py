@@ -153,7 +153,7 @@ def test_validations_are_listed_with_their_version_pooled_and_named_at_a_promoti
     pooled = place.run("pool", "shared0", "shared1", "shared2", "--out", "pooled", "--json")
     assert pooled.code == 0, pooled.err
     assert {mean["metric"] for mean in pooled.json["pooled"]} >= {"auroc", "oe_ratio"}
-    assert (place.folder / "pooled" / "plots" / "forest_auroc_90d.png").is_file()
+    assert (place.folder / "pooled" / "plots" / "forest_auroc_90d.svg").is_file()
 
     listed = place.run("registry", MODEL, "--json").json
     first = next(version for version in listed["versions"] if version["version"] == "1")

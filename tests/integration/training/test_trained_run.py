@@ -28,10 +28,10 @@ BASIS = (
 )
 
 REPORT_SECTIONS = (
-    *("At a glance", "Intended use", "Estimand", "Patient flow", "Patient characteristics"),
+    *("Summary", "Performance", "Calibration", "Clinical use", "Subgroups", "As at the bedside"),
+    *("Not done", "Intended use", "Estimand", "Patient flow", "Patient characteristics"),
     *("Missing data", "Comparison of development and evaluation data", "Predictors"),
-    *("Model development", "Sample size", "Performance", "Calibration", "Decision curves"),
-    *("Added value of the panel", "Subgroups", "Explanation", "Synthetic patients", "Limitations"),
+    *("Model development", "Sample size", "Explanation", "Synthetic patient", "Limitations"),
     *("TRIPOD+AI checklist", "PROBAST+AI domains", "Provenance"),
 )
 
@@ -72,24 +72,65 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
         files = {file.path for file in client.list_artifacts(told["run_id"])}
         plots = {file.path for file in client.list_artifacts(told["run_id"], "plots")}
     assert run.info.status == "FINISHED"
+    assert run.info.run_name.startswith(f"{MODEL} 2")
     assert run.data.params["seed"] == "0"
-    assert run.data.params["horizons_days"] == "[90.0, 365.0]"
+    assert run.data.params["horizons_days"] == "90, 365"
+    assert run.data.params["simulated"] == "true"
+    assert run.data.params["population"] == "Made-up adults of a test"
+    assert run.data.params["evaluation"] == "5-fold cross-validation by patient, repeats: 2"
+    assert not {"None", "()", "[]", ""} & set(run.data.params.values())
+    assert 30 < len(run.data.metrics) <= 60
+    tracked = {"auroc", "ipa", "oe_ratio", "calibration_slope", "net_benefit"}
     for metric in told["metrics"]:
-        group = "follow_up" if metric["horizon_days"] is None else f"{metric['horizon_days']:g}d"
-        for end, suffix in (("estimate", ""), ("low", "_low"), ("high", "_high")):
-            name = f"{group}/{metric['metric']}{suffix}"
-            assert run.data.metrics[name] == pytest.approx(metric[end])
+        if metric["metric"] in tracked:
+            name = f"{metric['horizon_days']:g}d/{metric['metric']}"
+            assert run.data.metrics[name] == pytest.approx(metric["estimate"])
     for metric in told["blanked"]:
-        empty = f"blank_{100 * metric['blank_share']:g}"
-        name = f"{metric['horizon_days']:g}d/{empty}/{metric['metric']}"
-        assert run.data.metrics[name] == pytest.approx(metric["estimate"])
+        if (metric["metric"], metric["horizon_days"]) == ("oe_ratio", 365):
+            empty = f"365d/blank_{100 * metric['blank_share']:g}/oe_ratio"
+            assert run.data.metrics[empty] == pytest.approx(metric["estimate"])
     assert {"metrics.json", "evaluation.json", "model_card.md", "contract.json"} <= files
-    assert "report.html" in files
-    assert {"plots/calibration_90d.png", "plots/example_patient.png"} <= plots
-    used = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
-    assert set(used) == {"training and evaluation"}
-    assert run.data.tags["osteon.evaluation"] == BASIS
+    assert {"report.html", "metrics.csv"} <= files
+    assert {"plots/calibration_90d.svg", "plots/example_high_risk.svg"} <= plots
+    (used,) = run.inputs.dataset_inputs
+    assert used.tags[0].value == "training and evaluation"
+    columns = {c["name"]: c["type"] for c in json.loads(used.dataset.schema)["mlflow_colspec"]}
+    assert columns["sex"] == "string"
+    assert columns["age"] == "double"
+    assert json.loads(used.dataset.profile)["num_rows"] == 700
+    assert max(len(run.data.tags[tag]) for tag in run.data.tags if tag.startswith("osteon.")) <= 64
     assert len(run.data.tags["osteon.data_fingerprint"]) == 64
+    assert run.data.tags["mlflow.source.name"] == "osteon train"
+
+
+def test_mlflow_shows_the_summary_of_run_model_and_version_and_opens_on_runs(trained: Any) -> None:
+    place, told = trained
+    with place.entered():
+        from models.registry.tracking import connect
+
+        client = connect().MlflowClient()
+        run = client.get_run(told["run_id"])
+        experiment = client.get_experiment(run.info.experiment_id)
+        model = client.get_registered_model(MODEL)
+        version = client.get_model_version(MODEL, "1")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    note = run.data.tags["mlflow.note.content"]
+    assert note == model.description == version.description
+    assert note.count("report.html") == 1
+    assert f"runs/{told['run_id']}/artifacts/report.html" in note
+    auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
+    assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in note
+
+
+def test_the_metrics_of_a_run_are_a_table_with_intervals(trained: Any) -> None:
+    _, told = trained
+    table = pd.read_csv(Path(told["report"]).parent / "metrics.csv")
+    assert len(table) == len(told["metrics"]) + len(told["blanked"])
+    chosen = table.query("metric == 'auroc' and horizon_days == 90 and blank_share == 0")
+    (row,) = chosen.itertuples()
+    auroc = next(m for m in told["metrics"] if (m["metric"], m["horizon_days"]) == ("auroc", 90))
+    assert (row.estimate, row.low) == pytest.approx((auroc["estimate"], auroc["low"]))
+    assert row.label == "Area under the ROC curve"
 
 
 def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
@@ -110,6 +151,7 @@ def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
     assert "As at the bedside" in page
     assert f"{oe['estimate']:.3f} ({oe['low']:.3f} to {oe['high']:.3f})" in page
     assert "degrees of freedom" in page
+    assert page.index('<h2 id="performance-title"') < len(page) / 3
     assert "Simulated patients. No result here applies to real patients." in page
     assert not re.search(r"(src|href)=\"(?!#|data:)", page)
     assert len(page) < 4_000_000
@@ -227,7 +269,7 @@ def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any)
     assert 0.5 < auroc["low"] < auroc["estimate"] < auroc["high"] < 1
     kept = json.loads((place.folder / "judged" / "metrics.json").read_text())
     assert kept["metrics"] == answer.json["metrics"]
-    assert (place.folder / "judged" / "plots" / "calibration_90d.png").is_file()
+    assert (place.folder / "judged" / "plots" / "calibration_90d.svg").is_file()
     page = (place.folder / "judged" / "report.html").read_text()
     for title in REPORT_SECTIONS:
         assert title in page, title

@@ -105,3 +105,24 @@ def test_settings_of_the_boosted_part_and_of_its_search_are_checked(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         parse_config(text)
+
+
+def test_the_study_is_stated_in_a_table_of_its_own() -> None:
+    config = parse_config('seed = 3\n[study]\nethics = "Approved by the board of a test"\n')
+
+    assert config.study.ethics == "Approved by the board of a test"
+    assert config.study.funding == ""
+    assert "study" not in config.as_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[study]\nethic = "x"', "study has unknown keys: ethic. Known: action, code_access"),
+        ("[study]\nethics = 3", "study must hold texts; ethics are not"),
+        ('study = "x"', "study must be a table"),
+    ],
+)
+def test_a_study_that_cannot_be_read_is_refused_by_name(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_config(text)

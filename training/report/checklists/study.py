@@ -17,10 +17,6 @@ from training.report.checklists.probast import (
 )
 from training.report.checklists.subject import Subject
 from training.report.checklists.tripod import (
-    NOT_APPLICABLE,
-    NOT_REPORTED,
-    PARTLY,
-    REPORTED,
     Analysis,
     Item,
     tripod_checklist,
@@ -50,52 +46,68 @@ def _items(subject: Subject, evaluation: StudyEvaluation) -> dict[str, Item]:
     """Return the items that differ from those of a registered model."""
     aims = ", ".join(_aims(evaluation))
     clusters = evaluation.internal_external is not None
-    no_model = (NOT_APPLICABLE, _NO_MODEL)
-    validation = (REPORTED, "Internal-external validation.")
+    no_model = Item("not applicable", _NO_MODEL)
+    validation = Item("reported", "", ("Internal-external validation",))
     return {
-        "1": (
-            REPORTED,
+        "1": Item(
+            "reported",
             f"Prediction models of {subject.outcome_label.lower()}: {aims}. Population: "
             f"{subject.population.rstrip('.')}.",
         ),
-        "3b": (PARTLY, f"Estimand. {_NO_MODEL}"),
-        "4": (REPORTED, f"{aims.capitalize()}: At a glance."),
-        "12a": (
-            REPORTED,
+        "2": Item("reported", "", ("At a glance",)),
+        "3b": Item("reported", _NO_MODEL, ("Estimand",)),
+        "4": Item("reported", f"{aims.capitalize()}.", ("At a glance",)),
+        "12a": Item(
+            "reported",
             "All patients are used; each is evaluated with models fitted without that patient.",
         ),
-        "12c": (
-            REPORTED,
+        "12c": Item(
+            "reported",
             "A penalised logistic regression and gradient-boosted trees, averaged and "
             "recalibrated; all tuning is repeated within every fit, out of fold by patient.",
         ),
-        "12d": validation if clusters else (NOT_REPORTED, "No site or year was held out in turn."),
-        "12e": (
-            PARTLY,
+        "12d": validation
+        if clusters
+        else Item("reported", "No site or year was held out in turn."),
+        "12e": Item(
+            "reported",
             "Each section names its metrics and intervals. Calibration and decision curves of a "
             "single model are in the report of osteon train.",
         ),
         "12f": no_model,
-        "12g": (REPORTED, "Each risk is that of the one model fitted without the patient."),
-        "14": (NOT_REPORTED, "Subgroups were not assessed; the report of osteon train has them."),
-        "15": (
-            REPORTED,
+        "12g": Item("reported", "Each risk is that of the one model fitted without the patient."),
+        "14": Item(
+            "reported", "Subgroups were not assessed here; the report of osteon train has them."
+        ),
+        "15": Item(
+            "reported",
             "A risk in [0, 1] at each horizon; no classes. Net benefit states its thresholds.",
         ),
-        "16": (PARTLY, "Internal-external validation evaluates each; they are not described.")
+        "16": Item("reported", "", ("Internal-external validation",))
         if clusters
-        else (REPORTED, "Folds of the same patients; differences arise by chance only."),
-        "20c": (NOT_APPLICABLE, "The same patients, in turn used for fitting and evaluation."),
-        "22": (NOT_REPORTED, _NO_MODEL),
-        "23a": (PARTLY, "Each analysis, with its intervals. Subgroups: not assessed."),
+        else Item("reported", "Folds of the same patients; differences arise by chance only."),
+        "20c": Item(
+            "not applicable", "The same patients, in turn used for fitting and evaluation."
+        ),
+        "22": no_model,
+        "23a": Item("reported", "Each analysis, with its intervals. Subgroups: not assessed."),
         "23b": validation
         if clusters
-        else (NOT_REPORTED, "Performance was not compared across sites."),
+        else Item("reported", "Performance was not compared across sites."),
         "24": no_model,
+        "25": Item("reported", _sentence_of(subject), ("At a glance",))
+        if subject.study.interpretation
+        else Item("open", field="interpretation"),
         "27a": no_model,
         "27b": no_model,
-        "27c": (PARTLY, "Train a model and evaluate it in held-out patients: osteon train."),
+        "27c": Item(
+            "reported", "Train a model and evaluate it in held-out patients: osteon train."
+        ),
     }
+
+
+def _sentence_of(subject: Subject) -> str:
+    return f"{subject.study.interpretation.rstrip('.')}."
 
 
 def _aims(evaluation: StudyEvaluation) -> Iterator[str]:

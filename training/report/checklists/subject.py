@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from models.inference.contract import Contract
+from models.inference.contract import Contract, StudyFacts
+from models.model_summary import clinical_use
 
 __all__ = ["Subject"]
 
@@ -15,7 +16,7 @@ class Subject:
 
     `intervals` states whether every metric of the patients judged has an interval, `out_of_fold`
     whether they were judged by cross-validation, `refitted` whether the registered model learned
-    from them afterwards.
+    from them afterwards. `clinical_use` is the decision that a risk is to inform, in a sentence.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Subject:
     intervals: bool = True
     out_of_fold: bool = False
     refitted: bool = False
+    clinical_use: str = "These models were fitted for analyses only; no clinical use is defined."
+    study: StudyFacts = field(default_factory=StudyFacts)
 
     @classmethod
     def of(cls, contract: Contract) -> Subject:
@@ -47,4 +50,6 @@ class Subject:
             intervals=all(m.low is not None for m in metrics if m.estimate is not None),
             out_of_fold=evaluation is not None and evaluation.method == "cross-validation",
             refitted=evaluation is not None and evaluation.refitted,
+            clinical_use=clinical_use(contract),
+            study=contract.study,
         )

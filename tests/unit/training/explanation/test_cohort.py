@@ -13,7 +13,7 @@ from data_schema.cohort import Cohort
 from data_schema.disclosure import SMALLEST_CELL
 from training.explanation.cohort import ExplainedCohort, explain_cohort
 from training.explanation.synthetic_patients import synthetic_patients
-from training.plots.spread import RecordedShare, plot_beeswarm, plot_recorded, plot_responses
+from training.plots.spread import plot_beeswarm, plot_responses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def test_a_response_has_a_value_for_each_bin_and_levels_for_a_category(
 
 
 def test_figures_are_drawn_of_them(explained: ExplainedCohort) -> None:
-    words = {"horizon_days": 28, "population": "p"}
+    words = {"horizon_days": 28, "simulated": False}
 
     swarm = rendered(plot_beeswarm(explained.dots, **words)).axes[0]
     panels = rendered(plot_responses(explained.responses, **words)).axes
@@ -75,15 +75,6 @@ def test_figures_are_drawn_of_them(explained: ExplainedCohort) -> None:
     assert [axes.get_title(loc="left") for axes in panels if axes.get_visible()] == [
         response.label for response in explained.responses
     ]
-
-
-def test_a_withheld_share_is_not_drawn() -> None:
-    shares = [RecordedShare("Lactate", (0.5, None))]
-
-    axes = rendered(plot_recorded(shares, ["died", "lived"], population="p")).axes[0]
-
-    assert axes.lines[0].get_xdata().tolist() == [0.5]
-    assert np.isnan(axes.lines[1].get_xdata()).all()
 
 
 def test_synthetic_patients_are_ordered_by_risk_and_not_of_the_cohort(

@@ -8,26 +8,22 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.metrics.curves import (
-    AurocOverTime,
     CalibrationCurve,
     DecisionCurve,
     IncidenceByRisk,
     RiskGroup,
-    auroc_over_time,
     calibration_curve,
     decision_curve,
     incidence_by_risk,
 )
 from models.metrics.intervals import Interval
 from training.plots.performance import (
-    plot_auroc_over_time,
     plot_calibration,
     plot_decision_curve,
     plot_incidence_by_risk,
 )
-from training.plots.style import NOTICE
 
-WORDS = {"event_label": "death", "population": "400 simulated patients"}
+WORDS = {"event_label": "death", "simulated": True}
 DAYS = np.array([10.0, 50.0, 90.0])
 
 
@@ -59,18 +55,24 @@ def figures() -> list[Figure]:
     return [
         plot_calibration(calibration, **WORDS),
         plot_decision_curve(decision, **WORDS),
-        plot_auroc_over_time(auroc_over_time(time, event, risk, DAYS, **fast), **WORDS),
         plot_incidence_by_risk(incidence_by_risk(time, event, risk, DAYS, **fast), **WORDS),
     ]
 
 
-def test_every_figure_says_whom_it_shows_and_what_it_is_not_for() -> None:
+def test_every_figure_states_the_event_and_that_its_patients_are_simulated() -> None:
     for figure in figures():
         words = texts(figure)
 
-        assert WORDS["population"] in words
-        assert NOTICE in words
+        assert "Simulated patients" in words
         assert "death" in words
+
+
+def test_a_figure_of_real_patients_does_not_call_them_simulated() -> None:
+    curve = DecisionCurve(28, np.array([0.1, 0.2]), constant([0.05, 0.03]), np.array([0.02, -0.1]))
+
+    words = texts(plot_decision_curve(curve, event_label="death", simulated=False))
+
+    assert "imulated" not in words
 
 
 def test_calibration_histogram_leaves_out_bins_of_fewer_than_ten_patients() -> None:
@@ -112,31 +114,6 @@ def test_decision_curve_counts_per_100_patients() -> None:
 
     assert axes.lines[0].get_ydata().tolist() == [5.0, 3.0]
     assert axes.get_ylabel() == "Net true positives per 100 patients"
-
-
-def test_auroc_axis_reaches_down_to_a_model_worse_than_chance() -> None:
-    curve = AurocOverTime(np.array([1.0, 2.0]), constant([0.3, 0.4]))
-
-    axes = plot_auroc_over_time(curve, **WORDS).axes[0]
-
-    assert axes.get_ylim()[0] < 0.3
-
-
-def test_auroc_over_time_leaves_out_days_with_too_few_events() -> None:
-    time, event, risk = cohort()
-    late = np.column_stack([np.full(len(time), 0.001), risk])
-
-    curve = auroc_over_time(time, event, late, [0.01, *DAYS], n_bootstrap=5)
-
-    assert curve.days.tolist() == DAYS.tolist()
-
-
-def test_auroc_over_time_is_empty_where_no_day_has_enough_events() -> None:
-    time, event, risk = cohort()
-
-    curve = auroc_over_time(time, event, risk, [0.01, 0.02, 0.03], n_bootstrap=5)
-
-    assert len(curve.days) == len(curve.auroc.estimate) == len(curve.auroc.high) == 0
 
 
 def test_risk_groups_are_those_that_the_c_index_ranks() -> None:

@@ -1,19 +1,32 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from models.inference.contract import Contract, Evaluation, HeldOutMetric, Provenance
+from models.inference.contract import (
+    Contract,
+    Evaluation,
+    HeldOutMetric,
+    Provenance,
+    StudyFacts,
+)
 from models.metrics.metric import Metric
 from models.metrics.sample_size import SampleSize
 from models.metrics.summary import Repeat
 from models.wording import NOTICE
 from training.report.checklists.probast import probast_section
-from training.report.checklists.tripod import Analysis, tripod_section
+from training.report.checklists.subject import Subject
+from training.report.checklists.tripod import (
+    Analysis,
+    Item,
+    filled_items,
+    tripod_items,
+    tripod_section,
+)
 from training.report.content import as_markdown
 from training.report.model_card import model_card
 from training.validation.judgement import Findings, Judgement
@@ -51,18 +64,23 @@ FINDINGS = Findings(
 )
 
 
-def test_many_refusals_are_the_first_section_of_the_card(contract: Contract) -> None:
+def test_many_refusals_come_first_in_the_card(contract: Contract) -> None:
     refusals = Refusals(90, 30, {"unlike_training_cohort": 30})
-    of_answered = (Metric("auroc", 28.0, 0.9, 0.85, 0.95),)
+    of_answered = (Metric("auroc", 28.0, 0.9, 0.85, 0.95), Metric("e50", 28.0, 0.1, 0.0, 0.2))
     judgement = Judgement(refusals, METRICS, BLANKED, of_answered, (), (), None)
 
     first, *rest = model_card(contract, Findings(PREDICTIONS, judgement))
 
+    assert first.title == "Summary"
     assert first.sentences == (refusals.notice,)
     (performance,) = (s for s in rest if s.title == "Performance")
-    captions = [table.caption for table in performance.tables]
-    assert captions[0] == "Performance by horizon, all stays, with 95 % intervals"
-    assert "Performance by horizon, stays not refused, with 95 % intervals" in captions
+    tables = {table.caption: table for table in performance.tables}
+    assert next(iter(tables)) == "Performance by horizon, all stays, with 95 % intervals"
+    of_rest = tables["Performance by horizon, stays not refused, with 95 % intervals"]
+    assert [row[0].split(":")[0] for row in of_rest.rows] == [
+        "Discrimination",
+        "Area under the ROC curve",
+    ]
 
 
 @pytest.fixture
@@ -126,28 +144,61 @@ def test_small_counts_of_patients_are_withheld(contract: Contract) -> None:
     assert f"| deaths | {contract.training.events} | fewer than 10 |" in text
 
 
-def test_every_item_of_tripod_ai_has_a_status(
-    contract: Contract,
-) -> None:
+STATED = StudyFacts(
+    **{field.name: f"What the authors say of {field.name}" for field in fields(StudyFacts)}
+)
+
+
+def test_every_item_of_tripod_ai_has_a_status(contract: Contract) -> None:
     section = tripod_section(contract, (), external=False)
 
     rows = [row for row in section.tables[0].rows if len(row) > 1]
     assert {int(re.sub(r"\D", "", item)) for item, *_ in rows} == set(range(1, 28))
     states = {item: state for item, _, state, _ in rows}
-    assert states["10"] == states["17"] == states["18a"] == "not reported"
+    assert states["17"] == states["18a"] == states["5b"] == "open"
     assert states["20a"] == "reported"
-    assert all(where for *_, where in rows)
 
 
-def test_an_analysis_in_the_report_changes_the_status_of_its_item(contract: Contract) -> None:
-    def state(item: str, done: tuple[Analysis, ...]) -> str:
-        rows = tripod_section(contract, done, external=False).tables[0].rows
-        return next(row[2] for row in rows if row[0] == item)
+def test_what_is_open_in_tripod_ai_is_listed_once_with_the_key_that_fills_it(
+    contract: Contract,
+) -> None:
+    section = tripod_section(contract, (), external=False)
 
-    assert state("10", ()) == "not reported"
-    assert state("10", ("sample size",)) == "reported"
-    assert state("14", ()) == "not reported"
-    assert state("14", ("subgroups",)) == "partly reported"
+    still_open = section.sentences[1]
+    assert "17 (ethics)" in still_open
+    assert "18a (funding)" in still_open
+    assert "20a" not in still_open
+    cells = [row[-1] for row in section.tables[0].rows if len(row) > 1]
+    assert not any("must state" in cell for cell in cells)
+
+
+def test_what_the_authors_state_fills_every_item_of_tripod_ai(contract: Contract) -> None:
+    done: tuple[Analysis, ...] = ("subgroups", "sample size")
+    items = tripod_items(Subject.of(replace(contract, study=STATED)), done, external=False)
+
+    assert len(items) == 52
+    assert filled_items(items) == 52
+    assert items["17"].content == "What the authors say of ethics."
+    assert filled_items(tripod_items(Subject.of(contract), done, external=False)) < 48
+
+
+def test_an_analysis_in_the_report_is_linked_from_its_item(contract: Contract) -> None:
+    def item(number: str, done: tuple[Analysis, ...]) -> Item:
+        return tripod_items(Subject.of(contract), done, external=False)[number]
+
+    assert item("10", ()).sections == ("Patient flow",)
+    assert item("10", ("sample size",)).sections == ("Sample size",)
+    assert item("14", ()).sections == ()
+    assert item("14", ("subgroups",)).sections == ("Summary", "Subgroups")
+
+
+def test_without_a_stated_decision_no_clinical_use_is_defined(contract: Contract) -> None:
+    text = as_markdown(contract.name, model_card(contract, FINDINGS))
+    stated = as_markdown(contract.name, model_card(replace(contract, study=STATED), FINDINGS))
+
+    assert text.count("No clinical use is defined") == 2  # summary and intended use
+    assert "No clinical use is defined" not in stated
+    assert "Decision: What the authors say of decision." in stated
 
 
 def test_probast_ai_names_concerns_and_rates_nothing(contract: Contract) -> None:

@@ -19,7 +19,7 @@ from training.report.content import as_markdown
 from training.report.figures.comparison_figures import (
     panel_figures,
     risk_distribution_figure,
-    subgroup_figure,
+    validation_figure,
 )
 from training.report.figures.model_figures import FigureContext
 from training.report.study_sections import (
@@ -31,7 +31,7 @@ from training.report.study_sections import (
 from training.validation.internal_external import InternalExternal
 from training.validation.panel_value import GroupValue, PanelTest, PanelValue, PathwayValue
 
-CONTEXT = FigureContext("death", "400 simulated patients")
+CONTEXT = FigureContext("death", simulated=True)
 
 
 def auroc(estimate: float) -> Metric:
@@ -99,7 +99,8 @@ def test_figures_of_groups_and_of_the_spread_of_risks_are_drawn() -> None:
     means = {"event": 0.5, "no_event": 0.2}
     spread = RiskDistribution(90.0, kinds, means, quantiles, np.array([0.0, 1.0]), counts)
 
-    groups = next(subgroup_figure(GROUPS, overall=auroc(0.81), horizon_days=90.0, context=CONTEXT))
+    validated = InternalExternal("site", tuple(GROUPS), ())
+    groups = next(validation_figure(validated, horizon_days=90.0, context=CONTEXT))
     risks = next(risk_distribution_figure([spread], horizon_days=90.0, context=CONTEXT))
 
     for figure in (groups, risks):
