@@ -72,8 +72,10 @@ def bulk_tree_contributions(
     ):
         return tree_contributions(boosters, columns, threads)
     out = np.empty((len(boosters), len(columns), columns.shape[1] + 1), dtype=np.float32)
+    slices = np.array_split(np.arange(len(columns)), -(-len(columns) // MOST_ROWS))
     for place, booster in enumerate(boosters):
-        out[place] = _of_one(booster, columns, threads)
+        for rows in slices:
+            out[place, rows] = _of_one(booster, columns[rows], threads)
     return np.asarray(out)
 
 

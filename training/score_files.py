@@ -32,7 +32,7 @@ from data_schema.table.header import refuse
 from data_schema.table.identifiers import FACTS, FileFacts
 from data_schema.table.parts import FileIdentifiers, FindingsOfParts
 from data_schema.table.row_groups import RowGroups
-from models.bulk_contributions import MOST_ROWS
+from models.bulk_contributions import MOST_ROWS, is_available
 from models.fitting.training_cohort import Progress
 from models.inference.contract import Contract
 from models.inference.risk_model import RiskModel
@@ -130,6 +130,8 @@ def score_file(
     that one part breaks is broken.
     """
     require_table_path(out)
+    if options.explain and not is_available():
+        _LOG.info("explaining by XGBoost; with the extra bulk (woodelf-explainer) it is faster")
     there = None if cluster is None else _Workers.of(cluster, path, loaded, options)
     if there is None:
         tables = read_parts(path, options.rows_at_a_time)
