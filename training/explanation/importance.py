@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.errors import UsageError
+from models.bulk_contributions import bulk_tree_contributions
 from models.inference.risk_model import InferenceError, Prediction, RiskModel
 from models.patient_explanation import pathway_label, pathway_sums
 
@@ -79,7 +80,8 @@ def explained(
         If a horizon lies outside the model's range.
     """
     try:
-        return risk_model.predict(frame, horizons_days, explain=True, interval=False)
+        in_bulk = risk_model.with_tree_contributions(bulk_tree_contributions)
+        return in_bulk.predict(frame, horizons_days, explain=True, interval=False)
     except InferenceError as error:
         raise UsageError(str(error)) from None
 
