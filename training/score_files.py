@@ -35,6 +35,7 @@ from data_schema.table.row_groups import RowGroups
 from models.bulk_contributions import MOST_ROWS, is_available
 from models.fitting.training_cohort import Progress
 from models.inference.contract import Contract
+from models.inference.request import InferenceError
 from models.inference.risk_model import RiskModel
 from models.registry.bundle import write_bundle
 from models.registry.lifecycle import LoadedModel, load
@@ -130,6 +131,12 @@ def score_file(
     that one part breaks is broken.
     """
     require_table_path(out)
+    if out.resolve() == path.resolve():
+        raise UsageError(f"out must be another file than the cohort; got {out.name} for both.")
+    try:
+        loaded.risk_model.horizons(options.horizons_days)
+    except InferenceError as error:
+        raise UsageError(str(error)) from None
     if options.explain and not is_available():
         _LOG.info("explaining by XGBoost; with the extra bulk (woodelf-explainer) it is faster")
     there = None if cluster is None else _Workers.of(cluster, path, loaded, options)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_schema.errors import RulesBroken
+from data_schema.errors import RulesBroken, UsageError
 from data_schema.table.files import read_table
 from models.registry.lifecycle import LoadedModel
 from training.score import score_table
@@ -174,3 +174,15 @@ def test_a_column_that_one_part_leaves_empty_is_scored_as_empty(loaded, cohort, 
     np.testing.assert_allclose(
         pd.read_parquet(tmp_path / "out.parquet")["risk"], whole["risk"], rtol=0, atol=1e-9
     )
+
+
+def test_a_cohort_is_not_replaced_by_its_risks(loaded, cohort, tmp_path):
+    path = _written(cohort, tmp_path / "cohort.csv")
+    with pytest.raises(UsageError, match=r"another file than the cohort; got cohort.csv"):
+        score_file(path, tmp_path / "." / "cohort.csv", loaded, IN_PARTS)
+
+
+def test_a_horizon_out_of_range_is_refused_before_the_file_is_read(loaded, tmp_path):
+    beyond = replace(IN_PARTS, horizons_days=(1e5,))
+    with pytest.raises(UsageError, match="horizons_days must lie in"):
+        score_file(tmp_path / "absent.csv", tmp_path / "out.csv", loaded, beyond)
