@@ -20,7 +20,7 @@ __all__ = ["Example", "examples", "possible_values"]
 _KNOWN = ("age", "sex")
 """Variables that are known of every patient, however little is measured."""
 
-_OUT = (1.0, 1.5, 2.0)
+_OUT = (0.8, 1.2, 1.6)
 """Distances of a higher-risk patient from the middle, in standard deviations, the nearest first."""
 
 _OF_A_FLAG: Mapping[str, str] = {
@@ -71,11 +71,44 @@ def _higher(model: ServedModel, middle: Mapping[str, float | str]) -> Example | 
     contract = model.contract
     days = contract.default_horizons_days[0]
     average = float(np.interp(days, contract.grid_days, contract.cohort_risk))
-    candidates = [possible_values(_further_out(model, middle, by=by)) for by in _OUT]
+    towards = _directions(model, middle)
+    candidates = [
+        possible_values(_further_out(model, middle, towards, by=by, count=count))
+        for by in _OUT
+        for count in range(1, len(towards) + 1)
+    ]
     for values, risk in zip(candidates, _risks(model, candidates), strict=True):
         if risk is not None and risk > average:
             return Example("Values that accompany a higher risk", values)
     return None
+
+
+def _directions(model: ServedModel, middle: Mapping[str, float | str]) -> dict[str, int]:
+    """Return in which direction each of the strongest numbers raises the estimate.
+
+    The largest rise comes first. Where the direction of risk is settled, it is that.
+    """
+    moves = [
+        (feature, sign)
+        for feature in model.contract.features
+        if feature.variable in model.strongest_variables and feature.name in middle
+        for sign in ((feature.direction,) if feature.direction else (-1, 1))
+        if feature.kind == "number"
+    ]
+    moved = [
+        _further_out(model, middle, {feature.name: sign}, by=1.0, count=1)
+        for feature, sign in moves
+    ]
+    start, *risks = _risks(model, [middle, *moved])
+    rises = [
+        (risk - start, feature.name, sign)
+        for risk, (feature, sign) in zip(risks, moves, strict=True)
+        if risk is not None and start is not None and risk > start
+    ]
+    best: dict[str, int] = {}
+    for _, name, sign in sorted(rises, reverse=True):
+        best.setdefault(name, sign)
+    return best
 
 
 def possible_values(values: Mapping[str, float | str]) -> dict[str, float | str]:
@@ -118,16 +151,22 @@ def _little_measured(
 
 
 def _further_out(
-    model: ServedModel, values: Mapping[str, float | str], *, by: float
+    model: ServedModel,
+    values: Mapping[str, float | str],
+    towards: Mapping[str, int],
+    *,
+    by: float,
+    count: int,
 ) -> dict[str, float | str]:
-    """Return the values with each number of a known direction moved towards higher risk."""
+    """Return the values with the first `count` numbers of `towards` moved in their direction."""
     novelty = model.contract.guard.novelty
     normal = np.asarray(novelty.normal_scores)
     moved = dict(values)
+    wanted = dict(list(towards.items())[:count])
     for number, quantiles in zip(novelty.columns, novelty.quantiles, strict=True):
         feature = _raw_feature(model, number)
-        if feature is not None and feature.direction and feature.name in values:
-            value = float(np.interp(feature.direction * by, normal, quantiles))
+        if feature is not None and feature.name in wanted:
+            value = float(np.interp(wanted[feature.name] * by, normal, quantiles))
             moved[feature.name] = float(f"{value:.2g}")
     return moved
 
