@@ -222,6 +222,9 @@ class Variable:
         A sentence that must accompany every description of its contribution to a risk.
     absence : str
         How a clinician states that a flag is 0, where "no" before its label does not say it.
+    hint : str
+        What a clinician must know to enter the value, in a sentence or two; empty where the label
+        says it all. The page shows it.
     note : str
         What a user must know; where the review and later evidence disagree, the evidence.
     """
@@ -260,6 +263,7 @@ class Variable:
     window: Window = LAST_VALUE
     caution: str = ""
     absence: str = ""
+    hint: str = ""
     note: str = ""
 
 

@@ -52,6 +52,7 @@ _flag = partial(Variable, pathway="bone_mass", kind="flag")
 ENTRIES: tuple[Variable, ...] = (
     _density(
         name="bmd_fn",
+        hint="Devices of different makers differ by several per cent.",
         label="BMD, femoral neck (DXA)",
         codes=(Code("24701-5", "DXA Femur [Mass/Area] Bone density", body_site="neck"),),
         typical_median=(0.4, 1.4),
@@ -74,6 +75,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _density(
         name="bmd_hip",
+        hint="Devices of different makers differ by several per cent.",
         label="BMD, total hip (DXA)",
         codes=(Code("38261-4", "DXA Hip [Mass/Area] Bone density", units=("g/cm2",)),),
         typical_median=(0.4, 1.4),
@@ -88,6 +90,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _density(
         name="bmd_ls",
+        hint="Devices of different makers differ by several per cent.",
         label="BMD, lumbar spine (DXA)",
         codes=(Code("24966-4", "DXA Lumbar spine [Mass/Area] Bone density"),),
         typical_median=(0.4, 1.6),
@@ -102,6 +105,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="l1_hu",
+        hint="Contrast adds about 7.5 HU.",
         label="CT attenuation of L1",
         pathway="bone_mass",
         origin=BONE_SCAN,

@@ -50,6 +50,7 @@ ENTRIES: tuple[Variable, ...] = (
     _care("vitamin_d_supplement", "Vitamin D supplement", atc=("A11CC",)),
     _dose(
         name="vitamin_d_dose",
+        hint="Cholecalciferol or ergocalciferol; not calcitriol or calcifediol.",
         label="Vitamin D supplement, dose",
         unit="[iU]/d",
         # 1 ug of cholecalciferol or ergocalciferol is 40 international units by definition.
@@ -74,6 +75,7 @@ ENTRIES: tuple[Variable, ...] = (
     _care("denosumab", "Denosumab", window=_YEAR, atc=("M05BX04",)),
     _dose(
         name="denosumab_days_since",
+        hint="Leave it empty if denosumab was never given.",
         label="Days since the last denosumab dose",
         unit="d",
         units=DAYS,

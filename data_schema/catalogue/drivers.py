@@ -48,6 +48,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _treatment(
         name="mechanical_ventilation",
+        hint="Leave it open if it is not known.",
         label="Mechanical ventilation",
         # Artificial ventilation; invasive ventilation (of the edition of the United Kingdom).
         procedures=("40617009", "226471000000101"),
@@ -75,6 +76,10 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="corticosteroid_dose",
+        hint=(
+            "Prednisolone equivalents: hydrocortisone over 4, methylprednisolone times 1.25, "
+            "dexamethasone times 6.7."
+        ),
         label="Corticosteroid dose (prednisolone equivalent)",
         pathway="drivers",
         origin=RECORDED,

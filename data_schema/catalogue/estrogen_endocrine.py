@@ -21,6 +21,7 @@ _laboratory_test = partial(Variable, pathway="estrogen_endocrine", origin=SPECIA
 ENTRIES: tuple[Variable, ...] = (
     Variable(
         name="estradiol",
+        hint="Below the limit of the immunoassay, enter the limit as printed, such as <9.99.",
         label="Estradiol (E2)",
         pathway="estrogen_endocrine",
         origin=Origin(
@@ -142,6 +143,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="igf1",
+        hint="Falls with age.",
         label="IGF-1",
         unit="ng/mL",
         units=NG_PER_ML,
@@ -153,6 +155,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="tgf_beta1",
+        hint="Serum exceeds plasma many times, since platelets release it on clotting.",
         label="TGF-beta 1",
         unit="ng/mL",
         units={**NG_PER_ML, "pg/mL": 0.001},
@@ -164,6 +167,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="cortisol",
+        hint="Hydrocortisone and prednisolone cross-react in immunoassays.",
         label="Cortisol, total",
         unit="ug/dL",
         # Molecular weight 362.46.

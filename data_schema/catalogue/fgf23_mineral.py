@@ -31,6 +31,7 @@ _mineral = partial(Variable, pathway="fgf23_mineral", origin=LABORATORY)
 ENTRIES: tuple[Variable, ...] = (
     _fgf23(
         name="fgf23_c",
+        hint="C-terminal assay, in RU/mL; intact FGF23 has its own field.",
         label="FGF23, C-terminal",
         unit="[arb'U]/mL",
         units={"[arb'U]/mL": 1.0, "{RU}/mL": 1.0},
@@ -64,6 +65,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _fgf23(
         name="fgf23_i",
+        hint="Intact hormone, in pg/mL; the C-terminal assay has its own field.",
         label="FGF23, intact",
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
@@ -100,6 +102,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _mineral(
         name="phosphate",
+        hint="Both low and high values accompany death.",
         label="Phosphate",
         unit="mg/dL",
         # Milligrams of elemental phosphorus, 30.9738 g/mol; as PO4 the factor would be 3 times off.
@@ -120,6 +123,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _mineral(
         name="calcium",
+        hint="Depends on albumin; ionised calcium is preferred in critical illness.",
         label="Calcium, total",
         unit="mg/dL",
         # 40.078 g/mol; two equivalents per mole.
@@ -193,6 +197,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="pth",
+        hint="Assays of different generations differ.",
         label="PTH, intact",
         pathway="fgf23_mineral",
         origin=BONE_IMMUNOASSAY,

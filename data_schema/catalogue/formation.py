@@ -24,6 +24,7 @@ _immunoassay = partial(Variable, pathway="formation", origin=BONE_IMMUNOASSAY)
 ENTRIES: tuple[Variable, ...] = (
     _immunoassay(
         name="bsap_mass",
+        hint="In µg/L; an activity in U/L has its own field.",
         label="Bone alkaline phosphatase (mass)",
         unit="ug/L",
         units=UG_PER_L,
@@ -43,6 +44,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="bsap_act",
+        hint="In U/L; a mass in µg/L has its own field.",
         label="Bone alkaline phosphatase (activity)",
         unit="U/L",
         units=ENZYME,
@@ -60,6 +62,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="alkaline_phosphatase",
+        hint="Of bone and liver together.",
         label="Alkaline phosphatase, total",
         pathway="formation",
         origin=Origin("sample", of_bone=False, routine=True, caveats=("biotin",)),

@@ -20,6 +20,7 @@ _laboratory_test = partial(Variable, pathway="opg_rankl", origin=BONE_LABORATORY
 ENTRIES: tuple[Variable, ...] = (
     _laboratory_test(
         name="rankl_free",
+        hint="Free RANKL; total RANKL, about 1,000 times higher, has its own field.",
         label="RANKL, free (soluble), molar",
         unit="pmol/L",
         units={**PMOL_PER_L, "fmol/mL": 1.0},
@@ -34,6 +35,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="rankl_free_mass",
+        hint="From kits that report pg/mL.",
         label="RANKL, free (soluble), mass",
         unit="pg/mL",
         units=PG_PER_ML,
@@ -46,6 +48,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="rankl_total",
+        hint="Total RANKL; free RANKL has its own field.",
         label="RANKL, total (free and bound to OPG), molar",
         unit="pmol/L",
         units={**PMOL_PER_L, "nmol/L": 1000.0},
@@ -60,6 +63,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="rankl_total_mass",
+        hint="From kits that report pg/mL.",
         label="RANKL, total (free and bound to OPG), mass",
         unit="pg/mL",
         units=PG_PER_ML,
@@ -72,6 +76,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="opg",
+        hint="From kits that report pmol/L.",
         label="Osteoprotegerin, molar",
         unit="pmol/L",
         units=PMOL_PER_L,
@@ -85,6 +90,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="opg_mass",
+        hint="From kits that report pg/mL.",
         label="Osteoprotegerin, mass",
         unit="pg/mL",
         units=PG_PER_ML,
@@ -95,6 +101,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="rankl_opg_ratio",
+        hint="Free RANKL over OPG, both molar; derived if both are entered.",
         label="RANKL/OPG ratio",
         pathway="opg_rankl",
         origin=Origin("derived", of_bone=True, routine=False, caveats=()),

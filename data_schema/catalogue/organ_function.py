@@ -62,6 +62,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="egfr",
+        hint="Derived from creatinine, age and sex, unless the kidney is acutely injured.",
         label="eGFR",
         pathway="severity",
         origin=DERIVED,
@@ -93,6 +94,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="aki_stage",
+        hint="0 none, 1 to 3 by KDIGO.",
         label="Acute kidney injury, KDIGO stage",
         pathway="severity",
         origin=SCORED,
@@ -107,6 +109,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="rrt",
+        hint="Markers that the kidney clears then say less.",
         label="Renal replacement therapy",
         pathway="severity",
         kind="flag",
@@ -141,6 +144,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="urea_nitrogen",
+        hint="Urea in mmol/L is entered as it is; urea in mg/dL is 2.14 times urea nitrogen.",
         label="Urea nitrogen (BUN)",
         unit="mg/dL",
         # mg/dL is mg of nitrogen: 28.0134 g of N per mol of urea.
@@ -345,6 +349,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="troponin_i",
+        hint="Not interchangeable with troponin T.",
         label="Troponin I",
         unit="ng/mL",
         units={"ng/mL": 1.0, "ug/L": 1.0, "ng/L": 0.001, "pg/mL": 0.001},
@@ -361,6 +366,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="troponin_t",
+        hint="Not interchangeable with troponin I.",
         label="Troponin T",
         unit="ng/mL",
         units={"ng/mL": 1.0, "ug/L": 1.0, "ng/L": 0.001, "pg/mL": 0.001},

@@ -39,6 +39,7 @@ _cytokine = partial(
 ENTRIES: tuple[Variable, ...] = (
     _osteopontin(
         name="osteopontin",
+        hint="In plasma; serum has its own field and differs more than tenfold.",
         label="Osteopontin, plasma",
         high=50000.0,
         references=(
@@ -56,6 +57,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _osteopontin(
         name="osteopontin_serum",
+        hint="In serum; plasma has its own field and differs more than tenfold.",
         label="Osteopontin, serum",
         high=100000.0,
         specimen="serum",

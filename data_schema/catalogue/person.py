@@ -20,6 +20,7 @@ _recorded = partial(Variable, pathway="person", origin=RECORDED)
 ENTRIES: tuple[Variable, ...] = (
     _recorded(
         name="age",
+        hint="Or the date of birth, such as 1958-03-02 or 2 Mar 1958. No model answers under 18.",
         label="Age",
         unit="a",
         units={"a": 1.0, "mo": 1 / 12},
@@ -35,6 +36,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _category(
         name="sex",
+        hint="For other or unknown, no reference of one sex is used.",
         label="Sex",
         categories=("female", "male"),
         codes=(Code("46098-0", "Sex"),),
@@ -44,6 +46,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _category(
         name="menopausal_status",
+        hint="It is not inferred from age.",
         label="Menopausal status",
         categories=("pre", "peri", "post", "unknown", "not_applicable"),
         synonyms=("menopause", "menopausal"),
@@ -52,6 +55,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _history_flag(
         name="pregnant",
+        hint="No model answers in pregnancy.",
         label="Pregnant",
         absence="not pregnant",
         icd_10=("O", "Z33", "Z34"),
@@ -157,6 +161,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _recorded(
         name="comorbidities",
+        hint="A plain count, not the Charlson index.",
         label="Number of comorbidities",
         unit="1",
         units=COUNT,

@@ -27,6 +27,10 @@ _immunoassay = partial(Variable, pathway="resorption", origin=BONE_IMMUNOASSAY)
 ENTRIES: tuple[Variable, ...] = (
     Variable(
         name="ctx_s",
+        hint=(
+            "Check the unit: laboratories print ng/mL or pg/mL, a factor of 1,000 apart. Sample "
+            "fasting, in the morning."
+        ),
         label="CTX-I (beta-CrossLaps), serum",
         pathway="resorption",
         origin=Origin(
@@ -98,6 +102,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="ntx_u",
+        hint="Depends on urine volume; prefer the value per creatinine.",
         label="NTX-I, urine, uncorrected",
         unit="nmol/L",
         units={**NMOL_PER_L, "nmol/mL": 1000.0},
@@ -133,6 +138,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="pyd_u",
+        hint="Depends on urine volume; prefer the value per creatinine.",
         label="Pyridinoline, urine, uncorrected",
         unit="nmol/L",
         units=NMOL_PER_L,
@@ -170,6 +176,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="dpd_u",
+        hint="Depends on urine volume; prefer the value per creatinine.",
         label="Deoxypyridinoline, urine, uncorrected",
         unit="nmol/L",
         units=NMOL_PER_L,
@@ -183,6 +190,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="hyp_u_cr",
+        hint="Not specific to bone: diet and other collagen contribute.",
         label="Hydroxyproline/creatinine, urine",
         unit="mmol/mol{creat}",
         # mg/g: molecular weight of creatinine over that of hydroxyproline, 113.1179 / 131.1299.
@@ -207,6 +215,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="hyp_u",
+        hint="Depends on urine volume; prefer the value per creatinine.",
         label="Hydroxyproline, urine, uncorrected",
         unit="umol/L",
         # Molecular weight 131.1299.
@@ -233,6 +242,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _immunoassay(
         name="trap5b",
+        hint="Isoform 5b of bone; total TRAP has its own field.",
         label="TRAP 5b, serum",
         unit="U/L",
         units=ENZYME,
@@ -246,6 +256,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="trap_total",
+        hint="Isoforms 5a and 5b together.",
         label="TRAP, total, serum",
         pathway="resorption",
         origin=Origin("sample", of_bone=False, routine=False, caveats=("biotin",)),
@@ -264,6 +275,10 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="uncoupling_index",
+        hint=(
+            "A resorption marker over a formation marker, each as a multiple of its upper limit; "
+            "derived from CTX and P1NP."
+        ),
         label="Uncoupling index (resorption over formation)",
         pathway="resorption",
         origin=Origin("derived", of_bone=True, routine=False, caveats=("biotin",)),
@@ -279,6 +294,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="fasting",
+        hint="CTX falls after food.",
         label="Bone markers sampled fasting",
         pathway="resorption",
         kind="flag",
@@ -288,6 +304,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="sampling_hour",
+        hint="Local time, 0 to 24. CTX is lower in the afternoon.",
         label="Clock hour of the bone-marker sample",
         pathway="resorption",
         origin=RECORDED,

@@ -307,6 +307,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _test(
         name="d_dimer",
+        hint="In FEU, which are twice the D-dimer units (DDU) of other kits.",
         label="D-dimer",
         unit="ug/mL{FEU}",
         units={"ug/mL{FEU}": 1.0, "mg/L{FEU}": 1.0, "ng/mL{FEU}": 0.001, "ug/L{FEU}": 0.001},
@@ -486,6 +487,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _test(
         name="nt_probnp",
+        hint="Not BNP.",
         label="NT-proBNP",
         unit="pg/mL",
         # Amino acids 1-76, 8,457 g/mol.
@@ -514,6 +516,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _test(
         name="bnp",
+        hint="Not NT-proBNP.",
         label="BNP",
         unit="pg/mL",
         units=PG_PER_ML,

@@ -50,6 +50,7 @@ _illness = partial(Variable, pathway="person", kind="flag", window=_HISTORY)
 ENTRIES: tuple[Variable, ...] = (
     _dose(
         name="norepinephrine_dose",
+        hint="Of the base: 2 mg of norepinephrine tartrate hold 1 mg.",
         label="Norepinephrine, dose",
         high=10.0,
         synonyms=("norepinephrine rate", "noradrenaline dose", "noradrenaline rate"),
@@ -82,6 +83,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="corrected_calcium",
+        hint="Ionised calcium is preferred in critical illness.",
         label="Calcium, corrected for albumin",
         pathway="fgf23_mineral",
         origin=DERIVED,
@@ -100,6 +102,10 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _illness(
         name="chronic_organ_insufficiency",
+        hint=(
+            "Cirrhosis with portal hypertension, NYHA IV, severe respiratory disease, chronic "
+            "dialysis, or immunocompromise."
+        ),
         label="Severe chronic organ insufficiency or immunocompromise",
         synonyms=("chronic health", "chronic organ failure"),
         note="As APACHE II defines it: cirrhosis with portal hypertension, NYHA IV, severe "
@@ -107,6 +113,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="acute_renal_failure",
+        hint="As APACHE II defines it: it doubles the points of creatinine.",
         label="Acute renal failure",
         pathway="severity",
         kind="flag",
@@ -116,6 +123,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _illness(
         name="aids",
+        hint="HIV with clinical complications; HIV infection alone is not.",
         label="AIDS",
         icd_10=("B20", "B21", "B22", "B24"),
         synonyms=("acquired immunodeficiency syndrome",),
@@ -123,6 +131,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _illness(
         name="hematologic_malignancy",
+        hint="Lymphoma, leukemia, myeloma and other malignancies of blood.",
         label="Hematologic malignancy",
         icd_10=tuple(f"C{number}" for number in range(81, 97)),
         synonyms=("haematological malignancy", "hematological malignancy", "lymphoma or leukemia"),

@@ -51,6 +51,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _severity(
         name="saps1",
+        hint="The score of 1984; SAPS II is another scale.",
         label="SAPS I",
         high=60.0,
         synonyms=("saps",),
@@ -59,6 +60,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _severity(
         name="apache3_aps",
+        hint="Physiology points without age and chronic health.",
         label="APACHE III acute physiology score",
         high=252.0,
         synonyms=("apache", "aps"),
@@ -67,12 +69,14 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _severity(
         name="support_sps",
+        hint="Acute physiology on the third day, as the SUPPORT study scored it.",
         label="SUPPORT physiology score",
         high=200.0,
         note="Acute physiology on the third day, as the SUPPORT study scored it.",
     ),
     _score(
         name="coma_score",
+        hint="0 awake to 100 deep coma: it runs against the Glasgow coma score.",
         label="SUPPORT coma score",
         high=100.0,
         note="0 awake to 100 deep coma, derived from the Glasgow scale: "
@@ -171,6 +175,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     Variable(
         name="pf_ratio",
+        hint="Derived if PaO2 and FiO2 are entered.",
         label="PaO2/FiO2",
         pathway="severity",
         origin=DERIVED,
@@ -195,6 +200,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _bedside(
         name="fio2",
+        hint="In percent, or choose the fraction.",
         label="FiO2",
         unit="%",
         units=PERCENT,

@@ -20,6 +20,7 @@ _laboratory_test = partial(Variable, pathway="wnt", origin=BONE_LABORATORY)
 ENTRIES: tuple[Variable, ...] = (
     _laboratory_test(
         name="sclerostin",
+        hint="From kits that report pmol/L. Kits disagree severalfold.",
         label="Sclerostin, molar",
         unit="pmol/L",
         units=PMOL_PER_L,
@@ -32,6 +33,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="sclerostin_mass",
+        hint="From kits that report pg/mL. Kits disagree severalfold.",
         label="Sclerostin, mass",
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},
@@ -43,6 +45,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="dkk1",
+        hint="From kits that report pmol/L.",
         label="DKK1 (Dickkopf-1), molar",
         unit="pmol/L",
         units=PMOL_PER_L,
@@ -55,6 +58,7 @@ ENTRIES: tuple[Variable, ...] = (
     ),
     _laboratory_test(
         name="dkk1_mass",
+        hint="From kits that report pg/mL.",
         label="DKK1 (Dickkopf-1), mass",
         unit="pg/mL",
         units={**PG_PER_ML, "ng/mL": 1000.0},

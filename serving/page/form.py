@@ -14,7 +14,7 @@ from data_schema.variables import PATHWAYS, Variable, base_name, is_state
 from serving.page.first_screen import WardGroup, ward_group
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["Unit", "fields", "groups", "parts_of", "places", "unit_choices"]
+__all__ = ["Unit", "fields", "form_units", "groups", "parts_of", "places", "unit_choices"]
 
 # What a clinician knows first; the bone pathways follow in the catalogue's order.
 _FIRST = ("person", "severity")
@@ -81,7 +81,7 @@ class Field:
 
     column: str
     label: str
-    note: str
+    hint: str
     specimen: str
     pathway: str
     kind: str
@@ -213,11 +213,11 @@ def _field(
     return Field(
         column=column,
         label=variable.label + words,
-        note=_for_clinicians(variable.note),
+        hint=variable.hint,
         specimen=variable.specimen,
         pathway=variable.pathway,
         kind=variable.kind,
-        units=_units(variable, suffix),
+        units=() if suffix in ("count", "hours_since") else form_units(variable),
         categories=tuple(Choice(one, one.replace("_", " ")) for one in variable.categories),
         models=tuple(readers),
         guards=tuple(guards),
@@ -229,21 +229,9 @@ def _field(
     )
 
 
-def _units(variable: Variable, suffix: str) -> tuple[Unit, ...]:
-    if suffix in ("count", "hours_since"):
-        return ()
-    # The age of an adult is typed in years, or as a date of birth.
+def form_units(variable: Variable) -> tuple[Unit, ...]:
+    """Return the units that the form offers: the age of an adult is typed in years."""
     return unit_choices(variable)[: 1 if variable.name == "age" else None]
-
-
-def _for_clinicians(note: str) -> str:
-    """Return a note of the catalogue with labels in place of column names."""
-
-    def named(match: re.Match[str]) -> str:
-        name = match[1]
-        return VARIABLES[name].label if name in VARIABLES else name
-
-    return re.sub(r"`([^`]*)`", named, note)
 
 
 def unit_choices(variable: Variable) -> tuple[Unit, ...]:

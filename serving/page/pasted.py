@@ -24,7 +24,7 @@ from data_schema.printed_units import printed_unit
 from data_schema.readings import category_of, flag_of
 from data_schema.units import canonical_unit_spelling, conversion, is_in_range
 from data_schema.variables import BELOW, Variable, base_name, is_state
-from serving.page.form import parts_of, unit_choices
+from serving.page.form import Unit, form_units, parts_of, unit_choices
 from serving.page.search_words import drug_flags
 from serving.page.usual_values import UsualValues, usual_values
 from serving.prediction.served import ServedModel
@@ -309,7 +309,7 @@ def _choices(
     if unit is None and result.unit and not _REFERENCE.fullmatch(result.unit):
         problem = f"{variable.label} is not read in this unit."
         return [reading.choice(column, variable, value=stated, problem=problem)]
-    if unit is None and (result.is_canonical or len(set(variable.units.values())) == 1):
+    if unit is None and (result.is_canonical or len(_offered(variable)) == 1):
         unit = variable.unit
     if unit is None:
         return _without_unit(result, column, variable, reading)
@@ -322,7 +322,7 @@ def _without_unit(
     """Return a result in each unit in which it would be possible, the most ordinary first."""
     number = float(_plain_number(result.value))
     usual = reading.usual.get(column)
-    units = list({one.scale: one for one in reversed(unit_choices(variable))}.values())[::-1]
+    units = _offered(variable)
     possible = [one for one in units if is_in_range(variable, number * one.scale)]
     if usual is not None:
         ordinary = [one for one in possible if usual.distance(number * one.scale) <= _ORDINARY]
@@ -334,6 +334,11 @@ def _without_unit(
         else one
         for one in found
     ]
+
+
+def _offered(variable: Variable) -> list[Unit]:
+    """Return the units that the form offers, one of each size."""
+    return list({one.scale: one for one in reversed(form_units(variable))}.values())[::-1]
 
 
 def _in_unit(

@@ -67,6 +67,8 @@ def times(browser: Any, url: str) -> Iterator[Figure]:
     page = new_page(browser, 1440)
     place = place_of(page, url)
     choose(page, url, place)
+    load = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+    yield Figure("page load", f"{load:.0f} ms", "< 1000 ms", load < 1_000)
     settle(page)
     began = time.perf_counter()
     page.locator("#time-now").click()

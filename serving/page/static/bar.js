@@ -43,6 +43,7 @@ function risk(one, at) {
 }
 
 function showFields(title, fields) {
+  $("bar-risk").hidden = $("bar-risks").childElementCount === 0;
   $("bar-next-title").textContent = title;
   $("bar-fields").replaceChildren(...fields.map((one) => make("li", "", jump(one))));
 }

@@ -160,17 +160,20 @@ export function setAdmission(date) {
   showZero();
 }
 
-/** Show and return the entries as the service reads them. */
-export async function echo(model) {
+/** Return the entries as the service reads them, with their rows, for `showEcho`. */
+export async function readBack(model) {
   const request = read(model);
   // How an entry is read does not depend on the time, which may not be entered yet.
   const body = { ...request.body, time_zero: request.body.time_zero ?? rfc3339(new Date()) };
-  const answer = await post("/page/entries", body);
+  return { ...(await post("/page/entries", body)), rows: request.rows };
+}
+
+/** Show how the entries are read; only for what is entered now. */
+export function showEcho({ entries, derived, references, rows: read }) {
   for (const one of rows) mark(one, { problem: "" });
-  answer.entries.forEach((entry, at) => mark(request.rows[at], entry));
-  for (const one of answer.derived) markDerived(row(one.column), one);
-  for (const one of rows) showReference(one, answer.references);
-  return { ...answer, rows: request.rows, count: request.count };
+  entries.forEach((entry, at) => mark(read[at], entry));
+  for (const one of derived) markDerived(row(one.column), one);
+  for (const one of rows) showReference(one, references);
 }
 
 /** Send a request and return its answer; neither the address nor the browser stores values.
@@ -201,7 +204,7 @@ function mark(one, entry) {
   echoed.className = "echo";
   echoed.classList.toggle("problem", Boolean(entry.problem));
   echoed.classList.toggle("flagged", Boolean(entry.flag || entry.unusual));
-  echoed.replaceChildren(...(entry.problem ? [entry.problem] : readBack(one, entry)));
+  echoed.replaceChildren(...(entry.problem ? [entry.problem] : remarks(one, entry)));
   if (entry.meant) echoed.append(" ", meant(one, entry.meant));
   if (typed) {
     if (entry.problem) typed.setAttribute("aria-invalid", "true");
@@ -211,7 +214,7 @@ function mark(one, entry) {
 }
 
 /** Return what is worth saying of a number: how it is read, converted, and against what it lies. */
-function readBack(one, entry) {
+function remarks(one, entry) {
   if (one.dataset.kind !== "number" || !entry.read_as) return [];
   const typed = `${control(one).value.trim()} ${unitLabel(one)}`.trim().replace("-", "−");
   const read = entry.read_as === typed ? "" : entry.read_as;

@@ -68,11 +68,12 @@ async function commit() {
   const request = entries.read(model());
   const needs = needed(request);
   setWaiting(true);
-  const reading = entries.echo(model());
+  const reading = entries.readBack(model());
   const predicting = needs.length ? null : entries.post("/v1/predict", request.body);
   const [read, predicted] = await Promise.allSettled([reading, predicting]);
   if (mine !== newest) return; // later entries overtook these
   setWaiting(false);
+  if (read.value) entries.showEcho(read.value);
   const wrong = read.value?.entries
     .map((entry, at) => [entry, read.value.rows[at].dataset.column])
     .filter(([entry]) => entry.problem)

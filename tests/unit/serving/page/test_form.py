@@ -105,11 +105,14 @@ def test_fracture_is_asked_of_who_leaves_and_death_of_who_stays(
     assert leaving.models == (fracture,)
 
 
-def test_a_note_names_variables_by_what_a_clinician_reads(mortality: ServedModel) -> None:
-    everything = Served([reading_everything(mortality)])
-    notes = {one.column: one.note for one in fields(everything)}
-    assert not any("`" in note for note in notes.values())
-    assert "Never converted to U/L (Bone alkaline phosphatase (activity))" in notes["bsap_mass"]
+def test_hints_are_for_clinicians(mortality: ServedModel) -> None:
+    hints = {one.column: one.hint for one in fields(Served([reading_everything(mortality)]))}
+    assert hints["coma_score"].startswith("0 awake to 100 deep coma")
+    for column, hint in hints.items():
+        assert not re.search(r"LOINC|UCUM|constrained|state the assay|model card|`|review", hint), (
+            column
+        )
+        assert len(hint) < 130, column
 
 
 def test_each_of_the_31_source_attributes_is_answered(mortality: ServedModel) -> None:
