@@ -9,7 +9,7 @@ DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test verify lint benchmark benchmark-bedside benchmark-service benchmark-speed
+.PHONY: install demo test verify lint docs benchmark benchmark-bedside benchmark-service benchmark-speed
 
 install: .venv/installed
 
@@ -76,6 +76,11 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The site, into docs/_build/html; a warning is an error.
+docs: install
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
 
 benchmark: install
 	for name in support2 rhc flchain framingham glow support2-comparators mgus2 pbc flchain-xgbse \

@@ -24,6 +24,7 @@ from serving.problems.operation_outcome import outcome_response, speaks_fhir
 __all__ = [
     "MEDIA_TYPE",
     "RULE_PREFIX",
+    "TITLES",
     "BodyTooLarge",
     "BodyTooSlow",
     "Conflict",
@@ -96,7 +97,7 @@ class PreconditionFailed(HTTPException):
         super().__init__(status_code=412)
 
 
-_TITLES: Mapping[int, tuple[str, str]] = {
+TITLES: Mapping[int, tuple[str, str]] = {
     400: ("malformed-request", "The request could not be read."),
     401: ("unauthorized", "Authentication failed."),
     403: ("forbidden", "The caller is not allowed to do this."),
@@ -113,6 +114,7 @@ _TITLES: Mapping[int, tuple[str, str]] = {
     500: ("internal-error", "Unexpected error in the service."),
     503: ("unavailable", "The service cannot answer this now."),
 }
+"""HTTP status -> name of the problem type, and its title."""
 
 _STATUS: tuple[tuple[type[OsteonError], int], ...] = (
     (GateError, 503),
@@ -149,7 +151,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return the problem of one status; an unlisted status gets the text of 400 or 500."""
-    slug, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
+    slug, title = TITLES.get(status) or TITLES[400 if status < 500 else 500]
     problem = Problem(
         type=f"urn:osteon:problem:{slug}", title=title, status=status, errors=list(listed(errors))
     )
@@ -166,7 +168,7 @@ def respond(
 ) -> JSONResponse:
     """Return the problem of one status in the format that clients of `path` expect."""
     if speaks_fhir(path):
-        _, title = _TITLES.get(status) or _TITLES[400 if status < 500 else 500]
+        _, title = TITLES.get(status) or TITLES[400 if status < 500 else 500]
         return outcome_response(status, title, errors, headers)
     return problem_response(status, errors, headers)
 

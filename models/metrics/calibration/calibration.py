@@ -31,7 +31,10 @@ KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class CalibrationError:
-    """Mean (`ici`), median (`e50`) and 90th percentile (`e90`) of |observed - predicted| risk."""
+    """Mean (`ici`), median (`e50`) and 90th percentile (`e90`) of an absolute difference.
+
+    It is that of observed and predicted risk.
+    """
 
     ici: NDArray[np.float64]
     e50: NDArray[np.float64]
