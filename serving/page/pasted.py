@@ -74,9 +74,10 @@ class PastedRow(BaseModel):
 
 
 class Pasted(BaseModel):
-    """Every result of a pasted text, in its order."""
+    """Every result of a pasted text, in its order; `problem` says why none can be read."""
 
     rows: list[PastedRow]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,10 @@ def pasted_rows(text: str, model: ServedModel) -> Pasted:
         own={squashed(word): one.name for one in own.values() for word in (one.name, one.label)},
         usual=usual_values(model),
     )
+    patients = _rows_of_table(text)
+    if patients > 1:
+        problem = f"The table must have the row of one patient; got {patients} rows. Paste one row."
+        return Pasted(rows=[], problem=problem)
     read = [_row(one, variables, reading) for one in _results(text)]
     rows = [row for row in read if row is not None]
     times = Counter(row.choices[0].column for row in rows if row.settled)
@@ -167,14 +172,8 @@ def _wide_table(lines: Sequence[str]) -> list[_Result] | None:
     """Return the results of one row below a row of names, or None for any other shape."""
     if len(lines) != 2:
         return None
-    mark = next((mark for mark in "\t;,|" if mark in lines[0]), None)
-    if mark is None:
-        return None
-    names, values = (next(csv.reader([line], delimiter=mark)) for line in lines)
-    known = [match_header(name) is not None for name in names]
-    if len(names) != len(values) or any(_is_number(name) for name in names):
-        return None
-    if sum(known) < max(2, len(names) // 3):
+    names, values = (_cells(line, lines[0]) for line in lines)
+    if len(names) != len(values) or not _is_head(names):
         return None
     below = {
         base_name(name)
@@ -192,6 +191,28 @@ def _wide_table(lines: Sequence[str]) -> list[_Result] | None:
         for name, value in zip(names, values, strict=True)
         if value.strip() and not is_state(name)
     ]
+
+
+def _rows_of_table(text: str) -> int:
+    """Return how many rows of values lie below a row of names; 0 for any other shape."""
+    head, *lines = [line for line in text.splitlines() if line.strip()] or [""]
+    names = _cells(head, head)
+    is_table = _is_head(names) and all(len(_cells(line, head)) == len(names) for line in lines)
+    return len(lines) if is_table else 0
+
+
+def _cells(line: str, head: str) -> list[str]:
+    """Return the cells of a line, divided as the first line of its table is."""
+    mark = next((mark for mark in "\t;,|" if mark in head), "\t")
+    return next(csv.reader([line], delimiter=mark))
+
+
+def _is_head(names: Sequence[str]) -> bool:
+    """Return whether cells are a row of names, most of them known."""
+    if len(names) < 2 or any(_is_number(name) for name in names):
+        return False
+    known = [match_header(name) is not None for name in names]
+    return sum(known) >= max(2, len(names) // 3)
 
 
 def _of_cells(line: str, cells: Sequence[str]) -> Iterator[_Result]:

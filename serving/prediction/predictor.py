@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ulid import ULID
 
+from data_schema.derived.derivations import DERIVATIONS
 from data_schema.measurements import CanonicalMeasurement
 from data_schema.variables import BELOW, base_name, is_not_done
 from models.inference.prediction import Remark
@@ -307,8 +308,15 @@ def _variables_read(model: ServedModel) -> frozenset[str]:
 
 
 def _unused(model: ServedModel, patient: Patient) -> list[Ignored]:
-    """Return the measurements and absences that neither the model nor its guard reads."""
+    """Return the measurements and absences that neither the model nor its guard reads.
+
+    What a value was derived from is used.
+    """
     read = {feature.name for feature in model.contract.features} | model.guard_columns
+    derived = [
+        name for name in patient.values if name in DERIVATIONS and name not in patient.numbers
+    ]
+    read |= {part for name in derived for part in DERIVATIONS[name].reads}
     unused = [
         Ignored(number, column, "not_in_model")
         for column, number in patient.numbers.items()

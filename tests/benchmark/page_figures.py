@@ -168,17 +168,21 @@ def accessibility(browser: Any, url: str) -> Iterator[Figure]:
 
     def visit(page: Any, theme: str, width: int) -> None:
         nonlocal seen
+        print(f"axe: {theme}, {width} px", file=sys.stderr, flush=True)
         for place in places_of(browser, url):
             for state in states(page, url, place):
                 seen += 1
                 where = f"{place} {state} {width} {theme}"
                 for one in axe.run(page).response["violations"]:
                     found.append(f"{where}: {one['id']} at {one['nodes'][0]['html'][:90]}")
+                    print(found[-1], file=sys.stderr, flush=True)
                 if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                     wide.append(where)
+                    print(f"{where}: wider than the screen", file=sys.stderr, flush=True)
                 targets = page.evaluate(SMALL_TARGETS)
                 if width < 1000 and targets:
                     small.append(f"{where}: {', '.join(targets[:3])}")
+                    print(small[-1], file=sys.stderr, flush=True)
 
     each_screen(browser, visit)
     yield Figure(

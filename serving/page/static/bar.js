@@ -17,6 +17,7 @@ export function showBar(prediction) {
   const grade = risks.length ? [text(`grade-${completeness}`)] : [];
   $("bar-state").textContent = grade.join(" ");
   $("bar-details").hidden = false;
+  $("bar-details").textContent = text(risks.length ? "bar-read" : "bar-why");
   const fields = prediction.would_settle.map((one) => ({ words: one.label, target: one.variable }));
   const tooLittle = completeness === "insufficient" && prediction.refusals.length === 1;
   const title = risks.length ? (fields.length ? "bar-if" : "bar-all") : tooLittle ? "bar-too-little" : "bar-refused";
@@ -43,7 +44,7 @@ function risk(one, at) {
 }
 
 function showFields(title, fields) {
-  $("bar-risk").hidden = $("bar-risks").childElementCount === 0;
+  $("bar-risk").hidden = $("bar-risks").childElementCount === 0 && $("bar-details").hidden;
   $("bar-next-title").textContent = title;
   $("bar-fields").replaceChildren(...fields.map((one) => make("li", "", jump(one))));
 }

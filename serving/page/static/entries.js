@@ -181,6 +181,8 @@ export function showEcho({ entries, derived, references, rows: read }) {
  * With `keepalive` it is sent although the page is left.
  */
 export async function post(path, body, { keepalive = false } = {}) {
+  // A request about earlier entries belongs to the sitting in which it is made.
+  if (body.stage === "interim") body = { ...body, session };
   const response = await fetch(address(path), {
     keepalive,
     method: "POST",

@@ -32,7 +32,9 @@ async function read() {
   if (area.value.length > MOST) return failed("paste-long");
   try {
     const answer = await post("/page/pasted", { outcome: model(), text: area.value });
-    if (mine === newest) showRows(answer.rows);
+    if (mine !== newest) return;
+    showRows(answer.rows);
+    if (answer.problem) $("pasted").textContent = answer.problem;
   } catch (error) {
     if (mine === newest) failed(error.problem ? "failed" : "unreachable");
   }

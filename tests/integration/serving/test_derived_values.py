@@ -168,3 +168,20 @@ def test_every_door_names_an_entry_that_differs_and_uses_it(client: httpx.Client
     assert risk == pytest.approx(alone["risks"][0]["risk"] * 100, abs=0.006)
     assert "Body mass index as entered differs from what follows from Body weight" in notes
     assert "as entered differs" in card(client, *OTHERS, WEIGHT, HEIGHT, BMI)
+
+
+def test_what_a_value_was_derived_from_is_not_called_unused(client: httpx.Client) -> None:
+    ignored = answered(client, request(WEIGHT, HEIGHT, *OTHERS))["ignored"]
+    assert {one["variable"] for one in ignored} & {"weight", "height"} == set()
+    stated = answered(client, request(WEIGHT, HEIGHT, BMI, *OTHERS))["ignored"]
+    assert {one["variable"] for one in stated} >= {"weight", "height"}
+
+
+def test_the_page_shows_what_follows_from_other_entries(client: httpx.Client) -> None:
+    read = client.post("/page/entries", json=request(WEIGHT, HEIGHT, *OTHERS)).json()
+    assert {one["column"]: one["read_as"] for one in read["derived"]} == {
+        "bmi": "25 kg/m²",
+        "age": "60 years",
+    }
+    [bmi] = [one for one in read["derived"] if one["column"] == "bmi"]
+    assert bmi["parts"] == ["Body weight", "Body height"]

@@ -67,6 +67,13 @@ def test_a_row_of_a_cohort_file_is_read_in_canonical_units(mortality: ServedMode
     ]
 
 
+def test_the_rows_of_several_patients_are_refused(mortality: ServedModel) -> None:
+    text = "age,sex,albumin\n67,female,2.4\n54,male,3.1\n71,male,2.8"
+    found = pasted_rows(text, reading_everything(mortality))
+    assert found.rows == []
+    assert found.problem.startswith("The table must have the row of one patient; got 3 rows.")
+
+
 def test_what_may_be_two_things_is_left_open(mortality: ServedModel) -> None:
     rows = {
         row.text: row
