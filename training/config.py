@@ -297,7 +297,7 @@ def _settings(place: str, stated: Any, kind: type[_T]) -> _T:
     """Return the settings in one table of the file; refuse keys that it does not have."""
     if not isinstance(stated, dict):
         raise UsageError(f"{place} must be a table of settings; got {stated!r}.")
-    known = {one.name for one in fields(kind)} - {"boosting", "tuning", "study"}
+    known = {setting.name for setting in fields(kind)} - {"boosting", "tuning", "study"}
     unknown = sorted(set(stated) - known)
     if unknown:
         raise UsageError(

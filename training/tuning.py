@@ -131,11 +131,11 @@ def tune(
         if finished:
             _LOG.info("%d of %d trials were ended by an earlier run", len(finished), tuning.trials)
         for number, trial in enumerate(finished):
-            _tell(trial, number, tuning, on_trial, progress)
+            _report(trial, number, tuning, on_trial, progress)
         while len(finished) < tuning.trials:
             _try(study, prepared, len(finished), config)
             finished = _finished(study, config)
-            _tell(finished[-1], len(finished) - 1, tuning, on_trial, progress)
+            _report(finished[-1], len(finished) - 1, tuning, on_trial, progress)
         chosen, loss, default_loss = _best(study, prepared, finished, progress)
     _LOG.info(
         "tuned in %d trials: out-of-fold loss %.5f, %.5f with the default settings",
@@ -226,16 +226,16 @@ def _try(study: optuna.Study, prepared: TrainingCohort, number: int, config: Run
     study.sampler = optuna.samplers.TPESampler(
         seed=config.seed * 100_003 + number, n_startup_trials=_STARTUP_TRIALS, constant_liar=False
     )
-    asked = study.ask()
-    tried = _with(prepared, Trial(number, *_suggested(asked, config), loss=None))
+    suggested = study.ask()
+    tried = _with(prepared, Trial(number, *_suggested(suggested, config), loss=None))
     folds: list[WatchedFold] = []
     for fold in watched_folds(tried, tried.boosting, tried.settings.max_trees):
         folds.append(fold)
-        asked.report(lowest_loss(folds), len(folds))
-        if asked.should_prune():
-            study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+        suggested.report(lowest_loss(folds), len(folds))
+        if suggested.should_prune():
+            study.tell(suggested, state=optuna.trial.TrialState.PRUNED)
             return
-    study.tell(asked, lowest_loss(folds))
+    study.tell(suggested, lowest_loss(folds))
 
 
 def _suggested(trial: optuna.Trial, config: RunConfig) -> tuple[Boosting, int]:
@@ -267,14 +267,14 @@ def _finished(study: optuna.Study, config: RunConfig) -> list[Trial]:
 
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     trials = []
-    for number, trial in enumerate(sorted(ended, key=lambda one: one.number)):
+    for number, trial in enumerate(sorted(ended, key=lambda trial: trial.number)):
         boosting = Boosting(**trial.params)
         loss = trial.value if trial.state == TrialState.COMPLETE else None
         trials.append(Trial(number, boosting, _most_trees(boosting, config), loss))
     return trials
 
 
-def _tell(
+def _report(
     trial: Trial,
     number: int,
     tuning: Tuning,

@@ -65,7 +65,7 @@ def tuned(name: str, tuning: Tuning) -> dict[str, object]:
     )
     split = split_by_patient(cohort, test_fraction=HELD_OUT, random_state=SEED)
     started, cpu = time.perf_counter(), time.process_time()
-    found = tune(
+    best = tune(
         cohort.take(split.train),
         HORIZONS,
         config,
@@ -80,20 +80,20 @@ def tuned(name: str, tuning: Tuning) -> dict[str, object]:
         "cohort": name,
         "patients": len(split.train),
         "cpu_s_of_this_run": time.process_time() - cpu,
-        **described(found),
-        "reached": found.loss < found.default_loss,
+        **described(best),
+        "reached": best.loss < best.default_loss,
     }
 
 
-def described(found: Tuned) -> dict[str, object]:
+def described(best: Tuned) -> dict[str, object]:
     """Return the settings and losses of a search."""
     return {
-        "trials": len(found.trials),
-        "pruned": sum(trial.loss is None for trial in found.trials),
-        "boosting": asdict(found.boosting),
-        "loss": found.loss,
-        "default_loss": found.default_loss,
-        "gain_per_patient": found.default_loss - found.loss,
+        "trials": len(best.trials),
+        "pruned": sum(trial.loss is None for trial in best.trials),
+        "boosting": asdict(best.boosting),
+        "loss": best.loss,
+        "default_loss": best.default_loss,
+        "gain_per_patient": best.default_loss - best.loss,
     }
 
 

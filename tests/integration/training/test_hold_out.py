@@ -83,11 +83,11 @@ def test_no_refit_without_a_hold_out_is_wrong_usage(workplace: Any, simulated: A
 def test_tuning_never_sees_a_patient_who_is_held_out(workplace: Any, simulated: Any) -> None:
     table = simulated(150, 3)
     table["site"] = np.where(np.arange(150) < 100, "A", "B")
-    told = table["mortality_event"].to_numpy() == 1
+    died = table["mortality_event"].to_numpy() == 1
     chosen, losses = [], []
     # In the second cohort, a marker gives the outcome away in the patients held out alone.
     for leak in (False, True):
-        lactate = table["lactate"].where(table["site"].eq("A") | ~leak, np.where(told, 20.0, 0.4))
+        lactate = table["lactate"].where(table["site"].eq("A") | ~leak, np.where(died, 20.0, 0.4))
         table.assign(lactate=lactate).to_csv(workplace.folder / "cohort.csv", index=False)
         (workplace.folder / "run.toml").write_text(
             f"{SETTINGS}split = 'site'\n[tuning]\ntrials = 4\nstorage = 'sqlite:///tuning.db'\n"

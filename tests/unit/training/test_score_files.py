@@ -43,10 +43,10 @@ def _written(frame: pd.DataFrame, path: Path) -> Path:
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_file_in_parts_is_scored_like_the_whole(loaded, cohort, tmp_path, suffix):
     path = _written(cohort, tmp_path / f"cohort{suffix}")
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
 
     scored = score_file(
-        path, tmp_path / "out.parquet", loaded, IN_PARTS, progress=lambda *s: told.append(s)
+        path, tmp_path / "out.parquet", loaded, IN_PARTS, progress=lambda *s: reported.append(s)
     )
 
     whole = score_table(read_table(path), loaded.risk_model, explain=True)
@@ -56,7 +56,7 @@ def test_a_file_in_parts_is_scored_like_the_whole(loaded, cohort, tmp_path, suff
     )
     assert (scored.rows, scored.patients) == (len(whole), 300)
     assert (scored.refused, scored.unknown_category) == (1, 1)
-    assert told[-1] == ("scoring", 5, 5)
+    assert reported[-1] == ("scoring", 5, 5)
     assert {p.name for p in tmp_path.iterdir()} == {path.name, "out.parquet"}
 
 
@@ -79,10 +79,10 @@ def test_a_stopped_run_goes_on_and_writes_the_same_bytes(loaded, cohort, tmp_pat
     finished = sorted(folder.glob("*.arrow"))
     assert len(finished) == 3
     finished[2].write_bytes(finished[2].read_bytes()[:100])
-    kept = finished[0].stat().st_mtime_ns
+    first_written = finished[0].stat().st_mtime_ns
 
     def first_is_kept(task: str, done: int, _: int) -> None:
-        assert task != "scoring" or finished[0].stat().st_mtime_ns == kept
+        assert task != "scoring" or finished[0].stat().st_mtime_ns == first_written
 
     score_file(path, out, loaded, IN_PARTS, progress=first_is_kept)
 

@@ -71,18 +71,18 @@ def test_a_search_that_was_killed_ends_like_another(cohort, undisturbed, tmp_pat
     (summary,) = optuna.get_all_study_summaries(f"sqlite:///{storage}")
     study = optuna.load_study(study_name=summary.study_name, storage=f"sqlite:///{storage}")
     study.ask()
-    told: list[Trial] = []
+    reported: list[Trial] = []
 
     resumed = tune(
         cohort,
         (28.0, 90.0),
         CONFIG,
         Tuning(TRIALS, f"sqlite:///{storage}"),
-        on_trial=told.append,
+        on_trial=reported.append,
     )
 
     assert resumed == undisturbed
-    assert told == [*resumed.trials]
+    assert reported == [*resumed.trials]
 
 
 def test_a_search_of_other_patients_is_not_continued(cohort, tmp_path):
