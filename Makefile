@@ -9,7 +9,8 @@ DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test verify lint docs benchmark benchmark-bedside benchmark-service benchmark-speed
+.PHONY: install demo test verify lint docs benchmark benchmark-bedside benchmark-scale \
+	benchmark-service benchmark-speed
 
 install: .venv/installed
 
@@ -89,14 +90,26 @@ benchmark: install
 	done
 	$(MAKE) benchmark-bedside
 	$(MAKE) benchmark-speed
+	$(MAKE) benchmark-scale
 
-# One explained request of a wide model beside XGBoost's own part of it, scoring and explaining by
-# number of rows, and what a kill changes; the model of 60 columns stays in build/score_speed.
+# Memory and growth up to a million patients, Dask workers, and commit BEFORE in the same run: many
+# hours. Finished figures stay in .osteon/benchmark and build/scale. A trial run: SIZE=0.01.
+BEFORE ?= 631c1e3
+SIZE ?= 1
+benchmark-scale: install
+	@missed=0; $(BIN)/osteon benchmark --scale --size $(SIZE) || missed=1; \
+	test -d build/before || git worktree add --detach build/before $(BEFORE); \
+	for study in "fit" "run --patients 5000" "demo"; do \
+		echo; echo "against_commit $$study"; set -- $$study; what=$$1; shift; \
+		$(BIN)/python tests/benchmark/against_commit.py $$what build/before "$$@" || missed=1; \
+	done; exit $$missed
+
+# One explained request of a wide model beside XGBoost's own part of it, and tuning.
 benchmark-speed: demo
 	export $(DEMO_ENV); missed=0; \
 	$(BIN)/python tests/benchmark/request_speed.py models:/$(DEMO_MARKERS)/1 \
 		models:/$(DEMO_MODEL)/1 || missed=1; \
-	for study in "score_speed shap" "score_speed growth" "score_speed kill" \
+	for study in \
 		"tuning_study support2" "tuning_study simulated" "tuning_study kill"; do \
 		echo; echo "$$study"; set -- $$study; \
 		OMP_NUM_THREADS=1 $(BIN)/python tests/benchmark/$$1.py $$2 || missed=1; \

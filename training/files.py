@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 __all__ = [
+    "ROWS_OF_A_GROUP",
     "plain_cell",
     "require_folder",
     "require_new_folder",
@@ -28,6 +29,9 @@ __all__ = [
     "whole_folder",
     "write_table",
 ]
+
+ROWS_OF_A_GROUP = 25_000
+"""Rows of a Parquet row group, of which a Dask worker reads one at a time."""
 
 _FORMULA = re.compile(r"[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -74,7 +78,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         if draft.suffix == ".csv":
             _without_formulas(frame).to_csv(draft, index=False)
         else:
-            frame.to_parquet(draft, index=False)
+            frame.to_parquet(draft, index=False, row_group_size=ROWS_OF_A_GROUP)
 
 
 @contextmanager

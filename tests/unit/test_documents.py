@@ -8,7 +8,7 @@ import pytest
 
 from places import ROOT
 
-DOCUMENTS = ("CONTRIBUTING.md", "GLOSSARY.md", "README.md")
+DOCUMENTS = ("CONTRIBUTING.md", "GLOSSARY.md", "README.md", "SCALE.md")
 PACKAGES = ("data_schema", "models", "training", "serving", "tests", ".ci")
 QUOTED = re.compile(r"`([^`\s]+)`")
 LINKED = re.compile(r"\]\((?!https?:)([^)#]+)\)")
@@ -40,7 +40,9 @@ def test_the_documents_name_many_places(document, least):
 
 
 def test_the_readme_links_the_documents_for_developers():
-    assert {"CONTRIBUTING.md", "GLOSSARY.md", "CHANGELOG.md"} <= named_paths("README.md")
+    assert {"CONTRIBUTING.md", "GLOSSARY.md", "CHANGELOG.md", "SCALE.md"} <= named_paths(
+        "README.md"
+    )
 
 
 def test_a_source_distribution_holds_every_document():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -9,11 +10,12 @@ import typer
 
 from data_schema.errors import UsageError
 from data_schema.outcomes import ENDPOINTS
-from training.cli.cohorts import MappingOption
+from training.cli.cohorts import MappingOption, stated_mapping
 from training.cli.console import JsonOption, print_json, print_lines, working
 from training.cli.evaluation_tables import show_study_evaluation, show_subgroups
 from training.cli.options import (
     AddedValueOption,
+    DaskOption,
     DatasetOption,
     OptionalCohort,
     OverOption,
@@ -21,7 +23,7 @@ from training.cli.options import (
     read_study,
     run_settings,
 )
-from training.cli.score import cohort_for, full_name, loaded_model
+from training.cli.score import full_name, loaded_model
 from training.cli.tables import notice_lines, show_judged_metrics
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from training.validation.internal_external import ClusterBy
 
 __all__ = ["evaluate"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -67,6 +71,7 @@ def evaluate(
         int, typer.Option(help="Number of bootstrap refits that show how stable risks are.")
     ] = 0,
     config: Annotated[Path | None, typer.Option(help="Settings of the refits (TOML).")] = None,
+    dask: DaskOption = None,
     out: Annotated[Path | None, typer.Option(help="New folder for all results.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,7 +98,7 @@ def evaluate(
         stated = [option for option, value in refit_options.items() if value]
         if stated:
             raise UsageError(f"--model cannot be combined with {', '.join(stated)}.")
-        _judge(cohort, model, mapping, out, as_json=as_json)
+        _judge(cohort, model, mapping, out, dask=dask, as_json=as_json)
         return
     if outcome is None:
         raise UsageError(
@@ -101,16 +106,18 @@ def evaluate(
             "--instability."
         )
     with working() as progress:
+        from training.distributed.cluster import connected
         from training.files import require_new_folder
         from training.report.folders import write_study_evaluation
         from training.validation.evaluate_cohort import evaluate_study
 
         if out is not None:
             require_new_folder(out)
-        settings = run_settings(config, added_value=added_value, over=over)
+        settings = run_settings(config, added_value=added_value, over=over, dask=dask)
         requested = _requested(settings, horizon, thresholds, internal_external, instability)
-        study = read_study(cohort, dataset, outcome, landmark, mapping, settings=settings)
-        evaluation = evaluate_study(study, settings, requested, progress=progress)
+        with connected(settings.dask):
+            study = read_study(cohort, dataset, outcome, landmark, mapping, settings=settings)
+            evaluation = evaluate_study(study, settings, requested, progress=progress)
         if out is not None:
             write_study_evaluation(evaluation, out)
     if as_json:
@@ -120,21 +127,38 @@ def evaluate(
 
 
 def _judge(
-    cohort: Path | None, model: str, mapping: Path | None, out: Path | None, *, as_json: bool
+    cohort: Path | None,
+    model: str,
+    mapping: Path | None,
+    out: Path | None,
+    *,
+    dask: str | None,
+    as_json: bool,
 ) -> None:
-    """Evaluate a model on patients that it was not trained on."""
+    """Evaluate a model on patients that it was not trained on, of a large cohort on some."""
     if cohort is None:
         raise UsageError("evaluate --model needs a COHORT.")
     with working():
+        from training.cohorts.drawn_patients import drawn_from_file
+        from training.config import RunConfig
+        from training.distributed.cluster import connected
         from training.files import require_new_folder
         from training.report.folders import write_evaluation
+        from training.score import cohort_for_model
         from training.validation.evaluate_model import evaluate_on
 
         if out is not None:
             require_new_folder(out)
         loaded = loaded_model(model)
         outcome = loaded.risk_model.contract.outcome
-        patients = cohort_for(loaded, cohort, mapping, outcome=outcome)
+        settings, described = RunConfig(dask=dask or ""), stated_mapping(mapping)
+        with connected(settings.dask):
+            drawn = drawn_from_file(cohort, settings, mapping=described)
+        for finding in drawn.findings:
+            _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
+        patients = cohort_for_model(
+            drawn.table, loaded.risk_model.contract, outcome=outcome, mapping=described
+        )
         evaluation = evaluate_on(loaded, patients)
         if out is not None:
             write_evaluation(evaluation, out)

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_schema.errors import UsageError
 from data_schema.outcomes import ENDPOINTS
 from training.cli.cohorts import MappingOption, StrictOption
-from training.cli.console import JsonOption, print_command, print_json, print_lines, working
+from training.cli.console import (
+    JsonOption,
+    print_command,
+    print_json,
+    print_lines,
+    print_rows,
+    working,
+)
 from training.cli.evaluation_tables import show_subgroups, show_verdict
 from training.cli.options import (
     AddedValueOption,
@@ -160,13 +168,22 @@ def _print_next(trained: Trained, *, simulated: bool) -> None:
 
 def benchmark(
     dataset: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="A public data set (see osteon datasets), support2-comparators or simulated; a "
             "published protocol (flchain-xgbse, support2-dsm, burk2024); rhc-by-file, judged from "
             "outside; or the added value of a score (support2-score, rhc-score, glow-score)."
         ),
-    ],
+    ] = None,
+    scale: Annotated[
+        bool,
+        typer.Option(
+            "--scale", help="Measure speed, memory and growth instead; each figure for itself."
+        ),
+    ] = False,
+    size: Annotated[
+        float, typer.Option(help="--scale: share of the patients of each figure, e.g. 0.01.")
+    ] = 1.0,
     repeats: Annotated[
         int | None, typer.Option(help="Number of random splits (default: 5).")
     ] = None,
@@ -183,13 +200,18 @@ def benchmark(
     results: Annotated[
         Path | None,
         typer.Option(
-            help="burk2024: folder of finished folds, from which a stopped run continues (default: "
-            "benchmark in OSTEON_STATE_DIR, or .osteon/benchmark)."
+            help="burk2024 and --scale: folder of what is finished, from which a stopped run "
+            "continues (default: benchmark in OSTEON_STATE_DIR, or .osteon/benchmark)."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare Osteon with its peers on the same splits."""
+    """Compare Osteon with its peers on the same splits, or measure how it scales."""
+    if scale == (dataset is not None):
+        raise UsageError("benchmark needs either --dataset or --scale.")
+    if scale or dataset is None:
+        _scale(results, size, as_json=as_json)
+        return
     with working():
         from training.benchmark.neutral.comparison import NeutralRun
         from training.benchmark.run_benchmark import run_benchmark
@@ -206,3 +228,33 @@ def benchmark(
         print_json(result.as_json())
     else:
         show_benchmark(result)
+
+
+def _scale(results: Path | None, size: float, *, as_json: bool) -> None:
+    """Measure and print every figure of scale; exit with 1 if a target is missed at full size."""
+    with working():
+        from training.benchmark.scale import machine_of_scale, measure_scale
+        from training.benchmark.stored_results import results_folder
+
+        machine = machine_of_scale()
+        rows = measure_scale(results_folder(results), size=size, progress=_LOG.info)
+    if as_json:
+        print_json({"machine": machine, "size": size, "figures": [row.as_json() for row in rows]})
+    else:
+        print_lines([", ".join(f"{name} {value}" for name, value in machine.items()), ""])
+        print_rows(
+            ("", "figure", "patients", "measured", "target"),
+            [
+                (
+                    "ok" if row.reached else "NO",
+                    row.name,
+                    f"{row.patients:,}" if row.patients else "",
+                    "; ".join(f"{key} {row.measured.get(key)}" for key in row.shown),
+                    row.target,
+                )
+                for row in rows
+            ],
+            numbers=("patients",),
+        )
+    # Smaller sizes are trial runs: what is fixed in each run weighs more there.
+    raise typer.Exit(0 if size < 1 or all(row.reached for row in rows) else 1)

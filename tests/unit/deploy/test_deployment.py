@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from places import ROOT
 from serving.http.metrics import Metrics
 from serving.prediction.served import Served
 from serving.settings_page import documented_settings
+from training.distributed.cluster import FOLDER_VARIABLE
 
 DEPLOY = ROOT / "deploy"
 VARIABLE = re.compile(r"\bOSTEON_[A-Z_]+\b")
 METRIC = re.compile(r"\b(osteon_[a-z_]+|process_[a-z_]+)\b")
-# Of Compose, PostgreSQL's first start and the images, not of the service.
-NOT_SETTINGS = {"OSTEON_IMAGE", "OSTEON_DATABASE_PASSWORD"}
+# Of Compose, PostgreSQL's first start, the images and Dask workers, not of the service.
+NOT_SETTINGS = {"OSTEON_IMAGE", "OSTEON_DATABASE_PASSWORD", "OSTEON_DASK_IMAGE", FOLDER_VARIABLE}
 SUFFIXES = ("_bucket", "_count", "_sum", "_total")
 
 
@@ -169,3 +172,17 @@ def test_nginx_of_compose_trusts_no_one_and_is_the_only_trusted_proxy() -> None:
 def test_no_secret_is_written_down() -> None:
     text = "".join(path.read_text() for path in files())
     assert re.findall(r"(?i)(?:password|secret|key)\s*[=:]\s*[0-9a-f]{16,}", text) == []
+
+
+def test_dask_workers_share_the_folder_of_cohorts_and_have_no_way_out() -> None:
+    stated = yaml.safe_load((DEPLOY / "dask/compose.yaml").read_text())
+    services = stated["services"]
+    assert set(services) == {"scheduler", "worker", "osteon"}
+    assert services["worker"]["deploy"]["replicas"] == 2
+    assert stated["networks"] == {"inside": {"internal": True}}
+    for service in services.values():
+        assert service["networks"] == ["inside"]
+        assert "ports" not in service
+        (volume,) = service["volumes"]
+        assert volume.endswith(f":{service['environment'][FOLDER_VARIABLE]}")
+        assert shutil.which(service["entrypoint"][0], path=str(Path(sys.executable).parent))
