@@ -110,6 +110,7 @@ def check_cohort(
     outcome: str | None,
     mapping: CohortMapping | None = None,
     strict: bool = False,
+    tolerated: frozenset[str] = frozenset(),
 ) -> Checked:
     """Return a table as a cohort in canonical units, or every rule that it breaks.
 
@@ -124,6 +125,8 @@ def check_cohort(
         canonical units, and the outcome is in `<endpoint>_days` and `<endpoint>_event`.
     strict : bool
         Whether a column that is neither mapped nor in the catalogue is fatal.
+    tolerated : frozenset of str
+        Further rules that only warn: those of leakage, where leaks are to be measured.
     """
     requested = None if outcome is None else known_outcome(outcome)
     if table.columns.nlevels > 1:
@@ -160,7 +163,8 @@ def check_cohort(
         findings += implausible_follow_up(features, requested, outcome_data)
         findings += incomplete_follow_up(table, plan, requested, ids, outcome_data)
         findings += find_leaks(features, outcome_data, known_at_time_zero=plan.known_at_time_zero)
-    fatal, warnings = _by_severity(findings, strict=strict, scoring=requested is None)
+    scoring = requested is None
+    fatal, warnings = _by_severity(findings, tolerated, strict=strict, scoring=scoring)
     cohort = None
     if not fatal:
         dropped = {f.variable: "all missing" for f in findings if f.rule == "all_missing"}
@@ -207,9 +211,9 @@ def _at_risk(
 
 
 def _by_severity(
-    findings: Iterable[Finding], *, strict: bool, scoring: bool
+    findings: Iterable[Finding], tolerated: frozenset[str], *, strict: bool, scoring: bool
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-    warn = WARNING_RULES - ({"ignored_columns"} if strict else set())
+    warn = (WARNING_RULES | tolerated) - ({"ignored_columns"} if strict else set())
     warn |= {"under_18", "pregnant"} if scoring else set()
     distinct = _few_blanks(list(dict.fromkeys(findings)))
     return (

@@ -15,6 +15,7 @@ from data_schema.errors import DataError, Finding, GateError, OsteonError, Outsi
 from training.cli import (
     cohorts,
     compare,
+    diagnose,
     evaluate,
     landmark,
     monitor,
@@ -46,6 +47,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("map")(cohorts.map_columns)
     for command in (
         cohorts.check,
+        diagnose.diagnose,
         landmark.landmark,
         simulate.simulate,
         train.train,

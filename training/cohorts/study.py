@@ -216,9 +216,12 @@ def check_table(
     outcome: str | None,
     mapping: CohortMapping | None = None,
     strict: bool = False,
+    tolerated: frozenset[str] = frozenset(),
 ) -> Checked:
     """Check a cohort and log how many rules it breaks; arguments as in `check_cohort`."""
-    checked = check_cohort(table, outcome=outcome, mapping=mapping, strict=strict)
+    checked = check_cohort(
+        table, outcome=outcome, mapping=mapping, strict=strict, tolerated=tolerated
+    )
     report = checked.report
     _LOG.info(
         "checked %d rows%s: %d fatal, %d warnings about the data",

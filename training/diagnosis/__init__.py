@@ -1,0 +1,1 @@
+"""What a cohort is worth for a prediction model, before any is trained: no model is kept."""
