@@ -218,7 +218,7 @@ def _registered(risk_model: RiskModel, *, run_id: str, tags: Mapping[str, str]) 
             tags=tags,
             description=description,
         )
-        client.set_registered_model_alias(name, CHALLENGER, created.version)
+        _call_challenger(client, name, created.version)
     return find_version(name, version=created.version)
 
 
@@ -462,6 +462,23 @@ def _champion(name: str) -> Version:
     if champion is None:
         raise GateError(f"{name} has no champion. Run `osteon promote {name} VERSION`.")
     return champion
+
+
+def _call_challenger(client: Any, name: str, number: str) -> None:
+    """Set the alias challenger; a server may leave aliases to the account of the gate alone."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_registered_model_alias(name, CHALLENGER, number)
+    except MlflowException as error:
+        if error.error_code != "PERMISSION_DENIED":
+            raise
+        _LOG.warning(
+            "%s version %s is registered without the alias challenger: this account may not set "
+            "aliases. Name it by its number.",
+            name,
+            number,
+        )
 
 
 def _ensure_registered(client: Any, name: str) -> None:

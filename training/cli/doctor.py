@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from data_schema.errors import GateError, OutsideError, UsageError
 from models.registry.checks import Check
+from models.registry.compatibility import compatibility
 from models.registry.gate import GATE_KEY, gate_key
 from models.registry.lifecycle import CHAMPION, LoadedModel, load_champion
 from models.registry.tracking import connect, experiment_id, outside_errors
@@ -43,10 +44,22 @@ def examine() -> Examination:
         _gate_key(),
     ]
     try:
+        checks += _fit_of_registry()
         checks += [*_registry(champions)]
     except OutsideError as error:
         checks.append(Check("registry", False, str(error), "outside"))
     return Examination(tuple(checks), tuple(champions))
+
+
+def _fit_of_registry() -> list[Check]:
+    """Check that client and registry fit, by the revision of the database or the server's version.
+
+    A database that is not made yet, or is not MLflow's, has none.
+    """
+    found = compatibility()
+    if found is None:
+        return []
+    return [Check("mlflow", found.fits, found.detail, "" if found.fits else "outside")]
 
 
 def _gate_key() -> Check:
