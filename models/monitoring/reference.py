@@ -21,6 +21,12 @@ _Floats = NDArray[np.float64]
 FURTHEST = 4.0
 """A value further out counts as this many normal deviates: one value must not move a mean."""
 
+MOSTLY_TIED = 0.3
+"""Share of neighbouring quantiles that are equal, from which most patients have one value."""
+
+FURTHEST_TIED = 50.0
+"""The same where most patients have one value: deviations from their mean."""
+
 _GRID = 999
 
 
@@ -78,6 +84,19 @@ class NumberReference:
             with np.errstate(invalid="ignore", divide="ignore"):
                 z = normal_deviates(values[:, None].astype(np.float64), self.scale)[:, 0]
         return np.clip(np.nan_to_num(z, nan=0.0), -FURTHEST, FURTHEST)
+
+    def distances(self, values: _Floats) -> _Floats:
+        """Return how far values lie from the training cohort's, to find another unit by their mean.
+
+        `scores`; but where most patients have one and the same value, as a dose of 0, quantiles
+        hide the unit of the others, and values are measured from their mean, in deviations.
+        """
+        if self.scale is None or self.deviation != self.deviation or not self.deviation:
+            return self.scores(values)
+        tied = float((np.diff(self.scale.quantiles[0]) == 0).mean())
+        if tied < MOSTLY_TIED:
+            return self.scores(values)
+        return np.clip((values - self.mean) / self.deviation, -FURTHEST_TIED, FURTHEST_TIED)
 
     @property
     def is_comparable(self) -> bool:

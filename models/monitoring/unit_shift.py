@@ -117,14 +117,14 @@ def _shift(
     if n < SMALLEST_CELL:
         return None
     error = np.sqrt(1 / n + 1 / (known.recorded or 1))
-    before = float(known.scores(values).mean())
+    before = float(known.distances(values).mean())
     if abs(before) / error <= limit:
         return None
     best: _Conversion | None = None
     nearest = np.inf
     for conversion in conversions:
-        scores = known.scores(values * conversion.scale + conversion.offset)
-        after = abs(float(scores.mean()))
+        converted = known.distances(values * conversion.scale + conversion.offset)
+        after = abs(float(converted.mean()))
         tolerated = max(3 * error, EXPLAINED * abs(before))
         if after <= tolerated and after < nearest - (0.0 if best is None else error):
             best, nearest = conversion, after
