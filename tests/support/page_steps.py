@@ -45,6 +45,7 @@ def type_value(page: Page, column: str, value: str) -> None:
     with page.expect_response("**/page/entries"):
         page.locator(f"#v-{column}").fill(value)
         page.locator(f"#v-{column}").blur()
+    page.locator("#bar[aria-busy=false]").wait_for()
 
 
 def enter_value(page: Page, column: str, value: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // An answer of /v1/predict on the page: the numbers first, then why, then what is missing.
 import { curveCaption, curveInWords, drawCurve, drawPeople, pointsBar, rangeBar } from "./charts.js";
 import { showCheck } from "./check.js";
-import { label, row, rowOf } from "./entries.js";
+import { label, row, rowOf, shownValue } from "./entries.js";
 import { showNote } from "./note.js";
 import { $, capital, dateText, digitsFor, make, number, of100, points, say, tableRow, text } from "./words.js";
 
@@ -260,18 +260,8 @@ function showMissing({ missing, absent, would_settle: settling }) {
 }
 
 function showEntered(request, derived) {
-  const items = request.rows.map((one) => {
-    const chosen = one.querySelector("input:checked, select.value");
-    const value =
-      one.dataset.kind === "number"
-        ? one.querySelector(".echo").textContent
-        : one.dataset.kind === "flag"
-          ? chosen.parentElement.textContent.trim()
-          : chosen.selectedOptions[0].textContent;
-    return entered(one.dataset.column, value);
-  });
-  const sex = row("sex").querySelector(".value");
-  if (sex.value) items.unshift(entered("sex", sex.selectedOptions[0].textContent));
+  const items = request.rows.map((one) => entered(one.dataset.column, shownValue(one)));
+  if (request.body.sex) items.unshift(entered("sex", shownValue(row("sex"))));
   document.querySelector("#entered .entered").replaceChildren(...items);
   $("entered-count").textContent = text("entered-count", { count: items.length });
   $("derived").hidden = derived.length === 0;

@@ -391,7 +391,9 @@ export function shownValue(one) {
   if (isAbsent(one)) return text("not-done");
   if (one.dataset.kind === "flag") return one.querySelector("input:checked").parentElement.textContent.trim();
   if (one.dataset.kind === "category") return control(one).selectedOptions[0].textContent;
-  return `${control(one).value.trim()} ${unitLabel(one)}`.trim();
+  const typed = control(one).value.trim();
+  const limit = /^[<>]$/.test(state(one).value) && !/^[<>≤≥]/.test(typed) ? state(one).value : "";
+  return `${limit}${typed} ${unitLabel(one)}`.trim();
 }
 
 /** Record a row's variable as not done. */

@@ -68,19 +68,26 @@ async function commit() {
   const request = entries.read(model());
   const needs = needed(request);
   setWaiting(true);
-  const reading = entries.readBack(model());
+  // The risk first: an answer has no entry that could not be read.
   const predicting = needs.length ? null : entries.post("/v1/predict", request.body);
+  const reading = entries.readBack(model());
+  predicting?.then(
+    (answer) => {
+      if (mine === newest) show(answer, request);
+    },
+    () => null,
+  );
   const [read, predicted] = await Promise.allSettled([reading, predicting]);
   if (mine !== newest) return; // later entries overtook these
   setWaiting(false);
-  if (read.value) entries.showEcho(read.value);
-  const wrong = read.value?.entries
+  if (read.reason) return failed(read.reason);
+  entries.showEcho(read.value);
+  problems([]);
+  const wrong = read.value.entries
     .map((entry, at) => [entry, read.value.rows[at].dataset.column])
     .filter(([entry]) => entry.problem)
     .map(([, column]) => need(column));
-  if (read.reason) return failed(read.reason);
-  problems([]);
-  if (wrong?.length) {
+  if (wrong.length) {
     withoutAnswer();
     showNeeds("bar-look", wrong);
     announce("announce-look", { list: wrong.map((one) => one.words).join(", ") });
@@ -91,8 +98,7 @@ async function commit() {
     showNeeds("bar-needs", needs);
     return;
   }
-  if (predicted.reason) return failed(predicted.reason);
-  show(predicted.value, request);
+  if (predicted.reason) failed(predicted.reason);
 }
 
 /** Return what is still needed before the model is asked: time zero, age, and any other value. */
@@ -135,6 +141,7 @@ const leave = () => finish({ keepalive: true }).catch(() => null);
 
 function show(answer, request) {
   const [prediction] = answer.predictions;
+  setWaiting(false);
   last = { body: request.body, request };
   clearTimeout(resting);
   resting = setTimeout(showFinal, RESTS);
@@ -324,12 +331,12 @@ usePaste(
   },
   async (content) => {
     leave();
-    const taken = await takeBundle(content);
-    if (taken) {
+    const problem = await takeBundle(content);
+    if (!problem) {
       madeUp = false;
       commit();
     }
-    return taken;
+    return problem;
   },
 );
 addEventListener("pagehide", leave);

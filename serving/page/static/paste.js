@@ -9,7 +9,7 @@ let rows = []; // { choices, picked }
 let newest = 0;
 let model = () => null;
 let taken = () => null;
-let bundled = async () => false;
+let bundled = async () => "";
 
 /** Name the model to read for, what follows once values are entered, and what takes a FHIR Bundle. */
 export function usePaste(chosenModel, afterwards, takeBundle) {
@@ -113,9 +113,10 @@ async function readFile(file) {
   if (!file) return;
   const content = await file.text();
   if (content.trimStart().startsWith("{")) {
-    const entered = await bundled(content);
-    if (entered) box.close();
-    else failed("paste-file");
+    const problem = await bundled(content);
+    showRows([]);
+    $("pasted").textContent = problem;
+    if (!problem) box.close();
     return;
   }
   area.value = content;

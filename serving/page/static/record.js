@@ -39,20 +39,21 @@ export async function readRecord() {
   return true;
 }
 
-/** Fill in the values of a dropped FHIR Bundle; return whether it could be read. */
+/** Fill in the values of a dropped FHIR Bundle; return "" or why it cannot be read. */
 export async function takeBundle(content) {
   newest += 1;
+  let record;
   try {
-    const time_zero = timeOfReading();
-    const record = await entries.post("/page/bundle", { time_zero, bundle: JSON.parse(content) });
-    entries.clearEntries();
-    $("record").hidden = false;
-    show({ ...record, patient_id: record.patient_id || entries.opaque() });
-    enterAdmission();
-    return true;
-  } catch {
-    return false;
+    record = await entries.post("/page/bundle", { time_zero: timeOfReading(), bundle: JSON.parse(content) });
+  } catch (error) {
+    const broken = error.problem?.errors?.map((one) => one.message) ?? [];
+    return broken.join(" ") || text(error instanceof SyntaxError ? "paste-file" : "unreachable");
   }
+  entries.clearEntries();
+  $("record").hidden = false;
+  show({ ...record, patient_id: record.patient_id || entries.opaque() });
+  enterAdmission();
+  return "";
 }
 
 /** Forget the record, before another patient. */

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
@@ -58,6 +60,9 @@ def test_what_was_entered_is_read_back_and_the_page_shows_what_the_service_answe
     cautions = page.locator("#cautions").inner_text()
     assert all(sentence in cautions for sentence in first["sentences"][2:])
     assert prediction["model"]["name"] in page.locator("#origin").inner_text()
+    fgf23 = page.locator("#v-fgf23_c").input_value()
+    listed = page.locator("#entered").evaluate("one => one.textContent")
+    assert f"FGF23, C-terminal {fgf23} RU/mL" in listed
 
 
 def test_the_bar_names_what_is_needed_and_follows_each_entry(page: Page) -> None:
@@ -331,6 +336,39 @@ def test_pasted_results_are_confirmed_and_then_entered(page: Page) -> None:
         "lactate": ("4.1", "mmol/L"),
     }
     assert prediction["status"] == "ok"
+
+
+def test_a_dropped_bundle_fills_in_the_page(page: Page) -> None:
+    choose(page)
+    page.get_by_role("button", name="24 h ago").click()
+    taken = datetime.now(UTC) - timedelta(hours=2)
+    patient = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1958-03-02"}
+    lactate = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2524-7"}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": taken.isoformat(timespec="seconds"),
+        "valueQuantity": {
+            "value": 2.8, "unit": "mmol/L", "code": "mmol/L", "system": "http://unitsofmeasure.org",
+        },
+    }  # fmt: skip
+
+    def drop(*resources: dict[str, Any]) -> None:
+        entry = [{"resource": one} for one in resources]
+        content = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entry})
+        file = {"name": "bundle.json", "mimeType": "application/json", "buffer": content.encode()}
+        with page.expect_response("**/page/bundle"):
+            page.locator("#paste-file").set_input_files(file)
+
+    page.get_by_role("button", name="Paste or drop results").click()
+    drop(lactate)
+    page.get_by_text("must hold the Patient").wait_for()
+    drop(patient, lactate)
+    page.locator("#paste").wait_for(state="hidden")
+    assert page.locator("#v-lactate").input_value() == "2.8"
+    assert "from the record, taken" in page.locator("#o-lactate").inner_text()
+    assert page.locator("#v-sex").input_value() == "female"
 
 
 def test_interim_answers_are_followed_by_one_final_answer(page: Page, caplog: Any) -> None:
