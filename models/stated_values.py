@@ -103,6 +103,8 @@ def in_words(variable: str, label: str, unit: str, recorded: RecordedValue) -> s
     'Albumin 2.4 g/dL, L'
     >>> in_words("sex", "Sex", "", RecordedValue("female"))
     'female'
+    >>> in_words("age", "Age", "a", RecordedValue(68.7))
+    'Age 68 years'
     """
     value = recorded.value
     if value is None:
@@ -111,7 +113,9 @@ def in_words(variable: str, label: str, unit: str, recorded: RecordedValue) -> s
         return _finding(variable, label, present=value)
     if isinstance(value, str):
         return _category(variable, label, value)
-    printed = f"{recorded.comparator or ''}{_number(value)} {printed_unit(unit)}".rstrip()
+    # Age in completed years: a patient is not said to be of another age every day.
+    number = f"{int(value)}" if variable == "age" else _number(value)
+    printed = f"{recorded.comparator or ''}{number} {printed_unit(unit)}".rstrip()
     parts = [f"{label} {printed}", *filter(None, [recorded.flag])]
     multiple = recorded.multiple_of_reference
     if recorded.flag == "H" and multiple is not None and multiple >= _MENTIONED_MULTIPLE:

@@ -156,13 +156,15 @@ const measured = (risk) => risk.contributions.filter((one) => one.measured);
 
 function showContributions(risk) {
   const digits = digitsFor(risk);
-  const most = Math.max(...risk.contributions.filter((one) => one.measured).map((one) => Math.abs(one.points)), 0.1);
+  const inferred = risk.pathways.find((one) => one.pathway === NOT_MEASURED);
+  const sizes = [...measured(risk), ...(inferred ? [inferred] : [])].map((one) => Math.abs(one.points));
+  const most = Math.max(...sizes, 0.1);
   const lines = [line(text("start"), null, number100(risk.baseline_risk, digits), "reference-row")];
   const inOrder = shown.byPathway && paperRows === null;
   lines.push(...(inOrder ? pathwayRows(risk, digits, most) : sizeRows(risk, digits, most)));
-  const inferred = risk.pathways.find((one) => one.pathway === NOT_MEASURED);
   if (inferred) {
-    lines.push(line(shown.context.pathways[NOT_MEASURED], pointsBar(inferred.points, most, "grey"), points(inferred.points, digits)));
+    const name = shown.context.pathways[NOT_MEASURED];
+    lines.push(line(name, pointsBar(inferred.points, most, "grey"), points(inferred.points, digits), "others"));
   }
   if (isShown(risk.monotone_adjustment_points, digits)) {
     lines.push(line(text("adjustment"), null, points(risk.monotone_adjustment_points, digits)));

@@ -85,7 +85,7 @@ export function drawCurve(place, curve, risks, { first, before = null, height = 
   const drawn = [...seen, ...(before ?? []).filter((point) => point.day <= last)];
   const ends = drawn.map((point) => Math.max(point.high, point.comparison_risk ?? 0, point.competing_risk ?? 0));
   const top = Math.min(100, 108 * Math.max(...ends));
-  const frame = { left: 44, right: width - (narrow ? 14 : 146), top: 14, bottom: height - 44 };
+  const frame = { left: 50, right: width - (narrow ? 14 : 146), top: 14, bottom: height - 44 };
   const across = frame.right - frame.left;
   const x = (day) => frame.left + (across * scale(Math.min(day, last))) / scale(last);
   const y = (percent) => frame.bottom - ((frame.bottom - frame.top) * percent) / top;
@@ -96,14 +96,13 @@ export function drawCurve(place, curve, risks, { first, before = null, height = 
   const items = [];
   for (const percent of percentTicks(top)) {
     items.push(draw("line", { class: "grid", x1: frame.left, x2: frame.right, y1: y(percent), y2: y(percent) }));
-    items.push(draw("text", { class: "tick", x: frame.left - 6, y: y(percent) + 4, "text-anchor": "end" }, String(percent)));
+    items.push(draw("text", { class: "tick", x: frame.left - 6, y: y(percent) + 4, "text-anchor": "end" }, `${percent} %`));
   }
   for (const day of dayTicks(days, last, across)) {
     items.push(draw("line", { class: "grid", x1: x(day), x2: x(day), y1: frame.bottom, y2: frame.bottom + 5 }));
     items.push(draw("text", { class: "tick", x: x(day), y: frame.bottom + 19, "text-anchor": "middle" }, String(day)));
   }
   items.push(draw("text", { class: "axis", x: (frame.left + frame.right) / 2, y: height - 6, "text-anchor": "middle" }, text("days")));
-  items.push(draw("text", { class: "axis", x: 4, y: 10 }, "%"));
   items.push(draw("path", { class: "band", d: band }));
   const labels = [];
   const line = (name, of, className, from = points) => {
@@ -124,7 +123,7 @@ export function drawCurve(place, curve, risks, { first, before = null, height = 
     const above = up - 12 > frame.top + 8;
     items.push(draw("circle", { class: "dot-main", cx: at, cy: up, r: 4.5 }));
     const anchor = at > frame.right - 30 ? "end" : "middle";
-    items.push(draw("text", { class: "dot-label", x: anchor === "end" ? at + 6 : at, y: above ? up - 10 : up + 20, "text-anchor": anchor }, `${of100(one.risk)} %`));
+    items.push(draw("text", { class: `dot-label${one.interval.very_wide ? " wide" : ""}`, x: anchor === "end" ? at + 6 : at, y: above ? up - 10 : up + 20, "text-anchor": anchor }, `${of100(one.risk)} %`));
   });
   place.replaceChildren(draw("svg", { ...hidden, class: "curve-svg", viewBox: `0 0 ${width} ${height}`, width, height }, ...items));
   return { level: Math.round(100 * risks[0].interval.level), beside, compared };

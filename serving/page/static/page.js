@@ -345,7 +345,18 @@ beforeSignOut(leave);
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
+/** Choose the model of a copied link, which holds nothing else. */
+function chooseLinked() {
+  const wanted = new URLSearchParams(location.search).get("model");
+  const radio = [...document.querySelectorAll(".models input[type=radio]")].find((one) => one.value === wanted);
+  if (!radio) return;
+  radio.checked = true;
+  const { place: key } = radio.closest(".models").dataset;
+  document.querySelector(`input[name=place][value="${key}"]`).checked = true;
+}
+
 async function begin() {
+  chooseLinked();
   const before = await kept();
   if (before) bringBack(before);
   else if (place()) placeChanged();

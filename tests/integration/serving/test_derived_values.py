@@ -185,3 +185,21 @@ def test_the_page_shows_what_follows_from_other_entries(client: httpx.Client) ->
     }
     [bmi] = [one for one in read["derived"] if one["column"] == "bmi"]
     assert bmi["parts"] == ["Body weight", "Body height"]
+
+
+def test_the_page_is_given_what_moves_with_an_entry(client: httpx.Client) -> None:
+    def request(weight: float) -> dict[str, Any]:
+        values = (("weight", "kg", weight), ("height", "cm", 180), ("bmi", "kg/m2", 31))
+        return {
+            "patient_id": "p",
+            "time_zero": TIME_ZERO,
+            "outcomes": ["mortality"],
+            "measurements": [
+                {"variable": name, "unit": unit, "value": value} for name, unit, value in values
+            ],
+        }
+
+    moved = client.post("/page/together", json={"entered": request(81), "moved": request(162)})
+    assert moved.json() == {"values": {"bmi": 62.0}, "units": {"bmi": "kg/m2"}}
+    broken = client.post("/page/together", json={"entered": request(81), "moved": request(-1)})
+    assert broken.status_code == 422

@@ -454,3 +454,7 @@ def test_the_note_is_copied_and_the_link_holds_no_value(
     link = page.evaluate("navigator.clipboard.readText()")
     base = str(page_service.base_url).rstrip("/")
     assert link == f"{base}/?model=mortality-simulated"
+    opened = context.new_page()
+    opened.goto(link.replace("mortality", "fracture"))
+    assert opened.get_by_label("Leaving ICU", exact=True).is_checked()
+    assert opened.locator("#form").is_visible()

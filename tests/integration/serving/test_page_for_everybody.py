@@ -201,6 +201,9 @@ def test_the_print_has_the_answer_on_one_page_and_the_rest_on_a_second(
     for one in (one for one in risk["contributions"] if one["measured"]):
         assert one["words"][1:] in second
     assert prediction["model"]["name"] in second
+    # As typed, with its unit.
+    [fgf23] = [one for one in risk["contributions"] if one["variable"] == "fgf23_c"]
+    assert f"FGF23, C-terminal {fgf23['value']:g} RU/mL" in second
     assert "Check an entry" not in first + second
     assert paper.smallest_points >= 9
     assert page.locator("html.paper").count() == 0

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from serving.prediction.derived import with_derived_values
+from serving.prediction.derived import moved_together, with_derived_values
 from serving.prediction.json_translation import question_of
 from serving.prediction.patient import Patient, read_patient
+from serving.prediction.question import Question
 from serving.prediction.schemas import PredictRequest
 
 WEIGHT = {"variable": "weight", "value": 81, "unit": "kg"}
 HEIGHT = {"variable": "height", "value": 180, "unit": "cm"}
 
 
-def derived(*measurements: dict[str, Any], reads: set[str], **fields: Any) -> Patient:
+def asked(*measurements: dict[str, Any], **fields: Any) -> Question:
     request = PredictRequest.model_validate(
         {
             "patient_id": "p",
@@ -25,8 +26,20 @@ def derived(*measurements: dict[str, Any], reads: set[str], **fields: Any) -> Pa
             **fields,
         }
     )
-    question = question_of(request)
+    return question_of(request)
+
+
+def derived(*measurements: dict[str, Any], reads: set[str], **fields: Any) -> Patient:
+    question = asked(*measurements, **fields)
     return with_derived_values(read_patient(question, own={}), question, reads)
+
+
+def moved(before: list[dict[str, Any]], after: dict[str, Any], reads: set[str]) -> dict[str, float]:
+    """Return what moves with one entry that replaces that of the same variable."""
+    rest = [one for one in before if one["variable"] != after["variable"]]
+    questions = asked(*before), asked(*rest, after)
+    first, second = (read_patient(question, own={}) for question in questions)
+    return moved_together(first, second, questions[0], reads)
 
 
 def codes(patient: Patient) -> list[tuple[str, tuple[str, ...]]]:
@@ -82,3 +95,24 @@ def test_only_the_fio2_in_force_is_paired(
         reads={"pf_ratio"},
     )
     assert patient.number("pf_ratio") == expected
+
+
+def test_an_entered_score_moves_by_the_points_of_its_component() -> None:
+    sofa = {"variable": "sofa", "value": 9, "unit": "{score}"}
+    creatinine = {"variable": "creatinine", "value": 1.0, "unit": "mg/dL"}
+    high = creatinine | {"value": 5.2}
+    assert moved([sofa, creatinine], high, {"sofa"}) == {"sofa": 13.0}
+    assert moved([sofa, high], creatinine, {"sofa"}) == {"sofa": 5.0}
+    assert moved([sofa, creatinine], creatinine | {"value": 1.1}, {"sofa"}) == {}
+    assert moved([sofa, creatinine], high, {"lactate"}) == {}
+    # No score has more points than it can count.
+    full = sofa | {"value": 23}
+    assert moved([full, creatinine], high, {"sofa"}) == {"sofa": 24.0}
+
+
+def test_an_entered_ratio_moves_in_proportion_and_one_that_was_derived_is_left_out() -> None:
+    bmi = {"variable": "bmi", "value": 31, "unit": "kg/m2"}
+    heavier = WEIGHT | {"value": 162}
+    assert moved([WEIGHT, HEIGHT, bmi], heavier, {"bmi"}) == {"bmi": 62.0}
+    assert moved([WEIGHT, HEIGHT], heavier, {"bmi"}) == {}
+    assert moved([WEIGHT, bmi], heavier, {"bmi"}) == {}
