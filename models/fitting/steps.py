@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def choose(cohort: TrainingCohort) -> Choices:
     predicted by a fit without the patient.
     """
     count = tuning_folds(cohort)
-    jobs = [(k, learn, out) for k, (learn, out) in enumerate(cohort.folds(count, seed=0))]
+    jobs = [(k,) for k in range(count)]
     folds = results_of(_tune, jobs, cohort, shared=count, what="choosing out of fold")
     pairs = Pairs(
         *(
@@ -191,10 +192,19 @@ def fit_columns(cohort: TrainingCohort) -> Columns:
 
 def fit_main_part(cohort: TrainingCohort, choices: Choices, columns: Columns) -> Part:
     """Fit both parts, as chosen, on all rows of the cohort."""
-    rows = np.arange(len(cohort.target))
+    shared = columns, choices
     if cohort.settings.runner is None:
-        return _fit_on(cohort, columns, choices, rows)
-    return results_of(_fit_on, [(choices, rows)], cohort, shared=columns)[0]
+        return _fit_on_all(cohort, shared)
+    return results_of(_fit_on_all, [()], cohort, shared=shared)[0]
+
+
+def _fit_on_all(cohort: TrainingCohort, shared: tuple[Columns, Choices]) -> Part:
+    return _fit_on(cohort, *shared, np.arange(len(cohort.target)))
+
+
+def _fit_on_half(cohort: TrainingCohort, shared: tuple[Columns, Choices], number: int) -> Part:
+    half, _ = next(cohort.folds(2, seed=1 + number))
+    return _fit_on(cohort, *shared, half)
 
 
 def _fit_on(cohort: TrainingCohort, columns: Columns, choices: Choices, rows: Rows) -> Part:
@@ -241,9 +251,9 @@ def fit_interval_parts(cohort: TrainingCohort, choices: Choices, columns: Column
     # random halves of the same patients have covariance s^2 / n, the variance of the mean of all.
     # The expected variance among halves is the difference, s^2 / n: the delete-d jackknife with d =
     # n / 2, whose factor (n - d) / d is 1.
-    halves = (next(cohort.folds(2, seed=1 + k)) for k in range(cohort.settings.interval_folds))
-    jobs = [(choices, half) for half, _ in halves]
-    return results_of(_fit_on, jobs, cohort, shared=columns, what="fitting fold models")
+    jobs = [(k,) for k in range(cohort.settings.interval_folds)]
+    shared = columns, choices
+    return results_of(_fit_on_half, jobs, cohort, shared=shared, what="fitting fold models")
 
 
 def squared_bias(
@@ -316,10 +326,11 @@ class _TunedFold:
         return boosted_log_odds(self.booster, self.raw, self.pairs.horizon_days, trees=trees)
 
 
-def _tune(cohort: TrainingCohort, folds: int, seed: int, learn: Rows, out: Rows) -> _TunedFold:
+def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
     """Fit every candidate without the patients of one of the folds and predict those."""
+    learn, out = next(islice(cohort.folds(folds, seed=0), fold, None))
     censoring = cohort.censoring(learn)
-    pairs = cohort.pairs(learn, censoring, 2 * seed)
+    pairs = cohort.pairs(learn, censoring, 2 * fold)
     basis = Basis.fit(cohort, learn)
     twice = np.concatenate([cohort.raw[learn], cohort.blanked(SEED_OF_BLANKS)[learn]])
     path = fit_linear_path(
@@ -333,14 +344,14 @@ def _tune(cohort: TrainingCohort, folds: int, seed: int, learn: Rows, out: Rows)
         cohort.raw[learn],
         pairs,
         cohort.raw[out],
-        cohort.pairs(out, censoring, 2 * seed + 1),
+        cohort.pairs(out, censoring, 2 * fold + 1),
         cohort.blanking,
         settings=cohort.boosting,
         max_trees=cohort.settings.max_trees,
     )
     # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
     most = MAX_PAIRS // (2 * folds * len(cohort.grid_days()))
-    judged = out[np.random.default_rng(seed).permutation(len(out))[:most]]
+    judged = out[np.random.default_rng(fold).permutation(len(out))[:most]]
     on_grid = cohort.pairs_on_grid(judged, censoring).twice(RECORDED_SHARE)
     raw = np.concatenate([cohort.raw[judged], cohort.blanked(SEED_OF_JUDGED_BLANKS)[judged]])
     columns = basis.columns(raw)

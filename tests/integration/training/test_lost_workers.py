@@ -1,0 +1,90 @@
+"""A Dask worker that is killed in the middle changes neither a model nor a file of scores."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from linear_truth import HORIZONS, SMALL, small_cohort
+from models.estimator import CumulativeIncidenceModel
+from training.distributed.cluster import FOLDER_VARIABLE, Cluster, connected
+from training.distributed.fits import ClusterFits
+from training.score_files import ScoreOptions, score_file
+
+distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Return the scheduler of two workers that are processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as machine:
+        yield machine.scheduler_address
+
+
+@pytest.fixture
+def cluster(
+    address: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("shared")))
+    with connected(address) as cluster:
+        assert cluster is not None
+        yield cluster
+
+
+class Killer:
+    """A progress callback that kills one worker when the first step of a kind is done."""
+
+    def __init__(self, cluster: Cluster, step: str) -> None:
+        self.cluster, self.step = cluster, step
+        self.killed: list[int] = []
+
+    def __call__(self, what: str, done: int, steps: int) -> None:
+        if what == self.step and not self.killed:
+            pids = list(self.cluster.client.run(os.getpid).values())
+            assert len(set(pids)) == 2
+            assert os.getpid() not in pids
+            os.kill(pids[0], signal.SIGKILL)
+            self.killed.append(pids[0])
+
+
+def test_a_model_is_the_same_after_a_worker_was_killed(cluster: Cluster) -> None:
+    frame, y = small_cohort()
+    settings = {"horizons_days": HORIZONS, **SMALL, "interval_folds": 4, "tuning_folds": 4}
+    undisturbed = CumulativeIncidenceModel(**settings).fit(frame, y)
+    killer = Killer(cluster, "choosing out of fold")
+    disturbed = CumulativeIncidenceModel(
+        **settings, runner=ClusterFits(cluster), progress=killer
+    ).fit(frame, y)
+    assert len(killer.killed) == 1
+    assert disturbed.risk_model_.files() == undisturbed.risk_model_.files()
+
+
+def test_scores_are_the_same_after_a_worker_was_killed(
+    cluster: Cluster, mortality, patients: pd.DataFrame, tmp_path: Path
+) -> None:
+    cohort = patients.assign(patient_id=[f"p{n}" for n in range(len(patients))])
+    path = tmp_path / "cohort.parquet"
+    cohort.to_parquet(path, index=False, row_group_size=20)
+    options = ScoreOptions(explain=True, rows_at_a_time=20)
+    undisturbed, out = tmp_path / "undisturbed.parquet", tmp_path / "out.parquet"
+    score_file(path, undisturbed, mortality.loaded, options)
+    cluster.client.wait_for_workers(2, timeout=60)
+    killer = Killer(cluster, "scoring")
+    score_file(path, out, mortality.loaded, options, cluster=cluster, progress=killer)
+    assert len(killer.killed) == 1
+    first, second = pd.read_parquet(undisturbed), pd.read_parquet(out)
+    pd.testing.assert_frame_equal(second, first, check_exact=False, rtol=0, atol=1e-12)
+    assert np.isfinite(second["risk"]).any()
