@@ -110,7 +110,11 @@ def test_a_challenger_that_fails_costs_no_patient_the_answer(
 
 
 def test_predictions_on_record_are_watched_and_compared_with_outcomes(
-    serve: Any, settings: Settings, mortality: ServedModel
+    serve: Any,
+    settings: Settings,
+    mortality: ServedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = serve(create_app(settings, models=[mortality], shadows=[as_challenger(mortality)]))
     for number in range(40):
@@ -152,3 +156,23 @@ def test_predictions_on_record_are_watched_and_compared_with_outcomes(
         ("auroc", 0.0),
         ("brier", 0.0),
     }
+    from osteon import app
+    from training.cli.main import run_command
+
+    monkeypatch.setenv("OSTEON_STATE_DIR", str(settings.state_dir))
+    command = ["compare", NAME, "--planned", "30", "--looks", "1"]
+    assert run_command(app, [*command, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {name: printed[name] for name in ("name", "champion", "challenger", "verdict")} == {
+        "name": NAME,
+        "champion": "3",
+        "challenger": "4",
+        "verdict": "no difference",
+    }
+    assert "may have changed what was done" in printed["statement"]
+    assert run_command(app, command) == 0
+    shown = capsys.readouterr().out
+    assert "challenger 4 in the shadow of champion 3" in shown
+    assert "No difference has shown (1 of 1 planned looks" in shown
+    assert run_command(app, ["compare", "osteon-fracture", "--json"]) == 1
+    assert run_command(app, [*command, "--looks", "9", "--json"]) == 2
