@@ -4,6 +4,7 @@
     python tests/benchmark/score_speed.py growth              # 100,000 and 1,000,000 rows
     python tests/benchmark/score_speed.py growth --rows 10000 # the same at a tenth, and tenfold
     python tests/benchmark/score_speed.py kill                # kill -9 in mid-file, twice
+    python tests/benchmark/score_speed.py kill --rows 10000   # the same in smaller parts
 
 The model reads 60 variables of simulated patients; it and the cohorts, which repeat simulated
 patients under new numbers, stay in build/score_speed. `growth` and `kill` run `osteon score
@@ -146,20 +147,20 @@ def growth(rows: int = 100_000) -> dict[str, object]:
 def killed(rows: int = ROWS_OF_KILL) -> dict[str, object]:
     """Kill a run after its first and again after its third part; compare its file with another."""
     undisturbed, out = FOLDER / "undisturbed.parquet", FOLDER / "killed.parquet"
-    scored(rows, undisturbed)
+    subprocess.run(in_parts(rows, undisturbed), check=True)
     folder = out.with_name(f".{out.name}.parts")
     shutil.rmtree(folder, ignore_errors=True)
     out.unlink(missing_ok=True)
     kills = 0
     for parts in (1, 3):
-        process = subprocess.Popen(command(rows, out), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(in_parts(rows, out))
         while process.poll() is None and len([*folder.glob("*.arrow")]) < parts:
             time.sleep(0.05)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL
     left = len([*folder.glob("*.arrow")])
-    scored(rows, out)
+    subprocess.run(in_parts(rows, out), check=True)
     same = digest(out) == digest(undisturbed)
     return {
         "rows": rows,
@@ -196,6 +197,23 @@ def command(rows: int, out: Path) -> list[str]:
         *(sys.executable, "-c", code, "score", str(cohort_file(rows)), "--model", str(bundle())),
         *("--out", str(out), "--explain", "--horizons", days),
     ]
+
+
+IN_PARTS = """
+import sys
+from pathlib import Path
+from models.registry.lifecycle import load
+from training.score_files import ScoreOptions, score_file
+cohort, bundle, out, rows = sys.argv[1:]
+options = ScoreOptions(explain=True, rows_at_a_time=int(rows))
+score_file(Path(cohort), Path(out), load(bundle), options)
+"""
+
+
+def in_parts(rows: int, out: Path) -> list[str]:
+    """Return what `osteon score --explain` does, in five parts or more."""
+    size = str(min(MOST_ROWS, rows // 5))
+    return [sys.executable, "-c", IN_PARTS, str(cohort_file(rows)), str(bundle()), str(out), size]
 
 
 def bundle() -> Path:
