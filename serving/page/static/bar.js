@@ -13,15 +13,16 @@ export function showNeeds(title, needs) {
 /** Show an answer: the risks, or that none is given, and what would settle most. */
 export function showBar(prediction) {
   const { risks, completeness } = prediction;
+  const tooLittle = completeness === "insufficient" && prediction.refusals.length === 1;
   $("bar-risks").replaceChildren(...risks.map(risk));
-  const grade = risks.length ? [text(`grade-${completeness}`)] : [];
-  $("bar-state").textContent = grade.join(" ");
+  $("bar-state").textContent = risks.length ? text(`grade-${completeness}`) : tooLittle ? "" : text("bar-refused");
   $("bar-details").hidden = false;
   $("bar-details").textContent = text(risks.length ? "bar-read" : "bar-why");
-  const fields = prediction.would_settle.map((one) => ({ words: one.label, target: one.variable }));
-  const tooLittle = completeness === "insufficient" && prediction.refusals.length === 1;
-  const title = risks.length ? (fields.length ? "bar-if" : "bar-all") : tooLittle ? "bar-too-little" : "bar-refused";
-  showFields(text(title), risks.length || tooLittle ? fields : []);
+  const open = completeness === "complete" ? [] : prediction.would_settle;
+  const fields = open.map((one) => ({ words: one.label, target: one.variable }));
+  if (tooLittle) showFields(text("bar-too-little"), fields);
+  else if (risks.length) showFields(text(fields.length ? "bar-if" : "bar-all"), fields);
+  else showFields("", []);
 }
 
 /** Mark the bar as awaiting the answer to the newest entries. */

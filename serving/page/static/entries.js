@@ -1,6 +1,6 @@
 // The entries as a request of /v1/predict; values stay in the memory of this tab.
 import { address, headers, headersNow, leave, refresh } from "./session.js";
-import { $, dateText, make, say, text } from "./words.js";
+import { $, capital, dateText, make, say, text } from "./words.js";
 
 const rows = [...document.querySelectorAll(".entry")];
 // Where a row lies while it does not stand open.
@@ -224,7 +224,7 @@ function remarks(one, entry) {
   if (entry.canonical && !read) parts[0] = `= ${entry.canonical}`;
   if (entry.flag) parts.push(text(`flag-${entry.flag}`, { multiple: entry.multiple }));
   if (entry.unusual) parts.push(text("unusual", { range: entry.unusual }));
-  return [parts.filter(Boolean).join(", ")];
+  return [capital(parts.filter(Boolean).join(", "))];
 }
 
 /** Return the button that takes an entry in another unit. */
