@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -164,7 +165,8 @@ def test_a_service_from_it_is_healthy_and_writes_nothing_but_its_state(
     with serving(image, state, **secured) as url:
         port = url.rsplit(":", 1)[1]
         address = f"https://127.0.0.1:{port}"
-        client = httpx.Client(verify=secured["OSTEON_TLS_CERTIFICATE"], timeout=30)
+        trusted = ssl.create_default_context(cafile=secured["OSTEON_TLS_CERTIFICATE"])
+        client = httpx.Client(verify=trusted, timeout=60)
         assert image.run(*image.healthcheck, **secured).returncode == 0
         assert client.get(f"{address}/health/live").status_code == 200
         assert client.get(f"{address}/health/ready").status_code == 503  # no registry, no model
