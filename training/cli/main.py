@@ -13,6 +13,7 @@ import typer
 
 from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
 from training.cli import (
+    card,
     cohorts,
     compare,
     diagnose,
@@ -64,6 +65,7 @@ def add_commands(app: typer.Typer) -> None:
         registry.registry,
         registry.rollback,
         registry.withdraw,
+        card.card,
         cohorts.datasets,
     ):
         app.command()(command)

@@ -25,6 +25,7 @@ from training.report.content import REPORT, as_markdown
 from training.report.folders import metrics_csv
 from training.report.model_card import model_card
 from training.report.model_report import step_of, write_report
+from training.report.page import report_page
 from training.run.mlflow_run import LoggedPatients, TrackedRun
 from training.validation.judgement import Findings
 from training.validation.panel_value import PanelValue
@@ -141,6 +142,9 @@ def keep_record(
                 [entry.as_json() for entry in report.explained.importance], indent=2
             ),
             "model_card.md": as_markdown(contract.name, card),
+            "model_card.html": report_page(
+                contract.name, "Model card", card, simulated=contract.simulated
+            ),
             REPORT: report.page.html,
             **_fingerprints(patients.learned_from),
             **{f"plots/{name}.svg": svg for name, svg in report.page.plots.items()},
