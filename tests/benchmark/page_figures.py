@@ -2,21 +2,23 @@
 
     python tests/benchmark/page_figures.py http://127.0.0.1:8000 [--json] [--only NAME ...]
 
-The service must be running (`osteon serve` or `osteon serve --demo`); Chromium, Playwright and
-axe-playwright-python must be installed. Exits with 1 if a figure is missed. Times are of this
-machine: other work on it makes them longer.
+The service must be running (`osteon serve` or `osteon serve --demo`); Chromium, Playwright,
+axe-playwright-python and pypdfium2 must be installed. Exits with 1 if a figure is missed. Times are
+of this machine: other work on it makes them longer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -32,6 +34,7 @@ from page_visits import (
     settle,
     states,
 )
+from printed_text import printed
 from ward_names import WARD_NAMES
 
 UPDATES = 15
@@ -212,6 +215,24 @@ def weight(browser: Any, url: str) -> Iterator[Figure]:
     yield Figure("page weight with an answer", f"{kilobytes:.0f} kB", "< 700 kB", kilobytes < 700)
 
 
+def paper(browser: Any, url: str) -> Iterator[Figure]:
+    """Yield the smallest letters of a print, and whether the answer fills one page."""
+    smallest, whole = math.inf, True
+    for place in places_of(browser, url):
+        page = new_page(browser, 1440)
+        fill_in(page, url, place, 0)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "estimate.pdf"
+            page.pdf(path=path, prefer_css_page_size=True)
+            pages = printed(path)
+        smallest = min(smallest, pages.smallest_points)
+        # The table of the first page ends with the patient's total, before the second page begins.
+        whole &= "This patient" in pages.pages[0] and "Second page" in pages.pages[1][:20]
+        page.context.close()
+    yield Figure("smallest print text", f"{smallest:.1f} pt", ">= 9 pt", smallest >= 9)
+    yield Figure("answer on one printed page", "yes" if whole else "no", "yes", whole)
+
+
 def new_page(browser: Any, width: int) -> Any:
     """Return a page in a window that knows nothing of any other."""
     context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]})
@@ -240,6 +261,7 @@ FIGURES: Mapping[str, Callable[[Any, str], Iterator[Figure]]] = {
     "first-screen": first_screen,
     "ward-names": ward_names,
     "weight": weight,
+    "paper": paper,
     "accessibility": accessibility,
 }
 
