@@ -17,6 +17,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "osteon check cohort.csv --mapping mapping.toml",
         "osteon check cohort.parquet --outcome mortality --strict",
     ),
+    "diagnose": (
+        "osteon diagnose cohort.csv --outcome mortality --mapping mapping.toml",
+        "osteon diagnose cohort.parquet --outcome fracture --learning-curve",
+    ),
     "landmark": (
         "osteon landmark EXPORT --source fhir --time-zero icu_admission+24h --out cohort.parquet",
         "osteon landmark DATA --source meds --codes m.toml --time-zero icu_discharge --out c.csv",
@@ -51,6 +55,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "benchmark": (
         "osteon benchmark --dataset support2",
         "osteon benchmark --dataset burk2024 --folds 1 --sets veteran,grace",
+        "osteon benchmark --scale --size 0.01",
     ),
     "promote": (
         "osteon promote osteon-mortality 2",

@@ -206,7 +206,7 @@ def benchmark(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare Osteon with its peers on the same splits, or measure how it scales."""
+    """Compare Osteon with its peers, or measure how it scales."""
     if scale == (dataset is not None):
         raise UsageError("benchmark needs either --dataset or --scale.")
     if scale or dataset is None:
