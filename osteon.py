@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -397,17 +397,21 @@ def _study(
 ) -> Study:
     """Return a checked data frame, or a public data set by name."""
     from training.cli.cohorts import stated_mapping
+    from training.cohorts.drawn_patients import drawn_rows
     from training.cohorts.study import public_study, study_of_table
 
     if isinstance(cohort, str):
         return public_study(cohort, outcome=outcome, config=settings)
-    return study_of_table(
-        cohort,
+    described = stated_mapping(mapping)
+    drawn = drawn_rows(cohort, settings, mapping=described)
+    study = study_of_table(
+        drawn.table,
         outcome=outcome,
         landmark=landmark,
-        mapping=stated_mapping(mapping),
+        mapping=described,
         config=settings,
     )
+    return replace(study, warnings=(*drawn.findings, *study.warnings))
 
 
 def _model_and_cohort(

@@ -32,7 +32,7 @@ def measured(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None
 ) -> Measured:
     """Run a command in a folder and return what it took; its progress goes to stderr."""
-    print(" ".join(command)[-200:], file=sys.stderr, flush=True)
+    print(" ".join(command).replace("\n", " ")[-100:], file=sys.stderr, flush=True)
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as printed:
         process = subprocess.Popen(

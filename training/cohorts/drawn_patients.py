@@ -62,6 +62,8 @@ def drawn_rows(
     table: pd.DataFrame, config: RunConfig, *, mapping: CohortMapping | None = None
 ) -> DrawnTable:
     """Return the rows of at most `config.max_patients` patients of a table in memory."""
+    if len(table) <= config.max_patients:
+        return DrawnTable(table)
     column = _patient_column(table.columns, mapping)
     keys = patient_keys(_identifiers(table, column, first=0), config.seed)
     last = _last_drawn([np.unique(keys)], config.max_patients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import pickle
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_schema.errors import OsteonError, OutsideError, UsageError
@@ -112,6 +114,7 @@ class _Connections:
     """The clusters that this process is connected to, by address."""
 
     open: dict[str, Cluster] = field(default_factory=dict)
+    lock: Any = field(default_factory=Lock)
 
 
 _CONNECTIONS = _Connections()
@@ -149,8 +152,18 @@ def connected(address: str) -> Iterator[Cluster | None]:
 
 
 def open_cluster(address: str) -> Cluster | None:
-    """Return the cluster that `connected` has opened; None for the empty address."""
-    return _CONNECTIONS.open[address] if address else None
+    """Return the cluster that `connected` has opened; None for the empty address.
+
+    One that nothing has opened, as in a notebook, is opened until the process ends.
+    """
+    if not address:
+        return None
+    with _CONNECTIONS.lock:
+        if address not in _CONNECTIONS.open:
+            until_the_end = ExitStack()
+            until_the_end.enter_context(connected(address))
+            atexit.register(until_the_end.close)
+        return _CONNECTIONS.open[address]
 
 
 @contextmanager

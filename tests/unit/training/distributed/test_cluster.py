@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_an_open_connection_is_shared(cluster: Cluster, address: str) -> None:
     assert open_cluster("") is None
     with connected("") as nothing:
         assert nothing is None
+
+
+def test_what_nothing_has_opened_is_opened_until_the_process_ends(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_the_end: list[Callable[[], object]] = []
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("training.distributed.cluster.atexit.register", at_the_end.append)
+    cluster = open_cluster(address)
+    assert cluster is not None
+    assert open_cluster(address) is cluster
+    assert list(cluster.results(pow, [(3, 2)])) == [9]
+    (close,) = at_the_end
+    close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_fitted_on_a_cluster_has_the_same_bytes(cluster: Cluster) -> None:
