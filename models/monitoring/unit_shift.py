@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schema.biomarkers import VARIABLES
-from data_schema.disclosure import SMALLEST_CELL
 from data_schema.units import units_in_words
 from data_schema.variables import base_name
 from models.monitoring.alerts import Alert, control_limit
@@ -25,6 +24,9 @@ SMALLEST_RATIO = 1.4
 
 EXPLAINED = 0.25
 """After conversion, values lie at most this share as far from the training cohort as before."""
+
+FEWEST_VALUES = 20
+"""Values of all patients, or of a site, that are evidence of a unit."""
 
 _DECIMAL = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 
@@ -97,7 +99,7 @@ def _of_variable(
         shift = _shift(known, here, conversions, limit)
         if shift is not None:
             of_sites[site] = shift
-        elif len(here) >= SMALLEST_CELL:
+        elif len(here) >= FEWEST_VALUES:
             unshifted += 1
     if of_sites and unshifted:
         for site, shift in of_sites.items():
@@ -114,10 +116,13 @@ def _shift(
 ) -> _Shift | None:
     """Return the conversion that explains where values lie, or None if none does."""
     n = len(values)
-    if n < SMALLEST_CELL:
+    if n < FEWEST_VALUES:
         return None
-    error = np.sqrt(1 / n + 1 / (known.recorded or 1))
-    before = float(known.distances(values).mean())
+    distances = known.distances(values)
+    # Tails are longer than the normal's, and a site has patients of its own kind: their own spread
+    # counts where it is wider than the training cohort's.
+    error = np.sqrt(max(1.0, float(distances.var())) / n + 1 / (known.recorded or 1))
+    before = float(distances.mean())
     if abs(before) / error <= limit:
         return None
     best: _Conversion | None = None
@@ -125,7 +130,7 @@ def _shift(
     for conversion in conversions:
         converted = known.distances(values * conversion.scale + conversion.offset)
         after = abs(float(converted.mean()))
-        tolerated = max(3 * error, EXPLAINED * abs(before))
+        tolerated = min(max(3 * error, EXPLAINED * abs(before)), abs(before) / 2)
         if after <= tolerated and after < nearest - (0.0 if best is None else error):
             best, nearest = conversion, after
     return None if best is None else _Shift(best, abs(before) / error, n)
