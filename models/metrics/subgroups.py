@@ -164,6 +164,7 @@ def evaluate_subgroups_out_of_fold(
     n_bootstrap: int = 200,
     random_state: int = 0,
     patients: ArrayLike | None = None,
+    simulated: bool = False,
 ) -> tuple[Subgroup, ...]:
     """Return the metrics of a procedure in each group, from out-of-fold risks.
 
@@ -173,6 +174,8 @@ def evaluate_subgroups_out_of_fold(
         As in `evaluate_subgroups`.
     repeats : sequence of Repeat
         As in `summary.evaluate_out_of_fold`, whose means and intervals these are.
+    simulated : bool
+        Whether the patients are simulated, so that no count need be withheld.
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
     patient = patient_codes(patients, len(time))
@@ -181,7 +184,11 @@ def evaluate_subgroups_out_of_fold(
     for grouping, levels in groupings.items():
         names = sorted({*levels} - {None}, key=_by_number)
         members = [levels == name for name in names]
-        counts = _shown_counts(members, kind == 1, patient)
+        counts = (
+            [(int(rows.sum()), int((rows & (kind == 1)).sum())) for rows in members]
+            if simulated
+            else _shown_counts(members, kind == 1, patient)
+        )
         for name, rows, (stays, events) in zip(names, members, counts, strict=True):
             metrics, note = _metrics(
                 time[rows],

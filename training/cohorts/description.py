@@ -79,7 +79,7 @@ def describe(
     """Return every variable of a cohort, over all stays and by group.
 
     A count is given if it stands for at least `SMALLEST_CELL` patients and no smaller count follows
-    from it and all others (`data_schema.disclosure`).
+    from it and all others (`data_schema.disclosure`). Of simulated patients every count is given.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def describe(
     like : Description, optional
         The description whose levels of categories are used, so that both can be compared.
     """
-    counts = _Counts(cohort.patient_id, groupings)
+    counts = _Counts(cohort.patient_id, groupings, simulated=cohort.simulated)
     one_level = np.zeros(len(cohort), dtype=np.int64)
     labels = [whole, *(label for grouping in groupings for label in grouping["labels"])]
     groups = [
@@ -156,7 +156,15 @@ def standardised_difference(first: VariableInGroup, second: VariableInGroup) -> 
 class _Counts:
     """Counts of stays and patients by level, overall and by group."""
 
-    def __init__(self, patient_id: NDArray[np.object_], groupings: Sequence[Grouping]) -> None:
+    def __init__(
+        self,
+        patient_id: NDArray[np.object_],
+        groupings: Sequence[Grouping],
+        *,
+        simulated: bool,
+    ) -> None:
+        self._simulated = simulated
+        self.smallest = 2 if simulated else SMALLEST_CELL
         whole = Grouping(labels=[""], group=np.zeros(len(patient_id), dtype=np.int64))
         self.partitions = [len(grouping["labels"]) for grouping in groupings]
         starts = np.cumsum([0, 1, *self.partitions])
@@ -177,8 +185,11 @@ class _Counts:
         return self._by(level, n_levels, np.arange(len(level)) if self._once else self._patient)
 
     def hidden(self, level: NDArray[np.int64], n_levels: int) -> NDArray[np.bool_]:
-        """Return which cells must be withheld."""
-        return hidden_cells(self.patients(level, n_levels), self.partitions)
+        """Return which cells must be withheld: none of simulated patients."""
+        patients = self.patients(level, n_levels)
+        if self._simulated:
+            return np.zeros(patients.shape, dtype=bool)
+        return hidden_cells(patients, self.partitions)
 
     def rows(self, column: int) -> NDArray[np.bool_]:
         """Return which stays are in a column."""
@@ -272,7 +283,7 @@ def _in_groups(
             mean=None,
             deviation=None,
         )
-        if values is not None and patients[0, at] >= SMALLEST_CELL:
+        if values is not None and patients[0, at] >= counts.smallest:
             recorded = values[(level == 0) & counts.rows(at)]
             variable["quartiles"] = np.quantile(recorded, [0.25, 0.5, 0.75]).tolist()
             variable["mean"] = float(recorded.mean())

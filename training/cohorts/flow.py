@@ -58,19 +58,25 @@ def flow_step(
     *,
     refused: Mapping[str, int] | None = None,
     n_refused: int = 0,
+    simulated: bool = False,
 ) -> FlowStep:
-    """Count a group of patients, and their outcomes by each horizon; arguments as in `FlowStep`."""
+    """Count a group of patients, and their outcomes by each horizon; arguments as in `FlowStep`.
+
+    Small counts are withheld, unless the patients are simulated.
+    """
     return FlowStep(
         stays=len(patient_id),
         patients=len(np.unique(patient_id.astype(str))),
         refused=dict(refused or {}),
         n_refused=n_refused,
         median_follow_up_days=_median_follow_up(outcome.time_days, outcome.event),
-        at_horizons=tuple(_at_horizon(outcome, days) for days in horizons_days),
+        at_horizons=tuple(
+            _at_horizon(outcome, days, simulated=simulated) for days in horizons_days
+        ),
     )
 
 
-def _at_horizon(outcome: OutcomeData, days: float) -> AtHorizon:
+def _at_horizon(outcome: OutcomeData, days: float, *, simulated: bool) -> AtHorizon:
     time, event = outcome.time_days, outcome.event
     known = is_known(time, event, days)
     within = time <= days
@@ -83,7 +89,7 @@ def _at_horizon(outcome: OutcomeData, days: float) -> AtHorizon:
         ]
     )
     counts[2] = len(time) - counts.sum()
-    hidden = _hidden(counts)
+    hidden = np.zeros(len(counts), dtype=bool) if simulated else _hidden(counts)
     return AtHorizon(
         float(days),
         *(None if hide else int(count) for count, hide in zip(counts, hidden, strict=True)),

@@ -220,6 +220,7 @@ def step_of(
         horizons_days,
         refused={} if predictions is None else predictions.refusals.by_rule,
         n_refused=0 if predictions is None else predictions.refusals.refused,
+        simulated=cohort.simulated,
     )
 
 
@@ -234,7 +235,9 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
             _at(pictures, "added value"),
             patients=judged_in(contract.evaluation),
         ),
-        subgroups_section(judgement.subgroups, horizon_days=days),
+        subgroups_section(
+            judgement.subgroups, horizon_days=days, simulated=contract.simulated and not external
+        ),
         validation_section(None, horizon_days=days),
         instability_section(()),
     )

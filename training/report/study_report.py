@@ -57,7 +57,12 @@ def _sections(
     evaluation: StudyEvaluation, described: Description, days: float, pictures: Pictures
 ) -> tuple[Section, ...]:
     study = evaluation.study
-    flow = flow_step(outcome_of(study.cohort), study.cohort.patient_id, study.horizons_days)
+    flow = flow_step(
+        outcome_of(study.cohort),
+        study.cohort.patient_id,
+        study.horizons_days,
+        simulated=study.cohort.simulated,
+    )
     subject = _subject(study)
     return (
         _at_a_glance(evaluation),

@@ -33,9 +33,12 @@ _IN_GROUPS = shown_in(Place.SUBGROUPS_OF_REPORT)
 
 
 def subgroups_section(
-    subgroups: Sequence[Subgroup], *, horizon_days: float, pictures: Sequence[Picture] = ()
+    subgroups: Sequence[Subgroup], *, horizon_days: float, simulated: bool = False
 ) -> Section:
-    """Return performance in subgroups of patients at one horizon."""
+    """Return performance in subgroups of patients at one horizon.
+
+    Counts of few patients are withheld, unless they are simulated.
+    """
     title = "Subgroups"
     if not subgroups:
         return Section(
@@ -48,8 +51,14 @@ def subgroups_section(
             "lowest of ten estimates is low by chance alone. A subgroup too small for an estimate "
             "gives no evidence of adequate performance.",
         ),
-        (_group_table(subgroups, horizon_days, "Performance by subgroup of patients"),),
-        tuple(pictures),
+        (
+            _group_table(
+                subgroups,
+                horizon_days,
+                "Performance by subgroup of patients",
+                simulated=simulated,
+            ),
+        ),
     )
 
 
@@ -174,11 +183,13 @@ def validation_section(
     )
 
 
-def _group_table(groups: Sequence[Subgroup], days: float, caption: str) -> Table:
+def _group_table(
+    groups: Sequence[Subgroup], days: float, caption: str, *, simulated: bool = False
+) -> Table:
     return Table(
         f"{caption}, at {days:g} days, with 95 % intervals",
         ("", "stays", "events, whole follow-up", *(spec.label for spec in _IN_GROUPS)),
-        tuple(_group_rows(groups, days)),
+        tuple(_group_rows(groups, days, simulated=simulated)),
         numbers=True,
     )
 
@@ -194,15 +205,23 @@ def level_label(level: str) -> str:
     return level.replace("_", " ")
 
 
-def _group_rows(groups: Sequence[Subgroup], days: float) -> Iterator[tuple[str, ...]]:
+def _group_rows(
+    groups: Sequence[Subgroup], days: float, *, simulated: bool
+) -> Iterator[tuple[str, ...]]:
     for grouping in dict.fromkeys(group.grouping for group in groups):
         yield (grouping_label(grouping),)
         members = [group for group in groups if group.grouping == grouping]
-        stays = _shown_counts([member.stays for member in members])
-        events = _shown_counts([member.events for member in members])
+        shown = _every_count if simulated else _shown_counts
+        stays = shown([member.stays for member in members])
+        events = shown([member.events for member in members])
         for group, n_stays, n_events in zip(members, stays, events, strict=True):
             metrics = (metric_at(group.metrics, spec.name, days) for spec in _IN_GROUPS)
             yield (level_label(group.level), n_stays, n_events, *map(_short_estimate, metrics))
+
+
+def _every_count(counts: Sequence[int | None]) -> list[str]:
+    """Return counts of simulated patients, of whom none is withheld."""
+    return ["withheld" if count is None else f"{count:,}" for count in counts]
 
 
 def _shown_counts(counts: Sequence[int | None]) -> list[str]:

@@ -21,6 +21,7 @@ from models.registry.patient_fingerprints import (
     patient_key,
 )
 from training.cohorts.description import only
+from training.cohorts.panel import USUAL_CARE
 from training.report.content import REPORT, as_markdown
 from training.report.folders import metrics_csv
 from training.report.model_card import model_card
@@ -159,7 +160,8 @@ def _params(contract: Contract) -> dict[str, object]:
     settings = ("seed", "missingness", "bootstrap_resamples", "interval_folds", "max_trees")
     held_out = f"{evaluation.patients} patients held out, by {evaluation.split}"
     folds = f"{evaluation.folds}-fold cross-validation by patient, repeats: {evaluation.repeats}"
-    lists = {"excluded_columns": "exclude", "panel": "added_value", "panel_base": "over"}
+    lists = {"excluded_columns": "exclude", "panel": "added_value"}
+    base = ", ".join(map(str, run["over"])) if isinstance(run["over"], tuple | list) else ""
     return {
         "outcome": contract.outcome,
         "time_zero": contract.time_zero,
@@ -178,6 +180,7 @@ def _params(contract: Contract) -> dict[str, object]:
             for name, key in lists.items()
             if isinstance(values := run[key], tuple | list)
         },
+        "panel_base": (base or USUAL_CARE) if run["added_value"] else "none",
         "linear_weight": training.linear_weight,
         "trees": training.trees,
     }

@@ -130,6 +130,7 @@ def judge(
             n_bootstrap=min(n_bootstrap, SUBGROUP_RESAMPLES),
             random_state=random_state,
             patients=predictions.patient_id,
+            simulated=cohort.simulated,
         ),
         risk_distribution(*outcome, predictions.risk, predictions.horizons_days),
         predictions.d_calibration_test(),

@@ -1,5 +1,7 @@
 """Characteristics of the patients, and which of their counts are withheld."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +78,27 @@ def test_a_rare_flag_is_withheld_with_its_complement() -> None:
         if cells[0] == "Dialysis"
         for cell in cells
     )
+
+
+def test_no_count_of_simulated_patients_is_withheld() -> None:
+    whole = replace(cohort(), simulated=True)
+    groups = by_outcome(whole.outcome, 50, event_label="death", competing=None)
+
+    row = named(describe(whole, [groups]), "dialysis")["groups"]
+
+    assert row[0]["levels"] == [4, 196, 0]
+
+
+def test_missing_data_are_shown_where_they_differ_by_more_than_chance() -> None:
+    by_chance = cohort(400)
+    died = by_chance.outcome.event == 1
+    more = by_chance.features.assign(lactate=np.where(died, np.nan, 1.0))
+    groups = by_outcome(by_chance.outcome, 50, event_label="death", competing=None)
+
+    assert missing_table(describe(by_chance, [groups]), caption="") is None
+    table = missing_table(describe(replace(by_chance, features=more), [groups]), caption="")
+    assert table is not None
+    assert [row[0] for row in table.rows] == ["Lactate"]
 
 
 def test_many_stays_of_few_patients_are_withheld() -> None:
@@ -163,10 +186,3 @@ def test_levels_of_another_cohort_are_compared_under_the_same_names() -> None:
 
     male = next(row for row in rows if row[0].endswith("male") and "female" not in row[0])
     assert male[1:3] == ("150 (75 %)", "50 (25 %)")
-
-
-def test_complete_variables_are_not_in_the_table_of_missing_data() -> None:
-    rows = missing_table(describe(cohort()), caption="").rows
-
-    assert [row[0] for row in rows] == ["Lactate"]
-    assert rows[0][1] == "100 (50 %)"

@@ -30,6 +30,20 @@ def test_a_small_count_is_withheld_with_another() -> None:
     assert at.lost == 56
 
 
+def test_no_count_of_simulated_patients_is_withheld() -> None:
+    time = np.concatenate([np.full(4, 5.0), np.full(40, 30.0), np.full(56, 10.0)])
+    event = np.concatenate([np.ones(4), np.zeros(40), np.zeros(56)]).astype(int)
+
+    at = flow_step(
+        OutcomeData("mortality", time, event),
+        np.arange(100).astype(object),
+        [20.0],
+        simulated=True,
+    ).at_horizons[0]
+
+    assert (at.event, at.neither, at.lost) == (4, 40, 56)
+
+
 def test_median_follow_up_treats_events_as_censored() -> None:
     # Reverse Kaplan-Meier by hand: censored at 10 (4 at risk), 20 (3), 30 (1): 3/4, 1/2, 0.
     outcome = OutcomeData("mortality", np.array([10.0, 20.0, 25.0, 30.0]), np.array([0, 0, 1, 0]))
