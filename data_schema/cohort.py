@@ -96,6 +96,9 @@ class Cohort:
         Columns left out on purpose -> reason.
     treatment_limits : TreatmentLimits or None
         None where the cohort does not record them.
+    social : DataFrame, shape (n_stays, n_columns), or None
+        Race, income or education as recorded, where no model may read them: performance is judged
+        by each. None without such columns.
     """
 
     features: pd.DataFrame
@@ -112,6 +115,7 @@ class Cohort:
     scenario: str = ""
     dropped: Mapping[str, str] = field(default_factory=dict)
     treatment_limits: TreatmentLimits | None = None
+    social: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -145,6 +149,7 @@ class Cohort:
             scenario=self.scenario,
             dropped=self.dropped,
             treatment_limits=limits,
+            social=None if self.social is None else self.social.iloc[index].reset_index(drop=True),
         )
 
     def fingerprint(self) -> str:

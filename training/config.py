@@ -8,6 +8,7 @@ missingness = "ignorable"          # or "informative": learn from NAME__not_done
 refit_on_all = true                # false: register the model that was judged on those held out
 horizons_days = [28, 90, 365]      # default: the horizons of the outcome
 exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
+include = ["education_years"]      # race, income or education, which no model reads unless named
 added_value = ["resorption"]       # pathways or variables whose added value the report states
 over = ["usual_care", "drivers"]   # base to compare with; default: usual_care
 population = "Adults of two ICUs"  # shown wherever a risk is shown
@@ -153,6 +154,8 @@ class RunConfig:
         Default horizons; empty for those of the outcome.
     exclude : tuple of str
         Columns left out of the predictors, by the cohort's or the catalogue's name.
+    include : tuple of str
+        Columns of race, income or education that the model may read; all others are left out.
     added_value, over : tuple of str
         Pathways or variables of a panel, and its base; empty `over` for usual care.
     population : str
@@ -189,6 +192,7 @@ class RunConfig:
     missingness: Missingness = "ignorable"
     horizons_days: tuple[float, ...] = ()
     exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
     added_value: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
     population: str = ""
@@ -343,6 +347,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "refit_on_all": (bool, "true or false"),
     "horizons_days": (_NUMBER, "a list of numbers"),
     "exclude": (str, "a list of texts"),
+    "include": (str, "a list of texts"),
     "added_value": (str, "a list of texts"),
     "over": (str, "a list of texts"),
     "population": (str, "a text"),
@@ -362,7 +367,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "trials": (int, "a whole number"),
     "storage": (str, "a text"),
 }
-_LISTS = ("horizons_days", "exclude", "added_value", "over")
+_LISTS = ("horizons_days", "exclude", "include", "added_value", "over")
 
 
 def _typed(name: str, value: Any) -> Any:

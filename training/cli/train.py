@@ -62,6 +62,13 @@ def train(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Column to leave out; may be repeated.")
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of race, income or education that the model may read (default: none); "
+            "may be repeated."
+        ),
+    ] = None,
     added_value: AddedValueOption = "",
     over: OverOption = "",
     test_fraction: Annotated[
@@ -111,6 +118,7 @@ def train(
             config,
             seed=seed,
             exclude=exclude or [],
+            include=include or [],
             added_value=added_value,
             over=over,
             test_fraction=test_fraction,

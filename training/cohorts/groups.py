@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort
+from data_schema.social import is_social
 from data_schema.variables import BELOW, base_name
 
 __all__ = ["MARKER_PATHWAYS", "patient_groups"]
@@ -26,13 +27,14 @@ _UNKNOWN = "unknown"
 _NO_MENOPAUSE = "not_applicable"
 _AGES = ((50, "18 to 49"), (65, "50 to 64"), (75, "65 to 74"), (np.inf, "75 and over"))
 _MARKERS = ((0, "0"), (4, "1 to 4"), (9, "5 to 9"), (np.inf, "10 or more"))
+_EDUCATION = ((12, "under 12 years"), (13, "12 years"), (np.inf, "over 12 years"))
 _MOST_SITES = 30
 
 _Levels = NDArray[np.object_]
 
 
 def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
-    """Return the group of every stay by sex, age, limitation of treatment and the like.
+    """Return the group of every stay by sex, age, race, limitation of treatment and the like.
 
     Groupings with at least two groups, each of shape (n_stays,). A value that is not recorded is
     `unknown`; a stay to which a grouping does not apply, as men by menopause, is None.
@@ -54,6 +56,7 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
         groupings["sepsis"] = (
             features["sepsis"].map({1.0: "yes", 0.0: "no"}).fillna(_UNKNOWN).to_numpy(object)
         )
+    groupings |= _social_groups(cohort)
     if cohort.site is not None and len(set(cohort.site)) <= _MOST_SITES:
         groupings["site"] = _texts(pd.Series(cohort.site))
     if cohort.treatment_limits is not None:
@@ -65,6 +68,32 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
     if markers is not None:
         groupings["markers measured"] = _banded(markers, _MARKERS, below=False)
     return {name: levels for name, levels in groupings.items() if len({*levels} - {None}) > 1}
+
+
+def _social_groups(cohort: Cohort) -> dict[str, _Levels]:
+    """Return the groups by race, income and education, whether or not the model reads them."""
+    read = cohort.features
+    recorded = read if cohort.social is None else pd.concat([read, cohort.social], axis=1)
+    groupings = {}
+    for name in map(str, recorded.columns):
+        if not is_social(name) or base_name(name) != name:
+            continue
+        values = recorded[name]
+        if name == "education_years":
+            levels = _banded(values, _EDUCATION, below=True)
+        elif pd.api.types.is_numeric_dtype(values):
+            levels = _thirds(values)
+        else:
+            levels = _texts(values)
+        groupings[name.replace("_", " ")] = levels
+    return groupings
+
+
+def _thirds(values: pd.Series[float]) -> _Levels:
+    """Return the third of each value among those recorded."""
+    lower, upper = values.quantile([1 / 3, 2 / 3])
+    thirds = ((lower, "lowest third"), (upper, "middle third"), (np.inf, "highest third"))
+    return _banded(values, thirds, below=True)
 
 
 def _markers_measured(cohort: Cohort) -> pd.Series[float] | None:

@@ -17,7 +17,9 @@ from data_schema.leakage.linter import FATAL_LEAKS, find_leaks
 from data_schema.mapping.file import CohortMapping
 from data_schema.outcomes import FROM_ENTRY, OUTCOMES, Outcome
 from data_schema.outcomes import outcome as known_outcome
+from data_schema.social import is_social
 from data_schema.table.check import Checked, check_cohort
+from data_schema.variables import base_name
 from models.inference.contract import StudyFacts
 from models.registry.lifecycle import model_name
 from training.config import RunConfig
@@ -26,12 +28,15 @@ from training.datasets.registry import dataset, load_dataset
 from training.datasets.studies import SIMULATED
 from training.simulation.scenarios import SCENARIOS
 
-__all__ = ["EXCLUDED", "Study", "check_table", "public_study", "study_of_table"]
+__all__ = ["EXCLUDED", "NOT_INCLUDED", "Study", "check_table", "public_study", "study_of_table"]
 
 _LOG = logging.getLogger(__name__)
 
 EXCLUDED = "excluded by the settings of the run"
 """Reason recorded for the columns of `RunConfig.exclude`."""
+
+NOT_INCLUDED = "race, income and education are not read unless the settings of the run include them"
+"""Reason recorded for the columns that `is_social` and that `RunConfig.include` does not name."""
 
 _NOT_DESCRIBED = "Patients of the cohort supplied, without a description"
 
@@ -118,6 +123,7 @@ def study_of_table(
         simulated=simulated,
         dropped={**checked.cohort.dropped, **dict.fromkeys(config.exclude, EXCLUDED)},
     )
+    cohort = _without_social(cohort, config.include)
     from_entry = outcome_of(cohort).from_entry
     return Study(
         cohort=cohort,
@@ -175,6 +181,7 @@ def public_study(
         )
     estimand = _outcome_of(known)
     cohort = _without_features(load_dataset(known.name, data_dir), config.exclude)
+    cohort = _without_social(cohort, config.include)
     # The adapter declares each column and drops those known too late by name; the data may still
     # show a leak.
     leaks = find_leaks(cohort.features, cohort.outcome, known_at_time_zero=cohort.features.columns)
@@ -285,12 +292,42 @@ def _without_features(cohort: Cohort, exclude: Sequence[str]) -> Cohort:
     )
 
 
-def _require_known(names: set[str], columns: Collection[str]) -> None:
+def _without_social(cohort: Cohort, include: Sequence[str]) -> Cohort:
+    """Set apart the columns of race, income and education that a run does not include by name.
+
+    They stay in the cohort for performance by each, and no model reads them. Benchmarks, which
+    repeat published protocols, take their cohorts elsewhere.
+    """
+    columns = [str(name) for name in cohort.features.columns if is_social(str(name))]
+    _require_known(set(include), columns, "include", "columns of race, income or education")
+    apart = [name for name in columns if name not in include and base_name(name) not in include]
+    if not apart:
+        return cohort
+    flags = cohort.not_done
+    if flags is not None:
+        bases = {base_name(name) for name in apart}
+        kept = [name for name in flags.columns if base_name(str(name)) not in bases]
+        flags = flags[kept] if kept else None
+    return replace(
+        cohort,
+        features=cohort.features.drop(columns=apart),
+        not_done=flags,
+        social=cohort.features[apart],
+        dropped={**cohort.dropped, **dict.fromkeys(apart, NOT_INCLUDED)},
+    )
+
+
+def _require_known(
+    names: set[str],
+    columns: Collection[str],
+    setting: str = "exclude",
+    what: str = "columns of the cohort",
+) -> None:
     """Reject unknown columns: a misspelt name would leave a leak in."""
     unknown = sorted(names - set(columns))
     if unknown:
         close = difflib.get_close_matches(unknown[0], list(columns), n=3)
         raise UsageError(
-            f"exclude must name columns of the cohort; got {', '.join(unknown)}."
+            f"{setting} must name {what}; got {', '.join(unknown)}."
             + (f" Did you mean {' or '.join(close)}?" if close else "")
         )

@@ -9,9 +9,10 @@ import pytest
 from data_schema.errors import RulesBroken, UsageError
 from data_schema.mapping.file import parse_mapping
 from late_entries import left_truncated
-from training.cohorts.study import EXCLUDED, public_study, study_of_table
+from training.cohorts.groups import patient_groups
+from training.cohorts.study import EXCLUDED, NOT_INCLUDED, public_study, study_of_table
 from training.config import RunConfig
-from training.datasets.registry import ADAPTERS
+from training.datasets.registry import ADAPTERS, load_dataset
 
 N = 200
 
@@ -134,6 +135,40 @@ def test_a_public_data_set_has_its_own_time_zero_and_name() -> None:
     without = public_study("FLCHAIN", outcome="mortality", config=RunConfig(exclude=(left_out,)))
     assert left_out not in without.cohort.features
     assert without.cohort.dropped[left_out] == EXCLUDED
+
+
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
+def test_race_income_and_education_are_read_only_where_a_run_names_them() -> None:
+    pytest.importorskip("SurvSet")
+    social = ("race", "education_years", "income")
+    whole = load_dataset("support2")
+    assert set(social) <= set(whole.features.columns)  # benchmarks keep the published columns
+    plain = public_study("support2", outcome="mortality", config=RunConfig()).cohort
+    assert not set(social) & set(plain.features.columns)
+    assert {plain.dropped[name] for name in social} == {NOT_INCLUDED}
+    named = public_study("support2", outcome="mortality", config=RunConfig(include=("race",)))
+    assert "race" in named.cohort.features
+    assert not {"education_years", "income"} & set(named.cohort.features.columns)
+    # Performance is judged by each, whether the model reads it or not.
+    for cohort in (plain, named.cohort, plain.take(np.arange(4_000))):
+        assert {"race", "education years", "income"} <= patient_groups(cohort).keys()
+    with pytest.raises(UsageError, match=r"include must name columns of race.*got albumin"):
+        public_study("support2", outcome="mortality", config=RunConfig(include=("albumin",)))
+
+
+def test_a_table_s_own_social_columns_are_set_apart_too() -> None:
+    years = np.resize([8.0, 12.0, 16.0, np.nan], N)
+    stated = table().assign(education_years=years)
+    settings = RunConfig(exclude=("Ausgang",))
+    cohort = study_of_table(stated, outcome="mortality", config=settings).cohort
+    assert "education_years" not in cohort.features
+    assert cohort.social is not None
+    np.testing.assert_array_equal(cohort.social["education_years"], years)
+    included = replace(settings, include=("education_years",))
+    assert (
+        "education_years"
+        in study_of_table(stated, outcome="mortality", config=included).cohort.features
+    )
 
 
 @pytest.mark.parametrize(
