@@ -19,9 +19,10 @@ def card(
     out: Annotated[Path, typer.Option(help="File to write: .xml or .json.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write the Applied Model Card of a registered version (CHAI, schema 0.2).
+    """Write the Applied Model Card of a registered version.
 
-    What the bundle does not know is marked as for the site to state.
+    Its schema is version 0.2 of the Coalition for Health AI (CHAI). What the bundle
+    does not know is marked as for the site to state.
     """
     with working():
         from models.registry.applied_model_card import (

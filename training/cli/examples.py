@@ -69,6 +69,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "registry": ("osteon registry", "osteon registry osteon-mortality --json"),
     "rollback": ("osteon rollback osteon-mortality",),
     "withdraw": ('osteon withdraw osteon-mortality 2 --why "creatinine was read in another unit"',),
+    "card": ("osteon card --model models:/osteon-mortality/2 --out card.xml",),
     "datasets": ("osteon datasets",),
     "serve": (
         "osteon serve",
