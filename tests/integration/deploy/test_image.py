@@ -100,7 +100,7 @@ def serving(image: Image, folder: Path, *options: str, **environment: str) -> It
         yield json.loads(printed)["url"]
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +166,10 @@ def test_a_service_from_it_is_healthy_and_writes_nothing_but_its_state(
         port = url.rsplit(":", 1)[1]
         address = f"https://127.0.0.1:{port}"
         trusted = ssl.create_default_context(cafile=secured["OSTEON_TLS_CERTIFICATE"])
-        client = httpx.Client(verify=trusted, timeout=60)
-        assert image.run(*image.healthcheck, **secured).returncode == 0
+        client = httpx.Client(verify=trusted, timeout=300)
+        # An engine asks again, too: on a busy machine one answer may come late.
+        tries = (image.run(*image.healthcheck, **secured).returncode for _ in range(20))
+        assert 0 in tries
         assert client.get(f"{address}/health/live").status_code == 200
         assert client.get(f"{address}/health/ready").status_code == 503  # no registry, no model
         assert client.get(f"{address}/v1/models").status_code == 401
