@@ -675,6 +675,13 @@ class Contract:
         return record_of(cls, content)
 
     @property
+    def learned_from(self) -> frozenset[str]:
+        """Fingerprints of the cohorts that the model or an update of it learned from."""
+        trained = self.provenance
+        own = () if trained is None else (trained.data_fingerprint, trained.training_fingerprint)
+        return frozenset((*own, *(update.cohort_fingerprint for update in self.updates)))
+
+    @property
     def event(self) -> EventNames:
         """The words for the event."""
         return EventNames(

@@ -155,7 +155,7 @@ def recalibrate(
         shift=tuple(update.update.shift_at(local.horizons_days).tolist()),
         slope=update.update.slope,
         simulated=cohort.simulated,
-        cohort_fingerprint=before.cohort_fingerprint,
+        cohort_fingerprint=_as_read(updated, cohort).fingerprint(),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     risk_model = _completed(updated, record, cohort, judged[1], after)
@@ -239,6 +239,13 @@ def _of_competing(before: Predictions) -> AffineUpdate | None:
         return None
 
 
+def _as_read(updated: RiskModel, cohort: Cohort) -> Cohort:
+    """Return a cohort as the updated model reads it: with the site among its columns or without."""
+    if SITE not in updated.features:
+        return cohort
+    return replace(cohort, features=cohort.features.assign(**{SITE: cohort.site}))
+
+
 def _completed(
     updated: RiskModel,
     record: ModelUpdate,
@@ -249,9 +256,7 @@ def _completed(
     """Return the updated model with its lineage and its figures in the contract."""
     contract = updated.contract
     grid = np.asarray(contract.grid_days, dtype=np.float64)
-    features = cohort.features
-    if SITE in updated.features:
-        features = features.assign(**{SITE: cohort.site})
+    features = _as_read(updated, cohort).features
     mean_risk: NDArray[np.float64] = updated.risk(features, grid).mean(axis=0)
     evaluation = Evaluation(
         split="patient",

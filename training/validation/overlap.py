@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from data_schema.cohort import Cohort
 from models.registry.lifecycle import LoadedModel
 from models.registry.patient_fingerprints import (
@@ -56,6 +58,8 @@ class Overlap:
 def overlap_with_training(loaded: LoadedModel, cohort: Cohort) -> Overlap:
     """Count the patients of a cohort that a model learned from, by their keyed fingerprints.
 
+    A cohort that the model, or an update of it, learned from is recognised without a key, too.
+
     Raises
     ------
     UsageError
@@ -63,6 +67,9 @@ def overlap_with_training(loaded: LoadedModel, cohort: Cohort) -> Overlap:
     OutsideError
         If MLflow fails.
     """
+    if cohort.fingerprint() in loaded.risk_model.contract.learned_from:
+        patients = len(np.unique(cohort.patient_id.astype(str)))
+        return Overlap(patients, patients)
     key = patient_key()
     if key is None:
         return Overlap(None, not_known="neither OSTEON_PATIENT_KEY nor OSTEON_GATE_KEY is set")

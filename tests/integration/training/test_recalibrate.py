@@ -83,6 +83,9 @@ def test_an_update_by_site_is_read_from_the_cohort_and_passes_the_gate(place: An
     assert told.code == 0, told.err
     uri = told.json["model_uri"]
 
+    again = place.run("validate", "local.csv", "--model", uri, "--no-refit")
+    assert again.code == 2
+    assert "it learned from 600 of 600" in again.err
     scored = place.run("score", "local.csv", "--model", uri, "--out", "scored.csv", "--json")
     promoted = place.run("promote", MODEL, told.json["version"], "--json")
 
