@@ -252,6 +252,8 @@ def too_few(table: pd.DataFrame) -> pd.DataFrame:
     return table.head(120)
 
 
+# Each judges two models with 1,000 resamples; `tests/benchmark/bad_promotions.py` prints them all.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "criterion", "reason"),
     [
