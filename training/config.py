@@ -113,7 +113,8 @@ class Tuning:
     trials : int
         Settings to try, the defaults first.
     storage : str
-        Database of the search, as SQLAlchemy names it.
+        Database of the search, as SQLAlchemy names it. One run at a time may search there for the
+        same patients: a trial that another has left open counts as stopped.
     """
 
     trials: int = 40

@@ -22,7 +22,7 @@ _ROWS = st.lists(
 _OF_THE_FILE = {"duplicate_stays", "several_stays", "ids_of_sites", "id_spelling"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rows=_ROWS, size=st.integers(1, 6), columns=st.sets(st.sampled_from(["stay_id", "site"])))
 def test_identifiers_in_parts_break_the_rules_of_the_whole(rows, size, columns):
     table = pd.DataFrame(rows, columns=["patient_id", "stay_id", "site"], dtype="string")
