@@ -31,7 +31,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shap
 import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
@@ -96,6 +95,8 @@ def machine() -> str:
 
 def against_shap(rows: int = ROWS_OF_SHAP) -> dict[str, object]:
     """Time contributions of the boosted part, by shap.TreeExplainer and in bulk, in one run."""
+    import shap
+
     risk_model = load(str(bundle())).risk_model
     files = risk_model.files()
     document = booster_document(load_booster(files["booster.ubj"], 1))

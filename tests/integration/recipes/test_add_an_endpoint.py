@@ -95,7 +95,7 @@ def answers(source_tree: Path, tmp_path: Path) -> dict[str, Any]:
     app = source_tree / "serving" / "app.py"
     text = app.read_text()
     changed = text.replace(
-        "from serving.routes import cds,", "from serving.routes import acknowledgements, cds,"
+        "from serving.routes import (\n", "from serving.routes import (\n    acknowledgements,\n"
     ).replace("    outcomes.router,\n", "    outcomes.router,\n    acknowledgements.router,\n")
     assert changed.count("acknowledgements") == 2
     app.write_text(changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -185,4 +185,6 @@ def test_dask_workers_share_the_folder_of_cohorts_and_have_no_way_out() -> None:
         assert "ports" not in service
         (volume,) = service["volumes"]
         assert volume.endswith(f":{service['environment'][FOLDER_VARIABLE]}")
-        assert shutil.which(service["entrypoint"][0], path=str(Path(sys.executable).parent))
+        program, *command = service["entrypoint"]
+        path = Path(sys.executable).parent / program
+        subprocess.run([path, *command, "--help"], check=True, capture_output=True)

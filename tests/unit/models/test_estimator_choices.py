@@ -199,7 +199,7 @@ def test_every_fold_of_a_fit_is_made_by_patient(monkeypatch) -> None:
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
     model.fit(frame, y, groups=groups)
 
-    assert len(asked) == 3  # for choosing and for two halves of the interval
+    assert len(asked) == 4  # for each of two tuning folds, and for two halves of the interval
     for of in asked:
         np.testing.assert_array_equal(of, groups)
     training = model.risk_model_.contract.training
