@@ -99,7 +99,7 @@ def main() -> int:
             rows,
             title=f"{spec.label} by type of unit",
             axis_label=spec.label,
-            population=cohort.population,
+            simulated=cohort.simulated,
             reference=0.5 if spec.name == "auroc" else 1.0,
             reference_label="chance" if spec.name == "auroc" else "ideal",
         )
