@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,12 @@ class Workplace:
         out, err = io.StringIO(), io.StringIO()
         with (
             self.entered(**environment),
+            warnings.catch_warnings(),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
+            # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3.
+            warnings.filterwarnings("ignore", module="mlflow")
             code = run_command(app, arguments)
         return Answer(code, out.getvalue(), err.getvalue())
 
