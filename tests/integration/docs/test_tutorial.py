@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from documents import blocks
+from nginx import free_port
 from places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -21,7 +23,13 @@ TUTORIALS = ROOT / "docs" / "tutorials"
 
 def test_a_spreadsheet_becomes_a_served_and_explained_prediction(tmp_path: Path) -> None:
     shutil.copy(TUTORIALS / "laboratory.py", tmp_path)
-    steps = ["set -euo pipefail", 'osteon() { python -m osteon "$@"; }']
+    # A program, as it is after an installation: "kill" must end it, and not a shell around it.
+    command = tmp_path / "bin" / "osteon"
+    command.parent.mkdir()
+    command.write_text('#!/bin/sh\nexec python -m osteon "$@"\n')
+    command.chmod(0o755)
+    port = free_port()
+    steps = ["set -euo pipefail"]
     for block in blocks(TUTORIALS / "spreadsheet.md"):
         if block.language == "sh" and not block.reason:
             steps.append(block.text)
@@ -33,12 +41,12 @@ def test_a_spreadsheet_becomes_a_served_and_explained_prediction(tmp_path: Path)
         if not name.startswith(("OSTEON_", "MLFLOW_"))
     }
     environment |= {
-        "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
+        "PATH": f"{command.parent}:{Path(sys.executable).parent}:{environment['PATH']}",
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        ["bash", "-c", "\n".join(steps)],
+        ["bash", "-c", "\n".join(steps).replace("8123", str(port))],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -53,3 +61,5 @@ def test_a_spreadsheet_becomes_a_served_and_explained_prediction(tmp_path: Path)
     assert prediction["status"] == "ok"
     assert prediction["risks"][0]["contributions"]
     assert "The audit trail is complete" in done.stdout
+    with pytest.raises(httpx.ConnectError):  # the service that the page starts has ended
+        httpx.get(f"http://127.0.0.1:{port}/health/live")

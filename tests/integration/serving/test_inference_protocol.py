@@ -86,6 +86,18 @@ def test_risks_are_those_of_v1_and_a_refusal_is_an_output(client: httpx.Client) 
     assert client.post("/v1/outcomes", json=reported).status_code == 201, "it is on record"
 
 
+def test_a_risk_stands_with_its_own_day_in_whatever_order_days_are_named(
+    client: httpx.Client,
+) -> None:
+    pairs = []
+    for days in ("28,90", "90,28"):
+        found = outputs(infer(client, PATIENTS, parameters={"horizons_days": days}))
+        first = zip(found["horizons_days"]["data"][:2], found["risk"]["data"][:2], strict=True)
+        pairs.append(dict(first))
+    assert pairs[0] == pairs[1]
+    assert pairs[0][28] < pairs[0][90]
+
+
 def test_only_requested_outputs_are_sent(client: httpx.Client) -> None:
     answer = infer(client, PATIENTS, outputs=[{"name": "risk"}])
     assert set(outputs(answer)) == {"risk"}
