@@ -219,12 +219,12 @@ def comparison_sentence(*, risk: float, same: Sequence[str], horizon_days: float
     """Return the estimate for a patient who is alike in some things and otherwise unknown.
 
     >>> comparison_sentence(risk=0.174, same=("age", "sex", "severity"), horizon_days=28)
-    'For a patient of the same age, sex and severity of whom nothing else is entered, the estimate \
+    'For a patient of the same age, sex and severity with nothing else entered, the estimate \
 at 28 days is 17 of 100.'
     """
     listed = " and ".join(filter(None, [", ".join(same[:-1]), same[-1]]))
     return (
-        f"For a patient of the same {listed} of whom nothing else is entered, the estimate at "
+        f"For a patient of the same {listed} with nothing else entered, the estimate at "
         f"{horizon_days:g} days is {of_100(risk)} of 100."
     )
 

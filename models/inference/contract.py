@@ -461,7 +461,7 @@ UpdateMethod = Literal["intercept", "slope", "site"]
 
 @dataclass(frozen=True, slots=True)
 class ModelUpdate:
-    """One update of a registered model to local patients, of whom it holds no row.
+    """One update of a registered model to local patients; it holds no row of theirs.
 
     Attributes
     ----------

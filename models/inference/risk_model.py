@@ -464,7 +464,7 @@ class RiskModel:
         variables: Collection[str],
         horizons_days: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Return the risk of patients of whom only some variables were known.
+        """Return the risk of patients with only some of their variables known.
 
         Parameters
         ----------

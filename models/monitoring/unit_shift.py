@@ -20,7 +20,7 @@ __all__ = ["unit_shifts"]
 _Floats = NDArray[np.float64]
 
 SMALLEST_RATIO = 1.4
-"""Units nearer to each other than this cannot be told from patients who differ."""
+"""Units nearer to each other than this cannot be distinguished from differing patients."""
 
 EXPLAINED = 0.25
 """After conversion, values lie at most this share as far from the training cohort as before."""

@@ -185,7 +185,7 @@ def _show(validation: ExternalValidation, *, listed: bool) -> None:
             + (
                 ""
                 if membership is None
-                else f" Patients are told from the training cohort's with an area of "
+                else f" Patients are distinguished from the training cohort's with an area of "
                 f"{membership:.2f}."
             ),
             "Listed with the version in the registry."

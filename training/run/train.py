@@ -243,7 +243,7 @@ def _tuned(
 ) -> RunConfig:
     """Return the settings with a boosted part that was tuned without the patients held out.
 
-    The registered model has the same settings, whoever else it learns from afterwards.
+    The registered model has the same settings, whatever other patients it learns from afterwards.
     """
 
     def log(trial: Trial) -> None:

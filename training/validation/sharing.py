@@ -237,7 +237,7 @@ def read_shared(folder: Path) -> SharedValidation:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(
-            f"{folder} must hold {SHARED_FILE} of `osteon validate --share`; it does not. Ask the "
+            f"{folder} must hold {SHARED_FILE} of `osteon validate --share`. Ask the "
             "site for the whole folder."
         ) from None
 

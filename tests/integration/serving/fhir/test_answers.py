@@ -167,9 +167,7 @@ def test_the_rationale_and_the_notes_say_it_in_words(client: httpx.Client) -> No
     assert "At 28 days, counted from the model's reference, these " in first
     assert "At 90 days, counted from the model's reference, these " in second
     assert "what the model inferred for what was not entered (together)" in first
-    assert (
-        "For a patient of the same age, sex and severity of whom nothing else is entered" in first
-    )
+    assert "For a patient of the same age, sex and severity with nothing else entered" in first
     notes = [note["text"] for note in found["note"]]
     assert "Not entered: ctx_s." in notes
     assert [note for note in notes if note.startswith("Entries: ")]
