@@ -107,9 +107,9 @@ def work_up_section(found: PatientOrWorkUp | None, *, horizon_days: float) -> Se
         title,
         (
             f"Which of {len(found.ordered)} patterns of tests have a result is known without any "
-            "result, and shows which patients clinicians worried about. A logistic regression on that "
-            "alone, and a model of severity scores and organ function alone, were fitted to the same "
-            "patients and judged in the same folds of the first repeat.",
+            "result, and shows which patients clinicians worried about. A logistic regression on "
+            "that alone, and a model of severity scores and organ function alone, were fitted to "
+            "the same patients and judged in the same folds of the first repeat.",
             *_reading(found, horizon_days),
         ),
         (
