@@ -13,6 +13,7 @@ from models.model_summary import clinical_use
 from models.wording import MISSING_VALUES, NOTICE
 from training.report.content import Section, Table
 from training.report.limited_deaths import limited_deaths_sentence
+from training.report.tuned_settings import tuned_settings
 from training.validation.limited_deaths import LimitedDeaths
 
 __all__ = [
@@ -184,6 +185,7 @@ def model_development(contract: Contract) -> Section:
             f"{1 - weight:.2f} and {training.trees} trees. Both weights and the number of trees "
             "were chosen on out-of-fold predictions, with folds by patient."
             + (" The linear part dominates in this cohort." if weight > 0.5 else ""),
+            *filter(None, [tuned_settings(contract)]),
             _follow_up(contract),
             "Out-of-fold log-loss per pair (lower is better): "
             + ", ".join(f"{part} {loss:.4f}" for part, loss in losses.items())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from models.inference.contract import Contract, StudyFacts
 from models.model_summary import clinical_use
+from training.report.tuned_settings import tuned_settings
 
 __all__ = ["Subject"]
 
@@ -16,7 +17,8 @@ class Subject:
 
     `intervals` states whether every metric of the patients judged has an interval, `out_of_fold`
     whether they were judged by cross-validation, `refitted` whether the registered model learned
-    from them afterwards. `clinical_use` is the decision that a risk is to inform, in a sentence.
+    from them afterwards. `tuned` states a search for settings, and is empty without one.
+    `clinical_use` is the decision that a risk is to inform, in a sentence.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Subject:
     intervals: bool = True
     out_of_fold: bool = False
     refitted: bool = False
+    tuned: str = ""
     clinical_use: str = "These models were fitted for analyses only; no clinical use is defined."
     study: StudyFacts = field(default_factory=StudyFacts)
 
@@ -50,6 +53,7 @@ class Subject:
             intervals=all(m.low is not None for m in metrics if m.estimate is not None),
             out_of_fold=evaluation is not None and evaluation.method == "cross-validation",
             refitted=evaluation is not None and evaluation.refitted,
+            tuned=tuned_settings(contract),
             clinical_use=clinical_use(contract),
             study=contract.study,
         )

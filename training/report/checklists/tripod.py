@@ -298,7 +298,11 @@ def _analysis(subject: Subject, done: Collection[Analysis], external: bool) -> d
             "Linear part: standardised, log(1 + x) if skewed, clipped at outer quantiles, splines. "
             "Boosted part: untransformed. Every transformation is fitted to training rows.",
         ),
-        "12c": Item("reported", "All tuning is out of fold, by patient.", ("Model development",)),
+        "12c": Item(
+            "reported",
+            f"All tuning is out of fold, by patient. {subject.tuned}".rstrip(),
+            ("Model development",),
+        ),
         "12d": Item(
             "reported",
             "Sites enter only the weights for censoring, where there are enough of them; "

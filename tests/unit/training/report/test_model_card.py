@@ -18,6 +18,7 @@ from models.metrics.metric import Metric
 from models.metrics.sample_size import SampleSize
 from models.metrics.summary import Repeat
 from models.wording import NOTICE
+from training.config import Boosting, RunConfig, Tuning
 from training.report.checklists.probast import probast_section
 from training.report.checklists.subject import Subject
 from training.report.checklists.tripod import (
@@ -29,6 +30,7 @@ from training.report.checklists.tripod import (
 )
 from training.report.content import as_markdown
 from training.report.model_card import model_card
+from training.report.model_sections import model_development
 from training.validation.judgement import Findings, Judgement
 from training.validation.predictions import Predictions
 from training.validation.refusals import Refusals
@@ -190,6 +192,20 @@ def test_an_analysis_in_the_report_is_linked_from_its_item(contract: Contract) -
     assert item("10", ("sample size",)).sections == ("Sample size",)
     assert item("14", ()).sections == ()
     assert item("14", ("subgroups",)).sections == ("Summary", "Subgroups")
+
+
+def test_a_search_for_settings_is_stated_with_what_it_chose(contract: Contract) -> None:
+    config = RunConfig(
+        test_fraction=0.3, tuning=Tuning(12), boosting=Boosting(max_depth=3), max_trees=700
+    )
+    searched = replace(contract, run=config.as_json())
+
+    item = tripod_items(Subject.of(searched), (), external=False)["12c"]
+    for stated in (item.content, model_development(searched).sentences[2]):
+        assert "in 12 trials" in stated
+        assert "max_depth 3" in stated
+        assert "max_trees 700" in stated
+    assert "trials" not in tripod_items(Subject.of(contract), (), external=False)["12c"].content
 
 
 def test_without_a_stated_decision_no_clinical_use_is_defined(contract: Contract) -> None:
