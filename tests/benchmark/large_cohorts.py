@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ __all__ = ["FOLDER", "cohort_file"]
 
 FOLDER = Path("build/scale")
 VARIABLES, SEED = 60, 11
+CHOSEN_AMONG = 20_000
 _IDS = ("patient_id", "stay_id", "site", "time_zero", "simulated")
 _OUTCOME = ("mortality_days", "mortality_event")
 
@@ -29,16 +31,10 @@ def cohort_file(patients: int, *, variables: int = VARIABLES, outcome: bool = Tr
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft, writer, names = path.with_suffix(".draft"), None, []
+    names = [*_IDS, *_best_recorded(variables), *(_OUTCOME if outcome else ())]
+    draft, writer = path.with_suffix(".draft"), None
     for block in simulated_blocks(patients, seed=SEED):
         table = with_marks(block.cohort, "published")
-        if not names:
-            left_out = {*_IDS, *(n for n in table if n.endswith(("_days", "_event")))}
-            features = [n for n in table if n not in left_out and not is_state(n)]
-            recorded = table[features].notna().mean().sort_values(ascending=False, kind="stable")
-            chosen = {n for n in recorded.index if table[n].nunique() > 1}
-            chosen = set([n for n in recorded.index if n in chosen][:variables])
-            names = [*_IDS, *(n for n in features if n in chosen), *(_OUTCOME if outcome else ())]
         arrow = pa.Table.from_pandas(table[names], preserve_index=False)
         writer = writer or pq.ParquetWriter(draft, arrow.schema)
         writer.write_table(arrow)
@@ -46,3 +42,17 @@ def cohort_file(patients: int, *, variables: int = VARIABLES, outcome: bool = Tr
     writer.close()
     draft.replace(path)
     return path
+
+
+def _best_recorded(count: int) -> list[str]:
+    """Return the variables of every cohort, whatever its size: a model of one scores another."""
+    path = FOLDER.resolve() / f"variables_{count}.json"
+    if not path.exists():
+        table = with_marks(next(simulated_blocks(CHOSEN_AMONG, seed=SEED)).cohort, "published")
+        left_out = {*_IDS, *(n for n in table if n.endswith(("_days", "_event")))}
+        features = [n for n in table if n not in left_out and not is_state(n)]
+        recorded = table[features].notna().mean().sort_values(ascending=False, kind="stable")
+        chosen = [n for n in recorded.index if table[n].nunique() > 1][:count]
+        path.write_text(json.dumps([n for n in features if n in chosen]))
+    names: list[str] = json.loads(path.read_text())
+    return names

@@ -40,9 +40,10 @@ def measured(
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"the command ended with {process.returncode}.")
         printed.seek(0)
+        if process.returncode:
+            end = printed.read()[-2_000:]
+            raise RuntimeError(f"the command ended with {process.returncode}. It printed: {end}")
         # On Linux the usage of a child that was waited for holds that of its own children.
         return Measured(
             time.perf_counter() - started,

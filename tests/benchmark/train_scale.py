@@ -147,7 +147,7 @@ def _fitted(patients: int, drawn: int, max_trees: int, *, judged: bool) -> dict[
         max_trees=max_trees,
         threads=1,
     )
-    row = key | {"cpu_s": round(time.process_time() - started, 1)}
+    row = key | {"cpu_s": round(time.process_time() - started, 1), "trees": model.n_trees_}
     row |= _against_truth(model, cohort) if judged else {}
     results.append(row)
     return row
