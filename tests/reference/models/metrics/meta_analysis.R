@@ -33,10 +33,24 @@ for (name in names(examples)) {
   record(name, "se_knha", plain$se)
   record(name, "low", fit$ci.lb)
   record(name, "high", fit$ci.ub)
-  # Higgins, Thompson & Spiegelhalter: t on k - 2 degrees of freedom.
-  beyond <- qt(0.975, length(one$y) - 2) * sqrt(fit$tau2 + fit$se^2)
-  record(name, "next_low", as.numeric(fit$beta) - beyond)
-  record(name, "next_high", as.numeric(fit$beta) + beyond)
+  # The confidence distribution of tau^2 (Q-profile): its ends, and the mixture of a new cluster's
+  # normal distributions over it, at the midpoints of 2,000 equal parts.
+  ends <- suppressWarnings(confint(fit, control = list(tol = 1e-12)))$random["tau^2", ]
+  record(name, "tau2_low", ends[["ci.lb"]])
+  record(name, "tau2_high", ends[["ci.ub"]])
+  k <- length(one$y)
+  mean_at <- function(t) sum(one$y / (one$v + t)) / sum(1 / (one$v + t))
+  excess <- function(t, p) sum((one$y - mean_at(t))^2 / (one$v + t)) - qchisq(1 - p, k - 1)
+  levels <- (seq_len(2000) - 0.5) / 2000
+  tau2 <- vapply(levels, function(p) {
+    if (excess(0, p) <= 0) 0 else uniroot(excess, c(0, 1e6), p = p, tol = 1e-13)$root
+  }, numeric(1))
+  center <- vapply(tau2, mean_at, numeric(1))
+  spread <- sqrt(tau2 + vapply(tau2, function(t) 1 / sum(1 / (one$v + t)), numeric(1)))
+  end_at <- function(p)
+    uniroot(function(x) mean(pnorm((x - center) / spread)) - p, c(-100, 100), tol = 1e-12)$root
+  record(name, "next_low", end_at(0.025))
+  record(name, "next_high", end_at(0.975))
 }
 target <- commandArgs(trailingOnly = TRUE)
 write.csv(results, file.path(if (length(target)) target[1] else ".", "meta_analysis.csv"),

@@ -1,4 +1,4 @@
-"""Random-effects meta-analysis, against R's metafor (REML, Hartung-Knapp)."""
+"""Random-effects meta-analysis, against R's metafor (REML, Hartung-Knapp, Q-profile)."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.metrics.pooling import between_variance, random_effects
+from models.metrics.pooling import between_variance, between_variance_at, random_effects
 
 EXAMPLES = ("bcg", "sites", "alike", "unequal")
 
@@ -32,9 +32,29 @@ def test_pooled_mean_and_intervals_are_those_of_metafor(example: str) -> None:
     pooled = random_effects(*inputs(expected))
 
     assert between_variance(*inputs(expected)) == pytest.approx(expected["tau2"], abs=1e-9)
-    got = (pooled.mean, pooled.error, pooled.low, pooled.high, pooled.next_low, pooled.next_high)
-    names = ("mean", "se", "low", "high", "next_low", "next_high")
+    got = (pooled.mean, pooled.error, pooled.low, pooled.high)
+    names = ("mean", "se", "low", "high")
     assert got == pytest.approx([expected[name] for name in names], abs=1e-8)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_variance_between_clusters_has_metafors_interval(example: str) -> None:
+    expected = stored(example)
+
+    ends = between_variance_at(*inputs(expected), [0.025, 0.975])
+
+    assert ends == pytest.approx([expected["tau2_low"], expected["tau2_high"]], rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_prediction_interval_is_that_of_a_sum_over_the_distribution(example: str) -> None:
+    expected = stored(example)
+
+    pooled = random_effects(*inputs(expected))
+
+    # R sums over 2,000 equal parts; here are 64 nodes.
+    got = (pooled.next_low, pooled.next_high)
+    assert got == pytest.approx([expected["next_low"], expected["next_high"]], rel=2e-3)
 
 
 def test_the_error_is_hartung_and_knapps_own_unless_clusters_agree_by_chance() -> None:

@@ -1,5 +1,6 @@
 """Pooling of metrics over sites."""
 
+import numpy as np
 import pytest
 
 from models.metrics.metric import Metric
@@ -29,6 +30,25 @@ def test_a_site_whose_interval_ends_at_the_largest_area_is_pooled() -> None:
 
     assert found is not None
     assert found.clusters == 4
+
+
+def test_six_clusters_that_differ_as_much_as_their_errors_hold_a_new_one() -> None:
+    # The estimate of tau alone, with t on k - 2 degrees of freedom, holds 89.7 % of 1,000.
+    rng = np.random.default_rng(2017)
+    held = []
+    for _ in range(400):
+        error = rng.uniform(0.06, 0.15, 6)
+        pooled = random_effects(rng.normal(0, 0.09, 6) + rng.normal(0, error), error)
+        held.append(pooled.next_low <= rng.normal(0, 0.09) <= pooled.next_high)
+
+    # 94.5 % of 1,000; four standard errors of 400.
+    assert np.mean(held) > 0.945 - 4 * (0.945 * 0.055 / 400) ** 0.5
+
+
+def test_the_prediction_interval_is_wider_than_that_of_the_mean() -> None:
+    alike = random_effects([1.0, 1.0, 1.0, 1.0], [0.1, 0.2, 0.3, 0.2])
+
+    assert alike.next_low < 0.9 < 1.1 < alike.next_high
 
 
 def test_equal_clusters_have_no_spread() -> None:
