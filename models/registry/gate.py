@@ -2,8 +2,10 @@
 
 Any user who may edit the registry can move an MLflow alias, so an alias alone proves nothing.
 The record binds the decision to the bytes of the bundle (`model_sha256`), and the HMAC binds the
-record to the holder of the key. It is stored as one JSON text, the same in the artifact `gate.json`
-and in the tag of the model version, so that both change together or not at all.
+record to the holder of the key. The whole record, with every metric and criterion, is the artifact
+`gate.json` of the run. The tag of the model version, which registries limit in length, holds its
+`short_form`: the decision, signed in the same way, with the hash of `gate.json` in the place of the
+figures. Tags written before hold the whole record and are read as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +22,18 @@ from typing import Any, Literal, TypeGuard, get_args
 from data_schema.errors import GateError, UsageError
 from models.metrics.metric import Metric, metrics_from_json
 
-__all__ = ["GATE_KEY", "Criterion", "GateRecord", "gate_key", "parse", "seal", "sign", "verify"]
+__all__ = [
+    "GATE_KEY",
+    "Criterion",
+    "GateRecord",
+    "gate_key",
+    "is_whole_record_of",
+    "parse",
+    "seal",
+    "short_form",
+    "sign",
+    "verify",
+]
 
 Decision = Literal["promote", "refuse"]
 
@@ -75,6 +88,8 @@ class GateRecord:
         newest decides which version may be champion.
     criteria : tuple of Criterion
         Every criterion with its figure; none in a record from before they were recorded.
+    whole_sha256 : str
+        Of a short form: SHA-256 of the text of the whole record; empty in a whole record.
     """
 
     model_sha256: str
@@ -84,15 +99,20 @@ class GateRecord:
     by: str
     at: str
     criteria: tuple[Criterion, ...] = ()
+    whole_sha256: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Return what is signed; null stands for a missing value of a metric."""
         metrics = [replace(metric, note="").as_json() for metric in self.metrics]
         stated = asdict(self) | {"metrics": metrics}
         # Left out where there are none, so that the signatures of older records hold.
-        del stated["criteria"]
+        del stated["criteria"], stated["whole_sha256"]
         criteria = [asdict(criterion) for criterion in self.criteria]
-        return stated | ({"criteria": criteria} if criteria else {})
+        return (
+            stated
+            | ({"criteria": criteria} if criteria else {})
+            | ({"whole_sha256": self.whole_sha256} if self.whole_sha256 else {})
+        )
 
 
 def gate_key(environment: Mapping[str, str] = os.environ) -> bytes:
@@ -117,6 +137,17 @@ def seal(record: GateRecord, key: bytes) -> str:
     """Return the text of `gate.json`: the record's fields and its signature."""
     sealed = record.as_json() | {_SIGNATURE: sign(record, key)}
     return json.dumps(sealed, sort_keys=True, indent=2, allow_nan=False)
+
+
+def short_form(record: GateRecord, text: str) -> GateRecord:
+    """Return a record without its figures, bound to the sealed text that holds them."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return replace(record, metrics=(), criteria=(), whole_sha256=digest)
+
+
+def is_whole_record_of(short: GateRecord, text: str) -> bool:
+    """Return whether a text is the whole record that a short form was made of."""
+    return hashlib.sha256(text.encode()).hexdigest() == short.whole_sha256
 
 
 def parse(text: str) -> tuple[GateRecord, str]:
@@ -183,7 +214,8 @@ def _is_sealed_record(sealed: object) -> TypeGuard[dict[str, Any]]:
     names = {field.name for field in fields(GateRecord)} | {_SIGNATURE}
     return (
         isinstance(sealed, dict)
-        and set(sealed) | {"criteria"} == names
+        and set(sealed) | {"criteria", "whole_sha256"} == names
+        and re.fullmatch("[0-9a-f]{64}", str(sealed.get("whole_sha256", "0" * 64))) is not None
         and sealed["decision"] in get_args(Decision)
         and isinstance(sealed["metrics"], list)
         and all(map(_is_metric, sealed["metrics"]))

@@ -28,6 +28,7 @@ from models.registry.mlflow_model import BUNDLE_PATH, log_model
 from models.registry.tracking import connect, outside_errors
 from models.registry.validations import Validation, validations_of
 from models.registry.versions import (
+    GATE_FILE,
     TAG_GATE,
     TAG_SHA256,
     TAG_UPDATED_FROM,
@@ -78,7 +79,7 @@ class LoadedModel:
     files : mapping of str to bytes
         Of its bundle but for the manifest, to write the same bundle again.
     gate_text : str or None
-        Text of the gate record that allows it.
+        Text of the gate record that allows it, as the version's tag holds it.
     validations : tuple of Validation
         Listed with its version.
     """
@@ -286,9 +287,10 @@ def load_champion(name: str, key: bytes) -> LoadedModel:
 def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> None:
     """Sign a gate record, store it with the version and its run, and make the version champion.
 
-    A record that does not allow the version is not stored: it would replace one that does, and the
-    champion in service could not be loaded again. Where the clock is behind that of an earlier
-    record, the record gets a time just after it.
+    The run holds the whole record (`gate.json`), the version its short form. A record that does not
+    allow the version is not stored: it would replace one that does, and the champion in service
+    could not be loaded again. Where the clock is behind that of an earlier record, the record gets
+    a time just after it.
 
     Raises
     ------
@@ -312,7 +314,9 @@ def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> 
     gate.verify(text, key, model_sha256=loaded.sha256)
     client = connect().MlflowClient()
     with outside_errors(missing=f"The registry has no version {version} of {name}."):
-        client.log_text(loaded.run_id, text, "gate.json")
+        if not record.whole_sha256:
+            client.log_text(loaded.run_id, text, GATE_FILE)
+            text = gate.seal(gate.short_form(record, text), key)
         client.set_model_version_tag(name, version, TAG_GATE, text)
         client.set_registered_model_alias(name, CHAMPION, version)
 
@@ -320,8 +324,9 @@ def promote(name: str, version: str, record: gate.GateRecord, *, key: bytes) -> 
 def rollback(name: str, *, key: bytes, by: str, excluded: Collection[str] = ()) -> Version:
     """Make the newest approved version before the champion the champion, and return it.
 
-    Its record is signed again, by this user and with the present time. Without a champion, as after
-    a withdrawal, the newest approved version of all is taken.
+    Its record is signed again, by this user and with the present time; the figures stay those of
+    the decision that made it champion. Without a champion, as after a withdrawal, the newest
+    approved version of all is taken.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from models.registry import gate
 from models.registry.tracking import connect, outside_errors
 
 __all__ = [
+    "GATE_FILE",
     "TAG_GATE",
     "TAG_SHA256",
     "TAG_UPDATED_FROM",
@@ -19,7 +20,11 @@ __all__ = [
     "aliased_version",
     "find_version",
     "list_models",
+    "whole_gate_record",
 ]
+
+GATE_FILE = "gate.json"
+"""The artifact of a run that holds the whole gate record."""
 
 TAG_GATE = "osteon.gate"
 TAG_SHA256 = "osteon.sha256"
@@ -53,11 +58,42 @@ class Version:
 
     @property
     def gate_record(self) -> gate.GateRecord | None:
-        """Its gate record, unverified; None if it has none that can be read."""
+        """Its gate record as its tag holds it, unverified; None if none can be read.
+
+        That of `whole_gate_record` also has the figures.
+        """
         try:
             return gate.parse(self.tags.get(TAG_GATE, ""))[0]
         except GateError:
             return None
+
+
+def whole_gate_record(version: Version) -> gate.GateRecord | None:
+    """Return the gate record of a version with its figures, unverified; None if it has none.
+
+    The short form that the version's tag holds is returned where the run no longer holds the whole
+    record.
+
+    Raises
+    ------
+    OutsideError
+        If the registry fails.
+    """
+    from mlflow.exceptions import MlflowException
+
+    short = version.gate_record
+    if short is None or not short.whole_sha256:
+        return short
+    mlflow = connect()
+    with outside_errors():
+        try:
+            text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{GATE_FILE}")
+        except (MlflowException, FileNotFoundError):
+            return short
+    try:
+        return gate.parse(text)[0] if gate.is_whole_record_of(short, text) else short
+    except GateError:
+        return short
 
 
 def list_models(name: str | None = None) -> tuple[Version, ...]:

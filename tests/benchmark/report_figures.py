@@ -22,7 +22,7 @@ from typing import Any
 
 from models.registry.lifecycle import CHAMPION, load
 from models.registry.tracking import connect
-from models.registry.versions import TAG_GATE, Version, list_models
+from models.registry.versions import GATE_FILE, Version, list_models, whole_gate_record
 from serving.page.rendering import facts_page
 from serving.prediction.served import ServedModel
 
@@ -69,10 +69,11 @@ def figures_of(version: Version) -> dict[str, Any]:
             return Path(path).read_text(encoding="utf-8")
 
         report, card = artifact("report.html"), artifact("model_card.md")
+        gate = artifact(GATE_FILE) if version.gate_record is not None else None
     loaded = load(version.model_uri)
-    by_the_run = TAG_GATE in version.tags and (
-        json.loads(version.tags[TAG_GATE])["cohort_fingerprint"]
-        == getattr(loaded.risk_model.contract.evaluation, "cohort_fingerprint", "")
+    record = whole_gate_record(version)
+    by_the_run = record is not None and record.cohort_fingerprint == getattr(
+        loaded.risk_model.contract.evaluation, "cohort_fingerprint", ""
     )
     found, compared = contradictions(
         loaded.risk_model.contract,
@@ -80,7 +81,7 @@ def figures_of(version: Version) -> dict[str, Any]:
         card=card,
         note=client.get_model_version(version.name, version.version).description,
         facts=facts_page(ServedModel(loaded, promoted=CHAMPION in version.aliases)),
-        gate=version.tags[TAG_GATE] if by_the_run else None,
+        gate=gate if by_the_run else None,
     )
     filled, items = tripod_items(report)
     taken = {

@@ -209,9 +209,10 @@ def _population(version: Version) -> str:
 def _described(version: Version) -> dict[str, object]:
     """Return a version as `--json` lists it; its gate record is not verified."""
     from models.registry.validations import validations_of
+    from models.registry.versions import whole_gate_record
     from models.registry.withdrawal import reason_of
 
-    record = version.gate_record
+    record = whole_gate_record(version)
     return {
         "name": version.name,
         "version": version.version,

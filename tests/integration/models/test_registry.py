@@ -22,6 +22,7 @@ from models.registry import lifecycle as registry
 from models.registry.bundle import write_bundle
 from models.registry.gate import GateRecord
 from models.registry.tracking import connect
+from models.registry.versions import whole_gate_record
 from models.registry.withdrawal import VersionWithdrawn, withdraw
 
 # MLflow 3.17 warns about its own code under SQLAlchemy 2.1 and pandas 3; it answers right.
@@ -235,14 +236,48 @@ def test_a_promoted_version_is_champion_with_its_record(approved: registry.Versi
     champion = registry.load_champion(approved.name, KEY)
     assert (champion.version, champion.alias) == ("1", "champion")
     (listed,) = registry.list_models(approved.name)
-    assert listed.gate_record == record_of(approved)
+    assert whole_gate_record(listed) == record_of(approved)
     assert listed.aliases == ("challenger", "champion")
 
 
-def test_the_record_is_the_same_in_the_run_and_with_the_version(approved: registry.Version):
+def test_the_run_holds_the_whole_record_and_the_version_its_signed_short_form(
+    approved: registry.Version,
+):
     text = mlflow.artifacts.load_text(f"runs:/{approved.run_id}/gate.json")
     assert gate.verify(text, KEY, model_sha256=approved.sha256) == record_of(approved)
-    assert text == registry.list_models(approved.name)[0].tags["osteon.gate"]
+    tag = registry.list_models(approved.name)[0].tags["osteon.gate"]
+    short = gate.verify(tag, KEY, model_sha256=approved.sha256)
+    assert gate.is_whole_record_of(short, text)
+    assert short.metrics == ()
+    # MLflow before 2.9 keeps no longer tags of a version than 5,000 characters.
+    assert len(tag) < 1000
+
+
+def test_a_version_with_the_whole_record_in_its_tag_as_before_is_champion(
+    named: Named, run_id: str
+):
+    version = registry.register(named("before"), run_id=run_id, dataset="before")
+    promote(version)
+    text = gate.seal(record_of(version), KEY)
+    mlflow.MlflowClient().set_model_version_tag(version.name, version.version, "osteon.gate", text)
+    (listed,) = registry.list_models(version.name)
+    assert whole_gate_record(listed) == record_of(version)
+    assert registry.load_champion(version.name, KEY).gate_text == text
+
+
+def test_figures_that_were_changed_in_the_run_are_not_taken_for_those_of_the_decision(
+    named: Named, run_id: str
+):
+    version = registry.register(named("figures"), run_id=run_id, dataset="figures")
+    promote(version)
+    client = connect().MlflowClient()
+    text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/gate.json")
+    client.log_text(version.run_id, text.replace("0.8", "0.99"), "gate.json")
+    (listed,) = registry.list_models(version.name)
+    assert whole_gate_record(listed) == listed.gate_record
+    assert listed.gate_record is not None
+    assert listed.gate_record.metrics == ()
+    assert registry.load_champion(version.name, KEY).version == "1"
 
 
 def test_an_alias_moved_by_a_plain_client_makes_no_champion(named: Named, run_id: str):
@@ -269,7 +304,7 @@ def test_a_record_changed_in_the_registry_makes_no_champion(named: Named, run_id
     version = registry.register(named("forged"), run_id=run_id, dataset="forged")
     promote(version)
     sealed = json.loads(registry.list_models(version.name)[0].tags["osteon.gate"])
-    sealed["metrics"][0]["estimate"] = 0.99
+    sealed["whole_sha256"] = "ef" * 32
     mlflow.MlflowClient().set_model_version_tag(
         version.name, version.version, "osteon.gate", json.dumps(sealed)
     )
@@ -344,6 +379,10 @@ def test_an_alias_moved_back_to_an_older_approved_version_makes_no_champion(
     rolled_back = registry.list_models(first.name)[-1].gate_record
     assert rolled_back is not None
     assert rolled_back.by == "a user"
+    # The figures are those of the first decision.
+    (signed,) = (v for v in registry.list_models(first.name) if v.version == "1")
+    assert signed.gate_record is not None
+    assert signed.gate_record.whole_sha256
 
 
 def test_a_withdrawn_version_is_refused_for_good(named: Named, run_id: str):

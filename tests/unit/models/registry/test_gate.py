@@ -8,7 +8,17 @@ import pytest
 
 from data_schema.errors import GateError, UsageError
 from models.metrics.metric import Metric
-from models.registry.gate import Criterion, GateRecord, gate_key, parse, seal, sign, verify
+from models.registry.gate import (
+    Criterion,
+    GateRecord,
+    gate_key,
+    is_whole_record_of,
+    parse,
+    seal,
+    short_form,
+    sign,
+    verify,
+)
 
 KEY = b"a key of sixteen characters or more"
 RECORD = GateRecord(
@@ -70,6 +80,23 @@ def test_a_record_changed_in_any_field_is_refused(field, value):
     sealed = json.loads(seal(RECORD, KEY)) | {field: value}
     with pytest.raises(GateError, match="signature must match"):
         verify(json.dumps(sealed), KEY, model_sha256=sealed["model_sha256"])
+
+
+def test_a_short_form_allows_the_bundle_and_is_bound_to_the_figures():
+    whole = seal(RECORD, KEY)
+    short = short_form(RECORD, whole)
+    assert verify(seal(short, KEY), KEY, model_sha256="ab" * 32) == short
+    assert is_whole_record_of(short, whole)
+    assert not is_whole_record_of(short, whole.replace("0.81", "0.91"))
+    with pytest.raises(GateError, match="signature must match"):
+        verify(seal(short, KEY).replace(short.whole_sha256, "ef" * 32), KEY, model_sha256="ab" * 32)
+    with pytest.raises(GateError, match="exactly its own fields"):
+        parse(seal(short, KEY).replace(short.whole_sha256, "no hash"))
+
+
+def test_a_short_form_stays_short_however_many_figures_were_judged():
+    many = replace(RECORD, metrics=RECORD.metrics * 200)
+    assert len(seal(short_form(many, seal(many, KEY)), KEY)) < 1000
 
 
 def test_a_refusal_cannot_be_turned_into_a_promotion():
