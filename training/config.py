@@ -7,6 +7,7 @@ split = "patient"                  # or "site", "time": hold out the last ones
 missingness = "ignorable"          # or "informative": learn from NAME__not_done where it pays
 refit_on_all = true                # false: register the model that was judged on those held out
 horizons_days = [28, 90, 365]      # default: the horizons of the outcome
+primary_horizon_days = 90          # of the verdict on a panel; default: the middle horizon
 exclude = ["ward_score"]           # columns to leave out, by the cohort's or the catalogue's name
 include = ["education_years"]      # race, income or education, which no model reads unless named
 added_value = ["resorption"]       # pathways or variables whose added value the report states
@@ -35,6 +36,7 @@ decision = "Referral to a bone clinic"  # decision, user, threshold and action d
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -153,6 +155,8 @@ class RunConfig:
         the same feed only.
     horizons_days : tuple of float
         Default horizons; empty for those of the outcome.
+    primary_horizon_days : float or None
+        Horizon of the verdict on a panel, one of the horizons; None for the middle one.
     exclude : tuple of str
         Columns left out of the predictors, by the cohort's or the catalogue's name.
     include : tuple of str
@@ -192,6 +196,7 @@ class RunConfig:
     refit_on_all: bool = True
     missingness: Missingness = "ignorable"
     horizons_days: tuple[float, ...] = ()
+    primary_horizon_days: float | None = None
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     added_value: tuple[str, ...] = ()
@@ -211,6 +216,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Refuse values out of range, by name and rule."""
         ascending = list(self.horizons_days) == sorted(set(self.horizons_days))
+        of_verdict = self.horizons_days or (self.primary_horizon_days,)
         rules = {
             "seed": (self.seed >= 0, "be 0 or more"),
             "test_fraction": (
@@ -227,8 +233,13 @@ class RunConfig:
                 f"be one of {_words(Missingness)}",
             ),
             "horizons_days": (
-                ascending and all(days > 0 for days in self.horizons_days),
+                ascending and all(0 < days < math.inf for days in self.horizons_days),
                 "be days above 0 in ascending order",
+            ),
+            "primary_horizon_days": (
+                self.primary_horizon_days is None
+                or (bool(self.added_value) and self.primary_horizon_days in of_verdict),
+                "be one of horizons_days, and be stated with an added_value only",
             ),
             "refit_on_all": (
                 self.refit_on_all or self.holds_out,
@@ -347,6 +358,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "missingness": (str, "a text"),
     "refit_on_all": (bool, "true or false"),
     "horizons_days": (_NUMBER, "a list of numbers"),
+    "primary_horizon_days": (_NUMBER, "a number"),
     "exclude": (str, "a list of texts"),
     "include": (str, "a list of texts"),
     "added_value": (str, "a list of texts"),

@@ -23,6 +23,7 @@ __all__ = [
     "training_variance",
     "widened_for_folds",
     "widened_for_training",
+    "widening_of_folds",
 ]
 
 MAX_UNDEFINED = 0.05
@@ -202,7 +203,16 @@ def widened_for_folds(interval: Interval, folds: int) -> Interval:
     ----------
     .. [1] Nadeau & Bengio. Mach Learn 52 (2003) 239-281. doi:10.1023/A:1024068626366
     """
-    return _stretched(interval, np.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0)
+    return _stretched(interval, widening_of_folds(folds))
+
+
+def widening_of_folds(folds: int) -> float:
+    """Return the factor of `widened_for_folds`; 1 for a single fold.
+
+    >>> widening_of_folds(5), widening_of_folds(1)
+    (1.5, 1.0)
+    """
+    return float(np.sqrt(1 + folds / (folds - 1))) if folds > 1 else 1.0
 
 
 def widened_for_training(interval: Interval, added_variance: float) -> Interval:

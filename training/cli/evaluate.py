@@ -55,7 +55,10 @@ def evaluate(
     added_value: AddedValueOption = "",
     over: OverOption = "",
     horizon: Annotated[
-        float | None, typer.Option(help="Primary horizon in days (default: the middle horizon).")
+        float | None,
+        typer.Option(
+            help="Primary horizon in days (default: that of the settings, else the middle horizon)."
+        ),
     ] = None,
     thresholds: Annotated[
         str,
@@ -200,6 +203,6 @@ def _requested(
         by=cast("ClusterBy | None", internal_external),
         refits=instability,
         over=settings.over,
-        primary_horizon_days=horizon,
+        primary_horizon_days=settings.primary_horizon_days if horizon is None else horizon,
         thresholds=risks,
     )

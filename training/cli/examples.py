@@ -29,6 +29,12 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "osteon simulate --patients 3500 --out simulated.parquet",
         "osteon simulate --check",
     ),
+    "protocol": (
+        "osteon protocol --outcome mortality --panel ctx_s,fgf23_c --event-rate 0.25 "
+        "--expected-gain 0.03 --landmark 72 --sites 4 --out protocol.md",
+        "osteon protocol --outcome fracture --panel resorption+formation --over person,bone_mass "
+        "--event-rate 0.05 --expected-gain 0.04 --out protocol.html",
+    ),
     "train": (
         "osteon train --dataset support2 --outcome mortality",
         "osteon train cohort.csv --mapping mapping.toml --outcome mortality --config run.toml",

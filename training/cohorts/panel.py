@@ -13,7 +13,7 @@ from data_schema.errors import UsageError
 from data_schema.variables import PATHWAYS, Variable, base_name, is_not_done
 from training.cohorts.groups import MARKER_PATHWAYS
 
-__all__ = ["USUAL_CARE", "Panel", "panel_of"]
+__all__ = ["USUAL_CARE", "Panel", "panel_among", "panel_of"]
 
 USUAL_CARE = "usual_care"
 """The default base: what is known of any patient without the panel. It holds the person, severity,
@@ -54,13 +54,27 @@ class Panel:
 
 
 def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> Panel:
-    """Return the columns of pathways or variables that a cohort has.
+    """Return the columns of pathways or variables that a cohort has; see `panel_among`."""
+    columns = tuple(map(str, cohort.features.columns))
+    variables = {base_name(column): cohort.variables[base_name(column)] for column in columns}
+    return panel_among(columns, variables, added, over)
+
+
+def panel_among(
+    columns: Sequence[str],
+    variables: Mapping[str, Variable],
+    added: Sequence[str],
+    over: Sequence[str] = (),
+) -> Panel:
+    """Return which of the columns of a table belong to a panel, and which to its base.
 
     Parameters
     ----------
-    cohort : Cohort
+    columns : sequence of str
+    variables : mapping of str to Variable
+        Those of the columns, by name.
     added : sequence of str
-        Keys of `PATHWAYS`, or variables of the cohort; several joined by `+` are one part of the
+        Keys of `PATHWAYS`, or variables of the table; several joined by `+` are one part of the
         panel. A pathway stands for its markers: its routine tests belong to the base.
     over : sequence of str
         The base: pathways, variables or `USUAL_CARE` (the default). The routine tests of the
@@ -70,9 +84,9 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
     Raises
     ------
     UsageError
-        If a name is neither, the cohort has no column for it, or a column is on both sides.
+        If a name is neither, the table has no column for it, or a column is on both sides.
     """
-    choice = _Choice.of(cohort, [*added, *over])
+    choice = _Choice.of(tuple(columns), variables, [*added, *over])
     panel = {name: choice.markers(name) for name in dict.fromkeys(added)}
     taken = {column for members in panel.values() for column in members}
     tested = {base_name(column) for column in taken}
@@ -96,17 +110,17 @@ def panel_of(cohort: Cohort, added: Sequence[str], over: Sequence[str] = ()) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """The columns of a cohort that the names of a panel and of its base stand for."""
+    """The columns of a table that the names of a panel and of its base stand for."""
 
     columns: tuple[str, ...]
     variables: Mapping[str, Variable]
     named: frozenset[str]
 
     @classmethod
-    def of(cls, cohort: Cohort, joined: Sequence[str]) -> Self:
-        """Return the columns of a cohort, and which of its variables are named one by one."""
-        columns = tuple(map(str, cohort.features.columns))
-        variables = {base_name(column): cohort.variables[base_name(column)] for column in columns}
+    def of(
+        cls, columns: tuple[str, ...], variables: Mapping[str, Variable], joined: Sequence[str]
+    ) -> Self:
+        """Return the columns of a table, and which of its variables are named one by one."""
         names = _names(joined)
         _require_known([name for name in names if name != USUAL_CARE], variables)
         return cls(columns, variables, frozenset(variables.keys() & set(names)))

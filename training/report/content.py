@@ -55,7 +55,8 @@ class Section:
     """One section of a report.
 
     `topics` are paragraphs, each after a heading in bold; `points` is a list under `points_title`.
-    With `beside`, the pictures stand beside the last table and the points. `not_done` states which
+    `commands` are lines to type, or lines of a file where `commands_are` names its language. With
+    `beside`, the pictures stand beside the last table and the points. `not_done` states which
     analysis was not done and how to run it; empty where it was done.
     """
 
@@ -70,6 +71,8 @@ class Section:
     points: tuple[str, ...] = ()
     points_title: str = ""
     beside: bool = False
+    commands: tuple[str, ...] = ()
+    commands_are: str = "sh"
 
     @property
     def anchor(self) -> str:
@@ -100,6 +103,8 @@ def _blocks(sections: Sequence[Section], level: int) -> Iterator[str]:
             yield f"**Not done.** {escaped(section.not_done)}"
         if section.flow:
             yield "\n".join(_items(section.flow, ""))
+        if section.commands:
+            yield "\n".join([f"```{section.commands_are}", *section.commands, "```"])
         for table in section.tables:
             if table.caption:
                 yield f"*{escaped(table.caption)}*"

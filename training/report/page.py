@@ -17,14 +17,25 @@ SIMULATED = "Simulated patients. No result here applies to real patients."
 """The banner of every page of a report of a simulated cohort."""
 
 
-def report_page(title: str, subtitle: str, sections: Sequence[Section], *, simulated: bool) -> str:
-    """Return the report as one HTML page: all text escaped, no script, no request to a network."""
+def report_page(
+    title: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    *,
+    simulated: bool,
+    kind: str = "report",
+) -> str:
+    """Return a document as one HTML page: all text escaped, no script, no request to a network.
+
+    `kind` is what the page's title calls it.
+    """
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             title=title,
             subtitle=subtitle,
+            kind=kind,
             sections=sections,
             anchors={part.anchor for section in sections for part in _and_parts(section)},
             banner=SIMULATED if simulated else "",

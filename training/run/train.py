@@ -142,7 +142,13 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
         added = None
         if panel is not None:
             training_study = replace(study, cohort=learned_from)
-            added = panel_value(training_study, panel, config, progress=progress)
+            added = panel_value(
+                training_study,
+                panel,
+                config,
+                primary_horizon_days=config.primary_horizon_days,
+                progress=progress,
+            )
             added = replace(added, true_change=_truth(study, added))
             _LOG.info("judged the panel at %g days: %s", added.primary_horizon_days, added.verdict)
         modelled = modelled_study(learned_from, study, config)

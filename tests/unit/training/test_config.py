@@ -11,6 +11,13 @@ from models.estimator import CumulativeIncidenceModel
 from training.config import Boosting, RunConfig, Tuning, parse_config, read_config
 
 
+def test_the_primary_horizon_of_a_panel_is_fixed_beforehand() -> None:
+    config = parse_config('added_value = ["ctx_s"]\nprimary_horizon_days = 60')
+
+    assert config.primary_horizon_days == 60
+    assert parse_config("seed = 1").primary_horizon_days is None
+
+
 def test_what_a_file_does_not_state_keeps_its_default() -> None:
     config = parse_config('seed = 7\nsplit = "site"\nhorizons_days = [28, 90]\nexclude = ["sps"]')
     assert config == RunConfig(seed=7, split="site", horizons_days=(28.0, 90.0), exclude=("sps",))
@@ -45,6 +52,12 @@ def test_every_setting_can_be_stated_and_is_kept_as_json() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            'horizons_days = [28, 90]\nadded_value = ["ctx_s"]\nprimary_horizon_days = 60',
+            "primary_horizon_days must be one of horizons_days",
+        ),
+        ("primary_horizon_days = 60", "primary_horizon_days must be one of"),
+        ("horizons_days = [28, inf]", "horizons_days must be days above 0"),
         ("sead = 1", "config has unknown keys: sead. Known: "),
         ("seed = 1.5", "seed must be a whole number; got "),
         ("seed = true", "seed must be a whole number; got "),

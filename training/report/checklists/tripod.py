@@ -13,6 +13,7 @@ from training.report.content import Section, Table
 from training.validation.judgement import Findings
 
 __all__ = [
+    "TOPICS",
     "Analysis",
     "Item",
     "Status",
@@ -47,7 +48,7 @@ class Item:
         return self.status != "open" and bool(self.content or self.sections)
 
 
-_TOPICS: Mapping[str, Mapping[str, str]] = {
+TOPICS: Mapping[str, Mapping[str, str]] = {
     "Title and abstract": {"1": "Title", "2": "Abstract"},
     "Introduction": {
         "3a": "Healthcare context, rationale, existing models",
@@ -110,6 +111,7 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
         "27c": "Next steps",
     },
 }
+"""Heading -> number of a part of an item -> its topic, shortened."""
 
 
 def analyses_of(findings: Findings) -> tuple[Analysis, ...]:
@@ -144,7 +146,7 @@ def tripod_checklist(items: Mapping[str, Item]) -> Section:
     """Return the 27 items with their status; a key names a part of an item, as `23a`."""
     rows: list[tuple[str, ...]] = []
     links: list[tuple[str, ...]] = []
-    for heading, topics in _TOPICS.items():
+    for heading, topics in TOPICS.items():
         rows.append((heading,))
         links.append(())
         for number, topic in topics.items():
