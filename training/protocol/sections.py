@@ -145,15 +145,15 @@ def _patients(design: StudyDesign) -> Section:
 
 
 def _sampling(design: StudyDesign) -> Section:
-    specimens = tuple(dict.fromkeys(v.specimen for v in design.variables if v.specimen))
+    specimens = "; ".join(f"{v.label} in {v.specimen}" for v in design.variables if v.specimen)
     hints = tuple(f"{v.label}: {v.hint}" for v in design.variables if v.hint)
     return Section(
         "Sampling and assays",
         (
             f"One sample {sampling(design)}, in every patient, in a window that is the same at "
             f"every site; its hour is recorded. Width of the window: {OPEN}.",
-            f"Specimens: {', '.join(specimens) or 'see the data dictionary'}. Tubes, processing, "
-            f"storage, number of thaws: {OPEN}.",
+            *([f"Where the specimen is part of the variable: {specimens}."] if specimens else []),
+            f"Specimens, tubes, processing, storage, number of thaws: {OPEN}.",
             "The laboratory knows neither outcome nor site nor clinical record. Treating staff and "
             "those who ascertain the outcome do not receive the results. Samples of patients with "
             "and without the event are spread over runs at random.",
