@@ -96,6 +96,9 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
     out_of_fold_loss_ : LogLosses
         Weighted log-loss per pair of `linear`, `boosted`, `mixture` and `recalibrated`; lower is
         better.
+    out_of_fold_auroc_ : tuple of float
+        Area under the curve at each default horizon of the predictions on which the fit made its
+        choices, among patients held out together: a first figure, a little too high.
     core_fit_seconds_ : float
         What choosing, the main fit and its summaries took.
     fold_fit_seconds_ : float
@@ -203,6 +206,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         self.linear_weight_ = choices.linear_weight
         self.n_trees_ = choices.trees
         self.out_of_fold_loss_ = choices.losses
+        self.out_of_fold_auroc_ = choices.auroc
         draft = draft_model(cohort, choices, columns, main, folds, competing)
         self.risk_model_ = (
             draft if self.risk_only else complete_model(draft, cohort, choices, columns, main)

@@ -35,6 +35,8 @@ from models.fitting.tuning import (
 )
 from models.inference.contract import LogLosses
 from models.inference.parameters import Calibration, PartParameters
+from models.metrics.discrimination.ranking import auroc_within_folds
+from models.metrics.known_outcome import KnownOutcome
 from models.targets import MAX_PAIRS, Pairs
 
 __all__ = [
@@ -65,13 +67,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen on out-of-fold predictions, and their losses."""
+    """What was chosen on out-of-fold predictions, with their losses and areas under the curve."""
 
     penalty: float
     trees: int
     linear_weight: float
     calibration: Calibration
     losses: LogLosses
+    auroc: tuple[float, ...]
     moved: Moved
 
 
@@ -165,8 +168,37 @@ def choose(cohort: TrainingCohort) -> Choices:
         mixture=log_loss(mixed, pairs),
         recalibrated=log_loss(recalibrated, pairs),
     )
-    moved = _moved(folds, recalibrated)
-    return Choices(PENALTY_PATIENTS[best], trees, weight, calibration, losses, moved)
+    return Choices(
+        PENALTY_PATIENTS[best],
+        trees,
+        weight,
+        calibration,
+        losses,
+        _auroc(folds, recalibrated, cohort),
+        _moved(folds, recalibrated),
+    )
+
+
+def _auroc(folds: list[_TunedFold], log_odds: Floats, cohort: TrainingCohort) -> tuple[float, ...]:
+    """Return the area under the curve of patients as recorded, at each default horizon."""
+    ends = np.cumsum([len(f.raw) for f in folds])[:-1]
+    recorded = np.concatenate([part[: len(part) // 2] for part in np.split(log_odds, ends)])
+    happened, weight = (
+        np.concatenate([getattr(f.pairs, name)[: len(f.rows)] for f in folds])
+        for name in ("outcome", "weight")
+    )
+    fold = np.repeat(np.arange(len(folds)), [len(f.rows) for f in folds])
+    at = np.searchsorted(cohort.grid_days(), cohort.settings.horizons_days)
+    return tuple(
+        float(
+            auroc_within_folds(
+                KnownOutcome(happened[:, k] == 1, weight[:, k], np.ones(len(fold))),
+                recorded[:, k],
+                fold,
+            )
+        )
+        for k in at
+    )
 
 
 def _moved(folds: list[_TunedFold], log_odds: Floats) -> Moved:

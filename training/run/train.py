@@ -300,6 +300,14 @@ def _fit(
         config.interval_folds,
         fitted.fold_fit_seconds_,
     )
+    _LOG.info(
+        "first figures, of the predictions that the fit made its choices on (the evaluation "
+        "follows): area under the curve %s",
+        ", ".join(
+            f"{auroc:.3f} at {days:g} days"
+            for days, auroc in zip(study.horizons_days, fitted.out_of_fold_auroc_, strict=True)
+        ),
+    )
     return fitted
 
 

@@ -67,6 +67,17 @@ def test_neither_mixing_nor_recalibrating_costs_out_of_fold_loss(fitted) -> None
     assert loss.recalibrated <= loss.mixture + 1e-9
 
 
+def test_the_first_figures_are_those_of_predictions_out_of_fold(fitted) -> None:
+    frame, _ = small_cohort()
+    inside = fitted.out_of_fold_auroc_
+
+    assert len(inside) == len(HORIZONS)
+    assert all(0.55 < area < 1 for area in inside)
+    noise, (_, y) = np.random.default_rng(5).normal(size=(len(frame), 2)), small_cohort()
+    unrelated = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(noise, y)
+    assert all(abs(area - 0.5) < 0.1 for area in unrelated.out_of_fold_auroc_)
+
+
 def test_a_category_that_comes_as_numbers_is_read_as_numbers() -> None:
     frame, y = small_cohort()
     coded = frame.assign(stage=np.arange(len(frame)) % 3 + 1.0)
