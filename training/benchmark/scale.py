@@ -34,6 +34,8 @@ class Study:
         Number of patients at full size; 0 if it has none.
     shown : tuple of str
         Keys of the script's answer that are printed.
+    fewest : int
+        Patients that the script needs, at any share of the full size.
     """
 
     name: str
@@ -42,6 +44,11 @@ class Study:
     patients: int
     target: str
     shown: tuple[str, ...]
+    fewest: int = 0
+
+    def sized(self, size: float) -> int:
+        """Return the number of patients at a share of the full size."""
+        return max(round(self.patients * size), self.fewest)
 
 
 _FEW = "interval_folds = 3;bootstrap_resamples = 50;test_fraction = 0.3"
@@ -62,6 +69,7 @@ STUDIES: tuple[Study, ...] = (
         20_000,
         "at most n^1.05 up to the cap, flat beyond",
         ("exponent", "times_of_the_cap"),
+        fewest=2_000,
     ),
     Study(
         "what more patients gain",
@@ -70,6 +78,7 @@ STUDIES: tuple[Study, ...] = (
         80_000,
         "printed",
         ("auc_gained_by_doubling",),
+        fewest=16_000,
     ),
     Study(
         "core fit on SUPPORT2 beside a random survival forest",
@@ -102,6 +111,7 @@ STUDIES: tuple[Study, ...] = (
         120_000,
         "the same bytes",
         ("kills", "same_bytes"),
+        fewest=10_000,
     ),
     Study(
         "scoring on two Dask workers",
@@ -126,6 +136,7 @@ STUDIES: tuple[Study, ...] = (
         100_000,
         "the same result",
         ("largest_difference_of_a_risk", "largest_difference_of_a_metric"),
+        fewest=2_000,
     ),
 )
 
@@ -184,7 +195,8 @@ def measure_scale(
         Where finished figures are written, one line each, so that a run that was stopped goes on.
         Those of changed code, or of another size, are measured again.
     size : float
-        Share of the patients of each figure, above 0 and at most 1.
+        Share of the patients of each figure, above 0 and at most 1; no figure has fewer than it
+        can be measured with.
 
     Raises
     ------
@@ -213,7 +225,7 @@ def measure_scale(
             ScaleRow(
                 study.name,
                 study.target,
-                round(study.patients * size),
+                study.sized(size),
                 bool(measured["reached"]),
                 measured,
                 study.shown,
@@ -224,7 +236,7 @@ def measure_scale(
 
 def _sized(study: Study, size: float) -> list[str]:
     """Return the arguments of a script for a share of its patients."""
-    patients = round(study.patients * size)
+    patients = study.sized(size)
     numbers = {"patients": patients, "half": patients // 2, "double": 2 * patients}
     return [argument.format(**numbers) for argument in study.arguments]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,12 @@ def test_a_smaller_size_is_another_figure(runs: Path, tmp_path: Path) -> None:
     assert (whole.measured["rows"], part.measured["rows"]) == (200, 20)
     assert part.reached
     assert runs.read_text() == "run\n" * 2
+
+
+def test_a_trial_run_has_as_many_patients_as_the_script_needs(runs: Path, tmp_path: Path) -> None:
+    few = replace(study(runs, 200), fewest=30)
+    (row,) = measure_scale(tmp_path / "results", studies=(few,), size=0.1)
+    assert row.patients == row.measured["rows"] == 30
 
 
 def test_a_script_that_fails_is_no_figure(runs: Path, tmp_path: Path) -> None:
