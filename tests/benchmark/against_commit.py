@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import pickle
+import resource
 import statistics
 import subprocess
 import sys
@@ -89,6 +90,12 @@ def main() -> int:
             first = statistics.median(
                 _times(results, stated, size, "now", HERE, name="first_result_s")
             )
+            # On a machine with other work the ratio of CPU seconds is the steadier one.
+            cpu_before, cpu_now = (
+                statistics.median(_times(results, stated, size, version, root, name="cpu_s"))
+                for version, root in (("before", stated.before.resolve()), ("now", HERE))
+            )
+            figure["cpu_ratio"] = round(cpu_now / cpu_before, 3)
             figure |= {"first_result_s": first, "first_result_at_most": FIRST_RESULT_S}
             figure["reached"] = figure["reached"] and first <= FIRST_RESULT_S
         figures.append(figure)
@@ -163,7 +170,7 @@ def _demo(root: Path) -> dict[str, float]:
         ["make", "demo"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
-    started, times = time.monotonic(), {}
+    started, used, times = time.monotonic(), _cpu_of_children(), {}
     for line in process.stdout:
         if line.startswith(("first figures", "auroc")):
             times.setdefault("first_result_s", round(time.monotonic() - started, 1))
@@ -171,7 +178,12 @@ def _demo(root: Path) -> dict[str, float]:
             times["seconds"] = float(line.split()[3])
     if process.wait():
         raise RuntimeError(f"make demo ended with {process.returncode} in {root}.")
-    return times
+    return times | {"cpu_s": round(_cpu_of_children() - used, 1)}
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _installed(root: Path) -> None:
