@@ -83,7 +83,7 @@ OWN_PATHS = frozenset(
     {
         *("cds-services", "facts", "fhir", "health", "launch", "metrics", "monitoring"),
         *("openapi.json", "page"),
-        *("sign-in", "sign-out", "signed-out", "static", "v1", "v2"),
+        *("sign-in", "sign-out", "signed-out", "static", "timeline", "v1", "v2"),
     }
 )
 """First segments of the service's own paths, with which no public path may begin."""

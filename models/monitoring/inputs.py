@@ -69,7 +69,11 @@ def check_inputs(
 
 
 def input_alerts(
-    arrivals: Arrivals, checks: Sequence[InputCheck], *, without: Sequence[str] = ()
+    arrivals: Arrivals,
+    checks: Sequence[InputCheck],
+    *,
+    without: Sequence[str] = (),
+    beside: int = 0,
 ) -> list[Alert]:
     """Return an alert for each comparison beyond its control limit, and for new categories.
 
@@ -80,11 +84,13 @@ def input_alerts(
         From `check_inputs`.
     without : sequence of str
         Variables whose unit is wrong: their distribution is another because of it.
+    beside : int
+        Other comparisons of drift that share the control limit.
     """
     alerts = []
     for kind in ("missing", "drift"):
         family = [check for check in checks if check.kind == kind]
-        limit = control_limit(len(family))
+        limit = control_limit(len(family) + (beside if kind == "drift" else 0))
         alerts += [
             _alert(check, limit)
             for check in family

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from data_schema.disclosure import SMALLEST_CELL
 from models.censoring import CensoringDistribution
@@ -16,6 +17,7 @@ from models.metrics.subgroups import Subgroup, evaluate_subgroups
 from models.metrics.summary import evaluate
 from models.monitoring.alerts import Alert, control_limit
 from models.monitoring.arrivals import Arrivals
+from models.monitoring.event_counts import EventCount
 from models.monitoring.expected import Expected
 
 __all__ = [
@@ -42,8 +44,10 @@ class ObservedOverExpected:
     observed, expected : float
         Events, weighted for patients lost before the horizon.
     statistic : float
-        Their difference in standard errors, those of the model's own mean risk included; above 0
-        the risks are too low.
+        How far the observed events lie from those that the risks allow, as a normal deviate; above
+        0 the risks are too low. 0 where what training leaves uncertain explains the difference.
+    low, high : float
+        Control limits of the ratio: what chance, and what training leaves uncertain, explain.
     patients : int
         With a known outcome.
     """
@@ -53,12 +57,19 @@ class ObservedOverExpected:
     observed: float
     expected: float
     statistic: float
+    low: float
+    high: float
     patients: int
 
     @property
     def ratio(self) -> float:
         """Observed over expected; above 1 the risks are too low."""
         return self.observed / self.expected
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the ratio lies outside its control limits."""
+        return not self.low <= self.ratio <= self.high
 
 
 def observed_over_expected(
@@ -68,45 +79,79 @@ def observed_over_expected(
 
     Notes
     -----
-    With weights w of patients whose outcome is known by the horizon, the variance of
-    :math:`\sum w (y - p)` is :math:`\sum w^2 p (1 - p)` if the risks are right. The mean risk of a
-    model of m patients is itself uncertain: :math:`(\sum w)^2 \bar p (1 - \bar p) / m` is added,
-    so that many patients do not turn the error of training into an alarm.
+    The events that risks allow are counted exactly (`EventCount`). The mean risk of a model of m
+    patients is itself uncertain, with variance :math:`\bar p (1 - \bar p) / m`: a part of the
+    patients, as of a site, rests on its share of the m. The events are compared with the nearest
+    end of the 95 % interval of that mean, so that the error of training, which is the same week
+    after week, is no alarm. Over all horizons and sites together, at most 1 % of periods without a
+    change raise one (Bonferroni).
     """
     rows = np.ones(arrivals.stays, dtype=bool)
-    figures = list(_ratios(arrivals, rows, None, training_patients))
+    counts = list(_counts(arrivals, rows, None, training_patients))
     for name in arrivals.sites():
-        figures += _ratios(arrivals, arrivals.of_site(name), name, training_patients)
-    return figures
+        here = arrivals.of_site(name)
+        counts += _counts(arrivals, here, name, training_patients * float(here.mean()))
+    limit = control_limit(len(counts))
+    return [count.judged(limit) for count in counts]
 
 
-def _ratios(
-    arrivals: Arrivals, rows: NDArray[np.bool_], site: str | None, training_patients: int
-) -> Iterator[ObservedOverExpected]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    """Observed events of some patients, and those that their risks allow."""
+
+    horizon_days: float
+    site: str | None
+    observed: float
+    allowed: EventCount
+    uncertain: float
+
+    def judged(self, limit: float) -> ObservedOverExpected:
+        """Return the figure, with the control limits at so many standard errors."""
+        expected = self.allowed.mean
+        most = float(self.allowed.weight.sum())
+        least_mean = expected * max(1 - self.uncertain, 0.05)
+        largest_mean = min(expected * (1 + self.uncertain), (expected + most) / 2)
+        fewer, more = (self.allowed.with_mean(mean) for mean in (least_mean, largest_mean))
+        statistic = max(more.deviate(self.observed), 0.0) if self.observed > expected else 0.0
+        if self.observed < expected:
+            statistic = min(fewer.deviate(self.observed), 0.0)
+        return ObservedOverExpected(
+            horizon_days=self.horizon_days,
+            site=self.site,
+            observed=self.observed,
+            expected=expected,
+            statistic=statistic,
+            low=fewer.quantile(-limit) / expected,
+            high=more.quantile(limit) / expected,
+            patients=len(self.allowed.risk),
+        )
+
+
+def _counts(
+    arrivals: Arrivals, rows: NDArray[np.bool_], site: str | None, trained: float
+) -> Iterator[_Counted]:
+    """Yield the counts of some patients at each horizon with enough expected events."""
     outcomes = arrivals.outcomes
     if outcomes is None:
         return
     for at, days in enumerate(arrivals.horizons_days):
         used = rows & np.isfinite(arrivals.risk[:, at]) & np.isfinite(outcomes.time_days)
         time, event = outcomes.time_days[used], outcomes.event[used]
-        risk = arrivals.risk[used, at]
         known = _known(time, event, days)
         if known is None:
             continue
-        weight = known.weight
-        expected, observed = float(weight @ risk), float(weight @ known.happened)
-        if expected < FEWEST_EXPECTED:
+        is_known = known.weight > 0
+        allowed = EventCount(arrivals.risk[used, at][is_known], known.weight[is_known])
+        if allowed.mean < FEWEST_EXPECTED:
             continue
-        mean = expected / weight.sum()
-        variance = (weight**2) @ (risk * (1 - risk))
-        variance += weight.sum() ** 2 * mean * (1 - mean) / training_patients
-        yield ObservedOverExpected(
+        mean = allowed.mean / allowed.weight.sum()
+        error = np.sqrt((1 - mean) / (mean * trained))
+        yield _Counted(
             horizon_days=float(days),
             site=site,
-            observed=observed,
-            expected=expected,
-            statistic=float((observed - expected) / np.sqrt(variance)),
-            patients=int((weight > 0).sum()),
+            observed=float(known.weight @ known.happened),
+            allowed=allowed,
+            uncertain=float(norm.isf(0.025) * error),
         )
 
 
@@ -198,7 +243,7 @@ def outcome_alerts(
     risks promise, which its own interval must lie below.
     """
     limit = control_limit(len(figures))
-    alerts = [_calibration(figure, limit) for figure in figures if abs(figure.statistic) > limit]
+    alerts = [_calibration(figure, limit) for figure in figures if figure.is_beyond]
     promised = {one.horizon_days: one for one in expected if one.metric == "auroc"}
     for metric in metrics:
         promise = promised.get(metric.horizon_days or 0.0)

@@ -121,31 +121,29 @@ def _ratios(watched: Watched) -> ChartSection | None:
     """Return observed over expected events, of all stays and by site."""
     if not watched.ratios:
         return None
-    limit = control_limit(len(watched.ratios))
     rows, table = [], []
     for one in watched.ratios:
         place = "all" if one.site is None else one.site
         label = f"{place}, {one.horizon_days:g} days"
-        error = abs(one.observed - one.expected) / max(abs(one.statistic), 1e-9) / one.expected
-        error = error if abs(one.statistic) > 1e-6 else one.expected**-0.5
-        low, high = max(1 - limit * error, 0.01), 1 + limit * error
         rows.append(
             Row(
                 label,
                 one.ratio,
-                low,
-                high,
+                one.low,
+                one.high,
                 text=f"{one.ratio:.2f}",
-                is_alert=abs(one.statistic) > limit,
+                is_alert=one.is_beyond,
             )
         )
-        table.append((label, f"{one.ratio:.2f}", f"{low:.2f} to {high:.2f}", f"{one.patients}"))
+        events = f"{one.observed:.0f} / {one.expected:.1f}"
+        limits = f"{one.low:.2f} to {one.high:.2f}"
+        table.append((label, f"{one.ratio:.2f}", limits, events, f"{one.patients}"))
     name = "Observed over expected events, with control limits"
     return _section(
         "Events observed over events expected",
         "1 means that as many patients had the event as the risks say. Above 1 the risks are too "
-        "low, below 1 too high. The bar is the range that chance explains; a triangle lies beyond "
-        "it.",
+        "low, below 1 too high. The bar lies between the control limits: what chance, and what "
+        "training leaves uncertain, explain. A triangle lies beyond them.",
         row_chart(
             rows,
             name=name,
@@ -155,7 +153,7 @@ def _ratios(watched: Watched) -> ChartSection | None:
             ideal=1.0,
             logarithmic=True,
         ),
-        ("Patients", "Observed / expected", "Control limits", "Known outcomes"),
+        ("Patients", "Observed / expected", "Control limits", "Events", "Known outcomes"),
         table,
     )
 
@@ -226,7 +224,7 @@ def _risks(watched: Watched) -> ChartSection | None:
     """Return mean risks and the share refused beside those of the training cohort."""
     if not watched.risks:
         return None
-    limit = control_limit(len(watched.risks))
+    limit = _drift_limit(watched)
     labels = [
         "Stays refused" if one.horizon_days is None else f"Mean risk, {one.horizon_days:g} days"
         for one in watched.risks
@@ -270,7 +268,7 @@ def _inputs(watched: Watched) -> ChartSection | None:
     )[:_MOST_ROWS]
     if not checks:
         return None
-    limit = control_limit(sum(check.kind == "drift" for check in watched.checks))
+    limit = _drift_limit(watched)
     rows = [
         Row(
             f"{' and '.join(check.variables)} ({check.what})",
@@ -298,6 +296,13 @@ def _inputs(watched: Watched) -> ChartSection | None:
         ),
         ("Variable", "Standard errors", "Values"),
         table,
+    )
+
+
+def _drift_limit(watched: Watched) -> float:
+    """Return the control limit that inputs and risks share."""
+    return control_limit(
+        len(watched.risks) + sum(check.kind == "drift" for check in watched.checks)
     )
 
 

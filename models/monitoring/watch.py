@@ -30,7 +30,7 @@ from models.monitoring.observed import (
 from models.monitoring.reference import Reference
 from models.monitoring.unit_shift import unit_shifts
 
-__all__ = ["RiskCheck", "Watched", "watch"]
+__all__ = ["RiskCheck", "Watched", "check_risks", "drift_alerts", "watch"]
 
 RATIO_TO_SHOW = 1.25
 
@@ -109,6 +109,8 @@ class Watched:
                     "horizon_days": one.horizon_days,
                     "site": one.site,
                     "ratio": round(one.ratio, 4),
+                    "low": round(one.low, 4),
+                    "high": round(one.high, 4),
                     "observed": round(one.observed, 2),
                     "expected": round(one.expected, 2),
                     "patients": one.patients,
@@ -141,15 +143,14 @@ def watch(arrivals: Arrivals, contract: Contract, *, model: str) -> Watched:
     strongest = sorted(information, key=lambda name: -information[name])
     shifts = unit_shifts(arrivals, reference)
     checks = check_inputs(arrivals, reference, strongest=strongest) if arrivals.numbers else []
-    risks = tuple(_risks(arrivals, contract))
+    risks = tuple(check_risks(arrivals, contract))
     expected = expected_performance(arrivals.risk[~arrivals.refused], arrivals.horizons_days)
     ratios = observed_over_expected(arrivals, training_patients=contract.training.patients)
     metrics, subgroups = observed_metrics(arrivals)
     alerts = [
         *shifts,
         *outcome_alerts(ratios, metrics, expected),
-        *input_alerts(arrivals, checks, without=[alert.variable for alert in shifts]),
-        *_risk_alerts(risks),
+        *drift_alerts(arrivals, checks, risks, without=[alert.variable for alert in shifts]),
     ]
     alerts.sort(key=lambda alert: _GRAVEST_FIRST.index(alert.kind))
     return Watched(
@@ -168,7 +169,7 @@ def watch(arrivals: Arrivals, contract: Contract, *, model: str) -> Watched:
     )
 
 
-def _risks(arrivals: Arrivals, contract: Contract) -> Iterator[RiskCheck]:
+def check_risks(arrivals: Arrivals, contract: Contract) -> Iterator[RiskCheck]:
     """Yield the mean risk at each horizon and the share refused, beside the training cohort's."""
     grid, cohort = np.array(contract.grid_days), np.array(contract.cohort_risk)
     trained = contract.training.patients
@@ -194,10 +195,29 @@ def _risks(arrivals: Arrivals, contract: Contract) -> Iterator[RiskCheck]:
         yield RiskCheck("share", None, share, evaluation.refused / m, statistic)
 
 
-def _risk_alerts(risks: Sequence[RiskCheck]) -> list[Alert]:
-    """Return an alert for each figure of the risks beyond its control limit."""
-    limit = control_limit(len(risks))
-    alerts = []
+def drift_alerts(
+    arrivals: Arrivals,
+    checks: Sequence[InputCheck],
+    risks: Sequence[RiskCheck],
+    *,
+    without: Sequence[str] = (),
+) -> list[Alert]:
+    """Return an alert for each input, and each figure of the risks, beyond its control limit.
+
+    Inputs and risks share one family of comparisons, so that one period in a hundred without a
+    change raises an alert of drift.
+
+    Parameters
+    ----------
+    arrivals : Arrivals
+    checks : sequence of InputCheck
+    risks : sequence of RiskCheck
+        From `check_risks`.
+    without : sequence of str
+        Variables whose unit is wrong: their distribution is another because of it.
+    """
+    alerts = input_alerts(arrivals, checks, without=without, beside=len(risks))
+    limit = control_limit(len(risks) + sum(check.kind == "drift" for check in checks))
     for one in risks:
         if abs(one.statistic) <= limit:
             continue

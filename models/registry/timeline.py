@@ -1,44 +1,16 @@
-"""The life of a model: versions, gates, validations and withdrawals in the order of time."""
+"""The life of a model: versions, gates, validations, watched periods and withdrawals by time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
 
+from models.registry.life_events import Event, EventKind
+from models.registry.monitored import monitored_periods
 from models.registry.validations import validations_of
 from models.registry.versions import Version
 from models.registry.withdrawal import withdrawal_of
 
-__all__ = ["Event", "timeline"]
-
-Kind = Literal["registered", "updated", "promoted", "refused", "validated", "withdrawn"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a version.
-
-    Parameters
-    ----------
-    at : str
-        RFC 3339 time; empty where the registry holds none.
-    version : str
-    kind : str
-        `registered`, `updated` (registered as an update of another), `promoted` or `refused` at the
-        gate, `validated` elsewhere, `withdrawn`.
-    detail : str
-        In words.
-    """
-
-    at: str
-    version: str
-    kind: Kind
-    detail: str
-
-    def as_json(self) -> dict[str, object]:
-        """Return the event as the command line prints it."""
-        return asdict(self)
+__all__ = ["timeline"]
 
 
 def timeline(versions: Sequence[Version]) -> tuple[Event, ...]:
@@ -63,10 +35,12 @@ def _events(version: Version) -> Iterator[Event]:
     record = version.gate_record
     if record is not None:
         passed = record.decision == "promote"
-        kind: Kind = "promoted" if passed else "refused"
+        kind: EventKind = "promoted" if passed else "refused"
         yield Event(record.at, number, kind, f"{record.decision} by {record.by}")
     for validation in validations_of(version):
         yield Event(validation.at, number, "validated", validation.sentence)
+    for period in monitored_periods(version):
+        yield Event(period.at, number, "monitored", period.sentence)
     withdrawn = withdrawal_of(version)
     if withdrawn is not None:
         yield Event(withdrawn.at, number, "withdrawn", f"{withdrawn.why} ({withdrawn.by})")

@@ -47,7 +47,7 @@ _SIGNING_IN = frozenset(
     {"/sign-in", "/sign-in/callback", "/signed-out", "/launch", "/launch/callback"}
 )
 _FILES = "/static/"
-_PAGES = re.compile(r"/((facts|monitoring)/[A-Za-z0-9._-]{1,200})?")
+_PAGES = re.compile(r"/((facts|monitoring|timeline)/[A-Za-z0-9._-]{1,200})?")
 _SIGN_INS_PER_MINUTE = 120
 _FAILURES_PER_MINUTE = 30
 _RETRY = {"Retry-After": "60"}

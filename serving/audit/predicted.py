@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Select, and_, func, select
@@ -14,10 +15,18 @@ from sqlalchemy import Select, and_, func, select
 from data_schema.errors import DataError
 from models.monitoring.arrivals import Arrivals, ObservedOutcomes
 from models.monitoring.comparison import ShadowedPatients
+from serving.audit.record import RecordBody
 from serving.store.database import Database
 from serving.store.tables import OUTCOMES, RECORDS, RISKS, SHADOW
 
-__all__ = ["PredictedRow", "Shadowed", "arrivals_of", "predicted_rows", "shadowed"]
+__all__ = [
+    "PredictedRow",
+    "Shadowed",
+    "arrivals_of",
+    "counted_answers",
+    "predicted_rows",
+    "shadowed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,16 @@ class PredictedRow:
         When it was made.
     patient : str
         Keyed hash of the patient.
+    stay : str
+        Keyed hash of the stay; that of the patient where the request stated no stay.
+    moment : str
+        Keyed hash of time zero; "" in records of older versions.
     risks : mapping of float to float
         Horizon in days -> risk; empty if it was refused.
+    report : int
+        Number of the newest report of the outcome; 0 if there is none. Later ones are larger.
+    reported_at : datetime or None
+        When the outcome was reported for the first time.
     event : int or None
         As reported last; None if nothing was.
     """
@@ -39,7 +56,11 @@ class PredictedRow:
     prediction_id: str
     at: datetime
     patient: str
+    stay: str
+    moment: str
     risks: Mapping[float, float]
+    report: int
+    reported_at: datetime | None
     event: int | None
     days: float | None
 
@@ -51,9 +72,10 @@ def predicted_rows(
     version: str | None,
     since: date | None = None,
 ) -> list[PredictedRow]:
-    """Return the last prediction of each patient by one version of a model, oldest first.
+    """Return the answer that counts of each stay by one version of a model, oldest first.
 
     Interim answers, made while values were still being entered, store no risks and do not count.
+    Of the final ones, `counted_answers` chooses.
 
     Parameters
     ----------
@@ -61,41 +83,105 @@ def predicted_rows(
     name, version : str
         Of the model.
     since : date, optional
-        First day (UTC).
+        First day (UTC) of the answers that count. An earlier answer of the same stay places the
+        stay in the earlier period.
 
     Raises
     ------
     OutsideError
         If the database fails.
     """
-    rows: dict[str, PredictedRow] = {}
+    rows = counted_answers(_all_rows(database, name=name, version=version))
+    return [row for row in rows if since is None or row.at.date() >= since]
+
+
+def counted_answers(rows: Sequence[PredictedRow]) -> list[PredictedRow]:
+    """Return one answer for each stay, with what was reported of any answer at its time zero.
+
+    A model predicts from one moment of a stay, its time zero, and a stay holds one outcome. So of
+    the answers of a stay those at the time zero that was asked about first count, and of these the
+    last that was made before an outcome was reported: it holds what was entered by then. To count
+    every answer, or the last of the whole stay, would give weight to patients who lived to be asked
+    about again.
+
+    Parameters
+    ----------
+    rows : sequence of PredictedRow
+        Final answers in the order of the trail.
+
+    Returns
+    -------
+    list of PredictedRow
+        In the order of the trail.
+    """
+    stays: dict[str, list[PredictedRow]] = {}
+    for row in rows:
+        at_first = stays.setdefault(row.stay, [])
+        if not at_first or at_first[0].moment == row.moment:
+            at_first.append(row)
+    counted = []
+    for answers in stays.values():
+        reports = [one.reported_at for one in answers if one.reported_at is not None]
+        known_from = min(reports, default=None)
+        before = [one for one in answers if known_from is None or one.at <= known_from]
+        newest = max(answers, key=lambda one: one.report)
+        counted.append(
+            replace(
+                before[-1] if before else answers[0],
+                report=newest.report,
+                reported_at=known_from,
+                event=newest.event,
+                days=newest.days,
+            )
+        )
+    return sorted(counted, key=lambda one: (one.at, one.prediction_id))
+
+
+def _all_rows(database: Database, *, name: str, version: str | None) -> list[PredictedRow]:
+    """Return every final answer of a version, in the order of the trail."""
+    rows = []
     with database.reading() as connection:
         for row in connection.execute(_selection(name, version)):
-            prediction_id, body, risks, event, days = row
-            record = json.loads(body)
-            if record.get("action") != "predict":
+            record: RecordBody = json.loads(row.body)
+            if record["action"] != "predict":
                 continue
-            at = datetime.fromisoformat(record["at"])
-            if since is not None and at.date() < since:
-                continue
-            patient = record.get("patient", prediction_id)
-            stated = {float(horizon): float(risk) for horizon, risk in json.loads(risks)}
-            rows.pop(patient, None)
-            rows[patient] = PredictedRow(prediction_id, at, patient, stated, event, days)
-    return list(rows.values())
+            patient = record.get("patient", row.prediction_id)
+            rows.append(
+                PredictedRow(
+                    prediction_id=row.prediction_id,
+                    at=datetime.fromisoformat(record["at"]),
+                    patient=patient,
+                    stay=record.get("stay", patient),
+                    moment=record.get("moment", ""),
+                    risks={float(days): float(risk) for days, risk in json.loads(row.risks)},
+                    report=row.report or 0,
+                    reported_at=None if row.first is None else datetime.fromisoformat(row.first),
+                    event=row.event,
+                    days=row.days,
+                )
+            )
+    return rows
 
 
-def _selection(name: str, version: str | None) -> Select[str, str, str, int | None, float | None]:
+def _selection(name: str, version: str | None) -> Select[Any]:
     """Return predictions in the order of the trail, each with its newest reported outcome."""
     newest = (
-        select(func.max(OUTCOMES.c.id).label("id"))
+        select(func.max(OUTCOMES.c.id).label("id"), func.min(OUTCOMES.c.at).label("first"))
         .group_by(OUTCOMES.c.prediction_id, OUTCOMES.c.outcome)
         .subquery()
     )
-    reported = select(OUTCOMES).join(newest, OUTCOMES.c.id == newest.c.id).subquery()
+    reported = (
+        select(OUTCOMES, newest.c.first).join(newest, OUTCOMES.c.id == newest.c.id).subquery()
+    )
     return (
         select(
-            RISKS.c.prediction_id, RECORDS.c.body, RISKS.c.risks, reported.c.event, reported.c.days
+            RISKS.c.prediction_id,
+            RECORDS.c.body,
+            RISKS.c.risks,
+            reported.c.id.label("report"),
+            reported.c.first,
+            reported.c.event,
+            reported.c.days,
         )
         .join(RECORDS, RECORDS.c.prediction_id == RISKS.c.prediction_id)
         .outerjoin(
@@ -151,7 +237,7 @@ class Shadowed:
 
 
 def shadowed(database: Database, *, name: str, since: date | None = None) -> Shadowed:
-    """Return the predictions of the newest pair of versions, one for each patient.
+    """Return the predictions of the newest pair of versions, one for each stay.
 
     Raises
     ------
@@ -177,13 +263,14 @@ def shadowed(database: Database, *, name: str, since: date | None = None) -> Sha
             f"`osteon serve --shadow {name}@challenger`."
         )
     champion, challenger = newest
-    shown = predicted_rows(database, name=name, version=champion, since=since)
-    hidden = predicted_rows(database, name=f"{name}{SHADOW}", version=challenger, since=since)
+    shown = _all_rows(database, name=name, version=champion)
+    hidden = _all_rows(database, name=f"{name}{SHADOW}", version=challenger)
     of_challenger = {row.prediction_id: row for row in hidden}
+    beside_shadow = [row for row in shown if row.prediction_id in of_challenger]
     both = [
         (row, of_challenger[row.prediction_id])
-        for row in shown
-        if row.prediction_id in of_challenger
+        for row in counted_answers(beside_shadow)
+        if since is None or row.at.date() >= since
     ]
     counts = Counter(days for pair in both for row in pair for days in row.risks)
     answered = sum(bool(row.risks) for pair in both for row in pair)

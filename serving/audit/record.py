@@ -104,6 +104,8 @@ class RecordBody(TypedDict, total=False):
     route: str
     prediction_id: str
     patient: str
+    stay: str
+    moment: str
     input: str
     outcomes: Sequence[str]
     models: Sequence[ModelRecord]
@@ -129,6 +131,8 @@ _PURPOSES = (
     "stored",
     "backup",
     "session",
+    "stay",
+    "moment",
 )
 
 
@@ -147,6 +151,11 @@ class AuditEvent:
         The address's template, never the address as it was sent.
     patient : str or None
         Keyed hash of the patient's identifier.
+    stay : str or None
+        Keyed hash of the patient and the encounter, or else the admission to intensive care; None
+        where a request states neither.
+    moment : str or None
+        Keyed hash of the patient and time zero.
     input : str or None
         Keyed hash of the request.
     outcomes : sequence of str
@@ -169,6 +178,8 @@ class AuditEvent:
     route: str = ""
     prediction_id: str | None = None
     patient: str | None = None
+    stay: str | None = None
+    moment: str | None = None
     input: str | None = None
     outcomes: Sequence[str] = ()
     models: Sequence[ModelRecord] = ()
@@ -214,6 +225,15 @@ class AuditKeys:
     def patient(self, patient_id: str) -> str:
         """Return the hash of a patient's identifier, which cannot be reversed without the key."""
         return self._hash("patient", patient_id)
+
+    def stay(self, patient_id: str, stay: str) -> str:
+        """Return the hash of a stay: of a patient with the encounter or the admission."""
+        return self._hash("stay", canonical([patient_id, stay]))
+
+    def moment(self, patient_id: str, time_zero: datetime) -> str:
+        """Return the hash of a patient's time zero, the same in every time zone."""
+        utc = time_zero.astimezone(UTC).isoformat(timespec="seconds")
+        return self._hash("moment", canonical([patient_id, utc]))
 
     def input(self, text: str) -> str:
         """Return the hash of a whole request."""

@@ -225,7 +225,7 @@ class _Watched(Collector):
     def collect(self) -> Iterator[Metric]:
         who = ("model", "version")
         predictions = GaugeMetricFamily(
-            "osteon_monitoring_predictions", "Patients in the period.", labels=who
+            "osteon_monitoring_predictions", "Stays in the period, one answer each.", labels=who
         )
         known = GaugeMetricFamily(
             "osteon_monitoring_known_outcomes", "Of these, with a reported outcome.", labels=who

@@ -12,6 +12,7 @@ from data_schema.derived.derivations import DERIVATIONS
 from data_schema.variables import PATHWAYS, Variable
 from models.monitoring.page import chart_sections
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
+from models.registry.life_events import Event
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
 from serving.monitoring.state import WatchedModel
 from serving.page import assets, facts
@@ -21,9 +22,10 @@ from serving.page.form import groups, places
 from serving.page.search_words import search_words
 from serving.page.signed_out import signed_out_message
 from serving.page.source_attributes import source_attributes
+from serving.page.timeline import timeline_entries
 from serving.prediction.served import Served, ServedModel
 
-__all__ = ["facts_page", "front_page", "monitoring_page", "signed_out_page"]
+__all__ = ["facts_page", "front_page", "monitoring_page", "signed_out_page", "timeline_page"]
 
 
 def front_page(served: Served, *, base: str = "", signed_in: bool = False) -> str:
@@ -93,6 +95,23 @@ def monitoring_page(
         at=None if watched is None else watched.at.strftime("%Y-%m-%d %H:%M UTC"),
         watched=None if watched is None else watched.watched,
         sections=() if watched is None else chart_sections(watched.watched),
+    )
+
+
+def timeline_page(
+    model: ServedModel,
+    events: Sequence[Event] | None,
+    *,
+    base: str = "",
+    signed_in: bool = False,
+) -> str:
+    """Return what happened to the versions of one model; `events` is None without a registry."""
+    return _rendered(
+        "timeline.html",
+        base=base,
+        signed_in=signed_in,
+        model=model,
+        entries=None if events is None else timeline_entries(events),
     )
 
 

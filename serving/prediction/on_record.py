@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from pydantic_core import to_json
@@ -131,6 +131,7 @@ class Recorder:
             }
             for model, prediction in zip(answer.models, answer.predictions, strict=True)
         ]
+        stay = _stay(question)
         refused = all(prediction.status == "refused" for prediction in answer.predictions)
         return AuditEvent(
             action="predict",
@@ -139,6 +140,8 @@ class Recorder:
             route=self.route,
             prediction_id=str(ULID()),
             patient=keys.patient(question.patient_id),
+            stay=None if stay is None else keys.stay(question.patient_id, stay),
+            moment=keys.moment(question.patient_id, question.time_zero),
             input=keys.input(_input(question)),
             outcomes=list(question.outcomes),
             models=models,
@@ -154,6 +157,15 @@ class Recorder:
             ),
             digest=digest(keys, RISKS, _risks_of(answer)),
         )
+
+
+def _stay(question: Question) -> str | None:
+    """Return what tells the stays of a patient apart; None where a request states nothing."""
+    if question.encounter_id is not None:
+        return f"encounter {question.encounter_id}"
+    if question.icu_admission is not None:
+        return f"admitted {question.icu_admission.astimezone(UTC).isoformat(timespec='seconds')}"
+    return None
 
 
 def _stage(question: Question) -> Literal["", "interim", "final"]:

@@ -13,6 +13,7 @@ from data_schema.variables import Variable, base_name, is_state
 from models.inference.columns import guard_columns
 from models.inference.contract import Contract
 from models.inference.prediction import Remark
+from models.registry.life_events import ModelTimeline
 from models.registry.lifecycle import LoadedModel
 from serving.prediction.answer import ModelName
 from serving.prediction.question import BrokenRule, NoModel, Place, QuestionBroken
@@ -142,6 +143,7 @@ class Served:
     `shadows` score beside the model of their name, on record and never shown.
     `degraded` holds the reasons why models may be missing or old, and `menu` the tests that the
     site can order, by catalogue name. In a `demo` simulated models give cards, which say so.
+    `timelines` are those that the registry held at the last scan.
     """
 
     def __init__(
@@ -152,8 +154,10 @@ class Served:
         degraded: Sequence[DegradedReason] = (),
         menu: Sequence[str] = (),
         demo: bool = False,
+        timelines: Iterable[ModelTimeline] = (),
     ) -> None:
         self.models = tuple(models)
+        self.timelines = {timeline.name: timeline.events for timeline in timelines}
         self.shadows = {model.loaded.name: model for model in shadows}
         self.degraded = tuple(degraded)
         self.menu = tuple(menu)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from data_schema.errors import GateError, UsageError
 from models.registry.gate import gate_key
+from models.registry.life_events import ModelTimeline
 from models.registry.lifecycle import CHAMPION, LoadedModel, load, load_approved
+from models.registry.timeline import timeline
 from models.registry.tracking import connect, outside_errors
 from models.registry.versions import Version, aliased_version, find_version, list_models
 from models.registry.withdrawal import VersionWithdrawn, check_standing
@@ -16,7 +18,14 @@ from serving.prediction.served import ServedModel
 from serving.processes.messages import RefusedVersion
 from serving.settings import Settings
 
-__all__ = ["LoadedModels", "champions", "load_models", "load_shadows", "shadows"]
+__all__ = [
+    "LoadedModels",
+    "champions",
+    "load_models",
+    "load_shadows",
+    "shadows",
+    "timelines",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +77,24 @@ def shadows(settings: Settings) -> tuple[Version, ...]:
         elif (version := aliased_version(name, alias)) is not None:
             versions.append(version)
     return tuple(versions)
+
+
+def timelines(settings: Settings) -> tuple[ModelTimeline, ...]:
+    """Return the timeline of each model in the registry that the settings may serve, unverified.
+
+    Raises
+    ------
+    OutsideError
+        If the registry fails.
+    """
+    if settings.model is not None and not settings.model.startswith("models:/"):
+        return ()
+    versions = list_models()
+    names = settings.names or sorted({version.name for version in versions})
+    return tuple(
+        ModelTimeline(name, timeline([version for version in versions if version.name == name]))
+        for name in names
+    )
 
 
 def load_shadows(settings: Settings) -> tuple[ServedModel, ...]:

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter
 
 from data_schema.errors import DataError, GateError, OsteonError, OutsideError, UsageError
+from models.registry.life_events import ModelTimeline
 from serving.settings import StatedSettings
 
 __all__ = [
@@ -92,13 +93,15 @@ class Failure:
 class RegistryScan:
     """Watcher to supervisor: one scan of the registry; `models` is None if nothing has changed.
 
-    `shadows` score beside the models and are never shown.
+    `shadows` score beside the models and are never shown. `timelines` are of the models' names, in
+    every scan of which the registry answered; None where it did not.
     """
 
     models: tuple[CachedModel, ...] | None = None
     refused: tuple[RefusedVersion, ...] = ()
     failure: Failure | None = None
     shadows: tuple[CachedModel, ...] = ()
+    timelines: tuple[ModelTimeline, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class ServingPlan:
     degraded: tuple[DegradedReason, ...] = ()
     is_draining: bool = False
     shadows: tuple[CachedModel, ...] = ()
+    timelines: tuple[ModelTimeline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

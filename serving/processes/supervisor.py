@@ -29,6 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_schema.errors import GateError, OsteonError, OutsideError
+from models.registry.life_events import ModelTimeline
 from serving.access.rate import Buckets
 from serving.audit.record import Action, AuditEvent, Detail, ModelRecord, now
 from serving.audit.trail import AuditTrail
@@ -95,6 +96,7 @@ class Supervisor:
         self._announce = announce
         self._models: tuple[CachedModel, ...] = ()
         self._shadows: tuple[CachedModel, ...] = ()
+        self._timelines: tuple[ModelTimeline, ...] = ()
         self._bundle_locks: list[int] = []
         self._reasons: dict[str, DegradedReason] = {}
         self._recording = asyncio.Lock()
@@ -247,8 +249,11 @@ class Supervisor:
             self._restore("registry")
         else:
             self._degrade("registry", "registry", scan.failure.message)
+        has_news = scan.timelines is not None and scan.timelines != self._timelines
+        if scan.timelines is not None:
+            self._timelines = scan.timelines
         if scan.models is None:
-            return before != self._reasons
+            return has_news or before != self._reasons
         for refused in scan.refused:
             self._refuse(refused)
         if scan.failure is None:
@@ -412,7 +417,9 @@ class Supervisor:
     def _send_plan(self, *workers: Process) -> None:
         """Send the plan to these workers, or to all."""
         reasons = tuple(self._reasons.values())
-        plan = to_line(ServingPlan(self._models, reasons, self._is_draining, self._shadows))
+        plan = to_line(
+            ServingPlan(self._models, reasons, self._is_draining, self._shadows, self._timelines)
+        )
         for worker in workers or self._workers.values():
             send(worker, plan)
 

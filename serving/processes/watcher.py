@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +22,13 @@ from models.registry.gate import gate_key
 from models.registry.versions import Version
 from serving.http.metrics import Metrics
 from serving.processes.champion_cache import ChampionCache
-from serving.processes.loading import champions, load_models, load_shadows, shadows
+from serving.processes.loading import (
+    champions,
+    load_models,
+    load_shadows,
+    shadows,
+    timelines,
+)
 from serving.processes.log import configure_logging
 from serving.processes.messages import (
     CachedModel,
@@ -63,6 +70,7 @@ def main() -> None:
             )
             changed = current is None or current != known
             scan = _scan(settings, cache) if changed else RegistryScan()
+            scan = replace(scan, timelines=timelines(settings))
             # A refused version can be repaired without a trace in the registry: scan it again.
             known, registry = None if scan.refused else current, _registry_file()
         except OsteonError as error:

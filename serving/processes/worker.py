@@ -103,6 +103,7 @@ def _apply_plan(app: FastAPI, settings: Settings, line: str) -> WorkerReport:
         degraded=plan.degraded,
         menu=settings.menu,
         demo=settings.demo,
+        timelines=plan.timelines,
     )
     # Rendered now, so that the first clinician does not wait.
     front_page(served, base=settings.public_path)

@@ -62,7 +62,8 @@ def monitor(
     Outcomes are compared once they are known. Inputs (missing, distribution, new categories,
     correlations), wrong units by variable and site, risks, the discrimination and Brier score to
     expect before outcomes, and observed over expected events, calibration and discrimination after.
-    Alerts do not change the exit code.
+    Alerts do not change the exit code. Counts of stays and alerts are listed with the version in
+    the registry, for its timeline.
     """
     if prometheus_rules:
         from models.monitoring.prometheus_rules import prometheus_rules as rules
@@ -97,8 +98,10 @@ def monitor(
             out.write_text(monitoring_page(watched), encoding="utf-8")
         if webhook is not None and watched.alerts:
             _post(webhook, watched)
+        is_recorded = _record(loaded, watched, from_trail=from_trail)
     if as_json:
-        print_json(watched.as_json() | {"out": None if out is None else str(out)})
+        stated = {"out": None if out is None else str(out), "recorded": is_recorded}
+        print_json(watched.as_json() | stated)
         return
     _show(watched)
 
@@ -133,6 +136,30 @@ def stated_day(text: str | None) -> date | None:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
         raise UsageError("--since must be a day such as 2026-11-30.") from None
+
+
+def _record(loaded: LoadedModel, watched: Watched, *, from_trail: bool) -> bool:
+    """List the period with the version in the registry, and return whether that was possible.
+
+    The figures do not depend on it: a user who may only read the registry gets them too.
+    """
+    from models.registry.monitored import add_monitored
+    from models.registry.versions import find_version
+    from training.run.mlflow_run import user_name
+
+    if loaded.version is None:
+        return False
+    try:
+        add_monitored(
+            find_version(loaded.name, version=loaded.version),
+            watched,
+            source="trail" if from_trail else "file",
+            by=user_name(),
+        )
+    except OutsideError as error:
+        typer.echo(f"The period is not on the timeline of the registry. {error}", err=True)
+        return False
+    return True
 
 
 def _post(address: str, watched: Watched) -> None:
@@ -172,11 +199,12 @@ def _show(watched: Watched) -> None:
         print_rows(("", "promised by the risks", "observed"), rows)
     if watched.ratios:
         print_rows(
-            ("observed over expected", "ratio", "observed", "expected"),
+            ("observed over expected", "ratio", "control limits", "observed", "expected"),
             [
                 (
                     f"{one.horizon_days:g} days" + (f", {one.site}" if one.site else ""),
                     f"{one.ratio:.2f}",
+                    f"{one.low:.2f} to {one.high:.2f}",
                     f"{one.observed:.0f}",
                     f"{one.expected:.0f}",
                 )

@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts import restated
 from data_schema.disclosure import SMALLEST_CELL
+from models.registry.life_events import Event, ModelTimeline
 from predict_requests import VALID
-from serving.app import create_app
+from serving.app import create_app, swap
+from serving.prediction.served import Served
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def test_predictions_and_outcomes_are_figures_of_the_service(client: httpx.Clien
     page = client.get("/monitoring/mortality-simulated")
     assert page.status_code == 200
     assert "What these figures cannot show" in page.text
-    assert "30 patients, each by the last prediction on record" in page.text
+    assert "30 stays, each by the last answer at its first time zero" in page.text
     assert page.text.count("<svg") == page.text.count("<details>") >= 3
     assert not re.search(r"style=|<style|p\d+</", page.text)
     assert client.get("/monitoring/mortality-of-none").status_code == 404
@@ -105,6 +107,35 @@ def test_before_any_prediction_there_is_nothing_to_show(client: httpx.Client) ->
     assert "Nothing to show yet" in page.text
     assert samples(client, "osteon_monitoring_predictions") == []
     assert 'href="/monitoring/mortality-simulated"' in client.get("/").text
+
+
+EVENTS = (
+    Event("2026-01-01T00:00:00+00:00", "3", "registered", "trained and registered"),
+    Event("2026-02-01T12:30:00+01:00", "3", "promoted", "promote by <ann>"),
+    Event("2026-06-01T00:00:00+00:00", "2", "withdrawn", "wrong unit (bob)"),
+)
+
+
+def test_the_timeline_shows_what_the_registry_held_the_newest_first(
+    serve: Any, tmp_path: Path, described: ServedModel
+) -> None:
+    app = create_app(Settings(state_dir=tmp_path), models=[described])
+    client = serve(app)
+    assert "Nothing to show" in client.get("/timeline/mortality-simulated").text
+    swap(app, Served([described], timelines=[ModelTimeline(NAME, EVENTS)]))
+    page = client.get("/timeline/mortality-simulated").text
+    assert re.findall(r"<strong>([^<]*)</strong>", page.split("<ol")[1]) == [
+        "Withdrawn",
+        "Passed the gate",
+        "Registered",
+    ]
+    assert '<time datetime="2026-02-01T11:30Z">2026-02-01 11:30</time>' in page
+    assert "version 3, served here" in page
+    assert "&lt;ann&gt;" in page
+    assert "<ann>" not in page
+    for other in ("/facts/mortality-simulated", "/monitoring/mortality-simulated"):
+        assert 'href="/timeline/mortality-simulated"' in client.get(other).text
+    assert client.get("/timeline/mortality-of-none").status_code == 404
 
 
 def test_inputs_are_counted_for_several_patients_at_a_time(client: httpx.Client) -> None:
@@ -126,7 +157,8 @@ def test_axe_finds_nothing_on_the_monitoring_page(
     serve: Any, tmp_path: Path, described: ServedModel, browser: Any, theme: str
 ) -> None:
     axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
-    client = serve(create_app(Settings(state_dir=tmp_path), models=[described]))
+    app = create_app(Settings(state_dir=tmp_path), models=[described])
+    client = serve(app)
     for number in range(40):
         lactate = [{"variable": "lactate", "value": 1 + number % 9, "unit": "mmol/L"}]
         identity = ask(client, number, measurements=lactate, birth_date=f"19{30 + number}-03-02")
@@ -144,4 +176,9 @@ def test_axe_finds_nothing_on_the_monitoring_page(
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
     assert page.evaluate("broken") == []
     page.set_viewport_size({"width": 320, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    swap(app, Served([described], timelines=[ModelTimeline(NAME, EVENTS)]))
+    page.goto(f"{client.base_url}/timeline/mortality-simulated")
+    found = axe_module.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -59,6 +59,15 @@ def test_a_period_like_the_training_cohort_raises_no_alert(
         assert one["low"] <= true[one["metric"], one["horizon_days"]] <= one["high"]
 
 
+def test_a_watched_period_is_on_the_timeline(trained: Any, followed: pd.DataFrame) -> None:
+    place, _ = trained
+    assert watched(trained, followed)["recorded"]
+    listed = place.run("registry", "osteon-mortality-simulated", "--json").json["timeline"]
+    details = [event["detail"] for event in listed if event["kind"] == "monitored"]
+    assert any("500 stays of a file: no alert; observed over expected" in one for one in details)
+    assert sum("500 stays of a file: no alert; observed" in one for one in details) == 1
+
+
 def test_a_unit_shift_names_variable_factor_and_unit(trained: Any, period: pd.DataFrame) -> None:
     found = watched(trained, period.assign(lactate=period["lactate"] * MG_DL))
     (alert,) = of_kind(found, "unit_shift")
