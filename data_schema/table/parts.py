@@ -126,6 +126,11 @@ class FileIdentifiers:
         patient = self._patient()
         return self.rows if patient is None else len(np.unique(patient[patient != _NOTHING]))
 
+    @property
+    def states_patients(self) -> bool:
+        """Whether a column states the patient of each row."""
+        return "patient_id" in self._parts[0]
+
     def facts(self) -> Iterator[FileFacts]:
         """Yield what each part is to be read by."""
         above, numbers_of_sites = 0, self._numbers_of_sites().any()

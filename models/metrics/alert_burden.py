@@ -12,9 +12,9 @@ from data_schema.disclosure import SMALLEST_CELL
 from models.metrics.intervals import bootstrap_interval
 from models.metrics.known_outcome import KnownOutcome, known_outcome
 
-__all__ = ["AlertBurden", "Estimated", "alert_burden", "usual_thresholds"]
+__all__ = ["CANDIDATES", "AlertBurden", "Estimated", "alert_burden", "usual_thresholds"]
 
-_CANDIDATES = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80)
+CANDIDATES = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80)
 _MOST_THRESHOLDS = 6
 _FEWEST_FLAGGED, _MOST_FLAGGED = 0.01, 0.95
 _RESAMPLES = 200
@@ -86,7 +86,7 @@ def usual_thresholds(risk: ArrayLike) -> tuple[float, ...]:
     (0.02, 0.05, 0.1, 0.15, 0.2)
     """
     predicted = np.asarray(risk, dtype=np.float64)
-    shares = {at: float((predicted >= at).mean()) for at in _CANDIDATES}
+    shares = {at: float((predicted >= at).mean()) for at in CANDIDATES}
     some = [
         at
         for at, share in shares.items()

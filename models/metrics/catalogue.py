@@ -71,6 +71,8 @@ class AtHorizon:
     fold : ndarray of int, shape (n_patients,), or None
         Fold in which each patient was held out, hence the model that its risk is of; None where
         all risks are of one model.
+    knots : ndarray of float, or None
+        Where the calibration curve may bend, in log-odds; None for quantiles of the rows.
     """
 
     outcome: KnownOutcome
@@ -78,11 +80,12 @@ class AtHorizon:
     risk: _Floats
     threshold: float
     fold: NDArray[np.int64] | None = None
+    knots: _Floats | None = None
 
     @cached_property
     def calibration_error(self) -> CalibrationError:
         """Distances to one calibration curve, which three metrics share."""
-        return calibration_error(self.calibration_outcome, self.risk)
+        return calibration_error(self.calibration_outcome, self.risk, knots=self.knots)
 
     @cached_property
     def brier_split(self) -> BrierSplit:

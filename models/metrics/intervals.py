@@ -18,6 +18,7 @@ __all__ = [
     "RECALIBRATION_VARIANCE",
     "Interval",
     "bootstrap_interval",
+    "interval_of_resamples",
     "named_bootstrap_intervals",
     "resampled_counts",
     "training_variance",
@@ -130,15 +131,17 @@ def named_bootstrap_intervals(
         side_by_side = Parallel(n_jobs=cpu_count(), prefer="threads")
         resamples = side_by_side(delayed(statistics)(counts) for counts in draws)
     return {
-        name: _interval(
+        name: interval_of_resamples(
             estimate, np.concatenate([values[name] for values in resamples], axis=-1), level
         )
         for name, estimate in estimates.items()
     }
 
 
-def _interval(estimate: NDArray[np.float64], values: NDArray[np.float64], level: float) -> Interval:
-    """Return an estimate between the percentiles of its resamples."""
+def interval_of_resamples(
+    estimate: NDArray[np.float64], values: NDArray[np.float64], level: float = 0.95
+) -> Interval:
+    """Return an estimate between the percentiles of its resamples, the last axis of `values`."""
     undefined = np.isnan(values).mean(axis=-1) > MAX_UNDEFINED
     ends = np.full((2, *np.shape(estimate)), np.nan)
     tail = (1 - level) / 2

@@ -18,6 +18,7 @@ __all__ = [
     "known_outcome",
     "pseudo_outcome",
     "why_not_evaluable",
+    "why_too_few",
 ]
 
 LOWEST_OBSERVED_SHARE = 0.05
@@ -40,11 +41,15 @@ class KnownOutcome:
         Weight of a known outcome; 0 where it is unknown.
     count : ndarray of float, shape of `weight`
         How often each patient occurs: 1, or the number of draws in each bootstrap resample.
+    own_weight : ndarray of float, shape (n_rows, 1), or None
+        Weight of one patient, where a row stands for several of one risk; None where each row is a
+        patient.
     """
 
     happened: NDArray[np.bool_]
     weight: NDArray[np.float64]
     count: NDArray[np.float64]
+    own_weight: NDArray[np.float64] | None = None
 
     @property
     def event_rate(self) -> NDArray[np.float64]:
@@ -169,7 +174,15 @@ def why_not_evaluable(
     happened = (kind == 1) & (time <= horizon_days)
     did_not = is_known(time, kind, horizon_days) & ~happened
     patient = patient_codes(groups, len(time))
-    if min(len(np.unique(patient[stays])) for stays in (happened, did_not)) < MIN_EVENTS:
+    yes, no = (len(np.unique(patient[stays])) for stays in (happened, did_not))
+    return why_too_few(yes, no, censoring, horizon_days)
+
+
+def why_too_few(
+    with_event: int, without_event: int, censoring: CensoringDistribution, horizon_days: float
+) -> str:
+    """Return `why_not_evaluable` from the numbers of patients with and without the event."""
+    if min(with_event, without_event) < MIN_EVENTS:
         return (
             f"needs {MIN_EVENTS} patients with and {MIN_EVENTS} without the event; "
             "one or both are fewer"

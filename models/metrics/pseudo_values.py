@@ -9,7 +9,11 @@ __all__ = ["pseudo_values"]
 
 
 def pseudo_values(
-    time_days: ArrayLike, event: ArrayLike, horizon_days: float
+    time_days: ArrayLike,
+    event: ArrayLike,
+    horizon_days: float,
+    *,
+    count: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     r"""Return each patient's pseudo-value of the Aalen-Johansen estimate at a horizon.
 
@@ -25,6 +29,8 @@ def pseudo_values(
         0 censored, 1 the outcome, 2 the competing event.
     horizon_days : float
         Days from time zero.
+    count : ndarray of float, shape (n_patients,), optional
+        How many patients each row stands for (default: one); its value is that of one of them.
 
     Returns
     -------
@@ -53,16 +59,17 @@ def pseudo_values(
     array([ 0.333,  1.333, -0.167, -0.167])
     """
     time, kind = np.asarray(time_days, dtype=np.float64), np.asarray(event)
-    n = len(time)
+    of_row = np.ones(len(time)) if count is None else count
+    n = int(of_row.sum())
     if n < 2:
         raise ValueError(f"patients must number at least 2; got {n}. Give the whole cohort.")
     # Patients who leave after the horizon are at risk throughout: one further time represents them.
     within = time <= horizon_days
     times, position = np.unique(np.where(within, time, np.inf), return_inverse=True)
-    leaving = np.bincount(position).astype(np.float64)
+    leaving = np.bincount(position, weights=of_row).astype(np.float64)
     at_risk = np.cumsum(leaving[::-1])[::-1]
     of_outcome, of_any = (
-        np.bincount(position, weights=within & chosen, minlength=len(times)).astype(np.float64)
+        np.bincount(position, of_row * (within & chosen), len(times)).astype(np.float64)
         for chosen in (kind == 1, kind != 0)
     )
     # Let patient i leave at time t_i. Without i, hazards before t_i have one fewer at risk, those

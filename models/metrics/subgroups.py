@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NotRequired, TypedDict
@@ -23,16 +23,19 @@ from models.metrics.summary import Repeat, added_variance, metric_of
 
 __all__ = [
     "SMALLEST_SUBGROUP",
+    "SUBGROUP_METRICS",
     "Subgroup",
     "SubgroupJson",
     "evaluate_subgroups",
     "evaluate_subgroups_out_of_fold",
+    "in_order",
+    "shown_counts",
 ]
 
 SMALLEST_SUBGROUP = 50
 """Fewest patients of a group for which metrics are computed."""
 
-_IN_SUBGROUPS = tuple(spec for spec in AT_HORIZON if Place.SUBGROUPS in spec.places)
+SUBGROUP_METRICS = tuple(spec for spec in AT_HORIZON if Place.SUBGROUPS in spec.places)
 
 
 class SubgroupJson(TypedDict):
@@ -182,7 +185,7 @@ def evaluate_subgroups_out_of_fold(
     thresholds = _event_rates(time, kind, horizons_days, patient)
     subgroups = []
     for grouping, levels in groupings.items():
-        names = sorted({*levels} - {None}, key=_by_number)
+        names = in_order({*levels} - {None})
         members = [levels == name for name in names]
         counts = (
             [(int(rows.sum()), int((rows & (kind == 1)).sum())) for rows in members]
@@ -215,17 +218,35 @@ def _shown_counts(
     def patients(of: NDArray[np.bool_]) -> list[int]:
         return [len(np.unique(patient[rows & of])) for rows in columns]
 
-    no_stays = hidden_cells(np.array([patients(np.ones_like(happened))]))[0, 1:]
-    no_events = hidden_cells(np.array([patients(happened), patients(~happened)]))[:, 1:].any(axis=0)
+    return shown_counts(
+        [(int(rows.sum()), int((rows & happened).sum())) for rows in members],
+        np.array([patients(np.ones_like(happened)), patients(happened), patients(~happened)]),
+    )
+
+
+def shown_counts(
+    counts: Sequence[tuple[int, int]], patients: NDArray[np.int64]
+) -> list[tuple[int | None, int | None]]:
+    """Return stays and events of each level; None for counts that would describe few patients.
+
+    Parameters
+    ----------
+    counts : sequence of tuple of int
+        Stays and events of each level.
+    patients : ndarray of int, shape (3, 1 + n_levels)
+        Patients of all levels together, then of each: all, with and without the event.
+    """
+    no_stays = hidden_cells(patients[:1])[0, 1:]
+    no_events = np.atleast_1d(hidden_cells(patients[1:])[:, 1:].any(axis=0))
     return [
-        (
-            None if no_count else int(rows.sum()),
-            None if no_count or no_event else int((rows & happened).sum()),
-        )
-        for rows, no_count, no_event in zip(
-            members, no_stays, np.atleast_1d(no_events), strict=True
-        )
+        (None if no_count else stays, None if no_count or no_event else events)
+        for (stays, events), no_count, no_event in zip(counts, no_stays, no_events, strict=True)
     ]
+
+
+def in_order(levels: Iterable[str]) -> list[str]:
+    """Return the levels of a grouping as they are printed, numbers in them by size."""
+    return sorted(levels, key=_by_number)
 
 
 def _by_number(level: str) -> list[str | int]:
@@ -269,7 +290,7 @@ def _metrics(
         note = why_not_evaluable(time, kind, days, censoring, groups=patients)
         if note or np.isnan(threshold):
             note = note or "cannot be judged in the whole cohort"
-            metrics += [Metric.undefined(spec.name, days, note) for spec in _IN_SUBGROUPS]
+            metrics += [Metric.undefined(spec.name, days, note) for spec in SUBGROUP_METRICS]
             continue
         intervals = named_bootstrap_intervals(
             partial(
@@ -295,7 +316,7 @@ def _metrics(
                     added_variance(spec.group, folds=folds, repeats=len(repeats)),
                 ),
             )
-            for spec in _IN_SUBGROUPS
+            for spec in SUBGROUP_METRICS
         ]
     return tuple(metrics), ""
 
@@ -318,5 +339,5 @@ def _at_horizon(
     of_repeats = [AtHorizon(outcome, calibration, risk, threshold, fold) for risk, fold in risks]
     return {
         spec.name: np.mean([spec.function(each) for each in of_repeats], axis=0)
-        for spec in _IN_SUBGROUPS
+        for spec in SUBGROUP_METRICS
     }

@@ -12,6 +12,7 @@ from models.metrics.calibration.logistic import weighted_logistic
 from models.metrics.known_outcome import KnownOutcome
 
 __all__ = [
+    "KNOT_QUANTILES",
     "RISK_FLOOR",
     "CalibrationError",
     "calibration_error",
@@ -168,7 +169,11 @@ def calibration_slope(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.floa
 
 
 def smoothed_risk(
-    outcome: KnownOutcome, risk: ArrayLike, at_risk: ArrayLike
+    outcome: KnownOutcome,
+    risk: ArrayLike,
+    at_risk: ArrayLike,
+    *,
+    knots: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     r"""Return the observed risk among patients given each predicted risk: the calibration curve.
 
@@ -182,6 +187,8 @@ def smoothed_risk(
         Predicted probability of the event by the horizon, in [0, 1].
     at_risk : array-like of float, shape (n_points,)
         Predicted risks at which the curve is wanted.
+    knots : ndarray of float, optional
+        Distinct log-odds at which the curve may bend (default: the quantiles of the rows).
 
     Returns
     -------
@@ -208,7 +215,8 @@ def smoothed_risk(
     array([0.5])
     """
     odds = log_odds(risk)
-    knots = np.unique(np.quantile(odds, KNOT_QUANTILES))
+    if knots is None:
+        knots = np.unique(np.quantile(odds, KNOT_QUANTILES))
     n_terms = None if np.ptp(odds) > 0 else 1
     design = _spline(odds, knots)[:, :n_terms]
     coefficients, _ = weighted_logistic(design, outcome, identity=None if n_terms else 1)
@@ -222,7 +230,9 @@ def smoothed_risk(
     return curve
 
 
-def calibration_error(outcome: KnownOutcome, risk: ArrayLike) -> CalibrationError:
+def calibration_error(
+    outcome: KnownOutcome, risk: ArrayLike, *, knots: NDArray[np.float64] | None = None
+) -> CalibrationError:
     r"""Return the mean, median and 90th percentile of the distance to the calibration curve.
 
     Lower is better; 0 is perfect. On the scale of risk. A curve fitted to few events wanders, so
@@ -234,6 +244,8 @@ def calibration_error(outcome: KnownOutcome, risk: ArrayLike) -> CalibrationErro
         What is known at the horizon, weighted for censoring.
     risk : array-like of float, shape (n_patients,)
         Predicted probability of the event by the horizon, in [0, 1].
+    knots : ndarray of float, optional
+        As in `smoothed_risk`.
 
     Returns
     -------
@@ -257,7 +269,7 @@ def calibration_error(outcome: KnownOutcome, risk: ArrayLike) -> CalibrationErro
     np.float64(0.3)
     """
     predicted = np.asarray(risk, dtype=np.float64)
-    curve = smoothed_risk(outcome, predicted, predicted)
+    curve = smoothed_risk(outcome, predicted, predicted, knots=knots)
     distance = np.abs(curve.T - predicted).T
     mean = (distance * outcome.count).sum(axis=0) / outcome.count.sum(axis=0)
     order = np.argsort(distance, axis=0)

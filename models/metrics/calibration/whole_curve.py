@@ -10,7 +10,17 @@ from scipy.stats import chi2
 
 from models.metrics.overall.survival_curves import cumulative_incidence
 
-__all__ = ["TENTHS", "DCalibrationTest", "aj_calibration", "d_calibration", "d_calibration_test"]
+__all__ = [
+    "TENTHS",
+    "DCalibrationTest",
+    "aj_calibration",
+    "d_calibration",
+    "d_calibration_test",
+    "mean_distance",
+    "share_in_wrong_tenth",
+    "tenths",
+    "tenths_test",
+]
 
 TENTHS = 10
 """Equal parts of the predicted probability of being free of any event."""
@@ -108,9 +118,13 @@ def d_calibration(
     >>> d_calibration([10, 30, 50, 70], [1, 1, 1, 1], [[0.5, 1.0]] * 4, [50, 100]).round(2)
     np.float64(0.6)
     """
-    inside = _tenths(time_days, event, curve_risk, curve_days, competing_curve)
+    inside = tenths(time_days, event, curve_risk, curve_days, competing_curve)
     count = np.ones(len(inside)) if counts is None else counts
-    shares = inside.T @ count / count.sum(axis=0)
+    return share_in_wrong_tenth(inside.T @ count / count.sum(axis=0))
+
+
+def share_in_wrong_tenth(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `d_calibration` from the share of the patients in each tenth, the first axis."""
     wrong: NDArray[np.float64] = np.abs(shares - 1 / TENTHS).sum(axis=0) / 2
     return wrong
 
@@ -150,14 +164,18 @@ def d_calibration_test(
     >>> test.statistic, round(test.p_value, 2)
     (6.0, 0.74)
     """
-    inside = _tenths(time_days, event, curve_risk, curve_days, competing_curve)
-    observed = inside.sum(axis=0)
+    inside = tenths(time_days, event, curve_risk, curve_days, competing_curve)
+    return tenths_test(inside.sum(axis=0), len(inside))
+
+
+def tenths_test(observed: NDArray[np.float64], stays: int) -> DCalibrationTest | None:
+    """Return `d_calibration_test` from how many of the stays lie in each tenth."""
     if np.isnan(observed).any():
         return None
-    expected = len(inside) / TENTHS
+    expected = stays / TENTHS
     statistic = float(((observed - expected) ** 2 / expected).sum())
     return DCalibrationTest(
-        shares=tuple(map(float, (observed / len(inside))[::-1])),
+        shares=tuple(map(float, (observed / stays)[::-1])),
         statistic=statistic,
         p_value=float(chi2.sf(statistic, TENTHS - 1)),
     )
@@ -219,6 +237,13 @@ def aj_calibration(
         return np.full(count.shape[1:], np.nan)[()]
     predicted = np.asarray(curve, dtype=np.float64).T @ count / count.sum(axis=0)
     observed = cumulative_incidence(time_days, event, days, cause=cause, counts=counts)
+    return mean_distance(predicted, observed, days)
+
+
+def mean_distance(
+    predicted: NDArray[np.float64], observed: NDArray[np.float64], days: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return `aj_calibration` from the mean predicted and the observed curve on the days."""
     distance = np.abs(predicted - observed)
     # Both curves start at 0 at time zero.
     from_zero = np.concatenate([np.zeros_like(distance[:1]), distance])
@@ -226,7 +251,7 @@ def aj_calibration(
     return mean
 
 
-def _tenths(
+def tenths(
     time_days: ArrayLike,
     event: ArrayLike,
     curve_risk: ArrayLike,

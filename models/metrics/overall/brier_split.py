@@ -91,7 +91,8 @@ def brier_split(outcome: KnownOutcome, risk: ArrayLike) -> BrierSplit:
         determinant = h00 * h11 - h01**2
         quadratic = (h11 - 2 * np.outer(odds, h01) + np.outer(odds**2, h00)) / determinant
         residual = (outcome.happened - fitted.T).T
-        leave_out = weight * residual * quadratic / (1 - spread * quadratic)
+        own = weight if outcome.own_weight is None else outcome.own_weight
+        leave_out = own * residual * quadratic / (1 - own * fitted * (1 - fitted) * quadratic)
     recalibrated = expit(margin - leave_out)
     squared = ((outcome.happened - recalibrated.T).T) ** 2
     after = (weight * squared).sum(axis=0) / outcome.count.reshape(len(odds), -1).sum(axis=0)
