@@ -12,11 +12,9 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -25,24 +23,26 @@ import pyarrow.compute as pc
 import pyarrow.feather
 
 from data_schema.cohort import Cohort
-from data_schema.errors import Finding, OutsideError, RulesBroken, UsageError
+from data_schema.errors import OutsideError, UsageError
 from data_schema.mapping.file import CohortMapping
 from data_schema.table.files import read_parts
-from data_schema.table.header import refuse
-from data_schema.table.identifiers import FACTS, FileFacts
-from data_schema.table.parts import FileIdentifiers, FindingsOfParts
+from data_schema.table.identifiers import FileFacts
 from data_schema.table.row_groups import RowGroups
 from models.bulk_contributions import MOST_ROWS, is_available
 from models.fitting.training_cohort import Progress
-from models.inference.contract import Contract
 from models.inference.request import InferenceError
 from models.inference.risk_model import RiskModel
-from models.registry.bundle import write_bundle
-from models.registry.lifecycle import LoadedModel, load
+from models.registry.lifecycle import LoadedModel
+from training.checked_file import PartCheck, check_part, checked_file, read_checked_part
 from training.distributed.cluster import Cluster
+from training.distributed.file_parts import (
+    bundle_for_workers,
+    bundle_on_worker,
+    row_groups_for_workers,
+)
 from training.files import require_table_path, table_in_parts
 from training.provenance import versions
-from training.score import ABOUT_PATIENTS, ReadForModel, read_for_model, score
+from training.score import score
 
 __all__ = ["ScoreOptions", "ScoredFile", "score_file"]
 
@@ -143,9 +143,10 @@ def score_file(
     if there is None:
         tables = read_parts(path, options.rows_at_a_time)
         contract = loaded.risk_model.contract
-        seen = _checked((_check_part(t, contract, options) for t in tables), options, progress)
+        checks = (check_part(table, contract, mapping=options.mapping) for table in tables)
+        seen = checked_file(checks, options.mapping, progress)
     else:
-        seen = _checked(there.checks(), options, progress)
+        seen = checked_file(there.checks(), options.mapping, progress)
     patients = seen.identifiers.patients
     if seen.only_cohort is not None:
         return _write(
@@ -174,83 +175,6 @@ def score_file(
     return written
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the first reading showed: the identifiers, and the cohort where it is one part."""
-
-    identifiers: FileIdentifiers
-    parts: int
-    only_cohort: Cohort | None
-
-
-@dataclass(frozen=True, slots=True)
-class _PartCheck:
-    """One part of a file: its identifiers, and how the model reads it."""
-
-    identifiers: FileIdentifiers
-    read: ReadForModel
-    is_readable: bool
-
-
-def _check_part(table: pd.DataFrame, contract: Contract, options: ScoreOptions) -> _PartCheck:
-    identifiers = FileIdentifiers(options.mapping or CohortMapping())
-    identifiers.add(table)
-    read = _read_part(table, contract, options)
-    return _PartCheck(identifiers, read, read.cohort is not None)
-
-
-def _checked(
-    checks: Iterable[_PartCheck], options: ScoreOptions, progress: Progress | None
-) -> _Seen:
-    """Gather the checks of all parts; raise `RulesBroken` with all rules that the file breaks."""
-    mapping = options.mapping or CohortMapping()
-    identifiers, fatal, warnings = FileIdentifiers(mapping), FindingsOfParts(), FindingsOfParts()
-    absent: dict[str, Finding] | None = None
-    reads: list[ReadForModel] = []
-    parts = 0
-    for check in checks:
-        parts += 1
-        identifiers.join(check.identifiers)
-        read = check.read
-        fatal.add(read.fatal)
-        warnings.add(read.warnings)
-        if check.is_readable:
-            # A variable that another follows from may be empty in a part: then none is derived.
-            of_part = {finding.variable: finding for finding in read.absent}
-            absent = of_part if absent is None else {k: absent[k] for k in absent if k in of_part}
-        reads = [read] if parts == 1 else []
-        if progress is not None:
-            progress("checking", parts, 0)
-    of_file = [*identifiers.findings()] if parts > 1 else []
-    # Each list holds what it has of the rules of the whole file; the others warn.
-    broken = [*fatal.merged(f for f in of_file if f.rule in _FATAL_OF_FILE)]
-    noted = [*warnings.merged(f for f in of_file if f.rule not in _FATAL_OF_FILE)]
-    _LOG.info(
-        "checked %d rows: %d fatal, %d warnings about the data",
-        identifiers.rows,
-        len(broken),
-        len(noted),
-    )
-    for warning in noted:
-        if warning.rule in ABOUT_PATIENTS:
-            _LOG.warning("[%s] %s", warning.rule, warning.message)
-    if broken or absent:
-        raise RulesBroken(broken or [*(absent or {}).values()])
-    cohort = reads[0].cohort if reads else None
-    return _Seen(identifiers, parts, cohort)
-
-
-_FATAL_OF_FILE = frozenset({"duplicate_stays", "id_spelling"})
-
-
-def _read_part(table: pd.DataFrame, contract: Contract, options: ScoreOptions) -> ReadForModel:
-    """Return one part as the model reads it; rules that are raised are fatal like the others."""
-    try:
-        return read_for_model(table, contract, outcome=None, mapping=options.mapping)
-    except RulesBroken as error:
-        return ReadForModel(None, tuple(error.findings), (), ())
-
-
 def _score_parts(
     path: Path,
     files: Sequence[Path],
@@ -274,10 +198,7 @@ def _score_part(
     options: ScoreOptions,
 ) -> None:
     """Write the risks of one part, which has been checked, whole or not at all."""
-    table.attrs[FACTS] = facts
-    read = read_for_model(table, risk_model.contract, outcome=None, mapping=options.mapping)
-    # Identifiers are as the whole file has them; what is absent was judged over the whole file.
-    cohort = replace(read, absent=()).usable_cohort()
+    cohort = read_checked_part(table, facts, risk_model.contract, mapping=options.mapping)
     draft = file.with_suffix(f".{os.getpid()}")
     arrow = _as_arrow(_scored(cohort, risk_model, options))
     pa.feather.write_feather(arrow, draft, compression="lz4")
@@ -301,24 +222,15 @@ class _Workers:
         cls, cluster: Cluster, path: Path, loaded: LoadedModel, options: ScoreOptions
     ) -> _Workers:
         """Write the model where workers read it; refuse a file that has no row groups."""
-        if path.suffix.lower() != ".parquet":
-            raise UsageError(
-                f"--dask needs a .parquet file, of which each worker reads its row groups; got "
-                f"{path.suffix or 'no suffix'}. Save the cohort as Parquet, or leave out --dask."
-            )
-        groups = RowGroups.of(path)
-        if not groups.rows:
-            refuse("no_rows", 0, "cohort must have at least one row; it has a header only.")
-        bundle = cluster.folder / f"model-{secrets.token_hex(4)}"
-        write_bundle(loaded.risk_model, bundle)
-        return cls(cluster, groups, bundle, options)
+        groups = row_groups_for_workers(path)
+        return cls(cluster, groups, bundle_for_workers(cluster, loaded.risk_model), options)
 
     @property
     def parts(self) -> list[range]:
         """Row groups of each part."""
         return self.groups.parts(self.options.rows_at_a_time)
 
-    def checks(self) -> Iterator[_PartCheck]:
+    def checks(self) -> Iterator[PartCheck]:
         """Yield the check of every part in turn."""
         jobs = [(self.groups, part, self.bundle, self.options) for part in self.parts]
         return self.cluster.results(_check_there, jobs)
@@ -342,9 +254,9 @@ class _Workers:
             yield
 
 
-def _check_there(groups: RowGroups, part: range, bundle: Path, options: ScoreOptions) -> _PartCheck:
-    check = _check_part(groups.table(part), _model(bundle).contract, options)
-    return replace(check, read=replace(check.read, cohort=None))
+def _check_there(groups: RowGroups, part: range, bundle: Path, options: ScoreOptions) -> PartCheck:
+    contract = bundle_on_worker(bundle).contract
+    return check_part(groups.table(part), contract, mapping=options.mapping).without_cohort()
 
 
 def _score_there(
@@ -355,13 +267,7 @@ def _score_there(
     bundle: Path,
     options: ScoreOptions,
 ) -> None:
-    _score_part(groups.table(part), facts, file, _model(bundle), options)
-
-
-@lru_cache(maxsize=1)
-def _model(bundle: Path) -> RiskModel:
-    """Return the model that a worker scores with, which it reads once."""
-    return load(str(bundle)).risk_model
+    _score_part(groups.table(part), facts, file, bundle_on_worker(bundle), options)
 
 
 def _scored(cohort: Cohort, risk_model: RiskModel, options: ScoreOptions) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -27,13 +26,17 @@ from training.cli.score import full_name, loaded_model
 from training.cli.tables import notice_lines, show_judged_metrics
 
 if TYPE_CHECKING:
+    from data_schema.mapping.file import CohortMapping
+    from models.fitting.training_cohort import Progress
+    from models.registry.lifecycle import LoadedModel
     from training.config import RunConfig
+    from training.in_parts.evaluate_file import FileEvaluation
     from training.validation.evaluate_cohort import RequestedEvaluations
+    from training.validation.evaluate_model import Evaluation
     from training.validation.internal_external import ClusterBy
+    from training.validation.predictions import Predictions
 
 __all__ = ["evaluate"]
-
-_LOG = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -80,7 +83,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model on new patients, or refit to a cohort.
 
-    With --model: every metric with its interval, in all patients and in subgroups. Without --model:
+    With --model: every metric with its interval, in all patients and in subgroups; a file of more
+    than 100,000 rows is read in parts, and gets no report. Without --model:
     models are refitted to measure what a panel adds (--added-value), performance at held-out sites
     or in held-out years (--internal-external), and how much risks depend on the sample
     (--instability).
@@ -138,47 +142,80 @@ def _judge(
     dask: str | None,
     as_json: bool,
 ) -> None:
-    """Evaluate a model on patients that it was not trained on, of a large cohort on some."""
+    """Evaluate a model on patients that it was not trained on, of a large file in parts."""
     if cohort is None:
         raise UsageError("evaluate --model needs a COHORT.")
-    with working():
-        from training.cohorts.drawn_patients import drawn_from_file
-        from training.config import RunConfig
-        from training.distributed.cluster import connected
+    with working() as progress:
         from training.files import require_new_folder
-        from training.report.folders import write_evaluation
-        from training.score import cohort_for_model
-        from training.validation.evaluate_model import evaluate_on
+        from training.in_parts.evaluate_file import MOST_AT_ONCE, rows_of_file
 
         if out is not None:
             require_new_folder(out)
-        loaded = loaded_model(model)
-        outcome = loaded.risk_model.contract.outcome
-        settings, described = RunConfig(dask=dask or ""), stated_mapping(mapping)
-        with connected(settings.dask):
-            drawn = drawn_from_file(cohort, settings, mapping=described)
-        for finding in drawn.findings:
-            _LOG.warning("warning: [%s] %s", finding.rule, finding.message)
-        patients = cohort_for_model(
-            drawn.table, loaded.risk_model.contract, outcome=outcome, mapping=described
-        )
-        evaluation = evaluate_on(loaded, patients)
-        if out is not None:
-            write_evaluation(evaluation, out)
+        loaded, described = loaded_model(model), stated_mapping(mapping)
+        evaluation: Evaluation | FileEvaluation
+        judged: Predictions | FileEvaluation
+        if rows_of_file(cohort) > MOST_AT_ONCE:
+            judged = in_parts = _in_parts(cohort, loaded, described, out, dask, progress)
+            evaluation, drawn = in_parts, in_parts.judgement.concordance_patients
+            how = f", read in parts; c_harrell and c_uno of {drawn} patients drawn by identifier"
+        else:
+            evaluation = whole = _at_once(cohort, loaded, described, out)
+            judged, how = whole.predictions, ""
     if as_json:
         print_json(evaluation.as_json() | {"out": None if out is None else str(out)})
         return
-    judged = evaluation.predictions
     print_lines(
         [
             *notice_lines(evaluation.overlap.sentence or None),
             *notice_lines(judged.refusals.notice),
             f"{full_name(loaded)} on {judged.patients} patients with {judged.events} events "
-            f"({judged.refusals.refused} of {judged.stays} stays refused), with 95 % intervals:",
+            f"({judged.refusals.refused} of {judged.stays} stays refused){how}, with 95 % "
+            "intervals:",
         ]
     )
     show_judged_metrics(evaluation.judgement)
     show_subgroups(evaluation.judgement.subgroups)
+
+
+def _at_once(
+    cohort: Path, loaded: LoadedModel, mapping: CohortMapping | None, out: Path | None
+) -> Evaluation:
+    """Evaluate a model on a cohort that is read as a whole."""
+    from data_schema.table.files import read_table
+    from training.report.folders import write_evaluation
+    from training.score import cohort_for_model
+    from training.validation.evaluate_model import evaluate_on
+
+    contract = loaded.risk_model.contract
+    patients = cohort_for_model(
+        read_table(cohort), contract, outcome=contract.outcome, mapping=mapping
+    )
+    evaluation = evaluate_on(loaded, patients)
+    if out is not None:
+        write_evaluation(evaluation, out)
+    return evaluation
+
+
+def _in_parts(
+    cohort: Path,
+    loaded: LoadedModel,
+    mapping: CohortMapping | None,
+    out: Path | None,
+    dask: str | None,
+    progress: Progress,
+) -> FileEvaluation:
+    """Evaluate a model on all patients of a file that is too large to be held."""
+    from training.distributed.cluster import connected
+    from training.in_parts.evaluate_file import evaluate_file
+    from training.report.folders import write_file_evaluation
+
+    with connected(dask or "") as cluster:
+        evaluation = evaluate_file(
+            cohort, loaded, mapping=mapping, cluster=cluster, progress=progress
+        )
+    if out is not None:
+        write_file_evaluation(evaluation, out)
+    return evaluation
 
 
 def _requested(

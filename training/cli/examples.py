@@ -46,6 +46,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "evaluate": (
         "osteon evaluate others.csv --model models:/osteon-mortality@champion --out evaluation",
+        "osteon evaluate all.parquet --model models:/osteon-mortality@champion --dask local",
         "osteon evaluate cohort.csv --outcome mortality --added-value resorption",
     ),
     "explain": (

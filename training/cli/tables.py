@@ -11,6 +11,7 @@ from training.cli.console import print_lines, print_rows
 from training.cli.neutral_tables import show_neutral
 
 if TYPE_CHECKING:
+    from models.metrics.in_parts.evaluate_parts import PartsJudgement
     from models.metrics.metric import Metric
     from models.patient_explanation import Contribution, ExplainedRisk, PatientExplanation
     from training.benchmark.comparison import JudgedFigure, ModelDifference, ModelRow
@@ -31,7 +32,7 @@ def notice_lines(notice: str | None) -> list[str]:
     return [] if notice is None else [notice, ""]
 
 
-def show_judged_metrics(judgement: Judgement) -> None:
+def show_judged_metrics(judgement: Judgement | PartsJudgement) -> None:
     """Print the metrics of all stays, then those of the stays not refused, if any was refused."""
     show_metrics(judgement.metrics)
     for share, metrics in groupby(judgement.blanked, key=lambda metric: metric.blank_share):

@@ -7,10 +7,10 @@ a patient are drawn together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,11 @@ from data_schema.mapping.file import CohortMapping
 from data_schema.table.files import read_table
 from data_schema.table.row_groups import RowGroups
 from training.config import RunConfig
-from training.distributed.cluster import open_cluster
+from training.distributed.cluster import Results, computed_here, open_cluster
 
 __all__ = ["DrawnTable", "drawn_from_file", "drawn_rows", "patient_keys"]
 
-T = TypeVar("T")
 Keys = NDArray[np.uint64]
-Results = Callable[[Callable[..., T], Iterable[tuple[Any, ...]]], Iterator[T]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def drawn_from_file(
     if groups is None or groups.rows <= config.max_patients:
         return drawn_rows(read_table(path), config, mapping=mapping)
     cluster = open_cluster(config.dask)
-    results: Results[Any] = _here if cluster is None else cluster.results
+    results: Results[Any] = computed_here if cluster is None else cluster.results
     column = _patient_column(groups.names, mapping)
     places = range(len(groups.rows_of))
     # Of each row group only keys that can be among the smallest of all are held.
@@ -101,11 +99,6 @@ def drawn_from_file(
     if last is None:
         return DrawnTable(whole)
     return _drawn(whole, whole, groups.rows, config)
-
-
-def _here(work: Callable[..., T], jobs: Iterable[tuple[Any, ...]]) -> Iterator[T]:
-    """Yield the result of every job in turn, computed by this process."""
-    return (work(*job) for job in jobs)
 
 
 def _smallest_keys(groups: RowGroups, group: int, column: str | None, seed: int, most: int) -> Keys:

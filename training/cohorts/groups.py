@@ -10,7 +10,7 @@ from data_schema.cohort import Cohort
 from data_schema.social import is_social
 from data_schema.variables import BELOW, base_name
 
-__all__ = ["MARKER_PATHWAYS", "patient_groups"]
+__all__ = ["MARKER_PATHWAYS", "MOST_SITES", "groups_of_part", "patient_groups"]
 
 MARKER_PATHWAYS = (
     "resorption",
@@ -28,9 +28,19 @@ _NO_MENOPAUSE = "not_applicable"
 _AGES = ((50, "18 to 49"), (65, "50 to 64"), (75, "65 to 74"), (np.inf, "75 and over"))
 _MARKERS = ((0, "0"), (4, "1 to 4"), (9, "5 to 9"), (np.inf, "10 or more"))
 _EDUCATION = ((12, "under 12 years"), (13, "12 years"), (np.inf, "over 12 years"))
-_MOST_SITES = 30
+MOST_SITES = 30
+"""Most sites that are judged apart."""
+
 
 _Levels = NDArray[np.object_]
+
+
+def groups_of_part(cohort: Cohort) -> dict[str, _Levels]:
+    """Return the groups of some of the stays of a cohort, also where they have one level only.
+
+    A grouping whose bounds are those of the whole cohort, as thirds of income, is left out.
+    """
+    return _groupings(cohort, _social_groups(cohort, with_thirds=False), most_sites=None)
 
 
 def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
@@ -39,6 +49,14 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
     Groupings with at least two groups, each of shape (n_stays,). A value that is not recorded is
     `unknown`; a stay to which a grouping does not apply, as men by menopause, is None.
     """
+    groupings = _groupings(cohort, _social_groups(cohort, with_thirds=True), most_sites=MOST_SITES)
+    return {name: levels for name, levels in groupings.items() if len({*levels} - {None}) > 1}
+
+
+def _groupings(
+    cohort: Cohort, social: dict[str, _Levels], *, most_sites: int | None
+) -> dict[str, _Levels]:
+    """Return the groups by every grouping that the cohort has columns for."""
     features = cohort.features
     groupings: dict[str, _Levels] = {}
     if "sex" in features:
@@ -56,8 +74,8 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
         groupings["sepsis"] = (
             features["sepsis"].map({1.0: "yes", 0.0: "no"}).fillna(_UNKNOWN).to_numpy(object)
         )
-    groupings |= _social_groups(cohort)
-    if cohort.site is not None and len(set(cohort.site)) <= _MOST_SITES:
+    groupings |= social
+    if cohort.site is not None and (most_sites is None or len({*cohort.site}) <= most_sites):
         groupings["site"] = _texts(pd.Series(cohort.site))
     if cohort.treatment_limits is not None:
         limited = pd.Series(cohort.treatment_limits.limited)
@@ -67,10 +85,10 @@ def patient_groups(cohort: Cohort) -> dict[str, _Levels]:
     markers = _markers_measured(cohort)
     if markers is not None:
         groupings["markers measured"] = _banded(markers, _MARKERS, below=False)
-    return {name: levels for name, levels in groupings.items() if len({*levels} - {None}) > 1}
+    return groupings
 
 
-def _social_groups(cohort: Cohort) -> dict[str, _Levels]:
+def _social_groups(cohort: Cohort, *, with_thirds: bool) -> dict[str, _Levels]:
     """Return the groups by race, income and education, whether or not the model reads them."""
     read = cohort.features
     recorded = read if cohort.social is None else pd.concat([read, cohort.social], axis=1)
@@ -82,6 +100,8 @@ def _social_groups(cohort: Cohort) -> dict[str, _Levels]:
         if name == "education_years":
             levels = _banded(values, _EDUCATION, below=True)
         elif pd.api.types.is_numeric_dtype(values):
+            if not with_thirds:
+                continue
             levels = _thirds(values)
         else:
             levels = _texts(values)

@@ -21,7 +21,15 @@ from training.provenance import versions
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["FOLDER_VARIABLE", "LOCAL", "Cluster", "connected", "open_cluster"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "LOCAL",
+    "Cluster",
+    "Results",
+    "computed_here",
+    "connected",
+    "open_cluster",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +48,13 @@ _SAME = ("osteon", "python", "numpy", "pandas", "scikit-learn", "xgboost")
 """What must have the same version on every machine, since the last digits depend on it."""
 
 T = TypeVar("T")
+Results = Callable[[Callable[..., T], Iterable[tuple[Any, ...]]], Iterator[T]]
+"""What yields `work(*job)` of every job in turn: `Cluster.results` or `computed_here`."""
+
+
+def computed_here(work: Callable[..., T], jobs: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+    """Yield `work(*job)` of every job in turn, computed by this process."""
+    return (work(*job) for job in jobs)
 
 
 @dataclass(frozen=True, slots=True)

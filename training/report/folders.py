@@ -12,6 +12,7 @@ from pathlib import Path
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric
 from training.files import whole_folder
+from training.in_parts.evaluate_file import FileEvaluation
 from training.report.assembling import ReportPage
 from training.report.content import as_markdown
 from training.report.model_report import write_report
@@ -26,6 +27,7 @@ from training.validation.sharing import PooledValidation
 __all__ = [
     "metrics_csv",
     "write_evaluation",
+    "write_file_evaluation",
     "write_pooled",
     "write_study_evaluation",
     "write_validation",
@@ -44,6 +46,16 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """
     with _evaluation_folder(evaluation, folder):
         pass
+
+
+def write_file_evaluation(evaluation: FileEvaluation, folder: Path) -> None:
+    """Write a folder with `metrics.json` and `metrics.csv`; raises as `write_evaluation`."""
+    judgement = evaluation.judgement
+    with whole_folder(folder) as draft:
+        text = json.dumps(evaluation.as_json(), indent=2)
+        Path(draft, "metrics.json").write_text(text, encoding="utf-8")
+        metrics = metrics_csv((*judgement.metrics, *judgement.blanked))
+        Path(draft, "metrics.csv").write_text(metrics, encoding="utf-8")
 
 
 def write_validation(validation: ExternalValidation, folder: Path) -> None:

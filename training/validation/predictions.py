@@ -20,7 +20,15 @@ from models.metrics.summary import Repeat, evaluate_out_of_fold
 from training.validation.blanked import blanked
 from training.validation.refusals import Refusals
 
-__all__ = ["BlankedRepeats", "Predictions", "blanked_risks", "predict_cohort", "require_evaluable"]
+__all__ = [
+    "BlankedRepeats",
+    "Predictions",
+    "blanked_risks",
+    "every_stay_refused",
+    "predict_cohort",
+    "predict_part",
+    "require_evaluable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,25 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
 
     Risks are at the model's default horizons, or at the horizon of an outcome that is known at one
     only.
+
+    Raises
+    ------
+    DataError
+        If the model refuses every stay.
     """
+    predictions = predict_part(risk_model, cohort)
+    if not predictions.answered.any():
+        raise every_stay_refused(predictions.stays)
+    return predictions
+
+
+def every_stay_refused(stays: int) -> DataError:
+    """Return the error that no stay gets a risk."""
+    return DataError(f"the model refuses all {stays} rows. Run osteon score to see the reasons.")
+
+
+def predict_part(risk_model: RiskModel, cohort: Cohort) -> Predictions:
+    """Apply a model to some of the stays of a cohort, as `predict_cohort` does to all of them."""
     outcome = outcome_of(cohort)
     fixed = outcome.horizon_days
     horizons_days = None if fixed is None else (fixed,)
@@ -188,10 +214,6 @@ def predict_cohort(risk_model: RiskModel, cohort: Cohort) -> Predictions:
     except InferenceError as error:
         raise UsageError(str(error)) from None
     answered = np.array([status == "ok" for status in prediction.status])
-    if not answered.any():
-        raise DataError(
-            f"the model refuses all {len(answered)} rows. Run osteon score to see the reasons."
-        )
     curve_risk = curve_days = competing_curve = None
     if fixed is None and not risk_model.contract.fixed_horizon:
         curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_schema.disclosure import SMALLEST_CELL, shown_count
@@ -42,6 +42,16 @@ class Refusals:
                 for code in dict.fromkeys(refusal.code for refusal in of_stay)
             ),
         )
+
+    @classmethod
+    def joined(cls, parts: Iterable[Refusals]) -> Refusals:
+        """Return the counts of all parts of a cohort."""
+        stays = refused = 0
+        by_rule: Counter[str] = Counter()
+        for part in parts:
+            stays, refused = stays + part.stays, refused + part.refused
+            by_rule.update(part.by_rule)
+        return cls(stays, refused, by_rule)
 
     @property
     def notice(self) -> str | None:

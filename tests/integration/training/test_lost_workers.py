@@ -1,4 +1,4 @@
-"""A Dask worker that is killed in the middle changes neither a model nor a file of scores."""
+"""A Dask worker that is killed in the middle changes no model, no scores and no evaluation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from data_schema.table.row_groups import RowGroups
 from linear_truth import HORIZONS, SMALL, small_cohort
 from models.estimator import CumulativeIncidenceModel
+from training.cohorts.drawn_patients import drawn_from_file
+from training.config import RunConfig
 from training.distributed.cluster import FOLDER_VARIABLE, Cluster, connected
 from training.distributed.fits import ClusterFits
+from training.in_parts.evaluate_file import evaluate_file
 from training.score_files import ScoreOptions, score_file
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -72,6 +77,35 @@ def test_a_model_is_the_same_after_a_worker_was_killed(cluster: Cluster) -> None
     assert disturbed.risk_model_.files() == undisturbed.risk_model_.files()
 
 
+def test_workers_read_a_cohort_of_which_patients_are_drawn(
+    cluster: Cluster, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 6_000
+    table = pd.DataFrame({"patient_id": [f"p{n}" for n in range(rows)], "age": 60.0})
+    table.to_parquet(tmp_path / "cohort.parquet", index=False, row_group_size=300)
+    here = drawn_from_file(tmp_path / "cohort.parquet", RunConfig(max_patients=1_000))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("this process must not read rows; workers do")
+
+    monkeypatch.setattr(RowGroups, "read", refuse)
+    received: list[int] = []
+    results = Cluster.results
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        for result in results(*arguments):
+            received.append(len(result))
+            yield result
+
+    monkeypatch.setattr(Cluster, "results", counted)
+    settings = RunConfig(max_patients=1_000, dask=address)
+    there = drawn_from_file(tmp_path / "cohort.parquet", settings)
+    pd.testing.assert_frame_equal(there.table, here.table)
+    # Keys of each row group, then of each its drawn rows alone.
+    assert len(received) == 40
+    assert sum(received[20:]) == len(there.table) == 1_000
+
+
 def test_scores_are_the_same_after_a_worker_was_killed(
     cluster: Cluster, mortality, patients: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -88,3 +122,25 @@ def test_scores_are_the_same_after_a_worker_was_killed(
     first, second = pd.read_parquet(undisturbed), pd.read_parquet(out)
     pd.testing.assert_frame_equal(second, first, check_exact=False, rtol=0, atol=1e-12)
     assert np.isfinite(second["risk"]).any()
+
+
+@pytest.mark.parametrize("step", ["predicting", "judging"])
+def test_an_evaluation_is_the_same_after_a_worker_was_killed(
+    cluster: Cluster, mortality, patients: pd.DataFrame, tmp_path: Path, step: str
+) -> None:
+    rng = np.random.default_rng(3)
+    cohort = patients.assign(
+        patient_id=[f"p{n}" for n in range(len(patients))],
+        mortality_days=np.ceil(rng.uniform(1, 200, len(patients))),
+        mortality_event=rng.integers(0, 2, len(patients)),
+    )
+    path = tmp_path / "cohort.parquet"
+    cohort.to_parquet(path, index=False, row_group_size=20)
+    undisturbed = evaluate_file(path, mortality.loaded, rows_at_a_time=20)
+    cluster.client.wait_for_workers(2, timeout=60)
+    killer = Killer(cluster, step)
+    disturbed = evaluate_file(
+        path, mortality.loaded, cluster=cluster, rows_at_a_time=20, progress=killer
+    )
+    assert len(killer.killed) == 1
+    assert disturbed.as_json() == undisturbed.as_json()

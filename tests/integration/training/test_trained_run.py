@@ -279,3 +279,26 @@ def test_evaluate_prints_metrics_with_intervals_and_makes_a_folder(trained: Any)
     assert "## TRIPOD+AI checklist" in card
     again = place.run("evaluate", "others.csv", "--model", CHAMPION, "--out", "judged", "--json")
     assert again.code == 2
+
+
+def test_evaluate_reads_a_large_file_in_parts(
+    trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, _ = trained
+    whole = place.run("evaluate", "others.csv", "--model", CHAMPION, "--json").json
+    monkeypatch.setattr("training.in_parts.evaluate_file.MOST_AT_ONCE", 20)
+    monkeypatch.setattr("training.in_parts.evaluate_file.RESAMPLES", 20)
+    out = ("--out", "judged_in_parts")
+    answer = place.run("evaluate", "others.csv", "--model", CHAMPION, *out, "--json")
+    assert answer.code == 0, answer.err
+    for name in ("stays", "patients", "events", "refusals", "learned_from", "model", "outcome"):
+        assert answer.json[name] == whole[name], name
+    for one, other in zip(answer.json["metrics"], whole["metrics"], strict=True):
+        assert (one["metric"], one["horizon_days"]) == (other["metric"], other["horizon_days"])
+        assert one["estimate"] == pytest.approx(other["estimate"], abs=5e-3)
+    folder = place.folder / "judged_in_parts"
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", "metrics.csv"}
+    assert json.loads((folder / "metrics.json").read_text())["metrics"] == answer.json["metrics"]
+    spoken = place.run("evaluate", "others.csv", "--model", CHAMPION)
+    assert "read in parts" in spoken.out
+    assert f"{whole['patients']} patients drawn by identifier" in spoken.out
