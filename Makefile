@@ -70,7 +70,7 @@ test: install
 # Published figures, competing peers, and services that end and start again: too slow for every
 # change.
 verify: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests
 
 lint: install
 	$(BIN)/ruff check .

@@ -70,9 +70,9 @@ def _timed(size: int, settings: str) -> dict[str, Any]:
             check=True,
         )
         wall, cpu = time.perf_counter() - started, _cpu_seconds() - used
-        told = json.loads(finished.stdout)
-        seconds = _logged_seconds(folder, told["run_id"])
-    evaluation = told["evaluation"]
+        printed = json.loads(finished.stdout)
+        seconds = _logged_seconds(folder, printed["run_id"])
+    evaluation = printed["evaluation"]
     fits = evaluation["folds"] * evaluation["repeats"]
     return {
         "rows": size,

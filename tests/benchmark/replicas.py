@@ -121,7 +121,7 @@ class Fleet:
 
 @dataclass
 class Load:
-    """What clients were told."""
+    """What clients received."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)
     retried: int = 0

@@ -104,7 +104,7 @@ def _another(example: dict[str, Any], number: int, draw: random.Random) -> dict[
 def compared(address: str, patients: list[bytes], requests: int, pid: int) -> dict[str, Any]:
     """Ask for each patient alone, then for all of them at once."""
     connection = http.client.HTTPConnection(address)
-    alone = [_told(*ask(connection, "POST", "/v1/predict", body)) for body in patients]
+    alone = [_comparable(*ask(connection, "POST", "/v1/predict", body)) for body in patients]
     assert all(alone), "every patient must be answered alone; one was not"
     counts = {"right": 0, "different": 0, "errors": 0}
     early: list[float] = []
@@ -114,8 +114,8 @@ def compared(address: str, patients: list[bytes], requests: int, pid: int) -> di
         body, expected = patients[number], alone[number]
         connection = http.client.HTTPConnection(address, timeout=120)
         for _ in range(-(-requests // len(patients))):
-            told = _told(*ask(connection, "POST", "/v1/predict", body))
-            kind = "errors" if told is None else "right" if told == expected else "different"
+            answer = _comparable(*ask(connection, "POST", "/v1/predict", body))
+            kind = "errors" if answer is None else "right" if answer == expected else "different"
             with lock:
                 counts[kind] += 1
                 if not early and sum(counts.values()) >= EARLY:
@@ -188,7 +188,7 @@ def resident_mb(pid: int) -> float:
     return round(int(status.partition("VmRSS:")[2].split()[0]) / 1_024, 1)
 
 
-def _told(status: int, body: bytes) -> bytes | None:
+def _comparable(status: int, body: bytes) -> bytes | None:
     """Return the answer without its own id and time, or None if it is none."""
     return body.partition(b'"time_zero"')[2] if status == 200 else None
 

@@ -101,13 +101,13 @@ def test_what_is_fatal_is_reported_by_rule_name_and_count(
     assert (checked.code, trained.code, spoken.code) == (1, 1, 1)
     assert spoken.out == ""
     for found in (checked.json["fatal"], trained.json["error"]["findings"]):
-        told = broken(found)
+        complaints = broken(found)
         for rule, variable, count in expected:
-            counts = [c for r, v, c in told if (r, v) == (rule, variable)]
-            assert len(counts) == 1, told
+            counts = [c for r, v, c in complaints if (r, v) == (rule, variable)]
+            assert len(counts) == 1, complaints
             assert counts[0] > 0
             assert count is None or counts == [count]
-        assert {rule for rule, *_ in told} >= {rule for rule, *_ in expected}
+        assert {rule for rule, *_ in complaints} >= {rule for rule, *_ in expected}
     for rule, variable, count in expected:
         line = next(one for one in spoken.err.splitlines() if f"[{rule}] {variable}" in one)
         assert count is None or f"({count})" in line

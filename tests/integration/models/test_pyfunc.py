@@ -102,9 +102,11 @@ def test_a_value_of_another_type_is_refused_and_not_printed(model, patients, col
 
 def test_text_that_the_model_does_not_know_as_text_is_refused_in_its_words(model, patients):
     frame = patients.head(2).assign(sex=pd.Series([7351, None], dtype=object))
-    with pytest.raises(ValueError, match="sex must hold text or null; 1 of 2 rows are not") as told:
+    with pytest.raises(
+        ValueError, match="sex must hold text or null; 1 of 2 rows are not"
+    ) as caught:
         model.predict(frame)
-    assert "7351" not in str(told.value)
+    assert "7351" not in str(caught.value)
 
 
 def test_a_missing_column_is_named_and_no_value_is(model, patients):

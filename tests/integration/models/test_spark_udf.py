@@ -71,9 +71,9 @@ def test_spark_gives_every_patient_the_risk_of_the_model(
     )
     # As one record, since columns without names would be read in the order of the signature.
     named_columns = struct(*frame.columns)
-    told = table.select(risks(named_columns).alias("of")).select("of.*").toPandas()
+    scored = table.select(risks(named_columns).alias("of")).select("of.*").toPandas()
     expected = risk_model.predict(frame, [HORIZON]).to_frame(frame)
-    assert told["status"].tolist() == expected["status"].tolist()
-    assert told["refusal_code"].tolist()[3] == "under_18"
+    assert scored["status"].tolist() == expected["status"].tolist()
+    assert scored["refusal_code"].tolist()[3] == "under_18"
     for name in ("risk", "risk_low", "risk_high"):
-        np.testing.assert_allclose(told[name].astype(float), expected[name].astype(float))
+        np.testing.assert_allclose(scored[name].astype(float), expected[name].astype(float))

@@ -35,7 +35,7 @@ VALID: dict[str, Any] = {
 
 @pytest.fixture
 def settings(workplace: Any, serve: Any, mortality: ServedModel) -> Settings:
-    """The settings of a service that answered twice, refused once, and was told an outcome."""
+    """The settings of a service that answered twice, refused once, and received an outcome."""
     settings = Settings(state_dir=workplace.folder / "state")
     client = serve(create_app(settings, models=[mortality]))
     for body in (VALID, VALID, VALID | {"birth_date": "2020-01-01"}):

@@ -41,9 +41,9 @@ def one_thread():
 def result(one_thread):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "load_dataset", small)
-        told: list[str] = []
-        found = run_benchmark("framingham", repeats=2, progress=told.append).as_json()
-    return found, told
+        progress: list[str] = []
+        found = run_benchmark("framingham", repeats=2, progress=progress.append).as_json()
+    return found, progress
 
 
 def test_every_model_has_a_row_with_what_the_contract_names(result):
@@ -78,9 +78,9 @@ def test_the_result_is_json_and_the_protocol_says_what_was_done(result):
 
 
 def test_progress_is_told_in_one_line_per_fit(result):
-    _, told = result
-    assert told[0] == "split 1 of 2: osteon"
-    assert len(told) == 2 * (1 + len(PEERS))
+    _, progress = result
+    assert progress[0] == "split 1 of 2: osteon"
+    assert len(progress) == 2 * (1 + len(PEERS))
 
 
 def test_the_machine_is_described_without_the_name_of_a_host(monkeypatch):

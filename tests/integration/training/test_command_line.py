@@ -158,19 +158,19 @@ def test_an_explanation_adds_up_and_claims_no_cause(trained: Any) -> None:
     place, _ = trained
     answer = place.run("explain", "--model", CHAMPION, "--json")
     assert answer.code == 0
-    told = answer.json
-    assert told["model"] == {"name": MODEL, "version": "1", "alias": "champion"}
-    assert [risk["horizon_days"] for risk in told["risks"]] == [90, 365]
-    for risk in told["risks"]:
+    printed = answer.json
+    assert printed["model"] == {"name": MODEL, "version": "1", "alias": "champion"}
+    assert [risk["horizon_days"] for risk in printed["risks"]] == [90, 365]
+    for risk in printed["risks"]:
         moved = 100 * (risk["risk"] - risk["baseline_risk"])
         adjustment = risk["monotone_adjustment_points"]
         for parts in (risk["contributions"], risk["pathways"]):
             total = sum(part["points"] for part in parts) + adjustment
             assert total == pytest.approx(moved, abs=1e-5)
         assert risk["risk_low"] < risk["risk"] < risk["risk_high"]
-    assert "Among 100 patients with these recorded values" in told["summary"]
-    assert "Made-up adults of a test" in told["summary"]
-    assert not CAUSAL.search(told["summary"])
+    assert "Among 100 patients with these recorded values" in printed["summary"]
+    assert "Made-up adults of a test" in printed["summary"]
+    assert not CAUSAL.search(printed["summary"])
 
 
 def test_a_row_is_explained_with_what_was_not_measured_apart(trained: Any) -> None:
@@ -264,20 +264,22 @@ def test_a_registry_that_does_not_answer_is_exit_code_3(trained: Any) -> None:
 def test_the_notebook_gives_what_the_command_gives(trained: Any) -> None:
     import osteon
 
-    place, told = trained
+    place, printed = trained
     cohort = pd.read_csv(place.folder / "cohort.csv")
     others = pd.read_csv(place.folder / "others.csv")
     with place.entered():
         assert osteon.check(cohort, outcome="mortality").empty
-        scored = osteon.score(others, model=told["model_uri"], horizons_days=[90])
-        judged = osteon.evaluate(others, model=told["model_uri"])
-        explained = osteon.explain(others, model=told["model_uri"], horizon_days=90)
-        by_pathway = osteon.explain(others, model=told["model_uri"], horizon_days=90, by="pathway")
-        example = osteon.explain(model=told["model_uri"])
+        scored = osteon.score(others, model=printed["model_uri"], horizons_days=[90])
+        judged = osteon.evaluate(others, model=printed["model_uri"])
+        explained = osteon.explain(others, model=printed["model_uri"], horizon_days=90)
+        by_pathway = osteon.explain(
+            others, model=printed["model_uri"], horizon_days=90, by="pathway"
+        )
+        example = osteon.explain(model=printed["model_uri"])
     answered = scored["risk"].dropna().to_numpy()
     for explanation in (explained, by_pathway):
         log_odds = explanation.base_values + explanation.values.sum(axis=1)
         np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), answered, atol=1e-9)
     assert example.values.shape == (1, 5)
-    spoken = place.run("evaluate", "others.csv", "--model", told["model_uri"], "--json").json
+    spoken = place.run("evaluate", "others.csv", "--model", printed["model_uri"], "--json").json
     assert judged["estimate"].tolist() == [m["estimate"] for m in spoken["metrics"]]

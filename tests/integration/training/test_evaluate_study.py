@@ -45,28 +45,28 @@ def test_added_value_is_judged_out_of_fold_and_kept(workplace: Any, simulated: A
     )
 
     assert answer.code == 0, answer.err
-    told = answer.json["added_value"]
-    assert told["added"] == {"lactate": ["lactate"], "albumin": ["albumin"]}
-    assert told["over"] == ["age", "sex"]
+    printed = answer.json["added_value"]
+    assert printed["added"] == {"lactate": ["lactate"], "albumin": ["albumin"]}
+    assert printed["over"] == ["age", "sex"]
     # Half of the panel's two variables is one, and every patient has one.
-    assert told["among_measured"]["share"] == 1
-    assert told["among_measured"]["changes"] == told["changes"]
-    assert told["under_full_treatment"] is None
-    assert told["limited_deaths"]["is_recorded"] is False
-    assert told["primary_horizon_days"] == 365
-    primary = told["primary"]
+    assert printed["among_measured"]["share"] == 1
+    assert printed["among_measured"]["changes"] == printed["changes"]
+    assert printed["under_full_treatment"] is None
+    assert printed["limited_deaths"]["is_recorded"] is False
+    assert printed["primary_horizon_days"] == 365
+    primary = printed["primary"]
     assert primary["metric"] == "auroc"
     assert primary["low"] < primary["change"] < primary["high"]
-    assert told["verdict"] in get_args(Verdict)
-    names = {(c["metric"], c["horizon_days"], c["secondary"]) for c in told["changes"]}
+    assert printed["verdict"] in get_args(Verdict)
+    names = {(c["metric"], c["horizon_days"], c["secondary"]) for c in printed["changes"]}
     assert {("ipa", 90, False), ("net_benefit", 365, False), ("idi", 365, True)} <= names
-    parts = {one["name"]: one for one in told["pathways"]}
+    parts = {one["name"]: one for one in printed["pathways"]}
     # Of two parts, what one adds on top of the other starts from where the other is alone.
     alone = parts["albumin"]["alone"][0]["with_panel"]
     assert parts["lactate"]["on_top"][0]["without"] == pytest.approx(alone)
-    assert told["likelihood_ratio"]["p_value"] < 0.05
-    assert len(told["test_trade_off"]) == 3
-    assert len(told["decision"]["gain"]["low"]) == len(told["decision"]["thresholds"])
+    assert printed["likelihood_ratio"]["p_value"] < 0.05
+    assert len(printed["test_trade_off"]) == 3
+    assert len(printed["decision"]["gain"]["low"]) == len(printed["decision"]["thresholds"])
     kept = json.loads((workplace.folder / "o" / "evaluation.json").read_text())
     page = (workplace.folder / "o" / "report.html").read_text()
     assert f"Verdict: {kept['added_value']['verdict']}." in page
@@ -117,11 +117,11 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
     )
 
     assert answer.code == 0, answer.err
-    told = answer.json["added_value"]
-    assert told["added"] == {"lactate+albumin": ["lactate", "albumin"]}
-    assert told["patients"] == answer.json["n_train"]
+    printed = answer.json["added_value"]
+    assert printed["added"] == {"lactate+albumin": ["lactate", "albumin"]}
+    assert printed["patients"] == answer.json["n_train"]
     folder = Path(answer.json["report"]).parent
-    verdict = f"Verdict: {told['verdict']}."
+    verdict = f"Verdict: {printed['verdict']}."
     for file in ("report.html", "model_card.md"):
         text = (folder / file).read_text()
         assert verdict in text, file
@@ -132,9 +132,9 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
     assert contract["panel"] == {
         "label": "lactate + albumin",
         "variables": ["lactate", "albumin"],
-        "verdict": told["verdict"],
+        "verdict": printed["verdict"],
         "horizon_days": 365.0,
-        **{name: told["primary"][name] for name in ("change", "low", "high")},
+        **{name: printed["primary"][name] for name in ("change", "low", "high")},
     }
     with workplace.entered():
         from models.registry.lifecycle import load
@@ -142,13 +142,13 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
         risk_model = load(answer.json["model_uri"]).risk_model
     # The fit without the panel is in the bundle where the panel adds something, and only there.
     carried = {"without_panel.json", "without_panel.ubj"} & risk_model.files().keys()
-    assert bool(carried) == (told["verdict"] == "adds")
+    assert bool(carried) == (printed["verdict"] == "adds")
     with workplace.entered():
         from models.registry.tracking import connect
 
         run = connect().MlflowClient().get_run(answer.json["run_id"]).data
-    assert run.metrics["365d/added_auroc"] == pytest.approx(told["primary"]["change"])
-    assert run.tags["osteon.panel_verdict"] == f"{told['verdict']}, at 365 days"
+    assert run.metrics["365d/added_auroc"] == pytest.approx(printed["primary"]["change"])
+    assert run.tags["osteon.panel_verdict"] == f"{printed['verdict']}, at 365 days"
 
 
 def test_a_panel_that_the_cohort_lacks_is_refused_before_any_fit(
@@ -174,15 +174,15 @@ def test_each_site_is_judged_by_a_model_that_never_saw_it(workplace: Any, simula
     answer = asked(workplace, "--internal-external", "site", "--json")
 
     assert answer.code == 0, answer.err
-    told = answer.json["internal_external"]
-    assert [(c["level"], c["stays"]) for c in told["clusters"]] == [
+    printed = answer.json["internal_external"]
+    assert [(c["level"], c["stays"]) for c in printed["clusters"]] == [
         ("A", 80),
         ("B", 80),
         ("C", 80),
         ("D", 10),
     ]
-    assert told["clusters"][3]["note"] == "fewer than 50 patients"
-    pooled = {(p["metric"], p["horizon_days"]): p for p in told["pooled"]}
+    assert printed["clusters"][3]["note"] == "fewer than 50 patients"
+    pooled = {(p["metric"], p["horizon_days"]): p for p in printed["pooled"]}
     auroc = pooled["auroc", 365]
     assert auroc["clusters"] == 3
     assert auroc["next_low"] <= auroc["low"] < auroc["estimate"] < auroc["high"]
@@ -196,12 +196,12 @@ def test_each_year_is_judged_by_a_model_of_the_others(workplace: Any, simulated:
     answer = asked(workplace, "--internal-external", "year", "--json")
 
     assert answer.code == 0, answer.err
-    told = answer.json["internal_external"]
-    assert [c["level"] for c in told["clusters"]] == ["2021", "2022"]
-    assert told["pooled"] == []
+    printed = answer.json["internal_external"]
+    assert [c["level"] for c in printed["clusters"]] == ["2021", "2022"]
+    assert printed["pooled"] == []
 
 
-def test_instability_is_told_of_the_cohort_and_of_no_patient(
+def test_instability_is_printed_of_the_cohort_and_of_no_patient(
     workplace: Any, simulated: Any
 ) -> None:
     written(workplace, simulated, n=80)

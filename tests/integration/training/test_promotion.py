@@ -44,11 +44,11 @@ def with_c(contract: Contract, c_harrell: float) -> Evaluation:
 @pytest.fixture
 def registered(trained: Any, workplace: Any) -> Any:
     """A registry with a champion of C 0.75, a much worse challenger, and a slightly worse one."""
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.lifecycle import load
 
-        risk_model = load(told["model_uri"]).risk_model
+        risk_model = load(printed["model_uri"]).risk_model
     with workplace.entered():
         from models.registry.lifecycle import register
 
@@ -87,9 +87,9 @@ def test_who_has_no_service_installed_is_told_what_a_promotion_needs(
     workplace: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "serving.audit.commands", None)
-    told = workplace.run("promote", MODEL, "1")
-    assert told.code == 2
-    assert "Install osteon[serve]" in told.err
+    answer = workplace.run("promote", MODEL, "1")
+    assert answer.code == 2
+    assert "Install osteon[serve]" in answer.err
 
 
 def test_a_challenger_may_be_a_little_worse_than_the_champion_and_no_more(
@@ -121,11 +121,11 @@ def test_procedures_are_compared_on_the_same_patients_and_splits_only(
     assert same.json["champion"] == (
         "compared with champion 1 as procedures, on the same patients and splits"
     )
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.lifecycle import load
 
-        risk_model = load(told["model_uri"]).risk_model
+        risk_model = load(printed["model_uri"]).risk_model
     with registered.entered():
         from models.registry.lifecycle import register
 
@@ -150,27 +150,27 @@ def test_a_model_is_not_promoted_on_patients_that_it_learned_from(trained: Any) 
     assert "it learned from 25 of 325. Leave them out." in refused.json["error"]["message"]
     judged = place.run("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1")
     assert "The model learned from 25 of these 325 patients" in judged.out
-    told = place.run("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1", "--json").json
-    assert told["learned_from"] == {"shared": 25, "not_known": ""}
+    answer = place.run("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1", "--json").json
+    assert answer["learned_from"] == {"shared": 25, "not_known": ""}
     without_key = {"OSTEON_GATE_KEY": "", "OSTEON_PATIENT_KEY": ""}
-    told = place.run(
+    answer = place.run(
         *("evaluate", "mixed.csv", "--model", f"models:/{MODEL}/1", "--json"), **without_key
     ).json
-    assert told["learned_from"]["shared"] is None
-    assert "neither OSTEON_PATIENT_KEY nor OSTEON_GATE_KEY" in told["learned_from"]["not_known"]
+    assert answer["learned_from"]["shared"] is None
+    assert "neither OSTEON_PATIENT_KEY nor OSTEON_GATE_KEY" in answer["learned_from"]["not_known"]
 
 
 def test_fingerprints_of_patients_are_with_the_run_and_not_in_the_bundle(trained: Any) -> None:
-    place, told = trained
-    artifacts = Path(told["report"]).parent
+    place, printed = trained
+    artifacts = Path(printed["report"]).parent
     stored = json.loads((artifacts / "patient_fingerprints.json").read_text())
-    assert len(stored["patients"]) == told["n_train"]
+    assert len(stored["patients"]) == printed["n_train"]
     stored_at = list(place.folder.rglob("patient_fingerprints.json"))
     assert stored_at == [artifacts / "patient_fingerprints.json"]
     with place.entered():
         from models.registry.lifecycle import load
 
-        for name, content in load(told["model_uri"]).files.items():
+        for name, content in load(printed["model_uri"]).files.items():
             assert not any(print_.encode() in content for print_ in stored["patients"][:20]), name
 
 
@@ -185,11 +185,11 @@ def test_nothing_is_promoted_that_cannot_be_recorded(
 
 
 def test_a_model_without_figures_needs_a_cohort(trained: Any, workplace: Any) -> None:
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.lifecycle import load
 
-        risk_model = load(told["model_uri"]).risk_model
+        risk_model = load(printed["model_uri"]).risk_model
     with workplace.entered():
         from models.registry.lifecycle import register
 
@@ -272,10 +272,10 @@ def test_a_bad_figure_on_a_named_cohort_is_refused_with_its_reason(
 ) -> None:
     cohort = registered.folder / "named.csv"
     change(simulated(600, 21)).to_csv(cohort, index=False)
-    told = registered.run("promote", MODEL, "3", "--cohort", str(cohort), "--json")
-    assert told.code == 1
-    assert any(one.startswith(reason) for one in told.json["reasons"]), told.json["reasons"]
-    missed = [one for one in told.json["criteria"] if not one["is_met"]]
+    answer = registered.run("promote", MODEL, "3", "--cohort", str(cohort), "--json")
+    assert answer.code == 1
+    assert any(one.startswith(reason) for one in answer.json["reasons"]), answer.json["reasons"]
+    missed = [one for one in answer.json["criteria"] if not one["is_met"]]
     assert criterion in {one["criterion"] for one in missed}
     assert champion(registered) == "1"
 
@@ -283,15 +283,15 @@ def test_a_bad_figure_on_a_named_cohort_is_refused_with_its_reason(
 def test_the_record_holds_every_criterion_and_its_figure(registered: Any, simulated: Any) -> None:
     cohort = registered.folder / "named.csv"
     simulated(800, 22).to_csv(cohort, index=False)
-    told = registered.run("promote", MODEL, "3", "--cohort", str(cohort), "--json")
-    assert told.code == 0, told.json["reasons"]
+    answer = registered.run("promote", MODEL, "3", "--cohort", str(cohort), "--json")
+    assert answer.code == 0, answer.json["reasons"]
     (listed,) = [
         one
         for one in registered.run("registry", MODEL, "--json").json["versions"]
         if one["version"] == "3"
     ]
     recorded = listed["gate"]["criteria"]
-    assert recorded == told.json["criteria"]
+    assert recorded == answer.json["criteria"]
     assert all(one["is_met"] for one in recorded)
     places = {one["judged_in"] for one in recorded if one["criterion"] == "oe_ratio"}
     assert {
@@ -306,11 +306,11 @@ def test_the_record_holds_every_criterion_and_its_figure(registered: Any, simula
 
 
 def test_a_run_without_a_report_is_refused(trained: Any, workplace: Any) -> None:
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.lifecycle import load
 
-        risk_model = load(told["model_uri"]).risk_model
+        risk_model = load(printed["model_uri"]).risk_model
     with workplace.entered():
         from models.registry.lifecycle import register
         from training.run.mlflow_run import tracked_run

@@ -23,11 +23,11 @@ def place(
     simulated: Callable[[int, int], pd.DataFrame],
 ) -> Any:
     """A registry with one version, and a cohort of two local sites in which more patients die."""
-    source, told = trained
+    source, printed = trained
     with source.entered():
         from models.registry.lifecycle import load
 
-        risk_model = load(told["model_uri"]).risk_model
+        risk_model = load(printed["model_uri"]).risk_model
     workplace = make_workplace("recalibrate")
     with workplace.entered():
         from models.registry.lifecycle import register
@@ -45,13 +45,13 @@ def place(
 
 
 def test_an_update_is_a_new_version_with_lineage_and_the_same_name(place: Any) -> None:
-    told = place.run(
+    printed = place.run(
         *("recalibrate", "local.csv", "--model", f"models:/{MODEL}/1"),
         *("--method", "intercept", "--json"),
     )
 
-    assert told.code == 0, told.err
-    done = told.json
+    assert printed.code == 0, printed.err
+    done = printed.json
     assert done["model_name"] == MODEL
     assert done["model_uri"] == f"models:/{MODEL}/{done['version']}"
     with place.entered():
@@ -77,17 +77,17 @@ def test_an_update_is_a_new_version_with_lineage_and_the_same_name(place: Any) -
 
 
 def test_an_update_by_site_is_read_from_the_cohort_and_passes_the_gate(place: Any) -> None:
-    told = place.run(
+    printed = place.run(
         *("recalibrate", "local.csv", "--model", f"models:/{MODEL}/1", "--method", "site", "--json")
     )
-    assert told.code == 0, told.err
-    uri = told.json["model_uri"]
+    assert printed.code == 0, printed.err
+    uri = printed.json["model_uri"]
 
     again = place.run("validate", "local.csv", "--model", uri, "--no-refit")
     assert again.code == 2
     assert "it learned from 600 of 600" in again.err
     scored = place.run("score", "local.csv", "--model", uri, "--out", "scored.csv", "--json")
-    promoted = place.run("promote", MODEL, told.json["version"], "--json")
+    promoted = place.run("promote", MODEL, printed.json["version"], "--json")
 
     assert scored.code == 0, scored.err
     assert pd.read_csv(place.folder / "scored.csv")["risk"].notna().mean() > 0.9
@@ -100,16 +100,16 @@ def test_the_closed_test_may_refuse_to_update(
     # So few that they could show no more than a gross error.
     simulated(120, 35).to_csv(place.folder / "alike.csv", index=False)
 
-    told = place.run("recalibrate", "alike.csv", "--model", f"models:/{MODEL}/1", "--json")
+    printed = place.run("recalibrate", "alike.csv", "--model", f"models:/{MODEL}/1", "--json")
 
-    assert told.code == 1
-    assert "the closed test supports no update" in told.json["error"]["message"]
+    assert printed.code == 1
+    assert "the closed test supports no update" in printed.json["error"]["message"]
 
 
 def test_patients_that_the_model_learned_from_are_refused(trained: Any) -> None:
-    place, told = trained
+    place, printed = trained
     answer = place.run(
-        *("recalibrate", "cohort.csv", "--model", told["model_uri"], "--method", "slope")
+        *("recalibrate", "cohort.csv", "--model", printed["model_uri"], "--method", "slope")
     )
 
     assert answer.code == 2
@@ -134,19 +134,19 @@ def test_validations_are_listed_with_their_version_pooled_and_named_at_a_promoti
 ) -> None:
     for number in range(3):
         simulated(300, 50 + number).to_csv(place.folder / f"site{number}.csv", index=False)
-        told = place.run(
+        printed = place.run(
             *("validate", f"site{number}.csv", "--model", f"models:/{MODEL}/1", "--no-refit"),
             *("--site", f"Hospital {number}", "--share", f"shared{number}", "--json"),
             *(("--out", "validated") if number == 0 else ()),
         )
-        assert told.code == 0, told.err
-        assert [update["method"] for update in told.json["updates"]] == [
+        assert printed.code == 0, printed.err
+        assert [update["method"] for update in printed.json["updates"]] == [
             "none",
             "intercept",
             "slope",
         ]
         assert {"auroc", "d_calibration", "aj_calibration"} <= {
-            metric["metric"] for metric in told.json["metrics"]
+            metric["metric"] for metric in printed.json["metrics"]
         }
     folder = place.folder / "validated"
     assert {"report.html", "validation.html", "validation.json"} <= {
@@ -179,8 +179,8 @@ def test_validations_are_listed_with_their_version_pooled_and_named_at_a_promoti
 
 
 def test_patients_that_were_learned_from_are_no_validation(trained: Any) -> None:
-    place, told = trained
-    answer = place.run("validate", "cohort.csv", "--model", told["model_uri"], "--no-refit")
+    place, printed = trained
+    answer = place.run("validate", "cohort.csv", "--model", printed["model_uri"], "--no-refit")
 
     assert answer.code == 2
     assert "must be of patients that the model did not learn from" in answer.err

@@ -19,7 +19,7 @@ MODEL = "osteon-mortality-simulated"
 
 
 @dataclass(frozen=True)
-class Told:
+class RunPages:
     """What a run left for readers."""
 
     contract: Contract
@@ -31,7 +31,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(trained: Any) -> Told:
+def pages(trained: Any) -> RunPages:
     place, printed = trained
     folder = Path(printed["report"]).parent
     with place.entered():
@@ -44,7 +44,7 @@ def told(trained: Any) -> Told:
         loaded = load_champion(MODEL, gate_key())
         version = connect().MlflowClient().get_model_version(MODEL, "1")
         facts = facts_page(ServedModel(loaded, promoted=True))
-    return Told(
+    return RunPages(
         contract=loaded.risk_model.contract,
         report=Path(printed["report"]).read_text(),
         card=(folder / "model_card.md").read_text(),
@@ -54,53 +54,53 @@ def told(trained: Any) -> Told:
     )
 
 
-def test_no_figure_contradicts_another(told: Told) -> None:
+def test_no_figure_contradicts_another(pages: RunPages) -> None:
     found, compared = contradictions(
-        told.contract,
-        report=told.report,
-        card=told.card,
-        note=told.note,
-        facts=told.facts,
-        gate=told.gate,
+        pages.contract,
+        report=pages.report,
+        card=pages.card,
+        note=pages.note,
+        facts=pages.facts,
+        gate=pages.gate,
     )
     assert found == []
     assert compared > 200
     for shown in (
-        shown_in_tables("report", tables_of_html(told.report)),
-        shown_in_tables("facts", tables_of_html(told.facts)),
-        shown_in_tables("card", tables_of_markdown(told.card)),
-        shown_in_tables("MLflow", tables_of_markdown(told.note)),
+        shown_in_tables("report", tables_of_html(pages.report)),
+        shown_in_tables("facts", tables_of_html(pages.facts)),
+        shown_in_tables("card", tables_of_markdown(pages.card)),
+        shown_in_tables("MLflow", tables_of_markdown(pages.note)),
     ):
         assert {"auroc", "oe_ratio", "calibration_slope"} <= {one.metric for one in shown}
 
 
-def test_a_figure_that_was_changed_in_one_place_is_noticed(told: Told) -> None:
-    metric = next(m for m in told.contract.evaluation.metrics if m.metric == "oe_ratio")  # type: ignore[union-attr]
+def test_a_figure_that_was_changed_in_one_place_is_noticed(pages: RunPages) -> None:
+    metric = next(m for m in pages.contract.evaluation.metrics if m.metric == "oe_ratio")  # type: ignore[union-attr]
     assert metric.estimate is not None
     shown = f"{metric.estimate:.3f}"
-    changed = told.card.replace(shown, f"{metric.estimate + 0.01:.3f}")
+    changed = pages.card.replace(shown, f"{metric.estimate + 0.01:.3f}")
 
     found, _ = contradictions(
-        told.contract,
-        report=told.report,
+        pages.contract,
+        report=pages.report,
         card=changed,
-        note=told.note,
-        facts=told.facts,
-        gate=told.gate,
+        note=pages.note,
+        facts=pages.facts,
+        gate=pages.gate,
     )
 
     assert found
     assert {one.split(":")[0].split(" ")[0] for one in found} == {"card"}
 
 
-def test_every_link_of_the_report_leads_to_a_section(told: Told) -> None:
-    targets = set(re.findall(r'href="#([^"]+)"', told.report))
-    anchors = set(re.findall(r'id="([^"]+)"', told.report))
+def test_every_link_of_the_report_leads_to_a_section(pages: RunPages) -> None:
+    targets = set(re.findall(r'href="#([^"]+)"', pages.report))
+    anchors = set(re.findall(r'id="([^"]+)"', pages.report))
 
     assert {"summary", "sample-size", "patient-flow", "intended-use"} <= targets
     assert targets <= anchors
 
 
-def test_simulated_patients_whose_facts_are_unknown_leave_items_open(told: Told) -> None:
-    assert "Still open, for the authors to state in the table [study]" in told.report
-    assert "No clinical use is defined" in told.report
+def test_simulated_patients_whose_facts_are_unknown_leave_items_open(pages: RunPages) -> None:
+    assert "Still open, for the authors to state in the table [study]" in pages.report
+    assert "No clinical use is defined" in pages.report

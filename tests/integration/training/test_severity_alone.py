@@ -40,7 +40,7 @@ def cohort_of(table: pd.DataFrame) -> Cohort:
     return Cohort(features, VARIABLES, patients, patients, outcome=outcome)
 
 
-def told_of(cohort: Cohort) -> Predictions:
+def predictions_of(cohort: Cohort) -> Predictions:
     """Return answers for all but the first patient, who was refused."""
     assert cohort.outcome is not None
     answered = np.arange(len(cohort)) > 0
@@ -60,12 +60,12 @@ def told_of(cohort: Cohort) -> Predictions:
 
 
 def test_a_run_is_held_against_severity_alone_on_the_same_patients(trained: Any) -> None:
-    _, told = trained
-    artifacts = Path(told["report"]).parent
+    _, printed = trained
+    artifacts = Path(printed["report"]).parent
     kept = json.loads((artifacts / "evaluation.json").read_text())["severity_alone"]
     assert set(kept["columns"]) == {"lactate", "albumin", "sofa"}
     assert [one["horizon_days"] for one in kept["decision"]] == [90, 365]
-    page = Path(told["report"]).read_text()
+    page = Path(printed["report"]).read_text()
     assert (
         "Severity alone is a model of the 3 columns of severity scores and organ function" in page
     )
@@ -85,17 +85,17 @@ def test_it_is_the_same_fit_of_the_severity_columns(
     split = Split(np.arange(200), np.arange(200, 350))
     learned_from, held_out = cohort.take(split.train), cohort.take(split.test)
     plan = EvaluationPlan("hold-out", "patient", ((split,),), refitted=True)
-    told = told_of(held_out)
+    predictions = predictions_of(held_out)
 
-    found = severity_alone(cohort, plan, told, [90.0], CONFIG)
+    found = severity_alone(cohort, plan, predictions, [90.0], CONFIG)
 
     assert found is not None
     assert found.columns == ("lactate", "albumin", "sofa")
     fitted = refit(with_columns(learned_from, found.columns), [90.0], CONFIG)
     risk = fitted.predict_risk(held_out.features[[*found.columns]])[:, 0]
-    outcome = known_outcome(told.time_days, told.event, 90.0)
+    outcome = known_outcome(predictions.time_days, predictions.event, 90.0)
     (decision,) = found.decision
-    for curve, of in ((decision.first, risk), (decision.second, told.risk[:, 0])):
+    for curve, of in ((decision.first, risk), (decision.second, predictions.risk[:, 0])):
         assert curve.estimate == pytest.approx(net_benefit(outcome, of, decision.thresholds))
 
 
@@ -106,4 +106,4 @@ def test_there_is_nothing_to_compare_without_severity_or_with_nothing_else(
     cohort = cohort_of(simulated(60, 1))
     same = replace(cohort, features=cohort.features[kept])
     plan = evaluation_plan(same, CONFIG)
-    assert severity_alone(same, plan, told_of(same), [90.0], CONFIG) is None
+    assert severity_alone(same, plan, predictions_of(same), [90.0], CONFIG) is None

@@ -37,16 +37,16 @@ REPORT_SECTIONS = (
 
 
 def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
-    _, told = trained
-    assert list(told) == [
+    _, printed = trained
+    assert list(printed) == [
         *("outcome", "model_name", "version", "model_uri", "run_id", "n_train", "n_evaluated"),
         *("events", "evaluation", "missingness", "linear_weight", "trees", "refused", "metrics"),
         *("blanked", "metrics_of_answered", "report"),
     ]
-    assert told["outcome"] == "mortality"
-    assert told["model_uri"] == f"models:/{MODEL}/1"
-    assert told["n_train"] == told["n_evaluated"] == 700
-    assert told["evaluation"] == {
+    assert printed["outcome"] == "mortality"
+    assert printed["model_uri"] == f"models:/{MODEL}/1"
+    assert printed["n_train"] == printed["n_evaluated"] == 700
+    assert printed["evaluation"] == {
         "method": "cross-validation",
         "split": "patient",
         "folds": 5,
@@ -54,23 +54,23 @@ def test_train_prints_the_shape_that_callers_rely_on(trained: Any) -> None:
         "refitted": True,
     }
     entry = {"metric", "horizon_days", "estimate", "low", "high"}
-    assert all(entry <= set(metric) <= entry | {"note"} for metric in told["metrics"])
-    assert {metric["horizon_days"] for metric in told["metrics"]} == {90, 365, None}
-    assert {(m["blank_share"], m["horizon_days"]) for m in told["blanked"]} == {
+    assert all(entry <= set(metric) <= entry | {"note"} for metric in printed["metrics"])
+    assert {metric["horizon_days"] for metric in printed["metrics"]} == {90, 365, None}
+    assert {(m["blank_share"], m["horizon_days"]) for m in printed["blanked"]} == {
         (share, days) for share in (0.2, 0.4) for days in (90, 365)
     }
-    assert Path(told["report"]).read_text().startswith("<!doctype html>")
+    assert Path(printed["report"]).read_text().startswith("<!doctype html>")
 
 
 def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.tracking import connect
 
         client = connect().MlflowClient()
-        run = client.get_run(told["run_id"])
-        files = {file.path for file in client.list_artifacts(told["run_id"])}
-        plots = {file.path for file in client.list_artifacts(told["run_id"], "plots")}
+        run = client.get_run(printed["run_id"])
+        files = {file.path for file in client.list_artifacts(printed["run_id"])}
+        plots = {file.path for file in client.list_artifacts(printed["run_id"], "plots")}
     assert run.info.status == "FINISHED"
     assert run.info.run_name.startswith(f"{MODEL} 2")
     assert run.data.params["seed"] == "0"
@@ -81,11 +81,11 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
     assert not {"None", "()", "[]", ""} & set(run.data.params.values())
     assert 30 < len(run.data.metrics) <= 60
     tracked = {"auroc", "ipa", "oe_ratio", "calibration_slope", "net_benefit"}
-    for metric in told["metrics"]:
+    for metric in printed["metrics"]:
         if metric["metric"] in tracked:
             name = f"{metric['horizon_days']:g}d/{metric['metric']}"
             assert run.data.metrics[name] == pytest.approx(metric["estimate"])
-    for metric in told["blanked"]:
+    for metric in printed["blanked"]:
         if (metric["metric"], metric["horizon_days"]) == ("oe_ratio", 365):
             empty = f"365d/blank_{100 * metric['blank_share']:g}/oe_ratio"
             assert run.data.metrics[empty] == pytest.approx(metric["estimate"])
@@ -104,12 +104,12 @@ def test_everything_about_the_run_is_in_mlflow(trained: Any) -> None:
 
 
 def test_mlflow_shows_the_summary_of_run_model_and_version_and_opens_on_runs(trained: Any) -> None:
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.tracking import connect
 
         client = connect().MlflowClient()
-        run = client.get_run(told["run_id"])
+        run = client.get_run(printed["run_id"])
         experiment = client.get_experiment(run.info.experiment_id)
         model = client.get_registered_model(MODEL)
         version = client.get_model_version(MODEL, "1")
@@ -117,37 +117,39 @@ def test_mlflow_shows_the_summary_of_run_model_and_version_and_opens_on_runs(tra
     note = run.data.tags["mlflow.note.content"]
     assert note == model.description == version.description
     assert note.count("report.html") == 1
-    assert f"runs/{told['run_id']}/artifacts/report.html" in note
-    auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
+    assert f"runs/{printed['run_id']}/artifacts/report.html" in note
+    auroc = next(m for m in printed["metrics"] if m["metric"] == "auroc")
     assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in note
 
 
 def test_the_metrics_of_a_run_are_a_table_with_intervals(trained: Any) -> None:
-    _, told = trained
-    table = pd.read_csv(Path(told["report"]).parent / "metrics.csv")
-    assert len(table) == len(told["metrics"]) + len(told["blanked"])
+    _, printed = trained
+    table = pd.read_csv(Path(printed["report"]).parent / "metrics.csv")
+    assert len(table) == len(printed["metrics"]) + len(printed["blanked"])
     chosen = table.query("metric == 'auroc' and horizon_days == 90 and blank_share == 0")
     (row,) = chosen.itertuples()
-    auroc = next(m for m in told["metrics"] if (m["metric"], m["horizon_days"]) == ("auroc", 90))
+    auroc = next(m for m in printed["metrics"] if (m["metric"], m["horizon_days"]) == ("auroc", 90))
     assert (row.estimate, row.low) == pytest.approx((auroc["estimate"], auroc["low"]))
     assert row.label == "Area under the ROC curve"
 
 
 def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
-    _, told = trained
-    page = Path(told["report"]).read_text()
+    _, printed = trained
+    page = Path(printed["report"]).read_text()
     for title in REPORT_SECTIONS:
         assert f"{title}" in page, title
-    card = (Path(told["report"]).parent / "model_card.md").read_text()
+    card = (Path(printed["report"]).parent / "model_card.md").read_text()
     for text in (page, card):
         assert BASIS in text
         assert "Ranking compares patients of the same fold only" in text
         assert "held-out patients" not in text
     assert "They are of the registered model, which learned from these patients." in page
     assert "Curves show the out-of-fold risks of the first of 2 repeats" in page
-    auroc = next(m for m in told["metrics"] if m["metric"] == "auroc")
+    auroc = next(m for m in printed["metrics"] if m["metric"] == "auroc")
     assert f"{auroc['estimate']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})" in page
-    oe = next(m for m in told["blanked"] if m["metric"] == "oe_ratio" and m["blank_share"] == 0.4)
+    oe = next(
+        m for m in printed["blanked"] if m["metric"] == "oe_ratio" and m["blank_share"] == 0.4
+    )
     assert "As at the bedside" in page
     assert f"{oe['estimate']:.3f} ({oe['low']:.3f} to {oe['high']:.3f})" in page
     assert "degrees of freedom" in page
@@ -158,11 +160,11 @@ def test_the_report_of_a_run_tells_of_everything(trained: Any) -> None:
 
 
 def test_no_patient_is_in_what_the_run_left(trained: Any) -> None:
-    place, told = trained
+    place, printed = trained
     table = pd.read_csv(place.folder / "cohort.csv")
     marks = [str(days) for days in table["mortality_days"] if len(str(days)) == 6][:50]
     assert len(marks) == 50
-    folder = Path(told["report"]).parents[2]
+    folder = Path(printed["report"]).parents[2]
     for path in folder.rglob("*"):
         if path.suffix in {".json", ".md", ".html", ".csv", ".yaml"} or path.name == "MLmodel":
             text = path.read_text()
@@ -172,13 +174,13 @@ def test_no_patient_is_in_what_the_run_left(trained: Any) -> None:
 
 
 def test_the_evaluated_figures_travel_in_the_bundle(trained: Any) -> None:
-    place, told = trained
+    place, printed = trained
     with place.entered():
         from models.registry.lifecycle import load
 
-        contract = load(told["model_uri"]).risk_model.contract
-    assert json_of(contract.evaluation.metrics) == told["metrics"]
-    assert json_of(contract.evaluation.blanked) == told["blanked"]
+        contract = load(printed["model_uri"]).risk_model.contract
+    assert json_of(contract.evaluation.metrics) == printed["metrics"]
+    assert json_of(contract.evaluation.blanked) == printed["blanked"]
     assert contract.run["seed"] == 0
     assert contract.event_label == "deaths"
     assert contract.population == "Made-up adults of a test"
@@ -186,12 +188,12 @@ def test_the_evaluated_figures_travel_in_the_bundle(trained: Any) -> None:
 
 
 def test_a_promoted_version_is_champion_with_a_signed_record(trained: Any) -> None:
-    place, told = trained
+    place, printed = trained
     listed = place.run("registry", MODEL, "--json").json["versions"]
     assert [one["version"] for one in listed] == ["1"]
     assert listed[0]["aliases"] == ["challenger", "champion"]
     assert listed[0]["gate"]["decision"] == "promote"
-    assert listed[0]["run_id"] == told["run_id"]
+    assert listed[0]["run_id"] == printed["run_id"]
     with place.entered():
         from models.registry.gate import gate_key
         from models.registry.lifecycle import load_champion

@@ -1,4 +1,4 @@
-"""What a card says, and what an electronic health record is told to send for it."""
+"""What a card says, and what an electronic health record must send for it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def observation(number: int, loinc: str, value: float, unit: str, **changed: Any
 
 
 def ends_soon(page: Page, address: str) -> bool:
-    """Return whether a session ends: the page leaves at once, the server is told beside it."""
+    """Return whether a session ends: the page leaves at once, the server is notified beside it."""
     for _ in range(50):
         if page.request.get(address).status == 401:
             return True

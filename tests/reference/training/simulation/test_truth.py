@@ -92,10 +92,10 @@ def test_the_recorded_risk_is_that_of_brute_force(blank_share: float) -> None:
     noise = rng.standard_normal((150_000, len(STATES))) @ np.linalg.cholesky(correlation()).T
     agreed = 0
     for i in range(len(world)):
-        told = np.flatnonzero(world.recorded[i])
+        recorded = np.flatnonzero(world.recorded[i])
         states = world.prior_mean()[i] + noise
         log_weight = np.zeros(len(states))
-        for j in told:
+        for j in recorded:
             away = (measured.residual[i, j] - states @ measured.loads[j]) / table.noise[j]
             below = table.names[j] in CENSORED and measured.below[i, j]
             log_weight += np.log(ndtr(away) + 1e-300) if below else -(away**2) / 2
@@ -176,11 +176,11 @@ def test_the_recorded_risk_is_the_mean_of_the_full_risk_given_the_record(
 
 def test_the_risk_at_72_h_is_the_mean_given_the_record_of_day_3_among_those_in_the_icu() -> None:
     drawn = simulate(12_000, seed=5, landmark="72h")
-    world, told = drawn.world, drawn.truth
+    world, truth = drawn.world, drawn.truth
     there = world.at_risk("mortality")
-    assert set(told["outcome"]) == {"mortality"}
-    assert len(told) == 3 * there.sum() == 3 * len(drawn.cohort)
-    for days, rows in told.groupby("horizon_days"):
+    assert set(truth["outcome"]) == {"mortality"}
+    assert len(truth) == 3 * there.sum() == 3 * len(drawn.cohort)
+    for days, rows in truth.groupby("horizon_days"):
         off = (rows["risk_full"] - rows["risk_recorded"]).to_numpy()
         tenth = pd.qcut(rows["risk_recorded"], 10, labels=False).to_numpy()
         for group in range(10):
@@ -237,9 +237,9 @@ def test_without_added_value_the_panel_still_follows_severity() -> None:
 def test_contributions_explain_the_recorded_risk(simulated: SimulatedCohort) -> None:
     truth = simulated.truth
     names = [f"contribution__{pathway}" for pathway in PATHWAYS]
-    for (outcome, _), told in truth.groupby(["outcome", "horizon_days"]):
-        log_odds = logit(told["risk_recorded"].clip(1e-12, 1 - 1e-12))
-        explained = told["base_log_odds"] + told[names].sum(axis=1)
+    for (outcome, _), rows in truth.groupby(["outcome", "horizon_days"]):
+        log_odds = logit(rows["risk_recorded"].clip(1e-12, 1 - 1e-12))
+        explained = rows["base_log_odds"] + rows[names].sum(axis=1)
         # What is left is the pattern of what was measured, and the curvature of a mean of risks.
         assert np.corrcoef(log_odds, explained)[0, 1] > 0.99, outcome
 
@@ -247,9 +247,9 @@ def test_contributions_explain_the_recorded_risk(simulated: SimulatedCohort) -> 
 def test_a_pathway_without_a_measured_marker_moves_nothing(simulated: SimulatedCohort) -> None:
     world = simulated.world
     wnt = world.recorded & world.in_pathways(frozenset({"wnt"}))
-    told = simulated.truth.query("outcome == 'mortality' and horizon_days == 28")
-    assert (told["contribution__wnt"].to_numpy()[~wnt.any(axis=1)] == 0).all()
-    assert (told["contribution__wnt"].to_numpy()[wnt.any(axis=1)] != 0).all()
+    truth = simulated.truth.query("outcome == 'mortality' and horizon_days == 28")
+    assert (truth["contribution__wnt"].to_numpy()[~wnt.any(axis=1)] == 0).all()
+    assert (truth["contribution__wnt"].to_numpy()[wnt.any(axis=1)] != 0).all()
 
 
 def test_contributions_of_every_block_are_relative_to_the_first(
