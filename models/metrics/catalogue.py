@@ -164,6 +164,11 @@ class Place(Enum):
     SUBGROUPS_OF_REPORT = "in the report's tables of subgroups, sites and years"
     POOLED = "pooled over sites or years"
     BLANKED = "also computed with some of the fields of every patient left empty"
+    MLFLOW = "logged to MLflow by itself; the file metrics.csv of a run holds every metric"
+    MLFLOW_BLANKED = "logged to MLflow by itself with fields left empty, at the primary horizon"
+
+
+_NOT_BY_SUBGROUP = frozenset({Place.MLFLOW, Place.MLFLOW_BLANKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +249,10 @@ class MetricSpec(Generic[Inputs]):
 
     def __post_init__(self) -> None:
         """Refuse what would be computed wrongly or shown nowhere."""
-        if self.places and Place.SUBGROUPS not in self.places:
+        if self.places - _NOT_BY_SUBGROUP and Place.SUBGROUPS not in self.places:
             raise ValueError(f"{self.name} must be computed in subgroups to be shown there.")
+        if Place.MLFLOW_BLANKED in self.places and Place.BLANKED not in self.places:
+            raise ValueError(f"{self.name} must be computed with fields blanked to be logged so.")
         if self.gate_when_blanked and (self.gate is None or Place.BLANKED not in self.places):
             raise ValueError(f"{self.name} must have a rule and be computed with fields blanked.")
         if Place.POOLED in self.places and self.scale is Scale.DISTANCE:
@@ -292,6 +299,8 @@ def _of_competing_event(data: OverFollowUp) -> _Floats:
 
 
 _OF_SUBGROUPS = frozenset({Place.SUBGROUPS})
+_OF_MLFLOW = frozenset({Place.MLFLOW})
+_OF_MLFLOW_BLANKED = frozenset({Place.BLANKED, Place.MLFLOW, Place.MLFLOW_BLANKED})
 _OF_REPORT = _OF_SUBGROUPS | {Place.SUBGROUPS_OF_REPORT}
 
 AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
@@ -303,7 +312,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.PROPORTION,
         group=Group.DISCRIMINATION,
         function=_auroc,
-        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED, Place.BLANKED},
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED} | _OF_MLFLOW_BLANKED,
         at_a_glance="Ranking: area under the ROC curve (0.5 chance, 1 perfect)",
         page=PageEntry("Discrimination (AUROC)", "1 is perfect, 0.5 is chance", on_card=True),
         gate=IntervalAbove(0.5),
@@ -316,6 +325,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.PROPORTION,
         group=Group.DISCRIMINATION,
         function=lambda data: auprc(data.outcome, data.risk),
+        places=_OF_MLFLOW,
     ),
     MetricSpec(
         name="brier",
@@ -324,7 +334,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.PROPORTION,
         group=Group.OVERALL,
         function=lambda data: brier(data.outcome, data.risk),
-        places=_OF_SUBGROUPS | {Place.BLANKED},
+        places=_OF_SUBGROUPS | {Place.BLANKED, Place.MLFLOW},
     ),
     MetricSpec(
         name="ipa",
@@ -334,7 +344,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.REAL,
         group=Group.OVERALL,
         function=lambda data: ipa(data.outcome, data.risk),
-        places=_OF_REPORT | {Place.BLANKED},
+        places=_OF_REPORT | {Place.BLANKED, Place.MLFLOW},
         at_a_glance="Overall: scaled Brier score (0 no use, 1 perfect)",
         page=PageEntry("Index of prediction accuracy", "0 is no better than the event rate", 3),
         gate=IntervalAbove(0.0),
@@ -362,7 +372,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.RATIO,
         group=Group.CALIBRATION,
         function=lambda data: oe_ratio(data.calibration_outcome, data.risk),
-        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED, Place.BLANKED},
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED} | _OF_MLFLOW_BLANKED,
         at_a_glance="Level: observed over expected events (1 ideal)",
         page=PageEntry(
             "Observed over expected", "1 is ideal; above 1 the model expects too few", on_card=True
@@ -386,7 +396,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.REAL,
         group=Group.CALIBRATION,
         function=lambda data: calibration_slope(data.calibration_outcome, data.risk),
-        places=_OF_REPORT | {Place.POOLED, Place.BLANKED},
+        places=_OF_REPORT | {Place.POOLED} | _OF_MLFLOW_BLANKED,
         at_a_glance="Spread: calibration slope (1 ideal)",
         page=PageEntry("Calibration slope", "1 is ideal; below 1 risks are too extreme"),
         gate=IntervalReaches(0.7, 1.4),
@@ -399,6 +409,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,
         function=lambda data: data.calibration_error.ici,
+        places=_OF_MLFLOW,
         page=PageEntry("Distance of risks from what was observed (ICI)", "0 is ideal", 3),
     ),
     MetricSpec(
@@ -425,7 +436,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         scale=Scale.REAL,
         group=Group.CLINICAL_USE,
         function=lambda data: net_benefit(data.outcome, data.risk, data.threshold)[0],
-        places=_OF_SUBGROUPS,
+        places=_OF_SUBGROUPS | _OF_MLFLOW,
         page=PageEntry(
             "Net benefit at the event rate", "higher is better, 0 is treating no patient", 3
         ),

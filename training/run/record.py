@@ -13,6 +13,7 @@ from data_schema.cohort import Cohort
 from models.inference.contract import Contract, Description
 from models.inference.records import json_of
 from models.inference.risk_model import RiskModel
+from models.metrics.catalogue import Place, shown_in
 from models.metrics.metric import Metric, primary_horizon
 from models.registry.description import model_description
 from models.registry.patient_fingerprints import (
@@ -45,12 +46,9 @@ _LOG = logging.getLogger(__name__)
 
 EVERYONE, LEARNED_FROM, HELD_OUT = "all", "learned from", "held out"
 
-_AT_HORIZON = (
-    *("auroc", "auprc", "brier", "ipa", "oe_ratio", "calibration_slope", "ici"),
-    "net_benefit",
-)
-_WHEN_BLANKED = ("auroc", "oe_ratio", "calibration_slope")
-"""Metrics logged one by one: some 50 in a run, so that MLflow's page can be read."""
+# By the catalogue: some 50 figures in a run, so that MLflow's page can be read.
+_AT_HORIZON = frozenset(spec.name for spec in shown_in(Place.MLFLOW))
+_WHEN_BLANKED = frozenset(spec.name for spec in shown_in(Place.MLFLOW_BLANKED))
 
 
 @dataclass(frozen=True, slots=True)

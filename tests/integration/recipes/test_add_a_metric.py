@@ -27,7 +27,7 @@ ENTRY = """    MetricSpec(
         scale=Scale.PROPORTION,
         group=Group.OVERALL,
         function=lambda data: np.sqrt(brier(data.outcome, data.risk)),
-        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED},
+        places=_OF_REPORT | {Place.SUBGROUPS_OF_CONSOLE, Place.POOLED, Place.MLFLOW},
         at_a_glance="Distance: root Brier score (0 perfect)",
         page=PageEntry("Typical distance of risks (root Brier)", "lower is better"),
         gate=IntervalReaches(0.0, 0.01),
@@ -79,6 +79,7 @@ print(json.dumps({
     "judged": json.loads(run(*judged, "--json")),
     "console": run(*judged),
     "study": json.loads(study),
+    "mlflow_page": client.get_run(trained["run_id"]).data.metrics,
     "mlflow": Path(client.download_artifacts(trained["run_id"], "metrics.csv")).read_text(),
     "page": [figure.label for figure in figures(contract)],
     "gate": reasons_against(held_out_metrics(contract)),
@@ -136,6 +137,8 @@ def test_one_entry_of_the_catalogue_is_shown_at_every_door(shown: dict[str, Any]
     logged = pd.read_csv(io.StringIO(shown["mlflow"])).set_index(["metric", "horizon_days"])
     assert logged.loc[("root_brier", 90), "estimate"] == pytest.approx(root["estimate"])
     assert logged.loc[("root_brier", 90), "high"] == pytest.approx(root["high"])
+
+    assert shown["mlflow_page"]["90d/root_brier"] == pytest.approx(root["estimate"])
 
     table, groups = shown["console"].split("By group")
     assert any(line.startswith("root_brier ") for line in table.splitlines())

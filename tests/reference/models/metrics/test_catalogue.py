@@ -320,6 +320,7 @@ def spec_with(**changed: object) -> MetricSpec:
     ("changed", "rule"),
     [
         ({"places": {Place.POOLED}}, "must be computed in subgroups to be shown there"),
+        ({"places": {Place.MLFLOW, Place.MLFLOW_BLANKED}}, "must be computed with fields blanked"),
         (
             {"places": {Place.SUBGROUPS, Place.POOLED}, "scale": Scale.DISTANCE},
             "must not be pooled",
