@@ -11,7 +11,7 @@ from serving.access.signed_claims import Claims, signed_claims
 from serving.http.outbound import get_json
 from serving.settings import RoleGroup
 
-__all__ = ["Tokens", "actor_of", "claimed_roles", "verified_claims"]
+__all__ = ["Tokens", "actor_of", "claimed_roles", "key_set_of", "verified_claims"]
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 _REQUIRED = ("iss", "sub", "aud", "exp")
@@ -33,7 +33,7 @@ class Tokens:
         roles_claim: str,
         role_groups: Sequence[RoleGroup] = (),
     ) -> None:
-        self._issuers = {url: PublishedKeys(partial(_key_set, url)) for url in issuers}
+        self._issuers = {url: PublishedKeys(partial(key_set_of, url)) for url in issuers}
         self._audience = audience
         self._roles_claim = roles_claim
         self._role_groups = role_groups
@@ -107,8 +107,16 @@ def _claim(claims: Claims, path: str) -> object:
     return value
 
 
-def _key_set(issuer: str) -> object:
-    """Return an issuer's JSON Web Key Set, by OpenID Connect discovery."""
+def key_set_of(issuer: str) -> object:
+    """Return an issuer's JSON Web Key Set, by OpenID Connect discovery.
+
+    Raises
+    ------
+    Unreachable
+        If the issuer does not answer.
+    ValueError, KeyError, TypeError
+        If what it publishes is not its own, or names no keys.
+    """
     metadata = get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if metadata["issuer"] != issuer:
         raise ValueError("the document is of another issuer")

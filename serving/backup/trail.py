@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import distinct, func, select
@@ -18,7 +21,7 @@ from serving.settings import Settings
 from serving.store.database import Database, database_at
 from serving.store.tables import RECORDS, TABLES
 
-__all__ = ["TRAIL_FILES", "back_up_trail", "require_empty", "restore_trail"]
+__all__ = ["TRAIL_FILES", "back_up_trail", "require_empty", "require_readable", "restore_trail"]
 
 _DATABASE, _HEAD = "osteon.db", "audit.head"
 TRAIL_FILES = (_DATABASE, _HEAD)
@@ -67,19 +70,16 @@ def restore_trail(settings: Settings, folder: Path, *, actor: str) -> TrailPart:
     Raises
     ------
     UsageError
-        If the database is not empty, or the trail's key is not set.
+        If the database is not empty, the trail's key is not set, or the backup's tables are of a
+        newer version of Osteon.
     OutsideError
         If the database or the state folder fails.
     """
     keys = audit_keys(settings)
     require_empty(settings)
-    with closing(database_at(database_url(settings))) as database:
+    with _migrated(folder) as copy, closing(database_at(database_url(settings))) as database:
         database.make()
-        with (
-            closing(database_at(f"sqlite:///{(folder / _DATABASE).absolute()}")) as copy,
-            copy.reading() as source,
-            database.writing() as target,
-        ):
+        with copy.reading() as source, database.writing() as target:
             empty(target, TABLES)
             copy_rows(source, target, _PAIRS)
             restart_numbering(target, TABLES)
@@ -89,6 +89,28 @@ def restore_trail(settings: Settings, folder: Path, *, actor: str) -> TrailPart:
         found = verify(database, keys, read_head(head_path(settings), keys))
         predictions = _predictions(database)
     return TrailPart(found.records, found.first, found.last, predictions, found.flaw_count)
+
+
+def require_readable(folder: Path) -> None:
+    """Raise UsageError if a backup's tables are of a newer version, before anything is restored."""
+    with _migrated(folder):
+        pass
+
+
+@contextmanager
+def _migrated(folder: Path) -> Iterator[Database]:
+    """Yield the tables of a backup, of this version: an older one is migrated beside the backup.
+
+    The file itself stays as it was sealed.
+    """
+    with tempfile.TemporaryDirectory(prefix="osteon-restore-") as beside:
+        shutil.copy(folder / _DATABASE, beside)
+        with closing(database_at(f"sqlite:///{Path(beside) / _DATABASE}")) as copy:
+            try:
+                copy.make()
+            except UsageError as error:
+                raise UsageError(f"The backup is of a newer version of Osteon. {error}") from None
+            yield copy
 
 
 def require_empty(settings: Settings) -> None:

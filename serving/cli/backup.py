@@ -101,12 +101,13 @@ def restore(
     """
     from serving.audit.opening import audit_keys
     from serving.backup import manifest as manifests
-    from serving.backup.trail import require_empty, restore_trail
+    from serving.backup.trail import require_empty, require_readable, restore_trail
     from serving.settings import read_settings
 
     settings = read_settings()
     manifest = manifests.read(folder, audit_keys(settings))
     require_empty(settings)
+    require_readable(folder)
     if manifest.registry is not None and not trail_only:
         _restore_registry(folder / _REGISTRY, artifacts)
     trail = restore_trail(settings, folder, actor=acting_user())

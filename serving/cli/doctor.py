@@ -20,6 +20,14 @@ from serving.access.provider import Provider
 from serving.audit.head import read_database_head, read_head
 from serving.audit.opening import audit_keys, database_of, database_url, head_path
 from serving.cds.services import SERVICES, CdsService, model_of
+from serving.cli.surroundings import (
+    clock,
+    database_rights,
+    disk,
+    fhir_servers,
+    tls_certificates,
+    token_keys,
+)
 from serving.prediction.served import Served, ServedModel
 from serving.settings import Settings, read_settings
 from serving.store.database import database_at
@@ -30,7 +38,7 @@ _TRAIL = "audit trail"
 
 
 def examine_service(champions: Sequence[LoadedModel]) -> tuple[Check, ...]:
-    """Check settings, audit trail, callers, sign-in and cards of the service on this machine.
+    """Check settings, surroundings, audit trail, callers, sign-in and cards of the service.
 
     Parameters
     ----------
@@ -43,10 +51,16 @@ def examine_service(champions: Sequence[LoadedModel]) -> tuple[Check, ...]:
         return (Check("settings", False, str(error), "usage"),)
     checks = [
         _exposure(settings),
+        *tls_certificates(settings),
+        disk(settings),
+        *clock(settings),
         _trail(settings),
+        *database_rights(settings),
         *_callers(settings),
+        *token_keys(settings),
         *_sign_in(settings),
         *_served(settings, champions),
+        *fhir_servers(settings),
     ]
     served, refused = _served_models(settings, champions)
     checks += refused

@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from data_schema.errors import OutsideError
 from serving.http.tracing import continue_trace, span
 
-__all__ = ["Unreachable", "get_json", "is_allowed", "post_form"]
+__all__ = ["Unreachable", "get_json", "is_allowed", "post_form", "stated_time"]
 
 _SECONDS = 5.0
 _MAX_BYTES = 8_388_608
@@ -70,6 +72,25 @@ def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | 
     return _document(url, form, _SECONDS, urlencode(fields).encode())
 
 
+def stated_time(url: str, *, seconds: float = _SECONDS) -> datetime | None:
+    """Return the time that a server states in its answer of any status, to the second.
+
+    None if the address is not allowed, the server does not answer, or it states no time.
+    """
+    if not is_allowed(url):
+        return None
+    parts = urlsplit(url)
+    connection = _connection(parts.scheme, parts.hostname or "", parts.port, seconds)
+    try:
+        connection.request("GET", _target(parts), headers={"Accept": "application/json"})
+        stated = connection.getresponse().getheader("Date", "")
+        return parsedate_to_datetime(stated)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
 def _document(url: str, headers: dict[str, str], seconds: float, body: bytes | None) -> Any:
     from serving.http.route_classes import strict_json
     from serving.problems.details import RequestBroken  # the settings need only `is_allowed`
@@ -97,12 +118,11 @@ def _body(url: str, headers: dict[str, str], seconds: float, form: bytes | None)
         timer.daemon = True
         timer.start()
         try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             method = "GET" if form is None else "POST"
             sent = {"Accept": "application/json"} | headers
             with span("outbound request"):
                 continue_trace(sent)
-                connection.request(method, target, body=form, headers=sent)
+                connection.request(method, _target(parts), body=form, headers=sent)
                 answer = connection.getresponse()
             if answer.status != 200:
                 raise Unreachable(f"The server must answer 200; got {answer.status}.")
@@ -114,6 +134,11 @@ def _body(url: str, headers: dict[str, str], seconds: float, form: bytes | None)
     if len(body) > _MAX_BYTES:
         raise Unreachable(f"The answer must have at most {_MAX_BYTES} bytes.")
     return body
+
+
+def _target(parts: SplitResult) -> str:
+    """Return what a request line names: the path with its query."""
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _connection(

@@ -23,6 +23,15 @@ __all__ = ["Database", "database_at"]
 
 _SECONDS_TO_WAIT = 10
 _TO_CHECK = "Check OSTEON_DATABASE_URL: host, port, user, password and database."
+_FULL = "Free space where its files lie, or move them to a larger disk."
+_REFUSALS = {
+    "DiskFull": _FULL,
+    "SQLITE_FULL": _FULL,
+    "SQLITE_READONLY": "Its file and folder must be writable by the account of the service.",
+    "InsufficientPrivilege": "Its role needs more rights: `osteon doctor` lists them.",
+    "ReadOnlySqlTransaction": "It is a standby or set to read only: name the primary server.",
+}
+"""Advice by the name of an error that a database answers with."""
 _DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -199,9 +208,18 @@ def _outside_errors(is_sqlite: bool) -> Iterator[None]:
     except OsteonError:
         raise
     except SQLAlchemyError as error:
-        cause = type(getattr(error, "orig", None) or error).__name__
+        original = getattr(error, "orig", None) or error
+        cause = type(original).__name__
+        refusal = _REFUSALS.get(_code(original) or cause)
+        if refusal is not None:
+            raise OutsideError(f"The database refused ({cause}). {refusal}") from None
         advice = "" if is_sqlite or not _is_unreachable(error) else f" {_TO_CHECK}"
         raise OutsideError(f"The database did not answer ({cause}).{advice}") from None
+
+
+def _code(error: object) -> str:
+    """Return SQLite's code of an error without its extension, or empty text."""
+    return "_".join(str(getattr(error, "sqlite_errorname", None) or "").split("_")[:2])
 
 
 def _is_unreachable(error: SQLAlchemyError) -> bool:

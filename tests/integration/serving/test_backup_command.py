@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from sqlalchemy import select, text
 from audit_records import cut, fill, numbered, records
 from places import ROOT
 from serving.audit.opening import database_of, open_trail
+from serving.audit.record import AuditKeys
 from serving.audit.trail import Entry
+from serving.backup import manifest as manifests
 from serving.settings import Settings
 from serving.store.tables import API_KEYS, TABLES
 
@@ -125,6 +129,48 @@ def test_a_changed_backup_is_refused(
     assert answer.code == 1
     assert "must" in answer.err
     assert not (workplace.folder / "other" / "osteon.db").exists()
+
+
+def sealed_again(folder: Path, *statements: str) -> None:
+    """Change the tables of a backup as another version of Osteon would have written them."""
+    keys = AuditKeys(KEY.encode())
+    manifest = manifests.read(folder, keys)
+    with closing(sqlite3.connect(folder / "osteon.db")) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+    manifests.write(folder, replace(manifest, files=manifests.digests(folder)), keys)
+
+
+def test_a_backup_of_a_newer_version_is_refused_before_anything_is_written(
+    settings: Settings, workplace: Any, osteon: Callable[..., Any]
+) -> None:
+    assert osteon("backup", "copy", "--trail-only").code == 0
+    sealed_again(workplace.folder / "copy", "INSERT INTO osteon_schema VALUES (999)")
+    answer = osteon("restore", "copy", "--trail-only", state="other")
+    assert answer.code == 2
+    assert "The backup is of a newer version of Osteon" in answer.err
+    assert "got version 999" in answer.err
+    assert not (workplace.folder / "other" / "osteon.db").exists()
+
+
+def test_a_backup_of_an_older_version_is_migrated_and_stays_as_it_was(
+    settings: Settings, workplace: Any, osteon: Callable[..., Any]
+) -> None:
+    assert osteon("backup", "copy", "--trail-only").code == 0
+    folder = workplace.folder / "copy"
+    sealed_again(
+        folder,
+        "DELETE FROM osteon_schema WHERE version > 4",
+        "ALTER TABLE osteon_risks DROP COLUMN absent",
+        "ALTER TABLE osteon_audit_head DROP COLUMN signature",
+    )
+    before = (folder / "osteon.db").read_bytes()
+    answer = osteon("restore", "copy", "--trail-only", "--json", state="other")
+    assert answer.code == 0, answer.err
+    assert answer.json["trail"]["predictions"] == COUNT
+    assert osteon("audit", "verify", state="other").code == 0
+    assert (folder / "osteon.db").read_bytes() == before
 
 
 def test_another_key_opens_no_backup(settings: Settings, osteon: Callable[..., Any]) -> None:
