@@ -112,10 +112,13 @@ def outside_errors(*, missing: str = "") -> Iterator[None]:
         reason = getattr(error, "error_code", type(error).__name__)
         if missing and reason in _NOT_THERE:
             raise UsageError(missing) from error
-        raise OutsideError(
-            f"The MLflow registry failed with {reason}. Check MLFLOW_TRACKING_URI and run "
-            "`osteon doctor`."
-        ) from error
+        advice = (
+            f"Let its administrator give the account of MLFLOW_TRACKING_USERNAME the permission "
+            f"EDIT for the experiment {_EXPERIMENT} and the model."
+            if reason == "PERMISSION_DENIED"
+            else "Check MLFLOW_TRACKING_URI and run `osteon doctor`."
+        )
+        raise OutsideError(f"The MLflow registry failed with {reason}. {advice}") from error
 
 
 @lru_cache

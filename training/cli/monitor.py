@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import urllib.request
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -162,15 +165,25 @@ def _record(loaded: LoadedModel, watched: Watched, *, from_trail: bool) -> bool:
     return True
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Fail where a webhook redirects: urllib would repeat the request without its content."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none."""
+
+
 def _post(address: str, watched: Watched) -> None:
     """Send the alerts to an address; no other figure is sent."""
-    import httpx
-
     alerts = [alert.as_json() for alert in watched.alerts]
     content = {"model": watched.model, "rows": watched.stays, "alerts": alerts}
     try:
-        httpx.post(address, json=content, timeout=10.0).raise_for_status()
-    except httpx.HTTPError as error:
+        sent = urllib.request.Request(
+            address,
+            data=json.dumps(content).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        urllib.request.build_opener(_NoRedirect).open(sent, timeout=10.0).close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise OutsideError(
             f"The webhook failed ({type(error).__name__}), so the alerts were not sent. Check "
             "--webhook."
