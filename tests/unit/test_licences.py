@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 from packaging.requirements import Requirement
 
+from places import ROOT
+from training.datasets.registry import ADAPTERS
+
 # The extras of the product; `postgres` (LGPL) and the peers (GPL) are not among them.
 EXTRAS = ("", "bulk", "dask", "serve", "telemetry", "train", "tuning")
 PERMISSIVE = re.compile(
@@ -82,6 +85,32 @@ def test_every_dependency_of_the_product_is_permissive() -> None:
         if name not in EXCEPTIONS and not is_permissive(text)
     }
     assert refused == {}
+
+
+def paragraphs() -> list[str]:
+    """Return the entries of NOTICE, each in one line."""
+    text = (ROOT / "NOTICE").read_text()
+    return [" ".join(entry.split()) for entry in re.split(r"\n(?=\S)", text)]
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_notice_names_each_data_set_with_its_publication(name: str) -> None:
+    word = re.sub(r"[_\d]", "", name.split("_")[0])
+    entries = [one for one in paragraphs() if word in one.lower().replace(" ", "")]
+    assert entries, name
+    source = ADAPTERS[name].source
+    cited = re.search(r"(\w+) et al\..*?((?:19|20)\d\d)", source)
+    if cited is not None:
+        author, year = cited.groups()
+        assert any(author in one and year in one for one in entries), source
+    packages = re.findall(r"^(SurvSet|aplore3|psfmi|R survival)", source)
+    shown = {"R survival": "survival"}
+    assert all(any(shown.get(p, p) in one for one in entries) for p in packages), source
+
+
+@pytest.mark.parametrize("system", ["LOINC", "UCUM", "SNOMED CT", "ICD-10-CM", "ATC", "RxNorm"])
+def test_notice_names_each_code_system(system: str) -> None:
+    assert any(one.startswith(system) for one in paragraphs())
 
 
 @pytest.mark.parametrize(
