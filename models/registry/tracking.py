@@ -138,6 +138,12 @@ def _require_database(uri: str) -> None:
             "%2F, %40), and give the port as a number."
         ) from None
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        folder = Path(url.database or "").absolute().parent
+        if not os.access(folder, os.W_OK):
+            raise OutsideError(
+                "MLFLOW_TRACKING_URI must name the registry of your models (a new one cannot be "
+                "made here: the folder is missing or not writable)."
+            )
         return  # MLflow will create it.
     engine = sqlalchemy.create_engine(url)
     try:

@@ -51,7 +51,12 @@ def disk(settings: Settings) -> Check:
             above for above in (place.absolute(), *place.absolute().parents) if above.is_dir()
         )
         if not os.access(folder, os.W_OK):
-            return Check("disk", False, f"{folder} is not writable. Check its owner.", "outside")
+            return Check(
+                "disk",
+                False,
+                f"{folder} is not writable. Check its owner, or mount a volume there.",
+                "outside",
+            )
         status = os.statvfs(folder)
         free = status.f_bavail * status.f_frsize
         few_files = status.f_files > 0 and status.f_favail < _LEAST_FREE_FILES

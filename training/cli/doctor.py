@@ -102,15 +102,16 @@ def _why_none(versions: Sequence[Version]) -> str:
     newest = versions[0]
     withdrawn, record = reason_of(newest), newest.gate_record
     if withdrawn is not None:
-        why = f"version {newest.version} was withdrawn ({withdrawn})"
-        return f"{why}. Run `osteon rollback {newest.name}`, or promote another"
+        why = f"version {newest.version} was withdrawn: {withdrawn}"
+        return f"{why} Run `osteon rollback {newest.name}`, or promote another"
     if record is not None and record.decision != "promote":
         return f"the gate refused version {newest.version}. Train another, or see its report"
+    if record is not None:
+        why = f"version {newest.version} was approved, and its alias was removed in MLflow"
+        return f"{why}. Run `osteon promote {newest.name} {newest.version}`"
     if newest.tags.get("osteon.simulated") == "true":
         serve = "its patients are simulated: `osteon serve --demo` serves it to this machine"
         return f"{serve}, and `osteon promote {newest.name} {newest.version}` judges it"
-    if record is not None:
-        return f"version {newest.version} was approved, and the alias champion was removed by hand"
     return (
         f"version {newest.version} was never judged. Run `osteon promote {newest.name} "
         f"{newest.version}`"
