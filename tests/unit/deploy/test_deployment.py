@@ -154,6 +154,44 @@ def test_a_pod_is_contained_drains_and_is_asked_whether_it_is_ready() -> None:
     assert "secretRef" in json.dumps(container["envFrom"])
 
 
+def test_pods_scale_stay_available_and_reach_only_what_they_need() -> None:
+    (deployment,) = documents("deployment.yaml")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    (scaler,) = documents("autoscaling.yaml")
+    assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    assert 2 <= scaler["spec"]["minReplicas"] < scaler["spec"]["maxReplicas"]
+    (budget,) = documents("disruption.yaml")
+    assert budget["spec"]["minAvailable"] < scaler["spec"]["minReplicas"]
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    (service,) = documents("service.yaml")
+    assert service["spec"]["selector"].items() <= labels.items()
+    (policy,) = documents("network-policy.yaml")
+    assert policy["spec"]["podSelector"] == {}
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    (way_in,) = policy["spec"]["ingress"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert {port["port"] for port in way_in["ports"]} == {container["ports"][0]["containerPort"]}
+    assert all("from" in rule for rule in policy["spec"]["ingress"])
+    assert all("to" in rule and "ports" in rule for rule in policy["spec"]["egress"])
+    (namespace,) = documents("namespace.yaml")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_backup_of_the_cluster_is_contained_and_keeps_its_files() -> None:
+    claim, job = documents("backup.yaml")
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    assert claims == {claim["metadata"]["name"]}
+    assert container["args"][0] == "backup"
+
+
 def test_compose_waits_until_a_replica_has_drained() -> None:
     replica = compose()["services"]["osteon-1"]
     drained = int(replica["environment"]["OSTEON_DRAIN_SECONDS"])
