@@ -125,6 +125,13 @@ def performance_basis(evaluation: Evaluation, training: TrainingFacts) -> str:
             f"cross-validation by patient); the model itself learned from {learned_from} patients "
             "before."
         )
+    if evaluation.method == "cross-validation" and evaluation.patients < training.patients:
+        return (
+            f"Performance of the procedure in {shown_count(evaluation.patients)} new patients, "
+            f"estimated out of fold ({evaluation.folds}-fold cross-validation by patient): each is "
+            "judged by a fit to the earlier patients and the other new ones. The registered model "
+            f"learned from all {learned_from} patients."
+        )
     if evaluation.method == "cross-validation":
         again = f", repeated {evaluation.repeats} times" if evaluation.repeats > 1 else ""
         return (

@@ -456,7 +456,7 @@ class Evaluation:
     patients_needed: int = field(default=0, metadata=LEFT_OUT)
 
 
-UpdateMethod = Literal["intercept", "slope", "site"]
+UpdateMethod = Literal["intercept", "slope", "site", "refit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,8 +465,9 @@ class ModelUpdate:
 
     Attributes
     ----------
-    method : {"intercept", "slope", "site"}
-        Whether the level, level and spread, or the level of each site was fitted.
+    method : {"intercept", "slope", "site", "refit"}
+        Whether the level, level and spread, or the level of each site was fitted, or the whole
+        model anew to the patients of the version before and these together.
     of_version : str
         The version that was updated; empty if it had none.
     of_sha256 : str
@@ -474,7 +475,7 @@ class ModelUpdate:
     patients, stays, events : int
         That the update learned from.
     horizons_days, shift : tuple of float
-        Log-odds added at each horizon.
+        Log-odds added at each horizon; empty for a refit.
     slope : float
         By which log-odds are multiplied; 1 where it was not fitted.
     simulated : bool

@@ -29,6 +29,7 @@ _METHODS: Mapping[UpdateMethod, str] = {
     "intercept": "level of the risks",
     "slope": "level and spread of the risks",
     "site": "level of the risks, by site",
+    "refit": "fitted anew to the earlier patients and these together",
 }
 
 

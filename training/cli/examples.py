@@ -53,7 +53,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "osteon explain --model models:/osteon-mortality@champion",
         "osteon explain others.csv --row 3 --horizon 90 --model models:/osteon-mortality/2",
     ),
-    "recalibrate": ("osteon recalibrate local.csv --model models:/osteon-mortality/2",),
+    "recalibrate": (
+        "osteon recalibrate local.csv --model models:/osteon-mortality/2",
+        "osteon recalibrate new.csv --old trained.csv --model models:/osteon-mortality/2",
+    ),
     "validate": (
         "osteon validate ours.csv --model models:/osteon-mortality/2 --out validation",
         "osteon validate ours.csv --model BUNDLE --site north --share for-the-owner",

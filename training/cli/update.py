@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_schema.errors import UsageError
 from training.cli.cohorts import MappingOption
 from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
 from training.cli.score import cohort_for, full_name, loaded_model
@@ -26,6 +27,7 @@ class Method(StrEnum):
     INTERCEPT = "intercept"
     SLOPE = "slope"
     SITE = "site"
+    REFIT = "refit"
 
 
 def recalibrate(
@@ -35,23 +37,42 @@ def recalibrate(
         Method | None,
         typer.Option(
             help="intercept: the level; slope: level and spread; site: the level of each site, "
-            "shrunk (default: what a closed test of none, intercept and slope chooses)."
+            "shrunk; refit: the whole model, to old and new patients together (default: what a "
+            "closed test of none, intercept and slope chooses, and with --old also a refit)."
         ),
     ] = None,
     mapping: MappingOption = None,
+    old: Annotated[
+        Path | None,
+        typer.Option(help="Cohort that the model learned from, for a refit to both together."),
+    ] = None,
+    old_mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file of that cohort (TOML).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Update a registered model to local patients.
 
-    The new version holds a few numbers and no row of a patient; its lineage is in its contract. It
-    is the challenger until it passes the gate. The report compares it with the version updated.
+    The new version holds no row of a patient; its lineage is in its contract. It is the challenger
+    until it passes the gate. The report compares it with the version updated, in new patients, out
+    of fold. With --old, patients in both cohorts are learned from and not judged.
     """
-    with working():
+    with working() as progress:
         from training.run.recalibrate import recalibrate as update
 
         loaded = loaded_model(model)
-        patients = cohort_for(loaded, cohort, mapping, outcome=loaded.risk_model.contract.outcome)
-        done = update(loaded, patients, None if method is None else method.value)
+        outcome = loaded.risk_model.contract.outcome
+        patients = cohort_for(loaded, cohort, mapping, outcome=outcome)
+        if old is None and old_mapping is not None:
+            raise UsageError("--old-mapping describes the cohort of --old, which is missing.")
+        before = None if old is None else cohort_for(loaded, old, old_mapping, outcome=outcome)
+        done = update(
+            loaded,
+            patients,
+            None if method is None else method.value,
+            old=before,
+            progress=progress,
+        )
     if as_json:
         print_json(done.as_json())
         return
@@ -60,6 +81,7 @@ def recalibrate(
 
 def _show(done: Recalibrated, of: str) -> None:
     """Print the new version, the closed test, and what changed."""
+    from data_schema.disclosure import shown_count
     from models.metrics.metric import metric_at
     from training.report.performance import estimate_text
     from training.report.update_report import tested_sentence
@@ -74,7 +96,13 @@ def _show(done: Recalibrated, of: str) -> None:
                 for why in (done.overlap_not_known,)
                 if why
             ),
-            "In these patients, the update out of fold:",
+            *(
+                f"{shown_count(count)} patients are in both cohorts; they were learned from and "
+                "not judged."
+                for count in (done.in_both,)
+                if count
+            ),
+            "In new patients, the update out of fold:",
         ]
     )
     print_rows(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from data_schema.disclosure import shown_count
 from models.fitting.recalibration import ClosedTest, SiteLevels
 from models.inference.contract import Contract, ModelUpdate
 from models.metrics.catalogue import METRICS
+from models.metrics.comparison.paired_changes import Change
 from models.metrics.metric import metric_at, primary_horizon
 from training.report.assembling import Pictures, ReportPage, assemble_report
 from training.report.content import Section, Table
@@ -17,15 +19,39 @@ from training.report.performance import estimate_text
 from training.validation.judgement import Judgement
 from training.validation.predictions import Predictions
 
-__all__ = ["UpdateFindings", "tested_sentence", "write_update_report"]
+__all__ = ["RefitFacts", "UpdateFindings", "tested_sentence", "write_update_report"]
 
 _RESAMPLES = 200
+_PAIRED = ("auroc", "brier", "ipa", "net_benefit")
 _METHODS = {
     "intercept": "The level of the risks was fitted; their spread was left as it is.",
     "slope": "The level and the spread of the risks were fitted.",
     "site": "The level of the risks was fitted, and that of each site, shrunk towards all sites.",
+    "refit": "The whole model was fitted anew to the patients of that version and these together.",
 }
 _SUFFICES = {"none": "the model as it is", "intercept": "a new level alone"}
+
+
+@dataclass(frozen=True, slots=True)
+class RefitFacts:
+    """What a refit learned from beside the new patients, and what it changes in these.
+
+    Parameters
+    ----------
+    old_patients, in_both : int
+        Patients of the version before, and those among them that the new cohort holds, too.
+    against_old, against_smaller : tuple of Change
+        Paired changes in the new patients alone, out of fold, against the version before and
+        against the closed test's choice.
+    smaller : {"none", "intercept", "slope"}
+        That choice.
+    """
+
+    old_patients: int
+    in_both: int
+    against_old: tuple[Change, ...]
+    smaller: Literal["none", "intercept", "slope"]
+    against_smaller: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +70,8 @@ class UpdateFindings:
         In the local patients: of the version updated, and of the update out of fold.
     judgements : pair of Judgement
         Of these predictions.
+    refit : RefitFacts or None
+        None unless the update is a refit.
     """
 
     name: str
@@ -53,6 +81,7 @@ class UpdateFindings:
     sites: SiteLevels | None
     predictions: tuple[Predictions, Predictions]
     judgements: tuple[Judgement, Judgement]
+    refit: RefitFacts | None = None
 
 
 def write_update_report(findings: UpdateFindings) -> ReportPage:
@@ -84,6 +113,8 @@ def _figures(findings: UpdateFindings, days: float) -> Iterator[ReportFigure]:
 
 
 def _sections(findings: UpdateFindings, pictures: Pictures) -> tuple[Section, ...]:
+    if findings.refit is not None:
+        return _refit_sections(findings, findings.refit, pictures)
     update, tables = findings.update, [_numbers(findings)]
     if findings.sites is not None:
         tables.append(_site_table(findings.sites))
@@ -109,6 +140,83 @@ def _sections(findings: UpdateFindings, pictures: Pictures) -> tuple[Section, ..
             tables=(_comparison(findings),),
             pictures=tuple(pictures.get("calibration", ())),
         ),
+    )
+
+
+def _refit_sections(
+    findings: UpdateFindings, refit: RefitFacts, pictures: Pictures
+) -> tuple[Section, ...]:
+    """Return the report of a refit to old and new patients together."""
+    update, event = findings.update, findings.contract.event_label
+    judged = findings.predictions[1]
+    both = (
+        f"{shown_count(refit.in_both)} patients are in both cohorts: the refit learns from them, "
+        "each stay once, and neither version is judged on them."
+        if refit.in_both
+        else "No patient is in both cohorts, by identifier."
+    )
+    return (
+        Section(
+            "The update",
+            (
+                f"Version {update.of_version} (bundle {update.of_sha256[:12]}) had learned from "
+                f"{shown_count(refit.old_patients)} patients. {_METHODS['refit']} The new cohort "
+                f"has {shown_count(update.patients)} patients with {shown_count(update.events)} "
+                f"{event}. {both}",
+                tested_sentence(findings.tested),
+                "A refit is chosen where its Brier score is lower than that of the closed test's "
+                "choice, by an interval below 0 at some horizon and at no horizon a higher "
+                "estimate; otherwise it was stated by the user.",
+            ),
+            tables=(
+                _changes("Change by the refit against the version before", refit.against_old),
+                *(
+                    ()
+                    if refit.smaller == "none"
+                    else (
+                        _changes(
+                            f"Change by the refit against an update by {refit.smaller}",
+                            refit.against_smaller,
+                        ),
+                    )
+                ),
+            ),
+        ),
+        Section(
+            "Old and new version in the same patients",
+            (
+                f"Both are judged on the {shown_count(judged.patients)} new patients whom the old "
+                "version did not learn from. The new version is judged out of fold: each patient "
+                "by a fit to all old and the other new patients, with every choice made anew.",
+            ),
+            tables=(_comparison(findings),),
+            pictures=tuple(pictures.get("calibration", ())),
+        ),
+    )
+
+
+def _changes(caption: str, changes: tuple[Change, ...]) -> Table:
+    """Return paired changes of the main metrics at each horizon."""
+    horizons = list(dict.fromkeys(change.horizon_days for change in changes))
+
+    def cell(name: str, days: float) -> str:
+        of = next((c for c in changes if (c.metric, c.horizon_days) == (name, days)), None)
+        if of is None or of.change != of.change:
+            return "not known"
+        return f"{of.change:+.4f} ({of.low:+.4f} to {of.high:+.4f})".replace("-", "\N{MINUS SIGN}")
+
+    return Table(
+        f"{caption}, paired, with 95 % intervals",
+        ("Metric (direction, reference value)", *(f"{days:g} days" for days in horizons)),
+        tuple(
+            (
+                f"{METRICS[name].label}: {METRICS[name].reading}",
+                *(cell(name, days) for days in horizons),
+            )
+            for name in _PAIRED
+            if any(change.metric == name for change in changes)
+        ),
+        numbers=True,
     )
 
 

@@ -28,7 +28,7 @@ from training.validation.panel_value import PanelValue
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 
-__all__ = ["completed_contract"]
+__all__ = ["completed_contract", "groups_judged"]
 
 _GROUPED_BY = ("sex", "age", "race")
 
@@ -91,9 +91,7 @@ def completed_contract(
             repeats=len(plan.repeats),
             refitted=plan.refitted,
             partition=plan.partition(study.cohort),
-            groups=tuple(
-                _groups(judgement, primary_horizon(evaluated.horizons_days, judgement.metrics))
-            ),
+            groups=groups_judged(judgement, evaluated.horizons_days),
             patients_needed=max((size.needed for size in needed), default=0),
         ),
         study=study.facts,
@@ -124,8 +122,15 @@ def _panel_facts(value: PanelValue) -> PanelFacts:
     )
 
 
+def groups_judged(
+    judgement: Judgement, horizons_days: tuple[float, ...]
+) -> tuple[HeldOutGroup, ...]:
+    """Return figures by sex, age and race at the primary horizon, as far as they are recorded."""
+    return tuple(_groups(judgement, primary_horizon(horizons_days, judgement.metrics)))
+
+
 def _groups(judgement: Judgement, horizon_days: float) -> Iterator[HeldOutGroup]:
-    """Yield the figures by sex, age and race at one horizon, as far as they are recorded."""
+    """Yield the figures of each group at one horizon."""
     for group in judgement.subgroups:
         if group.grouping in _GROUPED_BY:
             yield HeldOutGroup(

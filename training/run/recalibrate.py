@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schema.cohort import Cohort
+from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import DataError, UsageError
 from models.fitting.recalibration import (
     AffineUpdate,
@@ -20,6 +20,7 @@ from models.fitting.recalibration import (
     closed_test,
     fit_update,
 )
+from models.fitting.training_cohort import Progress
 from models.fitting.updated_model import SITE, updated_model
 from models.inference.contract import Contract, Evaluation, HeldOutMetric, ModelUpdate, UpdateMethod
 from models.inference.records import json_of
@@ -35,15 +36,19 @@ from models.registry.patient_fingerprints import (
 )
 from models.registry.versions import find_version, list_models
 from models.registry.withdrawal import check_standing
-from training.report.update_report import UpdateFindings, write_update_report
+from training.report.update_report import RefitFacts, UpdateFindings, write_update_report
+from training.run.contract import groups_judged
 from training.run.mlflow_run import TrackedRun, tracked_run
 from training.run.record import logged_patients
+from training.run.refit import judge_refit, old_and_new, refitted_model, settings_of
 from training.validation.judgement import Judgement, judge
 from training.validation.overlap import overlap_with_training
 from training.validation.predictions import Predictions, predict_cohort
 from training.validation.updates import (
     UPDATE_FOLDS,
     LocalUpdate,
+    RecalibrationMethod,
+    UpdateComparison,
     local_patients,
     updated_out_of_fold,
 )
@@ -63,17 +68,20 @@ class Recalibrated:
 
     Parameters
     ----------
-    method : {"intercept", "slope", "site"}
+    method : {"intercept", "slope", "site", "refit"}
     of_version : str
         The version that was updated.
     tested : ClosedTest
-        Which update the patients support.
+        Which update of level and spread the patients support.
     before, after : tuple of Metric
         Of the version updated, and of the update out of fold, in the same patients.
     overlap_not_known : str
         Why it is not known whether the model learned from some of these patients; "" if it is.
     report : str
         Path or URI of the report.
+    in_both : int
+        Patients that the model had learned from and that the new cohort holds, too: a refit learns
+        from them and is not judged on them.
     """
 
     model_name: str
@@ -86,6 +94,7 @@ class Recalibrated:
     after: tuple[Metric, ...]
     overlap_not_known: str
     report: str
+    in_both: int = 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon recalibrate --json` prints."""
@@ -97,7 +106,12 @@ class Recalibrated:
 
 
 def recalibrate(
-    loaded: LoadedModel, cohort: Cohort, method: UpdateMethod | None = None
+    loaded: LoadedModel,
+    cohort: Cohort,
+    method: UpdateMethod | None = None,
+    *,
+    old: Cohort | None = None,
+    progress: Progress | None = None,
 ) -> Recalibrated:
     """Update a registered version to local patients and register it as a new version.
 
@@ -110,13 +124,18 @@ def recalibrate(
         From the registry, by version or alias.
     cohort : Cohort
         From `training.score.cohort_for_model`, with the model's outcome.
-    method : {"intercept", "slope", "site"}, optional
-        Default: what the closed test chooses.
+    method : {"intercept", "slope", "site", "refit"}, optional
+        Default: what the closed test chooses; with `old`, a refit to old and new patients together
+        is among the candidates, and chosen where its Brier score is lower than that of the closed
+        test's choice, by an interval below 0 at some horizon and at no horizon a higher estimate.
+    old : Cohort, optional
+        All patients that the model learned from, which a refit needs.
 
     Raises
     ------
     UsageError
-        If the model is no registered version, or learned from some of these patients.
+        If the model is no registered version, or learned from some of these patients; with `old`,
+        as `training.run.refit.old_and_new`.
     DataError
         If the outcomes are too few, or the closed test chooses no update.
     VersionWithdrawn
@@ -126,6 +145,15 @@ def recalibrate(
     """
     contract, version = loaded.risk_model.contract, _standing_version(loaded)
     _same_kind_of_patients(contract, cohort)
+    if old is not None or method == "refit":
+        return _with_refit(loaded, version, cohort, method, old, progress)
+    return _recalibrated(loaded, version, cohort, method)
+
+
+def _recalibrated(
+    loaded: LoadedModel, version: str, cohort: Cohort, method: RecalibrationMethod | None
+) -> Recalibrated:
+    """Update level and spread of a version to patients that it did not learn from."""
     overlap = overlap_with_training(loaded, cohort)
     if overlap.shared:
         raise UsageError(
@@ -160,30 +188,115 @@ def recalibrate(
     )
     risk_model = _completed(updated, record, cohort, judged[1], after)
     _LOG.info("updated %s version %s by %s on %d rows", loaded.name, version, chosen, before.stays)
-    with tracked_run(loaded.name, command="osteon recalibrate") as run:
-        findings = UpdateFindings(
-            name=loaded.name,
-            contract=risk_model.contract,
-            update=record,
-            tested=tested,
-            sites=update.sites,
-            predictions=(before, after),
-            judgements=(judged[0], judged[1]),
+    findings = UpdateFindings(
+        name=loaded.name,
+        contract=risk_model.contract,
+        update=record,
+        tested=tested,
+        sites=update.sites,
+        predictions=(before, after),
+        judgements=(judged[0], judged[1]),
+    )
+    return _registered(loaded, risk_model, cohort, findings, overlap.not_known)
+
+
+def _with_refit(
+    loaded: LoadedModel,
+    version: str,
+    cohort: Cohort,
+    method: UpdateMethod | None,
+    old: Cohort | None,
+    progress: Progress | None,
+) -> Recalibrated:
+    """Refit a version to old and new patients together, if stated or better than an update."""
+    if old is None:
+        raise UsageError(
+            "a refit learns from old and new patients together and needs both. Give the cohort "
+            "that the model learned from (--old)."
         )
+    if method not in (None, "refit"):
+        raise UsageError(
+            f"an update by {method} reads the new patients alone; leave out --old, or state "
+            "--method refit."
+        )
+    patients = old_and_new(loaded, old, cohort)
+    settings = settings_of(loaded.risk_model.contract)
+    before = predict_cohort(loaded.risk_model, patients.new)
+    tested = closed_test(local_patients(before))
+    after, plan = judge_refit(loaded.risk_model.contract, patients, settings, progress=progress)
+    smaller = before
+    if tested.chosen != "none":
+        smaller = updated_out_of_fold(before, patients.new, tested.chosen, random_state=_SEED)
+    fold = after.repeats[0].fold
+    compare = UpdateComparison(before, _RESAMPLES, _SEED)
+    if method is None and not compare.is_better(smaller.risk, after.risk, fold):
+        _LOG.info("a refit is no better than the closed test's choice, %s", tested.chosen)
+        return _recalibrated(loaded, version, patients.new, None)
+    judged = [
+        judge(each, patients.new, n_bootstrap=_RESAMPLES, random_state=_SEED)
+        for each in (before, after)
+    ]
+    record = ModelUpdate(
+        method="refit",
+        of_version=version,
+        of_sha256=loaded.sha256,
+        patients=len(np.unique(cohort.patient_id.astype(str))),
+        stays=len(cohort),
+        events=int((outcome_of(cohort).event == 1).sum()),
+        horizons_days=(),
+        shift=(),
+        slope=1.0,
+        simulated=cohort.simulated,
+        cohort_fingerprint=cohort.fingerprint(),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    risk_model = refitted_model(
+        loaded, patients, record, after, plan, judged[1], settings, progress=progress
+    )
+    findings = UpdateFindings(
+        name=loaded.name,
+        contract=risk_model.contract,
+        update=record,
+        tested=tested,
+        sites=None,
+        predictions=(before, after),
+        judgements=(judged[0], judged[1]),
+        refit=RefitFacts(
+            patients.old_patients,
+            patients.in_both,
+            compare.changes(before.risk, after.risk, fold),
+            tested.chosen,
+            compare.changes(smaller.risk, after.risk, fold),
+        ),
+    )
+    return _registered(loaded, risk_model, patients.cohort, findings, "")
+
+
+def _registered(
+    loaded: LoadedModel,
+    risk_model: RiskModel,
+    cohort: Cohort,
+    findings: UpdateFindings,
+    overlap_not_known: str,
+) -> Recalibrated:
+    """Log an update with its report, and register it as the challenger; `cohort` is logged."""
+    update, (before, after) = findings.update, findings.judgements
+    with tracked_run(loaded.name, command="osteon recalibrate") as run:
         _keep(run, loaded, risk_model.contract, cohort, findings)
-        created = register_update(risk_model, run_id=run.run_id, of_version=version)
+        created = register_update(risk_model, run_id=run.run_id, of_version=update.of_version)
     _LOG.info("registered %s version %s as challenger", created.name, created.version)
     return Recalibrated(
         model_name=created.name,
         version=created.version,
         model_uri=created.model_uri,
-        method=chosen,
-        of_version=version,
-        tested=tested,
-        before=judged[0].metrics,
-        after=judged[1].metrics,
-        overlap_not_known=overlap.not_known,
+        method=update.method,
+        of_version=update.of_version,
+        tested=findings.tested,
+        before=before.metrics,
+        after=after.metrics,
+        overlap_not_known=overlap_not_known,
         report=run.location(_REPORT),
+        in_both=0 if findings.refit is None else findings.refit.in_both,
     )
 
 
@@ -208,7 +321,7 @@ def _same_kind_of_patients(contract: Contract, cohort: Cohort) -> None:
         )
 
 
-def _chosen(tested: ClosedTest, local: LocalPatients) -> UpdateMethod:
+def _chosen(tested: ClosedTest, local: LocalPatients) -> RecalibrationMethod:
     """Return the closed test's choice, or refuse an update that the patients do not support."""
     if tested.chosen == "none":
         raise DataError(
@@ -271,6 +384,7 @@ def _completed(
         method="cross-validation",
         folds=UPDATE_FOLDS,
         refitted=True,
+        groups=groups_judged(judgement, predictions.horizons_days),
         of_update=True,
     )
     return updated.with_contract(

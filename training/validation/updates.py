@@ -22,7 +22,6 @@ from models.fitting.recalibration import (
     fit_update,
 )
 from models.fitting.training_cohort import Progress
-from models.inference.contract import UpdateMethod
 from models.metrics.calibration.calibration import log_odds
 from models.metrics.comparison.paired_changes import Change, OutOfFold, paired_changes
 from models.metrics.metric import Metric
@@ -37,6 +36,8 @@ __all__ = [
     "JudgedUpdate",
     "JudgedUpdates",
     "LocalUpdate",
+    "RecalibrationMethod",
+    "UpdateComparison",
     "judge_updates",
     "local_patients",
     "updated_out_of_fold",
@@ -48,6 +49,8 @@ UPDATE_FOLDS = 10
 _THRESHOLDS = (0.01, 0.99)
 
 Floats = NDArray[np.float64]
+RecalibrationMethod = Literal["intercept", "slope", "site"]
+"""An update of level and spread; a refit is another thing."""
 UpdateName = Literal["none", "intercept", "slope", "refit"]
 
 
@@ -109,7 +112,7 @@ class LocalUpdate:
 
     @classmethod
     def fitted(
-        cls, patients: LocalPatients, method: UpdateMethod, sites: NDArray[np.object_] | None
+        cls, patients: LocalPatients, method: RecalibrationMethod, sites: NDArray[np.object_] | None
     ) -> LocalUpdate:
         """Fit an update to local patients.
 
@@ -157,7 +160,7 @@ def local_patients(predictions: Predictions) -> LocalPatients:
 
 
 def updated_out_of_fold(
-    predictions: Predictions, cohort: Cohort, method: UpdateMethod, *, random_state: int
+    predictions: Predictions, cohort: Cohort, method: RecalibrationMethod, *, random_state: int
 ) -> Predictions:
     """Return the predictions of an updated model, each patient's update fitted to the others.
 
@@ -224,7 +227,7 @@ def judge_updates(
         Resamples of patients.
     """
     judged = [JudgedUpdate("none", _metrics(predictions, n_bootstrap, config), ())]
-    compare = _Comparison(predictions, n_bootstrap, config.seed)
+    compare = UpdateComparison(predictions, n_bootstrap, config.seed)
     one_model = np.zeros(len(cohort), dtype=np.int64)
     risks: dict[UpdateName, Floats] = {"none": predictions.risk}
     for family in get_args(Family):
@@ -283,7 +286,7 @@ def _metrics(predictions: Predictions, n_bootstrap: int, config: RunConfig) -> t
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparison:
+class UpdateComparison:
     """How two sets of risks for the same patients are compared."""
 
     predictions: Predictions

@@ -94,6 +94,97 @@ def test_an_update_by_site_is_read_from_the_cohort_and_passes_the_gate(place: An
     assert promoted.code == 0, promoted.out
 
 
+@pytest.fixture(scope="module")
+def refitted(
+    place: Any, trained: Any, simulated: Callable[[int, int], pd.DataFrame]
+) -> dict[str, Any]:
+    """What a refit to the training cohort and new patients, 40 of them old, prints."""
+    source, _ = trained
+    old = pd.read_csv(source.folder / "cohort.csv")
+    old.to_csv(place.folder / "old.csv", index=False)
+    local = pd.read_csv(place.folder / "local.csv", dtype={"patient_id": str, "stay_id": str})
+    again = old[old["patient_id"].isin(old["patient_id"].unique()[:40])]
+    pd.concat([local, again], ignore_index=True).to_csv(place.folder / "both.csv", index=False)
+    told = place.run(
+        *("recalibrate", "both.csv", "--model", f"models:/{MODEL}/1", "--old", "old.csv"),
+        *("--method", "refit", "--json"),
+    )
+    assert told.code == 0, told.err
+    return dict(told.json)
+
+
+def test_a_refit_to_old_and_new_patients_is_a_version_with_lineage(
+    place: Any, refitted: dict[str, Any]
+) -> None:
+    assert refitted["method"] == "refit"
+    assert refitted["in_both"] == 40
+    with place.entered():
+        from models.registry.lifecycle import load
+        from models.registry.versions import find_version
+
+        old, new = load(f"models:/{MODEL}/1"), load(refitted["model_uri"])
+        version = find_version(MODEL, version=refitted["version"])
+    assert version.updated_from == "1"
+    contract, before = new.risk_model.contract, old.risk_model.contract
+    (update,) = contract.updates
+    assert (update.method, update.of_sha256, update.patients) == ("refit", old.sha256, 640)
+    # 700 old and 600 new patients; those in both count once.
+    assert contract.training.patients == 1300
+    assert contract.evaluation is not None
+    assert contract.evaluation.patients == 600
+    assert {feature.name for feature in contract.features} == {
+        feature.name for feature in before.features
+    }
+    assert (contract.event_label, contract.time_zero) == (before.event_label, before.time_zero)
+    assert before.provenance is not None
+    assert before.provenance.data_fingerprint in contract.learned_from
+
+
+def test_the_report_of_a_refit_compares_with_the_old_version_in_new_patients(
+    refitted: dict[str, Any],
+) -> None:
+    report = Path(refitted["report"]).read_text(encoding="utf-8")
+
+    assert "40 patients are in both cohorts" in report
+    assert "Change by the refit against the version before" in report
+    assert "Both are judged on the 600 new patients" in report
+    assert "patient-31-" not in report
+    # Half the time to the event: fits that have seen such patients expect more events.
+    before, after = (
+        next(m["estimate"] for m in refitted[which] if m["metric"] == "oe_ratio")
+        for which in ("before", "after")
+    )
+    assert abs(np.log(after)) < abs(np.log(before))
+
+
+def test_a_refit_may_pass_the_gate_and_its_patients_are_recognised(
+    place: Any, refitted: dict[str, Any]
+) -> None:
+    again = place.run("validate", "old.csv", "--model", refitted["model_uri"], "--no-refit")
+    promoted = place.run("promote", MODEL, refitted["version"], "--json")
+
+    assert again.code == 2
+    assert "it learned from 700 of 700" in again.err
+    judged = {one["criterion"] for one in promoted.json["criteria"]}
+    assert {"oe_ratio", "auroc"} <= judged
+    assert any("sex" in one["judged_in"] for one in promoted.json["criteria"])
+
+
+def test_a_refit_needs_the_cohort_that_the_model_learned_from(place: Any) -> None:
+    model = ("--model", f"models:/{MODEL}/1")
+
+    without = place.run("recalibrate", "local.csv", *model, "--method", "refit")
+    wrong = place.run("recalibrate", "local.csv", *model, "--old", "local.csv")
+    beside = place.run(
+        "recalibrate", "local.csv", *model, "--old", "old.csv", "--method", "intercept"
+    )
+
+    assert (without.code, wrong.code, beside.code) == (2, 2, 2)
+    assert "Give the cohort that the model learned from (--old)" in without.err
+    assert "the old cohort must be the one that the model learned from" in wrong.err
+    assert "an update by intercept reads the new patients alone" in beside.err
+
+
 def test_the_closed_test_may_refuse_to_update(
     place: Any, simulated: Callable[[int, int], pd.DataFrame]
 ) -> None:
