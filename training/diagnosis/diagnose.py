@@ -15,13 +15,20 @@ from data_schema.outcomes import Outcome
 from data_schema.outcomes import outcome as known_outcome
 from data_schema.variables import base_name
 from models.fitting.training_cohort import Progress
-from training.cohorts.study import check_table
+from training.cohorts.study import Study, check_table
 from training.config import RunConfig
-from training.diagnosis.domains import Domain, domains, unverified
-from training.diagnosis.leaks import MeasuredLeak, measured_leaks
+from training.diagnosis.domains import Answer, Domain, Question, domains, unverified
+from training.diagnosis.leaks import MeasuredLeak, leaks_by_regression, measured_leaks
 from training.diagnosis.learning_curve import LearningCurve, learning_curve
 
-__all__ = ["Diagnosis", "diagnose", "diagnose_table", "honest_columns"]
+__all__ = [
+    "Diagnosis",
+    "diagnose",
+    "diagnose_evaluated",
+    "diagnose_study",
+    "diagnose_table",
+    "honest_columns",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,15 @@ class Diagnosis:
     leaks: tuple[MeasuredLeak, ...]
     unverified: tuple[str, ...]
     learning_curve: LearningCurve | None = None
+
+    def of_answer(self, answer: Answer) -> tuple[Question, ...]:
+        """Return the questions of every domain with this answer."""
+        return tuple(
+            question
+            for domain in self.domains
+            for question in domain.questions
+            if question.answer == answer
+        )
 
     def as_json(self) -> dict[str, object]:
         """Return what `osteon diagnose --json` prints."""
@@ -142,6 +158,56 @@ def diagnose(
         leaks,
         unverified(cohort, findings),
         learning_curve(honest, days, primary, config, progress=progress) if with_curve else None,
+    )
+
+
+def diagnose_study(study: Study, *, random_state: int) -> Diagnosis:
+    """Diagnose the cohort of a run for its report, with no fit but small regressions.
+
+    Parameters
+    ----------
+    study : Study
+        Whose cohort the model learns from; suspects are those of its warnings, since a run refuses
+        all others.
+    random_state : int
+        Seed of the resamples.
+    """
+    cohort = study.cohort
+    if not study.population_described:
+        cohort = replace(cohort, population="")
+    return _of_report(
+        cohort, study.outcome, study.horizons_days, study.warnings, random_state=random_state
+    )
+
+
+def diagnose_evaluated(
+    cohort: Cohort, outcome: str, horizons_days: Sequence[float], *, random_state: int
+) -> Diagnosis:
+    """Diagnose patients that a model is judged on, for the report; parameters as elsewhere."""
+    findings = find_leaks(
+        cohort.features, cohort.outcome, known_at_time_zero=list(map(str, cohort.features))
+    )
+    return _of_report(
+        cohort, known_outcome(outcome), horizons_days, findings, random_state=random_state
+    )
+
+
+def _of_report(
+    cohort: Cohort,
+    outcome: Outcome,
+    horizons_days: Sequence[float],
+    findings: Sequence[Finding],
+    *,
+    random_state: int,
+) -> Diagnosis:
+    """Return the diagnosis that a report shows."""
+    primary = float(horizons_days[len(horizons_days) // 2])
+    return Diagnosis(
+        outcome.name,
+        primary,
+        domains(cohort, outcome, horizons_days, primary, findings),
+        leaks_by_regression(cohort, findings, primary, random_state=random_state),
+        unverified(cohort, findings),
     )
 
 

@@ -21,7 +21,7 @@ from data_schema.variables import base_name
 from models.metrics.sample_size import SampleSize
 from training.validation.sample_size import patients_needed
 
-__all__ = ["Domain", "Question", "domains", "unverified"]
+__all__ = ["Answer", "Domain", "Question", "domains", "unverified"]
 
 Answer = Literal["no concern", "concern", "not known"]
 Floats = NDArray[np.float64]
@@ -178,7 +178,8 @@ def _predictors(cohort: Cohort, findings: Sequence[Finding], days: float) -> Ite
         "concern" if leaks else "no concern",
         f"{len(leaks)} columns look known only later: {', '.join(leaks[:20])}."
         if leaks
-        else "The linter found no column that looks known only later.",
+        else "The linter found no column that looks known only later."
+        + (f" {len(cohort.dropped)} columns had been left out." if cohort.dropped else ""),
         float(len(leaks)),
     )
     yield _missing_by_outcome(cohort, days)
@@ -276,8 +277,13 @@ def _outcome(
         "events",
         "Is the outcome coded plausibly?",
         "concern" if odd else "no concern",
-        f"{shown_count(events)} {outcome.event_label}, {shown_count(competing)} competing events. "
-        + " ".join(odd),
+        " ".join(
+            (
+                f"{shown_count(events)} {outcome.event_label}, {shown_count(competing)} competing "
+                "events.",
+                *odd,
+            )
+        ),
         float(events),
     )
     if data.horizon_days is not None:
@@ -386,8 +392,13 @@ def _analysis(cohort: Cohort, horizons_days: Sequence[float]) -> Iterator[Questi
         "stays",
         "Are several stays of a patient kept together?",
         "no concern",
-        f"{variables} variables; {shown_count(stays)} further stays of patients, which folds and "
-        "intervals keep together.",
+        f"{variables} variables. "
+        + (
+            f"{shown_count(stays)} stays are further stays of a patient, which folds and intervals "
+            "keep together."
+            if stays
+            else "Every patient has one stay."
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric
+from training.diagnosis.diagnose import diagnose_evaluated
 from training.files import whole_folder
 from training.in_parts.evaluate_file import FileEvaluation
 from training.report.assembling import ReportPage
@@ -84,11 +85,21 @@ def _evaluation_folder(evaluation: Evaluation, folder: Path) -> Iterator[Path]:
     name = evaluation.loaded.name
     report = write_report(
         evaluation.loaded.risk_model,
-        Findings(evaluation.predictions, evaluation.judgement, overlap=evaluation.overlap),
+        Findings(
+            evaluation.predictions,
+            evaluation.judgement,
+            overlap=evaluation.overlap,
+        ),
         evaluation.cohort,
         title=name,
         resamples=RESAMPLES,
         random_state=0,
+        diagnosis=diagnose_evaluated(
+            evaluation.cohort,
+            evaluation.loaded.risk_model.contract.outcome,
+            evaluation.predictions.horizons_days,
+            random_state=0,
+        ),
     )
     card = as_markdown(
         f"{name} on a cohort of {evaluation.predictions.patients} patients", report.page.sections

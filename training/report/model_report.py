@@ -17,6 +17,7 @@ from models.patient_explanation import NOT_MEASURED, pathway_label
 from models.wording import MISSING_VALUES, performance_basis
 from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import FlowStep, flow_step
+from training.diagnosis.diagnose import Diagnosis
 from training.explanation.cohort import MOST_EXPLAINED, ExplainedCohort, explain_cohort
 from training.explanation.importance import Importance, points_digits
 from training.report.added_value import added_value_section, judged_in
@@ -25,6 +26,7 @@ from training.report.checklists.probast import probast_section
 from training.report.checklists.tripod import analyses_of, tripod_section
 from training.report.clinical_use import clinical_use_section, work_up_section
 from training.report.content import Picture, Section, Table
+from training.report.diagnosis import diagnosis_section, diagnosis_sentence
 from training.report.figures.comparison_figures import (
     net_benefit_figure,
     panel_figures,
@@ -86,6 +88,7 @@ class _Contents:
     findings: Findings
     resamples: int
     primary_horizon_days: float
+    diagnosis: Diagnosis
     steps: Mapping[str, FlowStep]
     by_outcome: Description
     compared: tuple[Description, ...]
@@ -100,6 +103,7 @@ def write_report(
     title: str,
     resamples: int,
     random_state: int,
+    diagnosis: Diagnosis,
     described: Description | None = None,
     compared: tuple[Description, ...] = (),
     steps: Mapping[str, FlowStep] | None = None,
@@ -115,6 +119,8 @@ def write_report(
     title : str
     resamples, random_state : int
         Of the bootstrap intervals.
+    diagnosis : Diagnosis
+        What the data of the patients learned from say, or of those evaluated elsewhere.
     described : Description, optional
         All patients of a training run by outcome (default: `cohort` holds other patients).
     compared : tuple of Description, optional
@@ -155,6 +161,7 @@ def write_report(
         findings=findings,
         resamples=resamples,
         primary_horizon_days=days,
+        diagnosis=diagnosis,
         steps={
             **(steps or {}),
             evaluated: step_of(cohort, predictions.horizons_days, predictions=predictions),
@@ -244,6 +251,7 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
     work_up = () if external else (work_up_section(findings.patient_or_work_up, horizon_days=days),)
     return (
         _opening(contents, at_days),
+        diagnosis_section(contents.diagnosis),
         replace(
             performance_section(
                 "Performance",
@@ -322,9 +330,12 @@ def _sections(contents: _Contents, pictures: Pictures) -> tuple[Section, ...]:
 def _opening(contents: _Contents, calibration: tuple[Picture, ...]) -> Section:
     """Return page 1: the model's summary, or for other patients their figures at a glance."""
     notice = contents.findings.judgement.refusals.notice or ""
+    sentence = diagnosis_sentence(contents.diagnosis)
     if contents.external:
-        return _at_a_glance(contents)
-    return summary_section(model_summary(contents.contract), notice=notice, picture=calibration)
+        glance = _at_a_glance(contents)
+        return replace(glance, sentences=(*glance.sentences, sentence))
+    summary = summary_section(model_summary(contents.contract), notice=notice, picture=calibration)
+    return replace(summary, topics=(*summary.topics, ("Data", sentence)))
 
 
 def _by_horizon(

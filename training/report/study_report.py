@@ -13,12 +13,14 @@ from training.cohorts.description import by_outcome, describe
 from training.cohorts.flow import flow_step
 from training.cohorts.study import Study
 from training.config import RunConfig
+from training.diagnosis.diagnose import diagnose_study
 from training.provenance import git_revision, versions
 from training.report.added_value import added_value_section, interval_text
 from training.report.assembling import Pictures, ReportPage, assemble_report, patient_sections
 from training.report.checklists.study import study_probast, study_tripod
 from training.report.checklists.subject import Subject
 from training.report.content import Section, Table
+from training.report.diagnosis import diagnosis_section
 from training.report.figures.comparison_figures import panel_figures, validation_figure
 from training.report.figures.model_figures import (
     FigureContext,
@@ -66,6 +68,7 @@ def _sections(
     subject = _subject(study)
     return (
         _at_a_glance(evaluation),
+        diagnosis_section(diagnose_study(study, random_state=evaluation.config.seed)),
         _estimand(study),
         Section(
             "Patients",

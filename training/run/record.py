@@ -23,6 +23,7 @@ from models.registry.patient_fingerprints import (
 )
 from training.cohorts.description import only
 from training.cohorts.panel import USUAL_CARE
+from training.diagnosis.diagnose import Diagnosis
 from training.report.content import REPORT, as_markdown
 from training.report.folders import metrics_csv
 from training.report.model_card import model_card
@@ -66,12 +67,15 @@ class RunPatients:
         every patient is also learned from.
     described : Description
         All patients by outcome, and beside a hold-out also `LEARNED_FROM` and `HELD_OUT`.
+    diagnosis : Diagnosis
+        What the data of those learned from say.
     """
 
     learned_from: Cohort
     evaluated: Cohort
     training_part: Cohort | None
     described: Description
+    diagnosis: Diagnosis
 
 
 def keep_record(
@@ -98,6 +102,7 @@ def keep_record(
         title=contract.name,
         resamples=evaluation.bootstrap_resamples,
         random_state=contract.training.seed,
+        diagnosis=patients.diagnosis,
         described=only(patients.described, labels[: len(labels) - len(parts)]),
         compared=tuple(only(patients.described, [label]) for label in parts),
         steps={}
@@ -135,7 +140,9 @@ def keep_record(
                 json_of((*evaluation.metrics, *evaluation.blanked)), indent=2
             ),
             "metrics.csv": metrics_csv((*findings.judgement.metrics, *findings.judgement.blanked)),
-            "evaluation.json": json.dumps(findings.as_json(), indent=2),
+            "evaluation.json": json.dumps(
+                findings.as_json() | {"diagnosis": patients.diagnosis.as_json()}, indent=2
+            ),
             "contract.json": json.dumps(contract.as_json(), indent=2, ensure_ascii=False),
             "importance.json": json.dumps(
                 [entry.as_json() for entry in report.explained.importance], indent=2

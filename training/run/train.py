@@ -19,6 +19,7 @@ from training.cohorts.description import Grouping, by_outcome, describe, only
 from training.cohorts.panel import panel_of
 from training.cohorts.study import Study
 from training.config import Missingness, RunConfig, Tuning
+from training.diagnosis.diagnose import diagnose_study
 from training.fit import fit_osteon
 from training.missingness import modelled_study
 from training.report.content import REPORT
@@ -181,6 +182,9 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             random_state=config.seed,
         )
         work_up_seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        diagnosis = diagnose_study(replace(study, cohort=learned_from), random_state=config.seed)
+        diagnosis_seconds = time.perf_counter() - started
         described = _described(study, plan, predictions, judgement)
         contract = completed_contract(
             fitted.risk_model_.contract,
@@ -208,6 +212,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             evaluated,
             study.cohort.take(plan.repeats[0][0].train) if held_out else None,
             described,
+            diagnosis,
         )
         findings = Findings(predictions, judgement, needed, added, severity, work_up)
         seconds = {
@@ -215,6 +220,7 @@ def train(study: Study, config: RunConfig, *, progress: Progress | None = None) 
             "fold": fitted.fold_fit_seconds_,
             "judging": judging_seconds,
             "work_up": work_up_seconds,
+            "diagnosis": diagnosis_seconds,
         }
         keep_record(run, risk_model, findings, patients, seconds=seconds)
         version = register(risk_model, run_id=run.run_id, dataset=study.cohort.name)

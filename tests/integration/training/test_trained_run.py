@@ -28,7 +28,15 @@ BASIS = (
 )
 
 REPORT_SECTIONS = (
-    *("Summary", "Performance", "Calibration", "Clinical use", "Subgroups", "As at the bedside"),
+    *(
+        "Summary",
+        "Diagnosis of the data",
+        "Performance",
+        "Calibration",
+        "Clinical use",
+        "Subgroups",
+        "As at the bedside",
+    ),
     *("Not done", "Intended use", "Estimand", "Patient flow", "Patient characteristics"),
     *("Missing data", "Comparison of development and evaluation data", "Predictors"),
     *("Model development", "Sample size", "Explanation", "Synthetic patient", "Limitations"),

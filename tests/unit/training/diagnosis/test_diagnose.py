@@ -11,10 +11,21 @@ from data_schema.cohort import Cohort, OutcomeData
 from data_schema.errors import DataError, Finding, RulesBroken
 from data_schema.outcomes import OUTCOMES
 from data_schema.variables import Variable
+from training.cohorts.study import Study
 from training.config import RunConfig
-from training.diagnosis.diagnose import diagnose_table, honest_columns
+from training.diagnosis.diagnose import (
+    diagnose_evaluated,
+    diagnose_study,
+    diagnose_table,
+    honest_columns,
+)
 from training.diagnosis.domains import Domain, Question, domains, unverified
-from training.diagnosis.leaks import measured_leaks, sampled
+from training.diagnosis.leaks import (
+    MOST_SUSPECTS,
+    leaks_by_regression,
+    measured_leaks,
+    sampled,
+)
 from training.diagnosis.learning_curve import learning_curve
 
 CONFIG = replace(RunConfig(), threads=1, bootstrap_resamples=60, max_trees=3)
@@ -61,8 +72,76 @@ def test_a_leak_is_measured_against_the_same_patients_without_it() -> None:
     assert leak.patients == 240
 
 
+def test_a_regression_measures_a_leak_in_the_same_way() -> None:
+    leak, harmless = leaks_by_regression(
+        cohort_of(600), [FINDING, Finding("leak_missing", "age", 9, "")], 90.0, random_state=0
+    )
+
+    assert (leak.variable, harmless.variable) == ("outlook", "age")
+    assert leak.inflation == pytest.approx(leak.with_it - leak.without)
+    assert 0.05 < leak.low < leak.inflation < leak.high
+    assert (leak.by, leak.patients) == ("regression", 600)
+
+
+def test_a_gap_that_only_the_dead_lack_inflates_a_regression() -> None:
+    cohort = cohort_of(600)
+    gap = replace(cohort, features=cohort.features[["age", "lactate"]])
+
+    (leak,) = leaks_by_regression(
+        gap, [Finding("leak_missing", "lactate", 9, "")], 90.0, random_state=0
+    )
+
+    assert leak.low > 0.02
+
+
+def test_more_suspects_than_a_run_can_afford_are_listed_without_an_inflation() -> None:
+    cohort = cohort_of(120)
+    extra = {f"extra{k}": np.arange(120.0) for k in range(MOST_SUSPECTS + 2)}
+    wide = replace(cohort, features=cohort.features[["age"]].assign(**extra))
+
+    leaks = leaks_by_regression(
+        wide, [Finding("leak_missing", name, 9, "") for name in extra], 90.0, random_state=0
+    )
+
+    assert len(leaks) == MOST_SUSPECTS + 2
+    assert sum(leak.is_measured for leak in leaks) == MOST_SUSPECTS
+
+
+def test_too_few_outcomes_leave_a_suspect_unmeasured() -> None:
+    (leak,) = leaks_by_regression(cohort_of(12), [FINDING], 90.0, random_state=0)
+
+    assert not leak.is_measured
+    assert leak.as_json()["inflation"] is None
+
+
+def test_a_run_is_diagnosed_with_its_own_warnings() -> None:
+    study = Study(
+        cohort=replace(cohort_of(), population="Patients of the cohort supplied"),
+        outcome=OUTCOMES["mortality"],
+        time_zero="admission",
+        horizons_days=HORIZONS,
+        model_name="osteon-mortality",
+        warnings=(FINDING,),
+        population_described=False,
+    )
+
+    found = diagnose_study(study, random_state=0)
+
+    assert question(found.domains, "described").answer == "concern"
+    assert [leak.variable for leak in found.leaks] == ["outlook"]
+    assert {one.name for one in found.of_answer("concern")} >= {"leakage", "missing_by_outcome"}
+
+
+def test_patients_elsewhere_are_diagnosed_with_what_their_data_show() -> None:
+    found = diagnose_evaluated(cohort_of(600), "mortality", HORIZONS, random_state=0)
+
+    assert found.horizon_days == 90.0
+    assert [leak.variable for leak in found.leaks] == ["outlook"]
+
+
 def test_without_a_suspect_nothing_is_fitted() -> None:
     assert measured_leaks(cohort_of(), [], HORIZONS, CONFIG) == ()
+    assert leaks_by_regression(cohort_of(), [], 90.0, random_state=0) == ()
 
 
 def test_with_suspects_alone_there_is_nothing_to_compare_with() -> None:
