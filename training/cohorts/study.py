@@ -20,7 +20,7 @@ from data_schema.outcomes import outcome as known_outcome
 from data_schema.social import is_social
 from data_schema.table.check import Checked, check_cohort
 from data_schema.variables import base_name
-from models.inference.contract import StudyFacts
+from models.inference.contract import Contract, StudyFacts
 from models.registry.lifecycle import model_name
 from training.config import RunConfig
 from training.datasets.dataset import Dataset
@@ -28,7 +28,15 @@ from training.datasets.registry import dataset, load_dataset
 from training.datasets.studies import SIMULATED
 from training.simulation.scenarios import SCENARIOS
 
-__all__ = ["EXCLUDED", "NOT_INCLUDED", "Study", "check_table", "public_study", "study_of_table"]
+__all__ = [
+    "EXCLUDED",
+    "NOT_INCLUDED",
+    "Study",
+    "check_table",
+    "outcome_of_model",
+    "public_study",
+    "study_of_table",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -255,6 +263,27 @@ def _outcome_of(known: Dataset) -> Outcome:
         time_zero=known.time_zero,
         horizons_days=known.horizons_days,
         competing_label=known.competing_label,
+    )
+
+
+def outcome_of_model(contract: Contract) -> Outcome:
+    """Return the outcome that a model estimates, also where a data set brought it."""
+    if contract.outcome in OUTCOMES:
+        return OUTCOMES[contract.outcome]
+    return Outcome(
+        name=contract.outcome,
+        endpoint=contract.outcome,
+        label=contract.outcome_label,
+        event_label=contract.event_label,
+        event_singular=contract.event_singular,
+        landmark=None,
+        time_zero=contract.time_zero,
+        horizons_days=tuple(round(days) for days in contract.default_horizons_days),
+        competing_label=contract.competing,
+        event_verb=contract.event_verb,
+        is_death=contract.is_death,
+        competing_noun=contract.competing or "death",
+        competing_verb=contract.competing_verb,
     )
 
 

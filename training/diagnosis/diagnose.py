@@ -181,15 +181,13 @@ def diagnose_study(study: Study, *, random_state: int) -> Diagnosis:
 
 
 def diagnose_evaluated(
-    cohort: Cohort, outcome: str, horizons_days: Sequence[float], *, random_state: int
+    cohort: Cohort, outcome: Outcome, horizons_days: Sequence[float], *, random_state: int
 ) -> Diagnosis:
     """Diagnose patients that a model is judged on, for the report; parameters as elsewhere."""
     findings = find_leaks(
         cohort.features, cohort.outcome, known_at_time_zero=list(map(str, cohort.features))
     )
-    return _of_report(
-        cohort, known_outcome(outcome), horizons_days, findings, random_state=random_state
-    )
+    return _of_report(cohort, outcome, horizons_days, findings, random_state=random_state)
 
 
 def _of_report(

@@ -294,7 +294,7 @@ def _outcome(
         "Were patients followed to the primary horizon?",
         "concern" if lost.mean() > _LOST_APART else "no concern",
         f"{100 * lost.mean():.0f} % were lost before {days:g} days; median follow-up of those "
-        f"without an event {np.median(data.time_days[data.event == 0]):.0f} days."
+        f"without an event {np.median(data.time_days[data.event == 0]):,.0f} days."
         if (data.event == 0).any()
         else "No patient was lost.",
         float(lost.mean()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from training.diagnosis.diagnose import Diagnosis
-from training.diagnosis.domains import Question
 from training.diagnosis.leaks import MeasuredLeak
 from training.report.content import Section, Table
 
@@ -11,6 +10,25 @@ __all__ = ["DIAGNOSIS", "diagnosis_section", "diagnosis_sentence"]
 
 DIAGNOSIS = "Diagnosis of the data"
 """Title of the section."""
+
+_CONCERNS = {
+    "described": "patients are not described",
+    "real": "patients are simulated",
+    "sites": "one site",
+    "selection": "patients selected by later events",
+    "leakage": "columns known only later",
+    "missing_by_outcome": "values missing by outcome",
+    "missing_by_site": "values missing by site",
+    "windows": "values cover unequal times",
+    "events": "coding of the outcome",
+    "follow_up": "patients lost before the horizon",
+    "informative_censoring": "losses related to risk",
+    "lost_by_site": "losses differ by site",
+    "lost_by_year": "losses differ by year",
+    "sample_size": "too few patients for the predictors",
+    "events_per_parameter": "few events per parameter",
+}
+"""Name of a question -> the concern in a few words."""
 
 _MINUS, _NO_BREAK = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 
@@ -54,18 +72,13 @@ def diagnosis_sentence(diagnosis: Diagnosis) -> str:
     concerns = diagnosis.of_answer("concern")
     unknown = len(diagnosis.of_answer("not known"))
     count = sum(len(domain.questions) for domain in diagnosis.domains)
-    named = "; ".join(_short(question) for question in concerns)
+    named = "; ".join(_CONCERNS.get(question.name, question.question) for question in concerns)
     listed = f" ({named})" if concerns else ""
     return (
         f"Of {count} questions about the data, {len(concerns)} "
         f"{'is' if len(concerns) == 1 else 'are'} a concern{listed} and {unknown} cannot be "
         f"answered: see {DIAGNOSIS}."
     )
-
-
-def _short(question: Question) -> str:
-    """Return the subject of a question in a few words."""
-    return question.name.replace("_", " ")
 
 
 def _leak_table(leaks: tuple[MeasuredLeak, ...]) -> Table:

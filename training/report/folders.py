@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models.metrics.catalogue import METRICS
 from models.metrics.metric import Metric
+from training.cohorts.study import outcome_of_model
 from training.diagnosis.diagnose import diagnose_evaluated
 from training.files import whole_folder
 from training.in_parts.evaluate_file import FileEvaluation
@@ -96,7 +97,7 @@ def _evaluation_folder(evaluation: Evaluation, folder: Path) -> Iterator[Path]:
         random_state=0,
         diagnosis=diagnose_evaluated(
             evaluation.cohort,
-            evaluation.loaded.risk_model.contract.outcome,
+            outcome_of_model(evaluation.loaded.risk_model.contract),
             evaluation.predictions.horizons_days,
             random_state=0,
         ),

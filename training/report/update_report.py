@@ -216,6 +216,10 @@ def _changes(caption: str, changes: tuple[Change, ...]) -> Table:
             for name in _PAIRED
             if any(change.metric == name for change in changes)
         ),
+        notes=(
+            "Ranking is compared among patients of the same fold, by fits of one kind, so that its "
+            "change need not be the difference of the areas of all patients below.",
+        ),
         numbers=True,
     )
 

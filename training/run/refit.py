@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import UsageError
-from data_schema.outcomes import outcome as known_outcome
 from models.fitting.training_cohort import Progress
 from models.fitting.updated_model import SITE
 from models.inference.contract import Contract, Description, ModelUpdate
@@ -20,7 +19,7 @@ from models.metrics.metric import primary_horizon
 from models.registry.lifecycle import LoadedModel
 from training.cohorts.description import by_outcome, describe, only
 from training.cohorts.splits import Split, folds_by_patient
-from training.cohorts.study import Study
+from training.cohorts.study import Study, outcome_of_model
 from training.config import Boosting, RunConfig
 from training.fit import FOLDS, fit_osteon, with_columns
 from training.run.contract import completed_contract
@@ -225,7 +224,7 @@ def refitted_model(
     population = f"{before.population.rstrip('.')}; together with new patients of {record.at[:10]}"
     study = Study(
         cohort=replace(cohort, population=population),
-        outcome=known_outcome(before.outcome),
+        outcome=outcome_of_model(before),
         time_zero=before.time_zero,
         horizons_days=horizons,
         model_name=before.name,
@@ -267,12 +266,6 @@ def _of_the_same_model(contract: Contract, before: Contract, record: ModelUpdate
         own = replace(own, data_fingerprint=earlier.data_fingerprint)
     return replace(
         contract,
-        outcome_label=before.outcome_label,
-        event_label=before.event_label,
-        event_singular=before.event_singular,
-        event_verb=before.event_verb,
-        competing_verb=before.competing_verb,
-        is_death=before.is_death,
         asked_within_days=before.asked_within_days,
         dropped=before.dropped,
         provenance=own,

@@ -133,7 +133,7 @@ def test_a_run_is_diagnosed_with_its_own_warnings() -> None:
 
 
 def test_patients_elsewhere_are_diagnosed_with_what_their_data_show() -> None:
-    found = diagnose_evaluated(cohort_of(600), "mortality", HORIZONS, random_state=0)
+    found = diagnose_evaluated(cohort_of(600), OUTCOMES["mortality"], HORIZONS, random_state=0)
 
     assert found.horizon_days == 90.0
     assert [leak.variable for leak in found.leaks] == ["outlook"]

@@ -56,6 +56,6 @@ def test_without_suspects_there_is_no_table_of_them() -> None:
 
 def test_the_first_page_names_the_concerns() -> None:
     assert diagnosis_sentence(DIAGNOSIS) == (
-        "Of 4 questions about the data, 2 are a concern (leakage; missing by outcome) and 1 cannot "
-        "be answered: see Diagnosis of the data."
+        "Of 4 questions about the data, 2 are a concern (columns known only later; values missing "
+        "by outcome) and 1 cannot be answered: see Diagnosis of the data."
     )
