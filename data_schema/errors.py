@@ -2,7 +2,7 @@
 
 Exit codes are assigned in `training/cli/main.py` and HTTP status in
 `serving/problems/details.py`. A message names the thing, the rule and a count; it never holds a
-patient's value.
+patient's value. The tree::
 
     OsteonError
     |-- DataError          broken rule, leak, too few patients               (exit 1, HTTP 422)

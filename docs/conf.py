@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 from docutils import nodes
@@ -16,7 +18,11 @@ sys.path[:0] = [str(_HERE), str(_HERE.parent)]
 project = "Osteon"
 author = "The Osteon developers"
 copyright = "2026, The Osteon developers"
-release = "0.1.0"
+release = str(
+    tomllib.loads((_HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
+)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -53,6 +59,16 @@ def _block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _show_reasons(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Let readers see which blocks the tests do not run, and why."""
+    source[0] = re.sub(
+        r"^<!-- not run here: (.+) -->$",
+        r"*The tests do not run this block: \1.*\n",
+        source[0],
+        flags=re.MULTILINE,
+    )
+
+
 def _write_reference(app: Sphinx) -> None:
     from reference_pages import write_pages
 
@@ -63,3 +79,4 @@ def setup(app: Sphinx) -> None:
     """Add formulas as MathML, which browsers draw themselves, and the generated pages."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("builder-inited", _write_reference)
+    app.connect("source-read", _show_reasons)

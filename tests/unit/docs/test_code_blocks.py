@@ -13,7 +13,7 @@ import click
 import pytest
 import yaml
 
-from documents import Block, blocks, commands_in, documents
+from documents import REASONS, Block, blocks, commands_in, documents, runs
 from places import ROOT
 from reference_pages import commands
 
@@ -37,10 +37,21 @@ def test_every_block_states_its_language() -> None:
     assert len(of("sh")) > 15
 
 
+def test_few_blocks_are_set_apart_and_each_says_why() -> None:
+    code = [*of("sh"), *of("python")]
+    apart = [block for block in code if block.reason]
+    print(f"{sum(map(runs, code))} blocks are run, {len(apart)} are set apart")
+    assert [name(block) for block in apart if not block.reason.startswith(REASONS)] == []
+    assert 4 * len(apart) < len(code)
+    # A reason that no block follows would set nothing apart.
+    texts = "".join(path.read_text(encoding="utf-8") for path in documents())
+    assert texts.count("<!-- not run here:") == sum(bool(block.reason) for block in ALL)
+
+
 @pytest.mark.parametrize("block", of("sh"), ids=name)
 def test_every_command_exists_with_its_options(block: Block) -> None:
     for line in commands_in(block.text):
-        line = re.split(r"\s(?:>|2>|\|\||&&|&|;|\|)(?:\s|$)", line)[0].rstrip(" &")
+        line = re.split(r"\s(?:>>?|2>|\|\||&&|&|;|\|)(?:\s|$)", line)[0].rstrip(" &")
         words = shlex.split(re.sub(r"\$\([^)]*\)|\$\{?\w+\}?", "VALUE", line))
         called = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
         assert called in COMMANDS, f"there is no `osteon {called}`"
