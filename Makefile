@@ -9,7 +9,7 @@ DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
-.PHONY: install demo test verify lint docs benchmark benchmark-bedside benchmark-scale \
+.PHONY: install demo test verify lint docs notebooks benchmark benchmark-bedside benchmark-scale \
 	benchmark-service benchmark-speed
 
 install: .venv/installed
@@ -82,6 +82,15 @@ lint: install
 docs: install
 	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
+
+# What the site shows of the notebooks, which are committed without outputs. R must be installed.
+notebooks: install
+	@set -e; folder=$$(mktemp -d); cp docs/how-to/hospitals.py docs/tutorials/mock_hospital.py $$folder; \
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/support/followed_pages.py docs/how-to/index.md $$folder; \
+	cp docs/notebooks/*.ipynb $$folder; cd $$folder; \
+	PYTHONPATH=$(CURDIR) MLFLOW_TRACKING_URI=sqlite:///mlflow.db $(CURDIR)/$(BIN)/jupyter nbconvert \
+		--execute --to markdown --NbConvertBase.display_data_priority='["image/png", "text/plain"]' \
+		--output-dir $(CURDIR)/docs/notebooks *.ipynb
 
 benchmark: install
 	for name in support2 rhc flchain framingham glow support2-comparators mgus2 pbc flchain-xgbse \

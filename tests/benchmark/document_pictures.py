@@ -24,6 +24,7 @@ OUT = Path(__file__).parents[2] / "docs" / "_static" / "pictures"
 COLOURS = 64
 WIDTH = 1000
 NO_CHILD = "16"
+IN_PLACE = "one => { one.style.position = 'static'; }"
 
 
 def save(picture: bytes, name: str) -> int:
@@ -66,15 +67,15 @@ def main() -> int:
         page.evaluate("window.scrollTo(0, 0)")
         sizes["page"] = save(page.screenshot(), "page")
         # The bar that stays in sight would cover what is pictured.
-        page.add_style_tag(content="#bar { position: static !important; }")
+        page.locator("#bar").evaluate(IN_PLACE)
         sizes["estimate"] = save(part(page, "#answer-title", "#readings"), "estimate")
-        sizes["curve"] = save(part(page, "#pictures", "#pictures"), "curve")
+        sizes["curve"] = save(part(page, "#people-title", "#curve-caption"), "curve")
         sizes["drivers"] = save(part(page, "#why-title", "#moved"), "drivers")
         choose(page, url, place)
         fill_in(page, url, place, 0)
         enter(page, "age", NO_CHILD)
         settle(page)
-        page.add_style_tag(content="#bar { position: static !important; }")
+        page.locator("#bar").evaluate(IN_PLACE)
         sizes["refused"] = save(part(page, "#answer-title", "#refusals"), "refused")
         browser.close()
     print(json.dumps(sizes))

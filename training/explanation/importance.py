@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class VariableImportance:
-    """The mean |points of risk| of one variable over a cohort."""
+    """The mean of the absolute points of risk of one variable over a cohort."""
 
     variable: str
     label: str
@@ -50,7 +50,7 @@ class Importance:
     horizon_days : float
         Days from time zero.
     variables : tuple of VariableImportance
-        Mean over patients of |points of risk|, the largest first.
+        Mean over patients of the absolute points of risk, the largest first.
     pathways : mapping of str to float
         The same for the sum over the measured variables of each pathway, and over all variables
         not measured. Sums of their members, not Shapley values of the group.

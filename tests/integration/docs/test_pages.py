@@ -93,11 +93,13 @@ def test_the_readme_runs_as_printed(
     cohort.to_parquet(tmp_path / "cohort.parquet")
     simulated(100, 9).to_csv(tmp_path / "others.csv", index=False)
     (tmp_path / "run.toml").write_text(SETTINGS)
+    ports = free_ports()
     settings = {
         "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
         "OSTEON_GATE_KEY": "a key of the tests, long enough",
+        "OSTEON_PORT": ports["8000"],
     }
-    output = follow(README, tmp_path, settings=settings, replaced=free_ports())
+    output = follow(README, tmp_path, settings=settings, replaced=ports)
     assert "osteon-mortality version 1 is champion" in output
     assert '"predictions":' in output
 
