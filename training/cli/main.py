@@ -13,7 +13,6 @@ import typer
 
 from data_schema.errors import DataError, Finding, GateError, OsteonError, OutsideError, UsageError
 from training.cli import (
-    card,
     cohorts,
     compare,
     diagnose,
@@ -67,7 +66,7 @@ def add_commands(app: typer.Typer) -> None:
         registry.registry,
         registry.rollback,
         registry.withdraw,
-        card.card,
+        registry.card,
         cohorts.datasets,
     ):
         app.command()(command)

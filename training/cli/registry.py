@@ -1,4 +1,4 @@
-"""The commands about what is registered: promote, registry, rollback and withdraw."""
+"""The commands about what is registered: promote, registry, card, rollback and withdraw."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_schema.errors import UsageError
 from training.cli.cohorts import MappingOption, stated_mapping
 from training.cli.console import JsonOption, print_json, print_lines, print_rows, working
+from training.cli.score import loaded_model
 
 if TYPE_CHECKING:
     from models.registry.versions import Version
 
-__all__ = ["promote", "registry", "rollback", "withdraw"]
+__all__ = ["card", "promote", "registry", "rollback", "withdraw"]
 
 NameArgument = Annotated[str, typer.Argument(help="Registered name, e.g. osteon-mortality.")]
 
@@ -128,6 +130,50 @@ def registry(
             ("time", "version", "event", "detail"),
             [(event.at, event.version, event.kind, event.detail) for event in events],
         )
+
+
+def card(
+    model: Annotated[str, typer.Option(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    out: Annotated[Path, typer.Option(help="File to write: .xml or .json.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write the Applied Model Card of a registered version.
+
+    Its schema is version 0.2 of the Coalition for Health AI (CHAI). What the bundle
+    does not know is marked as for the site to state.
+    """
+    with working():
+        from models.registry.applied_model_card import (
+            applied_model_card,
+            card_as_json,
+            card_as_xml,
+        )
+        from models.registry.versions import find_version
+        from training.files import require_folder, whole_file
+
+        if out.suffix not in (".xml", ".json"):
+            raise UsageError(f"--out must end in .xml or .json; got {out.name}.")
+        require_folder(out)
+        loaded = loaded_model(model)
+        if loaded.version is None:
+            raise UsageError(
+                "a card is of a registered version. Give models:/NAME/VERSION or "
+                "models:/NAME@ALIAS."
+            )
+        version = find_version(loaded.name, version=loaded.version)
+        written = applied_model_card(
+            loaded.risk_model.contract,
+            version=version.version,
+            released_on=version.created_at,
+            validations=loaded.validations,
+        )
+        text = card_as_xml(written) if out.suffix == ".xml" else card_as_json(written)
+        with whole_file(out) as draft:
+            draft.write_text(text, encoding="utf-8")
+    if as_json:
+        print_json({"name": loaded.name, "version": version.version, "out": str(out)})
+    else:
+        print_lines([f"Applied Model Card of {loaded.name} version {version.version}: {out}"])
 
 
 def rollback(context: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
