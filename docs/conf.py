@@ -27,8 +27,12 @@ release = str(
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-# The table of metrics is part of a page.
-exclude_patterns = ["_build", "reference/generated/metrics.md"]
+# Metrics and sources of the simulation are parts of pages.
+exclude_patterns = [
+    "_build",
+    "reference/generated/metrics.md",
+    "reference/generated/simulation.md",
+]
 nitpicky = True
 default_role = "literal"  # single backticks of docstrings
 nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures are of other projects
@@ -47,15 +51,23 @@ html_show_sphinx = False
 html_copy_source = False
 
 
+def _mathml(tex: str, *, as_block: bool = False) -> str:
+    """Return a formula as MathML, with braces where LaTeX lets an argument go without."""
+    braced = re.sub(r"\\frac(\d)(\w)", r"\\frac{\1}{\2}", tex)
+    braced = re.sub(r"\\frac(\d)(?={)", r"\\frac{\1}", braced)
+    braced = re.sub(r"\\(hat|bar) ?(\w)", r"\\\1{\2}", braced)
+    drawn = latex2mathml.tex2mathml(braced, as_block=as_block)
+    # Set braces, as of an indicator, are as high as what they hold, and no higher.
+    return re.sub(r"<mo>([{}])</mo>", r'<mo stretchy="false">\1</mo>', drawn)
+
+
 def _inline(self: HTML5Translator, node: nodes.math) -> None:
-    self.body.append(latex2mathml.tex2mathml(node.astext()))
+    self.body.append(_mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def _block(self: HTML5Translator, node: nodes.math_block) -> None:
-    self.body.append(
-        f'<div class="math">{latex2mathml.tex2mathml(node.astext(), as_block=True)}</div>'
-    )
+    self.body.append(f'<div class="math">{_mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 
 

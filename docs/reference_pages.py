@@ -17,6 +17,7 @@ import typer
 
 from data_schema.biomarkers import VARIABLES
 from data_schema.variables import PATHWAYS, Variable
+from methods_pages import metrics_page, simulation_page
 
 __all__ = [
     "PAGES",
@@ -26,7 +27,6 @@ __all__ = [
     "endpoints",
     "endpoints_page",
     "exit_codes_page",
-    "metrics_page",
     "problems_page",
     "write_pages",
 ]
@@ -242,22 +242,6 @@ def problems_page() -> str:
     )
 
 
-def metrics_page() -> str:
-    """Return every metric of the catalogue: what it is and how it is read."""
-    from models.metrics.catalogue import METRICS
-
-    rows = [
-        f"| `{one.name}` | {one.label} | {one.direction.value} | {one.compared_with} | "
-        f"{one.group.value} |"
-        for one in METRICS.values()
-    ]
-    return (
-        "| name | label | better | read against | group |\n| --- | --- | --- | --- | --- |\n"
-        + "\n".join(rows)
-        + "\n"
-    )
-
-
 def settings_page() -> str:
     """Return SETTINGS.md."""
     from serving.settings_page import settings_page as page
@@ -280,6 +264,7 @@ PAGES = {
     "problems": problems_page,
     "settings": settings_page,
     "metrics": metrics_page,
+    "simulation": simulation_page,
     "glossary": lambda: _document("GLOSSARY.md"),
     "security": lambda: _document("SECURITY.md"),
     "changes": lambda: _document("CHANGELOG.md"),

@@ -207,6 +207,10 @@ class MetricSpec(Generic[Inputs]):
     ----------
     name, label : str
         Name in JSON, MLflow and on the command line; label in the report.
+    estimand : str
+        What a value estimates, in a sentence.
+    documented_by : callable
+        Function whose docstring holds the formula and its source.
     direction, scale, group, places
         As their types describe.
     compared_with : str
@@ -231,6 +235,8 @@ class MetricSpec(Generic[Inputs]):
 
     name: str
     label: str
+    estimand: str
+    documented_by: Callable[..., object]
     direction: Direction
     compared_with: str = ""
     scale: Scale
@@ -307,6 +313,12 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="auroc",
         label="Area under the ROC curve",
+        estimand=(
+            "Probability that, of two patients, the one who has the event by the horizon has "
+            "the higher risk than the one who does not; with a competing event by then, a "
+            "patient counts among those without it."
+        ),
+        documented_by=auroc,
         direction=Direction.HIGHER,
         compared_with="0.5 is chance",
         scale=Scale.PROPORTION,
@@ -320,6 +332,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="auprc",
         label="Area under the precision-recall curve",
+        estimand=(
+            "Mean precision over the events, as the threshold falls: the share with the event "
+            "among the patients at or above it, in patients with this event rate."
+        ),
+        documented_by=auprc,
         direction=Direction.HIGHER,
         compared_with="the event rate is chance",
         scale=Scale.PROPORTION,
@@ -330,6 +347,8 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="brier",
         label="Brier score",
+        estimand="Mean squared distance between the risk and what happened by the horizon.",
+        documented_by=brier,
         direction=Direction.LOWER,
         scale=Scale.PROPORTION,
         group=Group.OVERALL,
@@ -339,6 +358,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="ipa",
         label="Scaled Brier score (IPA)",
+        estimand=(
+            "Share by which the risks reduce the Brier score of one and the same risk for all, "
+            "the event rate."
+        ),
+        documented_by=ipa,
         direction=Direction.HIGHER,
         compared_with="0 is no better than the event rate",
         scale=Scale.REAL,
@@ -352,6 +376,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="brier_calibration",
         label="Brier score that recalibration would gain (calibration term)",
+        estimand=(
+            "Part of the Brier score that a logistic recalibration in the same kind of patients "
+            "would remove."
+        ),
+        documented_by=brier_split,
         direction=Direction.ZERO,
         scale=Scale.REAL,
         group=Group.OVERALL,
@@ -360,6 +389,8 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="brier_refinement",
         label="Brier score after recalibration (refinement term)",
+        estimand="Brier score of the risks after that recalibration.",
+        documented_by=brier_split,
         direction=Direction.LOWER,
         scale=Scale.PROPORTION,
         group=Group.OVERALL,
@@ -368,6 +399,8 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="oe_ratio",
         label="Observed over expected events",
+        estimand="Cumulative incidence by the horizon, over the mean risk of the same patients.",
+        documented_by=oe_ratio,
         direction=Direction.ONE,
         scale=Scale.RATIO,
         group=Group.CALIBRATION,
@@ -383,6 +416,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="calibration_intercept",
         label="Calibration intercept",
+        estimand=(
+            "Log-odds by which the risks are too low (above 0) or too high on the whole, their "
+            "spread taken as it is."
+        ),
+        documented_by=calibration_intercept,
         direction=Direction.ZERO,
         scale=Scale.REAL,
         group=Group.CALIBRATION,
@@ -392,6 +430,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="calibration_slope",
         label="Calibration slope",
+        estimand=(
+            "Factor by which differences in log-odds between patients should be stretched: "
+            "below 1, risks are too extreme."
+        ),
+        documented_by=calibration_slope,
         direction=Direction.ONE,
         scale=Scale.REAL,
         group=Group.CALIBRATION,
@@ -405,6 +448,11 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="ici",
         label="Mean distance to the calibration curve (ICI)",
+        estimand=(
+            "Mean distance over the patients between the risk and the observed risk of those "
+            "with that risk."
+        ),
+        documented_by=calibration_error,
         direction=Direction.LOWER,
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,
@@ -415,6 +463,8 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="e50",
         label="Median distance (E50)",
+        estimand="Median of that distance over the patients.",
+        documented_by=calibration_error,
         direction=Direction.LOWER,
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,
@@ -423,6 +473,8 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="e90",
         label="90th percentile of the distance (E90)",
+        estimand="Distance that a tenth of the patients exceed.",
+        documented_by=calibration_error,
         direction=Direction.LOWER,
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,
@@ -431,6 +483,12 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
     MetricSpec(
         name="net_benefit",
         label="Net benefit at the observed event rate",
+        estimand=(
+            "Patients with the event who are treated, for each patient, less those treated "
+            "without it, each of whom counts as the odds of the threshold; the threshold is the "
+            "observed event rate."
+        ),
+        documented_by=net_benefit,
         direction=Direction.HIGHER,
         compared_with="0 is treating no patient or all of them",
         scale=Scale.REAL,
@@ -448,6 +506,11 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
     MetricSpec(
         name="c_harrell",
         label="Harrell's C",
+        estimand=(
+            "Probability that, of two patients whose order is known, the one with the earlier "
+            "event has the higher score; it depends on the censoring of the cohort."
+        ),
+        documented_by=harrell_c,
         direction=Direction.HIGHER,
         compared_with="0.5 is chance",
         scale=Scale.PROPORTION,
@@ -460,6 +523,11 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
     MetricSpec(
         name="c_uno",
         label="Uno's C",
+        estimand=(
+            "The same probability for events up to a day within follow-up, weighted so that it "
+            "does not depend on censoring."
+        ),
+        documented_by=uno_c,
         direction=Direction.HIGHER,
         compared_with="0.5 is chance",
         scale=Scale.PROPORTION,
@@ -480,6 +548,8 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
     MetricSpec(
         name="ibs",
         label="Integrated Brier score",
+        estimand="Brier score averaged over the days of follow-up.",
+        documented_by=integrated_brier,
         direction=Direction.LOWER,
         scale=Scale.PROPORTION,
         group=Group.OVERALL,
@@ -490,6 +560,11 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
     MetricSpec(
         name="d_calibration",
         label="Patients in the wrong tenth of their predicted curve (D-calibration)",
+        estimand=(
+            "Share of patients who would have to move to another tenth of their own predicted "
+            "curve for events to fall evenly over the tenths."
+        ),
+        documented_by=d_calibration,
         direction=Direction.LOWER,
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,
@@ -509,6 +584,11 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
     MetricSpec(
         name="aj_calibration",
         label="Distance of the mean predicted curve from the observed one (AJ-calibration)",
+        estimand=(
+            "Mean distance over follow-up between the mean predicted curve and the cumulative "
+            "incidence observed."
+        ),
+        documented_by=aj_calibration,
         direction=Direction.LOWER,
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,
@@ -520,6 +600,8 @@ OVER_FOLLOW_UP: tuple[MetricSpec[OverFollowUp], ...] = (
     MetricSpec(
         name="aj_calibration_competing",
         label="The same distance for the competing event (AJ-calibration)",
+        estimand="The same distance for the curve of the competing event.",
+        documented_by=aj_calibration,
         direction=Direction.LOWER,
         scale=Scale.DISTANCE,
         group=Group.CALIBRATION,

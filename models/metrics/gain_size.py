@@ -92,9 +92,9 @@ def gain_variance(base_auroc: float, gain: float, event_rate: float) -> float:
 
     .. math::
 
-        n \operatorname{Var} = \left(\tfrac1\phi + \tfrac1{1 - \phi}\right)
-        \left[\Phi_2(a_1, a_1; \tfrac12) + \Phi_2(a_0, a_0; \tfrac12)
-        - 2\,\Phi_2(a_0, a_1; \tfrac\rho2) - (A_1 - A_0)^2\right].
+        n \operatorname{Var} = \left(\frac{1}{\phi} + \frac{1}{1 - \phi}\right)
+        \left[\Phi_2(a_1, a_1; \frac{1}{2}) + \Phi_2(a_0, a_0; \frac{1}{2})
+        - 2\,\Phi_2(a_0, a_1; \frac{\rho}{2}) - (A_1 - A_0)^2\right].
 
     References
     ----------

@@ -71,8 +71,8 @@ def oe_ratio(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
 
     Notes
     -----
-    Aalen-Johansen estimate (Kaplan-Meier without competing events) over the mean risk of all
-    patients, those lost before the horizon included [1]_.
+    :math:`\hat F^{AJ}(h) / \bar r`: the Aalen-Johansen estimate (Kaplan-Meier without competing
+    events) over the mean risk of all patients, those lost before the horizon included [1]_.
 
     References
     ----------

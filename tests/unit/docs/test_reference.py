@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from data_schema.biomarkers import VARIABLES
+from methods_pages import formula_of, metrics_page, sources_of
+from models.metrics.catalogue import METRICS, AnyMetricSpec
 from reference_pages import (
     PAGES,
     catalogue_page,
@@ -73,3 +77,16 @@ def test_the_catalogue_is_searched_by_what_laboratories_call_a_variable() -> Non
 def test_no_page_loads_anything_from_another_host() -> None:
     for text in (page() for page in PAGES.values()):
         assert re.findall(r'(?:src|href)="https?://[^"]+\.(?:js|css|png|woff2?)"', text) == []
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_every_metric_has_estimand_direction_formula_and_source(metric: AnyMetricSpec) -> None:
+    page = metrics_page()
+
+    entry = page[page.index(f"`{metric.name}`") :].split("####")[0]
+    assert metric.estimand in entry
+    assert metric.direction.value.lower() in entry.lower()
+    assert "$" in formula_of(metric)
+    assert ":math:" not in entry
+    assert sources_of(metric)
+    assert all(re.search(r"doi:10\.|arXiv:|https://", one) for one in sources_of(metric))

@@ -308,6 +308,8 @@ def spec_with(**changed: object) -> MetricSpec:
     fields = {
         "name": "another",
         "label": "Another",
+        "estimand": "Something else.",
+        "documented_by": AT_HORIZON[0].documented_by,
         "direction": Direction.LOWER,
         "scale": Scale.REAL,
         "group": Group.OVERALL,
