@@ -109,11 +109,12 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
 ) -> None:
     written(workplace, simulated)
     one_hold_out = SETTINGS.replace("repeats = 1", "test_fraction = 0.3")
-    (workplace.folder / "run.toml").write_text(one_hold_out)
+    # Panel, base and horizon of the verdict are fixed beforehand, as by `osteon protocol`.
+    fixed = 'added_value = ["lactate+albumin"]\nover = ["person"]\nprimary_horizon_days = 90\n'
+    (workplace.folder / "run.toml").write_text(fixed + one_hold_out)
 
     answer = workplace.run(
-        *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json"),
-        *("--added-value", "lactate+albumin", "--over", "person"),
+        *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json")
     )
 
     assert answer.code == 0, answer.err
@@ -133,7 +134,7 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
         "label": "lactate + albumin",
         "variables": ["lactate", "albumin"],
         "verdict": printed["verdict"],
-        "horizon_days": 365.0,
+        "horizon_days": 90.0,
         **{name: printed["primary"][name] for name in ("change", "low", "high")},
     }
     with workplace.entered():
@@ -147,8 +148,8 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
         from models.registry.tracking import connect
 
         run = connect().MlflowClient().get_run(answer.json["run_id"]).data
-    assert run.metrics["365d/added_auroc"] == pytest.approx(printed["primary"]["change"])
-    assert run.tags["osteon.panel_verdict"] == f"{printed['verdict']}, at 365 days"
+    assert run.metrics["90d/added_auroc"] == pytest.approx(printed["primary"]["change"])
+    assert run.tags["osteon.panel_verdict"] == f"{printed['verdict']}, at 90 days"
 
 
 def test_a_panel_that_the_cohort_lacks_is_refused_before_any_fit(
