@@ -13,6 +13,7 @@ from data_schema.errors import Finding, RulesBroken
 from data_schema.mapping.file import CohortMapping
 from data_schema.table.identifiers import FACTS, FileFacts
 from data_schema.table.parts import FileIdentifiers, FindingsOfParts
+from data_schema.table.rules import LITTLE_TO_LEARN_FROM
 from models.fitting.training_cohort import Progress
 from models.inference.contract import Contract
 from training.score import ABOUT_PATIENTS, ReadForModel, read_for_model
@@ -51,11 +52,18 @@ def check_part(
     outcome: str | None = None,
     mapping: CohortMapping | None = None,
 ) -> PartCheck:
-    """Check one part, as `training.score.read_for_model` reads it."""
+    """Check one part, as `training.score.read_for_model` reads it.
+
+    It may hold too few patients or outcomes to learn from: that is judged of the whole file.
+    """
     identifiers = FileIdentifiers(mapping or CohortMapping())
     identifiers.add(table)
     try:
-        read = read_for_model(table, contract, outcome=outcome, mapping=mapping)
+        read = read_for_model(
+            table, contract, outcome=outcome, mapping=mapping, tolerated=LITTLE_TO_LEARN_FROM
+        )
+        others = tuple(f for f in read.warnings if f.rule not in LITTLE_TO_LEARN_FROM)
+        read = replace(read, warnings=others)
     except RulesBroken as error:
         # Rules that are raised are fatal like the others.
         read = ReadForModel(None, tuple(error.findings), (), ())
@@ -123,6 +131,8 @@ def read_checked_part(
 ) -> Cohort:
     """Return a part that has been checked, with identifiers as the whole file has them."""
     table.attrs[FACTS] = facts
-    read = read_for_model(table, contract, outcome=outcome, mapping=mapping)
+    read = read_for_model(
+        table, contract, outcome=outcome, mapping=mapping, tolerated=LITTLE_TO_LEARN_FROM
+    )
     # What is absent was judged over the whole file.
     return replace(read, absent=()).usable_cohort()

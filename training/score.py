@@ -112,8 +112,12 @@ def read_for_model(
     *,
     outcome: str | None,
     mapping: CohortMapping | None = None,
+    tolerated: frozenset[str] = frozenset(),
 ) -> ReadForModel:
-    """Return a table as `cohort_for_model` reads it, with every rule that it breaks."""
+    """Return a table as `cohort_for_model` reads it, with every rule that it breaks.
+
+    Rules in `tolerated` only warn.
+    """
     stated = mapping or CohortMapping()
     if outcome is None:
         stated = replace(stated, outcomes=MappingProxyType({}))
@@ -123,7 +127,7 @@ def read_for_model(
         table, births = with_age(table, mapping or CohortMapping())
         stays = pd.concat([policy, births], axis=1)
     read, described = _only_read(table, _with_own_variables(stated, table, contract), contract)
-    checked = check_cohort(read, outcome=outcome, mapping=described)
+    checked = check_cohort(read, outcome=outcome, mapping=described, tolerated=tolerated)
     report, cohort = checked.report, checked.cohort
     if cohort is None:
         return ReadForModel(None, report.fatal, report.warnings, ())

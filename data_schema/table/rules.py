@@ -16,6 +16,7 @@ from data_schema.values import GROUPED_BY_POINTS, cell_texts
 from data_schema.variables import BELOW, base_name, is_not_done, is_state
 
 __all__ = [
+    "LITTLE_TO_LEARN_FROM",
     "MIN_PATIENTS",
     "constant_features",
     "contradicting_outcomes",
@@ -29,6 +30,9 @@ __all__ = [
 
 MIN_PATIENTS = 50
 """With fewer patients, neither a model nor any figure about it means anything."""
+
+LITTLE_TO_LEARN_FROM = frozenset({"one_class", "too_few"})
+"""Rules that a part of a cohort may break: a rare outcome is in few of its rows."""
 
 _ADULT_YEARS = 18
 _NAMED = 10

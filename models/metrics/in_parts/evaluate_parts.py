@@ -113,7 +113,8 @@ def evaluate_parts(
     PartsJudgement
         Metrics that are means over patients (`oe_ratio`, `ibs`, `d_calibration`, `aj_calibration`)
         are those of `metrics.summary.evaluate` to the last digits while at most `MOST_TIMES` times
-        are distinct; the others within .001, since risks are told apart by .01 in log-odds.
+        are distinct; the others within .001, since risks are told apart by .01 in log-odds
+        (average precision is too low by that: patients of one interval count as equal).
 
     Raises
     ------

@@ -136,11 +136,10 @@ def test_an_evaluation_is_the_same_after_a_worker_was_killed(
     )
     path = tmp_path / "cohort.parquet"
     cohort.to_parquet(path, index=False, row_group_size=20)
-    undisturbed = evaluate_file(path, mortality.loaded, rows_at_a_time=20)
+    options = {"rows_at_a_time": 20, "n_bootstrap": 200}
+    undisturbed = evaluate_file(path, mortality.loaded, **options)
     cluster.client.wait_for_workers(2, timeout=60)
     killer = Killer(cluster, step)
-    disturbed = evaluate_file(
-        path, mortality.loaded, cluster=cluster, rows_at_a_time=20, progress=killer
-    )
+    disturbed = evaluate_file(path, mortality.loaded, cluster=cluster, progress=killer, **options)
     assert len(killer.killed) == 1
     assert disturbed.as_json() == undisturbed.as_json()

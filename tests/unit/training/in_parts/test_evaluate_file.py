@@ -103,6 +103,20 @@ def test_parts_and_kinds_of_file_do_not_matter(loaded, cohort, tmp_path) -> None
             np.testing.assert_allclose(*ends, rtol=1e-7, atol=1e-9)
 
 
+def test_a_part_may_hold_few_patients_and_no_outcome(loaded, cohort, tmp_path) -> None:
+    first = evaluated(written(cohort, tmp_path), loaded)
+    (tmp_path / "other").mkdir()
+    rare_first = cohort.sort_values("mortality_event", kind="stable")
+    path = written(rare_first, tmp_path / "other", 20)
+    second = evaluated(path, loaded, rows_at_a_time=20)
+    for one, two in zip(first.judgement.metrics, second.judgement.metrics, strict=True):
+        ends = [(m.estimate, m.low, m.high) for m in (one, two)]
+        np.testing.assert_allclose(*ends, rtol=1e-7, atol=1e-9)
+    few = cohort.assign(mortality_event=(np.arange(300) < 5).astype(int))
+    with pytest.raises(DataError, match="0 of 2 have"):
+        evaluated(written(few, tmp_path), loaded)
+
+
 def test_what_only_the_whole_file_shows_is_refused(loaded, cohort, tmp_path) -> None:
     ids = ["patient_id", "stay_id", "site"]
     cohort.loc[290, ids] = cohort.loc[3, ids].tolist()
