@@ -41,7 +41,9 @@ class Alert:
     unit : str or None
         Of a unit shift: the unit that the values fit; None for a shifted decimal point.
     estimate, expected : float or None
-        The figure that arrived, and that of the training cohort or of the risks.
+        The figure that arrived, and that of the training cohort, the earlier period or the risks.
+    compared_with : str
+        `earlier period` where a period is compared with an earlier one of the same place.
     """
 
     kind: AlertKind
@@ -56,6 +58,7 @@ class Alert:
     unit: str | None = None
     estimate: float | None = None
     expected: float | None = None
+    compared_with: Literal["training cohort", "earlier period"] = "training cohort"
 
     def as_json(self) -> Mapping[str, str | float | None]:
         """Return the alert as `osteon monitor --json` prints it."""
@@ -69,6 +72,8 @@ class Alert:
             "estimate": self.estimate,
             "expected": self.expected,
         }
+        if self.compared_with != "training cohort":
+            optional["compared_with"] = self.compared_with
         stated |= {name: value for name, value in optional.items() if value is not None}
         rounded = {"statistic": round(self.statistic, 2), "limit": round(self.limit, 2)}
         return {**stated, **rounded, "message": self.message}

@@ -46,6 +46,7 @@ def chart_sections(watched: Watched) -> tuple[ChartSection, ...]:
         _risks(watched),
         _inputs(watched),
         _recorded(watched),
+        _changes(watched),
     )
     return tuple(section for section in sections if section is not None)
 
@@ -340,5 +341,55 @@ def _recorded(watched: Watched) -> ChartSection | None:
             high=1.0,
         ),
         ("Variable", "This period", "Training cohort"),
+        table,
+    )
+
+
+def _changes(watched: Watched) -> ChartSection | None:
+    """Return what differs most from the earlier period, beside what the training cohort shows."""
+    if not watched.changes or watched.earlier_stays is None:
+        return None
+    limits = {
+        kind: control_limit(sum(change.kind == kind for change in watched.changes))
+        for kind in ("missing", "drift")
+    }
+    others = {
+        alert.variable for alert in watched.alerts if alert.compared_with == "training cohort"
+    }
+    shown = sorted(watched.changes, key=lambda one: -abs(one.statistic) / limits[one.kind])
+    rows, table = [], []
+    for one in shown[:_MOST_ROWS]:
+        days = "" if one.horizon_days is None else f", {one.horizon_days:g} days"
+        label = f"{one.variable} ({one.what}{days})"
+        has_changed = abs(one.statistic) > limits[one.kind]
+        rows.append(Row(label, one.statistic, text=f"{one.statistic:+.1f}", is_alert=has_changed))
+        differs = one.variable in others
+        reading = (
+            "changed here"
+            if has_changed
+            else "other patients than in training, as before"
+            if differs
+            else "no change"
+        )
+        table.append(
+            (label, f"{one.statistic:+.1f}", f"{one.estimate:.3g}", f"{one.earlier:.3g}", reading)
+        )
+    limit = max(limits.values())
+    return _section(
+        "This period beside the earlier one",
+        f"Compared with {watched.earlier_stays} earlier stays of the same place, in standard "
+        "errors; inside the band, chance explains the difference. A triangle has changed here, as "
+        "when a laboratory changes a method. What differs from the training cohort but not from "
+        "the earlier period are other patients, or another hospital.",
+        row_chart(
+            rows,
+            name="Differences from the earlier period in standard errors",
+            axis="Standard errors",
+            low=-3 * limit,
+            high=3 * limit,
+            limits=(-limit, limit),
+            ideal=0.0,
+        ),
+        ("Figure", "Standard errors", "This period", "Earlier period", "Reading"),
         table,
     )

@@ -48,6 +48,26 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
         "cohort of {{ $labels.model }}: check the unit at the source, with osteon monitor.",
     ),
     (
+        "OsteonInputsChanged",
+        "abs(sum by (model, version, variable, place) "
+        "(increase(osteon_input_values_total[30d])) "
+        "/ ignoring(place) group_left sum by (model, version, variable) "
+        "(increase(osteon_input_values_total[30d])) "
+        "- sum by (model, version, variable, place) "
+        "(increase(osteon_input_values_total[60d] offset 30d)) "
+        "/ ignoring(place) group_left sum by (model, version, variable) "
+        "(increase(osteon_input_values_total[60d] offset 30d))) > 0.2 "
+        "and ignoring(place) sum by (model, version, variable) "
+        "(increase(osteon_input_values_total[30d])) > 200 "
+        "and ignoring(place) sum by (model, version, variable) "
+        "(increase(osteon_input_values_total[60d] offset 30d)) > 200",
+        "24h",
+        "The share of stays with {{ $labels.variable }} {{ $labels.place }} (by the training "
+        "cohort's quartiles) changed by {{ $value | humanizePercentage }} from the two months "
+        "before: ask the laboratory what changed. Another hospital than that of training would "
+        "have differed all along.",
+    ),
+    (
         "OsteonNoOutcomes",
         "osteon_monitoring_known_outcomes == 0 and osteon_monitoring_predictions > 1000",
         "24h",

@@ -153,7 +153,8 @@ def _conversions(known: NumberReference, stated: tuple[float, float]) -> Iterato
         seen.add(round(ratio, 6))
         yield _Conversion(ratio, zero - offset * ratio, unit)
     for ratio in _DECIMAL:
-        if not any(abs(ratio / one - 1) < 0.02 for one in seen):
+        # Where a unit lies as near as a decimal point, the unit is the likelier error.
+        if not any(1 / SMALLEST_RATIO < ratio / one < SMALLEST_RATIO for one in seen):
             yield _Conversion(ratio, 0.0, None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from models.metrics.metric import Metric
 from models.metrics.subgroups import Subgroup
 from models.monitoring.alerts import Alert, control_limit
 from models.monitoring.arrivals import Arrivals
+from models.monitoring.earlier import PeriodChange, change_alerts, compare_periods
 from models.monitoring.expected import (
     CONCEPT_DRIFT,
     Expected,
@@ -30,7 +31,7 @@ from models.monitoring.observed import (
 from models.monitoring.reference import Reference
 from models.monitoring.unit_shift import unit_shifts
 
-__all__ = ["RiskCheck", "Watched", "check_risks", "drift_alerts", "watch"]
+__all__ = ["RiskCheck", "Watched", "check_risks", "drift_alerts", "watch", "with_changes"]
 
 RATIO_TO_SHOW = 1.25
 
@@ -73,6 +74,10 @@ class Watched:
         Events until an O/E of 1.25 would show.
     has_values : bool
         Whether the source holds values; the audit trail does not.
+    earlier_stays : int or None
+        Stays of the earlier period that this one is compared with; None without one.
+    changes : tuple of PeriodChange
+        How the period differs from the earlier one.
     """
 
     model: str
@@ -87,6 +92,8 @@ class Watched:
     alerts: tuple[Alert, ...]
     events_needed: int
     has_values: bool
+    earlier_stays: int | None = None
+    changes: tuple[PeriodChange, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -121,13 +128,16 @@ class Watched:
             "events_needed": self.events_needed,
             "statement": self.statement,
             "inputs_checked": self.has_values,
+            "earlier_rows": self.earlier_stays,
         }
 
 
 _GRAVEST_FIRST = ("unit_shift", "calibration", "discrimination", "missing", "drift")
 
 
-def watch(arrivals: Arrivals, contract: Contract, *, model: str) -> Watched:
+def watch(
+    arrivals: Arrivals, contract: Contract, *, model: str, earlier: Arrivals | None = None
+) -> Watched:
     """Return everything that can be said of a model in use from the patients of one period.
 
     Parameters
@@ -137,6 +147,9 @@ def watch(arrivals: Arrivals, contract: Contract, *, model: str) -> Watched:
         Of the model; its description of the training cohort is what arrivals are compared with.
     model : str
         Name and version, for people.
+    earlier : Arrivals, optional
+        An earlier period of the same place. What differs from it has changed here; what differs
+        from the training cohort alone are other patients, or another hospital.
     """
     reference = Reference.of(contract)
     information = contract.guard.information
@@ -152,8 +165,7 @@ def watch(arrivals: Arrivals, contract: Contract, *, model: str) -> Watched:
         *outcome_alerts(ratios, metrics, expected),
         *drift_alerts(arrivals, checks, risks, without=[alert.variable for alert in shifts]),
     ]
-    alerts.sort(key=lambda alert: _GRAVEST_FIRST.index(alert.kind))
-    return Watched(
+    watched = Watched(
         model=model,
         stays=arrivals.stays,
         checks=tuple(checks),
@@ -163,10 +175,30 @@ def watch(arrivals: Arrivals, contract: Contract, *, model: str) -> Watched:
         metrics=metrics,
         subgroups=subgroups,
         calibration=calibration_by_tenths(arrivals),
-        alerts=tuple(alerts),
+        alerts=_by_gravity(alerts),
         events_needed=events_to_show(RATIO_TO_SHOW),
         has_values=bool(arrivals.numbers or arrivals.texts),
     )
+    if earlier is None:
+        return watched
+    changes = compare_periods(arrivals, earlier)
+    return with_changes(watched, changes, earlier_stays=earlier.stays)
+
+
+def with_changes(
+    watched: Watched, changes: Sequence[PeriodChange], *, earlier_stays: int
+) -> Watched:
+    """Return what was watched, with the comparison with an earlier period and its alerts."""
+    return replace(
+        watched,
+        earlier_stays=earlier_stays,
+        changes=tuple(changes),
+        alerts=_by_gravity([*watched.alerts, *change_alerts(changes)]),
+    )
+
+
+def _by_gravity(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
+    return tuple(sorted(alerts, key=lambda alert: _GRAVEST_FIRST.index(alert.kind)))
 
 
 def check_risks(arrivals: Arrivals, contract: Contract) -> Iterator[RiskCheck]:

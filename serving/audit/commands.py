@@ -51,16 +51,28 @@ class Decisions:
         self.trail.append(event)
 
     def predicted(
-        self, *, name: str, version: str, horizons_days: Sequence[float], since: date | None = None
+        self,
+        *,
+        name: str,
+        version: str,
+        horizons_days: Sequence[float],
+        since: date | None = None,
+        until: date | None = None,
     ) -> Arrivals:
         """Return what one version of a model predicted, and what was reported, for monitoring.
+
+        The days run from `since` to before `until`.
 
         Raises
         ------
         DataError
             If no prediction of the version is on record.
         """
-        rows = predicted_rows(self.trail.database, name=name, version=version, since=since)
+        rows = [
+            row
+            for row in predicted_rows(self.trail.database, name=name, version=version, since=since)
+            if until is None or row.at.date() < until
+        ]
         if not rows:
             raise DataError(
                 f"the audit trail must hold predictions of {name} version {version}; it holds none "

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
+from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import OsteonError
-from models.monitoring.watch import Watched, watch
+from models.monitoring.earlier import compare_periods
+from models.monitoring.watch import Watched, watch, with_changes
 from serving.audit.predicted import arrivals_of, predicted_rows
 from serving.prediction.served import ServedModel
 from serving.store.database import Database
 
-__all__ = ["MonitoringState", "WatchedModel"]
+__all__ = ["LAST_DAYS", "MonitoringState", "WatchedModel"]
 
 _LOG = logging.getLogger(__name__)
 
 _SECONDS = 1_800.0
 _MOST_STAYS = 5_000
+LAST_DAYS = 30
+"""The last days, which are compared with the days before them of the same period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,15 @@ class MonitoringState:
         if not rows:
             return None
         rows = rows[-_MOST_STAYS:]
-        arrivals = arrivals_of(rows, model.contract.default_horizons_days)
+        horizons = model.contract.default_horizons_days
         title = f"{name} version {version}" if version else name
-        watched = watch(arrivals, model.contract, model=title)
+        watched = watch(arrivals_of(rows, horizons), model.contract, model=title)
+        month = (now - timedelta(days=LAST_DAYS)).date()
+        last, before = (
+            [row for row in rows if (row.at.date() >= month) is is_last]
+            for is_last in (True, False)
+        )
+        if min(len(last), len(before)) >= SMALLEST_CELL:
+            changes = compare_periods(arrivals_of(last, horizons), arrivals_of(before, horizons))
+            watched = with_changes(watched, changes, earlier_stays=len(before))
         return WatchedModel(model, watched, sum(row.event is not None for row in rows), now)

@@ -14,7 +14,7 @@ from models.monitoring.page import chart_sections
 from models.patient_explanation import NOT_MEASURED, NOT_MEASURED_LABEL
 from models.registry.life_events import Event
 from models.wording import LIMITATION_NOT_RECORDED, NOTICE
-from serving.monitoring.state import WatchedModel
+from serving.monitoring.state import LAST_DAYS, WatchedModel
 from serving.page import assets, facts
 from serving.page.examples import examples
 from serving.page.first_screen import GROUPS, first_screen
@@ -92,6 +92,7 @@ def monitoring_page(
         signed_in=signed_in,
         model=model,
         days=days,
+        last_days=LAST_DAYS,
         at=None if watched is None else watched.at.strftime("%Y-%m-%d %H:%M UTC"),
         watched=None if watched is None else watched.watched,
         sections=() if watched is None else chart_sections(watched.watched),

@@ -45,6 +45,20 @@ def monitor(
         str | None,
         typer.Option(help="First day of predictions to read with --from-trail (YYYY-MM-DD)."),
     ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            help="Patients of an earlier period of the same place, to tell a change here from "
+            "other patients than those of training."
+        ),
+    ] = None,
+    earlier_since: Annotated[
+        str | None,
+        typer.Option(
+            help="The same with --from-trail: first day (YYYY-MM-DD) of an earlier period that "
+            "ends before --since."
+        ),
+    ] = None,
     mapping: MappingOption = None,
     out: Annotated[Path | None, typer.Option(help="Page to write (.html), one chart each.")] = None,
     webhook: Annotated[
@@ -82,6 +96,10 @@ def monitor(
         raise UsageError("monitor needs ARRIVED, a cohort file, or --from-trail, and not both.")
     if since is not None and not from_trail:
         raise UsageError("--since must go with --from-trail; a file holds one period.")
+    if earlier is not None and from_trail:
+        raise UsageError("--earlier must go with ARRIVED; with --from-trail, use --earlier-since.")
+    if earlier_since is not None and since is None:
+        raise UsageError("--earlier-since must go with --from-trail and --since.")
     if out is not None and out.suffix != ".html":
         raise UsageError("--out must end in .html.")
     if webhook is not None and not webhook.startswith(("https://", "http://127.0.0.1:")):
@@ -96,7 +114,14 @@ def monitor(
             if arrived is None
             else _in_file(arrived, loaded, mapping)
         )
-        watched = watch(arrivals, loaded.risk_model.contract, model=full_name(loaded))
+        before = None
+        if earlier is not None:
+            before = _in_file(earlier, loaded, mapping)
+        elif earlier_since is not None:
+            before = _on_record(context, loaded, stated_day(earlier_since), until=stated_day(since))
+        watched = watch(
+            arrivals, loaded.risk_model.contract, model=full_name(loaded), earlier=before
+        )
         if out is not None:
             out.write_text(monitoring_page(watched), encoding="utf-8")
         if webhook is not None and watched.alerts:
@@ -117,8 +142,12 @@ def _in_file(arrived: Path, loaded: LoadedModel, mapping: Path | None) -> Arriva
     return read_arrivals(table, loaded.risk_model, mapping=stated_mapping(mapping))
 
 
-def _on_record(context: typer.Context, loaded: LoadedModel, since: date | None) -> Arrivals:
-    """Return what the service predicted with this version."""
+def _on_record(
+    context: typer.Context, loaded: LoadedModel, since: date | None, *, until: date | None = None
+) -> Arrivals:
+    """Return what the service predicted with this version, before a day if it is given."""
+    if since is not None and until is not None and since >= until:
+        raise UsageError("--earlier-since must lie before --since.")
     if loaded.version is None:
         raise UsageError(
             "--from-trail needs a version of the registry: --model models:/NAME/VERSION."
@@ -129,6 +158,7 @@ def _on_record(context: typer.Context, loaded: LoadedModel, since: date | None) 
             version=loaded.version,
             horizons_days=loaded.risk_model.contract.default_horizons_days,
             since=since,
+            until=until,
         )
     return arrivals
 
@@ -138,7 +168,7 @@ def stated_day(text: str | None) -> date | None:
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
-        raise UsageError("--since must be a day such as 2026-11-30.") from None
+        raise UsageError("--since and --earlier-since must be days such as 2026-11-30.") from None
 
 
 def _record(loaded: LoadedModel, watched: Watched, *, from_trail: bool) -> bool:

@@ -106,6 +106,28 @@ def test_a_wrong_statement_of_the_mapping_names_the_unit_that_arrives(
     assert alert["factor"] == pytest.approx(1 / MG_DL, rel=1e-3)
 
 
+def test_an_earlier_period_tells_a_change_here_from_other_patients(
+    trained: Any, simulated: Any, period: pd.DataFrame
+) -> None:
+    place, _ = trained
+    earlier = place.folder / "earlier.csv"
+    older = simulated(500, 32).drop(columns=OUTCOME)
+    older.assign(age=older["age"] + 12).to_csv(earlier, index=False)
+    now = period.assign(age=period["age"] + 12, lactate=period["lactate"] * 1.5)
+    page = place.folder / "compared.html"
+    found = watched(trained, now, "--earlier", str(earlier), "--out", str(page))
+    assert found["earlier_rows"] == 500
+    compared: dict[bool, set[str]] = {True: set(), False: set()}
+    for alert in of_kind(found, "drift"):
+        compared["compared_with" in alert].add(alert["variable"])
+    assert "age" in compared[False]
+    assert "age" not in compared[True]
+    assert "lactate" in compared[True]
+    text = page.read_text()
+    assert "This period beside the earlier one" in text
+    assert "changed here" in text
+
+
 def test_sicker_patients_are_drift_and_not_a_unit_shift(trained: Any, period: pd.DataFrame) -> None:
     sicker = period.assign(lactate=period["lactate"] * 1.6, age=period["age"] + 8)
     found = watched(trained, sicker)
@@ -200,7 +222,9 @@ def test_the_command_states_what_it_needs(trained: Any) -> None:
         (("--model", MODEL), "ARRIVED, a cohort file, or --from-trail, and not both"),
         (("others.csv", "--model", MODEL, "--since", "2026-11-01"), "must go with --from-trail"),
         (("others.csv", "--model", MODEL, "--out", "page.pdf"), "must end in .html"),
-        (("--from-trail", "--model", MODEL, "--since", "soon"), "must be a day such as"),
+        (("--from-trail", "--model", MODEL, "--since", "soon"), "must be days such as"),
+        (("--from-trail", "--model", MODEL, "--earlier", "o.csv"), "use --earlier-since"),
+        (("o.csv", "--model", MODEL, "--earlier-since", "2026-11-01"), "and --since."),
         (("others.csv", "--model", MODEL, "--webhook", "http://a.example/"), "be an https address"),
     ):
         refused = place.run("monitor", *options)

@@ -65,6 +65,14 @@ def test_another_unit_is_named_with_its_factor() -> None:
     assert shifts(reference, glucose(200, 1)) == []
 
 
+def test_a_unit_is_likelier_than_a_decimal_point_as_near_to_it() -> None:
+    rng = np.random.default_rng(4)
+    reference = number("lactate", "mmol/L", np.exp(rng.normal(0.5, 0.6, 3_000)))
+    sicker = np.exp(rng.normal(0.62, 0.6, 160))
+    (found,) = shifts(reference, sicker * 9.008)
+    assert found[:2] == ("lactate", "mg/dL")
+
+
 def test_a_dose_that_few_patients_get_hides_no_unit() -> None:
     reference = number("vitamin_d_dose", "[IU]/d", dose(3_000, 0))
     (found,) = shifts(reference, dose(500, 1) / 40)
