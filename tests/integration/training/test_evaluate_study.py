@@ -109,12 +109,14 @@ def test_a_training_run_tells_what_a_panel_adds_wherever_it_is_read(
 ) -> None:
     written(workplace, simulated)
     one_hold_out = SETTINGS.replace("repeats = 1", "test_fraction = 0.3")
-    # Panel, base and horizon of the verdict are fixed beforehand, as by `osteon protocol`.
-    fixed = 'added_value = ["lactate+albumin"]\nover = ["person"]\nprimary_horizon_days = 90\n'
+    # The horizon of the verdict is fixed beforehand, as by `osteon protocol`; what the command line
+    # states of the panel and its base takes the place of what the settings state.
+    fixed = 'added_value = ["lactate"]\nover = ["severity"]\nprimary_horizon_days = 90\n'
     (workplace.folder / "run.toml").write_text(fixed + one_hold_out)
 
     answer = workplace.run(
-        *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json")
+        *("train", "cohort.csv", "--outcome", "mortality", "--config", "run.toml", "--json"),
+        *("--added-value", "lactate+albumin", "--over", "person"),
     )
 
     assert answer.code == 0, answer.err
