@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from data_schema.biomarkers import VARIABLES
 from models.metrics.catalogue import METRICS
 from models.monitoring.alerts import control_limit
 from models.monitoring.charts import Row, calibration_chart, row_chart
@@ -19,6 +20,7 @@ from models.wording import NOTICE
 __all__ = ["ChartSection", "chart_sections", "monitoring_page"]
 
 _MOST_ROWS = 12
+_LONGEST_LABEL = 40
 _RATIO_RANGE = (0.25, 4.0)
 
 
@@ -272,7 +274,7 @@ def _inputs(watched: Watched) -> ChartSection | None:
     limit = _drift_limit(watched)
     rows = [
         Row(
-            f"{' and '.join(check.variables)} ({check.what})",
+            _label(*check.variables, of=f" ({check.what})"),
             check.statistic,
             text=f"{check.statistic:+.1f}",
             is_alert=abs(check.statistic) > limit,
@@ -318,7 +320,7 @@ def _recorded(watched: Watched) -> ChartSection | None:
     limit = control_limit(sum(check.kind == "missing" for check in watched.checks))
     rows = [
         Row(
-            check.variables[0],
+            _label(check.variables[0]),
             check.estimate,
             reference=check.expected,
             text=f"{check.estimate:.0%}",
@@ -327,7 +329,8 @@ def _recorded(watched: Watched) -> ChartSection | None:
         for check in checks
     ]
     table = [
-        (check.variables[0], f"{check.estimate:.1%}", f"{check.expected:.1%}") for check in checks
+        (_label(check.variables[0]), f"{check.estimate:.1%}", f"{check.expected:.1%}")
+        for check in checks
     ]
     return _section(
         "How often values are recorded",
@@ -360,9 +363,10 @@ def _changes(watched: Watched) -> ChartSection | None:
     rows, table = [], []
     for one in shown[:_MOST_ROWS]:
         days = "" if one.horizon_days is None else f", {one.horizon_days:g} days"
-        label = f"{one.variable} ({one.what}{days})"
-        has_changed = abs(one.statistic) > limits[one.kind]
-        rows.append(Row(label, one.statistic, text=f"{one.statistic:+.1f}", is_alert=has_changed))
+        label = _label(one.variable, of=f" ({one.what}{days})")
+        share = one.statistic / limits[one.kind]
+        has_changed = abs(share) > 1
+        rows.append(Row(label, share, text=f"{one.statistic:+.1f}", is_alert=has_changed))
         differs = one.variable in others
         reading = (
             "changed here"
@@ -374,22 +378,28 @@ def _changes(watched: Watched) -> ChartSection | None:
         table.append(
             (label, f"{one.statistic:+.1f}", f"{one.estimate:.3g}", f"{one.earlier:.3g}", reading)
         )
-    limit = max(limits.values())
     return _section(
         "This period beside the earlier one",
-        f"Compared with {watched.earlier_stays} earlier stays of the same place, in standard "
-        "errors; inside the band, chance explains the difference. A triangle has changed here, as "
-        "when a laboratory changes a method. What differs from the training cohort but not from "
-        "the earlier period are other patients, or another hospital.",
+        f"Compared with {watched.earlier_stays:,} earlier stays of the same place; the numbers at "
+        "the right are standard errors. Inside the band, chance explains the difference. A "
+        "triangle has changed here, as when a laboratory changes a method. What differs from the "
+        "training cohort but not from the earlier period are other patients, or another hospital.",
         row_chart(
             rows,
-            name="Differences from the earlier period in standard errors",
-            axis="Standard errors",
-            low=-3 * limit,
-            high=3 * limit,
-            limits=(-limit, limit),
+            name="Differences from the earlier period by their control limits",
+            axis="Times the control limit",
+            low=-4.0,
+            high=4.0,
+            limits=(-1.0, 1.0),
             ideal=0.0,
         ),
         ("Figure", "Standard errors", "This period", "Earlier period", "Reading"),
         table,
     )
+
+
+def _label(*names: str, of: str = "") -> str:
+    """Return the catalogue's labels of variables, or their names where a chart has no room."""
+    labels = [VARIABLES[name].label if name in VARIABLES else name for name in names]
+    text = " and ".join(labels) + of
+    return text if len(text) <= _LONGEST_LABEL else " and ".join(names) + of
