@@ -26,7 +26,7 @@ REASONS = (
     "it needs a hospital's own",
     "it needs a container engine",
     "it needs a package index",
-    "it takes minutes",
+    "it takes",
 )
 """How the reason begins for which a block is set apart."""
 
