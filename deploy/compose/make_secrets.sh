@@ -18,7 +18,7 @@ cat > service.env <<END
 OSTEON_DATABASE_URL=postgresql://osteon:$osteon@postgres/osteon
 OSTEON_AUDIT_KEY=$(secret)
 OSTEON_GATE_KEY=$(secret)
-MLFLOW_TRACKING_USERNAME=osteon-admin
+MLFLOW_TRACKING_USERNAME=osteon-gate
 MLFLOW_TRACKING_PASSWORD=$admin
 END
 cat > backup.env <<END
@@ -27,7 +27,7 @@ END
 cat > mlflow.env <<END
 MLFLOW_BACKEND_STORE_URI=postgresql+psycopg://mlflow:$mlflow@postgres/mlflow
 MLFLOW_AUTH_CONFIG_PATH=/etc/mlflow/auth.ini
-MLFLOW_AUTH_ADMIN_USERNAME=osteon-admin
+MLFLOW_AUTH_ADMIN_USERNAME=osteon-gate
 MLFLOW_AUTH_ADMIN_PASSWORD=$admin
 MLFLOW_FLASK_SERVER_SECRET_KEY=$(secret)
 END

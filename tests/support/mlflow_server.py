@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,25 +15,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nginx import free_port
+from nginx import free_port, nginx_of
 
 RECIPE = Path(__file__).parents[2] / "deploy" / "mlflow" / "aliases.conf"
 ADMIN = "osteon-gate"
 PASSWORD = "a password of twelve or more"
 
-_NGINX = """
-{user}
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{ }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  scgi_temp_path {folder}/scgi;
-  uwsgi_temp_path {folder}/uwsgi;
+_SERVERS = """
   client_max_body_size 1g;
   proxy_set_header Host $http_host;
   upstream mlflow {{ server 127.0.0.1:{server}; }}
@@ -43,7 +30,6 @@ http {{
     include {recipe};
     location / {{ proxy_pass http://mlflow; }}
   }}
-}}
 """
 
 
@@ -77,18 +63,13 @@ class SharedServer:
 def shared_server(folder: Path, *, tracking: str, sign_in: str) -> Iterator[SharedServer]:
     """Run a server over two databases; skip the test where a part of it is not installed."""
     pytest.importorskip("flask_wtf", reason="MLflow's sign-in is not installed (mlflow[auth])")
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed (Debian: nginx)")
     server, port = free_port(), free_port()
     artifacts = folder / "artifacts"
     (folder / "auth.ini").write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {sign_in}\n"
     )
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(
-        _NGINX.format(folder=folder, server=server, port=port, recipe=RECIPE, user=user)
-    )
+    servers = _SERVERS.format(server=server, port=port, recipe=RECIPE)
+    configuration = f"events {{ }}\nhttp {{\n{servers}}}\n"
     environment = os.environ | {
         "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
         "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN,
@@ -103,28 +84,35 @@ def shared_server(folder: Path, *, tracking: str, sign_in: str) -> Iterator[Shar
         *("--host=127.0.0.1", f"--port={server}", f"--backend-store-uri={tracking}"),
         *("--serve-artifacts", f"--artifacts-destination={artifacts}"),
     ]
-    with (folder / "server.log").open("w") as log:
-        processes = [
+    with (
+        (folder / "server.log").open("w") as log,
+        nginx_of(folder, configuration, port=port),
+        ended_with_its_group(
             subprocess.Popen(
-                one, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-            for one in (command, [program, "-c", str(folder / "nginx.conf"), "-e", "stderr"])
-        ]
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until_healthy(url, processes, folder / "server.log")
-            yield SharedServer(url, artifacts)
-        finally:
-            for process in processes:
-                os.killpg(process.pid, signal.SIGTERM)
-            for process in processes:
-                process.wait(timeout=120)
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{port}"
+        wait_until_healthy(url, process, folder / "server.log")
+        yield SharedServer(url, artifacts)
 
 
-def _wait_until_healthy(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
+@contextmanager
+def ended_with_its_group(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process and all that it started, which share its session."""
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=120)
+
+
+def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until an MLflow server answers, for three minutes at most."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
-        assert all(process.poll() is None for process in processes), log.read_text()
+        assert process.poll() is None, log.read_text()
         try:
             if httpx.get(f"{url}/health", timeout=10).status_code == 200:
                 return

@@ -1,8 +1,9 @@
-"""nginx for tests: it ends TLS and offers one service at a path, with its files in one folder."""
+"""nginx for tests, with its files in one folder; and one that offers a service at a path by TLS."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,19 +17,21 @@ import pytest
 
 from certificates import certificate
 
-_CONFIGURATION = """
+_PROCESS = """
 {user}
 daemon off;
 pid {folder}/pid;
 error_log {folder}/error.log;
-events {{ }}
-http {{
+"""
+_FILES = """
   access_log off;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
   scgi_temp_path {folder}/scgi;
   uwsgi_temp_path {folder}/uwsgi;
+"""
+_SERVICE = """
   upstream osteon {{ server {service}; keepalive 16; }}
   server {{
     listen 127.0.0.1:{port} ssl;
@@ -44,7 +47,6 @@ http {{
       client_max_body_size 8m;
     }}
   }}
-}}
 """
 
 
@@ -63,35 +65,64 @@ def free_port() -> int:
         return port
 
 
+def own_files(text: str, folder: Path) -> str:
+    """Return a configuration that runs in the foreground and writes to one folder only.
+
+    Parameters
+    ----------
+    text : str
+        A whole configuration, with a section `events` and one line `http {`.
+    """
+    user = "user root;" if os.geteuid() == 0 else ""
+    text = re.sub(r"(?m)^ *(pid|daemon|error_log|user|access_log) .*;$", "", text)
+    assert text.count("http {\n") == 1
+    text = text.replace("http {\n", f"http {{\n{_FILES.format(folder=folder)}")
+    return _PROCESS.format(user=user, folder=folder) + text
+
+
+@contextmanager
+def nginx_of(folder: Path, text: str, *, port: int) -> Iterator[None]:
+    """Run nginx with a configuration until the block ends; skip the test if it is not installed.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists, and takes every file that nginx writes.
+    text : str
+        As for `own_files`.
+    port : int
+        One that nginx listens on.
+    """
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed (Debian: nginx-light)")
+    (folder / "nginx.conf").write_text(own_files(text, folder))
+    process = subprocess.Popen(
+        [
+            *(program, "-e", str(folder / "error.log"), "-p", str(folder)),
+            *("-c", str(folder / "nginx.conf")),
+        ]
+    )
+    try:
+        _wait_for(port, process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 @contextmanager
 def running_nginx(
     folder: Path, *, service: str, port: int, path: str, removes: bool
 ) -> Iterator[Nginx]:
     """Offer a service at a path, which the proxy removes or leaves in; skip if not installed."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed (Debian: nginx-light)")
     folder.mkdir(parents=True, exist_ok=True)
     pem, _ = certificate(folder)
-    written = _CONFIGURATION.format(
-        user="user root;" if os.geteuid() == 0 else "",
-        folder=folder,
-        service=service,
-        port=port,
-        path=path,
-        removed="/" if removes else "",
+    servers = _SERVICE.format(
+        folder=folder, service=service, port=port, path=path, removed="/" if removes else ""
     )
-    (folder / "nginx.conf").write_text(written)
-    errors = str(folder / "error.log")
-    process = subprocess.Popen(
-        [program, "-e", errors, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    )
-    try:
-        _wait_for(port, process)
+    with nginx_of(folder, f"events {{ }}\nhttp {{\n{servers}}}\n", port=port):
         yield Nginx(f"https://127.0.0.1:{port}{path}", pem)
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

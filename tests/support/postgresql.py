@@ -44,7 +44,7 @@ class PostgreSQL:
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgreSQL]:
+def running_postgresql(superuser: str = "osteon") -> Iterator[PostgreSQL]:
     """Run a server of its own while the block runs; skip the test where it is not installed."""
     initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
     if initdb is None or pg_ctl is None:
@@ -62,12 +62,12 @@ def running_postgresql() -> Iterator[PostgreSQL]:
     stop = [pg_ctl, "-D", data, "-m", "immediate", "-w", "stop"]
     try:
         subprocess.run(
-            [initdb, "-D", data, "-U", "osteon", "-A", "trust", "-E", "UTF8", "--no-sync"], **said
+            [initdb, "-D", data, "-U", superuser, "-A", "trust", "-E", "UTF8", "--no-sync"], **said
         )
         subprocess.run(start, **said)
         try:
             yield PostgreSQL(
-                f"postgresql://osteon@/{{name}}?host={folder}",
+                f"postgresql://{superuser}@/{{name}}?host={folder}",
                 start=lambda: subprocess.run(start, **said),
                 stop=lambda: subprocess.run(stop, **said),
             )
