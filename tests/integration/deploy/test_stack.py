@@ -167,7 +167,7 @@ class Replicas:
                 "OSTEON_PORT": str(ports.replicas[name]),
                 "OSTEON_STATE_DIR": str(folder / name / "state"),
                 "OSTEON_DRAIN_SECONDS": "1",
-                "OSTEON_REGISTRY_POLL_SECONDS": "2",
+                "OSTEON_REGISTRY_POLL_SECONDS": "20",
                 "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}",
                 "OMP_NUM_THREADS": "1",
             }
