@@ -83,7 +83,8 @@ class Engine:
         (self.folder / "containers.conf").write_text(
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
             f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=4096:4096"]\n'
-            '[network]\nnetwork_backend = "netavark"\n'
+            f'[network]\nnetwork_backend = "netavark"\n'
+            f'network_config_dir = "{self.folder / "networks"}"\n'
         )
         (self.folder / "storage.conf").write_text(
             f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder / "storage"}"\n'
