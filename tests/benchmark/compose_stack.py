@@ -65,7 +65,7 @@ class Compose:
         container = self.container(part)
         described = json.loads(self._engine.run("container", "inspect", container))[0]
         if described["Config"].get("Healthcheck"):
-            until(lambda: self._is_healthy(container), f"{part} is healthy", seconds=180)
+            until(lambda: self._is_healthy(container), f"{part} is healthy", seconds=900)
 
     def stop(self, part: str) -> None:
         """Stop one part as `docker compose stop` does, within its grace period."""
