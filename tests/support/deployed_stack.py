@@ -157,7 +157,7 @@ def _rules() -> Iterator[dict[str, Any]]:
             yield from group["rules"]
 
 
-def until(holds: Callable[[], object], what: str, *, seconds: float = 120) -> None:
+def until(holds: Callable[[], object], what: str, *, seconds: float = 400) -> None:
     """Wait until a condition holds; fail with its description after some seconds."""
     deadline, last = time.monotonic() + seconds, ""
     while time.monotonic() < deadline:
@@ -188,15 +188,20 @@ def tour(stack: DeployedStack, folder: Path, *, requests: int = 20) -> dict[str,
         empty = {check["check"]: check for check in _checks(stack)}
         assert "0 models" in empty["registry"]["detail"]
         assert empty["database role"]["ok"]
+        _train_and_promote(stack, folder)
+    return used(stack, requests=requests)
+
+
+def used(stack: DeployedStack, *, requests: int = 20) -> dict[str, Any]:
+    """Take a stack with a champion to predictions, an alert and a verified trail."""
+    trusted = ssl.create_default_context(cafile=stack.certificate)
+    with httpx.Client(base_url=stack.public, verify=trusted, timeout=60) as client:
         ward = stack.json_of("osteon-1", "keys", "create", "a ward", "--role", "predict")["key"]
         of_metrics = stack.json_of("osteon-1", "keys", "create", "prometheus", "--role", "metrics")
         (stack.secrets / "metrics.key").write_text(of_metrics["key"])
-
-        _train_and_promote(stack, folder)
         until(lambda: client.get("/health/ready").status_code == 200, "a champion is served")
         well = {check["check"]: check for check in _checks(stack)}
         assert well[f"champion of {MODEL}"]["ok"]
-
         client.headers["Authorization"] = f"Bearer {ward}"
         operation = client.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]
         example = operation["requestBody"]["content"]["application/json"]["example"]

@@ -82,7 +82,7 @@ def stack(tmp_path: Path) -> Iterator[DeployedStack]:
             osteon=replicas.run,
             stop=replicas.stop,
             start=replicas.start,
-            seconds_to_alert=60,
+            seconds_to_alert=300,
         )
 
 
