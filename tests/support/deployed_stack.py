@@ -247,7 +247,7 @@ def _predicted(client: httpx.Client, example: dict[str, Any]) -> str:
     answer = client.post("/v1/predict", json=example)
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert body["results"], body
+    assert body["predictions"], body
     return str(body["prediction_id"])
 
 
