@@ -264,4 +264,4 @@ def test_the_stack_trains_promotes_predicts_alerts_and_proves_its_trail(
     print(figures, f"{time.monotonic() - started:.0f} s")
     assert figures["predictions"] == 40
     assert figures["records"] >= 40
-    assert figures["rules"] == 16
+    assert figures["rules"] >= 16
