@@ -180,6 +180,12 @@ def tour(stack: DeployedStack, folder: Path, *, requests: int = 20) -> dict[str,
     requests : int
         Predictions asked for while both replicas run, and again while one is down.
     """
+    train(stack, folder)
+    return used(stack, requests=requests)
+
+
+def train(stack: DeployedStack, folder: Path) -> None:
+    """Take an empty stack to a champion, trained through MLflow's sign-in."""
     trusted = ssl.create_default_context(cafile=stack.certificate)
     with httpx.Client(base_url=stack.public, verify=trusted, timeout=60) as client:
         until(lambda: client.get("/health/live").status_code == 200, "the service is alive")
@@ -189,7 +195,6 @@ def tour(stack: DeployedStack, folder: Path, *, requests: int = 20) -> dict[str,
         assert "0 models" in empty["registry"]["detail"]
         assert empty["database role"]["ok"]
         _train_and_promote(stack, folder)
-    return used(stack, requests=requests)
 
 
 def used(stack: DeployedStack, *, requests: int = 20) -> dict[str, Any]:
