@@ -7,6 +7,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,8 @@ def test_a_prediction_leaves_one_record_that_says_who_when_and_what(
         "route": "/v1/predict",
         "prediction_id": answer["prediction_id"],
         "patient": keys.patient("PatientSentinel"),
+        "stay": keys.stay("PatientSentinel", f"encounter {VALID['encounter_id']}"),
+        "moment": keys.moment("PatientSentinel", datetime.fromisoformat(VALID["time_zero"])),
         "outcomes": ["mortality", "fracture"],
         "models": [
             {
