@@ -47,7 +47,7 @@ def test_the_integrators_notebook_runs(prepared: Path, tmp_path: Path) -> None:
     shutil.copytree(prepared, folder)
     shutil.copy(ROOT / "docs" / "tutorials" / "mock_hospital.py", folder)
     printed = executed("integrator.ipynb", folder)
-    assert "refused ['under_18']" in printed
+    assert "refused ['under_18'" in printed
     assert "DEMO: SIMULATED PATIENTS" in printed
     assert "RiskAssessment: " in printed
     assert "The audit trail is complete" in printed
