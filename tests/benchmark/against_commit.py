@@ -1,9 +1,9 @@
 """How much faster fits, whole runs and the demo are than at an earlier commit, in one run.
 
-    git worktree add ../before 631c1e3
-    python tests/benchmark/against_commit.py fit ../before --patients 5000 20000
-    python tests/benchmark/against_commit.py run ../before --patients 5000
-    python tests/benchmark/against_commit.py demo ../before
+    git worktree add build/before 631c1e3
+    python tests/benchmark/against_commit.py fit build/before --patients 5000 20000
+    python tests/benchmark/against_commit.py run build/before --patients 5000
+    python tests/benchmark/against_commit.py demo build/before
 
 Both versions run with the packages of this Python, one after the other and in turn, on the same
 simulated patients (182 columns): their ratio does not depend on the machine. `fit` is one complete
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pickle
 import resource
 import statistics
@@ -131,15 +130,15 @@ def _measured(what: str, root: Path, size: int, folds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         environment = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+        python = _installed(root)
         if what == "demo":
-            _installed(root)
             return _demo(root)
         table = simulated_table(size, seed=1)
         if what == "run":
             table.to_parquet(folder / "cohort.parquet", index=False)
             used = measured(
                 [
-                    *(sys.executable, "-c", "import osteon; osteon.main()", "train"),
+                    *(str(python), "-c", "import osteon; osteon.main()", "train"),
                     *("cohort.parquet", "--outcome", "mortality", "--json"),
                 ],
                 folder=folder,
@@ -156,7 +155,7 @@ def _measured(what: str, root: Path, size: int, folds: int) -> dict[str, float]:
         )
         (folder / "cohort.pickle").write_bytes(pickle.dumps(data))
         used = measured(
-            [sys.executable, "-c", FIT, str(folder / "cohort.pickle")],
+            [str(python), "-c", FIT, str(folder / "cohort.pickle")],
             folder=folder,
             environment=environment,
         )
@@ -186,20 +185,21 @@ def _cpu_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _installed(root: Path) -> None:
-    """Give a checkout an environment with the packages of this Python, as `make install` would."""
+def _installed(root: Path) -> Path:
+    """Return a checkout's Python: with the packages of this one, and what else it needs."""
+    if root == HERE:
+        return Path(sys.executable)
     target = root / ".venv"
-    if (target / "installed").exists():
-        return
-    venv.create(target, symlinks=True)
-    (library,) = (target / "lib").glob("python*/site-packages")
-    packages = [path for path in sys.path if path.endswith("site-packages")]
-    (library / "osteon.pth").write_text("\n".join([str(root), *packages]))
-    command = target / "bin" / "osteon"
-    command.write_text(f"#!{target}/bin/python\nimport osteon\nosteon.main()\n")
-    command.chmod(0o755)
-    (target / "installed").touch()
-    os.utime(target / "installed")
+    python = target / "bin" / "python"
+    if not (target / "installed").exists():
+        venv.create(target, symlinks=True)
+        (library,) = (target / "lib").glob("python*/site-packages")
+        packages = [path for path in sys.path if path.endswith("site-packages")]
+        (library / "packages.pth").write_text("\n".join(packages))
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        subprocess.run([*pip, "--editable", str(root)], check=True)
+        (target / "installed").touch()
+    return python
 
 
 if __name__ == "__main__":
