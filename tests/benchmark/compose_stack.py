@@ -128,8 +128,13 @@ def main() -> int:
         compose.call("--profile", "backup", "run", "--rm", "--no-deps", "backup")
     except BaseException:
         for part in _PARTS:
-            log = engine.run("logs", "--tail", "30", compose.container(part), check=False)
-            print(f"--- {part}\n{log}", file=sys.stderr)
+            print(f"--- {part}", file=sys.stderr, flush=True)
+            subprocess.run(
+                ["podman", "logs", "--tail", "30", compose.container(part)],
+                env=engine.environment(),
+                stdout=sys.stderr,
+                check=False,
+            )
         raise
     finally:
         compose.call("down", "--volumes", check=False)

@@ -64,7 +64,8 @@ _IMAGES = {
     "postgres": 'ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin\nENTRYPOINT ["/start"]\n',
     "nginx": 'ENV PATH=/usr/sbin:/usr/bin\nCMD ["nginx", "-e", "stderr", "-g", "daemon off;"]\n',
     "prometheus": (
-        "ENV PATH=/usr/bin:/bin\nWORKDIR /prometheus\nUSER 65534:65534\n"
+        "RUN chown 65534:65534 /prometheus\nENV PATH=/usr/bin:/bin\n"
+        "WORKDIR /prometheus\nUSER 65534:65534\n"
         'ENTRYPOINT ["/usr/bin/prometheus"]\n'
     ),
 }
@@ -162,9 +163,14 @@ def _make_base(engine: Engine, name: str) -> None:
         start = root / "start"
         start.write_text(_POSTGRES)
         start.chmod(0o755)
+    if name == "nginx":  # Debian's own has other folders than the public image
+        (root / "var" / "cache" / "nginx").mkdir(parents=True)
+        for place in ("lib", "log"):
+            shutil.rmtree(root / "var" / place / "nginx", ignore_errors=True)
+            (root / "var" / place).mkdir(exist_ok=True)
+            (root / "var" / place / "nginx").symlink_to("/var/cache/nginx")
     if name == "prometheus":
         (root / "prometheus").mkdir()
-        os.chown(root / "prometheus", 65_534, 65_534)
     subprocess.run(["ldconfig", "-r", str(root)], check=True)
     (folder / "Containerfile").write_text(f"FROM scratch\nCOPY root/ /\n{_IMAGES[name]}")
     engine.run("build", "--format", "docker", "--tag", f"localhost/base-{name}", folder)
