@@ -158,9 +158,11 @@ def _judge(
             judged = in_parts = _in_parts(cohort, loaded, described, out, dask, progress)
             evaluation, drawn = in_parts, in_parts.judgement.concordance_patients
             how = f", read in parts; c_harrell and c_uno of {drawn} patients drawn by identifier"
+            if out is not None:
+                how += "; a file of this size has tables and no report"
         else:
             evaluation = whole = _at_once(cohort, loaded, described, out)
-            judged, how = whole.predictions, ""
+            judged, how = whole.predictions, ", read at once by this process" if dask else ""
     if as_json:
         print_json(evaluation.as_json() | {"out": None if out is None else str(out)})
         return

@@ -106,12 +106,12 @@ def refitted(place: Any, trained: Any) -> dict[str, Any]:
     again = old[old["patient_id"].isin(old["patient_id"].unique()[:40])]
     both = pd.concat([local, again], ignore_index=True).drop(columns="site")
     both.to_csv(place.folder / "both.csv", index=False)
-    told = place.run(
+    answer = place.run(
         *("recalibrate", "both.csv", "--model", f"models:/{MODEL}/1", "--old", "old.csv"),
         *("--method", "refit", "--json"),
     )
-    assert told.code == 0, told.err
-    return dict(told.json)
+    assert answer.code == 0, answer.err
+    return dict(answer.json)
 
 
 def test_a_refit_to_old_and_new_patients_is_a_version_with_lineage(

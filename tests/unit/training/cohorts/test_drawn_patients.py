@@ -1,4 +1,4 @@
-"""Patients are drawn by identifier and seed, whoever reads the file and in whatever order."""
+"""Patients are drawn by identifier and seed, in any order of the rows and on any machine."""
 
 from __future__ import annotations
 
