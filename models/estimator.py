@@ -66,7 +66,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         L2 penalty of the leaves.
     horizons_per_patient : int, optional
         Pairs per patient (at most 3 million in all). By default 24 for under 2,000 rows, where the
-        random draw of horizons is felt, and 12 for more.
+        random draw of horizons is felt, and 12 for more, of which trees learn from every second
+        where pairs times columns exceed 4 million.
     tuning_folds : int, optional
         Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
         that is affordable and steadier, and 4 for more.

@@ -35,6 +35,17 @@ class Pairs:
         """Return the pairs of the given rows."""
         return Pairs(self.horizon_days[rows], self.outcome[rows], self.weight[rows])
 
+    def every(self, step: int, first: NDArray[np.int64]) -> Pairs:
+        """Return every `step`-th horizon of each patient, with `step` times the weight.
+
+        `first`, (n_patients,), is the place of the first of them, from 0 to `step` - 1. Drawn at
+        random, it leaves the expected loss of any risk as it is with all horizons.
+        """
+        if step == 1:
+            return self
+        chosen = (np.arange(self.weight.shape[1]) - first[:, None]) % step == 0
+        return Pairs(self.horizon_days, self.outcome, np.where(chosen, step * self.weight, 0.0))
+
     def twice(self, first: float) -> Pairs:
         """Return every patient twice, all after all, the first time at a share of the weight."""
         weight = np.concatenate([first * self.weight, (1 - first) * self.weight])

@@ -253,7 +253,11 @@ def _fit_on(cohort: TrainingCohort, columns: Columns, choices: Choices, rows: Ro
         penalties=(choices.penalty / len(rows),),
     )[0]
     booster = fit_booster(
-        cohort.raw[rows], pairs, cohort.blanking, settings=cohort.boosting, trees=choices.trees
+        cohort.raw[rows],
+        cohort.pairs_of_trees(pairs, rows, SEED_OF_PARTS),
+        cohort.blanking,
+        settings=cohort.boosting,
+        trees=choices.trees,
     )
     parameters = PartParameters(
         horizon=linear.horizon,
@@ -374,7 +378,7 @@ def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
     )
     booster, history = fit_booster_watched(
         cohort.raw[learn],
-        pairs,
+        cohort.pairs_of_trees(pairs, learn, 2 * fold),
         cohort.raw[out],
         cohort.pairs(out, censoring, 2 * fold + 1),
         cohort.blanking,

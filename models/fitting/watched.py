@@ -44,7 +44,7 @@ def watched_folds(
         censoring = cohort.censoring(learn)
         _, losses = fit_booster_watched(
             cohort.raw[learn],
-            cohort.pairs(learn, censoring, 2 * k),
+            cohort.pairs_of_trees(cohort.pairs(learn, censoring, 2 * k), learn, 2 * k),
             cohort.raw[out],
             cohort.pairs(out, censoring, 2 * k + 1),
             cohort.blanking,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -330,3 +332,26 @@ def test_a_small_cohort_is_paired_with_more_horizons(n, stated, expected):
     everyone = np.arange(n)
     pairs = cohort.pairs(everyone, cohort.censoring(everyone), 0)
     assert pairs.horizon_days.shape == (n, expected)
+
+
+@pytest.mark.parametrize(
+    ("patients", "columns", "stated", "learned"),
+    [(2_100, 160, None, 6), (2_100, 150, None, 12), (2_100, 160, 12, 12), (1_900, 80, None, 24)],
+)
+def test_trees_of_a_wide_cohort_learn_from_every_second_horizon(
+    patients, columns, stated, learned
+) -> None:
+    rng = np.random.default_rng(0)
+    model = CumulativeIncidenceModel(horizons_days=(30.0,), horizons_per_patient=stated)
+    numbers = rng.normal(size=(patients, columns))
+    target = survival_target(rng.uniform(1, 100, patients), np.arange(patients) % 2)
+    cohort = model.prepare(numbers, target)
+    everyone = np.arange(patients)
+    pairs = cohort.pairs(everyone, cohort.censoring(everyone), 0)
+    pairs = replace(pairs, weight=np.ones_like(pairs.weight))
+    of_trees = cohort.pairs_of_trees(pairs, everyone, 0)
+    np.testing.assert_array_equal((of_trees.weight > 0).sum(axis=1), learned)
+    half = everyone[::2]
+    np.testing.assert_array_equal(
+        cohort.pairs_of_trees(pairs.take(half), half, 0).weight, of_trees.weight[half]
+    )

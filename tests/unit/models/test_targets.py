@@ -137,3 +137,13 @@ def test_pairs_of_some_patients_are_their_rows() -> None:
 
     assert some.horizon_days.tolist() == [[4.0, 5.0], [0.0, 1.0]]
     assert some.weight.tolist() == [[24.0, 25.0], [20.0, 21.0]]
+
+
+def test_fewer_horizons_leave_the_expected_weight_of_every_pair(target) -> None:
+    pairs = draw(target, event_times=np.arange(1.0, 400.0), per_patient=6)
+    subsets = [pairs.every(3, np.full(len(target), first)) for first in range(3)]
+    for subset in subsets:
+        np.testing.assert_array_equal(subset.horizon_days, pairs.horizon_days)
+        assert (subset.weight > 0).sum(axis=1).max() <= 2
+    np.testing.assert_allclose(np.mean([s.weight for s in subsets], axis=0), pairs.weight)
+    assert pairs.every(1, np.zeros(len(target), dtype=int)) is pairs
