@@ -67,9 +67,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen on out-of-fold predictions, with their losses and areas under the curve."""
+    """What was chosen on out-of-fold predictions, with their losses and areas under the curve.
+
+    `start` is the linear part of the first fold at the chosen penalty, near those of all patients
+    and of their halves.
+    """
 
     penalty: float
+    start: LinearPart
     trees: int
     linear_weight: float
     calibration: Calibration
@@ -170,6 +175,7 @@ def choose(cohort: TrainingCohort) -> Choices:
     )
     return Choices(
         PENALTY_PATIENTS[best],
+        folds[0].path[best],
         trees,
         weight,
         calibration,
@@ -251,6 +257,7 @@ def _fit_on(cohort: TrainingCohort, columns: Columns, choices: Choices, rows: Ro
         shares=penalty_shares(cohort.encoding),
         directions=columns.basis.inequalities,
         penalties=(choices.penalty / len(rows),),
+        start=choices.start,
     )[0]
     booster = fit_booster(
         cohort.raw[rows],

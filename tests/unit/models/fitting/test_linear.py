@@ -29,7 +29,7 @@ def cohort(n: int = 300, seed: int = 0):
     return raw, Pairs(horizon, outcome, np.ones_like(horizon)), log_odds
 
 
-def fit(raw, pairs, *, penalties, settled=None) -> list[LinearPart]:
+def fit(raw, pairs, *, penalties, settled=None, start=None) -> list[LinearPart]:
     """Return the path of numbers without gaps, with the directions given."""
     k = raw.shape[1]
     scaling = fit_scaling(raw, k)
@@ -39,6 +39,7 @@ def fit(raw, pairs, *, penalties, settled=None) -> list[LinearPart]:
         shares=penalty_shares(Encoding(tuple(f"x{j}" for j in range(k)), ())),
         directions=Directions.of(settled or (0,) * k, scaling, 3 * k, (10.0, 300.0)),
         penalties=penalties,
+        start=start,
     )
 
 
@@ -57,9 +58,12 @@ def test_a_penalty_gives_the_same_fit_wherever_the_path_began() -> None:
 
     warm = fit(raw, pairs, penalties=(5.0, 0.5, 0.02))[-1]
     (cold,) = fit(raw, pairs, penalties=(0.02,))
+    (elsewhere,) = fit(raw, pairs, penalties=(0.02,), start=fit(raw, pairs, penalties=(1e-4,))[0])
 
-    # Newton stops once a step gains less than 1e-10 of loss.
-    np.testing.assert_allclose(warm.coef, cold.coef, atol=1e-4)
+    # Steps end once one gains less than 1e-13 of loss.
+    np.testing.assert_allclose(warm.coef, cold.coef, atol=1e-6)
+    np.testing.assert_allclose(elsewhere.coef, cold.coef, atol=1e-6)
+    assert abs(elsewhere.intercept - cold.intercept) < 1e-6
 
 
 def test_the_true_log_odds_are_recovered() -> None:
