@@ -32,7 +32,7 @@ from models.inference.contract import (
     MovedRisks,
     TrainingFacts,
 )
-from models.inference.matrices import expit, raw_matrix
+from models.inference.matrices import expit
 from models.inference.parameters import ModelParameters, Unsettled
 from models.inference.prediction import Prediction
 from models.inference.risk_model import RiskModel
@@ -98,29 +98,31 @@ def complete_model(
 
     It holds quantiles, a correlation and means, and nothing of a single patient.
     """
-    sample = _sample(cohort, SUMMARISED_PATIENTS)
-    unsettled = fit_unsettled(cohort, columns.basis, main, draft, sample, choices.moved)
-    draft = draft.with_unsettled(unsettled)
-    prediction = draft.predict(sample, interval=False)
+    rows = _sample(cohort, SUMMARISED_PATIENTS)
+    sample = cohort.frame.iloc[rows]
+    prediction, curve = draft.predict_with_curve(sample, interval=False)
     moved = _moved_by_running_maximum(prediction)
+    log_odds = logit(curve.risk)
+    unsettled = fit_unsettled(cohort, columns.basis, main, rows, log_odds, choices.moved)
+    draft = draft.with_unsettled(unsettled)
     if draft.contract.interval.available:
         interval = _with_bias(draft, cohort, choices, main, columns)
         draft = draft.with_contract(replace(draft.contract, interval=interval))
     contract = draft.contract
-    risk = draft.risk(sample, contract.grid_days)
     # The law of total variance: what the log-odds would vary by with every value entered is what
     # they vary by as recorded, plus what the missing values leave open on average.
-    left_open = draft.unsettled(sample, contract.grid_days).mean(0)
+    left_open = draft.unsettled(sample, contract.grid_days)
     draft = draft.with_contract(
         replace(
             contract,
-            cohort_risk=tuple(risk.mean(0).tolist()),
-            log_odds_variance=tuple((logit(risk).var(0) + left_open).tolist()),
+            cohort_risk=tuple(curve.risk.mean(0).tolist()),
+            log_odds_variance=tuple((log_odds.var(0) + left_open.mean(0)).tolist()),
             guard=_guard(draft, cohort),
             training=replace(contract.training, moved_by_running_maximum=moved),
         )
     )
-    ordinary = float(np.quantile(draft.settled_share(sample), LEAST_COMPLETE))
+    defaults = np.searchsorted(contract.grid_days, contract.default_horizons_days)
+    ordinary = float(np.quantile(draft.settled_share_left(left_open[:, defaults]), LEAST_COMPLETE))
     guard = replace(draft.contract.guard, least_settled=refused_below(ordinary))
     return draft.with_contract(replace(draft.contract, guard=guard))
 
@@ -253,11 +255,11 @@ def _with_bias(
 ) -> IntervalFacts:
     """Return the interval with an allowance for bias, that of the trees and that of the penalty."""
     interval = draft.contract.interval
-    patients, days = _sample(cohort, JUDGED_PATIENTS), np.asarray(draft.contract.grid_days)
-    prediction = draft.predict(patients, days)
+    rows, days = _sample(cohort, JUDGED_PATIENTS), np.asarray(draft.contract.grid_days)
+    prediction, curve = draft.predict_with_curve(cohort.frame.iloc[rows])
     accepted = np.array([status == "ok" for status in prediction.status])
-    log_odds = logit(prediction.risk[accepted])
-    reach = logit(prediction.risk_high[accepted]) - logit(prediction.risk_low[accepted])
+    log_odds = logit(curve.risk[accepted])
+    reach = logit(curve.risk_high[accepted]) - logit(curve.risk_low[accepted])
     # The draft's interval has no bias yet: its ends on the logit scale are eta +- t sd, so that the
     # variance v among the fold models is (reach / 2 t)^2. At each day the contract gets the
     # cohort's mean of
@@ -266,8 +268,7 @@ def _with_bias(
     # lowest error gives up about as much to bias as to variance. `curves.IntervalWidth` spreads it
     # over patients by `center` and `spread`, the mean and variance of eta at that day.
     variance = (reach / (2 * interval.t)) ** 2
-    raw = raw_matrix(patients[accepted], cohort.encoding)
-    of_penalty = squared_bias(cohort, choices, main, columns, raw, days)
+    of_penalty = squared_bias(cohort, choices, main, columns, cohort.raw[rows[accepted]], days)
     return replace(
         interval,
         squared_bias=tuple((variance + PENALTY_BIAS_TIMES * of_penalty).mean(0).tolist()),
@@ -291,15 +292,15 @@ def _example(cohort: TrainingCohort) -> dict[str, float | str | None]:
     return example
 
 
-def _sample(cohort: TrainingCohort, patients: int) -> pd.DataFrame:
+def _sample(cohort: TrainingCohort, patients: int) -> NDArray[np.int64]:
     """Return at most this many rows of the cohort, drawn at random."""
     rng = np.random.default_rng(cohort.settings.random_state)
-    return cohort.frame.iloc[rng.permutation(len(cohort.frame))[:patients]]
+    return rng.permutation(len(cohort.frame))[:patients]
 
 
 def _information(draft: RiskModel, cohort: TrainingCohort) -> NDArray[np.float64]:
     """Return each variable's share of the absolute contributions at the middle horizon."""
-    sample = _sample(cohort, EXPLAINED_PATIENTS)
+    sample = cohort.frame.iloc[_sample(cohort, EXPLAINED_PATIENTS)]
     middle = cohort.settings.horizons_days[len(cohort.settings.horizons_days) // 2]
     prediction = draft.predict(sample, [middle], interval=False, explain=True)
     contributions = np.asarray(prediction.log_odds)

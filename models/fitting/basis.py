@@ -17,10 +17,10 @@ from models.inference.matrices import horizon_basis, linear_matrix
 from models.inference.missing import (
     CHUNK,
     DirectionLimits,
-    Inferred,
     direction_limits,
     infer,
     unsettled_share,
+    variance_with_nothing,
 )
 from models.inference.parameters import Factors, Scaling
 
@@ -86,12 +86,20 @@ class Basis:
             self.directions, part.coef, part.coef_log_h, lz, self.scaling, self.factors
         )
 
-    def unsettled_share(self, raw: Floats, part: LinearPart, days: Floats) -> Floats:
-        """Return the share of a part's variance that missing values leave open, (n, n_days)."""
-        columns = linear_matrix(raw, self.scaling)
-        inferred = Inferred(columns, np.isnan(columns))
+    def columns_and_unsettled(
+        self, raw: Floats, part: LinearPart, days: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return columns inferred in a part's settled directions, and its unsettled share.
+
+        That is the share of the part's variance that missing values leave open, (n, n_days).
+        """
+        predictor = np.stack([part.coef, part.coef_log_h])
+        inferred = infer(
+            linear_matrix(raw, self.scaling), self.factors, self.limits(part), (predictor,)
+        )
         _, lz = horizon_basis(np.log(days), part.horizon)
-        return unsettled_share(inferred, self.factors, part.coef, part.coef_log_h, lz)
+        with_nothing = variance_with_nothing(self.factors, predictor)
+        return inferred.columns, unsettled_share(inferred.open_variance[0], with_nothing, lz)
 
     @property
     def inequalities(self) -> Directions:

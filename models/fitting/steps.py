@@ -158,13 +158,12 @@ def choose(cohort: TrainingCohort) -> Choices:
     paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
     best = int(np.argmin([log_loss(path, pairs) for path in paths]))
     patients = np.concatenate([f.patients for f in folds])
-    linear = np.concatenate([f.in_direction(best) for f in folds])
+    linear, unsettled = map(np.concatenate, zip(*(f.chosen(best) for f in folds), strict=True))
     weight = choose_linear_weight(linear, boosted, pairs, patients)
     # In the order in which they are applied: eta = w eta_linear + (1 - w) eta_boosted, then a(h) +
     # b eta + c(h) times the unsettled share. Each is chosen given those before it, all on
     # out-of-fold predictions.
     mixed = weight * linear + (1 - weight) * boosted
-    unsettled = np.concatenate([f.unsettled(best) for f in folds])
     calibration = recalibration(mixed, unsettled, pairs, knots_days=_calibration_knots(cohort))
     recalibrated = calibration.log_odds(mixed, unsettled, np.log(pairs.horizon_days))
     losses = LogLosses(
@@ -352,16 +351,14 @@ class _TunedFold:
     booster: xgb.Booster
     raw: Floats
 
-    def in_direction(self, candidate: int) -> Floats:
-        """Return the linear log-odds of a candidate, inferred in the settled directions."""
-        part = self.path[candidate]
-        return part.log_odds(self.basis.columns(self.raw, part), self.pairs.horizon_days)
+    def chosen(self, candidate: int) -> tuple[Floats, Floats]:
+        """Return the linear log-odds of a candidate, inferred in the settled directions.
 
-    def unsettled(self, candidate: int) -> Floats:
-        """Return the share of a candidate's variance that missing values leave open."""
-        return self.basis.unsettled_share(
-            self.raw, self.path[candidate], self.pairs.horizon_days[0]
-        )
+        Beside them the share of its variance that missing values leave open.
+        """
+        part, days = self.path[candidate], self.pairs.horizon_days
+        columns, unsettled = self.basis.columns_and_unsettled(self.raw, part, days[0])
+        return part.log_odds(columns, days), unsettled
 
     def boosted(self, trees: int) -> Floats:
         """Return the boosted log-odds after this many trees, or after all if it has fewer."""

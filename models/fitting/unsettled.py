@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from scipy.linalg import solve
 from scipy.optimize import nnls
-from scipy.special import logit
-from sklearn.linear_model import Ridge
 
 from data_schema.variables import base_name
 from models.fitting.basis import Basis
@@ -16,12 +14,10 @@ from models.fitting.training_cohort import TrainingCohort
 from models.inference.matrices import (
     horizon_basis,
     linear_column_features,
-    linear_matrix,
-    raw_matrix,
+    missing_columns,
 )
-from models.inference.missing import infer, node_weights, variance_by_formula
+from models.inference.missing import node_weights, variance_by_formula
 from models.inference.parameters import Unsettled
-from models.inference.risk_model import RiskModel
 
 __all__ = ["fit_unsettled"]
 
@@ -35,6 +31,7 @@ FLOOR_SHARE = 0.01
 RIDGE_SHARE = 0.02
 """Penalty of the linear approximation, as a share of its rows; its columns have variance 1."""
 
+Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -42,8 +39,8 @@ def fit_unsettled(
     cohort: TrainingCohort,
     basis: Basis,
     main: Part,
-    draft: RiskModel,
-    sample: pd.DataFrame,
+    sample: Rows,
+    log_odds: Floats,
     moved: Moved,
 ) -> Unsettled:
     """Return the model's linear approximation, and how it relates to what blanks really moved.
@@ -53,16 +50,22 @@ def fit_unsettled(
     b'C b of a patient with blanks less that of the same patient as recorded, is then set against
     the squared changes of the log-odds of patients held out: those of patients that a model learned
     from are larger.
+
+    Parameters
+    ----------
+    sample : ndarray of int, shape (n,)
+        Rows of the cohort on which the whole model is approximated.
+    log_odds : ndarray of float, shape (n, n_days)
+        Of those patients by the whole model, at every day of the grid.
     """
     grid = cohort.grid_days()
     at = np.unique(np.linspace(0, len(grid) - 1, DAYS).round().astype(int))
     _, lz = horizon_basis(np.log(grid[at]), main.linear.horizon)
-    eta = logit(draft.risk(sample, grid[at]))
-    columns = basis.columns(raw_matrix(sample, cohort.encoding), main.linear)
-    coef, coef_log_h = _approximation(eta, columns, basis, lz)
+    columns = basis.columns(cohort.raw[sample], main.linear)
+    coef, coef_log_h = _approximation(log_odds[:, at], columns, basis, lz)
     rows = slice(None, MOST_PATIENTS)
     with_blanks, as_recorded = (
-        infer(linear_matrix(raw, basis.scaling), basis.factors)
+        missing_columns(raw, cohort.n_numbers)
         for raw in (moved.blanked[rows], cohort.raw[moved.rows[rows]])
     )
     formula = np.subtract(
@@ -73,7 +76,7 @@ def fit_unsettled(
     )
     nodes = lz[np.unique(np.linspace(0, len(lz) - 1, NODES).round().astype(int))]
     first = _first_columns(cohort)
-    lost = with_blanks.missing[:, first] & ~as_recorded.missing[:, first]
+    lost = with_blanks[:, first] & ~as_recorded[:, first]
     factor, own_first = _against_formula(
         formula, lost.astype(float), node_weights(lz, nodes), moved.change[rows][:, at] ** 2
     )
@@ -84,11 +87,15 @@ def fit_unsettled(
 
 def _approximation(eta: Floats, columns: Floats, basis: Basis, lz: Floats) -> tuple[Floats, Floats]:
     """Return coefficients of columns, and of their products with log horizon, for log-odds."""
+    # Ridge regression of every patient at every day: with l = (1, lz) of a day, a row of the design
+    # is (l_0 z, l_1 z), so that the blocks of its Gram matrix are z'z times sums of l_a l_b.
     z = (columns - basis.factors.mean) / basis.factors.scale
-    design = np.concatenate([np.hstack([z, at * z]) for at in lz])
-    centred = eta - eta.mean(0)
-    fit = Ridge(alpha=RIDGE_SHARE * len(design), fit_intercept=False).fit(design, centred.T.ravel())
-    coef, coef_log_h = np.split(fit.coef_ / np.tile(basis.factors.scale, 2), 2)
+    powers = np.stack([np.ones_like(lz), lz])
+    gram = np.kron(powers @ powers.T, z.T @ z)
+    gram[np.diag_indices_from(gram)] += RIDGE_SHARE * eta.size
+    moment = (z.T @ ((eta - eta.mean(0)) @ powers.T)).T.ravel()
+    fitted = solve(gram, moment, assume_a="pos", overwrite_a=True, check_finite=False)
+    coef, coef_log_h = fitted.reshape(2, -1) / basis.factors.scale
     return coef, coef_log_h
 
 

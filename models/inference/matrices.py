@@ -24,6 +24,7 @@ __all__ = [
     "level_columns",
     "linear_column_features",
     "linear_matrix",
+    "missing_columns",
     "not_categorical",
     "number_rows",
     "raw_matrix",
@@ -260,6 +261,13 @@ def linear_matrix(raw: np.ndarray, scaling: Scaling) -> np.ndarray:
     bends = splines - scaling.bend_offset - scaling.bend_line * z[..., None]
     bends = np.where(missing, np.nan, bends)
     return np.concatenate([z, bends[..., 0], bends[..., 1], raw[:, n_numbers:]], axis=-1)
+
+
+def missing_columns(raw: np.ndarray, n_numbers: int) -> np.ndarray:
+    """Return where `linear_matrix` would hold NaN, (n_patients, n_linear_columns)."""
+    missing = np.isnan(raw)
+    numbers = missing[:, :n_numbers]
+    return np.concatenate([numbers, numbers, numbers, missing[:, n_numbers:]], axis=-1)
 
 
 def linear_column_features(encoding: Encoding) -> list[str]:

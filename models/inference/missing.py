@@ -21,7 +21,6 @@ __all__ = [
     "direction_limits",
     "infer",
     "node_weights",
-    "open_share",
     "settling_variance",
     "slope_points",
     "unsettled_share",
@@ -269,13 +268,13 @@ def node_weights(lz: np.ndarray, nodes: np.ndarray) -> np.ndarray:
 
 
 def variance_by_formula(
-    inferred: Inferred, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
+    missing: np.ndarray, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
 ) -> np.ndarray:
-    """Return b'C b of `unsettled_variance`, (n, h)."""
-    out = np.empty((len(inferred.missing), len(lz)))
+    """Return b'C b of `unsettled_variance` from what is missing alone, (n, h)."""
+    out = np.empty((len(missing), len(lz)))
     coefficients = np.stack([coef, coef_log_h])
-    for rows, posterior in _posteriors(inferred.missing, factors):
-        open_variance = _open_variance(inferred.missing[rows], posterior, factors, coefficients)
+    for rows, posterior in _posteriors(missing, factors):
+        open_variance = _open_variance(missing[rows], posterior, factors, coefficients)
         out[rows] = _variance_at(open_variance, lz)
     return out
 
@@ -306,21 +305,17 @@ def variance_with_nothing(factors: Factors, coefficients: np.ndarray) -> np.ndar
     return _open_variance(missing, posterior, factors, coefficients)
 
 
-def open_share(open_variance: np.ndarray, with_nothing: np.ndarray, lz: np.ndarray) -> np.ndarray:
-    """Return the open variance as a share of that of a patient with no value, (n, h)."""
-    whole, left = _variance_at(with_nothing, lz), _variance_at(open_variance, lz)
-    return np.asarray(np.divide(left, whole, out=np.zeros_like(left), where=whole > 1e-12))
-
-
 def unsettled_share(
-    inferred: Inferred, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
+    open_variance: np.ndarray, with_nothing: np.ndarray, lz: np.ndarray
 ) -> np.ndarray:
     """Return the share of the linear part's variance that missing values leave open, (n, h).
 
     Parameters
     ----------
-    coef, coef_log_h : ndarray of float, shape (n_linear_columns,)
-        Of the linear part.
+    open_variance : ndarray of float, shape (n, 2, 2)
+        As in `Inferred`, of the linear part's coefficients.
+    with_nothing : ndarray of float, shape (1, 2, 2)
+        From `variance_with_nothing`, of the same coefficients.
     lz : ndarray of float, shape (h,)
         Standardised log of the horizons.
 
@@ -329,8 +324,7 @@ def unsettled_share(
     ndarray of float, shape (n, h)
         In [0, 1]: 0 where nothing that matters is missing, 1 where all of it is.
     """
-    whole = _variance_at(variance_with_nothing(factors, np.stack([coef, coef_log_h])), lz)
-    left = variance_by_formula(inferred, factors, coef, coef_log_h, lz)
+    whole, left = _variance_at(with_nothing, lz), _variance_at(open_variance, lz)
     return np.asarray(np.divide(left, whole, out=np.zeros_like(left), where=whole > 1e-12))
 
 

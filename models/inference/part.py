@@ -13,7 +13,7 @@ import numpy as np
 import xgboost as xgb
 
 from models.inference.matrices import ColumnGroups, horizon_basis, standard_log
-from models.inference.missing import Inferred, open_share, variance_with_nothing
+from models.inference.missing import Inferred, unsettled_share, variance_with_nothing
 from models.inference.parameters import Factors, PartParameters
 from models.inference.trees import (
     TreeContributions,
@@ -143,7 +143,7 @@ class FittedPart:
     def unsettled_share(self, inferred: Inferred, log_h: np.ndarray) -> np.ndarray:
         """Return `missing.unsettled_share` of the linear part at logarithms of horizons, (n, h)."""
         lz = standard_log(log_h, self.parameters.horizon)
-        return open_share(inferred.open_variance[self.place], self._variance_with_nothing, lz)
+        return unsettled_share(inferred.open_variance[self.place], self._variance_with_nothing, lz)
 
     def _gap(self, inferred: Inferred, log_h: np.ndarray, coef: np.ndarray) -> np.ndarray:
         """Return what the gap of the recalibration adds, by missing column, (n, h, columns).

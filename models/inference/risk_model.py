@@ -350,6 +350,7 @@ class RiskModel:
         horizons_days: ArrayLike | None = None,
         *,
         explain: bool = False,
+        interval: bool = True,
     ) -> tuple[Prediction, Curve]:
         """Return what `predict` returns, and the risk over the model's whole grid of days.
 
@@ -359,7 +360,7 @@ class RiskModel:
         raw, grid = self._raw(table), np.asarray(self.contract.grid_days, dtype=float)
         inferred = self._inferred(raw)
         at = np.concatenate([days, grid])
-        curves = self._curves(raw, inferred, at, True, self._site_level(table))
+        curves = self._curves(raw, inferred, at, interval, self._site_level(table))
         requested, on_grid = curves.at(slice(len(days))), curves.at(slice(len(days), None))
         return self._prediction(table, raw, inferred, requested, explain), on_grid.curve()
 
@@ -587,13 +588,20 @@ class RiskModel:
         """
         return self._settled_share(self._inferred(self._raw(checked_table(self.contract, frame))))
 
-    def _settled_share(self, inferred: Inferred) -> np.ndarray:
-        """Return the least settled share over the default horizons, (n,)."""
+    def settled_share_left(self, unsettled: np.ndarray) -> np.ndarray:
+        """Return `settled_share` of patients from what `unsettled` returned of them, (n,).
+
+        It must be that of the default horizons, shape (n, n_horizons).
+        """
         days = self.horizons(None)
         grid = np.log(np.asarray(self.contract.grid_days, dtype=float))
         variance = np.interp(np.log(days), grid, self.contract.log_odds_variance)
-        left = self._unsettled(inferred, days) / np.maximum(variance, 1e-12)
+        left = unsettled / np.maximum(variance, 1e-12)
         return np.asarray(1 - left.max(1))
+
+    def _settled_share(self, inferred: Inferred) -> np.ndarray:
+        """Return the least settled share over the default horizons, (n,)."""
+        return self.settled_share_left(self._unsettled(inferred, self.horizons(None)))
 
     def _standard_log(self, days: np.ndarray) -> np.ndarray:
         """Return the standardised log of horizons, as the main part has it."""

@@ -15,6 +15,7 @@ from models.inference.missing import (
     unsettled_share,
     unsettled_variance,
     variance_by_formula,
+    variance_with_nothing,
 )
 from models.inference.parameters import Factors, Unsettled
 
@@ -72,7 +73,7 @@ def test_the_variance_by_formula_is_that_of_the_conditional_distribution(factors
     rng = np.random.default_rng(2)
     coef, slope, lz = rng.normal(size=P), rng.normal(size=P), np.array([-1.0, 0.3, 2.0])
 
-    found = variance_by_formula(infer(columns, factors), factors, coef, slope, lz)
+    found = variance_by_formula(np.isnan(columns), factors, coef, slope, lz)
 
     for row, variances in zip(columns, found, strict=True):
         left = conditional(factors, row)[1]
@@ -108,11 +109,15 @@ def test_a_value_settles_what_its_conditional_variance_says(factors, columns) ->
 
 
 def test_the_unsettled_share_goes_from_0_to_1(factors) -> None:
-    coef, lz = np.arange(1.0, P + 1), np.zeros(1)
+    predictor, lz = np.stack([np.arange(1.0, P + 1), np.zeros(P)]), np.zeros(1)
     nothing, everything = np.full((1, P), np.nan), factors.mean[None, :]
 
     shares = [
-        unsettled_share(infer(at, factors), factors, coef, np.zeros(P), lz)[0, 0]
+        unsettled_share(
+            infer(at, factors, predictors=[predictor]).open_variance[0],
+            variance_with_nothing(factors, predictor),
+            lz,
+        )[0, 0]
         for at in (everything, nothing)
     ]
 
