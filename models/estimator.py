@@ -66,8 +66,8 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         L2 penalty of the leaves.
     horizons_per_patient : int, optional
         Pairs per patient (at most 3 million in all). By default 24 for under 2,000 rows, where the
-        random draw of horizons is felt, and 12 for more, of which trees learn from every second
-        where pairs times columns exceed 4 million.
+        random draw of horizons is felt, and 12 for more. Of these, trees learn from every second
+        in cohorts of more than 100 columns or 200,000 pairs.
     tuning_folds : int, optional
         Folds, by patient, for what is chosen out of fold; by default 10 for under 2,000 rows, where
         that is affordable and steadier, and 4 for more.

@@ -336,9 +336,16 @@ def test_a_small_cohort_is_paired_with_more_horizons(n, stated, expected):
 
 @pytest.mark.parametrize(
     ("patients", "columns", "stated", "learned"),
-    [(2_100, 160, None, 6), (2_100, 150, None, 12), (2_100, 160, 12, 12), (1_900, 80, None, 24)],
+    [
+        (2_100, 101, None, 6),
+        (2_100, 100, None, 12),
+        (2_100, 101, 12, 12),
+        (1_900, 101, None, 24),
+        (16_700, 2, None, 6),
+        (16_600, 2, None, 12),
+    ],
 )
-def test_trees_of_a_wide_cohort_learn_from_every_second_horizon(
+def test_trees_of_a_wide_or_large_cohort_learn_from_every_second_horizon(
     patients, columns, stated, learned
 ) -> None:
     rng = np.random.default_rng(0)
