@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 
+_ROWS_IN_CACHE = 256
+
 BELOW_LIMIT = "__below"
 """How the column ends that flags a value as below its detection limit."""
 
@@ -199,20 +201,30 @@ def spline_basis(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     #   C_j(x) = [ (x - k_j)+^3 - (x - k_2)+^3 (k_3 - k_j) / (k_3 - k_2)
     #              + (x - k_3)+^3 (k_2 - k_j) / (k_3 - k_2) ] / (k_3 - k_0)^2.
     # Cubic and quadratic terms cancel beyond k_3; the divisor puts C_j on the scale of x.
+    k0, _, k2, k3 = np.moveaxis(knots, -1, 0)
+    curved = k3 > k2
+    span = np.where(curved, k3 - k0, 1.0)
+    tail = np.where(curved, k3 - k2, 1.0)
+    terms = _spline_terms(x, knots, span, tail)
+    return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)
+
+
+def _spline_terms(
+    x: np.ndarray, knots: np.ndarray, span: np.ndarray, tail: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both terms of `spline_basis` for k_3 - k_0 and k_3 - k_2 that are not 0."""
+
     def cube(knot: np.ndarray) -> np.ndarray:
         above = np.maximum(x - knot, 0.0)
         return np.asarray(above * above * above)  # a power takes five times as long
 
     k0, k1, k2, k3 = np.moveaxis(knots, -1, 0)
-    curved = k3 > k2
-    span = np.where(curved, k3 - k0, 1.0)
-    tail = np.where(curved, k3 - k2, 1.0)
     from_k2, from_k3 = cube(k2), cube(k3)
-    terms = [
-        (cube(k) - from_k2 * (k3 - k) / tail + from_k3 * (k2 - k) / tail) / span**2
+    first, second = (
+        (cube(k) - from_k2 * ((k3 - k) / tail) + from_k3 * ((k2 - k) / tail)) / span**2
         for k in (k0, k1)
-    ]
-    return np.where(curved[..., None], np.stack(terms, axis=-1), 0.0)
+    )
+    return first, second
 
 
 def spline_slope(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
@@ -251,16 +263,27 @@ def linear_matrix(raw: np.ndarray, scaling: Scaling) -> np.ndarray:
         regression on the straight line, so that the two are uncorrelated in training.
     """
     n_numbers = len(scaling.log)
-    x = raw[:, :n_numbers]
-    missing = np.isnan(x)[..., None]
-    with np.errstate(invalid="ignore"):
-        x = np.where(scaling.log, np.log1p(np.maximum(x, 0.0)), x)
+    out = np.empty((len(raw), 2 * n_numbers + raw.shape[1]))
+    out[:, 3 * n_numbers :] = raw[:, n_numbers:]
+    curved = np.flatnonzero(scaling.knots[:, 3] > scaling.knots[:, 2])
+    knots = scaling.knots[curved]
+    span, tail = knots[:, 3] - knots[:, 0], knots[:, 3] - knots[:, 2]
+    # A few hundred rows of all intermediate results stay in the processor's cache.
+    for start in range(0, len(raw), _ROWS_IN_CACHE):
+        rows = slice(start, start + _ROWS_IN_CACHE)
+        x = raw[rows, :n_numbers].copy()
+        x[:, scaling.log] = np.log1p(np.maximum(x[:, scaling.log], 0.0))
         z = (np.clip(x, scaling.low, scaling.high) - scaling.center) / scaling.scale
-    # Without numbers there are no knots, and no array of the shape that `spline_basis` needs.
-    splines = spline_basis(z, scaling.knots) if n_numbers else np.zeros((*z.shape, 2))
-    bends = splines - scaling.bend_offset - scaling.bend_line * z[..., None]
-    bends = np.where(missing, np.nan, bends)
-    return np.concatenate([z, bends[..., 0], bends[..., 1], raw[:, n_numbers:]], axis=-1)
+        out[rows, :n_numbers] = z
+        terms = _spline_terms(z[:, curved], knots, span, tail)
+        for place, term in enumerate(terms):
+            bend = np.zeros(z.shape)
+            bend[:, curved] = term
+            # A missing z makes the last product, and so the bend, NaN in straight columns too.
+            bend -= scaling.bend_offset[:, place]
+            bend -= scaling.bend_line[:, place] * z
+            out[rows, (place + 1) * n_numbers : (place + 2) * n_numbers] = bend
+    return out
 
 
 def missing_columns(raw: np.ndarray, n_numbers: int) -> np.ndarray:
