@@ -17,6 +17,7 @@ from models.inference.matrices import horizon_basis, linear_matrix
 from models.inference.missing import (
     CHUNK,
     DirectionLimits,
+    MissingTerms,
     direction_limits,
     infer,
     unsettled_share,
@@ -77,7 +78,9 @@ class Basis:
         for start in range(0, len(raw), _PATIENTS_AT_A_TIME):
             rows = slice(start, start + _PATIENTS_AT_A_TIME)
             columns = linear_matrix(raw[rows], self.scaling)
-            out[rows] = infer(columns, self.factors, limits).columns
+            out[rows] = infer(
+                columns, self.factors, limits, n_numbers=len(self.scaling.log)
+            ).columns
 
     def limits(self, part: LinearPart) -> DirectionLimits:
         """Return how far each settled variable may inform what is inferred, for a part."""
@@ -94,9 +97,9 @@ class Basis:
         That is the share of the part's variance that missing values leave open, (n, n_days).
         """
         predictor = np.stack([part.coef, part.coef_log_h])
-        inferred = infer(
-            linear_matrix(raw, self.scaling), self.factors, self.limits(part), (predictor,)
-        )
+        columns, n_numbers = linear_matrix(raw, self.scaling), len(self.scaling.log)
+        terms = MissingTerms.of(self.factors, predictor, n_numbers)
+        inferred = infer(columns, self.factors, self.limits(part), (terms,), n_numbers)
         _, lz = horizon_basis(np.log(days), part.horizon)
         with_nothing = variance_with_nothing(self.factors, predictor)
         return inferred.columns, unsettled_share(inferred.open_variance[0], with_nothing, lz)

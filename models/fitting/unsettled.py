@@ -70,7 +70,7 @@ def fit_unsettled(
     )
     formula = np.subtract(
         *(
-            variance_by_formula(each, basis.factors, coef, coef_log_h, lz)
+            variance_by_formula(each, basis.factors, coef, coef_log_h, lz, cohort.n_numbers)
             for each in (with_blanks, as_recorded)
         )
     )

@@ -17,6 +17,7 @@ __all__ = [
     "CHUNK",
     "DirectionLimits",
     "Inferred",
+    "MissingTerms",
     "columns_of_groups",
     "direction_limits",
     "infer",
@@ -29,7 +30,9 @@ __all__ = [
     "variance_with_nothing",
 ]
 
-CHUNK = 1_000
+CHUNK = 250
+"""Patients whose matrices of factors are solved together: more of them leave the cache."""
+
 SLOPE_POINTS = 12
 
 
@@ -56,6 +59,44 @@ class Inferred(NamedTuple):
         return Inferred(self.columns[rows], self.missing[rows], of_rows)
 
 
+class MissingTerms(NamedTuple):
+    """Two coefficients of every column, prepared for the sums over what a patient has missing.
+
+    With b_i the coefficients times standard deviations of the missing columns, and 0 elsewhere:
+
+    Attributes
+    ----------
+    factors : ndarray of float, shape (n_values, 2 k)
+        What each value, if missing, adds to u_i = L'b_i.
+    unique : ndarray of float, shape (n_values, 4)
+        What it adds to b_i' U b_j.
+    """
+
+    factors: np.ndarray
+    unique: np.ndarray
+
+    @classmethod
+    def of(cls, factors: Factors, coefficients: np.ndarray, n_numbers: int) -> "MissingTerms":
+        """Prepare coefficients, (2, n_linear_columns); `n_numbers` as for `infer`."""
+        b = (coefficients * factors.scale).T
+        by_factor = b[:, :, None] * factors.loadings[:, None]
+        by_pair = b[:, :, None] * b[:, None] * factors.unique[:, None, None]
+        return cls(
+            *(_by_value(each.reshape(len(b), -1), n_numbers) for each in (by_factor, by_pair))
+        )
+
+    def of_factors(self, missing: np.ndarray) -> np.ndarray:
+        """Return u, (n, 2, k), for what is missing of the values, (n, n_values), as 0 and 1."""
+        return np.asarray(missing @ self.factors).reshape(len(missing), 2, -1)
+
+    def variance(self, missing: np.ndarray, u: np.ndarray, solved: np.ndarray) -> np.ndarray:
+        """Return b'C b, (n, 2, 2); `solved` is u multiplied by G."""
+        # The coefficients are linear in z = standardised log h, so that the variance is quadratic
+        # in z: with b(z) = b_0 + z b_1, entry (i, j) is b_i' C b_j, where C = L G L' + U.
+        of_unique = np.asarray(missing @ self.unique).reshape(len(missing), 2, 2)
+        return np.asarray(u @ solved.swapaxes(1, 2) + of_unique)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DirectionLimits:
     """The settled variables of one linear part: how far each may inform what is inferred.
@@ -69,21 +110,22 @@ class DirectionLimits:
     own : ndarray of float, shape (k, 2)
         Least slope of the log-odds in the settled direction, in standard deviations of the column,
         at the shortest and the longest horizon; >= 0.
-    coef : ndarray of float, shape (2, n_linear_columns)
-        Of the linear part at both horizons.
+    terms : MissingTerms
+        Of the linear part's coefficients at both horizons.
     """
 
     at: np.ndarray
     sign: np.ndarray
     own: np.ndarray
-    coef: np.ndarray
+    terms: MissingTerms
 
 
 def infer(
     columns: np.ndarray,
     factors: Factors,
     limits: DirectionLimits | None = None,
-    predictors: Sequence[np.ndarray] = (),
+    predictors: Sequence[MissingTerms] = (),
+    n_numbers: int = 0,
 ) -> Inferred:
     """Return the columns with every gap filled by its conditional mean.
 
@@ -94,16 +136,19 @@ def infer(
     ----------
     columns : ndarray of float, shape (n, n_linear_columns)
         From `matrices.linear_matrix`, NaN where missing.
-    predictors : sequence of ndarray of float, each of shape (2, n_linear_columns)
-        Linear predictors, `coef` and `coef_log_h`, of which to return the open variance. It needs
-        the same inverse as the conditional mean, which costs most of both.
+    predictors : sequence of MissingTerms
+        Of linear predictors, `coef` and `coef_log_h`, of which to return the open variance. It
+        needs the same matrix as the conditional mean, which costs most of both.
+    n_numbers : int
+        How many numbers the columns begin with, if they are those of `matrices.linear_matrix`: a
+        number and its bends are missing together, so that sums over them are taken once.
 
     Notes
     -----
     With O the measured columns, G = (I + L_O' U_O^-1 L_O)^-1 is the covariance of the factors given
     z_O and f = G L_O' U_O^-1 z_O their mean; a missing column has the mean L_m f. L are the
     loadings, U the unique variances. This is the conditional mean of a normal distribution with
-    the correlation L L' + U, at the cost of inverting a matrix of the size of the factors [1]_.
+    the correlation L L' + U, at the cost of solving a system of the size of the factors [1]_.
 
     References
     ----------
@@ -112,49 +157,84 @@ def infer(
     """
     missing = np.isnan(columns)
     filled = columns.copy()
-    of_predictors = tuple(np.empty((len(columns), 2, 2)) for _ in predictors)
+    open_variance = tuple(np.empty((len(columns), 2, 2)) for _ in predictors)
     weights = factors.loadings / factors.unique[:, None]
-    for rows, posterior in _posteriors(missing, factors):
-        informs = ~missing[rows] & factors.informs
-        z = np.where(informs, (columns[rows] - factors.mean) / factors.scale, 0.0)
-        score = np.einsum("nkl,nl->nk", posterior, z @ weights)
-        if limits is not None and len(limits.at):
-            score -= _against(limits, factors, weights, missing[rows], z, posterior)
+    held = None if limits is None or not len(limits.at) else limits
+    for rows, precision in _precisions(missing, factors, n_numbers):
+        own, gone = missing[rows], _of_values(missing[rows], n_numbers).astype(float)
+        z = np.where(~own & factors.informs, (columns[rows] - factors.mean) / factors.scale, 0.0)
+        # All that G is multiplied by, side by side: one factorisation serves them all.
+        of_predictors = [terms.of_factors(gone) for terms in predictors]
+        sides = [(z @ weights)[:, None], *of_predictors]
+        if held is not None:
+            sides.append(np.broadcast_to(weights[held.at], (len(z), *weights[held.at].shape)))
+        ends = np.cumsum([side.shape[1] for side in sides])[:-1]
+        first, *others = np.split(_solved(precision, np.concatenate(sides, axis=1)), ends, axis=1)
+        score = first[:, 0]
+        if held is not None:
+            score = score - _against(held, held.terms.of_factors(gone), z, others.pop())
         guess = factors.mean + factors.scale * (score @ factors.loadings.T)
-        filled[rows] = np.where(missing[rows], guess, columns[rows])
-        for coefficients, out in zip(predictors, of_predictors, strict=True):
-            out[rows] = _open_variance(missing[rows], posterior, factors, coefficients)
-    return Inferred(filled, missing, of_predictors)
+        filled[rows] = np.where(own, guess, columns[rows])
+        for terms, u, solved, out in zip(
+            predictors, of_predictors, others, open_variance, strict=True
+        ):
+            out[rows] = terms.variance(gone, u, solved)
+    return Inferred(filled, missing, open_variance)
 
 
-def _posteriors(missing: np.ndarray, factors: Factors) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield slices of patients with the covariance G of their factors, (rows, k, k)."""
+def _solved(precision: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Return each patient's sides multiplied by G, both (n, r, k)."""
+    return np.linalg.solve(precision, sides.swapaxes(1, 2)).swapaxes(1, 2)
+
+
+def _of_values(missing: np.ndarray, n_numbers: int) -> np.ndarray:
+    """Return what is missing of the values alone: bends are missing with their numbers."""
+    if not n_numbers:
+        return missing
+    return np.concatenate([missing[:, :n_numbers], missing[:, 3 * n_numbers :]], axis=1)
+
+
+def _by_value(of_columns: np.ndarray, n_numbers: int) -> np.ndarray:
+    """Return sums over the columns of each value; columns are the first axis."""
+    if not n_numbers:
+        return of_columns
+    numbers = of_columns[: 3 * n_numbers].reshape(3, n_numbers, -1).sum(0)
+    return np.concatenate([numbers, of_columns[3 * n_numbers :]])
+
+
+def _precisions(
+    missing: np.ndarray, factors: Factors, n_numbers: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield slices of patients with the precision of their factors, the inverse of G, (rows, k, k).
+
+    `n_numbers` as for `infer`.
+    """
     k = factors.loadings.shape[1]
     for start in range(0, len(missing), CHUNK):
         rows = slice(start, start + CHUNK)
-        informs = ~missing[rows] & factors.informs
         if len(missing) == 1:
             # The products of all columns are megabytes, which would push trees out of the cache.
-            own = factors.loadings[informs[0]]
-            inner = ((own / factors.unique[informs[0], None]).T @ own)[None]
+            informs = ~missing[0] & factors.informs
+            own = factors.loadings[informs]
+            inner = ((own / factors.unique[informs, None]).T @ own)[None]
         else:
             # Symmetric: each pair of factors once, and both of its places afterwards.
-            once = informs.astype(float) @ _loading_products(factors)
+            present = ~_of_values(missing[rows], n_numbers)
+            once = present.astype(float) @ _loading_products(factors, n_numbers)
             inner = once[:, _places_of_pairs(k)].reshape(-1, k, k)
         inner += np.eye(k)
-        yield rows, np.linalg.inv(inner)
+        yield rows, inner
 
 
 @lru_cache(maxsize=4)
-def _loading_products(factors: Factors) -> np.ndarray:
-    """Return L_j L_j' / U_j of every column, (n_linear_columns, k (k + 1) / 2); models are a few.
+def _loading_products(factors: Factors, n_numbers: int) -> np.ndarray:
+    """Return L_j L_j' / U_j of every value that informs, (n_values, k (k + 1) / 2).
 
-    Of the symmetric product the part on and below the diagonal, row after row.
+    Of the symmetric product the part on and below the diagonal, row after row. Models are a few.
     """
-    weights = factors.loadings / factors.unique[:, None]
+    weights = np.where(factors.informs, 1 / factors.unique, 0.0)[:, None] * factors.loadings
     row, column = np.tril_indices(weights.shape[1])
-    products: np.ndarray = factors.loadings[:, row] * weights[:, column]
-    return products
+    return _by_value(factors.loadings[:, row] * weights[:, column], n_numbers)
 
 
 @lru_cache(maxsize=4)
@@ -166,27 +246,23 @@ def _places_of_pairs(k: int) -> np.ndarray:
 
 
 def _against(
-    limits: DirectionLimits,
-    factors: Factors,
-    weights: np.ndarray,
-    missing: np.ndarray,
-    z: np.ndarray,
-    posterior: np.ndarray,
+    limits: DirectionLimits, u: np.ndarray, z: np.ndarray, informed: np.ndarray
 ) -> np.ndarray:
-    """Return the part of the factors' mean that would move the risk against a settled direction."""
+    """Return the part of the factors' mean that would move the risk against a settled direction.
+
+    `u` is that of `MissingTerms`, (n, 2, k), for the coefficients at both horizons; `informed` are
+    the weights of the settled variables multiplied by G, (n, a, k).
+    """
     # Variable k moves the log-odds at horizon h through inferred columns by e_k(h) z_k, with
     #   e_k(h) = u(h)' G L_k / U_k,   u(h) = sum over missing m of b_m(h) scale_m L_m,
     # and by at least own_k(h) z_k itself. Where sign_k e_k(h) < -own_k(h) at one of both ends, only
     # the share r_k = own_k(h) / |e_k(h)| of what it says about the factors is used. e_k and the
     # coefficients are linear in standardised log h, so what holds at both ends holds in between.
-    by_column = (limits.coef * factors.scale)[:, None] * missing
-    u = by_column @ factors.loadings
-    informed = np.einsum("nkl,al->nka", posterior, weights[limits.at])
-    effect = limits.sign * np.einsum("enk,nka->ena", u, informed)
-    own = limits.own.T[:, None]
+    effect = limits.sign * (u @ informed.swapaxes(1, 2))
+    own = limits.own.T
     holds = effect >= -own
-    share = np.where(holds, 1.0, own / np.where(holds, 1.0, -effect)).min(0)
-    return np.asarray(np.einsum("nka,na->nk", informed, (1 - share) * z[:, limits.at]))
+    share = np.where(holds, 1.0, own / np.where(holds, 1.0, -effect)).min(1)
+    return np.asarray(np.einsum("nak,na->nk", informed, (1 - share) * z[:, limits.at]))
 
 
 def slope_points(scaling: Scaling, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,7 +308,7 @@ def direction_limits(
         _, bends = slope_points(scaling, int(j))
         slopes = at_ends[:, j] + bends @ at_ends[:, [n_numbers + j, 2 * n_numbers + j]].T
         own[row] = np.maximum((sign[row] * slopes).min(0), 0.0) * factors.scale[j]
-    return DirectionLimits(at, sign, own, at_ends)
+    return DirectionLimits(at, sign, own, MissingTerms.of(factors, at_ends, n_numbers))
 
 
 def unsettled_variance(
@@ -268,28 +344,32 @@ def node_weights(lz: np.ndarray, nodes: np.ndarray) -> np.ndarray:
 
 
 def variance_by_formula(
-    missing: np.ndarray, factors: Factors, coef: np.ndarray, coef_log_h: np.ndarray, lz: np.ndarray
+    missing: np.ndarray,
+    factors: Factors,
+    coef: np.ndarray,
+    coef_log_h: np.ndarray,
+    lz: np.ndarray,
+    n_numbers: int = 0,
 ) -> np.ndarray:
-    """Return b'C b of `unsettled_variance` from what is missing alone, (n, h)."""
-    out = np.empty((len(missing), len(lz)))
-    coefficients = np.stack([coef, coef_log_h])
-    for rows, posterior in _posteriors(missing, factors):
-        open_variance = _open_variance(missing[rows], posterior, factors, coefficients)
-        out[rows] = _variance_at(open_variance, lz)
-    return out
+    """Return b'C b of `unsettled_variance` from what is missing alone, (n, h).
+
+    `n_numbers` as for `infer`.
+    """
+    open_variance = _open_variance(missing, factors, np.stack([coef, coef_log_h]), n_numbers)
+    return _variance_at(open_variance, lz)
 
 
 def _open_variance(
-    missing: np.ndarray, posterior: np.ndarray, factors: Factors, coefficients: np.ndarray
+    missing: np.ndarray, factors: Factors, coefficients: np.ndarray, n_numbers: int = 0
 ) -> np.ndarray:
     """Return b'C b as a quadratic form of (1, standardised log h), (n, 2, 2)."""
-    # The coefficients are linear in z = standardised log h, so that the variance is quadratic in z:
-    # with the rows b_0 and b_1 of b, b(z) = b_0 + z b_1, entry (i, j) is b_i' C b_j, where
-    # C = L G L' + U.
-    b = missing[:, None] * (coefficients * factors.scale)
-    u = b @ factors.loadings
-    of_factors = (u @ posterior) @ u.swapaxes(1, 2)
-    return np.asarray(of_factors + (b * factors.unique) @ b.swapaxes(1, 2))
+    opening = MissingTerms.of(factors, coefficients, n_numbers)
+    out = np.empty((len(missing), 2, 2))
+    for rows, precision in _precisions(missing, factors, n_numbers):
+        gone = _of_values(missing[rows], n_numbers).astype(float)
+        u = opening.of_factors(gone)
+        out[rows] = opening.variance(gone, u, _solved(precision, u))
+    return out
 
 
 def _variance_at(open_variance: np.ndarray, lz: np.ndarray) -> np.ndarray:
@@ -300,9 +380,7 @@ def _variance_at(open_variance: np.ndarray, lz: np.ndarray) -> np.ndarray:
 
 def variance_with_nothing(factors: Factors, coefficients: np.ndarray) -> np.ndarray:
     """Return the open variance of a patient with no value, (1, 2, 2)."""
-    missing = np.ones((1, len(factors.mean)), dtype=bool)
-    ((_, posterior),) = _posteriors(missing, factors)
-    return _open_variance(missing, posterior, factors, coefficients)
+    return _open_variance(np.ones((1, len(factors.mean)), dtype=bool), factors, coefficients)
 
 
 def unsettled_share(
@@ -358,7 +436,8 @@ def settling_variance(
     # A row of zeros stands for the column that short groups are filled up with.
     loadings = np.vstack([factors.loadings, np.zeros(factors.loadings.shape[1])])
     unique = np.append(factors.unique, 1.0)
-    for rows, posterior in _posteriors(inferred.missing, factors):
+    for rows, precision in _precisions(inferred.missing, factors, 0):
+        posterior = np.linalg.inv(precision)
         for i, patient in enumerate(range(len(inferred.missing))[rows]):
             missing = np.append(inferred.missing[patient], False)
             # C = L G L' + U is never formed whole: C b = L G (L'b) + U b, and of C itself only the

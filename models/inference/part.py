@@ -55,7 +55,7 @@ class FittedPart:
 
     @property
     def linear_predictor(self) -> np.ndarray:
-        """The coefficients of the linear part, as `missing.infer` takes them."""
+        """The coefficients of the linear part and of its products with log horizon."""
         return np.stack([self.parameters.coef, self.parameters.coef_log_h])
 
     @cached_property

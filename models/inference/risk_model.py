@@ -46,6 +46,7 @@ from models.inference.matrices import (
 )
 from models.inference.missing import (
     Inferred,
+    MissingTerms,
     columns_of_groups,
     direction_limits,
     infer,
@@ -127,8 +128,9 @@ class RiskModel:
         self._fold_parts = parts[1 : 1 + len(parameters.folds)]
         self._competing = None if parameters.competing is None else parts[-1]
         of_parts = parts[:1] if parameters.competing is None else (parts[0], parts[-1])
-        unsettled = _predictor(parameters.unsettled)
-        self._predictors = (unsettled, *(part.linear_predictor for part in of_parts))
+        unsettled = _of_unsettled(parameters.unsettled)
+        own = (unsettled, *(part.linear_predictor for part in of_parts))
+        self._missing_terms = tuple(map(self._terms_of, own))
         self._together = Ensemble(parts[: 1 + len(parameters.folds)])
         self._competing_part = None if parameters.competing is None else Ensemble(parts[-1:])
 
@@ -268,7 +270,8 @@ class RiskModel:
         """Return the same model with another measure of what missing values could move."""
         model = copy(self)
         model._parameters = replace(self._parameters, unsettled=unsettled)
-        model._predictors = (_predictor(unsettled), *self._predictors[1:])
+        own = self._terms_of(_of_unsettled(unsettled))
+        model._missing_terms = (own, *self._missing_terms[1:])
         return model
 
     def with_tree_contributions(self, explain: TreeContributions) -> "RiskModel":
@@ -603,6 +606,11 @@ class RiskModel:
         """Return the least settled share over the default horizons, (n,)."""
         return self.settled_share_left(self._unsettled(inferred, self.horizons(None)))
 
+    def _terms_of(self, predictor: np.ndarray) -> MissingTerms:
+        """Return coefficients, (2, n_linear_columns), as `missing.infer` takes them."""
+        own = self._parameters
+        return MissingTerms.of(own.factors, predictor, len(own.scaling.log))
+
     def _standard_log(self, days: np.ndarray) -> np.ndarray:
         """Return the standardised log of horizons, as the main part has it."""
         return standard_log(np.log(days), self._parameters.main.horizon)
@@ -610,8 +618,8 @@ class RiskModel:
     def _inferred(self, raw: np.ndarray) -> Inferred:
         """Return the linear part's columns without gaps."""
         own = self._parameters
-        columns = linear_matrix(raw, own.scaling)
-        return infer(columns, own.factors, self._limits, self._predictors)
+        columns, n_numbers = linear_matrix(raw, own.scaling), len(own.scaling.log)
+        return infer(columns, own.factors, self._limits, self._missing_terms, n_numbers)
 
     def cohort_risk(self, horizons_days: ArrayLike | None = None) -> np.ndarray:
         """Return the training cohort's mean risk at each horizon, interpolated in log days."""
@@ -645,8 +653,8 @@ def _contract_without_panel(contract: Contract) -> Contract | None:
     return replace(contract, features=others, panel=None)
 
 
-def _predictor(unsettled: Unsettled) -> np.ndarray:
-    """Return the linear approximation of the whole model, as `missing.infer` takes it."""
+def _of_unsettled(unsettled: Unsettled) -> np.ndarray:
+    """Return the coefficients of the linear approximation of the whole model."""
     return np.stack([unsettled.coef, unsettled.coef_log_h])
 
 

@@ -9,6 +9,7 @@ from models.inference.matrices import ColumnGroups
 from models.inference.missing import (
     DirectionLimits,
     Inferred,
+    MissingTerms,
     columns_of_groups,
     infer,
     settling_variance,
@@ -88,7 +89,7 @@ def test_a_value_settles_what_its_conditional_variance_says(factors, columns) ->
     # Variables of one, two and three columns.
     groups = ColumnGroups.of(["a", "b", "c", "b", "d", "d", "d"], ["a", "b", "c", "d"])
     columns_of = columns_of_groups(groups, P)
-    predictors = [np.stack([coef, np.zeros(P)])]
+    predictors = [MissingTerms.of(factors, np.stack([coef, np.zeros(P)]), 0)]
     inferred = infer(columns, factors, predictors=predictors)
 
     shares = settling_variance(inferred, factors, unsettled, 0.5, columns_of)
@@ -110,11 +111,12 @@ def test_a_value_settles_what_its_conditional_variance_says(factors, columns) ->
 
 def test_the_unsettled_share_goes_from_0_to_1(factors) -> None:
     predictor, lz = np.stack([np.arange(1.0, P + 1), np.zeros(P)]), np.zeros(1)
+    terms = MissingTerms.of(factors, predictor, 0)
     nothing, everything = np.full((1, P), np.nan), factors.mean[None, :]
 
     shares = [
         unsettled_share(
-            infer(at, factors, predictors=[predictor]).open_variance[0],
+            infer(at, factors, predictors=[terms]).open_variance[0],
             variance_with_nothing(factors, predictor),
             lz,
         )[0, 0]
@@ -131,7 +133,9 @@ def test_a_settled_variable_never_moves_the_log_odds_against_its_direction(
     coef = rng.normal(size=(2, P))
     for j, sign in ((0, 1.0), (3, -1.0)):
         own = np.maximum(sign * coef[:, j] * factors.scale[j], 0.0)[None, :]
-        limits = DirectionLimits(np.array([j]), np.array([sign]), own, coef)
+        limits = DirectionLimits(
+            np.array([j]), np.array([sign]), own, MissingTerms.of(factors, coef, 0)
+        )
         beside = columns.copy()
         beside[:, j] = factors.mean[j]
         more = beside + np.where(np.arange(P) == j, factors.scale[j], 0.0)
@@ -146,6 +150,32 @@ def test_a_settled_variable_never_moves_the_log_odds_against_its_direction(
             )
             assert held.min() > -1e-9
             assert (held >= np.minimum(free, 0) - 1e-9).all()
+
+
+@pytest.mark.parametrize("rows", [1, N])
+def test_bends_that_are_missing_with_their_numbers_need_no_sums_of_their_own(
+    factors, columns, rows
+) -> None:
+    number = np.array([0, 1, 0, 1, 0, 1, 2])  # two numbers, their bends twice, and a level
+    columns = np.where(np.isnan(columns[:rows, number]), np.nan, np.nan_to_num(columns[:rows]))
+    informs = Factors(
+        factors.mean, factors.scale, factors.loadings, factors.unique, np.arange(P) != 3
+    )
+    coef = np.random.default_rng(5).normal(size=(2, P))
+    lz = np.linspace(-1.0, 1.0, 3)
+
+    one_by_one, together = (
+        infer(columns, informs, predictors=[MissingTerms.of(informs, coef, n)], n_numbers=n)
+        for n in (0, 2)
+    )
+
+    np.testing.assert_allclose(together.columns, one_by_one.columns, atol=1e-12)
+    np.testing.assert_allclose(together.open_variance, one_by_one.open_variance, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        variance_by_formula(np.isnan(columns), informs, *coef, lz, 2),
+        variance_by_formula(np.isnan(columns), informs, *coef, lz),
+        atol=1e-12,
+    )
 
 
 def test_columns_that_inform_nothing_change_nothing_else(factors, columns) -> None:
