@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from models.censoring import CensoringDistribution
 from models.metrics.calibration.calibration import (
     CalibrationError,
+    Recalibration,
     calibration_error,
     calibration_intercept,
     calibration_slope,
     oe_ratio,
+    recalibration,
 )
 from models.metrics.calibration.whole_curve import aj_calibration, d_calibration
 from models.metrics.comparison.net_benefit import net_benefit
@@ -90,7 +92,18 @@ class AtHorizon:
     @cached_property
     def brier_split(self) -> BrierSplit:
         """The two parts of the Brier score, which two metrics share."""
-        return brier_split(self.outcome, self.risk)
+        return brier_split(self.outcome, self.risk, recalibrated=self.recalibrated)
+
+    @cached_property
+    def recalibrated(self) -> Recalibration:
+        """The logistic recalibration, which the Brier score's parts and the slope share."""
+        return recalibration(self.outcome, self.risk)
+
+    @property
+    def calibration_slope(self) -> _Floats:
+        """The slope of the outcome that calibration is judged on."""
+        shared = self.recalibrated if self.calibration_outcome is self.outcome else None
+        return calibration_slope(self.calibration_outcome, self.risk, recalibrated=shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +451,7 @@ AT_HORIZON: tuple[MetricSpec[AtHorizon], ...] = (
         direction=Direction.ONE,
         scale=Scale.REAL,
         group=Group.CALIBRATION,
-        function=lambda data: calibration_slope(data.calibration_outcome, data.risk),
+        function=lambda data: data.calibration_slope,
         places=_OF_REPORT | {Place.POOLED} | _OF_MLFLOW_BLANKED,
         at_a_glance="Spread: calibration slope (1 ideal)",
         page=PageEntry("Calibration slope", "1 is ideal; below 1 risks are too extreme"),

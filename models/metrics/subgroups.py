@@ -285,59 +285,83 @@ def _metrics(
     if len(np.unique(patients)) < SMALLEST_SUBGROUP:
         return (), f"fewer than {SMALLEST_SUBGROUP} patients"
     censoring = CensoringDistribution.fit(time, kind)
-    metrics: list[Metric] = []
-    for column, (days, threshold) in enumerate(thresholds.items()):
-        note = why_not_evaluable(time, kind, days, censoring, groups=patients)
-        if note or np.isnan(threshold):
-            note = note or "cannot be judged in the whole cohort"
-            metrics += [Metric.undefined(spec.name, days, note) for spec in SUBGROUP_METRICS]
-            continue
-        intervals = named_bootstrap_intervals(
-            partial(
-                _at_horizon,
-                time,
-                kind,
-                [(each.risk[:, column], each.fold) for each in repeats],
-                days,
-                threshold,
-                pseudo_values(time, kind, days),
-            ),
+    notes = {
+        days: why_not_evaluable(time, kind, days, censoring, groups=patients)
+        or ("cannot be judged in the whole cohort" if np.isnan(threshold) else "")
+        for days, threshold in thresholds.items()
+    }
+    judged = [
+        _AtHorizon(
+            days,
+            threshold,
+            pseudo_values(time, kind, days),
+            [(each.risk[:, column], each.fold) for each in repeats],
+        )
+        for column, (days, threshold) in enumerate(thresholds.items())
+        if not notes[days]
+    ]
+    intervals = (
+        named_bootstrap_intervals(
+            partial(_at_horizons, time, kind, judged),
             len(time),
             n_resamples=n_bootstrap,
             random_state=random_state,
             groups=patients,
         )
-        metrics += [
-            metric_of(
-                spec,
-                days,
-                widened_for_training(
-                    intervals[spec.name],
-                    added_variance(spec.group, folds=folds, repeats=len(repeats)),
-                ),
-            )
-            for spec in SUBGROUP_METRICS
-        ]
-    return tuple(metrics), ""
+        if judged
+        else {}
+    )
+    return tuple(
+        Metric.undefined(spec.name, days, notes[days])
+        if notes[days]
+        else metric_of(
+            spec,
+            days,
+            widened_for_training(
+                intervals[days, spec.name],
+                added_variance(spec.group, folds=folds, repeats=len(repeats)),
+            ),
+        )
+        for days in thresholds
+        for spec in SUBGROUP_METRICS
+    ), ""
 
 
-def _at_horizon(
+@dataclass(frozen=True, slots=True)
+class _AtHorizon:
+    """What a group is judged on at one horizon.
+
+    Parameters
+    ----------
+    days, threshold : float
+    pseudo : ndarray of float, shape (n_stays,)
+        Pseudo-values of the group before resampling.
+    risks : sequence of tuple of ndarray
+        Risks with their folds, of each repeat.
+    """
+
+    days: float
+    threshold: float
+    pseudo: NDArray[np.float64]
+    risks: Sequence[tuple[NDArray[np.float64], NDArray[np.int64]]]
+
+
+def _at_horizons(
     time: NDArray[np.float64],
     kind: NDArray[np.int64],
-    risks: Sequence[tuple[NDArray[np.float64], NDArray[np.int64]]],
-    days: float,
-    threshold: float,
-    pseudo: NDArray[np.float64],
+    judged: Sequence[_AtHorizon],
     counts: NDArray[np.float64] | None,
-) -> dict[str, NDArray[np.float64]]:
-    """Return each metric's mean over the repeats, given as risks with their folds.
-
-    The pseudo-values are those of the group before resampling.
-    """
-    outcome = known_outcome(time, kind, days, counts=counts)
-    calibration = pseudo_outcome(pseudo, counts=counts)
-    of_repeats = [AtHorizon(outcome, calibration, risk, threshold, fold) for risk, fold in risks]
-    return {
-        spec.name: np.mean([spec.function(each) for each in of_repeats], axis=0)
-        for spec in SUBGROUP_METRICS
-    }
+) -> dict[tuple[float, str], NDArray[np.float64]]:
+    """Return each metric's mean over the repeats, by horizon and name."""
+    censoring = CensoringDistribution.fit(time, kind, counts=counts)
+    values: dict[tuple[float, str], NDArray[np.float64]] = {}
+    for at in judged:
+        outcome = known_outcome(time, kind, at.days, counts=counts, censoring=censoring)
+        calibration = pseudo_outcome(at.pseudo, counts=counts)
+        of_repeats = [
+            AtHorizon(outcome, calibration, risk, at.threshold, fold) for risk, fold in at.risks
+        ]
+        for spec in SUBGROUP_METRICS:
+            of_metric = [spec.function(each) for each in of_repeats]
+            values[at.days, spec.name] = np.mean(of_metric, axis=0)
+    return values

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
-from models.metrics.calibration.logistic import weighted_logistic
+from models.metrics.calibration.logistic import expit, weighted_logistic
 from models.metrics.known_outcome import KnownOutcome
 
 __all__ = [
     "KNOT_QUANTILES",
     "RISK_FLOOR",
     "CalibrationError",
+    "Recalibration",
     "calibration_error",
     "calibration_intercept",
     "calibration_slope",
     "log_odds",
     "oe_ratio",
+    "recalibration",
     "smoothed_risk",
 ]
 
@@ -129,7 +131,33 @@ def calibration_intercept(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.
     return np.where(settled, coefficients[0], np.nan)[()]
 
 
-def calibration_slope(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True)
+class Recalibration:
+    """The a and b of logit P(y = 1) = a + b logit(r), and whether they converged.
+
+    `coefficients` has shape (2,) or (2, n_resamples), `settled` () or (n_resamples,).
+    """
+
+    coefficients: NDArray[np.float64]
+    settled: NDArray[np.bool_]
+
+
+def recalibration(outcome: KnownOutcome, risk: ArrayLike) -> Recalibration:
+    """Return the logistic recalibration of risks, weighted for censoring.
+
+    Parameters
+    ----------
+    outcome, risk
+        As in `calibration_slope`.
+    """
+    odds = log_odds(risk)
+    design = np.column_stack([np.ones(len(odds)), odds])
+    return Recalibration(*weighted_logistic(design, outcome, identity=1))
+
+
+def calibration_slope(
+    outcome: KnownOutcome, risk: ArrayLike, *, recalibrated: Recalibration | None = None
+) -> NDArray[np.float64]:
     r"""Return the calibration slope.
 
     Best at 1. Below 1 the risks are too extreme (overfitting), above 1 not extreme enough.
@@ -140,6 +168,8 @@ def calibration_slope(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.floa
         What is known at the horizon, weighted for censoring.
     risk : array-like of float, shape (n_patients,)
         Predicted probability of the event by the horizon, in [0, 1].
+    recalibrated : Recalibration, optional
+        Of the same outcome and risks (default: fitted here).
 
     Returns
     -------
@@ -162,10 +192,8 @@ def calibration_slope(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.floa
     >>> calibration_slope(outcome, [0.6, 0.3, 0.4, 0.1, 0.7, 0.5]).round(3)
     np.float64(1.405)
     """
-    odds = log_odds(risk)
-    design = np.column_stack([np.ones(len(odds)), odds])
-    coefficients, settled = weighted_logistic(design, outcome, identity=1)
-    return np.where(settled, coefficients[1], np.nan)[()]
+    fitted = recalibrated or recalibration(outcome, risk)
+    return np.where(fitted.settled, fitted.coefficients[1], np.nan)[()]
 
 
 def smoothed_risk(

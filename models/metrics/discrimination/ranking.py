@@ -46,14 +46,8 @@ def auroc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     >>> auroc(outcome, [0.6, 0.3, 0.4, 0.1])
     np.float64(0.75)
     """
-    # Over the distinct risks r from high to low, with weights e_r of events and n_r of the others:
-    # sum_r e_r (sum_{q < r} n_q + n_r / 2) / (sum_r e_r sum_r n_r).
-    with_event, without = _by_descending_risk(outcome, risk)
-    lower = without.sum(axis=0) - np.cumsum(without, axis=0)
-    concordant = (with_event * (lower + 0.5 * without)).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        area: NDArray[np.float64] = concordant / (with_event.sum(axis=0) * without.sum(axis=0))
-    return area
+    one_fold = np.zeros(len(outcome.happened), dtype=np.int64)
+    return auroc_within_folds(outcome, risk, one_fold)
 
 
 def auprc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
@@ -89,9 +83,16 @@ def auprc(outcome: KnownOutcome, risk: ArrayLike) -> NDArray[np.float64]:
     >>> auprc(outcome, [0.6, 0.3, 0.4, 0.1]).round(4)
     np.float64(0.8333)
     """
-    with_event, without = _by_descending_risk(outcome, risk)
-    events = np.cumsum(with_event, axis=0)
-    flagged = events + np.cumsum(without, axis=0)
+    # Each patient with the event adds its weight times the precision at its risk, which all with
+    # the same risk reach together.
+    score = np.asarray(risk, dtype=np.float64)
+    order = np.argsort(-score, kind="stable")
+    _, last = _ties(score[order])
+    happened, weight = outcome.happened[order], outcome.weight[order]
+    rows = np.flatnonzero(happened)
+    with_event = (weight[rows].T * happened[rows]).T
+    events = np.cumsum(with_event, axis=0)[np.searchsorted(rows, last[rows], side="left") - 1]
+    flagged = np.cumsum(weight, axis=0)[last[rows] - 1]
     precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
     with np.errstate(invalid="ignore"):
         area: NDArray[np.float64] = (with_event * precision).sum(axis=0) / with_event.sum(axis=0)
@@ -137,29 +138,40 @@ def auroc_within_folds(
     >>> auroc_within_folds(outcome, [0.6, 0.5, 0.2, 0.1], np.array([0, 0, 1, 1]))
     np.float64(1.0)
     """
+    # In the order of fold and risk, with weights e of events and n of the others: each e counts
+    # the n before it in its fold, and half of those with the same risk, by sums up to a place.
     score = np.asarray(risk, dtype=np.float64)
-    folds = np.unique(fold)
-    if len(folds) == 1:
-        return auroc(outcome, score)
-    concordant = pairs = np.zeros(outcome.weight.shape[1:])
-    for k in folds:
-        rows = fold == k
-        part = KnownOutcome(outcome.happened[rows], outcome.weight[rows], outcome.count[rows])
-        both = (part.happened @ part.weight) * (~part.happened @ part.weight)
-        concordant = concordant + np.where(both > 0, both * auroc(part, score[rows]), 0.0)
-        pairs = pairs + both
+    order = np.lexsort((score, fold))
+    start = np.flatnonzero(np.diff(fold[order], prepend=fold.min(initial=0) - 1))
+    first, last = _ties(score[order], start)
+    happened, weight = outcome.happened[order], outcome.weight[order]
+    rows = np.flatnonzero(happened)
+    with_event = (weight[rows].T * happened[rows]).T
+    without = (weight.T * (1 - happened)).T
+    up_to = np.concatenate([np.zeros_like(weight[:1]), np.cumsum(without, axis=0)])
+    fold_of = np.searchsorted(start, rows, side="right") - 1
+    lower = 0.5 * (up_to[first[rows]] + up_to[last[rows]]) - up_to[start[fold_of]]
+    ends = np.append(start[1:], len(order))
+    held = [np.searchsorted(rows, place) for place in (start, ends)]
+    pairs = np.zeros(weight.shape[1:])
+    for k in range(len(start)):
+        events = with_event[held[0][k] : held[1][k]].sum(axis=0)
+        pairs = pairs + events * (up_to[ends[k]] - up_to[start[k]])
     with np.errstate(invalid="ignore"):
-        area: NDArray[np.float64] = concordant / pairs
+        area: NDArray[np.float64] = (with_event * lower).sum(axis=0) / pairs
     return area
 
 
-def _by_descending_risk(
-    outcome: KnownOutcome, risk: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the weight with and without the event at each distinct risk, the highest first."""
-    score = np.asarray(risk, dtype=np.float64)
-    order = np.argsort(-score, kind="stable")
-    start = np.flatnonzero(np.diff(score[order], prepend=np.inf))
-    weight = outcome.weight[order]
-    with_event = np.add.reduceat((weight.T * outcome.happened[order]).T, start, axis=0)
-    return with_event, np.add.reduceat(weight, start, axis=0) - with_event
+def _ties(
+    ordered: NDArray[np.float64], starts: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the run of equal values of each place starts, and the place after its end.
+
+    Runs end where one of `starts` begins.
+    """
+    new = np.diff(ordered, prepend=np.nan) != 0
+    if starts is not None:
+        new[starts] = True
+    first = np.flatnonzero(new)
+    run = np.cumsum(new) - 1
+    return first[run], np.append(first[1:], len(ordered))[run]

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
-from models.metrics.calibration.calibration import log_odds
-from models.metrics.calibration.logistic import weighted_logistic
+from models.metrics.calibration.calibration import Recalibration, log_odds, recalibration
+from models.metrics.calibration.logistic import expit
 from models.metrics.known_outcome import KnownOutcome
 from models.metrics.overall.brier import brier
 
@@ -24,7 +23,9 @@ class BrierSplit:
     refinement: NDArray[np.float64]
 
 
-def brier_split(outcome: KnownOutcome, risk: ArrayLike) -> BrierSplit:
+def brier_split(
+    outcome: KnownOutcome, risk: ArrayLike, *, recalibrated: Recalibration | None = None
+) -> BrierSplit:
     r"""Return what recalibration would take off the Brier score, and what would remain.
 
     The two add up to the Brier score. `calibration` is best at 0; below 0, a recalibration learned
@@ -38,6 +39,8 @@ def brier_split(outcome: KnownOutcome, risk: ArrayLike) -> BrierSplit:
         What is known at the horizon, weighted for censoring.
     risk : array-like of float, shape (n_patients,)
         Predicted probability of the event by the horizon, in [0, 1].
+    recalibrated : Recalibration, optional
+        Of the same outcome and risks (default: fitted here).
 
     Returns
     -------
@@ -77,24 +80,27 @@ def brier_split(outcome: KnownOutcome, risk: ArrayLike) -> BrierSplit:
     np.float64(0.03)
     """
     odds = log_odds(risk)
-    design = np.column_stack([np.ones(len(odds)), odds])
-    coefficients, settled = weighted_logistic(design, outcome, identity=1)
+    best = recalibrated or recalibration(outcome, risk)
     # One column for each resample. With weights w, fitted risks p and v = p (1 - p), the curvature
     # is H = X' diag(w v) X, and leaving patient i out moves that patient's own log-odds by
     #   -w (y - p) q / (1 - w v q)   with   q = x' H^-1 x.
     weight = outcome.weight.reshape(len(odds), -1)
-    margin = design @ coefficients.reshape(2, -1)
+    margin = np.column_stack([np.ones(len(odds)), odds]) @ best.coefficients.reshape(2, -1)
     fitted = expit(margin)
-    spread = weight * fitted * (1 - fitted)
-    h00, h01, h11 = spread.sum(axis=0), odds @ spread, odds**2 @ spread
+    variance = fitted * (1 - fitted)
+    spread = weight * variance
+    h00, h01, h11 = np.stack([np.ones(len(odds)), odds, odds**2]) @ spread
     with np.errstate(invalid="ignore", divide="ignore"):
         determinant = h00 * h11 - h01**2
-        quadratic = (h11 - 2 * np.outer(odds, h01) + np.outer(odds**2, h00)) / determinant
-        residual = (outcome.happened - fitted.T).T
+        # q is a parabola of the log-odds: a product of its powers with one column per resample.
+        powers = np.column_stack([np.ones(len(odds)), odds, odds**2])
+        quadratic = powers @ (np.stack([h11, -2 * h01, h00]) / determinant)
         own = weight if outcome.own_weight is None else outcome.own_weight
-        leave_out = own * residual * quadratic / (1 - own * fitted * (1 - fitted) * quadratic)
-    recalibrated = expit(margin - leave_out)
-    squared = ((outcome.happened - recalibrated.T).T) ** 2
+        quadratic *= own
+        residual = (outcome.happened - fitted.T).T
+        leave_out = residual * quadratic / (1 - variance * quadratic)
+    recalibrated_risk = expit(margin - leave_out)
+    squared = ((outcome.happened - recalibrated_risk.T).T) ** 2
     after = (weight * squared).sum(axis=0) / outcome.count.reshape(len(odds), -1).sum(axis=0)
-    refinement = np.where(settled, after.reshape(outcome.weight.shape[1:]), np.nan)[()]
+    refinement = np.where(best.settled, after.reshape(outcome.weight.shape[1:]), np.nan)[()]
     return BrierSplit(brier(outcome, risk) - refinement, refinement)
