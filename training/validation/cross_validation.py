@@ -20,7 +20,12 @@ from training.config import RunConfig
 from training.fit import fits_side_by_side
 from training.missingness import FitWithChoice, refit_with_choice
 from training.validation.plan import EvaluationPlan
-from training.validation.predictions import BlankedRepeats, Predictions, blanked_risks
+from training.validation.predictions import (
+    BlankedRepeats,
+    Predictions,
+    blanked_risks,
+    risks_with_curve,
+)
 from training.validation.refusals import Refusals
 
 __all__ = ["cross_validate"]
@@ -152,13 +157,12 @@ def _answer(
     """Return the risks of all stays, refused or not, and the refusals."""
     model = fitted.model.risk_model_
     prediction = model.predict(held_out.features, horizons_days, interval=False)
-    curve_risk = competing_curve = None
+    within = competing_curve = None
     if curve_days is not None:
         contract = model.contract
         within = np.clip(curve_days, contract.min_horizon_days, contract.max_horizon_days)
-        curve_risk = model.risk(held_out.features, within)
         competing_curve = model.competing_risk(held_out.features, within)
-    risk = model.risk(held_out.features, horizons_days)
+    risk, curve_risk = risks_with_curve(model, held_out.features, horizons_days, within)
     when_blanked = blanked_risks(model, held_out, horizons_days)
     return _Answer(
         learned_flags=bool(fitted.flags),

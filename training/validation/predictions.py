@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data_schema.cohort import Cohort, outcome_of
@@ -28,6 +29,7 @@ __all__ = [
     "predict_cohort",
     "predict_part",
     "require_evaluable",
+    "risks_with_curve",
 ]
 
 
@@ -214,12 +216,13 @@ def predict_part(risk_model: RiskModel, cohort: Cohort) -> Predictions:
     except InferenceError as error:
         raise UsageError(str(error)) from None
     answered = np.array([status == "ok" for status in prediction.status])
-    curve_risk = curve_days = competing_curve = None
+    curve_days = competing_curve = None
     if fixed is None and not risk_model.contract.fixed_horizon:
         curve_days = np.asarray(risk_model.contract.grid_days, dtype=np.float64)
-        curve_risk = risk_model.risk(cohort.features, curve_days)
         competing_curve = risk_model.competing_risk(cohort.features, curve_days)
-    risk = risk_model.risk(cohort.features, prediction.horizons_days)
+    risk, curve_risk = risks_with_curve(
+        risk_model, cohort.features, prediction.horizons_days, curve_days
+    )
     one_fold = np.zeros(len(cohort), dtype=np.int64)
     return Predictions(
         time_days=outcome.time_days,
@@ -236,6 +239,29 @@ def predict_part(risk_model: RiskModel, cohort: Cohort) -> Predictions:
         refusals=Refusals.of(prediction.refusals),
         cohort_fingerprint=cohort.fingerprint(),
     )
+
+
+def risks_with_curve(
+    risk_model: RiskModel,
+    features: pd.DataFrame,
+    horizons_days: ArrayLike,
+    curve_days: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the risk of every stay, refused or not, at horizons and on the days of a curve.
+
+    Both are computed together: a risk does not depend on the other days.
+
+    Returns
+    -------
+    risk : ndarray of float, shape (n_stays, n_horizons)
+    curve_risk : ndarray of float, shape (n_stays, n_days), or None
+        None without `curve_days`.
+    """
+    horizons = np.asarray(horizons_days, dtype=np.float64)
+    if curve_days is None:
+        return risk_model.risk(features, horizons), None
+    risk = risk_model.risk(features, np.concatenate([horizons, curve_days]))
+    return risk[:, : len(horizons)], risk[:, len(horizons) :]
 
 
 def blanked_risks(
