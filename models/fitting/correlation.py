@@ -79,15 +79,19 @@ def _positive_definite(correlation: Floats) -> Floats:
 
 def _pairwise(scores: Floats) -> tuple[Floats, Floats]:
     """Return the correlation of every two columns over patients with both, and their number."""
-    present = (~np.isnan(scores)).astype(float)
+    measured = ~np.isnan(scores)
+    # Columns that the same patients have, as a number and its bends, need their sums once.
+    bits = np.packbits(measured, axis=0)
+    _, first, at = np.unique(bits, axis=1, return_index=True, return_inverse=True)
+    present = measured[:, first].astype(float)
     # With m_ij the indicator of j measured in i and x = 0 where it is not, every sum over the
     # patients who have both a and b is a matrix product: n_ab = (m'm)_ab, and, over those patients,
     #   E[a] = (x'm)_ab / n_ab,   E[a^2] = (x^2'm)_ab / n_ab,   E[a b] = (x'x)_ab / n_ab.
     # Row a, column b of `mean` and `variance` belong to a, their transposes to b.
-    filled = np.nan_to_num(scores)
-    pairs = present.T @ present
+    filled = np.where(measured, scores, 0.0)
+    pairs = (present.T @ present)[np.ix_(at, at)]
     count = np.maximum(pairs, 1.0)
-    mean = filled.T @ present / count
-    variance = np.maximum((filled**2).T @ present / count - mean**2, 1e-12)
+    mean = (filled.T @ present)[:, at] / count
+    variance = np.maximum(((filled**2).T @ present)[:, at] / count - mean**2, 1e-12)
     covariance = filled.T @ filled / count - mean * mean.T
     return np.clip(covariance / np.sqrt(variance * variance.T), -1.0, 1.0), pairs

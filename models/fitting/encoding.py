@@ -74,19 +74,20 @@ def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> Scaling:
     (n_patients, n_columns), from `matrices.raw_matrix`.
     """
     columns = []
-    for j in range(n_numbers):
-        x = raw[~np.isnan(raw[:, j]), j]
-        distinct = len(np.unique(x))
-        log = bool(distinct >= FEW_VALUES and x.min() >= 0 and _skewness(x) > SKEWED)
+    for values in np.ascontiguousarray(raw[:, :n_numbers].T):
+        # In order throughout: every step below keeps it, and quantiles lie at places.
+        x = np.sort(values[~np.isnan(values)])
+        distinct = int((np.diff(x) > 0).sum()) + 1 if len(x) else 0
+        log = bool(distinct >= FEW_VALUES and x[0] >= 0 and _skewness(x) > SKEWED)
         x = np.log1p(x) if log else x
         outer = outer_share(len(x))
-        low, high = np.quantile(x, [outer, 1 - outer]) if distinct else (0.0, 0.0)
+        low, high = _quantiles(x, np.array([outer, 1 - outer])) if distinct else (0.0, 0.0)
         x = np.clip(x, low, high)
         center = float(x.mean()) if distinct else 0.0
         scale = float(x.std()) or 1.0 if distinct else 1.0
         knots = np.zeros(4)
         if distinct >= FEW_VALUES:
-            at = np.quantile((x - center) / scale, KNOT_SHARES)
+            at = _quantiles((x - center) / scale, np.array(KNOT_SHARES))
             knots = at if len(np.unique(at)) == len(at) else knots
         offset, line = _line_of_bends((x - center) / scale, knots)
         columns.append((log, low, high, center, scale, knots, offset, line))
@@ -96,13 +97,22 @@ def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> Scaling:
     return Scaling(*map(np.asarray, zip(*columns, strict=True)))
 
 
+def _quantiles(ordered: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return quantiles of values in ascending order, interpolated as `np.quantile` does."""
+    at = shares * (len(ordered) - 1)
+    below = np.floor(at).astype(int)
+    left, right = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
+    out: NDArray[np.float64] = left + (right - left) * (at - below)
+    return out
+
+
 def _line_of_bends(
     z: NDArray[np.float64], knots: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return intercepts and slopes of both spline terms regressed on the standardised value."""
     if knots[3] <= knots[0]:
         return np.zeros(2), np.zeros(2)
-    splines = spline_basis(z, np.broadcast_to(knots, (len(z), 4)))
+    splines = spline_basis(z, knots)
     # z has mean 0 and variance 1, up to rounding.
     line = (z - z.mean()) @ (splines - splines.mean(0)) / ((z - z.mean()) ** 2).sum()
     return splines.mean(0) - line * z.mean(), line

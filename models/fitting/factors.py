@@ -43,16 +43,17 @@ def fit_factors(columns: Floats, *, informs: NDArray[np.bool_]) -> Factors:
     """
     measured = ~np.isnan(columns)
     count = np.maximum(measured.sum(0), 1)
-    filled = np.where(measured, columns, 0.0)
-    mean = filled.sum(0) / count
-    variance = np.where(measured, (columns - mean) ** 2, 0.0).sum(0) / count
+    mean = np.where(measured, columns, 0.0).sum(0) / count
+    centred = columns - mean
+    deviation = np.where(measured, centred, 0.0)
+    variance = np.einsum("nj,nj->j", deviation, deviation) / count
     varies = variance > 1e-12
     scale = np.where(varies, np.sqrt(np.where(varies, variance, 1.0)), 1.0)
     used = np.flatnonzero(varies)
     loadings = np.zeros((columns.shape[1], 1))
     unique = np.ones(columns.shape[1])
     if len(used) > 1:
-        correlation, pairs = pairwise_correlation((columns[:, used] - mean[used]) / scale[used])
+        correlation, pairs = pairwise_correlation(centred[:, used] / scale[used])
         own, left = _maximum_likelihood(correlation, float(max(pairs.mean(), 1.0)))
         loadings = np.zeros((columns.shape[1], own.shape[1]))
         loadings[used], unique[used] = own, left

@@ -107,7 +107,7 @@ def fit_horizon_basis(pairs: Pairs) -> HorizonBasis:
     knots = np.quantile(log_h, (0.05, 0.35, 0.65, 0.95))
     if len(np.unique(knots)) < len(knots):
         knots = np.full(4, log_h.mean())
-    basis = np.column_stack([log_h, spline_basis(log_h, np.broadcast_to(knots, (len(log_h), 4)))])
+    basis = np.column_stack([log_h, spline_basis(log_h, knots)])
     scale = basis.std(0)
     return HorizonBasis(knots, basis.mean(0), np.where(scale > 1e-9, scale, 1.0))
 
