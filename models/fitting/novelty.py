@@ -209,19 +209,24 @@ def _margins(values: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     normal: Floats = norm.ppf(shares)
     quantiles = np.maximum.accumulate(np.nanquantile(values, shares, axis=0), axis=0).T
     lowest = np.nanmin(values, axis=0)
-    logarithmic = np.zeros(len(quantiles), dtype=bool)
-    for j in np.flatnonzero(lowest > 0):
-        logs, middle = np.log(quantiles[j]), np.log(quantiles[j, len(normal) // 2])
-        on_log, on_own = (_straightness(q, normal) for q in (logs, quantiles[j]))
-        # Values that come near 0 by chance have logarithms far below all others.
-        is_near_zero = middle - np.log(lowest[j]) > NEAR_ZERO * (middle - logs[0])
-        logarithmic[j] = on_log > on_own - FAVOUR_LOGARITHM and not is_near_zero
+    logarithmic = lowest > 0
+    own = quantiles[logarithmic]
+    logs = np.log(own)
+    middle = logs[:, len(normal) // 2]
+    # Values that come near 0 by chance have logarithms far below all others.
+    near_zero = middle - np.log(lowest[logarithmic]) > NEAR_ZERO * (middle - logs[:, 0])
+    straight = _straightness(logs, normal) > _straightness(own, normal) - FAVOUR_LOGARITHM
+    logarithmic[logarithmic] = straight & ~near_zero
     return normal, quantiles, logarithmic
 
 
-def _straightness(quantiles: Floats, normal: Floats) -> float:
-    """Return the correlation of quantiles with those of a normal distribution."""
-    return float(np.corrcoef(quantiles, normal)[0, 1]) if np.ptp(quantiles) > 0 else 0.0
+def _straightness(quantiles: Floats, normal: Floats) -> Floats:
+    """Return the correlation of each column's quantiles with those of a normal distribution."""
+    apart, of_normal = quantiles - quantiles.mean(1, keepdims=True), normal - normal.mean()
+    size = np.sqrt((apart**2).sum(1) * (of_normal**2).sum())
+    varies = np.ptp(quantiles, axis=1) > 0
+    out: Floats = np.divide(apart @ of_normal, size, out=np.zeros(len(size)), where=varies)
+    return out
 
 
 def _correlation(

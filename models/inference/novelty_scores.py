@@ -3,7 +3,6 @@
 Part of every bundle's `model.py`: it imports only the standard library, numpy, pandas and xgboost.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -38,6 +37,10 @@ STEEPEST_GROWTH = 0.25
 
 LEAST_OF_QUANTILE = 1e-6
 """On a logarithmic scale a value counts as at least this share of the column's lowest quantile."""
+
+
+_PATIENTS_WITH_MATRICES = 32
+"""Patients whose matrices are held at a time: those of more leave the processor's cache."""
 
 
 class RawDeviations(NamedTuple):
@@ -108,15 +111,15 @@ def raw_deviations(
     measured = present.sum(1)
     together, single = np.zeros(len(scores)), np.zeros(len(scores))
     column = np.zeros(len(scores), dtype=int)
-    for pattern, rows in _same_columns(present):
-        own = np.flatnonzero(pattern)
-        k = len(own)
-        if k == 0:
-            continue
-        z = scores[rows][:, own]
+    # In order of what is measured, so that the patients of a part need matrices of one size.
+    in_order = np.argsort(measured, kind="stable")
+    in_order = in_order[measured[in_order] > 0]
+    for start in range(0, len(in_order), _PATIENTS_WITH_MATRICES):
+        rows = in_order[start : start + _PATIENTS_WITH_MATRICES]
+        own, k = present[rows], measured[rows]
+        z = np.where(own, scores[rows], 0.0)
         near = np.clip(z, -LARGEST_BESIDE_OTHERS, LARGEST_BESIDE_OTHERS)
-        precision = _precision(pattern, own, correlation, inverse)
-        weighted = near @ precision
+        weighted, own_precision = _weighted(own, near, correlation, inverse)
         # Margins that are right and a combination that is wrong raise the Mahalanobis distance
         #   D^2 = z' R_oo^-1 z over the k measured columns o, but not S = z'z.
         # D^2 / sqrt(S k) tells them apart nearly as well as the likelihood ratio D^2 - S does where
@@ -126,43 +129,74 @@ def raw_deviations(
         together[rows] = np.sqrt(distance / np.sqrt(length / k))
         # The residual of a value given all others is (R_oo^-1 z)_j / sqrt((R_oo^-1)_jj), standard
         # normal; an error in that value alone shows there, or in the value itself.
-        own_precision = np.diag(precision)
         residual = (weighted + (z - near) * own_precision) / np.sqrt(own_precision)
-        furthest = np.maximum(np.abs(residual), np.abs(z))
-        at = furthest.argmax(1)
-        column[rows] = own[at]
+        furthest = np.where(own, np.maximum(np.abs(residual), np.abs(z)), -1.0)
+        column[rows] = furthest.argmax(1)
         # The largest of 2k normal deviates is about sqrt(2 log 2k); beyond it, z^2 - 2 log 2k has
         # the same tail for every k.
-        largest = furthest[np.arange(len(rows)), at]
+        largest = furthest.max(1)
         single[rows] = np.sqrt(np.maximum(largest**2 - 2 * np.log(2 * k), 0.0))
     return RawDeviations(together, single, column, measured)
 
 
-def _same_columns(present: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the measured columns and the rows of patients who have values in the same columns."""
-    if len(present) == 1:
-        yield present[0], np.zeros(1, dtype=int)
-        return
-    patterns, which = np.unique(present, axis=0, return_inverse=True)
-    in_order = np.argsort(which.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(which.ravel(), minlength=len(patterns)))
-    yield from zip(patterns, np.split(in_order, ends)[:-1], strict=True)
+def _weighted(
+    own: np.ndarray, near: np.ndarray, correlation: np.ndarray, inverse: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return R_oo^-1 z and the diagonal of R_oo^-1 of each patient's measured columns o.
 
+    Parameters
+    ----------
+    own : ndarray of bool, shape (n_rows, n_columns)
+        Which columns are measured.
+    near : ndarray of float, shape (n_rows, n_columns)
+        z; 0 where not measured.
 
-def _precision(
-    pattern: np.ndarray, own: np.ndarray, correlation: np.ndarray, inverse: np.ndarray
-) -> np.ndarray:
-    """Return the inverse of the correlation of the measured columns."""
-    other = np.flatnonzero(~pattern)
-    if len(other) >= len(own):
-        precision: np.ndarray = np.linalg.inv(correlation[own][:, own])
-        return precision
+    Returns
+    -------
+    tuple of two ndarray of float, shape (n_rows, n_columns)
+        Of no meaning where not measured.
+    """
+    fewest = int(own.sum(1).min())
+    if 2 * fewest <= own.shape[1]:
+        at, filled = _places(own)
+        rows = np.arange(len(at))[:, None]
+        solved = np.linalg.inv(_blocks(correlation, at, filled))
+        weighted, diagonal = np.zeros(near.shape), np.ones(near.shape)
+        weighted[rows, at] = (solved @ near[rows, at][..., None])[..., 0]
+        diagonal[rows, at] = np.diagonal(solved, axis1=1, axis2=2)
+        return weighted, diagonal
     # Few columns are missing: with P = R^-1, (R_oo)^-1 = P_oo - P_om P_mm^-1 P_mo.
-    beside = inverse[own][:, other]
-    rest: np.ndarray = inverse[own][:, own]
-    if len(other):
-        rest = rest - beside @ np.linalg.solve(inverse[other][:, other], beside.T)
-    return rest
+    weighted, diagonal = near @ inverse, np.diag(inverse)
+    at, filled = _places(~own)
+    if not at.shape[1]:
+        return weighted, np.broadcast_to(diagonal, near.shape)
+    beside = inverse[at] * filled[..., None]
+    of_missing = weighted[np.arange(len(at))[:, None], at] * filled
+    sides = np.concatenate([of_missing[..., None], beside], axis=2)
+    solved = np.linalg.solve(_blocks(inverse, at, filled), sides)
+    # Rounding could leave 0 or less only of a column that is missing itself.
+    left = np.where(own, diagonal - (beside * solved[..., 1:]).sum(1), 1.0)
+    return weighted - (solved[:, None, :, 0] @ beside)[:, 0], left
+
+
+def _places(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns chosen in each row, filled up with others, and which of them are chosen.
+
+    Both have the shape (n_rows, most chosen).
+    """
+    count = chosen.sum(1)
+    # The chosen ones come first, in order.
+    at = np.argsort(~chosen, axis=1, kind="stable")[:, : count.max()]
+    return at, np.arange(at.shape[1]) < count[:, None]
+
+
+def _blocks(matrix: np.ndarray, at: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Return the rows and columns of a matrix that are chosen, of the identity for the others."""
+    blocks = matrix[at[:, :, None], at[:, None, :]]
+    if not filled.all():
+        blocks *= filled[:, :, None] & filled[:, None, :]
+        blocks[:, *np.diag_indices(at.shape[1])] += ~filled
+    return np.asarray(blocks)
 
 
 @dataclass(frozen=True, slots=True)
