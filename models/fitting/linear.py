@@ -20,6 +20,7 @@ from models.inference.parameters import Encoding, HorizonBasis, Scaling
 from models.targets import Pairs
 
 __all__ = [
+    "TOLERANCE_OF_CANDIDATES",
     "Directions",
     "LinearPart",
     "expected_squared_bias",
@@ -30,14 +31,16 @@ __all__ = [
 
 MAX_STEPS = 50
 TOLERANCE = 1e-13
-"""Gain of a step, in mean log-loss, from which the solution is reached: the risks of the patients
-are within 1e-6 of those at the minimum, wherever the fit started."""
+"""Gain of a last step with which the risks of the patients are within 1e-6 of those at the minimum,
+wherever the fit started."""
+
+TOLERANCE_OF_CANDIDATES = 1e-10
+"""The same within 1e-5, which is plenty to choose by."""
 
 STALLED = 0.2
 """Share of the last gain from which a gain is so slow that a new Hessian pays."""
 
 UNPENALISED = 1e-9
-_COLUMNS_AT_A_TIME = 16
 _ROWS_AT_A_TIME = 4_096
 
 DETAIL_PENALTY = 3.0
@@ -120,6 +123,7 @@ def fit_linear_path(
     directions: Directions,
     penalties: tuple[float, ...],
     start: LinearPart | None = None,
+    tolerance: float = TOLERANCE,
 ) -> list[LinearPart]:
     r"""Fit the linear part at each penalty, strongest first, each from the solution before it.
 
@@ -142,6 +146,8 @@ def fit_linear_path(
     start : LinearPart, optional
         A fit to much the same patients, from which the first of the path starts: the solution does
         not depend on it.
+    tolerance : float
+        Gain of a step, in mean log-loss, from which a solution counts as reached.
 
     Returns
     -------
@@ -163,7 +169,7 @@ def fit_linear_path(
         theta = design.start() if start is None else design.theta(start, used)
         parts = []
         for penalty in sorted(penalties, reverse=True):
-            theta = design.minimise(theta, penalty)
+            theta = design.minimise(theta, penalty, tolerance)
             coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
             coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
             parts.append(LinearPart(horizon, float(theta[0]), theta[1:4].copy(), coef, coef_log_h))
@@ -255,12 +261,8 @@ def expected_squared_bias(
 
 
 def _varying(columns: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the columns that are not constant, some at a time: a whole copy is as large as all."""
-    spread = [
-        columns[:, start : start + _COLUMNS_AT_A_TIME].std(0)
-        for start in range(0, columns.shape[1], _COLUMNS_AT_A_TIME)
-    ]
-    return np.flatnonzero(np.concatenate(spread) > 1e-9)
+    """Return the columns that are not constant."""
+    return np.flatnonzero(columns.max(0) - columns.min(0) > 1e-9)
 
 
 def _only(columns: NDArray[np.float64], used: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -326,9 +328,9 @@ class _Design:
         """Return the log-odds of every pair; they are linear in theta."""
         m = self.columns.shape[1]
         level, slope = self.columns @ theta[4 : 4 + m], self.columns @ theta[4 + m :]
-        out: NDArray[np.float64] = (
-            self.basis @ theta[:4] + level[:, None] + slope[:, None] * self.lz
-        )
+        out: NDArray[np.float64] = slope[:, None] * self.lz
+        out += self.basis @ theta[:4]
+        out += level[:, None]
         return out
 
     def loss(self, theta: NDArray[np.float64], eta: NDArray[np.float64], penalty: float) -> float:
@@ -352,12 +354,12 @@ class _Design:
         # With r = w (p - y) those of the log-loss have the blocks
         #   sum_ip r_ip b_ip,   sum_i x_i sum_p r_ip,   sum_i x_i sum_p r_ip z_ip.
         residual = self.weight * (expit(eta) - self.outcome)
-        x, lz = self.columns, self.lz
+        x = self.columns
         gradient = np.concatenate(
             [
-                np.einsum("np,npk->k", residual, self.basis),
+                residual.ravel() @ self.basis.reshape(-1, 4),
                 x.T @ residual.sum(1),
-                x.T @ (residual * lz).sum(1),
+                x.T @ np.einsum("np,np->n", residual, self.lz),
             ]
         )
         gradient[4:] += self.ridge(penalty)[4:] * theta[4:]
@@ -381,23 +383,26 @@ class _Design:
         curvature = self.weight * p * (1 - p)
         x, lz = self.columns, self.lz
         by_power = (curvature, curvature * (1 + lz) ** 2, curvature * lz**2)
-        roots = np.sqrt([each.sum(1) for each in by_power])[..., None]
+        roots = np.sqrt([each.sum(1) for each in by_power])[..., None].astype(np.float32)
         # Single precision: the products are all the cost, and an error of 1e-7 in a Hessian only
         # slows the steps that it measures.
         xx = np.zeros((3, x.shape[1], x.shape[1]))
         for at in range(0, len(x), _ROWS_AT_A_TIME):
             rows = slice(at, at + _ROWS_AT_A_TIME)
+            single = x[rows].astype(np.float32)
             for square, root in zip(xx, roots, strict=True):
-                own = (x[rows] * root[rows]).astype(np.float32)
+                own = single * root[rows]
                 square += own.T @ own
         xx[1] = (xx[1] - xx[0] - xx[2]) / 2
         hh = np.einsum("np,npk,npl->kl", curvature, self.basis, self.basis, optimize=True)
         hx = np.hstack(
-            [np.einsum("np,npk->kn", curvature * lz**power, self.basis) @ x for power in range(2)]
+            [np.einsum("np,npk->kn", each, self.basis) @ x for each in (curvature, curvature * lz)]
         )
         return np.block([[hh, hx], [hx.T, np.block([[xx[0], xx[1]], [xx[1], xx[2]]])]])
 
-    def minimise(self, theta: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+    def minimise(
+        self, theta: NDArray[np.float64], penalty: float, tolerance: float
+    ) -> NDArray[np.float64]:
         """Return the minimiser; a step that would raise the loss is halved.
 
         A Hessian serves for further steps, of weaker penalties too, until progress stalls: it costs
@@ -419,7 +424,7 @@ class _Design:
                     break
                 step, moved, whole = step / 2, moved / 2, False
             theta, eta, gain, loss = theta + step, eta + moved, loss - trial, trial
-            if gain < TOLERANCE:
+            if gain < tolerance:
                 break
             if not whole or gain > STALLED * last:
                 self.metric = _Metric(self.hessian(eta), self.inequalities)

@@ -20,6 +20,7 @@ from models.fitting.boosted import (
 )
 from models.fitting.jobs import results_of
 from models.fitting.linear import (
+    TOLERANCE_OF_CANDIDATES,
     LinearPart,
     expected_squared_bias,
     fit_linear_path,
@@ -379,6 +380,7 @@ def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
         shares=penalty_shares(cohort.encoding),
         directions=basis.inequalities,
         penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
+        tolerance=TOLERANCE_OF_CANDIDATES,
     )
     booster, history = fit_booster_watched(
         cohort.raw[learn],
