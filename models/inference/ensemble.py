@@ -16,13 +16,19 @@ from models.inference.parameters import HorizonBasis
 from models.inference.part import FittedPart
 from models.inference.trees import joint_booster
 
-__all__ = ["Ensemble"]
+__all__ = ["FEW_PATIENTS", "Ensemble"]
+
+
+FEW_PATIENTS = 100
+"""Fewer are predicted sooner by the joint booster than by each booster in turn."""
 
 
 class Ensemble:
     """Fitted parts of one encoding: their numbers stacked in arrays, their trees in one booster.
 
     A model and its ten fold models then take little longer for one patient than the model alone.
+    Many patients are given to each booster in turn, with the same results, and so are a few before
+    the boosters are joined, which takes as long as hundreds of them.
     """
 
     def __init__(self, parts: Sequence[FittedPart]) -> None:
@@ -50,9 +56,16 @@ class Ensemble:
 
     @cached_property
     def _booster(self) -> xgb.Booster:
-        """The boosters as one; joined at the first prediction, or by `prepare`."""
+        """The boosters as one; joined at the first prediction of one patient, or by `prepare`."""
         first, *others = self._boosters
         return joint_booster(self._boosters, self._first.threads) if others else first
+
+    def _boosters_for(self, patients: int) -> Sequence[xgb.Booster]:
+        """Return the boosters to ask for patients: each of them, or the joint one."""
+        is_joined = "_booster" in vars(self)
+        if patients == 1 or (is_joined and patients < FEW_PATIENTS):
+            return [self._booster]
+        return self._boosters
 
     def prepare(self) -> None:
         """Join the boosters now."""
@@ -98,19 +111,22 @@ class Ensemble:
 
     def _boosted(self, raw: np.ndarray, log_h: np.ndarray) -> np.ndarray:
         """Return the log-odds of the boosted parts, (n_parts, n, h)."""
-        # Every patient at every horizon in turn; the joint booster returns one margin per part and
-        # row.
+        # Every patient at every horizon in turn; the joint booster returns one margin per row and
+        # part, each of the others one per row.
         n, columns = raw.shape
         stacked = np.empty((n, len(log_h), columns + 1), dtype=np.float32)
         stacked[..., :-1] = raw[:, None]
         stacked[..., -1] = log_h
-        margin = self._booster.inplace_predict(
-            stacked.reshape(-1, columns + 1),
-            predict_type="margin",
-            missing=np.nan,
-            validate_features=False,
-        )
-        by_part = np.asarray(margin, dtype=float).reshape(len(raw), len(log_h), len(self))
+        margins = [
+            booster.inplace_predict(
+                stacked.reshape(-1, columns + 1),
+                predict_type="margin",
+                missing=np.nan,
+                validate_features=False,
+            )
+            for booster in self._boosters_for(n)
+        ]
+        by_part = np.column_stack(margins).astype(float).reshape(n, len(log_h), len(self))
         return np.moveaxis(by_part, -1, 0)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import t as student_t
 
+from models.inference.ensemble import FEW_PATIENTS
 from models.inference.risk_model import InferenceError, RiskModel
 from models.inference.trees import joint_booster, load_booster
 
@@ -172,6 +173,20 @@ def test_the_joint_booster_gives_the_very_margins_of_each(risk_model, patients) 
 
     alone = [booster.inplace_predict(rows, predict_type="margin") for booster in boosters]
     np.testing.assert_array_equal(joint, np.column_stack(alone))
+
+
+def test_joining_the_boosters_changes_no_answer(risk_model, patients) -> None:
+    model = RiskModel.from_files(risk_model.files())
+    many = pd.concat([patients] * (1 + FEW_PATIENTS // len(patients)), ignore_index=True)
+    few = patients.head(5)
+
+    before = [model.predict(frame)._asdict() for frame in (many, few)]
+    model.prepare()
+
+    after = [model.predict(frame)._asdict() for frame in (many, few)]
+    np.testing.assert_equal(after, before)
+    (alone,) = model.predict(few.head(1)).risk_low
+    np.testing.assert_allclose(alone, before[1]["risk_low"][0], rtol=1e-12)
 
 
 def test_the_mixture_is_the_weighted_mean_of_its_parts_in_log_odds(risk_model, patients) -> None:
