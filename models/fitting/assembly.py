@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import t as student_t
@@ -217,13 +216,18 @@ def _feature(cohort: TrainingCohort, name: str) -> Feature:
         high=variable.high if own else None,
         categories=dict(cohort.encoding.levels).get(name, ()),
         direction=variable.direction.get(cohort.settings.outcome, 0) if own else 0,
-        seen=_seen(cohort.frame[name]) if is_number and own else None,
+        seen=_seen(_values(cohort, name)) if is_number and own else None,
     )
 
 
-def _seen(column: pd.Series[float]) -> tuple[float, float] | None:
+def _values(cohort: TrainingCohort, number: str) -> NDArray[np.float64]:
+    """Return the values of a number that were measured."""
+    values = cohort.raw[:, cohort.encoding.numbers.index(number)]
+    return values[~np.isnan(values)]
+
+
+def _seen(values: NDArray[np.float64]) -> tuple[float, float] | None:
     """Return the range of nearly all patients, or None where nothing was measured."""
-    values = column.dropna().to_numpy(dtype=float)
     if not len(values):
         return None
     outer = outer_share(len(values))
@@ -282,9 +286,8 @@ def _example(cohort: TrainingCohort) -> dict[str, float | str | None]:
     example: dict[str, float | str | None] = {}
     learned = dict(cohort.encoding.levels)
     for name in cohort.frame.columns:
-        column = cohort.frame[name]
         if name in cohort.encoding.numbers:
-            values = column.dropna()
+            values = _values(cohort, name)
             example[str(name)] = float(f"{np.median(values):.2g}") if len(values) else None
         else:
             patients = patients_by_level(cohort.frame, name, cohort.groups)
