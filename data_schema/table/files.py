@@ -20,7 +20,6 @@ from data_schema.errors import OutsideError, UsageError
 from data_schema.table.csv_files import csv_tables
 from data_schema.table.header import checked_names, refuse
 from data_schema.table.simulated_marks import FILE_MARK
-from data_schema.table.spreadsheets import read_spreadsheet
 
 __all__ = ["READING", "mark_of", "read_parts", "read_table"]
 
@@ -144,6 +143,9 @@ def _of_kind(path: Path, kind: str, rows: int | None) -> Iterator[pd.DataFrame]:
         for table in csv_tables(lambda: path.open("rb"), path.stat().st_size):
             yield table.dropna(how="all")
     elif kind == "xlsx":
+        # Here, since its library takes long to import, and most files are others.
+        from data_schema.table.spreadsheets import read_spreadsheet
+
         table, findings = read_spreadsheet(path.read_bytes())
         table = table.dropna(how="all")
         if findings:
