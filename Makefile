@@ -5,7 +5,6 @@ BIN := .venv/bin
 DEMO := $(CURDIR)/demo
 DEMO_MODEL := osteon-mortality-support2
 DEMO_MARKERS := osteon-mortality-simulated
-DEMO_PANEL := resorption+formation+fgf23_mineral
 DEMO_STORE := sqlite:///$(DEMO)/mlflow.db
 DEMO_ENV := MLFLOW_TRACKING_URI=$(DEMO_STORE) OSTEON_GATE_KEY=$$(cat $(DEMO)/gate.key)
 
@@ -23,31 +22,14 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Train on real patients, promote, explain one prediction; then train both outcomes on simulated
-# patients with the whole panel of markers, explain one, and print what the panel adds to the
-# prediction of death (3,500 patients have too few fractures to tell). All files stay in demo/.
+# Train on real patients, promote, explain one prediction; train both outcomes on simulated patients
+# with the whole panel of markers, explain one, and print what the panel adds to the prediction of
+# death (3,500 patients have too few fractures to tell). All files stay in demo/.
 demo: install
 	@mkdir -p $(DEMO)
 	@test -s $(DEMO)/gate.key || { umask 077; \
 		$(BIN)/python -c 'import secrets; print(secrets.token_hex(32))' > $(DEMO)/gate.key; }
-	@set -e; started=$$(date +%s); export $(DEMO_ENV); \
-	step() { echo; echo "[$$(( $$(date +%s) - started )) s] osteon $$*"; \
-		$(BIN)/osteon "$$@" > $(DEMO)/printed; grep -v '^Next' $(DEMO)/printed; }; \
-	newest() { $(BIN)/osteon registry $$1 --json | $(BIN)/python -c \
-		'import json, sys; print(json.load(sys.stdin)["versions"][0]["version"])'; }; \
-	step train --dataset support2 --outcome mortality; \
-	step promote $(DEMO_MODEL) $$(newest $(DEMO_MODEL)); \
-	step explain --model models:/$(DEMO_MODEL)@champion; \
-	cohort=$(DEMO)/simulated.parquet; : > $(DEMO)/verdicts; \
-	step simulate --patients 3500 --out $$cohort; \
-	verdict() { echo; echo "Simulated patients, $$1:"; \
-		grep -A1 -E '^(Added value|Report:)' $(DEMO)/printed | grep -v -e '^--' -e '^Next'; }; \
-	step train $$cohort --outcome mortality --added-value $(DEMO_PANEL) --test-fraction 0.3; \
-	verdict mortality >> $(DEMO)/verdicts; \
-	step train $$cohort --outcome fracture --test-fraction 0.3; \
-	verdict fracture >> $(DEMO)/verdicts; \
-	step explain --model models:/$(DEMO_MARKERS)/$$(newest $(DEMO_MARKERS)); \
-	cat $(DEMO)/verdicts; echo; echo "The demo took $$(( $$(date +%s) - started )) s after the install."
+	@export $(DEMO_ENV); $(BIN)/python -m training.demo $(DEMO)
 	@echo
 	@echo "Go on in this shell with the demo's models:"
 	@echo '  export MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db OSTEON_GATE_KEY=$$(cat demo/gate.key)'

@@ -81,11 +81,18 @@ def experiment_id() -> str:
     location = None
     if uri.startswith("sqlite:///"):
         location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
-    return str(
-        client.create_experiment(
-            _EXPERIMENT, artifact_location=location, tags=dict(_EXPERIMENT_TAGS)
+    try:
+        return str(
+            client.create_experiment(
+                _EXPERIMENT, artifact_location=location, tags=dict(_EXPERIMENT_TAGS)
+            )
         )
-    )
+    except mlflow.exceptions.MlflowException:
+        # Another command may have created it in the meantime.
+        created = client.get_experiment_by_name(_EXPERIMENT)
+        if created is None:
+            raise
+        return str(created.experiment_id)
 
 
 @contextmanager
