@@ -72,7 +72,15 @@ class Basis:
         self.fill(out, raw, part)
         return out
 
-    def fill(self, out: Floats, raw: Floats, part: LinearPart | None = None) -> None:
+    def columns_rounded(self, raw: Floats) -> NDArray[np.float32]:
+        """Return columns without gaps in single precision, to choose by."""
+        out = np.empty((len(raw), len(self.factors.mean)), dtype=np.float32)
+        self.fill(out, raw)
+        return out
+
+    def fill(
+        self, out: Floats | NDArray[np.float32], raw: Floats, part: LinearPart | None = None
+    ) -> None:
         """Write those columns into an array, (n, n_linear_columns), some patients at a time."""
         limits = None if part is None else self.limits(part)
         for start in range(0, len(raw), _PATIENTS_AT_A_TIME):

@@ -24,6 +24,7 @@ from models.fitting.linear import (
     LinearPart,
     expected_squared_bias,
     fit_linear_path,
+    path_log_odds,
     penalty_shares,
 )
 from models.fitting.training_cohort import TrainingCohort
@@ -375,7 +376,7 @@ def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
     basis = Basis.fit(cohort, learn)
     twice = np.concatenate([cohort.raw[learn], cohort.blanked(SEED_OF_BLANKS)[learn]])
     path = fit_linear_path(
-        basis.columns(twice),
+        basis.columns_rounded(twice),
         pairs.twice(RECORDED_SHARE),
         shares=penalty_shares(cohort.encoding),
         directions=basis.inequalities,
@@ -403,7 +404,7 @@ def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
         patients=np.tile(cohort.groups[judged], 2),
         basis=basis,
         path=path,
-        linear=[part.log_odds(columns, on_grid.horizon_days) for part in path],
+        linear=list(path_log_odds(path, columns, on_grid.horizon_days)),
         history=history,
         booster=booster,
         raw=raw,
