@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ __all__ = [
     "LinearPart",
     "expected_squared_bias",
     "fit_horizon_basis",
-    "fit_linear_path",
+    "linear_path",
     "path_log_odds",
     "penalty_shares",
 ]
@@ -66,24 +66,26 @@ class LinearPart:
         self, columns: NDArray[np.float64], horizon_days: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return log-odds of patients at their own horizons, both (n_patients, n_horizons)."""
-        (log_odds,) = path_log_odds([self], columns, horizon_days)
+        ((_, log_odds),) = path_log_odds([self], columns, horizon_days)
         return log_odds
 
 
 def path_log_odds(
-    path: Sequence[LinearPart], columns: NDArray[np.float64], horizon_days: NDArray[np.float64]
-) -> Iterator[NDArray[np.float64]]:
-    """Yield the log-odds by each part of one path, as `LinearPart.log_odds` does."""
-    # The parts of a path have one basis of the horizon.
-    shape = horizon_days.shape
-    basis, lz = horizon_basis(np.log(horizon_days).ravel(), path[0].horizon)
-    lz = lz.reshape(shape)
+    path: Iterable[LinearPart], columns: NDArray[np.float64], horizon_days: NDArray[np.float64]
+) -> Iterator[tuple[LinearPart, NDArray[np.float64]]]:
+    """Yield each part of one path with its log-odds, as `LinearPart.log_odds` returns them."""
+    shape, log_h = horizon_days.shape, np.log(horizon_days).ravel()
+    of_horizon: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     for part in path:
+        if of_horizon is None:  # the parts of a path have one basis of the horizon
+            basis, lz = horizon_basis(log_h, part.horizon)
+            of_horizon = basis, lz.reshape(shape)
+        basis, lz = of_horizon
         level, slope = columns @ part.coef, columns @ part.coef_log_h
         log_odds: NDArray[np.float64] = slope[:, None] * lz
         log_odds += (basis @ part.coef_h).reshape(shape)
         log_odds += (part.intercept + level)[:, None]
-        yield log_odds
+        yield part, log_odds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +129,7 @@ def fit_horizon_basis(pairs: Pairs) -> HorizonBasis:
     return HorizonBasis(knots, basis.mean(0), np.where(scale > 1e-9, scale, 1.0))
 
 
-def fit_linear_path(
+def linear_path(
     columns: Columns,
     pairs: Pairs,
     *,
@@ -136,8 +138,8 @@ def fit_linear_path(
     penalties: tuple[float, ...],
     start: LinearPart | None = None,
     tolerance: float = TOLERANCE,
-) -> list[LinearPart]:
-    r"""Fit the linear part at each penalty, strongest first, each from the solution before it.
+) -> Iterator[LinearPart]:
+    r"""Yield the linear part at each penalty, strongest first, each from the solution before it.
 
     Minimises the weighted mean log-loss plus `penalty / 2` times the squared coefficients, by
     Newton's method, over the coefficients that hold the settled directions. Intercept and horizon
@@ -162,10 +164,11 @@ def fit_linear_path(
     tolerance : float
         Gain of a step, in mean log-loss, from which a solution counts as reached.
 
-    Returns
-    -------
-    list of LinearPart
-        One per penalty, in the order of `sorted(penalties, reverse=True)`.
+    Yields
+    ------
+    LinearPart
+        One per penalty, in the order of `sorted(penalties, reverse=True)`; what is not read is not
+        fitted.
 
     Notes
     -----
@@ -180,13 +183,11 @@ def fit_linear_path(
         )
         design.hold(np.log(directions.ends_days))
         theta = design.start() if start is None else design.theta(start, used)
-        parts = []
         for penalty in sorted(penalties, reverse=True):
             theta = design.minimise(theta, penalty, tolerance)
             coef, coef_log_h = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
             coef[used], coef_log_h[used] = theta[4 : 4 + len(used)], theta[4 + len(used) :]
-            parts.append(LinearPart(horizon, float(theta[0]), theta[1:4].copy(), coef, coef_log_h))
-    return parts
+            yield LinearPart(horizon, float(theta[0]), theta[1:4].copy(), coef, coef_log_h)
 
 
 def penalty_shares(encoding: Encoding) -> NDArray[np.float64]:
@@ -215,7 +216,7 @@ def expected_squared_bias(
     part : LinearPart
         Fitted with this penalty to these columns.
     columns, pairs, shares, penalty
-        As in `fit_linear_path`.
+        As in `linear_path`.
     patients : int
         How many patients the rows of `columns` are copies of.
     at : ndarray of float, shape (n, n_linear_columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,7 +24,7 @@ from models.fitting.linear import (
     TOLERANCE_OF_CANDIDATES,
     LinearPart,
     expected_squared_bias,
-    fit_linear_path,
+    linear_path,
     path_log_odds,
     penalty_shares,
 )
@@ -58,6 +59,9 @@ SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
 
 PENALTY_PATIENTS = (1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Candidate penalties of the linear part, in units of one patient's log-loss."""
+
+WORSE_CANDIDATES = 2
+"""Candidates in a row, each weaker than the best, that end a path in a large cohort."""
 
 SEED_OF_PARTS, SEED_OF_BLANKS, SEED_OF_JUDGED_BLANKS = 1_000, 2_000, 2_001
 
@@ -157,7 +161,8 @@ def choose(cohort: TrainingCohort) -> Choices:
     best_round = best_evaluation([f.history for f in folds], [len(f.raw) for f in folds])
     trees = min(best_round * EVALUATE_EVERY_ROUNDS, cohort.settings.max_trees)
     boosted = np.concatenate([f.boosted(trees) for f in folds])
-    paths = [np.concatenate([f.linear[i] for f in folds]) for i in range(len(PENALTY_PATIENTS))]
+    # A fold may have ended its path before another: only what all of them judged is compared.
+    paths = map(np.concatenate, zip(*(f.linear for f in folds), strict=False))
     best = int(np.argmin([log_loss(path, pairs) for path in paths]))
     patients = np.concatenate([f.patients for f in folds])
     linear, unsettled = map(np.concatenate, zip(*(f.chosen(best) for f in folds), strict=True))
@@ -252,14 +257,14 @@ def _fit_on(cohort: TrainingCohort, columns: Columns, choices: Choices, rows: Ro
     A patient has the same horizons in every part, so that parts differ by their patients alone.
     """
     pairs = _training_pairs(cohort, rows)
-    linear = fit_linear_path(
+    (linear,) = linear_path(
         columns.twice(rows),
         pairs.twice(RECORDED_SHARE),
         shares=penalty_shares(cohort.encoding),
         directions=columns.basis.inequalities,
         penalties=(choices.penalty / len(rows),),
         start=choices.start,
-    )[0]
+    )
     booster = fit_booster(
         cohort.raw[rows],
         cohort.pairs_of_trees(pairs, rows, SEED_OF_PARTS),
@@ -374,14 +379,24 @@ def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
     censoring = cohort.censoring(learn)
     pairs = cohort.pairs(learn, censoring, 2 * fold)
     basis = Basis.fit(cohort, learn)
+    # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
+    most = MAX_PAIRS // (2 * folds * len(cohort.grid_days()))
+    judged = out[np.random.default_rng(fold).permutation(len(out))[:most]]
+    on_grid = cohort.pairs_on_grid(judged, censoring).twice(RECORDED_SHARE)
+    raw = np.concatenate([cohort.raw[judged], cohort.blanked(SEED_OF_JUDGED_BLANKS)[judged]])
     twice = np.concatenate([cohort.raw[learn], cohort.blanked(SEED_OF_BLANKS)[learn]])
-    path = fit_linear_path(
-        basis.columns_rounded(twice),
-        pairs.twice(RECORDED_SHARE),
-        shares=penalty_shares(cohort.encoding),
-        directions=basis.inequalities,
-        penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
-        tolerance=TOLERANCE_OF_CANDIDATES,
+    path, linear = _judged_path(
+        linear_path(
+            basis.columns_rounded(twice),
+            pairs.twice(RECORDED_SHARE),
+            shares=penalty_shares(cohort.encoding),
+            directions=basis.inequalities,
+            penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
+            tolerance=TOLERANCE_OF_CANDIDATES,
+        ),
+        basis.columns(raw),
+        on_grid,
+        every=len(cohort.target) < SMALL_COHORT,
     )
     booster, history = fit_booster_watched(
         cohort.raw[learn],
@@ -392,23 +407,37 @@ def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
         settings=cohort.boosting,
         max_trees=cohort.settings.max_trees,
     )
-    # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
-    most = MAX_PAIRS // (2 * folds * len(cohort.grid_days()))
-    judged = out[np.random.default_rng(fold).permutation(len(out))[:most]]
-    on_grid = cohort.pairs_on_grid(judged, censoring).twice(RECORDED_SHARE)
-    raw = np.concatenate([cohort.raw[judged], cohort.blanked(SEED_OF_JUDGED_BLANKS)[judged]])
-    columns = basis.columns(raw)
     return _TunedFold(
         rows=judged,
         pairs=on_grid,
         patients=np.tile(cohort.groups[judged], 2),
         basis=basis,
         path=path,
-        linear=list(path_log_odds(path, columns, on_grid.horizon_days)),
+        linear=linear,
         history=history,
         booster=booster,
         raw=raw,
     )
+
+
+def _judged_path(
+    candidates: Iterator[LinearPart], columns: Floats, pairs: Pairs, *, every: bool
+) -> tuple[list[LinearPart], list[Floats]]:
+    """Return candidates and their log-odds of patients held out, strongest penalty first.
+
+    Unless `every` one is wanted, it ends `WORSE_CANDIDATES` after the one of lowest loss: the loss
+    falls and then rises along the path, and the weakest penalties take most of its time.
+    """
+    path: list[LinearPart] = []
+    log_odds: list[Floats] = []
+    losses: list[float] = []
+    for part, of_part in path_log_odds(candidates, columns, pairs.horizon_days):
+        path.append(part)
+        log_odds.append(of_part)
+        losses.append(log_loss(of_part, pairs))
+        if not every and len(losses) - 1 - int(np.argmin(losses)) >= WORSE_CANDIDATES:
+            break
+    return path, log_odds
 
 
 def _calibration_knots(cohort: TrainingCohort) -> Floats:

@@ -15,7 +15,7 @@ from linear_truth import HORIZONS, SMALL, small_cohort, times_of_linear_truth
 from models.estimator import CumulativeIncidenceModel
 from models.fitting import steps as fitting
 from models.fitting import training_cohort
-from models.fitting.linear import fit_linear_path
+from models.fitting.linear import linear_path
 from models.folds import patient_folds
 from models.inference.next_best import expected_changes
 from models.inference.request import InferenceError
@@ -234,9 +234,9 @@ def test_a_patient_has_the_same_horizons_in_every_part_of_one_fit(monkeypatch) -
         once = len(columns) // 2  # each patient is there as recorded, and again with blanks
         who = map(tuple, columns[:once])
         drawn.append(dict(zip(who, pairs.horizon_days[:once].tolist(), strict=True)))
-        return fit_linear_path(columns, pairs, **named)
+        return linear_path(columns, pairs, **named)
 
-    monkeypatch.setattr(fitting, "fit_linear_path", recorded)
+    monkeypatch.setattr(fitting, "linear_path", recorded)
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
     model.fit(*small_cohort())
 
@@ -362,3 +362,34 @@ def test_trees_of_a_wide_or_large_cohort_learn_from_every_second_horizon(
     np.testing.assert_array_equal(
         cohort.pairs_of_trees(pairs.take(half), half, 0).weight, of_trees.weight[half]
     )
+
+
+@pytest.mark.parametrize(("patients", "fitted_penalties"), [(2_000, 3), (1_990, 7)])
+def test_in_a_large_cohort_no_penalty_is_tried_far_beyond_the_best(
+    patients, fitted_penalties, monkeypatch
+) -> None:
+    tried = []
+
+    def recorded(columns, pairs, *, penalties, **named):
+        tried.append(0)
+        for part in linear_path(columns, pairs, penalties=penalties, **named):
+            tried[-1] += len(penalties) > 1
+            yield part
+
+    monkeypatch.setattr(fitting, "linear_path", recorded)
+    rng = np.random.default_rng(3)
+    # 20 columns of noise are best left alone: the strongest penalty has the lowest loss.
+    numbers = rng.normal(size=(patients, 20))
+    target = survival_target(rng.uniform(1, 100, patients), np.arange(patients) % 2)
+    model = CumulativeIncidenceModel(
+        horizons_days=(30.0,),
+        horizons_per_patient=2,
+        max_trees=2,
+        tuning_folds=2,
+        risk_only=True,
+        n_jobs=1,
+    )
+
+    model.fit(numbers, target)
+
+    assert tried[:2] == [fitted_penalties] * 2

@@ -16,7 +16,7 @@ from models.fitting.linear import (
     Directions,
     LinearPart,
     expected_squared_bias,
-    fit_linear_path,
+    linear_path,
 )
 from models.inference.matrices import horizon_basis, linear_matrix
 from models.targets import Pairs, sample_pairs, survival_target
@@ -45,7 +45,7 @@ def fit(columns: NDArray[np.float64], pairs: Pairs, *, penalties: tuple[float, .
     """Return the path without settled directions."""
     free = Directions(np.zeros((0, columns.shape[1])), (1.0, 400.0))
     shares = SHARES[: columns.shape[1]]
-    return fit_linear_path(columns, pairs, shares=shares, directions=free, penalties=penalties)
+    return list(linear_path(columns, pairs, shares=shares, directions=free, penalties=penalties))
 
 
 @pytest.mark.parametrize("penalty", [0.3, 0.01])

@@ -11,7 +11,7 @@ from models.fitting.linear import (
     Directions,
     LinearPart,
     fit_horizon_basis,
-    fit_linear_path,
+    linear_path,
     penalty_shares,
 )
 from models.inference.matrices import linear_matrix
@@ -33,13 +33,15 @@ def fit(raw, pairs, *, penalties, settled=None, start=None) -> list[LinearPart]:
     """Return the path of numbers without gaps, with the directions given."""
     k = raw.shape[1]
     scaling = fit_scaling(raw, k)
-    return fit_linear_path(
-        linear_matrix(raw, scaling),
-        pairs,
-        shares=penalty_shares(Encoding(tuple(f"x{j}" for j in range(k)), ())),
-        directions=Directions.of(settled or (0,) * k, scaling, 3 * k, (10.0, 300.0)),
-        penalties=penalties,
-        start=start,
+    return list(
+        linear_path(
+            linear_matrix(raw, scaling),
+            pairs,
+            shares=penalty_shares(Encoding(tuple(f"x{j}" for j in range(k)), ())),
+            directions=Directions.of(settled or (0,) * k, scaling, 3 * k, (10.0, 300.0)),
+            penalties=penalties,
+            start=start,
+        )
     )
 
 
