@@ -312,7 +312,8 @@ class _Design:
         basis, lz = horizon_basis(np.log(pairs.horizon_days).ravel(), horizon)
         shape = pairs.horizon_days.shape
         self.lz = lz.reshape(shape)
-        self.basis = np.concatenate([np.ones((*shape, 1)), basis.reshape(*shape, 3)], axis=2)
+        # One row per pair, patient after patient.
+        self.basis = np.column_stack([np.ones(len(basis)), basis])
         self.horizon = horizon
         self.inequalities = np.zeros((0, 4 + 2 * columns.shape[1]))
         self.metric: _Metric | None = None
@@ -343,8 +344,8 @@ class _Design:
         m = self.columns.shape[1]
         own = theta.astype(self.columns.dtype, copy=False)
         level, slope = self.columns @ own[4 : 4 + m], self.columns @ own[4 + m :]
-        out: NDArray[np.float64] = slope[:, None] * self.lz
-        out += self.basis @ theta[:4]
+        out = (self.basis @ theta[:4]).reshape(self.lz.shape)
+        out += slope[:, None] * self.lz
         out += level[:, None]
         return out
 
@@ -373,7 +374,7 @@ class _Design:
         sums = residual.sum(1), np.einsum("np,np->n", residual, self.lz)
         gradient = np.concatenate(
             [
-                residual.ravel() @ self.basis.reshape(-1, 4),
+                residual.ravel() @ self.basis,
                 *(x.T @ each.astype(x.dtype, copy=False) for each in sums),
             ]
         )
@@ -409,10 +410,10 @@ class _Design:
                 own = single * root[rows]
                 square += own.T @ own
         xx[1] = (xx[1] - xx[0] - xx[2]) / 2
-        hh = np.einsum("np,npk,npl->kl", curvature, self.basis, self.basis, optimize=True)
-        hx = np.hstack(
-            [np.einsum("np,npk->kn", each, self.basis) @ x for each in (curvature, curvature * lz)]
-        )
+        hh = self.basis.T @ (self.basis * curvature.reshape(-1, 1))
+        own_basis = self.basis.reshape(*lz.shape, 4)
+        sums = [(each[:, None] @ own_basis)[:, 0].T for each in (curvature, curvature * lz)]
+        hx = np.hstack([each.astype(x.dtype, copy=False) @ x for each in sums])
         return np.block([[hh, hx], [hx.T, np.block([[xx[0], xx[1]], [xx[1], xx[2]]])]])
 
     def minimise(
