@@ -100,14 +100,14 @@ class CensoringDistribution:
 
         Parameters
         ----------
-        time_days : array-like of float, shape (n,)
+        time_days : array-like of float, shape (n,) or (n, h)
             Days from time zero.
         sites : array-like of str, shape (n,), optional
-            Site of each; a site without its own curve uses the pooled curve.
+            Site of each row; a site without its own curve uses the pooled curve.
 
         Returns
         -------
-        ndarray of float, shape (n,) or (n, n_resamples)
+        ndarray of float, shape of `time_days`, or (n, n_resamples)
             Falling with time; 1 before the first censoring.
         """
         time = np.asarray(time_days, dtype=np.float64)

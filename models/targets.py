@@ -169,7 +169,7 @@ def _pairs(
     time, event = target["time_days"][:, None], target["event"][:, None]
     outcome = ((time <= horizon) & (event == 1)).astype(float)
     observed, left = (
-        np.column_stack([censoring.survival_before(at, sites=strata) for at in days.T])
+        censoring.survival_before(days, sites=strata)
         for days in (np.minimum(time, horizon), horizon)
     )
     # Where hardly any patient of a stratum is observed that long, only its events are known, and a

@@ -173,12 +173,14 @@ def boosted_log_odds(
     `raw` is the (n_patients, n_columns) matrix of `matrices.raw_matrix`; `horizon_days` and the
     log-odds are (n_patients, n_horizons).
     """
-    per_patient = horizon_days.shape[1]
-    rows = np.column_stack(
-        [np.repeat(raw, per_patient, axis=0), np.log(horizon_days).ravel()]
-    ).astype(np.float32)
+    rows = np.empty((*horizon_days.shape, raw.shape[1] + 1), dtype=np.float32)
+    rows[..., :-1] = raw[:, None]
+    rows[..., -1] = np.log(horizon_days)
     # The margin is the log-odds: base score plus the sum of the leaves reached in the first trees.
     margin = booster.inplace_predict(
-        rows, iteration_range=(0, trees), predict_type="margin", missing=np.nan
+        rows.reshape(-1, rows.shape[-1]),
+        iteration_range=(0, trees),
+        predict_type="margin",
+        missing=np.nan,
     )
     return np.asarray(margin, dtype=np.float64).reshape(horizon_days.shape)

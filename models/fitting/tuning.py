@@ -179,6 +179,8 @@ def _newton(
     penalty: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the coefficients of a small weighted logistic regression with a quadratic penalty."""
+    columns = columns.reshape(-1, columns.shape[-1])
+    offset, outcome, weight = offset.ravel(), outcome.ravel(), weight.ravel()
     # With c = `columns` and eta = offset + c'theta, each step solves
     #   (sum w p (1 - p) c c' + P) step = sum w (p - y) c + P theta.
     # There is no line search: the few coefficients are clipped to moves of at most 2 in log-odds,
@@ -186,9 +188,9 @@ def _newton(
     theta = np.zeros(columns.shape[-1])
     for _ in range(50):
         p = expit(offset + columns @ theta)
-        gradient = np.einsum("np,npk->k", weight * (p - outcome), columns) + penalty @ theta
+        gradient = (weight * (p - outcome)) @ columns + penalty @ theta
         curvature = weight * p * (1 - p)
-        hessian = np.einsum("np,npk,npl->kl", curvature, columns, columns, optimize=True)
+        hessian = (curvature[:, None] * columns).T @ columns
         step = np.linalg.solve(hessian + penalty + 1e-10 * np.eye(len(theta)), gradient)
         theta = theta - np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < 1e-10:
