@@ -84,12 +84,13 @@ def weighted_logistic(
 class _Problem:
     """Terms and outcomes of patients, whose weights are yet to be stated.
 
-    `products` holds x_k x_l of each patient, so that the curvatures of all resamples are one matrix
-    product; `offset` has shape (n_patients, 1).
+    `products` holds x_k x_l of each patient for k <= l, so that the curvatures of all resamples are
+    one matrix product, and `place` the column of each k and l; `offset` has shape (n_patients, 1).
     """
 
     design: NDArray[np.float64]
     products: NDArray[np.float64]
+    place: NDArray[np.int64]
     happened: NDArray[np.bool_]
     offset: NDArray[np.float64]
 
@@ -101,10 +102,11 @@ class _Problem:
         offset: NDArray[np.float64] | None,
     ) -> _Problem:
         """Prepare what does not depend on weights."""
-        rows = len(design)
-        products = (design[:, :, None] * design[:, None, :]).reshape(rows, -1)
-        added = np.zeros((rows, 1)) if offset is None else offset[:, None]
-        return cls(design, products, happened, added)
+        first, second = np.triu_indices(design.shape[1])
+        place = np.empty((design.shape[1],) * 2, dtype=np.int64)
+        place[first, second] = place[second, first] = np.arange(len(first))
+        added = np.zeros((len(design), 1)) if offset is None else offset[:, None]
+        return cls(design, design[:, first] * design[:, second], place, happened, added)
 
     def solved(
         self, weight: NDArray[np.float64], first: NDArray[np.float64]
@@ -117,7 +119,7 @@ class _Problem:
         # With p = expit(X b + offset), weights w and outcomes y, the log-likelihood has the
         # gradient X'(w y) - X'(w p) and the curvature X' diag(w p (1 - p)) X, whose solution is the
         # Newton step. One column of w, p and b for each resample.
-        design, n_terms = self.design, len(first)
+        design = self.design
         events = (design.T * self.happened) @ weight
         flat = _FLAT * weight.sum(axis=0)
         beta = np.repeat(first[:, None], weight.shape[1], axis=1)
@@ -134,7 +136,7 @@ class _Problem:
                 gradient = events - design.T @ expected
                 expected *= np.subtract(1, mean, out=mean)
                 curvature = (self.products.T @ expected).T
-            step, unique = _solve(curvature.reshape(-1, n_terms, n_terms), gradient.T)
+            step, unique = _solve(curvature[:, self.place], gradient.T)
             move = design @ step.T
             largest = np.abs(move).max(axis=0)
             # Unbounded, the first steps overshoot where risks are far too extreme; bounded forever,
@@ -159,6 +161,8 @@ def _solve(
     # H s = g is solved as (D^-1 H D^-1)(D s) = D^-1 g with D = diag(H)^1/2, by the pseudo-inverse:
     # a singular H, of separated outcomes, then has its shortest step instead of none.
     scale = np.sqrt(np.einsum("bii->bi", curvature) + np.finfo(float).tiny)
+    if scale.shape[1] == 1:
+        return gradient / scale**2, curvature[:, 0, 0] > 0
     scaled = curvature / (scale[:, :, None] * scale[:, None, :])
     values, vectors = np.linalg.eigh(scaled)
     size = np.abs(values)

@@ -226,36 +226,20 @@ def _within_folds(
     rows: NDArray[np.bool_],
     fold: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what `_later_patients` does, where only patients of the same fold are compared."""
-    if fold is None:
-        return _later_patients(rank, score, count, rows)
-    scores = np.asarray(score, dtype=np.float64)
-    below, later = np.zeros_like(count), np.zeros_like(count)
-    for k in np.unique(fold):
-        inside = np.flatnonzero(fold == k)
-        chosen = inside[rows[inside]]
-        below[chosen], later[chosen] = _later_patients(
-            rank[inside], scores[inside], count[inside], rows[inside]
-        )
-    return below[rows], later[rows]
-
-
-def _later_patients(
-    rank: NDArray[np.int64],
-    score: ArrayLike,
-    count: NDArray[np.float64],
-    rows: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for each chosen row, how many rank later with a lower score, and how many in all.
 
-    Equal scores count one half. Two ranks a < b first differ at one bit, which is 0 in a and 1 in
-    b, so every ordered pair is counted exactly once: at that bit, within the block of ranks that
-    agree above it. There, sums over scores are differences of one cumulative sum.
+    Equal scores count one half; only patients of the same fold are compared.
     """
+    # Two ranks a < b first differ at one bit, which is 0 in a and 1 in b, so every ordered pair is
+    # counted exactly once: at that bit, within the block of ranks that agree above it. There, sums
+    # over scores are differences of one cumulative sum. A fold is a block above all bits of a rank.
+    bits = int(rank.max()).bit_length()
+    if fold is not None:
+        rank = rank + (np.unique(fold, return_inverse=True)[1].astype(np.int64) << bits)
     _, level = np.unique(np.asarray(score, dtype=np.float64), return_inverse=True)
     by_score = np.argsort(level, kind="stable")
     below = np.zeros_like(count)
-    for bit in range(int(rank.max()).bit_length()):
+    for bit in range(bits):
         order = by_score[np.argsort(rank[by_score] >> (bit + 1), kind="stable")]
         block, upper = rank[order] >> (bit + 1), (rank[order] >> bit & 1).astype(bool)
         passed = np.concatenate([[0], np.cumsum(upper)])
@@ -271,6 +255,8 @@ def _later_patients(
         total = np.concatenate([np.zeros_like(count[:1]), total])
         below[order[at]] += 0.5 * (total[first_tie] + total[after_ties]) - total[first_of_block]
     by_rank = np.argsort(rank, kind="stable")
+    ascending, chosen = rank[by_rank], rank[rows]
     total = np.concatenate([np.zeros_like(count[:1]), np.cumsum(count[by_rank], axis=0)])
-    later = total[-1] - total[np.searchsorted(rank[by_rank], rank[rows], side="right")]
+    end_of_fold = np.searchsorted(ascending, ((chosen >> bits) + 1) << bits, side="left")
+    later = total[end_of_fold] - total[np.searchsorted(ascending, chosen, side="right")]
     return below[rows], later
