@@ -56,13 +56,14 @@ ROUNDS = 60
 HELP = "import osteon; osteon.main()"
 SERVE = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 LOG = """
-import resource, sys
+import os, resource, sys
 import mlflow
 import mlflow.pyfunc
 from models.registry.lifecycle import load
 from models.registry.mlflow_model import log_model
 from models.registry.tracking import connect
 risk_model = load(sys.argv[1]).risk_model
+os.environ["MLFLOW_TRACKING_URI"] = sys.argv[2]
 client = connect().MlflowClient()
 run = client.create_run(client.create_experiment("speed"))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
@@ -225,8 +226,11 @@ def until_ready(uri: str, scratch: Path) -> dict[str, float]:
 def of_logging(uri: str, scratch: Path) -> dict[str, float]:
     """Return the CPU seconds of logging the model, MLflow imported and its database made before."""
     done = subprocess.run(
-        [sys.executable, "-c", LOG, str(Path(uri).resolve()) if Path(uri).exists() else uri],
-        env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"},
+        [
+            *(sys.executable, "-c", LOG),
+            str(Path(uri).resolve()) if Path(uri).exists() else uri,
+            f"sqlite:///{scratch}/mlflow.db",
+        ],
         cwd=scratch,
         capture_output=True,
         text=True,
