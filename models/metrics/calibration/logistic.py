@@ -122,6 +122,7 @@ class _Problem:
         design = self.design
         events = (design.T * self.happened) @ weight
         flat = _FLAT * weight.sum(axis=0)
+        farthest = np.abs(design).max(axis=0)
         beta = np.repeat(first[:, None], weight.shape[1], axis=1)
         # All start from one p, so that the first step needs no p of each resample.
         margin = self.offset + design @ first[:, None]
@@ -138,14 +139,16 @@ class _Problem:
                 curvature = (self.products.T @ expected).T
             step, unique = _solve(curvature[:, self.place], gradient.T)
             move = design @ step.T
-            largest = np.abs(move).max(axis=0)
+            largest = np.abs(step) @ farthest  # no move is longer
             # Unbounded, the first steps overshoot where risks are far too extreme; bounded forever,
             # a curve that is steep in a tail takes hundreds.
             longest = _LONGEST_MOVE * 1.5**step_number
+            if (largest > longest).any():
+                largest = np.abs(move).max(axis=0)
             damping = longest / np.maximum(largest, longest)
             beta += damping * step.T
             move *= damping
-            margin = margin + move
+            margin = np.add(margin, move, out=move)
             stationary = np.abs(gradient).max(axis=0) <= flat
             settled = unique & (largest <= _TOLERANCE)
             if (settled | stationary).all():
