@@ -44,6 +44,14 @@ _RETRIES = 2
 """How often a task that failed is run again; one whose worker was lost is run again besides."""
 
 _QUEUED_PER_WORKER = 3
+
+_FREED_BYTES_KEPT = 2**28
+"""Freed memory that a worker of this machine keeps for its next array.
+
+Dask has its workers return every 64 kB to the system, and parts of a file ask for the same arrays
+again: a quarter of a worker's time went into pages.
+"""
+
 _SAME = ("osteon", "python", "numpy", "pandas", "scikit-learn", "xgboost")
 """What must have the same version on every machine, since the last digits depend on it."""
 
@@ -187,9 +195,15 @@ def _local() -> Iterator[Cluster]:
     import joblib
 
     _require_dask()
+    import dask
     from distributed import Client, LocalCluster
 
+    environment = dask.config.get("distributed.nanny.pre-spawn-environ") | {
+        "MALLOC_TRIM_THRESHOLD_": _FREED_BYTES_KEPT,
+        "MALLOC_MMAP_THRESHOLD_": _FREED_BYTES_KEPT,
+    }
     with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
         tempfile.TemporaryDirectory(prefix="osteon-dask-") as folder,
         LocalCluster(
             n_workers=joblib.cpu_count(),
