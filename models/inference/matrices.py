@@ -263,6 +263,8 @@ def linear_matrix(raw: np.ndarray, scaling: Scaling) -> np.ndarray:
         regression on the straight line, so that the two are uncorrelated in training.
     """
     n_numbers = len(scaling.log)
+    if not n_numbers:  # JSON, from which a bundle is read, keeps no shape of what is empty
+        return raw.copy()
     out = np.empty((len(raw), 2 * n_numbers + raw.shape[1]))
     out[:, 3 * n_numbers :] = raw[:, n_numbers:]
     curved = np.flatnonzero(scaling.knots[:, 3] > scaling.knots[:, 2])

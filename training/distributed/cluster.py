@@ -49,7 +49,7 @@ _FREED_BYTES_KEPT = 2**28
 """Freed memory that a worker of this machine keeps for its next array.
 
 Dask has its workers return every 64 kB to the system, and parts of a file ask for the same arrays
-again: a quarter of a worker's time went into pages.
+again: a fifth of a worker's time went into pages.
 """
 
 _SAME = ("osteon", "python", "numpy", "pandas", "scikit-learn", "xgboost")

@@ -224,10 +224,9 @@ def _add_weighted(
         inside = np.isin(reading.curve_days, judged.curve_days)
         curve = part.curve_risk[np.ix_(rows, inside)].astype(np.float64)
         drawn = count.sum(axis=0)
-        with np.errstate(invalid="ignore"):  # a resample may draw nobody of a small part
-            score = integrated_brier(
-                time, event, curve, judged.curve_days, counts=count, censoring=censoring
-            )
+        score = integrated_brier(
+            time, event, curve, judged.curve_days, counts=count, censoring=censoring
+        )
         total.brier += np.where(drawn > 0, score * drawn, 0.0)
     for days in judged.thresholds:
         outcome = known_outcome(time, event, days, counts=count, censoring=censoring)

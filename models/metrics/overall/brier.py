@@ -122,7 +122,7 @@ def integrated_brier(
     Returns
     -------
     float, or ndarray of float, shape (n_resamples,)
-        In [0, 1] without censoring.
+        In [0, 1] without censoring; NaN of a resample without patients.
 
     Raises
     ------
@@ -169,7 +169,8 @@ def integrated_brier(
         out=np.zeros((*count.shape[1:], len(days))),
         where=inside > 0,
     )
-    score: NDArray[np.float64] = (of_events @ weight + at_grid @ share) / count.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        score: NDArray[np.float64] = (of_events @ weight + at_grid @ share) / count.sum(axis=0)
     return score
 
 

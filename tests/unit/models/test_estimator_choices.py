@@ -19,6 +19,7 @@ from models.fitting.linear import linear_path
 from models.folds import patient_folds
 from models.inference.next_best import expected_changes
 from models.inference.request import InferenceError
+from models.inference.risk_model import RiskModel
 from models.targets import survival_target
 
 
@@ -174,6 +175,23 @@ def test_a_category_of_yes_and_no_is_predicted_as_it_was_learned() -> None:
     assert model.contract.features[-1].categories == ("False", "True")
     as_text = masked.assign(ventilated=masked["ventilated"].map(str, na_action="ignore"))
     np.testing.assert_array_equal(model.risk(masked), model.risk(as_text))
+
+
+def test_a_model_of_categories_alone_answers_as_before_when_it_is_read_back() -> None:
+    frame, y = small_cohort()
+    categories = pd.DataFrame(
+        {
+            "sex": np.where(frame["a"] > 0, "male", "female"),
+            "ventilated": np.where(frame["b"] > 0.5, "yes", np.where(frame["b"] < -1, None, "no")),
+        }
+    )
+    model = CumulativeIncidenceModel(horizons_days=HORIZONS, **SMALL).fit(categories, y).risk_model_
+
+    again = RiskModel.from_files(model.files())
+
+    for patients in (categories, categories.head(1)):
+        one, other = (each.predict(patients, explain=True) for each in (model, again))
+        np.testing.assert_equal(other._asdict(), one._asdict())
 
 
 def test_refused_patients_are_answered_for_evaluation() -> None:

@@ -170,7 +170,7 @@ def test_intervals_are_close_to_those_of_the_bootstrap_in_memory() -> None:
 
 @settings(max_examples=3, deadline=None)
 @given(st.integers(60, 800), st.integers(0, 2**31))
-@example(799, 0)  # the last part has one patient, whom most resamples do not draw
+@example(799, 0)  # the last part has one row, which many resamples leave out
 def test_neither_parts_nor_the_order_of_rows_matter(rows: int, seed: int) -> None:
     whole = cohort(800, stays=2)
     first = judged([whole], n_bootstrap=8, groups=4)
