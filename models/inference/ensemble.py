@@ -27,8 +27,8 @@ class Ensemble:
     """Fitted parts of one encoding: their numbers stacked in arrays, their trees in one booster.
 
     A model and its ten fold models then take little longer for one patient than the model alone.
-    Many patients are given to each booster in turn, with the same results, and so are a few before
-    the boosters are joined, which takes as long as hundreds of them.
+    Many patients are given to each booster in turn, with the same results, and so are few before
+    `prepare` has joined the boosters: that takes as long as it spares in hundreds of requests.
     """
 
     def __init__(self, parts: Sequence[FittedPart]) -> None:
@@ -56,14 +56,13 @@ class Ensemble:
 
     @cached_property
     def _booster(self) -> xgb.Booster:
-        """The boosters as one; joined at the first prediction of one patient, or by `prepare`."""
+        """The boosters as one."""
         first, *others = self._boosters
         return joint_booster(self._boosters, self._first.threads) if others else first
 
     def _boosters_for(self, patients: int) -> Sequence[xgb.Booster]:
         """Return the boosters to ask for patients: each of them, or the joint one."""
-        is_joined = "_booster" in vars(self)
-        if patients == 1 or (is_joined and patients < FEW_PATIENTS):
+        if "_booster" in vars(self) and patients < FEW_PATIENTS:
             return [self._booster]
         return self._boosters
 

@@ -146,7 +146,7 @@ def _imported_modules(source: _Source) -> list[str]:
     package = "models.inference."
     imported = (
         statement.module or ""
-        for statement in ast.walk(source.tree)
+        for statement in source.tree.body
         if isinstance(statement, ast.ImportFrom)
     )
     return sorted({name.removeprefix(package) for name in imported if name.startswith(package)})
