@@ -55,34 +55,76 @@ def log_model(risk_model: RiskModel, *, run_id: str) -> tuple[str, str]:
         If there is no such run.
     OutsideError
         If MLflow fails.
+    ValueError
+        If the saved model cannot answer its own example; it is then marked as failed.
     """
     mlflow = connect()
     contract = risk_model.contract
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = Path(scratch, Path(BUNDLE_PATH).name)
+        bundle, saved = Path(scratch, Path(BUNDLE_PATH).name), Path(scratch, "model")
         sha256 = write_bundle(risk_model, bundle)
-        # MLflow imports the file it is given, which leaves a __pycache__ beside it.
-        code = Path(shutil.copy(bundle / MODEL_CODE, scratch))
         with outside_errors(missing=f"MLflow has no run {run_id}."):
-            # Created first, in the run's own experiment: `Model.log` would take the default one.
             client = mlflow.MlflowClient()
             run = client.get_run(run_id)
+            # Created first, in the run's own experiment: MLflow would take the default one.
             logged = client.create_logged_model(
                 run.info.experiment_id, "model", source_run_id=run_id, params=run.data.params
             )
-            mlflow.models.Model.log(
-                artifact_path=None,
-                flavor=mlflow.pyfunc,
-                run_id=run_id,
-                model_id=logged.model_id,
-                python_model=str(code),
-                artifacts={bundle.name: str(bundle)},
-                signature=_signature(contract),
-                input_example=_example(contract),
-                pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
-                metadata=_metadata(contract) | {"bundle_sha256": sha256},
-            )
+            status = "FAILED"
+            try:
+                described = mlflow.models.Model(
+                    artifact_path=logged.artifact_location,
+                    run_id=run_id,
+                    model_uuid=logged.model_id,
+                    model_id=logged.model_id,
+                    metadata=_metadata(contract) | {"bundle_sha256": sha256},
+                )
+                _save(contract, bundle, saved, described)
+                _upload(run, logged.model_id, saved)
+                status = "READY"
+            finally:
+                client.finalize_logged_model(logged.model_id, status)
     return logged.model_id, sha256
+
+
+def _save(contract: Contract, bundle: Path, saved: Path, described: Any) -> None:
+    """Save a bundle as an MLflow model in a folder, and have it answer its own example there."""
+    import mlflow
+
+    # MLflow imports the file it is given, which leaves a __pycache__ beside it.
+    code = Path(shutil.copy(bundle / MODEL_CODE, saved.parent))
+    mlflow.pyfunc.save_model(
+        saved,
+        mlflow_model=described,
+        python_model=str(code),
+        artifacts={bundle.name: str(bundle)},
+        signature=_signature(contract),
+        input_example=_example(contract),
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+    )
+    # As a client would: `Model.log` would only warn that the example cannot be answered.
+    model = mlflow.pyfunc.load_model(str(saved), suppress_warnings=True)
+    params = model.metadata.load_input_example_params(str(saved))
+    model.predict(model.input_example, params=params)
+    for leftover in saved.rglob("__pycache__"):
+        shutil.rmtree(leftover)
+
+
+def _upload(run: Any, model_id: str, saved: Path) -> None:
+    """Upload a saved model, and link it with its run and the run's metrics.
+
+    `Model.log` would request the history of each metric: hundreds of requests to a server.
+    """
+    import mlflow
+
+    client, entities = mlflow.MlflowClient(), mlflow.entities
+    client.log_outputs(run.info.run_id, [entities.LoggedModelOutput(model_id, 0)])
+    metrics = run.data.metrics.items()
+    client.log_batch(
+        run.info.run_id,
+        [entities.Metric(name, value, 0, 0, model_id=model_id) for name, value in metrics],
+    )
+    client.log_model_artifacts(model_id, str(saved))
 
 
 def _signature(contract: Contract) -> Any:

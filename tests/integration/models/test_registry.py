@@ -21,6 +21,7 @@ from models.registry import gate
 from models.registry import lifecycle as registry
 from models.registry.bundle import write_bundle
 from models.registry.gate import GateRecord
+from models.registry.mlflow_model import log_model
 from models.registry.tracking import connect
 from models.registry.versions import whole_gate_record
 from models.registry.withdrawal import VersionWithdrawn, withdraw
@@ -102,6 +103,46 @@ def test_what_a_model_is_known_by_comes_with_it(waiting: registry.Version):
     loaded = registry.load(f"models:/{waiting.name}@challenger")
     assert (loaded.version, loaded.alias, loaded.run_id) == ("1", "challenger", waiting.run_id)
     assert registry.load(waiting.model_uri).alias is None
+
+
+def test_the_logged_model_has_its_run_and_the_metrics_of_it(
+    named: Named, new_run: Callable[[], str]
+):
+    client, run_id = connect().MlflowClient(), new_run()
+    client.log_metric(run_id, "oof/auroc", 0.81)
+    client.log_param(run_id, "seed", "7")
+
+    model_id, sha256 = log_model(named("logged"), run_id=run_id)
+
+    logged, run = client.get_logged_model(model_id), client.get_run(run_id)
+    assert (logged.status, logged.source_run_id) == ("READY", run_id)
+    assert {metric.key: metric.value for metric in logged.metrics} == {"oof/auroc": 0.81}
+    assert logged.params == {"seed": "7"}
+    assert [output.model_id for output in run.outputs.model_outputs] == [model_id]
+    described = mlflow.models.Model.load(f"models:/{model_id}")
+    assert (described.run_id, described.model_id) == (run_id, model_id)
+    assert described.metadata["bundle_sha256"] == sha256
+
+
+def test_a_model_that_cannot_answer_its_own_example_is_not_logged(
+    named: Named, new_run: Callable[[], str]
+):
+    risk_model, run_id = named("unanswered"), new_run()
+    example = {**risk_model.contract.example}
+    example.pop("lactate")
+    broken = risk_model.with_contract(replace(risk_model.contract, example=example))
+
+    with pytest.raises(Exception, match="missing: lactate"):
+        log_model(broken, run_id=run_id)
+
+    client = connect().MlflowClient()
+    experiment = client.get_run(run_id).info.experiment_id
+    (logged,) = (
+        model
+        for model in client.search_logged_models([experiment])
+        if model.source_run_id == run_id
+    )
+    assert logged.status == "FAILED"
 
 
 def test_our_loader_works_where_mlflow_may_run_no_model_code(
