@@ -137,7 +137,7 @@ def _osteon(
     """Apply to every command."""
 
 
-_OBJECTS_BEFORE_COLLECTION = 50_000
+OBJECTS_BEFORE_COLLECTION = 50_000
 """New objects after which Python looks for those that only refer to each other.
 
 Imports make a million objects that stay. At Python's own 700 they are gone over many times, which
@@ -147,7 +147,7 @@ takes a quarter of a command's start.
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     sys.exit(run_command(app))
 
 

@@ -6,8 +6,9 @@
 CPU time of one thread, in one process: the model's synthetic patient with every value entered, and
 the same with a third of the values left out. The floor is what XGBoost itself takes for the same
 answer: the joint booster at every day of the curve, and contributions at each default horizon.
-`--start` times `osteon --help`, `osteon serve` until it is ready, and logging the model to MLflow,
-each in its own process. Prints one JSON object per model; exit 1 beyond a limit.
+`--start` times `osteon --help`, `osteon serve` until it is ready, and logging the model to MLflow
+as `osteon train` does it, each in its own process. Prints one JSON object per model; exit 1 beyond
+a limit.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ ROUNDS = 60
 HELP = "import osteon; osteon.main()"
 SERVE = "import typer; from serving.cli.serve import serve; typer.run(serve)"
 LOG = """
-import os, resource, sys
+import gc, os, resource, sys
+import osteon
+gc.set_threshold(osteon.OBJECTS_BEFORE_COLLECTION)
 import mlflow
 import mlflow.pyfunc
 from models.registry.lifecycle import load
