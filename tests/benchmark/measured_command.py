@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from training.benchmark.scale import processor
 
 __all__ = ["OSTEON", "Measured", "machine", "measured"]
 
@@ -56,5 +57,6 @@ def measured(
 def machine() -> str:
     """Return the machine, as far as times depend on it."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    processor = platform.processor() or platform.machine()
-    return f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}"
+    return (
+        f"{os.cpu_count()} cores of {processor()}, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}"
+    )

@@ -46,6 +46,7 @@ from models.inference.trees import (
     load_booster,
 )
 from models.registry.lifecycle import load
+from training.benchmark.scale import processor
 
 REQUEST_LIMIT = 2.2
 """Times the floor, for an explained request with its curve."""
@@ -92,7 +93,7 @@ def main() -> int:
 
 def machine() -> str:
     """Return the machine and the versions that the times depend on."""
-    cores = f"{os.cpu_count()} cores of {platform.processor() or platform.machine()}"
+    cores = f"{os.cpu_count()} cores of {processor()}"
     return f"{cores}, Python {platform.python_version()}, XGBoost {xgb.__version__}"
 
 

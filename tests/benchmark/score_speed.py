@@ -43,6 +43,7 @@ from models.inference.request import checked_table
 from models.inference.trees import booster_at_horizon, booster_document, load_booster
 from models.registry.bundle import write_bundle
 from models.registry.lifecycle import load
+from training.benchmark.scale import processor
 from training.cohorts.study import check_table
 from training.fit import fit_osteon, with_columns
 from training.score import cohort_for_model
@@ -89,7 +90,7 @@ def main() -> int:
 
 def machine() -> str:
     """Return the machine and the versions that the times depend on."""
-    cores = f"{os.cpu_count()} cores of {platform.processor() or platform.machine()}"
+    cores = f"{os.cpu_count()} cores of {processor()}"
     return f"{cores}, Python {platform.python_version()}, XGBoost {xgb.__version__}"
 
 

@@ -257,12 +257,19 @@ def _scale(results: Path | None, size: float, *, as_json: bool) -> None:
                     "ok" if row.reached else "NO",
                     row.name,
                     f"{row.patients:,}" if row.patients else "",
-                    "; ".join(f"{key} {row.measured.get(key)}" for key in row.shown),
+                    row.in_words(),
                     row.target,
                 )
                 for row in rows
             ],
             numbers=("patients",),
         )
-    # Smaller sizes are trial runs: what is fixed in each run weighs more there.
+        if size < 1:
+            print_lines(
+                [
+                    "",
+                    f"A trial run, with {size:g} of the patients of each target: what is fixed in "
+                    "a run weighs more, so NO is no verdict.",
+                ]
+            )
     raise typer.Exit(0 if size < 1 or all(row.reached for row in rows) else 1)

@@ -10,7 +10,14 @@ import pytest
 
 from data_schema.errors import UsageError
 from places import ROOT
-from training.benchmark.scale import STUDIES, Study, machine_of_scale, measure_scale
+from training.benchmark.scale import (
+    STUDIES,
+    ScaleRow,
+    Study,
+    machine_of_scale,
+    measure_scale,
+    processor,
+)
 
 SCRIPT = """
 import json, sys
@@ -85,3 +92,10 @@ def test_scripts_and_what_is_shown_of_them_exist() -> None:
 def test_the_machine_is_named() -> None:
     machine = machine_of_scale()
     assert {"processor", "cores", "memory_gib", "python", "xgboost"} <= set(machine)
+    assert machine["processor"] == processor() != ""
+
+
+def test_figures_are_shown_to_three_digits() -> None:
+    measured = {"times": 1.08843883, "gained": [0.00183, 0.00501], "kills": 2, "runs": "not shown"}
+    row = ScaleRow("any", "under 100", 0, True, measured, ("times", "gained", "kills"))
+    assert row.in_words() == "times 1.09; gained 0.00183 0.00501; kills 2"
