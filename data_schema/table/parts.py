@@ -124,7 +124,7 @@ class FileIdentifiers:
     def patients(self) -> int:
         """Patients of the parts added; every row is one where no column states the patient."""
         patient = self._patient()
-        return self.rows if patient is None else len(np.unique(patient[patient != _NOTHING]))
+        return self.rows if patient is None else _n_distinct(patient[patient != _NOTHING])
 
     @property
     def states_patients(self) -> bool:
@@ -142,9 +142,7 @@ class FileIdentifiers:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with identifiers over all parts, and how many sites number alone."""
         for key in [key for key in self._spellings if key != "site"]:
-            spellings = self._spellings[key]
-            count = self._spelled_twice(key, pd.concat(spellings).drop_duplicates())
-            if count:
+            if count := self._spelled_twice(key, pd.concat(self._spellings[key])):
                 yield two_spellings(key, count, self.rows)
         of_two = int(self._numbers_of_sites().sum())
         if of_two:
@@ -161,8 +159,8 @@ class FileIdentifiers:
         if repeated.any():
             of_sites = "site" in self._parts[0]
             yield duplicate_stays(int(repeated.sum()), self.rows, of_sites=of_sites)
-        once = pd.Series(patient[~repeated & (patient != _NOTHING)])
-        if several := int(once.duplicated().sum()):
+        once = patient[~repeated & (patient != _NOTHING)]
+        if several := len(once) - _n_distinct(once):
             yield several_stays(several, self.rows)
 
     def _column(self, name: str) -> NDArray[Any]:
@@ -177,18 +175,26 @@ class FileIdentifiers:
         """Return the rows of a stay that an earlier row states."""
         by_stay = "stay_id" in self._parts[0]
         other = self._column("stay_id" if by_stay else "start")
-        repeated = pd.DataFrame({"patient": patient, "other": other}).duplicated().to_numpy()
-        return np.asarray(repeated & (other != _NOTHING) if by_stay else repeated)
+        repeated = _recurs(patient)
+        stays = pd.DataFrame({"patient": patient[repeated], "other": other[repeated]})
+        repeated[repeated] = stays.duplicated().to_numpy()
+        return repeated & (other != _NOTHING) if by_stay else repeated
 
     def _numbers_of_sites(self) -> NDArray[np.bool_]:
         """Return the rows with the number of another person at another site."""
         nowhere = np.zeros(self.rows, dtype=np.bool_)
         if "patient_at_site" not in self._parts[0]:
             return nowhere
-        rows = pd.DataFrame({key: self._column(key) for key in ("patient_id", "site")})
+        of_row = self._column("patient_id")
+        several = np.flatnonzero(_recurs(of_row))
+        rows = pd.DataFrame(
+            {"patient_id": of_row[several], "site": self._column("site")[several]}, index=several
+        )
         stated = rows[(rows != _NOTHING).all(axis=1)]
         sites = stated.drop_duplicates().groupby("patient_id").size()
         among = stated[stated["patient_id"].isin(sites.index[sites > 1])]
+        if among.empty:
+            return nowhere
         for name in [key for key in self._parts[0] if key.startswith("number ")]:
             numbers = pd.Series(self._column(name)[among.index], index=among.index)
             words = pd.Series(
@@ -201,11 +207,11 @@ class FileIdentifiers:
 
     def _spelled_twice(self, key: str, spellings: pd.DataFrame) -> int:
         """Return how many rows have an identifier with more than one spelling in the file."""
-        of_row = self._column(key)
-        twice = spellings["key"].duplicated(keep=False)
+        several = spellings[_recurs(spellings["key"].to_numpy())].drop_duplicates()
+        texts = several["text"][several["key"].duplicated(keep=False)].to_numpy()
         if any(forms.digits for forms in self._forms[key]):
-            twice |= spellings["with_fraction"]
-        return int(np.isin(of_row, spellings["text"][twice].to_numpy()).sum())
+            texts = np.append(texts, spellings["text"][spellings["with_fraction"]].to_numpy())
+        return int(np.isin(self._column(key), texts).sum()) if texts.size else 0
 
     def _all_with_fraction(self, key: str) -> bool:
         forms = self._forms[key]
@@ -241,6 +247,19 @@ class FindingsOfParts:
                 where = f"In part {part} of {self._parts} of the file: "
                 yield replace(finding, message=where + finding.message)
         yield from whole.values()
+
+
+def _n_distinct(hashes: NDArray[np.uint64]) -> int:
+    """Return how many hashes differ; sorting numbers is much faster than a table of them."""
+    ordered = np.sort(hashes)
+    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + bool(len(ordered))
+
+
+def _recurs(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which hashes occur more than once."""
+    ordered = np.sort(hashes)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.isin(hashes, again) if again.size else np.zeros(len(hashes), dtype=np.bool_)
 
 
 def _hash_of_texts(texts: pd.Series[Any]) -> NDArray[np.uint64]:
