@@ -16,6 +16,7 @@ from data_schema.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 __all__ = [
@@ -38,14 +39,16 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: str | Path, *, drafts: Path | None = None) -> Iterator[Path]:
     """Yield a path to write to; it replaces `path` if the block succeeds, and is removed if not.
 
-    It lies in the same folder and has the same suffix, so that writers choose the same format.
+    It has the same suffix, so that writers choose the same format, and lies in the same folder or
+    in `drafts`, a folder of the same file system, where a process that is killed may leave it.
     """
     target = Path(path)
     require_folder(target)
-    draft = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    folder = target.parent if drafts is None else drafts
+    draft = folder / f".{target.stem}.{os.getpid()}{target.suffix}"
     try:
         yield draft
         draft.replace(target)
@@ -82,43 +85,55 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 @contextmanager
-def table_in_parts(path: str | Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+def table_in_parts(
+    path: str | Path, *, drafts: Path | None = None
+) -> Iterator[Callable[[pd.DataFrame | pa.Table], None]]:
     """Yield a function that appends rows to a table, Parquet or CSV, written whole or not at all.
 
     Each part becomes a row group of its own, so that only one is in memory. Columns have the types
-    of the first part; one without any value there is text.
+    of the first part; one without any value there is text. An Arrow table is written to Parquet as
+    it is. `drafts` is that of `whole_file`.
     """
     require_table_path(path)
-    with whole_file(path) as draft, ExitStack() as closing:
+    with whole_file(path, drafts=drafts) as draft, ExitStack() as closing:
         writer: pq.ParquetWriter | None = None
 
-        def append(part: pd.DataFrame) -> None:
+        def append(part: pd.DataFrame | pa.Table) -> None:
             nonlocal writer
+            import pyarrow as pa
+
             if draft.suffix == ".csv":
                 new = not draft.exists()
-                _without_formulas(part).to_csv(draft, mode="a", header=new, index=False)
+                frame = part.to_pandas() if isinstance(part, pa.Table) else part
+                _without_formulas(frame).to_csv(draft, mode="a", header=new, index=False)
                 return
-            import pyarrow as pa
             import pyarrow.parquet as pq
 
-            with warnings.catch_warnings():
-                # pyarrow 25 reads times with a zone in a way that pandas 3.1 deprecates.
-                warnings.filterwarnings("ignore", "Series.values returning")
-                table = pa.Table.from_pandas(part, preserve_index=False)
+            table = part if isinstance(part, pa.Table) else _as_arrow(part)
             if writer is None:
-                first = table.schema
                 known = [
                     field.with_type(pa.string()) if pa.types.is_null(field.type) else field
-                    for field in first
+                    for field in table.schema
                 ]
-                # Where pandas itself writes and reads the attributes of a frame.
-                attributes = {b"PANDAS_ATTRS": json.dumps(part.attrs).encode()}
-                stated = (first.metadata or {}) | (attributes if part.attrs else {})
-                schema = pa.schema(known, metadata=stated)
+                schema = pa.schema(known, metadata=table.schema.metadata)
                 writer = closing.enter_context(pq.ParquetWriter(draft, schema))
-            writer.write_table(table.cast(writer.schema), row_group_size=max(1, len(part)))
+            writer.write_table(table.cast(writer.schema), row_group_size=max(1, len(table)))
 
         yield append
+
+
+def _as_arrow(frame: pd.DataFrame) -> pa.Table:
+    """Return a table in Arrow, with its attributes where pandas itself writes and reads them."""
+    import pyarrow as pa
+
+    with warnings.catch_warnings():
+        # pyarrow 25 reads times with a zone in a way that pandas 3.1 deprecates.
+        warnings.filterwarnings("ignore", "Series.values returning")
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    if not frame.attrs:
+        return table
+    attributes = {b"PANDAS_ATTRS": json.dumps(frame.attrs).encode()}
+    return table.replace_schema_metadata((table.schema.metadata or {}) | attributes)
 
 
 def plain_cell(text: str) -> str:

@@ -2,8 +2,9 @@
 
 The file is read twice, in parts: once to check all of it, so that nothing is scored of a file that
 breaks a rule, and once to score it. The rows of each part are kept beside the file to be written,
-in a folder that only its owner reads; once all are there, they become that file, and the folder is
-removed. A run of the same file, model and options takes finished parts from there.
+in a folder that only its owner reads, and are appended there to a draft of that file, in its order;
+once all are in the draft, it becomes the file, and the folder is removed. A run of the same file,
+model and options takes finished parts from there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,45 +151,77 @@ def score_file(
         seen = checked_file(there.checks(), options.mapping, progress)
     patients = seen.identifiers.patients
     if seen.only_cohort is not None:
-        return _write(
-            [_as_arrow(_scored(seen.only_cohort, loaded.risk_model, options))], out, patients
-        )
+        only = _as_arrow(_scored(seen.only_cohort, loaded.risk_model, options))
+        return _write([only], out, patients)
     folder = out.with_name(f".{out.name}.parts")
-    try:
-        _prepare(folder, _manifest(path, loaded, options, by_row_group=there is not None))
-        files = [folder.resolve() / f"{place:06d}.arrow" for place in range(seen.parts)]
-        facts = [*seen.identifiers.facts()]
-        finished = sum(map(_is_whole, files))
-        if finished:
-            _LOG.info("%d of %d parts were scored by an earlier run", finished, seen.parts)
+    manifest = _manifest(path, loaded, options, by_row_group=there is not None)
+    facts = [*seen.identifiers.facts()]
+
+    def scored(parts: Sequence[_Part]) -> Iterator[None]:
         if there is None:
-            scored = _score_parts(path, files, facts, loaded, options)
-        else:
-            scored = there.scored(files, facts)
-        for done, _ in enumerate(scored, start=1):
-            if progress is not None:
-                progress("scoring", done, seen.parts)
-    except OSError as error:
-        what = error.strerror or "unknown cause"
-        raise OutsideError(f"{folder} could not be written: {what}.") from None
-    written = _write(map(pa.feather.read_table, files), out, patients)
+            return _score_parts(path, parts, loaded, options)
+        return there.scored(parts)
+
+    with closing(_tables_of_parts(folder, manifest, facts, scored, progress)) as tables:
+        written = _write(tables, out, patients, drafts=folder)
     shutil.rmtree(folder, ignore_errors=True)
     return written
 
 
-def _score_parts(
-    path: Path,
-    files: Sequence[Path],
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the file that was checked: what it is read by, and where its rows are kept.
+
+    `is_whole` says that an earlier run has scored it.
+    """
+
+    facts: FileFacts
+    file: Path
+    is_whole: bool
+
+
+def _tables_of_parts(
+    folder: Path,
+    manifest: str,
     facts: Sequence[FileFacts],
-    loaded: LoadedModel,
-    options: ScoreOptions,
+    scored: Callable[[Sequence[_Part]], Iterator[None]],
+    progress: Progress | None,
+) -> Generator[pa.Table]:
+    """Yield the rows of each part in the order of the file, once it and all above it are scored.
+
+    `scored` scores the parts that are not whole, in that order, and yields after each.
+    """
+    try:
+        _prepare(folder, manifest)
+        files = [folder.resolve() / f"{place:06d}.arrow" for place in range(len(facts))]
+        parts = [_Part(*of, _is_whole(of[1])) for of in zip(facts, files, strict=True)]
+        missing = [place for place, part in enumerate(parts) if not part.is_whole]
+        finished, n_read = len(parts) - len(missing), 0
+        if finished:
+            _LOG.info("%d of %d parts were scored by an earlier run", finished, len(parts))
+            if progress is not None:
+                progress("scoring", finished, len(parts))
+        # All parts above the next one that is missing are there.
+        ends = [*missing[1:], len(parts)][: len(missing)]
+        for done, (end, _) in enumerate(zip(ends, scored(parts), strict=True), start=1):
+            if progress is not None:
+                progress("scoring", finished + done, len(parts))
+            yield from map(pa.feather.read_table, files[n_read:end])
+            n_read = end
+        yield from map(pa.feather.read_table, files[n_read:])
+    except OSError as error:
+        what = error.strerror or "unknown cause"
+        raise OutsideError(f"{folder} could not be written: {what}.") from None
+
+
+def _score_parts(
+    path: Path, parts: Sequence[_Part], loaded: LoadedModel, options: ScoreOptions
 ) -> Iterator[None]:
-    """Score the parts whose files are not whole, in this process, one after another."""
-    tables = read_parts(path, options.rows_at_a_time)
-    for table, of_part, file in zip(tables, facts, files, strict=True):
-        if not _is_whole(file):
-            _score_part(table, of_part, file, loaded.risk_model, options)
-        yield
+    """Score the parts that are not whole, in this process; yield after each."""
+    for table, part in zip(read_parts(path, options.rows_at_a_time), parts, strict=True):
+        if not part.is_whole:
+            _score_part(table, part.facts, part.file, loaded.risk_model, options)
+            yield
 
 
 def _score_part(
@@ -201,7 +235,8 @@ def _score_part(
     cohort = read_checked_part(table, facts, risk_model.contract, mapping=options.mapping)
     draft = file.with_suffix(f".{os.getpid()}")
     arrow = _as_arrow(_scored(cohort, risk_model, options))
-    pa.feather.write_feather(arrow, draft, compression="lz4")
+    # As a single chunk, which is written to Parquet as it is.
+    pa.feather.write_feather(arrow, draft, compression="lz4", chunksize=max(1, len(arrow)))
     draft.replace(file)
 
 
@@ -235,17 +270,15 @@ class _Workers:
         jobs = [(self.groups, part, self.bundle, self.options) for part in self.parts]
         return self.cluster.results(_check_there, jobs)
 
-    def scored(self, files: Sequence[Path], facts: Sequence[FileFacts]) -> Iterator[None]:
-        """Score the parts whose files are not whole; yield once for each part."""
+    def scored(self, parts: Sequence[_Part]) -> Iterator[None]:
+        """Score the parts that are not whole; yield after each."""
         jobs = [
-            (self.groups, part, of_part, file, self.bundle, self.options)
-            for part, of_part, file in zip(self.parts, facts, files, strict=True)
+            (self.groups, groups, part.facts, part.file, self.bundle, self.options)
+            for groups, part in zip(self.parts, parts, strict=True)
+            if not part.is_whole
         ]
-        missing = [job for job, file in zip(jobs, files, strict=True) if not _is_whole(file)]
-        yield from [None] * (len(jobs) - len(missing))
-        for (_, _, _, file, _, _), _ in zip(
-            missing, self.cluster.results(_score_there, missing), strict=True
-        ):
+        for job, _ in zip(jobs, self.cluster.results(_score_there, jobs), strict=True):
+            file = job[3]
             if not _is_whole(file):
                 raise OutsideError(
                     f"{file.parent} must be shared with every Dask worker; a part that one wrote "
@@ -276,8 +309,11 @@ def _scored(cohort: Cohort, risk_model: RiskModel, options: ScoreOptions) -> pd.
 
 def _manifest(path: Path, loaded: LoadedModel, options: ScoreOptions, *, by_row_group: bool) -> str:
     """Return what makes two runs the same, as JSON."""
-    with path.open("rb") as file:
-        cohort = hashlib.file_digest(file, "blake2b").hexdigest()
+    try:
+        with path.open("rb") as file:
+            cohort = hashlib.file_digest(file, "blake2b").hexdigest()
+    except OSError as error:
+        raise OutsideError(f"cohort could not be read from disk: {error.strerror}.") from None
     described = {
         "cohort": cohort,
         "suffix": path.suffix.lower(),
@@ -323,12 +359,14 @@ def _as_arrow(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, schema=pa.schema(types), preserve_index=False)
 
 
-def _write(parts: Iterable[pa.Table], out: Path, patients: int) -> ScoredFile:
+def _write(
+    parts: Iterable[pa.Table], out: Path, patients: int, *, drafts: Path | None = None
+) -> ScoredFile:
     """Write the rows of all parts to one file, whole or not at all, and count them."""
     rows = refused = unknown = n_horizons = 0
-    with table_in_parts(out) as append:
+    with table_in_parts(out, drafts=drafts) as append:
         for part in parts:
-            append(part.to_pandas())
+            append(part)
             rows += len(part)
             n_horizons = len(pc.unique(part["horizon_days"]))
             refused += pc.sum(pc.not_equal(part["status"], "ok")).as_py()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -126,3 +127,21 @@ def test_a_table_whose_parts_fail_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), table_in_parts(tmp_path / "a.parquet") as append:
         append_and_fail(append)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arrow_tables_are_appended_to_a_draft_in_another_folder(tmp_path: Path) -> None:
+    schema = pa.schema({"risk": pa.float64(), "code": pa.string()})
+    parts = [{"risk": [0.1, None], "code": ["=1", None]}, {"risk": [None], "code": [None]}]
+    drafts = tmp_path / "drafts"
+    drafts.mkdir()
+    for name in ("a.parquet", "a.csv"):
+        with table_in_parts(tmp_path / name, drafts=drafts) as append:
+            for part in parts:
+                append(pa.table(part, schema=schema))
+            assert [path.suffix for path in drafts.iterdir()] == [Path(name).suffix]
+        assert list(drafts.iterdir()) == []
+    file = pq.ParquetFile(tmp_path / "a.parquet")
+    assert file.num_row_groups == 2
+    assert file.schema_arrow == schema
+    assert file.read().to_pydict() == {"risk": [0.1, None, None], "code": ["=1", None, None]}
+    assert (tmp_path / "a.csv").read_text().splitlines() == ["risk,code", "0.1,'=1", ",", ","]

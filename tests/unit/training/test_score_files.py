@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_schema.errors import RulesBroken, UsageError
+from data_schema.errors import OutsideError, RulesBroken, UsageError
 from data_schema.table.files import read_table
 from models.registry.lifecycle import LoadedModel
 from training.score import score_table
@@ -88,6 +88,67 @@ def test_a_stopped_run_goes_on_and_writes_the_same_bytes(loaded, cohort, tmp_pat
 
     assert out.read_bytes() == undisturbed.read_bytes()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_parts_are_written_while_others_are_scored(loaded, cohort, tmp_path, suffix):
+    path, out = _written(cohort, tmp_path / "cohort.parquet"), tmp_path / f"out{suffix}"
+    sizes: list[int] = []
+
+    def drafted(task: str, *_: int) -> None:
+        if task == "scoring":
+            drafts = tmp_path.glob(f".out{suffix}.parts/.out.*{suffix}")
+            sizes.append(sum(draft.stat().st_size for draft in drafts))
+
+    score_file(path, out, loaded, IN_PARTS, progress=drafted)
+
+    assert 0 == sizes[0] < sizes[1] < sizes[2] < out.stat().st_size
+
+
+def test_what_a_killed_run_left_is_removed(loaded, cohort, tmp_path):
+    path, out = _written(cohort, tmp_path / "cohort.parquet"), tmp_path / "out.parquet"
+    score_file(path, tmp_path / "undisturbed.parquet", loaded, IN_PARTS)
+    folder = tmp_path / ".out.parquet.parts"
+
+    def leave_a_draft(task: str, done: int, _: int) -> None:
+        if (task, done) == ("scoring", 2):
+            # A process that is killed removes nothing.
+            (folder / ".out.1.parquet").write_bytes(b"half a file")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(path, out, loaded, IN_PARTS, progress=leave_a_draft)
+    assert {p.name for p in folder.iterdir()} >= {".out.1.parquet", "000000.arrow"}
+
+    steps: list[tuple[str, int, int]] = []
+    score_file(path, out, loaded, IN_PARTS, progress=lambda *step: steps.append(step))
+
+    assert [step for step in steps if step[0] == "scoring"] == [("scoring", n, 3) for n in (2, 3)]
+    assert out.read_bytes() == (tmp_path / "undisturbed.parquet").read_bytes()
+    assert not folder.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, out.name, "undisturbed.parquet"}
+
+
+def test_an_error_of_the_disk_names_what_could_not_be_written(loaded, cohort, tmp_path):
+    path, out = _written(cohort, tmp_path / "cohort.parquet"), tmp_path / "out.parquet"
+    folder = tmp_path / ".out.parquet.parts"
+
+    def occupy(task: str, done: int, _: int) -> None:
+        if (task, done) == ("scoring", 1):
+            (folder / "000002.arrow").mkdir()
+
+    with pytest.raises(OutsideError, match=r"\.out\.parquet\.parts could not be written: Is a dir"):
+        score_file(path, out, loaded, IN_PARTS, progress=occupy)
+    (folder / "000002.arrow").rmdir()
+    out.mkdir()
+    with pytest.raises(OutsideError, match=r"/out\.parquet could not be written: Is a directory"):
+        score_file(path, out, loaded, IN_PARTS)
+    # Once the cause is removed, finished parts are there.
+    out.rmdir()
+    steps: list[tuple[str, int, int]] = []
+    scored = score_file(path, out, loaded, IN_PARTS, progress=lambda *step: steps.append(step))
+    assert [step for step in steps if step[0] == "scoring"] == [("scoring", 3, 3)]
+    assert len(pd.read_parquet(out)) == scored.rows
 
 
 def test_parts_of_another_run_are_not_used(loaded, cohort, tmp_path):
