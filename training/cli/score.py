@@ -93,12 +93,15 @@ def score(
         return
     with working() as progress:
         from training.distributed.cluster import connected
-        from training.score_files import ScoreOptions, score_file
 
         days = None if horizons is None else tuple(_days(horizons))
-        options = ScoreOptions(stated_mapping(mapping), days, explain)
-        loaded = loaded_model(model)
+        stated = stated_mapping(mapping)
+        # First, so that workers start while this process imports libraries and loads the model.
         with connected(dask or "") as cluster:
+            from training.score_files import ScoreOptions, score_file
+
+            loaded = loaded_model(model)
+            options = ScoreOptions(stated, days, explain)
             scored = score_file(cohort, out, loaded, options, cluster=cluster, progress=progress)
     if as_json:
         counts = {"rows": scored.rows, "patients": scored.patients, "refused": scored.refused}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import gc
+import importlib
 import logging
 import os
 import pickle
@@ -49,8 +51,12 @@ _FREED_BYTES_KEPT = 2**28
 """Freed memory that a worker of this machine keeps for its next array.
 
 Dask has its workers return every 64 kB to the system, and parts of a file ask for the same arrays
-again: a fifth of a worker's time went into pages.
+again: a fifth of a worker's time went into pages. A thread's own heap is returned whatever this
+states, so all threads of a worker share one.
 """
+
+_IMPORTED = "training.checked_file"
+"""What workers import before their first task: most of the libraries that any of them needs."""
 
 _SAME = ("osteon", "python", "numpy", "pandas", "scikit-learn", "xgboost")
 """What must have the same version on every machine, since the last digits depend on it."""
@@ -102,7 +108,9 @@ class Cluster:
         try:
             for job in jobs:
                 waiting.append(
-                    self.client.submit(_outcome, work, job, pure=False, retries=_RETRIES)
+                    self.client.submit(
+                        _outcome, work, job, gc.get_threshold(), pure=False, retries=_RETRIES
+                    )
                 )
                 if len(waiting) >= most:
                     yield _value(waiting.pop(0))
@@ -115,6 +123,26 @@ class Cluster:
             ) from None
         finally:
             for future in waiting:
+                future.cancel()
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Have each worker import what its tasks need while this process does other work."""
+        futures = [
+            self.client.submit(
+                _import,
+                _IMPORTED,
+                gc.get_threshold(),
+                workers=[worker],
+                allow_other_workers=True,
+                pure=False,
+            )
+            for worker in self.client.scheduler_info()["workers"]
+        ]
+        try:
+            yield
+        finally:
+            for future in futures:
                 future.cancel()
 
     def stored(self, value: object) -> Path:
@@ -171,7 +199,8 @@ def connected(address: str) -> Iterator[Cluster | None]:
         _CONNECTIONS.open[address] = cluster
         closing.callback(_CONNECTIONS.open.pop, address)
         _LOG.info("connected to %d Dask workers", cluster.workers)
-        yield cluster
+        with cluster.importing():
+            yield cluster
 
 
 def open_cluster(address: str) -> Cluster | None:
@@ -201,15 +230,23 @@ def _local() -> Iterator[Cluster]:
     environment = dask.config.get("distributed.nanny.pre-spawn-environ") | {
         "MALLOC_TRIM_THRESHOLD_": _FREED_BYTES_KEPT,
         "MALLOC_MMAP_THRESHOLD_": _FREED_BYTES_KEPT,
+        "MALLOC_ARENA_MAX": 1,
+    }
+    settings = {
+        "distributed.nanny.pre-spawn-environ": environment,
+        # Without a dashboard, what it would show is read by nothing.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
     }
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        dask.config.set(settings),
         tempfile.TemporaryDirectory(prefix="osteon-dask-") as folder,
         LocalCluster(
             n_workers=joblib.cpu_count(),
             threads_per_worker=1,
             dashboard_address=None,
-            silence_logs=logging.ERROR,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            silence_logs=logging.CRITICAL,
             local_directory=folder,
         ) as machine,
         Client(machine) as client,
@@ -278,8 +315,20 @@ def _check_workers(answers: list[tuple[dict[str, str], bool]]) -> None:
         )
 
 
-def _outcome(work: Callable[..., T], job: tuple[Any, ...]) -> T | _Failed:
-    """Return the result of a job, or an error that is of no use to repeat."""
+def _import(module: str, collected_at: tuple[int, int, int]) -> None:
+    gc.set_threshold(*collected_at)
+    importlib.import_module(module)
+
+
+def _outcome(
+    work: Callable[..., T], job: tuple[Any, ...], collected_at: tuple[int, int, int]
+) -> T | _Failed:
+    """Return the result of a job, or an error that is of no use to repeat.
+
+    Garbage is collected as rarely as in the process that connected: at Python's own threshold a
+    tenth of a worker's time goes into it.
+    """
+    gc.set_threshold(*collected_at)
     try:
         return work(*job)
     except OsteonError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ def address() -> Iterator[str]:
         n_workers=2,
         threads_per_worker=1,
         dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,
     ) as machine:
         yield machine.scheduler_address
@@ -63,6 +67,26 @@ class Killer:
             assert os.getpid() not in pids
             os.kill(pids[0], signal.SIGKILL)
             self.killed.append(pids[0])
+
+
+def imported(module: str) -> bool:
+    return module in sys.modules
+
+
+def test_workers_import_at_once_and_collect_garbage_as_this_process(
+    cluster: Cluster,
+) -> None:
+    until = time.monotonic() + 60
+    while not all(cluster.client.run(imported, "training.checked_file").values()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(12_345)
+        (there,) = cluster.results(gc.get_threshold, [()])
+    finally:
+        gc.set_threshold(*before)
+    assert there[0] == 12_345
 
 
 def test_a_model_is_the_same_after_a_worker_was_killed(cluster: Cluster) -> None:
