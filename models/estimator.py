@@ -25,6 +25,7 @@ from data_schema.errors import DataError
 from data_schema.variables import Variable
 from models.fitting.assembly import complete_model, draft_model
 from models.fitting.competing import fit_competing
+from models.fitting.out_of_fold import TunedFold
 from models.fitting.steps import choose, fit_columns, fit_interval_parts, fit_main_part
 from models.fitting.training_cohort import FitRunner, FitSettings, Progress, TrainingCohort
 from models.targets import survival_target
@@ -195,20 +196,43 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
         """
         started = time.perf_counter()
         cohort = self.prepare(X, y, groups, sites)
-        choices = choose(cohort)
+        preparation_seconds = time.perf_counter() - started
+        self.fit_prepared(cohort)
+        self.core_fit_seconds_ += preparation_seconds
+        return self
+
+    def fit_prepared(
+        self,
+        cohort: TrainingCohort,
+        folds: Sequence[TunedFold] | None = None,
+        competing_folds: Sequence[TunedFold] | None = None,
+    ) -> Self:
+        """Fit on the patients that `prepare` of this model returned.
+
+        It serves fits that share the folds in which they choose (`training.fold_fits`).
+
+        Parameters
+        ----------
+        cohort : TrainingCohort
+        folds, competing_folds : sequence of TunedFold, optional
+            Out-of-fold predictions to choose by, of the outcome and of the competing event: every
+            patient is held out once (default: this fit makes its own).
+        """
+        started = time.perf_counter()
+        choices = choose(cohort, folds)
         columns = fit_columns(cohort)
         main = fit_main_part(cohort, choices, columns)
-        competing, folds, self.fold_fit_seconds_ = None, [], 0.0
+        competing, halves, self.fold_fit_seconds_ = None, [], 0.0
         if not self.risk_only:
-            competing = fit_competing(cohort, columns)
+            competing = fit_competing(cohort, columns, competing_folds)
             folds_started = time.perf_counter()
-            folds = fit_interval_parts(cohort, choices, columns)
+            halves = fit_interval_parts(cohort, choices, columns)
             self.fold_fit_seconds_ = time.perf_counter() - folds_started
         self.linear_weight_ = choices.linear_weight
         self.n_trees_ = choices.trees
         self.out_of_fold_loss_ = choices.losses
         self.out_of_fold_auroc_ = choices.auroc
-        draft = draft_model(cohort, choices, columns, main, folds, competing)
+        draft = draft_model(cohort, choices, columns, main, halves, competing)
         self.risk_model_ = (
             draft if self.risk_only else complete_model(draft, cohort, choices, columns, main)
         )
@@ -224,7 +248,7 @@ class CumulativeIncidenceModel(BaseEstimator):  # type: ignore[misc]  # scikit-l
     ) -> TrainingCohort:
         """Return the patients as `fit` learns from them; parameters and errors are those of `fit`.
 
-        It serves to judge parameters without a whole fit (`models.fitting.watched`).
+        It serves to judge parameters without a whole fit (`models.fitting.out_of_fold`).
         """
         frame = _table(X)
         validate_data(self, X, y, skip_check_array=True)

@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from data_schema.cohort import Cohort, outcome_of
 from data_schema.errors import OutsideError, UsageError
+from models.fitting.out_of_fold import WatchedFold, lowest_loss, watched_folds
 from models.fitting.steps import choose
 from models.fitting.training_cohort import Progress, TrainingCohort
-from models.fitting.watched import WatchedFold, lowest_loss, watched_folds
 from models.targets import survival_target
 from training.config import Boosting, RunConfig, Tuning
 from training.fit import unfitted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import xgboost as xgb
@@ -14,6 +16,7 @@ from models.targets import Pairs
 __all__ = [
     "EVALUATE_EVERY_ROUNDS",
     "BoostingSettings",
+    "HeldOutPairs",
     "boosted_log_odds",
     "fit_booster",
     "fit_booster_watched",
@@ -27,6 +30,13 @@ CHUNK_PAIRS = 100_000
 
 MIN_COLUMNS = 4
 """A tree sees at least this many columns, so that it can combine two of them with the horizon."""
+
+
+class HeldOutPairs(NamedTuple):
+    """The raw matrix and the pairs of patients whom a booster does not learn from."""
+
+    raw: NDArray[np.float64]
+    pairs: Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,36 +139,37 @@ def fit_booster(
 def fit_booster_watched(
     raw: NDArray[np.float64],
     pairs: Pairs,
-    held_out_raw: NDArray[np.float64],
-    held_out_pairs: Pairs,
+    held_out: Sequence[HeldOutPairs],
     blanking: Blanking,
     *,
     settings: BoostingSettings,
     max_trees: int,
-) -> tuple[xgb.Booster, NDArray[np.float64]]:
-    """Fit until the held-out loss stops falling, with matrices and pairs as in `fit_booster`.
+) -> tuple[xgb.Booster, list[NDArray[np.float64]]]:
+    """Fit until the loss of every group held out stops falling, with matrices as in `fit_booster`.
 
     Returns
     -------
-    tuple of Booster and ndarray of float, shape (n_evaluations,)
-        The booster, and the held-out log-loss after every `EVALUATE_EVERY_ROUNDS` of its trees, and
-        after `max_trees` of them.
+    tuple of Booster and list of ndarray of float, shape (n_evaluations,)
+        The booster, and of each group the log-loss after every `EVALUATE_EVERY_ROUNDS` of its
+        trees, and after `max_trees` of them.
     """
     matrix = _matrix(raw, pairs, blanking, settings=settings, seed=0)
-    watched = _matrix(
-        held_out_raw, held_out_pairs, blanking, settings=settings, seed=1, watched=True
-    )
-    booster = xgb.Booster(settings.parameters(_weight_per_patient(pairs)), [matrix, watched])
-    losses: list[float] = []
+    watched = [
+        _matrix(*group, blanking, settings=settings, seed=seed, watched=True)
+        for seed, group in enumerate(held_out, start=1)
+    ]
+    booster = xgb.Booster(settings.parameters(_weight_per_patient(pairs)), [matrix, *watched])
+    losses: list[list[float]] = [[] for _ in watched]
     for tree in range(max_trees):
         booster.update(matrix, tree)
         if (tree + 1) % EVALUATE_EVERY_ROUNDS and tree + 1 < max_trees:
             continue
-        losses.append(float(booster.eval(watched).rsplit(":", 1)[1]))
-        # Trees since the lowest loss.
-        if (len(losses) - 1 - int(np.argmin(losses))) * EVALUATE_EVERY_ROUNDS >= PATIENCE_ROUNDS:
+        for of_group, group in zip(losses, watched, strict=True):
+            of_group.append(float(booster.eval(group).rsplit(":", 1)[1]))
+        since_lowest = min(len(of_group) - 1 - int(np.argmin(of_group)) for of_group in losses)
+        if since_lowest * EVALUATE_EVERY_ROUNDS >= PATIENCE_ROUNDS:
             break
-    return booster, np.asarray(losses)
+    return booster, [np.asarray(of_group) for of_group in losses]
 
 
 def boosted_log_odds(

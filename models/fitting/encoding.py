@@ -12,7 +12,7 @@ from models.folds import patient_codes
 from models.inference.matrices import not_categorical, spline_basis, texts_of
 from models.inference.parameters import Encoding, Scaling
 
-__all__ = ["fit_encoding", "fit_scaling", "outer_share", "patients_by_level"]
+__all__ = ["fit_encoding", "fit_scaling", "in_encoding", "outer_share", "patients_by_level"]
 
 KNOT_SHARES = (0.05, 0.35, 0.65, 0.95)
 """Where Harrell places four knots of a restricted cubic spline."""
@@ -63,6 +63,24 @@ def _refuse_other_than_text(column: pd.Series, name: str) -> None:
             f"{name} must be numeric or hold text; {count} of {len(column)} rows are neither. "
             "Convert the column."
         )
+
+
+def in_encoding(raw: NDArray[np.float64], own: Encoding, other: Encoding) -> NDArray[np.float64]:
+    """Return rows of one encoding's raw matrix in that of another, which may lack levels.
+
+    As in `matrices.raw_matrix`, a level that the other does not know counts as not measured. Both
+    have the same numbers and categories.
+    """
+    if own == other:
+        return raw
+    blocks = [raw[:, : len(own.numbers)]]
+    start = len(own.numbers)
+    for (_, levels), (_, known) in zip(own.levels, other.levels, strict=True):
+        block = raw[:, start : start + len(levels)]
+        start += len(levels)
+        of_known = block[:, [level in known for level in levels]]
+        blocks.append(np.where((of_known == 1).any(axis=1, keepdims=True), of_known, np.nan))
+    return np.hstack(blocks)
 
 
 def fit_scaling(raw: NDArray[np.float64], n_numbers: int) -> Scaling:

@@ -54,7 +54,7 @@ def _in_threads(
 ) -> Iterator[T]:
     """Yield the results of jobs that share the threads of this process."""
     threads = cohort.settings.n_jobs
-    pairs = len(cohort.target) * cohort.horizons_per_patient
+    pairs = len(cohort.target) * cohort.rules.horizons
     at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // pairs))
     share = cohort.with_threads(threads // at_a_time)
     # The limit is set here for all fits: a fit that set its own would lift it for all when it ends.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 import numpy as np
 import xgboost as xgb
@@ -13,24 +11,22 @@ from numpy.typing import NDArray
 
 from models.fitting.basis import Basis
 from models.fitting.blanking import RECORDED_SHARE
-from models.fitting.boosted import (
-    EVALUATE_EVERY_ROUNDS,
-    boosted_log_odds,
-    fit_booster,
-    fit_booster_watched,
-)
+from models.fitting.boosted import EVALUATE_EVERY_ROUNDS, fit_booster
 from models.fitting.jobs import results_of
 from models.fitting.linear import (
-    TOLERANCE_OF_CANDIDATES,
     LinearPart,
     expected_squared_bias,
     linear_path,
-    path_log_odds,
     penalty_shares,
+)
+from models.fitting.out_of_fold import (
+    PENALTY_PATIENTS,
+    SEED_OF_BLANKS,
+    TunedFold,
+    tuned_folds,
 )
 from models.fitting.training_cohort import TrainingCohort
 from models.fitting.tuning import (
-    SMALL_COHORT,
     best_evaluation,
     choose_linear_weight,
     log_loss,
@@ -40,7 +36,7 @@ from models.inference.contract import LogLosses
 from models.inference.parameters import Calibration, PartParameters
 from models.metrics.discrimination.ranking import auroc_within_folds
 from models.metrics.known_outcome import KnownOutcome
-from models.targets import MAX_PAIRS, Pairs
+from models.targets import Pairs
 
 __all__ = [
     "Choices",
@@ -52,18 +48,9 @@ __all__ = [
     "fit_interval_parts",
     "fit_main_part",
     "squared_bias",
-    "tuning_folds",
 ]
 
-SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
-
-PENALTY_PATIENTS = (1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
-"""Candidate penalties of the linear part, in units of one patient's log-loss."""
-
-WORSE_CANDIDATES = 2
-"""Candidates in a row, each weaker than the best, that end a path in a large cohort."""
-
-SEED_OF_PARTS, SEED_OF_BLANKS, SEED_OF_JUDGED_BLANKS = 1_000, 2_000, 2_001
+SEED_OF_PARTS = 1_000
 
 EVENTS_PER_KNOT, MOST_KNOTS = 100, 8
 
@@ -76,11 +63,11 @@ class Choices:
     """What was chosen on out-of-fold predictions, with their losses and areas under the curve.
 
     `start` is the linear part of the first fold at the chosen penalty, near those of all patients
-    and of their halves.
+    and of their halves; None where that fold has not learned every level of the cohort.
     """
 
     penalty: float
-    start: LinearPart
+    start: LinearPart | None
     trees: int
     linear_weight: float
     calibration: Calibration
@@ -133,25 +120,21 @@ class Part:
     booster: xgb.Booster
 
 
-def tuning_folds(cohort: TrainingCohort) -> int:
-    """Return the number of folds in which a fit makes its choices."""
-    small = len(cohort.target) < SMALL_COHORT
-    return cohort.settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS)
-
-
-def choose(cohort: TrainingCohort) -> Choices:
+def choose(cohort: TrainingCohort, folds: Sequence[TunedFold] | None = None) -> Choices:
     """Choose penalty, trees, linear weight and recalibration on out-of-fold predictions by patient.
 
-    Scaling, factors, censoring and both parts are fitted without the held-out patients; only the
-    horizons come from the event times of all patients. Held-out patients are judged at every day of
-    the grid: at random horizons, mean risk and events would differ by the draw, and recalibration
-    would learn that. Each is judged twice, as recorded and with blanks, weighted by
-    `RECORDED_SHARE`: what is chosen must serve both. The losses are over all patients, each
-    predicted by a fit without the patient.
+    Held-out patients are judged at every day of the grid: at random horizons, mean risk and events
+    would differ by the draw, and recalibration would learn that. Each is judged twice, as recorded
+    and with blanks, weighted by `RECORDED_SHARE`: what is chosen must serve both. The losses are
+    over all patients, each predicted by a fit without the patient.
+
+    Parameters
+    ----------
+    folds : sequence of TunedFold, optional
+        In which every patient of the cohort is held out once (default: `tuned_folds`).
     """
-    count = tuning_folds(cohort)
-    jobs = [(k,) for k in range(count)]
-    folds = results_of(_tune, jobs, cohort, shared=count, what="choosing out of fold")
+    if folds is None:
+        folds = tuned_folds(cohort)
     pairs = Pairs(
         *(
             np.concatenate([getattr(f.pairs, name) for f in folds])
@@ -179,9 +162,10 @@ def choose(cohort: TrainingCohort) -> Choices:
         mixture=log_loss(mixed, pairs),
         recalibrated=log_loss(recalibrated, pairs),
     )
+    start = folds[0].path[best]
     return Choices(
         PENALTY_PATIENTS[best],
-        folds[0].path[best],
+        start if len(start.coef) == len(penalty_shares(cohort.encoding)) else None,
         trees,
         weight,
         calibration,
@@ -191,7 +175,9 @@ def choose(cohort: TrainingCohort) -> Choices:
     )
 
 
-def _auroc(folds: list[_TunedFold], log_odds: Floats, cohort: TrainingCohort) -> tuple[float, ...]:
+def _auroc(
+    folds: Sequence[TunedFold], log_odds: Floats, cohort: TrainingCohort
+) -> tuple[float, ...]:
     """Return the area under the curve of patients as recorded, at each default horizon."""
     ends = np.cumsum([len(f.raw) for f in folds])[:-1]
     recorded = np.concatenate([part[: len(part) // 2] for part in np.split(log_odds, ends)])
@@ -213,7 +199,7 @@ def _auroc(folds: list[_TunedFold], log_odds: Floats, cohort: TrainingCohort) ->
     )
 
 
-def _moved(folds: list[_TunedFold], log_odds: Floats) -> Moved:
+def _moved(folds: Sequence[TunedFold], log_odds: Floats) -> Moved:
     """Return the changes by blanks in out-of-fold log-odds, those of each fold after another."""
     ends = np.cumsum([len(f.raw) for f in folds])[:-1]
     halves = [np.split(part, 2) for part in np.split(log_odds, ends)]
@@ -339,105 +325,6 @@ def _training_pairs(cohort: TrainingCohort, rows: Rows) -> Pairs:
     """Return pairs of the rows, with censoring of these rows and horizons drawn for all rows."""
     all_rows = np.arange(len(cohort.target))
     return cohort.pairs(all_rows, cohort.censoring(rows), SEED_OF_PARTS).take(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _TunedFold:
-    """Predictions of one tuning fold for its held-out patients, at every day of the grid.
-
-    Each patient is there twice: as recorded, and with blanks.
-    """
-
-    rows: Rows
-    pairs: Pairs
-    patients: NDArray[Any]
-    basis: Basis
-    path: list[LinearPart]
-    linear: list[Floats]
-    history: Floats
-    booster: xgb.Booster
-    raw: Floats
-
-    def chosen(self, candidate: int) -> tuple[Floats, Floats]:
-        """Return the linear log-odds of a candidate, inferred in the settled directions.
-
-        Beside them the share of its variance that missing values leave open.
-        """
-        part, days = self.path[candidate], self.pairs.horizon_days
-        columns, unsettled = self.basis.columns_and_unsettled(self.raw, part, days[0])
-        return part.log_odds(columns, days), unsettled
-
-    def boosted(self, trees: int) -> Floats:
-        """Return the boosted log-odds after this many trees, or after all if it has fewer."""
-        trees = min(trees, self.booster.num_boosted_rounds())
-        return boosted_log_odds(self.booster, self.raw, self.pairs.horizon_days, trees=trees)
-
-
-def _tune(cohort: TrainingCohort, folds: int, fold: int) -> _TunedFold:
-    """Fit every candidate without the patients of one of the folds and predict those."""
-    learn, out = next(islice(cohort.folds(folds, seed=0), fold, None))
-    censoring = cohort.censoring(learn)
-    pairs = cohort.pairs(learn, censoring, 2 * fold)
-    basis = Basis.fit(cohort, learn)
-    # Held-out patients per fold such that all folds together hold at most `MAX_PAIRS` pairs.
-    most = MAX_PAIRS // (2 * folds * len(cohort.grid_days()))
-    judged = out[np.random.default_rng(fold).permutation(len(out))[:most]]
-    on_grid = cohort.pairs_on_grid(judged, censoring).twice(RECORDED_SHARE)
-    raw = np.concatenate([cohort.raw[judged], cohort.blanked(SEED_OF_JUDGED_BLANKS)[judged]])
-    twice = np.concatenate([cohort.raw[learn], cohort.blanked(SEED_OF_BLANKS)[learn]])
-    path, linear = _judged_path(
-        linear_path(
-            basis.columns_rounded(twice),
-            pairs.twice(RECORDED_SHARE),
-            shares=penalty_shares(cohort.encoding),
-            directions=basis.inequalities,
-            penalties=tuple(c / len(learn) for c in PENALTY_PATIENTS),
-            tolerance=TOLERANCE_OF_CANDIDATES,
-        ),
-        basis.columns(raw),
-        on_grid,
-        every=len(cohort.target) < SMALL_COHORT,
-    )
-    booster, history = fit_booster_watched(
-        cohort.raw[learn],
-        cohort.pairs_of_trees(pairs, learn, 2 * fold),
-        cohort.raw[out],
-        cohort.pairs(out, censoring, 2 * fold + 1),
-        cohort.blanking,
-        settings=cohort.boosting,
-        max_trees=cohort.settings.max_trees,
-    )
-    return _TunedFold(
-        rows=judged,
-        pairs=on_grid,
-        patients=np.tile(cohort.groups[judged], 2),
-        basis=basis,
-        path=path,
-        linear=linear,
-        history=history,
-        booster=booster,
-        raw=raw,
-    )
-
-
-def _judged_path(
-    candidates: Iterator[LinearPart], columns: Floats, pairs: Pairs, *, every: bool
-) -> tuple[list[LinearPart], list[Floats]]:
-    """Return candidates and their log-odds of patients held out, strongest penalty first.
-
-    Unless `every` one is wanted, it ends `WORSE_CANDIDATES` after the one of lowest loss: the loss
-    falls and then rises along the path, and the weakest penalties take most of its time.
-    """
-    path: list[LinearPart] = []
-    log_odds: list[Floats] = []
-    losses: list[float] = []
-    for part, of_part in path_log_odds(candidates, columns, pairs.horizon_days):
-        path.append(part)
-        log_odds.append(of_part)
-        losses.append(log_loss(of_part, pairs))
-        if not every and len(losses) - 1 - int(np.argmin(losses)) >= WORSE_CANDIDATES:
-            break
-    return path, log_odds
 
 
 def _calibration_knots(cohort: TrainingCohort) -> Floats:

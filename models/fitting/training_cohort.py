@@ -25,10 +25,19 @@ from models.inference.matrices import level_columns, raw_matrix
 from models.inference.parameters import Encoding
 from models.targets import MIN_G, Pairs, pairs_at, sample_pairs
 
-__all__ = ["Censoring", "Fit", "FitRunner", "FitSettings", "Progress", "TrainingCohort"]
+__all__ = [
+    "Censoring",
+    "Fit",
+    "FitRunner",
+    "FitSettings",
+    "Progress",
+    "SizeRules",
+    "TrainingCohort",
+]
 
 LONGEST_SHARE = 0.99
 GRID_POINTS = 24
+SMALL_COHORT_FOLDS, LARGE_COHORT_FOLDS = 10, 4
 HORIZONS_IF_SMALL, HORIZONS_IF_LARGE = 24, 12
 WIDE_COLUMNS, MANY_PAIRS = 100, 200_000
 """Beyond either, trees learn from every second horizon of a patient.
@@ -102,6 +111,44 @@ class Censoring(NamedTuple):
         return self.distribution.survival_before(np.full(len(self.strata), days), sites=self.strata)
 
 
+class SizeRules(NamedTuple):
+    """What a fit does by the size of its cohort.
+
+    Attributes
+    ----------
+    folds : int
+        In which choices are made.
+    every_candidate : bool
+        Whether all penalties are tried, rather than until the loss rises.
+    horizons : int
+        That each patient is paired with.
+    tree_step : int
+        Trees learn from every so many of these.
+    """
+
+    folds: int
+    every_candidate: bool
+    horizons: int
+    tree_step: int
+
+    @classmethod
+    def of(cls, rows: int, columns: int, settings: FitSettings) -> Self:
+        """Return the rules for so many rows and columns."""
+        small = rows < SMALL_COHORT
+        horizons = settings.horizons_per_patient or (
+            HORIZONS_IF_SMALL if small else HORIZONS_IF_LARGE
+        )
+        by_default = not settings.fixed_horizon and settings.horizons_per_patient is None
+        wide = columns > WIDE_COLUMNS and not small
+        many = rows * horizons > MANY_PAIRS
+        return cls(
+            folds=settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS),
+            every_candidate=small,
+            horizons=1 if settings.fixed_horizon else horizons,
+            tree_step=2 if by_default and (wide or many) else 1,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingCohort:
     """Encoded patients, their identifiers, and the longest horizon that can be learned."""
@@ -115,6 +162,7 @@ class TrainingCohort:
     upto_days: float
     blanking: Blanking
     boosting: BoostingSettings
+    rules: SizeRules
     settings: FitSettings
 
     @classmethod
@@ -160,6 +208,7 @@ class TrainingCohort:
             upto_days=_longest_horizon(target, settings),
             blanking=Blanking.of(encoding, settings.variables),
             boosting=_boosting_settings(encoding, settings),
+            rules=SizeRules.of(len(raw), raw.shape[1], settings),
             settings=settings,
         )
 
@@ -167,15 +216,6 @@ class TrainingCohort:
     def n_numbers(self) -> int:
         """How many leading columns of `raw` are numbers."""
         return len(self.encoding.numbers)
-
-    @property
-    def horizons_per_patient(self) -> int:
-        """Number of horizons that each patient is paired with."""
-        s = self.settings
-        if s.fixed_horizon:
-            return 1
-        small = len(self.target) < SMALL_COHORT
-        return s.horizons_per_patient or (HORIZONS_IF_SMALL if small else HORIZONS_IF_LARGE)
 
     def with_threads(self, threads: int) -> TrainingCohort:
         """Return the cohort whose boosted fits use so many threads."""
@@ -207,7 +247,7 @@ class TrainingCohort:
             self.target[rows],
             horizons_days=np.asarray(s.horizons_days),
             event_times=self.event_times(),
-            per_patient=self.horizons_per_patient,
+            per_patient=self.rules.horizons,
             censoring=censoring.distribution,
             strata=censoring.strata[rows],
             rng=np.random.default_rng((s.random_state, seed)),
@@ -215,13 +255,8 @@ class TrainingCohort:
 
     def pairs_of_trees(self, pairs: Pairs, rows: Rows, seed: int) -> Pairs:
         """Return those of the pairs of the given patients that trees learn from."""
-        s = self.settings
-        by_default = not s.fixed_horizon and s.horizons_per_patient is None
-        patients, columns = self.raw.shape
-        wide = columns > WIDE_COLUMNS and patients >= SMALL_COHORT
-        many = patients * self.horizons_per_patient > MANY_PAIRS
-        step = 2 if by_default and (wide or many) else 1
-        rng = np.random.default_rng((s.random_state, SEED_OF_TREES, seed))
+        step = self.rules.tree_step
+        rng = np.random.default_rng((self.settings.random_state, SEED_OF_TREES, seed))
         return pairs.every(step, rng.integers(step, size=len(self.target))[rows])
 
     def pairs_on_grid(self, rows: Rows, censoring: Censoring) -> Pairs:

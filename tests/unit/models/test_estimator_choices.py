@@ -13,8 +13,7 @@ from data_schema.errors import DataError
 from data_schema.variables import Variable
 from linear_truth import HORIZONS, SMALL, small_cohort, times_of_linear_truth
 from models.estimator import CumulativeIncidenceModel
-from models.fitting import steps as fitting
-from models.fitting import training_cohort
+from models.fitting import out_of_fold, steps, training_cohort
 from models.fitting.linear import linear_path
 from models.folds import patient_folds
 from models.inference.next_best import expected_changes
@@ -254,7 +253,8 @@ def test_a_patient_has_the_same_horizons_in_every_part_of_one_fit(monkeypatch) -
         drawn.append(dict(zip(who, pairs.horizon_days[:once].tolist(), strict=True)))
         return linear_path(columns, pairs, **named)
 
-    monkeypatch.setattr(fitting, "linear_path", recorded)
+    for module in (steps, out_of_fold):
+        monkeypatch.setattr(module, "linear_path", recorded)
     model = CumulativeIncidenceModel(horizons_days=HORIZONS, **{**SMALL, "interval_folds": 2})
     model.fit(*small_cohort())
 
@@ -394,7 +394,8 @@ def test_in_a_large_cohort_no_penalty_is_tried_far_beyond_the_best(
             tried[-1] += len(penalties) > 1
             yield part
 
-    monkeypatch.setattr(fitting, "linear_path", recorded)
+    for module in (steps, out_of_fold):
+        monkeypatch.setattr(module, "linear_path", recorded)
     rng = np.random.default_rng(3)
     # 20 columns of noise are best left alone: the strongest penalty has the lowest loss.
     numbers = rng.normal(size=(patients, 20))
