@@ -1,8 +1,8 @@
-"""Fit Osteon's model to a cohort, to some of its columns, to folds and to resamples."""
+"""Fit Osteon's model to a cohort, to some of its columns and to resamples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
@@ -15,10 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from data_schema.cohort import Cohort, outcome_of
 from models.estimator import CumulativeIncidenceModel
-from models.fitting.training_cohort import HORIZONS_IF_SMALL, Progress
-from models.metrics.comparison.paired_changes import OutOfFold
+from models.fitting.training_cohort import HORIZONS_IF_SMALL, Progress, TrainingCohort
 from models.targets import MAX_PAIRS, survival_target
-from training.cohorts.splits import Split, folds_by_patient
 from training.config import MAX_TREES, Boosting, RunConfig
 from training.distributed.cluster import open_cluster
 from training.distributed.fits import ClusterFits
@@ -28,10 +26,11 @@ __all__ = [
     "bootstrap_risks",
     "fit_osteon",
     "fits_side_by_side",
-    "out_of_fold_risks",
+    "prepared",
     "refit",
     "steps_of_all",
     "unfitted",
+    "unfitted_refit",
     "with_columns",
 ]
 
@@ -79,7 +78,6 @@ def fit_osteon(
         A cluster that `training.distributed.cluster.connected` has opened (default: this process).
     """
     outcome = outcome_of(train)
-    cluster = open_cluster(dask)
     model = unfitted(
         train,
         horizons_days,
@@ -89,8 +87,9 @@ def fit_osteon(
         boosting=boosting,
         random_state=random_state,
         threads=threads,
+        dask=dask,
+        progress=progress,
     )
-    model.set_params(runner=None if cluster is None else ClusterFits(cluster), progress=progress)
     return model.fit(
         train.features,
         survival_target(outcome.time_days, outcome.event),
@@ -109,9 +108,12 @@ def unfitted(
     boosting: Boosting,
     random_state: int,
     threads: int | None,
+    dask: str = "",
+    progress: Progress | None = None,
 ) -> CumulativeIncidenceModel:
     """Return the model that `fit_osteon` fits, with parameters as there."""
     outcome = outcome_of(train)
+    cluster = open_cluster(dask)
     return CumulativeIncidenceModel(
         horizons_days=tuple(horizons_days),
         outcome=outcome.name,
@@ -128,7 +130,16 @@ def unfitted(
         max_trees=max_trees,
         random_state=random_state,
         n_jobs=threads,
+        runner=None if cluster is None else ClusterFits(cluster),
+        progress=progress,
     )
+
+
+def prepared(model: CumulativeIncidenceModel, train: Cohort) -> TrainingCohort:
+    """Return the patients as a model learns from them."""
+    outcome = outcome_of(train)
+    target = survival_target(outcome.time_days, outcome.event)
+    return model.prepare(train.features, target, groups=train.patient_id, sites=train.site)
 
 
 def with_columns(cohort: Cohort, names: Sequence[str]) -> Cohort:
@@ -149,14 +160,27 @@ def refit(
 
     With `risk_only`, fit what `predict_risk` reads and nothing beside it.
     """
-    return fit_osteon(
+    model = unfitted_refit(cohort, horizons_days, config, risk_only=risk_only, progress=progress)
+    return model.fit_prepared(prepared(model, cohort))
+
+
+def unfitted_refit(
+    cohort: Cohort,
+    horizons_days: Sequence[float],
+    config: RunConfig,
+    *,
+    risk_only: bool,
+    progress: Progress | None = None,
+) -> CumulativeIncidenceModel:
+    """Return the model that `refit` fits, with parameters as there."""
+    return unfitted(
         cohort,
-        horizons_days=horizons_days,
-        random_state=config.seed,
+        horizons_days,
         interval_folds=0,
         risk_only=risk_only,
         max_trees=config.max_trees,
         boosting=config.boosting,
+        random_state=config.seed,
         threads=config.threads,
         dask=config.dask,
         progress=progress,
@@ -187,8 +211,10 @@ def fits_side_by_side(
         Kind of step that `progress` is called with.
     """
     threads = config.threads or joblib.cpu_count()
-    at_a_time = max(1, min(threads, len(jobs), MAX_PAIRS // (rows * HORIZONS_IF_SMALL)))
-    own = replace(config, threads=threads // at_a_time)
+    cluster = open_cluster(config.dask)
+    runners = threads if cluster is None else max(threads, cluster.workers)
+    at_a_time = max(1, min(runners, len(jobs), MAX_PAIRS // (rows * HORIZONS_IF_SMALL)))
+    own = replace(config, threads=max(1, threads // at_a_time))
     steps = _StepsOfAll(progress, what, len(jobs))
     # The limit is set here for all fits: a fit that set its own would lift it for all when it ends.
     with threadpool_limits(limits=1), ThreadPoolExecutor(at_a_time) as pool:
@@ -215,52 +241,6 @@ class _StepsOfAll:
                 whole(self._what, sum(self._done), len(self._done) * steps)
 
         return report
-
-
-def out_of_fold_risks(
-    cohort: Cohort,
-    columns: Mapping[str, Sequence[str]],
-    horizons_days: Sequence[float],
-    config: RunConfig,
-    *,
-    progress: Progress | None = None,
-) -> OutOfFold:
-    """Return each patient's risks by models that were fitted without that patient.
-
-    Parameters
-    ----------
-    columns : mapping of str to sequence of str
-        Model -> columns of the cohort that it reads; equal sets are fitted once.
-
-    Returns
-    -------
-    OutOfFold
-        Penalty, number of trees, weight and calibration are chosen anew within each fold.
-    """
-    sets = {name: frozenset(members) for name, members in columns.items()}
-    distinct = list(dict.fromkeys(sets.values()))
-    fold = np.empty(len(cohort), dtype=np.int64)
-    risk = {members: np.empty((len(cohort), len(horizons_days))) for members in distinct}
-    splits = folds_by_patient(cohort, folds=FOLDS, random_state=config.seed)
-    jobs = [(k, split, members) for k, split in enumerate(splits) for members in distinct]
-
-    def fit(
-        own: RunConfig, steps: Progress | None, _: int, split: Split, members: frozenset[str]
-    ) -> Floats:
-        part = with_columns(cohort, list(members))
-        learned_from = part.take(split.train)
-        model = refit(learned_from, horizons_days, own, risk_only=True, progress=steps)
-        return model.predict_risk(part.features.iloc[split.test])
-
-    results = fits_side_by_side(
-        fit, jobs, config, rows=len(cohort), what="fitting with and without", progress=progress
-    )
-    for (k, split, members), risk_of_rows in zip(jobs, results, strict=True):
-        fold[split.test] = k
-        risk[members][split.test] = risk_of_rows
-    return OutOfFold(
-        {name: risk[members] for name, members in sets.items()}, fold, tuple(horizons_days)
-    )
 
 
 def bootstrap_risks(

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from data_schema.cohort import Cohort, outcome_of
+from data_schema.cohort import Cohort
 from data_schema.errors import OutsideError, UsageError
 from models.fitting.out_of_fold import WatchedFold, lowest_loss, watched_folds
 from models.fitting.steps import choose
 from models.fitting.training_cohort import Progress, TrainingCohort
-from models.targets import survival_target
 from training.config import Boosting, RunConfig, Tuning
-from training.fit import unfitted
+from training.fit import prepared, unfitted
 
 if TYPE_CHECKING:
     import optuna
@@ -195,7 +194,6 @@ def _end_stopped_trials(study: optuna.Study) -> None:
 
 def _prepared(cohort: Cohort, horizons_days: Sequence[float], config: RunConfig) -> TrainingCohort:
     """Return the patients as a fit learns from them."""
-    outcome = outcome_of(cohort)
     model = unfitted(
         cohort,
         horizons_days,
@@ -206,8 +204,7 @@ def _prepared(cohort: Cohort, horizons_days: Sequence[float], config: RunConfig)
         random_state=config.seed,
         threads=config.threads,
     )
-    target = survival_target(outcome.time_days, outcome.event)
-    return model.prepare(cohort.features, target, groups=cohort.patient_id, sites=cohort.site)
+    return prepared(model, cohort)
 
 
 def _with(prepared: TrainingCohort, trial: Trial) -> TrainingCohort:

@@ -76,10 +76,14 @@ def in_encoding(raw: NDArray[np.float64], own: Encoding, other: Encoding) -> NDA
     blocks = [raw[:, : len(own.numbers)]]
     start = len(own.numbers)
     for (_, levels), (_, known) in zip(own.levels, other.levels, strict=True):
-        block = raw[:, start : start + len(levels)]
-        start += len(levels)
+        width = len(levels) - (len(levels) == 2)
+        block = raw[:, start : start + width]
+        start += width
+        if width < len(levels):  # the one column of two levels is that of the second
+            block = np.hstack([1 - block, block])
         of_known = block[:, [level in known for level in levels]]
-        blocks.append(np.where((of_known == 1).any(axis=1, keepdims=True), of_known, np.nan))
+        read = np.where((of_known == 1).any(axis=1, keepdims=True), of_known, np.nan)
+        blocks.append(read[:, 1:] if len(known) == 2 else read)
     return np.hstack(blocks)
 
 

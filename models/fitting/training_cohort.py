@@ -33,6 +33,7 @@ __all__ = [
     "Progress",
     "SizeRules",
     "TrainingCohort",
+    "default_folds",
 ]
 
 LONGEST_SHARE = 0.99
@@ -111,6 +112,11 @@ class Censoring(NamedTuple):
         return self.distribution.survival_before(np.full(len(self.strata), days), sites=self.strata)
 
 
+def default_folds(rows: int) -> int:
+    """Return the number of folds in which a fit to so many rows makes its choices."""
+    return SMALL_COHORT_FOLDS if rows < SMALL_COHORT else LARGE_COHORT_FOLDS
+
+
 class SizeRules(NamedTuple):
     """What a fit does by the size of its cohort.
 
@@ -142,7 +148,7 @@ class SizeRules(NamedTuple):
         wide = columns > WIDE_COLUMNS and not small
         many = rows * horizons > MANY_PAIRS
         return cls(
-            folds=settings.tuning_folds or (SMALL_COHORT_FOLDS if small else LARGE_COHORT_FOLDS),
+            folds=settings.tuning_folds or default_folds(rows),
             every_candidate=small,
             horizons=1 if settings.fixed_horizon else horizons,
             tree_step=2 if by_default and (wide or many) else 1,

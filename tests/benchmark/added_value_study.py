@@ -45,7 +45,8 @@ from training.cohorts.groups import MARKER_PATHWAYS
 from training.cohorts.panel import Panel, panel_of
 from training.cohorts.study import study_of_table
 from training.config import RunConfig
-from training.fit import out_of_fold_risks, refit, with_columns
+from training.fit import refit, with_columns
+from training.fold_fits import out_of_fold_risks
 from training.simulation.cohort import simulate, simulated_table
 from training.simulation.truth import recorded_risk
 from training.validation.panel_value import WITH, WITHOUT

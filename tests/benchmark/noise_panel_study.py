@@ -36,7 +36,7 @@ from training.cohorts.comparison import comparison_of
 from training.cohorts.panel import panel_of
 from training.cohorts.study import study_of_table
 from training.config import RunConfig
-from training.fit import out_of_fold_risks
+from training.fold_fits import out_of_fold_risks
 from training.simulation.cohort import simulate
 from training.simulation.truth import full_risk
 from training.validation.panel_value import WITH, WITHOUT, panel_test

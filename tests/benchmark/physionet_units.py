@@ -26,7 +26,7 @@ from models.metrics.subgroups import evaluate_subgroups_out_of_fold
 from models.metrics.summary import Repeat
 from training.config import RunConfig
 from training.datasets.registry import load_dataset
-from training.fit import out_of_fold_risks
+from training.fold_fits import out_of_fold_risks
 from training.plots.comparison import Estimate, plot_estimates
 from training.report.figures.model_figures import as_svg
 from training.validation.external import require_other_patients

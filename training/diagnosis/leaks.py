@@ -23,7 +23,8 @@ from models.metrics.intervals import bootstrap_interval
 from models.metrics.known_outcome import known_outcome, why_not_evaluable
 from training.cohorts.splits import folds_by_patient
 from training.config import RunConfig
-from training.fit import FOLDS, out_of_fold_risks
+from training.fit import FOLDS
+from training.fold_fits import out_of_fold_risks
 
 __all__ = [
     "MOST_PATIENTS",

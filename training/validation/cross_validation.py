@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schema.cohort import Cohort, outcome_of
+from models.estimator import CumulativeIncidenceModel
 from models.fitting.training_cohort import Progress
 from models.inference.prediction import Remark
 from models.metrics.metric import BLANK_SHARES
@@ -18,6 +19,7 @@ from training.cohorts.not_done import with_flags
 from training.cohorts.splits import Split
 from training.config import RunConfig
 from training.fit import fits_side_by_side
+from training.fold_fits import Folds, fits_of_folds
 from training.missingness import FitWithChoice, refit_with_choice
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import (
@@ -47,7 +49,8 @@ def cross_validate(
     Penalty, number of trees, weight, recalibration and, where `config.missingness` is
     "informative", whether to learn from flags of "recorded as not done" are chosen anew in every
     fit, on its own patients; nothing of a held-out patient is used. The fits carry no interval of
-    their own.
+    their own. Those that do not judge flags share the fits they choose by
+    (`training.fold_fits.fits_of_folds`).
 
     Parameters
     ----------
@@ -76,7 +79,10 @@ def cross_validate(
     refusals: list[list[Remark]] = [[] for _ in rows]
     has_competing = curve_days is not None
     learned_flags = 0
-    jobs = [(split,) for splits in plan.repeats for split in splits]
+    what = "cross-validating"
+
+    def judge(model: CumulativeIncidenceModel, held_out: Cohort) -> _Answer:
+        return _answer(FitWithChoice(model, ()), held_out, horizons_days, curve_days)
 
     def fit(own: RunConfig, steps: Progress | None, split: Split) -> _Answer:
         learned_from = cohort.take(split.train)
@@ -84,9 +90,16 @@ def cross_validate(
         held_out = with_flags(cohort.take(split.test), fitted.flags)
         return _answer(fitted, held_out, horizons_days, curve_days)
 
-    answers = fits_side_by_side(
-        fit, jobs, config, rows=len(cohort), what="cross-validating", progress=progress
-    )
+    if config.missingness == "ignorable":
+        folds = [Folds(cohort, splits) for splits in plan.repeats]
+        answers = fits_of_folds(
+            judge, folds, horizons_days, config, risk_only=False, what=what, progress=progress
+        )
+    else:
+        jobs = [(split,) for splits in plan.repeats for split in splits]
+        answers = fits_side_by_side(
+            fit, jobs, config, rows=len(cohort), what=what, progress=progress
+        )
     for number, splits in enumerate(plan.repeats):
         repeat = _empty_repeat(len(rows), len(horizons_days), curve_days)
         with_gaps = {

@@ -34,7 +34,8 @@ from training.cohorts.comparison import Comparison, comparison_of
 from training.cohorts.panel import Panel
 from training.cohorts.study import Study
 from training.config import RunConfig
-from training.fit import FOLDS, out_of_fold_risks
+from training.fit import FOLDS
+from training.fold_fits import out_of_fold_risks
 from training.validation.limited_deaths import (
     LimitedDeaths,
     limited_deaths,

@@ -12,9 +12,9 @@ from data_schema.cohort import Cohort
 from data_schema.variables import base_name
 from models.fitting.training_cohort import Progress
 from models.metrics.comparison.decision_curves import DecisionComparison, decision_comparison
-from training.cohorts.splits import Split
 from training.config import RunConfig
-from training.fit import fits_side_by_side, refit, with_columns
+from training.fit import with_columns
+from training.fold_fits import Folds, fits_of_folds
 from training.validation.plan import EvaluationPlan
 from training.validation.predictions import Predictions
 
@@ -86,15 +86,14 @@ def severity_alone(
     risk_of_row = np.full((len(cohort), len(predictions.horizons_days)), np.nan)
     splits = plan.repeats[0]
 
-    def fit(own: RunConfig, steps: Progress | None, split: Split) -> NDArray[np.float64]:
-        learned_from = severity.take(split.train)
-        days = predictions.horizons_days
-        model = refit(learned_from, days, own, risk_only=True, progress=steps)
-        return model.predict_risk(severity.features.iloc[split.test])
-
-    jobs = [(split,) for split in splits]
-    fits = fits_side_by_side(
-        fit, jobs, config, rows=len(cohort), what="fitting severity alone", progress=progress
+    fits = fits_of_folds(
+        lambda model, held_out: model.predict_risk(held_out.features),
+        [Folds(severity, splits)],
+        predictions.horizons_days,
+        config,
+        risk_only=True,
+        what="fitting severity alone",
+        progress=progress,
     )
     for split, risk in zip(splits, fits, strict=True):
         risk_of_row[split.test] = risk

@@ -10,7 +10,7 @@ import pytest
 
 from data_schema.disclosure import SMALLEST_CELL
 from data_schema.errors import DataError
-from models.fitting.encoding import fit_encoding, fit_scaling
+from models.fitting.encoding import fit_encoding, fit_scaling, in_encoding
 from models.inference.matrices import (
     level_columns,
     linear_column_features,
@@ -211,3 +211,23 @@ def test_every_column_of_the_linear_part_belongs_to_a_feature(frame) -> None:
     assert names.count("age") == 3  # line and two bends
     assert names.count("sex") == 1  # male
     assert names.count("group") == 3
+
+
+@pytest.mark.parametrize("known", ["abcd", "abd", "bd", "c", ""])
+@pytest.mark.parametrize("levels", ["abcd", "bd", "c"])
+def test_a_matrix_is_read_as_by_an_encoding_that_lacks_levels(levels: str, known: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "age": [50.0, np.nan, 70.0, 1.0, 2.0, 3.0],
+            "first": np.array(["a", "b", "c", "d", None, "e"], dtype=object),
+            "sex": np.array(["male", None, "female", "female", "male", "other"], dtype=object),
+        }
+    )
+    sexes = ("female", "male")
+    own = Encoding(("age",), (("first", tuple(levels)), ("sex", sexes)))
+    fewer = tuple(level for level in known if level in levels)
+    other = Encoding(("age",), (("first", fewer), ("sex", sexes[:1])))
+
+    read = in_encoding(raw_matrix(frame, own), own, other)
+
+    np.testing.assert_array_equal(read, raw_matrix(frame, other))
