@@ -22,9 +22,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -112,13 +112,19 @@ def killing(patients: int, settings: Path) -> dict[str, Any]:
     one = measured(train(patients, settings), folder=FOLDER, environment=registry("kill_one"))
     printed = FOLDER.resolve() / "kill_train.json"
     command = [*train(patients, settings), "--dask", "local"]
-    started = time.monotonic()
-    killed_training = end_a_worker(
-        command,
-        registry("kill_dask"),
-        lambda: time.monotonic() - started > one.wall_s / 2,
-        printed,
-    )
+    progress = FOLDER.resolve() / "kill_train.txt"
+    connected: list[float] = []
+
+    def in_the_middle() -> bool:
+        # Counted from the start of the workers, which takes longer than a small fit.
+        if not connected and "connected to" in progress.read_text():
+            connected.append(time.monotonic())
+        return bool(connected) and time.monotonic() - connected[0] > one.wall_s / 4
+
+    with progress.open("w") as file:
+        killed_training = end_a_worker(
+            command, registry("kill_dask"), in_the_middle, printed, stderr=file
+        )
     first, second = (
         json.loads(text.splitlines()[-1]) for text in (one.printed, printed.read_text())
     )
@@ -135,11 +141,17 @@ def killing(patients: int, settings: Path) -> dict[str, Any]:
 
 
 def end_a_worker(
-    command: Sequence[str], environment: dict[str, str], when: Any, printed: Path | None = None
+    command: Sequence[str],
+    environment: dict[str, str],
+    when: Callable[[], bool],
+    printed: Path | None = None,
+    stderr: TextIO | None = None,
 ) -> bool:
     """Run a command, and kill one of its Dask workers once `when()` is true."""
     with (printed or Path(os.devnull)).open("w") as file:
-        process = subprocess.Popen(command, cwd=FOLDER, env=os.environ | environment, stdout=file)
+        process = subprocess.Popen(
+            command, cwd=FOLDER, env=os.environ | environment, stdout=file, stderr=stderr
+        )
         killed = False
         while process.poll() is None:
             if not killed and when():

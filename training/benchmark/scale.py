@@ -19,6 +19,7 @@ __all__ = ["STUDIES", "ScaleRow", "Study", "machine_of_scale", "measure_scale", 
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPTS = _ROOT / "tests" / "benchmark"
+_FAILED = "failed"
 _CODE = ("data_schema", "models", "training", "tests/benchmark")
 
 
@@ -167,7 +168,7 @@ class ScaleRow:
     reached : bool
         Whether the target is met, at this size.
     measured : mapping of str to object
-        Everything that the script printed.
+        Everything that the script printed; `failed` with the reason if it ended with an error.
     """
 
     name: str
@@ -177,8 +178,15 @@ class ScaleRow:
     measured: Mapping[str, object]
     shown: tuple[str, ...]
 
+    @property
+    def failed(self) -> bool:
+        """Whether the script ended with an error."""
+        return _FAILED in self.measured
+
     def in_words(self) -> str:
         """Return what is printed of what was measured, numbers to three digits."""
+        if self.failed:
+            return f"not measured: {self.measured[_FAILED]}; run the command again"
         values = {key: self.measured.get(key) for key in self.shown}
         return "; ".join(f"{key} {_in_words(value)}" for key, value in values.items())
 
@@ -228,7 +236,8 @@ def measure_scale(
     ----------
     folder : Path
         Where finished figures are written, one line each, so that a run that was stopped goes on.
-        Those of changed code, or of another size, are measured again.
+        Those of changed code, or of another size, are measured again, and so are those whose script
+        failed.
     size : float
         Share of the patients of each figure, above 0 and at most 1; no figure has fewer than it
         can be measured with.
@@ -250,12 +259,14 @@ def measure_scale(
     for study in studies:
         key = [study.script, *_sized(study, size)]
         known = [row for row in results.read() if row["command"] == key]
-        if not known:
+        if known:
+            measured = known[0]["measured"]
+            assert isinstance(measured, dict)
+        else:
             progress(f"measuring: {study.name}")
-            known = [{"command": key, "measured": _answer(key)}]
-            results.append(known[0])
-        measured = known[0]["measured"]
-        assert isinstance(measured, dict)
+            measured = _answer(key)
+            if _FAILED not in measured:
+                results.append({"command": key, "measured": measured})
         rows.append(
             ScaleRow(
                 study.name,
@@ -277,7 +288,7 @@ def _sized(study: Study, size: float) -> list[str]:
 
 
 def _answer(command: Sequence[str]) -> dict[str, object]:
-    """Run a script to its end, and return the JSON object that it prints."""
+    """Run a script to its end, and return the JSON object that it prints, or that it failed."""
     script, *arguments = command
     process = subprocess.run(
         [sys.executable, str(_SCRIPTS / f"{script}.py"), *arguments],
@@ -289,6 +300,6 @@ def _answer(command: Sequence[str]) -> dict[str, object]:
     )
     # 1: measured, and a target was missed.
     if process.returncode not in (0, 1) or "{" not in process.stdout:
-        raise RuntimeError(f"{script} ended with {process.returncode}.")
+        return {_FAILED: f"{script} ended with {process.returncode}", "reached": False}
     answer: dict[str, object] = json.loads(process.stdout[process.stdout.index("{") :])
     return answer

@@ -18,6 +18,7 @@ from training.benchmark.scale import (
     measure_scale,
     processor,
 )
+from training.benchmark.stored_results import ResultFile
 
 SCRIPT = """
 import json, sys
@@ -64,10 +65,18 @@ def test_a_trial_run_has_as_many_patients_as_the_script_needs(runs: Path, tmp_pa
     assert row.patients == row.measured["rows"] == 30
 
 
-def test_a_script_that_fails_is_no_figure(runs: Path, tmp_path: Path) -> None:
-    broken = Study("any", "script", (str(runs),), 0, "", ())
-    with pytest.raises(RuntimeError, match="script ended with 1"):
-        measure_scale(tmp_path / "results", studies=(broken,))
+def test_a_script_that_fails_is_no_figure_and_ends_no_other(runs: Path, tmp_path: Path) -> None:
+    broken = Study("any", "script", (str(runs),), 0, "", ("rows",))
+    studies = (broken, study(runs, 50))
+
+    failed, other = measure_scale(tmp_path / "results", studies=studies)
+
+    assert (failed.failed, failed.reached) == (True, False)
+    assert (other.failed, other.reached) == (False, True)
+    assert failed.in_words() == "not measured: script ended with 1; run the command again"
+    assert [row["command"] for row in ResultFile(*(tmp_path / "results").iterdir()).read()] == [
+        ["script", str(runs), "50"]
+    ]
 
 
 @pytest.mark.parametrize("size", [0.0, 1.5])
