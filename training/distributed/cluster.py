@@ -241,16 +241,25 @@ def _local() -> Iterator[Cluster]:
     with (
         dask.config.set(settings),
         tempfile.TemporaryDirectory(prefix="osteon-dask-") as folder,
-        LocalCluster(
-            n_workers=joblib.cpu_count(),
-            threads_per_worker=1,
-            dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.CRITICAL,
-            local_directory=folder,
-        ) as machine,
-        Client(machine) as client,
+        ExitStack() as closing,
     ):
+        try:
+            machine = closing.enter_context(
+                LocalCluster(
+                    n_workers=joblib.cpu_count(),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    silence_logs=logging.CRITICAL,
+                    local_directory=folder,
+                )
+            )
+            client = closing.enter_context(Client(machine))
+        except (OSError, RuntimeError, TimeoutError):
+            raise OutsideError(
+                "the Dask workers of this machine did not start. Check free memory and Dask's own "
+                "settings, or leave out --dask."
+            ) from None
         yield Cluster(client, joblib.cpu_count(), Path(folder))
 
 

@@ -95,3 +95,15 @@ def test_a_scheduler_that_does_not_answer_is_named(
         connected("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_local_workers_that_do_not_start_are_an_error_that_says_so(tmp_path: Path) -> None:
+    import dask
+
+    missing = str(tmp_path / "absent.py")
+    with (
+        dask.config.set({"distributed.nanny.preload": [missing]}),
+        pytest.raises(OutsideError, match="workers of this machine did not start"),
+        connected("local"),
+    ):
+        pass
