@@ -51,7 +51,11 @@ from training.benchmark.scale import processor
 REQUEST_LIMIT = 2.2
 """Times the floor, for an explained request with its curve."""
 
-START_LIMITS = {"help": 0.3, "serve_until_ready": 5.0, "log_model": 1.0}
+START_LIMITS = {
+    "help": ("cpu_s", 0.3),
+    "serve_until_ready": ("wall_s", 5.0),  # its processes start side by side
+    "log_model": ("cpu_s", 1.0),
+}
 """CPU seconds."""
 
 ROUNDS = 60
@@ -193,7 +197,7 @@ def start(uri: str) -> dict[str, Any]:
             "serve_until_ready": until_ready(uri, Path(scratch)),
             "log_model": of_logging(uri, Path(scratch)),
         }
-    within = {name: figures[name]["cpu_s"] <= limit for name, limit in START_LIMITS.items()}
+    within = {name: figures[name][of] <= limit for name, (of, limit) in START_LIMITS.items()}
     return {**figures, "within_limits": all(within.values())}
 
 
