@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import joblib
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -77,7 +78,6 @@ def fit_osteon(
     dask : str
         A cluster that `training.distributed.cluster.connected` has opened (default: this process).
     """
-    outcome = outcome_of(train)
     model = unfitted(
         train,
         horizons_days,
@@ -90,12 +90,7 @@ def fit_osteon(
         dask=dask,
         progress=progress,
     )
-    return model.fit(
-        train.features,
-        survival_target(outcome.time_days, outcome.event),
-        groups=train.patient_id,
-        sites=train.site,
-    )
+    return model.fit(*_learned_from(train))
 
 
 def unfitted(
@@ -137,9 +132,16 @@ def unfitted(
 
 def prepared(model: CumulativeIncidenceModel, train: Cohort) -> TrainingCohort:
     """Return the patients as a model learns from them."""
+    return model.prepare(*_learned_from(train))
+
+
+def _learned_from(
+    train: Cohort,
+) -> tuple[pd.DataFrame, NDArray[np.void], NDArray[np.object_], NDArray[np.object_] | None]:
+    """Return features, target, patients and sites: the arguments of a model's `fit`."""
     outcome = outcome_of(train)
     target = survival_target(outcome.time_days, outcome.event)
-    return model.prepare(train.features, target, groups=train.patient_id, sites=train.site)
+    return train.features, target, train.patient_id, train.site
 
 
 def with_columns(cohort: Cohort, names: Sequence[str]) -> Cohort:
@@ -161,7 +163,7 @@ def refit(
     With `risk_only`, fit what `predict_risk` reads and nothing beside it.
     """
     model = unfitted_refit(cohort, horizons_days, config, risk_only=risk_only, progress=progress)
-    return model.fit_prepared(prepared(model, cohort))
+    return model.fit(*_learned_from(cohort))
 
 
 def unfitted_refit(

@@ -2,7 +2,8 @@
 
 With five folds, the fit without folds 1 and 2 serves two others: that without fold 1, which judges
 its candidates by fold 2, and that without fold 2, which judges them by fold 1. Ten such fits take
-the place of twenty. No fit learns from a patient whom it predicts, in its choices or its horizons.
+the place of twenty. No fit predicts a patient that it has learned from, not even in its choices or
+its horizons.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ __all__ = ["Folds", "fits_of_folds", "out_of_fold_risks"]
 
 T = TypeVar("T")
 Judge = Callable[[CumulativeIncidenceModel, Cohort], T]
-"""Called with a fit and the patients whom it has not learned from."""
+"""Called with a fit and the patients that it has not learned from."""
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -33,7 +33,7 @@ MIN_COLUMNS = 4
 
 
 class HeldOutPairs(NamedTuple):
-    """The raw matrix and the pairs of patients whom a booster does not learn from."""
+    """The raw matrix and the pairs of patients that a booster does not learn from."""
 
     raw: NDArray[np.float64]
     pairs: Pairs

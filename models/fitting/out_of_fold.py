@@ -63,7 +63,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Patients of a cohort by whom a fit to its other patients is judged.
+    """Patients of a cohort who judge a fit to its other patients.
 
     Attributes
     ----------

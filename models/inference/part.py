@@ -64,7 +64,7 @@ class FittedPart:
 
     @cached_property
     def _document(self) -> XgbModel:
-        """The booster as a document, from which it is resolved at each horizon."""
+        """The booster as JSON, from which it is resolved at each horizon."""
         return booster_document(self.booster)
 
     def with_tree_contributions(self, explain: TreeContributions) -> "FittedPart":

@@ -4,14 +4,13 @@ No other module depends on how XGBoost writes a model. Part of every bundle's `m
 only the standard library, numpy and xgboost.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import numpy as np
 import xgboost as xgb
-
-from models.inference.ubjson import decode_ubjson, encode_ubjson
 
 __all__ = [
     "TreeContributions",
@@ -34,19 +33,19 @@ NO_PARENT = 2147483647
 
 # The keys that are read or written here, as XGBoost names them; its other keys are not changed.
 class XgbTree(TypedDict, total=False):
-    """One tree, its arrays of shape (n_nodes,); a leaf has the left child -1."""
+    """One tree, an entry per node; a leaf has the left child -1."""
 
     id: int
-    left_children: np.ndarray
-    right_children: np.ndarray
-    parents: np.ndarray
-    split_indices: np.ndarray
-    split_conditions: np.ndarray
-    split_type: np.ndarray
-    default_left: np.ndarray
-    base_weights: np.ndarray
-    loss_changes: np.ndarray
-    sum_hessian: np.ndarray
+    left_children: list[int]
+    right_children: list[int]
+    parents: list[int]
+    split_indices: list[int]
+    split_conditions: list[float]
+    split_type: list[int]
+    default_left: list[int]
+    base_weights: list[float]
+    loss_changes: list[float]
+    sum_hessian: list[float]
     tree_param: dict[str, str]
 
 
@@ -120,7 +119,7 @@ def booster_at_horizon(model: XgbModel, log_h: float, *, threads: int) -> xgb.Bo
     resolved = learner | {
         "gradient_booster": {**learner["gradient_booster"], "model": {**forest, "trees": trees}}
     }
-    return load_booster(encode_ubjson({**model, "learner": resolved}), threads)
+    return load_booster(json.dumps({**model, "learner": resolved}).encode(), threads)
 
 
 def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
@@ -155,7 +154,7 @@ def joint_booster(boosters: Sequence[xgb.Booster], threads: int) -> xgb.Booster:
         "num_class": count,
         "base_score": "[" + ",".join(f"{margin:.9g}" for margin in base) + "]",
     }
-    return load_booster(encode_ubjson(joint), threads)
+    return load_booster(json.dumps(joint).encode(), threads)
 
 
 def tree_contributions(
@@ -185,8 +184,8 @@ def tree_contributions(
 
 
 def booster_document(booster: xgb.Booster) -> XgbModel:
-    """Return a booster as the document that XGBoost writes, its arrays as ndarrays."""
-    document: XgbModel = decode_ubjson(booster_bytes(booster))
+    """Return a booster as the JSON document that XGBoost writes."""
+    document: XgbModel = json.loads(bytes(booster.save_raw("json")))
     return document
 
 
@@ -196,10 +195,9 @@ def booster_depth(booster: xgb.Booster) -> int:
     for tree in booster_document(booster)["learner"]["gradient_booster"]["model"]["trees"]:
         depth = [0] * len(tree["left_children"])
         # A node stands before its children.
-        children = zip(tree["left_children"].tolist(), tree["right_children"].tolist(), strict=True)
-        for node, (left, right) in enumerate(children):
+        for node, left in enumerate(tree["left_children"]):
             if left >= 0:
-                depth[left] = depth[right] = depth[node] + 1
+                depth[left] = depth[tree["right_children"][node]] = depth[node] + 1
         deepest = max(deepest, *depth)
     return deepest
 
@@ -215,23 +213,21 @@ def _base_margin(base_score: str) -> np.float32:
 
 def _resolve(tree: XgbTree, feature: int, log_h: np.float32) -> XgbTree:
     """Return one tree without its splits on the horizon; siblings stay adjacent."""
-    left, right = tree["left_children"].tolist(), tree["right_children"].tolist()
-    on_feature = tree["split_indices"] == feature
-    goes_left = (log_h < tree["split_conditions"]).tolist()
-    is_settled = ((tree["left_children"] >= 0) & on_feature).tolist()
+    left, right = tree["left_children"], tree["right_children"]
+    split, condition = tree["split_indices"], tree["split_conditions"]
 
     def settle(node: int) -> int:
-        while is_settled[node]:
-            node = left[node] if goes_left[node] else right[node]
+        while left[node] >= 0 and split[node] == feature:
+            node = left[node] if log_h < np.float32(condition[node]) else right[node]
         return node
 
     # TreeSHAP weighs the two sides of a split by their covers, as shares of the parent's. A node
     # that replaces a resolved one takes its cover too, and passes the ratio share = new cover / own
     # cover on to its children.
-    cover = tree["sum_hessian"].tolist()
+    cover = tree["sum_hessian"]
     order, parents, new_cover = [settle(0)], [NO_PARENT], [cover[0]]
     children: list[tuple[int, int]] = []
-    for place in range(len(left)):
+    for place in range(len(split)):
         if place == len(order):
             break
         node = order[place]
@@ -245,15 +241,15 @@ def _resolve(tree: XgbTree, feature: int, log_h: np.float32) -> XgbTree:
             parents.append(place)
             new_cover.append(cover[child] * share)
     return tree | {
-        "split_indices": tree["split_indices"][order],
-        "split_conditions": tree["split_conditions"][order],
-        "default_left": tree["default_left"][order],
-        "split_type": tree["split_type"][order],
-        "base_weights": tree["base_weights"][order],
-        "loss_changes": tree["loss_changes"][order],
-        "parents": np.array(parents, dtype=tree["parents"].dtype),
-        "left_children": np.array([a for a, _ in children], dtype=tree["left_children"].dtype),
-        "right_children": np.array([b for _, b in children], dtype=tree["right_children"].dtype),
-        "sum_hessian": np.array(new_cover, dtype=tree["sum_hessian"].dtype),
+        "split_indices": [split[node] for node in order],
+        "split_conditions": [condition[node] for node in order],
+        "default_left": [tree["default_left"][node] for node in order],
+        "split_type": [tree["split_type"][node] for node in order],
+        "base_weights": [tree["base_weights"][node] for node in order],
+        "loss_changes": [tree["loss_changes"][node] for node in order],
+        "left_children": [a for a, _ in children],
+        "right_children": [b for _, b in children],
+        "parents": parents,
+        "sum_hessian": new_cover,
         "tree_param": {**tree["tree_param"], "num_nodes": str(len(order))},
     }
