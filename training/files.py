@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -43,12 +43,14 @@ def whole_file(path: str | Path, *, drafts: Path | None = None) -> Iterator[Path
     """Yield a path to write to; it replaces `path` if the block succeeds, and is removed if not.
 
     It has the same suffix, so that writers choose the same format, and lies in the same folder or
-    in `drafts`, a folder of the same file system, where a process that is killed may leave it.
+    in `drafts`, a folder of the same file system, where a process that is killed may leave it. Its
+    name is drawn: numbers of processes recur, in containers at every start, and rows would be
+    appended to what a killed process left.
     """
     target = Path(path)
     require_folder(target)
     folder = target.parent if drafts is None else drafts
-    draft = folder / f".{target.stem}.{os.getpid()}{target.suffix}"
+    draft = folder / f".{target.stem}.{secrets.token_hex(4)}{target.suffix}"
     try:
         yield draft
         draft.replace(target)
@@ -63,7 +65,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a folder to write to, as `whole_file` does; `path` must not exist."""
     target = Path(path)
     require_new_folder(target)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         draft.mkdir()
         yield draft

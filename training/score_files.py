@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -233,7 +233,7 @@ def _score_part(
 ) -> None:
     """Write the risks of one part, which has been checked, whole or not at all."""
     cohort = read_checked_part(table, facts, risk_model.contract, mapping=options.mapping)
-    draft = file.with_suffix(f".{os.getpid()}")
+    draft = file.with_suffix(f".{secrets.token_hex(4)}")
     arrow = _as_arrow(_scored(cohort, risk_model, options))
     # As a single chunk, which is written to Parquet as it is.
     pa.feather.write_feather(arrow, draft, compression="lz4", chunksize=max(1, len(arrow)))
@@ -336,7 +336,7 @@ def _prepare(folder: Path, manifest: str) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
-    draft = stated.with_suffix(f".{os.getpid()}")
+    draft = stated.with_suffix(f".{secrets.token_hex(4)}")
     draft.write_text(manifest, encoding="utf-8")
     draft.replace(stated)
 

@@ -129,6 +129,28 @@ def test_what_a_killed_run_left_is_removed(loaded, cohort, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {path.name, out.name, "undisturbed.parquet"}
 
 
+def test_rows_are_never_appended_to_what_a_killed_process_left(loaded, cohort, tmp_path):
+    path, out = _written(cohort, tmp_path / "cohort.parquet"), tmp_path / "out.csv"
+    score_file(path, tmp_path / "undisturbed.csv", loaded, IN_PARTS)
+    folder, left = tmp_path / ".out.csv.parts", {}
+
+    def killed(task: str, done: int, _: int) -> None:
+        if (task, done) == ("scoring", 2):
+            left.update({draft: draft.read_bytes() for draft in folder.glob(".out.*.csv")})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(path, out, loaded, IN_PARTS, progress=killed)
+    # A killed process removes nothing, and in a container the next one has the same number.
+    for draft, content in left.items():
+        draft.write_bytes(content)
+    assert left
+
+    score_file(path, out, loaded, IN_PARTS)
+
+    assert out.read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
+
+
 def test_an_error_of_the_disk_names_what_could_not_be_written(loaded, cohort, tmp_path):
     path, out = _written(cohort, tmp_path / "cohort.parquet"), tmp_path / "out.parquet"
     folder = tmp_path / ".out.parquet.parts"
